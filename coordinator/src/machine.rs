@@ -1,0 +1,86 @@
+//! The shape of every operation: `step(now, input, &mut effects)`.
+//!
+//! ```text
+//!             Start | Reply | Failed | Tick
+//!                        │
+//!   driver  ──────────>  step  ──────────>  Send | Respond | Done
+//! ```
+//!
+//! A machine does no I/O and knows no time but what it is told. Whoever drives it (the process, or the simulator)
+//! sends what it asks to be sent, hands back each answer with the call it belongs to, and calls `Tick` when
+//! [`Machine::wake_at`] has come. The operation lives on after `Respond`: late acknowledgements, repairs and hints
+//! are sends of the same machine. After `Done` it must not be stepped again.
+
+use quorate_model::{Instant, NodeId, Now, Refusal, Reply, Request};
+use quorate_ring::Plan;
+use std::sync::Arc;
+
+/// One message of one operation: pairs an answer with what was asked. Never reused within the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call(pub u32);
+
+/// What a machine is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Begin. Exactly once, first.
+    Start,
+    /// An owner answered a call (never with `Refused` or `Broken`: those come as `Failed`).
+    Reply {
+        /// Which call.
+        call: Call,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A call got no answer that counts.
+    Failed {
+        /// Which call.
+        call: Call,
+        /// What is known of its fate.
+        failure: Failure,
+        /// After a refusal for reasons of the catalog: the key's plan in a newer view, if there is one.
+        newer: Option<Arc<Plan>>,
+    },
+    /// The time of [`Machine::wake_at`] has come (or passed).
+    Tick,
+}
+
+/// What is known of a call that got no answer that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The request never left this node: it certainly had no effect.
+    NotSent,
+    /// The request may have arrived; nobody knows.
+    Lost,
+    /// The replica refused: it certainly had no effect.
+    Refused(Refusal),
+}
+
+/// What a machine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<A> {
+    /// Send this to that node (possibly this one), and report `Reply` or `Failed` for the call.
+    Send {
+        /// Which call.
+        call: Call,
+        /// To whom.
+        to: NodeId,
+        /// What.
+        request: Request,
+    },
+    /// Answer the client. Exactly once.
+    Respond(A),
+    /// Nothing more will be sent, and no input is expected.
+    Done,
+}
+
+/// An operation without I/O.
+pub trait Machine {
+    /// What the client is answered.
+    type Answer;
+
+    /// Takes one input at one moment; appends what is to be done.
+    fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect<Self::Answer>>);
+
+    /// When it wants its next `Tick`; `None`: only an answer can move it.
+    fn wake_at(&self) -> Option<Instant>;
+}

@@ -1,0 +1,259 @@
+//! What a coordinator and a replica say to each other.
+//!
+//! Every request names a *place*: the table, the shard's epoch as the coordinator knows it, and the sort key. A
+//! replica that does not own the place at that epoch refuses, and a refusal is a promise: nothing was stored.
+//! Everything here is encoded with numbered CBOR fields, so that a newer node may add optional ones.
+
+use crate::ids::{Epoch, NodeId, TableId};
+use crate::key::SortKey;
+use crate::operation::Operations;
+use crate::record::{Body, Record};
+use crate::table::Durability;
+use crate::time::WallTime;
+use crate::version::Held;
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+/// Where a record lives, and since when the sender believes so.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Place {
+    /// The table.
+    #[n(0)]
+    pub table: TableId,
+    /// The *shard's* epoch: when its owners last changed, as the sender knows it.
+    #[n(1)]
+    pub epoch: Epoch,
+    /// The position in the table's sort space.
+    #[n(2)]
+    pub sort_key: SortKey,
+}
+
+/// A write whose version the first owner assigns (level `one`).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Draft {
+    /// What to store.
+    #[n(0)]
+    pub body: Body,
+    /// The coordinator's wall clock when the request came.
+    #[n(1)]
+    pub written_at: WallTime,
+    /// When the value expires.
+    #[n(2)]
+    pub expires_at: Option<WallTime>,
+}
+
+/// What a coordinator asks of an owner (or of its own node, for hints).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Request {
+    /// Round one of a write: what do you hold, and which recent operations do you know?
+    #[n(0)]
+    Ask {
+        /// Where.
+        #[n(0)]
+        at: Place,
+    },
+    /// A read: the record (`whole`), or only what orders it and its digest.
+    #[n(1)]
+    Read {
+        /// Where.
+        #[n(0)]
+        at: Place,
+        /// Whether the whole record is wanted.
+        #[n(1)]
+        whole: bool,
+    },
+    /// Round two of a write, a repair, or a hint that is replayed: merge this record.
+    #[n(2)]
+    Write {
+        /// Where.
+        #[n(0)]
+        at: Place,
+        /// The record, with its version.
+        #[n(1)]
+        record: Record,
+        /// What the acknowledgement must mean.
+        #[n(2)]
+        durability: Durability,
+    },
+    /// A write at `one`: give it the next version after what you hold.
+    #[n(3)]
+    Assign {
+        /// Where.
+        #[n(0)]
+        at: Place,
+        /// The record without its version.
+        #[n(1)]
+        draft: Draft,
+        /// What the acknowledgement must mean.
+        #[n(2)]
+        durability: Durability,
+    },
+    /// Keep this record for an owner that could not be reached. Sent to the coordinator's own node.
+    #[n(4)]
+    Hint {
+        /// Whom it is for.
+        #[n(0)]
+        owner: NodeId,
+        /// Where.
+        #[n(1)]
+        at: Place,
+        /// The record.
+        #[n(2)]
+        record: Record,
+    },
+    /// For `explain`: what do you hold here, and which hints for this place?
+    #[n(5)]
+    Inspect {
+        /// Where.
+        #[n(0)]
+        at: Place,
+    },
+}
+
+/// What a replica answers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Reply {
+    /// To `Ask`.
+    #[n(0)]
+    Known {
+        /// What is held, durable at the table's level; `None`: nothing.
+        #[n(0)]
+        held: Option<Held>,
+        /// The recent operations of the key.
+        #[n(1)]
+        operations: Operations,
+    },
+    /// To `Read` of the whole: the record, durable at the table's level.
+    #[n(1)]
+    Record(#[n(0)] Option<Record>),
+    /// To `Read` without the value.
+    #[n(2)]
+    Digest {
+        /// What is held.
+        #[n(0)]
+        held: Option<Held>,
+        /// Digest of the record's content, 0 where nothing is held.
+        #[n(1)]
+        digest: u64,
+    },
+    /// To `Write`: this, or something later, is held and durable as asked.
+    #[n(3)]
+    Written {
+        /// What is held now.
+        #[n(0)]
+        held: Held,
+    },
+    /// To `Assign`: stored and durable under this version.
+    #[n(4)]
+    Assigned {
+        /// The record as stored, for the other owners.
+        #[n(0)]
+        record: Record,
+    },
+    /// To `Hint`: kept.
+    #[n(5)]
+    Hinted,
+    /// To `Inspect`.
+    #[n(6)]
+    Inspected(#[n(0)] Inspection),
+    /// Nothing was stored, for this reason.
+    #[n(7)]
+    Refused(#[n(0)] Refusal),
+    /// The disk failed while this request was carried out: it may or may not be there after a restart. The
+    /// replica is poisoned from now on.
+    #[n(8)]
+    Broken,
+}
+
+/// What one node knows about one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Inspection {
+    /// What is held.
+    #[n(0)]
+    pub held: Option<Held>,
+    /// Whether it is a tombstone.
+    #[n(1)]
+    pub tombstone: bool,
+    /// Size of the value in bytes.
+    #[n(2)]
+    pub value_bytes: u64,
+    /// Digest of the content.
+    #[n(3)]
+    pub digest: u64,
+    /// The coordinator's clock when it was written; shown, never compared.
+    #[n(4)]
+    pub written_at: Option<WallTime>,
+    /// When it expires.
+    #[n(5)]
+    pub expires_at: Option<WallTime>,
+    /// For whom this node keeps a hint of this place.
+    #[n(6)]
+    pub hints_for: Vec<NodeId>,
+}
+
+/// Why a replica refused; nothing was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Encode, Decode)]
+pub enum Refusal {
+    /// The shard has changed since the sender's epoch.
+    #[n(0)]
+    #[error("the shard is at epoch {current}, the request at an older one")]
+    Stale {
+        /// The shard's epoch here.
+        #[n(0)]
+        current: Epoch,
+    },
+    /// This node has not seen the sender's epoch yet, even after waiting for it.
+    #[n(1)]
+    #[error("this node has seen the catalog up to epoch {current} only")]
+    Behind {
+        /// This node's catalog epoch.
+        #[n(0)]
+        current: Epoch,
+    },
+    /// This node does not own the place at that epoch.
+    #[n(2)]
+    #[error("not an owner of this key")]
+    NotOwner,
+    /// The replica doubts its disk and neither answers nor votes.
+    #[n(3)]
+    #[error("the replica doubts its disk and answers nothing until it is healed")]
+    Doubtful,
+    /// No space left; reads go on.
+    #[n(4)]
+    #[error("the disk is full")]
+    DiskFull,
+    /// A queue or a hint store is at its limit.
+    #[n(5)]
+    #[error("a queue of the replica is full")]
+    Overloaded,
+    /// The deadline had passed before the request was carried out.
+    #[n(6)]
+    #[error("the deadline had passed before the request was carried out")]
+    Late,
+    /// The key's version numbers are used up.
+    #[n(7)]
+    #[error("the key's version numbers are used up")]
+    Exhausted,
+}
+
+impl Request {
+    /// The place it names.
+    pub fn place(&self) -> &Place {
+        match self {
+            Request::Ask { at }
+            | Request::Read { at, .. }
+            | Request::Write { at, .. }
+            | Request::Assign { at, .. }
+            | Request::Hint { at, .. }
+            | Request::Inspect { at } => at,
+        }
+    }
+
+    /// Whether it changes what is stored, so that a lost answer leaves its outcome unknown.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Request::Write { .. } | Request::Assign { .. } | Request::Hint { .. } => true,
+            Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => false,
+        }
+    }
+}
