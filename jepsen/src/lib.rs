@@ -1,1 +1,29 @@
-//! Quorate.
+//! Quorate seen from outside: real nodes, real faults, and judges that trust nobody.
+//!
+//! **The problem.** A replicated database can pass every test that its authors thought of and still lose a write
+//! when a node dies at the wrong moment. So here nothing knows how Quorate works. Clients do operations over HTTP
+//! and write down what they asked, when, and what came of it; meanwhile a nemesis breaks things; afterwards a checker
+//! decides from the written history alone whether the promises were kept.
+//!
+//! ```text
+//!   workload (what clients do)   nemesis (what breaks)      checkers (what was promised)
+//!        |        HTTP               | kill, restart ...        ^
+//!        v                           v                          |
+//!   +---------------- real `quorate serve` processes ---+       |
+//!   +---------------------------------------------------+       |
+//!        |  answers: ok, fail, unknown                          |
+//!        +--------------------> history (JSON lines) -----------+
+//! ```
+//!
+//! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
+//! used by the seeded simulator as well.
+//!
+//! **Invariants.**
+//! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
+//! - An outcome that is not certain is `unknown`. What a client calls `fail` never took effect.
+//! - There are three verdicts, and undecided is not a pass; a run that did too little is void, which is not one
+//!   either.
+
+pub mod history;
+pub mod linearizable;
+pub mod operation;

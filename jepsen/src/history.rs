@@ -1,0 +1,368 @@
+//! Histories: what all clients did, in the file format that any outside checker can judge too.
+//!
+//! A history file has one JSON object a line, one operation each:
+//!
+//! ```json
+//! {"client":1,"key":"k","op":"read|write|cas|delete","value":"..","expect":"..","call":17,"ret":42,"status":"ok","final":true}
+//! ```
+//!
+//! `value` is null for a read that found no such key, and absent for a delete; `expect` belongs to `cas` alone;
+//! `final` is written only where it is true. Times are nanoseconds of one monotonic clock, since the history began.
+//!
+//! A [`Recorder`] gives the times and collects the operations of many tasks. It writes nothing while the run goes
+//! on: a run is bounded, and a slow disk must not slow down what is measured.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::{ClientId, Kind, Operation, Status};
+
+/// All operations of a run, in the order of their calls once [`History::sort`] has been called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The operations, of all keys and clients.
+    pub operations: Vec<Operation>,
+}
+
+impl History {
+    /// Puts the operations in the order of their calls; those of one moment in the order of their clients.
+    pub fn sort(&mut self) {
+        self.operations
+            .sort_by_key(|operation| (operation.call, operation.client));
+    }
+
+    /// Writes the history as JSON lines, in the order it is in.
+    pub fn write_to(&self, mut sink: impl Write) -> std::io::Result<()> {
+        for operation in &self.operations {
+            serde_json::to_writer(&mut sink, &Line::from(operation))?;
+            sink.write_all(b"\n")?;
+        }
+        sink.flush()
+    }
+
+    /// Writes the history into a file, which is replaced if it exists.
+    pub fn write_file(&self, path: &Path) -> std::io::Result<()> {
+        self.write_to(BufWriter::new(File::create(path)?))
+    }
+
+    /// Reads a history from JSON lines; empty lines are skipped.
+    pub fn read_from(source: impl BufRead) -> Result<History, ReadError> {
+        let mut operations = Vec::new();
+        for (index, line) in source.lines().enumerate() {
+            let number = index + 1;
+            let line = line.map_err(|error| ReadError {
+                line: number,
+                cause: error.to_string(),
+            })?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let operation = serde_json::from_str::<Line>(&line)
+                .map_err(|error| error.to_string())
+                .and_then(Operation::try_from)
+                .map_err(|cause| ReadError {
+                    line: number,
+                    cause,
+                })?;
+            operations.push(operation);
+        }
+        Ok(History { operations })
+    }
+
+    /// Reads a history from a file.
+    pub fn read_file(path: &Path) -> Result<History, ReadError> {
+        let file = File::open(path).map_err(|error| ReadError {
+            line: 0,
+            cause: error.to_string(),
+        })?;
+        History::read_from(BufReader::new(file))
+    }
+}
+
+/// A history file that cannot be read. Nothing was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    /// The line, from 1; 0 if the file could not be opened.
+    pub line: usize,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "history, line {}: {}", self.line, self.cause)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Collects the operations of many tasks, and gives all of them the same clock.
+#[derive(Debug)]
+pub struct Recorder {
+    origin: Instant,
+    operations: Mutex<Vec<Operation>>,
+}
+
+impl Recorder {
+    /// A recorder whose time begins now.
+    pub fn start() -> Recorder {
+        Recorder {
+            origin: Instant::now(),
+            operations: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Nanoseconds since the history began.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Adds an operation that has come to its end.
+    pub fn record(&self, operation: Operation) {
+        self.operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(operation);
+    }
+
+    /// The history so far, in the order of the calls.
+    pub fn history(&self) -> History {
+        let operations = self
+            .operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut history = History { operations };
+        history.sort();
+        history
+    }
+}
+
+/// The shape of one line of a history file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    client: ClientId,
+    key: String,
+    op: Verb,
+    #[serde(default, skip_serializing_if = "Member::is_missing")]
+    value: Member,
+    #[serde(default, skip_serializing_if = "Member::is_missing")]
+    expect: Member,
+    call: u64,
+    ret: Option<u64>,
+    status: Status,
+    #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
+    closing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Read,
+    Write,
+    Cas,
+    Delete,
+}
+
+/// A member that keeps `null`, which means "no such key", apart from not being there.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
+enum Member {
+    #[default]
+    Missing,
+    Null,
+    Text(String),
+}
+
+impl Member {
+    fn is_missing(&self) -> bool {
+        *self == Member::Missing
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Member::Missing | Member::Null => None,
+            Member::Text(text) => Some(text),
+        }
+    }
+}
+
+impl From<Option<String>> for Member {
+    fn from(text: Option<String>) -> Member {
+        text.map_or(Member::Null, Member::Text)
+    }
+}
+
+impl From<Member> for Option<String> {
+    fn from(member: Member) -> Option<String> {
+        member.text()
+    }
+}
+
+impl From<&Operation> for Line {
+    fn from(operation: &Operation) -> Line {
+        let (op, value, expect) = match &operation.kind {
+            Kind::Read { value } => (Verb::Read, value.clone().into(), Member::Missing),
+            Kind::Write { value } => (Verb::Write, Member::Text(value.clone()), Member::Missing),
+            Kind::Delete => (Verb::Delete, Member::Missing, Member::Missing),
+            Kind::Cas { expect, value } => (
+                Verb::Cas,
+                Member::Text(value.clone()),
+                expect.clone().into(),
+            ),
+        };
+        Line {
+            client: operation.client,
+            key: operation.key.clone(),
+            op,
+            value,
+            expect,
+            call: operation.call,
+            ret: operation.ret,
+            status: operation.status,
+            closing: operation.closing,
+        }
+    }
+}
+
+impl TryFrom<Line> for Operation {
+    type Error = String;
+
+    fn try_from(line: Line) -> Result<Operation, String> {
+        if line.op == Verb::Cas && line.expect.is_missing() {
+            return Err("a cas needs what it expects (null: no such key)".to_owned());
+        }
+        let given = line.value.text();
+        let kind = match line.op {
+            Verb::Read => Kind::Read { value: given },
+            Verb::Write => Kind::Write {
+                value: given.ok_or("a write needs a value")?,
+            },
+            Verb::Delete => Kind::Delete,
+            Verb::Cas => Kind::Cas {
+                expect: line.expect.text(),
+                value: given.ok_or("a cas needs a value")?,
+            },
+        };
+        if line.ret.is_some_and(|ret| ret < line.call) {
+            return Err("it returns before it is called".to_owned());
+        }
+        match line.status {
+            Status::Ok if line.ret.is_none() => {
+                Err("an ok operation needs the time of its return".to_owned())
+            }
+            Status::Mismatch if !matches!(kind, Kind::Cas { .. }) => {
+                Err("only a cas can be a mismatch".to_owned())
+            }
+            Status::Ok | Status::Fail | Status::Unknown | Status::Mismatch => Ok(Operation {
+                client: line.client,
+                key: line.key,
+                kind,
+                call: line.call,
+                ret: line.ret,
+                status: line.status,
+                closing: line.closing,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY_SHAPE: &str = r#"{"client":1,"key":"k","op":"read","value":null,"call":1,"ret":2,"status":"ok","final":true}
+{"client":2,"key":"k","op":"read","value":"a","call":3,"ret":4,"status":"ok"}
+{"client":1,"key":"k\u0000\n","op":"write","value":"","call":5,"ret":null,"status":"unknown"}
+{"client":1,"key":"k","op":"cas","value":"b","expect":"a","call":6,"ret":7,"status":"mismatch"}
+{"client":1,"key":"k","op":"cas","value":"b","expect":null,"call":8,"ret":9,"status":"fail"}
+{"client":3,"key":"k","op":"delete","call":10,"ret":11,"status":"ok"}
+"#;
+
+    #[test]
+    fn every_shape_is_written_as_it_was_read() {
+        let history = History::read_from(EVERY_SHAPE.as_bytes()).expect("legal lines");
+        let mut written = Vec::new();
+        history
+            .write_to(&mut written)
+            .expect("a vector takes everything");
+        assert_eq!(
+            String::from_utf8(written).expect("JSON is UTF-8"),
+            EVERY_SHAPE
+        );
+        assert_eq!(history.operations[0].kind, Kind::Read { value: None });
+        assert!(history.operations[0].closing);
+        assert_eq!(
+            history.operations[4].kind,
+            Kind::Cas {
+                expect: None,
+                value: "b".into()
+            }
+        );
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        for (wrong, cause) in [
+            (
+                r#"{"client":1,"key":"k","op":"write","call":1,"ret":2,"status":"ok"}"#,
+                "a write needs a value",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":2,"status":"ok"}"#,
+                "returns before",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":null,"status":"ok"}"#,
+                "time of its return",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":4,"status":"mismatch"}"#,
+                "only a cas",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"cas","value":"x","call":3,"ret":4,"status":"ok"}"#,
+                "what it expects",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"append","call":3,"ret":4,"status":"ok"}"#,
+                "unknown variant",
+            ),
+        ] {
+            let text = format!("\n{wrong}\n");
+            let error = History::read_from(text.as_bytes()).expect_err(wrong);
+            assert_eq!(error.line, 2, "{wrong}");
+            assert!(error.cause.contains(cause), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_recorder_orders_by_call() {
+        let recorder = Recorder::start();
+        for (client, call) in [(3, 20), (2, 10), (1, 10)] {
+            recorder.record(Operation {
+                client: ClientId(client),
+                key: "k".into(),
+                kind: Kind::Delete,
+                call,
+                ret: Some(30),
+                status: Status::Ok,
+                closing: false,
+            });
+        }
+        let clients: Vec<u32> = recorder
+            .history()
+            .operations
+            .iter()
+            .map(|operation| operation.client.0)
+            .collect();
+        assert_eq!(clients, [1, 2, 3]);
+    }
+}

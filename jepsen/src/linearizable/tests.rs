@@ -1,0 +1,43 @@
+//! Histories known to be good, histories known to be bad, and a second checker that is too simple to be wrong.
+
+mod against_brute_force;
+mod known;
+mod large;
+
+use crate::operation::{ClientId, Kind, Operation, Status};
+
+/// An operation at times counted in small whole numbers.
+fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Operation {
+    Operation {
+        client: ClientId(client),
+        key: "k".into(),
+        kind,
+        call,
+        ret: Some(ret),
+        status,
+        closing: false,
+    }
+}
+
+fn wrote(value: &str) -> Kind {
+    Kind::Write {
+        value: value.into(),
+    }
+}
+
+fn saw(value: &str) -> Kind {
+    Kind::Read {
+        value: Some(value.into()),
+    }
+}
+
+fn saw_nothing() -> Kind {
+    Kind::Read { value: None }
+}
+
+fn swapped(expect: &str, value: &str) -> Kind {
+    Kind::Cas {
+        expect: Some(expect.into()),
+        value: value.into(),
+    }
+}
