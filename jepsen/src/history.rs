@@ -33,8 +33,7 @@ pub struct History {
 impl History {
     /// Puts the operations in the order of their calls; those of one moment in the order of their clients.
     pub fn sort(&mut self) {
-        self.operations
-            .sort_by_key(|operation| (operation.call, operation.client));
+        self.operations.sort_by_key(|operation| (operation.call, operation.client));
     }
 
     /// Writes the history as JSON lines, in the order it is in.
@@ -56,20 +55,14 @@ impl History {
         let mut operations = Vec::new();
         for (index, line) in source.lines().enumerate() {
             let number = index + 1;
-            let line = line.map_err(|error| ReadError {
-                line: number,
-                cause: error.to_string(),
-            })?;
+            let line = line.map_err(|error| ReadError { line: number, cause: error.to_string() })?;
             if line.trim().is_empty() {
                 continue;
             }
             let operation = serde_json::from_str::<Line>(&line)
                 .map_err(|error| error.to_string())
                 .and_then(Operation::try_from)
-                .map_err(|cause| ReadError {
-                    line: number,
-                    cause,
-                })?;
+                .map_err(|cause| ReadError { line: number, cause })?;
             operations.push(operation);
         }
         Ok(History { operations })
@@ -77,10 +70,7 @@ impl History {
 
     /// Reads a history from a file.
     pub fn read_file(path: &Path) -> Result<History, ReadError> {
-        let file = File::open(path).map_err(|error| ReadError {
-            line: 0,
-            cause: error.to_string(),
-        })?;
+        let file = File::open(path).map_err(|error| ReadError { line: 0, cause: error.to_string() })?;
         History::read_from(BufReader::new(file))
     }
 }
@@ -112,10 +102,7 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder whose time begins now.
     pub fn start() -> Recorder {
-        Recorder {
-            origin: Instant::now(),
-            operations: Mutex::new(Vec::new()),
-        }
+        Recorder { origin: Instant::now(), operations: Mutex::new(Vec::new()) }
     }
 
     /// Nanoseconds since the history began.
@@ -125,19 +112,12 @@ impl Recorder {
 
     /// Adds an operation that has come to its end.
     pub fn record(&self, operation: Operation) {
-        self.operations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(operation);
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
     }
 
     /// The history so far, in the order of the calls.
     pub fn history(&self) -> History {
-        let operations = self
-            .operations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut history = History { operations };
         history.sort();
         history
@@ -212,11 +192,7 @@ impl From<&Operation> for Line {
             Kind::Read { value } => (Verb::Read, value.clone().into(), Member::Missing),
             Kind::Write { value } => (Verb::Write, Member::Text(value.clone()), Member::Missing),
             Kind::Delete => (Verb::Delete, Member::Missing, Member::Missing),
-            Kind::Cas { expect, value } => (
-                Verb::Cas,
-                Member::Text(value.clone()),
-                expect.clone().into(),
-            ),
+            Kind::Cas { expect, value } => (Verb::Cas, Member::Text(value.clone()), expect.clone().into()),
         };
         Line {
             client: operation.client,
@@ -242,14 +218,9 @@ impl TryFrom<Line> for Operation {
         let given = line.value.text();
         let kind = match line.op {
             Verb::Read => Kind::Read { value: given },
-            Verb::Write => Kind::Write {
-                value: given.ok_or("a write needs a value")?,
-            },
+            Verb::Write => Kind::Write { value: given.ok_or("a write needs a value")? },
             Verb::Delete => Kind::Delete,
-            Verb::Cas => Kind::Cas {
-                expect: line.expect.text(),
-                value: given.ok_or("a cas needs a value")?,
-            },
+            Verb::Cas => Kind::Cas { expect: line.expect.text(), value: given.ok_or("a cas needs a value")? },
         };
         if line.ret.is_some_and(|ret| ret < line.call) {
             return Err("it returns before it is called".to_owned());
@@ -290,22 +261,11 @@ mod tests {
     fn every_shape_is_written_as_it_was_read() {
         let history = History::read_from(EVERY_SHAPE.as_bytes()).expect("legal lines");
         let mut written = Vec::new();
-        history
-            .write_to(&mut written)
-            .expect("a vector takes everything");
-        assert_eq!(
-            String::from_utf8(written).expect("JSON is UTF-8"),
-            EVERY_SHAPE
-        );
+        history.write_to(&mut written).expect("a vector takes everything");
+        assert_eq!(String::from_utf8(written).expect("JSON is UTF-8"), EVERY_SHAPE);
         assert_eq!(history.operations[0].kind, Kind::Read { value: None });
         assert!(history.operations[0].closing);
-        assert_eq!(
-            history.operations[4].kind,
-            Kind::Cas {
-                expect: None,
-                value: "b".into()
-            }
-        );
+        assert_eq!(history.operations[4].kind, Kind::Cas { expect: None, value: "b".into() });
     }
 
     #[test]
@@ -315,26 +275,17 @@ mod tests {
                 r#"{"client":1,"key":"k","op":"write","call":1,"ret":2,"status":"ok"}"#,
                 "a write needs a value",
             ),
-            (
-                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":2,"status":"ok"}"#,
-                "returns before",
-            ),
+            (r#"{"client":1,"key":"k","op":"delete","call":3,"ret":2,"status":"ok"}"#, "returns before"),
             (
                 r#"{"client":1,"key":"k","op":"delete","call":3,"ret":null,"status":"ok"}"#,
                 "time of its return",
             ),
-            (
-                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":4,"status":"mismatch"}"#,
-                "only a cas",
-            ),
+            (r#"{"client":1,"key":"k","op":"delete","call":3,"ret":4,"status":"mismatch"}"#, "only a cas"),
             (
                 r#"{"client":1,"key":"k","op":"cas","value":"x","call":3,"ret":4,"status":"ok"}"#,
                 "what it expects",
             ),
-            (
-                r#"{"client":1,"key":"k","op":"append","call":3,"ret":4,"status":"ok"}"#,
-                "unknown variant",
-            ),
+            (r#"{"client":1,"key":"k","op":"append","call":3,"ret":4,"status":"ok"}"#, "unknown variant"),
         ] {
             let text = format!("\n{wrong}\n");
             let error = History::read_from(text.as_bytes()).expect_err(wrong);
@@ -357,12 +308,8 @@ mod tests {
                 closing: false,
             });
         }
-        let clients: Vec<u32> = recorder
-            .history()
-            .operations
-            .iter()
-            .map(|operation| operation.client.0)
-            .collect();
+        let clients: Vec<u32> =
+            recorder.history().operations.iter().map(|operation| operation.client.0).collect();
         assert_eq!(clients, [1, 2, 3]);
     }
 }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
-//! used by the seeded simulator as well.
+//! used by the seeded simulator as well; [`set_full`] judges sets that only grow.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
@@ -27,3 +27,4 @@
 pub mod history;
 pub mod linearizable;
 pub mod operation;
+pub mod set_full;

@@ -63,10 +63,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Two million steps, and no limit of time.
     fn default() -> Limits {
-        Limits {
-            steps_max: 2_000_000,
-            time_max: None,
-        }
+        Limits { steps_max: 2_000_000, time_max: None }
     }
 }
 
@@ -149,10 +146,7 @@ impl fmt::Display for Report {
             }
         }
         for key in self.undecided() {
-            write!(
-                formatter,
-                "\n  key {key:?} is undecided: the step or time limit came first"
-            )?;
+            write!(formatter, "\n  key {key:?} is undecided: the step or time limit came first")?;
         }
         Ok(())
     }
@@ -162,28 +156,20 @@ impl fmt::Display for Report {
 pub fn check(history: &History, limits: &Limits) -> Report {
     let mut by_key: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
     for operation in &history.operations {
-        by_key
-            .entry(&operation.key)
-            .or_default()
-            .push(operation.clone());
+        by_key.entry(&operation.key).or_default().push(operation.clone());
     }
     let keys = by_key
         .into_iter()
         .map(|(key, operations)| (key.to_owned(), check_key(&operations, limits)))
         .collect();
-    Report {
-        operations: history.operations.len(),
-        keys,
-    }
+    Report { operations: history.operations.len(), keys }
 }
 
 /// Judges the operations of one key, given in any order, and makes a violation small. Their `key` is not looked at.
 pub fn check_key(operations: &[Operation], limits: &Limits) -> Verdict {
     match answer_key(operations, limits) {
         Answer::Yes => Verdict::Linearizable,
-        Answer::No => Verdict::Violation {
-            operations: minimize::minimize(operations, limits),
-        },
+        Answer::No => Verdict::Violation { operations: minimize::minimize(operations, limits) },
         Answer::Undecided => Verdict::Undecided,
     }
 }
@@ -197,11 +183,8 @@ pub fn answer_key(operations: &[Operation], limits: &Limits) -> Answer {
 fn sentence(operation: &Operation) -> String {
     use crate::operation::{Kind, Status};
     let milliseconds = |ns: u64| ns as f64 / 1e6;
-    let shown = |value: &Option<String>| {
-        value
-            .as_ref()
-            .map_or("nothing".to_owned(), |value| format!("{value:?}"))
-    };
+    let shown =
+        |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("{value:?}"));
     let what = match &operation.kind {
         Kind::Read { value } => format!("read, saw {}", shown(value)),
         Kind::Write { value } => format!("write {value:?}"),
@@ -214,9 +197,7 @@ fn sentence(operation: &Operation) -> String {
         Status::Unknown => "unknown",
         Status::Mismatch => "mismatch",
     };
-    let ret = operation.ret.map_or("never".to_owned(), |ret| {
-        format!("{:.3}", milliseconds(ret))
-    });
+    let ret = operation.ret.map_or("never".to_owned(), |ret| format!("{:.3}", milliseconds(ret)));
     format!(
         "{:>12.3} to {ret:>12} ms  client {:<3} {what}: {status}",
         milliseconds(operation.call),

@@ -24,11 +24,7 @@ pub(super) fn minimize(operations: &[Operation], limits: &Limits) -> Vec<Operati
         let before = part.len();
         leave_out_pieces(&mut part, piece, limits);
         // At single operations, again until nothing goes any more: what was not fair before may be now.
-        piece = if piece == 1 && part.len() < before {
-            1
-        } else {
-            piece / 2
-        };
+        piece = if piece == 1 && part.len() < before { 1 } else { piece / 2 };
     }
     part.sort_by_key(|operation| (operation.call, operation.client));
     part
@@ -51,15 +47,11 @@ fn leave_out_pieces(part: &mut Vec<Operation>, piece: usize, limits: &Limits) {
 /// What had been called by the first return after which there is no order, without what only looked and had not
 /// returned by then. The statuses are the given ones, which can only make it harder to find an order.
 fn shortest_beginning(operations: &[Operation], limits: &Limits) -> Vec<Operation> {
-    let returns: BTreeSet<u64> = operations
-        .iter()
-        .filter_map(|operation| operation.ret)
-        .collect();
+    let returns: BTreeSet<u64> = operations.iter().filter_map(|operation| operation.ret).collect();
     let returns: Vec<u64> = returns.into_iter().collect();
     let has_order = |end: &u64| {
-        let cut: Vec<Operation> = called_by(operations, *end)
-            .map(|operation| cut_at(operation, *end))
-            .collect();
+        let cut: Vec<Operation> =
+            called_by(operations, *end).map(|operation| cut_at(operation, *end)).collect();
         answer_key(&cut, limits) != Answer::No
     };
     match returns.get(returns.partition_point(has_order)) {
@@ -67,18 +59,12 @@ fn shortest_beginning(operations: &[Operation], limits: &Limits) -> Vec<Operatio
             .filter(|operation| says_something(&cut_at(operation, *end)))
             .cloned()
             .collect(),
-        None => operations
-            .iter()
-            .filter(|operation| says_something(operation))
-            .cloned()
-            .collect(),
+        None => operations.iter().filter(|operation| says_something(operation)).cloned().collect(),
     }
 }
 
 fn called_by(operations: &[Operation], end: u64) -> impl Iterator<Item = &Operation> {
-    operations
-        .iter()
-        .filter(move |operation| operation.call <= end)
+    operations.iter().filter(move |operation| operation.call <= end)
 }
 
 /// The operation as it is known at that moment: unknown, if it has not returned.
@@ -88,18 +74,14 @@ fn cut_at(operation: &Operation, end: u64) -> Operation {
         Status::Ok | Status::Mismatch if is_under_way => Status::Unknown,
         status @ (Status::Ok | Status::Mismatch | Status::Unknown | Status::Fail) => status,
     };
-    Operation {
-        status,
-        ..operation.clone()
-    }
+    Operation { status, ..operation.clone() }
 }
 
 /// Whether it took part in the judgement at all, or, having failed, explains where a value came from.
 fn says_something(operation: &Operation) -> bool {
     match (&operation.kind, operation.status) {
         (Kind::Read { .. }, Status::Fail | Status::Unknown | Status::Mismatch) => false,
-        (Kind::Read { .. }, Status::Ok)
-        | (Kind::Write { .. } | Kind::Delete | Kind::Cas { .. }, _) => true,
+        (Kind::Read { .. }, Status::Ok) | (Kind::Write { .. } | Kind::Delete | Kind::Cas { .. }, _) => true,
     }
 }
 

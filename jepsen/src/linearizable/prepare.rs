@@ -100,14 +100,10 @@ struct Draft {
 /// Makes the search problem of one key's operations.
 pub(super) fn prepare<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Problem {
     let states = number_states(operations.clone());
-    let mut drafts: Vec<Draft> = operations
-        .filter_map(|operation| draft(operation, &states))
-        .collect();
+    let mut drafts: Vec<Draft> = operations.filter_map(|operation| draft(operation, &states)).collect();
     let state_count = states.len() + 2;
     let makers = Makers::of(&drafts, state_count);
-    let has_mismatch = drafts
-        .iter()
-        .any(|draft| matches!(draft.effect.needs, Needs::Not(_)));
+    let has_mismatch = drafts.iter().any(|draft| matches!(draft.effect.needs, Needs::Not(_)));
     decide_seen(&mut drafts, &makers);
     tighten(&mut drafts, &makers);
     assemble(drafts, &makers, state_count, has_mismatch)
@@ -119,9 +115,7 @@ fn number_states<'a>(operations: impl Iterator<Item = &'a Operation>) -> BTreeMa
     for operation in operations {
         let looked_for = match (&operation.kind, operation.status) {
             (Kind::Read { value }, Status::Ok) => value.as_deref(),
-            (Kind::Cas { expect, .. }, Status::Ok | Status::Unknown | Status::Mismatch) => {
-                expect.as_deref()
-            }
+            (Kind::Cas { expect, .. }, Status::Ok | Status::Unknown | Status::Mismatch) => expect.as_deref(),
             (Kind::Read { .. }, Status::Fail | Status::Unknown | Status::Mismatch)
             | (Kind::Cas { .. }, Status::Fail)
             | (Kind::Write { .. } | Kind::Delete, _) => None,
@@ -139,45 +133,25 @@ fn draft(operation: &Operation, states: &BTreeMap<&str, State>) -> Option<Draft>
         (_, Status::Fail)
         | (Kind::Read { .. }, Status::Unknown | Status::Mismatch)
         | (Kind::Write { .. } | Kind::Delete, Status::Mismatch) => return None,
-        (Kind::Read { value }, Status::Ok) => Effect {
-            needs: Needs::Is(seen(value)),
-            leaves: None,
-        },
-        (Kind::Write { value }, Status::Ok | Status::Unknown) => Effect {
-            needs: Needs::Any,
-            leaves: Some(made(value)),
-        },
-        (Kind::Delete, Status::Ok | Status::Unknown) => Effect {
-            needs: Needs::Any,
-            leaves: Some(ABSENT),
-        },
+        (Kind::Read { value }, Status::Ok) => Effect { needs: Needs::Is(seen(value)), leaves: None },
+        (Kind::Write { value }, Status::Ok | Status::Unknown) => {
+            Effect { needs: Needs::Any, leaves: Some(made(value)) }
+        }
+        (Kind::Delete, Status::Ok | Status::Unknown) => Effect { needs: Needs::Any, leaves: Some(ABSENT) },
         (Kind::Cas { expect, value }, Status::Ok | Status::Unknown) => {
             let (before, after) = (seen(expect), made(value));
-            Effect {
-                needs: Needs::Is(before),
-                leaves: (before != after).then_some(after),
-            }
+            Effect { needs: Needs::Is(before), leaves: (before != after).then_some(after) }
         }
-        (Kind::Cas { expect, .. }, Status::Mismatch) => Effect {
-            needs: Needs::Not(seen(expect)),
-            leaves: None,
-        },
+        (Kind::Cas { expect, .. }, Status::Mismatch) => {
+            Effect { needs: Needs::Not(seen(expect)), leaves: None }
+        }
     };
     let surely = match operation.status {
         Status::Ok | Status::Mismatch => true,
         Status::Unknown | Status::Fail => false,
     };
-    let ret = if surely {
-        operation.ret.unwrap_or(u64::MAX)
-    } else {
-        u64::MAX
-    };
-    Some(Draft {
-        effect,
-        call: operation.call,
-        ret,
-        surely,
-    })
+    let ret = if surely { operation.ret.unwrap_or(u64::MAX) } else { u64::MAX };
+    Some(Draft { effect, call: operation.call, ret, surely })
 }
 
 /// Who can have brought about each state.
@@ -190,10 +164,7 @@ struct Makers {
 
 impl Makers {
     fn of(drafts: &[Draft], state_count: usize) -> Makers {
-        let mut makers = Makers {
-            only: vec![None; state_count],
-            count: vec![0; state_count],
-        };
+        let mut makers = Makers { only: vec![None; state_count], count: vec![0; state_count] };
         for (index, draft) in drafts.iter().enumerate() {
             if let Some(state) = draft.effect.leaves {
                 let state = state as usize;
@@ -218,9 +189,7 @@ impl Makers {
 /// What was surely seen, and has only one maker, was surely made: also backwards, through a compare-and-set that
 /// thereby surely saw what it expected.
 fn decide_seen(drafts: &mut [Draft], makers: &Makers) {
-    let mut sure: Vec<usize> = (0..drafts.len())
-        .filter(|index| drafts[*index].surely)
-        .collect();
+    let mut sure: Vec<usize> = (0..drafts.len()).filter(|index| drafts[*index].surely).collect();
     while let Some(index) = sure.pop() {
         if let Some(maker) = makers.of_what_is_seen(drafts[index].effect)
             && !drafts[maker].surely
@@ -244,12 +213,7 @@ fn tighten(drafts: &mut [Draft], makers: &Makers) {
     }
 }
 
-fn assemble(
-    drafts: Vec<Draft>,
-    makers: &Makers,
-    state_count: usize,
-    has_mismatch: bool,
-) -> Problem {
+fn assemble(drafts: Vec<Draft>, makers: &Makers, state_count: usize, has_mismatch: bool) -> Problem {
     let mut definite: Vec<Definite> = Vec::with_capacity(drafts.len());
     let mut optional: BTreeMap<Effect, Vec<u64>> = BTreeMap::new();
     let mut watched = vec![has_mismatch; state_count];
@@ -258,13 +222,7 @@ fn assemble(
             watched[state as usize] = true;
         }
     }
-    for Draft {
-        effect,
-        call,
-        ret,
-        surely,
-    } in drafts
-    {
+    for Draft { effect, call, ret, surely } in drafts {
         if surely {
             definite.push(Definite { effect, call, ret });
         } else if effect.leaves.is_some_and(|state| watched[state as usize]) {

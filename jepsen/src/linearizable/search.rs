@@ -35,8 +35,7 @@ pub(super) fn search(problem: &Problem, limits: &Limits) -> Answer {
     let mut steps = 0;
     while let Some(mut configuration) = open.pop() {
         steps += 1;
-        let late = deadline
-            .is_some_and(|deadline| steps % STEPS_PER_LOOK == 0 && Instant::now() > deadline);
+        let late = deadline.is_some_and(|deadline| steps % STEPS_PER_LOOK == 0 && Instant::now() > deadline);
         if steps > limits.steps_max || late {
             return Answer::Undecided;
         }
@@ -50,10 +49,7 @@ pub(super) fn search(problem: &Problem, limits: &Limits) -> Answer {
         }
         // The most urgent is tried first, so it is pushed last.
         next.sort_by_key(|candidate| std::cmp::Reverse(candidate.urgency(problem)));
-        open.extend(
-            next.drain(..)
-                .map(|candidate| configuration.after(problem, candidate)),
-        );
+        open.extend(next.drain(..).map(|candidate| configuration.after(problem, candidate)));
     }
     Answer::No
 }
@@ -104,10 +100,7 @@ impl Configuration {
     fn is_done(&self, index: usize) -> bool {
         let word = index / 64;
         word < self.words_full
-            || self
-                .words
-                .get(word - self.words_full)
-                .is_some_and(|bits| bits & (1 << (index % 64)) != 0)
+            || self.words.get(word - self.words_full).is_some_and(|bits| bits & (1 << (index % 64)) != 0)
     }
 
     fn mark_done(&mut self, index: usize) {
@@ -125,11 +118,7 @@ impl Configuration {
 
     /// The first definite operation that is not done.
     fn first_open(&self) -> usize {
-        self.words_full * 64
-            + self
-                .words
-                .first()
-                .map_or(0, |bits| bits.trailing_ones() as usize)
+        self.words_full * 64 + self.words.first().map_or(0, |bits| bits.trailing_ones() as usize)
     }
 
     /// Does whatever can be done without a choice.
@@ -163,9 +152,7 @@ impl Configuration {
     fn is_harmless(&self, problem: &Problem, one: &Definite) -> bool {
         match one.effect.leaves {
             None => one.effect.needs.fits(self.state),
-            Some(UNSEEN) => {
-                self.state == UNSEEN && one.effect.needs == Needs::Any && !problem.has_mismatch
-            }
+            Some(UNSEEN) => self.state == UNSEEN && one.effect.needs == Needs::Any && !problem.has_mismatch,
             Some(_) => false,
         }
     }
@@ -173,9 +160,7 @@ impl Configuration {
     /// Whether an operation that is not done yet, or need not be done, can tell this state from others.
     fn matters(&self, problem: &Problem, state: State) -> bool {
         problem.wanted_by_optional[state as usize]
-            || problem.watchers[state as usize]
-                .iter()
-                .any(|watcher| !self.is_done(*watcher as usize))
+            || problem.watchers[state as usize].iter().any(|watcher| !self.is_done(*watcher as usize))
     }
 
     fn forget(&mut self, problem: &Problem) {
@@ -202,13 +187,9 @@ impl Configuration {
             }
         }
         for (group, optional) in problem.optional.iter().enumerate() {
-            let is_open = optional
-                .calls
-                .get(self.used[group] as usize)
-                .is_some_and(|call| *call <= horizon);
+            let is_open = optional.calls.get(self.used[group] as usize).is_some_and(|call| *call <= horizon);
             let leaves = optional.effect.leaves.unwrap_or(UNSEEN);
-            let is_useful =
-                leaves != self.state && (problem.has_mismatch || self.matters(problem, leaves));
+            let is_useful = leaves != self.state && (problem.has_mismatch || self.matters(problem, leaves));
             if is_open
                 && is_useful
                 && optional.effect.needs.fits(self.state)

@@ -20,15 +20,11 @@ fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Op
 }
 
 fn wrote(value: &str) -> Kind {
-    Kind::Write {
-        value: value.into(),
-    }
+    Kind::Write { value: value.into() }
 }
 
 fn saw(value: &str) -> Kind {
-    Kind::Read {
-        value: Some(value.into()),
-    }
+    Kind::Read { value: Some(value.into()) }
 }
 
 fn saw_nothing() -> Kind {
@@ -36,8 +32,5 @@ fn saw_nothing() -> Kind {
 }
 
 fn swapped(expect: &str, value: &str) -> Kind {
-    Kind::Cas {
-        expect: Some(expect.into()),
-        value: value.into(),
-    }
+    Kind::Cas { expect: Some(expect.into()), value: value.into() }
 }

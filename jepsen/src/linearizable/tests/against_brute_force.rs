@@ -32,10 +32,7 @@ fn both_checkers_agree() {
             bad += 1;
         }
     }
-    assert!(
-        good > HISTORIES / 4 && bad > HISTORIES / 4,
-        "one-sided histories: {good} good, {bad} bad"
-    );
+    assert!(good > HISTORIES / 4 && bad > HISTORIES / 4, "one-sided histories: {good} good, {bad} bad");
 }
 
 #[test]
@@ -43,19 +40,12 @@ fn what_is_shown_has_no_order_and_nothing_of_it_can_be_spared() {
     let mut shown = 0;
     for seed in 0..HISTORIES / 10 {
         let operations = random_history(&mut ChaCha8Rng::seed_from_u64(seed));
-        let Verdict::Violation { operations: few } = check_key(&operations, &Limits::default())
-        else {
+        let Verdict::Violation { operations: few } = check_key(&operations, &Limits::default()) else {
             continue;
         };
         shown += 1;
-        assert!(
-            few.iter().all(|one| operations.contains(one)),
-            "seed {seed}: invented an operation"
-        );
-        assert!(
-            !has_order(&few, &mut vec![false; few.len()], None),
-            "seed {seed}: {few:#?} has an order"
-        );
+        assert!(few.iter().all(|one| operations.contains(one)), "seed {seed}: invented an operation");
+        assert!(!has_order(&few, &mut vec![false; few.len()], None), "seed {seed}: {few:#?} has an order");
         for spared in (0..few.len()).filter(|index| matches!(few[*index].kind, Kind::Read { .. })) {
             let mut fewer = few.clone();
             fewer.remove(spared);
@@ -75,18 +65,15 @@ fn has_order(operations: &[Operation], done: &mut Vec<bool>, state: Option<&str>
         Kind::Read { .. } => one.status == Status::Ok,
         Kind::Write { .. } | Kind::Delete | Kind::Cas { .. } => one.status != Status::Fail,
     };
-    if operations
-        .iter()
-        .zip(&*done)
-        .all(|(one, done)| *done || !surely(one) || !says_something(one))
-    {
+    if operations.iter().zip(&*done).all(|(one, done)| *done || !surely(one) || !says_something(one)) {
         return true;
     }
     for index in 0..operations.len() {
         let one = &operations[index];
-        let is_preceded = operations.iter().zip(&*done).any(|(other, done)| {
-            !done && surely(other) && says_something(other) && other.precedes(one)
-        });
+        let is_preceded = operations
+            .iter()
+            .zip(&*done)
+            .any(|(other, done)| !done && surely(other) && says_something(other) && other.precedes(one));
         if done[index] || !says_something(one) || is_preceded {
             continue;
         }
@@ -98,9 +85,9 @@ fn has_order(operations: &[Operation], done: &mut Vec<bool>, state: Option<&str>
             Kind::Cas { expect, value } => match (one.status, expect.as_deref() == state) {
                 (Status::Mismatch, false) => state,
                 (Status::Ok | Status::Unknown, true) => Some(value.as_str()),
-                (Status::Mismatch, true)
-                | (Status::Ok | Status::Unknown, false)
-                | (Status::Fail, _) => continue,
+                (Status::Mismatch, true) | (Status::Ok | Status::Unknown, false) | (Status::Fail, _) => {
+                    continue;
+                }
             },
         };
         done[index] = true;
@@ -158,26 +145,16 @@ fn random_operation(
 ) -> (Option<u64>, Operation) {
     let call = random.random_range(0..span);
     let ret = call + random.random_range(0..12);
-    let value = if unique {
-        format!("v{index}")
-    } else {
-        random_value(random)
-    };
+    let value = if unique { format!("v{index}") } else { random_value(random) };
     let kind = match random.random_range(0..10) {
         0..5 => Kind::Read { value: None },
-        5..7 if with_cas => Kind::Cas {
-            expect: Some(random_value(random)),
-            value,
-        },
+        5..7 if with_cas => Kind::Cas { expect: Some(random_value(random)), value },
         5..9 => Kind::Write { value },
         _ => Kind::Delete,
     };
     let (status, moment) = match random.random_range(0..10) {
         0..6 => (Status::Ok, Some(random.random_range(call..=ret))),
-        6..8 => (
-            Status::Unknown,
-            Some(call + random.random_range(0..2 * span)),
-        ),
+        6..8 => (Status::Unknown, Some(call + random.random_range(0..2 * span))),
         8 => (Status::Unknown, None),
         _ => (Status::Fail, None),
     };
@@ -185,10 +162,7 @@ fn random_operation(
 }
 
 fn random_value(random: &mut ChaCha8Rng) -> String {
-    ["a", "b", "c"]
-        .choose(random)
-        .expect("not empty")
-        .to_string()
+    ["a", "b", "c"].choose(random).expect("not empty").to_string()
 }
 
 /// Changes one answer into one that may or may not be possible.
@@ -210,18 +184,10 @@ fn falsify(random: &mut ChaCha8Rng, operations: &mut [Operation]) {
             one.status = Status::Ok;
         }
         Kind::Write { .. } | Kind::Delete => {
-            one.status = if one.status == Status::Ok {
-                Status::Fail
-            } else {
-                Status::Ok
-            };
+            one.status = if one.status == Status::Ok { Status::Fail } else { Status::Ok };
         }
         Kind::Cas { .. } => {
-            one.status = if one.status == Status::Ok {
-                Status::Mismatch
-            } else {
-                Status::Ok
-            };
+            one.status = if one.status == Status::Ok { Status::Mismatch } else { Status::Ok };
         }
     }
 }

@@ -7,10 +7,7 @@ use crate::operation::{Kind, Operation};
 
 #[track_caller]
 fn is_linearizable(operations: &[Operation]) {
-    assert_eq!(
-        check_key(operations, &Limits::default()),
-        Verdict::Linearizable
-    );
+    assert_eq!(check_key(operations, &Limits::default()), Verdict::Linearizable);
 }
 
 /// Must have no order, and is shown by these operations, named by the time of their call.
@@ -117,10 +114,7 @@ fn two_unknown_deletes_explain_two_absences() {
 
 #[test]
 fn a_failed_write_that_nobody_sees() {
-    is_linearizable(&[
-        op(1, 0, 1, wrote("a"), Fail),
-        op(1, 2, 3, saw_nothing(), Ok),
-    ]);
+    is_linearizable(&[op(1, 0, 1, wrote("a"), Fail), op(1, 2, 3, saw_nothing(), Ok)]);
 }
 
 #[test]
@@ -146,16 +140,7 @@ fn the_same_value_twice() {
 #[test]
 fn a_chain_of_swaps() {
     is_linearizable(&[
-        op(
-            1,
-            0,
-            1,
-            Kind::Cas {
-                expect: None,
-                value: "a".into(),
-            },
-            Ok,
-        ),
+        op(1, 0, 1, Kind::Cas { expect: None, value: "a".into() }, Ok),
         op(2, 2, 9, swapped("b", "c"), Ok),
         op(3, 2, 9, swapped("a", "b"), Ok),
         op(1, 10, 11, saw("c"), Ok),
@@ -210,38 +195,25 @@ fn the_new_value_then_the_old_one() {
 
 #[test]
 fn an_acknowledged_write_was_lost() {
-    is_violated_by(
-        &[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, saw_nothing(), Ok)],
-        &[0, 2],
-    );
+    is_violated_by(&[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, saw_nothing(), Ok)], &[0, 2]);
 }
 
 #[test]
 fn a_failed_write_was_seen() {
     is_violated_by(
-        &[
-            op(1, 0, 1, wrote("a"), Fail),
-            op(2, 2, 3, saw_nothing(), Ok),
-            op(2, 4, 5, saw("a"), Ok),
-        ],
+        &[op(1, 0, 1, wrote("a"), Fail), op(2, 2, 3, saw_nothing(), Ok), op(2, 4, 5, saw("a"), Ok)],
         &[0, 4],
     );
 }
 
 #[test]
 fn a_value_that_nobody_wrote() {
-    is_violated_by(
-        &[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, saw("b"), Ok)],
-        &[2],
-    );
+    is_violated_by(&[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, saw("b"), Ok)], &[2]);
 }
 
 #[test]
 fn a_value_from_the_future() {
-    is_violated_by(
-        &[op(2, 0, 1, saw("a"), Ok), op(1, 2, 3, wrote("a"), Ok)],
-        &[0],
-    );
+    is_violated_by(&[op(2, 0, 1, saw("a"), Ok), op(1, 2, 3, wrote("a"), Ok)], &[0]);
 }
 
 #[test]
@@ -288,11 +260,7 @@ fn one_unknown_delete_cannot_explain_two_absences() {
 #[test]
 fn a_deleted_value_comes_back() {
     is_violated_by(
-        &[
-            op(1, 0, 1, wrote("a"), Ok),
-            op(1, 2, 3, Kind::Delete, Ok),
-            op(2, 4, 5, saw("a"), Ok),
-        ],
+        &[op(1, 0, 1, wrote("a"), Ok), op(1, 2, 3, Kind::Delete, Ok), op(2, 4, 5, saw("a"), Ok)],
         &[0, 2, 4],
     );
 }
@@ -311,30 +279,14 @@ fn two_swaps_won_the_same_value() {
 
 #[test]
 fn a_mismatch_with_what_was_there() {
-    is_violated_by(
-        &[
-            op(1, 0, 1, wrote("a"), Ok),
-            op(2, 2, 3, swapped("a", "b"), Mismatch),
-        ],
-        &[0, 2],
-    );
+    is_violated_by(&[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, swapped("a", "b"), Mismatch)], &[0, 2]);
 }
 
 #[test]
 fn too_few_steps_are_undecided() {
-    let mut operations: Vec<Operation> = (0..8)
-        .map(|client| op(client, 0, 9, wrote(&client.to_string()), Ok))
-        .collect();
+    let mut operations: Vec<Operation> =
+        (0..8).map(|client| op(client, 0, 9, wrote(&client.to_string()), Ok)).collect();
     operations.push(op(8, 10, 11, saw("0"), Ok));
     is_linearizable(&operations);
-    assert_eq!(
-        check_key(
-            &operations,
-            &Limits {
-                steps_max: 1,
-                time_max: None
-            }
-        ),
-        Verdict::Undecided
-    );
+    assert_eq!(check_key(&operations, &Limits { steps_max: 1, time_max: None }), Verdict::Undecided);
 }
