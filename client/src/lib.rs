@@ -1,1 +1,51 @@
-//! Quorate.
+//! The Rust client: what the command line, the black-box tests and the benchmarks speak with.
+//!
+//! A client of a replicated database has one hard question to answer: *what happened to my write?* A connection
+//! that broke, a deadline that passed and a refusal are three different things, and only one of them may be
+//! repeated blindly. So every [`Error`] of this crate knows its [`Outcome`]: `applied`, `not_applied` or `unknown`.
+//!
+//! ```text
+//!   get, put, delete, mget ──> Call ──> endpoint 1 ── could not connect ────────────> next endpoint
+//!   tables, nodes, status                         ├─ 503, outcome not_applied ──────> next endpoint
+//!                                                 ├─ read: silence, broken answer ──> next endpoint
+//!                                                 ├─ write: silence, broken answer ─> Error, outcome unknown
+//!                                                 └─ any other answer ──────────────> the caller
+//! ```
+//!
+//! # Invariants
+//!
+//! - A write goes to a second endpoint only when it is certain that the first attempt had no effect. There is no
+//!   other retry: whoever wants one sends the same operation id again, with `retry`, and knows why.
+//! - An error of unknown outcome is never shown as a failure, nor a refusal as a success.
+//! - Every key of bytes reaches the server unchanged, whatever a URL library would make of `..`, `%` or `/`.
+//! - Waiting, and the size of an answer, are bounded.
+//!
+//! # What is left out, and why
+//!
+//! No routing to owners yet: any node coordinates any request, and the ring stays the server's business. No proxies
+//! and no redirects: a request goes where it was sent. No TLS to speak of until the servers have it.
+
+mod answer;
+mod call;
+mod client;
+mod cluster;
+mod endpoint;
+mod error;
+mod key;
+mod problem;
+
+pub use answer::{Answered, Consistency, Found, Meta, MgetItem, Value, Written};
+pub use client::{Client, ConfigError, Options, Read, Write};
+pub use cluster::{Alteration, Node, TableSpec};
+pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
+pub use error::{Attempt, Error, Outcome};
+pub use key::{from_base64, key_path, to_base64};
+pub use problem::{Problem, ProblemReplica};
+pub use reqwest::Method;
+
+/// Makes *ring* the process's TLS provider, if it has none yet. The HTTP library panics without one; calling this
+/// twice does no harm, and [`Client::new`] calls it too.
+pub fn install_crypto_provider() {
+    // The only error is that there is a provider already, which is as good.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+}

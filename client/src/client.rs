@@ -1,0 +1,290 @@
+//! The client: endpoints, and the operations on keys. Those on tables and members are in `cluster`.
+
+use crate::answer::{Answered, Found, MgetItem, Value, Written};
+use crate::call::{Answer, Call, Effect};
+use crate::endpoint::{DEFAULT_PORT, Endpoint};
+use crate::error::Error;
+use crate::key::{key_json, key_path};
+use quorate_model::{Durability, Level, OperationId};
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use thiserror::Error as ThisError;
+
+/// Longest wait for a connection. A node that is there accepts at once.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+
+/// How much longer than the server this client waits: the server's own timeout says more than silence does.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to ask, in order of preference; never empty. Default: 127.0.0.1:7400.
+    pub endpoints: Vec<Endpoint>,
+    /// How long an operation on keys may take, as the server is told too (which caps it); the client itself waits
+    /// half a second longer. Default: 5 s.
+    pub timeout: Duration,
+    /// How long a change or a question about tables and members may take. Default: 30 s, since a change is answered
+    /// once every reachable member has applied it.
+    pub admin_timeout: Duration,
+}
+
+/// Why there is no client.
+#[derive(Debug, ThisError)]
+pub enum ConfigError {
+    /// The list of endpoints is empty.
+    #[error("a client needs at least one endpoint: give host:port")]
+    NoEndpoint,
+    /// The HTTP library would not start.
+    #[error("the HTTP client cannot start: {0}")]
+    Http(String),
+}
+
+/// A client of one cluster. Cloning is cheap; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    options: Arc<Options>,
+    /// The endpoint that answered last is asked first.
+    preferred: Arc<AtomicUsize>,
+}
+
+/// How to read: `None` means the table's default.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// `r`.
+    pub level: Option<Level>,
+    /// Ask for `Server-Timing` and for what each replica said.
+    pub trace: bool,
+}
+
+/// How to write: `None` means the table's default.
+#[derive(Clone, Debug, Default)]
+pub struct Write {
+    /// `w`.
+    pub level: Option<Level>,
+    /// May raise the table's durability, never lower it.
+    pub durability: Option<Durability>,
+    /// When the value expires, from the moment its coordinator takes it.
+    pub ttl: Option<Duration>,
+    /// Media type of the value.
+    pub content_type: Option<String>,
+    /// The number of this write among its client's, so that a retry is recognised.
+    pub operation: Option<OperationId>,
+    /// This is not the first attempt of `operation`.
+    pub retry: bool,
+    /// Ask for `Server-Timing` and for what each replica said.
+    pub trace: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            endpoints: vec![Endpoint::new("127.0.0.1", DEFAULT_PORT)],
+            timeout: Duration::from_secs(5),
+            admin_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Client {
+    /// A client that has not connected to anything yet.
+    pub fn new(options: Options) -> Result<Self, ConfigError> {
+        if options.endpoints.is_empty() {
+            return Err(ConfigError::NoEndpoint);
+        }
+        crate::install_crypto_provider();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT_MAX.min(options.timeout / 2))
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| ConfigError::Http(error.to_string()))?;
+        Ok(Self { http, options: Arc::new(options), preferred: Arc::default() })
+    }
+
+    /// How it behaves.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Reads one key.
+    pub async fn get(&self, table: &str, key: &[u8], read: &Read) -> Result<Answered<Found>, Error> {
+        let mut call = self.on_key(Method::GET, table, key, Effect::Read);
+        push_level(&mut call, "r", read.level);
+        push_trace(&mut call, read.trace);
+        match self.send(&call).await {
+            Ok(answer) => {
+                let content_type = answer.meta.content_type.clone();
+                let value = Value { bytes: answer.body, content_type };
+                Ok(Answered { answer: Found::Value(value), meta: answer.meta })
+            }
+            Err(Error::Problem { problem, meta, .. }) if problem.code == "no-such-key" => {
+                Ok(Answered { answer: Found::Absent, meta: *meta })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a value.
+    pub async fn put(
+        &self,
+        table: &str,
+        key: &[u8],
+        value: Vec<u8>,
+        write: &Write,
+    ) -> Result<Answered<Written>, Error> {
+        let mut call = self.on_key(Method::PUT, table, key, Effect::Write);
+        call.body = Some(value);
+        if let Some(ttl) = write.ttl {
+            call.query.push(("ttl", millis(ttl)));
+        }
+        if let Some(content_type) = &write.content_type {
+            call.headers.push(("content-type", content_type.clone()));
+        }
+        self.write(call, write).await
+    }
+
+    /// Deletes a key (writes a tombstone). `ttl` and `content_type` do not apply.
+    pub async fn delete(&self, table: &str, key: &[u8], write: &Write) -> Result<Answered<Written>, Error> {
+        let call = self.on_key(Method::DELETE, table, key, Effect::Write);
+        self.write(call, write).await
+    }
+
+    /// Reads many keys; the results come in their order, each with its own status.
+    pub async fn mget(&self, table: &str, keys: &[Vec<u8>], read: &Read) -> Result<Vec<MgetItem>, Error> {
+        let body = json!({ "keys": keys.iter().map(|key| key_json(key)).collect::<Vec<_>>() });
+        let mut call = self.on_table(Method::POST, table, "/mget", Effect::Read);
+        call.headers.push(("content-type", "application/json".to_owned()));
+        call.body = Some(body.to_string().into_bytes());
+        call.query.push(("timeout", millis(self.options.timeout)));
+        call.timeout = self.options.timeout + GRACE;
+        push_level(&mut call, "r", read.level);
+        push_trace(&mut call, read.trace);
+        let answer = self.send(&call).await?;
+        let decoded: Json = decode(&call, &answer)?;
+        let results = ["results", "items"].iter().find_map(|name| decoded.get(name)?.as_array());
+        match results {
+            Some(results) if results.len() == keys.len() => {
+                Ok(keys.iter().zip(results).map(|(key, raw)| MgetItem::of(key, raw)).collect())
+            }
+            Some(_) | None => {
+                let cause = "there is not one result for each key".to_owned();
+                Err(call.unintelligible(&answer.endpoint, answer.status, cause))
+            }
+        }
+    }
+
+    /// Where a key lives: token, shard, owners in preference order, epoch.
+    pub async fn locate(&self, table: &str, key: &[u8]) -> Result<Json, Error> {
+        self.about_key("locate", table, key).await
+    }
+
+    /// The same, and what each owner holds of it.
+    pub async fn explain(&self, table: &str, key: &[u8]) -> Result<Json, Error> {
+        self.about_key("explain", table, key).await
+    }
+
+    async fn about_key(&self, route: &str, table: &str, key: &[u8]) -> Result<Json, Error> {
+        let (path, b64) = key_path(table, route, key);
+        let mut call = self.call(Method::GET, path, Effect::Read);
+        call.timeout = self.options.timeout + GRACE;
+        push_b64(&mut call, b64);
+        let answer = self.send(&call).await?;
+        decode(&call, &answer)
+    }
+
+    async fn write(&self, mut call: Call, write: &Write) -> Result<Answered<Written>, Error> {
+        push_level(&mut call, "w", write.level);
+        push_trace(&mut call, write.trace);
+        if let Some(durability) = write.durability {
+            call.query.push(("durability", durability.to_string()));
+        }
+        if let Some(operation) = &write.operation {
+            call.headers.push(("idempotency-key", operation.to_string()));
+        }
+        if write.retry {
+            call.query.push(("retry", "true".to_owned()));
+        }
+        let answer = self.send(&call).await?;
+        let written = decode(&call, &answer)?;
+        Ok(Answered { answer: written, meta: answer.meta })
+    }
+
+    fn on_key(&self, method: Method, table: &str, key: &[u8], effect: Effect) -> Call {
+        let (path, b64) = key_path(table, "keys", key);
+        let mut call = self.call(method, path, effect);
+        call.query.push(("timeout", millis(self.options.timeout)));
+        call.timeout = self.options.timeout + GRACE;
+        push_b64(&mut call, b64);
+        call
+    }
+
+    pub(crate) fn on_table(&self, method: Method, table: &str, rest: &str, effect: Effect) -> Call {
+        let table = crate::key::encoded(table.as_bytes());
+        self.call(method, format!("/v1/tables/{table}{rest}"), effect)
+    }
+
+    /// A call with the timeout of administration and nothing else.
+    pub(crate) fn call(&self, method: Method, path: String, effect: Effect) -> Call {
+        Call {
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            effect,
+            timeout: self.options.admin_timeout,
+        }
+    }
+
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+        let endpoints = &self.options.endpoints;
+        let first = self.preferred.load(Ordering::Relaxed) % endpoints.len();
+        let mut order = endpoints.clone();
+        order.rotate_left(first);
+        let answer = call.send(&self.http, &order).await?;
+        if let Some(at) = endpoints.iter().position(|endpoint| *endpoint == answer.endpoint) {
+            self.preferred.store(at, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+}
+
+/// The JSON body of an answer, as the type that is expected.
+pub(crate) fn decode<T: DeserializeOwned>(call: &Call, answer: &Answer) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        call.unintelligible(
+            &answer.endpoint,
+            answer.status,
+            format!("its body is not what was asked: {error}"),
+        )
+    })
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+fn push_level(call: &mut Call, name: &'static str, level: Option<Level>) {
+    if let Some(level) = level {
+        call.query.push((name, level.to_string()));
+    }
+}
+
+fn push_trace(call: &mut Call, trace: bool) {
+    if trace {
+        call.query.push(("trace", "true".to_owned()));
+    }
+}
+
+fn push_b64(call: &mut Call, b64: bool) {
+    if b64 {
+        call.query.push(("enc", "b64".to_owned()));
+    }
+}

@@ -1,0 +1,132 @@
+//! What can go wrong, and what then happened to the data.
+
+use crate::answer::Meta;
+use crate::endpoint::Endpoint;
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use thiserror::Error;
+
+/// What happened to the data of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It took effect, although the answer could not be used.
+    Applied,
+    /// It had no effect and never will. Reads are always this.
+    NotApplied,
+    /// It may have taken effect, or may yet, at most once.
+    Unknown,
+}
+
+/// One endpoint that was tried in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which one.
+    pub endpoint: Endpoint,
+    /// What happened.
+    pub cause: String,
+}
+
+/// Why a request has no good answer; [`Error::outcome`] says what happened to the data.
+#[derive(Clone, Debug, Error)]
+pub enum Error {
+    /// No endpoint could be connected to: nothing was sent.
+    #[error("no node answers: {}", attempts(.0))]
+    Unreachable(Vec<Attempt>),
+    /// The request was sent, and then the connection broke or nothing came in time.
+    #[error("{endpoint} gave no answer: {cause}")]
+    Lost {
+        /// Where it was sent.
+        endpoint: Endpoint,
+        /// What happened.
+        cause: String,
+        /// Unknown for a write.
+        outcome: Outcome,
+    },
+    /// The server said no.
+    #[error("{}", .problem.detail)]
+    Problem {
+        /// Which server.
+        endpoint: Endpoint,
+        /// What it said.
+        problem: Box<Problem>,
+        /// What its headers say.
+        meta: Box<Meta>,
+        /// What it, or its status, says of the data.
+        outcome: Outcome,
+    },
+    /// An answer that no Quorate server gives: a proxy's page, another service on that port, or too large a body.
+    #[error("{endpoint} answers {status}, but not as Quorate does: {cause}")]
+    Unintelligible {
+        /// Who answered.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        cause: String,
+        /// Applied for a write with a 2xx.
+        outcome: Outcome,
+    },
+}
+
+impl Outcome {
+    /// What a status alone allows to conclude of a write.
+    pub(crate) fn of_write_status(status: u16) -> Self {
+        match status {
+            200..=299 => Outcome::Applied,
+            400..=499 | 503 | 507 => Outcome::NotApplied,
+            _ => Outcome::Unknown,
+        }
+    }
+
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Applied => "applied",
+            Outcome::NotApplied => "not_applied",
+            Outcome::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.endpoint, self.cause)
+    }
+}
+
+fn attempts(all: &[Attempt]) -> String {
+    all.iter().map(Attempt::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Error {
+    /// What happened to the data.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Error::Unreachable(_) => Outcome::NotApplied,
+            Error::Lost { outcome, .. }
+            | Error::Problem { outcome, .. }
+            | Error::Unintelligible { outcome, .. } => *outcome,
+        }
+    }
+
+    /// The server's own words, if it said any.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Error::Problem { problem, .. } => Some(problem),
+            Error::Unreachable(_) | Error::Lost { .. } | Error::Unintelligible { .. } => None,
+        }
+    }
+
+    /// The problem's stable word, such as `no-such-table`; empty if no server said one.
+    pub fn code(&self) -> &str {
+        self.problem().map_or("", |problem| problem.code.as_str())
+    }
+}

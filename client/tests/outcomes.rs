@@ -1,0 +1,181 @@
+//! What the client concludes from each way in which a server can fail, and where it goes next.
+//!
+//! The servers here are scripts: each accepts connections, reads one request, and then says what it was told to.
+
+use quorate_client::{Client, Endpoint, Error, Found, Options, Outcome, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const STORED: &str =
+    r#"{"version":"1-n1.0.0","etag":"\"x\"","acks":2,"required":2,"consistency":"linearizable"}"#;
+
+/// A server with one behaviour, and how many requests it has read.
+struct Script {
+    endpoint: Endpoint,
+    requests: Arc<AtomicUsize>,
+}
+
+/// What a server does once it has read a request.
+#[derive(Clone)]
+enum Say {
+    Answer(u16, &'static str, String),
+    HangUp,
+    Nothing,
+}
+
+impl Script {
+    async fn start(say: Say) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let endpoint = Endpoint::from(listener.local_addr().expect("bound"));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, say.clone(), Arc::clone(&seen)));
+            }
+        });
+        Self { endpoint, requests }
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(mut stream: TcpStream, say: Say, seen: Arc<AtomicUsize>) {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read_exact(&mut byte).await.is_err() {
+            return;
+        }
+        head.push(byte[0]);
+    }
+    seen.fetch_add(1, Ordering::SeqCst);
+    match say {
+        Say::Answer(status, kind, body) => {
+            let text = format!(
+                "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(text.as_bytes()).await.expect("the client is there");
+        }
+        Say::HangUp => {}
+        Say::Nothing => std::future::pending().await,
+    }
+}
+
+fn problem(status: u16, code: &str, outcome: Option<&str>) -> Say {
+    let outcome = outcome.map(|outcome| format!(r#","outcome":"{outcome}""#)).unwrap_or_default();
+    let body = format!(r#"{{"code":"{code}","status":{status},"title":"t","detail":"d"{outcome}}}"#);
+    Say::Answer(status, "application/problem+json", body)
+}
+
+fn stored() -> Say {
+    Say::Answer(200, "application/json", STORED.to_owned())
+}
+
+/// An endpoint that nobody listens on.
+async fn nobody() -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    Endpoint::from(listener.local_addr().expect("bound"))
+}
+
+fn client(endpoints: &[&Endpoint]) -> Client {
+    let endpoints = endpoints.iter().map(|endpoint| (*endpoint).clone()).collect();
+    Client::new(Options { endpoints, timeout: Duration::from_millis(300), ..Options::default() })
+        .expect("a client")
+}
+
+async fn put(client: &Client) -> Result<(), Error> {
+    client.put("t", b"k", b"v".to_vec(), &Write::default()).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_write_that_could_not_be_sent_goes_to_the_next_endpoint() {
+    let good = Script::start(stored()).await;
+    let client = client(&[&nobody().await, &good.endpoint]);
+    put(&client).await.expect("the second endpoint stores it");
+    put(&client).await.expect("and is asked first from then on");
+    assert_eq!(good.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_write_that_was_refused_without_effect_goes_to_the_next_endpoint() {
+    let draining = Script::start(problem(503, "draining", Some("not_applied"))).await;
+    let good = Script::start(stored()).await;
+    put(&client(&[&draining.endpoint, &good.endpoint])).await.expect("stored");
+}
+
+#[tokio::test]
+async fn a_write_of_unknown_outcome_is_never_sent_again() {
+    for say in
+        [Say::HangUp, Say::Nothing, problem(504, "write-timeout", Some("unknown")), problem(500, "bug", None)]
+    {
+        let first = Script::start(say).await;
+        let second = Script::start(stored()).await;
+        let error = put(&client(&[&first.endpoint, &second.endpoint])).await.expect_err("no acknowledgement");
+        assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+        assert_eq!(second.requests(), 0, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_gets_no_answer_goes_to_the_next_endpoint() {
+    for say in [Say::HangUp, Say::Nothing, problem(504, "read-timeout", None), problem(503, "starting", None)]
+    {
+        let first = Script::start(say).await;
+        let second = Script::start(Say::Answer(200, "text/plain", "hello".to_owned())).await;
+        let answered = client(&[&first.endpoint, &second.endpoint])
+            .get("t", b"k", &Read::default())
+            .await
+            .expect("the second answers");
+        match answered.answer {
+            Found::Value(value) => assert_eq!(value.bytes, b"hello"),
+            Found::Absent => panic!("the second endpoint has the key"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_the_requests_own_fault_is_final() {
+    let first = Script::start(problem(400, "unknown-parameter", None)).await;
+    let second = Script::start(stored()).await;
+    let error = put(&client(&[&first.endpoint, &second.endpoint])).await.expect_err("a bad request");
+    assert_eq!((error.code(), error.outcome()), ("unknown-parameter", Outcome::NotApplied));
+    assert_eq!(second.requests(), 0);
+}
+
+#[tokio::test]
+async fn an_absent_key_is_an_answer_and_an_absent_table_is_not() {
+    let absent = Script::start(problem(404, "no-such-key", None)).await;
+    let answered = client(&[&absent.endpoint]).get("t", b"k", &Read::default()).await.expect("an answer");
+    assert_eq!(answered.answer, Found::Absent);
+    let no_table = Script::start(problem(404, "no-such-table", None)).await;
+    let error = client(&[&no_table.endpoint]).get("t", b"k", &Read::default()).await.expect_err("no table");
+    assert_eq!(error.code(), "no-such-table");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_cannot_be_read_is_still_one() {
+    let odd = Script::start(Say::Answer(200, "application/json", "{".to_owned())).await;
+    let error = put(&client(&[&odd.endpoint])).await.expect_err("not an answer");
+    assert_eq!(error.outcome(), Outcome::Applied);
+}
+
+#[tokio::test]
+async fn a_proxys_error_page_proves_nothing() {
+    let proxy = Script::start(Say::Answer(503, "text/html", "<html>".to_owned())).await;
+    let error = put(&client(&[&proxy.endpoint])).await.expect_err("not an answer");
+    assert_eq!(error.outcome(), Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn when_nobody_listens_nothing_was_applied() {
+    let error = put(&client(&[&nobody().await])).await.expect_err("nobody is there");
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert!(error.to_string().contains("connection refused"), "{error}");
+}
