@@ -93,6 +93,14 @@ pub enum GetError {
         /// What each owner said.
         replicas: Vec<ReplicaReport>,
     },
+    /// Two owners hold different content under one version: a bug, or a disk that lies.
+    #[error(
+        "two owners hold different content under one version; no answer would be right; keep the data folders and report it"
+    )]
+    Divergent {
+        /// What each owner said.
+        replicas: Vec<ReplicaReport>,
+    },
     /// The deadline came first.
     #[error("{acks} of {required} required owners answered in time")]
     Timeout {

@@ -1,7 +1,53 @@
 //! How a read or a write reaches its quorum: decides, never does.
+//!
+//! # The problem
+//!
+//! A client asks for one key; N owners hold it, some of which are slow, gone, behind or back from the dead. How many
+//! must answer, what may be said when they disagree, and what is certain when they fall silent? These decisions
+//! are where quorum stores lose data, and they are hard to test where they are tangled with sockets.
+//!
+//! # The idea
+//!
+//! Each operation is a state machine without I/O ([`machine`]): told of a start, an answer, a failure or a moment, it
+//! says what to send, what to answer, and when it is done. Quorums are counted by small pure objects over *sets*
+//! of owners ([`owners`]), so that a shard that moves (two sets) needs no special path.
+//!
+//! ```text
+//!   put ──┬── round one ──> gather ───┐
+//!         ├── retry ──> fetch ────────┼──> spread ──> Respond ──> settle (hints)
+//!         └── assign (`one`) ─────────┘
+//!   get ───── gather ──> judge ──┬──> Respond ──> repair
+//!                                └──> spread (repair before the answer) ──> Respond
+//! ```
+//!
+//! # Invariants
+//!
+//! - One write has one version, however often it is sent; a newer plan changes where it goes, never what it is.
+//! - Nothing is answered as acknowledged that fewer than W owners durably hold. Hints never count.
+//! - *Not applied* is said only when no owner can have the record; everything else that fails is *unknown*.
+//! - At `quorum` and above a read answers only what a write quorum holds.
+//! - Every machine ends: each call is answered, failed, or outlived by a deadline.
+//!
+//! # What is absent
+//!
+//! No clock, no randomness, no sockets, no storage, no knowledge of hash or range. What drives these machines is the
+//! process (`node`) or the simulator (`tests`). Scans, background sync and compare-and-set come with their tables.
 
 pub mod answer;
+pub mod context;
+pub mod get;
 pub mod machine;
+pub mod owners;
+pub mod put;
 
-pub use answer::{GetAnswer, GetError, PutAnswer, PutError};
+mod calls;
+mod gather;
+mod spread;
+#[cfg(test)]
+mod story;
+
+pub use answer::{GetAnswer, GetError, Outcome, PutAnswer, PutError, ReplicaReport, ReplicaResult};
+pub use context::{Context, Timing};
+pub use get::{Get, Question};
 pub use machine::{Call, Effect, Failure, Input, Machine};
+pub use put::{Attempt, Order, Put};

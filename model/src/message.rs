@@ -14,6 +14,10 @@ use crate::version::Held;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+/// Up to this size (value, in bytes) an owner sends its record even where a digest would do: cheaper than asking
+/// a second time when the answers differ.
+pub const SMALL_BYTES: usize = 1024;
+
 /// Where a record lives, and since when the sender believes so.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Place {
@@ -52,13 +56,13 @@ pub enum Request {
         #[n(0)]
         at: Place,
     },
-    /// A read: the record (`whole`), or only what orders it and its digest.
+    /// A read: the record (`whole`), or, of a record above [`SMALL_BYTES`], only what orders it and its digest.
     #[n(1)]
     Read {
         /// Where.
         #[n(0)]
         at: Place,
-        /// Whether the whole record is wanted.
+        /// Whether the record is wanted whatever its size.
         #[n(1)]
         whole: bool,
     },
@@ -123,10 +127,10 @@ pub enum Reply {
         #[n(1)]
         operations: Operations,
     },
-    /// To `Read` of the whole: the record, durable at the table's level.
+    /// To `Read`: the record, durable at the table's level.
     #[n(1)]
     Record(#[n(0)] Option<Record>),
-    /// To `Read` without the value.
+    /// To `Read` of a large record that need not be whole.
     #[n(2)]
     Digest {
         /// What is held.

@@ -1,0 +1,39 @@
+//! What every operation of one node has in common.
+
+use quorate_model::{NodeId, Rules, Span};
+
+/// Where an operation runs, and by which rules and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The coordinator: its own hint store, and its own replica if it is an owner.
+    pub local: NodeId,
+    /// The rules in force: all of them, outside the tests.
+    pub rules: Rules,
+    /// The times.
+    pub timing: Timing,
+}
+
+/// The times of an operation. All are well below the default request timeout of 2 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long an owner may be silent before another one is asked beside it. Lower: more messages; higher: a
+    /// silent partition is felt longer.
+    pub hedge: Span,
+    /// How long to wait before an owner that failed is asked, or sent the same record, again.
+    pub again: Span,
+    /// How long owners that failed are asked again before the operation gives up for lack of owners.
+    pub patience: Span,
+    /// How long after the answer late acknowledgements are awaited before a hint takes their place.
+    pub settle: Span,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            hedge: Span::from_millis(20),
+            again: Span::from_millis(50),
+            patience: Span::from_millis(250),
+            settle: Span::from_millis(1_000),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Asking owners until enough have answered: round one of a write, and every read.
+//!
+//! Only as many owners are asked as answers are needed, in the plan's order. An owner that fails is replaced by the
+//! next at once; one that is silent past the hedge time is joined by another, so that a silent partition costs a
+//! moment and not the deadline. When too few are left, those that failed are asked again for a little while (a
+//! connection may be about to come back) before the operation gives up.
+
+use crate::context::Timing;
+use crate::owners::{Nodes, Owners};
+use quorate_model::{Instant, NodeId, Now};
+use smallvec::SmallVec;
+
+/// Answers of one kind, from as many owners as are needed.
+#[derive(Debug)]
+pub struct Gather<T> {
+    required: u8,
+    timing: Timing,
+    give_up_at: Instant,
+    answered: Nodes,
+    answers: SmallVec<[(NodeId, T); 3]>,
+    pending: Nodes,
+    failed: Nodes,
+    hedge_at: Option<Instant>,
+    again_at: Option<Instant>,
+}
+
+/// How far a gathering is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Answers are awaited.
+    Waiting,
+    /// Enough owners have answered.
+    Enough,
+    /// Too few owners can answer.
+    Impossible,
+}
+
+impl<T> Gather<T> {
+    /// A gathering of `required` answers that begins now.
+    pub fn new(now: Now, required: u8, timing: Timing) -> Self {
+        Self {
+            required,
+            timing,
+            give_up_at: now.instant + timing.patience,
+            answered: Nodes::default(),
+            answers: SmallVec::new(),
+            pending: Nodes::default(),
+            failed: Nodes::default(),
+            hedge_at: None,
+            again_at: None,
+        }
+    }
+
+    /// Whom to ask now, so that enough are asked. Each is taken as asked.
+    pub fn next(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
+        let mut counted: Nodes = self.answered.iter().chain(self.pending.iter()).collect();
+        let mut next = SmallVec::new();
+        for node in owners.in_order() {
+            let fresh = !counted.contains(node) && !self.failed.contains(node);
+            if fresh && owners.helps(node, &counted, self.required) {
+                counted.insert(node);
+                next.push(node);
+            }
+        }
+        self.asked(now, &next);
+        next
+    }
+
+    /// Whom to ask at a tick: another owner beside a silent one, or those that failed a moment ago.
+    pub fn on_tick(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
+        if self.again_at.is_some_and(|at| at <= now.instant) {
+            self.again_at = None;
+            self.failed = Nodes::default();
+            return self.next(now, owners);
+        }
+        if self.hedge_at.is_none_or(|at| at > now.instant) {
+            return SmallVec::new();
+        }
+        let known = |node: &NodeId| {
+            self.answered.contains(*node) || self.pending.contains(*node) || self.failed.contains(*node)
+        };
+        let next: SmallVec<[NodeId; 3]> = owners.in_order().filter(|node| !known(node)).take(1).collect();
+        self.asked(now, &next);
+        if next.is_empty() {
+            self.hedge_at = None;
+        }
+        next
+    }
+
+    /// Takes an owner's answer.
+    pub fn answer(&mut self, node: NodeId, answer: T) {
+        self.pending.remove(node);
+        if self.answered.insert(node) {
+            self.answers.push((node, answer));
+        }
+    }
+
+    /// Takes an owner's failure.
+    pub fn fail(&mut self, node: NodeId) {
+        if self.pending.remove(node) {
+            self.failed.insert(node);
+        }
+    }
+
+    /// Where it stands. Call after [`Gather::next`], so that replacements have been asked.
+    pub fn progress(&mut self, now: Now, owners: &Owners) -> Progress {
+        if owners.met(&self.answered, self.required) {
+            return Progress::Enough;
+        }
+        if owners.reachable(&self.failed, self.required) {
+            return Progress::Waiting;
+        }
+        if self.again_at.is_some() {
+            return Progress::Waiting;
+        }
+        let again_at = now.instant + self.timing.again;
+        if again_at <= self.give_up_at {
+            self.again_at = Some(again_at);
+            return Progress::Waiting;
+        }
+        Progress::Impossible
+    }
+
+    /// When it wants a tick.
+    pub fn wake_at(&self) -> Option<Instant> {
+        [self.hedge_at, self.again_at].into_iter().flatten().min()
+    }
+
+    /// The answers so far, in the order in which they came.
+    pub fn answers(&self) -> &[(NodeId, T)] {
+        &self.answers
+    }
+
+    /// How many answers count so far.
+    pub fn count(&self, owners: &Owners) -> u8 {
+        owners.count(&self.answered)
+    }
+
+    /// How many answers it needs.
+    pub fn required(&self) -> u8 {
+        self.required
+    }
+
+    fn asked(&mut self, now: Now, nodes: &[NodeId]) {
+        for node in nodes {
+            self.pending.insert(*node);
+        }
+        if !nodes.is_empty() {
+            self.hedge_at = Some(now.instant + self.timing.hedge);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What R answers mean together: which record is the greatest, who holds it, who is stale.
+
+use crate::owners::Nodes;
+use quorate_model::{Held, NodeId, Record};
+
+/// One owner's answer to a read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    held: Option<Held>,
+    digest: u64,
+    record: Option<Record>,
+}
+
+/// What the answers mean together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Nobody holds anything.
+    Nothing,
+    /// The greatest is known by its digest only: fetch it from one of these, the last first.
+    Fetch { sources: Vec<NodeId> },
+    /// The greatest, with the ids of all; who holds it; who answered with less.
+    Greatest { record: Record, holders: Nodes, stale: Nodes },
+    /// Two owners hold different content under one version: some promise was broken, and no answer is right.
+    Divergent,
+}
+
+impl View {
+    /// An owner that sent its record, or holds none.
+    pub fn whole(record: Option<Record>) -> Self {
+        Self {
+            held: record.as_ref().map(Record::held),
+            digest: record.as_ref().map_or(0, Record::digest),
+            record,
+        }
+    }
+
+    /// An owner that sent what orders its record, and a digest.
+    pub fn digest(held: Option<Held>, digest: u64) -> Self {
+        Self { held, digest, record: None }
+    }
+}
+
+/// Judges the answers of a read.
+pub(super) fn judge(views: &[(NodeId, View)]) -> Judged {
+    let Some(greatest) = views.iter().filter_map(|(_, view)| view.held).max() else {
+        return Judged::Nothing;
+    };
+    let holding = || views.iter().filter(|(_, view)| view.held == Some(greatest));
+    let mut digests = holding().map(|(_, view)| view.digest);
+    let first = digests.next();
+    if digests.any(|digest| Some(digest) != first) {
+        return Judged::Divergent;
+    }
+    let Some(record) = holding().find_map(|(_, view)| view.record.clone()) else {
+        return Judged::Fetch { sources: holding().map(|(node, _)| *node).collect() };
+    };
+    // Ids travel with repairs, also those that only a stale owner knew.
+    let operations = views
+        .iter()
+        .filter_map(|(_, view)| view.record.as_ref())
+        .fold(record.operations.clone(), |union, other| union.merge(&other.operations));
+    Judged::Greatest {
+        record: Record { operations, ..record },
+        holders: holding().map(|(node, _)| *node).collect(),
+        stale: views.iter().filter(|(_, view)| view.held != Some(greatest)).map(|(node, _)| *node).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::record_of;
+
+    fn whole(node: u64, seq: u64, text: &str) -> (NodeId, View) {
+        (NodeId(node), View::whole(Some(record_of(seq, text))))
+    }
+
+    fn digest(node: u64, seq: u64, text: &str) -> (NodeId, View) {
+        let record = record_of(seq, text);
+        (NodeId(node), View::digest(Some(record.held()), record.digest()))
+    }
+
+    fn nodes(ids: &[u64]) -> Nodes {
+        ids.iter().map(|id| NodeId(*id)).collect()
+    }
+
+    #[test]
+    fn the_greatest_wins_and_the_others_are_stale() {
+        let nothing = (NodeId(3), View::whole(None));
+        let judged = judge(&[whole(1, 1, "old"), whole(2, 2, "new"), nothing]);
+        let Judged::Greatest { record, holders, stale } = judged else { panic!("{judged:?}") };
+        assert_eq!((record.version.seq(), holders, stale), (2, nodes(&[2]), nodes(&[1, 3])));
+    }
+
+    #[test]
+    fn a_digest_alone_is_fetched() {
+        let judged = judge(&[whole(1, 1, "old"), digest(2, 2, "new")]);
+        assert_eq!(judged, Judged::Fetch { sources: vec![NodeId(2)] });
+    }
+
+    #[test]
+    fn equal_versions_with_other_content_are_no_answer() {
+        assert_eq!(judge(&[whole(1, 1, "x"), digest(2, 1, "y")]), Judged::Divergent);
+        assert!(matches!(judge(&[whole(1, 1, "x"), digest(2, 1, "x")]), Judged::Greatest { .. }));
+    }
+}

@@ -1,0 +1,60 @@
+//! A write at `one` on a table that promises more: the first owner reached gives the version.
+//!
+//! No round one: the owner takes `seq + 1` above what it holds, acknowledges, and that same version then goes to the
+//! other owners. Another owner is tried only if the first certainly took nothing, because two owners would give one
+//! write two versions.
+
+use super::{Effects, Phase, Put};
+use crate::calls::Purpose;
+use crate::machine::{Effect, Failure};
+use crate::owners::Nodes;
+use crate::spread::Spread;
+use quorate_model::{Mutant, NodeId, Now, Record, Request};
+
+impl Put {
+    /// Tries the next owner that was not tried.
+    pub(super) fn try_assign(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::Assigning(tried) = &self.phase else { return };
+        let next = self.owners.in_order().find(|node| !tried.contains(*node));
+        match next {
+            Some(node) => {
+                let request = Request::Assign {
+                    at: self.plan.place.clone(),
+                    draft: self.order.draft.clone(),
+                    durability: self.order.durability,
+                };
+                self.calls.send(now, node, Purpose::Assign, request, effects);
+            }
+            None => self.finish(self.unavailable(now, 0, 1), effects),
+        }
+    }
+
+    pub(super) fn on_assigned(&mut self, now: Now, by: NodeId, record: Record, effects: &mut Effects) {
+        if !matches!(self.phase, Phase::Assigning(_)) {
+            return;
+        }
+        let version = record.version;
+        effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
+        let holders: Nodes = [by].into_iter().collect();
+        let mut spread = Spread::new(now, record, self.order.durability, 1, holders, self.context.timing);
+        spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
+        self.settle(now, spread, effects);
+    }
+
+    pub(super) fn on_assign_failed(&mut self, now: Now, to: NodeId, failure: Failure, effects: &mut Effects) {
+        let Phase::Assigning(tried) = &mut self.phase else { return };
+        let tried_twice = self.context.rules.broken(Mutant::OneTriedTwice);
+        match failure {
+            Failure::NotSent | Failure::Refused(_) => {
+                tried.insert(to);
+                self.try_assign(now, effects);
+            }
+            Failure::Lost if tried_twice => {
+                tried.insert(to);
+                self.try_assign(now, effects);
+            }
+            // It may have the write, under a version that nobody else knows.
+            Failure::Lost => self.finish(self.unknown(now, 0, false), effects),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Retries: an operation id that round one found is not applied again.
+//!
+//! The first answer may be repeated only once a write quorum holds the record of that operation (or a later one)
+//! *and* its id: the attempt that left the id behind may itself never have reached a quorum, and an answer makes it
+//! acknowledged. Where the quorum is missing, the greatest record is fetched from an owner that holds it, given
+//! every id that round one saw, and spread.
+
+use super::round_one::Known;
+use super::{Attempt, Effects, Phase, Put};
+use crate::calls::Purpose;
+use crate::machine::Effect;
+use crate::owners::Nodes;
+use quorate_model::operation::Recall;
+use quorate_model::{Held, Mutant, NodeId, Now, Operation, Operations, Record, Request, Rules, level};
+
+/// What is to become of an attempt.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Never seen: write it.
+    Fresh,
+    /// Seen: repeat its answer.
+    Found(Operation),
+    /// Seen with another body.
+    Reused,
+    /// A later one was seen, or it may have been forgotten.
+    Expired,
+}
+
+/// An earlier attempt that was found, and where.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The operation, with the version it got.
+    pub operation: Operation,
+    /// Owners that hold its record (or a later one) and its id.
+    holders: Nodes,
+    /// Every id that round one saw.
+    union: Operations,
+    /// Owners to fetch the record from, the least first.
+    sources: Vec<NodeId>,
+}
+
+/// Judges an attempt by what enough owners remember.
+pub(super) fn judge(attempt: &Attempt, union: &Operations, rules: Rules) -> Verdict {
+    if rules.broken(Mutant::RetriesApplied) {
+        return Verdict::Fresh;
+    }
+    match union.recall(&attempt.id) {
+        Recall::Found(found) if found.digest != attempt.digest && !rules.broken(Mutant::BodyNotCompared) => {
+            Verdict::Reused
+        }
+        Recall::Found(found) => Verdict::Found(found.clone()),
+        Recall::Passed if !rules.broken(Mutant::LowerSequenceApplied) => Verdict::Expired,
+        Recall::Unknown
+            if attempt.is_retry
+                && union.may_have_forgotten()
+                && !rules.broken(Mutant::ForgottenClientApplied) =>
+        {
+            Verdict::Expired
+        }
+        Recall::Passed | Recall::Unknown | Recall::Next => Verdict::Fresh,
+    }
+}
+
+impl Put {
+    /// Repeats the first answer, once a write quorum holds what it says.
+    pub(super) fn replay(
+        &mut self,
+        now: Now,
+        operation: Operation,
+        known: &[(NodeId, Known)],
+        union: Operations,
+        effects: &mut Effects,
+    ) {
+        let holds = |known: &Known| {
+            let has_record = known.held >= Some(Held::live(operation.version));
+            has_record && matches!(known.operations.recall(&operation.id), Recall::Found(_))
+        };
+        let holders: Nodes = known.iter().filter(|(_, known)| holds(known)).map(|(node, _)| *node).collect();
+        let mut sources: Vec<_> = known.iter().map(|(node, known)| (known.held, *node)).collect();
+        sources.sort();
+        let sources = sources.into_iter().map(|(_, node)| node).collect();
+        let version = operation.version;
+        let acks = self.owners.count(&holders);
+        let is_held = self.owners.met(&holders, self.replay_requires());
+        self.found = Some(Found { operation, holders, union, sources });
+        if is_held || self.context.rules.broken(Mutant::FoundIdAnsweredAtOnce) {
+            effects.push(Effect::Respond(Ok(self.done(now, version, acks))));
+            effects.push(Effect::Done);
+            self.phase = Phase::Done;
+        } else {
+            self.phase = Phase::Fetching;
+            self.fetch_next(now, effects);
+        }
+    }
+
+    /// Fetches the greatest record from the next owner that was found to hold one.
+    pub(super) fn fetch_next(&mut self, now: Now, effects: &mut Effects) {
+        let source = self.found.as_mut().and_then(|found| found.sources.pop());
+        match source {
+            Some(node) => {
+                let request = Request::Read { at: self.plan.place.clone(), whole: true };
+                self.calls.send(now, node, Purpose::Fetch, request, effects);
+            }
+            // The earlier attempt is there, and nobody can say more now.
+            None => self.finish(self.unknown(now, 0, false), effects),
+        }
+    }
+
+    /// Spreads the fetched record with every id that round one saw.
+    pub(super) fn on_fetched(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        fetched: Option<Record>,
+        effects: &mut Effects,
+    ) {
+        if !matches!(self.phase, Phase::Fetching) {
+            return;
+        }
+        let Some(found) = &self.found else { return };
+        let least = Held::live(found.operation.version);
+        let Some(mut record) = fetched.filter(|record| record.held() >= least) else {
+            // This owner no longer holds what it said it held.
+            return self.on_failed(now, from, Purpose::Fetch, crate::machine::Failure::Lost, None, effects);
+        };
+        record.operations = record.operations.merge(&found.union);
+        let holders = found.holders.clone();
+        self.spread(now, record, self.replay_requires(), holders, effects);
+    }
+
+    /// A write quorum, or more where the request asks for more.
+    fn replay_requires(&self) -> u8 {
+        self.order.required.max(level::quorum(self.plan.table.n))
+    }
+}

@@ -1,0 +1,107 @@
+//! Round one: what do enough owners hold, and has this operation been seen?
+
+use super::retry::{Verdict, judge};
+use super::{Effects, Phase, Put};
+use crate::answer::PutError;
+use crate::calls::Purpose;
+use crate::gather::{Gather, Progress};
+use crate::owners::Nodes;
+use quorate_model::{Held, Mutant, NodeId, Now, Operation, Operations, Record, Request, Version, level};
+
+/// One owner's answer to round one.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub held: Option<Held>,
+    pub operations: Operations,
+}
+
+impl Put {
+    pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {
+        let table = &self.plan.table;
+        let rules = self.context.rules;
+        let mut required = level::round_one(table.n, table.w_required());
+        if rules.broken(Mutant::VersionFromOneReplica) {
+            required = 1;
+        }
+        if rules.broken(Mutant::RoundOneByRequestW) {
+            required = table.n - self.order.required.min(level::quorum(table.n)) + 1;
+        }
+        let mut gather = Gather::new(now, required, self.context.timing);
+        let first = gather.next(now, &self.owners);
+        self.phase = Phase::RoundOne(gather);
+        self.ask(now, &first, effects);
+    }
+
+    pub(super) fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
+        for node in nodes {
+            let request = Request::Ask { at: self.plan.place.clone() };
+            self.calls.send(now, *node, Purpose::Ask, request, effects);
+        }
+    }
+
+    pub(super) fn advance_round_one(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::RoundOne(gather) = &mut self.phase else { return };
+        let more = gather.next(now, &self.owners);
+        let progress = gather.progress(now, &self.owners);
+        match progress {
+            Progress::Waiting => self.ask(now, &more, effects),
+            Progress::Enough => self.end_round_one(now, effects),
+            Progress::Impossible => {
+                let (acks, required) = (gather.count(&self.owners), gather.required());
+                self.finish(self.unavailable(now, acks, required), effects);
+            }
+        }
+    }
+
+    fn end_round_one(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::RoundOne(gather) = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
+        let known = gather.answers();
+        let highest = known.iter().filter_map(|(_, known)| known.held).max().map(|held| held.version);
+        let union =
+            known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
+        let verdict = self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.context.rules));
+        match verdict {
+            None | Some(Verdict::Fresh) => self.start_round_two(now, highest, effects),
+            Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
+            Some(Verdict::Expired) => self.finish(PutError::IdempotencyExpired, effects),
+            Some(Verdict::Found(operation)) => {
+                self.replay(now, operation, gather.answers(), union, effects);
+            }
+        }
+    }
+
+    fn start_round_two(&mut self, now: Now, highest: Option<Version>, effects: &mut Effects) {
+        let Some(version) = self.version_above(now, highest) else {
+            return self.finish(PutError::Exhausted, effects);
+        };
+        let operations = self.order.attempt.as_ref().map_or_else(Operations::default, |attempt| {
+            let id = attempt.id.clone();
+            Operations::of(Operation { id, version, digest: attempt.digest })
+        });
+        let draft = self.order.draft.clone();
+        let record = Record {
+            version,
+            written_at: draft.written_at,
+            expires_at: draft.expires_at,
+            body: draft.body,
+            operations,
+        };
+        self.spread(now, record, self.order.required, Nodes::default(), effects);
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn version_above(&self, _: Now, highest: Option<Version>) -> Option<Version> {
+        self.order.stamp.above(highest).ok()
+    }
+
+    #[cfg(feature = "mutants")]
+    fn version_above(&self, now: Now, highest: Option<Version>) -> Option<Version> {
+        if self.context.rules.broken(Mutant::VersionsMayTie) {
+            return Some(self.order.stamp.that_may_tie(highest));
+        }
+        if self.context.rules.broken(Mutant::WallClockVersions) {
+            return Some(self.order.stamp.of_wall_clock(now.wall));
+        }
+        self.order.stamp.above(highest).ok()
+    }
+}

@@ -1,0 +1,194 @@
+//! Bringing one record to a quorum of owners: round two of a write, a repair before the answer, a found retry.
+//!
+//! The record goes to every owner that is not known to hold it (or something later), always under the same version.
+//! An owner that fails is sent the same record again while somebody waits for the quorum: merging makes that
+//! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
+
+use crate::calls::{Calls, Purpose};
+use crate::context::Timing;
+use crate::machine::{Effect, Failure};
+use crate::owners::{Nodes, Owners};
+use quorate_model::{Durability, Instant, NodeId, Now, Place, Record, Request};
+
+/// One record on its way to a quorum.
+#[derive(Debug)]
+pub struct Spread {
+    record: Record,
+    durability: Durability,
+    required: u8,
+    timing: Timing,
+    holders: Nodes,
+    pending: Nodes,
+    failed: Nodes,
+    stored: bool,
+    again_at: Option<Instant>,
+    give_up_at: Instant,
+}
+
+impl Spread {
+    /// A record on its way to `required` owners, of which `holders` hold it (or something later) already.
+    pub fn new(
+        now: Now,
+        record: Record,
+        durability: Durability,
+        required: u8,
+        holders: Nodes,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            record,
+            durability,
+            required,
+            timing,
+            stored: !holders.is_empty(),
+            holders,
+            pending: Nodes::default(),
+            failed: Nodes::default(),
+            again_at: None,
+            give_up_at: now.instant + timing.patience,
+        }
+    }
+
+    /// Sends the record to every owner that neither holds it nor was sent it.
+    pub fn send<A>(
+        &mut self,
+        now: Now,
+        owners: &Owners,
+        place: &Place,
+        calls: &mut Calls,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        self.send_where(now, owners, |_| true, place, calls, effects);
+    }
+
+    /// The same to some owners only.
+    pub fn send_to<A>(
+        &mut self,
+        now: Now,
+        owners: &Owners,
+        only: &Nodes,
+        place: &Place,
+        calls: &mut Calls,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        self.send_where(now, owners, |node| only.contains(node), place, calls, effects);
+    }
+
+    fn send_where<A>(
+        &mut self,
+        now: Now,
+        owners: &Owners,
+        wanted: impl Fn(NodeId) -> bool,
+        place: &Place,
+        calls: &mut Calls,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        for node in owners.in_order().filter(|node| wanted(*node)) {
+            let idle = !self.holders.contains(node) && !self.failed.contains(node);
+            if idle && self.pending.insert(node) {
+                let request = Request::Write {
+                    at: place.clone(),
+                    record: self.record.clone(),
+                    durability: self.durability,
+                };
+                calls.send(now, node, Purpose::Write, request, effects);
+            }
+        }
+    }
+
+    /// Takes an owner's acknowledgement.
+    pub fn acknowledge(&mut self, node: NodeId) {
+        self.stored = true;
+        self.pending.remove(node);
+        self.failed.remove(node);
+        self.holders.insert(node);
+    }
+
+    /// Takes an owner's failure. It will be sent the record again: until the deadline if any owner may have it,
+    /// because then only success or *unknown* can be answered; else for as long as patience lasts.
+    pub fn fail(&mut self, now: Now, node: NodeId, failure: Failure) {
+        match failure {
+            Failure::NotSent | Failure::Refused(_) => {}
+            Failure::Lost => self.stored = true,
+        }
+        if self.pending.remove(node) {
+            self.failed.insert(node);
+        }
+        let again_at = now.instant + self.timing.again;
+        if self.stored || !self.pending.is_empty() || again_at <= self.give_up_at {
+            self.again_at.get_or_insert(again_at);
+        }
+    }
+
+    /// Those that failed may be sent the record again, if the time has come; true if so.
+    pub fn again(&mut self, now: Now) -> bool {
+        if self.again_at.is_none_or(|at| at > now.instant) {
+            return false;
+        }
+        self.again_at = None;
+        self.failed = Nodes::default();
+        true
+    }
+
+    /// Whether enough owners hold the record.
+    pub fn is_met(&self, owners: &Owners) -> bool {
+        owners.met(&self.holders, self.required)
+    }
+
+    /// Whether no owner has it and none can still get it: it certainly was not applied.
+    pub fn is_not_applied(&self) -> bool {
+        !self.stored && self.pending.is_empty()
+    }
+
+    /// Owners that hold it, as far as they count.
+    pub fn count(&self, owners: &Owners) -> u8 {
+        owners.count(&self.holders)
+    }
+
+    /// Whether this owner holds it.
+    pub fn is_held_by(&self, node: NodeId) -> bool {
+        self.holders.contains(node)
+    }
+
+    /// The owners that hold it.
+    pub fn holders(&self) -> &Nodes {
+        &self.holders
+    }
+
+    /// The owners that failed and were not sent it again yet.
+    pub fn failed(&self) -> &Nodes {
+        &self.failed
+    }
+
+    /// Whether nobody has still to answer.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// How many owners must hold it.
+    pub fn required(&self) -> u8 {
+        self.required
+    }
+
+    /// The record.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Sends are due at once, to whoever lacks the record: the owners may have changed.
+    pub fn again_now(&mut self) {
+        self.again_at = None;
+        self.failed = Nodes::default();
+    }
+
+    /// Another version of the same write: what [`quorate_model::Mutant::SecondVersion`] breaks.
+    #[cfg(feature = "mutants")]
+    pub fn replace_record(&mut self, record: Record) {
+        self.record = record;
+    }
+
+    /// When it wants a tick.
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.again_at
+    }
+}
