@@ -164,9 +164,9 @@ impl PutError {
     /// What happened to the data.
     pub fn outcome(&self) -> Outcome {
         match self {
-            PutError::Unknown { .. } => Outcome::Unknown,
+            // An expired id says nothing of its earlier attempts.
+            PutError::Unknown { .. } | PutError::IdempotencyExpired => Outcome::Unknown,
             PutError::Unavailable { .. }
-            | PutError::IdempotencyExpired
             | PutError::IdempotencyReused
             | PutError::Exhausted => Outcome::NotApplied,
         }

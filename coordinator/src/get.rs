@@ -52,6 +52,8 @@ pub struct Get {
     phase: Phase,
     /// Owners that answered with something older than the answer.
     stale: Nodes,
+    /// The owner that is asked for the whole record; the others may answer with a digest.
+    whole_from: Option<NodeId>,
 }
 
 #[derive(Debug)]
@@ -77,19 +79,21 @@ impl Get {
     pub fn new(plan: Arc<Plan>, question: Question, context: Context) -> Self {
         let owners = Owners::of(&plan);
         let (calls, stale) = (Calls::default(), Nodes::default());
-        Self { plan, owners, question, context, calls, phase: Phase::Idle, stale }
+        Self { plan, owners, question, context, calls, phase: Phase::Idle, stale, whole_from: None }
     }
 
     fn start(&mut self, now: Now, effects: &mut Effects) {
         let mut gather = Gather::new(now, self.question.required, self.context.timing);
         let first = gather.next(now, &self.owners);
         self.phase = Phase::Asking(gather);
-        self.ask(now, &first, true, effects);
+        self.whole_from = None;
+        self.ask(now, &first, effects);
     }
 
-    fn ask(&mut self, now: Now, nodes: &[NodeId], first_whole: bool, effects: &mut Effects) {
-        for (at, node) in nodes.iter().enumerate() {
-            let request = Request::Read { at: self.plan.place.clone(), whole: first_whole && at == 0 };
+    fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
+        for node in nodes {
+            let whole = *self.whole_from.get_or_insert(*node) == *node;
+            let request = Request::Read { at: self.plan.place.clone(), whole };
             self.calls.send(now, *node, Purpose::Read, request, effects);
         }
     }
@@ -132,7 +136,7 @@ impl Get {
         let Phase::Asking(gather) = &mut self.phase else { return };
         let more = gather.next(now, &self.owners);
         match gather.progress(now, &self.owners) {
-            Progress::Waiting => self.ask(now, &more, false, effects),
+            Progress::Waiting => self.ask(now, &more, effects),
             Progress::Enough => {
                 let views = gather.answers().to_vec();
                 self.judge(now, views, effects);
@@ -256,6 +260,9 @@ impl Get {
             }
             Phase::Asking(gather) if purpose == Purpose::Read => {
                 gather.fail(to);
+                if self.whole_from == Some(to) {
+                    self.whole_from = None;
+                }
                 self.advance_asking(now, effects);
             }
             Phase::Fetching { views, sources } if purpose == Purpose::Fetch => match sources.pop() {
@@ -315,7 +322,7 @@ impl Get {
             }
             Phase::Asking(gather) => {
                 let more = gather.on_tick(now, &self.owners);
-                self.ask(now, &more, false, effects);
+                self.ask(now, &more, effects);
                 self.advance_asking(now, effects);
             }
             Phase::Repairing(spread) => {

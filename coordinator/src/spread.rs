@@ -8,7 +8,10 @@ use crate::calls::{Calls, Purpose};
 use crate::context::Timing;
 use crate::machine::{Effect, Failure};
 use crate::owners::{Nodes, Owners};
-use quorate_model::{Durability, Instant, NodeId, Now, Place, Record, Request};
+use quorate_model::{Durability, Instant, NodeId, Now, Place, Record, Request, Span};
+
+/// The longest pause before a record is sent again; pauses double from `Timing::again` on.
+const AGAIN_MAX: Span = Span::from_millis(400);
 
 /// One record on its way to a quorum.
 #[derive(Debug)]
@@ -16,12 +19,12 @@ pub struct Spread {
     record: Record,
     durability: Durability,
     required: u8,
-    timing: Timing,
     holders: Nodes,
     pending: Nodes,
     failed: Nodes,
     stored: bool,
     again_at: Option<Instant>,
+    again_after: Span,
     give_up_at: Instant,
 }
 
@@ -39,12 +42,12 @@ impl Spread {
             record,
             durability,
             required,
-            timing,
             stored: !holders.is_empty(),
             holders,
             pending: Nodes::default(),
             failed: Nodes::default(),
             again_at: None,
+            again_after: timing.again,
             give_up_at: now.instant + timing.patience,
         }
     }
@@ -114,7 +117,7 @@ impl Spread {
         if self.pending.remove(node) {
             self.failed.insert(node);
         }
-        let again_at = now.instant + self.timing.again;
+        let again_at = now.instant + self.again_after;
         if self.stored || !self.pending.is_empty() || again_at <= self.give_up_at {
             self.again_at.get_or_insert(again_at);
         }
@@ -126,6 +129,7 @@ impl Spread {
             return false;
         }
         self.again_at = None;
+        self.again_after = Span(self.again_after.0.saturating_mul(2)).min(AGAIN_MAX);
         self.failed = Nodes::default();
         true
     }

@@ -71,6 +71,9 @@ impl Put {
     }
 
     fn start_round_two(&mut self, now: Now, highest: Option<Version>, effects: &mut Effects) {
+        if let Some(alive) = self.too_few_alive() {
+            return self.finish(self.unavailable(now, alive, self.order.required), effects);
+        }
         let Some(version) = self.version_above(now, highest) else {
             return self.finish(PutError::Exhausted, effects);
         };
@@ -87,6 +90,15 @@ impl Put {
             operations,
         };
         self.spread(now, record, self.order.required, Nodes::default(), effects);
+    }
+
+    /// How many owners seem alive, if that is fewer than the request's W: better refused now, with certainty, than
+    /// sent to some and unknown.
+    fn too_few_alive(&self) -> Option<u8> {
+        let alive: Nodes =
+            self.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node).collect();
+        let count = self.owners.count(&alive);
+        (count < self.order.required).then_some(count)
     }
 
     #[cfg(not(feature = "mutants"))]
