@@ -16,15 +16,27 @@
 //! ```
 //!
 //! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
-//! used by the seeded simulator as well; [`set_full`] judges sets that only grow.
+//! used by the seeded simulator as well; [`set_full`] judges sets that only grow. [`http`] and [`outcome`] turn
+//! requests into outcomes, [`tally`] and [`throughput`] count them. [`cluster`] starts and kills real processes,
+//! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
 //! - An outcome that is not certain is `unknown`. What a client calls `fail` never took effect.
 //! - There are three verdicts, and undecided is not a pass; a run that did too little is void, which is not one
 //!   either.
+//!
+//! **Left out so far**: hosts of their own, and with them all faults of the network, the clock and the disk.
 
+pub mod cluster;
 pub mod history;
+pub mod http;
 pub mod linearizable;
+pub mod nemesis;
 pub mod operation;
+pub mod outcome;
+pub mod run;
 pub mod set_full;
+pub mod tally;
+pub mod throughput;
+pub mod workload;

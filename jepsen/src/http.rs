@@ -1,0 +1,135 @@
+//! Thin HTTP: one request, and as much as can be known of what became of it.
+//!
+//! The clients of a proof must not be clever. They follow no redirect, use no proxy, try nothing twice and choose no
+//! node: what happened to this one request is what gets written down. Of a request without an answer only one thing
+//! matters: can it have reached the node? If no connection was made, it cannot; otherwise nobody knows.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::Method;
+
+/// How long a client waits for a connection on loopback before it counts the node as not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a client waits for an answer: past the server's own default deadline of two seconds, so that usually the
+/// server is the one to say what happened.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Does requests.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The node answered.
+    Answer(Answer),
+    /// No connection was made: the node never saw the request.
+    NotSent {
+        /// What the operating system said.
+        cause: String,
+    },
+    /// The connection broke, or the time was up, after the request may have been sent.
+    Lost {
+        /// What happened, in a word: `timeout` or `broken`.
+        how: &'static str,
+        /// What the client said.
+        cause: String,
+    },
+}
+
+/// An answer with its whole body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; null if it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or(serde_json::Value::Null)
+    }
+
+    /// Whether the status is one of success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Http {
+    /// A client with its own connections. A rustls provider must have been installed in the process.
+    pub fn new() -> Http {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .expect("these options need nothing that can be missing once a provider is installed");
+        Http { client }
+    }
+
+    /// Does one request.
+    pub async fn ask(&self, method: Method, url: &str, body: Body) -> Reply {
+        let request = self.client.request(method, url);
+        let request = match body {
+            Body::Empty => request,
+            Body::Text(text) => request.header("content-type", "text/plain").body(text),
+            Body::Json(json) => request.json(&json),
+        };
+        let answered = async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            Ok::<Answer, reqwest::Error>(Answer { status, body: response.bytes().await?.to_vec() })
+        };
+        match answered.await {
+            Ok(answer) => Reply::Answer(answer),
+            Err(error) if error.is_connect() => Reply::NotSent { cause: innermost(&error) },
+            Err(error) => {
+                let how = if error.is_timeout() { "timeout" } else { "broken" };
+                Reply::Lost { how, cause: innermost(&error) }
+            }
+        }
+    }
+
+    /// Whether a path answers with 200.
+    pub async fn is_ok(&self, url: &str) -> bool {
+        match self.ask(Method::GET, url, Body::Empty).await {
+            Reply::Answer(answer) => answer.status == 200,
+            Reply::NotSent { .. } | Reply::Lost { .. } => false,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        Http::new()
+    }
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A value, as text.
+    Text(String),
+    /// JSON.
+    Json(serde_json::Value),
+}
+
+/// The cause at the bottom, which says what happened rather than where.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

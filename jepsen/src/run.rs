@@ -1,0 +1,207 @@
+//! One run: clients work, the nemesis disturbs them, everything is healed, and the history is judged.
+//!
+//! ```text
+//!   clients   |=========================================|
+//!   nemesis   |--x---h----x-h------x-----h|                 x strike, h heal
+//!   closing                                              |=====| reads of every key
+//!                                          ^ calm: what was healed must work again
+//! ```
+//!
+//! A run can end in four ways. *Violated*: the history, or an answer or a process by itself, broke a promise.
+//! *Void*: it did too little to prove anything. *Undecided*: the judge gave up. Only *passed* is a pass.
+
+use std::fmt;
+use std::ops::Add as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::history::History;
+use crate::nemesis::{self, Event, EventKind, Fault};
+use crate::operation::ClientId;
+use crate::tally::Counts;
+use crate::throughput::{self, Throughput};
+use crate::workload::{self, Judgement, Run, Workload};
+
+/// Below so many completed operations a second a run is void.
+pub const PER_SECOND_MIN: f64 = 50.0;
+
+/// If nothing completes within this time after a healing, the run is void.
+pub const PROGRESS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long clients go on after the last healing, at most; a short run gives a quarter of itself.
+const CALM_MAX: Duration = Duration::from_secs(10);
+
+/// How a run is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many clients work at once, from 1 to 10: more on one key are too much for the checker.
+    pub clients: u32,
+    /// How long they work.
+    pub time: Duration,
+    /// Decides what they do, and what is broken.
+    pub seed: u64,
+}
+
+/// A fault and the cluster that it strikes.
+pub struct Nemesis<'a> {
+    /// The fault.
+    pub fault: Box<dyn Fault>,
+    /// The cluster.
+    pub cluster: &'a mut Cluster,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All promises were kept, under enough load.
+    Passed,
+    /// A promise was broken.
+    Violated,
+    /// The judge could not decide.
+    Undecided,
+    /// It did too little to prove anything.
+    Void,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The history.
+    pub history: History,
+    /// What the workload's checker says.
+    pub judgement: Judgement,
+    /// How much was done while the clients worked.
+    pub throughput: Throughput,
+    /// The outcomes of all requests.
+    pub counts: Counts,
+    /// What was broken and healed.
+    pub events: Vec<Event>,
+    /// What processes did wrong by themselves: filled in by whoever owns the processes.
+    pub misdeeds: Vec<String>,
+    /// Why the run proves nothing, if it does not.
+    pub void: Vec<String>,
+}
+
+/// Does a run against these nodes, and judges it.
+pub async fn run(
+    workload: Arc<dyn Workload>,
+    endpoints: Vec<String>,
+    nemesis: Option<Nemesis<'_>>,
+    settings: Settings,
+) -> Report {
+    let run = Arc::new(Run::start(endpoints, settings.seed));
+    let begun = Instant::now();
+    let clients: Vec<_> = (1..=settings.clients)
+        .map(|client| tokio::spawn(Arc::clone(&workload).client(Arc::clone(&run), ClientId(client))))
+        .collect();
+    let calm = CALM_MAX.min(settings.time / 4);
+    let disturbed_until = begun + settings.time.saturating_sub(calm);
+    let events = match nemesis {
+        Some(Nemesis { mut fault, cluster }) => {
+            let until = disturbed_until;
+            Some(nemesis::disturb(fault.as_mut(), cluster, &run.recorder, settings.seed, until).await)
+        }
+        None => None,
+    };
+    tokio::time::sleep_until(disturbed_until.max(Instant::now()).add(calm).into()).await;
+    run.end();
+    let worked_until = run.recorder.now();
+    let mut void = Vec::new();
+    for client in clients {
+        if let Err(error) = client.await {
+            void.push(format!("a client broke off: {error}"));
+        }
+    }
+    match tokio::spawn(Arc::clone(&workload).close(Arc::clone(&run))).await {
+        Ok(unread) => void.extend(unread),
+        Err(error) => void.push(format!("the closing reads broke off: {error}")),
+    }
+    let history = run.recorder.history();
+    let throughput = throughput::measure(&history, 0, worked_until);
+    void.extend(events.iter().flat_map(|events| void_by_events(events, &history)));
+    if throughput.per_second < PER_SECOND_MIN {
+        void.push(format!("{:.1} operations a second are below {PER_SECOND_MIN}", throughput.per_second));
+    }
+    let judgement = workload.judge(&history);
+    Report {
+        judgement,
+        throughput,
+        counts: run.tally.counts(),
+        events: events.unwrap_or_default(),
+        misdeeds: Vec::new(),
+        void,
+        history,
+    }
+}
+
+/// Why faults, or what came after them, leave nothing proved.
+fn void_by_events(events: &[Event], history: &History) -> Vec<String> {
+    let mut void = Vec::new();
+    if !events.iter().any(|event| event.kind == EventKind::Strike) {
+        void.push("nothing was broken in this run".to_owned());
+    }
+    let within = u64::try_from(PROGRESS_WITHIN.as_nanos()).expect("seconds fit");
+    for event in events {
+        match event.kind {
+            EventKind::Strike | EventKind::Recovered => {}
+            EventKind::Heal if throughput::progressed(history, event.at, within) => {}
+            EventKind::Heal => void
+                .push(format!("no progress within {} s after a healing: {event}", PROGRESS_WITHIN.as_secs())),
+            EventKind::Trouble => void.push(event.to_string()),
+        }
+    }
+    void
+}
+
+impl Report {
+    /// How the run ended. A broken promise counts even where too little was done to prove that all are kept.
+    pub fn verdict(&self) -> Verdict {
+        let is_broken = self.judgement.verdict == workload::Verdict::Violation
+            || !self.misdeeds.is_empty()
+            || self.counts.breaches_count > 0;
+        match self.judgement.verdict {
+            _ if is_broken => Verdict::Violated,
+            _ if !self.void.is_empty() => Verdict::Void,
+            workload::Verdict::Undecided => Verdict::Undecided,
+            workload::Verdict::Passed | workload::Verdict::Violation => Verdict::Passed,
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict in capitals, for the first line of a report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Passed => "PASS",
+            Verdict::Violated => "VIOLATED",
+            Verdict::Undecided => "UNDECIDED, which is not a pass",
+            Verdict::Void => "VOID, which is not a pass",
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{}", self.verdict().word())?;
+        writeln!(formatter, "{}", self.judgement.text)?;
+        for line in self.void.iter().chain(&self.misdeeds) {
+            writeln!(formatter, "  {line}")?;
+        }
+        writeln!(
+            formatter,
+            "load: {} completed, {:.1} a second, longest gap {:.3} s",
+            self.throughput.completed,
+            self.throughput.per_second,
+            self.throughput.longest_gap as f64 / 1e9,
+        )?;
+        write!(formatter, "outcomes:\n{}", self.counts)?;
+        if !self.events.is_empty() {
+            writeln!(formatter, "faults:")?;
+        }
+        for event in &self.events {
+            writeln!(formatter, "  {event}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! How much a run did: the difference between a proof and an idle cluster that broke no promise.
+
+use crate::history::History;
+use crate::operation::Status;
+
+/// How much was done in a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Throughput {
+    /// Operations that completed with success.
+    pub completed: u64,
+    /// The same per second.
+    pub per_second: f64,
+    /// The longest time in which nothing completed with success, in nanoseconds.
+    pub longest_gap: u64,
+}
+
+/// Measures what returned with success from one moment to another, both in nanoseconds of the history.
+pub fn measure(history: &History, from: u64, to: u64) -> Throughput {
+    let mut returns: Vec<u64> =
+        successes(history).map(|(_, ret)| ret).filter(|ret| (from..=to).contains(ret)).collect();
+    returns.sort_unstable();
+    let completed = returns.len() as u64;
+    let mut longest_gap = 0;
+    let mut last = from;
+    for ret in returns.into_iter().chain([to]) {
+        longest_gap = longest_gap.max(ret.saturating_sub(last));
+        last = ret;
+    }
+    let seconds = to.saturating_sub(from) as f64 / 1e9;
+    let per_second = if seconds > 0.0 { completed as f64 / seconds } else { 0.0 };
+    Throughput { completed, per_second, longest_gap }
+}
+
+/// Whether an operation that was called after a moment returned with success within a time, both in nanoseconds.
+pub fn progressed(history: &History, after: u64, within: u64) -> bool {
+    successes(history).any(|(call, ret)| call >= after && ret <= after.saturating_add(within))
+}
+
+/// Calls and returns of what succeeded.
+fn successes(history: &History) -> impl Iterator<Item = (u64, u64)> {
+    history
+        .operations
+        .iter()
+        .filter(|operation| operation.status == Status::Ok)
+        .filter_map(|operation| operation.ret.map(|ret| (operation.call, ret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::{ClientId, Kind, Operation};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn history(returns: &[(u64, Status)]) -> History {
+        let operation = |(ret, status): &(u64, Status)| Operation {
+            client: ClientId(1),
+            key: "k".into(),
+            kind: Kind::Delete,
+            call: ret.saturating_sub(SECOND),
+            ret: Some(*ret),
+            status: *status,
+            closing: false,
+        };
+        History { operations: returns.iter().map(operation).collect() }
+    }
+
+    #[test]
+    fn only_success_counts_and_the_edges_are_gaps_too() {
+        let history = history(&[
+            (SECOND, Status::Ok),
+            (2 * SECOND, Status::Ok),
+            (3 * SECOND, Status::Unknown),
+            (4 * SECOND, Status::Fail),
+            (5 * SECOND, Status::Ok),
+            (20 * SECOND, Status::Ok),
+        ]);
+        let found = measure(&history, 0, 10 * SECOND);
+        assert_eq!(found, Throughput { completed: 3, per_second: 0.3, longest_gap: 5 * SECOND });
+        assert_eq!(measure(&history, 10 * SECOND, 19 * SECOND).longest_gap, 9 * SECOND);
+    }
+
+    #[test]
+    fn progress_must_be_called_after_the_moment_and_return_in_time() {
+        let history = history(&[(10 * SECOND, Status::Ok), (11 * SECOND, Status::Fail)]);
+        assert!(progressed(&history, 9 * SECOND, SECOND));
+        assert!(!progressed(&history, 9 * SECOND + 1, SECOND));
+        assert!(!progressed(&history, 8 * SECOND, SECOND));
+    }
+}
