@@ -1,1 +1,45 @@
-//! Quorate.
+//! What one node durably holds.
+//!
+//! The promise of a quorum is only as good as the disks below it: an owner that acknowledges and then forgets turns
+//! a majority into a minority without anybody noticing. So this crate is about two words, *durable* and *doubtful*:
+//!
+//! ```text
+//!   requests                questions
+//!      │                        │
+//!  Committer (one thread)       │            RaftStore (consensus log)      Identity (a file)
+//!      │ batches                │                 │
+//!      └─> Replica::apply   Replica::read         │
+//!               └──────┬────────┘                 │
+//!                   Engine: one log, atomic batches, five families
+//!                   ├── RocksEngine    a disk
+//!                   └── MemoryEngine   the simulator's disk: crashes, errors, damage, no space, on demand
+//! ```
+//!
+//! A sync costs about as much as a few hundred requests, so the committer gathers whatever waits into one batch and
+//! one sync. Everything else is plain, single-threaded code over the engine trait: the simulator calls
+//! [`Replica`] directly, and both engines pass one conformance suite.
+//!
+//! # Invariants
+//!
+//! - Nothing is acknowledged before it is as durable as was asked for, whoever stored it.
+//! - After any doubt about the disk (a failed sync, a checksum, a damaged log) the replica refuses everything, also
+//!   after a restart; it never answers "not found" out of ignorance.
+//! - A refusal means that nothing was stored. If that can't be promised the answer is
+//!   [`Reply::Broken`](quorate_model::Reply::Broken).
+//! - Nothing above this crate knows RocksDB, and nothing here knows nodes, rings, quorums or tokio.
+//!
+//! # What is left out
+//!
+//! No clock (deadlines of the committer excepted): nothing is dropped because of its age. No shards: a shard is an
+//! interval of keys, so that a split or a merge rewrites nothing. No cache of records: RocksDB has one.
+
+pub mod engine;
+pub mod keys;
+pub mod limits;
+pub mod memory;
+pub mod replica;
+
+pub use engine::{Engine, EngineError, EngineStatistics, Family, ReadTier};
+pub use limits::{CommitterLimits, ReplicaLimits};
+pub use memory::{Fault, MemoryEngine};
+pub use replica::{Hint, OwnerHints, PurgeError, Replica, ReplicaHealth, ReplicaStatistics};

@@ -1,0 +1,270 @@
+//! Every kind of key on disk, in one enum, with pinned tags.
+//!
+//! A key is its kind's tag and then its parts, integers big-endian, so that byte order is sort order: all records
+//! of a table lie together, within it by sort key, and a shard is an interval of them.
+//!
+//! ```text
+//! records  0x01 | table u32 | sort key
+//! hints    0x02 | owner u64 | table u32 | sort key
+//! meta     0x10 | owner u64                  hints refused for an owner because of the limits
+//! meta     0x20 .. 0x2f                      what consensus keeps beside its log
+//! raft     0x30 | index u64                  one entry of the consensus log
+//! ```
+//!
+//! A tag is never given to another kind, and a layout never changes under its tag: golden bytes below.
+
+use crate::engine::{Family, KeyRange};
+use quorate_model::{Interval, NodeId, SortKey, TableId};
+
+/// A key on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskKey {
+    /// The record of one place.
+    Record {
+        /// Its table.
+        table: TableId,
+        /// Its position.
+        sort_key: SortKey,
+    },
+    /// A record kept for an owner that could not be reached.
+    Hint {
+        /// Whom it is for.
+        owner: NodeId,
+        /// Its table.
+        table: TableId,
+        /// Its position.
+        sort_key: SortKey,
+    },
+    /// How many hints for this owner were refused because of the limits.
+    HintOverflow {
+        /// The owner.
+        owner: NodeId,
+    },
+    /// The vote of consensus.
+    RaftVote,
+    /// Up to where the log is known to be committed.
+    RaftCommitted,
+    /// Up to where the log was purged.
+    RaftPurged,
+    /// The state machine's last snapshot.
+    RaftSnapshot,
+    /// One entry of the log.
+    RaftEntry {
+        /// Its index.
+        index: u64,
+    },
+}
+
+const RECORD: u8 = 0x01;
+const HINT: u8 = 0x02;
+const HINT_OVERFLOW: u8 = 0x10;
+const RAFT_VOTE: u8 = 0x20;
+const RAFT_COMMITTED: u8 = 0x21;
+const RAFT_PURGED: u8 = 0x22;
+const RAFT_SNAPSHOT: u8 = 0x23;
+const RAFT_ENTRY: u8 = 0x30;
+
+impl DiskKey {
+    /// The family it lives in.
+    pub fn family(&self) -> Family {
+        match self {
+            DiskKey::Record { .. } => Family::Records,
+            DiskKey::Hint { .. } => Family::Hints,
+            DiskKey::HintOverflow { .. }
+            | DiskKey::RaftVote
+            | DiskKey::RaftCommitted
+            | DiskKey::RaftPurged
+            | DiskKey::RaftSnapshot => Family::Meta,
+            DiskKey::RaftEntry { .. } => Family::Raft,
+        }
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            DiskKey::Record { table, sort_key } => record(*table, sort_key),
+            DiskKey::Hint { owner, table, sort_key } => hint(*owner, *table, sort_key),
+            DiskKey::HintOverflow { owner } => tagged(HINT_OVERFLOW, &owner.0.to_be_bytes()),
+            DiskKey::RaftVote => vec![RAFT_VOTE],
+            DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
+            DiskKey::RaftPurged => vec![RAFT_PURGED],
+            DiskKey::RaftSnapshot => vec![RAFT_SNAPSHOT],
+            DiskKey::RaftEntry { index } => tagged(RAFT_ENTRY, &index.to_be_bytes()),
+        }
+    }
+
+    /// Inverse of [`DiskKey::encode`]; `None` for bytes that are no key of ours.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        match *tag {
+            RECORD => {
+                let (table, sort_key) = rest.split_first_chunk::<4>()?;
+                let table = TableId(u32::from_be_bytes(*table));
+                Some(DiskKey::Record { table, sort_key: SortKey::new(sort_key.to_vec()) })
+            }
+            HINT => {
+                let (owner, rest) = rest.split_first_chunk::<8>()?;
+                let (table, sort_key) = rest.split_first_chunk::<4>()?;
+                Some(DiskKey::Hint {
+                    owner: NodeId(u64::from_be_bytes(*owner)),
+                    table: TableId(u32::from_be_bytes(*table)),
+                    sort_key: SortKey::new(sort_key.to_vec()),
+                })
+            }
+            HINT_OVERFLOW => {
+                let owner = NodeId(u64::from_be_bytes(rest.try_into().ok()?));
+                Some(DiskKey::HintOverflow { owner })
+            }
+            RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
+            RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
+            RAFT_PURGED => rest.is_empty().then_some(DiskKey::RaftPurged),
+            RAFT_SNAPSHOT => rest.is_empty().then_some(DiskKey::RaftSnapshot),
+            RAFT_ENTRY => Some(DiskKey::RaftEntry { index: u64::from_be_bytes(rest.try_into().ok()?) }),
+            _ => None,
+        }
+    }
+}
+
+fn tagged(tag: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + rest.len());
+    key.push(tag);
+    key.extend_from_slice(rest);
+    key
+}
+
+/// The key of a record.
+pub fn record(table: TableId, sort_key: &SortKey) -> Vec<u8> {
+    let mut key = Vec::with_capacity(5 + sort_key.0.len());
+    key.push(RECORD);
+    key.extend_from_slice(&table.0.to_be_bytes());
+    key.extend_from_slice(sort_key.as_bytes());
+    key
+}
+
+/// The key of a hint.
+pub fn hint(owner: NodeId, table: TableId, sort_key: &SortKey) -> Vec<u8> {
+    let mut key = Vec::with_capacity(13 + sort_key.0.len());
+    key.push(HINT);
+    key.extend_from_slice(&owner.0.to_be_bytes());
+    key.extend_from_slice(&table.0.to_be_bytes());
+    key.extend_from_slice(sort_key.as_bytes());
+    key
+}
+
+/// All records of a table within an interval of its sort space.
+pub fn records_in(table: TableId, interval: &Interval) -> KeyRange {
+    let whole = records_of(table);
+    let end = interval.end.as_ref().map(|end| record(table, end));
+    KeyRange { start: record(table, &interval.start), end: end.or(whole.end) }
+}
+
+/// All records of a table.
+pub fn records_of(table: TableId) -> KeyRange {
+    KeyRange::of_prefix(tagged(RECORD, &table.0.to_be_bytes()))
+}
+
+/// All hints.
+pub fn hints() -> KeyRange {
+    KeyRange::of_prefix(vec![HINT])
+}
+
+/// All hints for one owner.
+pub fn hints_of(owner: NodeId) -> KeyRange {
+    KeyRange::of_prefix(tagged(HINT, &owner.0.to_be_bytes()))
+}
+
+/// All hints for one owner and one table.
+pub fn hints_of_table(owner: NodeId, table: TableId) -> KeyRange {
+    KeyRange::of_prefix(hint(owner, table, &SortKey::new(Vec::new())))
+}
+
+/// All counters of refused hints.
+pub fn hint_overflows() -> KeyRange {
+    KeyRange::of_prefix(vec![HINT_OVERFLOW])
+}
+
+/// The entries of the consensus log from one index up to, not including, another.
+pub fn raft_entries(from: u64, until: Option<u64>) -> KeyRange {
+    let start = DiskKey::RaftEntry { index: from }.encode();
+    let end = match until {
+        Some(index) => DiskKey::RaftEntry { index }.encode(),
+        None => vec![RAFT_ENTRY + 1],
+    };
+    KeyRange { start, end: Some(end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_model::{Key, Token};
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    /// A change here would strand what is on disks.
+    #[test]
+    fn golden_bytes_never_change() {
+        let sort_key = SortKey::hashed(&Key::new(&b"a"[..]));
+        let golden = [
+            (
+                DiskKey::Record { table: TableId(7), sort_key: sort_key.clone() },
+                Family::Records,
+                "01000000074681852e40bcdd3a61",
+            ),
+            (
+                DiskKey::Hint { owner: NodeId(3), table: TableId(7), sort_key },
+                Family::Hints,
+                "020000000000000003000000074681852e40bcdd3a61",
+            ),
+            (DiskKey::HintOverflow { owner: NodeId(3) }, Family::Meta, "100000000000000003"),
+            (DiskKey::RaftVote, Family::Meta, "20"),
+            (DiskKey::RaftCommitted, Family::Meta, "21"),
+            (DiskKey::RaftPurged, Family::Meta, "22"),
+            (DiskKey::RaftSnapshot, Family::Meta, "23"),
+            (DiskKey::RaftEntry { index: 258 }, Family::Raft, "300000000000000102"),
+        ];
+        for (key, family, bytes) in golden {
+            assert_eq!(hex(&key.encode()), bytes, "{key:?}");
+            assert_eq!(DiskKey::decode(&key.encode()), Some(key.clone()));
+            assert_eq!(key.family(), family, "{key:?}");
+        }
+        let names = Family::ALL.map(Family::name);
+        assert_eq!(names, ["records", "hints", "digests", "meta", "raft"]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_key_are_none() {
+        for bytes in
+            [&b""[..], &[0], &[RECORD, 0, 0, 0], &[HINT, 0], &[RAFT_VOTE, 0], &[RAFT_ENTRY, 1], &[0xff]]
+        {
+            assert_eq!(DiskKey::decode(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_an_interval_of_keys() {
+        let at = |token| SortKey::at_token(Token(token));
+        let interval = Interval { start: at(10), end: Some(at(20)) };
+        let range = records_in(TableId(1), &interval);
+        assert!(range.contains(&record(TableId(1), &at(10))) && range.contains(&record(TableId(1), &at(19))));
+        assert!(
+            !range.contains(&record(TableId(1), &at(20))) && !range.contains(&record(TableId(2), &at(10)))
+        );
+        let everything = records_in(TableId(1), &Interval::everything());
+        assert_eq!(everything, records_of(TableId(1)));
+        assert!(!everything.contains(&record(TableId(2), &SortKey::new(Vec::new()))));
+    }
+
+    #[test]
+    fn hints_and_log_entries_lie_in_their_ranges() {
+        let sort_key = SortKey::new(vec![0xff]);
+        let key = hint(NodeId(1), TableId(2), &sort_key);
+        assert!(hints().contains(&key) && hints_of(NodeId(1)).contains(&key));
+        assert!(hints_of_table(NodeId(1), TableId(2)).contains(&key));
+        assert!(!hints_of_table(NodeId(1), TableId(3)).contains(&key) && !hints_of(NodeId(2)).contains(&key));
+        let entry = DiskKey::RaftEntry { index: 5 }.encode();
+        assert!(raft_entries(5, None).contains(&entry) && !raft_entries(0, Some(5)).contains(&entry));
+        assert!(raft_entries(0, None).contains(&DiskKey::RaftEntry { index: u64::MAX }.encode()));
+    }
+}

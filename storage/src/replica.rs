@@ -1,0 +1,414 @@
+//! The replica: what one node durably holds, and the only place that decides what to store.
+//!
+//! A replica is plain and blocking: [`Replica::apply`] takes a batch of requests and returns as many replies,
+//! [`Replica::read`] answers one question. The simulator calls them; in a node the [`Committer`](crate::Committer)
+//! is a loop around `apply`.
+//!
+//! ```text
+//! requests ─> admit (layout) ─> read what is held ─> merge by version ─> one batch ─> one sync ─> replies
+//! ```
+//!
+//! # Invariants
+//!
+//! - **A refusal is a promise**: nothing was stored. What can't promise that answers [`Reply::Broken`].
+//! - **An acknowledgement is durable** as the table says, or as the request says if that is more; also for a record
+//!   that was held already. So are the answers of reads, at the table's level: a record of a `sync` table becomes
+//!   visible after its sync only, and a table that is raised to `sync` is synced before the new layout counts.
+//! - **Merging never loses**: the greater version wins whole, and the operation ids of both stay.
+//! - **One doubt ends all**: an error of the engine or a checksum that does not match poisons the replica. From then
+//!   on it refuses everything, after a restart too, and never says "not found". Its health says why.
+//! - A full disk is not a doubt: writes are refused before the space is used up, reads go on.
+//!
+//! # What is left out
+//!
+//! Healing. A poisoned replica returns through the catalog, as a new incarnation that merges from its peers.
+
+mod hints;
+mod merge;
+mod write;
+
+use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier};
+use crate::keys::{self, DiskKey};
+use crate::limits::ReplicaLimits;
+use bytes::Bytes;
+use hints::HintBook;
+use quorate_model::{
+    Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules,
+    Stamps, TableId,
+};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use thiserror::Error;
+
+pub use hints::{Hint, OwnerHints};
+
+/// See the module's essay. All methods take `&self`; writers are served one after the other.
+#[derive(Debug)]
+pub struct Replica<E> {
+    engine: Arc<E>,
+    rules: Rules,
+    limits: ReplicaLimits,
+    layout: RwLock<Layout>,
+    writer: Mutex<Writer>,
+    /// Changed by who holds the writer only; a lock of its own, so that looking never waits for a sync.
+    hints: Mutex<HintBook>,
+    doubtful: AtomicBool,
+    doubt: Mutex<Option<String>>,
+    counters: Counters,
+}
+
+/// What only the one who writes may touch.
+#[derive(Debug)]
+struct Writer {
+    stamps: Stamps,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    batches: AtomicU64,
+    syncs: AtomicU64,
+    stored: AtomicU64,
+    unchanged: AtomicU64,
+}
+
+/// Why a question has no answer.
+enum Unread {
+    /// Only the disk could tell.
+    NotInMemory,
+    /// It is not answered at all.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unread {
+    fn from(refusal: Refusal) -> Self {
+        Unread::Refused(refusal)
+    }
+}
+
+/// Whether a replica can be relied on, for health pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaHealth {
+    /// Why everything is refused; `None`: nothing is wrong.
+    pub doubt: Option<String>,
+    /// Whether writes are refused for want of space.
+    pub disk_full: bool,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaStatistics {
+    /// Batches that were written.
+    pub batches: u64,
+    /// Syncs that were waited for.
+    pub syncs: u64,
+    /// Records and hints that were stored.
+    pub stored: u64,
+    /// Writes that changed nothing, because the same or something later was held.
+    pub unchanged: u64,
+}
+
+/// Why a dropped table's data are still there.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PurgeError {
+    /// The installed layout knows the table: its data are in use.
+    #[error("table {0} is in the catalog, its data were left alone; install the layout without it first")]
+    InUse(TableId),
+    /// Refused or interrupted; purging again is harmless.
+    #[error("the table's data may still be there: {0}; purge again")]
+    Refused(#[from] Refusal),
+}
+
+impl<E: Engine> Replica<E> {
+    /// The replica over an engine, owning nothing until [`Replica::install`]. `boot` must be drawn anew for each
+    /// replica and differ from the coordinator's: it makes the versions that this replica assigns unique.
+    ///
+    /// What an earlier life wrote and did not sync is synced first. If that or reading the hints fails, or if the
+    /// engine was doubted before, the replica is poisoned from the start.
+    pub fn new(engine: Arc<E>, node: NodeId, boot: Boot, rules: Rules, limits: ReplicaLimits) -> Self {
+        let doubt = engine.doubt();
+        let replica = Self {
+            engine,
+            rules,
+            limits,
+            layout: RwLock::default(),
+            writer: Mutex::new(Writer { stamps: Stamps::new(node, boot), unsynced: false }),
+            hints: Mutex::default(),
+            doubtful: AtomicBool::new(doubt.is_some()),
+            doubt: Mutex::new(doubt),
+            counters: Counters::default(),
+        };
+        if !replica.is_doubtful() {
+            let hints = replica.engine.sync().and_then(|()| HintBook::load(&*replica.engine));
+            match hints {
+                Ok(hints) => *replica.hints() = hints,
+                Err(error) => replica.suspect(&error),
+            }
+        }
+        replica
+    }
+
+    /// Adopts what the catalog says this node owns. When it returns, no request of an earlier layout is under way.
+    /// A layout older than the one installed is ignored.
+    pub fn install(&self, layout: Layout) {
+        let mut writer = self.writer();
+        let raised = {
+            let current = self.layout();
+            if layout.epoch < current.epoch {
+                return;
+            }
+            layout.tables.iter().any(|(id, table)| {
+                let before = current.tables.get(id).map(|table| table.durability);
+                table.durability == Durability::Sync && before != Some(Durability::Sync)
+            })
+        };
+        if raised && writer.unsynced && !self.is_doubtful() {
+            match self.sync(&mut writer) {
+                Ok(()) => {}
+                Err(error) => self.suspect(&error),
+            }
+        }
+        *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
+    }
+
+    /// Answers `Ask`, `Read` and `Inspect`. `None`: only the disk could tell; ask again with [`ReadTier::Disk`],
+    /// where waiting is allowed. A write is applied, at [`ReadTier::Disk`] only.
+    pub fn read(&self, request: &Request, tier: ReadTier) -> Option<Reply> {
+        if self.is_doubtful() {
+            return Some(Reply::Refused(Refusal::Doubtful));
+        }
+        let answer = match request {
+            Request::Ask { at } => self.admitted(at, tier).map(known),
+            Request::Read { at, whole: true } => self.admitted(at, tier).map(Reply::Record),
+            Request::Read { at, whole: false } => self.admitted(at, tier).map(digest),
+            Request::Inspect { at } => self.inspect(at, tier),
+            Request::Write { .. } | Request::Assign { .. } | Request::Hint { .. } => match tier {
+                ReadTier::BlockCache => Err(Unread::NotInMemory),
+                ReadTier::Disk => return self.apply(std::slice::from_ref(request)).pop(),
+            },
+        };
+        match answer {
+            Ok(reply) => Some(reply),
+            Err(Unread::Refused(refusal)) => Some(Reply::Refused(refusal)),
+            Err(Unread::NotInMemory) => None,
+        }
+    }
+
+    /// Removes what is held of a table that the catalog dropped: its records, and its hints. The layout without it
+    /// must be installed. Durable when it returns.
+    pub fn purge_table(&self, table: TableId) -> Result<(), PurgeError> {
+        let mut writer = self.writer();
+        if self.layout().tables.contains_key(&table) {
+            return Err(PurgeError::InUse(table));
+        }
+        self.trusted()?;
+        let mut batch = Batch::default();
+        batch.delete_range(Family::Records, keys::records_of(table));
+        for owner in self.hints().owners() {
+            batch.delete_range(Family::Hints, keys::hints_of_table(owner, table));
+        }
+        self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        // Counting anew is simple, and drops are rare.
+        let hints = HintBook::load(&*self.engine).map_err(|error| self.refusal(&error))?;
+        *self.hints() = hints;
+        Ok(())
+    }
+
+    /// The tables of which records are held, whether the catalog knows them or not: what a node compares with the
+    /// catalog when it starts, in order to purge what was dropped meanwhile.
+    pub fn stored_tables(&self) -> Result<Vec<TableId>, Refusal> {
+        self.trusted()?;
+        let one = PageLimit { items: 1, bytes: 1 };
+        let mut tables = Vec::new();
+        let mut range = keys::records_of(TableId(0));
+        range.end = None;
+        loop {
+            let page = self.engine.scan(Family::Records, &range, Direction::Forward, one);
+            let page = page.map_err(|error| self.refusal(&error))?;
+            let Some((key, _)) = page.first() else { return Ok(tables) };
+            let Some(DiskKey::Record { table, .. }) = DiskKey::decode(key) else {
+                return Err(self.refusal(&EngineError::Corrupt("a key that is no record's".into())));
+            };
+            tables.push(table);
+            let Some(behind) = keys::records_of(table).end else { return Ok(tables) };
+            range.start = behind;
+        }
+    }
+
+    /// Whether this replica can be relied on.
+    pub fn health(&self) -> ReplicaHealth {
+        let doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ReplicaHealth { doubt, disk_full: self.is_disk_full() }
+    }
+
+    /// Whether the replica refuses everything because it can't trust its disk.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Acquire)
+    }
+
+    /// Poisons the replica, for a reason that somebody else found: a failed write of the consensus log, a peer that
+    /// remembers more than this node does. The first reason stays.
+    pub fn doubt(&self, reason: &str) {
+        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        self.doubtful.store(true, Ordering::Release);
+        if doubt.is_none() {
+            tracing::error!(reason, "this replica can't trust its disk any more and refuses everything");
+            *doubt = Some(reason.to_owned());
+            self.engine.mark_doubtful(reason);
+        }
+    }
+
+    /// Counts since the start.
+    pub fn statistics(&self) -> ReplicaStatistics {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ReplicaStatistics {
+            batches: count(&self.counters.batches),
+            syncs: count(&self.counters.syncs),
+            stored: count(&self.counters.stored),
+            unchanged: count(&self.counters.unchanged),
+        }
+    }
+
+    /// The engine below, for its statistics.
+    pub fn engine(&self) -> &Arc<E> {
+        &self.engine
+    }
+
+    /// The record of a place that this node owns.
+    fn admitted(&self, at: &Place, tier: ReadTier) -> Result<Option<Record>, Unread> {
+        // The guard lives until the record is read: a new layout waits for us.
+        let layout = self.layout();
+        layout.admit(at)?;
+        self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)
+    }
+
+    /// The record under a key.
+    fn stored(&self, family: Family, key: &[u8], tier: ReadTier) -> Result<Option<Record>, Unread> {
+        match self.engine.get(family, key, tier) {
+            Ok(Lookup::Found(bytes)) => Ok(Some(self.decoded(&bytes)?)),
+            Ok(Lookup::Absent) => Ok(None),
+            Ok(Lookup::NotInMemory) => Err(Unread::NotInMemory),
+            Err(error) => Err(Unread::Refused(self.refusal(&error))),
+        }
+    }
+
+    /// The record under a key, from the disk if need be.
+    fn held(&self, family: Family, key: &[u8]) -> Result<Option<Record>, Refusal> {
+        self.stored(family, key, ReadTier::Disk).map_err(|unread| match unread {
+            Unread::Refused(refusal) => refusal,
+            Unread::NotInMemory => {
+                self.refusal(&EngineError::Failed("a read from the disk did not reach it".into()))
+            }
+        })
+    }
+
+    fn decoded(&self, bytes: &Bytes) -> Result<Record, Refusal> {
+        Record::decode(bytes).map_err(|error| self.refusal(&EngineError::Corrupt(error.to_string())))
+    }
+
+    /// Ownership does not matter here: `explain` wants to see what lies on the disk.
+    fn inspect(&self, at: &Place, tier: ReadTier) -> Result<Reply, Unread> {
+        let record = self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)?;
+        let mut hints_for = self.hints().owners();
+        let mut unread = Ok(());
+        hints_for.retain(|owner| {
+            let hint = self.stored(Family::Hints, &keys::hint(*owner, at.table, &at.sort_key), tier);
+            hint.map_or_else(
+                |error| {
+                    unread = Err(error);
+                    false
+                },
+                |hint| hint.is_some(),
+            )
+        });
+        unread?;
+        let inspection = record.map(|record| Inspection {
+            held: Some(record.held()),
+            tombstone: record.body == Body::Tombstone,
+            value_bytes: record.body.value_bytes() as u64,
+            digest: record.digest(),
+            written_at: Some(record.written_at),
+            expires_at: record.expires_at,
+            hints_for: Vec::new(),
+        });
+        Ok(Reply::Inspected(Inspection { hints_for, ..inspection.unwrap_or_default() }))
+    }
+
+    /// Writes one batch and keeps the books about what is synced.
+    fn write(&self, writer: &mut Writer, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        self.engine.write(batch, durability)?;
+        self.counters.batches.fetch_add(1, Ordering::Relaxed);
+        match durability {
+            Durability::Os => writer.unsynced = true,
+            Durability::Sync => self.synced(writer),
+        }
+        Ok(())
+    }
+
+    fn sync(&self, writer: &mut Writer) -> Result<(), EngineError> {
+        self.engine.sync()?;
+        self.synced(writer);
+        Ok(())
+    }
+
+    fn synced(&self, writer: &mut Writer) {
+        writer.unsynced = false;
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether writes are refused, because less than the reserve is free.
+    fn is_disk_full(&self) -> bool {
+        self.engine.free_bytes().is_some_and(|free| free < self.limits.free_bytes_min)
+    }
+
+    fn trusted(&self) -> Result<(), Refusal> {
+        if self.is_doubtful() { Err(Refusal::Doubtful) } else { Ok(()) }
+    }
+
+    /// What an error means to the one who asked; poisons the replica unless the disk is merely full.
+    fn refusal(&self, error: &EngineError) -> Refusal {
+        match error {
+            EngineError::DiskFull(_) => Refusal::DiskFull,
+            EngineError::Corrupt(_) | EngineError::Failed(_) => {
+                self.suspect(error);
+                Refusal::Doubtful
+            }
+        }
+    }
+
+    fn suspect(&self, error: &EngineError) {
+        self.doubt(&error.to_string());
+    }
+
+    fn layout(&self) -> RwLockReadGuard<'_, Layout> {
+        self.layout.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hints(&self) -> MutexGuard<'_, HintBook> {
+        self.hints.lock().unwrap_or_else(|poisoned| {
+            self.doubt("the books of hints were left half-way by a panic");
+            poisoned.into_inner()
+        })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(|poisoned| {
+            // Somebody panicked half-way through a batch: what the books say may not be what the disk holds.
+            self.doubt("a batch ended in a panic");
+            poisoned.into_inner()
+        })
+    }
+}
+
+fn known(record: Option<Record>) -> Reply {
+    let held = record.as_ref().map(Record::held);
+    Reply::Known { held, operations: record.map(|record| record.operations).unwrap_or_default() }
+}
+
+fn digest(record: Option<Record>) -> Reply {
+    Reply::Digest {
+        held: record.as_ref().map(Record::held),
+        digest: record.as_ref().map_or(0, Record::digest),
+    }
+}

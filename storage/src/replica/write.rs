@@ -1,0 +1,222 @@
+//! One batch of writes: admitted one by one, merged over each other, written and synced once.
+
+use super::hints::HintBook;
+use super::merge::merge;
+use super::{Replica, Writer};
+use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
+use crate::keys;
+use quorate_model::message::Draft;
+use quorate_model::{
+    Durability, Layout, Mutant, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+/// What a batch does with one request, before it is written.
+enum Step {
+    /// The reply, once the batch is as durable as asked.
+    Promised(Reply),
+    /// Nothing is stored for it.
+    Refused(Refusal),
+    /// It only asks; answered after the batch.
+    Question,
+}
+
+/// A batch in the making.
+struct Round<'a, E> {
+    replica: &'a Replica<E>,
+    writer: &'a mut Writer,
+    layout: &'a Layout,
+    disk_full: bool,
+    /// What is held, with this batch's changes, of every key that the batch touched.
+    overlay: BTreeMap<(Family, Vec<u8>), Entry>,
+    /// The most durable that any request asked for.
+    durability: Durability,
+    /// The books as they were, once this batch changed them.
+    hints_before: Option<HintBook>,
+    overflowed: Vec<NodeId>,
+}
+
+struct Entry {
+    record: Option<Record>,
+    changed: bool,
+}
+
+impl<E: Engine> Replica<E> {
+    /// Carries out a batch of requests and returns as many replies, in their order. All that changes is one atomic
+    /// batch, synced once if any request or its table asks for that. Requests of the same key see each other's
+    /// effect, in order. Blocks on the disk.
+    pub fn apply(&self, requests: &[Request]) -> Vec<Reply> {
+        let mut writer = self.writer();
+        if self.is_doubtful() {
+            return vec![Reply::Refused(Refusal::Doubtful); requests.len()];
+        }
+        let steps = {
+            // Only `install` replaces the layout, and it waits for the writer.
+            let layout = self.layout();
+            let mut round = Round {
+                replica: self,
+                writer: &mut writer,
+                layout: &layout,
+                disk_full: self.is_disk_full(),
+                overlay: BTreeMap::new(),
+                durability: Durability::Os,
+                hints_before: None,
+                overflowed: Vec::new(),
+            };
+            let steps: Vec<Step> = requests.iter().map(|request| round.step(request)).collect();
+            round.finish(steps)
+        };
+        drop(writer);
+        let answers = steps.into_iter().zip(requests).map(|(step, request)| match step {
+            Step::Promised(reply) => reply,
+            Step::Refused(refusal) => Reply::Refused(refusal),
+            Step::Question => self.read(request, ReadTier::Disk).unwrap_or(Reply::Refused(Refusal::Doubtful)),
+        });
+        answers.collect()
+    }
+}
+
+impl<E: Engine> Round<'_, E> {
+    fn step(&mut self, request: &Request) -> Step {
+        let step = match request {
+            Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => return Step::Question,
+            Request::Write { at, record, durability } => self.store(at, record, *durability),
+            Request::Assign { at, draft, durability } => self.assign(at, draft, *durability),
+            Request::Hint { owner, at, record } => self.hint(*owner, at, record),
+        };
+        step.map_or_else(Step::Refused, Step::Promised)
+    }
+
+    fn store(&mut self, at: &Place, record: &Record, asked: Durability) -> Result<Reply, Refusal> {
+        let needed = self.layout.admit(at)?.max(asked);
+        self.room()?;
+        let key = keys::record(at.table, &at.sort_key);
+        let current = self.current(Family::Records, &key)?;
+        let merged = merge(self.replica.rules, current, record.clone());
+        let held = merged.held();
+        self.put(Family::Records, key, merged);
+        self.durability = self.durability.max(needed);
+        Ok(Reply::Written { held })
+    }
+
+    fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
+        let needed = self.layout.admit(at)?.max(asked);
+        self.room()?;
+        let key = keys::record(at.table, &at.sort_key);
+        let current = self.current(Family::Records, &key)?;
+        let highest = current.as_ref().map(|record| record.version);
+        let version = self.writer.stamps.draw().above(highest).map_err(|_| Refusal::Exhausted)?;
+        let record = Record {
+            version,
+            written_at: draft.written_at,
+            expires_at: draft.expires_at,
+            body: draft.body.clone(),
+            operations: Operations::default(),
+        };
+        let record = merge(self.replica.rules, current, record);
+        self.put(Family::Records, key, record.clone());
+        self.durability = self.durability.max(needed);
+        Ok(Reply::Assigned { record })
+    }
+
+    fn hint(&mut self, owner: NodeId, at: &Place, record: &Record) -> Result<Reply, Refusal> {
+        // Who keeps a hint need not own the place, but a dropped table needs no hints.
+        match self.layout.admit(at) {
+            Ok(_) | Err(Refusal::NotOwner) => {}
+            Err(refusal) if !self.knows(at.table) => return Err(refusal),
+            // A hint names the epoch of its time; it is replayed under the current one.
+            Err(_) => {}
+        }
+        self.room()?;
+        let key = keys::hint(owner, at.table, &at.sort_key);
+        let current = self.current(Family::Hints, &key)?;
+        let bytes = |record: &Record| (key.len() + record.encode().len()) as u64;
+        let before = current.as_ref().map(bytes);
+        let merged = merge(self.replica.rules, current, record.clone());
+        let after = bytes(&merged);
+        let mut hints = self.replica.hints();
+        self.hints_before.get_or_insert_with(|| hints.clone());
+        if !hints.replace(owner, before, after, &self.replica.limits) {
+            self.overflowed.push(owner);
+            return Err(Refusal::Overloaded);
+        }
+        drop(hints);
+        self.put(Family::Hints, key, merged);
+        self.durability = Durability::Sync;
+        Ok(Reply::Hinted)
+    }
+
+    fn knows(&self, table: TableId) -> bool {
+        self.layout.tables.contains_key(&table)
+    }
+
+    fn room(&self) -> Result<(), Refusal> {
+        if self.disk_full { Err(Refusal::DiskFull) } else { self.replica.trusted() }
+    }
+
+    /// What is held under a key, this batch's changes included.
+    fn current(&mut self, family: Family, key: &[u8]) -> Result<Option<Record>, Refusal> {
+        if let Some(entry) = self.overlay.get(&(family, key.to_vec())) {
+            return Ok(entry.record.clone());
+        }
+        let record = self.replica.held(family, key)?;
+        let entry = Entry { record: record.clone(), changed: false };
+        self.overlay.insert((family, key.to_vec()), entry);
+        Ok(record)
+    }
+
+    fn put(&mut self, family: Family, key: Vec<u8>, record: Record) {
+        let entry = self.overlay.get_mut(&(family, key)).expect("what is held was looked up first");
+        if entry.record.as_ref() == Some(&record) {
+            self.replica.counters.unchanged.fetch_add(1, Ordering::Relaxed);
+        } else {
+            *entry = Entry { record: Some(record), changed: true };
+        }
+    }
+
+    /// Writes the batch, and says what became of its requests.
+    fn finish(self, steps: Vec<Step>) -> Vec<Step> {
+        let Round { replica, writer, overlay, durability, hints_before, overflowed, .. } = self;
+        if replica.is_doubtful() {
+            // Reading for this batch has poisoned the replica: nothing of it is written.
+            return steps.iter().map(|_| Step::Refused(Refusal::Doubtful)).collect();
+        }
+        let mut batch = Batch::default();
+        for ((family, key), entry) in overlay {
+            if let Entry { record: Some(record), changed: true } = entry {
+                batch.put(family, key, record.encode());
+                replica.counters.stored.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for owner in overflowed {
+            replica.hints().put_refused(owner, &mut batch);
+        }
+        let early = replica.rules.broken(Mutant::AcknowledgedBeforeDurable);
+        let durability = if early { Durability::Os } else { durability };
+        let done = if !batch.is_empty() {
+            replica.write(writer, batch, durability)
+        } else if durability == Durability::Sync && writer.unsynced {
+            // What was asked for is held already, perhaps not durably.
+            replica.sync(writer)
+        } else {
+            Ok(())
+        };
+        let Err(error) = done else { return steps };
+        if let Some(before) = hints_before {
+            *replica.hints() = before;
+        }
+        let fate = match error {
+            EngineError::DiskFull(_) => Reply::Refused(Refusal::DiskFull),
+            EngineError::Corrupt(_) | EngineError::Failed(_) => {
+                replica.suspect(&error);
+                Reply::Broken
+            }
+        };
+        let fates = steps.into_iter().map(|step| match step {
+            Step::Promised(_) => Step::Promised(fate.clone()),
+            Step::Refused(_) | Step::Question => step,
+        });
+        fates.collect()
+    }
+}
