@@ -1,0 +1,181 @@
+//! The catalog: members, tables, shards and their owners, at one epoch.
+//!
+//! A catalog is a value. It changes only by [`Catalog::apply`], which makes the next one; the two share what did not
+//! change, so that every request can hold the catalog it started with, and a publication costs little:
+//!
+//! ```text
+//! epoch 7   nodes ────────┐      tables ──┬─ users ── 64 shards
+//!                         │               └─ carts ── 64 shards
+//! epoch 8   nodes (same) ─┘      tables ──┬─ users  (same)
+//!           create table "logs"           ├─ carts  (same)
+//!                                         └─ logs ─── 64 shards
+//! ```
+//!
+//! # Invariants
+//!
+//! - `apply` is total and deterministic: the same commands give the same catalog on every node, and a bad command is
+//!   rejected with a sentence. Each accepted command is exactly one epoch.
+//! - The shards of a table cover its sort space without gap or overlap; each has exactly n distinct owners, all of
+//!   them members.
+//! - Ids of nodes, tables and shards are never reused.
+//!
+//! # What is absent
+//!
+//! Liveness (that is [`crate::View`]'s), time, and everything that is only known to one node.
+
+mod apply;
+pub mod command;
+pub mod node;
+pub mod rejection;
+pub mod shard;
+pub(crate) mod snapshot;
+
+pub use apply::{Applied, Created, Receipt};
+pub use command::{Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand};
+pub use node::{Node, RequestId, Weight, WeightOutOfRange, is_address, is_label};
+pub use rejection::Rejection;
+pub use shard::{Shard, TableEntry};
+pub use snapshot::DamagedSnapshot;
+
+use crate::plan::OwnerSet;
+use crate::ring::Members;
+use quorate_model::{ClusterId, Epoch, Layout, NodeId, ShardId, ShardLayout, TableId, TableLayout};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Shards a table starts with unless told otherwise.
+pub const SHARDS_DEFAULT: u32 = 64;
+/// Most shards a table may start with. Like every limit here it is the same on all nodes: `apply` depends on it.
+pub const SHARDS_PER_TABLE_MAX: u32 = 16_384;
+/// Most members of a cluster.
+pub const NODES_MAX: u32 = 10_000;
+/// Most tables of a cluster.
+pub const TABLES_MAX: u32 = 1_024;
+/// Longest expiry, in milliseconds: 100 years.
+pub const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+/// Table names that begin so belong to the system.
+pub const RESERVED_TABLE_PREFIX: &str = "__quorate";
+
+/// Members, tables, shards and owners at one epoch. Cheap to clone: what it holds is shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    cluster: ClusterId,
+    name: Arc<str>,
+    epoch: Epoch,
+    nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
+    tables: Arc<BTreeMap<TableId, Arc<TableEntry>>>,
+    /// The tables by name; follows from `tables`.
+    names: Arc<BTreeMap<String, TableId>>,
+    /// The id of the next node and of the next table.
+    next_node: NodeId,
+    next_table: TableId,
+}
+
+impl Catalog {
+    /// The id of the node that founds a cluster.
+    pub const FIRST_NODE: NodeId = NodeId(1);
+
+    /// The catalog before the first command: no cluster, epoch 0.
+    pub fn empty() -> Self {
+        Self { next_node: Self::FIRST_NODE, next_table: TableId(1), ..Self::default() }
+    }
+
+    /// The catalog of a cluster that was just founded: one node, which votes, at epoch 1.
+    pub fn bootstrap(name: &str, cluster: ClusterId, node: NewNode) -> Result<Self, Rejection> {
+        let found = Command::Found(Found { cluster, name: name.to_owned(), node });
+        Self::empty().apply(&found).map(|applied| applied.catalog)
+    }
+
+    /// Whether there is a cluster at all.
+    pub fn is_founded(&self) -> bool {
+        self.epoch > Epoch(0)
+    }
+
+    /// The cluster's id, drawn at random when it was founded.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many commands it took to get here.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The members, ordered by id.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// A member.
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.nodes.get(&id)
+    }
+
+    /// The member with this name.
+    pub fn node_by_name(&self, name: &str) -> Option<&Arc<Node>> {
+        self.nodes.values().find(|node| node.name == name)
+    }
+
+    /// The members that vote in consensus on the catalog.
+    pub fn voters(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values().filter(|node| node.voter)
+    }
+
+    /// The tables, ordered by id.
+    pub fn tables(&self) -> impl ExactSizeIterator<Item = &Arc<TableEntry>> {
+        self.tables.values()
+    }
+
+    /// The table with this name.
+    pub fn table(&self, name: &str) -> Option<&Arc<TableEntry>> {
+        self.table_by_id(*self.names.get(name)?)
+    }
+
+    /// The table with this id.
+    pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableEntry>> {
+        self.tables.get(&id)
+    }
+
+    /// The shards of a table, ordered by interval; nothing for an unknown table.
+    pub fn shards(&self, table: TableId) -> &[Shard] {
+        self.table_by_id(table).map_or(&[], |entry| entry.shards())
+    }
+
+    /// One shard.
+    pub fn shard(&self, id: ShardId) -> Option<&Shard> {
+        self.table_by_id(id.table)?.shard(id.index)
+    }
+
+    /// The owners of a shard, in ring order.
+    pub fn owners(&self, shard: ShardId) -> Option<&OwnerSet> {
+        self.shard(shard).map(|shard| &shard.owners)
+    }
+
+    /// The nodes as the ring knows them.
+    pub fn members(&self) -> Members {
+        Members::of(self.nodes.values().map(Arc::as_ref))
+    }
+
+    /// What one node owns, and what it does not: the part of the catalog by which its storage refuses.
+    pub fn layout(&self, node: NodeId) -> Layout {
+        let shard = |shard: &Shard| ShardLayout {
+            interval: shard.interval.clone(),
+            epoch: shard.epoch,
+            owned: shard.owners.contains(&node),
+        };
+        let table = |entry: &Arc<TableEntry>| TableLayout {
+            durability: entry.durability,
+            shards: entry.shards().iter().map(shard).collect(),
+        };
+        let tables = self.tables.iter().map(|(id, entry)| (*id, table(entry))).collect();
+        Layout { epoch: self.epoch, tables }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

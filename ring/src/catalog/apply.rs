@@ -1,0 +1,352 @@
+//! Applying a command: the one place where a catalog becomes the next one.
+//!
+//! Every function here checks first and builds afterwards, from the catalog and the command alone. What it computes
+//! (the owners of a new table above all) is part of the meaning of the log: an algorithm that gives another result
+//! needs a command of its own, so that nodes of two versions never disagree about one log.
+
+use super::shard::{equal_starts, intervals};
+use super::{
+    Catalog, Command, Found, NODES_MAX, NewNode, NewTable, Node, NodeUpdate, RESERVED_TABLE_PREFIX,
+    Rejection, SHARDS_PER_TABLE_MAX, Shard, TABLES_MAX, TTL_MS_MAX, TableChange, TableEntry, TtlChange,
+    is_address, is_label,
+};
+use crate::placement;
+use minicbor::{Decode, Encode};
+use quorate_model::level::N_MAX;
+use quorate_model::table::is_table_name;
+use quorate_model::{Epoch, Level, NodeId, ShardId, Sharding, SortKey, Table, TableId};
+use std::sync::Arc;
+
+/// A command that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The catalog from now on.
+    pub catalog: Catalog,
+    /// What the command made, if it makes anything.
+    pub created: Option<Created>,
+    /// Whether the command had been applied before: then nothing changed, and there is no new epoch.
+    pub repeated: bool,
+}
+
+/// What a command made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Created {
+    /// A member.
+    #[n(0)]
+    Node(#[n(0)] NodeId),
+    /// A table.
+    #[n(1)]
+    Table(#[n(0)] TableId),
+}
+
+/// What the author of an accepted command is told, wherever it was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Receipt {
+    /// The catalog's epoch right after the command: the first that has its effect.
+    #[n(0)]
+    pub epoch: Epoch,
+    /// What it made.
+    #[n(1)]
+    pub created: Option<Created>,
+    /// Whether it had been applied before.
+    #[n(2)]
+    pub repeated: bool,
+}
+
+impl Applied {
+    /// The part that the author is told.
+    pub fn receipt(&self) -> Receipt {
+        Receipt { epoch: self.catalog.epoch(), created: self.created, repeated: self.repeated }
+    }
+}
+
+impl Catalog {
+    /// The catalog after a command, or why the command changes nothing. Total and deterministic.
+    pub fn apply(&self, command: &Command) -> Result<Applied, Rejection> {
+        if !self.is_founded() && !matches!(command, Command::Found(_)) {
+            return Err(Rejection::NotFounded);
+        }
+        match command {
+            Command::Found(found) => self.found(found),
+            Command::AddNode(node) => self.add_node(node),
+            Command::UpdateNode(update) => self.update_node(update),
+            Command::SetVoter { node, voter } => self.set_voter(*node, *voter),
+            Command::CreateTable(table) => self.create_table(table),
+            Command::AlterTable(change) => self.alter_table(change),
+            Command::DropTable { table } => self.drop_table(*table),
+        }
+    }
+
+    fn found(&self, found: &Found) -> Result<Applied, Rejection> {
+        if self.is_founded() {
+            let same = self.cluster == found.cluster
+                && self.node(Self::FIRST_NODE).is_some_and(|node| node.request == found.node.request);
+            return if same {
+                Ok(self.repeated(Created::Node(Self::FIRST_NODE)))
+            } else {
+                Err(Rejection::AlreadyFounded { name: self.name.to_string() })
+            };
+        }
+        check_label("cluster", &found.name)?;
+        check_new_node(&found.node)?;
+        let mut next = self.next();
+        next.cluster = found.cluster;
+        next.name = found.name.as_str().into();
+        Ok(next.with_new_node(&found.node, Voter::Yes))
+    }
+
+    fn add_node(&self, new: &NewNode) -> Result<Applied, Rejection> {
+        if let Some(node) = self.nodes().find(|node| node.request == new.request) {
+            return Ok(self.repeated(Created::Node(node.id)));
+        }
+        check_new_node(new)?;
+        if let Some(taken) = self.node_by_name(&new.name) {
+            return Err(Rejection::NodeNameTaken { name: new.name.clone(), node: taken.id });
+        }
+        if self.nodes.len() >= NODES_MAX as usize {
+            return Err(Rejection::TooManyNodes { limit: NODES_MAX });
+        }
+        if self.next_node == NodeId(u64::MAX) {
+            return Err(Rejection::IdsExhausted { what: "node".to_owned() });
+        }
+        Ok(self.next().with_new_node(new, Voter::No))
+    }
+
+    fn update_node(&self, update: &NodeUpdate) -> Result<Applied, Rejection> {
+        let node = self.node(update.node).ok_or(Rejection::NoSuchNode { node: update.node })?;
+        check_address("http", &update.http_address)?;
+        check_address("peer", &update.peer_address)?;
+        let updated = Node {
+            boot: update.boot,
+            http_address: update.http_address.clone(),
+            peer_address: update.peer_address.clone(),
+            ..Node::clone(node)
+        };
+        if updated == **node {
+            return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
+        }
+        Ok(self.next().with_node(updated))
+    }
+
+    fn set_voter(&self, id: NodeId, voter: bool) -> Result<Applied, Rejection> {
+        let node = self.node(id).ok_or(Rejection::NoSuchNode { node: id })?;
+        if node.voter == voter {
+            return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
+        }
+        if !voter && self.voters().count() == 1 {
+            return Err(Rejection::LastVoter { node: id });
+        }
+        Ok(self.next().with_node(Node { voter, ..Node::clone(node) }))
+    }
+
+    fn create_table(&self, new: &NewTable) -> Result<Applied, Rejection> {
+        if let Some(entry) = self.tables().find(|entry| entry.request == new.request) {
+            return if entry.name == new.name {
+                Ok(self.repeated(Created::Table(entry.id)))
+            } else {
+                Err(Rejection::RequestReused { owner: entry.name.clone() })
+            };
+        }
+        self.check_new_table(new)?;
+        let id = self.next_table;
+        let starts: Vec<SortKey> = equal_starts(new.shards).collect();
+        let mut next = self.next();
+        let mut shards: Vec<Shard> = intervals(&starts)
+            .zip(0..)
+            .map(|(interval, index)| Shard {
+                id: ShardId { table: id, index },
+                interval,
+                epoch: next.epoch,
+                owners: crate::plan::OwnerSet::new(),
+            })
+            .collect();
+        let positions: Vec<_> = shards.iter().map(|shard| shard.position(new.sharding)).collect();
+        let owners = placement::place_table(self, new.n, &positions)
+            .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
+        for (shard, owners) in shards.iter_mut().zip(owners) {
+            shard.owners = owners;
+        }
+        let table = Table {
+            id,
+            name: new.name.clone(),
+            sharding: new.sharding,
+            n: new.n,
+            r: new.r,
+            w: new.w,
+            mode: new.mode,
+            durability: new.durability,
+            ttl_ms: new.ttl_ms,
+        };
+        let entry = TableEntry {
+            table: Arc::new(table),
+            shards: shards.into(),
+            next_shard: new.shards,
+            request: new.request,
+            epoch: next.epoch,
+        };
+        next.next_table = TableId(id.0 + 1);
+        Arc::make_mut(&mut next.names).insert(new.name.clone(), id);
+        Arc::make_mut(&mut next.tables).insert(id, Arc::new(entry));
+        Ok(Applied { catalog: next, created: Some(Created::Table(id)), repeated: false })
+    }
+
+    fn check_new_table(&self, new: &NewTable) -> Result<(), Rejection> {
+        let name = new.name.clone();
+        if !is_table_name(&name) {
+            return Err(Rejection::InvalidTableName { name });
+        }
+        if name.starts_with(RESERVED_TABLE_PREFIX) {
+            return Err(Rejection::ReservedTableName { name });
+        }
+        if let Some(taken) = self.table(&name) {
+            return Err(Rejection::TableExists { name, table: taken.id });
+        }
+        match new.sharding {
+            Sharding::Hash => {}
+            Sharding::Range => return Err(Rejection::RangeTablesNotBuilt),
+        }
+        self.check_copies(new.n)?;
+        check_level("r", new.r, new.n)?;
+        check_level("w", new.w, new.n)?;
+        check_ttl(new.ttl_ms)?;
+        if !new.shards.is_power_of_two() || new.shards > SHARDS_PER_TABLE_MAX {
+            return Err(Rejection::InvalidShardCount { shards: new.shards });
+        }
+        if self.tables.len() >= TABLES_MAX as usize {
+            return Err(Rejection::TooManyTables { limit: TABLES_MAX });
+        }
+        if self.next_table == TableId(u32::MAX) {
+            return Err(Rejection::IdsExhausted { what: "table".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn check_copies(&self, n: u8) -> Result<(), Rejection> {
+        let nodes = self.nodes.len() as u32;
+        if n == 0 || n > N_MAX {
+            Err(Rejection::CopiesOutOfRange { n })
+        } else if u32::from(n) > nodes {
+            Err(Rejection::TooFewNodes { n, nodes })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn alter_table(&self, change: &TableChange) -> Result<Applied, Rejection> {
+        let entry = self.table_by_id(change.table).ok_or(Rejection::NoSuchTable { table: change.table })?;
+        if change.w.is_some_and(|w| w != entry.w) {
+            return Err(Rejection::WritePromiseFixed { now: entry.w });
+        }
+        if let Some(asked) = change.n.filter(|n| *n != entry.n) {
+            self.check_copies(asked)?;
+            return Err(Rejection::CopiesFixed { now: entry.n, asked });
+        }
+        let mut table = Table::clone(entry.table());
+        if let Some(r) = change.r {
+            check_level("r", r, table.n)?;
+            table.r = r;
+        }
+        if let Some(durability) = change.durability {
+            table.durability = durability;
+        }
+        if let Some(ttl) = change.ttl {
+            table.ttl_ms = match ttl {
+                TtlChange::Never => None,
+                TtlChange::After(ttl_ms) => Some(ttl_ms),
+            };
+            check_ttl(table.ttl_ms)?;
+        }
+        let mut next = self.next();
+        let altered = TableEntry { table: Arc::new(table), epoch: next.epoch, ..TableEntry::clone(entry) };
+        Arc::make_mut(&mut next.tables).insert(change.table, Arc::new(altered));
+        Ok(Applied { catalog: next, created: None, repeated: false })
+    }
+
+    fn drop_table(&self, table: TableId) -> Result<Applied, Rejection> {
+        let entry = self.table_by_id(table).ok_or(Rejection::NoSuchTable { table })?;
+        let mut next = self.next();
+        Arc::make_mut(&mut next.names).remove(&entry.name);
+        Arc::make_mut(&mut next.tables).remove(&table);
+        Ok(Applied { catalog: next, created: None, repeated: false })
+    }
+
+    /// This catalog one epoch later, to be changed.
+    fn next(&self) -> Self {
+        Self { epoch: self.epoch.next(), ..self.clone() }
+    }
+
+    /// The answer to a command that was applied before.
+    fn repeated(&self, created: Created) -> Applied {
+        Applied { catalog: self.clone(), created: Some(created), repeated: true }
+    }
+
+    fn with_new_node(mut self, new: &NewNode, voter: Voter) -> Applied {
+        let id = self.next_node;
+        self.next_node = NodeId(id.0 + 1);
+        let node = Node {
+            id,
+            name: new.name.clone(),
+            zone: new.zone.clone(),
+            weight: new.weight,
+            http_address: new.http_address.clone(),
+            peer_address: new.peer_address.clone(),
+            voter: voter == Voter::Yes,
+            boot: new.boot,
+            incarnation: 1,
+            joined: self.epoch,
+            request: new.request,
+        };
+        Applied { created: Some(Created::Node(id)), ..self.with_node(node) }
+    }
+
+    fn with_node(mut self, node: Node) -> Applied {
+        Arc::make_mut(&mut self.nodes).insert(node.id, Arc::new(node));
+        Applied { catalog: self, created: None, repeated: false }
+    }
+}
+
+/// Whether a new node votes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voter {
+    Yes,
+    No,
+}
+
+fn check_new_node(new: &NewNode) -> Result<(), Rejection> {
+    check_label("node", &new.name)?;
+    check_label("zone", &new.zone)?;
+    if !new.weight.is_in_range() {
+        return Err(Rejection::WeightOutOfRange { thousandths: new.weight.thousandths() });
+    }
+    check_address("http", &new.http_address)?;
+    check_address("peer", &new.peer_address)
+}
+
+fn check_label(what: &str, name: &str) -> Result<(), Rejection> {
+    if is_label(name) {
+        return Ok(());
+    }
+    Err(Rejection::InvalidLabel { what: what.to_owned(), name: name.to_owned() })
+}
+
+fn check_address(what: &str, address: &str) -> Result<(), Rejection> {
+    if is_address(address) {
+        return Ok(());
+    }
+    Err(Rejection::InvalidAddress { what: what.to_owned(), address: address.to_owned() })
+}
+
+fn check_level(side: &str, level: Level, n: u8) -> Result<(), Rejection> {
+    let asked = match level.required(n) {
+        Ok(_) => return Ok(()),
+        Err(error) => error.asked,
+    };
+    Err(Rejection::LevelOutOfRange { side: side.to_owned(), asked, n })
+}
+
+fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Rejection> {
+    match ttl_ms {
+        Some(ttl_ms) if !(1..=TTL_MS_MAX).contains(&ttl_ms) => Err(Rejection::TtlOutOfRange { ttl_ms }),
+        Some(_) | None => Ok(()),
+    }
+}

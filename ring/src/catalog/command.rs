@@ -1,0 +1,228 @@
+//! Commands: the only way in which a catalog changes, as they stand in the consensus log.
+//!
+//! A command carries what its author wants and every random bit that it takes, so that [`apply`] has the same result
+//! on every node. What follows from the catalog (ids, owners) is computed there, not here. Fields are
+//! numbered; a new one must be an `Option`, and a new meaning is a new command: a log may be replayed by a newer
+//! version, and must then give the same catalog.
+//!
+//! [`apply`]: crate::Catalog::apply
+
+use crate::catalog::{RequestId, Weight};
+use minicbor::{Decode, Encode};
+use quorate_model::{Boot, ClusterId, Durability, Level, Mode, NodeId, Sharding, TableId};
+use thiserror::Error;
+
+/// The form of encoded commands: the first byte.
+const COMMAND_VERSION: u8 = 1;
+
+/// One change of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Command {
+    /// The first command of a cluster: its name, its id and its first node, which becomes its first voter.
+    #[n(0)]
+    Found(#[n(0)] Found),
+    /// A node becomes a member.
+    #[n(1)]
+    AddNode(#[n(0)] NewNode),
+    /// A member has started again, perhaps elsewhere.
+    #[n(2)]
+    UpdateNode(#[n(0)] NodeUpdate),
+    /// A member becomes a voter in consensus on the catalog, or ceases to be one.
+    #[n(3)]
+    SetVoter {
+        /// Who.
+        #[n(0)]
+        node: NodeId,
+        /// Whether it votes from now on.
+        #[n(1)]
+        voter: bool,
+    },
+    /// A new table; its shards and their owners are planned when it is applied.
+    #[n(4)]
+    CreateTable(#[n(0)] NewTable),
+    /// Other defaults for a table.
+    #[n(5)]
+    AlterTable(#[n(0)] TableChange),
+    /// A table and all its data go away.
+    #[n(6)]
+    DropTable {
+        /// Which one: by id, so that a table made since under the same name survives a late command.
+        #[n(0)]
+        table: TableId,
+    },
+}
+
+/// A new cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Found {
+    /// Drawn at random.
+    #[n(0)]
+    pub cluster: ClusterId,
+    /// A label for people, `[A-Za-z0-9._-]{1,64}`.
+    #[n(1)]
+    pub name: String,
+    /// The founding node; its id will be [`crate::Catalog::FIRST_NODE`].
+    #[n(2)]
+    pub node: NewNode,
+}
+
+/// A node that wants to become a member.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NewNode {
+    /// Drawn at random once per data folder: a repeated request gets the id of the first one.
+    #[n(0)]
+    pub request: RequestId,
+    /// A label for people, `[A-Za-z0-9._-]{1,64}`, unique among the members.
+    #[n(1)]
+    pub name: String,
+    /// Its failure domain, of the same form.
+    #[n(2)]
+    pub zone: String,
+    /// Its share of the data.
+    #[n(3)]
+    pub weight: Weight,
+    /// `host:port` where clients reach it.
+    #[n(4)]
+    pub http_address: String,
+    /// `host:port` where peers reach it.
+    #[n(5)]
+    pub peer_address: String,
+    /// The life of its process.
+    #[n(6)]
+    pub boot: Boot,
+}
+
+/// What a member says of itself each time it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NodeUpdate {
+    /// Who.
+    #[n(0)]
+    pub node: NodeId,
+    /// The life of its process.
+    #[n(1)]
+    pub boot: Boot,
+    /// `host:port` where clients reach it.
+    #[n(2)]
+    pub http_address: String,
+    /// `host:port` where peers reach it.
+    #[n(3)]
+    pub peer_address: String,
+}
+
+/// A table that somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NewTable {
+    /// Drawn at random: a repeated request finds the table that the first one made.
+    #[n(0)]
+    pub request: RequestId,
+    /// `[a-z0-9_-]{1,64}`, not used by another table.
+    #[n(1)]
+    pub name: String,
+    /// By token or by key.
+    #[n(2)]
+    pub sharding: Sharding,
+    /// Copies of each record, 1 to 15, at most the number of nodes.
+    #[n(3)]
+    pub n: u8,
+    /// Default level of reads.
+    #[n(4)]
+    pub r: Level,
+    /// The write promise.
+    #[n(5)]
+    pub w: Level,
+    /// The protocol.
+    #[n(6)]
+    pub mode: Mode,
+    /// What an acknowledgement means.
+    #[n(7)]
+    pub durability: Durability,
+    /// Default expiry in milliseconds.
+    #[n(8)]
+    pub ttl_ms: Option<u64>,
+    /// How many shards it starts with: a power of two.
+    #[n(9)]
+    pub shards: u32,
+}
+
+/// What should be different about a table; what is `None` stays.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TableChange {
+    /// Which table.
+    #[n(0)]
+    pub table: TableId,
+    /// Default level of reads.
+    #[n(1)]
+    pub r: Option<Level>,
+    /// What an acknowledgement means.
+    #[n(2)]
+    pub durability: Option<Durability>,
+    /// Default expiry.
+    #[n(3)]
+    pub ttl: Option<TtlChange>,
+    /// The write promise: anything but the present one is refused, with the reason.
+    #[n(4)]
+    pub w: Option<Level>,
+    /// Copies: anything but the present number is refused until copies can move.
+    #[n(5)]
+    pub n: Option<u8>,
+}
+
+/// Another default expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum TtlChange {
+    /// Values live until deleted.
+    #[n(0)]
+    Never,
+    /// Values expire so many milliseconds after they are written.
+    #[n(1)]
+    After(#[n(0)] u64),
+}
+
+/// Bytes that are not a command of this version of Quorate.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("not a catalog command that this version knows ({0}); nothing was applied; upgrade this node")]
+pub struct UnknownCommand(pub String);
+
+impl NewTable {
+    /// A hash table with the defaults of the API: three copies, levels `quorum`, `sync`, 64 shards.
+    pub fn hash(name: impl Into<String>, request: RequestId) -> Self {
+        Self {
+            request,
+            name: name.into(),
+            sharding: Sharding::Hash,
+            n: 3,
+            r: Level::Quorum,
+            w: Level::Quorum,
+            mode: Mode::Register,
+            durability: Durability::Sync,
+            ttl_ms: None,
+            shards: crate::catalog::SHARDS_DEFAULT,
+        }
+    }
+}
+
+impl TableChange {
+    /// A change of nothing, to be filled in.
+    pub fn of(table: TableId) -> Self {
+        Self { table, r: None, durability: None, ttl: None, w: None, n: None }
+    }
+}
+
+impl Command {
+    /// The bytes that stand in the log: a version byte, then CBOR.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![COMMAND_VERSION];
+        minicbor::encode(self, &mut bytes).expect("a vector takes every byte");
+        bytes
+    }
+
+    /// Inverse of [`Command::encode`]. Total; trailing bytes are an error.
+    pub fn decode(bytes: &[u8]) -> Result<Self, UnknownCommand> {
+        match bytes.split_first() {
+            None => Err(UnknownCommand("no bytes".to_owned())),
+            Some((&COMMAND_VERSION, body)) => crate::catalog::snapshot::decode_whole(body)
+                .map_err(|error| UnknownCommand(error.to_string())),
+            Some((version, _)) => Err(UnknownCommand(format!("form {version}, not {COMMAND_VERSION}"))),
+        }
+    }
+}

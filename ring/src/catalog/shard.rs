@@ -1,0 +1,114 @@
+//! Tables with their shards: which interval of the sort space belongs to whom, and since when.
+
+use crate::catalog::RequestId;
+use crate::plan::OwnerSet;
+use quorate_model::{Epoch, Interval, Key, ShardId, Sharding, SortKey, Table, Token};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A contiguous interval of a table's sort space, and the nodes that should hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its table and number.
+    pub id: ShardId,
+    /// Its piece of the sort space.
+    pub interval: Interval,
+    /// When its owners last changed.
+    pub epoch: Epoch,
+    /// The nodes that should hold it: as many as the table's n, in ring order from its position.
+    pub owners: OwnerSet,
+}
+
+/// A table and all its shards, ordered by interval: together they cover the sort space, without gap or overlap.
+/// Reads like a [`Table`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableEntry {
+    pub(super) table: Arc<Table>,
+    pub(super) shards: Arc<[Shard]>,
+    /// The number of the next shard; numbers are never reused within a table.
+    pub(super) next_shard: u32,
+    /// The request that made it, so that a repeated one finds it.
+    pub(super) request: RequestId,
+    /// When it was made or last altered.
+    pub(super) epoch: Epoch,
+}
+
+impl Shard {
+    /// Its position on the ring: the token at which it starts, or for a shard of a range table the token of its id.
+    pub fn position(&self, sharding: Sharding) -> Token {
+        match sharding {
+            Sharding::Hash => {
+                let mut token = [0; 8];
+                let start = self.interval.start.as_bytes();
+                let known = start.len().min(8);
+                token[..known].copy_from_slice(&start[..known]);
+                Token(u64::from_be_bytes(token))
+            }
+            Sharding::Range => {
+                let mut name = [0; 8];
+                name[..4].copy_from_slice(&self.id.table.0.to_be_bytes());
+                name[4..].copy_from_slice(&self.id.index.to_be_bytes());
+                Token::of(&name)
+            }
+        }
+    }
+}
+
+impl TableEntry {
+    /// The table itself.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// Its shards, ordered by interval.
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// The epoch at which it was made or last altered.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The shard that holds a sort key.
+    pub fn shard_at(&self, sort_key: &SortKey) -> &Shard {
+        let after = self.shards.partition_point(|shard| shard.interval.start <= *sort_key);
+        &self.shards[after.checked_sub(1).expect("the first shard starts at the beginning of the sort space")]
+    }
+
+    /// The shard that holds a key.
+    pub fn shard_of(&self, key: &Key) -> &Shard {
+        self.shard_at(&self.table.sort_key(key))
+    }
+
+    /// The shard with this number.
+    pub fn shard(&self, index: u32) -> Option<&Shard> {
+        self.shards.iter().find(|shard| shard.id.index == index)
+    }
+}
+
+impl Deref for TableEntry {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.table
+    }
+}
+
+/// The starts of `count` (a power of two) equal token intervals; the first starts at the very beginning.
+pub(super) fn equal_starts(count: u32) -> impl Iterator<Item = SortKey> {
+    let width = (1u128 << 64) / u128::from(count.max(1));
+    (0..count).map(move |index| match index {
+        0 => Interval::everything().start,
+        index => SortKey::at_token(Token(
+            u64::try_from(u128::from(index) * width)
+                .expect("an index below the count starts inside the ring"),
+        )),
+    })
+}
+
+/// Intervals from their starts: each ends where the next one starts.
+pub(super) fn intervals(starts: &[SortKey]) -> impl Iterator<Item = Interval> + '_ {
+    let ends = starts.iter().skip(1).cloned().map(Some).chain(std::iter::once(None));
+    starts.iter().cloned().zip(ends).map(|(start, end)| Interval { start, end })
+}

@@ -1,0 +1,224 @@
+//! A catalog as bytes: for a node that joins, and for a log that is cut.
+//!
+//! A version byte, then CBOR with numbered fields. A snapshot may come from a damaged disk, so decoding checks
+//! everything that the rest of the crate relies on.
+
+use super::shard::intervals;
+use super::{Catalog, Node, RequestId, Shard, TableEntry, is_address, is_label};
+use crate::plan::OwnerSet;
+use minicbor::{Decode, Encode};
+use quorate_model::table::is_table_name;
+use quorate_model::{ClusterId, Epoch, NodeId, ShardId, SortKey, Table, TableId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The form of encoded catalogs: the first byte.
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// Bytes that are not a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("not a catalog snapshot that can be used: {0}; fetch another one from a member")]
+pub struct DamagedSnapshot(pub String);
+
+#[derive(Encode, Decode)]
+struct CatalogForm {
+    #[n(0)]
+    cluster: ClusterId,
+    #[n(1)]
+    name: String,
+    #[n(2)]
+    epoch: Epoch,
+    #[n(3)]
+    nodes: Vec<Node>,
+    #[n(4)]
+    tables: Vec<TableForm>,
+    #[n(5)]
+    next_node: NodeId,
+    #[n(6)]
+    next_table: TableId,
+}
+
+#[derive(Encode, Decode)]
+struct TableForm {
+    #[n(0)]
+    table: Table,
+    #[n(1)]
+    shards: Vec<ShardForm>,
+    #[n(2)]
+    next_shard: u32,
+    #[n(3)]
+    request: RequestId,
+    #[n(4)]
+    epoch: Epoch,
+}
+
+/// A shard without its end, which is the next one's start.
+#[derive(Encode, Decode)]
+struct ShardForm {
+    #[n(0)]
+    index: u32,
+    #[n(1)]
+    start: SortKey,
+    #[n(2)]
+    epoch: Epoch,
+    #[n(3)]
+    owners: Vec<NodeId>,
+}
+
+impl Catalog {
+    /// This catalog as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let form = CatalogForm {
+            cluster: self.cluster,
+            name: self.name.to_string(),
+            epoch: self.epoch,
+            nodes: self.nodes().map(|node| Node::clone(node)).collect(),
+            tables: self.tables().map(|entry| TableForm::of(entry)).collect(),
+            next_node: self.next_node,
+            next_table: self.next_table,
+        };
+        let mut bytes = vec![SNAPSHOT_VERSION];
+        minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
+        bytes
+    }
+
+    /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
+        let form: CatalogForm = match bytes.split_first() {
+            Some((&SNAPSHOT_VERSION, body)) => {
+                decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
+            }
+            Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),
+            None => return Err(DamagedSnapshot("no bytes".to_owned())),
+        };
+        form.into_catalog().map_err(|what| DamagedSnapshot(what.to_owned()))
+    }
+}
+
+/// Decodes one value that takes all the bytes.
+pub(crate) fn decode_whole<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, minicbor::decode::Error> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode()?;
+    if decoder.position() != bytes.len() {
+        return Err(minicbor::decode::Error::message("trailing bytes"));
+    }
+    Ok(value)
+}
+
+impl TableForm {
+    fn of(entry: &TableEntry) -> Self {
+        let shard = |shard: &Shard| ShardForm {
+            index: shard.id.index,
+            start: shard.interval.start.clone(),
+            epoch: shard.epoch,
+            owners: shard.owners.to_vec(),
+        };
+        Self {
+            table: Table::clone(&entry.table),
+            shards: entry.shards.iter().map(shard).collect(),
+            next_shard: entry.next_shard,
+            request: entry.request,
+            epoch: entry.epoch,
+        }
+    }
+
+    fn into_entry(self, epoch: Epoch) -> TableEntry {
+        let id = self.table.id;
+        let starts: Vec<SortKey> = self.shards.iter().map(|shard| shard.start.clone()).collect();
+        let shard = |(form, interval): (ShardForm, _)| Shard {
+            id: ShardId { table: id, index: form.index },
+            interval,
+            epoch: form.epoch.min(epoch),
+            owners: OwnerSet::from_vec(form.owners),
+        };
+        let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
+        TableEntry {
+            table: Arc::new(self.table),
+            shards,
+            next_shard: self.next_shard,
+            request: self.request,
+            epoch: self.epoch,
+        }
+    }
+
+    fn check(&self, nodes: &BTreeSet<NodeId>) -> Result<(), &'static str> {
+        let table = &self.table;
+        if !is_table_name(&table.name) {
+            return Err("a table name is not allowed");
+        }
+        if table.r.required(table.n).is_err() || table.w.required(table.n).is_err() {
+            return Err("a table's level is out of range");
+        }
+        if self.shards.first().is_none_or(|first| !first.start.as_bytes().is_empty()) {
+            return Err("a table's first shard does not start at the beginning");
+        }
+        if self.shards.windows(2).any(|pair| pair[0].start >= pair[1].start) {
+            return Err("a table's shards are not in order");
+        }
+        let indexes: BTreeSet<u32> = self.shards.iter().map(|shard| shard.index).collect();
+        if indexes.len() != self.shards.len() || indexes.last().is_some_and(|last| *last >= self.next_shard) {
+            return Err("a shard's number was not issued, or issued twice");
+        }
+        for shard in &self.shards {
+            let owners: BTreeSet<NodeId> = shard.owners.iter().copied().collect();
+            if owners.len() != usize::from(table.n) || owners.len() != shard.owners.len() {
+                return Err("a shard has not exactly n distinct owners");
+            }
+            if !owners.is_subset(nodes) {
+                return Err("a shard's owner is not a member");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CatalogForm {
+    fn check(&self) -> Result<(), &'static str> {
+        let ids: BTreeSet<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        let names: BTreeSet<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        if ids.len() != self.nodes.len() || names.len() != self.nodes.len() {
+            return Err("two nodes have one id or name");
+        }
+        if ids.last().is_some_and(|last| *last >= self.next_node) {
+            return Err("a node's id was not issued");
+        }
+        let sound = |node: &Node| {
+            is_label(&node.name)
+                && is_label(&node.zone)
+                && node.weight.is_in_range()
+                && is_address(&node.http_address)
+                && is_address(&node.peer_address)
+        };
+        if !self.nodes.iter().all(sound) {
+            return Err("a node's name, zone, weight or address is out of range");
+        }
+        let tables: BTreeSet<TableId> = self.tables.iter().map(|form| form.table.id).collect();
+        let names: BTreeSet<&str> = self.tables.iter().map(|form| form.table.name.as_str()).collect();
+        if tables.len() != self.tables.len() || names.len() != self.tables.len() {
+            return Err("two tables have one id or name");
+        }
+        if tables.last().is_some_and(|last| *last >= self.next_table) {
+            return Err("a table's id was not issued");
+        }
+        self.tables.iter().try_for_each(|form| form.check(&ids))
+    }
+
+    fn into_catalog(self) -> Result<Catalog, &'static str> {
+        self.check()?;
+        let epoch = self.epoch;
+        let names = self.tables.iter().map(|form| (form.table.name.clone(), form.table.id)).collect();
+        let tables =
+            self.tables.into_iter().map(|form| (form.table.id, Arc::new(form.into_entry(epoch)))).collect();
+        Ok(Catalog {
+            cluster: self.cluster,
+            name: self.name.into(),
+            epoch,
+            nodes: Arc::new(self.nodes.into_iter().map(|node| (node.id, Arc::new(node))).collect()),
+            tables: Arc::new(tables),
+            names: Arc::new(names),
+            next_node: self.next_node,
+            next_table: self.next_table,
+        })
+    }
+}

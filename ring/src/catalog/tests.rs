@@ -1,0 +1,429 @@
+use super::*;
+use proptest::prelude::*;
+use quorate_model::{Boot, Durability, Key, Level, Place, Refusal, Sharding, SortKey, Token};
+
+/// A node that wants to join, with this number in every field.
+pub(crate) fn node(number: u64) -> NewNode {
+    NewNode {
+        request: RequestId(u128::from(number)),
+        name: format!("n{number}"),
+        zone: format!("zone-{}", number % 3),
+        weight: Weight::ONE,
+        http_address: format!("127.0.0.1:{}", 7400 + number),
+        peer_address: format!("127.0.0.1:{}", 17400 + number),
+        boot: Boot(number),
+    }
+}
+
+/// A table with the defaults.
+pub(crate) fn table(name: &str) -> NewTable {
+    NewTable::hash(name, RequestId(Token::of(name.as_bytes()).0.into()))
+}
+
+/// A cluster of so many nodes.
+pub(crate) fn founded(nodes: u64) -> Catalog {
+    let first = Catalog::bootstrap("test", ClusterId(7), node(1)).expect("accepted");
+    (2..=nodes).fold(first, |catalog, number| accept(&catalog, &Command::AddNode(node(number))))
+}
+
+fn accept(catalog: &Catalog, command: &Command) -> Catalog {
+    catalog.apply(command).expect("accepted").catalog
+}
+
+fn reject(catalog: &Catalog, command: &Command) -> Rejection {
+    catalog.apply(command).expect_err("rejected")
+}
+
+#[test]
+fn a_cluster_is_founded_once() {
+    let new = Found { cluster: ClusterId(7), name: "test".to_owned(), node: node(1) };
+    let applied = Catalog::empty().apply(&Command::Found(new.clone())).expect("accepted");
+    assert_eq!(applied.created, Some(Created::Node(Catalog::FIRST_NODE)));
+    let catalog = applied.catalog;
+    assert_eq!((catalog.epoch(), catalog.name(), catalog.cluster_id()), (Epoch(1), "test", ClusterId(7)));
+    assert_eq!(catalog.voters().count(), 1);
+    let again = catalog.apply(&Command::Found(new.clone())).expect("a repeat");
+    assert!(again.repeated && again.catalog == catalog);
+    let other = Found { cluster: ClusterId(8), ..new };
+    let rejection = reject(&catalog, &Command::Found(other));
+    assert_eq!(rejection, Rejection::AlreadyFounded { name: "test".to_owned() });
+}
+
+#[test]
+fn nothing_happens_before_a_cluster_is_founded() {
+    for command in [Command::AddNode(node(1)), Command::CreateTable(table("users"))] {
+        assert_eq!(reject(&Catalog::empty(), &command), Rejection::NotFounded);
+    }
+}
+
+#[test]
+fn a_repeated_join_gets_the_same_id_and_no_epoch() {
+    let catalog = founded(2);
+    let moved = NewNode { http_address: "10.0.0.2:7400".to_owned(), ..node(2) };
+    let applied = catalog.apply(&Command::AddNode(moved)).expect("a repeat");
+    assert_eq!(
+        applied.receipt(),
+        Receipt { epoch: Epoch(2), created: Some(Created::Node(NodeId(2))), repeated: true }
+    );
+    assert_eq!(applied.catalog, catalog);
+}
+
+#[test]
+fn a_node_that_starts_again_keeps_its_id_under_new_addresses() {
+    let catalog = founded(2);
+    let update = NodeUpdate {
+        node: NodeId(2),
+        boot: Boot(77),
+        http_address: "10.0.0.2:7400".to_owned(),
+        peer_address: "10.0.0.2:7500".to_owned(),
+    };
+    let updated = accept(&catalog, &Command::UpdateNode(update.clone()));
+    let node = updated.node(NodeId(2)).expect("still a member");
+    assert_eq!(
+        (node.boot, node.peer_address.as_str(), node.name.as_str()),
+        (Boot(77), "10.0.0.2:7500", "n2")
+    );
+    assert_eq!(updated.epoch(), Epoch(3));
+    let again = updated.apply(&Command::UpdateNode(update.clone())).expect("a repeat");
+    assert!(again.repeated && again.catalog.epoch() == Epoch(3));
+    let stranger = NodeUpdate { node: NodeId(9), ..update };
+    assert_eq!(reject(&updated, &Command::UpdateNode(stranger)), Rejection::NoSuchNode { node: NodeId(9) });
+}
+
+#[test]
+fn the_last_voter_stays_one() {
+    let catalog = founded(2);
+    let vote = |node, voter| Command::SetVoter { node: NodeId(node), voter };
+    assert_eq!(reject(&catalog, &vote(1, false)), Rejection::LastVoter { node: NodeId(1) });
+    let both = accept(&catalog, &vote(2, true));
+    assert_eq!(both.voters().count(), 2);
+    assert!(both.apply(&vote(2, true)).expect("a repeat").repeated);
+    let one = accept(&both, &vote(1, false));
+    assert_eq!(one.voters().map(|node| node.id).collect::<Vec<_>>(), [NodeId(2)]);
+    assert_eq!(reject(&one, &vote(9, true)), Rejection::NoSuchNode { node: NodeId(9) });
+}
+
+#[test]
+fn bad_nodes_are_rejected_with_a_way_out() {
+    let catalog = founded(2);
+    let cases = [
+        (NewNode { name: "a b".to_owned(), ..node(3) }, "use 1 to 64 of the characters"),
+        (NewNode { zone: String::new(), ..node(3) }, "zone name"),
+        (NewNode { name: "n1".to_owned(), ..node(3) }, "choose another --name"),
+        (NewNode { http_address: "nowhere".to_owned(), ..node(3) }, "http address"),
+        (NewNode { peer_address: ":1".to_owned(), ..node(3) }, "peer address"),
+        (NewNode { weight: minicbor::decode(&[0]).expect("a number"), ..node(3) }, "use 0.01 to 100"),
+        (
+            NewNode { weight: minicbor::decode(&[0x1a, 0, 1, 0x86, 0xa1]).expect("a number"), ..node(3) },
+            "use 0.01",
+        ),
+    ];
+    for (node, words) in cases {
+        let rejection = reject(&catalog, &Command::AddNode(node)).to_string();
+        assert!(rejection.contains(words), "{rejection}");
+    }
+}
+
+#[test]
+fn a_new_table_has_equal_shards_and_n_owners_each() {
+    let catalog = founded(5);
+    let applied = catalog.apply(&Command::CreateTable(table("users"))).expect("accepted");
+    assert_eq!(applied.created, Some(Created::Table(TableId(1))));
+    let catalog = applied.catalog;
+    let users = catalog.table("users").expect("made");
+    assert_eq!((users.n, users.shards().len(), users.epoch()), (3, 64, Epoch(6)));
+    for (at, shard) in users.shards().iter().enumerate() {
+        assert_eq!(shard.position(Sharding::Hash), Token((at as u64) << 58));
+        assert_eq!(catalog.owners(shard.id), Some(&shard.owners));
+        assert_eq!((shard.epoch, shard.owners.len()), (Epoch(6), 3));
+    }
+    assert_eq!(catalog.shards(TableId(9)), &[]);
+}
+
+#[test]
+fn bad_tables_are_rejected_with_a_way_out() {
+    let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
+    let new = || table("carts");
+    let cases = [
+        (NewTable { name: "Users".to_owned(), ..new() }, "use 1 to 64 of the characters a-z"),
+        (NewTable { name: "__quorate_x".to_owned(), ..new() }, "reserved"),
+        (NewTable { name: "users".to_owned(), ..new() }, "exists already"),
+        (NewTable { name: "other".to_owned(), ..table("users") }, "draw a new one"),
+        (NewTable { sharding: Sharding::Range, ..new() }, "use sharding hash"),
+        (NewTable { n: 0, ..new() }, "use 1 to 15"),
+        (NewTable { n: 16, ..new() }, "use 1 to 15"),
+        (NewTable { n: 4, ..new() }, "needs 4 nodes and the cluster has 3"),
+        (NewTable { r: Level::Count(4), ..new() }, "r = 4 is out of range for n = 3"),
+        (NewTable { w: Level::Count(0), ..new() }, "w = 0 is out of range"),
+        (NewTable { shards: 0, ..new() }, "power of two"),
+        (NewTable { shards: 48, ..new() }, "power of two"),
+        (NewTable { shards: 32_768, ..new() }, "from 1 to 16384"),
+        (NewTable { shards: u32::MAX, ..new() }, "power of two"),
+        (NewTable { ttl_ms: Some(0), ..new() }, "ttl of 0 ms"),
+        (NewTable { ttl_ms: Some(u64::MAX), ..new() }, "100 years"),
+    ];
+    for (table, words) in cases {
+        let rejection = reject(&catalog, &Command::CreateTable(table)).to_string();
+        assert!(rejection.contains(words), "{rejection}");
+    }
+}
+
+#[test]
+fn the_limits_of_a_cluster_hold() {
+    let mut catalog = founded(1);
+    let small = |number: u32| NewTable { n: 1, shards: 1, ..table(&format!("t{number}")) };
+    for number in 0..TABLES_MAX {
+        catalog = accept(&catalog, &Command::CreateTable(small(number)));
+    }
+    let one_more = reject(&catalog, &Command::CreateTable(small(TABLES_MAX)));
+    assert_eq!(one_more, Rejection::TooManyTables { limit: TABLES_MAX });
+    catalog.next_table = TableId(u32::MAX);
+    let dropped = accept(&catalog, &Command::DropTable { table: TableId(1) });
+    let last = reject(&dropped, &Command::CreateTable(small(TABLES_MAX)));
+    assert!(last.to_string().contains("never reused"), "{last}");
+    catalog.next_node = NodeId(u64::MAX);
+    let last = reject(&catalog, &Command::AddNode(node(2)));
+    assert!(last.to_string().contains("last node id"), "{last}");
+    let crowd = (0..u64::from(NODES_MAX)).map(|id| {
+        let node = Node::sample(NodeId(id), "z", Weight::ONE);
+        (node.id, Arc::new(Node { request: RequestId(u128::from(id) + 1_000_000), ..node }))
+    });
+    catalog.nodes = Arc::new(crowd.collect());
+    let new = NewNode { name: "one-more".to_owned(), ..node(2) };
+    assert_eq!(reject(&catalog, &Command::AddNode(new)), Rejection::TooManyNodes { limit: NODES_MAX });
+}
+
+#[test]
+fn a_repeated_create_finds_its_table() {
+    let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
+    let again = catalog.apply(&Command::CreateTable(table("users"))).expect("a repeat");
+    assert_eq!((again.created, again.repeated), (Some(Created::Table(TableId(1))), true));
+    assert_eq!(again.catalog, catalog);
+}
+
+#[test]
+fn an_altered_table_keeps_its_shards() {
+    let before = accept(&founded(3), &Command::CreateTable(table("users")));
+    let change = TableChange {
+        r: Some(Level::One),
+        durability: Some(Durability::Os),
+        ttl: Some(TtlChange::After(5)),
+        w: Some(Level::Quorum),
+        n: Some(3),
+        ..TableChange::of(TableId(1))
+    };
+    let after = accept(&before, &Command::AlterTable(change));
+    let (old, new) = (before.table("users").expect("made"), after.table("users").expect("still there"));
+    assert_eq!(
+        (new.r, new.durability, new.ttl_ms, new.w),
+        (Level::One, Durability::Os, Some(5), Level::Quorum)
+    );
+    assert!(Arc::ptr_eq(&old.shards, &new.shards), "shards are shared, and keep their epochs");
+    assert_eq!(old.r, Level::Quorum, "the older catalog is untouched");
+    let never = TableChange { ttl: Some(TtlChange::Never), ..TableChange::of(TableId(1)) };
+    assert_eq!(accept(&after, &Command::AlterTable(never)).table("users").expect("there").ttl_ms, None);
+}
+
+#[test]
+fn what_cannot_be_altered_is_rejected_with_its_reason() {
+    let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
+    let of = || TableChange::of(TableId(1));
+    let cases = [
+        (TableChange { w: Some(Level::One), ..of() }, "write promise and cannot be altered (it is quorum)"),
+        (TableChange { n: Some(5), ..of() }, "needs 5 nodes and the cluster has 3"),
+        (TableChange { n: Some(1), ..of() }, "n cannot be altered yet (it is 3)"),
+        (TableChange { r: Some(Level::Count(4)), ..of() }, "r = 4 is out of range for n = 3"),
+        (TableChange { ttl: Some(TtlChange::After(0)), ..of() }, "ttl of 0 ms"),
+        (TableChange::of(TableId(2)), "there is no table t2"),
+    ];
+    for (change, words) in cases {
+        let rejection = reject(&catalog, &Command::AlterTable(change)).to_string();
+        assert!(rejection.contains(words), "{rejection}");
+    }
+}
+
+#[test]
+fn a_dropped_table_is_gone_and_its_id_is_not_used_again() {
+    let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
+    let dropped = accept(&catalog, &Command::DropTable { table: TableId(1) });
+    assert_eq!(dropped.table("users"), None);
+    assert_eq!(dropped.layout(NodeId(1)).tables.len(), 0);
+    assert_eq!(
+        reject(&dropped, &Command::DropTable { table: TableId(1) }),
+        Rejection::NoSuchTable { table: TableId(1) }
+    );
+    let again = accept(&dropped, &Command::CreateTable(table("users")));
+    assert_eq!(again.table("users").expect("made again").id, TableId(2));
+}
+
+#[test]
+fn successive_catalogs_share_what_did_not_change() {
+    let users = accept(&founded(5), &Command::CreateTable(table("users")));
+    let both = accept(&users, &Command::CreateTable(table("carts")));
+    assert!(Arc::ptr_eq(&users.nodes, &both.nodes));
+    assert!(Arc::ptr_eq(users.table("users").expect("made"), both.table("users").expect("shared")));
+    let joined = accept(&both, &Command::AddNode(node(6)));
+    assert!(Arc::ptr_eq(&joined.tables, &both.tables));
+    assert!(Arc::ptr_eq(joined.node(NodeId(3)).expect("a member"), both.node(NodeId(3)).expect("a member")));
+}
+
+/// The promise on which the data path stands: every token has exactly n nodes that admit it, and they are those that
+/// a plan names.
+#[test]
+fn every_token_is_admitted_by_exactly_n_nodes() {
+    let small = NewTable { n: 2, shards: 4, ..table("small") };
+    let catalog = accept(&founded(7), &Command::CreateTable(table("users")));
+    let catalog = accept(&catalog, &Command::CreateTable(small));
+    let layouts: Vec<_> = catalog.nodes().map(|node| (node.id, catalog.layout(node.id))).collect();
+    let edges = (0..=64u64).flat_map(|at| [(at % 64) << 58, ((at % 64) << 58).wrapping_sub(1)]);
+    let inside = (0..2_000u64).map(|at| Token::of(&at.to_be_bytes()).0);
+    for (token, entry) in
+        edges.chain(inside).flat_map(|token| catalog.tables().map(move |entry| (token, entry)))
+    {
+        let sort_key = SortKey::at_token(Token(token));
+        let shard = entry.shard_at(&sort_key);
+        let at = Place { table: entry.id, epoch: shard.epoch, sort_key };
+        let admitting: Vec<_> =
+            layouts.iter().filter(|(_, layout)| layout.admit(&at).is_ok()).map(|(node, _)| *node).collect();
+        let mut owners = shard.owners.to_vec();
+        owners.sort_unstable();
+        assert_eq!(admitting, owners, "token {token:016x} of {}", entry.name);
+        assert_eq!(owners.len(), usize::from(entry.n));
+    }
+    let sort_key = SortKey::hashed(&Key::new(&b"k"[..]));
+    let stranger = catalog.layout(NodeId(99));
+    let epoch = catalog.table("users").expect("made").shard_at(&sort_key).epoch;
+    assert_eq!(stranger.admit(&Place { table: TableId(1), epoch, sort_key }), Err(Refusal::NotOwner));
+}
+
+/// The log is replayed by later versions: the bytes of a command never change their meaning.
+#[test]
+fn golden_commands_never_change() {
+    let hex = |command: &Command| {
+        command.encode().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    };
+    let golden = [
+        (Command::SetVoter { node: NodeId(2), voter: true }, "0182038202f5"),
+        (Command::DropTable { table: TableId(7) }, "0182068107"),
+        (
+            Command::CreateTable(NewTable::hash("t", RequestId(1))),
+            concat!(
+                "018204818a5000000000000000000000000000000001617482008003820180820180820080820180",
+                "f61840"
+            ),
+        ),
+        (
+            Command::AddNode(node(2)),
+            concat!(
+                "01820181875000000000000000000000000000000002626e32667a6f6e652d321903e86e3132372e",
+                "302e302e313a373430326f3132372e302e302e313a313734303202"
+            ),
+        ),
+    ];
+    for (command, bytes) in golden {
+        assert_eq!(hex(&command), bytes);
+        assert_eq!(Command::decode(&command.encode()), Ok(command));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_command_are_an_error() {
+    let mut trailing = Command::DropTable { table: TableId(7) }.encode();
+    trailing.push(0);
+    for bytes in [&[][..], &[9, 0x80], &[1], &[1, 0x82, 0x18, 0x63, 0x80], &trailing] {
+        assert!(Command::decode(bytes).is_err(), "{bytes:02x?}");
+    }
+}
+
+fn any_level() -> impl Strategy<Value = Level> {
+    prop_oneof![Just(Level::One), Just(Level::Quorum), Just(Level::All), (0u8..6).prop_map(Level::Count)]
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let small = 0u64..8;
+    let new_node = (small.clone(), small.clone(), 0u64..4).prop_map(|(request, name, zone)| NewNode {
+        request: RequestId(u128::from(request)),
+        zone: format!("zone-{zone}"),
+        ..node(name)
+    });
+    let new_table = (0u64..6, 0u64..6, 0u8..5, any_level(), any_level(), 0u32..20).prop_map(
+        |(request, name, n, r, w, shards)| NewTable {
+            n,
+            r,
+            w,
+            shards,
+            ..NewTable::hash(format!("t{name}"), RequestId(u128::from(request)))
+        },
+    );
+    let change =
+        (0u32..6, prop::option::of(any_level()), prop::option::of(0u64..3)).prop_map(|(table, r, ttl)| {
+            TableChange { r, ttl: ttl.map(TtlChange::After), ..TableChange::of(TableId(table)) }
+        });
+    let update = (small.clone(), 0u64..3).prop_map(|(number, boot)| NodeUpdate {
+        node: NodeId(number),
+        boot: Boot(boot),
+        http_address: format!("h:{}", boot * 30_000),
+        peer_address: "p:1".to_owned(),
+    });
+    prop_oneof![
+        1 => new_node.clone().prop_map(|node| Command::Found(Found {
+            cluster: ClusterId(1), name: "c".to_owned(), node
+        })),
+        4 => new_node.prop_map(Command::AddNode),
+        1 => update.prop_map(Command::UpdateNode),
+        2 => (small, any::<bool>()).prop_map(|(node, voter)| Command::SetVoter { node: NodeId(node), voter }),
+        4 => new_table.prop_map(Command::CreateTable),
+        2 => change.prop_map(Command::AlterTable),
+        1 => (0u32..6).prop_map(|table| Command::DropTable { table: TableId(table) }),
+    ]
+}
+
+proptest! {
+    /// Whatever the log holds, nodes that apply it agree, each accepted command is one epoch, and each catalog on
+    /// the way passes every check that a snapshot has to pass.
+    #[test]
+    fn any_log_gives_sound_catalogs(log in prop::collection::vec(any_command(), 0..40)) {
+        let mut catalog = founded(3);
+        for command in log {
+            let command_again = Command::decode(&command.encode()).expect("its own encoding");
+            prop_assert_eq!(&command_again, &command);
+            let result = catalog.apply(&command);
+            prop_assert_eq!(&result, &catalog.apply(&command_again));
+            match result {
+                Ok(applied) if applied.repeated => prop_assert_eq!(&applied.catalog, &catalog),
+                Ok(applied) => {
+                    prop_assert_eq!(applied.catalog.epoch(), catalog.epoch().next());
+                    prop_assert!(applied.catalog.next_node >= catalog.next_node);
+                    prop_assert!(applied.catalog.next_table >= catalog.next_table);
+                    catalog = applied.catalog;
+                }
+                Err(rejection) => prop_assert!(rejection.to_string().len() > 20),
+            }
+            prop_assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog.clone()));
+        }
+    }
+
+    /// A damaged snapshot is an error, or a catalog that is sound; never a panic.
+    #[test]
+    fn damaged_snapshots_do_no_harm(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let small = NewTable { shards: 4, ..table("users") };
+        let mut bytes = accept(&founded(3), &Command::CreateTable(small)).encode();
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+            prop_assert!(Catalog::decode(&bytes).is_err());
+        } else {
+            bytes[at] = byte;
+            if let Ok(catalog) = Catalog::decode(&bytes) {
+                let _ = catalog.apply(&Command::CreateTable(NewTable { shards: 2, n: 1, ..table("more") }));
+                prop_assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Command::decode(&[&[1], &bytes[..]].concat());
+        let _ = Catalog::decode(&[&[1], &bytes[..]].concat());
+    }
+}

@@ -1,0 +1,186 @@
+//! The ring: virtual nodes, and the clockwise walk that says which nodes a position prefers.
+//!
+//! Each node stands on the ring of 2^64 tokens many times, in proportion to its weight. A shard stands there once, at
+//! its start token, and prefers the nodes in the order in which a clockwise walk meets them:
+//!
+//! ```text
+//!              n2
+//!         n1 ·    · n3          a walk from x meets n3, n1, n2:
+//!          ·        ·           that is the order of preference
+//!        n3 ·      · x
+//!             n2  n1
+//! ```
+//!
+//! The walk alone leaves some nodes far above the mean, so [`crate::placement`] bounds it; the ring is what makes
+//! two plans alike: a node that joins takes its places from everybody, and changes no order between the others.
+//!
+//! A position is a hash of (node id, index) and nothing else, so that no node's name, address, or neighbour moves
+//! it. Golden vectors pin it.
+
+use crate::catalog::{Node, Weight};
+use crate::plan::OwnerSet;
+use crate::spread::Spread;
+use quorate_model::{NodeId, Token};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Virtual nodes of a node of weight 1.0.
+pub const POSITIONS_PER_WEIGHT: u64 = 256;
+
+/// What placement needs to know of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The node.
+    pub node: NodeId,
+    /// Its failure domain, as an index into the zones in alphabetical order.
+    pub zone: usize,
+    /// Its share.
+    pub weight: Weight,
+}
+
+/// The nodes that may own shards, ordered by id, and their zones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    members: Vec<Member>,
+    zones: Vec<String>,
+}
+
+/// The virtual nodes of all members, in clockwise order.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    members: Members,
+    /// Position, and whose it is as an index into the members. Ordered; two nodes at one position keep the order
+    /// of their ids.
+    positions: Vec<(Token, u32)>,
+}
+
+/// The position of one virtual node: the token of the node's id and the virtual node's index, big-endian.
+pub fn position(node: NodeId, index: u32) -> Token {
+    let mut name = [0; 12];
+    name[..8].copy_from_slice(&node.0.to_be_bytes());
+    name[8..].copy_from_slice(&index.to_be_bytes());
+    Token::of(&name)
+}
+
+/// Virtual nodes of a node of this weight: proportional, rounded, at least one.
+pub fn positions_of(weight: Weight) -> u32 {
+    let scaled = u64::from(weight.thousandths()) * POSITIONS_PER_WEIGHT;
+    u32::try_from(((scaled + 500) / 1_000).max(1)).expect("a weight is at most 100, so 25,600 positions")
+}
+
+impl Members {
+    /// The members of a catalog.
+    pub fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
+        let mut nodes: Vec<&Node> = nodes.into_iter().collect();
+        nodes.sort_by_key(|node| node.id);
+        nodes.dedup_by_key(|node| node.id);
+        let zones: BTreeSet<&str> = nodes.iter().map(|node| node.zone.as_str()).collect();
+        let index: BTreeMap<&str, usize> = zones.iter().enumerate().map(|(at, zone)| (*zone, at)).collect();
+        let members = nodes
+            .iter()
+            .map(|node| Member { node: node.id, zone: index[node.zone.as_str()], weight: node.weight })
+            .collect();
+        Self { members, zones: zones.into_iter().map(str::to_owned).collect() }
+    }
+
+    /// All of them, ordered by id.
+    pub fn as_slice(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Where a node stands in [`Members::as_slice`].
+    pub fn index_of(&self, node: NodeId) -> Option<usize> {
+        self.members.binary_search_by_key(&node, |member| member.node).ok()
+    }
+
+    /// The zones' names; a member's zone is an index into them.
+    pub fn zones(&self) -> &[String] {
+        &self.zones
+    }
+
+    /// How the copies of a shard with `n` copies spread over the zones; `None` with fewer than `n` nodes.
+    pub fn spread(&self, n: u8) -> Option<Spread> {
+        let mut sizes = vec![0; self.zones.len()];
+        for member in &self.members {
+            sizes[member.zone] += 1;
+        }
+        Spread::of(usize::from(n), &sizes)
+    }
+}
+
+impl Ring {
+    /// The ring of these members.
+    pub fn of(members: Members) -> Self {
+        let mut positions = Vec::new();
+        for (at, member) in members.as_slice().iter().enumerate() {
+            let owner = u32::try_from(at).expect("members are limited to far fewer than 2^32");
+            positions
+                .extend((0..positions_of(member.weight)).map(|index| (position(member.node, index), owner)));
+        }
+        positions.sort_unstable();
+        Self { members, positions }
+    }
+
+    /// The members on it.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// How many virtual nodes stand on it.
+    pub fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Whether nobody stands on it.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// The members (as indices) that a clockwise walk from a token meets, one for each virtual node, once around.
+    pub fn walk(&self, from: Token) -> impl Iterator<Item = usize> + '_ {
+        let start = self.positions.partition_point(|(token, _)| *token < from);
+        let (before, after) = self.positions.split_at(start);
+        after.iter().chain(before).map(|(_, owner)| *owner as usize)
+    }
+
+    /// The first `n` distinct nodes of a walk, in distinct zones where there are enough (see [`Spread`]); `None`
+    /// with fewer than `n` nodes. This is where copies would be if nothing bounded the load.
+    pub fn preferred(&self, from: Token, n: u8) -> Option<OwnerSet> {
+        let spread = self.members.spread(n)?;
+        let mut chosen = OwnerSet::new();
+        let mut in_zone = vec![0; self.members.zones().len()];
+        for at in self.walk(from) {
+            if chosen.len() == usize::from(n) {
+                break;
+            }
+            let member = self.members.as_slice()[at];
+            if !chosen.contains(&member.node) && spread.admits(&in_zone, member.zone) {
+                chosen.push(member.node);
+                in_zone[member.zone] += 1;
+            }
+        }
+        Some(chosen)
+    }
+
+    /// Puts nodes into the order in which a walk from a token meets them; nodes that are not on the ring come last.
+    pub fn order(&self, from: Token, nodes: &mut [NodeId]) {
+        let distance = |node: NodeId| {
+            let at = self.members.index_of(node)?;
+            let member = self.members.as_slice()[at];
+            (0..positions_of(member.weight)).map(|index| position(node, index).0.wrapping_sub(from.0)).min()
+        };
+        nodes.sort_by_cached_key(|node| (distance(*node).unwrap_or(u64::MAX), *node));
+    }
+}
+
+#[cfg(test)]
+mod tests;

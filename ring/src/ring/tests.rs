@@ -1,0 +1,119 @@
+use super::*;
+use crate::catalog::Node;
+use proptest::prelude::*;
+
+fn members(nodes: &[(&str, f64)]) -> Members {
+    let nodes: Vec<Node> = nodes
+        .iter()
+        .zip(1..)
+        .map(|((zone, weight), id)| Node::sample(NodeId(id), zone, Weight::new(*weight).expect("in range")))
+        .collect();
+    Members::of(&nodes)
+}
+
+/// A change here would make every new plan move every shard.
+#[test]
+fn golden_positions_never_change() {
+    let golden = [
+        (1, 0, 0xf75c_b44c_5696_b758),
+        (1, 1, 0x8e3e_a701_bb4e_d5de),
+        (2, 0, 0x478a_21f5_0fb9_093c),
+        (1_000_000, 255, 0x6be7_d94b_749a_13d3),
+        (u64::MAX, u32::MAX, 0x2277_02df_44c8_6137),
+    ];
+    for (node, index, token) in golden {
+        assert_eq!(position(NodeId(node), index), Token(token), "node {node}, index {index}");
+    }
+}
+
+#[test]
+fn virtual_nodes_are_proportional_to_weight() {
+    let count = |weight| positions_of(Weight::new(weight).expect("in range"));
+    assert_eq!((count(0.01), count(0.5), count(1.0), count(3.0), count(100.0)), (3, 128, 256, 768, 25_600));
+}
+
+#[test]
+fn positions_are_distinct() {
+    let ring = Ring::of(members(&[("a", 1.0), ("b", 2.0), ("c", 0.5), ("a", 1.0), ("b", 4.0)]));
+    assert_eq!(ring.len(), 256 + 512 + 128 + 256 + 1024);
+    assert!(ring.positions.windows(2).all(|pair| pair[0].0 < pair[1].0));
+}
+
+#[test]
+fn a_walk_goes_once_around_and_starts_at_its_token() {
+    let ring = Ring::of(members(&[("a", 1.0), ("b", 1.0)]));
+    for from in [Token(0), ring.positions[300].0, Token(u64::MAX)] {
+        assert_eq!(ring.walk(from).count(), ring.len());
+    }
+    let (token, owner) = ring.positions[300];
+    assert_eq!(ring.walk(token).next(), Some(owner as usize));
+    assert_eq!(ring.walk(Token(token.0 + 1)).next(), Some(ring.positions[301].1 as usize));
+}
+
+#[test]
+fn fewer_nodes_than_copies_is_nobody() {
+    assert_eq!(Ring::of(members(&[("a", 1.0), ("b", 1.0)])).preferred(Token(0), 3), None);
+}
+
+/// A join inserts a node into orders of preference and changes nothing else about them.
+#[test]
+fn a_join_keeps_the_order_of_the_others() {
+    let nodes = [("a", 1.0), ("b", 1.0), ("c", 2.0), ("a", 1.0), ("b", 1.0)];
+    let (before, after) = (Ring::of(members(&nodes[..4])), Ring::of(members(&nodes)));
+    for from in (0..200).map(|step: u64| Token(step << 56)) {
+        let order = |ring: &Ring| {
+            let mut nodes: Vec<NodeId> = ring.members().as_slice().iter().map(|member| member.node).collect();
+            ring.order(from, &mut nodes);
+            nodes
+        };
+        let mut others = order(&after);
+        others.retain(|node| *node != NodeId(5));
+        assert_eq!(order(&before), others);
+    }
+}
+
+/// A walk reads as many positions as it needs to meet its nodes, not the whole ring: counted, not timed.
+#[test]
+fn a_walk_over_ten_thousand_nodes_meets_its_owners_early() {
+    let nodes: Vec<(String, f64)> = (0..10_000).map(|at| (format!("zone-{}", at % 7), 1.0)).collect();
+    let nodes: Vec<(&str, f64)> = nodes.iter().map(|(zone, weight)| (zone.as_str(), *weight)).collect();
+    let ring = Ring::of(members(&nodes));
+    assert_eq!(ring.len(), 2_560_000);
+    for step in 0..1_000u64 {
+        let from = Token(step << 54);
+        let owners = ring.preferred(from, 3).expect("enough nodes");
+        let steps = ring.walk(from).position(|at| ring.members().as_slice()[at].node == owners[2]);
+        assert!(
+            steps.expect("owners are on the ring") < 64,
+            "{steps:?} positions for three owners of seven zones"
+        );
+    }
+}
+
+fn any_nodes() -> impl Strategy<Value = Vec<(String, f64)>> {
+    let node = (0u8..5, 1u32..40).prop_map(|(zone, weight)| (format!("z{zone}"), f64::from(weight) / 10.0));
+    prop::collection::vec(node, 1..9)
+}
+
+proptest! {
+    #[test]
+    fn preferred_nodes_are_distinct_in_ring_order_and_spread(
+        nodes in any_nodes(), from in any::<u64>(), n in 1u8..8,
+    ) {
+        let nodes: Vec<(&str, f64)> = nodes.iter().map(|(zone, weight)| (zone.as_str(), *weight)).collect();
+        let ring = Ring::of(members(&nodes));
+        let Some(owners) = ring.preferred(Token(from), n) else {
+            prop_assert!(nodes.len() < usize::from(n));
+            return Ok(());
+        };
+        let mut ordered = owners.clone();
+        ring.order(Token(from), &mut ordered);
+        prop_assert_eq!(&ordered, &owners);
+        prop_assert_eq!(owners.iter().collect::<BTreeSet<_>>().len(), usize::from(n));
+        let mut in_zone = vec![0; ring.members().zones().len()];
+        for owner in &owners {
+            in_zone[ring.members().as_slice()[ring.members().index_of(*owner).expect("on the ring")].zone] += 1;
+        }
+        prop_assert!(ring.members().spread(n).expect("enough").holds(&in_zone));
+    }
+}

@@ -1,0 +1,161 @@
+//! The view: an immutable catalog plus who seems down, given to each request.
+//!
+//! A request works on one view from beginning to end and never waits for the control plane. The catalog says who
+//! counts; liveness only says whom to ask first. A node that seems down is still an owner, and is asked when there
+//! are not enough others.
+
+use crate::catalog::{Catalog, Shard, TableEntry};
+use crate::plan::{Candidate, Plan};
+use quorate_model::{Epoch, Interval, Key, NodeId, Place, ShardId, SortKey, TableId, Token};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Which members seem down to one node. Few at any time, so a short ordered list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Liveness {
+    down: Arc<[NodeId]>,
+}
+
+/// What a request knows of the cluster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct View {
+    catalog: Arc<Catalog>,
+    liveness: Liveness,
+}
+
+/// Where a key lives, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The key's token, which is its place on the ring in a hash table.
+    pub token: Token,
+    /// Its shard.
+    pub shard: ShardId,
+    /// The shard's piece of the sort space.
+    pub interval: Interval,
+    /// When the shard's owners last changed.
+    pub epoch: Epoch,
+    /// Its owners in ring order, and whether they seem alive.
+    pub owners: SmallVec<[Candidate; 5]>,
+}
+
+impl Liveness {
+    /// Nobody seems down.
+    pub fn all_alive() -> Self {
+        Self::default()
+    }
+
+    /// These seem down, the others alive.
+    pub fn with_down(nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut down: Vec<NodeId> = nodes.into_iter().collect();
+        down.sort_unstable();
+        down.dedup();
+        Self { down: down.into() }
+    }
+
+    /// Whether a node seems alive.
+    pub fn is_alive(&self, node: NodeId) -> bool {
+        self.down.binary_search(&node).is_err()
+    }
+
+    /// The nodes that seem down, ordered by id.
+    pub fn down(&self) -> &[NodeId] {
+        &self.down
+    }
+}
+
+impl View {
+    /// A catalog as one node sees it.
+    pub fn new(catalog: Arc<Catalog>, liveness: Liveness) -> Self {
+        Self { catalog, liveness }
+    }
+
+    /// The same catalog with other liveness.
+    #[must_use]
+    pub fn with_liveness(&self, liveness: Liveness) -> Self {
+        Self { catalog: Arc::clone(&self.catalog), liveness }
+    }
+
+    /// Another catalog with the same liveness.
+    #[must_use]
+    pub fn with_catalog(&self, catalog: Arc<Catalog>) -> Self {
+        Self { catalog, liveness: self.liveness.clone() }
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Who seems down.
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// The catalog's epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.catalog.epoch()
+    }
+
+    /// The table with this name.
+    pub fn table(&self, name: &str) -> Option<&TableEntry> {
+        self.catalog.table(name).map(Arc::as_ref)
+    }
+
+    /// The table with this id.
+    pub fn table_by_id(&self, id: TableId) -> Option<&TableEntry> {
+        self.catalog.table_by_id(id).map(Arc::as_ref)
+    }
+
+    /// Where a key of this view's table lives and whom to ask in which order, for a coordinator on `local`.
+    pub fn plan(&self, table: &TableEntry, key: &Key, local: NodeId) -> Plan {
+        self.plan_at(table, table.sort_key(key), local)
+    }
+
+    /// The same for a position in the table's sort space.
+    pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
+        let shard = table.shard_at(&sort_key);
+        let mut candidates = self.owners_of(shard);
+        // The sort is stable: within each of the three groups the ring order stays.
+        candidates.sort_by_key(|candidate| match candidate {
+            Candidate { node, .. } if *node == local => 0,
+            Candidate { alive: true, .. } => 1,
+            Candidate { alive: false, .. } => 2,
+        });
+        if let Some(first) = candidates.first_mut().filter(|first| first.node == local) {
+            first.alive = true;
+        }
+        Plan {
+            table: Arc::clone(table.table()),
+            shard: shard.id,
+            place: Place { table: table.id, epoch: shard.epoch, sort_key },
+            sets: SmallVec::from_iter([shard.owners.clone()]),
+            candidates,
+        }
+    }
+
+    /// The plan of an older view again, in this one; `None` if the table is gone.
+    pub fn plan_again(&self, older: &Plan, local: NodeId) -> Option<Plan> {
+        let table = self.table_by_id(older.table.id)?;
+        Some(self.plan_at(table, older.place.sort_key.clone(), local))
+    }
+
+    /// Where a key lives, for people.
+    pub fn locate(&self, table: &TableEntry, key: &Key) -> Location {
+        let shard = table.shard_of(key);
+        Location {
+            token: key.token(),
+            shard: shard.id,
+            interval: shard.interval.clone(),
+            epoch: shard.epoch,
+            owners: self.owners_of(shard),
+        }
+    }
+
+    fn owners_of(&self, shard: &Shard) -> SmallVec<[Candidate; 5]> {
+        let candidate = |node: &NodeId| Candidate { node: *node, alive: self.liveness.is_alive(*node) };
+        shard.owners.iter().map(candidate).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+use super::*;
+use crate::catalog::tests::{founded, table};
+use quorate_model::Token;
+
+fn view(down: &[u64]) -> View {
+    let catalog = founded(5).apply(&crate::Command::CreateTable(table("users"))).expect("accepted").catalog;
+    View::new(Arc::new(catalog), Liveness::with_down(down.iter().copied().map(NodeId)))
+}
+
+fn order(plan: &Plan) -> Vec<NodeId> {
+    plan.candidates.iter().map(|candidate| candidate.node).collect()
+}
+
+#[test]
+fn a_plan_carries_the_shard_its_epoch_and_its_owners() {
+    let view = view(&[]);
+    let users = view.table("users").expect("made");
+    for key in (0..500).map(|at| Key::new(format!("key-{at}"))) {
+        let plan = view.plan(users, &key, NodeId(99));
+        let shard = view.catalog().shard(plan.shard).expect("a shard of the catalog");
+        assert!(shard.interval.contains(&plan.place.sort_key));
+        assert_eq!(plan.place, Place { table: users.id, epoch: shard.epoch, sort_key: users.sort_key(&key) });
+        assert_eq!(plan.sets.as_slice(), std::slice::from_ref(&shard.owners));
+        assert_eq!(order(&plan), shard.owners.to_vec(), "a coordinator that owns nothing asks in ring order");
+        assert!(Arc::ptr_eq(&plan.table, users.table()));
+    }
+}
+
+#[test]
+fn candidates_are_this_node_then_the_living_then_the_others() {
+    let all = view(&[]);
+    let users = all.table("users").expect("made");
+    let key = Key::new(&b"user-17"[..]);
+    let [a, b, c] = order(&all.plan(users, &key, NodeId(99)))[..] else { panic!("three owners") };
+    assert_eq!(order(&all.plan(users, &key, c)), [c, a, b]);
+    let without_a = all.with_liveness(Liveness::with_down([a]));
+    assert_eq!(order(&without_a.plan(users, &key, NodeId(99))), [b, c, a]);
+    assert_eq!(order(&without_a.plan(users, &key, c)), [c, b, a]);
+    let without_both = all.with_liveness(Liveness::with_down([b, a]));
+    let plan = without_both.plan(users, &key, NodeId(99));
+    assert_eq!(order(&plan), [c, a, b]);
+    assert_eq!(plan.candidates.iter().map(|at| at.alive).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(plan.sets, all.plan(users, &key, NodeId(99)).sets, "liveness never changes who counts");
+}
+
+#[test]
+fn this_node_is_alive_to_itself() {
+    let all = view(&[]);
+    let key = Key::new(&b"user-17"[..]);
+    let owner = order(&all.plan(all.table("users").expect("made"), &key, NodeId(99)))[1];
+    let doubtful = all.with_liveness(Liveness::with_down([owner]));
+    let plan = doubtful.plan(doubtful.table("users").expect("made"), &key, owner);
+    assert_eq!(plan.candidates[0], Candidate { node: owner, alive: true });
+}
+
+#[test]
+fn a_plan_is_made_again_in_a_newer_view_until_the_table_is_gone() {
+    let older = view(&[]);
+    let users = older.table("users").expect("made");
+    let plan = older.plan(users, &Key::new(&b"k"[..]), NodeId(1));
+    let more = older.catalog().apply(&crate::Command::CreateTable(table("carts"))).expect("accepted").catalog;
+    let newer = older.with_catalog(Arc::new(more.clone()));
+    assert_eq!(newer.plan_again(&plan, NodeId(1)), Some(plan.clone()));
+    let dropped = more.apply(&crate::Command::DropTable { table: users.id }).expect("accepted").catalog;
+    assert_eq!(older.with_catalog(Arc::new(dropped)).plan_again(&plan, NodeId(1)), None);
+}
+
+#[test]
+fn locate_says_what_plan_does() {
+    let view = view(&[2]);
+    let users = view.table("users").expect("made");
+    for key in (0..100).map(|at| Key::new(format!("key-{at}"))) {
+        let (plan, location) = (view.plan(users, &key, NodeId(99)), view.locate(users, &key));
+        assert_eq!((location.shard, location.epoch), (plan.shard, plan.place.epoch));
+        assert_eq!(location.token, Token::of(key.as_bytes()));
+        assert!(location.interval.contains(&plan.place.sort_key));
+        assert!(location.owners.iter().all(|owner| plan.candidates.contains(owner)));
+        assert!(location.owners.iter().all(|owner| owner.alive == (owner.node != NodeId(2))));
+    }
+}
