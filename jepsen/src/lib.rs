@@ -18,7 +18,8 @@
 //! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
 //! used by the seeded simulator as well; [`set_full`] judges sets that only grow. [`http`] and [`outcome`] turn
 //! requests into outcomes, [`tally`] and [`throughput`] count them. [`cluster`] starts and kills real processes,
-//! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together.
+//! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together. [`load`] is
+//! the simplest proof: nodes die and come back under load, and nobody else may notice.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
@@ -32,6 +33,7 @@ pub mod cluster;
 pub mod history;
 pub mod http;
 pub mod linearizable;
+pub mod load;
 pub mod nemesis;
 pub mod operation;
 pub mod outcome;

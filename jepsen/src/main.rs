@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 use quorate_jepsen::cluster::{self, Cluster, NodeShape, Plan};
+use quorate_jepsen::load;
 use quorate_jepsen::nemesis::FAULTS;
 use quorate_jepsen::run::{self, Nemesis, Settings, Verdict};
 use quorate_jepsen::workload::{self, WORKLOADS};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How to run a workload.
@@ -38,6 +40,25 @@ struct RunArguments {
     cluster: ClusterArguments,
 }
 
+/// How to load a cluster while nodes die and come back.
+#[derive(Args, Debug)]
+struct LoadArguments {
+    /// How often a node is killed and comes back
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: u32,
+    /// Requests a second that the clients aim at
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(200..=100_000))]
+    rate: u32,
+    /// How long a node stays away
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    down_seconds: u64,
+    /// How long all nodes are up between two rounds
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    quiet_seconds: u64,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
 /// Which cluster to start.
 #[derive(Args, Debug)]
 struct ClusterArguments {
@@ -59,18 +80,27 @@ struct ClusterArguments {
 }
 
 impl ClusterArguments {
-    fn plan(&self, name: &str) -> Plan {
+    fn plan(&self, name: &str) -> Result<Plan, String> {
+        if !self.weights.is_empty() && self.weights.len() != usize::from(self.nodes) {
+            return Err(format!("{} weights for {} nodes", self.weights.len(), self.nodes));
+        }
         let shape = |index: u16| NodeShape {
             zone: self.zones.map(|zones| format!("z{}", index % zones + 1)),
             weight: self.weights.get(usize::from(index)).copied(),
         };
-        Plan {
+        Ok(Plan {
             binary: self.binary.clone(),
             folder: cluster::run_folder(name),
             nodes: (0..self.nodes).map(shape).collect(),
-        }
+        })
     }
 }
+
+/// The subcommand that is no workload: it proves something about requests rather than about histories.
+const LOAD: &str = "load";
+
+const LOAD_ABOUT: &str =
+    "Mixed load while nodes are killed and come back: nobody else may notice, all must converge";
 
 fn command() -> Command {
     let faults: Vec<String> =
@@ -85,8 +115,9 @@ fn command() -> Command {
         .subcommands(
             WORKLOADS
                 .iter()
-                .map(|entry| RunArguments::augment_args(Command::new(entry.name).about(entry.about))),
+                .map(|entry| RunArguments::augment_args(Command::new(entry.name)).about(entry.about)),
         )
+        .subcommand(LoadArguments::augment_args(Command::new(LOAD)).about(LOAD_ABOUT))
 }
 
 #[tokio::main]
@@ -98,6 +129,7 @@ async fn main() -> ExitCode {
     let work = async {
         match WORKLOADS.iter().find(|entry| entry.name == name) {
             Some(entry) => run_workload(entry, &parsed(matches)).await,
+            None if name == LOAD => run_load(&parsed(matches)).await,
             None => unreachable!("clap knows only these subcommands"),
         }
     };
@@ -140,7 +172,7 @@ async fn run_workload(
         keys_at_once: usize::from(arguments.keys_at_once),
     };
     let workload = (entry.make)(options);
-    let plan = arguments.cluster.plan(entry.name);
+    let plan = arguments.cluster.plan(entry.name)?;
     eprintln!("nodes and logs are in {}", plan.folder.display());
     let mut cluster = Cluster::start(&plan).await?;
     cluster.make_table(workload.table()).await?;
@@ -161,7 +193,32 @@ async fn run_workload(
     print!("{report}");
     println!("seed: {}", settings.seed);
     drop(cluster);
-    Ok(match report.verdict() {
+    Ok(exit_code(report.verdict(), &plan))
+}
+
+async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let plan = arguments.cluster.plan(LOAD)?;
+    eprintln!("nodes and logs are in {}", plan.folder.display());
+    let mut cluster = Cluster::start(&plan).await?;
+    cluster.make_table(json!({ "name": load::TABLE, "sharding": "hash", "n": 3 })).await?;
+    eprintln!("{} nodes are ready: {}", cluster.nodes().len(), cluster.endpoints().join(" "));
+    let settings = load::Settings {
+        rounds: arguments.rounds,
+        rate: arguments.rate,
+        down: Duration::from_secs(arguments.down_seconds),
+        quiet: Duration::from_secs(arguments.quiet_seconds),
+        seed: arguments.cluster.seed,
+    };
+    let report = load::run(&mut cluster, settings).await?;
+    print!("{report}");
+    println!("seed: {}", settings.seed);
+    drop(cluster);
+    Ok(exit_code(report.verdict(), &plan))
+}
+
+/// The exit code of a verdict. What the nodes left behind is kept, unless everything is well.
+fn exit_code(verdict: Verdict, plan: &Plan) -> ExitCode {
+    match verdict {
         Verdict::Passed => {
             cluster::remove_folder(&plan.folder);
             ExitCode::SUCCESS
@@ -169,5 +226,5 @@ async fn run_workload(
         Verdict::Violated => ExitCode::from(1),
         Verdict::Undecided => ExitCode::from(3),
         Verdict::Void => ExitCode::from(4),
-    })
+    }
 }
