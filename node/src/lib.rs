@@ -1,1 +1,4 @@
 //! Quorate.
+pub mod http;
+pub mod limits;
+pub mod metrics;

@@ -1,0 +1,184 @@
+//! One connection, from its first byte to its end.
+//!
+//! The HTTP library parses and frames; this file decides how long the client may take (see [`super::pulse`]), says
+//! why where the library would only hang up, and closes so that the last answer arrives: a socket closed over
+//! unread bytes would take the answer with it.
+
+use super::edge::{Edge, Tracked};
+use super::problem::{Fault, Problem};
+use super::pulse::{Phase, Pulse};
+use super::wire::{Valve, Wire};
+use crate::metrics::Closed;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// Most bytes of a client that still sends after our last answer which are read and thrown away.
+const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long such a client is listened to.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Hands each request of one connection to the edge.
+pub(super) struct Requests {
+    edge: Arc<Edge>,
+    pulse: Arc<Pulse>,
+    local: IpAddr,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Tracked<Body>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.pulse.serving();
+        let (edge, pulse, local) = (Arc::clone(&self.edge), Arc::clone(&self.pulse), self.local);
+        Box::pin(async move {
+            let response = edge.answer(request.map(Body::new), local).await;
+            Ok(response.map(|body| Tracked::new(body, pulse)))
+        })
+    }
+}
+
+type Connection = http1::Connection<TokioIo<Wire<TcpStream>>, Requests>;
+
+/// How serving ended.
+enum End {
+    Finished(hyper::Result<()>),
+    TimedOut { stalled: bool },
+}
+
+/// Serves one connection until it ends. `drain` asks it to end after the request at work.
+pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+    let Ok(local) = socket.local_addr() else { return };
+    let pulse = Arc::new(Pulse::new(&edge.limits));
+    let valve = Arc::new(Valve::default());
+    let wire = Wire::new(socket, Arc::clone(&pulse), Arc::clone(&valve));
+    let requests = Requests { edge: Arc::clone(&edge), pulse: Arc::clone(&pulse), local: local.ip() };
+    let mut builder = http1::Builder::new();
+    // Deadlines are ours (see the pulse).
+    builder.max_header_size(edge.limits.head_bytes_max).header_read_timeout(None);
+    builder.max_buf_size((edge.limits.head_bytes_max * 2).max(64 * 1024));
+    let mut connection = builder.serve_connection(TokioIo::new(wire), requests);
+    let end = run(&mut connection, &pulse, &valve, &mut drain).await;
+    let phase = pulse.phase();
+    let (mut socket, held) = connection.into_parts().io.into_inner().into_parts();
+    let (closed, fault) = match end {
+        End::TimedOut { stalled: true } => (Closed::Stalled, None),
+        End::TimedOut { stalled: false } => match phase {
+            Phase::Head => {
+                let seconds = edge.limits.head_timeout.as_secs();
+                (Closed::HeadTimeout, Some(Fault::HeadTimeout { seconds }))
+            }
+            Phase::Fresh => (Closed::HeadTimeout, None),
+            Phase::Idle | Phase::Serving => (Closed::IdleTimeout, None),
+        },
+        End::Finished(Ok(())) => (Closed::Done, None),
+        End::Finished(Err(_)) if !held.is_empty() => (Closed::Malformed, Some(fault_of(&edge, &held))),
+        End::Finished(Err(_)) => (Closed::Broken, None),
+    };
+    edge.metrics.closed(closed);
+    let last = match fault {
+        Some(fault) => edge.bare(&Problem::from(fault)),
+        None => held,
+    };
+    if closed != Closed::Stalled && closed != Closed::Broken {
+        say_goodbye(&mut socket, &last).await;
+    }
+}
+
+/// What the library could not read, by the status that it would have sent.
+fn fault_of(edge: &Edge, held: &[u8]) -> Fault {
+    match held.get(9..12) {
+        Some(b"431") => Fault::HeadTooLarge { limit: edge.limits.head_bytes_max },
+        Some(b"414") => Fault::PathTooLong,
+        Some(_) | None => Fault::Malformed,
+    }
+}
+
+async fn run(
+    connection: &mut Connection,
+    pulse: &Pulse,
+    valve: &Valve,
+    drain: &mut watch::Receiver<bool>,
+) -> End {
+    let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
+    let mut draining = false;
+    loop {
+        let mut polled = poll_fn(|cx| poll(connection, pulse, valve, alarm.as_mut(), cx));
+        let asked = async {
+            if draining {
+                std::future::pending::<()>().await;
+            }
+            // An error means that the server is gone, which is a drain too.
+            let _ = drain.wait_for(|drain| *drain).await;
+        };
+        tokio::select! {
+            end = &mut polled => return end,
+            () = asked => draining = true,
+        }
+        Pin::new(&mut *connection).graceful_shutdown();
+    }
+}
+
+fn poll(
+    connection: &mut Connection,
+    pulse: &Pulse,
+    valve: &Valve,
+    mut alarm: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    if let Poll::Ready(end) = connection.poll_without_shutdown(cx) {
+        return Poll::Ready(End::Finished(end));
+    }
+    if valve.release() {
+        // It was not the library's last word: the next poll sends it.
+        cx.waker().wake_by_ref();
+    }
+    loop {
+        let Some((deadline, stalled)) = pulse.deadline() else { return Poll::Pending };
+        // Deadlines move away with every request; the alarm follows only when it rings, or when one comes nearer.
+        if deadline < alarm.deadline() || alarm.is_elapsed() {
+            if deadline <= Instant::now() {
+                return Poll::Ready(End::TimedOut { stalled });
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        if alarm.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+    }
+}
+
+/// Sends the last bytes, then listens to the client for a while, so that it can read them.
+async fn say_goodbye(socket: &mut TcpStream, last: &[u8]) {
+    let goodbye = async {
+        socket.write_all(last).await?;
+        socket.shutdown().await?;
+        let mut ignored = vec![0; 16 * 1024];
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            match socket.read(&mut ignored).await? {
+                0 => break,
+                got => left = left.saturating_sub(got),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // A client that is gone already, or that goes on talking, gets no more of our time.
+    let _ = timeout(LINGER_TIMEOUT, goodbye).await;
+}

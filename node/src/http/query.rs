@@ -1,0 +1,413 @@
+//! Query parameters, typed and strict: a typo must never weaken a read silently.
+//!
+//! Each request says which parameters have a meaning on it. Everything else (unknown, repeated, contradictory, out
+//! of range) is refused with a sentence, before anything else is done.
+
+use super::code::Code;
+use super::text::{self, shown};
+use quorate_model::level::LevelOutOfRange;
+use quorate_model::{Durability, Level, Table};
+use std::time::Duration;
+use thiserror::Error;
+
+/// Longest time that a value may be given to live: a hundred years, in milliseconds.
+pub const TTL_MS_MAX: u64 = 36_500 * 24 * 3_600 * 1_000;
+
+/// The parameters there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// `consistency`
+    Consistency,
+    /// `r`
+    R,
+    /// `w`
+    W,
+    /// `timeout`
+    Timeout,
+    /// `durability`
+    Durability,
+    /// `ttl`
+    Ttl,
+    /// `retry`
+    Retry,
+    /// `trace`
+    Trace,
+    /// `enc`
+    Enc,
+    /// `table`
+    Table,
+}
+
+/// Parameters of a read of one key.
+pub const READ: &[Name] = &[Name::Consistency, Name::R, Name::Timeout, Name::Trace, Name::Enc];
+/// Parameters of a write of one key.
+pub const WRITE: &[Name] = &[
+    Name::Consistency,
+    Name::W,
+    Name::Timeout,
+    Name::Durability,
+    Name::Ttl,
+    Name::Retry,
+    Name::Trace,
+    Name::Enc,
+];
+/// Parameters of a delete of one key: as a write, but a tombstone does not expire.
+pub const DELETE: &[Name] =
+    &[Name::Consistency, Name::W, Name::Timeout, Name::Durability, Name::Retry, Name::Trace, Name::Enc];
+/// Parameters of `mget`.
+pub const MGET: &[Name] = &[Name::Consistency, Name::R, Name::Timeout];
+/// Parameters of `batch`.
+pub const BATCH: &[Name] = &[Name::Consistency, Name::W, Name::Timeout, Name::Durability, Name::Ttl];
+/// Parameters of `locate`.
+pub const LOCATE: &[Name] = &[Name::Enc];
+/// Parameters of `explain`.
+pub const EXPLAIN: &[Name] = &[Name::Enc, Name::Timeout];
+/// Parameters of a change of the catalog.
+pub const CHANGE: &[Name] = &[Name::Timeout];
+/// Parameters of the ring.
+pub const RING: &[Name] = &[Name::Table];
+/// Parameters of requests that have none.
+pub const NONE: &[Name] = &[];
+
+/// What a query says. What it does not say is `None` or false.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    consistency: Option<Level>,
+    r: Option<Level>,
+    w: Option<Level>,
+    timeout: Option<Duration>,
+    durability: Option<Durability>,
+    /// How long the value lives, in milliseconds, at least 1.
+    pub ttl_ms: Option<u64>,
+    /// Whether this is not the first attempt.
+    pub retry: bool,
+    /// Whether the answer shall say how it came about.
+    pub trace: bool,
+    /// Whether the key in the path is base64url.
+    pub base64: bool,
+    /// The table that is asked about.
+    pub table: Option<String>,
+}
+
+/// Why a query was refused. Nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// A name nobody knows.
+    #[error("the query parameter \"{name}\" is not known; {known}")]
+    Unknown {
+        /// As it came, escaped.
+        name: String,
+        /// What is known here.
+        known: String,
+    },
+    /// A known name without a meaning here.
+    #[error("the query parameter \"{name}\" has no meaning on this request; {known}")]
+    NotHere {
+        /// Which.
+        name: &'static str,
+        /// What is known here.
+        known: String,
+    },
+    /// `w` on a read or `r` on a write.
+    #[error("\"{name}\" is for {its}; this is a {here}")]
+    OtherSide {
+        /// `r` or `w`.
+        name: &'static str,
+        /// What it is for.
+        its: &'static str,
+        /// What this request is.
+        here: &'static str,
+    },
+    /// The same name twice.
+    #[error("the query parameter \"{name}\" comes twice; say once what you mean")]
+    Repeated {
+        /// Which.
+        name: &'static str,
+    },
+    /// A percent sign that does not begin an escape, or bytes that are not text.
+    #[error("the query has a broken percent-escape")]
+    Escape,
+    /// Not a level.
+    #[error("{name}={value} is not a consistency level: use one, quorum, all or a number from 1 to the table's n")]
+    Level {
+        /// Which parameter.
+        name: &'static str,
+        /// As it came, escaped.
+        value: String,
+    },
+    /// A level that exists on other tables only, or is not built.
+    #[error("{name}={value} is not available on this table: use one, quorum, all or a number from 1 to n")]
+    LevelNotHere {
+        /// Which parameter.
+        name: &'static str,
+        /// The level.
+        value: String,
+    },
+    /// A number outside 1..=n.
+    #[error("{name}: {error}")]
+    OutOfRange {
+        /// Which parameter.
+        name: &'static str,
+        /// The bounds.
+        error: LevelOutOfRange,
+    },
+    /// `consistency` says one thing, `r` or `w` another.
+    #[error("consistency={consistency} asks for {a} owners and {name}={level} for {b}; say once what you mean")]
+    Contradiction {
+        /// The first.
+        consistency: Level,
+        /// What it counts to.
+        a: u8,
+        /// `r` or `w`.
+        name: &'static str,
+        /// The second.
+        level: Level,
+        /// What it counts to.
+        b: u8,
+    },
+    /// Not a duration above zero.
+    #[error("{name}={value} is not a duration: use a whole number above 0 and ms, s, m, h or d, as in 250ms or 60s")]
+    Duration {
+        /// Which parameter.
+        name: &'static str,
+        /// As it came, escaped.
+        value: String,
+    },
+    /// Not a durability.
+    #[error("durability={value} is not known: use sync or os")]
+    Durability {
+        /// As it came, escaped.
+        value: String,
+    },
+    /// A durability below the table's.
+    #[error("durability={asked} is less than the table's {table}: a request may raise it, never lower it")]
+    DurabilityBelowTable {
+        /// What was asked.
+        asked: Durability,
+        /// What the table promises.
+        table: Durability,
+    },
+    /// A flag that is neither true nor false.
+    #[error("{name}={value} is not known: use {name}=true or leave it out")]
+    Flag {
+        /// Which parameter.
+        name: &'static str,
+        /// As it came, escaped.
+        value: String,
+    },
+    /// An encoding of keys other than base64url.
+    #[error("enc={value} is not known: use enc=b64 (base64url) or leave it out")]
+    Enc {
+        /// As it came, escaped.
+        value: String,
+    },
+}
+
+impl QueryError {
+    /// The code that a program sees.
+    pub fn code(&self) -> Code {
+        match self {
+            QueryError::Unknown { .. } | QueryError::NotHere { .. } => Code::UnknownParameter,
+            QueryError::OtherSide { .. }
+            | QueryError::Level { .. }
+            | QueryError::LevelNotHere { .. }
+            | QueryError::OutOfRange { .. }
+            | QueryError::Contradiction { .. } => Code::InvalidConsistency,
+            QueryError::Repeated { name } if matches!(*name, "consistency" | "r" | "w") => {
+                Code::InvalidConsistency
+            }
+            QueryError::Repeated { .. }
+            | QueryError::Escape
+            | QueryError::Duration { .. }
+            | QueryError::Durability { .. }
+            | QueryError::DurabilityBelowTable { .. }
+            | QueryError::Flag { .. }
+            | QueryError::Enc { .. } => Code::InvalidParameter,
+        }
+    }
+}
+
+impl Name {
+    const ALL: [Name; 10] = [
+        Name::Consistency,
+        Name::R,
+        Name::W,
+        Name::Timeout,
+        Name::Durability,
+        Name::Ttl,
+        Name::Retry,
+        Name::Trace,
+        Name::Enc,
+        Name::Table,
+    ];
+
+    /// As it stands in the query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Name::Consistency => "consistency",
+            Name::R => "r",
+            Name::W => "w",
+            Name::Timeout => "timeout",
+            Name::Durability => "durability",
+            Name::Ttl => "ttl",
+            Name::Retry => "retry",
+            Name::Trace => "trace",
+            Name::Enc => "enc",
+            Name::Table => "table",
+        }
+    }
+
+    fn refused_here(self, takes: &[Name]) -> QueryError {
+        match self {
+            Name::W if takes.contains(&Name::R) => {
+                QueryError::OtherSide { name: "w", its: "writes", here: "read" }
+            }
+            Name::R if takes.contains(&Name::W) => {
+                QueryError::OtherSide { name: "r", its: "reads", here: "write" }
+            }
+            name => QueryError::NotHere { name: name.as_str(), known: known(takes) },
+        }
+    }
+}
+
+fn known(takes: &[Name]) -> String {
+    if takes.is_empty() {
+        return "this request takes none".to_owned();
+    }
+    let names: Vec<&str> = takes.iter().map(|name| name.as_str()).collect();
+    format!("this request takes {}", names.join(", "))
+}
+
+impl Query {
+    /// Reads a raw query string (without its `?`), of which this request takes only some parameters.
+    pub fn parse(raw: Option<&str>, takes: &[Name]) -> Result<Self, QueryError> {
+        let mut query = Self::default();
+        let mut seen: Vec<Name> = Vec::new();
+        for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = text::decode(name).ok_or(QueryError::Escape)?;
+            let value = text::decode(value).ok_or(QueryError::Escape)?;
+            let name = Name::ALL
+                .into_iter()
+                .find(|known| known.as_str() == name)
+                .ok_or_else(|| QueryError::Unknown { name: shown(&name), known: known(takes) })?;
+            if !takes.contains(&name) {
+                return Err(name.refused_here(takes));
+            }
+            if seen.contains(&name) {
+                return Err(QueryError::Repeated { name: name.as_str() });
+            }
+            seen.push(name);
+            query.take(name, &value)?;
+        }
+        Ok(query)
+    }
+
+    fn take(&mut self, name: Name, value: &str) -> Result<(), QueryError> {
+        match name {
+            Name::Consistency => self.consistency = Some(level("consistency", value)?),
+            Name::R => self.r = Some(level("r", value)?),
+            Name::W => self.w = Some(level("w", value)?),
+            Name::Timeout => self.timeout = Some(Duration::from_millis(duration_ms("timeout", value)?)),
+            Name::Ttl => self.ttl_ms = Some(ttl_ms(value)?),
+            Name::Durability => self.durability = Some(durability(value)?),
+            Name::Retry => self.retry = flag("retry", value)?,
+            Name::Trace => self.trace = flag("trace", value)?,
+            Name::Enc if value == "b64" => self.base64 = true,
+            Name::Enc => return Err(QueryError::Enc { value: shown(value) }),
+            Name::Table => self.table = Some(value.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// The level of a read on this table, and how many owners that is.
+    pub fn read_level(&self, table: &Table) -> Result<(Level, u8), QueryError> {
+        self.side("r", self.r, table.r, table.n)
+    }
+
+    /// The level of a write on this table, and how many owners that is.
+    pub fn write_level(&self, table: &Table) -> Result<(Level, u8), QueryError> {
+        self.side("w", self.w, table.w, table.n)
+    }
+
+    fn side(
+        &self,
+        name: &'static str,
+        own: Option<Level>,
+        default: Level,
+        n: u8,
+    ) -> Result<(Level, u8), QueryError> {
+        let counted = |name, level: Level| {
+            level.required(n).map_err(|error| QueryError::OutOfRange { name, error }).map(|count| (level, count))
+        };
+        match (self.consistency, own) {
+            (None, None) => counted(name, default),
+            (Some(level), None) => counted("consistency", level),
+            (None, Some(level)) => counted(name, level),
+            (Some(consistency), Some(level)) => {
+                let ((_, a), (_, b)) = (counted("consistency", consistency)?, counted(name, level)?);
+                if a == b {
+                    Ok((level, b))
+                } else {
+                    Err(QueryError::Contradiction { consistency, a, name, level, b })
+                }
+            }
+        }
+    }
+
+    /// What an acknowledgement must mean: the table's durability or more.
+    pub fn durability(&self, table: &Table) -> Result<Durability, QueryError> {
+        match self.durability {
+            None => Ok(table.durability),
+            Some(asked) if asked >= table.durability => Ok(asked),
+            Some(asked) => Err(QueryError::DurabilityBelowTable { asked, table: table.durability }),
+        }
+    }
+
+    /// How long the client waits: what it asks for, cut to what the server allows.
+    pub fn timeout(&self, limits: &crate::limits::Limits) -> Duration {
+        self.timeout.unwrap_or(limits.request_timeout).min(limits.request_timeout_max)
+    }
+}
+
+fn level(name: &'static str, value: &str) -> Result<Level, QueryError> {
+    match value.parse() {
+        Ok(level) => Ok(level),
+        Err(_) if matches!(value, "any" | "local_one" | "local_quorum" | "each_quorum") => {
+            Err(QueryError::LevelNotHere { name, value: value.to_owned() })
+        }
+        Err(_) => Err(QueryError::Level { name, value: shown(value) }),
+    }
+}
+
+fn durability(value: &str) -> Result<Durability, QueryError> {
+    match value {
+        "sync" => Ok(Durability::Sync),
+        "os" => Ok(Durability::Os),
+        _ => Err(QueryError::Durability { value: shown(value) }),
+    }
+}
+
+fn flag(name: &'static str, value: &str) -> Result<bool, QueryError> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(QueryError::Flag { name, value: shown(value) }),
+    }
+}
+
+fn duration_ms(name: &'static str, value: &str) -> Result<u64, QueryError> {
+    text::duration_ms(value).ok_or_else(|| QueryError::Duration { name, value: shown(value) })
+}
+
+/// A time to live in milliseconds: above zero, at most [`TTL_MS_MAX`].
+pub fn ttl_ms(value: &str) -> Result<u64, QueryError> {
+    let millis = duration_ms("ttl", value)?;
+    if millis > TTL_MS_MAX {
+        return Err(QueryError::Duration { name: "ttl", value: shown(value) });
+    }
+    Ok(millis)
+}
+
+#[cfg(test)]
+mod tests;

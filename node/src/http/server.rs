@@ -1,0 +1,112 @@
+//! The accept loop: how connections come, how many, and how they all end.
+
+use super::connection;
+use super::edge::Edge;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+/// How long the loop rests when the process can't take a connection (no descriptors left).
+const REST: Duration = Duration::from_millis(100);
+
+/// A running HTTP server. Dropping it ends every connection at once; [`Server::drain`] lets requests finish.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    drain: watch::Sender<bool>,
+    drain_timeout: Duration,
+    accepting: JoinHandle<()>,
+}
+
+/// Opens a listening socket whose backlog holds `backlog` connections.
+pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+impl Server {
+    /// Serves the edge's routes on this socket.
+    pub fn start(edge: Arc<Edge>, listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (drain, draining) = watch::channel(false);
+        let drain_timeout = edge.limits.drain_timeout;
+        let accepting = tokio::spawn(accept(edge, listener, draining));
+        Ok(Self { address, drain, drain_timeout, accepting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connection, lets requests at work finish within the drain timeout, then ends what is left.
+    pub async fn drain(mut self) {
+        self.drain.send_replace(true);
+        // A little longer than the loop itself waits.
+        let _ = timeout(self.drain_timeout + Duration::from_secs(1), &mut self.accepting).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(edge.limits.connections_max));
+    // Dropped with this task, and with it every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // An error means that the server is gone.
+            _ = drain.wait_for(|drain| *drain) => break,
+            (socket, permit) = next(&listener, &room) => {
+                // Without delay even where the peer's answers are small; a socket that refuses works too.
+                let _ = socket.set_nodelay(true);
+                edge.metrics.connections.inc();
+                connections.spawn(one(Arc::clone(&edge), socket, drain.clone(), permit));
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(edge.limits.drain_timeout, finished).await;
+}
+
+/// The next connection, once there is room for one more; until then they wait in the backlog.
+async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let permit = Arc::clone(room).acquire_owned().await.expect("this semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return (socket, permit),
+            Err(error) => {
+                // A connection that ended before it was taken, or no descriptor left for it.
+                tracing::warn!(%error, "can't take a connection");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, permit: OwnedSemaphorePermit) {
+    /// Counts down also where the task is aborted.
+    struct Open(Arc<Edge>);
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.metrics.connections_open.dec();
+        }
+    }
+    edge.metrics.connections_open.inc();
+    let open = Open(Arc::clone(&edge));
+    connection::serve(edge, socket, drain).await;
+    drop((open, permit));
+}

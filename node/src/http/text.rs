@@ -1,0 +1,124 @@
+//! Text that strangers send: escapes undone once, strictly; and shown again so that it can't forge anything.
+
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// base64url, with or without its padding.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Longest piece of a stranger's text that a refusal repeats, in characters.
+const SHOWN_MAX: usize = 80;
+
+/// Undoes percent-escapes once. `None` where a percent sign does not begin an escape.
+pub fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(*rest.next()?).to_digit(16);
+            let (high, low) = (digit()?, digit()?);
+            out.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits"));
+        } else {
+            out.push(byte);
+        }
+    }
+    Some(out)
+}
+
+/// Undoes percent-escapes once; `None` also where the result is not UTF-8.
+pub fn decode(text: &str) -> Option<String> {
+    String::from_utf8(decode_bytes(text.as_bytes())?).ok()
+}
+
+/// Bytes of base64url, with or without padding.
+pub fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64URL.decode(text).ok()
+}
+
+/// base64url without padding.
+pub fn to_base64url(bytes: &[u8]) -> String {
+    BASE64URL.encode(bytes)
+}
+
+/// A stranger's text for people: escaped, on one line, and not too long.
+pub fn shown(text: &str) -> String {
+    let mut out: String = text.chars().flat_map(char::escape_debug).take(SHOWN_MAX).collect();
+    if text.chars().flat_map(char::escape_debug).nth(SHOWN_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// A duration in milliseconds: a whole number above zero and `ms`, `s`, `m`, `h` or `d`.
+pub fn duration_ms(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_ms: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit_ms).filter(|millis| *millis > 0)
+}
+
+/// The inverse of [`duration_ms`], in the greatest unit that loses nothing.
+pub fn duration(millis: u64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit_ms)| millis > 0 && millis.is_multiple_of(*unit_ms)) {
+        Some((unit, unit_ms)) => format!("{}{unit}", millis / unit_ms),
+        None => format!("{millis}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn durations_round_trip(millis in 1u64..10_000_000_000) {
+            prop_assert_eq!(duration_ms(&duration(millis)), Some(millis));
+        }
+
+        #[test]
+        fn base64url_round_trips(bytes: Vec<u8>) {
+            prop_assert_eq!(from_base64url(to_base64url(&bytes).as_bytes()), Some(bytes));
+        }
+
+        #[test]
+        fn decoding_is_total(bytes: Vec<u8>) {
+            let _ = (decode_bytes(&bytes), from_base64url(&bytes));
+        }
+
+        #[test]
+        fn what_is_shown_is_one_short_line(text: String) {
+            let shown = shown(&text);
+            prop_assert!(!shown.contains(['\r', '\n', '\0']) && shown.chars().count() <= SHOWN_MAX + 1);
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone_once() {
+        assert_eq!(decode_bytes(b"a%2Fb%2f%00%25%32"), Some(b"a/b/\0%2".to_vec()));
+        for broken in ["%", "%2", "%zz", "%+1", "a%"] {
+            assert_eq!(decode_bytes(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn padding_does_not_matter() {
+        assert_eq!(from_base64url(b"_w=="), Some(vec![0xff]));
+        assert_eq!(from_base64url(b"_w"), Some(vec![0xff]));
+        assert_eq!(from_base64url(b"/w"), None, "the other alphabet");
+    }
+}

@@ -1,0 +1,128 @@
+//! Every limit that a client of the HTTP port can run into: name, unit, default, and what happens beyond it.
+//!
+//! A node serves strangers. What they may make it hold (connections, heads, bodies, requests at work) has a
+//! bound, and beyond the bound there is a refusal that says which one it was, never a slow death:
+//!
+//! ```text
+//! connections ──> head ──> requests at work ──> body ──> items
+//!   not accepted   431        503 overloaded     413      413
+//! ```
+//!
+//! The memory that bodies can take is bounded twice: by the size of one and by the budget for all of them.
+
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a node takes from its clients. All of it is shown by `GET /v1/limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest key in bytes; beyond it 414 `key-too-long`. At most [`quorate_model::key::KEY_BYTES_MAX`].
+    pub key_bytes_max: usize,
+    /// Largest value in bytes; beyond it 413 `value-too-large`. At most [`quorate_model::record::VALUE_BYTES_MAX`].
+    pub value_bytes_max: usize,
+    /// Most items of one `mget` or `batch`; beyond it 413 `batch-too-large`.
+    pub batch_items_max: usize,
+    /// Largest body of one `mget` or `batch`, and most bytes of values that one `mget` answers with.
+    pub batch_bytes_max: usize,
+    /// Items of one `mget` or `batch` that are at work at the same time.
+    pub batch_items_running_max: usize,
+    /// Largest JSON document of the other requests, in bytes.
+    pub document_bytes_max: usize,
+    /// Largest request head (request line and headers) in bytes; beyond it 431 `headers-too-large`.
+    pub head_bytes_max: usize,
+    /// Connections open at one time; further ones wait in the backlog until one closes.
+    pub connections_max: usize,
+    /// Connections that the operating system keeps waiting for us.
+    pub connections_backlog: u32,
+    /// Requests at work at one time; beyond it 503 `overloaded`. Health and metrics are not counted.
+    pub requests_running_max: usize,
+    /// Memory for all request bodies together, in bytes; beyond it 503 `overloaded`.
+    pub bodies_bytes_max: usize,
+    /// How long a client may take for a request's head, and for the first byte of a new connection.
+    pub head_timeout: Duration,
+    /// How long a connection may idle between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take for a whole body; beyond it 408 `request-timeout`.
+    pub body_timeout: Duration,
+    /// How long a client may pause within a body, or within taking an answer.
+    pub stall_timeout: Duration,
+    /// Deadline of a request that names none.
+    pub request_timeout: Duration,
+    /// Longest deadline that a request may ask for; a longer one is cut to it.
+    pub request_timeout_max: Duration,
+    /// How long a stopping node waits for requests at work.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_bytes_max: 2 * 1024,
+            value_bytes_max: 1024 * 1024,
+            batch_items_max: 1_000,
+            batch_bytes_max: 8 * 1024 * 1024,
+            batch_items_running_max: 32,
+            document_bytes_max: 256 * 1024,
+            head_bytes_max: 32 * 1024,
+            connections_max: 4_096,
+            connections_backlog: 1_024,
+            requests_running_max: 1_024,
+            bodies_bytes_max: 256 * 1024 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(2),
+            request_timeout_max: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// [`Limits`] in JSON: names end in their unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitsDocument {
+    key_bytes_max: usize,
+    value_bytes_max: usize,
+    batch_items_max: usize,
+    batch_bytes_max: usize,
+    batch_items_running_max: usize,
+    document_bytes_max: usize,
+    head_bytes_max: usize,
+    connections_max: usize,
+    connections_backlog: u32,
+    requests_running_max: usize,
+    bodies_bytes_max: usize,
+    head_timeout_ms: u128,
+    idle_timeout_ms: u128,
+    body_timeout_ms: u128,
+    stall_timeout_ms: u128,
+    request_timeout_ms: u128,
+    request_timeout_max_ms: u128,
+    drain_timeout_ms: u128,
+}
+
+impl From<&Limits> for LimitsDocument {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            key_bytes_max: limits.key_bytes_max,
+            value_bytes_max: limits.value_bytes_max,
+            batch_items_max: limits.batch_items_max,
+            batch_bytes_max: limits.batch_bytes_max,
+            batch_items_running_max: limits.batch_items_running_max,
+            document_bytes_max: limits.document_bytes_max,
+            head_bytes_max: limits.head_bytes_max,
+            connections_max: limits.connections_max,
+            connections_backlog: limits.connections_backlog,
+            requests_running_max: limits.requests_running_max,
+            bodies_bytes_max: limits.bodies_bytes_max,
+            head_timeout_ms: limits.head_timeout.as_millis(),
+            idle_timeout_ms: limits.idle_timeout.as_millis(),
+            body_timeout_ms: limits.body_timeout.as_millis(),
+            stall_timeout_ms: limits.stall_timeout.as_millis(),
+            request_timeout_ms: limits.request_timeout.as_millis(),
+            request_timeout_max_ms: limits.request_timeout_max.as_millis(),
+            drain_timeout_ms: limits.drain_timeout.as_millis(),
+        }
+    }
+}
