@@ -1,4 +1,24 @@
-//! HTTP edge (draft).
+//! The HTTP edge: text becomes requests to the core, and answers become text. It decides nothing about data.
+//!
+//! ```text
+//!   socket ──> connection ──> edge ─────────> routes ──> keys, bulk, tables, cluster, health ──> Core
+//!              timeouts       id, host,       the whole  parse (query, head, target, body),
+//!              caps, drain    room, panics    surface    ask, answer; refuse with a Problem
+//! ```
+//!
+//! # Invariants
+//!
+//! - Everything that is refused is refused before the core hears of it, with a sentence that says what happened to
+//!   the data and what to do. There is one way to a refusal: [`problem`].
+//! - A parameter or header that could weaken or condition a request is understood or refused, never ignored.
+//! - A key is decoded once, from the path as it came. It is never part of a log line but escaped.
+//! - Whatever a stranger may make this node hold has a limit ([`crate::limits`]).
+//!
+//! # What is absent
+//!
+//! TLS, tokens and CORS: a web page of another origin gets nothing. Compression: values are stored as they come.
+//! Conditions on writes: a register cannot judge them.
+
 pub mod body;
 pub mod code;
 mod connection;
@@ -12,3 +32,7 @@ pub mod server;
 pub mod target;
 pub mod text;
 mod wire;
+
+pub use edge::Edge;
+pub use host::Hosts;
+pub use server::{Server, bind};

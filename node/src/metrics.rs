@@ -194,7 +194,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("quorate");
         let requests = Family::default();
-        registry.register("requests", "Requests, by what they asked, at which level and how they ended", requests.clone());
+        registry.register(
+            "requests",
+            "Requests, by what they asked, at which level and how they ended",
+            requests.clone(),
+        );
         let latencies = Family::new_with_constructor(latency_histogram as fn() -> Histogram);
         registry.register("request_seconds", "Time from a request's head to its answer", latencies.clone());
         let results: Family<ResultLabels, Counter> = Family::default();
@@ -322,7 +326,10 @@ mod tests {
         assert!(text.contains(&line("get", "quorum", "ok", 2)), "{text}");
         assert!(text.contains(&line("unknown", "count", "bug", 1)), "{text}");
         assert_eq!(text.matches("quorate_requests_total{").count(), 2, "no empty cells");
-        assert!(text.contains("quorate_request_seconds_count{operation=\"get\",level=\"quorum\"} 2\n"), "{text}");
+        assert!(
+            text.contains("quorate_request_seconds_count{operation=\"get\",level=\"quorum\"} 2\n"),
+            "{text}"
+        );
         assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -42,7 +42,9 @@ pub enum BodyError {
         limit: usize,
     },
     /// Too slow.
-    #[error("the body did not arrive in time: at most {whole_s} s for all of it, {pause_s} s for a pause in it")]
+    #[error(
+        "the body did not arrive in time: at most {whole_s} s for all of it, {pause_s} s for a pause in it"
+    )]
     Slow {
         /// The limit for all of it.
         whole_s: u64,
@@ -221,7 +223,10 @@ mod tests {
         assert_eq!(error.code(), Code::ValueTooLarge);
         let error = receive(&budget, None, &[b"12345", b"6789"], true).await.expect_err("counted");
         assert_eq!(error.code(), Code::ValueTooLarge);
-        assert_eq!(receive(&budget, None, &[b"1234", b"5678"], false).await.expect("just fits").bytes.len(), 8);
+        assert_eq!(
+            receive(&budget, None, &[b"1234", b"5678"], false).await.expect("just fits").bytes.len(),
+            8
+        );
     }
 
     #[tokio::test]

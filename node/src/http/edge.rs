@@ -189,10 +189,11 @@ impl Drop for AtWork<'_> {
 
 fn write_body(response: &mut Response, problem: &Problem, name: &str) {
     let body = serde_json::to_vec(&problem.document(name)).expect("a document of plain values");
+    let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-    if response.status() == StatusCode::REQUEST_TIMEOUT {
+    if slow {
         // What is left of the slow body must not be taken for the next request.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -250,7 +251,12 @@ fn trace_of(headers: &HeaderMap) -> Option<&str> {
     (whole && ended && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
 }
 
-fn log(response: &Response, problem: Option<&Problem>, head: Option<(Method, String)>, took: std::time::Duration) {
+fn log(
+    response: &Response,
+    problem: Option<&Problem>,
+    head: Option<(Method, String)>,
+    took: std::time::Duration,
+) {
     let status = response.status().as_u16();
     let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if let Some(problem) = problem.filter(|_| status >= 500) {
@@ -328,7 +334,12 @@ mod tests {
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        for bad in ["", "00-x-y-z", &format!("00-{id}-00f067aa0ba902b7-01-x"), &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32))] {
+        for bad in [
+            "",
+            "00-x-y-z",
+            &format!("00-{id}-00f067aa0ba902b7-01-x"),
+            &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+        ] {
             assert_eq!(trace(bad), None, "{bad}");
         }
     }

@@ -46,7 +46,9 @@ pub enum HostError {
         host: String,
     },
     /// An origin that is not ours.
-    #[error("requests from the web page at \"{origin}\" are refused: only this node's own pages may send any")]
+    #[error(
+        "requests from the web page at \"{origin}\" are refused: only this node's own pages may send any"
+    )]
     Origin {
         /// As it came, escaped.
         origin: String,
@@ -155,8 +157,16 @@ mod tests {
     #[test]
     fn our_own_names_are_ours() {
         let ours = [
-            "localhost", "LOCALHOST:7400", "127.0.0.1:7400", "127.9.9.9", "[::1]:7400", "10.0.0.7:7400", "db.example",
-            "db.example.:1", "other.example:99", "[::ffff:127.0.0.1]",
+            "localhost",
+            "LOCALHOST:7400",
+            "127.0.0.1:7400",
+            "127.9.9.9",
+            "[::1]:7400",
+            "10.0.0.7:7400",
+            "db.example",
+            "db.example.:1",
+            "other.example:99",
+            "[::ffff:127.0.0.1]",
         ];
         for host in ours {
             assert_eq!(check(&[("host", host)]), Ok(()), "{host}");
@@ -165,10 +175,14 @@ mod tests {
 
     #[test]
     fn other_names_are_not() {
-        for host in ["evil.example", "localhost.evil.example", "10.0.0.8", "8.8.8.8:7400", "127.0.0.1.evil.example"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "10.0.0.8", "8.8.8.8:7400", "127.0.0.1.evil.example"]
+        {
             assert_eq!(check(&[("host", host)]).expect_err(host).code(), Code::BadHost, "{host}");
         }
-        for pairs in [&[][..], &[("host", "localhost"), ("host", "localhost")], &[("host", "")], &[("host", "a b")]] {
+        for pairs in
+            [&[][..], &[("host", "localhost"), ("host", "localhost")], &[("host", "")], &[("host", "a b")]]
+        {
             assert_eq!(check(pairs).expect_err("refused").code(), Code::BadRequest, "{pairs:?}");
         }
         assert_eq!(check(&[("host", "evil@localhost")]).expect_err("user info").code(), Code::BadRequest);
@@ -179,10 +193,19 @@ mod tests {
         let host = ("host", "localhost:7400");
         assert_eq!(check(&[host, ("origin", "http://localhost:7400")]), Ok(()));
         assert_eq!(check(&[host, ("sec-fetch-site", "same-origin")]), Ok(()));
-        for origin in ["http://evil.example", "http://localhost:3000", "http://localhost", "null", "file://", ""] {
-            assert_eq!(check(&[host, ("origin", origin)]).expect_err(origin).code(), Code::BadHost, "{origin}");
+        for origin in
+            ["http://evil.example", "http://localhost:3000", "http://localhost", "null", "file://", ""]
+        {
+            assert_eq!(
+                check(&[host, ("origin", origin)]).expect_err(origin).code(),
+                Code::BadHost,
+                "{origin}"
+            );
         }
-        assert_eq!(check(&[host, ("sec-fetch-site", "cross-site")]).expect_err("refused").code(), Code::BadHost);
+        assert_eq!(
+            check(&[host, ("sec-fetch-site", "cross-site")]).expect_err("refused").code(),
+            Code::BadHost
+        );
         assert_eq!(check(&[("host", "127.0.0.1"), ("origin", "http://127.0.0.1")]), Ok(()), "default ports");
     }
 

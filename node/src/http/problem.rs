@@ -160,7 +160,7 @@ impl Fault {
             Fault::Put(PutError::IdempotencyExpired) => Code::IdempotencyExpired,
             Fault::Put(PutError::IdempotencyReused) => Code::IdempotencyReused,
             Fault::Put(PutError::Exhausted) => Code::VersionsExhausted,
-            Fault::Panicked => Code::Internal,
+            Fault::Panicked | Fault::Get(GetError::Divergent { .. }) => Code::Internal,
             Fault::HeadTooLarge { .. } => Code::HeadersTooLarge,
             Fault::HeadTimeout { .. } => Code::RequestTimeout,
             Fault::PathTooLong => Code::KeyTooLong,
@@ -203,7 +203,8 @@ impl Fault {
 fn unavailable(required: u8, acks: u8, replicas: &[ReplicaReport]) -> Code {
     let missing = usize::from(required.saturating_sub(acks));
     let refused = |by: fn(Refusal) -> bool| {
-        let count = replicas.iter().filter(|r| matches!(r.result, ReplicaResult::Refused(why) if by(why))).count();
+        let count =
+            replicas.iter().filter(|r| matches!(r.result, ReplicaResult::Refused(why) if by(why))).count();
         count > 0 && count >= missing
     };
     if refused(|why| why == Refusal::DiskFull) {
@@ -328,7 +329,7 @@ impl Problem {
     fn retry(&self) -> Option<&'static str> {
         match self.code() {
             Code::WriteTimeout if self.0.idempotent => Some("same idempotency key"),
-            Code::WriteTimeout | Code::Internal => Some("read before you write again"),
+            Code::WriteTimeout => Some("read before you write again"),
             Code::ReadTimeout | Code::RequestTimeout => Some("at once"),
             Code::IdempotencyExpired => Some("read, then write under a new sequence"),
             Code::IdempotencyReused => Some("under a new sequence"),
@@ -352,7 +353,8 @@ impl Problem {
 
 fn counts(fault: &Fault) -> (Option<u8>, Option<u8>, Option<u8>, &[ReplicaReport]) {
     let (Fault::Get(
-        GetError::Unavailable { n, required, acks, replicas } | GetError::Timeout { n, required, acks, replicas },
+        GetError::Unavailable { n, required, acks, replicas }
+        | GetError::Timeout { n, required, acks, replicas },
     )
     | Fault::Put(
         PutError::Unavailable { n, required, acks, replicas }

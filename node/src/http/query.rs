@@ -128,7 +128,9 @@ pub enum QueryError {
     #[error("the query has a broken percent-escape")]
     Escape,
     /// Not a level.
-    #[error("{name}={value} is not a consistency level: use one, quorum, all or a number from 1 to the table's n")]
+    #[error(
+        "{name}={value} is not a consistency level: use one, quorum, all or a number from 1 to the table's n"
+    )]
     Level {
         /// Which parameter.
         name: &'static str,
@@ -152,7 +154,9 @@ pub enum QueryError {
         error: LevelOutOfRange,
     },
     /// `consistency` says one thing, `r` or `w` another.
-    #[error("consistency={consistency} asks for {a} owners and {name}={level} for {b}; say once what you mean")]
+    #[error(
+        "consistency={consistency} asks for {a} owners and {name}={level} for {b}; say once what you mean"
+    )]
     Contradiction {
         /// The first.
         consistency: Level,
@@ -166,7 +170,9 @@ pub enum QueryError {
         b: u8,
     },
     /// Not a duration above zero.
-    #[error("{name}={value} is not a duration: use a whole number above 0 and ms, s, m, h or d, as in 250ms or 60s")]
+    #[error(
+        "{name}={value} is not a duration: use a whole number above 0 and ms, s, m, h or d, as in 250ms or 60s"
+    )]
     Duration {
         /// Which parameter.
         name: &'static str,
@@ -338,7 +344,10 @@ impl Query {
         n: u8,
     ) -> Result<(Level, u8), QueryError> {
         let counted = |name, level: Level| {
-            level.required(n).map_err(|error| QueryError::OutOfRange { name, error }).map(|count| (level, count))
+            level
+                .required(n)
+                .map_err(|error| QueryError::OutOfRange { name, error })
+                .map(|count| (level, count))
         };
         match (self.consistency, own) {
             (None, None) => counted(name, default),

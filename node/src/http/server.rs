@@ -61,6 +61,7 @@ impl Drop for Server {
 }
 
 async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    let draining = drain.clone();
     let room = Arc::new(Semaphore::new(edge.limits.connections_max));
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
@@ -72,7 +73,7 @@ async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiv
                 // Without delay even where the peer's answers are small; a socket that refuses works too.
                 let _ = socket.set_nodelay(true);
                 edge.metrics.connections.inc();
-                connections.spawn(one(Arc::clone(&edge), socket, drain.clone(), permit));
+                connections.spawn(one(Arc::clone(&edge), socket, draining.clone(), permit));
             }
         }
         while connections.try_join_next().is_some() {}
@@ -110,3 +111,6 @@ async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, p
     connection::serve(edge, socket, drain).await;
     drop((open, permit));
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,9 @@ pub enum KeyError {
     #[error("the key is empty: a key has at least one byte")]
     Empty,
     /// A percent sign that does not begin an escape.
-    #[error("the key has a broken percent-escape: write a percent sign as %25, or send the key with ?enc=b64")]
+    #[error(
+        "the key has a broken percent-escape: write a percent sign as %25, or send the key with ?enc=b64"
+    )]
     Escape,
     /// Not base64url.
     #[error("the key is not base64url, which ?enc=b64 says it is")]
@@ -77,9 +79,8 @@ mod tests {
 
     #[test]
     fn a_key_is_everything_behind_its_verb_decoded_once() {
-        let read = |raw: &str| {
-            key(&format!("/v1/tables/t/keys/{raw}"), false, 100).expect(raw).as_bytes().to_vec()
-        };
+        let read =
+            |raw: &str| key(&format!("/v1/tables/t/keys/{raw}"), false, 100).expect(raw).as_bytes().to_vec();
         assert_eq!(read("a"), b"a");
         assert_eq!(read("a/b"), b"a/b");
         assert_eq!(read("a%2Fb"), b"a/b");

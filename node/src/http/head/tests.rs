@@ -19,7 +19,9 @@ fn no_condition_on_a_write_is_advice() {
 
 #[test]
 fn none_match_compares_weakly_and_knows_lists() {
-    let names = |value: &str, tag: &str| none_match(&headers(&[("if-none-match", value)])).expect("a read").names(tag);
+    let names = |value: &str, tag: &str| {
+        none_match(&headers(&[("if-none-match", value)])).expect("a read").names(tag)
+    };
     assert!(names("\"a\"", "\"a\""));
     assert!(names("\"x\", W/\"a\"", "\"a\""));
     assert!(names("*", "\"a\""));
@@ -33,7 +35,8 @@ fn operation_ids_come_once_and_whole() {
     assert_eq!(operation(&HeaderMap::new()), Ok(None));
     let id = operation(&headers(&[("idempotency-key", "app-1:7")])).expect("valid").expect("present");
     assert_eq!((id.client.as_str(), id.sequence), ("app-1", 7));
-    for pairs in [&[("idempotency-key", "7")][..], &[("idempotency-key", "a:1"), ("idempotency-key", "a:1")]] {
+    for pairs in [&[("idempotency-key", "7")][..], &[("idempotency-key", "a:1"), ("idempotency-key", "a:1")]]
+    {
         assert_eq!(operation(&headers(pairs)).expect_err("refused").code(), Code::InvalidHeader);
     }
 }
@@ -61,14 +64,17 @@ fn content_types_can_be_given_back_as_they_came() {
 #[test]
 fn documents_say_that_they_are_json() {
     assert_eq!(expect_json(&headers(&[("content-type", "Application/JSON; charset=utf-8")])), Ok(()));
-    for pairs in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]] {
+    for pairs in
+        [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]]
+    {
         assert_eq!(expect_json(&headers(pairs)).expect_err("refused").code(), Code::UnsupportedMediaType);
     }
 }
 
 #[test]
 fn the_most_specific_accepted_range_decides() {
-    let accepted = |value: &str, offered: &str| expect_accepted(&headers(&[("accept", value)]), offered).is_ok();
+    let accepted =
+        |value: &str, offered: &str| expect_accepted(&headers(&[("accept", value)]), offered).is_ok();
     assert!(accepted("*/*", "image/png"));
     assert!(accepted("text/html, image/*;q=0.1", "image/png"));
     assert!(accepted("TEXT/plain", "text/plain; charset=utf-8"));

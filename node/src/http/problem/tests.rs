@@ -2,7 +2,12 @@ use super::*;
 use quorate_model::{NodeId, Span};
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
-    ReplicaReport { node: NodeId(node), result, after: Span::from_millis(3), hint: result == ReplicaResult::Down }
+    ReplicaReport {
+        node: NodeId(node),
+        result,
+        after: Span::from_millis(3),
+        hint: result == ReplicaResult::Down,
+    }
 }
 
 fn unavailable_with(refusal: Refusal) -> Code {

@@ -29,8 +29,19 @@ fn a_typo_never_weakens_a_read() {
         assert_eq!(refused(raw, READ), Code::UnknownParameter, "{raw}");
     }
     let contradictions = [
-        "r=0", "r=4", "r=-1", "r=two", "r=", "consistency=Quorum", "consistency=any", "consistency=local_quorum",
-        "r=2&r=2", "consistency=one&r=2", "consistency=quorum&r=3", "w=2", "consistency=quorum&consistency=quorum",
+        "r=0",
+        "r=4",
+        "r=-1",
+        "r=two",
+        "r=",
+        "consistency=Quorum",
+        "consistency=any",
+        "consistency=local_quorum",
+        "r=2&r=2",
+        "consistency=one&r=2",
+        "consistency=quorum&r=3",
+        "w=2",
+        "consistency=quorum&consistency=quorum",
     ];
     for raw in contradictions {
         assert_eq!(refused(raw, READ), Code::InvalidConsistency, "{raw}");
@@ -41,9 +52,25 @@ fn a_typo_never_weakens_a_read() {
 #[test]
 fn broken_values_are_refused() {
     let broken = [
-        "timeout=0s", "timeout=5", "timeout=-1s", "timeout=1.5s", "timeout=", "ttl=0ms", "ttl=99999999999999999999s",
-        "ttl=36501d", "ttl=18446744073709551615d", "durability=disk", "durability=os", "retry=yes", "retry", "trace=1",
-        "enc=hex", "timeout=1s&timeout=1s", "ttl=%zz", "ttl=%f0", "ttl=1 s",
+        "timeout=0s",
+        "timeout=5",
+        "timeout=-1s",
+        "timeout=1.5s",
+        "timeout=",
+        "ttl=0ms",
+        "ttl=99999999999999999999s",
+        "ttl=36501d",
+        "ttl=18446744073709551615d",
+        "durability=disk",
+        "durability=os",
+        "retry=yes",
+        "retry",
+        "trace=1",
+        "enc=hex",
+        "timeout=1s&timeout=1s",
+        "ttl=%zz",
+        "ttl=%f0",
+        "ttl=1 s",
     ];
     for raw in broken {
         assert_eq!(refused(raw, WRITE), Code::InvalidParameter, "{raw}");
@@ -78,7 +105,9 @@ fn timeouts_are_cut_to_the_servers_own() {
 
 #[test]
 fn ttls_have_units() {
-    for (raw, millis) in [("250ms", 250), ("60s", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000)] {
+    for (raw, millis) in
+        [("250ms", 250), ("60s", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+    {
         let query = Query::parse(Some(&format!("ttl={raw}")), WRITE).expect(raw);
         assert_eq!(query.ttl_ms, Some(millis), "{raw}");
     }
