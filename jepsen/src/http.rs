@@ -46,6 +46,8 @@ pub enum Reply {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// What the header `Quorate-Consistency` says; empty if it is not there.
+    pub consistency: String,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -87,7 +89,14 @@ impl Http {
         let answered = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok::<Answer, reqwest::Error>(Answer { status, body: response.bytes().await?.to_vec() })
+            let consistency = response.headers().get("quorate-consistency");
+            let consistency =
+                consistency.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+            Ok::<Answer, reqwest::Error>(Answer {
+                status,
+                consistency,
+                body: response.bytes().await?.to_vec(),
+            })
         };
         match answered.await {
             Ok(answer) => Reply::Answer(answer),

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 passed, 1 violated or broken off, 2 usage, 3 undecided, 4 void.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -190,8 +191,7 @@ async fn run_workload(
         report.history.write_file(path)?;
         eprintln!("the history is in {}", path.display());
     }
-    print!("{report}");
-    println!("seed: {}", settings.seed);
+    writeln!(std::io::stdout(), "{report}seed: {}", settings.seed)?;
     drop(cluster);
     Ok(exit_code(report.verdict(), &plan))
 }
@@ -210,8 +210,7 @@ async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Box<dyn std::er
         seed: arguments.cluster.seed,
     };
     let report = load::run(&mut cluster, settings).await?;
-    print!("{report}");
-    println!("seed: {}", settings.seed);
+    writeln!(std::io::stdout(), "{report}seed: {}", settings.seed)?;
     drop(cluster);
     Ok(exit_code(report.verdict(), &plan))
 }

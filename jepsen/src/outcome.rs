@@ -43,7 +43,7 @@ pub struct Outcome {
     pub breach: Option<String>,
 }
 
-/// Judges a reply to a single-key request.
+/// Judges a reply to a single-key request at quorum.
 pub fn judge(verb: Verb, reply: &Reply) -> Outcome {
     match reply {
         Reply::Answer(answer) if answer.is_success() => success(verb, answer),
@@ -70,14 +70,13 @@ fn without_a_word(verb: Verb) -> Status {
 fn success(verb: Verb, answer: &Answer) -> Outcome {
     let mut outcome = Outcome::of(Status::Ok, answer.status.to_string());
     match verb {
-        Verb::Read => match String::from_utf8(answer.body.clone()) {
-            Ok(text) => outcome.value = Some(text),
-            Err(error) => {
-                // Whatever this is, nobody wrote it: the checker must see it as a value from nowhere.
-                outcome.value = Some(String::from_utf8_lossy(&answer.body).into_owned());
-                outcome.breach = Some(format!("read: a value that nobody wrote: {error}"));
+        Verb::Read => {
+            // Whatever is not text, nobody wrote: the checker sees it as a value from nowhere.
+            outcome.value = Some(String::from_utf8_lossy(&answer.body).into_owned());
+            if !answer.consistency.starts_with("linearizable") {
+                outcome.breach = Some(format!("read at quorum: says that it is {:?}", answer.consistency));
             }
-        },
+        }
         Verb::Write | Verb::Delete => {
             let json = answer.json();
             let missing = ["version", "etag"].into_iter().find(|member| json.get(member).is_none());
@@ -119,7 +118,8 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Reply {
-        Reply::Answer(Answer { status, body: body.as_bytes().to_vec() })
+        let consistency = "linearizable; r=2; n=3; acks=2".to_owned();
+        Reply::Answer(Answer { status, consistency, body: body.as_bytes().to_vec() })
     }
 
     #[test]
@@ -161,6 +161,14 @@ mod tests {
             let outcome = judge(verb, reply);
             let found = (outcome.status, outcome.label.as_str(), outcome.breach.is_some());
             assert_eq!(found, (status, label, breach), "{verb:?} {reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_at_quorum_that_is_not_linearizable_is_a_breach() {
+        for consistency in ["", "regular; r=1; n=3", "eventual"] {
+            let answer = Answer { status: 200, consistency: consistency.to_owned(), body: Vec::new() };
+            assert!(judge(Verb::Read, &Reply::Answer(answer)).breach.is_some(), "{consistency:?}");
         }
     }
 

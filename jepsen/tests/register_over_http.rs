@@ -81,7 +81,10 @@ async fn read(State(server): State<Arc<Server>>, Path((_, key)): Path<(String, S
         | Manner::BreaksTheContract
         | Manner::Slow => present,
     };
-    value.map_or_else(|| problem(StatusCode::NOT_FOUND, "no-such-key", ""), IntoResponse::into_response)
+    match value {
+        Some(value) => ([("quorate-consistency", "linearizable; r=2; n=3; acks=2")], value).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "no-such-key", ""),
+    }
 }
 
 async fn write(

@@ -17,31 +17,41 @@ use crate::operation::{Kind, Operation, Status};
 
 /// The few operations that have no order, in the order of their calls. The operations given must have none.
 pub(super) fn minimize(operations: &[Operation], limits: &Limits) -> Vec<Operation> {
-    let mut part = shortest_beginning(operations, limits);
-    part.sort_by(|left, right| (value_of(left), left.call).cmp(&(value_of(right), right.call)));
-    let mut piece = part.len().div_ceil(2);
+    let mut whole = shortest_beginning(operations, limits);
+    whole.sort_by(|left, right| (value_of(left), left.call).cmp(&(value_of(right), right.call)));
+    let mut kept = vec![true; whole.len()];
+    let mut piece = whole.len().div_ceil(2);
     while piece > 0 {
-        let before = part.len();
-        leave_out_pieces(&mut part, piece, limits);
+        let before = count(&kept);
+        leave_out_pieces(&whole, &mut kept, piece, limits);
         // At single operations, again until nothing goes any more: what was not fair before may be now.
-        piece = if piece == 1 && part.len() < before { 1 } else { piece / 2 };
+        piece = if piece == 1 && count(&kept) < before { 1 } else { piece / 2 };
     }
+    let mut part = select(&whole, &kept);
     part.sort_by_key(|operation| (operation.call, operation.client));
     part
 }
 
 /// Leaves out every piece of this many operations without which the rest is fair and still has no order.
-fn leave_out_pieces(part: &mut Vec<Operation>, piece: usize, limits: &Limits) {
-    let mut start = 0;
-    while start < part.len() {
-        let end = (start + piece).min(part.len());
-        let rest: Vec<Operation> = part[..start].iter().chain(&part[end..]).cloned().collect();
-        if is_fair(&rest, &part[start..end]) && answer_key(&rest, limits) == Answer::No {
-            *part = rest;
-        } else {
-            start = end;
+fn leave_out_pieces(whole: &[Operation], kept: &mut Vec<bool>, piece: usize, limits: &Limits) {
+    let candidates: Vec<usize> = (0..whole.len()).filter(|index| kept[*index]).collect();
+    for pieces in candidates.chunks(piece) {
+        let mut fewer = kept.clone();
+        for index in pieces {
+            fewer[*index] = false;
+        }
+        if is_fair(whole, &fewer) && answer_key(&select(whole, &fewer), limits) == Answer::No {
+            *kept = fewer;
         }
     }
+}
+
+fn count(kept: &[bool]) -> usize {
+    kept.iter().filter(|kept| **kept).count()
+}
+
+fn select(whole: &[Operation], kept: &[bool]) -> Vec<Operation> {
+    whole.iter().zip(kept).filter(|(_, kept)| **kept).map(|(operation, _)| operation.clone()).collect()
 }
 
 /// What had been called by the first return after which there is no order, without what only looked and had not
@@ -102,17 +112,43 @@ fn may_have_made(operation: &Operation) -> bool {
     }
 }
 
-/// Whether the rest misses nothing that was left out: nobody in it saw, or expected, what that made, and nobody
+/// Whether what is kept misses nothing that was left out: nobody in it saw, or expected, what that made, and nobody
 /// found a mismatch, which may be owed to anything.
-fn is_fair(rest: &[Operation], left_out: &[Operation]) -> bool {
-    let makers = left_out.iter().filter(|operation| may_have_made(operation));
-    let missing: BTreeSet<Option<&str>> = makers.map(value_of).collect();
-    missing.is_empty()
+///
+/// Values are taken strictly, so that what is shown always tells where a value came from. An absence may be owed to
+/// many deletes, most of them long ago; those that cannot be its reason are not missed.
+fn is_fair(whole: &[Operation], kept: &[bool]) -> bool {
+    let (rest, left_out): (Vec<_>, Vec<_>) = whole.iter().zip(kept).partition(|(_, kept)| **kept);
+    let rest: Vec<&Operation> = rest.into_iter().map(|(operation, _)| operation).collect();
+    let makers: Vec<&Operation> =
+        left_out.into_iter().map(|(operation, _)| operation).filter(|one| may_have_made(one)).collect();
+    let values: BTreeSet<&str> = makers.iter().filter_map(|maker| value_of(maker)).collect();
+    let deletes: Vec<&Operation> = makers.iter().copied().filter(|one| value_of(one).is_none()).collect();
+    let misses = |looker: &Operation, looked_for: Option<&str>| match looked_for {
+        Some(value) => values.contains(value),
+        None => deletes.iter().any(|delete| may_be_reason(delete, looker, &rest)),
+    };
+    makers.is_empty()
         || rest.iter().all(|operation| match &operation.kind {
-            Kind::Read { value } => !missing.contains(&value.as_deref()),
+            Kind::Read { value } => !misses(operation, value.as_deref()),
             Kind::Cas { expect, .. } => {
-                operation.status != Status::Mismatch && !missing.contains(&expect.as_deref())
+                operation.status != Status::Mismatch && !misses(operation, expect.as_deref())
             }
             Kind::Write { .. } | Kind::Delete => true,
         })
+}
+
+/// Whether an absence may be owed to this delete: not if the looker returned before it, and not if it surely had
+/// taken effect before some write, and that one before the looker.
+fn may_be_reason(delete: &Operation, looker: &Operation, rest: &[&Operation]) -> bool {
+    let is_overwritten = || {
+        rest.iter().any(|write| {
+            matches!(write.kind, Kind::Write { .. })
+                && write.status == Status::Ok
+                && delete.precedes(write)
+                && write.precedes(looker)
+        })
+    };
+    let is_done_with = looker.precedes(delete) || (delete.status == Status::Ok && is_overwritten());
+    !is_done_with
 }

@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &Value) -> Reply {
-        Reply::Answer(Answer { status, body: body.to_string().into_bytes() })
+        Reply::Answer(Answer { status, consistency: String::new(), body: body.to_string().into_bytes() })
     }
 
     #[test]

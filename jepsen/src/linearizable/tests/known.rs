@@ -199,6 +199,23 @@ fn an_acknowledged_write_was_lost() {
 }
 
 #[test]
+fn a_lost_write_is_shown_without_the_deletes_that_cannot_have_done_it() {
+    let mut operations = Vec::new();
+    for round in 0..50 {
+        let call = round * 4;
+        operations.push(op(1, call, call + 1, wrote(&format!("v{round}")), Ok));
+        operations.push(op(2, call + 2, call + 3, Kind::Delete, Ok));
+    }
+    operations.push(op(1, 200, 201, wrote("lost"), Ok));
+    operations.push(op(2, 202, 203, saw_nothing(), Ok));
+    operations.push(op(2, 204, 205, Kind::Delete, Ok));
+    is_violated_by(&operations, &[200, 202]);
+    // A delete of unknown outcome may be the reason, and then nothing is wrong.
+    operations.push(op(3, 100, 101, Kind::Delete, Unknown));
+    is_linearizable(&operations);
+}
+
+#[test]
 fn a_failed_write_was_seen() {
     is_violated_by(
         &[op(1, 0, 1, wrote("a"), Fail), op(2, 2, 3, saw_nothing(), Ok), op(2, 4, 5, saw("a"), Ok)],
