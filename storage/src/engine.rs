@@ -213,6 +213,9 @@ pub enum EngineError {
     /// Anything else. A batch that was being written may or may not be there after a restart.
     #[error("the disk failed ({0}); a write that was under way may or may not be there after a restart")]
     Failed(String),
+    /// The data were doubted before, for this reason.
+    #[error("the data of this node are doubted ({0}); nothing was changed; replace the node")]
+    Doubtful(String),
 }
 
 /// Numbers for metrics. An engine without such a thing answers zero.
@@ -232,7 +235,7 @@ pub struct EngineStatistics {
     pub pending_compaction_bytes: u64,
     /// Bytes per second that writes are slowed down to; 0: not slowed down.
     pub delayed_write_rate: u64,
-    /// Families whose writes stand still until compaction catches up.
+    /// 1 while all writes stand still until compaction catches up.
     pub writes_stopped: u64,
     /// Errors of background work since the start.
     pub background_errors: u64,
@@ -267,6 +270,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Why this engine's data were doubted, in this life or an earlier one; `None`: they never were.
     fn doubt(&self) -> Option<String>;
+
+    /// Whether they were.
+    fn is_doubtful(&self) -> bool;
 
     /// Remembers that the data can't be trusted, apart from the data and across restarts. Best effort: a disk that
     /// takes nothing at all can't remember this either. The first reason stays.

@@ -33,13 +33,23 @@
 //! No clock (deadlines of the committer excepted): nothing is dropped because of its age. No shards: a shard is an
 //! interval of keys, so that a split or a merge rewrites nothing. No cache of records: RocksDB has one.
 
+pub mod committer;
+mod doubt;
 pub mod engine;
+mod file;
+pub mod identity;
 pub mod keys;
 pub mod limits;
 pub mod memory;
+pub mod raft_store;
 pub mod replica;
+pub mod rocks;
 
-pub use engine::{Engine, EngineError, EngineStatistics, Family, ReadTier};
+pub use committer::{Committer, CommitterStatistics, Complete};
+pub use engine::{Engine, EngineError, EngineStatistics, Family, PageLimit, ReadTier};
+pub use identity::{Identity, IdentityError, Stage};
 pub use limits::{CommitterLimits, ReplicaLimits};
 pub use memory::{Fault, MemoryEngine};
+pub use raft_store::{RaftEntry, RaftStore};
 pub use replica::{Hint, OwnerHints, PurgeError, Replica, ReplicaHealth, ReplicaStatistics};
+pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};

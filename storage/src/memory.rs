@@ -282,6 +282,10 @@ impl Engine for MemoryEngine {
         self.state().doubt.clone()
     }
 
+    fn is_doubtful(&self) -> bool {
+        self.state().doubt.is_some()
+    }
+
     fn mark_doubtful(&self, reason: &str) {
         self.state().doubt.get_or_insert_with(|| reason.to_owned());
     }

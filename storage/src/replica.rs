@@ -36,7 +36,7 @@ use quorate_model::{
     Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules,
     Stamps, TableId,
 };
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use thiserror::Error;
 
@@ -52,8 +52,6 @@ pub struct Replica<E> {
     writer: Mutex<Writer>,
     /// Changed by who holds the writer only; a lock of its own, so that looking never waits for a sync.
     hints: Mutex<HintBook>,
-    doubtful: AtomicBool,
-    doubt: Mutex<Option<String>>,
     counters: Counters,
 }
 
@@ -127,7 +125,6 @@ impl<E: Engine> Replica<E> {
     /// What an earlier life wrote and did not sync is synced first. If that or reading the hints fails, or if the
     /// engine was doubted before, the replica is poisoned from the start.
     pub fn new(engine: Arc<E>, node: NodeId, boot: Boot, rules: Rules, limits: ReplicaLimits) -> Self {
-        let doubt = engine.doubt();
         let replica = Self {
             engine,
             rules,
@@ -135,8 +132,6 @@ impl<E: Engine> Replica<E> {
             layout: RwLock::default(),
             writer: Mutex::new(Writer { stamps: Stamps::new(node, boot), unsynced: false }),
             hints: Mutex::default(),
-            doubtful: AtomicBool::new(doubt.is_some()),
-            doubt: Mutex::new(doubt),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {
@@ -238,25 +233,18 @@ impl<E: Engine> Replica<E> {
 
     /// Whether this replica can be relied on.
     pub fn health(&self) -> ReplicaHealth {
-        let doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ReplicaHealth { doubt, disk_full: self.is_disk_full() }
+        ReplicaHealth { doubt: self.engine.doubt(), disk_full: self.is_disk_full() }
     }
 
     /// Whether the replica refuses everything because it can't trust its disk.
     pub fn is_doubtful(&self) -> bool {
-        self.doubtful.load(Ordering::Acquire)
+        self.engine.is_doubtful()
     }
 
     /// Poisons the replica, for a reason that somebody else found: a failed write of the consensus log, a peer that
     /// remembers more than this node does. The first reason stays.
     pub fn doubt(&self, reason: &str) {
-        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        self.doubtful.store(true, Ordering::Release);
-        if doubt.is_none() {
-            tracing::error!(reason, "this replica can't trust its disk any more and refuses everything");
-            *doubt = Some(reason.to_owned());
-            self.engine.mark_doubtful(reason);
-        }
+        self.engine.mark_doubtful(reason);
     }
 
     /// Counts since the start.
@@ -370,7 +358,7 @@ impl<E: Engine> Replica<E> {
     fn refusal(&self, error: &EngineError) -> Refusal {
         match error {
             EngineError::DiskFull(_) => Refusal::DiskFull,
-            EngineError::Corrupt(_) | EngineError::Failed(_) => {
+            EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 self.suspect(error);
                 Refusal::Doubtful
             }

@@ -208,7 +208,7 @@ impl<E: Engine> Round<'_, E> {
         }
         let fate = match error {
             EngineError::DiskFull(_) => Reply::Refused(Refusal::DiskFull),
-            EngineError::Corrupt(_) | EngineError::Failed(_) => {
+            EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 replica.suspect(&error);
                 Reply::Broken
             }

@@ -1,0 +1,207 @@
+//! The engine on a disk: one RocksDB, with one log and the five families.
+//!
+//! What RocksDB must be told, because its defaults would break the promise:
+//!
+//! - **Recovery.** Its default drops everything behind the first damaged byte of the log and says OK. Here only a
+//!   torn tail is tolerated (a write that was never acknowledged); any other damage fails the open, and
+//!   [`OpenError::Doubtful`] leaves the mark of doubt, so that no later open is believed either.
+//! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
+//!   new, empty one in its place.
+//! - **Sync** is per write; the log is handed to the operating system with every write.
+//!
+//! # A full disk
+//!
+//! A write whose bytes do not fit into the log is [`EngineError::DiskFull`]: the log's last record is torn then, the
+//! batch is not applied, and RocksDB refuses every later write before touching the log, reads going on. RocksDB
+//! watches the free space itself and resumes, with a new log, once there is enough; until then all writes are
+//! `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what reached the
+//! disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
+//!
+//! # Errors of background work
+//!
+//! A flush or compaction that meets an error or a bad checksum makes RocksDB refuse the next write with it, which
+//! poisons the replica. Reads verify the checksum of every block.
+
+mod open;
+mod options;
+mod statistics;
+
+pub use open::{OpenError, OpenMode};
+pub use options::{FreeBytes, Probe, RocksOptions};
+
+use crate::doubt::DoubtMark;
+use crate::engine::{
+    Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
+    ReadTier,
+};
+use bytes::Bytes;
+use quorate_model::Durability;
+use rocksdb::{
+    Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Families are fixed when it is opened, so that no lock is needed to find one.
+type Database = DBWithThreadMode<SingleThreaded>;
+
+/// See the module's essay.
+pub struct RocksEngine {
+    database: Database,
+    folder: PathBuf,
+    free_bytes: FreeBytes,
+    cache: Cache,
+    doubt: DoubtMark,
+    writes: AtomicU64,
+    syncs: AtomicU64,
+}
+
+impl RocksEngine {
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.database.cf_handle(family.name()).expect("every family is opened or made when the database is")
+    }
+}
+
+impl Engine for RocksEngine {
+    fn get(&self, family: Family, key: &[u8], tier: ReadTier) -> Result<Lookup, EngineError> {
+        let mut options = ReadOptions::default();
+        options.set_read_tier(match tier {
+            ReadTier::BlockCache => rocksdb::ReadTier::BlockCache,
+            ReadTier::Disk => rocksdb::ReadTier::All,
+        });
+        match self.database.get_pinned_cf_opt(self.family(family), key, &options) {
+            Ok(Some(value)) => Ok(Lookup::Found(Bytes::copy_from_slice(&value))),
+            Ok(None) => Ok(Lookup::Absent),
+            Err(error) if error.kind() == ErrorKind::Incomplete && tier == ReadTier::BlockCache => {
+                Ok(Lookup::NotInMemory)
+            }
+            Err(error) => Err(judge(&error)),
+        }
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        range: &KeyRange,
+        direction: Direction,
+        limit: PageLimit,
+    ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(range.start.clone());
+        if let Some(end) = &range.end {
+            options.set_iterate_upper_bound(end.clone());
+        }
+        let mut items = self.database.raw_iterator_cf_opt(self.family(family), options);
+        match direction {
+            Direction::Forward => items.seek_to_first(),
+            Direction::Backward => items.seek_to_last(),
+        }
+        let mut bytes = 0;
+        let mut page = Vec::new();
+        while page.len() < limit.items && (page.is_empty() || bytes < limit.bytes) {
+            let Some((key, value)) = items.item() else { break };
+            bytes += key.len() + value.len();
+            page.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            match direction {
+                Direction::Forward => items.next(),
+                Direction::Backward => items.prev(),
+            }
+        }
+        // An iterator that ends says why only here: an error must never look like the end of the data.
+        items.status().map_err(|error| judge(&error))?;
+        Ok(page)
+    }
+
+    fn write(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        let mut changes = WriteBatch::default();
+        for change in batch.changes() {
+            match change {
+                Change::Put { family, key, value } => changes.put_cf(self.family(*family), key, value),
+                Change::Delete { family, key } => changes.delete_cf(self.family(*family), key),
+                Change::DeleteRange { range, .. } if range.is_empty() => {}
+                Change::DeleteRange { family, range } => {
+                    // No key begins with this byte: it is nobody's tag.
+                    let end = range.end.clone().unwrap_or_else(|| vec![u8::MAX]);
+                    changes.delete_range_cf(self.family(*family), &range.start, &end);
+                }
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Sync);
+        self.database.write_opt(changes, &options).map_err(|error| judge(&error))?;
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        if durability == Durability::Sync {
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.database.flush_wal(true).map_err(|error| judge(&error))?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        (self.free_bytes.0)(&self.folder).ok()
+    }
+
+    fn doubt(&self) -> Option<String> {
+        self.doubt.reason().map(str::to_owned)
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.doubt.reason().is_some()
+    }
+
+    fn mark_doubtful(&self, reason: &str) {
+        self.doubt.set(reason);
+    }
+
+    fn statistics(&self) -> EngineStatistics {
+        self.read_statistics()
+    }
+}
+
+impl Drop for RocksEngine {
+    fn drop(&mut self) {
+        // Background work first, the database (a field) last.
+        self.database.cancel_all_background_work(true);
+    }
+}
+
+impl std::fmt::Debug for RocksEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksEngine").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// What an error of RocksDB means for the data.
+fn judge(error: &rocksdb::Error) -> EngineError {
+    let text = error.to_string();
+    let syncing = ["While fdatasync", "While fsync", "While sync"].iter().any(|words| text.contains(words));
+    match error.kind() {
+        ErrorKind::Corruption => EngineError::Corrupt(text),
+        ErrorKind::IOError if text.contains("No space left on device") && !syncing => {
+            EngineError::DiskFull(text)
+        }
+        ErrorKind::IOError
+        | ErrorKind::NotFound
+        | ErrorKind::NotSupported
+        | ErrorKind::InvalidArgument
+        | ErrorKind::MergeInProgress
+        | ErrorKind::Incomplete
+        | ErrorKind::ShutdownInProgress
+        | ErrorKind::TimedOut
+        | ErrorKind::Aborted
+        | ErrorKind::Busy
+        | ErrorKind::Expired
+        | ErrorKind::TryAgain
+        | ErrorKind::CompactionTooLarge
+        | ErrorKind::ColumnFamilyDropped
+        | ErrorKind::Unknown => EngineError::Failed(text),
+    }
+}

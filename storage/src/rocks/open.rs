@@ -1,0 +1,148 @@
+//! Opening: what can go wrong, and one plain sentence for each.
+
+use super::{Database, RocksEngine, RocksOptions};
+use crate::doubt::DoubtMark;
+use crate::engine::Family;
+use crate::file;
+use rocksdb::{Cache, ColumnFamilyDescriptor, ErrorKind, Options};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use thiserror::Error;
+
+/// Whether a database must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// The folder has an identity, so it held a database: if there is none, it was lost.
+    Existing,
+    /// The folder is being founded: make a database unless an interrupted founding left one.
+    Create,
+}
+
+/// Why the database of a folder was not opened. The data were not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("another process uses the folder {}; stop it first, or use another folder", .0.display())]
+    Locked(PathBuf),
+    /// A newer version wrote it.
+    #[error("the data in {} were written by a newer version ({reason}); start that version again", folder.display())]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// What was not understood.
+        reason: String,
+    },
+    /// The database should be there and is not.
+    #[error(
+        "the folder {} belongs to a node but its database is gone; the node lost its data: replace it, or restore \
+         the folder",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// It is damaged. The folder is marked, and stays doubtful even if a later open should succeed.
+    #[error(
+        "the data in {} are damaged ({reason}); they can't be trusted and were left as they are: replace the node",
+        folder.display()
+    )]
+    Doubtful {
+        /// The folder.
+        folder: PathBuf,
+        /// What RocksDB says.
+        reason: String,
+    },
+    /// There is no space to open it.
+    #[error("there is no space left to open the data in {}; nothing was lost: free some space", .0.display())]
+    DiskFull(PathBuf),
+    /// Anything else the operating system says: rights, limits, a failing disk.
+    #[error("the data in {} can't be opened ({reason}); nothing was changed", folder.display())]
+    Failed {
+        /// The folder.
+        folder: PathBuf,
+        /// What RocksDB or the operating system says.
+        reason: String,
+    },
+}
+
+impl RocksEngine {
+    /// Opens the database in `folder/db`. A folder that was doubted before is opened too: its engine says so, and
+    /// the replica over it refuses everything.
+    pub fn open(folder: &Path, mode: OpenMode, options: &RocksOptions) -> Result<Self, OpenError> {
+        let path = folder.join("db");
+        let doubt = DoubtMark::read(folder);
+        let explain = |error: &rocksdb::Error| explain(folder, error);
+        let there = path.join("CURRENT").exists();
+        match mode {
+            OpenMode::Existing if !there => return Err(OpenError::Missing(folder.into())),
+            OpenMode::Existing => {}
+            OpenMode::Create => file::create_folder(folder)
+                .map_err(|error| OpenError::Failed { folder: folder.into(), reason: error.to_string() })?,
+        }
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let mut database_options = options.of_database(&cache);
+        database_options.create_if_missing(mode == OpenMode::Create);
+        if there {
+            known_families(folder, &path)?;
+        }
+        let families =
+            Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(&cache)));
+        let database = Database::open_cf_descriptors(&database_options, &path, families);
+        let database = database.map_err(|error| {
+            let error = explain(&error);
+            if let OpenError::Doubtful { reason, .. } = &error {
+                doubt.set(reason);
+            }
+            error
+        })?;
+        Ok(Self {
+            database,
+            folder: folder.into(),
+            free_bytes: options.free_bytes.clone(),
+            cache,
+            doubt,
+            writes: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        })
+    }
+}
+
+/// A family that this version does not know is a newer version's.
+fn known_families(folder: &Path, path: &Path) -> Result<(), OpenError> {
+    // An unreadable list is left to the open itself, which says more.
+    let names = Database::list_cf(&Options::default(), path).unwrap_or_default();
+    let known = |name: &str| name == "default" || Family::ALL.iter().any(|family| family.name() == name);
+    match names.iter().find(|name| !known(name)) {
+        Some(name) => Err(OpenError::Newer { folder: folder.into(), reason: format!("family {name}") }),
+        None => Ok(()),
+    }
+}
+
+fn explain(folder: &Path, error: &rocksdb::Error) -> OpenError {
+    let reason = error.to_string();
+    let folder = folder.to_path_buf();
+    match error.kind() {
+        ErrorKind::Corruption | ErrorKind::NotFound => OpenError::Doubtful { folder, reason },
+        ErrorKind::NotSupported => OpenError::Newer { folder, reason },
+        ErrorKind::IOError if reason.contains("While lock file") || reason.contains("lock hold by") => {
+            OpenError::Locked(folder)
+        }
+        ErrorKind::IOError if reason.contains("No space left on device") => OpenError::DiskFull(folder),
+        ErrorKind::InvalidArgument if reason.contains("does not exist") => OpenError::Missing(folder),
+        // A file of the database that is gone.
+        ErrorKind::IOError if reason.contains("No such file or directory") => {
+            OpenError::Doubtful { folder, reason }
+        }
+        ErrorKind::IOError
+        | ErrorKind::InvalidArgument
+        | ErrorKind::MergeInProgress
+        | ErrorKind::Incomplete
+        | ErrorKind::ShutdownInProgress
+        | ErrorKind::TimedOut
+        | ErrorKind::Aborted
+        | ErrorKind::Busy
+        | ErrorKind::Expired
+        | ErrorKind::TryAgain
+        | ErrorKind::CompactionTooLarge
+        | ErrorKind::ColumnFamilyDropped
+        | ErrorKind::Unknown => OpenError::Failed { folder, reason },
+    }
+}

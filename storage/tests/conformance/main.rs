@@ -1,0 +1,80 @@
+//! One suite for both engines: whatever is promised above the engine trait must hold over a disk and over the
+//! simulator's memory alike.
+
+mod bench;
+mod engine;
+mod hints;
+mod raft;
+mod replica;
+
+use bench::{Disk, Memory};
+
+/// Each test of a module, once per engine.
+macro_rules! over_both {
+    ($module:ident: $($name:ident)*) => {
+        mod $module {
+            mod memory {
+                $(#[test]
+                fn $name() {
+                    crate::$module::$name(crate::Memory::default());
+                })*
+            }
+            mod disk {
+                $(#[test]
+                fn $name() {
+                    crate::$module::$name(crate::Disk::default());
+                })*
+            }
+        }
+    };
+}
+
+mod over {
+    over_both!(engine:
+        what_was_written_is_read
+        a_batch_applies_in_order
+        a_scan_pages_both_ways_within_its_bounds
+        a_range_is_deleted_up_to_its_end
+        synced_data_survive_a_restart
+        syncs_are_counted
+        an_empty_batch_is_a_write
+        doubt_survives_a_restart
+    );
+    over_both!(replica:
+        a_write_is_read_back
+        nothing_held_is_said_so
+        the_greater_version_wins_in_any_order
+        operation_ids_of_a_losing_record_are_kept
+        an_expired_record_beats_its_version_and_stays
+        writes_of_one_batch_see_each_other
+        assign_goes_above_what_is_held
+        assign_of_two_lives_never_ties
+        places_not_owned_are_refused
+        an_older_layout_is_ignored
+        a_batch_of_many_syncs_once
+        an_os_table_syncs_only_when_asked
+        a_raised_write_syncs_what_was_held
+        a_table_raised_to_sync_is_synced_first
+        inspect_shows_what_is_held
+        a_dropped_table_is_purged
+        a_damaged_record_poisons_for_good
+        a_full_disk_refuses_writes_only
+        questions_in_a_batch_see_its_writes
+    );
+    over_both!(hints:
+        a_hint_is_kept_and_erased
+        hints_of_one_place_are_merged
+        a_hint_that_grew_is_not_erased
+        hints_come_in_pages
+        limits_refuse_and_count
+        books_survive_a_restart
+        a_dropped_table_takes_its_hints_along
+        a_hint_needs_no_ownership_but_a_table
+    );
+    over_both!(raft:
+        entries_are_appended_truncated_and_purged
+        what_consensus_keeps_survives_a_restart
+        damage_poisons_the_replica_too
+        a_doubted_folder_does_not_vote
+    );
+}

@@ -1,0 +1,290 @@
+//! What a replica promises, over either engine.
+
+use crate::bench::{
+    Bench, EPOCH, OS_TABLE, OTHERS_TABLE, SYNC_TABLE, apply, assign, damage, held, layout, limits, place,
+    record, record_of, replica, replica_with, sort_key, usual_layout, value, version, write,
+};
+use quorate_model::{
+    Body, Boot, Durability, Epoch, Held, Operations, Record, Refusal, Reply, Request, TableId, WallTime,
+};
+use quorate_storage::{Engine, Family, PurgeError, ReadTier, keys};
+
+pub fn a_write_is_read_back(mut bench: impl Bench) {
+    let store = replica(&bench);
+    let written = record_of(3, "v", "client");
+    let reply = apply(&store, write(place(SYNC_TABLE, "k"), written.clone()));
+    assert_eq!(reply, Reply::Written { held: written.held() });
+    drop(store);
+    bench.restart();
+    let store = replica(&bench);
+    assert_eq!(held(&store, SYNC_TABLE, "k"), Some(written.clone()));
+    let ask = store.read(&Request::Ask { at: place(SYNC_TABLE, "k") }, ReadTier::Disk);
+    let known = Reply::Known { held: Some(written.held()), operations: written.operations.clone() };
+    assert_eq!(ask, Some(known));
+    let digest = store.read(&Request::Read { at: place(SYNC_TABLE, "k"), whole: false }, ReadTier::Disk);
+    assert_eq!(digest, Some(Reply::Digest { held: Some(written.held()), digest: written.digest() }));
+}
+
+pub fn nothing_held_is_said_so(bench: impl Bench) {
+    let store = replica(&bench);
+    let at = || place(SYNC_TABLE, "k");
+    let read = |request| store.read(&request, ReadTier::Disk);
+    assert_eq!(
+        read(Request::Ask { at: at() }),
+        Some(Reply::Known { held: None, operations: Operations::default() })
+    );
+    assert_eq!(read(Request::Read { at: at(), whole: true }), Some(Reply::Record(None)));
+    assert_eq!(read(Request::Read { at: at(), whole: false }), Some(Reply::Digest { held: None, digest: 0 }));
+}
+
+pub fn the_greater_version_wins_in_any_order(bench: impl Bench) {
+    let store = replica(&bench);
+    for (key, order) in [("up", [1, 2, 3]), ("down", [3, 2, 1]), ("mixed", [2, 3, 1])] {
+        let mut highest = 0;
+        for seq in order {
+            highest = highest.max(seq);
+            let reply = apply(&store, write(place(SYNC_TABLE, key), record(seq, &format!("v{seq}"))));
+            assert_eq!(reply, Reply::Written { held: Held::live(version(highest)) }, "{key}");
+        }
+        assert_eq!(held(&store, SYNC_TABLE, key), Some(record(3, "v3")), "{key}");
+    }
+}
+
+pub fn operation_ids_of_a_losing_record_are_kept(bench: impl Bench) {
+    let store = replica(&bench);
+    apply(&store, write(place(SYNC_TABLE, "k"), record_of(5, "winner", "a")));
+    apply(&store, write(place(SYNC_TABLE, "k"), record_of(2, "loser", "b")));
+    let now = held(&store, SYNC_TABLE, "k").expect("held");
+    assert_eq!((now.version, &now.body), (version(5), &value("winner")));
+    let clients: Vec<&str> = now.operations.as_slice().iter().map(|known| known.id.client.as_str()).collect();
+    assert_eq!(clients, ["a", "b"]);
+}
+
+pub fn an_expired_record_beats_its_version_and_stays(bench: impl Bench) {
+    let store = replica(&bench);
+    let due = Record { expires_at: Some(WallTime(10)), ..record(4, "v") };
+    let at = || place(SYNC_TABLE, "k");
+    apply(&store, write(at(), due.clone()));
+    let expired = due.clone().into_expired();
+    let flagged = Held { version: version(4), expired: true };
+    assert_eq!(apply(&store, write(at(), expired)), Reply::Written { held: flagged });
+    assert_eq!(apply(&store, write(at(), due)), Reply::Written { held: flagged }, "the flag is never undone");
+    assert_eq!(held(&store, SYNC_TABLE, "k").map(|record| record.body), Some(Body::Expired));
+    apply(&store, write(at(), record(5, "later")));
+    assert_eq!(held(&store, SYNC_TABLE, "k"), Some(record(5, "later")));
+}
+
+pub fn writes_of_one_batch_see_each_other(bench: impl Bench) {
+    let store = replica(&bench);
+    let at = || place(SYNC_TABLE, "k");
+    let batch = [
+        write(at(), record_of(1, "one", "a")),
+        assign(at(), "two"),
+        write(at(), record_of(1, "one", "b")),
+        write(place(SYNC_TABLE, "other"), record(7, "x")),
+    ];
+    let replies = store.apply(&batch);
+    let Reply::Assigned { record: assigned } = &replies[1] else { panic!("{replies:?}") };
+    assert_eq!(assigned.version.seq(), 2);
+    assert_eq!(assigned.operations.as_slice().len(), 1, "the ids of what it replaced");
+    assert_eq!(replies[2], Reply::Written { held: assigned.held() });
+    let now = held(&store, SYNC_TABLE, "k").expect("held");
+    assert_eq!((now.version, now.operations.as_slice().len()), (assigned.version, 2));
+    assert_eq!(store.statistics().batches, 1);
+}
+
+pub fn assign_goes_above_what_is_held(bench: impl Bench) {
+    let store = replica(&bench);
+    let at = || place(SYNC_TABLE, "k");
+    apply(&store, write(at(), record(41, "v")));
+    let Reply::Assigned { record: assigned } = apply(&store, assign(at(), "w")) else {
+        panic!("not assigned")
+    };
+    assert_eq!(assigned.version.seq(), 42);
+    assert_eq!(assigned.version.node(), quorate_model::NodeId(9));
+    assert_eq!(held(&store, SYNC_TABLE, "k"), Some(assigned));
+}
+
+pub fn assign_of_two_lives_never_ties(mut bench: impl Bench) {
+    let mut versions = Vec::new();
+    for boot in [1, 2] {
+        let store = replica_with(&bench, limits(), Boot(boot));
+        for key in [format!("a{boot}"), format!("b{boot}")] {
+            let reply = apply(&store, assign(place(SYNC_TABLE, &key), "v"));
+            let Reply::Assigned { record } = reply else { panic!("{reply:?}") };
+            versions.push(record.version);
+        }
+        drop(store);
+        bench.restart();
+    }
+    let assigned = versions.len();
+    versions.sort();
+    versions.dedup();
+    assert_eq!(versions.len(), assigned);
+}
+
+pub fn places_not_owned_are_refused(bench: impl Bench) {
+    let store = replica(&bench);
+    let mut at = place(SYNC_TABLE, "k");
+    at.epoch = Epoch(4);
+    let stale = Reply::Refused(Refusal::Stale { current: EPOCH });
+    assert_eq!(apply(&store, write(at.clone(), record(1, "v"))), stale);
+    assert_eq!(store.read(&Request::Ask { at: at.clone() }, ReadTier::Disk), Some(stale.clone()));
+    assert_eq!(apply(&store, assign(at.clone(), "v")), stale);
+    at.epoch = Epoch(6);
+    let behind = Reply::Refused(Refusal::Behind { current: EPOCH });
+    assert_eq!(apply(&store, write(at, record(1, "v"))), behind);
+    let elsewhere = apply(&store, write(place(OTHERS_TABLE, "k"), record(1, "v")));
+    assert_eq!(elsewhere, Reply::Refused(Refusal::NotOwner));
+    assert_eq!(held(&store, SYNC_TABLE, "k"), None, "a refusal stores nothing");
+}
+
+pub fn an_older_layout_is_ignored(bench: impl Bench) {
+    let store = replica(&bench);
+    store.install(layout(Epoch(4), &[]));
+    apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
+    assert_eq!(held(&store, SYNC_TABLE, "k"), Some(record(1, "v")));
+}
+
+pub fn a_batch_of_many_syncs_once(bench: impl Bench) {
+    let store = replica(&bench);
+    let before = bench.engine().statistics();
+    let batch: Vec<Request> =
+        (0..100).map(|n| write(place(SYNC_TABLE, &format!("k{n}")), record(1, "v"))).collect();
+    let replies = store.apply(&batch);
+    assert!(replies.iter().all(|reply| matches!(reply, Reply::Written { .. })), "{replies:?}");
+    let after = bench.engine().statistics();
+    assert_eq!((after.writes - before.writes, after.syncs - before.syncs), (1, 1));
+    store.apply(&batch);
+    let again = bench.engine().statistics();
+    assert_eq!((again.writes, again.syncs), (after.writes, after.syncs), "held and durable already");
+    assert_eq!((store.statistics().stored, store.statistics().unchanged), (100, 100));
+}
+
+pub fn an_os_table_syncs_only_when_asked(bench: impl Bench) {
+    let store = replica(&bench);
+    let syncs = || bench.engine().statistics().syncs;
+    let before = syncs();
+    apply(&store, write(place(OS_TABLE, "k"), record(1, "v")));
+    assert_eq!(syncs(), before);
+    let raised =
+        Request::Write { at: place(OS_TABLE, "l"), record: record(1, "v"), durability: Durability::Sync };
+    apply(&store, raised);
+    assert_eq!(syncs(), before + 1);
+    apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
+    assert_eq!(syncs(), before + 2, "a request never lowers what its table says");
+}
+
+pub fn a_raised_write_syncs_what_was_held(bench: impl Bench) {
+    let store = replica(&bench);
+    let at = || place(OS_TABLE, "k");
+    apply(&store, write(at(), record(5, "v")));
+    let before = bench.engine().statistics();
+    let raised = |seq| Request::Write { at: at(), record: record(seq, "v"), durability: Durability::Sync };
+    assert_eq!(apply(&store, raised(5)), Reply::Written { held: Held::live(version(5)) });
+    let after = bench.engine().statistics();
+    assert_eq!(
+        (after.writes - before.writes, after.syncs - before.syncs),
+        (0, 1),
+        "synced, though nothing is new"
+    );
+    apply(&store, raised(3));
+    assert_eq!(bench.engine().statistics().syncs, after.syncs, "nothing unsynced is left underneath");
+}
+
+pub fn a_table_raised_to_sync_is_synced_first(mut bench: impl Bench) {
+    let store = replica(&bench);
+    apply(&store, write(place(OS_TABLE, "k"), record(5, "v")));
+    let before = bench.engine().statistics().syncs;
+    store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Sync)]));
+    assert_eq!(bench.engine().statistics().syncs, before + 1);
+    drop(store);
+    bench.restart();
+    let store = replica(&bench);
+    assert_eq!(held(&store, OS_TABLE, "k"), Some(record(5, "v")));
+}
+
+pub fn inspect_shows_what_is_held(bench: impl Bench) {
+    let store = replica(&bench);
+    let inspect = |key| {
+        let at = place(SYNC_TABLE, key);
+        match store.read(&Request::Inspect { at }, ReadTier::Disk) {
+            Some(Reply::Inspected(inspection)) => inspection,
+            other => panic!("{other:?}"),
+        }
+    };
+    let written = record(1, "value");
+    apply(&store, write(place(SYNC_TABLE, "k"), written.clone()));
+    apply(&store, write(place(SYNC_TABLE, "dead"), Record { body: Body::Tombstone, ..record(2, "") }));
+    let shown = inspect("k");
+    assert_eq!((shown.held, shown.value_bytes, shown.tombstone), (Some(written.held()), 5, false));
+    assert_eq!((shown.digest, shown.written_at), (written.digest(), Some(WallTime(1))));
+    assert!(inspect("dead").tombstone);
+    assert_eq!(inspect("nothing").held, None);
+}
+
+pub fn a_dropped_table_is_purged(mut bench: impl Bench) {
+    let store = replica(&bench);
+    apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
+    apply(&store, write(place(OS_TABLE, "k"), record(1, "v")));
+    assert_eq!(store.stored_tables(), Ok(vec![SYNC_TABLE, OS_TABLE]));
+    assert_eq!(store.purge_table(SYNC_TABLE), Err(PurgeError::InUse(SYNC_TABLE)));
+    store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Os)]));
+    let gone = apply(&store, write(place(SYNC_TABLE, "k"), record(2, "v")));
+    assert_eq!(gone, Reply::Refused(Refusal::Stale { current: Epoch(6) }));
+    assert_eq!(store.purge_table(SYNC_TABLE), Ok(()));
+    assert_eq!(store.purge_table(TableId(77)), Ok(()), "what is not there is purged already");
+    drop(store);
+    bench.restart();
+    let store = replica(&bench);
+    assert_eq!(store.stored_tables(), Ok(vec![OS_TABLE]));
+    assert_eq!(held(&store, SYNC_TABLE, "k"), None);
+    assert_eq!(held(&store, OS_TABLE, "k"), Some(record(1, "v")));
+}
+
+pub fn a_damaged_record_poisons_for_good(mut bench: impl Bench) {
+    let store = replica(&bench);
+    apply(&store, write(place(SYNC_TABLE, "bad"), record(1, "v")));
+    apply(&store, write(place(SYNC_TABLE, "good"), record(1, "v")));
+    damage(&*bench.engine(), Family::Records, keys::record(SYNC_TABLE, &sort_key("bad")));
+    let doubtful = Reply::Refused(Refusal::Doubtful);
+    let read = |key| Request::Read { at: place(SYNC_TABLE, key), whole: true };
+    assert_eq!(store.read(&read("bad"), ReadTier::Disk), Some(doubtful.clone()), "never not-found");
+    assert_eq!(store.read(&read("good"), ReadTier::Disk), Some(doubtful.clone()), "one doubt ends all");
+    assert_eq!(apply(&store, write(place(SYNC_TABLE, "new"), record(1, "v"))), doubtful);
+    assert!(store.health().doubt.is_some());
+    assert!(store.hints_for(quorate_model::NodeId(1), None, quorate_storage::PageLimit::BULK).is_err());
+    drop(store);
+    bench.restart();
+    let store = replica(&bench);
+    assert_eq!(store.read(&read("good"), ReadTier::Disk), Some(doubtful), "a restart heals nothing");
+}
+
+pub fn a_full_disk_refuses_writes_only(bench: impl Bench) {
+    let store = replica(&bench);
+    apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
+    bench.set_free_bytes(999);
+    let full = Reply::Refused(Refusal::DiskFull);
+    assert_eq!(apply(&store, write(place(SYNC_TABLE, "k"), record(2, "w"))), full);
+    assert_eq!(apply(&store, assign(place(SYNC_TABLE, "k"), "w")), full);
+    assert!(store.health().disk_full && store.health().doubt.is_none());
+    assert_eq!(held(&store, SYNC_TABLE, "k"), Some(record(1, "v")), "reads go on");
+    bench.set_free_bytes(1_000_000);
+    assert_eq!(
+        apply(&store, write(place(SYNC_TABLE, "k"), record(2, "w"))),
+        Reply::Written { held: Held::live(version(2)) }
+    );
+    assert!(!store.health().disk_full);
+}
+
+pub fn questions_in_a_batch_see_its_writes(bench: impl Bench) {
+    let store = replica(&bench);
+    store.install(usual_layout());
+    let at = || place(SYNC_TABLE, "k");
+    let replies = store.apply(&[Request::Read { at: at(), whole: true }, write(at(), record(1, "v"))]);
+    assert_eq!(replies[0], Reply::Record(Some(record(1, "v"))));
+    let write_as_question = write(at(), record(2, "w"));
+    assert_eq!(store.read(&write_as_question, ReadTier::BlockCache), None, "a write waits for the disk");
+    let written = store.read(&write_as_question, ReadTier::Disk);
+    assert_eq!(written, Some(Reply::Written { held: Held::live(version(2)) }));
+}
