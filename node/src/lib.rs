@@ -1,4 +1,18 @@
-//! Quorate.
+//! The process: sockets, tasks, HTTP, and the running node.
+
+pub mod clock;
+pub mod control;
+pub mod core;
+pub mod drive;
+pub mod engine;
+pub mod hints;
 pub mod http;
 pub mod limits;
 pub mod metrics;
+pub mod node;
+pub mod peer;
+pub mod switch;
+pub mod transport;
+pub mod views;
+
+pub use node::{Entry, Node, NodeConfig, StartError};

@@ -141,6 +141,12 @@ impl Catalog {
         self.tables.get(&id)
     }
 
+    /// Whether a table was made and is gone. False for one that this catalog has not issued yet: a node whose catalog
+    /// is behind must not take what is new for what was dropped.
+    pub fn is_dropped(&self, id: TableId) -> bool {
+        id < self.next_table && !self.tables.contains_key(&id)
+    }
+
     /// The shards of a table, ordered by interval; nothing for an unknown table.
     pub fn shards(&self, table: TableId) -> &[Shard] {
         self.table_by_id(table).map_or(&[], |entry| entry.shards())

@@ -224,7 +224,7 @@ impl Stage {
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
 /// founding that was cut short left behind, is no such file.
 fn other_file(folder: &Path) -> io::Result<Option<String>> {
-    const OURS: [&str; 4] = ["lost+found", "db", "identity.new", "doubtful"];
+    const OURS: [&str; 5] = ["lost+found", "db", "identity.new", "doubtful", "joining"];
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,0 +1,190 @@
+//! Founding a cluster, and becoming a member of one.
+//!
+//! Both are explicit: an empty folder alone decides nothing. A node that joins asks the HTTP address of any member
+//! where its peers are reached and which cluster that is, and then asks over the peer port, where it must prove the
+//! secret. It keeps trying while it says so; only a rejection by the catalog ends it. The request id is drawn once per
+//! data folder, so that a repeated request finds the id that the first one was issued.
+
+use super::messages::{ControlReply, ControlRequest};
+use super::{Consensus, Control};
+use crate::core::ProposeError;
+use crate::transport::{Identity, Kind, OnceError, Secret, ask_once};
+use quorate_model::{Boot, ClusterId, NodeId};
+use quorate_ring::{Command, Found, NewNode, Rejection};
+use serde::Deserialize;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Pause between two rounds over the given addresses.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a founding node may take to become its own leader.
+const FOUNDING: Duration = Duration::from_secs(20);
+
+/// Largest answer of a member's cluster page, in bytes.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a new member was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Its id, for ever.
+    pub node: NodeId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why a node cannot become a member, however often it asks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum JoinError {
+    /// The catalog does not allow it.
+    #[error("the cluster does not take this node: {0}")]
+    Rejected(Rejection),
+    /// Nobody to ask.
+    #[error("no address to join at: give --join host:port, the HTTP address of any member")]
+    NoAddress,
+}
+
+/// What a joining node needs of `GET /v1/cluster`.
+#[derive(Deserialize)]
+struct ClusterPage {
+    id: String,
+    peer_address: String,
+}
+
+/// Asks the members at these HTTP addresses, one after the other, until one has made this node a member.
+pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Result<Joined, JoinError> {
+    if addresses.is_empty() {
+        return Err(JoinError::NoAddress);
+    }
+    let mut said = String::new();
+    loop {
+        for address in addresses {
+            match attempt(address, secret, node).await {
+                Ok(joined) => return Ok(joined),
+                Err(Attempt::Rejected(rejection)) => return Err(JoinError::Rejected(rejection)),
+                Err(Attempt::Failed(why)) => {
+                    let sentence = format!("joining at {address}: {why}");
+                    if sentence == said {
+                        tracing::debug!("{sentence}");
+                    } else {
+                        tracing::warn!("{sentence}; trying again until it works");
+                        said = sentence;
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+enum Attempt {
+    Rejected(Rejection),
+    Failed(String),
+}
+
+async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joined, Attempt> {
+    let page = fetch(address).await.map_err(Attempt::Failed)?;
+    let cluster: ClusterId =
+        page.id.parse().map_err(|_| Attempt::Failed(format!("{:?} is not a cluster id", page.id)))?;
+    let identity = Identity { cluster, node: NodeId(0), boot: node.boot };
+    let request = ControlRequest::Join(node.clone());
+    let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
+    let deadline = Instant::now() + ATTEMPT;
+    let answer = ask_once(&page.peer_address, secret, identity, Kind::Control, &payload, deadline).await;
+    let payload = answer.map_err(|error: OnceError| {
+        Attempt::Failed(format!("its peer address {}: {error}", page.peer_address))
+    })?;
+    match minicbor::decode(&payload) {
+        Ok(ControlReply::Joined { node, cluster, name }) => Ok(Joined { node, cluster, name }),
+        Ok(ControlReply::Rejected(rejection)) => Err(Attempt::Rejected(rejection)),
+        Ok(ControlReply::NotWritten(why) | ControlReply::Unknown(why)) => Err(Attempt::Failed(why)),
+        Ok(ControlReply::Written(_) | ControlReply::NotLeader(_) | ControlReply::Applied(_)) => {
+            Err(Attempt::Failed("it answered another question".to_owned()))
+        }
+        Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
+    }
+}
+
+/// Reads a member's cluster page.
+async fn fetch(address: &str) -> Result<ClusterPage, String> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(ATTEMPT)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let url = format!("http://{address}/v1/cluster");
+    let mut response = client.get(url).send().await.map_err(|error| because(&error))?;
+    if !response.status().is_success() {
+        return Err(format!("it answered {}", response.status()));
+    }
+    let mut page = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| because(&error))? {
+        if page.len() + chunk.len() > PAGE_BYTES_MAX {
+            return Err("its answer is too long for a Quorate node's".to_owned());
+        }
+        page.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&page).map_err(|error| format!("its answer is not a Quorate node's: {error}"))
+}
+
+/// The innermost cause: what the outer ones say, an operator knows.
+fn because(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+impl Control {
+    /// Founds the cluster: this node becomes its only voter and writes the first command. Harmless to repeat, as a
+    /// node that was stopped half-way does.
+    pub async fn found(&self, cluster: ClusterId, name: &str, node: NewNode) -> Result<(), String> {
+        self.consensus.found().await?;
+        if self.views.current().catalog().is_founded() {
+            return Ok(());
+        }
+        let command = Command::Found(Found { cluster, name: name.to_owned(), node });
+        match self.write(&command, Instant::now() + FOUNDING).await {
+            Ok(receipt) => {
+                self.views.reached(receipt.epoch, Instant::now() + FOUNDING).await;
+                Ok(())
+            }
+            Err(ProposeError::Rejected(Rejection::AlreadyFounded { .. })) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows.
+    pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) {
+        let update = quorate_ring::NodeUpdate { node: self.node, boot, http_address, peer_address };
+        loop {
+            let known = self.views.current().catalog().node(self.node).map(std::sync::Arc::clone);
+            if let Some(known) = known
+                && known.boot == boot
+                && known.http_address == update.http_address
+                && known.peer_address == update.peer_address
+            {
+                return;
+            }
+            match self.write(&Command::UpdateNode(update.clone()), Instant::now() + ATTEMPT).await {
+                Ok(_) => return,
+                Err(ProposeError::Rejected(rejection)) => {
+                    tracing::error!("the catalog does not take this node's address: {rejection}");
+                    return;
+                }
+                // Without a majority nothing can be said; key traffic goes on meanwhile.
+                Err(ProposeError::Unavailable { .. } | ProposeError::Unknown { .. }) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}

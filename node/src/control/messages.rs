@@ -1,0 +1,58 @@
+//! Small questions between members about the catalog.
+
+use minicbor::{Decode, Encode};
+use quorate_model::{ClusterId, Epoch, NodeId};
+use quorate_ring::{NewNode, Receipt, Rejection};
+
+/// What a node asks another one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ControlRequest {
+    /// "Let me be a member." The only request that a node without an id may make.
+    #[n(0)]
+    Join(#[n(0)] NewNode),
+    /// "You lead: write this command."
+    #[n(1)]
+    Propose(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// "Which epoch have you applied?"
+    #[n(2)]
+    Epoch,
+    /// "Answer once you have applied this epoch."
+    #[n(3)]
+    Reached(#[n(0)] Epoch),
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ControlReply {
+    /// To `Join`.
+    #[n(0)]
+    Joined {
+        /// The id issued.
+        #[n(0)]
+        node: NodeId,
+        /// The cluster.
+        #[n(1)]
+        cluster: ClusterId,
+        /// Its name.
+        #[n(2)]
+        name: String,
+    },
+    /// To `Propose`: done.
+    #[n(1)]
+    Written(#[n(0)] Receipt),
+    /// To `Propose` and `Join`: the catalog does not allow it.
+    #[n(2)]
+    Rejected(#[n(0)] Rejection),
+    /// To `Propose`: this node does not lead; perhaps that one does. Not written.
+    #[n(3)]
+    NotLeader(#[n(0)] Option<NodeId>),
+    /// To `Propose` and `Join`: not written, and why.
+    #[n(4)]
+    NotWritten(#[n(0)] String),
+    /// To `Propose` and `Join`: nobody knows, and why.
+    #[n(5)]
+    Unknown(#[n(0)] String),
+    /// To `Epoch` and `Reached`: applied up to here.
+    #[n(6)]
+    Applied(#[n(0)] Epoch),
+}

@@ -1,0 +1,210 @@
+//! Changing the catalog from any node: find the leader, have it written, wait until everybody has it.
+
+use super::messages::{ControlReply, ControlRequest};
+use super::{Consensus, Control, WriteError};
+use crate::core::{ProposeError, Proposed};
+use crate::transport::{CallError, Kind, Lane};
+use quorate_model::{Epoch, NodeId};
+use quorate_ring::{Command, Created, NewNode, Receipt};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause before the leader is looked for again.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time kept back for the answer itself when another node is asked to write.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+
+/// How many members are asked for their epoch when there is no leader to ask.
+const REFRESH_MEMBERS: usize = 3;
+
+impl Control {
+    /// Writes a command through the leader, and waits until every reachable member has applied it.
+    pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Proposed, ProposeError> {
+        let receipt = self.write(&command, deadline).await?;
+        let lagging = self.wait_for_members(receipt.epoch, deadline).await;
+        Ok(Proposed { receipt, lagging })
+    }
+
+    /// Writes a command through the leader.
+    pub async fn write(&self, command: &Command, deadline: Instant) -> Result<Receipt, ProposeError> {
+        let mut hint = None;
+        let mut reason = "no leader of the catalog is known".to_owned();
+        loop {
+            let leader = hint.take().or_else(|| self.consensus.leader());
+            if let Some(leader) = leader {
+                match self.write_at(leader, command, deadline).await {
+                    ControlReply::Written(receipt) => return Ok(receipt),
+                    ControlReply::Rejected(rejection) => return Err(ProposeError::Rejected(rejection)),
+                    ControlReply::Unknown(reason) if !is_repeatable(command) => {
+                        return Err(ProposeError::Unknown { reason });
+                    }
+                    ControlReply::Unknown(why) => {
+                        // A repetition finds what the first attempt has done.
+                        if Instant::now() + LEADER_PAUSE >= deadline {
+                            return Err(ProposeError::Unknown { reason: why });
+                        }
+                    }
+                    ControlReply::NotLeader(other) => hint = other.filter(|other| *other != leader),
+                    ControlReply::NotWritten(why) => reason = why,
+                    ControlReply::Joined { .. } | ControlReply::Applied(_) => {
+                        reason = format!("node {leader} answered another question");
+                    }
+                }
+            }
+            if Instant::now() + LEADER_PAUSE >= deadline {
+                return Err(ProposeError::Unavailable { reason });
+            }
+            tokio::time::sleep(LEADER_PAUSE).await;
+        }
+    }
+
+    async fn write_at(&self, leader: NodeId, command: &Command, deadline: Instant) -> ControlReply {
+        if leader == self.node {
+            return self.write_here(command.clone(), deadline).await;
+        }
+        let request = ControlRequest::Propose(command.encode());
+        match self.ask(leader, &request, deadline).await {
+            Ok(reply) => reply,
+            Err(CallError::NotSent(why)) => {
+                ControlReply::NotWritten(format!("the leader, node {leader}, cannot be reached: {why}"))
+            }
+            Err(CallError::Lost(why)) => {
+                ControlReply::Unknown(format!("the leader, node {leader}, did not answer: {why}"))
+            }
+        }
+    }
+
+    async fn write_here(&self, command: Command, deadline: Instant) -> ControlReply {
+        match self.consensus.write(command, deadline).await {
+            Ok(Ok(receipt)) => ControlReply::Written(receipt),
+            Ok(Err(rejection)) => ControlReply::Rejected(rejection),
+            Err(WriteError::NotLeader(other)) => ControlReply::NotLeader(other),
+            Err(WriteError::NoMajority) => {
+                ControlReply::NotWritten("the leader cannot reach a majority of the voters".to_owned())
+            }
+            Err(WriteError::Stopped(why)) => {
+                ControlReply::NotWritten(format!("consensus has stopped: {why}"))
+            }
+            Err(WriteError::Unknown(why)) => ControlReply::Unknown(why),
+        }
+    }
+
+    /// Waits until every member that can be reached has applied an epoch; returns those that had not in time.
+    async fn wait_for_members(&self, epoch: Epoch, deadline: Instant) -> Vec<NodeId> {
+        let view = self.views.current();
+        let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != self.node);
+        let reachable: Vec<NodeId> =
+            others.filter(|node| self.links.is_lane_up(*node, Lane::Urgent)).collect();
+        let request = ControlRequest::Reached(epoch);
+        // Begun together, awaited one after the other.
+        let asked: Vec<_> = reachable.iter().map(|node| self.ask(*node, &request, deadline)).collect();
+        let mut lagging = Vec::new();
+        if !self.views.reached(epoch, deadline).await {
+            lagging.push(self.node);
+        }
+        for (node, asked) in reachable.into_iter().zip(asked) {
+            match asked.await {
+                Ok(ControlReply::Applied(applied)) if applied >= epoch => {}
+                Ok(_) => lagging.push(node),
+                // It has just gone: no longer reachable.
+                Err(_) if !self.links.is_lane_up(node, Lane::Urgent) => {}
+                Err(_) => lagging.push(node),
+            }
+        }
+        lagging
+    }
+
+    /// Asks the leader (or else a few members) once for a newer catalog, and waits for it. Callers that come while
+    /// that is under way share it.
+    pub async fn refresh(&self, deadline: Instant) {
+        let came = Instant::now();
+        let mut refreshed = self.refreshed.lock().await;
+        if refreshed.is_some_and(|at| at > came) {
+            return;
+        }
+        let begun = Instant::now();
+        let view = self.views.current();
+        let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != self.node);
+        let targets: Vec<NodeId> = match self.consensus.leader() {
+            Some(leader) if leader == self.node => Vec::new(),
+            Some(leader) => vec![leader],
+            None => others
+                .filter(|node| self.links.is_lane_up(*node, Lane::Urgent))
+                .take(REFRESH_MEMBERS)
+                .collect(),
+        };
+        let asked: Vec<_> =
+            targets.iter().map(|node| self.ask(*node, &ControlRequest::Epoch, deadline)).collect();
+        let mut newest = Epoch(0);
+        for asked in asked {
+            if let Ok(ControlReply::Applied(epoch)) = asked.await {
+                newest = newest.max(epoch);
+            }
+        }
+        self.views.reached(newest, deadline).await;
+        *refreshed = Some(begun);
+    }
+
+    /// Asks one member; the request is on its way when this returns.
+    fn ask(
+        &self,
+        node: NodeId,
+        request: &ControlRequest,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<ControlReply, CallError>> + use<> {
+        let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
+        let answered = self.links.call(node, Lane::Urgent, Kind::Control, deadline, &payload);
+        async move {
+            let payload = answered.await?;
+            minicbor::decode(&payload).map_err(|_| CallError::Lost("its answer makes no sense"))
+        }
+    }
+
+    /// Carries out a peer's question.
+    pub async fn serve(&self, request: ControlRequest, deadline: Instant) -> ControlReply {
+        // Whoever asks must hear of it before its own deadline.
+        let until = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
+        match request {
+            ControlRequest::Epoch => ControlReply::Applied(self.views.epoch()),
+            ControlRequest::Reached(epoch) => {
+                self.views.reached(epoch, until).await;
+                ControlReply::Applied(self.views.epoch())
+            }
+            ControlRequest::Propose(bytes) => match Command::decode(&bytes) {
+                Ok(command) => self.write_here(command, until).await,
+                Err(error) => ControlReply::NotWritten(error.to_string()),
+            },
+            ControlRequest::Join(node) => self.admit(node, until).await,
+        }
+    }
+
+    /// Makes a node a member, from whichever member it asked.
+    async fn admit(&self, node: NewNode, deadline: Instant) -> ControlReply {
+        match self.write(&Command::AddNode(node), deadline).await {
+            Ok(Receipt { epoch, created: Some(Created::Node(node)), .. }) => {
+                // The links to it are made from the catalog that has it.
+                self.views.reached(epoch, deadline).await;
+                let view = self.views.current();
+                let catalog = view.catalog();
+                ControlReply::Joined { node, cluster: catalog.cluster_id(), name: catalog.name().to_owned() }
+            }
+            Ok(Receipt { .. }) => ControlReply::Unknown("the catalog issued no id for the node".to_owned()),
+            Err(ProposeError::Rejected(rejection)) => ControlReply::Rejected(rejection),
+            Err(ProposeError::Unavailable { reason }) => ControlReply::NotWritten(reason),
+            Err(ProposeError::Unknown { reason }) => ControlReply::Unknown(reason),
+        }
+    }
+}
+
+/// Whether a second copy of this command finds what the first one did.
+fn is_repeatable(command: &Command) -> bool {
+    match command {
+        Command::Found(_)
+        | Command::AddNode(_)
+        | Command::UpdateNode(_)
+        | Command::SetVoter { .. }
+        | Command::CreateTable(_) => true,
+        Command::AlterTable(_) | Command::DropTable { .. } => false,
+    }
+}

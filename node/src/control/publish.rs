@@ -1,0 +1,60 @@
+//! From an applied catalog to what the rest of the node sees of it.
+//!
+//! In this order: the replica refuses by the new layout, the links know the members, the view is there, who waits
+//! for the epoch is woken. Data of tables that are gone are removed afterwards, in the background.
+
+use crate::engine::Replica;
+use crate::transport::Links;
+use crate::views::Views;
+use quorate_model::NodeId;
+use quorate_ring::Catalog;
+use quorate_storage::PurgeError;
+use std::sync::Arc;
+
+/// Publishes catalogs on one node.
+pub struct Publisher {
+    node: NodeId,
+    replica: Arc<Replica>,
+    links: Arc<Links>,
+    views: Arc<Views>,
+}
+
+impl Publisher {
+    /// To these.
+    pub fn new(node: NodeId, replica: Arc<Replica>, links: Arc<Links>, views: Arc<Views>) -> Self {
+        Self { node, replica, links, views }
+    }
+
+    /// Publishes a catalog; when it returns, it is in force here. The one that is in force already changes nothing.
+    pub async fn publish(&self, catalog: Arc<Catalog>) {
+        if catalog.epoch() == self.views.epoch() {
+            return;
+        }
+        let layout = catalog.layout(self.node);
+        let replica = Arc::clone(&self.replica);
+        // Waits for the batch that is being written, so not on the reactor.
+        let installed = tokio::task::spawn_blocking(move || replica.install(layout)).await;
+        installed.expect("installing a layout does not panic");
+        self.links.set_members(catalog.nodes().map(|node| (node.id, node.peer_address.as_str())));
+        self.views.publish(Arc::clone(&catalog));
+        self.remove_dropped(catalog);
+    }
+
+    /// Removes what is held of tables that the catalog does not have.
+    fn remove_dropped(&self, catalog: Arc<Catalog>) {
+        let replica = Arc::clone(&self.replica);
+        tokio::task::spawn_blocking(move || {
+            // A doubtful replica keeps what it has.
+            let Ok(stored) = replica.stored_tables() else { return };
+            for table in stored.into_iter().filter(|table| catalog.is_dropped(*table)) {
+                match replica.purge_table(table) {
+                    Ok(()) => tracing::info!(%table, "removed the data of a dropped table"),
+                    Err(PurgeError::InUse(_)) => {}
+                    Err(PurgeError::Refused(refusal)) => {
+                        tracing::warn!(%table, "the data of a dropped table are still here: {refusal}");
+                    }
+                }
+            }
+        });
+    }
+}

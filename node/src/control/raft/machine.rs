@@ -1,0 +1,174 @@
+//! The state machine of consensus: `Catalog::apply`, and nothing else.
+//!
+//! What was applied is kept in memory and in snapshots; between two snapshots the log has it. At a start the library
+//! applies again what was known to be committed, from this node's own disk and without asking anybody, so key traffic
+//! begins from the last known catalog also where there is no majority.
+
+use super::codec::Coded;
+use super::log::{Log, malformed, reading, writing};
+use super::{Entry, LogId, SnapshotMeta, StorageError, StoredMembership, Types};
+use crate::control::publish::Publisher;
+use minicbor::{Decode, Encode};
+use openraft::storage::{RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, RaftSnapshotBuilder};
+use quorate_ring::{Catalog, Receipt, Rejection};
+use quorate_storage::EngineError;
+use std::io::Cursor;
+use std::sync::{Arc, Mutex};
+
+/// See the module's essay. Cheap to clone: the snapshot builder is a clone.
+#[derive(Clone)]
+pub struct Machine {
+    log: Log,
+    state: Arc<Mutex<State>>,
+    publisher: Arc<Publisher>,
+}
+
+/// What has been applied.
+#[derive(Clone)]
+struct State {
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    catalog: Arc<Catalog>,
+}
+
+/// A snapshot on disk: its description, then the catalog.
+#[derive(Encode, Decode)]
+struct Stored {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    meta: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    catalog: Vec<u8>,
+}
+
+impl Stored {
+    fn decode(bytes: &[u8]) -> Result<(SnapshotMeta, Vec<u8>), EngineError> {
+        let stored: Stored = minicbor::decode(bytes).map_err(|error| malformed(&error))?;
+        let meta = SnapshotMeta::decode(&stored.meta).map_err(|error| malformed(&error))?;
+        Ok((meta, stored.catalog))
+    }
+
+    fn encode(meta: &SnapshotMeta, catalog: Vec<u8>) -> Vec<u8> {
+        let stored = Stored { meta: meta.encode(), catalog };
+        minicbor::to_vec(stored).expect("encoding into memory cannot fail")
+    }
+}
+
+impl Machine {
+    /// From the last snapshot on this node's disk, if there is one.
+    pub async fn load(log: Log, publisher: Arc<Publisher>) -> Result<Self, EngineError> {
+        let stored = log.blocking(|store| store.snapshot()).await?;
+        let state = match stored {
+            None => State {
+                applied: None,
+                membership: StoredMembership::default(),
+                catalog: Arc::new(Catalog::empty()),
+            },
+            Some(bytes) => {
+                let (meta, catalog) = Stored::decode(&bytes)?;
+                State {
+                    applied: meta.last_log_id,
+                    membership: meta.last_membership,
+                    catalog: Arc::new(Catalog::decode(&catalog).map_err(|error| malformed(&error))?),
+                }
+            }
+        };
+        publisher.publish(Arc::clone(&state.catalog)).await;
+        Ok(Self { log, state: Arc::new(Mutex::new(state)), publisher })
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl RaftStateMachine<Types> for Machine {
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
+        let state = self.state();
+        Ok((state.applied, state.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Option<Result<Receipt, Rejection>>>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + Send,
+        I::IntoIter: Send,
+    {
+        let (answers, catalog) = {
+            let mut state = self.state();
+            let mut answers = Vec::new();
+            for entry in entries {
+                answers.push(match entry.payload {
+                    EntryPayload::Blank => None,
+                    EntryPayload::Membership(membership) => {
+                        state.membership = StoredMembership::new(Some(entry.log_id), membership);
+                        None
+                    }
+                    EntryPayload::Normal(command) => Some(state.catalog.apply(&command).map(|applied| {
+                        let receipt = applied.receipt();
+                        state.catalog = Arc::new(applied.catalog);
+                        receipt
+                    })),
+                });
+                state.applied = Some(entry.log_id);
+            }
+            (answers, Arc::clone(&state.catalog))
+        };
+        // Only what is published counts as applied: whoever waits for this entry finds its effect in the view.
+        self.publisher.publish(catalog).await;
+        Ok(answers)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::default())
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Result<(), StorageError> {
+        let bytes = snapshot.into_inner();
+        let catalog = Catalog::decode(&bytes).map_err(|error| reading(&malformed(&error)))?;
+        let catalog = Arc::new(catalog);
+        let stored = Stored::encode(meta, bytes);
+        let saved = self.log.blocking(move |store| store.set_snapshot(&stored)).await;
+        saved.map_err(|error| writing(&error))?;
+        *self.state() = State {
+            applied: meta.last_log_id,
+            membership: meta.last_membership.clone(),
+            catalog: Arc::clone(&catalog),
+        };
+        self.publisher.publish(catalog).await;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+        let stored = self.log.blocking(|store| store.snapshot()).await.map_err(|error| reading(&error))?;
+        let Some(bytes) = stored else { return Ok(None) };
+        let (meta, catalog) = Stored::decode(&bytes).map_err(|error| reading(&error))?;
+        Ok(Some(Snapshot { meta, snapshot: Box::new(Cursor::new(catalog)) }))
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for Machine {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+        let State { applied, membership, catalog } = self.state().clone();
+        let index = applied.map_or(0, |at| at.index);
+        let meta = SnapshotMeta {
+            last_log_id: applied,
+            last_membership: membership,
+            snapshot_id: format!("{index}"),
+        };
+        let bytes = catalog.encode();
+        let stored = Stored::encode(&meta, bytes.clone());
+        let saved = self.log.blocking(move |store| store.set_snapshot(&stored)).await;
+        saved.map_err(|error| writing(&error))?;
+        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
+    }
+}

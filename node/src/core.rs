@@ -1,0 +1,216 @@
+//! The core of a running node: everything that the HTTP edge may ask of it, and nothing about HTTP.
+//!
+//! ```text
+//!   HTTP edge ──> Core ──┬─ get, put, inspect ──> Driver ──> owners (this replica, peers)
+//!                        ├─ propose ────────────> Control ──> the leader
+//!                        └─ view, statistics, readiness: what is known here and now
+//! ```
+//!
+//! Key traffic works on the newest view that this node has and never waits for the control plane: it goes on while
+//! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
+
+mod readiness;
+mod request;
+mod statistics;
+
+pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
+pub use statistics::{HintStatistics, LinkStatistics, Statistics};
+
+use crate::clock;
+use crate::control::Control;
+use crate::drive::{Driver, Subject};
+use crate::peer::Local;
+use crate::transport::Links;
+use crate::views::Views;
+use quorate_coordinator as coordinator;
+use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
+use quorate_model::message::Draft;
+use quorate_model::{Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, Stamps, Table};
+use quorate_ring::{Command, View};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Which cluster this node belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterIdentity {
+    /// Drawn at random when the cluster was founded.
+    pub id: ClusterId,
+    /// Its label.
+    pub name: String,
+}
+
+/// See the module's essay. Shared by `Arc`.
+pub struct Core {
+    pub(crate) node: NodeId,
+    pub(crate) cluster: ClusterIdentity,
+    pub(crate) context: coordinator::Context,
+    pub(crate) views: Arc<Views>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) local: Arc<Local>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) stamps: Mutex<Stamps>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) hints: Arc<crate::hints::Progress>,
+}
+
+impl Core {
+    /// This node's id.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// This node's cluster.
+    pub fn cluster(&self) -> &ClusterIdentity {
+        &self.cluster
+    }
+
+    /// The newest view: a request takes one and keeps it.
+    pub fn view(&self) -> Arc<View> {
+        self.views.current()
+    }
+
+    /// The table of this name. A node that does not know it asks the others once for a newer catalog, until
+    /// `deadline`, before it says `None`.
+    pub async fn table(&self, name: &str, deadline: Instant) -> Option<Arc<Table>> {
+        if let Some(table) = self.views.current().table(name) {
+            return Some(Arc::clone(table.table()));
+        }
+        self.control.refresh(deadline).await;
+        self.views.current().table(name).map(|table| Arc::clone(table.table()))
+    }
+
+    /// Reads one key.
+    pub async fn get(&self, request: GetRequest) -> Result<GetAnswer, GetError> {
+        let GetRequest { table, key, required, timeout } = request;
+        let sort_key = table.sort_key(&key);
+        let Some(plan) = self.views.plan(table.id, &sort_key) else {
+            return Err(GetError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
+        };
+        let deadline = Instant::now() + timeout;
+        let question = coordinator::Question { required, deadline: clock::instant(deadline) };
+        let machine = coordinator::Get::new(Arc::new(plan), question, self.context);
+        let subject = Subject { table: table.id, sort_key, deadline };
+        self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
+    }
+
+    /// Writes one key: a put or a delete.
+    pub async fn put(&self, request: PutRequest) -> Result<PutAnswer, PutError> {
+        let PutRequest { table, key, body, required, durability, ttl_ms, operation, timeout } = request;
+        let sort_key = table.sort_key(&key);
+        let Some(plan) = self.views.plan(table.id, &sort_key) else {
+            return Err(PutError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
+        };
+        let deadline = Instant::now() + timeout;
+        let now = clock::wall();
+        let expires_at = match &body {
+            Body::Value { .. } => ttl_ms.or(table.ttl_ms).map(|ttl_ms| now.plus_millis(ttl_ms)),
+            Body::Tombstone | Body::Expired => None,
+        };
+        let attempt = operation.map(|Attempt { id, retry }| coordinator::Attempt {
+            id,
+            digest: digest(&body, ttl_ms),
+            is_retry: retry,
+        });
+        let stamp = self.stamps.lock().expect("nothing panics while it holds this lock").draw();
+        let order = coordinator::Order {
+            draft: Draft { body, written_at: now, expires_at },
+            required,
+            durability: durability.max(table.durability),
+            attempt,
+            stamp,
+            deadline: clock::instant(deadline),
+        };
+        let machine = coordinator::Put::new(Arc::new(plan), order, self.context);
+        let subject = Subject { table: table.id, sort_key, deadline };
+        self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
+    }
+
+    /// What each owner of a key, and each other member that may keep a hint for it, knows about it.
+    pub async fn inspect(
+        &self,
+        table: &Table,
+        key: &Key,
+        timeout: Duration,
+    ) -> Vec<(NodeId, Result<Inspection, String>)> {
+        let Some(plan) = self.views.plan(table.id, &table.sort_key(key)) else { return Vec::new() };
+        let members = self.view().catalog().nodes().map(|node| node.id).collect::<Vec<_>>();
+        let deadline = Instant::now() + timeout;
+        let asked =
+            members.into_iter().map(|node| (node, self.ask_to_inspect(node, plan.place.clone(), deadline)));
+        let mut answers = Vec::new();
+        for (node, answer) in asked.collect::<Vec<_>>() {
+            answers.push((node, answer.await));
+        }
+        answers
+    }
+
+    fn ask_to_inspect(
+        &self,
+        node: NodeId,
+        at: Place,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Inspection, String>> + use<> {
+        let answer = self.driver.ask(node, Request::Inspect { at }, deadline);
+        async move {
+            match answer.await {
+                Ok(Reply::Inspected(inspection)) => Ok(inspection),
+                Ok(Reply::Refused(refusal)) => Err(refusal.to_string()),
+                Ok(Reply::Broken) => Err("its disk failed".to_owned()),
+                Ok(
+                    Reply::Known { .. }
+                    | Reply::Record(_)
+                    | Reply::Digest { .. }
+                    | Reply::Written { .. }
+                    | Reply::Assigned { .. }
+                    | Reply::Hinted,
+                ) => Err("it answered another question".to_owned()),
+                Err(coordinator::Failure::NotSent) => Err("there is no connection to it".to_owned()),
+                Err(coordinator::Failure::Lost) => Err("no answer in time".to_owned()),
+                Err(coordinator::Failure::Refused(refusal)) => Err(refusal.to_string()),
+            }
+        }
+    }
+
+    /// Changes the catalog. Answered once every reachable member has applied the change, or `timeout` has passed.
+    pub async fn propose(&self, command: Command, timeout: Duration) -> Result<Proposed, ProposeError> {
+        self.control.propose(command, Instant::now() + timeout).await
+    }
+
+    /// The leader, as this node knows it; `None` while there is none with a majority of the voters.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.control.leader()
+    }
+
+    /// Whether this node is about to stop: it finishes what it has begun and takes nothing new.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Which members this node can reach now, itself included.
+    pub fn liveness(&self) -> Vec<(NodeId, bool)> {
+        let view = self.view();
+        let alive = |node: NodeId| node == self.node || view.liveness().is_alive(node);
+        view.catalog().nodes().map(|node| (node.id, alive(node.id))).collect()
+    }
+}
+
+/// Digest of everything that a client says in a write: another body under the same id is refused.
+fn digest(body: &Body, ttl_ms: Option<u64>) -> u64 {
+    let mut hash = Xxh3::new();
+    match body {
+        Body::Value { content_type, payload } => {
+            hash.update(&[0]);
+            hash.update(&(content_type.len() as u64).to_be_bytes());
+            hash.update(content_type.as_bytes());
+            hash.update(payload);
+        }
+        Body::Tombstone => hash.update(&[1]),
+        Body::Expired => hash.update(&[2]),
+    }
+    hash.update(&ttl_ms.map_or(0, |ttl_ms| ttl_ms.saturating_add(1)).to_be_bytes());
+    hash.digest()
+}

@@ -1,0 +1,295 @@
+//! Replay of hints: what this node keeps for owners that were away is handed over once they are back.
+//!
+//! ```text
+//!   link is up ──> page of hints ──> Write batch, bulk lane ──> Written ──> erase
+//!                       ^                                          └─ holds something higher ──> repair read
+//!                       └───────────── until the page is empty ────────────┘
+//! ```
+//!
+//! # Invariants
+//!
+//! - A hint goes to its owner under the epoch of the newest view, and is erased only when the owner has acknowledged
+//!   it, or when its table is gone. A hint that has grown meanwhile stays (the replica sees to that).
+//! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a repair
+//!   read at every owner that can be reached makes them agree.
+//! - Replay has a lane of its own, one batch at a time for each owner: it delays no key traffic.
+//!
+//! # What is left out
+//!
+//! Hints of owners that are none any more: shards do not move yet. They are kept.
+
+use crate::drive::{Driver, Subject};
+use crate::engine::Replica;
+use crate::peer::{BATCH_ITEMS_MAX, Local};
+use crate::transport::{Kind, Lane, Links};
+use crate::views::Views;
+use crate::{clock, drive};
+use quorate_coordinator::{Context, Get, Question};
+use quorate_model::{Held, NodeId, Place, Refusal, Reply, Request};
+use quorate_ring::{Plan, View};
+use quorate_storage::{Hint, PageLimit};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How often owners are looked at, beside at every change of a link.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Bytes of one batch.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// How long an owner may take for one batch.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one repair read may take.
+const REPAIR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Repair reads at once.
+const REPAIRS_AT_ONCE: usize = 16;
+
+/// What has been handed over.
+#[derive(Debug, Default)]
+pub struct Progress {
+    replayed: AtomicU64,
+    running: Mutex<BTreeSet<NodeId>>,
+}
+
+impl Progress {
+    /// Hints handed over since the start.
+    pub fn replayed(&self) -> u64 {
+        self.replayed.load(Ordering::Relaxed)
+    }
+
+    fn begin(self: &Arc<Self>, owner: NodeId) -> Option<Replaying> {
+        let mut running = self.running.lock().expect("nothing panics while it holds this lock");
+        running.insert(owner).then(|| Replaying { progress: Arc::clone(self), owner })
+    }
+}
+
+/// One owner's replay, for as long as this exists.
+struct Replaying {
+    progress: Arc<Progress>,
+    owner: NodeId,
+}
+
+impl Drop for Replaying {
+    fn drop(&mut self) {
+        self.progress.running.lock().expect("nothing panics while it holds this lock").remove(&self.owner);
+    }
+}
+
+/// What replay needs of its node.
+pub struct Replay {
+    /// This node.
+    pub node: NodeId,
+    /// The views.
+    pub views: Arc<Views>,
+    /// The links.
+    pub links: Arc<Links>,
+    /// The replica that keeps the hints.
+    pub local: Arc<Local>,
+    /// For repair reads.
+    pub driver: Arc<Driver>,
+    /// For repair reads.
+    pub context: Context,
+    /// What has been handed over.
+    pub progress: Arc<Progress>,
+}
+
+/// Why an owner's replay paused.
+enum Pause {
+    /// The owner is away, or does not answer.
+    Away,
+    /// This node's own disk.
+    Here(Refusal),
+}
+
+impl Replay {
+    /// Hands over whatever can be, until the task is aborted.
+    pub async fn keep(self: Arc<Self>) {
+        let mut changes = self.links.changes();
+        let mut replays = JoinSet::new();
+        loop {
+            for owner in self.owners() {
+                if let Some(replaying) = self.progress.begin(owner) {
+                    let this = Arc::clone(&self);
+                    replays.spawn(async move {
+                        this.replay(owner).await;
+                        drop(replaying);
+                    });
+                }
+            }
+            while replays.try_join_next().is_some() {}
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Owners for whom hints are kept and who can be reached.
+    fn owners(&self) -> Vec<NodeId> {
+        let counts = self.local.replica().hint_counts();
+        let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
+        waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk)).collect()
+    }
+
+    async fn replay(&self, owner: NodeId) {
+        let begun = Instant::now();
+        let before = self.progress.replayed();
+        let mut after: Option<Hint> = None;
+        let paused = loop {
+            match self.replay_page(owner, after).await {
+                Ok(Some(last)) => after = Some(last),
+                Ok(None) => break None,
+                Err(pause) => break Some(pause),
+            }
+        };
+        let count = self.progress.replayed() - before;
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match paused {
+            None if count > 0 => tracing::info!(%owner, count, millis, "hints handed over"),
+            None => {}
+            Some(Pause::Away) => {
+                tracing::info!(%owner, count, millis, "hints handed over in part: it is away")
+            }
+            Some(Pause::Here(refusal)) => tracing::warn!(%owner, "its hints cannot be read: {refusal}"),
+        }
+    }
+
+    /// Hands over one page behind `after`; returns its last hint, or `None` if there was no page.
+    async fn replay_page(&self, owner: NodeId, after: Option<Hint>) -> Result<Option<Hint>, Pause> {
+        let limit = PageLimit { items: BATCH_ITEMS_MAX / 2, bytes: BATCH_BYTES };
+        let page = self
+            .on_replica(move |replica| {
+                let after = after.as_ref().map(|hint| (hint.table, &hint.sort_key));
+                replica.hints_for(owner, after, limit)
+            })
+            .await?;
+        let Some(last) = page.last().cloned() else { return Ok(None) };
+        let view = self.views.current();
+        // A table that this catalog has issued and does not have is gone; one it has not issued yet will come.
+        let catalog = view.catalog();
+        let (mut done, sendable): (Vec<Hint>, Vec<Hint>) =
+            page.into_iter().partition(|hint| catalog.is_dropped(hint.table));
+        let sendable: Vec<(Hint, Plan)> = sendable
+            .into_iter()
+            .filter_map(|hint| {
+                let plan = self.plan(&view, &hint)?;
+                plan.candidates.iter().any(|candidate| candidate.node == owner).then_some((hint, plan))
+            })
+            .collect();
+        let mut overtaken = Vec::new();
+        for ((hint, plan), reply) in self.send(owner, sendable).await? {
+            match acknowledged(&hint, &reply) {
+                Acknowledged::AsHinted => done.push(hint),
+                Acknowledged::Higher => {
+                    done.push(hint);
+                    overtaken.push(plan);
+                }
+                Acknowledged::No => {}
+            }
+        }
+        self.repair(overtaken).await;
+        self.progress.replayed.fetch_add(done.len() as u64, Ordering::Relaxed);
+        self.on_replica(move |replica| replica.erase_hints(owner, &done)).await?;
+        Ok(Some(last))
+    }
+
+    /// Sends a batch; returns each hint with its reply.
+    async fn send(
+        &self,
+        owner: NodeId,
+        hints: Vec<(Hint, Plan)>,
+    ) -> Result<Vec<((Hint, Plan), Reply)>, Pause> {
+        if hints.is_empty() {
+            return Ok(Vec::new());
+        }
+        let write = |(hint, plan): &(Hint, Plan)| Request::Write {
+            at: plan.place.clone(),
+            record: hint.record.clone(),
+            durability: plan.table.durability,
+        };
+        let requests: Vec<Request> = hints.iter().map(write).collect();
+        let batch = minicbor::to_vec(requests).expect("encoding into memory cannot fail");
+        let deadline = Instant::now() + BATCH_TIMEOUT;
+        let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
+        let payload = answered.map_err(|_| Pause::Away)?;
+        let replies: Vec<Reply> = minicbor::decode(&payload).map_err(|_| Pause::Away)?;
+        if replies.len() != hints.len() {
+            return Err(Pause::Away);
+        }
+        Ok(hints.into_iter().zip(replies).collect())
+    }
+
+    /// Reads keys at every owner that can be reached, which makes these agree.
+    async fn repair(&self, plans: Vec<Plan>) {
+        let mut reads = JoinSet::new();
+        for plan in plans {
+            if reads.len() >= REPAIRS_AT_ONCE {
+                reads.join_next().await;
+            }
+            let reachable = plan.candidates.iter().filter(|candidate| candidate.alive).count();
+            let required = u8::try_from(reachable.max(1)).expect("a table has at most 15 owners");
+            let deadline = Instant::now() + REPAIR_TIMEOUT;
+            let question = Question { required, deadline: clock::instant(deadline) };
+            let Place { table, sort_key, .. } = plan.place.clone();
+            let machine = Get::new(Arc::new(plan), question, self.context);
+            let subject = Subject { table, sort_key, deadline };
+            let driver = Arc::clone(&self.driver);
+            reads.spawn(async move {
+                match driver.run(machine, subject).await {
+                    Ok(Ok(_)) | Err(drive::Panicked) => {}
+                    Ok(Err(error)) => tracing::debug!("a repair read after a hint failed: {error}"),
+                }
+            });
+        }
+        while reads.join_next().await.is_some() {}
+    }
+
+    fn plan(&self, view: &View, hint: &Hint) -> Option<Plan> {
+        let table = view.table_by_id(hint.table)?;
+        Some(view.plan_at(table, hint.sort_key.clone(), self.node))
+    }
+
+    /// Runs blocking work with the replica off the reactor.
+    async fn on_replica<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Replica) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Pause> {
+        let replica = Arc::clone(self.local.replica());
+        let done = tokio::task::spawn_blocking(move || work(&replica)).await;
+        done.unwrap_or(Err(Refusal::Doubtful)).map_err(Pause::Here)
+    }
+}
+
+/// What an owner's reply says about a hint.
+#[derive(Debug, PartialEq, Eq)]
+enum Acknowledged {
+    /// It holds exactly what the hint said.
+    AsHinted,
+    /// It holds something higher.
+    Higher,
+    /// It has not taken it.
+    No,
+}
+
+fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
+    let hinted: Held = hint.record.held();
+    match reply {
+        Reply::Written { held } if *held > hinted => Acknowledged::Higher,
+        Reply::Written { held } if *held == hinted => Acknowledged::AsHinted,
+        Reply::Written { .. }
+        | Reply::Known { .. }
+        | Reply::Record(_)
+        | Reply::Digest { .. }
+        | Reply::Assigned { .. }
+        | Reply::Hinted
+        | Reply::Inspected(_)
+        | Reply::Refused(_)
+        | Reply::Broken => Acknowledged::No,
+    }
+}

@@ -1,0 +1,151 @@
+//! One running node: everything that `serve` starts once and `dev` starts several times in one process.
+//!
+//! ```text
+//!   folder ──> identity ──> engine ──> replica, committer ──> consensus (applies what it has) ──> views
+//!                 │                                                                                 │
+//!            found or join                        peer port, links, hints, voters, HTTP  <──────────┘
+//! ```
+//!
+//! A node has a runtime of its own, so that it can be stopped as a whole: in order ([`Node::shutdown`]), or as a killed
+//! process would stop ([`Node::kill`]).
+//!
+//! # Invariants
+//!
+//! - Key traffic is served once the last known catalog is in force; that needs no other node.
+//! - Stopping in order: not ready, finish what has begun, stop consensus, commit what waits, close the database.
+//! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
+
+mod config;
+mod folder;
+mod parts;
+mod tasks;
+
+pub use config::{Entry, NodeConfig, StartError, StorageConfig};
+
+use crate::core::Core;
+use parts::Parts;
+use quorate_model::NodeId;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// How long a stopping node's tasks may take to notice.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// See the module's essay. Dropped without being stopped, it ends like a killed one, in the background.
+pub struct Node {
+    parts: Option<Parts>,
+    runtime: OwnRuntime,
+}
+
+/// A runtime that may be dropped anywhere.
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new(name: &str, workers: Option<usize>) -> Result<Self, StartError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if let Some(workers) = workers {
+            builder.worker_threads(workers.max(1));
+        }
+        let built = builder.thread_name(name).enable_all().build();
+        built.map(|runtime| Self(Some(runtime))).map_err(|error| StartError::Runtime(error.to_string()))
+    }
+
+    fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("there until it is shut down")
+    }
+
+    /// Ends all tasks and waits for it.
+    async fn shut_down(mut self) {
+        if let Some(runtime) = self.0.take() {
+            let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(TASKS_TIMEOUT));
+            ended.await.expect("shutting a runtime down does not panic");
+        }
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Node {
+    /// Starts a node. Returns once it serves; one that joins keeps trying, while it says so, until it is a member.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let runtime = OwnRuntime::new(&config.name, config.workers)?;
+        let started = runtime.get().spawn(Parts::start(config)).await;
+        let parts = started.map_err(|error| StartError::Runtime(error.to_string()))??;
+        Ok(Self { parts: Some(parts), runtime })
+    }
+
+    /// What the HTTP edge and the tests ask.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.parts().core
+    }
+
+    /// Its id.
+    pub fn id(&self) -> NodeId {
+        self.parts().core.node()
+    }
+
+    /// Where clients are answered.
+    pub fn http_address(&self) -> SocketAddr {
+        self.parts().http_address
+    }
+
+    /// Where peers are answered.
+    pub fn peer_address(&self) -> SocketAddr {
+        self.parts().peer_address
+    }
+
+    /// Turns into a sentence when this node must not go on: whoever started it should stop it and say why.
+    pub fn failed(&self) -> watch::Receiver<Option<String>> {
+        self.parts().failed.subscribe()
+    }
+
+    /// Why the last connection of a peer was refused here.
+    pub fn last_refusal(&self) -> Option<String> {
+        self.parts().server.last_refusal()
+    }
+
+    /// Cuts all peer traffic, both ways, or lets it flow again. For `dev` and tests.
+    pub fn cut(&self, cut: bool) {
+        self.parts().links.cut(cut);
+        self.parts().server.cut(cut);
+    }
+
+    /// Stops in order: nothing that was begun is lost.
+    pub async fn shutdown(mut self) {
+        if let Some(parts) = self.parts.take() {
+            let stopped = self.runtime.get().spawn(parts.stop()).await;
+            if let Err(error) = stopped {
+                tracing::error!("stopping in order failed: {error}");
+            }
+        }
+        self.runtime.shut_down().await;
+    }
+
+    /// Stops as a killed process would: nothing is finished, nothing is flushed. Returns once its folder can be opened
+    /// again.
+    pub async fn kill(mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.links.close();
+            parts.server.cut(true);
+            let ended = tokio::task::spawn_blocking(move || {
+                parts.committer.abandon();
+                drop(parts);
+            });
+            ended.await.expect("abandoning a committer does not panic");
+        }
+        self.runtime.shut_down().await;
+    }
+
+    fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("there until it is stopped, which takes the node")
+    }
+}

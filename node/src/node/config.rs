@@ -1,0 +1,122 @@
+//! What a node is told when it is started, and why it does not start.
+
+use crate::control::JoinError;
+use crate::limits::Limits;
+use crate::transport::{self, Secret};
+use quorate_ring::Weight;
+use quorate_storage::{CommitterLimits, IdentityError, OpenError, ReplicaLimits, RocksOptions};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Everything that a node is told.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The data folder.
+    pub data: PathBuf,
+    /// A label for people, unique among the members.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+    /// Its share of the data. Counts when it becomes a member.
+    pub weight: Weight,
+    /// Where clients are answered. Port 0: one that is free.
+    pub listen: SocketAddr,
+    /// Where peers are answered. Port 0: one that is free.
+    pub peer_listen: SocketAddr,
+    /// `host:port` where clients reach it; default: `listen`.
+    pub advertise: Option<String>,
+    /// `host:port` where peers reach it; default: `peer_listen`.
+    pub peer_advertise: Option<String>,
+    /// How an empty folder is begun. A folder that has been begun ignores it.
+    pub entry: Entry,
+    /// What the nodes of the cluster share. Empty: none.
+    pub secret: Secret,
+    /// What clients may make this node hold.
+    pub limits: Limits,
+    /// Limits of the peer traffic.
+    pub peer_limits: transport::Limits,
+    /// Limits and options of the storage.
+    pub storage: StorageConfig,
+    /// Threads of its runtime; `None`: as many as there are processors.
+    pub workers: Option<usize>,
+}
+
+/// Limits and options of the storage.
+#[derive(Clone, Debug, Default)]
+pub struct StorageConfig {
+    /// Of the engine.
+    pub rocks: RocksOptions,
+    /// Of the replica.
+    pub replica: ReplicaLimits,
+    /// Of the committer.
+    pub committer: CommitterLimits,
+}
+
+/// How an empty folder is begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Not at all: it must have been begun already.
+    Existing,
+    /// By founding a cluster.
+    Found {
+        /// The cluster's name.
+        cluster_name: String,
+    },
+    /// By becoming a member of one.
+    Join {
+        /// HTTP addresses of members, `host:port`.
+        addresses: Vec<String>,
+    },
+}
+
+/// Why a node did not start. Nothing was changed, unless it says so.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The folder is empty, and nobody said what to do about it.
+    #[error(
+        "the folder {} is empty: found a cluster in it (serve --bootstrap --cluster-name NAME), or join one \
+         (serve --join host:port); if this node had data here, it has lost them: do not found again, replace the node",
+        .0.display()
+    )]
+    EmptyFolder(PathBuf),
+    /// Whose folder it is.
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    /// The folder, beside its identity.
+    #[error("the folder {} can't be used: {error}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The data.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// An address.
+    #[error(
+        "cannot listen for {what} on {address}: {error}; choose another address, or stop what uses this one"
+    )]
+    Listen {
+        /// Clients or peers.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The cluster does not take this node.
+    #[error("{0}")]
+    Join(#[from] JoinError),
+    /// Consensus did not start.
+    #[error("the catalog's log can't be used: {0}")]
+    Consensus(String),
+    /// Founding was begun and is not finished; starting again continues it.
+    #[error("founding the cluster was begun and is not finished: {0}; start the node again to continue")]
+    Founding(String),
+    /// Threads.
+    #[error("the node's threads can't run: {0}")]
+    Runtime(String),
+}

@@ -1,0 +1,139 @@
+//! The data folder at a start: whose it is, and how an empty one is begun.
+
+use super::{Entry, NodeConfig, StartError};
+use crate::control;
+use quorate_model::{Boot, ClusterId};
+use quorate_ring::{Catalog, NewNode, RequestId};
+use quorate_storage::{Identity, OpenError, OpenMode, RocksEngine, Stage};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The file that keeps a join request's id until the folder has an identity.
+const JOINING: &str = "joining";
+
+/// A database that another process is just leaving is waited for so long.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// 128 bits from the operating system.
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    u128::from_be_bytes(bytes)
+}
+
+/// 64 bits for one life of something.
+pub fn draw_boot() -> Boot {
+    Boot(getrandom::u64().expect("the operating system has random bytes"))
+}
+
+/// What this node says of itself when it founds or joins.
+pub struct Introduction<'a> {
+    /// What it was told.
+    pub config: &'a NodeConfig,
+    /// Where clients reach it.
+    pub http_address: &'a str,
+    /// Where peers reach it.
+    pub peer_address: &'a str,
+    /// This life of it.
+    pub boot: Boot,
+}
+
+impl Introduction<'_> {
+    /// As the catalog wants it.
+    pub fn node(&self, request: RequestId) -> NewNode {
+        NewNode {
+            request,
+            name: self.config.name.clone(),
+            zone: self.config.zone.clone(),
+            weight: self.config.weight,
+            http_address: self.http_address.to_owned(),
+            peer_address: self.peer_address.to_owned(),
+            boot: self.boot,
+        }
+    }
+}
+
+/// The folder's identity; an empty folder gets one, as the entry says.
+pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, StartError> {
+    let config = introduction.config;
+    if let Some(identity) = Identity::read(&config.data)? {
+        return Ok(identity);
+    }
+    let identity = match &config.entry {
+        Entry::Existing => return Err(StartError::EmptyFolder(config.data.clone())),
+        Entry::Found { cluster_name } => Identity {
+            cluster: ClusterId(random()),
+            cluster_name: cluster_name.clone(),
+            node: Catalog::FIRST_NODE,
+            incarnation: 1,
+            stage: Stage::Founding,
+        },
+        Entry::Join { addresses } => {
+            let request = join_request(&config.data)
+                .map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
+            let joined = control::join(addresses, &config.secret, &introduction.node(request)).await?;
+            tracing::info!(node = %joined.node, cluster = %joined.cluster, name = joined.name, "joined a cluster");
+            Identity {
+                cluster: joined.cluster,
+                cluster_name: joined.name,
+                node: joined.node,
+                incarnation: 1,
+                stage: Stage::Joining,
+            }
+        }
+    };
+    identity.write(&config.data)?;
+    // It has done its work; a second look at it would find the identity first.
+    drop(std::fs::remove_file(config.data.join(JOINING)));
+    Ok(identity)
+}
+
+/// The founding node's request id: the same in each attempt.
+pub fn founding_request(identity: &Identity) -> RequestId {
+    RequestId(identity.cluster.0)
+}
+
+/// The join request's id of this folder: drawn once, so that a repeated request finds the first one's result.
+fn join_request(folder: &Path) -> io::Result<RequestId> {
+    let path = folder.join(JOINING);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let parsed = u128::from_str_radix(text.trim(), 16);
+            parsed
+                .map(RequestId)
+                .map_err(|_| io::Error::other(format!("{} is damaged: remove it", path.display())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(folder)?;
+            let request = random();
+            let mut file = File::create(&path)?;
+            write!(file, "{request:032x}")?;
+            file.sync_all()?;
+            File::open(folder)?.sync_all()?;
+            Ok(RequestId(request))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens the folder's database. One that another process is just leaving is waited for.
+pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, StartError> {
+    let mode = match stage {
+        Stage::Founding | Stage::Joining => OpenMode::Create,
+        Stage::Member => OpenMode::Existing,
+    };
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let (folder, options) = (config.data.clone(), config.storage.rocks.clone());
+        let opened = tokio::task::spawn_blocking(move || RocksEngine::open(&folder, mode, &options)).await;
+        match opened.map_err(|error| StartError::Runtime(error.to_string()))? {
+            Err(OpenError::Locked(_)) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}

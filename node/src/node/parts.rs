@@ -1,0 +1,172 @@
+//! The parts of a running node, put together and taken apart in order.
+
+use super::folder::{self, Introduction};
+use super::{NodeConfig, StartError, tasks};
+use crate::control::publish::Publisher;
+use crate::control::raft::{Log, Machine, Openraft};
+use crate::control::{Control, voters};
+use crate::core::{ClusterIdentity, Core};
+use crate::drive::Driver;
+use crate::engine::Replica;
+use crate::hints::{Progress, Replay};
+use crate::peer::{Local, Peers};
+use crate::switch::Switch;
+use crate::transport::{self, Links, Server};
+use crate::views::Views;
+use quorate_coordinator::{Context, Timing};
+use quorate_model::{Rules, Stamps};
+use quorate_ring::Catalog;
+use quorate_storage::{Committer, Identity, RaftStore, Stage};
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How long operations that have begun may take to end when a node stops in order.
+const OPERATIONS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Everything that runs.
+pub struct Parts {
+    pub core: Arc<Core>,
+    pub links: Arc<Links>,
+    pub server: Arc<Server>,
+    pub committer: Arc<Committer>,
+    pub http_address: SocketAddr,
+    pub peer_address: SocketAddr,
+    pub failed: watch::Sender<Option<String>>,
+    /// Aborted when dropped.
+    tasks: JoinSet<()>,
+}
+
+async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen { what, address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+impl Parts {
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let (peer_listener, peer_address) = listen("peers", config.peer_listen).await?;
+        let (http_listener, http_address) = listen("clients", config.listen).await?;
+        let advertised = config.advertise.clone().unwrap_or_else(|| http_address.to_string());
+        let peer_advertised = config.peer_advertise.clone().unwrap_or_else(|| peer_address.to_string());
+        let boot = folder::draw_boot();
+        let introduction =
+            Introduction { config: &config, http_address: &advertised, peer_address: &peer_advertised, boot };
+        let mut identity = folder::identify(&introduction).await?;
+        let node = identity.node;
+        let engine = Arc::new(folder::open(&config, identity.stage).await?);
+
+        // What keys need.
+        let rules = Rules::INTACT;
+        let store = RaftStore::new(Arc::clone(&engine));
+        let replica_limits = config.storage.replica;
+        let replica = tokio::task::spawn_blocking(move || {
+            // Another boot than the coordinator's: both draw stamps.
+            Replica::new(engine, node, folder::draw_boot(), rules, replica_limits)
+        });
+        let replica = Arc::new(replica.await.map_err(|error| StartError::Runtime(error.to_string()))?);
+        let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
+        let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
+        let views = Arc::new(Views::new(node, Catalog::empty()));
+        let me = transport::Identity { cluster: identity.cluster, node, boot };
+        let links = Arc::new(Links::new(me, config.secret.clone(), config.peer_limits.clone()));
+        let local = Local::new(Arc::clone(&replica), Arc::clone(&committer), Arc::clone(&views));
+        let peers = Peers::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&views));
+
+        // The catalog: what this disk knows of it is in force when consensus has started.
+        let publisher = Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views));
+        let log = Log::new(store, Arc::clone(&replica));
+        let machine = Machine::load(log.clone(), Arc::new(publisher)).await;
+        let machine = machine.map_err(|error| StartError::Consensus(error.to_string()))?;
+        let consensus = Openraft::start(node, log, machine, Arc::clone(&links)).await;
+        let consensus = consensus.map_err(StartError::Consensus)?;
+        let control = Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views));
+        peers.set_control(Arc::clone(&control));
+
+        let server = Server::new(me, config.secret.clone(), config.peer_limits.clone(), peers);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&server).run(peer_listener));
+        if identity.stage == Stage::Founding {
+            let founder = introduction.node(folder::founding_request(&identity));
+            let found = control.found(identity.cluster, &identity.cluster_name, founder).await;
+            found.map_err(StartError::Founding)?;
+        }
+        if identity.stage == Stage::Founding || views.current().catalog().node(node).is_some() {
+            become_member(&config, &mut identity)?;
+        }
+
+        // Operations and what goes on beside them.
+        let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links));
+        let driver = Driver::new(Arc::new(switch), Arc::clone(&views));
+        let context = Context { local: node, rules, timing: Timing::default() };
+        let progress = Arc::new(Progress::default());
+        let replay = Replay {
+            node,
+            views: Arc::clone(&views),
+            links: Arc::clone(&links),
+            local: Arc::clone(&local),
+            driver: Arc::clone(&driver),
+            context,
+            progress: Arc::clone(&progress),
+        };
+        let failed = watch::Sender::new(None);
+        tasks.spawn(Arc::new(replay).keep());
+        tasks.spawn(voters::keep(Arc::clone(&control)));
+        tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
+        tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
+        tasks.spawn(tasks::duplicate(Arc::clone(&links), failed.clone()));
+        let announcing = Arc::clone(&control);
+        tasks.spawn(async move { announcing.announce(boot, advertised, peer_advertised).await });
+        if identity.stage == Stage::Joining {
+            tasks.spawn(tasks::membership(node, Arc::clone(&views), config.data.clone(), identity.clone()));
+        }
+        let core = Arc::new(Core {
+            node,
+            cluster: ClusterIdentity { id: identity.cluster, name: identity.cluster_name },
+            context,
+            views,
+            links: Arc::clone(&links),
+            local,
+            driver,
+            control,
+            stamps: Mutex::new(Stamps::new(node, boot)),
+            draining: AtomicBool::new(false),
+            hints: progress,
+        });
+        drop(http_listener);
+        tracing::info!(%node, peers = %peer_address, clients = %http_address, "the node serves");
+        Ok(Self { core, links, server, committer, http_address, peer_address, failed, tasks })
+    }
+
+    /// Takes it apart in order.
+    pub async fn stop(mut self) {
+        self.core.drain();
+        let until = Instant::now() + OPERATIONS_TIMEOUT;
+        while self.core.driver.running() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.core.control.stop().await;
+        self.tasks.shutdown().await;
+        self.links.close();
+        self.server.cut(true);
+        let committer = Arc::clone(&self.committer);
+        let stopped = tokio::task::spawn_blocking(move || committer.stop()).await;
+        stopped.expect("stopping a committer does not panic");
+        tracing::info!(node = %self.core.node, "the node has stopped");
+    }
+}
+
+/// The folder has come all the way.
+fn become_member(config: &NodeConfig, identity: &mut Identity) -> Result<(), StartError> {
+    if identity.stage != Stage::Member {
+        identity.stage = Stage::Member;
+        identity.write(&config.data)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! This node's own replica, as something that can be asked without waiting.
+
+use crate::engine::Replica;
+use crate::views::Views;
+use quorate_model::{Refusal, Reply, Request};
+use quorate_storage::{Committer, ReadTier};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Reads that may be at the disk at once: more would only wait for each other there.
+const DISK_READS_AT_ONCE: usize = 16;
+
+/// Reads that may wait for the disk or be there. Past it they are refused.
+const DISK_READS_MAX: u64 = 1_024;
+
+/// What is called with the reply, on whatever thread has it.
+pub type OnReply = Box<dyn FnOnce(Reply) + Send>;
+
+/// This node's replica.
+pub struct Local {
+    replica: Arc<Replica>,
+    committer: Arc<Committer>,
+    views: Arc<Views>,
+    at_the_disk: Arc<Semaphore>,
+    disk_reads: AtomicU64,
+    disk_reads_total: AtomicU64,
+    requests: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// Reads that left the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskReads {
+    /// Now.
+    pub running: u64,
+    /// Since the start.
+    pub total: u64,
+}
+
+impl Local {
+    /// Over a replica and its committer.
+    pub fn new(replica: Arc<Replica>, committer: Arc<Committer>, views: Arc<Views>) -> Arc<Self> {
+        Arc::new(Self {
+            replica,
+            committer,
+            views,
+            at_the_disk: Arc::new(Semaphore::new(DISK_READS_AT_ONCE)),
+            disk_reads: AtomicU64::new(0),
+            disk_reads_total: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    /// Begins one request; must be called on the runtime. A request of a catalog that this node has not applied yet
+    /// waits for it, half of the time that is left at most, and is then answered whatever the catalog says.
+    pub fn begin(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        if deadline <= now {
+            return reply(Reply::Refused(Refusal::Late));
+        }
+        if request.place().epoch <= self.views.epoch() {
+            return self.carry_out(request, deadline, reply);
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            this.views.reached(request.place().epoch, now + (deadline - now) / 2).await;
+            this.carry_out(request, deadline, reply);
+        });
+    }
+
+    fn carry_out(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
+        if request.is_write() {
+            return self.committer.submit(request, Some(deadline.into_std()), reply);
+        }
+        match self.read(&request, ReadTier::BlockCache) {
+            Ok(Some(answer)) => reply(answer),
+            Ok(None) => self.read_from_disk(request, deadline, reply),
+            // Dropping the callback says that the call is lost.
+            Err(Panicked) => {}
+        }
+    }
+
+    fn read_from_disk(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
+        if self.disk_reads.fetch_add(1, Ordering::Relaxed) >= DISK_READS_MAX {
+            self.disk_reads.fetch_sub(1, Ordering::Relaxed);
+            return reply(Reply::Refused(Refusal::Overloaded));
+        }
+        self.disk_reads_total.fetch_add(1, Ordering::Relaxed);
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let place = Arc::clone(&this.at_the_disk).acquire_owned().await;
+            let place = place.expect("the semaphore is never closed");
+            // Whether the blocking task runs to its end is not awaited: it answers by itself.
+            drop(tokio::task::spawn_blocking(move || {
+                let _place = place;
+                let answer = if Instant::now() >= deadline {
+                    Ok(Some(Reply::Refused(Refusal::Late)))
+                } else {
+                    this.read(&request, ReadTier::Disk)
+                };
+                this.disk_reads.fetch_sub(1, Ordering::Relaxed);
+                if let Ok(Some(answer)) = answer {
+                    reply(answer);
+                }
+            }));
+        });
+    }
+
+    fn read(&self, request: &Request, tier: ReadTier) -> Result<Option<Reply>, Panicked> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.replica.read(request, tier)));
+        read.map_err(|_| {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            Panicked
+        })
+    }
+
+    /// The replica itself, for health, hints and layouts.
+    pub fn replica(&self) -> &Arc<Replica> {
+        &self.replica
+    }
+
+    /// Its committer, for its statistics.
+    pub fn committer(&self) -> &Committer {
+        &self.committer
+    }
+
+    /// Reads that left the reactor.
+    pub fn disk_reads(&self) -> DiskReads {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        DiskReads { running: count(&self.disk_reads), total: count(&self.disk_reads_total) }
+    }
+
+    /// Requests begun since the start.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Reads that panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}
+
+/// A read panicked: a bug, counted.
+struct Panicked;

@@ -1,0 +1,136 @@
+//! Requests of peers, by kind.
+
+use crate::control::{Control, ControlRequest};
+use crate::peer::Local;
+use crate::transport::{Incoming, Kind, Links, Responder, Service};
+use crate::views::Views;
+use minicbor::Encode;
+use quorate_model::{NodeId, Reply, Request};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::time::Instant;
+
+/// Most requests of one batch.
+pub const BATCH_ITEMS_MAX: usize = 1_024;
+
+/// Serves peers.
+pub struct Peers {
+    node: NodeId,
+    local: Arc<Local>,
+    links: Arc<Links>,
+    views: Arc<Views>,
+    /// Set once consensus runs; until then there is nobody to ask.
+    control: OnceLock<Arc<Control>>,
+}
+
+impl Peers {
+    /// Over these; [`Peers::set_control`] comes later.
+    pub fn new(node: NodeId, local: Arc<Local>, links: Arc<Links>, views: Arc<Views>) -> Arc<Self> {
+        Arc::new(Self { node, local, links, views, control: OnceLock::new() })
+    }
+
+    /// From now on consensus and control are served too.
+    pub fn set_control(&self, control: Arc<Control>) {
+        assert!(self.control.set(control).is_ok(), "a node has one control plane");
+    }
+
+    fn data(&self, payload: &[u8], deadline: Instant, responder: Responder) {
+        match minicbor::decode::<Request>(payload) {
+            Ok(request) => {
+                self.local.begin(request, deadline, Box::new(move |reply| answer(responder, &reply)))
+            }
+            Err(error) => tracing::warn!("a peer's request makes no sense: {error}"),
+        }
+    }
+
+    fn batch(&self, payload: &[u8], deadline: Instant, responder: Responder) {
+        let requests = match minicbor::decode::<Vec<Request>>(payload) {
+            Ok(requests) if requests.len() <= BATCH_ITEMS_MAX => requests,
+            Ok(requests) => {
+                return tracing::warn!("a peer's batch has {} requests, too many", requests.len());
+            }
+            Err(error) => return tracing::warn!("a peer's batch makes no sense: {error}"),
+        };
+        if requests.is_empty() {
+            return answer(responder, &Vec::<Reply>::new());
+        }
+        let batch = Arc::new(Batch {
+            replies: Mutex::new(vec![None; requests.len()]),
+            open: AtomicUsize::new(requests.len()),
+            responder: Mutex::new(Some(responder)),
+        });
+        for (index, request) in requests.into_iter().enumerate() {
+            let batch = Arc::clone(&batch);
+            self.local.begin(request, deadline, Box::new(move |reply| batch.replied(index, reply)));
+        }
+    }
+}
+
+/// The replies of one batch, until all are there.
+struct Batch {
+    replies: Mutex<Vec<Option<Reply>>>,
+    open: AtomicUsize,
+    responder: Mutex<Option<Responder>>,
+}
+
+impl Batch {
+    fn replied(&self, index: usize, reply: Reply) {
+        let mut replies = self.replies.lock().expect("nothing panics while it holds this lock");
+        replies[index] = Some(reply);
+        if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let replies: Vec<Reply> = replies.drain(..).flatten().collect();
+        let responder = self.responder.lock().expect("nothing panics while it holds this lock").take();
+        if let Some(responder) = responder {
+            answer(responder, &replies);
+        }
+    }
+}
+
+fn answer<T: Encode<()>>(responder: Responder, reply: &T) {
+    responder.answer(|out| minicbor::encode(reply, out).expect("encoding into memory cannot fail"));
+}
+
+impl Service for Peers {
+    fn begin(&self, incoming: Incoming, responder: Responder) {
+        let Incoming { from, kind, deadline, payload } = incoming;
+        let joining = from.node == NodeId(0);
+        match kind {
+            Kind::Data if !joining => self.data(&payload, deadline, responder),
+            Kind::Batch if !joining => self.batch(&payload, deadline, responder),
+            Kind::Consensus if !joining => {
+                let Some(control) = self.control.get().map(Arc::clone) else { return };
+                tokio::spawn(async move {
+                    let reply = control.serve_consensus(&payload).await;
+                    responder.answer(|out| out.extend_from_slice(&reply));
+                });
+            }
+            Kind::Control => {
+                let Some(control) = self.control.get().map(Arc::clone) else { return };
+                let request = match minicbor::decode::<ControlRequest>(&payload) {
+                    Ok(request) if matches!(request, ControlRequest::Join(_)) == joining => request,
+                    Ok(_) => return tracing::warn!("node {} asked for what it may not", from.node),
+                    Err(error) => return tracing::warn!("a peer's question makes no sense: {error}"),
+                };
+                tokio::spawn(async move { answer(responder, &control.serve(request, deadline).await) });
+            }
+            Kind::Data | Kind::Batch | Kind::Consensus => {
+                tracing::warn!("a node that is no member yet asked for more than to join");
+            }
+            // The server keeps these to itself.
+            Kind::Answer | Kind::Ping | Kind::Pong | Kind::Handshake => {}
+        }
+    }
+
+    fn heard_of(&self, node: NodeId) {
+        self.links.wake(node);
+    }
+
+    fn is_member(&self, node: NodeId) -> bool {
+        let view = self.views.current();
+        let catalog = view.catalog();
+        // A node that has just joined knows nobody yet, and the leader must be able to tell it.
+        catalog.node(self.node).is_none() || catalog.node(node).is_some()
+    }
+}

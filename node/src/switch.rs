@@ -1,0 +1,45 @@
+//! The transport of key traffic: this node's own replica, or a peer's.
+
+use crate::drive::{FateSink, Transport};
+use crate::peer::Local;
+use crate::transport::{CallError, Kind, Lane, Links};
+use quorate_coordinator::Failure;
+use quorate_model::{NodeId, Request};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Sends each request where it belongs.
+pub struct Switch {
+    node: NodeId,
+    local: Arc<Local>,
+    links: Arc<Links>,
+}
+
+impl Switch {
+    /// Of this node.
+    pub fn new(node: NodeId, local: Arc<Local>, links: Arc<Links>) -> Self {
+        Self { node, local, links }
+    }
+}
+
+impl Transport for Switch {
+    fn send(&self, to: NodeId, request: Request, deadline: Instant, sink: FateSink) {
+        if to == self.node {
+            return self.local.begin(request, deadline, Box::new(move |reply| sink.deliver(Ok(reply))));
+        }
+        let fill =
+            |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
+        let answered = move |answered: Result<bytes::Bytes, CallError>| {
+            sink.deliver(match answered {
+                Ok(payload) => minicbor::decode(&payload).map_err(|error| {
+                    // It may have done what it was asked, whatever it meant to say.
+                    tracing::warn!(node = %to, "a peer's answer makes no sense: {error}");
+                    Failure::Lost
+                }),
+                Err(CallError::NotSent(_)) => Err(Failure::NotSent),
+                Err(CallError::Lost(_)) => Err(Failure::Lost),
+            });
+        };
+        self.links.send(to, Lane::Data, Kind::Data, deadline, fill, Box::new(answered));
+    }
+}

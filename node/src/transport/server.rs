@@ -1,0 +1,244 @@
+//! The acceptor: proves who dials, then hands each request to a [`Service`].
+
+use crate::transport::connection::READ_BUFFER_BYTES;
+use crate::transport::frame::{self, Header, Kind};
+use crate::transport::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
+use crate::transport::outbox::{Outbox, Responder, Working, Writing};
+use crate::transport::{Lane, Limits};
+use bytes::{Bytes, BytesMut};
+use quorate_model::{Boot, NodeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+/// The same refusal is logged again after so long.
+const REFUSAL_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Who asks.
+pub type Caller = Proven;
+
+/// One request of a peer.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Who asks.
+    pub from: Caller,
+    /// What kind of request.
+    pub kind: Kind,
+    /// Until when the peer waits.
+    pub deadline: Instant,
+    /// The request itself.
+    pub payload: Bytes,
+}
+
+/// Who carries out the requests of peers. Called on the connection's task: it must not block or wait, only begin.
+pub trait Service: Send + Sync + 'static {
+    /// Begins one request; the answer may come later, from any thread.
+    fn begin(&self, incoming: Incoming, responder: Responder);
+
+    /// A member has dialed this node: it is there.
+    fn heard_of(&self, node: NodeId);
+
+    /// Whether a node may connect at all. 0 is a node that wants to join.
+    fn is_member(&self, node: NodeId) -> bool;
+}
+
+/// The acceptor of one node.
+pub struct Server {
+    identity: Identity,
+    secret: Secret,
+    limits: Limits,
+    service: Arc<dyn Service>,
+    cut: watch::Sender<bool>,
+    /// Which life of each member is connected, and how many connections it has.
+    alive: Mutex<HashMap<NodeId, (Boot, usize)>>,
+    last_refusal: Mutex<Option<(String, Instant)>>,
+}
+
+/// One place among the connections of a member.
+struct Admission {
+    server: Arc<Server>,
+    node: NodeId,
+}
+
+impl Server {
+    /// An acceptor that has not begun.
+    pub fn new(identity: Identity, secret: Secret, limits: Limits, service: Arc<dyn Service>) -> Arc<Self> {
+        Arc::new(Self {
+            identity,
+            secret,
+            limits,
+            service,
+            cut: watch::Sender::new(false),
+            alive: Mutex::default(),
+            last_refusal: Mutex::default(),
+        })
+    }
+
+    /// Accepts connections until the task is aborted.
+    pub async fn run(self: Arc<Self>, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(self.limits.incoming_max));
+        loop {
+            let socket = match listener.accept().await {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    // Out of descriptors, mostly: accepting again at once would spin.
+                    tracing::warn!("accepting a peer connection failed: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                self.refused(&RefusalReason::TooMany.to_string());
+                continue;
+            };
+            let server = Arc::clone(&self);
+            tokio::spawn(async move {
+                let mut cut = server.cut.subscribe();
+                tokio::select! {
+                    () = Arc::clone(&server).serve(socket) => {}
+                    _ = cut.wait_for(|cut| *cut) => {}
+                }
+                drop(place);
+            });
+        }
+    }
+
+    /// Drops all incoming connections and refuses new ones, or takes them again.
+    pub fn cut(&self, cut: bool) {
+        self.cut.send_replace(cut);
+    }
+
+    /// Why the last connection was refused.
+    pub fn last_refusal(&self) -> Option<String> {
+        let last = self.last_refusal.lock().expect("nothing panics while it holds this lock");
+        last.as_ref().map(|(why, _)| why.clone())
+    }
+
+    async fn serve(self: Arc<Self>, mut socket: TcpStream) {
+        if *self.cut.borrow() || socket.set_nodelay(true).is_err() {
+            return;
+        }
+        let admit = |proven| self.admit(proven);
+        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, admit);
+        let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
+        let (caller, _admission) = match accepted {
+            Ok(Ok(accepted)) => accepted,
+            // A port that is probed, or a dialer that died: nothing to tell an operator.
+            Ok(Err(HandshakeError::Io(_))) | Err(_) => return,
+            Ok(Err(error)) => return self.refused(&error.to_string()),
+        };
+        if caller.node != NodeId(0) {
+            self.service.heard_of(caller.node);
+        }
+        let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));
+        let mut writing = Writing::default();
+        let (mut from, mut to) = socket.split();
+        tokio::select! {
+            _ = outbox.write_to(&mut to, &mut writing) => {}
+            () = self.read_requests(&mut from, caller, &outbox) => {}
+        }
+        outbox.close();
+    }
+
+    /// Reads requests and begins them, until the dialer fails or falls silent.
+    async fn read_requests<R: AsyncReadExt + Unpin>(
+        &self,
+        from: &mut R,
+        caller: Caller,
+        outbox: &Arc<Outbox>,
+    ) {
+        let working = Arc::new(Working::default());
+        let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
+        loop {
+            // The dialer pings: silence means that it is gone.
+            match tokio::time::timeout(self.limits.silence, from.read_buf(&mut buffer)).await {
+                Ok(Ok(0) | Err(_)) | Err(_) => return,
+                Ok(Ok(_)) => {}
+            }
+            loop {
+                let (header, payload) = match frame::decode(&mut buffer, self.limits.frame_bytes_max) {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => frame,
+                    Err(error) => return self.refused(&format!("node {}: {error}", caller.node)),
+                };
+                match header.kind {
+                    Kind::Ping => {
+                        let pong = Header { kind: Kind::Pong, id: 0, remaining_ms: 0 };
+                        let _full = outbox.push(0, frame::encode(pong, |_| ()));
+                    }
+                    Kind::Handshake => {
+                        if let Some(reason) = handshake::late_refusal(&payload) {
+                            self.refused(&format!("refused by the other node: {reason}"));
+                        }
+                        return;
+                    }
+                    Kind::Answer | Kind::Pong => return,
+                    Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+                        let bytes = payload.len() + READ_BUFFER_BYTES / 1_024;
+                        let responder =
+                            Responder::new(Arc::clone(outbox), header.id, Arc::clone(&working), bytes);
+                        let deadline = Instant::now() + header.remaining();
+                        let kind = header.kind;
+                        self.service.begin(Incoming { from: caller, kind, deadline, payload }, responder);
+                    }
+                }
+            }
+            if buffer.is_empty() && buffer.capacity() > 16 * READ_BUFFER_BYTES {
+                buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
+            }
+            // Past its share a peer is not read: its own queue fills, and it refuses.
+            working.at_most(self.limits.working_bytes_max).await;
+            outbox.shrunk_below(self.limits.queued_bytes_max / 2).await;
+        }
+    }
+
+    /// A proven node takes its place, unless another life of it is here.
+    fn admit(self: &Arc<Self>, proven: Proven) -> Result<Admission, RefusalReason> {
+        let Proven { node, boot, lane } = proven;
+        let joining = node == NodeId(0);
+        if joining && lane != Lane::Urgent {
+            return Err(RefusalReason::NotMember { node });
+        }
+        if !joining && !self.service.is_member(node) {
+            return Err(RefusalReason::NotMember { node });
+        }
+        if node == self.identity.node {
+            return Err(RefusalReason::Duplicate { node, other: self.identity.boot });
+        }
+        let mut alive = self.alive.lock().expect("nothing panics while it holds this lock");
+        if !joining {
+            let entry = alive.entry(node).or_insert((boot, 0));
+            if entry.0 != boot {
+                return Err(RefusalReason::Duplicate { node, other: entry.0 });
+            }
+            entry.1 += 1;
+        }
+        Ok(Admission { server: Arc::clone(self), node })
+    }
+
+    /// Remembers why a connection was refused, and logs it unless it was just logged.
+    fn refused(&self, why: &str) {
+        let mut last = self.last_refusal.lock().expect("nothing panics while it holds this lock");
+        let logged = last.as_ref().filter(|(known, at)| known == why && at.elapsed() < REFUSAL_LOG_PAUSE);
+        if logged.is_none() {
+            tracing::warn!("refused a peer connection: {why}");
+            *last = Some((why.to_owned(), Instant::now()));
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut alive = self.server.alive.lock().expect("nothing panics while it holds this lock");
+        if let Some(entry) = alive.get_mut(&self.node) {
+            entry.1 -= 1;
+            if entry.1 == 0 {
+                alive.remove(&self.node);
+            }
+        }
+    }
+}
