@@ -1,0 +1,126 @@
+//! The catalog of the simulated cluster: one log of commands, of which every node has heard a prefix.
+//!
+//! Consensus itself is not simulated here. What it promises is: all nodes apply the same commands in the same order,
+//! each with its own lag. That is what a node's `heard` says.
+
+use crate::history::Spot;
+use crate::setting::Setting;
+use quorate_model::{Boot, ClusterId, Key, Layout, Mode, NodeId, Place, SortKey, TableId};
+use quorate_ring::{
+    Catalog, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View, Weight,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The log, as the catalogs after each command, and where each key stands.
+#[derive(Debug)]
+pub struct Cluster {
+    catalogs: Vec<Arc<Catalog>>,
+    tables: Vec<TableId>,
+    keys: BTreeMap<Spot, Key>,
+    spots: BTreeMap<(TableId, SortKey), Spot>,
+    /// How many commands everybody has heard at the beginning.
+    pub heard_first: usize,
+}
+
+impl Cluster {
+    /// The whole log of a setting: nodes, tables, and a few later changes.
+    pub fn of_setting(setting: &Setting) -> Self {
+        let founder = new_node(1);
+        let mut catalog =
+            Catalog::bootstrap("sim", ClusterId(1), founder).expect("the founding is in order");
+        let mut catalogs = vec![Arc::new(catalog.clone())];
+        let mut tables = Vec::new();
+        let mut heard_first = 0;
+        for command in commands(setting) {
+            let applied = catalog.apply(&command).expect("the log is in order");
+            if let Created::Table(table) = applied.created {
+                tables.push(table);
+            }
+            catalog = applied.catalog;
+            catalogs.push(Arc::new(catalog.clone()));
+            if tables.len() == 1 && heard_first == 0 {
+                heard_first = catalogs.len();
+            }
+        }
+        let mut cluster = Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first };
+        for table in 0..cluster.tables.len() {
+            for key in 0..setting.keys as usize {
+                cluster.place(Spot { table, key });
+            }
+        }
+        cluster
+    }
+
+    /// How many commands there are.
+    pub fn commands(&self) -> usize {
+        self.catalogs.len()
+    }
+
+    /// What a node owns, having heard so many commands.
+    pub fn layout(&self, heard: usize, node: NodeId) -> Layout {
+        self.catalogs[heard - 1].layout(node)
+    }
+
+    /// Where a key lives, for a coordinator that has heard so many commands; `None` if it knows no such table.
+    pub fn plan(&self, heard: usize, spot: Spot, local: NodeId, down: Vec<NodeId>) -> Option<Arc<Plan>> {
+        let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
+        let table = view.table_by_id(self.tables[spot.table])?;
+        Some(Arc::new(view.plan(table, &self.keys[&spot], local)))
+    }
+
+    /// Which key a place is of.
+    pub fn spot_of(&self, place: &Place) -> Option<Spot> {
+        self.spots.get(&(place.table, place.sort_key.clone())).copied()
+    }
+
+    /// All keys of all tables.
+    pub fn spots(&self) -> Vec<Spot> {
+        self.keys.keys().copied().collect()
+    }
+
+    /// Notes where a key stands.
+    fn place(&mut self, spot: Spot) {
+        let key = Key::new(format!("k{}", spot.key));
+        let newest = self.catalogs.last().expect("a cluster is founded");
+        let table = newest.table_by_id(self.tables[spot.table]).expect("the log made it");
+        self.spots.insert((table.id, table.sort_key(&key)), spot);
+        self.keys.insert(spot, key);
+    }
+}
+
+fn commands(setting: &Setting) -> Vec<Command> {
+    let mut commands: Vec<Command> =
+        (2..=setting.nodes).map(|number| Command::AddNode(new_node(number))).collect();
+    for (number, table) in setting.tables.iter().enumerate() {
+        let request = RequestId(1_000 + number as u128);
+        commands.push(Command::CreateTable(NewTable {
+            request,
+            name: format!("table{number}"),
+            sharding: table.sharding,
+            n: table.n,
+            r: table.r,
+            w: table.w,
+            mode: Mode::Register,
+            durability: table.durability,
+            ttl_ms: None,
+            shards: 2,
+        }));
+    }
+    // A change that moves the epoch and nothing else.
+    let other = TableChange { r: Some(setting.tables[0].r), ..TableChange::of(TableId(1)) };
+    commands.push(Command::AlterTable(other));
+    commands
+}
+
+fn new_node(number: u64) -> NewNode {
+    NewNode {
+        request: RequestId(u128::from(number)),
+        name: format!("n{number}"),
+        zone: format!("z{}", number % 3),
+        weight: Weight::ONE,
+        http_address: format!("127.0.0.1:{}", 7_400 + number),
+        peer_address: format!("127.0.0.1:{}", 7_500 + number),
+        boot: Boot(number),
+    }
+}

@@ -1,0 +1,210 @@
+//! What breaks, and how it is mended again.
+//!
+//! Mishaps are drawn before the history begins, each with its moment and how long it lasts. Whatever is broken when
+//! the second phase begins is mended then; only a disk that failed for good stays failed, and its node with it.
+
+use crate::parcel::Event;
+use crate::random::Random;
+use crate::setting::Mishaps;
+use crate::world::World;
+use quorate_model::NodeId;
+use quorate_storage::Fault;
+
+/// One thing that breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// A process dies; what it handed to the operating system stays.
+    Crash(NodeId),
+    /// The power of one node is cut; what was not synced is gone, but for some of it, by luck.
+    Power(NodeId),
+    /// The power of all nodes is cut at one moment.
+    Blackout,
+    /// A process stands still.
+    Pause(NodeId),
+    /// One node is cut off from all others.
+    Isolate(NodeId),
+    /// These nodes and the others lose each other.
+    Split(Vec<NodeId>),
+    /// Nothing gets from the first to the second.
+    OneWay(NodeId, NodeId),
+    /// A wall clock jumps by so many milliseconds.
+    ClockJump(NodeId, i64),
+    /// A wall clock stops.
+    ClockStop(NodeId),
+    /// A disk is full.
+    DiskFull(NodeId),
+    /// A disk fails for good: its next operation of this kind, and then its replica doubts it.
+    DiskError(NodeId, Fault),
+    /// A node hears nothing new of the catalog.
+    Lag(NodeId),
+}
+
+/// Draws what breaks within the first `length` microseconds: when, for how long, what.
+pub fn draw(random: &mut Random, weights: &Mishaps, nodes: &[NodeId], length: u64) -> Vec<(u64, u64, Mishap)> {
+    let count = random.between(weights.count_max / 2, weights.count_max);
+    let mut failing = None;
+    let mut drawn = Vec::new();
+    for _ in 0..count {
+        let at = random.below(length);
+        let lasting = random.between(20_000, 700_000);
+        if let Some(mishap) = draw_one(random, weights, nodes, &mut failing) {
+            drawn.push((at, lasting, mishap));
+        }
+    }
+    drawn
+}
+
+fn draw_one(
+    random: &mut Random,
+    weights: &Mishaps,
+    nodes: &[NodeId],
+    failing: &mut Option<NodeId>,
+) -> Option<Mishap> {
+    let node = *random.pick(nodes);
+    let kinds = [
+        weights.crash,
+        weights.power,
+        weights.blackout,
+        weights.pause,
+        weights.isolate,
+        weights.split,
+        weights.one_way,
+        weights.clock,
+        weights.disk_full,
+        weights.disk_error,
+        weights.lag,
+    ];
+    Some(match random.weighted(&kinds) {
+        0 => Mishap::Crash(node),
+        1 => Mishap::Power(node),
+        2 => Mishap::Blackout,
+        3 => Mishap::Pause(node),
+        4 => Mishap::Isolate(node),
+        5 => Mishap::Split(nodes.iter().copied().filter(|_| random.chance(500)).collect()),
+        6 => Mishap::OneWay(node, *random.pick(nodes)),
+        7 if random.chance(300) => Mishap::ClockStop(node),
+        7 => Mishap::ClockJump(node, random.below(2_000) as i64 - 1_000),
+        8 => Mishap::DiskFull(node),
+        // One node at most: a minority.
+        9 => {
+            let node = *failing.get_or_insert(node);
+            Mishap::DiskError(node, *random.pick(&[Fault::Sync, Fault::SyncKept, Fault::Write, Fault::Read]))
+        }
+        _ => Mishap::Lag(node),
+    })
+}
+
+impl World {
+    /// Lets something break now.
+    pub(crate) fn strike(&mut self, mishap: &Mishap) {
+        self.tell(|| format!("!! {mishap:?}"));
+        match mishap {
+            Mishap::Crash(node) => self.crash(*node),
+            Mishap::Power(node) => self.cut_power(*node),
+            Mishap::Blackout => {
+                for node in self.node_ids() {
+                    self.cut_power(node);
+                }
+            }
+            Mishap::Pause(node) => {
+                let until = self.schedule.now() + self.random.between(10_000, 800_000);
+                self.node(*node).paused_until = until;
+            }
+            Mishap::Isolate(node) => self.divide(&[*node]),
+            Mishap::Split(side) => self.divide(side),
+            Mishap::OneWay(from, to) => {
+                let noticed = self.notice();
+                self.network.cut(*from, *to, noticed);
+            }
+            Mishap::ClockJump(node, by_ms) => self.node(*node).clock.jump(*by_ms),
+            Mishap::ClockStop(node) => {
+                let now = self.schedule.now();
+                self.node(*node).clock.stop(now);
+            }
+            Mishap::DiskFull(node) => {
+                let spare = self.random.below(2_000);
+                let engine = &self.node(*node).engine;
+                engine.set_capacity(Some(engine.used_bytes() + spare));
+            }
+            Mishap::DiskError(node, fault) => {
+                let node = self.node(*node);
+                node.broken = true;
+                node.engine.fail_next(*fault);
+            }
+            Mishap::Lag(node) => self.node(*node).deaf = true,
+        }
+    }
+
+    /// Mends what broke.
+    pub(crate) fn mend(&mut self, mishap: &Mishap) {
+        self.tell(|| format!("ok {mishap:?}"));
+        match mishap {
+            Mishap::Crash(node) | Mishap::Power(node) => self.start(*node),
+            Mishap::Blackout => {
+                for node in self.node_ids() {
+                    self.start(node);
+                }
+            }
+            // Cuts of two mishaps at once are mended together: partitions come and go.
+            Mishap::Isolate(_) | Mishap::Split(_) | Mishap::OneWay(..) => self.network.mend(),
+            Mishap::ClockStop(node) => self.node(*node).clock.set_right(),
+            Mishap::DiskFull(node) => self.node(*node).engine.set_capacity(None),
+            Mishap::Lag(node) => {
+                self.node(*node).deaf = false;
+                self.hear_all(*node);
+            }
+            Mishap::Pause(_) | Mishap::ClockJump(..) | Mishap::DiskError(..) => {}
+        }
+    }
+
+    /// Mends everything that can be mended, and calms the network.
+    pub(crate) fn heal(&mut self) {
+        self.tell(|| "== everything is healed".to_owned());
+        self.network.mend();
+        self.network.conditions = crate::network::Conditions::default();
+        self.setting.refusals = 0;
+        for id in self.node_ids() {
+            let node = self.node(id);
+            node.clock.set_right();
+            node.engine.set_capacity(None);
+            node.deaf = false;
+            node.paused_until = 0;
+            self.start(id);
+            self.hear_all(id);
+        }
+    }
+
+    /// Draws what will break, and plans it.
+    pub(crate) fn plan_mishaps(&mut self, length: u64) {
+        let nodes = self.node_ids();
+        let mishaps = draw(&mut self.random, &self.setting.mishaps, &nodes, length);
+        for (at, lasting, mishap) in mishaps {
+            self.schedule.at(at, Event::Break(mishap.clone()));
+            self.schedule.at(at + lasting, Event::Mend(mishap));
+        }
+    }
+
+    fn divide(&mut self, side: &[NodeId]) {
+        let noticed = self.notice();
+        for from in self.node_ids() {
+            for to in self.node_ids() {
+                if side.contains(&from) != side.contains(&to) {
+                    self.network.cut(from, to, noticed);
+                }
+            }
+        }
+    }
+
+    /// When a cut made now is noticed: at once, or after a while of silence.
+    fn notice(&mut self) -> u64 {
+        let silent = *self.random.pick(&[500, 50_000, 400_000]);
+        self.schedule.now() + self.random.below(silent)
+    }
+
+    fn cut_power(&mut self, id: NodeId) {
+        self.crash(id);
+        let engine = std::sync::Arc::clone(&self.node(id).engine);
+        let kept = self.random.below(engine.unsynced_batches() as u64 + 1);
+        engine.crash_keeping(kept as usize);
+    }
+}

@@ -1,0 +1,197 @@
+//! The second phase: everything is healed, and the cluster must make progress and come together within a bound.
+//!
+//! In order: operations end and hints reach their owners; every key is read at a quorum; acknowledged writes are
+//! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
+//! written and read once more. The writes come last, so that they hide nothing.
+
+use crate::history::{AttemptId, Outcome, Spot, Write};
+use crate::world::World;
+use quorate_model::{Level, NodeId, Record, Reply, Request, level};
+use quorate_storage::ReadTier;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The client number of closing operations.
+pub const CLOSER: u32 = u32::MAX - 1;
+
+/// How long the cluster may take to come to rest, in microseconds.
+const REST_MAX: u64 = 30_000_000;
+
+/// Retries of acknowledged writes in the second phase.
+const RETRIES_MAX: usize = 6;
+
+/// What replicas hold: for each owner of each key.
+pub type Holdings = BTreeMap<(Spot, NodeId), Option<Record>>;
+
+/// What the second phase found.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// Nodes that doubt their disks and take no part.
+    pub doubtful: BTreeSet<NodeId>,
+    /// Owners of each key.
+    pub owners: BTreeMap<Spot, Vec<NodeId>>,
+    /// What owners that can be asked held after all hints were replayed and before anything was read.
+    pub after_hints: Holdings,
+    /// The same after the closing reads.
+    pub at_end: Holdings,
+    /// What did not come to be.
+    pub stuck: Vec<(Option<Spot>, String)>,
+}
+
+impl World {
+    /// Heals everything and sees what becomes of it.
+    pub fn run_closing(&mut self) -> Ending {
+        self.closing = true;
+        self.heal();
+        let mut ending = Ending { doubtful: self.take_out_broken(), ..Ending::default() };
+        for spot in self.cluster.spots() {
+            let plan = self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new());
+            let plan = plan.expect("the whole log makes every table");
+            ending.owners.insert(spot, plan.sets.iter().flatten().copied().collect());
+        }
+        if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending.doubtful)) {
+            ending.stuck.push((None, "operations or hints are still on their way long after".to_owned()));
+            return ending;
+        }
+        ending.after_hints = self.holdings(&ending);
+        self.read_all(&mut ending, |n, _| level::quorum(n));
+        self.retry_acknowledged(&mut ending);
+        self.read_all(&mut ending, |n, doubtful| n - doubtful);
+        ending.at_end = self.holdings(&ending);
+        self.write_all(&mut ending);
+        ending
+    }
+
+    /// Nodes with a failed disk notice it now, if they have not yet.
+    fn take_out_broken(&mut self) -> BTreeSet<NodeId> {
+        let mut doubtful = BTreeSet::new();
+        for id in self.node_ids() {
+            let node = self.node(id);
+            let process = node.process.as_ref().expect("all were started");
+            if node.broken {
+                process.replica.doubt("its disk failed");
+            }
+            if process.replica.is_doubtful() {
+                doubtful.insert(id);
+            }
+        }
+        doubtful
+    }
+
+    fn is_at_rest(&mut self, doubtful: &BTreeSet<NodeId>) -> bool {
+        self.nodes.iter().all(|node| {
+            let process = node.process.as_ref().expect("all were started");
+            let waits = |(owner, hints): (&NodeId, &quorate_storage::OwnerHints)| {
+                hints.count > 0 && !doubtful.contains(owner)
+            };
+            let keeps = !doubtful.contains(&node.id) && process.replica.hint_counts().iter().any(waits);
+            process.running.is_empty() && !keeps
+        })
+    }
+
+    /// What owners that can be asked hold now.
+    fn holdings(&mut self, ending: &Ending) -> Holdings {
+        let mut holdings = Holdings::new();
+        for (spot, owners) in &ending.owners {
+            for owner in owners.iter().filter(|owner| !ending.doubtful.contains(owner)) {
+                let plan = self.plan_of(*owner, *spot).expect("everybody has heard of every table");
+                let request = Request::Read { at: plan.place.clone(), whole: true };
+                let process = self.node(*owner).process.as_ref().expect("all were started");
+                match process.replica.read(&request, ReadTier::Disk) {
+                    Some(Reply::Record(record)) => holdings.insert((*spot, *owner), record),
+                    other => panic!("{owner} answered {other:?} when all is healed"),
+                };
+            }
+        }
+        holdings
+    }
+
+    fn read_all(&mut self, ending: &mut Ending, required: impl Fn(u8, u8) -> u8) {
+        let mut reads = Vec::new();
+        for spot in self.cluster.spots() {
+            let doubtful = ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
+            let required = required(self.setting.tables[spot.table].n, doubtful as u8);
+            let on = self.some_node();
+            let read = self.launch_read(CLOSER, on, spot, required).expect("every table is known");
+            reads.push(read);
+        }
+        self.demand(ending, &reads);
+    }
+
+    fn retry_acknowledged(&mut self, ending: &mut Ending) {
+        let writes: Vec<(Spot, Write)> = self
+            .history
+            .acknowledged()
+            .filter(|(attempt, write, _)| write.id.is_some() && !attempt.closing)
+            .map(|(attempt, write, _)| (attempt.spot, write.clone()))
+            .collect();
+        let mut retries = Vec::new();
+        for _ in 0..RETRIES_MAX.min(writes.len()) {
+            let (spot, write) = self.random.pick(&writes).clone();
+            let required = write.required.min(self.possible(ending, spot));
+            let table = self.setting.tables[spot.table];
+            if required < table.w.required(table.n).expect("levels are drawn within n") {
+                continue;
+            }
+            let on = self.some_node();
+            let write = Write { is_retry: true, required, ..write };
+            retries.push(self.launch_write(CLOSER, on, spot, write).expect("every table is known"));
+        }
+        self.demand(ending, &retries);
+    }
+
+    fn write_all(&mut self, ending: &mut Ending) {
+        let mut writes = Vec::new();
+        for spot in self.cluster.spots() {
+            let table = self.setting.tables[spot.table];
+            let required = Level::Quorum.required(table.n).expect("a quorum is within n");
+            let write = Write {
+                required: required.min(self.possible(ending, spot)),
+                value: Some(self.new_value()),
+                expires_at: None,
+                durability: table.durability,
+                id: None,
+                is_retry: false,
+            };
+            let on = self.some_node();
+            writes.push(self.launch_write(CLOSER, on, spot, write).expect("every table is known"));
+        }
+        self.demand(ending, &writes);
+        self.read_all(ending, |n, _| level::quorum(n));
+    }
+
+    /// Owners of a key that can answer.
+    fn possible(&self, ending: &Ending, spot: Spot) -> u8 {
+        ending.owners[&spot].iter().filter(|owner| !ending.doubtful.contains(owner)).count() as u8
+    }
+
+    /// Waits until these operations are over: now that all is healed, none may fail for want of owners or time.
+    fn demand(&mut self, ending: &mut Ending, attempts: &[AttemptId]) {
+        let is_over = |world: &mut Self| world.nodes.iter().all(|node| {
+            node.process.as_ref().is_none_or(|process| process.running.is_empty())
+        });
+        if !self.run_until(REST_MAX, is_over) {
+            ending.stuck.push((None, "operations are still on their way long after".to_owned()));
+        }
+        for id in attempts {
+            let attempt = &self.history.attempts[id.0];
+            let progressed = match &attempt.outcome {
+                Outcome::Got(_) | Outcome::Stored(_) => true,
+                Outcome::PutFailed(error) => matches!(
+                    error,
+                    quorate_coordinator::PutError::IdempotencyExpired
+                        | quorate_coordinator::PutError::IdempotencyReused
+                ),
+                Outcome::Open | Outcome::GetFailed(_) | Outcome::Vanished => false,
+            };
+            if !progressed {
+                let what = format!("op {} failed although all is healed: {:?}", id.0, attempt.outcome);
+                ending.stuck.push((Some(attempt.spot), what));
+            }
+        }
+    }
+
+    fn some_node(&mut self) -> NodeId {
+        let nodes = self.node_ids();
+        *self.random.pick(&nodes)
+    }
+}

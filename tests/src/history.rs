@@ -1,0 +1,217 @@
+//! What happened, as the invariants see it: every attempt of a client, and what replicas were seen to store.
+//!
+//! One *attempt* is one operation of one coordinator. A client that tries again makes another attempt, perhaps under
+//! the same operation id. Moments are numbered: each call and each answer of the history has its own number, so
+//! that `a.ret < b.call` says that a was over before b began, without ties.
+
+use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
+use quorate_model::{Body, Durability, Held, NodeId, OperationId, Record, Version, WallTime};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which key of which table, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spot {
+    /// The table.
+    pub table: usize,
+    /// The key in it.
+    pub key: usize,
+}
+
+/// A number in order of time, unique in its history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub u64);
+
+/// The number of an attempt: its place in [`History::attempts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub usize);
+
+/// A write as a client asked for it.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Owners that must acknowledge.
+    pub required: u8,
+    /// The value; `None` deletes.
+    pub value: Option<String>,
+    /// When the value expires.
+    pub expires_at: Option<WallTime>,
+    /// What an acknowledgement must mean.
+    pub durability: Durability,
+    /// The client's id for it.
+    pub id: Option<OperationId>,
+    /// Whether the client says that it tried before.
+    pub is_retry: bool,
+}
+
+/// What a client asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// A read that so many owners must answer.
+    Read {
+        /// Owners.
+        required: u8,
+    },
+    /// A write.
+    Write(Write),
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing yet.
+    Open,
+    /// A read's answer.
+    Got(GetAnswer),
+    /// A write's acknowledgement.
+    Stored(PutAnswer),
+    /// A read failed.
+    GetFailed(GetError),
+    /// A write failed, or may have.
+    PutFailed(PutError),
+    /// The coordinator died and nobody will ever answer.
+    Vanished,
+}
+
+/// One operation of one coordinator.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Who asked.
+    pub client: u32,
+    /// Who coordinated.
+    pub coordinator: NodeId,
+    /// Of which key.
+    pub spot: Spot,
+    /// What was asked.
+    pub asked: Asked,
+    /// When it began.
+    pub call: Moment,
+    /// When the client had its answer, or lost its coordinator.
+    pub ret: Option<Moment>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The versions that this attempt was the first to send. A write has at most one.
+    pub made: Vec<Version>,
+    /// Messages sent for it.
+    pub messages: u32,
+    /// How long the operation lived, in microseconds; `None` while it lives or if its coordinator died.
+    pub lived: Option<u64>,
+    /// How long it may take the client to be answered, in microseconds.
+    pub timeout: u64,
+    /// How long the answer took, in microseconds.
+    pub answered_after: Option<u64>,
+    /// The earliest wall clock that its coordinator saw while at it.
+    pub wall_min: WallTime,
+    /// The furthest any wall clock was when its client was answered.
+    pub wall_max: WallTime,
+    /// Whether its coordinator died before the operation had ended.
+    pub orphaned: bool,
+    /// Whether it began after everything was healed.
+    pub closing: bool,
+}
+
+/// Everything that happened.
+#[derive(Debug, Default)]
+pub struct History {
+    /// All attempts, in the order in which they began.
+    pub attempts: Vec<Attempt>,
+    /// Who first sent a version.
+    pub makers: BTreeMap<(Spot, Version), AttemptId>,
+    /// What was first sent under a version (unless it is the version found expired).
+    pub contents: BTreeMap<(Spot, Version), Body>,
+    /// Versions that were sent with two contents.
+    pub torn: Vec<(Spot, Version)>,
+    /// Versions that some replica acknowledged to hold.
+    pub stored: BTreeSet<(Spot, Version)>,
+    /// Hints that were kept, durably: for whom, which key, what.
+    pub hints: Vec<Hinted>,
+    /// For whom a hint was asked to be kept, by which attempt.
+    pub hinted: BTreeSet<(AttemptId, NodeId)>,
+    /// The furthest that any wall clock was ever seen to be.
+    pub wall_max: WallTime,
+    moments: u64,
+}
+
+/// A hint that a node said it keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Hinted {
+    /// Who keeps it.
+    pub keeper: NodeId,
+    /// For whom.
+    pub owner: NodeId,
+    /// Which key.
+    pub spot: Spot,
+    /// What.
+    pub held: Held,
+}
+
+impl History {
+    /// The next moment.
+    pub fn moment(&mut self) -> Moment {
+        self.moments += 1;
+        Moment(self.moments)
+    }
+
+    /// Notes that an attempt sent a record; only the first to do so made its version.
+    pub fn sent(&mut self, attempt: AttemptId, spot: Spot, record: &Record) {
+        let version = record.version;
+        if let std::collections::btree_map::Entry::Vacant(place) = self.makers.entry((spot, version)) {
+            if matches!(self.attempts[attempt.0].asked, Asked::Write(_)) {
+                place.insert(attempt);
+                self.attempts[attempt.0].made.push(version);
+            }
+        }
+        if record.body == Body::Expired {
+            return;
+        }
+        let known = self.contents.entry((spot, version)).or_insert_with(|| record.body.clone());
+        if *known != record.body {
+            self.torn.push((spot, version));
+        }
+    }
+
+    /// Attempts that asked for a write, with the write.
+    pub fn writes(&self) -> impl Iterator<Item = (AttemptId, &Attempt, &Write)> {
+        self.attempts.iter().enumerate().filter_map(|(number, attempt)| match &attempt.asked {
+            Asked::Write(write) => Some((AttemptId(number), attempt, write)),
+            Asked::Read { .. } => None,
+        })
+    }
+
+    /// Writes that were acknowledged.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (&Attempt, &Write, &PutAnswer)> {
+        self.writes().filter_map(|(_, attempt, write)| match &attempt.outcome {
+            Outcome::Stored(answer) => Some((attempt, write, answer)),
+            Outcome::Open
+            | Outcome::Got(_)
+            | Outcome::GetFailed(_)
+            | Outcome::PutFailed(_)
+            | Outcome::Vanished => None,
+        })
+    }
+
+    /// Reads that were answered.
+    pub fn answered(&self) -> impl Iterator<Item = (&Attempt, &GetAnswer)> {
+        self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
+            Outcome::Got(answer) => Some((attempt, answer)),
+            Outcome::Open
+            | Outcome::Stored(_)
+            | Outcome::GetFailed(_)
+            | Outcome::PutFailed(_)
+            | Outcome::Vanished => None,
+        })
+    }
+}
+
+impl Attempt {
+    /// Whether it was over before the other began.
+    pub fn precedes(&self, other: &Attempt) -> bool {
+        self.ret.is_some_and(|ret| ret < other.call)
+    }
+}
+
+/// What a reader sees in a record: its value, or nothing.
+pub fn seen(record: Option<&Record>) -> Option<String> {
+    match &record?.body {
+        Body::Value { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
+        Body::Tombstone | Body::Expired => None,
+    }
+}

@@ -1,0 +1,71 @@
+//! Converges: after everything is healed, hints reach their owners, operations succeed, and replicas become equal.
+
+use super::{Evidence, Findings};
+use crate::history::Spot;
+use quorate_model::{Held, NodeId, Record};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (spot, what) in &evidence.ending.stuck {
+        findings.broken(*spot, what.clone());
+    }
+    if evidence.ending.at_end.is_empty() {
+        return;
+    }
+    hints_arrived(evidence, findings);
+    hints_were_left(evidence, findings);
+    replicas_agree(evidence, findings);
+}
+
+fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
+    evidence.ending.after_hints.get(&(spot, owner))?.as_ref().map(Record::held)
+}
+
+/// Every hint that was kept reached its owner, before any read could have repaired it.
+fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let ending = evidence.ending;
+    for hint in &evidence.history.hints {
+        let is_out = ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
+        let purged = ending.after_hints.get(&(hint.spot, hint.owner)).is_some_and(|record| {
+            evidence.is_as_late(hint.spot, record.as_ref(), hint.held.version)
+        });
+        if !is_out && !purged && held(evidence, hint.spot, hint.owner) < Some(hint.held) {
+            let what = format!("{} kept a hint for {} that never came: {:?}", hint.keeper, hint.owner, hint.held);
+            findings.broken(hint.spot, what);
+        }
+    }
+}
+
+/// Every write that ended in peace is at each owner, or a hint for that owner was asked for.
+fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (id, attempt, _) in evidence.history.writes() {
+        let at_peace = attempt.lived.is_some() && !attempt.closing;
+        for version in attempt.made.iter().filter(|_| at_peace) {
+            if !evidence.history.stored.contains(&(attempt.spot, *version)) {
+                continue;
+            }
+            for owner in &evidence.ending.owners[&attempt.spot] {
+                let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
+                let is_there = evidence.is_as_late(attempt.spot, record.as_ref(), *version);
+                if !is_there && !evidence.history.hinted.contains(&(id, *owner)) {
+                    findings.broken(attempt.spot, format!("{version} is missing at {owner}, and no hint was left"));
+                }
+            }
+        }
+    }
+}
+
+fn replicas_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let content = |record: &Option<Record>| record.as_ref().map(|record| (record.held(), record.digest()));
+    let mut first: Option<(Spot, NodeId, Option<(Held, u64)>)> = None;
+    for ((spot, owner), record) in &evidence.ending.at_end {
+        let found = content(record);
+        match first {
+            Some((of, by, expected)) if of == *spot => {
+                if found != expected {
+                    findings.broken(*spot, format!("{by} holds {expected:?}, {owner} holds {found:?}"));
+                }
+            }
+            Some(_) | None => first = Some((*spot, *owner, found)),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Acknowledged is durable: what was acknowledged is met by every later reader that must meet it, stands above what
+//! was acknowledged before it, and is there at the end.
+
+use super::{Evidence, Findings};
+use crate::history::{Attempt, Write};
+use quorate_coordinator::PutAnswer;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for acknowledged in evidence.history.acknowledged() {
+        met_by_later_reads(evidence, findings, acknowledged);
+        below_later_writes(evidence, findings, acknowledged);
+        there_at_the_end(evidence, findings, acknowledged);
+    }
+}
+
+/// Owners that must have held the version when it was acknowledged.
+fn holders(evidence: &Evidence<'_>, (attempt, write, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
+    match answer.replayed {
+        true => write.required.max(evidence.quorum(attempt.spot)),
+        false => write.required,
+    }
+}
+
+fn met_by_later_reads(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    acknowledged: (&Attempt, &Write, &PutAnswer),
+) {
+    let (attempt, _, answer) = acknowledged;
+    let n = evidence.table(attempt.spot).n;
+    let holders = holders(evidence, acknowledged);
+    for (read, found) in evidence.history.answered() {
+        let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
+        if must_meet && !evidence.is_as_late(read.spot, found.record.as_ref(), answer.version) {
+            let saw = found.record.as_ref().map(|record| record.version);
+            let what = format!("{} was acknowledged, and a later read saw {saw:?}", answer.version);
+            findings.broken(read.spot, what);
+        }
+    }
+}
+
+/// A write that is below one acknowledged before it began was lost at birth.
+fn below_later_writes(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    acknowledged: (&Attempt, &Write, &PutAnswer),
+) {
+    let (earlier, _, before) = acknowledged;
+    let spot = earlier.spot;
+    let (table_w, quorum) = (evidence.table_w(spot), evidence.quorum(spot));
+    if holders(evidence, acknowledged) < table_w.min(quorum) {
+        return;
+    }
+    for (later, write, after) in evidence.history.acknowledged() {
+        let asked_nobody = write.required == 1 && table_w > 1;
+        let follows = later.spot == spot && earlier.precedes(later) && !after.replayed && !asked_nobody;
+        if follows && after.version <= before.version {
+            let what = format!("{} was acknowledged, and then {} below it", before.version, after.version);
+            findings.broken(spot, what);
+        }
+    }
+}
+
+fn there_at_the_end(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    acknowledged: (&Attempt, &Write, &PutAnswer),
+) {
+    let (attempt, _, answer) = acknowledged;
+    let lost_disks = evidence.ending.doubtful.len() as u8;
+    if attempt.closing || evidence.ending.at_end.is_empty() || holders(evidence, acknowledged) <= lost_disks {
+        return;
+    }
+    let held = evidence.ending.at_end.iter().filter(|((spot, _), _)| *spot == attempt.spot);
+    let greatest = held.filter_map(|(_, record)| record.as_ref()).max_by_key(|record| record.held());
+    if !evidence.is_as_late(attempt.spot, greatest, answer.version) {
+        let there = greatest.map(|record| record.version);
+        findings.broken(attempt.spot, format!("{} was acknowledged, at the end {there:?}", answer.version));
+    }
+}

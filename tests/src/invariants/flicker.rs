@@ -1,0 +1,21 @@
+//! No flicker: what one read at a quorum saw, no later read that must meet it fails to see.
+
+use super::{Evidence, Findings};
+use quorate_model::Record;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (earlier, before) in evidence.history.answered() {
+        let (spot, quorum) = (earlier.spot, evidence.quorum(earlier.spot));
+        let Some(record) = before.record.as_ref().filter(|_| before.required >= quorum) else { continue };
+        for (later, after) in evidence.history.answered() {
+            let must_meet = later.spot == spot
+                && earlier.precedes(later)
+                && after.required + quorum > evidence.table(spot).n;
+            let as_late = evidence.is_as_late(spot, after.record.as_ref(), record.version);
+            let held = after.record.as_ref().map(Record::held);
+            if must_meet && !(as_late && held.is_none_or(|held| held >= record.held())) {
+                findings.broken(spot, format!("one read saw {:?}, a later one {held:?}", record.held()));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One write has one version; an acknowledged operation id is never applied again, and gets the same answer.
+
+use super::{Evidence, Findings};
+use crate::history::{Attempt, AttemptId, Moment, Outcome, Write};
+use quorate_coordinator::PutAnswer;
+use quorate_model::{OperationId, Version};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (_, attempt, _) in evidence.history.writes() {
+        if attempt.made.len() > 1 {
+            findings.broken(attempt.spot, format!("one write under several versions: {:?}", attempt.made));
+        }
+    }
+    for (id, attempt, write) in evidence.history.writes() {
+        if let Some(operation) = &write.id {
+            judge_attempt(evidence, findings, (id, attempt, write), operation);
+        }
+    }
+}
+
+fn judge_attempt(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    (id, attempt, write): (AttemptId, &Attempt, &Write),
+    operation: &OperationId,
+) {
+    let same_client = |other: &OperationId| other.client == operation.client;
+    let earlier = || {
+        evidence.history.acknowledged().filter_map(|(other, write, answer)| {
+            let other_id = write.id.as_ref().filter(|other| same_client(other))?;
+            (other.spot == attempt.spot && other.precedes(attempt)).then_some((write, answer, other_id))
+        })
+    };
+    let stored = match &attempt.outcome {
+        Outcome::Stored(answer) => Some(answer),
+        Outcome::Open | Outcome::Got(_) | Outcome::GetFailed(_) | Outcome::PutFailed(_) | Outcome::Vanished => {
+            None
+        }
+    };
+    let number = id.0;
+    if earlier().any(|(_, _, other)| other.sequence > operation.sequence) {
+        if stored.is_some() || !attempt.made.is_empty() {
+            findings.broken(attempt.spot, format!("op {number}: {operation} after a later sequence"));
+        }
+        return;
+    }
+    let same = || earlier().filter(|(_, _, other)| other.sequence == operation.sequence);
+    if same().next().is_none() {
+        return;
+    }
+    if !attempt.made.is_empty() {
+        findings.broken(attempt.spot, format!("op {number}: {operation} was acknowledged and applied again"));
+    }
+    let Some(answer) = stored else { return };
+    if same().any(|(other, _, _)| other.value != write.value) {
+        findings.broken(attempt.spot, format!("op {number}: {operation} repeated with another body"));
+    }
+    let repeats = same().any(|(_, other, _)| other.version == answer.version);
+    if !answer.replayed || !(repeats || may_have_won(evidence, attempt, operation, answer)) {
+        let what = format!("op {number}: {operation} got another answer: {} {}", answer.version, answer.replayed);
+        findings.broken(attempt.spot, what);
+    }
+}
+
+/// Whether the version is that of another attempt of the same operation which had begun before the first was
+/// acknowledged: an attempt of unknown outcome may surface once more.
+fn may_have_won(
+    evidence: &Evidence<'_>,
+    attempt: &Attempt,
+    operation: &OperationId,
+    answer: &PutAnswer,
+) -> bool {
+    let maker = maker_of(evidence, attempt, answer.version);
+    let Some(maker) = maker else { return false };
+    let is_same = evidence.history.writes().any(|(_, other, write)| {
+        std::ptr::eq(other, maker) && write.id.as_ref() == Some(operation)
+    });
+    let first = first_acknowledged(evidence, attempt, operation);
+    is_same && first.is_some_and(|first| maker.call < first)
+}
+
+fn maker_of<'a>(evidence: &'a Evidence<'_>, attempt: &Attempt, version: Version) -> Option<&'a Attempt> {
+    let maker = evidence.history.makers.get(&(attempt.spot, version))?;
+    Some(&evidence.history.attempts[maker.0])
+}
+
+fn first_acknowledged(evidence: &Evidence<'_>, attempt: &Attempt, operation: &OperationId) -> Option<Moment> {
+    evidence
+        .history
+        .acknowledged()
+        .filter(|(other, write, _)| other.spot == attempt.spot && write.id.as_ref() == Some(operation))
+        .filter_map(|(other, _, _)| other.ret)
+        .min()
+}

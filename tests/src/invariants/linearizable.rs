@@ -1,0 +1,103 @@
+//! Linearizable per key: there is an order of all operations at a quorum and above that explains every answer.
+//!
+//! What the checker is told: reads at a quorum with what they saw; writes that were acknowledged at a quorum, from
+//! the call of the attempt that made the version to the first answer that acknowledged it (perhaps to a retry);
+//! every other write that was sent as one of unknown outcome, those below a quorum too. A value with an expiry may
+//! become nothing at any time: that is a compare-and-set of unknown outcome.
+
+use super::{Evidence, Findings};
+use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
+use quorate_coordinator::answer::Outcome as Claim;
+use quorate_jepsen::linearizable::{Limits, Verdict, check_key};
+use quorate_jepsen::operation::{ClientId, Kind, Operation, Status};
+use quorate_model::Version;
+use std::collections::BTreeMap;
+
+/// The checker has no removal on condition: where values expire, "nothing" is a value of its own.
+const NOTHING: &str = "(nothing)";
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut by_spot: BTreeMap<Spot, Vec<Operation>> = BTreeMap::new();
+    let expiring = expiring(evidence);
+    for attempt in &evidence.history.attempts {
+        let operations = by_spot.entry(attempt.spot).or_default();
+        let expires = expiring.contains(&attempt.spot);
+        match &attempt.asked {
+            Asked::Read { .. } => operations.extend(read(evidence, attempt, expires)),
+            Asked::Write(asked) => operations.extend(write(evidence, attempt, asked, expires)),
+        }
+    }
+    for (spot, mut operations) in by_spot {
+        if expiring.contains(&spot) {
+            let kind = Kind::Write { value: NOTHING.to_owned() };
+            operations.push(operation(0, Moment(0), Some(Moment(0)), kind, Status::Ok));
+        }
+        match check_key(&operations, &Limits::default()) {
+            Verdict::Linearizable => {}
+            Verdict::Violation { operations } => {
+                let shown: Vec<String> = operations.iter().map(|operation| format!("{operation:?}")).collect();
+                findings.broken(spot, format!("no order explains:\n  {}", shown.join("\n  ")));
+            }
+            Verdict::Undecided => findings.broken(spot, "the checker could not decide".to_owned()),
+        }
+    }
+}
+
+fn expiring(evidence: &Evidence<'_>) -> Vec<Spot> {
+    let expires = |(_, attempt, write): (_, &Attempt, &Write)| write.expires_at.map(|_| attempt.spot);
+    evidence.history.writes().filter_map(expires).collect()
+}
+
+fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Operation> {
+    let Outcome::Got(answer) = &attempt.outcome else { return None };
+    if answer.required < evidence.quorum(attempt.spot) {
+        return None;
+    }
+    let value = seen(answer.record.as_ref()).or_else(|| expires.then(|| NOTHING.to_owned()));
+    Some(operation(attempt.client, attempt.call, attempt.ret, Kind::Read { value }, Status::Ok))
+}
+
+fn write(evidence: &Evidence<'_>, attempt: &Attempt, write: &Write, expires: bool) -> Vec<Operation> {
+    let never = matches!(&attempt.outcome, Outcome::PutFailed(error) if error.outcome() == Claim::NotApplied);
+    if attempt.made.is_empty() || never {
+        return Vec::new();
+    }
+    let acknowledged =
+        attempt.made.iter().filter_map(|version| acknowledged_at(evidence, attempt.spot, *version)).min();
+    let kind = match &write.value {
+        Some(value) => Kind::Write { value: value.clone() },
+        None if expires => Kind::Write { value: NOTHING.to_owned() },
+        None => Kind::Delete,
+    };
+    let status = if acknowledged.is_some() { Status::Ok } else { Status::Unknown };
+    let mut operations = vec![operation(attempt.client, attempt.call, acknowledged, kind, status)];
+    if let (Some(value), Some(_)) = (&write.value, write.expires_at) {
+        let kind = Kind::Cas { expect: Some(value.clone()), value: NOTHING.to_owned() };
+        operations.push(operation(attempt.client, attempt.call, None, kind, Status::Unknown));
+    }
+    operations
+}
+
+/// When a version was first acknowledged as held by a quorum.
+fn acknowledged_at(evidence: &Evidence<'_>, spot: Spot, version: Version) -> Option<Moment> {
+    let quorum = evidence.quorum(spot);
+    evidence
+        .history
+        .acknowledged()
+        .filter(|(attempt, _, answer)| attempt.spot == spot && answer.version == version)
+        .filter(|(_, write, answer)| write.required >= quorum || answer.replayed)
+        .filter_map(|(attempt, _, _)| attempt.ret)
+        .min()
+}
+
+fn operation(client: u32, call: Moment, ret: Option<Moment>, kind: Kind, status: Status) -> Operation {
+    Operation {
+        client: ClientId(client),
+        key: String::new(),
+        kind,
+        call: call.0,
+        ret: ret.map(|moment| moment.0),
+        status,
+        closing: false,
+    }
+}

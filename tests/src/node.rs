@@ -1,0 +1,90 @@
+//! One simulated node: a disk that outlives its processes, and at most one process at a time.
+//!
+//! The disk is the memory engine, which forgets what was not synced when the power is cut. The process is the real
+//! replica over that engine, the operations that it coordinates, and a source of stamps with its own boot. A new
+//! process is a new *life*: whatever was on its way to the old one finds nobody.
+
+use crate::clock::Clock;
+use crate::drive::Running;
+use crate::parcel::Caller;
+use crate::world::replica_limits;
+use quorate_model::{Boot, NodeId, Request, Rules, Stamps};
+use quorate_storage::{MemoryEngine, Replica};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its disk.
+    pub engine: Arc<MemoryEngine>,
+    /// Its wall clock.
+    pub clock: Clock,
+    /// How many processes it has had: tells the present one from those before.
+    pub life: u32,
+    /// The process; `None` while it is down.
+    pub process: Option<Process>,
+    /// When everybody knows that it is down, in microseconds.
+    pub down_known_at: u64,
+    /// It stands still until then, in microseconds.
+    pub paused_until: u64,
+    /// How much of the catalog it has heard of: a number of commands.
+    pub heard: usize,
+    /// Whether it hears nothing new of the catalog for now.
+    pub deaf: bool,
+    /// Whether its disk failed for good.
+    pub broken: bool,
+}
+
+/// What dies with a process.
+#[derive(Debug)]
+pub struct Process {
+    /// The real replica.
+    pub replica: Replica<MemoryEngine>,
+    /// Where its versions come from.
+    pub stamps: Stamps,
+    /// Operations that it coordinates, by number.
+    pub running: BTreeMap<u64, Running>,
+    /// Writes that wait for the next batch.
+    pub queue: Vec<(Caller, Request)>,
+    /// Whether a batch is being written.
+    pub committing: bool,
+}
+
+impl Node {
+    /// A node that never ran.
+    pub fn new(id: NodeId, clock: Clock) -> Self {
+        Self {
+            id,
+            engine: Arc::new(MemoryEngine::new()),
+            clock,
+            life: 0,
+            process: None,
+            down_known_at: 0,
+            paused_until: 0,
+            heard: 0,
+            deaf: false,
+            broken: false,
+        }
+    }
+
+    /// Starts a process. Both boots are random bits that no other process of this node had.
+    pub fn start(&mut self, boot: Boot, replica_boot: Boot, rules: Rules) {
+        self.life += 1;
+        self.paused_until = 0;
+        self.process = Some(Process {
+            replica: Replica::new(Arc::clone(&self.engine), self.id, replica_boot, rules, replica_limits()),
+            stamps: Stamps::new(self.id, boot),
+            running: BTreeMap::new(),
+            queue: Vec::new(),
+            committing: false,
+        });
+    }
+
+    /// The process of that life, if it still lives.
+    pub fn living(&mut self, life: u32) -> Option<&mut Process> {
+        if self.life == life { self.process.as_mut() } else { None }
+    }
+}

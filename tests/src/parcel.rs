@@ -1,0 +1,121 @@
+//! What is on its way between nodes, and what is to happen when.
+
+use crate::faults::Mishap;
+use crate::history::AttemptId;
+use quorate_coordinator::{Call, Failure};
+use quorate_model::{NodeId, Reply, Request};
+use quorate_storage::Hint;
+
+/// Who asked, and waits for the answer.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The node.
+    pub node: NodeId,
+    /// Its process.
+    pub life: u32,
+    /// What of it.
+    pub asker: Asker,
+}
+
+/// What of a process asked.
+#[derive(Clone, Debug)]
+pub enum Asker {
+    /// An operation, with one of its calls.
+    Operation {
+        /// Which operation.
+        number: u64,
+        /// Which attempt that operation is.
+        attempt: AttemptId,
+        /// Which call of it.
+        call: Call,
+    },
+    /// The replay of a hint.
+    Replay {
+        /// For whom it is kept.
+        owner: NodeId,
+        /// The hint.
+        hint: Box<Hint>,
+    },
+}
+
+/// What is to happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A request arrives at a replica.
+    Arrive {
+        /// Where.
+        to: NodeId,
+        /// From whom.
+        from: Caller,
+        /// What.
+        request: Request,
+    },
+    /// An answer arrives at whoever asked.
+    Return {
+        /// Whom it is for.
+        to: Caller,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Whoever asked hears that there will be no answer.
+    Fail {
+        /// Whom it is for.
+        to: Caller,
+        /// What is known of its fate.
+        failure: Failure,
+    },
+    /// A replica has written its batch.
+    Commit {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        life: u32,
+    },
+    /// An operation wanted to be woken.
+    Tick {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        life: u32,
+        /// Which operation.
+        number: u64,
+    },
+    /// A node looks through its hints.
+    Replay {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        life: u32,
+    },
+    /// A client does its next thing.
+    Act {
+        /// Who.
+        client: u32,
+    },
+    /// Something breaks.
+    Break(Mishap),
+    /// What broke is mended.
+    Mend(Mishap),
+    /// A node hears of the catalog up to this many commands.
+    Hear {
+        /// Who.
+        node: NodeId,
+        /// How many.
+        commands: usize,
+    },
+}
+
+impl Event {
+    /// The node on which it happens, if it waits while that node stands still.
+    pub fn place(&self) -> Option<NodeId> {
+        match self {
+            Event::Arrive { to, .. } => Some(*to),
+            Event::Return { to, .. } | Event::Fail { to, .. } => Some(to.node),
+            Event::Commit { node, .. }
+            | Event::Tick { node, .. }
+            | Event::Replay { node, .. }
+            | Event::Hear { node, .. } => Some(*node),
+            Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What a seed chooses before anything happens: how large the cluster is, how tables are kept, how bad the network
+//! is, what breaks and what clients like to do.
+//!
+//! Histories are small (a few nodes, a few keys, twenty to sixty operations) and nasty: what a large history shows
+//! after hours a small one shows at once if its parts meet often enough. A *mood* aims a history at one rule, so that
+//! rare meetings (seventeen clients on one key, a clock that jumps past an expiry) are not left to luck. The mood is
+//! chosen by the seed alone: intact and broken protocols get the same histories.
+
+use crate::network::Conditions;
+use crate::random::Random;
+use quorate_model::level::quorum;
+use quorate_model::{Durability, Level, Sharding, Span};
+
+/// What a history is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mood {
+    /// A bit of everything.
+    Mixed,
+    /// All clients at one key, and messages that overtake each other.
+    Crowd,
+    /// Lost answers and retries at other coordinators.
+    Retries,
+    /// More clients on one key than it remembers.
+    Forgetting,
+    /// Short lives of values and clocks that disagree.
+    Expiry,
+    /// Levels mixed on the same keys.
+    Levels,
+    /// Power cuts, also of all nodes at once.
+    Power,
+    /// Nodes that are away for long, and what is kept for them.
+    Absence,
+}
+
+impl Mood {
+    /// All of them.
+    pub const ALL: [Mood; 8] = [
+        Mood::Mixed,
+        Mood::Crowd,
+        Mood::Retries,
+        Mood::Forgetting,
+        Mood::Expiry,
+        Mood::Levels,
+        Mood::Power,
+        Mood::Absence,
+    ];
+}
+
+/// How one table is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSetting {
+    /// By token or by key.
+    pub sharding: Sharding,
+    /// Copies.
+    pub n: u8,
+    /// Default level of reads.
+    pub r: Level,
+    /// The write promise.
+    pub w: Level,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+}
+
+/// What clients like to do: weights of the things they may do next, and chances of a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// Weight of reads.
+    pub read: u64,
+    /// Weight of writes of a new value.
+    pub write: u64,
+    /// Weight of deletions.
+    pub delete: u64,
+    /// Weight of several reads and writes at once.
+    pub batch: u64,
+    /// Weight of repeating a write that was done or given up long ago.
+    pub repeat: u64,
+    /// Chance that an operation asks for another level than its table's.
+    pub other_level: u64,
+    /// Chance that a write carries an operation id.
+    pub id: u64,
+    /// Chance that a write whose fate is unknown is tried again.
+    pub retry: u64,
+    /// Chance that a value is given a time to live.
+    pub ttl: u64,
+    /// Longest pause before the next thing, in microseconds.
+    pub pause_max: u64,
+    /// Names that clients use in operation ids, each.
+    pub names: u64,
+}
+
+/// What breaks: weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mishaps {
+    /// How many things break, at most.
+    pub count_max: u64,
+    /// A process dies and comes back.
+    pub crash: u64,
+    /// The power of one node is cut.
+    pub power: u64,
+    /// The power of all nodes is cut at once.
+    pub blackout: u64,
+    /// A process stands still and goes on.
+    pub pause: u64,
+    /// One node loses everybody.
+    pub isolate: u64,
+    /// The nodes fall into two halves.
+    pub split: u64,
+    /// One direction of one link is cut.
+    pub one_way: u64,
+    /// A wall clock jumps or stops.
+    pub clock: u64,
+    /// A disk is full for a while.
+    pub disk_full: u64,
+    /// A disk fails for good.
+    pub disk_error: u64,
+    /// A node hears nothing new of the catalog for a while.
+    pub lag: u64,
+}
+
+/// Everything that a seed chooses beforehand.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The seed.
+    pub seed: u64,
+    /// What the history is aimed at.
+    pub mood: Mood,
+    /// Nodes in the cluster; those above a table's N own nothing of some keys.
+    pub nodes: u64,
+    /// The tables.
+    pub tables: Vec<TableSetting>,
+    /// Keys of each table.
+    pub keys: u64,
+    /// Clients, each with one thing to do at a time.
+    pub clients: u32,
+    /// Operations before everything is healed.
+    pub operations: u32,
+    /// Deadlines of operations lie in this range, in microseconds.
+    pub timeout: (u64, u64),
+    /// How long an owner may be silent before another is asked.
+    pub hedge: Span,
+    /// The network, while it is bad.
+    pub conditions: Conditions,
+    /// How long a synced batch takes at most, in microseconds.
+    pub sync_max: u64,
+    /// Requests that a busy replica refuses, of a thousand.
+    pub refusals: u64,
+    /// Wall clocks are wrong by up to so many milliseconds.
+    pub skew_ms: u64,
+    /// What clients like to do.
+    pub habits: Habits,
+    /// What breaks.
+    pub mishaps: Mishaps,
+}
+
+impl Setting {
+    /// What this seed chooses.
+    pub fn of_seed(seed: u64) -> Self {
+        let random = &mut Random::new(seed, 1);
+        let mood = Mood::ALL[(seed % Mood::ALL.len() as u64) as usize];
+        let n = [3, 5, 4, 2, 1][random.weighted(&[70, 14, 10, 4, 2])];
+        let mut setting = Self {
+            seed,
+            mood,
+            nodes: u64::from(n) + [0, 1, 2][random.weighted(&[60, 25, 15])],
+            tables: Vec::new(),
+            keys: random.between(1, 3),
+            clients: random.between(2, 5) as u32,
+            operations: random.between(24, 56) as u32,
+            timeout: (100_000, random.between(200_000, 900_000)),
+            hedge: Span::from_millis(*random.pick(&[3, 10, 20, 60])),
+            conditions: conditions(random),
+            sync_max: *random.pick(&[300, 2_000, 12_000]),
+            refusals: *random.pick(&[0, 0, 10, 50]),
+            skew_ms: *random.pick(&[0, 50, 50, 400]),
+            habits: habits(random),
+            mishaps: mishaps(random),
+        };
+        setting.tables = vec![table(random, n)];
+        if random.chance(150) {
+            setting.tables.push(table(random, n));
+        }
+        setting.aim(random);
+        setting.keep_promises_possible();
+        setting
+    }
+
+    /// Turns the history towards its mood.
+    fn aim(&mut self, random: &mut Random) {
+        let (habits, mishaps) = (&mut self.habits, &mut self.mishaps);
+        match self.mood {
+            Mood::Mixed => {}
+            Mood::Crowd => {
+                self.keys = 1;
+                self.tables.truncate(1);
+                self.clients = random.between(3, 6) as u32;
+                habits.pause_max = 3_000;
+                self.conditions.tail = 150;
+            }
+            Mood::Retries => {
+                (habits.id, habits.retry, habits.repeat) = (900, 900, 25);
+                self.keys = random.between(1, 2);
+                self.conditions.loss = self.conditions.loss.max(80);
+                self.conditions.reset = 60;
+            }
+            Mood::Forgetting => {
+                (habits.id, habits.retry, habits.repeat) = (1_000, 800, 35);
+                (habits.names, habits.write, habits.read) = (random.between(5, 9), 70, 15);
+                (self.keys, self.clients) = (1, 3);
+                self.tables.truncate(1);
+                self.operations = random.between(60, 90) as u32;
+                mishaps.count_max = 2;
+            }
+            Mood::Expiry => {
+                (habits.ttl, habits.read) = (700, 90);
+                self.skew_ms = *random.pick(&[30, 100, 400]);
+                mishaps.clock = 40;
+                self.keys = random.between(1, 2);
+            }
+            Mood::Levels => {
+                habits.other_level = 700;
+                self.keys = random.between(1, 2);
+                if random.chance(500) {
+                    let n = self.tables[0].n;
+                    self.tables[0].w = *random.pick(&[Level::One, Level::All, Level::Count(n.min(2))]);
+                }
+            }
+            Mood::Power => {
+                (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
+                habits.pause_max = 5_000;
+                for table in &mut self.tables {
+                    table.durability = Durability::Sync;
+                }
+            }
+            Mood::Absence => {
+                (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
+                habits.write = 70;
+                self.keys = random.between(2, 4);
+            }
+        }
+    }
+
+    /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority, and a
+    /// table that trusts the operating system sees no power cut (that it may lose writes then is documented).
+    fn keep_promises_possible(&mut self) {
+        let os = self.tables.iter().any(|table| table.durability == Durability::Os);
+        if os {
+            (self.mishaps.power, self.mishaps.blackout) = (0, 0);
+        }
+        let spare = |table: &TableSetting| {
+            let w = table.w.required(table.n).expect("levels are drawn within n");
+            table.n >= 3 && w >= quorum(table.n)
+        };
+        if !self.tables.iter().all(spare) {
+            self.mishaps.disk_error = 0;
+        }
+    }
+}
+
+fn conditions(random: &mut Random) -> Conditions {
+    if random.chance(150) {
+        return Conditions::default();
+    }
+    Conditions {
+        loss: *random.pick(&[0, 20, 80, 200]),
+        duplication: *random.pick(&[0, 20, 100]),
+        tail: *random.pick(&[0, 30, 100, 250]),
+        tail_max: *random.pick(&[20_000, 200_000, 1_500_000]),
+        reset: *random.pick(&[0, 10, 40]),
+    }
+}
+
+fn table(random: &mut Random, n: u8) -> TableSetting {
+    let level = |random: &mut Random| match random.weighted(&[70, 12, 12, 6]) {
+        0 => Level::Quorum,
+        1 => Level::One,
+        2 => Level::All,
+        _ => Level::Count(random.between(1, u64::from(n)) as u8),
+    };
+    TableSetting {
+        sharding: *random.pick(&[Sharding::Hash, Sharding::Hash, Sharding::Range]),
+        n,
+        r: level(random),
+        w: level(random),
+        durability: if random.chance(200) { Durability::Os } else { Durability::Sync },
+    }
+}
+
+fn habits(random: &mut Random) -> Habits {
+    Habits {
+        read: 50,
+        write: 40,
+        delete: *random.pick(&[0, 5, 20]),
+        batch: *random.pick(&[0, 5]),
+        repeat: *random.pick(&[0, 10]),
+        other_level: *random.pick(&[0, 100, 300]),
+        id: *random.pick(&[0, 300, 900]),
+        retry: *random.pick(&[300, 800]),
+        ttl: *random.pick(&[0, 0, 150]),
+        pause_max: *random.pick(&[2_000, 10_000, 40_000]),
+        names: random.between(1, 2),
+    }
+}
+
+fn mishaps(random: &mut Random) -> Mishaps {
+    Mishaps {
+        count_max: *random.pick(&[0, 2, 4, 8]),
+        crash: 12,
+        power: 8,
+        blackout: 2,
+        pause: 8,
+        isolate: 12,
+        split: 8,
+        one_way: 10,
+        clock: 5,
+        disk_full: 5,
+        disk_error: 4,
+        lag: 5,
+    }
+}

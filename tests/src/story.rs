@@ -1,0 +1,44 @@
+//! The story of a history: one line for each thing that happened, told only when somebody listens.
+//!
+//! Running a seed is cheap and telling it is not, so the suite runs silently and tells a failing seed once more. The
+//! same seed tells the same story, byte for byte.
+
+/// Whether a history is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Nobody listens.
+    Silent,
+    /// Every event becomes a line.
+    Aloud,
+}
+
+/// What has been told so far.
+#[derive(Debug)]
+pub struct Story {
+    lines: Option<String>,
+}
+
+impl Story {
+    /// An empty story.
+    pub fn new(telling: Telling) -> Self {
+        Self {
+            lines: match telling {
+                Telling::Silent => None,
+                Telling::Aloud => Some(String::new()),
+            },
+        }
+    }
+
+    /// Adds a line, made only if somebody listens. `at` is in microseconds.
+    pub fn tell(&mut self, at: u64, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            let (millis, micros) = (at / 1_000, at % 1_000);
+            lines.push_str(&format!("{millis:>6}.{micros:03} {}\n", line()));
+        }
+    }
+
+    /// All lines, empty if nobody listened.
+    pub fn into_text(self) -> String {
+        self.lines.unwrap_or_default()
+    }
+}

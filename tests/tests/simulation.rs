@@ -1,0 +1,45 @@
+//! Thousands of seeded histories, none of which may break a promise. `QUORATE_SIM_SEEDS` says how many, and
+//! `QUORATE_SIM_FIRST` from which seed on. A seed that fails is run once more and told.
+
+use quorate_model::Rules;
+use quorate_tests::run::run_many;
+use quorate_tests::{Telling, run};
+
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+#[test]
+fn no_history_breaks_a_promise() {
+    let first = number("QUORATE_SIM_FIRST", 0);
+    let seeds = number("QUORATE_SIM_SEEDS", 2_000);
+    let figures = run_many(first..first + seeds, Rules::INTACT, 5);
+    println!("{}", figures.sentence());
+    if let Some(report) = figures.failed.first() {
+        for failed in &figures.failed {
+            println!("{}", failed.sentence());
+        }
+        let told = run(report.seed, Rules::INTACT, Telling::Aloud);
+        panic!("{}\n{}", told.story, told.sentence());
+    }
+    assert!(figures.succeeded * 3 > figures.operations, "too little succeeded: this run proves nothing");
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in 0..24 {
+        let once = run(seed, Rules::INTACT, Telling::Aloud).story;
+        let again = run(seed, Rules::INTACT, Telling::Aloud).story;
+        assert!(once.len() > 1_000, "seed {seed} has a story");
+        assert!(once == again, "seed {seed} tells two stories");
+    }
+}
+
+#[test]
+fn telling_changes_nothing() {
+    for seed in 0..24 {
+        let told = run(seed, Rules::INTACT, Telling::Aloud);
+        let silent = run(seed, Rules::INTACT, Telling::Silent);
+        assert_eq!((told.operations, told.simulated), (silent.operations, silent.simulated), "seed {seed}");
+    }
+}
