@@ -5,6 +5,7 @@
 //! id and with the same body, or drop it and go on. It also remembers old writes and repeats some of them long after,
 //! which must never do anything.
 
+use crate::brief;
 use crate::drive::{Operation, Running};
 use crate::history::{Asked, Attempt, AttemptId, Outcome, Spot, Write};
 use crate::parcel::Event;
@@ -95,9 +96,10 @@ impl World {
             Thing::Delete => self.write_something(client, true),
             Thing::Batch => {
                 for _ in 0..self.random.between(2, 3) {
-                    match self.random.chance(400) {
-                        true => self.read_something(client),
-                        false => self.write_something(client, false),
+                    if self.random.chance(400) {
+                        self.read_something(client);
+                    } else {
+                        self.write_something(client, false);
                     }
                 }
             }
@@ -120,7 +122,7 @@ impl World {
         assert!(matches!(attempt.outcome, Outcome::Open), "an operation answers once");
         (attempt.ret, attempt.outcome, attempt.wall_max) = (Some(ret), outcome, wall_max);
         let (client, told) = (attempt.client, attempt.outcome.clone());
-        self.tell(|| format!("client {client} op {} => {told:?}", id.0));
+        self.tell(|| format!("client {client} op {} => {}", id.0, brief::outcome(&told)));
         let Some(mut job) = self.jobs.remove(&id) else { return self.heard_back(client) };
         let retry = match told {
             Outcome::Stored(_) => {
@@ -279,7 +281,7 @@ impl World {
         epoch: quorate_model::Epoch,
     ) -> AttemptId {
         let id = AttemptId(self.history.attempts.len());
-        self.tell(|| format!("client {client} op {} at {on}: {spot:?} {asked:?}", id.0));
+        self.tell(|| format!("client {client} op {} at {on}: {spot} {}", id.0, brief::asked(&asked)));
         let now = self.now_on(on);
         let call = self.history.moment();
         self.history.attempts.push(Attempt {
@@ -291,6 +293,7 @@ impl World {
             ret: None,
             outcome: Outcome::Open,
             made: Vec::new(),
+            spread: false,
             messages: 0,
             lived: None,
             timeout,
@@ -330,9 +333,10 @@ impl World {
 
     fn some_level(&mut self, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
-        match self.random.chance(self.setting.habits.other_level) {
-            true => self.random.between(1, u64::from(n)) as u8,
-            false => usual,
+        if self.random.chance(self.setting.habits.other_level) {
+            self.random.between(1, u64::from(n)) as u8
+        } else {
+            usual
         }
     }
 
@@ -350,10 +354,8 @@ impl World {
         if coordinators.is_empty() {
             return None;
         }
-        match coordinators.contains(&favourite) && self.random.chance(500) {
-            true => Some(favourite),
-            false => Some(*self.random.pick(&coordinators)),
-        }
+        let stays = coordinators.contains(&favourite) && self.random.chance(500);
+        Some(if stays { favourite } else { *self.random.pick(&coordinators) })
     }
 
     fn next_id(&mut self, client: u32) -> OperationId {

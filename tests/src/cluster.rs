@@ -27,14 +27,13 @@ impl Cluster {
     /// The whole log of a setting: nodes, tables, and a few later changes.
     pub fn of_setting(setting: &Setting) -> Self {
         let founder = new_node(1);
-        let mut catalog =
-            Catalog::bootstrap("sim", ClusterId(1), founder).expect("the founding is in order");
+        let mut catalog = Catalog::bootstrap("sim", ClusterId(1), founder).expect("the founding is in order");
         let mut catalogs = vec![Arc::new(catalog.clone())];
         let mut tables = Vec::new();
         let mut heard_first = 0;
         for command in commands(setting) {
             let applied = catalog.apply(&command).expect("the log is in order");
-            if let Created::Table(table) = applied.created {
+            if let Some(Created::Table(table)) = applied.created {
                 tables.push(table);
             }
             catalog = applied.catalog;
@@ -43,7 +42,8 @@ impl Cluster {
                 heard_first = catalogs.len();
             }
         }
-        let mut cluster = Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first };
+        let mut cluster =
+            Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
                 cluster.place(Spot { table, key });

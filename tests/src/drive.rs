@@ -4,6 +4,7 @@
 //! to be sent, hands back each answer with its call, wakes the machine when it asked to be woken, and gives its
 //! answer to the client. A call is answered once; whatever else comes for it is dropped.
 
+use crate::brief;
 use crate::history::{AttemptId, Outcome, Spot};
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
@@ -124,7 +125,11 @@ impl World {
                 self.plan_of(on, spot).filter(|plan| plan.place.epoch > epoch)
             }
             Failure::Refused(
-                Refusal::Doubtful | Refusal::DiskFull | Refusal::Overloaded | Refusal::Late | Refusal::Exhausted,
+                Refusal::Doubtful
+                | Refusal::DiskFull
+                | Refusal::Overloaded
+                | Refusal::Late
+                | Refusal::Exhausted,
             )
             | Failure::NotSent
             | Failure::Lost => None,
@@ -158,7 +163,7 @@ impl World {
         let attempt = running.attempt;
         let seen = &mut self.history.attempts[attempt.0];
         seen.wall_min = seen.wall_min.min(now.wall);
-        self.tell(|| format!("{on} op {} <- {}", attempt.0, told(&input)));
+        self.tell(|| format!("{on} op {} <- {}", attempt.0, brief::input(&input)));
         let mut done = false;
         for wish in running.machine.step(now, input) {
             match wish {
@@ -206,11 +211,15 @@ impl World {
     ) {
         self.history.attempts[attempt.0].messages += 1;
         match &request {
-            Request::Write { record, .. } => self.history.sent(attempt, spot, record),
+            Request::Write { record, .. } => {
+                self.history.sent(attempt, spot, record);
+                self.history.attempts[attempt.0].spread = true;
+            }
             Request::Hint { owner, .. } => {
                 self.history.hinted.insert((attempt, *owner));
             }
-            Request::Ask { .. } | Request::Read { .. } | Request::Assign { .. } | Request::Inspect { .. } => {}
+            Request::Ask { .. } | Request::Read { .. } | Request::Assign { .. } | Request::Inspect { .. } => {
+            }
         }
         let life = self.node(on).life;
         let caller = Caller { node: on, life, asker: Asker::Operation { number, attempt, call } };
@@ -221,14 +230,5 @@ impl World {
         let took = self.schedule.now() - started;
         self.history.attempts[attempt.0].answered_after = Some(took);
         self.conclude(attempt, outcome);
-    }
-}
-
-fn told(input: &Input) -> String {
-    match input {
-        Input::Start => "start".to_owned(),
-        Input::Reply { call, reply } => format!("#{} {reply:?}", call.0),
-        Input::Failed { call, failure, .. } => format!("#{} {failure:?}", call.0),
-        Input::Tick => "tick".to_owned(),
     }
 }

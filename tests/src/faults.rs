@@ -40,16 +40,19 @@ pub enum Mishap {
 }
 
 /// Draws what breaks within the first `length` microseconds: when, for how long, what.
-pub fn draw(random: &mut Random, weights: &Mishaps, nodes: &[NodeId], length: u64) -> Vec<(u64, u64, Mishap)> {
+pub fn draw(
+    random: &mut Random,
+    weights: &Mishaps,
+    nodes: &[NodeId],
+    length: u64,
+) -> Vec<(u64, u64, Mishap)> {
     let count = random.between(weights.count_max / 2, weights.count_max);
     let mut failing = None;
     let mut drawn = Vec::new();
     for _ in 0..count {
         let at = random.below(length);
         let lasting = random.between(20_000, 700_000);
-        if let Some(mishap) = draw_one(random, weights, nodes, &mut failing) {
-            drawn.push((at, lasting, mishap));
-        }
+        drawn.push((at, lasting, draw_one(random, weights, nodes, &mut failing)));
     }
     drawn
 }
@@ -59,7 +62,7 @@ fn draw_one(
     weights: &Mishaps,
     nodes: &[NodeId],
     failing: &mut Option<NodeId>,
-) -> Option<Mishap> {
+) -> Mishap {
     let node = *random.pick(nodes);
     let kinds = [
         weights.crash,
@@ -74,7 +77,7 @@ fn draw_one(
         weights.disk_error,
         weights.lag,
     ];
-    Some(match random.weighted(&kinds) {
+    match random.weighted(&kinds) {
         0 => Mishap::Crash(node),
         1 => Mishap::Power(node),
         2 => Mishap::Blackout,
@@ -83,7 +86,7 @@ fn draw_one(
         5 => Mishap::Split(nodes.iter().copied().filter(|_| random.chance(500)).collect()),
         6 => Mishap::OneWay(node, *random.pick(nodes)),
         7 if random.chance(300) => Mishap::ClockStop(node),
-        7 => Mishap::ClockJump(node, random.below(2_000) as i64 - 1_000),
+        7 => Mishap::ClockJump(node, random.below(2_000).cast_signed() - 1_000),
         8 => Mishap::DiskFull(node),
         // One node at most: a minority.
         9 => {
@@ -91,7 +94,7 @@ fn draw_one(
             Mishap::DiskError(node, *random.pick(&[Fault::Sync, Fault::SyncKept, Fault::Write, Fault::Read]))
         }
         _ => Mishap::Lag(node),
-    })
+    }
 }
 
 impl World {

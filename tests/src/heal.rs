@@ -37,6 +37,13 @@ pub struct Ending {
     pub stuck: Vec<(Option<Spot>, String)>,
 }
 
+impl Ending {
+    /// Owners of a key that can answer.
+    fn possible(&self, spot: Spot) -> u8 {
+        self.owners[&spot].iter().filter(|owner| !self.doubtful.contains(owner)).count() as u8
+    }
+}
+
 impl World {
     /// Heals everything and sees what becomes of it.
     pub fn run_closing(&mut self) -> Ending {
@@ -108,7 +115,8 @@ impl World {
     fn read_all(&mut self, ending: &mut Ending, required: impl Fn(u8, u8) -> u8) {
         let mut reads = Vec::new();
         for spot in self.cluster.spots() {
-            let doubtful = ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
+            let doubtful =
+                ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
             let required = required(self.setting.tables[spot.table].n, doubtful as u8);
             let on = self.some_node();
             let read = self.launch_read(CLOSER, on, spot, required).expect("every table is known");
@@ -127,7 +135,7 @@ impl World {
         let mut retries = Vec::new();
         for _ in 0..RETRIES_MAX.min(writes.len()) {
             let (spot, write) = self.random.pick(&writes).clone();
-            let required = write.required.min(self.possible(ending, spot));
+            let required = write.required.min(ending.possible(spot));
             let table = self.setting.tables[spot.table];
             if required < table.w.required(table.n).expect("levels are drawn within n") {
                 continue;
@@ -145,7 +153,7 @@ impl World {
             let table = self.setting.tables[spot.table];
             let required = Level::Quorum.required(table.n).expect("a quorum is within n");
             let write = Write {
-                required: required.min(self.possible(ending, spot)),
+                required: required.min(ending.possible(spot)),
                 value: Some(self.new_value()),
                 expires_at: None,
                 durability: table.durability,
@@ -159,16 +167,14 @@ impl World {
         self.read_all(ending, |n, _| level::quorum(n));
     }
 
-    /// Owners of a key that can answer.
-    fn possible(&self, ending: &Ending, spot: Spot) -> u8 {
-        ending.owners[&spot].iter().filter(|owner| !ending.doubtful.contains(owner)).count() as u8
-    }
-
     /// Waits until these operations are over: now that all is healed, none may fail for want of owners or time.
     fn demand(&mut self, ending: &mut Ending, attempts: &[AttemptId]) {
-        let is_over = |world: &mut Self| world.nodes.iter().all(|node| {
-            node.process.as_ref().is_none_or(|process| process.running.is_empty())
-        });
+        let is_over = |world: &mut Self| {
+            world
+                .nodes
+                .iter()
+                .all(|node| node.process.as_ref().is_none_or(|process| process.running.is_empty()))
+        };
         if !self.run_until(REST_MAX, is_over) {
             ending.stuck.push((None, "operations are still on their way long after".to_owned()));
         }

@@ -7,6 +7,7 @@
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{Body, Durability, Held, NodeId, OperationId, Record, Version, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Which key of which table, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +91,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// The versions that this attempt was the first to send. A write has at most one.
     pub made: Vec<Version>,
+    /// Whether it sent its record to owners itself. A write at `one` whose owner's answer got lost never knew it.
+    pub spread: bool,
     /// Messages sent for it.
     pub messages: u32,
     /// How long the operation lived, in microseconds; `None` while it lives or if its coordinator died.
@@ -143,6 +146,12 @@ pub struct Hinted {
     pub held: Held,
 }
 
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}/k{}", self.table, self.key)
+    }
+}
+
 impl History {
     /// The next moment.
     pub fn moment(&mut self) -> Moment {
@@ -153,11 +162,10 @@ impl History {
     /// Notes that an attempt sent a record; only the first to do so made its version.
     pub fn sent(&mut self, attempt: AttemptId, spot: Spot, record: &Record) {
         let version = record.version;
-        if let std::collections::btree_map::Entry::Vacant(place) = self.makers.entry((spot, version)) {
-            if matches!(self.attempts[attempt.0].asked, Asked::Write(_)) {
-                place.insert(attempt);
-                self.attempts[attempt.0].made.push(version);
-            }
+        let is_write = matches!(self.attempts[attempt.0].asked, Asked::Write(_));
+        if is_write && !self.makers.contains_key(&(spot, version)) {
+            self.makers.insert((spot, version), attempt);
+            self.attempts[attempt.0].made.push(version);
         }
         if record.body == Body::Expired {
             return;

@@ -36,6 +36,7 @@
 //! the catalog, of which only its promise is simulated (each node has heard a prefix of one log); and everything
 //! below the engine, which the storage crate's conformance suite and the black-box runs cover.
 
+pub mod brief;
 pub mod client;
 pub mod clock;
 pub mod cluster;

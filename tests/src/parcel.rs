@@ -5,6 +5,7 @@ use crate::history::AttemptId;
 use quorate_coordinator::{Call, Failure};
 use quorate_model::{NodeId, Reply, Request};
 use quorate_storage::Hint;
+use std::fmt;
 
 /// Who asked, and waits for the answer.
 #[derive(Clone, Debug)]
@@ -103,6 +104,15 @@ pub enum Event {
         /// How many.
         commands: usize,
     },
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Asker::Operation { attempt, call, .. } => write!(f, "op {} #{}:", attempt.0, call.0),
+            Asker::Replay { .. } => f.write_str("replay:"),
+        }
+    }
 }
 
 impl Event {

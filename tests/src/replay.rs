@@ -7,7 +7,8 @@
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
 use quorate_model::{Mutant, NodeId, Reply, Request};
-use quorate_storage::{Hint, PageLimit};
+use quorate_storage::Hint;
+use quorate_storage::engine::PageLimit;
 
 /// The client number of reads that replay asks for.
 pub const REPLAYER: u32 = u32::MAX;
@@ -32,6 +33,8 @@ impl World {
             return;
         }
         self.plan_replay(on);
+        #[cfg(feature = "mutants")]
+        self.node(on).process.as_ref().expect("looked at above").replica.drop_tombstones();
         for owner in self.node_ids() {
             let process = self.node(on).process.as_ref().expect("looked at above");
             let Ok(hints) = process.replica.hints_for(owner, None, PAGE) else { continue };

@@ -44,8 +44,26 @@ pub struct Figures {
     pub failed: Vec<Report>,
 }
 
-/// Runs one seed.
+/// Runs one seed. A panic anywhere in it is a broken promise like any other.
 pub fn run(seed: u64, rules: Rules, telling: Telling) -> Report {
+    let run = std::panic::AssertUnwindSafe(|| run_unguarded(seed, rules, telling));
+    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let what = text.unwrap_or_else(|| "without a word".to_owned());
+        let violation = Violation { invariant: "no panic", spot: None, what };
+        Report {
+            seed,
+            violations: vec![violation],
+            operations: 0,
+            succeeded: 0,
+            simulated: 0,
+            story: String::new(),
+        }
+    })
+}
+
+fn run_unguarded(seed: u64, rules: Rules, telling: Telling) -> Report {
     let mut world = World::new(Setting::of_seed(seed), rules, telling);
     world.run_breaking();
     let ending = world.run_closing();
@@ -53,7 +71,14 @@ pub fn run(seed: u64, rules: Rules, telling: Telling) -> Report {
     let evidence = Evidence { setting: &setting, history: &history, ending: &ending };
     let violations = judge(&evidence);
     let succeeded = history.acknowledged().count() + history.answered().count();
-    Report { seed, violations, operations: history.attempts.len(), succeeded, simulated, story: story.into_text() }
+    Report {
+        seed,
+        violations,
+        operations: history.attempts.len(),
+        succeeded,
+        simulated,
+        story: story.into_text(),
+    }
 }
 
 /// Runs seeds on as many threads as there are cores, until there are no more or `stop` says so after a failure.
@@ -93,6 +118,16 @@ impl Figures {
         }
     }
 
+    /// Adds the figures of another run.
+    pub fn join(&mut self, other: Figures) {
+        self.seeds += other.seeds;
+        self.operations += other.operations;
+        self.succeeded += other.succeeded;
+        self.simulated += other.simulated;
+        self.real += other.real;
+        self.failed.extend(other.failed);
+    }
+
     /// The published figures in one line.
     pub fn sentence(&self) -> String {
         let seconds = self.real.as_secs_f64().max(1e-9);
@@ -113,7 +148,8 @@ impl Report {
     pub fn sentence(&self) -> String {
         let mut text = format!("seed {}", self.seed);
         for violation in &self.violations {
-            let _ = write!(text, "\n  {}: {:?}: {}", violation.invariant, violation.spot, violation.what);
+            let spot = violation.spot.map_or(String::new(), |spot| format!(" {spot}"));
+            let _ = write!(text, "\n  {}{spot}: {}", violation.invariant, violation.what);
         }
         text
     }

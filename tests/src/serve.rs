@@ -1,5 +1,7 @@
 //! Replicas: what arrives is carried out by the real `Replica`, writes in batches as the committer does it.
 
+use crate::brief;
+use crate::network::Fate;
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
 use quorate_coordinator::Failure;
@@ -9,16 +11,17 @@ use quorate_storage::ReadTier;
 impl World {
     /// Sends a request over the network, or straight to the node itself.
     pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Request) {
-        self.tell(|| format!("{} -> {to} {request:?}", from.node));
+        self.tell(|| format!("{} -> {to} {} {}", from.node, from.asker, brief::request(&request)));
         if from.node == to {
             let micros = self.random.between(5, 50);
             return self.schedule.after(micros, Event::Arrive { to, from, request });
         }
         let now = self.schedule.now();
         let is_down = self.node(to).process.is_none() && self.node(to).down_known_at <= now;
-        let fate = match is_down {
-            true => crate::network::Fate::never_left(&mut self.random),
-            false => self.network.request(&mut self.random, now, from.node, to),
+        let fate = if is_down {
+            Fate::never_left(&mut self.random)
+        } else {
+            self.network.request(&mut self.random, now, from.node, to)
         };
         if let Some(micros) = fate.lost {
             let failure = if fate.not_sent { Failure::NotSent } else { Failure::Lost };

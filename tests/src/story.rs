@@ -3,6 +3,8 @@
 //! Running a seed is cheap and telling it is not, so the suite runs silently and tells a failing seed once more. The
 //! same seed tells the same story, byte for byte.
 
+use std::fmt::Write;
+
 /// Whether a history is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
@@ -33,7 +35,7 @@ impl Story {
     pub fn tell(&mut self, at: u64, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             let (millis, micros) = (at / 1_000, at % 1_000);
-            lines.push_str(&format!("{millis:>6}.{micros:03} {}\n", line()));
+            let _ = writeln!(lines, "{millis:>6}.{micros:03} {}", line());
         }
     }
 

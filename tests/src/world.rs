@@ -54,7 +54,7 @@ impl World {
         let cluster = Cluster::of_setting(&setting);
         let skew = setting.skew_ms;
         let mut node = |number| {
-            let ahead = random.below(2 * skew + 1) as i64 - skew as i64;
+            let ahead = random.below(2 * skew + 1).cast_signed() - skew.cast_signed();
             Node::new(NodeId(number), Clock::ahead(ahead))
         };
         let nodes = (1..=setting.nodes).map(&mut node).collect();
@@ -132,7 +132,9 @@ impl World {
         match event {
             Event::Arrive { to, from, request } => self.arrive(to, from, request),
             Event::Return { to, reply } => match to.asker {
-                Asker::Operation { number, call, .. } => self.take_reply(to.node, to.life, number, call, reply),
+                Asker::Operation { number, call, .. } => {
+                    self.take_reply(to.node, to.life, number, call, reply);
+                }
                 Asker::Replay { owner, hint } => self.replayed(to.node, to.life, owner, *hint, reply),
             },
             Event::Fail { to, failure } => match to.asker {
@@ -207,8 +209,8 @@ impl World {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();
-        if self.random.chance(50) {
-            // Liveness is an opinion.
+        if !self.closing && self.random.chance(50) {
+            // Liveness is an opinion, and a wrong one passes.
             down.push(NodeId(self.random.between(1, self.setting.nodes)));
         }
         let heard = self.node(on).heard;

@@ -39,7 +39,9 @@ fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, ans
     if answer.guarantee != claim || answer.required != required || answer.n != table.n {
         findings.broken(attempt.spot, format!("a read at {required} of {} claims {answer:?}", table.n));
     }
-    let Some((record, expires_at)) = answer.record.as_ref().and_then(|r| Some((r, r.expires_at?))) else { return };
+    let Some((record, expires_at)) = answer.record.as_ref().and_then(|r| Some((r, r.expires_at?))) else {
+        return;
+    };
     match &record.body {
         Body::Value { .. } if expires_at <= attempt.wall_min => {
             let what = format!("{} was shown although its coordinator knew it expired", record.version);
@@ -63,7 +65,8 @@ fn written(
     let table_w = evidence.table_w(attempt.spot);
     let claim = Guarantee::of_write(asked.required, table_w, table_r, table.n);
     if answer.guarantee != claim || answer.required != asked.required || answer.n != table.n {
-        findings.broken(attempt.spot, format!("a write at {} of {} claims {answer:?}", asked.required, table.n));
+        findings
+            .broken(attempt.spot, format!("a write at {} of {} claims {answer:?}", asked.required, table.n));
     }
     if answer.acks < asked.required {
         findings.broken(attempt.spot, format!("acknowledged with {} of {}", answer.acks, asked.required));
@@ -71,10 +74,10 @@ fn written(
     let maker = evidence.history.makers.get(&(attempt.spot, answer.version));
     let made_by = maker.map(|maker| &evidence.history.attempts[maker.0]);
     let is_own = made_by.is_some_and(|maker| std::ptr::eq(maker, attempt));
-    let is_same = made_by.is_some_and(|maker| {
-        matches!(&maker.asked, Asked::Write(made) if made.id.is_some() && made.id == asked.id)
-    });
-    if answer.replayed != !is_own || !(is_own || is_same) {
+    let is_same = made_by.is_some_and(
+        |maker| matches!(&maker.asked, Asked::Write(made) if made.id.is_some() && made.id == asked.id),
+    );
+    if answer.replayed == is_own || !(is_own || is_same) {
         findings.broken(attempt.spot, format!("the answer names a version of another write: {answer:?}"));
     }
 }

@@ -25,11 +25,13 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     for hint in &evidence.history.hints {
         let is_out = ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
-        let purged = ending.after_hints.get(&(hint.spot, hint.owner)).is_some_and(|record| {
-            evidence.is_as_late(hint.spot, record.as_ref(), hint.held.version)
-        });
+        let purged = ending
+            .after_hints
+            .get(&(hint.spot, hint.owner))
+            .is_some_and(|record| evidence.is_as_late(hint.spot, record.as_ref(), hint.held.version));
         if !is_out && !purged && held(evidence, hint.spot, hint.owner) < Some(hint.held) {
-            let what = format!("{} kept a hint for {} that never came: {:?}", hint.keeper, hint.owner, hint.held);
+            let what =
+                format!("{} kept a hint for {} that never came: {:?}", hint.keeper, hint.owner, hint.held);
             findings.broken(hint.spot, what);
         }
     }
@@ -38,7 +40,7 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Every write that ended in peace is at each owner, or a hint for that owner was asked for.
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (id, attempt, _) in evidence.history.writes() {
-        let at_peace = attempt.lived.is_some() && !attempt.closing;
+        let at_peace = attempt.lived.is_some() && attempt.spread && !attempt.closing;
         for version in attempt.made.iter().filter(|_| at_peace) {
             if !evidence.history.stored.contains(&(attempt.spot, *version)) {
                 continue;
@@ -47,7 +49,10 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
                 let is_there = evidence.is_as_late(attempt.spot, record.as_ref(), *version);
                 if !is_there && !evidence.history.hinted.contains(&(id, *owner)) {
-                    findings.broken(attempt.spot, format!("{version} is missing at {owner}, and no hint was left"));
+                    findings.broken(
+                        attempt.spot,
+                        format!("{version} is missing at {owner}, and no hint was left"),
+                    );
                 }
             }
         }
@@ -56,16 +61,13 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn replicas_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let content = |record: &Option<Record>| record.as_ref().map(|record| (record.held(), record.digest()));
-    let mut first: Option<(Spot, NodeId, Option<(Held, u64)>)> = None;
-    for ((spot, owner), record) in &evidence.ending.at_end {
-        let found = content(record);
-        match first {
-            Some((of, by, expected)) if of == *spot => {
-                if found != expected {
-                    findings.broken(*spot, format!("{by} holds {expected:?}, {owner} holds {found:?}"));
-                }
-            }
-            Some(_) | None => first = Some((*spot, *owner, found)),
+    for (spot, owners) in &evidence.ending.owners {
+        let mut held = owners
+            .iter()
+            .filter_map(|owner| Some((owner, content(evidence.ending.at_end.get(&(*spot, *owner))?))));
+        let Some((by, expected)) = held.next() else { continue };
+        for (owner, found) in held.filter(|(_, found)| *found != expected) {
+            findings.broken(*spot, format!("{by} holds {expected:?}, {owner} holds {found:?}"));
         }
     }
 }

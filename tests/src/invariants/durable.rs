@@ -15,10 +15,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// Owners that must have held the version when it was acknowledged.
 fn holders(evidence: &Evidence<'_>, (attempt, write, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
-    match answer.replayed {
-        true => write.required.max(evidence.quorum(attempt.spot)),
-        false => write.required,
-    }
+    if answer.replayed { write.required.max(evidence.quorum(attempt.spot)) } else { write.required }
 }
 
 fn met_by_later_reads(

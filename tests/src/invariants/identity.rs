@@ -33,9 +33,11 @@ fn judge_attempt(
     };
     let stored = match &attempt.outcome {
         Outcome::Stored(answer) => Some(answer),
-        Outcome::Open | Outcome::Got(_) | Outcome::GetFailed(_) | Outcome::PutFailed(_) | Outcome::Vanished => {
-            None
-        }
+        Outcome::Open
+        | Outcome::Got(_)
+        | Outcome::GetFailed(_)
+        | Outcome::PutFailed(_)
+        | Outcome::Vanished => None,
     };
     let number = id.0;
     if earlier().any(|(_, _, other)| other.sequence > operation.sequence) {
@@ -57,7 +59,8 @@ fn judge_attempt(
     }
     let repeats = same().any(|(_, other, _)| other.version == answer.version);
     if !answer.replayed || !(repeats || may_have_won(evidence, attempt, operation, answer)) {
-        let what = format!("op {number}: {operation} got another answer: {} {}", answer.version, answer.replayed);
+        let what =
+            format!("op {number}: {operation} got another answer: {} {}", answer.version, answer.replayed);
         findings.broken(attempt.spot, what);
     }
 }
@@ -72,9 +75,10 @@ fn may_have_won(
 ) -> bool {
     let maker = maker_of(evidence, attempt, answer.version);
     let Some(maker) = maker else { return false };
-    let is_same = evidence.history.writes().any(|(_, other, write)| {
-        std::ptr::eq(other, maker) && write.id.as_ref() == Some(operation)
-    });
+    let is_same = evidence
+        .history
+        .writes()
+        .any(|(_, other, write)| std::ptr::eq(other, maker) && write.id.as_ref() == Some(operation));
     let first = first_acknowledged(evidence, attempt, operation);
     is_same && first.is_some_and(|first| maker.call < first)
 }

@@ -35,7 +35,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         match check_key(&operations, &Limits::default()) {
             Verdict::Linearizable => {}
             Verdict::Violation { operations } => {
-                let shown: Vec<String> = operations.iter().map(|operation| format!("{operation:?}")).collect();
+                let shown: Vec<String> =
+                    operations.iter().map(|operation| format!("{operation:?}")).collect();
                 findings.broken(spot, format!("no order explains:\n  {}", shown.join("\n  ")));
             }
             Verdict::Undecided => findings.broken(spot, "the checker could not decide".to_owned()),
