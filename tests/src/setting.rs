@@ -211,17 +211,23 @@ impl Setting {
                 mishaps.count_max = 2;
             }
             Mood::Expiry => {
-                (habits.ttl, habits.read) = (700, 90);
-                self.skew_ms = *random.pick(&[30, 100, 400]);
+                // Few writes, so that one version is read, expires and is flagged while copies of it are still under
+                // way; and clocks so far apart that some reader would show it again.
+                (habits.ttl, habits.read, habits.write) = (900, 90, 20);
+                self.skew_ms = *random.pick(&[50, 400, 1_500]);
                 mishaps.clock = 40;
                 self.keys = random.between(1, 2);
+                self.conditions.duplication = 150;
+                (self.conditions.tail, self.conditions.tail_max) = (200, *random.pick(&[50_000, 400_000]));
             }
             Mood::Levels => {
                 habits.other_level = 700;
                 self.keys = random.between(1, 2);
-                if random.chance(500) {
+                self.conditions.reset = 60;
+                if random.chance(700) {
                     let n = self.tables[0].n;
-                    self.tables[0].w = *random.pick(&[Level::One, Level::All, Level::Count(n.min(2))]);
+                    self.tables[0].w =
+                        *random.pick(&[Level::One, Level::One, Level::All, Level::Count(n.min(2))]);
                 }
             }
             Mood::Power => {
