@@ -16,7 +16,7 @@
 //! ```
 //!
 //! It is replaced as a whole: written beside, synced, renamed, and the folder synced. Beside it lies `db/`, which is
-//! RocksDB's, and after a doubt the file `doubtful` ([`crate::doubt`]).
+//! RocksDB's, the `watermark` of what was durable, and after a doubt the file `doubtful` that says why.
 
 use crate::file;
 use quorate_model::{ClusterId, NodeId};
@@ -224,7 +224,8 @@ impl Stage {
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
 /// founding that was cut short left behind, is no such file.
 fn other_file(folder: &Path) -> io::Result<Option<String>> {
-    const OURS: [&str; 5] = ["lost+found", "db", "identity.new", "doubtful", "joining"];
+    const OURS: [&str; 7] =
+        ["lost+found", "db", "identity.new", "watermark", "watermark.new", "doubtful", "joining"];
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -5,6 +5,8 @@
 //! - **Recovery.** Its default drops everything behind the first damaged byte of the log and says OK. Here only a
 //!   torn tail is tolerated (a write that was never acknowledged); any other damage fails the open, and
 //!   [`OpenError::Doubtful`] leaves the mark of doubt, so that no later open is believed either.
+//! - **A log that was cut short** looks like one with a torn tail. The [`watermark`] tells them apart: a write that
+//!   was synced is no tail.
 //! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
 //!   new, empty one in its place.
 //! - **Sync** is per write; the log is handed to the operating system with every write.
@@ -25,6 +27,7 @@
 mod open;
 mod options;
 mod statistics;
+mod watermark;
 
 pub use open::{OpenError, OpenMode};
 pub use options::{FreeBytes, Probe, RocksOptions};
@@ -39,8 +42,10 @@ use quorate_model::Durability;
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use watermark::Watermark;
 
 /// Families are fixed when it is opened, so that no lock is needed to find one.
 type Database = DBWithThreadMode<SingleThreaded>;
@@ -52,11 +57,24 @@ pub struct RocksEngine {
     free_bytes: FreeBytes,
     cache: Cache,
     doubt: DoubtMark,
+    watermark: Watermark,
     writes: AtomicU64,
     syncs: AtomicU64,
 }
 
 impl RocksEngine {
+    /// Keeps the books about a sync: everything up to this sequence number is durable.
+    fn synced(&self, sequence: u64) -> Result<(), EngineError> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        match self.watermark.note(sequence) {
+            // Without space the note lags behind, which is allowed.
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                Err(EngineError::Failed(format!("the watermark: {error}")))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn family(&self, family: Family) -> &ColumnFamily {
         self.database.cf_handle(family.name()).expect("every family is opened or made when the database is")
     }
@@ -131,18 +149,20 @@ impl Engine for RocksEngine {
         }
         let mut options = WriteOptions::default();
         options.set_sync(durability == Durability::Sync);
+        // The log is in order: with this batch all before it is synced, whoever else writes meanwhile.
+        let durable = self.database.latest_sequence_number() + changes.len() as u64;
         self.database.write_opt(changes, &options).map_err(|error| judge(&error))?;
         self.writes.fetch_add(1, Ordering::Relaxed);
-        if durability == Durability::Sync {
-            self.syncs.fetch_add(1, Ordering::Relaxed);
+        match durability {
+            Durability::Os => Ok(()),
+            Durability::Sync => self.synced(durable),
         }
-        Ok(())
     }
 
     fn sync(&self) -> Result<(), EngineError> {
+        let durable = self.database.latest_sequence_number();
         self.database.flush_wal(true).map_err(|error| judge(&error))?;
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        self.synced(durable)
     }
 
     fn free_bytes(&self) -> Option<u64> {

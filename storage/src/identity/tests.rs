@@ -30,7 +30,7 @@ fn an_identity_is_read_as_it_was_written() {
 fn an_empty_folder_has_no_identity_and_a_strange_one_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(Identity::read(folder.path()).expect("empty"), None);
-    for name in ["lost+found", "db", "identity.new"] {
+    for name in ["lost+found", "db", "identity.new", "watermark"] {
         fs::create_dir(folder.path().join(name)).expect("made");
     }
     assert_eq!(Identity::read(folder.path()).expect("an interrupted founding"), None);

@@ -1,5 +1,6 @@
 //! Opening: what can go wrong, and one plain sentence for each.
 
+use super::watermark::Watermark;
 use super::{Database, RocksEngine, RocksOptions};
 use crate::doubt::DoubtMark;
 use crate::engine::Family;
@@ -69,7 +70,6 @@ impl RocksEngine {
     pub fn open(folder: &Path, mode: OpenMode, options: &RocksOptions) -> Result<Self, OpenError> {
         let path = folder.join("db");
         let doubt = DoubtMark::read(folder);
-        let explain = |error: &rocksdb::Error| explain(folder, error);
         let there = path.join("CURRENT").exists();
         match mode {
             OpenMode::Existing if !there => return Err(OpenError::Missing(folder.into())),
@@ -85,13 +85,16 @@ impl RocksEngine {
         }
         let families =
             Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(&cache)));
-        let database = Database::open_cf_descriptors(&database_options, &path, families);
-        let database = database.map_err(|error| {
-            let error = explain(&error);
-            if let OpenError::Doubtful { reason, .. } = &error {
+        let opened = Database::open_cf_descriptors(&database_options, &path, families)
+            .map_err(|error| explain(folder, &error))
+            .and_then(|database| {
+                let sequence = database.latest_sequence_number();
+                Ok((database, Watermark::open(folder, sequence, mode == OpenMode::Create)?))
+            });
+        let (database, watermark) = opened.inspect_err(|error| {
+            if let OpenError::Doubtful { reason, .. } = error {
                 doubt.set(reason);
             }
-            error
         })?;
         Ok(Self {
             database,
@@ -99,6 +102,7 @@ impl RocksEngine {
             free_bytes: options.free_bytes.clone(),
             cache,
             doubt,
+            watermark,
             writes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         })

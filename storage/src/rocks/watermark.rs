@@ -1,0 +1,87 @@
+//! The watermark: how far this folder once was, so that a log that was cut short is noticed.
+//!
+//! A log that ends too early looks like one whose last write was torn: nothing in it says that synced records are
+//! missing behind its end. So after each sync the sequence number that is durable by then is noted in a small file
+//! of its own, in place and *without* a sync. The note may lag behind after a power cut, which only makes it less
+//! watchful; it is never ahead of what was durable. A database that opens below it has lost acknowledged records.
+//!
+//! ```text
+//! 0          8       12
+//! sequence   crc32
+//! u64        u32       big-endian
+//! ```
+
+use super::OpenError;
+use crate::file;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+const FILE: &str = "watermark";
+const BYTES: usize = 12;
+
+#[derive(Debug)]
+pub(super) struct Watermark {
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug)]
+struct Noted {
+    file: File,
+    sequence: u64,
+}
+
+impl Watermark {
+    /// Opens the note of a folder whose database has come to `sequence`. A folder that is being founded may have
+    /// none yet (`may_be_missing`).
+    pub(super) fn open(folder: &Path, sequence: u64, may_be_missing: bool) -> Result<Self, OpenError> {
+        let doubtful = |reason: String| OpenError::Doubtful { folder: folder.into(), reason };
+        let failed =
+            |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
+        match std::fs::read(folder.join(FILE)) {
+            Ok(bytes) => {
+                let noted = decode(&bytes).ok_or_else(|| doubtful("the watermark is damaged".into()))?;
+                if sequence < noted {
+                    return Err(doubtful(format!(
+                        "the database ends at change {sequence}, but change {noted} was durable once: records are \
+                         missing"
+                    )));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_missing => {
+                file::replace(folder, FILE, &encode(sequence)).map_err(failed)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(doubtful("the watermark is gone".into()));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let file = OpenOptions::new().write(true).open(folder.join(FILE)).map_err(failed)?;
+        Ok(Self { noted: Mutex::new(Noted { file, sequence }) })
+    }
+
+    /// Notes that everything up to `sequence` is durable.
+    pub(super) fn note(&self, sequence: u64) -> io::Result<()> {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if sequence > noted.sequence {
+            noted.file.write_all_at(&encode(sequence), 0)?;
+            noted.sequence = sequence;
+        }
+        Ok(())
+    }
+}
+
+fn encode(sequence: u64) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let number = sequence.to_be_bytes();
+    bytes[..8].copy_from_slice(&number);
+    bytes[8..].copy_from_slice(&crc32fast::hash(&number).to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<u64> {
+    let (number, checksum) = bytes.split_first_chunk::<8>()?;
+    (crc32fast::hash(number).to_be_bytes() == checksum).then(|| u64::from_be_bytes(*number))
+}
