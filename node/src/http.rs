@@ -19,20 +19,30 @@
 //! TLS, tokens and CORS: a web page of another origin gets nothing. Compression: values are stored as they come.
 //! Conditions on writes: a register cannot judge them.
 
+mod answer;
+mod app;
 pub mod body;
+mod bulk;
+mod cluster;
 pub mod code;
 mod connection;
 pub mod edge;
 pub mod head;
+mod health;
 pub mod host;
+mod keys;
 pub mod problem;
 mod pulse;
 pub mod query;
+mod routes;
 pub mod server;
+mod tables;
 pub mod target;
 pub mod text;
 mod wire;
 
+pub use app::App;
 pub use edge::Edge;
 pub use host::Hosts;
+pub use routes::routes;
 pub use server::{Server, bind};

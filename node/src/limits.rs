@@ -48,6 +48,8 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// Deadline of a request that names none.
     pub request_timeout: Duration,
+    /// Deadline of a change of the catalog that names none.
+    pub change_timeout: Duration,
     /// Longest deadline that a request may ask for; a longer one is cut to it.
     pub request_timeout_max: Duration,
     /// How long a stopping node waits for requests at work.
@@ -73,7 +75,8 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(2),
-            request_timeout_max: Duration::from_secs(60),
+            change_timeout: Duration::from_secs(10),
+            request_timeout_max: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -98,6 +101,7 @@ pub struct LimitsDocument {
     body_timeout_ms: u128,
     stall_timeout_ms: u128,
     request_timeout_ms: u128,
+    change_timeout_ms: u128,
     request_timeout_max_ms: u128,
     drain_timeout_ms: u128,
 }
@@ -121,6 +125,7 @@ impl From<&Limits> for LimitsDocument {
             body_timeout_ms: limits.body_timeout.as_millis(),
             stall_timeout_ms: limits.stall_timeout.as_millis(),
             request_timeout_ms: limits.request_timeout.as_millis(),
+            change_timeout_ms: limits.change_timeout.as_millis(),
             request_timeout_max_ms: limits.request_timeout_max.as_millis(),
             drain_timeout_ms: limits.drain_timeout.as_millis(),
         }

@@ -7,6 +7,10 @@
 //!
 //! Names are `quorate_<what>_<unit>`; a counter ends in `_total`, as Prometheus wants it.
 
+mod states;
+
+pub use states::States;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

@@ -78,7 +78,8 @@ impl BodyError {
 pub struct Received {
     /// The bytes.
     pub bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    /// Its share of the budget.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// The memory that all bodies share.
@@ -154,7 +155,7 @@ impl Budget {
             }
         }
         let bytes = only.unwrap_or_else(|| joined.freeze());
-        Ok(Received { bytes, _room: room })
+        Ok(Received { bytes, room })
     }
 }
 

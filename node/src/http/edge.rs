@@ -7,16 +7,18 @@
 //! Everything that is refused here is refused before a handler sees it. The problem's body is written last, when
 //! the id is known, so that no handler has to carry it along.
 
-use super::body::Budget;
+use super::health;
 use super::host::Hosts;
 use super::problem::{Fault, PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
 use super::text::shown;
 use crate::limits::Limits;
 use crate::metrics::{LevelLabel, Metrics, Operation, Outcome};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -45,18 +47,9 @@ pub struct Edge {
     pub metrics: Arc<Metrics>,
     hosts: Hosts,
     running: Semaphore,
-    router: Router,
+    router: ArcSwap<Router>,
     life: u32,
     requests: AtomicU64,
-}
-
-/// Room for bodies and limits: what handlers share with the edge.
-#[derive(Clone, Debug)]
-pub struct Room {
-    /// What a client may make this node do.
-    pub limits: Arc<Limits>,
-    /// The memory that all bodies share.
-    pub bodies: Budget,
 }
 
 /// The id of a request: in its answer, in its errors and in the log.
@@ -64,28 +57,33 @@ pub struct Room {
 pub struct RequestName(pub Arc<str>);
 
 impl Edge {
-    /// Around these routes.
-    pub fn new(router: Router, hosts: Hosts, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
-        let panics = metrics.panics.clone();
-        let router = router.layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
-            panics.inc();
-            let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(panic = %shown(&said), "a handler panicked; this is a bug");
-            Problem::from(Fault::Panicked).into_response()
-        }));
+    /// Around routes that say that the node is starting.
+    pub fn new(hosts: Hosts, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
         let mut life = [0; 4];
         // Request ids need to be told apart, not to be secret: without randomness they repeat from life to life.
         let _ = getrandom::fill(&mut life);
         Self {
             hosts,
             running: Semaphore::new(limits.requests_running_max),
-            router,
+            router: ArcSwap::from_pointee(starting()),
             life: u32::from_be_bytes(life),
             requests: AtomicU64::new(0),
             limits,
             metrics,
         }
+    }
+
+    /// Serves these routes from now on. A handler that panics is caught and counted.
+    pub fn open(&self, routes: Router) {
+        let panics = self.metrics.panics.clone();
+        let caught = CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            panics.inc();
+            let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(panic = %shown(&said), "a handler panicked; this is a bug");
+            Problem::from(Fault::Panicked).into_response()
+        });
+        self.router.store(Arc::new(routes.layer(caught)));
     }
 
     fn name(&self) -> Arc<str> {
@@ -137,15 +135,16 @@ impl Edge {
             | Operation::Explain
             | Operation::Tables
             | Operation::Cluster
-            | Operation::Unknown => match self.running.try_acquire() {
-                Ok(permit) => Some(AtWork::new(permit, &self.metrics)),
-                Err(_) => {
+            | Operation::Unknown => {
+                let Ok(permit) = self.running.try_acquire() else {
                     let limit = self.limits.requests_running_max;
                     return Problem::from(Fault::Overloaded { limit }).into_response();
-                }
-            },
+                };
+                Some(AtWork::new(permit, &self.metrics))
+            }
         };
-        self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+        let router = Router::clone(&self.router.load());
+        router.oneshot(request).await.unwrap_or_else(|never| match never {})
     }
 
     /// A whole answer with a problem, as bytes: for what is no request.
@@ -166,6 +165,12 @@ impl Edge {
         out.extend_from_slice(&body);
         out
     }
+}
+
+/// The routes of a node that is not there yet.
+fn starting() -> Router {
+    let not_yet = || async { Problem::from(Fault::Starting) };
+    Router::new().route("/health/live", get(health::live)).fallback(not_yet)
 }
 
 /// A request at work: its share of the limit, and of the gauge.

@@ -12,13 +12,15 @@ use super::head::HeadError;
 use super::host::HostError;
 use super::query::QueryError;
 use super::target::KeyError;
+use crate::core::ProposeError;
 use crate::metrics::LevelLabel;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
-use quorate_model::{Level, Refusal, ShardId, Table};
+use quorate_model::{Level, NodeId, Refusal, ShardId, Table};
+use quorate_ring::Rejection;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -70,21 +72,17 @@ pub enum Fault {
         /// As it came, escaped.
         method: String,
     },
-    /// A table of that name exists.
-    #[error("a table \"{name}\" exists; nothing was changed")]
-    TableExists {
-        /// Its name.
-        name: String,
+    /// A change of the catalog was not made, or nobody knows.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// More items than a batch may have.
+    #[error("the request has {got} items, the limit is {limit}; nothing was done")]
+    TooManyItems {
+        /// How many came.
+        got: usize,
+        /// The limit.
+        limit: usize,
     },
-    /// The catalog does not allow a change.
-    #[error("{0}; nothing was changed")]
-    CatalogRefused(String),
-    /// A change of the catalog could not be made.
-    #[error("{0}")]
-    CatalogUnavailable(String),
-    /// A change of the catalog of unknown outcome.
-    #[error("{0}")]
-    CatalogUnknown(String),
     /// Too many requests at work.
     #[error("{limit} requests are at work on this node, which is its limit; nothing was done; try again")]
     Overloaded {
@@ -92,14 +90,32 @@ pub enum Fault {
         limit: usize,
     },
     /// Not ready yet.
-    #[error("{0}; nothing was done")]
-    Starting(String),
+    #[error(
+        "this node is starting: it opens its data, or waits to become a member; nothing was done; try again"
+    )]
+    Starting,
+    /// No random bits.
+    #[error("the operating system has no random bits yet; nothing was done; try again")]
+    NoRandomness,
     /// Going away.
     #[error("this node is stopping; nothing was done; use another node")]
     Draining,
-    /// A node that can't serve.
-    #[error("{0}")]
-    NotSafe(String),
+    /// This node can't serve its tables.
+    #[error("{}", reasons.join("; "))]
+    NotReady {
+        /// What it comes down to.
+        code: Code,
+        /// Each reason.
+        reasons: Vec<String>,
+    },
+    /// A member that may not be stopped.
+    #[error("{node} must not be stopped now: without it, {}", reasons.join("; "))]
+    NotSafe {
+        /// The member.
+        node: NodeId,
+        /// Each reason.
+        reasons: Vec<String>,
+    },
     /// A read failed.
     #[error(transparent)]
     Get(#[from] GetError),
@@ -144,19 +160,21 @@ impl Fault {
             Fault::NoSuchNode { .. } => Code::NoSuchNode,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::TableExists { .. } => Code::TableExists,
-            Fault::CatalogRefused(_) => Code::CatalogRefused,
-            Fault::CatalogUnavailable(_) | Fault::NotSafe(_) => Code::Unavailable,
-            Fault::CatalogUnknown(_) => Code::WriteTimeout,
+            Fault::TooManyItems { .. } => Code::BatchTooLarge,
+            Fault::NotReady { code, .. } => *code,
+            Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
+            Fault::Propose(ProposeError::Unavailable { .. }) | Fault::NotSafe { .. } => Code::Unavailable,
             Fault::Overloaded { .. } => Code::Overloaded,
-            Fault::Starting(_) => Code::Starting,
+            Fault::Starting | Fault::NoRandomness => Code::Starting,
             Fault::Draining => Code::Draining,
             Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
             | Fault::Put(PutError::Unavailable { required, acks, replicas, .. }) => {
                 unavailable(*required, *acks, replicas)
             }
             Fault::Get(GetError::Timeout { .. }) => Code::ReadTimeout,
-            Fault::Put(PutError::Unknown { .. }) => Code::WriteTimeout,
+            Fault::Put(PutError::Unknown { .. }) | Fault::Propose(ProposeError::Unknown { .. }) => {
+                Code::WriteTimeout
+            }
             Fault::Put(PutError::IdempotencyExpired) => Code::IdempotencyExpired,
             Fault::Put(PutError::IdempotencyReused) => Code::IdempotencyReused,
             Fault::Put(PutError::Exhausted) => Code::VersionsExhausted,
@@ -171,7 +189,7 @@ impl Fault {
     fn outcome(&self) -> Outcome {
         match self {
             Fault::Put(error) => error.outcome(),
-            Fault::Panicked | Fault::CatalogUnknown(_) => Outcome::Unknown,
+            Fault::Panicked | Fault::Propose(ProposeError::Unknown { .. }) => Outcome::Unknown,
             Fault::Query(_)
             | Fault::Key(_)
             | Fault::Head(_)
@@ -183,13 +201,14 @@ impl Fault {
             | Fault::NoSuchNode { .. }
             | Fault::NoSuchRoute
             | Fault::MethodNotAllowed { .. }
-            | Fault::TableExists { .. }
-            | Fault::CatalogRefused(_)
-            | Fault::CatalogUnavailable(_)
+            | Fault::TooManyItems { .. }
+            | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
             | Fault::Overloaded { .. }
-            | Fault::Starting(_)
+            | Fault::Starting
+            | Fault::NoRandomness
             | Fault::Draining
-            | Fault::NotSafe(_)
+            | Fault::NotReady { .. }
+            | Fault::NotSafe { .. }
             | Fault::Get(_)
             | Fault::HeadTooLarge { .. }
             | Fault::HeadTimeout { .. }
@@ -215,6 +234,36 @@ fn unavailable(required: u8, acks: u8, replicas: &[ReplicaReport]) -> Code {
         Code::Overloaded
     } else {
         Code::Unavailable
+    }
+}
+
+/// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
+fn rejected(rejection: &Rejection) -> Code {
+    match rejection {
+        Rejection::TableExists { .. } => Code::TableExists,
+        Rejection::NoSuchTable { .. } => Code::NoSuchTable,
+        Rejection::NoSuchNode { .. } => Code::NoSuchNode,
+        Rejection::LevelOutOfRange { .. } => Code::InvalidConsistency,
+        Rejection::InvalidLabel { .. }
+        | Rejection::InvalidTableName { .. }
+        | Rejection::ReservedTableName { .. }
+        | Rejection::InvalidAddress { .. }
+        | Rejection::WeightOutOfRange { .. }
+        | Rejection::CopiesOutOfRange { .. }
+        | Rejection::TooFewNodes { .. }
+        | Rejection::InvalidShardCount { .. }
+        | Rejection::RangeTablesNotBuilt
+        | Rejection::TtlOutOfRange { .. }
+        | Rejection::WritePromiseFixed { .. }
+        | Rejection::CopiesFixed { .. } => Code::InvalidBody,
+        Rejection::NotFounded
+        | Rejection::AlreadyFounded { .. }
+        | Rejection::NodeNameTaken { .. }
+        | Rejection::TooManyNodes { .. }
+        | Rejection::LastVoter { .. }
+        | Rejection::TooManyTables { .. }
+        | Rejection::IdsExhausted { .. }
+        | Rejection::RequestReused { .. } => Code::CatalogRefused,
     }
 }
 
@@ -323,6 +372,10 @@ impl Problem {
             required,
             acks,
             replicas: replicas.iter().map(Replica::from).collect(),
+            reasons: match &fields.fault {
+                Fault::NotReady { reasons, .. } | Fault::NotSafe { reasons, .. } => reasons,
+                _ => &[],
+            },
         }
     }
 
@@ -374,12 +427,6 @@ impl IntoResponse for Problem {
     }
 }
 
-/// 405 keeps the `Allow` that the router wrote.
-pub fn method_not_allowed(method: &http::Method, allow: &'static str) -> Problem {
-    let problem = Problem::from(Fault::MethodNotAllowed { method: super::text::shown(method.as_str()) });
-    problem.with_header(ALLOW, HeaderValue::from_static(allow))
-}
-
 /// The body of a problem.
 #[derive(Debug, Serialize)]
 pub struct Document<'a> {
@@ -407,6 +454,8 @@ pub struct Document<'a> {
     acks: Option<u8>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replicas: Vec<Replica>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    reasons: &'a [String],
 }
 
 /// What one owner said, in JSON.

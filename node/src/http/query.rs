@@ -57,7 +57,7 @@ pub const DELETE: &[Name] =
 /// Parameters of `mget`.
 pub const MGET: &[Name] = &[Name::Consistency, Name::R, Name::Timeout];
 /// Parameters of `batch`.
-pub const BATCH: &[Name] = &[Name::Consistency, Name::W, Name::Timeout, Name::Durability, Name::Ttl];
+pub const BATCH: &[Name] = &[Name::Consistency, Name::W, Name::Timeout, Name::Durability];
 /// Parameters of `locate`.
 pub const LOCATE: &[Name] = &[Name::Enc];
 /// Parameters of `explain`.
@@ -376,6 +376,11 @@ impl Query {
     /// How long the client waits: what it asks for, cut to what the server allows.
     pub fn timeout(&self, limits: &crate::limits::Limits) -> Duration {
         self.timeout.unwrap_or(limits.request_timeout).min(limits.request_timeout_max)
+    }
+
+    /// The same for a change of the catalog, which takes the members' time too.
+    pub fn change_timeout(&self, limits: &crate::limits::Limits) -> Duration {
+        self.timeout.unwrap_or(limits.change_timeout).min(limits.request_timeout_max)
     }
 }
 

@@ -2,6 +2,10 @@
 
 use super::connection;
 use super::edge::Edge;
+use super::{App, Hosts, routes};
+use crate::core::Core;
+use crate::limits::Limits;
+use crate::metrics::{Metrics, States};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ const REST: Duration = Duration::from_millis(100);
 /// A running HTTP server. Dropping it ends every connection at once; [`Server::drain`] lets requests finish.
 #[derive(Debug)]
 pub struct Server {
+    edge: Arc<Edge>,
     address: SocketAddr,
     drain: watch::Sender<bool>,
     drain_timeout: Duration,
@@ -32,13 +37,27 @@ pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Serves the edge's routes on this socket.
-    pub fn start(edge: Arc<Edge>, listener: TcpListener) -> io::Result<Self> {
+    /// Serves a listening socket. Until a node is there ([`Server::open`]) it says that it is starting. `hosts` are
+    /// the names and addresses under which clients reach this node.
+    pub fn start(listener: TcpListener, hosts: Hosts, limits: &Limits) -> io::Result<Self> {
+        let edge = Edge::new(hosts, Arc::new(limits.clone()), Arc::new(Metrics::default()));
+        Self::over(Arc::new(edge), listener)
+    }
+
+    /// Serves this edge on a listening socket.
+    fn over(edge: Arc<Edge>, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let drain_timeout = edge.limits.drain_timeout;
-        let accepting = tokio::spawn(accept(edge, listener, draining));
-        Ok(Self { address, drain, drain_timeout, accepting })
+        let accepting = tokio::spawn(accept(Arc::clone(&edge), listener, draining));
+        Ok(Self { edge, address, drain, drain_timeout, accepting })
+    }
+
+    /// Serves this node from now on.
+    pub fn open(&self, core: &Arc<Core>) {
+        self.edge.metrics.register(Box::new(States::new(Arc::downgrade(core))));
+        let (limits, metrics) = (Arc::clone(&self.edge.limits), Arc::clone(&self.edge.metrics));
+        self.edge.open(routes(App::new(Arc::clone(core), limits, metrics)));
     }
 
     /// Where it listens.

@@ -41,6 +41,23 @@ pub fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     BASE64URL.decode(text).ok()
 }
 
+/// Bytes of base64 in either alphabet, with or without padding: what programs put into JSON.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let text: String = text
+        .chars()
+        .map(|c| {
+            if c == '+' {
+                '-'
+            } else if c == '/' {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    from_base64url(text.as_bytes())
+}
+
 /// base64url without padding.
 pub fn to_base64url(bytes: &[u8]) -> String {
     BASE64URL.encode(bytes)
@@ -120,5 +137,7 @@ mod tests {
         assert_eq!(from_base64url(b"_w=="), Some(vec![0xff]));
         assert_eq!(from_base64url(b"_w"), Some(vec![0xff]));
         assert_eq!(from_base64url(b"/w"), None, "the other alphabet");
+        assert_eq!(from_base64("/w=="), Some(vec![0xff]));
+        assert_eq!(from_base64("_w"), Some(vec![0xff]));
     }
 }

@@ -29,6 +29,8 @@ pub struct NodeConfig {
     pub advertise: Option<String>,
     /// `host:port` where peers reach it; default: `peer_listen`.
     pub peer_advertise: Option<String>,
+    /// Other names under which clients reach it, such as a load balancer's: a request for any other host is refused.
+    pub allowed_hosts: Vec<String>,
     /// How an empty folder is begun. A folder that has been begun ignores it.
     pub entry: Entry,
     /// What the nodes of the cluster share. Empty: none.

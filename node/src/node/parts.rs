@@ -9,6 +9,7 @@ use crate::core::{ClusterIdentity, Core};
 use crate::drive::Driver;
 use crate::engine::Replica;
 use crate::hints::{Progress, Replay};
+use crate::http;
 use crate::peer::{Local, Peers};
 use crate::switch::Switch;
 use crate::transport::{self, Links, Server};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub core: Arc<Core>,
     pub links: Arc<Links>,
     pub server: Arc<Server>,
+    /// Taken when it is drained.
+    pub http: Option<http::Server>,
     pub committer: Arc<Committer>,
     pub http_address: SocketAddr,
     pub peer_address: SocketAddr,
@@ -42,19 +45,29 @@ pub struct Parts {
     tasks: JoinSet<()>,
 }
 
-async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(
+    what: &'static str,
+    address: SocketAddr,
+    backlog: u32,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |error| StartError::Listen { what, address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = http::bind(address, backlog).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
 
 impl Parts {
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let (peer_listener, peer_address) = listen("peers", config.peer_listen).await?;
-        let (http_listener, http_address) = listen("clients", config.listen).await?;
+        let backlog = config.limits.connections_backlog;
+        let (peer_listener, peer_address) = listen("peers", config.peer_listen, backlog)?;
+        let (http_listener, http_address) = listen("clients", config.listen, backlog)?;
         let advertised = config.advertise.clone().unwrap_or_else(|| http_address.to_string());
         let peer_advertised = config.peer_advertise.clone().unwrap_or_else(|| peer_address.to_string());
+        // From here on clients are told that the node is starting.
+        let hosts = config.allowed_hosts.iter().chain([&advertised, &config.name]);
+        let http = http::Server::start(http_listener, http::Hosts::new(hosts), &config.limits);
+        let failed = |error| StartError::Listen { what: "clients", address: http_address, error };
+        let http = http.map_err(failed)?;
         let boot = folder::draw_boot();
         let introduction =
             Introduction { config: &config, http_address: &advertised, peer_address: &peer_advertised, boot };
@@ -139,14 +152,27 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
         });
-        drop(http_listener);
+        http.open(&core);
         tracing::info!(%node, peers = %peer_address, clients = %http_address, "the node serves");
-        Ok(Self { core, links, server, committer, http_address, peer_address, failed, tasks })
+        Ok(Self {
+            core,
+            links,
+            server,
+            http: Some(http),
+            committer,
+            http_address,
+            peer_address,
+            failed,
+            tasks,
+        })
     }
 
     /// Takes it apart in order.
     pub async fn stop(mut self) {
         self.core.drain();
+        if let Some(http) = self.http.take() {
+            http.drain().await;
+        }
         let until = Instant::now() + OPERATIONS_TIMEOUT;
         while self.core.driver.running() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;

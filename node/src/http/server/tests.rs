@@ -2,10 +2,8 @@
 //! before any route is reached.
 
 use super::*;
-use crate::http::host::Hosts;
 use crate::http::problem::{Fault, Problem};
-use crate::limits::Limits;
-use crate::metrics::{Closed, Metrics};
+use crate::metrics::Closed;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
@@ -51,9 +49,10 @@ fn rig(limits: Limits) -> Rig {
         )
         .fallback(|| async { Problem::from(Fault::NoSuchRoute) });
     let metrics = Arc::new(Metrics::default());
-    let edge = Edge::new(routes, Hosts::default(), Arc::new(limits), Arc::clone(&metrics));
+    let edge = Edge::new(Hosts::default(), Arc::new(limits), Arc::clone(&metrics));
+    edge.open(routes);
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
-    let server = Server::start(Arc::new(edge), listener).expect("a listening socket");
+    let server = Server::over(Arc::new(edge), listener).expect("a listening socket");
     Rig { server, metrics, gate, entered }
 }
 
@@ -121,6 +120,22 @@ async fn a_connection_serves_one_request_after_another() {
             answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nquorate-request: "),
             "{answer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn until_there_is_a_node_it_is_starting() {
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+    let server = Server::start(listener, Hosts::default(), &Limits::default()).expect("a listening socket");
+    for (path, status, code) in
+        [("/v1/tables", 503, "starting"), ("/health/ready", 503, "starting"), ("/health/live", 200, "")]
+    {
+        let mut socket = TcpStream::connect(server.address()).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.expect("sent");
+        let answer = rest(&mut socket).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(body_of(&answer)["code"].as_str().unwrap_or_default(), code);
     }
 }
 

@@ -1,0 +1,191 @@
+//! Answers of the core, as headers and documents: each says what it was.
+
+use super::problem::{Fault, Problem, Replica};
+use super::text;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue};
+use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
+use quorate_coordinator::{GetAnswer, PutAnswer};
+use quorate_model::{Body, Key, Record, Version, WallTime};
+use serde::Serialize;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// `Quorate-Version`
+pub const QUORATE_VERSION: HeaderName = HeaderName::from_static("quorate-version");
+const QUORATE_CONSISTENCY: HeaderName = HeaderName::from_static("quorate-consistency");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const CONTENT_SECURITY_POLICY: HeaderName = HeaderName::from_static("content-security-policy");
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("visible ASCII")
+}
+
+/// The strong validator of a version.
+pub fn etag(version: Version) -> String {
+    format!("\"{version}\"")
+}
+
+/// A moment as HTTP writes it; `None` where it is past the year 9999.
+fn http_date(at: WallTime) -> Option<HeaderValue> {
+    const YEAR_10000_MS: u64 = 253_402_300_800_000;
+    (at.0 < YEAR_10000_MS).then(|| {
+        let at = UNIX_EPOCH + Duration::from_millis(at.0);
+        value(&httpdate::fmt_http_date(at))
+    })
+}
+
+/// The headers of every read that reached its level, whatever it found.
+pub fn read_headers(answer: &GetAnswer) -> HeaderMap {
+    let GetAnswer { record, guarantee, acks, required, n, repaired, .. } = answer;
+    let mut headers = HeaderMap::with_capacity(12);
+    let consistency = format!("{guarantee}; r={required}; n={n}; acks={acks}; repaired={repaired}");
+    headers.insert(QUORATE_CONSISTENCY, value(&consistency));
+    // A cache has to ask again: an answer is as old as its request.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(record) = record {
+        headers.insert(QUORATE_VERSION, value(&record.version.to_string()));
+    }
+    headers
+}
+
+/// The headers that describe a value.
+pub fn value_headers(headers: &mut HeaderMap, record: &Record, content_type: &str) {
+    headers.insert(ETAG, value(&etag(record.version)));
+    if let Some(written) = http_date(record.written_at) {
+        headers.insert(LAST_MODIFIED, written);
+    }
+    if let Some(expires) = record.expires_at.and_then(http_date) {
+        headers.insert(EXPIRES, expires);
+    }
+    // What was stored came from a client; an older node may have let through what this one does not.
+    let stored = HeaderValue::from_str(content_type);
+    headers.insert(CONTENT_TYPE, stored.unwrap_or(HeaderValue::from_static(super::head::OCTETS)));
+    // A stored page must not act in the name of this node.
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+}
+
+/// The headers of every write that reached its level.
+pub fn write_headers(answer: &PutAnswer) -> HeaderMap {
+    let PutAnswer { version, guarantee, acks, required, n, .. } = answer;
+    let mut headers = HeaderMap::with_capacity(8);
+    let consistency = format!("{guarantee}; w={required}; n={n}; acks={acks}; repaired=0");
+    headers.insert(QUORATE_CONSISTENCY, value(&consistency));
+    headers.insert(QUORATE_VERSION, value(&version.to_string()));
+    headers.insert(ETAG, value(&etag(*version)));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+}
+
+/// `Server-Timing`: the whole, then each owner.
+pub fn server_timing(headers: &mut HeaderMap, took: Duration, replicas: &[ReplicaReport]) {
+    let whole = format!("total;dur={:.3}", took.as_secs_f64() * 1_000.0);
+    let owners = replicas.iter().map(|report| {
+        let result = match report.result {
+            ReplicaResult::Ack => "ack",
+            ReplicaResult::Timeout => "waiting",
+            ReplicaResult::Down => "down",
+            ReplicaResult::Lost => "lost",
+            ReplicaResult::Refused(_) => "refused",
+        };
+        let millis = report.after.0 as f64 / 1_000.0;
+        format!("{};dur={millis:.3};desc=\"{result}\"", report.node)
+    });
+    let text = std::iter::once(whole).chain(owners).collect::<Vec<_>>().join(", ");
+    headers.insert(SERVER_TIMING, value(&text));
+}
+
+/// Why a read that reached its level has no value: `None` if it has one.
+pub fn absence(record: Option<&Record>) -> Option<Fault> {
+    match record.map(|record| &record.body) {
+        None => Some(Fault::NoSuchKey("the key has no value: no owner asked holds anything of it")),
+        Some(Body::Tombstone) => {
+            Some(Fault::NoSuchKey("the key was deleted; Quorate-Version is that of the delete"))
+        }
+        Some(Body::Expired) => {
+            Some(Fault::NoSuchKey("the key's value has expired; Quorate-Version is its version"))
+        }
+        Some(Body::Value { .. }) => None,
+    }
+}
+
+/// A problem that carries the headers of the read it came from.
+pub fn absent(fault: Fault, headers: &HeaderMap) -> Problem {
+    let mut problem = Problem::from(fault);
+    for (name, value) in headers {
+        problem = problem.with_header(name.clone(), value.clone());
+    }
+    problem
+}
+
+/// What a write answers with.
+#[derive(Debug, Serialize)]
+pub struct Written {
+    version: String,
+    etag: String,
+    acks: u8,
+    required: u8,
+    n: u8,
+    consistency: &'static str,
+    replayed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<Replica>,
+}
+
+impl Written {
+    /// Of an answer, with what each owner said if that was asked for.
+    pub fn of(answer: &PutAnswer, trace: bool) -> Self {
+        let replicas = if trace { answer.replicas.as_slice() } else { &[] };
+        Self {
+            version: answer.version.to_string(),
+            etag: etag(answer.version),
+            acks: answer.acks,
+            required: answer.required,
+            n: answer.n,
+            consistency: answer.guarantee.as_str(),
+            replayed: answer.replayed,
+            replicas: replicas.iter().map(Replica::from).collect(),
+        }
+    }
+}
+
+/// A key in JSON: `key` where it is UTF-8, else `key_b64`.
+#[derive(Debug, Serialize)]
+pub struct KeyText {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_b64: Option<String>,
+}
+
+impl From<&Key> for KeyText {
+    fn from(key: &Key) -> Self {
+        match std::str::from_utf8(key.as_bytes()) {
+            Ok(text) => Self { key: Some(text.to_owned()), key_b64: None },
+            Err(_) => Self { key: None, key_b64: Some(text::to_base64url(key.as_bytes())) },
+        }
+    }
+}
+
+/// A value in JSON: `value` where it is UTF-8, else `value_b64`.
+#[derive(Debug, Serialize)]
+pub struct ValueText {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_b64: Option<String>,
+}
+
+impl From<&[u8]> for ValueText {
+    fn from(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { value: Some(text.to_owned()), value_b64: None },
+            Err(_) => Self { value: None, value_b64: Some(text::to_base64url(bytes)) },
+        }
+    }
+}
+
+/// A moment for people and programs: RFC 3339 in UTC, with milliseconds.
+pub fn timestamp(at: WallTime) -> String {
+    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at.0)).unwrap_or(UNIX_EPOCH);
+    humantime::format_rfc3339_millis(at).to_string()
+}

@@ -1,0 +1,94 @@
+//! What every handler shares, and the few things that most of them do first.
+
+use super::body::{Budget, Kind};
+use super::head;
+use super::problem::{Fault, Problem};
+use super::query::Query;
+use super::target;
+use super::text::shown;
+use crate::core::Core;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use quorate_model::{Key, ShardId, Table};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What every handler shares. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The node.
+    pub core: Arc<Core>,
+    /// What a client may make this node do.
+    pub limits: Arc<Limits>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The memory that all bodies share.
+    pub bodies: Budget,
+}
+
+impl App {
+    /// Around a running node.
+    pub fn new(core: Arc<Core>, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
+        let bodies = Budget::new(limits.bodies_bytes_max);
+        Self { core, limits, metrics, bodies }
+    }
+
+    /// The table that a path names. Waits at most `timeout` for a newer catalog.
+    pub async fn table(&self, path: &str, timeout: Duration) -> Result<Arc<Table>, Problem> {
+        let Some(name) = target::table_name(path) else {
+            let name = path.split('/').nth(3).unwrap_or_default();
+            return Err(Fault::NoSuchTable { name: shown(name) }.into());
+        };
+        let table = self.core.table(&name, Instant::now() + timeout).await;
+        table.ok_or_else(|| Fault::NoSuchTable { name }.into())
+    }
+
+    /// The shard of a key, for people who have to find out what is wrong with it.
+    pub fn shard_of(&self, table: &Table, key: &Key) -> Option<ShardId> {
+        let view = self.core.view();
+        view.table_by_id(table.id).map(|entry| entry.shard_of(key).id)
+    }
+
+    /// Refuses what a stopping node does not begin any more.
+    pub fn expect_serving(&self) -> Result<(), Problem> {
+        if self.core.is_draining() { Err(Fault::Draining.into()) } else { Ok(()) }
+    }
+
+    /// Reads a JSON document of at most `bytes_max` bytes whose every field is known.
+    pub async fn document<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        kind: Kind,
+        bytes_max: usize,
+    ) -> Result<T, Problem> {
+        let (parts, body) = request.into_parts();
+        head::expect_json(&parts.headers)?;
+        head::expect_length(&parts.headers)?;
+        let received = self.bodies.receive(&parts.headers, body, kind, bytes_max, &self.limits).await?;
+        serde_json::from_slice(&received.bytes).map_err(|error| {
+            Fault::Document(format!("the document can't be used: {}", shown(&error.to_string()))).into()
+        })
+    }
+}
+
+/// What a request without a body of its own may carry: known parameters, and an answer it accepts.
+pub fn plain(request: &Request, takes: &[super::query::Name]) -> Result<Query, Problem> {
+    let query = Query::parse(request.uri().query(), takes)?;
+    head::expect_accepted(request.headers(), head::JSON)?;
+    Ok(query)
+}
+
+/// A JSON document as an answer.
+pub fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(document).expect("a document of plain values");
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(head::JSON));
+    response
+}

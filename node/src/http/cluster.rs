@@ -1,0 +1,284 @@
+//! The cluster, as this node sees it: members, the ring, and whether one may be stopped.
+
+use super::answer::KeyText;
+use super::app::{App, json, plain};
+use super::problem::{Fault, Problem};
+use super::query;
+use super::tables::{shard_documents, sort_key};
+use super::text::{self, shown};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use quorate_model::level::quorum;
+use quorate_model::{Inspection, Key, NodeId};
+use quorate_ring::{Location, Node, TableEntry, View};
+use serde_json::{Value as Json, json as document};
+use std::sync::Arc;
+
+const NODES: &str = "/v1/cluster/nodes/";
+
+/// `GET /v1/cluster`
+pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let identity = app.core.cluster();
+    let alive = app.core.liveness();
+    let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
+    let risks = risks(&view, &alive, None);
+    Ok(json(
+        StatusCode::OK,
+        &document!({
+            "name": identity.name,
+            "id": identity.id.to_string(),
+            "node": app.core.node().to_string(),
+            "peer_address": view.catalog().node(app.core.node()).map(|node| node.peer_address.as_str()),
+            "epoch": view.epoch().0,
+            "leader": app.core.leader().map(|leader| leader.to_string()),
+            "healthy": risks.is_empty() && alive.iter().all(|(_, alive)| *alive),
+            "health": health(&risks, &alive),
+            "nodes": alive.len(),
+            "nodes_up": alive.iter().filter(|(_, alive)| *alive).count(),
+            "tables": view.catalog().tables().len(),
+            "shards": shards,
+            "at_risk": risks,
+        }),
+    ))
+}
+
+fn health(risks: &[String], alive: &[(NodeId, bool)]) -> String {
+    let down: Vec<String> =
+        alive.iter().filter(|(_, alive)| !alive).map(|(node, _)| node.to_string()).collect();
+    match (risks.first(), down.is_empty()) {
+        (None, true) => "all nodes are up and every shard has a quorum".to_owned(),
+        (None, false) => format!("{} down; every shard has a quorum", down.join(", ")),
+        (Some(risk), _) => format!("{} down; {risk}", down.join(", ")),
+    }
+}
+
+/// What would be, or is, without a quorum if these members alone were up (and `without` not).
+fn risks(view: &View, alive: &[(NodeId, bool)], without: Option<NodeId>) -> Vec<String> {
+    let up = |node: &NodeId| {
+        Some(*node) != without && alive.iter().any(|(member, alive)| member == node && *alive)
+    };
+    let mut risks = Vec::new();
+    for table in view.catalog().tables() {
+        let needs = quorum(table.n).max(table.w_required()).max(table.r_required());
+        let short = table
+            .shards()
+            .iter()
+            .filter(|shard| shard.owners.iter().filter(|owner| up(owner)).count() < usize::from(needs));
+        let count = short.count();
+        if count > 0 {
+            let (name, all) = (&table.name, table.shards().len());
+            risks.push(format!("table {name}: {count} of {all} shards have fewer than {needs} owners up"));
+        }
+    }
+    let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
+    let voting = voters.iter().filter(|voter| up(voter)).count();
+    if voting <= voters.len() / 2 {
+        risks.push(format!("{voting} of {} voters up: the catalog can't change", voters.len()));
+    }
+    risks
+}
+
+/// `GET /v1/cluster/nodes`
+pub async fn nodes(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let seen = Seen::now(&app, &view);
+    let nodes: Vec<Json> = view.catalog().nodes().map(|node| seen.document(node)).collect();
+    Ok(json(
+        StatusCode::OK,
+        &document!({ "epoch": view.epoch().0, "seen_by": seen.by.to_string(), "nodes": nodes }),
+    ))
+}
+
+/// `GET /v1/cluster/nodes/{id}`
+pub async fn node(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let node = named(&view, request.uri().path())?;
+    Ok(json(StatusCode::OK, &Seen::now(&app, &view).document(&node)))
+}
+
+/// `GET /v1/cluster/nodes/{id}/safe-to-stop`
+pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let node = named(&view, request.uri().path())?;
+    let risks = risks(&view, &app.core.liveness(), Some(node.id));
+    if risks.is_empty() {
+        return Ok(json(StatusCode::OK, &document!({ "node": node.id.to_string(), "safe": true })));
+    }
+    Err(Fault::NotSafe { node: node.id, reasons: risks }.into())
+}
+
+/// The member that a path names, by its id or its name.
+fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
+    let raw = path.strip_prefix(NODES).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let no_such = || Fault::NoSuchNode { id: shown(raw) };
+    let text = text::decode(raw).ok_or_else(no_such)?;
+    let number = text.strip_prefix('n').unwrap_or(&text).parse().ok().map(NodeId);
+    let by_id =
+        number.and_then(|id| view.catalog().node(id)).filter(|node| node.id.to_string().ends_with(&text));
+    let found = by_id.or_else(|| view.catalog().node_by_name(&text));
+    found.cloned().ok_or_else(|| no_such().into())
+}
+
+/// What one node sees of the members, taken once for a whole answer.
+struct Seen {
+    by: NodeId,
+    alive: Vec<(NodeId, bool)>,
+    leader: Option<NodeId>,
+    copies: Vec<(NodeId, u64)>,
+    hints: Vec<(NodeId, u64)>,
+}
+
+impl Seen {
+    fn now(app: &App, view: &View) -> Self {
+        let mut copies: Vec<(NodeId, u64)> = view.catalog().nodes().map(|node| (node.id, 0)).collect();
+        let owners = view.catalog().tables().flat_map(|table| table.shards()).flat_map(|shard| &shard.owners);
+        for owner in owners {
+            if let Ok(at) = copies.binary_search_by_key(owner, |(node, _)| *node) {
+                copies[at].1 += 1;
+            }
+        }
+        Self {
+            by: app.core.node(),
+            alive: app.core.liveness(),
+            leader: app.core.leader(),
+            copies,
+            hints: app.core.statistics().hints.waiting,
+        }
+    }
+
+    fn document(&self, node: &Node) -> Json {
+        let of = |list: &[(NodeId, u64)]| {
+            list.iter().find(|(id, _)| *id == node.id).map_or(0, |(_, count)| *count)
+        };
+        let alive = self.alive.iter().any(|(id, alive)| *id == node.id && *alive);
+        document!({
+            "id": node.id.to_string(),
+            "name": node.name,
+            "state": if alive { "up" } else { "down" },
+            "zone": node.zone,
+            "weight": node.weight.as_f64(),
+            "address": node.http_address,
+            "peer_address": node.peer_address,
+            "voter": node.voter,
+            "leader": self.leader == Some(node.id),
+            "shards": of(&self.copies),
+            "hints": of(&self.hints),
+            "incarnation": node.incarnation,
+            "joined_epoch": node.joined.0,
+        })
+    }
+}
+
+/// `GET /v1/cluster/ring?table=`
+pub async fn ring(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let query = plain(&request, query::RING)?;
+    let view = app.core.view();
+    let tables: Vec<&TableEntry> = match &query.table {
+        None => view.catalog().tables().map(AsRef::as_ref).collect(),
+        Some(name) => {
+            let no_such = || Fault::NoSuchTable { name: shown(name) };
+            vec![view.table(name).ok_or_else(no_such)?]
+        }
+    };
+    let shards: Vec<Json> = tables.into_iter().flat_map(shard_documents).collect();
+    let nodes: Vec<Json> = view
+        .catalog()
+        .nodes()
+        .map(|node| {
+            let count = quorate_ring::ring::positions_of(node.weight);
+            document!({ "node": node.id.to_string(), "name": node.name, "zone": node.zone, "positions": count })
+        })
+        .collect();
+    Ok(json(StatusCode::OK, &document!({ "epoch": view.epoch().0, "nodes": nodes, "shards": shards })))
+}
+
+/// `GET /v1/tables/{t}/locate/{key}`
+pub async fn locate(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let query = plain(&request, query::LOCATE)?;
+    let path = request.uri().path();
+    let key = super::target::key(path, query.base64, app.limits.key_bytes_max)?;
+    let table = app.table(path, query.timeout(&app.limits)).await?;
+    Ok(json(StatusCode::OK, &located(&app, &table.name, &key)?))
+}
+
+/// `GET /v1/tables/{t}/explain/{key}`
+pub async fn explain(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let query = plain(&request, query::EXPLAIN)?;
+    let path = request.uri().path();
+    let key = super::target::key(path, query.base64, app.limits.key_bytes_max)?;
+    let timeout = query.timeout(&app.limits);
+    let table = app.table(path, timeout).await?;
+    let mut answer = located(&app, &table.name, &key)?;
+    let inspected = app.core.inspect(&table, &key, timeout).await;
+    let owners = answer["owners"].as_array().cloned().unwrap_or_default();
+    let is_owner = |node: NodeId| owners.iter().any(|owner| owner["node"] == node.to_string());
+    let (of_owners, of_others): (Vec<_>, Vec<_>) =
+        inspected.into_iter().partition(|(node, _)| is_owner(*node));
+    let hints_elsewhere =
+        of_others.iter().filter(|(_, known)| known.as_ref().is_ok_and(|i| !i.hints_for.is_empty()));
+    answer["hints_elsewhere"] = hints_elsewhere.map(|(node, known)| replica(*node, known)).collect();
+    answer["replicas"] = of_owners.iter().map(|(node, known)| replica(*node, known)).collect();
+    let held: Vec<_> =
+        of_owners.iter().filter_map(|(_, known)| known.as_ref().ok()).map(|i| (i.held, i.digest)).collect();
+    answer["agree"] =
+        (held.len() == of_owners.len() && held.windows(2).all(|pair| pair[0] == pair[1])).into();
+    Ok(json(StatusCode::OK, &answer))
+}
+
+fn replica(node: NodeId, known: &Result<Inspection, String>) -> Json {
+    let node = node.to_string();
+    match known {
+        Err(why) => document!({ "node": node, "error": why }),
+        Ok(inspection) => document!({
+            "node": node,
+            "version": inspection.held.map(|held| held.version.to_string()),
+            "expired": inspection.held.is_some_and(|held| held.expired),
+            "tombstone": inspection.tombstone,
+            "size": inspection.value_bytes,
+            "digest": format!("{:016x}", inspection.digest),
+            "written_at": inspection.written_at.map(super::answer::timestamp),
+            "expires_at": inspection.expires_at.map(super::answer::timestamp),
+            "hints_for": inspection.hints_for.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+fn located(app: &App, table: &str, key: &Key) -> Result<Json, Problem> {
+    let view = app.core.view();
+    let entry = view.table(table).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
+    let Location { token, shard, interval, epoch, owners } = view.locate(entry, key);
+    let owners: Vec<Json> = owners
+        .iter()
+        .map(|owner| {
+            let node = view.catalog().node(owner.node);
+            document!({
+                "node": owner.node.to_string(),
+                "name": node.map(|node| node.name.as_str()),
+                "zone": node.map(|node| node.zone.as_str()),
+                "address": node.map(|node| node.http_address.as_str()),
+                "up": owner.node == app.core.node() || owner.alive,
+            })
+        })
+        .collect();
+    let mut answer = serde_json::to_value(KeyText::from(key)).expect("a document of plain values");
+    let rest = document!({
+        "table": table,
+        "token": token.to_string(),
+        "shard": format!("{table}/{}", shard.index),
+        "start": sort_key(entry, &interval.start),
+        "end": interval.end.as_ref().map(|end| sort_key(entry, end)),
+        "shard_epoch": epoch.0,
+        "epoch": view.epoch().0,
+        "owners": owners,
+    });
+    if let (Json::Object(answer), Json::Object(rest)) = (&mut answer, rest) {
+        answer.extend(rest);
+    }
+    Ok(answer)
+}

@@ -1,0 +1,54 @@
+//! What a load balancer, an operator and Prometheus ask.
+
+use super::app::{App, json, plain};
+use super::code::Code;
+use super::problem::{Fault, Problem};
+use super::query;
+use crate::limits::LimitsDocument;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde_json::json as document;
+
+/// The media type of the metrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `GET /health/live`: the process works.
+pub async fn live(request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    Ok(json(StatusCode::OK, &document!({ "status": "live" })))
+}
+
+/// `GET /health/ready`: this node can serve its tables at their default levels.
+pub async fn ready(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let reasons = app.core.readiness();
+    if reasons.is_empty() {
+        return Ok(json(StatusCode::OK, &document!({ "ready": true, "reasons": [] })));
+    }
+    let code = if app.core.is_draining() {
+        Code::Draining
+    } else if app.core.view().catalog().node(app.core.node()).is_none() {
+        Code::Starting
+    } else if app.core.statistics().replica_doubt.is_some() {
+        Code::ReplicaDoubtful
+    } else {
+        Code::Unavailable
+    };
+    Err(Fault::NotReady { code, reasons }.into())
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    query::Query::parse(request.uri().query(), query::NONE)?;
+    let mut response = app.metrics.text().into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+    Ok(response)
+}
+
+/// `GET /v1/limits`
+pub async fn limits(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    Ok(json(StatusCode::OK, &LimitsDocument::from(&*app.limits)))
+}
