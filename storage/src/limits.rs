@@ -11,7 +11,7 @@ pub struct ReplicaLimits {
     /// Number of hints for all owners together; bounds how long a start takes. Default 1,000,000.
     pub hints_max: u64,
     /// Free bytes under which writes are refused, so that what was accepted can still be flushed and compacted, and
-    /// consensus can still log. Raise it with the size of the memtables. Default 128 MiB.
+    /// consensus can still log. Must be above a quarter of the memtables' bytes. Default 128 MiB.
     pub free_bytes_min: u64,
 }
 

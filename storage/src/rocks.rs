@@ -14,10 +14,11 @@
 //! # A full disk
 //!
 //! A write whose bytes do not fit into the log is [`EngineError::DiskFull`]: the log's last record is torn then, the
-//! batch is not applied, and RocksDB refuses every later write before touching the log, reads going on. RocksDB
-//! watches the free space itself and resumes, with a new log, once there is enough; until then all writes are
-//! `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what reached the
-//! disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
+//! batch is not applied, and RocksDB refuses every later write before touching the log, reads going on. The same
+//! holds after a flush or compaction that found no space. RocksDB looks at the free space every five seconds and
+//! resumes, with a new log, once the largest memtable fits ([`RocksOptions::memtable_bytes`] / 4); until then all
+//! writes are `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what
+//! reached the disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
 //!
 //! # Errors of background work
 //!
@@ -202,12 +203,11 @@ impl std::fmt::Debug for RocksEngine {
 /// What an error of RocksDB means for the data.
 fn judge(error: &rocksdb::Error) -> EngineError {
     let text = error.to_string();
+    let full = ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words));
     let syncing = ["While fdatasync", "While fsync", "While sync"].iter().any(|words| text.contains(words));
     match error.kind() {
         ErrorKind::Corruption => EngineError::Corrupt(text),
-        ErrorKind::IOError if text.contains("No space left on device") && !syncing => {
-            EngineError::DiskFull(text)
-        }
+        ErrorKind::IOError if full && !syncing => EngineError::DiskFull(text),
         ErrorKind::IOError
         | ErrorKind::NotFound
         | ErrorKind::NotSupported

@@ -5,7 +5,7 @@ use super::{Database, RocksEngine, RocksOptions};
 use crate::doubt::DoubtMark;
 use crate::engine::Family;
 use crate::file;
-use rocksdb::{Cache, ColumnFamilyDescriptor, ErrorKind, Options};
+use rocksdb::{Cache, ColumnFamilyDescriptor, DEFAULT_COLUMN_FAMILY_NAME, ErrorKind, Options};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use thiserror::Error;
@@ -78,13 +78,15 @@ impl RocksEngine {
                 .map_err(|error| OpenError::Failed { folder: folder.into(), reason: error.to_string() })?,
         }
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let mut database_options = options.of_database(&cache);
+        let mut database_options = options.of_database();
         database_options.create_if_missing(mode == OpenMode::Create);
         if there {
             known_families(folder, &path)?;
         }
-        let families =
-            Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(&cache)));
+        let families = Family::ALL
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
+        let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
+        let families = families.into_iter().chain([own]);
         let opened = Database::open_cf_descriptors(&database_options, &path, families)
             .map_err(|error| explain(folder, &error))
             .and_then(|database| {
@@ -113,7 +115,9 @@ impl RocksEngine {
 fn known_families(folder: &Path, path: &Path) -> Result<(), OpenError> {
     // An unreadable list is left to the open itself, which says more.
     let names = Database::list_cf(&Options::default(), path).unwrap_or_default();
-    let known = |name: &str| name == "default" || Family::ALL.iter().any(|family| family.name() == name);
+    let known = |name: &str| {
+        name == DEFAULT_COLUMN_FAMILY_NAME || Family::ALL.iter().any(|family| family.name() == name)
+    };
     match names.iter().find(|name| !known(name)) {
         Some(name) => Err(OpenError::Newer { folder: folder.into(), reason: format!("family {name}") }),
         None => Ok(()),

@@ -1,5 +1,6 @@
 //! How RocksDB is set up: what can be chosen, and what is fixed because a promise depends on it.
 
+use crate::engine::Family;
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options, WriteBufferManager,
 };
@@ -65,7 +66,7 @@ impl std::fmt::Debug for FreeBytes {
 
 impl RocksOptions {
     /// Options of the whole database.
-    pub(super) fn of_database(&self, cache: &Cache) -> Options {
+    pub(super) fn of_database(&self) -> Options {
         let mut options = Options::default();
         // Fixed: what the promises rest on.
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
@@ -86,19 +87,24 @@ impl RocksOptions {
         options.set_keep_log_file_num(4);
         options.set_max_log_file_size(16 * MIB);
         options.set_log_level(LogLevel::Warn);
-        self.of_family_into(&mut options, cache);
+        options
+    }
+
+    /// Options of RocksDB's own family, which stays empty. Left to itself it would claim a memtable of 64 MiB, and
+    /// the largest memtable is how much free space RocksDB wants to see before it writes again after a full disk.
+    pub(super) fn of_nothing() -> Options {
+        let mut options = Options::default();
+        options.set_write_buffer_size(MIB / 16);
         options
     }
 
     /// Options of one family.
-    pub(super) fn of_family(&self, cache: &Cache) -> Options {
+    pub(super) fn of_family(&self, family: Family, cache: &Cache) -> Options {
         let mut options = Options::default();
-        self.of_family_into(&mut options, cache);
-        options
-    }
-
-    fn of_family_into(&self, options: &mut Options, cache: &Cache) {
-        options.set_write_buffer_size(self.memtable_bytes / 4);
+        options.set_write_buffer_size(match family {
+            Family::Records => self.memtable_bytes / 4,
+            Family::Hints | Family::Digests | Family::Meta | Family::Raft => self.memtable_bytes / 16,
+        });
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
         options.set_level_compaction_dynamic_level_bytes(true);
@@ -112,5 +118,6 @@ impl RocksOptions {
         blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
         options.set_block_based_table_factory(&blocks);
+        options
     }
 }
