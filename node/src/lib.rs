@@ -1,8 +1,11 @@
 //! The process: sockets, tasks, HTTP, and the running node.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod core;
+pub mod dev;
 pub mod drive;
 pub mod engine;
 pub mod hints;
@@ -11,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod node;
 pub mod peer;
+pub mod process;
 pub mod switch;
 pub mod transport;
 pub mod views;

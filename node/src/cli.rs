@@ -1,0 +1,191 @@
+//! The command line: what an operator types, and what scripts rely on.
+//!
+//! ```text
+//!   quorate dev | serve ──────────────> runs nodes in this process until it is told to stop
+//!   quorate get, table, status, ... ──> quorate_client ──> a node's HTTP port
+//!   quorate config | completions | man  need no node
+//! ```
+//!
+//! # Invariants
+//!
+//! - Data goes to standard output and nothing else does; words go to standard error.
+//! - The exit code says what happened ([`exit::Exit`]); a write of unknown outcome has its own.
+//! - Each error names the next step. What loses data asks for the name of what is lost, and `--yes` is no answer.
+//! - Bytes of keys and values, and the words of a server, never reach a terminal unescaped, but for the value that
+//!   `get` was asked for.
+
+mod cluster;
+mod config;
+mod dev;
+mod document;
+mod exit;
+mod key;
+mod output;
+mod ring_picture;
+mod serve;
+mod status;
+mod table;
+
+pub use exit::{Exit, Failure};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use output::{Format, Output};
+use quorate_client::{Client, Endpoint, Options};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A replicated key-value database: one binary, plain HTTP, no other service to run.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(after_help = "Begin with `quorate dev`: a cluster of three nodes on this machine.\n\n\
+    Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable (not applied),\n\
+    6 unknown outcome, 7 not allowed, 8 unhealthy (status --check), 9 declined.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// HTTP address of a node; repeat it for others to fall back on [default: 127.0.0.1:7400].
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "QUORATE_ENDPOINTS", value_delimiter = ',')]
+    endpoint: Vec<Endpoint>,
+    /// How data is written to standard output.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = Format::parser())]
+    output: Format,
+    /// How long a request may take, such as 500ms or 10s [default: 5s; 30s to change tables].
+    #[arg(long, global = true, value_name = "TIME", value_parser = crate::config::values::duration)]
+    timeout: Option<Duration>,
+    /// Nothing but data and errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Answer yes to every question; what loses data still asks for its name.
+    #[arg(long, global = true)]
+    yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a real cluster on this machine, in one process; or disturb the one that runs.
+    Dev(dev::Dev),
+    /// Run one node.
+    Serve(serve::Serve),
+    /// Show how the cluster is.
+    Status(status::Status),
+    /// Read a value; its bytes go to standard output as they are.
+    Get(key::Get),
+    /// Store a value.
+    Put(key::Put),
+    /// Delete a key.
+    Delete(key::Delete),
+    /// Read many keys at once.
+    Mget(key::Mget),
+    /// Show where a key lives.
+    Locate(key::Locate),
+    /// Show where a key lives and what each owner holds of it.
+    Explain(key::Explain),
+    /// List, make, change and drop tables.
+    Table(table::TableCommand),
+    /// Show members and their places on the ring.
+    Cluster(cluster::ClusterCommand),
+    /// Print a sample configuration, check one, or show what is in force.
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// What a command has to work with.
+struct Context {
+    output: Output,
+    options: Options,
+    yes: bool,
+}
+
+/// Reads the arguments of this process, does what they say, and returns the code to end with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context::new(cli.global);
+    match run(cli.command, &context) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            context.output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve.run(),
+        Command::Dev(dev) => dev.run(context),
+        Command::Config(config) => config.run(context),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quorate", &mut script);
+            context.output.bytes(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|error| Failure::new(Exit::Other, format!("the manual page cannot be made: {error}")))?;
+            context.output.bytes(&page)
+        }
+        Command::Status(status) => context.block_on(status.run(context)),
+        Command::Get(get) => context.block_on(get.run(context)),
+        Command::Put(put) => context.block_on(put.run(context)),
+        Command::Delete(delete) => context.block_on(delete.run(context)),
+        Command::Mget(mget) => context.block_on(mget.run(context)),
+        Command::Locate(locate) => context.block_on(locate.run(context)),
+        Command::Explain(explain) => context.block_on(explain.run(context)),
+        Command::Table(table) => context.block_on(table.run(context)),
+        Command::Cluster(cluster) => context.block_on(cluster.run(context)),
+    }
+}
+
+impl Context {
+    fn new(global: Global) -> Self {
+        let mut options = Options::default();
+        if !global.endpoint.is_empty() {
+            options.endpoints = global.endpoint;
+        }
+        if let Some(timeout) = global.timeout {
+            options.timeout = timeout;
+            options.admin_timeout = timeout;
+        }
+        let output = Output::new(global.output, global.quiet);
+        Self { output, options, yes: global.yes }
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.options.clone())?)
+    }
+
+    /// Runs one command's requests; one thread is enough for them.
+    fn block_on(&self, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
+        runtime.block_on(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,387 @@
+//! `get`, `put`, `delete`, `mget`, `locate`, `explain`.
+
+use super::exit::{Exit, Failure};
+use super::output::{Output, Tone, Word, printable, readable};
+use super::{Context, document};
+use crate::config::values::duration;
+use clap::Args;
+use quorate_client::{Answered, Found, Meta, Read, Write, Written, from_base64, to_base64};
+use quorate_model::{Durability, Level, OperationId};
+use serde_json::{Value as Json, json};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read as _};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
+
+/// Which key.
+#[derive(Args, Debug)]
+struct Target {
+    /// The table.
+    table: String,
+    /// The key: any bytes.
+    key: OsString,
+    /// KEY is base64url: for keys a shell cannot type.
+    #[arg(long)]
+    b64: bool,
+}
+
+/// How a read is asked.
+#[derive(Args, Debug)]
+struct ReadFlags {
+    /// Owners that must answer: one, quorum, all or a number [default: the table's].
+    #[arg(long, short = 'c', value_name = "LEVEL", conflicts_with = "r")]
+    consistency: Option<Level>,
+    /// The same as --consistency.
+    #[arg(long, value_name = "LEVEL")]
+    r: Option<Level>,
+    /// Show on standard error where the time went and what the answer promises.
+    #[arg(long)]
+    trace: bool,
+}
+
+/// How a write is asked.
+#[derive(Args, Debug)]
+struct WriteFlags {
+    /// Owners that must hold it durably: one, quorum, all or a number [default: the table's].
+    #[arg(long, short = 'c', value_name = "LEVEL", conflicts_with = "w")]
+    consistency: Option<Level>,
+    /// The same as --consistency.
+    #[arg(long, value_name = "LEVEL")]
+    w: Option<Level>,
+    /// What an acknowledgement means: sync or os; more than the table's, never less.
+    #[arg(long, value_name = "HOW", value_parser = durability)]
+    durability: Option<Durability>,
+    /// `<client>:<sequence>`; the sequence grows per client. A retry under the same one is never applied twice.
+    #[arg(long, value_name = "ID")]
+    idempotency_key: Option<OperationId>,
+    /// This is not the first attempt of --idempotency-key.
+    #[arg(long, requires = "idempotency_key")]
+    retry: bool,
+    /// Show on standard error where the time went and what the answer promises.
+    #[arg(long)]
+    trace: bool,
+}
+
+/// `quorate get`.
+#[derive(Args, Debug)]
+pub struct Get {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    read: ReadFlags,
+}
+
+/// `quorate put`.
+#[derive(Args, Debug)]
+pub struct Put {
+    #[command(flatten)]
+    target: Target,
+    /// The value; `-` reads standard input, `@FILE` a file. `@@text` is the value `@text`.
+    value: OsString,
+    /// When the value expires, such as 60s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ttl: Option<Duration>,
+    /// Media type of the value.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    #[command(flatten)]
+    write: WriteFlags,
+}
+
+/// `quorate delete`.
+#[derive(Args, Debug)]
+pub struct Delete {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    write: WriteFlags,
+}
+
+/// `quorate mget`.
+#[derive(Args, Debug)]
+pub struct Mget {
+    /// The table.
+    table: String,
+    /// The keys.
+    #[arg(required = true)]
+    keys: Vec<OsString>,
+    /// Each KEY is base64url.
+    #[arg(long)]
+    b64: bool,
+    #[command(flatten)]
+    read: ReadFlags,
+}
+
+/// `quorate locate`.
+#[derive(Args, Debug)]
+pub struct Locate {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// `quorate explain`.
+#[derive(Args, Debug)]
+pub struct Explain {
+    #[command(flatten)]
+    target: Target,
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "sync" => Ok(Durability::Sync),
+        "os" => Ok(Durability::Os),
+        _ => Err("it is sync or os".to_owned()),
+    }
+}
+
+fn key_bytes(text: OsString, b64: bool) -> Result<Vec<u8>, Failure> {
+    if !b64 {
+        return Ok(text.into_vec());
+    }
+    text.to_str()
+        .and_then(from_base64)
+        .ok_or_else(|| Failure::new(Exit::Usage, "with --b64 a key is base64url, such as dXNlci0xNw"))
+}
+
+impl Target {
+    fn key(&self) -> Result<Vec<u8>, Failure> {
+        key_bytes(self.key.clone(), self.b64)
+    }
+}
+
+impl ReadFlags {
+    fn read(&self) -> Read {
+        Read { level: self.consistency.or(self.r), trace: self.trace }
+    }
+}
+
+impl WriteFlags {
+    fn write(&self) -> Write {
+        Write {
+            level: self.consistency.or(self.w),
+            durability: self.durability,
+            operation: self.idempotency_key.clone(),
+            retry: self.retry,
+            trace: self.trace,
+            ..Write::default()
+        }
+    }
+}
+
+impl Get {
+    /// The value's bytes to standard output.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let key = self.target.key()?;
+        let table = &self.target.table;
+        let Answered { answer, meta } = context.client()?.get(table, &key, &self.read.read()).await?;
+        let output = &context.output;
+        if self.read.trace {
+            trace(output, &meta);
+        }
+        match answer {
+            Found::Absent => Err(Failure::new(
+                Exit::NotFound,
+                format!("{table} has no key {}{}", readable(&key), promise(&meta)),
+            )),
+            Found::Value(value) if output.is_json() => {
+                let mut document = json!({ "table": table });
+                put_bytes(&mut document, "key", &key);
+                put_bytes(&mut document, "value", &value.bytes);
+                document["content_type"] = json!(value.content_type);
+                document["version"] = json!(meta.version.map(|version| version.to_string()));
+                document["etag"] = json!(meta.etag);
+                document["consistency"] = json!(meta.consistency.map(|consistency| consistency.text));
+                document["epoch"] = json!(meta.epoch);
+                document["coordinator"] = json!(meta.coordinator);
+                document["expires"] = json!(meta.expires);
+                output.json(&document)
+            }
+            Found::Value(value) => {
+                output.bytes(&value.bytes)?;
+                // A prompt after a value without a line end is hard to read; a pipe gets the bytes alone.
+                if std::io::stdout().is_terminal() && value.bytes.last().is_some_and(|byte| *byte != b'\n') {
+                    output.bytes(b"\n")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Put {
+    /// Stores the value and says what that promises.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let key = self.target.key()?;
+        let value = value_bytes(self.value)?;
+        let write = Write { ttl: self.ttl, content_type: self.content_type, ..self.write.write() };
+        let answered = context.client()?.put(&self.target.table, &key, value, &write).await?;
+        written(context, "stored", &self.target.table, &key, &answered, self.write.trace)
+    }
+}
+
+impl Delete {
+    /// Deletes the key and says what that promises.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let key = self.target.key()?;
+        let answered = context.client()?.delete(&self.target.table, &key, &self.write.write()).await?;
+        written(context, "deleted", &self.target.table, &key, &answered, self.write.trace)
+    }
+}
+
+impl Mget {
+    /// One line a key; every key has its own status.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let b64 = self.b64;
+        let keys: Vec<Vec<u8>> =
+            self.keys.into_iter().map(|key| key_bytes(key, b64)).collect::<Result<_, _>>()?;
+        let items = context.client()?.mget(&self.table, &keys, &self.read.read()).await?;
+        let output = &context.output;
+        if output.is_json() {
+            let all: Vec<Json> = items
+                .iter()
+                .map(|item| {
+                    let mut document = json!({ "status": item.status });
+                    put_bytes(&mut document, "key", &item.key);
+                    match &item.value {
+                        Some(value) => put_bytes(&mut document, "value", &value.bytes),
+                        None => document["answer"] = item.raw.clone(),
+                    }
+                    document["version"] = json!(item.version);
+                    document
+                })
+                .collect();
+            output.jsons(&all)?;
+        } else {
+            let rows = items
+                .iter()
+                .map(|item| {
+                    let value = match &item.value {
+                        Some(value) => Word::from(readable(&value.bytes)),
+                        None if item.status == 404 => Word::toned(Tone::Faint, "no such key"),
+                        None => Word::toned(Tone::Bad, printable(&refusal(&item.raw))),
+                    };
+                    vec![readable(&item.key).into(), item.status.to_string().into(), value]
+                })
+                .collect();
+            output.line(&output.table(&["KEY", "STATUS", "VALUE"], rows))?;
+        }
+        let failed = items.iter().filter(|item| item.status != 200 && item.status != 404).count();
+        if failed == 0 {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Unavailable, format!("{failed} of {} keys could not be read", items.len()))
+            .next("see which nodes are down with `quorate status`"))
+    }
+}
+
+fn refusal(raw: &Json) -> String {
+    let problem = raw.get("error").or_else(|| raw.get("problem")).unwrap_or(raw);
+    let word = |name| problem.get(name).and_then(Json::as_str);
+    word("detail").or_else(|| word("code")).unwrap_or("could not be read").to_owned()
+}
+
+impl Locate {
+    /// The key's token, shard and owners.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let document = context.client()?.locate(&self.target.table, &self.target.key()?).await?;
+        document::show(&context.output, &document)
+    }
+}
+
+impl Explain {
+    /// The same, and what each owner holds.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let document = context.client()?.explain(&self.target.table, &self.target.key()?).await?;
+        document::show(&context.output, &document)
+    }
+}
+
+/// The value that an argument names.
+fn value_bytes(argument: OsString) -> Result<Vec<u8>, Failure> {
+    let most = quorate_model::record::VALUE_BYTES_MAX;
+    let limited = |reader: &mut dyn std::io::Read, name: &str| {
+        let mut bytes = Vec::new();
+        let read = reader.take(most as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::new(Exit::Usage, format!("{name} cannot be read: {error}")))?;
+        if bytes.len() > most {
+            return Err(Failure::new(Exit::Usage, format!("{name} is larger than any value may be ({most} bytes)")));
+        }
+        Ok(bytes)
+    };
+    let bytes = argument.as_bytes();
+    match bytes {
+        b"-" => limited(&mut std::io::stdin().lock(), "standard input"),
+        [b'@', b'@', ..] => Ok(bytes[1..].to_vec()),
+        [b'@', path @ ..] => {
+            let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+            let name = path.display().to_string();
+            let mut file = std::fs::File::open(path)
+                .map_err(|error| Failure::new(Exit::Usage, format!("{name} cannot be read: {error}")))?;
+            limited(&mut file, &name)
+        }
+        _ => Ok(argument.into_vec()),
+    }
+}
+
+fn written(
+    context: &Context,
+    done: &str,
+    table: &str,
+    key: &[u8],
+    answered: &Answered<Written>,
+    traced: bool,
+) -> Result<(), Failure> {
+    let Answered { answer, meta } = answered;
+    let output = &context.output;
+    if traced {
+        trace(output, meta);
+    }
+    if output.is_json() {
+        let mut document = json!(answer);
+        document["table"] = json!(table);
+        put_bytes(&mut document, "key", key);
+        return output.json(&document);
+    }
+    if output.quiet {
+        return Ok(());
+    }
+    let again = if answer.replayed { ", as the first attempt did" } else { "" };
+    output.line(&format!(
+        "{done} {table}/{}: {} of {} acknowledged, {}{again}, version {}",
+        readable(key),
+        answer.acks,
+        answer.required,
+        printable(&answer.consistency),
+        printable(&answer.version)
+    ))
+}
+
+/// What the answer promises and where the time went, on standard error.
+fn trace(output: &Output, meta: &Meta) {
+    let version = meta.version.map(|version| version.to_string());
+    let epoch = meta.epoch.map(|epoch| epoch.to_string());
+    for (name, value) in [
+        ("consistency", meta.consistency.as_ref().map(|consistency| consistency.text.as_str())),
+        ("version", version.as_deref()),
+        ("coordinator", meta.coordinator.as_deref()),
+        ("epoch", epoch.as_deref()),
+        ("request", meta.request.as_deref()),
+        ("timing", meta.server_timing.as_deref()),
+    ] {
+        if let Some(value) = value {
+            output.note(&format!("{name:>12}  {}", printable(value)));
+        }
+    }
+}
+
+fn promise(meta: &Meta) -> String {
+    meta.consistency.as_ref().map(|consistency| format!(" ({})", printable(&consistency.guarantee))).unwrap_or_default()
+}
+
+/// Bytes as JSON has them: `name` if they are UTF-8, else `name_b64`.
+fn put_bytes(document: &mut Json, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => document[name] = json!(text),
+        Err(_) => document[format!("{name}_b64")] = json!(to_base64(bytes)),
+    }
+}

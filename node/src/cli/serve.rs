@@ -1,0 +1,205 @@
+//! `quorate serve`: one node, until it is told to stop.
+
+use super::exit::{Exit, Failure};
+use crate::config::settings::{SETTINGS, Setting};
+use crate::config::validate::{SECRET_BYTES_MIN, validate};
+use crate::config::{Config, Given, Resolved, environment};
+use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
+use crate::process::{self, StopSignal};
+use crate::transport::{self, Secret};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use quorate_ring::Weight;
+use std::path::{Path, PathBuf};
+
+/// `quorate serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// A configuration file (TOML); `quorate config init` prints one.
+    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The flags of the settings that have one: they come from the list of settings.
+#[derive(Clone, Debug, Default)]
+struct Flags(Given);
+
+impl Serve {
+    /// Runs the node until it is told to stop.
+    pub fn run(self) -> Result<(), Failure> {
+        let resolved = Resolved::of(self.config.as_deref(), environment(), &self.flags.0)?;
+        let config = resolved.config;
+        validate(&config)?;
+        let node = node_config(&config)?;
+        process::raise_open_files(config.limits.connections_max, 1).map_err(|error| refused(&error))?;
+        process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
+        process::log_panics();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
+        runtime.block_on(until_stopped(node))
+    }
+}
+
+/// Starts the node, waits for a signal or for its own reason to end, and stops it in order.
+async fn until_stopped(config: NodeConfig) -> Result<(), Failure> {
+    let mut signals = StopSignal::listen().map_err(|error| refused(&error))?;
+    // A node that joins may try for ever: it must be possible to stop it meanwhile.
+    let node = tokio::select! {
+        started = Node::start(config) => started.map_err(|error| not_started(&error))?,
+        signal = signals.wait() => {
+            tracing::info!("{signal}: stopping before the node has started");
+            return Ok(());
+        }
+    };
+    let mut failed = node.failed();
+    let failure = tokio::select! {
+        signal = signals.wait() => {
+            tracing::info!("{signal}: stopping; a second one ends the process at once");
+            None
+        }
+        reason = failed.wait_for(Option::is_some) => {
+            Some(reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the node has ended".to_owned()))
+        }
+    };
+    tokio::select! {
+        () = node.shutdown() => {}
+        signal = signals.wait() => {
+            return Err(Failure::new(Exit::Other, format!("{signal} again: the node was not stopped in order"))
+                .next("start it again: it recovers what was acknowledged"));
+        }
+    }
+    match failure {
+        None => Ok(()),
+        Some(reason) => Err(Failure::new(Exit::Other, reason)),
+    }
+}
+
+fn refused(error: &process::Error) -> Failure {
+    Failure::new(Exit::Other, error.to_string())
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::EmptyFolder(_) => Exit::Usage,
+        StartError::Identity(_)
+        | StartError::Folder { .. }
+        | StartError::Open(_)
+        | StartError::Listen { .. }
+        | StartError::Join(_)
+        | StartError::Consensus(_)
+        | StartError::Founding(_)
+        | StartError::Runtime(_) => Exit::Other,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+/// What the node is told, from what the configuration says.
+fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
+    let Some(data) = config.data.clone() else {
+        return Err(Failure::new(Exit::Usage, "a node needs a data folder: say --data DIR"));
+    };
+    let secret = match &config.secret_file {
+        Some(file) => Secret::new(secret_bytes(file)?),
+        None => Secret::default(),
+    };
+    let entry = match (&config.cluster_name, config.bootstrap, config.join.as_slice()) {
+        (Some(cluster_name), true, _) => Entry::Found { cluster_name: cluster_name.clone() },
+        (_, _, []) => Entry::Existing,
+        (_, _, members) => Entry::Join { addresses: members.iter().map(ToString::to_string).collect() },
+    };
+    let weight = Weight::new(config.weight).ok_or_else(|| Failure::new(Exit::Usage, "weight is from 1 to 10000"))?;
+    Ok(NodeConfig {
+        data,
+        name: config.name.clone().unwrap_or_else(|| default_name(config.listen.port())),
+        zone: config.zone.clone(),
+        weight,
+        listen: config.listen,
+        peer_listen: config.peer_listen,
+        advertise: config.advertise.as_ref().map(ToString::to_string),
+        peer_advertise: config.peer_advertise.as_ref().map(ToString::to_string),
+        entry,
+        secret,
+        limits: config.limits.clone(),
+        peer_limits: transport::Limits::default(),
+        storage: StorageConfig::default(),
+        workers: None,
+    })
+}
+
+/// The host's name and the port: unique among nodes of one network, and readable.
+fn default_name(port: u16) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String =
+        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(48).collect();
+    if host.is_empty() { format!("node-{port}") } else { format!("{host}-{port}") }
+}
+
+/// The secret in a file, without the line end that editors add.
+fn secret_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+    let unusable = |cause: String| {
+        Failure::new(Exit::Usage, format!("the secret file {} cannot be used: {cause}", file.display()))
+    };
+    let bytes = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+    let secret = bytes.trim_ascii_end().to_vec();
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(unusable(format!(
+            "it has {} bytes and a secret has {SECRET_BYTES_MIN} or more, for example from `openssl rand -hex 32`",
+            secret.len()
+        )));
+    }
+    Ok(secret)
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        SETTINGS.iter().filter_map(argument).fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn argument(setting: &'static Setting) -> Option<Arg> {
+    let value = setting.flag_value?;
+    let argument = Arg::new(setting.name)
+        .long(setting.flag()?)
+        .help(format!("{} [{}]", setting.meaning, setting.environment()));
+    Some(if value.is_empty() {
+        argument.action(ArgAction::SetTrue)
+    } else if setting.is_list() {
+        argument.value_name(value).action(ArgAction::Append)
+    } else {
+        argument.value_name(value)
+    })
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in SETTINGS {
+            match setting.flag_value {
+                None => {}
+                Some("") => {
+                    if matches.get_flag(setting.name) {
+                        self.0.insert(setting.name, vec!["true".to_owned()]);
+                    }
+                }
+                Some(_) => {
+                    if let Some(texts) = matches.get_many::<String>(setting.name) {
+                        self.0.insert(setting.name, texts.cloned().collect());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! `quorate status`: one screen that says how the cluster is.
+
+use super::exit::{Exit, Failure};
+use super::output::{Output, Tone, Word, printable};
+use super::{Context, document};
+use clap::Args;
+use quorate_client::{Client, Endpoint, Options};
+use serde_json::{Value as Json, json};
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long each member may take to say how it is.
+const MEMBER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often `--watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// `quorate status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Look again every second, until interrupted.
+    #[arg(long)]
+    watch: bool,
+    /// End with code 8 unless every node is ready.
+    #[arg(long, conflicts_with = "watch")]
+    check: bool,
+}
+
+/// What is known of the cluster at one moment.
+struct Screen {
+    cluster: Json,
+    members: Vec<Member>,
+}
+
+/// One member: what the cluster says of it, and what it says itself.
+struct Member {
+    document: Json,
+    /// Why it is not ready, or could not be asked.
+    error: Option<String>,
+}
+
+impl Status {
+    /// Shows it, once or again and again.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        if self.watch {
+            return watch(context, &client).await;
+        }
+        let screen = Screen::of(&client).await?;
+        screen.show(&context.output)?;
+        if self.check && !screen.is_healthy() {
+            let ill = screen.members.iter().filter(|member| member.error.is_some()).count();
+            let total = screen.members.len();
+            return Err(Failure::new(Exit::Unhealthy, format!("{ill} of {total} nodes are not ready")));
+        }
+        Ok(())
+    }
+}
+
+async fn watch(context: &Context, client: &Client) -> Result<(), Failure> {
+    let clear = !context.output.is_json() && std::io::stdout().is_terminal();
+    let mut interval = tokio::time::interval(WATCH_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let screen = Screen::of(client).await;
+        if clear {
+            context.output.bytes(b"\x1b[H\x1b[2J")?;
+        }
+        match screen {
+            Ok(screen) => screen.show(&context.output)?,
+            // A cluster that cannot be reached for a while is what somebody who watches wants to see.
+            Err(failure) => context.output.failure(&failure),
+        }
+    }
+}
+
+impl Screen {
+    async fn of(client: &Client) -> Result<Self, Failure> {
+        let cluster = client.cluster().await?;
+        let documents = document::elements(client.nodes().await?, "nodes");
+        let mut asked = JoinSet::new();
+        for (at, document) in documents.iter().enumerate() {
+            let endpoint = endpoint_of(document);
+            asked.spawn(async move { (at, ask(endpoint).await) });
+        }
+        let mut errors: Vec<Option<String>> = vec![None; documents.len()];
+        while let Some(answer) = asked.join_next().await {
+            let (at, error) = answer.expect("asking a member does not panic");
+            errors[at] = error;
+        }
+        let members =
+            documents.into_iter().zip(errors).map(|(document, error)| Member { document, error }).collect();
+        Ok(Self { cluster, members })
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.members.iter().all(|member| member.error.is_none())
+    }
+
+    fn show(&self, output: &Output) -> Result<(), Failure> {
+        if output.is_json() { output.json(&self.json()) } else { output.line(&self.text(output)) }
+    }
+
+    fn json(&self) -> Json {
+        let nodes: Vec<Json> = self
+            .members
+            .iter()
+            .map(|member| {
+                let mut node = member.document.clone();
+                node["ready"] = json!(member.error.is_none());
+                if let Some(error) = &member.error {
+                    node["error"] = json!(error);
+                }
+                node
+            })
+            .collect();
+        json!({ "healthy": self.is_healthy(), "cluster": self.cluster, "nodes": nodes })
+    }
+
+    fn text(&self, output: &Output) -> String {
+        let member = |name: &str| self.cluster.get(name).map(document::word);
+        let name = member("name").unwrap_or_default();
+        let mut text = output.toned(Tone::Strong, &name);
+        for about in ["epoch", "leader"] {
+            if let Some(value) = member(about) {
+                write!(text, "  {about} {value}").expect("a String takes every write");
+            }
+        }
+        let ill = self.members.iter().filter(|member| member.error.is_some()).count();
+        let (tone, mark) = if ill == 0 { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
+        let sentence = member("health").unwrap_or_else(|| match ill {
+            0 => format!("all {} nodes are ready", self.members.len()),
+            ill => format!("{ill} of {} nodes are not ready", self.members.len()),
+        });
+        write!(text, "\n{}  {sentence}\n\n", output.toned(tone, mark)).expect("a String takes every write");
+        let rows = self.members.iter().map(Member::row).collect();
+        text.push_str(&output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows));
+        text
+    }
+}
+
+impl Member {
+    fn row(&self) -> Vec<Word> {
+        let word = |names: &[&str]| {
+            let found = names.iter().find_map(|name| self.document.get(*name));
+            Word::from(found.map(document::word).unwrap_or_default())
+        };
+        let state = match &self.error {
+            None => Word::toned(Tone::Good, "ready"),
+            Some(error) => Word::toned(Tone::Bad, printable(error)),
+        };
+        vec![
+            word(&["id"]),
+            word(&["name"]),
+            word(&["zone"]),
+            word(ADDRESS),
+            word(&["voter"]),
+            word(&["shards"]),
+            word(&["hints"]),
+            state,
+        ]
+    }
+}
+
+/// What a member's HTTP address may be called.
+const ADDRESS: &[&str] = &["http", "http_address", "address"];
+
+fn endpoint_of(document: &Json) -> Option<Endpoint> {
+    ADDRESS.iter().find_map(|name| document.get(*name)?.as_str()?.parse().ok())
+}
+
+/// Asks one member how it is; returns why it is not ready.
+async fn ask(endpoint: Option<Endpoint>) -> Option<String> {
+    let Some(endpoint) = endpoint else { return Some("its address is not known".to_owned()) };
+    let options = Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
+    let client = match Client::new(options) {
+        Ok(client) => client,
+        Err(error) => return Some(error.to_string()),
+    };
+    match client.ready().await {
+        Ok(()) => None,
+        Err(error) => Some(error),
+    }
+}

@@ -1,0 +1,174 @@
+use super::sample::{example, sample, show};
+use super::validate::validate;
+use super::*;
+use crate::limits::LimitsDocument;
+use std::time::Duration;
+
+fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn flags(pairs: &[(&'static str, &str)]) -> Given {
+    pairs.iter().map(|(name, value)| (*name, vec![(*value).to_owned()])).collect()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+fn sentence(result: Result<Resolved, Error>) -> String {
+    result.and_then(|resolved| validate(&resolved.config)).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn flag_beats_environment_beats_file_beats_default() {
+    let file = file("zone = \"file\"\nname = \"file\"\nweight = 7\n[limits]\nvalue_bytes_max = \"2MiB\"\n");
+    let environment = environment(&[("QUORATE_ZONE", "environment"), ("QUORATE_NAME", "environment"), ("HOME", "/")]);
+    let resolved =
+        Resolved::of(Some(file.path()), environment, &flags(&[("zone", "flag")])).expect("a configuration");
+    assert_eq!(resolved.config.zone, "flag");
+    assert_eq!(resolved.config.name.as_deref(), Some("environment"));
+    assert_eq!(resolved.config.weight, 7);
+    assert_eq!(resolved.config.limits.value_bytes_max, 2 << 20);
+    assert_eq!(resolved.config.listen, Config::default().listen);
+    let shown = show(&resolved);
+    assert!(shown.lines().any(|line| line.starts_with("zone = \"flag\"") && line.ends_with("# flag")), "{shown}");
+}
+
+#[test]
+fn lists_are_arrays_in_files_and_commas_in_the_environment() {
+    let expected: Vec<Endpoint> = vec![Endpoint::new("a", 7400), Endpoint::new("b", 1)];
+    let file = file("join = [\"a\", \"b:1\"]");
+    let resolved = Resolved::of(Some(file.path()), Vec::new(), &Given::new()).expect("a configuration");
+    assert_eq!(resolved.config.join, expected);
+    let resolved =
+        Resolved::of(None, environment(&[("QUORATE_JOIN", "a, b:1")]), &Given::new()).expect("a configuration");
+    assert_eq!(resolved.config.join, expected);
+}
+
+#[test]
+fn an_unknown_name_is_an_error_wherever_it_stands() {
+    for (text, expected) in [
+        ("peer-listen = \"127.0.0.1:1\"", "did you mean peer_listen?"),
+        ("colour = 1", "colour in "),
+        ("[limits]\nvalue_byte_max = 1", "did you mean limits.value_bytes_max?"),
+        ("[log]\nformat = \"json\"", "log in "),
+    ] {
+        let file = file(text);
+        let error = Resolved::of(Some(file.path()), Vec::new(), &Given::new()).expect_err("unknown").to_string();
+        assert!(error.contains(expected) && error.contains("has no meaning"), "{error}");
+    }
+    let error = Resolved::of(None, environment(&[("QUORATE_ZONNE", "a")]), &Given::new()).expect_err("unknown");
+    assert!(error.to_string().contains("QUORATE_ZONNE has no meaning (did you mean QUORATE_ZONE?)"), "{error}");
+}
+
+#[test]
+fn a_value_that_cannot_be_is_refused_with_what_it_could_be() {
+    for (setting, value, expected) in [
+        ("listen", "7400", "IP address and a port"),
+        ("join", "a:b", "host:port"),
+        ("weight", "heavy", "whole number"),
+        ("log_format", "xml", "auto, text or json"),
+        ("zone", "", "empty"),
+    ] {
+        let error = Resolved::of(None, Vec::new(), &flags(&[(setting, value)])).expect_err(setting).to_string();
+        assert!(error.contains(expected) && error.contains("--"), "{error}");
+    }
+    let file = file("insecure = \"maybe\"");
+    let error = Resolved::of(Some(file.path()), Vec::new(), &Given::new()).expect_err("no switch").to_string();
+    assert!(error.contains("true or false") && error.contains("insecure in "), "{error}");
+}
+
+#[test]
+fn unsafe_binds_and_contradictions_are_refused_in_one_sentence() {
+    let refused = |pairs: &[(&'static str, &str)]| sentence(Resolved::of(None, Vec::new(), &flags(pairs)));
+    assert!(refused(&[("listen", "10.0.0.1:7400")]).contains("--insecure"));
+    assert!(refused(&[("peer_listen", "10.0.0.1:7500")]).contains("--secret-file"));
+    assert!(refused(&[("listen", "0.0.0.0:7400"), ("insecure", "true")]).contains("--advertise"));
+    assert!(refused(&[("peer_listen", "[::]:7500"), ("secret_file", "s")]).contains("--peer-advertise"));
+    assert!(refused(&[("listen", "127.0.0.1:7500")]).contains("a port each"));
+    assert!(refused(&[("bootstrap", "true")]).contains("--cluster-name"));
+    assert!(
+        refused(&[("bootstrap", "true"), ("cluster_name", "c"), ("join", "a")]).contains("only one of them")
+    );
+    assert!(refused(&[("bootstrap", "true"), ("cluster_name", "My Cluster")]).contains("cluster_name has"));
+    assert!(refused(&[("name", "a b")]).contains("name has"));
+    assert!(refused(&[("weight", "0")]).contains("weight is"));
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    for (text, expected) in [
+        ("value_bytes_max = \"17MiB\"", "limits.value_bytes_max"),
+        ("value_bytes_max = \"2MiB\"\nbodies_bytes_max = \"1MiB\"", "limits.bodies_bytes_max"),
+        ("request_timeout = \"30s\"\nrequest_timeout_max = \"20s\"", "limits.request_timeout "),
+        ("request_timeout_max = \"2m\"", "the hard limit"),
+        ("connections_max = 0", "limits.connections_max"),
+        ("head_bytes_max = 100", "limits.head_bytes_max"),
+    ] {
+        let file = file(&format!("[limits]\n{text}"));
+        let error = sentence(Resolved::of(Some(file.path()), Vec::new(), &Given::new()));
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    validate(&Config::default()).expect("a node with nothing said is sound");
+}
+
+/// The sample with every value uncommented is the defaults, and an example where there is none.
+#[test]
+fn the_sample_says_every_setting_and_its_default() {
+    let uncommented: String = sample()
+        .lines()
+        .map(|line| {
+            let assignment = line.strip_prefix("# ").filter(|rest| {
+                rest.split_once(" = ").is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+            });
+            format!("{}\n", assignment.unwrap_or(line))
+        })
+        .collect();
+    let file = file(&uncommented);
+    let mut resolved = Resolved::of(Some(file.path()), Vec::new(), &Given::new()).expect("the sample is sound");
+    let defaults = Config::default();
+    for setting in SETTINGS {
+        assert_ne!(resolved.origin(setting), &Origin::Default, "{} is not in the sample", setting.name);
+        let expected = setting.show(&defaults).unwrap_or_else(|| example(setting.name).to_owned());
+        assert_eq!(setting.show(&resolved.config).as_deref(), Some(expected.as_str()), "{}", setting.name);
+    }
+    resolved.config = Config::default();
+    assert!(sample().lines().all(|line| line.len() <= 120), "a line of the sample is too long");
+}
+
+/// Every limit of the struct can be configured: the document of `/v1/limits` has the struct's fields, and the list
+/// of settings must have the same.
+#[test]
+fn every_limit_has_a_setting() {
+    let document = serde_json::to_value(LimitsDocument::from(&Limits::default())).expect("plain numbers");
+    let mut fields: Vec<String> = document
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(|name| format!("limits.{}", name.strip_suffix("_ms").unwrap_or(name)))
+        .collect();
+    let mut settings: Vec<String> =
+        SETTINGS.iter().filter(|s| s.name.starts_with("limits.")).map(|s| s.name.to_owned()).collect();
+    fields.sort();
+    settings.sort();
+    assert_eq!(fields, settings);
+}
+
+#[test]
+fn sizes_and_times_are_shown_as_they_are_written() {
+    assert_eq!(values::bytes("1MiB"), Ok(1 << 20));
+    assert_eq!(values::bytes("17"), Ok(17));
+    assert_eq!(values::duration("250ms"), Ok(Duration::from_millis(250)));
+    assert!(values::duration("5").is_err(), "a time without a unit is a guess");
+    let mut config = Config::default();
+    config.limits.value_bytes_max = 1500;
+    let setting = settings::find("limits.value_bytes_max").expect("a setting");
+    assert_eq!(setting.show(&config).as_deref(), Some("\"1500B\""));
+}

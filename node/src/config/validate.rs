@@ -1,0 +1,117 @@
+//! Relations between settings, and binds that would not be safe. Each refusal is one sentence that names the way out.
+
+use super::{Config, Error};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Longest name of a node or a zone, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Shortest secret, in bytes.
+pub const SECRET_BYTES_MIN: usize = 16;
+
+/// Checks everything that can be known without touching the data folder or the network.
+pub fn validate(config: &Config) -> Result<(), Error> {
+    exposure(config)?;
+    addresses(config)?;
+    names(config)?;
+    founding(config)?;
+    limits(config)
+}
+
+fn refuse(condition: bool, sentence: impl FnOnce() -> String) -> Result<(), Error> {
+    if condition { Err(Error::Relation(sentence())) } else { Ok(()) }
+}
+
+fn exposure(config: &Config) -> Result<(), Error> {
+    refuse(!config.listen.ip().is_loopback() && !config.insecure, || {
+        format!(
+            "listen {} can be reached from the network, where there is no TLS and no access control yet: \
+             listen on 127.0.0.1, or say --insecure to serve everyone who can reach it",
+            config.listen
+        )
+    })?;
+    refuse(!config.peer_listen.ip().is_loopback() && config.secret_file.is_none(), || {
+        format!(
+            "peer_listen {} can be reached from the network and there is no cluster secret: \
+             name a file with one by --secret-file, the same on every member, or listen on 127.0.0.1",
+            config.peer_listen
+        )
+    })
+}
+
+fn addresses(config: &Config) -> Result<(), Error> {
+    let anywhere = |address: SocketAddr| address.ip().is_unspecified();
+    refuse(anywhere(config.listen) && config.advertise.is_none(), || {
+        format!("listen {} is no address others can use: say --advertise host:port too", config.listen)
+    })?;
+    refuse(anywhere(config.peer_listen) && config.peer_advertise.is_none(), || {
+        format!(
+            "peer_listen {} is no address members can use: say --peer-advertise host:port too",
+            config.peer_listen
+        )
+    })?;
+    refuse(config.listen == config.peer_listen && config.listen.port() != 0, || {
+        format!("listen and peer_listen are both {}: clients and peers need a port each", config.listen)
+    })
+}
+
+fn names(config: &Config) -> Result<(), Error> {
+    let good = |name: &str| {
+        (1..=NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    for (setting, name) in [("name", config.name.as_deref()), ("zone", Some(config.zone.as_str()))] {
+        refuse(name.is_some_and(|name| !good(name)), || {
+            format!("{setting} has 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' and '.'")
+        })?;
+    }
+    refuse(!(1..=10_000).contains(&config.weight), || "weight is from 1 to 10000".to_owned())
+}
+
+fn founding(config: &Config) -> Result<(), Error> {
+    refuse(config.bootstrap && !config.join.is_empty(), || {
+        "--bootstrap founds a new cluster and --join enters an existing one: say only one of them".to_owned()
+    })?;
+    refuse(config.bootstrap && config.cluster_name.is_none(), || {
+        "--bootstrap founds a new cluster and needs its name: say --cluster-name NAME too".to_owned()
+    })?;
+    let good = config.cluster_name.as_deref().is_none_or(quorate_model::table::is_table_name);
+    refuse(!good, || "cluster_name has 1 to 64 of a-z, 0-9, '_' and '-'".to_owned())
+}
+
+fn limits(config: &Config) -> Result<(), Error> {
+    let limits = &config.limits;
+    let at_most = |name: &str, value: usize, most: usize, of: &str| {
+        refuse(value == 0 || value > most, || format!("limits.{name} is from 1 to {most} ({of})"))
+    };
+    at_most("key_bytes_max", limits.key_bytes_max, quorate_model::key::KEY_BYTES_MAX, "what a record can hold")?;
+    at_most(
+        "value_bytes_max",
+        limits.value_bytes_max,
+        quorate_model::record::VALUE_BYTES_MAX.min(limits.bodies_bytes_max),
+        "what a record can hold, and limits.bodies_bytes_max",
+    )?;
+    at_most("batch_bytes_max", limits.batch_bytes_max, limits.bodies_bytes_max, "limits.bodies_bytes_max")?;
+    at_most("batch_items_max", limits.batch_items_max, 100_000, "a bound on one request")?;
+    at_most("batch_items_running_max", limits.batch_items_running_max, 10_000, "a bound on one request")?;
+    at_most("document_bytes_max", limits.document_bytes_max, limits.bodies_bytes_max, "limits.bodies_bytes_max")?;
+    at_most("connections_max", limits.connections_max, 1_000_000, "a bound on one process")?;
+    at_most("requests_running_max", limits.requests_running_max, 1_000_000, "a bound on one process")?;
+    refuse(!(8 << 10..=1 << 20).contains(&limits.head_bytes_max), || {
+        "limits.head_bytes_max is from 8KiB to 1MiB".to_owned()
+    })?;
+    let within = |name: &str, value: Duration, most: Duration, of: &str| {
+        refuse(value.is_zero() || value > most, || {
+            format!("limits.{name} is above 0 and at most {} ({of})", humantime::format_duration(most))
+        })
+    };
+    let hour = Duration::from_secs(3600);
+    within("request_timeout_max", limits.request_timeout_max, Duration::from_secs(60), "the hard limit")?;
+    within("request_timeout", limits.request_timeout, limits.request_timeout_max, "limits.request_timeout_max")?;
+    within("stall_timeout", limits.stall_timeout, limits.body_timeout, "limits.body_timeout")?;
+    within("head_timeout", limits.head_timeout, hour, "a bound on one connection")?;
+    within("idle_timeout", limits.idle_timeout, hour, "a bound on one connection")?;
+    within("body_timeout", limits.body_timeout, hour, "a bound on one connection")?;
+    within("drain_timeout", limits.drain_timeout, hour, "a bound on stopping")
+}

@@ -1,0 +1,136 @@
+//! Values in text: what a setting can be, and how it is written.
+
+use super::LogFormat;
+use quorate_client::Endpoint;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A place in a [`super::Config`] that a text can be read into.
+pub enum Slot<'a> {
+    /// An address to listen on.
+    Address(&'a mut SocketAddr),
+    /// An address that others can reach.
+    Endpoint(&'a mut Option<Endpoint>),
+    /// Several of them.
+    Endpoints(&'a mut Vec<Endpoint>),
+    /// Any text.
+    Text(&'a mut String),
+    /// Any text, or none.
+    TextOption(&'a mut Option<String>),
+    /// A file or a folder.
+    Path(&'a mut Option<PathBuf>),
+    /// `true` or `false`.
+    Switch(&'a mut bool),
+    /// A size in bytes.
+    Bytes(&'a mut usize),
+    /// A number.
+    Count(&'a mut usize),
+    /// A number below 2^32.
+    Count32(&'a mut u32),
+    /// A length of time.
+    Duration(&'a mut Duration),
+    /// How log lines look.
+    Format(&'a mut LogFormat),
+}
+
+impl Slot<'_> {
+    /// Reads the text, or says what it could be.
+    pub fn read(self, texts: &[String]) -> Result<(), String> {
+        if let Slot::Endpoints(slot) = self {
+            *slot = texts.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
+            return Ok(());
+        }
+        let [text] = texts else { return Err("it is given more than once".to_owned()) };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        match self {
+            Slot::Endpoints(_) => unreachable!("handled above"),
+            Slot::Address(slot) => *slot = address(text)?,
+            Slot::Endpoint(slot) => *slot = Some(endpoint(text)?),
+            Slot::Text(slot) => text.clone_into(slot),
+            Slot::TextOption(slot) => *slot = Some(text.to_owned()),
+            Slot::Path(slot) => *slot = Some(PathBuf::from(text)),
+            Slot::Switch(slot) => {
+                *slot = match text {
+                    "true" | "1" | "yes" => true,
+                    "false" | "0" | "no" => false,
+                    _ => return Err("it is true or false".to_owned()),
+                }
+            }
+            Slot::Bytes(slot) => *slot = bytes(text)?,
+            Slot::Count(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
+            Slot::Count32(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
+            Slot::Duration(slot) => *slot = duration(text)?,
+            Slot::Format(slot) => {
+                *slot = match text {
+                    "auto" => LogFormat::Auto,
+                    "text" => LogFormat::Text,
+                    "json" => LogFormat::Json,
+                    _ => return Err("it is auto, text or json".to_owned()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value as a file has it; `None` if there is none.
+    pub fn show(self) -> Option<String> {
+        let quoted = |text: &dyn std::fmt::Display| Some(toml::Value::String(text.to_string()).to_string());
+        match self {
+            Slot::Address(slot) => quoted(slot),
+            Slot::Endpoint(slot) => slot.as_ref().and_then(|endpoint| quoted(endpoint)),
+            Slot::Endpoints(slot) if slot.is_empty() => None,
+            Slot::Endpoints(slot) => {
+                let all: Vec<String> = slot.iter().filter_map(|endpoint| quoted(endpoint)).collect();
+                Some(format!("[{}]", all.join(", ")))
+            }
+            Slot::Text(slot) => quoted(slot),
+            Slot::TextOption(slot) => slot.as_ref().and_then(|text| quoted(text)),
+            Slot::Path(slot) => slot.as_ref().and_then(|path| quoted(&path.display())),
+            Slot::Switch(slot) => Some(slot.to_string()),
+            Slot::Bytes(slot) => quoted(&in_bytes(*slot)),
+            Slot::Count(slot) => Some(slot.to_string()),
+            Slot::Count32(slot) => Some(slot.to_string()),
+            Slot::Duration(slot) => quoted(&humantime::format_duration(*slot)),
+            Slot::Format(slot) => quoted(&match slot {
+                LogFormat::Auto => "auto",
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            }),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is an IP address and a port, for example 127.0.0.1:7400".to_owned())
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    text.parse::<Endpoint>().map_err(|error| error.to_string())
+}
+
+/// A size: a number of bytes, or one with KiB, MiB, GiB (or kB, MB, GB).
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let wrong = || "it is a size, for example 512KiB or 1MiB".to_owned();
+    let size: bytesize::ByteSize = text.parse().map_err(|_| wrong())?;
+    usize::try_from(size.as_u64()).map_err(|_| wrong())
+}
+
+/// A length of time with its unit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "it is a length of time with its unit, for example 250ms, 2s or 10m".to_owned())
+}
+
+/// A size in the largest unit that leaves no rest.
+fn in_bytes(size: usize) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if size >= unit && size.is_multiple_of(unit) {
+            return format!("{}{name}", size / unit);
+        }
+    }
+    format!("{size}B")
+}

@@ -1,0 +1,395 @@
+//! A whole cluster in one process, to try things on one machine: real nodes, real TCP on loopback, real folders.
+//!
+//! ```text
+//!            n1            n2            n3            control
+//!   HTTP     first         first + 10    first + 20    first + 9
+//!   peers    first + 1     first + 11    first + 21
+//! ```
+//!
+//! Nothing here is a simulation: each node is what `serve` starts, with its own folder and its own runtime. What only
+//! this mode has is the control port, on loopback alone, where a second terminal can kill a node as abruptly as a
+//! power switch, start it again, and cut or heal its peer traffic.
+//!
+//! # Invariants
+//!
+//! - A cluster is founded only if none of the folders has a node: a lost folder joins again, as a new member.
+//! - First starts are in order, so that names and ids agree: n1 is `n1`.
+
+pub mod control;
+
+use crate::limits::Limits;
+use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
+use crate::transport::{self, Secret};
+use quorate_client::{Client, Endpoint, Error as ClientError, Options, TableSpec};
+use quorate_ring::Weight;
+use quorate_storage::{Identity, IdentityError};
+use serde::Serialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+/// Most nodes of a development cluster: each has an engine, threads and ports of its own.
+pub const NODES_MAX: usize = 9;
+
+/// From one node's ports to the next one's.
+pub const PORT_STEP: u16 = 10;
+
+/// From the first port to the control port.
+pub const CONTROL_STEP: u16 = 9;
+
+/// Client connections of each node; a machine that plays three should not need many open files.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// The table that is there from the start.
+pub const TABLE: &str = "demo";
+
+/// How long the nodes may take to be ready for their tables.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often they are asked.
+const READY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Threads of each node.
+const WORKERS: usize = 2;
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many nodes, from 1 to [`NODES_MAX`].
+    pub nodes: usize,
+    /// How many zones they are spread over, from 1 to the number of nodes.
+    pub zones: usize,
+    /// The first port; 0: whatever is free, for tests.
+    pub port: u16,
+    /// The folder that holds the nodes' folders.
+    pub folder: PathBuf,
+}
+
+/// A development cluster. Dropped without [`Cluster::shutdown`], its nodes end like killed ones.
+pub struct Cluster {
+    slots: Vec<Slot>,
+}
+
+/// One node's place, whether it runs or not.
+struct Slot {
+    name: String,
+    zone: String,
+    http: SocketAddr,
+    peer: SocketAddr,
+    folder: PathBuf,
+    running: Option<Running>,
+}
+
+struct Running {
+    node: Node,
+    is_cut: bool,
+}
+
+/// What a second terminal can do to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// End it abruptly: no drain, no flush.
+    Kill,
+    /// Start it again, on its folder and ports.
+    Start,
+    /// Drop its peer traffic, both ways.
+    Cut,
+    /// Let its peer traffic flow again.
+    Heal,
+}
+
+/// A node, as the control port shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeState {
+    /// Its name.
+    pub name: String,
+    /// Its zone.
+    pub zone: String,
+    /// Where clients reach it.
+    pub http: SocketAddr,
+    /// Where peers reach it.
+    pub peer: SocketAddr,
+    /// `up`, `down` or `cut`.
+    pub state: &'static str,
+}
+
+/// Why the cluster is not there, or does not do what it was told.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A node did not start.
+    #[error("{name} did not start: {error}")]
+    Start {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: StartError,
+    },
+    /// A node's folder.
+    #[error("{0}")]
+    Folder(#[from] IdentityError),
+    /// Nodes that run and are not ready.
+    #[error("the nodes are not ready after {} s: {reason}", READY_TIMEOUT.as_secs())]
+    NotReady {
+        /// What the last one said.
+        reason: String,
+    },
+    /// The table could not be made.
+    #[error("the table {TABLE} could not be made: {0}")]
+    Table(String),
+    /// No such node.
+    #[error("there is no node {name}; there are {names}")]
+    NoSuchNode {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        names: String,
+    },
+    /// Nothing to do.
+    #[error("{name} {state}; nothing was done")]
+    Already {
+        /// The node.
+        name: String,
+        /// Its state, as a half sentence.
+        state: &'static str,
+    },
+}
+
+impl Cluster {
+    /// Starts every node, waits until all are ready, and makes the table.
+    pub async fn start(plan: &Plan) -> Result<Self, Error> {
+        let mut slots: Vec<Slot> = (0..plan.nodes).map(|at| Slot::new(plan, at)).collect();
+        let mut begun = Vec::new();
+        for slot in &slots {
+            begun.push(Identity::read(&slot.folder)?.is_some());
+        }
+        if begun.iter().all(|begun| *begun) {
+            start_together(&mut slots).await?;
+        } else {
+            // Old ones first: new ones join them.
+            let mut order: Vec<usize> = (0..slots.len()).collect();
+            order.sort_by_key(|at| !begun[*at]);
+            let found_first = !begun.contains(&true);
+            start_in_order(&mut slots, &order, &begun, found_first).await?;
+        }
+        let cluster = Self { slots };
+        cluster.wait_until_ready().await?;
+        cluster.make_table().await?;
+        Ok(cluster)
+    }
+
+    /// Every node's state.
+    pub fn nodes(&self) -> Vec<NodeState> {
+        self.slots.iter().map(Slot::state).collect()
+    }
+
+    /// Does something to a node; returns its state after that.
+    pub async fn act(&mut self, name: &str, act: Act) -> Result<NodeState, Error> {
+        let names = || self.slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>().join(", ");
+        let Some(at) = self.slots.iter().position(|slot| slot.name == name) else {
+            return Err(Error::NoSuchNode { name: name.escape_default().to_string(), names: names() });
+        };
+        let slot = &mut self.slots[at];
+        let already = |state| Error::Already { name: name.to_owned(), state };
+        match (act, slot.running.take()) {
+            (Act::Kill, Some(running)) => {
+                running.node.kill().await;
+                tracing::warn!("{name} is killed");
+            }
+            (Act::Start, None) => {
+                slot.start(Entry::Existing).await?;
+                tracing::warn!("{name} is started again");
+            }
+            (Act::Cut | Act::Heal, Some(mut running)) => {
+                let cut = act == Act::Cut;
+                let changed = running.is_cut != cut;
+                running.node.cut(cut);
+                running.is_cut = cut;
+                slot.running = Some(running);
+                if !changed {
+                    return Err(already(if cut { "is cut off already" } else { "is not cut off" }));
+                }
+                tracing::warn!("{name} is {}", if cut { "cut off" } else { "connected again" });
+            }
+            (Act::Start, Some(running)) => {
+                slot.running = Some(running);
+                return Err(already("runs already"));
+            }
+            (Act::Kill, None) => return Err(already("is down already")),
+            (Act::Cut | Act::Heal, None) => return Err(already("is down")),
+        }
+        Ok(self.slots[at].state())
+    }
+
+    /// Stops every node in order.
+    pub async fn shutdown(self) {
+        let stopping: Vec<_> = self
+            .slots
+            .into_iter()
+            .filter_map(|slot| slot.running)
+            .map(|running| tokio::spawn(running.node.shutdown()))
+            .collect();
+        for node in stopping {
+            if node.await.is_err() {
+                tracing::error!("a node could not be stopped in order");
+            }
+        }
+    }
+
+    fn client(&self) -> Client {
+        let endpoints = self.slots.iter().map(|slot| Endpoint::from(slot.http)).collect();
+        Client::new(Options { endpoints, ..Options::default() }).expect("a cluster has at least one node")
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        for slot in &self.slots {
+            let options = Options { endpoints: vec![Endpoint::from(slot.http)], ..Options::default() };
+            let client = Client::new(options).expect("there is one endpoint");
+            while let Err(reason) = client.ready().await {
+                if Instant::now() >= deadline {
+                    return Err(Error::NotReady { reason: format!("{}: {reason}", slot.name) });
+                }
+                sleep(READY_INTERVAL).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_table(&self) -> Result<(), Error> {
+        let client = self.client();
+        let failed = |error: ClientError| Error::Table(error.to_string());
+        match client.table(TABLE).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == "no-such-table" => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let copies = self.slots.len().min(3) as u8;
+        let spec = TableSpec { name: TABLE.to_owned(), n: Some(copies), ..TableSpec::default() };
+        client.create_table(&spec).await.map_err(failed)?;
+        self.wait_until_ready().await
+    }
+}
+
+/// Nodes that have all been members before need each other to be ready, not to start.
+async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
+    let starting: Vec<_> = slots
+        .iter()
+        .map(|slot| (slot.name.clone(), tokio::spawn(Node::start(slot.config(Entry::Existing)))))
+        .collect();
+    for (slot, (name, started)) in slots.iter_mut().zip(starting) {
+        let started = started.await.map_err(|error| StartError::Runtime(error.to_string())).flatten();
+        slot.runs(started.map_err(|error| Error::Start { name, error })?);
+    }
+    Ok(())
+}
+
+async fn start_in_order(
+    slots: &mut [Slot],
+    order: &[usize],
+    begun: &[bool],
+    found_first: bool,
+) -> Result<(), Error> {
+    let mut found = found_first;
+    for at in order {
+        let addresses: Vec<String> =
+            slots.iter().filter(|slot| slot.running.is_some()).map(|slot| slot.http.to_string()).collect();
+        let entry = match (begun[*at], found) {
+            (true, _) => Entry::Existing,
+            (false, true) => Entry::Found { cluster_name: "dev".to_owned() },
+            (false, false) => Entry::Join { addresses },
+        };
+        found = false;
+        slots[*at].start(entry).await?;
+    }
+    Ok(())
+}
+
+impl Slot {
+    fn new(plan: &Plan, at: usize) -> Self {
+        let name = format!("n{}", at + 1);
+        let step = u16::try_from(at).expect("a few nodes") * PORT_STEP;
+        let address = |offset: u16| {
+            let port = if plan.port == 0 { 0 } else { plan.port + step + offset };
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        };
+        Self {
+            zone: format!("z{}", at % plan.zones + 1),
+            http: address(0),
+            peer: address(1),
+            folder: plan.folder.join(&name),
+            name,
+            running: None,
+        }
+    }
+
+    fn config(&self, entry: Entry) -> NodeConfig {
+        NodeConfig {
+            data: self.folder.clone(),
+            name: self.name.clone(),
+            zone: self.zone.clone(),
+            weight: Weight::ONE,
+            listen: self.http,
+            peer_listen: self.peer,
+            advertise: None,
+            peer_advertise: None,
+            entry,
+            secret: Secret::default(),
+            limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
+            peer_limits: transport::Limits::default(),
+            storage: StorageConfig::default(),
+            workers: Some(WORKERS),
+        }
+    }
+
+    async fn start(&mut self, entry: Entry) -> Result<(), Error> {
+        let started = Node::start(self.config(entry)).await;
+        self.runs(started.map_err(|error| Error::Start { name: self.name.clone(), error })?);
+        Ok(())
+    }
+
+    fn runs(&mut self, node: Node) {
+        // A port that was drawn is kept: a node that is started again is found where it was.
+        self.http = node.http_address();
+        self.peer = node.peer_address();
+        self.running = Some(Running { node, is_cut: false });
+    }
+
+    fn state(&self) -> NodeState {
+        NodeState {
+            name: self.name.clone(),
+            zone: self.zone.clone(),
+            http: self.http,
+            peer: self.peer,
+            state: match &self.running {
+                None => "down",
+                Some(Running { is_cut: true, .. }) => "cut",
+                Some(Running { is_cut: false, .. }) => "up",
+            },
+        }
+    }
+}
+
+impl Act {
+    /// The act of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "kill" => Some(Act::Kill),
+            "start" => Some(Act::Start),
+            "cut" => Some(Act::Cut),
+            "heal" => Some(Act::Heal),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Act::Kill => "kill",
+            Act::Start => "start",
+            Act::Cut => "cut",
+            Act::Heal => "heal",
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The house rules that a compiler does not check: who may depend on whom, what the pure crates may not know, and
+//! that every folder has working code with an essay in front.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Which of our crates each of our crates may depend on, for its code or its tests.
+const ORDER: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("ring", &["model"]),
+    ("coordinator", &["model", "ring"]),
+    ("storage", &["model"]),
+    ("client", &["model", "ring"]),
+    ("node", &["model", "ring", "coordinator", "storage", "client"]),
+    ("jepsen", &["model", "ring", "coordinator", "storage", "client", "node"]),
+    ("tests", &["model", "ring", "coordinator", "storage", "client", "node", "jepsen"]),
+];
+
+/// The crates that decide and never do.
+const PURE: &[&str] = &["model", "ring", "coordinator"];
+
+/// What a pure crate may use from outside: encoding, hashing and small containers.
+const PURE_DEPENDENCIES: &[&str] = &["minicbor", "bytes", "crc32fast", "xxhash-rust", "smallvec", "thiserror"];
+
+/// What the code of a pure crate may not say: clocks, randomness, sockets, files, processes, threads, and maps whose
+/// order differs between runs.
+const PURE_NEVER_SAYS: &[&str] = &[
+    "tokio", "async fn", ".await", "std::time", "SystemTime", "HashMap", "HashSet", "std::fs", "std::net", "std::thread",
+    "std::process", "std::env", "std::io::std", "getrandom", "rand::", "println!", "eprintln!",
+];
+
+/// What no code of ours says, tests or not.
+const NOBODY_SAYS: &[&str] = &["todo!(", "unimplemented!(", "dbg!("];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above its members").to_owned()
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    let path = root().join(folder).join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names under some tables of a manifest.
+fn dependencies(folder: &str, tables: &[&str]) -> BTreeSet<String> {
+    let manifest = manifest(folder);
+    tables
+        .iter()
+        .filter_map(|table| manifest.get(*table)?.as_table())
+        .flat_map(|table| table.keys().cloned())
+        .collect()
+}
+
+/// Every Rust file under a folder, with its text.
+fn sources(folder: &str) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a readable source");
+                found.insert(path, text);
+            }
+        }
+    }
+    found
+}
+
+/// A file's lines of code that is no test, without comments, with their numbers.
+fn code(path: &Path, text: &str) -> Vec<(usize, String)> {
+    if path.file_name().is_some_and(|name| name == "tests.rs") || path.iter().any(|part| part == "tests") {
+        return Vec::new();
+    }
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .map(|(at, line)| (at + 1, line.split("//").next().unwrap_or("").to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_members_are_the_ones_of_the_house() {
+    let workspace = manifest(".");
+    let members: BTreeSet<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .expect("a list of members")
+        .iter()
+        .filter_map(toml::Value::as_str)
+        .collect();
+    assert_eq!(members, ORDER.iter().map(|(folder, _)| *folder).collect());
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    for (folder, allowed) in ORDER {
+        let ours = dependencies(folder, &["dependencies", "dev-dependencies", "build-dependencies"])
+            .into_iter()
+            .filter_map(|name| name.strip_prefix("quorate-").map(str::to_owned));
+        for name in ours {
+            assert!(allowed.contains(&name.as_str()), "{folder} must not depend on {name}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_use_nothing_that_acts() {
+    for folder in PURE {
+        for name in dependencies(folder, &["dependencies", "build-dependencies"]) {
+            let pure = name.strip_prefix("quorate-").is_some_and(|ours| PURE.contains(&ours))
+                || PURE_DEPENDENCIES.contains(&name.as_str());
+            assert!(pure, "{folder} is pure and must not use {name}");
+        }
+        assert!(root().join(folder).join("clippy.toml").is_file(), "{folder} has no clippy.toml with its bans");
+    }
+}
+
+#[test]
+fn pure_crates_know_no_clock_no_chance_and_no_world() {
+    for folder in PURE {
+        for (path, text) in sources(&format!("{folder}/src")) {
+            for (number, line) in code(&path, &text) {
+                for word in PURE_NEVER_SAYS {
+                    assert!(!line.contains(word), "{}:{number} says {word}: it is an argument", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_storage_knows_rocksdb() {
+    for (folder, _) in ORDER.iter().filter(|(folder, _)| *folder != "storage") {
+        let all = dependencies(folder, &["dependencies", "dev-dependencies"]);
+        assert!(!all.contains("rocksdb"), "{folder} must reach RocksDB through storage");
+    }
+}
+
+#[test]
+fn every_folder_has_working_code_with_an_essay_in_front() {
+    for (folder, _) in ORDER {
+        let sources = sources(&format!("{folder}/src"));
+        let lines: usize = sources.iter().map(|(path, text)| code(path, text).len()).sum();
+        assert!(lines > 0 || *folder == "tests", "{folder}/src has no code");
+        for (path, text) in &sources {
+            let is_test = path.file_name().is_some_and(|name| name == "tests.rs")
+                || path.iter().any(|part| part == "tests" && *folder != "tests");
+            assert!(text.starts_with("//!") || is_test, "{} does not say what it is for", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    for (folder, _) in ORDER {
+        for (path, text) in sources(folder) {
+            // This file has to name them.
+            if path.ends_with("tests/tests/house.rs") {
+                continue;
+            }
+            for (at, line) in text.lines().enumerate() {
+                for word in NOBODY_SAYS {
+                    assert!(!line.contains(word), "{}:{} says {word}", path.display(), at + 1);
+                }
+            }
+        }
+    }
+}
