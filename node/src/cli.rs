@@ -135,9 +135,9 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(|error| Failure::new(Exit::Other, format!("the manual page cannot be made: {error}")))?;
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(|error| {
+                Failure::new(Exit::Other, format!("the manual page cannot be made: {error}"))
+            })?;
             context.output.bytes(&page)
         }
         Command::Status(status) => context.block_on(status.run(context)),

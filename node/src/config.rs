@@ -24,6 +24,7 @@ pub mod values;
 
 use crate::limits::Limits;
 use quorate_client::Endpoint;
+use quorate_ring::Weight;
 use settings::{SETTINGS, Setting};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,7 +56,7 @@ pub struct Config {
     /// The node's failure domain.
     pub zone: String,
     /// The node's share of the data, relative to others.
-    pub weight: u32,
+    pub weight: Weight,
     /// Found a cluster in an empty folder.
     pub bootstrap: bool,
     /// The name of the cluster that is founded.
@@ -166,7 +167,7 @@ impl Default for Config {
             peer_advertise: None,
             name: None,
             zone: "default".to_owned(),
-            weight: 100,
+            weight: Weight::ONE,
             bootstrap: false,
             cluster_name: None,
             join: Vec::new(),
@@ -218,7 +219,8 @@ impl Resolved {
 
 /// This process's environment, as far as it is text.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The settings in a file's text: top-level names, and tables as `table.name`.
@@ -260,11 +262,9 @@ fn scalar(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(value) => Some(value.to_string()),
-        toml::Value::Float(_)
-        | toml::Value::Datetime(_)
-        | toml::Value::Array(_)
-        | toml::Value::Table(_) => None,
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
     }
 }
 

@@ -335,7 +335,7 @@ impl Slot {
             advertise: None,
             peer_advertise: None,
             entry,
-            secret: Secret::default(),
+            secret: Secret::new(Vec::new()),
             limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
             peer_limits: transport::Limits::default(),
             storage: StorageConfig::default(),

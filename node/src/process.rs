@@ -35,7 +35,9 @@ pub enum Error {
         connections: u64,
     },
     /// A filter that is none.
-    #[error("log_filter '{filter}' is no filter: write error, warn, info, debug or trace, or a list such as info,quorate_node::http=debug")]
+    #[error(
+        "log_filter '{filter}' is no filter: write error, warn, info, debug or trace, or a list such as info,quorate_node::http=debug"
+    )]
     LogFilter {
         /// What was given.
         filter: String,
@@ -162,7 +164,10 @@ mod tests {
     #[test]
     fn a_process_with_too_few_files_says_how_many_it_needs() {
         let error = raise_open_files(1 << 40, 1).expect_err("no machine has so many");
-        assert!(error.to_string().contains("LimitNOFILE") && error.to_string().contains("1024 for storage"), "{error}");
+        assert!(
+            error.to_string().contains("LimitNOFILE") && error.to_string().contains("1024 for storage"),
+            "{error}"
+        );
         raise_open_files(16, 1).expect("every machine has so many");
     }
 }

@@ -20,13 +20,29 @@ const ORDER: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["model", "ring", "coordinator"];
 
 /// What a pure crate may use from outside: encoding, hashing and small containers.
-const PURE_DEPENDENCIES: &[&str] = &["minicbor", "bytes", "crc32fast", "xxhash-rust", "smallvec", "thiserror"];
+const PURE_DEPENDENCIES: &[&str] =
+    &["minicbor", "bytes", "crc32fast", "xxhash-rust", "smallvec", "thiserror"];
 
 /// What the code of a pure crate may not say: clocks, randomness, sockets, files, processes, threads, and maps whose
 /// order differs between runs.
 const PURE_NEVER_SAYS: &[&str] = &[
-    "tokio", "async fn", ".await", "std::time", "SystemTime", "HashMap", "HashSet", "std::fs", "std::net", "std::thread",
-    "std::process", "std::env", "std::io::std", "getrandom", "rand::", "println!", "eprintln!",
+    "tokio",
+    "async fn",
+    ".await",
+    "std::time",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::io::std",
+    "getrandom",
+    "rand::",
+    "println!",
+    "eprintln!",
 ];
 
 /// What no code of ours says, tests or not.
@@ -115,7 +131,10 @@ fn pure_crates_use_nothing_that_acts() {
                 || PURE_DEPENDENCIES.contains(&name.as_str());
             assert!(pure, "{folder} is pure and must not use {name}");
         }
-        assert!(root().join(folder).join("clippy.toml").is_file(), "{folder} has no clippy.toml with its bans");
+        assert!(
+            root().join(folder).join("clippy.toml").is_file(),
+            "{folder} has no clippy.toml with its bans"
+        );
     }
 }
 
@@ -125,7 +144,11 @@ fn pure_crates_know_no_clock_no_chance_and_no_world() {
         for (path, text) in sources(&format!("{folder}/src")) {
             for (number, line) in code(&path, &text) {
                 for word in PURE_NEVER_SAYS {
-                    assert!(!line.contains(word), "{}:{number} says {word}: it is an argument", path.display());
+                    assert!(
+                        !line.contains(word),
+                        "{}:{number} says {word}: it is an argument",
+                        path.display()
+                    );
                 }
             }
         }

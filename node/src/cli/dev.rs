@@ -1,13 +1,404 @@
-//! `quorate dev`.
-use super::Context;
-use super::exit::Failure;
-use clap::Args;
+//! `quorate dev`: a cluster to try things on, and the words that somebody reads in their first minute.
+
+use super::exit::{Exit, Failure};
+use super::output::{Output, Tone, Word};
+use super::{Context, document};
+use crate::dev::{
+    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE, control,
+};
+use crate::process::{self, LogFile, StopSignal};
+use clap::{Args, Subcommand};
+use quorate_client::{Client, Endpoint, Method, Options};
+use serde_json::{Value as Json, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long killing or starting a node may take.
+const ACT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// `quorate dev`.
 #[derive(Args, Debug)]
-pub struct Dev {}
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Dev {
+    #[command(subcommand)]
+    act: Option<ActCommand>,
+    #[command(flatten)]
+    run: Run,
+}
+
+/// A cluster to run.
+#[derive(Args, Debug)]
+struct Run {
+    /// How many nodes, 1 to 9.
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// How many zones they are spread over [default: one for each node, up to 3].
+    #[arg(long)]
+    zones: Option<usize>,
+    /// Keep the data in this folder [default: $XDG_DATA_HOME/quorate/dev, else ~/.local/share/quorate/dev].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep the data in a temporary folder, and delete it at the end.
+    #[arg(long, conflicts_with = "data")]
+    ephemeral: bool,
+    /// The first node's port; the others follow in steps of ten. 0: ports that are free.
+    #[arg(long, default_value_t = 7400)]
+    port: u16,
+}
+
+/// What to do to a node of the cluster that runs in another terminal.
+#[derive(Debug, Subcommand)]
+enum ActCommand {
+    /// End a node abruptly: no drain, no flush.
+    Kill(Target),
+    /// Start a node again, with the data it has.
+    Start(Target),
+    /// Drop a node's peer traffic, both ways: to itself it seems well.
+    Cut(Target),
+    /// Let its peer traffic flow again.
+    Heal(Target),
+}
+
+#[derive(Args, Debug)]
+struct Target {
+    /// The node, such as n2.
+    node: String,
+}
+
+/// Where the nodes' folders are.
+struct Folder {
+    path: PathBuf,
+    /// Whether it is deleted at the end.
+    is_temporary: bool,
+}
+
 impl Dev {
-    /// Runs it.
-    pub fn run(self, _context: &Context) -> Result<(), Failure> {
-        Ok(())
+    /// Runs a cluster, or disturbs the one that runs.
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self.act {
+            None => self.run.run(context),
+            Some(command) => {
+                let (act, target) = match command {
+                    ActCommand::Kill(target) => (Act::Kill, target),
+                    ActCommand::Start(target) => (Act::Start, target),
+                    ActCommand::Cut(target) => (Act::Cut, target),
+                    ActCommand::Heal(target) => (Act::Heal, target),
+                };
+                context.block_on(disturb(context, act, &target.node))
+            }
+        }
+    }
+}
+
+impl Run {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let zones = self.zones.unwrap_or(self.nodes.min(3));
+        if !(1..=NODES_MAX).contains(&self.nodes) || !(1..=self.nodes).contains(&zones) {
+            let sentence = format!("a development cluster has 1 to {NODES_MAX} nodes in 1 to as many zones");
+            return Err(Failure::new(Exit::Usage, sentence));
+        }
+        if self.port > u16::MAX - PORT_STEP * NODES_MAX as u16 {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("--port {} leaves no room for the other nodes", self.port),
+            ));
+        }
+        process::raise_open_files(CONNECTIONS_MAX, self.nodes)
+            .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        let folder = Folder::open(&self)?;
+        let log = folder.path.join("dev.log");
+        let file = LogFile::create(&log).map_err(|error| {
+            Failure::new(Exit::Other, format!("{} cannot be written: {error}", log.display()))
+        })?;
+        process::start_logging_into(file, "info")
+            .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        process::log_panics();
+        let plan = Plan { nodes: self.nodes, zones, port: self.port, folder: folder.path.clone() };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(
+                |error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")),
+            )?;
+        runtime.block_on(until_stopped(context, &plan, &folder, &log))
+    }
+}
+
+async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Path) -> Result<(), Failure> {
+    let output = &context.output;
+    let mut signals = StopSignal::listen().map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+    output.note(&format!("starting {} nodes, with their data in {} ...", plan.nodes, folder.path.display()));
+    let cluster = tokio::select! {
+        started = Cluster::start(plan) => started.map_err(|error| not_started(&error, log))?,
+        _ = signals.wait() => return Ok(()),
+    };
+    let nodes = cluster.nodes();
+    let shared: control::Shared = Arc::new(Mutex::new(Some(cluster)));
+    let port = if plan.port == 0 { 0 } else { plan.port + CONTROL_STEP };
+    let server = control::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Arc::clone(&shared)).map_err(
+        |error| Failure::new(Exit::Other, format!("the control port {port} cannot be used: {error}")),
+    )?;
+    let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log };
+    if output.is_json() {
+        output.json(&greeting.json())?;
+    } else {
+        output.line(&greeting.text(output))?;
+    }
+    signals.wait().await;
+    output.note("\nstopping ... (once more to stop at once)");
+    let cluster = shared.lock().await.take();
+    let stopped = async {
+        if let Some(cluster) = cluster {
+            cluster.shutdown().await;
+        }
+    };
+    tokio::select! {
+        () = stopped => output.note(&folder.farewell()),
+        _ = signals.wait() => {}
+    }
+    Ok(())
+}
+
+fn not_started(error: &Error, log: &Path) -> Failure {
+    let next = match error {
+        Error::Start { .. } if error.to_string().contains("in use") => {
+            "another `quorate dev` may be running: stop it, or choose other ports with --port 7500".to_owned()
+        }
+        Error::Start { .. }
+        | Error::Folder(_)
+        | Error::NotReady { .. }
+        | Error::Table(_)
+        | Error::NoSuchNode { .. }
+        | Error::Already { .. } => format!("the log says more: {}", log.display()),
+    };
+    Failure::new(Exit::Other, error.to_string()).next(next)
+}
+
+impl Folder {
+    fn open(run: &Run) -> Result<Self, Failure> {
+        let is_temporary = run.ephemeral;
+        let path = match &run.data {
+            Some(path) => path.clone(),
+            None if is_temporary => std::env::temp_dir().join(format!("quorate-dev-{}", std::process::id())),
+            None => default_folder()?,
+        };
+        std::fs::create_dir_all(&path).map_err(|error| {
+            Failure::new(Exit::Other, format!("{} cannot be made: {error}", path.display()))
+        })?;
+        Ok(Self { path, is_temporary })
+    }
+
+    fn farewell(&self) -> String {
+        if self.is_temporary {
+            "stopped; the data is deleted".to_owned()
+        } else {
+            format!("stopped; the data is kept in {}", self.path.display())
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // It is in the folder for temporary things: what cannot be deleted now, the system deletes.
+            let _left = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Where programs keep a user's data.
+fn default_folder() -> Result<PathBuf, Failure> {
+    let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = of("XDG_DATA_HOME").or_else(|| Some(of("HOME")?.join(".local/share")));
+    data.map(|data| data.join("quorate/dev")).ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no HOME to keep the data in: say --data DIR or --ephemeral")
+    })
+}
+
+/// What a first-time user needs to know, and nothing else.
+struct Greeting<'a> {
+    nodes: &'a [NodeState],
+    control: SocketAddr,
+    folder: &'a Folder,
+    log: &'a Path,
+}
+
+impl Greeting<'_> {
+    fn json(&self) -> Json {
+        json!({
+            "nodes": self.nodes,
+            "control": self.control,
+            "table": TABLE,
+            "data": self.folder.path,
+            "ephemeral": self.folder.is_temporary,
+            "log": self.log,
+        })
+    }
+
+    fn text(&self, output: &Output) -> String {
+        let strong = |text: &str| output.toned(Tone::Strong, text);
+        let faint = |text: &str| output.toned(Tone::Faint, text);
+        let zones = self.nodes.iter().map(|node| &node.zone).collect::<std::collections::BTreeSet<_>>().len();
+        let rows = self
+            .nodes
+            .iter()
+            .map(|node| {
+                vec![
+                    Word::toned(Tone::Strong, node.name.as_str()),
+                    format!("http://{}", node.http).into(),
+                    node.zone.as_str().into(),
+                ]
+            })
+            .collect();
+        let table = output.table(&["NODE", "CLIENTS", "ZONE"], rows);
+        let kept = if self.folder.is_temporary { "deleted at the end" } else { "kept for the next time" };
+        let mut lines = vec![
+            String::new(),
+            format!(
+                "{}  {} in {}, one process, talking over loopback TCP",
+                strong("Quorate is up"),
+                counted(self.nodes.len(), "node"),
+                counted(zones, "zone"),
+            ),
+            String::new(),
+        ];
+        lines.extend(table.lines().map(|line| format!("  {line}")));
+        lines.push(String::new());
+        lines.push(format!("  {}  {} ({kept})", faint("data"), self.folder.path.display()));
+        lines.push(format!("  {}   {}", faint("log"), self.log.display()));
+        lines.push(String::new());
+        lines.push(strong("Try it, in a second terminal"));
+        lines.push(String::new());
+        lines.extend(self.suggestions(output));
+        lines.push(String::new());
+        lines.push(faint("Ctrl-C stops the cluster."));
+        lines.join("\n")
+    }
+
+    /// Commands that can be pasted as they are.
+    fn suggestions(&self, output: &Output) -> Vec<String> {
+        let faint = |text: &str| format!("  {}", output.toned(Tone::Faint, text));
+        let first = &self.nodes[0];
+        let key = |node: &NodeState| format!("http://{}/v1/tables/{TABLE}/keys/greeting", node.http);
+        let quorate = self.command();
+        let (Some(other), Some(last)) = (self.nodes.get(1), self.nodes.last()) else {
+            return vec![
+                faint("# store and read"),
+                format!("  curl -X PUT {} -d 'hello'", key(first)),
+                format!("  curl -i     {}", key(first)),
+            ];
+        };
+        let mut lines = vec![
+            faint("# store at one node, read at another; the answer says what it promises"),
+            format!("  curl -X PUT {} -d 'hello'", key(first)),
+            format!("  curl -i     {}", key(other)),
+            String::new(),
+        ];
+        let after = if self.nodes.len() > 2 {
+            "# kill a node, abruptly: the two that are left are a quorum, and both commands still work"
+        } else {
+            "# kill a node, abruptly: one of two is no quorum, and both commands say so"
+        };
+        lines.extend([
+            faint(after),
+            format!("  {quorate} dev kill {}", last.name),
+            format!("  {quorate} explain {TABLE} greeting"),
+            String::new(),
+            faint("# bring it back: it catches up by itself"),
+            format!("  {quorate} dev start {}", last.name),
+            format!("  {quorate} status"),
+        ]);
+        lines
+    }
+
+    /// How this program is called from another terminal, with the endpoint if it is not the usual one.
+    fn command(&self) -> String {
+        let program = program();
+        let first = self.nodes[0].http;
+        if first.port() == quorate_client::DEFAULT_PORT {
+            return program;
+        }
+        // With ports that were drawn, the control port does not follow from the first one.
+        format!("{program} --endpoint {first}")
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `quorate` if that is what a shell would find, else where this program is.
+fn program() -> String {
+    let Ok(this) = std::env::current_exe() else { return "quorate".to_owned() };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&paths).map(|folder| folder.join("quorate")).find(|path| path.is_file());
+    if found.and_then(|found| found.canonicalize().ok()) == this.canonicalize().ok() {
+        return "quorate".to_owned();
+    }
+    // A checkout has a wrapper that is easier to type.
+    if Path::new("scripts/quorate").is_file() {
+        return "scripts/quorate".to_owned();
+    }
+    this.display().to_string()
+}
+
+/// Does something to a node of the cluster that runs in another terminal.
+async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure> {
+    let control = find_control(context).await?;
+    let path = format!("/v1/dev/nodes/{}/{}", node.escape_default(), act.as_str());
+    let state: Json = control.change(Method::POST, path, None::<&()>).await?;
+    if context.output.is_json() {
+        return context.output.json(&state);
+    }
+    let word = |name: &str| state.get(name).map(document::word).unwrap_or_default();
+    let (done, then) = match act {
+        Act::Kill => ("is down, abruptly", "it comes back with `quorate dev start`"),
+        Act::Start => ("runs again, on the data it had", "`quorate status` shows when it is ready"),
+        Act::Cut => ("hears no other node, and no other node hears it", "`quorate dev heal` ends that"),
+        Act::Heal => ("is connected again", "`quorate status` shows when it is ready"),
+    };
+    context.output.line(&format!("{} {done}", word("name")))?;
+    context.output.note(&format!("  next: {then}"));
+    Ok(())
+}
+
+/// The control port of the cluster that the endpoints belong to: nine ports above the first node's, on loopback.
+async fn find_control(context: &Context) -> Result<Client, Failure> {
+    for endpoint in &context.options.endpoints {
+        for candidate in candidates(endpoint) {
+            let options =
+                Options { endpoints: vec![candidate], admin_timeout: ACT_TIMEOUT, ..context.options.clone() };
+            let client = Client::new(options)?;
+            if client.ask("/v1/dev".to_owned()).await.is_ok() {
+                return Ok(client);
+            }
+        }
+    }
+    let names: Vec<String> = context.options.endpoints.iter().map(ToString::to_string).collect();
+    Err(Failure::new(Exit::Unavailable, format!("no development cluster is found by {}", names.join(", ")))
+        .next("start one with `quorate dev`, or name its first node with --endpoint 127.0.0.1:PORT"))
+}
+
+/// Where the control port may be, if this is the endpoint of one of its nodes, or the control port itself.
+fn candidates(endpoint: &Endpoint) -> Vec<Endpoint> {
+    let port = endpoint.port();
+    let of_node = (0..NODES_MAX as u16).filter_map(|at| {
+        let first = port.checked_sub(at * PORT_STEP)?;
+        Some(Endpoint::new(endpoint.host(), first.checked_add(CONTROL_STEP)?))
+    });
+    of_node.chain([endpoint.clone()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_port_follows_from_any_node() {
+        let found = |port| candidates(&Endpoint::new("127.0.0.1", port)).iter().any(|c| c.port() == 7409);
+        assert!(found(7400) && found(7410) && found(7480) && found(7409));
+        assert!(!found(7411));
     }
 }

@@ -9,8 +9,32 @@ use serde_json::{Map, Value as Json};
 
 /// Names that come first, in this order; the others follow by the alphabet.
 const FIRST: &[&str] = &[
-    "name", "node", "table", "id", "key", "key_b64", "health", "state", "result", "zone", "weight", "sharding", "n",
-    "r", "w", "mode", "durability", "ttl", "token", "shard", "index", "start", "end", "epoch", "leader", "version",
+    "name",
+    "node",
+    "table",
+    "id",
+    "key",
+    "key_b64",
+    "health",
+    "state",
+    "result",
+    "zone",
+    "weight",
+    "sharding",
+    "n",
+    "r",
+    "w",
+    "mode",
+    "durability",
+    "ttl",
+    "token",
+    "shard",
+    "index",
+    "start",
+    "end",
+    "epoch",
+    "leader",
+    "version",
 ];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
@@ -34,12 +58,10 @@ pub fn show_list(output: &Output, elements: &[Json], none: &str) -> Result<(), F
 pub fn elements(document: Json, name: &str) -> Vec<Json> {
     match document {
         Json::Array(elements) => elements,
-        Json::Object(mut members) => {
-            match [name, "items"].iter().find_map(|name| members.remove(*name)) {
-                Some(Json::Array(elements)) => elements,
-                Some(_) | None => Vec::new(),
-            }
-        }
+        Json::Object(mut members) => match [name, "items"].iter().find_map(|name| members.remove(*name)) {
+            Some(Json::Array(elements)) => elements,
+            Some(_) | None => Vec::new(),
+        },
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     }
 }
@@ -138,9 +160,11 @@ pub fn word(value: &Json) -> String {
         Json::Bool(false) => "no".to_owned(),
         Json::Number(number) => number.to_string(),
         Json::Array(elements) => elements.iter().map(word).collect::<Vec<_>>().join(" "),
-        Json::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
-        }
+        Json::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("{name}={}", word(value)))
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 

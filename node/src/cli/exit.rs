@@ -98,20 +98,26 @@ impl From<Error> for Failure {
         let (exit, next) = match &error {
             Error::Unreachable(_) => (
                 Exit::Unavailable,
-                Some("start a cluster with `quorate dev`, or name a node with --endpoint host:port".to_owned()),
+                Some(
+                    "start a cluster with `quorate dev`, or name a node with --endpoint host:port".to_owned(),
+                ),
             ),
             Error::Lost { outcome: Outcome::Unknown, .. } => (Exit::Unknown, Some(unknown_next())),
-            Error::Lost { .. } => {
-                (Exit::Unavailable, Some("try again, with a longer --timeout or another --endpoint".to_owned()))
-            }
+            Error::Lost { .. } => (
+                Exit::Unavailable,
+                Some("try again, with a longer --timeout or another --endpoint".to_owned()),
+            ),
             Error::Unintelligible { outcome: Outcome::Unknown, .. } => (Exit::Unknown, Some(unknown_next())),
-            Error::Unintelligible { outcome: Outcome::Applied, .. } => {
-                (Exit::Other, Some("the write was applied; check what stands between you and the node".to_owned()))
-            }
+            Error::Unintelligible { outcome: Outcome::Applied, .. } => (
+                Exit::Other,
+                Some("the write was applied; check what stands between you and the node".to_owned()),
+            ),
             Error::Unintelligible { outcome: Outcome::NotApplied, .. } => {
                 (Exit::Other, Some("check that --endpoint is a Quorate node's HTTP address".to_owned()))
             }
-            Error::Problem { problem, outcome, .. } => (of_problem(problem, *outcome), next_of(problem, *outcome)),
+            Error::Problem { problem, outcome, .. } => {
+                (of_problem(problem, *outcome), next_of(problem, *outcome))
+            }
         };
         let problem = error.problem().cloned().map(Box::new);
         let sentence = match &problem {
@@ -154,9 +160,13 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         "unavailable" if problem.status == 503 => {
             "see which nodes are down with `quorate status`; a lower -c asks fewer of them and promises less"
         }
-        "draining" | "starting" | "overloaded" => "try again in a moment, or name another node with --endpoint",
+        "draining" | "starting" | "overloaded" => {
+            "try again in a moment, or name another node with --endpoint"
+        }
         "disk-full" => "free or add disk space on the nodes named by `quorate status`; reads go on",
-        "replica-doubtful" => "see `quorate status`: a node lost data and must be healed from its peers first",
+        "replica-doubtful" => {
+            "see `quorate status`: a node lost data and must be healed from its peers first"
+        }
         "idempotency-reused" => "use a higher sequence for a new write",
         "idempotency-expired" => "read the key to see what is there, then write with a higher sequence",
         _ => return (outcome == Outcome::Unknown).then(unknown_next),
@@ -170,7 +180,8 @@ mod tests {
     use quorate_client::Endpoint;
 
     fn failure(status: u16, code: &str, outcome: Outcome) -> Failure {
-        let problem = Problem { status, code: code.to_owned(), detail: "d.".to_owned(), ..Problem::default() };
+        let problem =
+            Problem { status, code: code.to_owned(), detail: "d.".to_owned(), ..Problem::default() };
         Failure::from(Error::Problem {
             endpoint: Endpoint::new("a", 1),
             problem: Box::new(problem),

@@ -304,7 +304,10 @@ fn value_bytes(argument: OsString) -> Result<Vec<u8>, Failure> {
         let read = reader.take(most as u64 + 1).read_to_end(&mut bytes);
         read.map_err(|error| Failure::new(Exit::Usage, format!("{name} cannot be read: {error}")))?;
         if bytes.len() > most {
-            return Err(Failure::new(Exit::Usage, format!("{name} is larger than any value may be ({most} bytes)")));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{name} is larger than any value may be ({most} bytes)"),
+            ));
         }
         Ok(bytes)
     };
@@ -375,7 +378,10 @@ fn trace(output: &Output, meta: &Meta) {
 }
 
 fn promise(meta: &Meta) -> String {
-    meta.consistency.as_ref().map(|consistency| format!(" ({})", printable(&consistency.guarantee))).unwrap_or_default()
+    meta.consistency
+        .as_ref()
+        .map(|consistency| format!(" ({})", printable(&consistency.guarantee)))
+        .unwrap_or_default()
 }
 
 /// Bytes as JSON has them: `name` if they are UTF-8, else `name_b64`.

@@ -72,7 +72,11 @@ fn shards(ring: &Json) -> Result<Vec<Shard>, String> {
     let listed = ring.get("shards").and_then(Json::as_array).ok_or("the ring's document lists no shards")?;
     let mut shards: Vec<Shard> = listed.iter().filter_map(shard).collect();
     shards.sort_by(|a, b| a.start.total_cmp(&b.start));
-    if shards.is_empty() { Err("there is no shard to draw: make a table first".to_owned()) } else { Ok(shards) }
+    if shards.is_empty() {
+        Err("there is no shard to draw: make a table first".to_owned())
+    } else {
+        Ok(shards)
+    }
 }
 
 fn shard(document: &Json) -> Option<Shard> {

@@ -8,7 +8,6 @@ use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
 use crate::process::{self, StopSignal};
 use crate::transport::{self, Secret};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use quorate_ring::Weight;
 use std::path::{Path, PathBuf};
 
 /// `quorate serve`.
@@ -103,19 +102,18 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
     };
     let secret = match &config.secret_file {
         Some(file) => Secret::new(secret_bytes(file)?),
-        None => Secret::default(),
+        None => Secret::new(Vec::new()),
     };
     let entry = match (&config.cluster_name, config.bootstrap, config.join.as_slice()) {
         (Some(cluster_name), true, _) => Entry::Found { cluster_name: cluster_name.clone() },
         (_, _, []) => Entry::Existing,
         (_, _, members) => Entry::Join { addresses: members.iter().map(ToString::to_string).collect() },
     };
-    let weight = Weight::new(config.weight).ok_or_else(|| Failure::new(Exit::Usage, "weight is from 1 to 10000"))?;
     Ok(NodeConfig {
         data,
         name: config.name.clone().unwrap_or_else(|| default_name(config.listen.port())),
         zone: config.zone.clone(),
-        weight,
+        weight: config.weight,
         listen: config.listen,
         peer_listen: config.peer_listen,
         advertise: config.advertise.as_ref().map(ToString::to_string),
@@ -132,8 +130,12 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
 /// The host's name and the port: unique among nodes of one network, and readable.
 fn default_name(port: u16) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String =
-        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(48).collect();
+    let host: String = host
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .take(48)
+        .collect();
     if host.is_empty() { format!("node-{port}") } else { format!("{host}-{port}") }
 }
 
@@ -165,9 +167,11 @@ impl Args for Flags {
 
 fn argument(setting: &'static Setting) -> Option<Arg> {
     let value = setting.flag_value?;
-    let argument = Arg::new(setting.name)
-        .long(setting.flag()?)
-        .help(format!("{} [{}]", setting.meaning, setting.environment()));
+    let argument = Arg::new(setting.name).long(setting.flag()?).help(format!(
+        "{} [{}]",
+        setting.meaning,
+        setting.environment()
+    ));
     Some(if value.is_empty() {
         argument.action(ArgAction::SetTrue)
     } else if setting.is_list() {

@@ -137,7 +137,9 @@ impl Screen {
         });
         write!(text, "\n{}  {sentence}\n\n", output.toned(tone, mark)).expect("a String takes every write");
         let rows = self.members.iter().map(Member::row).collect();
-        text.push_str(&output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows));
+        text.push_str(
+            &output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows),
+        );
         text
     }
 }
@@ -175,7 +177,8 @@ fn endpoint_of(document: &Json) -> Option<Endpoint> {
 /// Asks one member how it is; returns why it is not ready.
 async fn ask(endpoint: Option<Endpoint>) -> Option<String> {
     let Some(endpoint) = endpoint else { return Some("its address is not known".to_owned()) };
-    let options = Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
+    let options =
+        Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
     let client = match Client::new(options) {
         Ok(client) => client,
         Err(error) => return Some(error.to_string()),

@@ -101,7 +101,11 @@ impl TableCommand {
         match self.action {
             Action::List => {
                 let tables = document::elements(client.tables().await?, "tables");
-                document::show_list(output, &tables, "there is no table; make one with `quorate table create NAME`")
+                document::show_list(
+                    output,
+                    &tables,
+                    "there is no table; make one with `quorate table create NAME`",
+                )
             }
             Action::Describe { table } => document::show(output, &client.table(&table).await?),
             Action::Create(create) => {
@@ -173,12 +177,18 @@ impl Drop {
             };
         }
         if context.yes || !std::io::stdin().is_terminal() {
-            let why = if context.yes { "--yes does not answer for data" } else { "there is no terminal to ask at" };
-            return declined(format!("dropping {table} loses everything in it, and {why}; nothing was dropped"));
+            let why =
+                if context.yes { "--yes does not answer for data" } else { "there is no terminal to ask at" };
+            return declined(format!(
+                "dropping {table} loses everything in it, and {why}; nothing was dropped"
+            ));
         }
         let mut stderr = std::io::stderr().lock();
-        let asked = write!(stderr, "This drops {table} and everything in it, on every node. Type its name to go on: ")
-            .and_then(|()| stderr.flush());
+        let asked = write!(
+            stderr,
+            "This drops {table} and everything in it, on every node. Type its name to go on: "
+        )
+        .and_then(|()| stderr.flush());
         let mut answer = String::new();
         let read = asked.and_then(|()| std::io::stdin().read_line(&mut answer).map(|_| ()));
         if read.is_ok() && answer.trim_end_matches(['\r', '\n']) == table {

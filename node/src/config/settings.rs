@@ -43,8 +43,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "A label for people; letters, digits, '-', '_' and '.'. The cluster issues the node's real id. Default: the issued id.";
     "zone" "ZONE": Text zone,
         "The failure domain (rack, room, provider zone). Copies of a record are spread over zones where there are enough.";
-    "weight" "NUMBER": Count32 weight,
-        "This node's share of the data relative to the other members, 1 to 10000.";
+    "weight" "NUMBER": Weight weight,
+        "This node's share of the data, 0.01 to 100: 1 is an ordinary node, 2 one that holds twice as much.";
     "bootstrap" "": Switch bootstrap,
         "Found a new cluster in an empty data folder. Needs `cluster_name`; excludes `join`. Without effect on a folder that has a node.";
     "cluster_name" "NAME": TextOption cluster_name,

@@ -66,7 +66,7 @@ fn names(config: &Config) -> Result<(), Error> {
             format!("{setting} has 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' and '.'")
         })?;
     }
-    refuse(!(1..=10_000).contains(&config.weight), || "weight is from 1 to 10000".to_owned())
+    Ok(())
 }
 
 fn founding(config: &Config) -> Result<(), Error> {
@@ -85,7 +85,12 @@ fn limits(config: &Config) -> Result<(), Error> {
     let at_most = |name: &str, value: usize, most: usize, of: &str| {
         refuse(value == 0 || value > most, || format!("limits.{name} is from 1 to {most} ({of})"))
     };
-    at_most("key_bytes_max", limits.key_bytes_max, quorate_model::key::KEY_BYTES_MAX, "what a record can hold")?;
+    at_most(
+        "key_bytes_max",
+        limits.key_bytes_max,
+        quorate_model::key::KEY_BYTES_MAX,
+        "what a record can hold",
+    )?;
     at_most(
         "value_bytes_max",
         limits.value_bytes_max,
@@ -95,7 +100,12 @@ fn limits(config: &Config) -> Result<(), Error> {
     at_most("batch_bytes_max", limits.batch_bytes_max, limits.bodies_bytes_max, "limits.bodies_bytes_max")?;
     at_most("batch_items_max", limits.batch_items_max, 100_000, "a bound on one request")?;
     at_most("batch_items_running_max", limits.batch_items_running_max, 10_000, "a bound on one request")?;
-    at_most("document_bytes_max", limits.document_bytes_max, limits.bodies_bytes_max, "limits.bodies_bytes_max")?;
+    at_most(
+        "document_bytes_max",
+        limits.document_bytes_max,
+        limits.bodies_bytes_max,
+        "limits.bodies_bytes_max",
+    )?;
     at_most("connections_max", limits.connections_max, 1_000_000, "a bound on one process")?;
     at_most("requests_running_max", limits.requests_running_max, 1_000_000, "a bound on one process")?;
     refuse(!(8 << 10..=1 << 20).contains(&limits.head_bytes_max), || {
@@ -108,7 +118,12 @@ fn limits(config: &Config) -> Result<(), Error> {
     };
     let hour = Duration::from_secs(3600);
     within("request_timeout_max", limits.request_timeout_max, Duration::from_secs(60), "the hard limit")?;
-    within("request_timeout", limits.request_timeout, limits.request_timeout_max, "limits.request_timeout_max")?;
+    within(
+        "request_timeout",
+        limits.request_timeout,
+        limits.request_timeout_max,
+        "limits.request_timeout_max",
+    )?;
     within("stall_timeout", limits.stall_timeout, limits.body_timeout, "limits.body_timeout")?;
     within("head_timeout", limits.head_timeout, hour, "a bound on one connection")?;
     within("idle_timeout", limits.idle_timeout, hour, "a bound on one connection")?;

@@ -2,6 +2,7 @@
 
 use super::LogFormat;
 use quorate_client::Endpoint;
+use quorate_ring::Weight;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub enum Slot<'a> {
     Count32(&'a mut u32),
     /// A length of time.
     Duration(&'a mut Duration),
+    /// A share of the data.
+    Weight(&'a mut Weight),
     /// How log lines look.
     Format(&'a mut LogFormat),
 }
@@ -64,6 +67,10 @@ impl Slot<'_> {
             Slot::Count(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
             Slot::Count32(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
             Slot::Duration(slot) => *slot = duration(text)?,
+            Slot::Weight(slot) => {
+                let number: f64 = text.parse().map_err(|_| "it is a number from 0.01 to 100".to_owned())?;
+                *slot = Weight::new(number).map_err(|error| error.to_string())?;
+            }
             Slot::Format(slot) => {
                 *slot = match text {
                     "auto" => LogFormat::Auto,
@@ -95,6 +102,7 @@ impl Slot<'_> {
             Slot::Count(slot) => Some(slot.to_string()),
             Slot::Count32(slot) => Some(slot.to_string()),
             Slot::Duration(slot) => quoted(&humantime::format_duration(*slot)),
+            Slot::Weight(slot) => Some(slot.to_string()),
             Slot::Format(slot) => quoted(&match slot {
                 LogFormat::Auto => "auto",
                 LogFormat::Text => "text",

@@ -37,7 +37,7 @@ pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
         .route("/v1/dev/nodes/{name}/{act}", post(act))
         .fallback(no_such_route)
         .with_state(cluster);
-    let edge = Edge::new(router, Hosts::default(), limits, Arc::new(Metrics::new()));
+    let edge = Edge::new(router, Hosts::default(), limits, Arc::new(Metrics::default()));
     Server::start(Arc::new(edge), bind(address, BACKLOG)?)
 }
 
@@ -61,11 +61,19 @@ async fn act(State(cluster): State<Shared>, Path((name, act)): Path<(String, Str
 }
 
 async fn no_such_route() -> Response {
-    problem(StatusCode::NOT_FOUND, "no-such-route", "the control port serves GET /v1/dev and POST /v1/dev/nodes/<node>/kill, start, cut or heal")
+    problem(
+        StatusCode::NOT_FOUND,
+        "no-such-route",
+        "the control port serves GET /v1/dev and POST /v1/dev/nodes/<node>/kill, start, cut or heal",
+    )
 }
 
 fn stopping() -> Response {
-    problem(StatusCode::SERVICE_UNAVAILABLE, "draining", "the development cluster is stopping; nothing was done")
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "draining",
+        "the development cluster is stopping; nothing was done",
+    )
 }
 
 fn refusal(error: &Error) -> Response {
