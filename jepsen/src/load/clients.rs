@@ -143,7 +143,10 @@ impl Clients {
             40..70 => ("get", Method::GET, one_key(&self.take_key(random, false)), Body::Empty),
             70..80 => ("delete", Method::DELETE, one_key(&self.take_key(random, true)), Body::Empty),
             _ => {
-                let keys: Vec<String> = (0..KEYS_PER_MGET).map(|_| self.take_key(random, false)).collect();
+                let mut keys = BTreeSet::new();
+                while keys.len() < KEYS_PER_MGET {
+                    keys.insert(self.take_key(random, false));
+                }
                 let body = Body::Json(json!({ "keys": keys }));
                 ("mget", Method::POST, format!("{table}/mget?consistency=quorum"), body)
             }

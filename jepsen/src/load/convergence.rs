@@ -65,14 +65,17 @@ async fn look(clients: &Clients, key: &str, turn: usize) -> Option<String> {
     }
 }
 
-/// How the owners in an answer of `explain` differ; `None` if at least two are there and all have the same version,
-/// and agree whether it is a tombstone.
+/// How the owners in an answer of `explain` differ; `None` if there are at least two, each with a replica, and all
+/// replicas hold the same: version, tombstone, expiry and bytes.
 fn difference(explained: &Value) -> Option<String> {
-    let owners = explained["owners"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let versions: BTreeSet<String> =
-        owners.iter().map(|owner| format!("{} {}", owner["version"], owner["tombstone"])).collect();
-    let all_hold_one = owners.iter().all(|owner| !owner["version"].is_null());
-    let is_equal = owners.len() >= 2 && all_hold_one && versions.len() == 1;
+    let list = |name: &str| explained[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (owners, replicas) = (list("owners"), list("replicas"));
+    let held = |replica: &Value| {
+        ["version", "tombstone", "expired", "digest"].map(|member| replica[member].to_string())
+    };
+    let all_held: BTreeSet<[String; 4]> = replicas.iter().map(held).collect();
+    let all_hold_one = replicas.iter().all(|replica| !replica["version"].is_null());
+    let is_equal = owners.len() >= 2 && replicas.len() == owners.len() && all_hold_one && all_held.len() == 1;
     (!is_equal).then(|| explained.to_string())
 }
 
@@ -81,28 +84,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn owners(versions: &[Value]) -> Value {
-        let list: Vec<Value> =
+    /// An answer about a key with three owners, of which these versions are known.
+    fn explained(versions: &[Value]) -> Value {
+        let replicas: Vec<Value> =
             versions.iter().map(|version| json!({ "version": version, "tombstone": false })).collect();
-        json!({ "owners": list })
+        json!({ "owners": [{ "node": "n1" }, { "node": "n2" }, { "node": "n3" }], "replicas": replicas })
     }
 
     #[test]
     fn owners_are_equal_only_if_all_hold_the_same() {
-        assert_eq!(difference(&owners(&["5-n1".into(), "5-n1".into(), "5-n1".into()])), None);
-        assert!(difference(&owners(&["5-n1".into(), "5-n1".into(), "4-n2".into()])).is_some());
-        assert!(difference(&owners(&["5-n1".into(), "5-n1".into(), Value::Null])).is_some());
-        assert!(difference(&owners(&[Value::Null, Value::Null, Value::Null])).is_some());
-        assert!(difference(&owners(&["5-n1".into()])).is_some(), "one owner proves nothing");
+        let (old, new) = (Value::from("4-n2"), Value::from("5-n1"));
+        assert_eq!(difference(&explained(&[new.clone(), new.clone(), new.clone()])), None);
+        assert!(difference(&explained(&[new.clone(), new.clone(), old])).is_some());
+        assert!(difference(&explained(&[new.clone(), new.clone(), Value::Null])).is_some());
+        assert!(difference(&explained(&[Value::Null, Value::Null, Value::Null])).is_some());
+        assert!(difference(&explained(&[new.clone(), new])).is_some(), "one owner was not asked");
         assert!(difference(&json!({})).is_some());
     }
 
     #[test]
+    fn an_owner_that_does_not_answer_is_not_equal() {
+        let mut explained = explained(&["5-n1".into(), "5-n1".into(), "5-n1".into()]);
+        explained["replicas"][1] = json!({ "node": "n2", "error": "down" });
+        assert!(difference(&explained).is_some());
+    }
+
+    #[test]
     fn a_tombstone_and_a_value_of_one_version_differ() {
-        let explained = json!({ "owners": [
-            { "version": "5-n1", "tombstone": true },
-            { "version": "5-n1", "tombstone": false },
-        ]});
+        let mut explained = explained(&["5-n1".into(), "5-n1".into(), "5-n1".into()]);
+        explained["replicas"][2]["tombstone"] = true.into();
         assert!(difference(&explained).is_some());
     }
 }
