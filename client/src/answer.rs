@@ -54,8 +54,11 @@ pub struct Answered<T> {
 pub enum Found {
     /// A value.
     Value(Value),
-    /// No such key: never written, deleted, or expired.
-    Absent,
+    /// No such key.
+    Absent {
+        /// Why, in the server's words: never written, deleted, or expired.
+        reason: String,
+    },
 }
 
 /// A stored value.

@@ -125,7 +125,7 @@ impl Client {
                 Ok(Answered { answer: Found::Value(value), meta: answer.meta })
             }
             Err(Error::Problem { problem, meta, .. }) if problem.code == "no-such-key" => {
-                Ok(Answered { answer: Found::Absent, meta: *meta })
+                Ok(Answered { answer: Found::Absent { reason: problem.detail }, meta: *meta })
             }
             Err(error) => Err(error),
         }

@@ -135,7 +135,7 @@ async fn a_read_that_gets_no_answer_goes_to_the_next_endpoint() {
             .expect("the second answers");
         match answered.answer {
             Found::Value(value) => assert_eq!(value.bytes, b"hello"),
-            Found::Absent => panic!("the second endpoint has the key"),
+            Found::Absent { reason } => panic!("the second endpoint has the key: {reason}"),
         }
     }
 }
@@ -153,7 +153,7 @@ async fn a_refusal_that_is_the_requests_own_fault_is_final() {
 async fn an_absent_key_is_an_answer_and_an_absent_table_is_not() {
     let absent = Script::start(problem(404, "no-such-key", None)).await;
     let answered = client(&[&absent.endpoint]).get("t", b"k", &Read::default()).await.expect("an answer");
-    assert_eq!(answered.answer, Found::Absent);
+    assert_eq!(answered.answer, Found::Absent { reason: "d".to_owned() });
     let no_table = Script::start(problem(404, "no-such-table", None)).await;
     let error = client(&[&no_table.endpoint]).get("t", b"k", &Read::default()).await.expect_err("no table");
     assert_eq!(error.code(), "no-such-table");

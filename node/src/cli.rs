@@ -188,4 +188,20 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn the_reference_names_every_command_and_flag() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+        let text = std::fs::read_to_string(path).expect("the reference");
+        let mut open = vec![Cli::command()];
+        while let Some(command) = open.pop() {
+            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(text.contains(&format!("--{flag}")), "docs/cli.md does not know --{flag}");
+            }
+            for inner in command.get_subcommands() {
+                assert!(text.contains(inner.get_name()), "docs/cli.md does not know {}", inner.get_name());
+                open.push(inner.clone());
+            }
+        }
+    }
 }

@@ -179,10 +179,11 @@ impl Get {
             trace(output, &meta);
         }
         match answer {
-            Found::Absent => Err(Failure::new(
-                Exit::NotFound,
-                format!("{table} has no key {}{}", readable(&key), promise(&meta)),
-            )),
+            Found::Absent { reason } => {
+                let promise = promise(&meta);
+                let sentence = format!("{table}/{}: {}{promise}", readable(&key), printable(&reason));
+                Err(Failure::new(Exit::NotFound, sentence))
+            }
             Found::Value(value) if output.is_json() => {
                 let mut document = json!({ "table": table });
                 put_bytes(&mut document, "key", &key);

@@ -185,3 +185,30 @@ fn sizes_and_times_are_shown_as_they_are_written() {
     let setting = settings::find("limits.value_bytes_max").expect("a setting");
     assert_eq!(setting.show(&config).as_deref(), Some("\"1500B\""));
 }
+
+/// Every setting as a row of the reference in the documentation.
+fn reference() -> String {
+    let defaults = Config::default();
+    let mut text = String::from("| setting | flag | default | meaning |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let flag = setting.flag().map(|flag| format!("`--{flag}`")).unwrap_or_default();
+        let default = setting.show(&defaults).map(|value| format!("`{value}`")).unwrap_or_default();
+        text.push_str(&format!("| `{}` | {flag} | {default} | {} |\n", setting.name, setting.meaning));
+    }
+    text
+}
+
+/// With `UPDATE_GOLDENFILES=1` the table is written instead of compared.
+#[test]
+fn the_reference_has_every_setting() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let text = std::fs::read_to_string(&path).expect("the reference");
+    let (before, rest) = text.split_once("<!-- settings -->\n").expect("the table's beginning is marked");
+    let (table, after) = rest.split_once("<!-- end of settings -->").expect("the table's end is marked");
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some_and(|update| update == "1") {
+        let text = format!("{before}<!-- settings -->\n{}<!-- end of settings -->{after}", reference());
+        std::fs::write(&path, text).expect("a writable reference");
+    } else {
+        assert!(table == reference(), "docs/configuration.md differs from the settings: UPDATE_GOLDENFILES=1 mends it");
+    }
+}
