@@ -51,6 +51,8 @@ pub struct Config {
     pub advertise: Option<Endpoint>,
     /// Where peers can reach `peer_listen`.
     pub peer_advertise: Option<Endpoint>,
+    /// Other names under which clients reach this node.
+    pub allowed_hosts: Vec<String>,
     /// The node's label.
     pub name: Option<String>,
     /// The node's failure domain.
@@ -165,6 +167,7 @@ impl Default for Config {
             peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7500)),
             advertise: None,
             peer_advertise: None,
+            allowed_hosts: Vec::new(),
             name: None,
             zone: "default".to_owned(),
             weight: Weight::ONE,

@@ -334,6 +334,7 @@ impl Slot {
             peer_listen: self.peer,
             advertise: None,
             peer_advertise: None,
+            allowed_hosts: Vec::new(),
             entry,
             secret: Secret::new(Vec::new()),
             limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },

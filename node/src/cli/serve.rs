@@ -118,6 +118,7 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         peer_listen: config.peer_listen,
         advertise: config.advertise.as_ref().map(ToString::to_string),
         peer_advertise: config.peer_advertise.as_ref().map(ToString::to_string),
+        allowed_hosts: config.allowed_hosts.clone(),
         entry,
         secret,
         limits: config.limits.clone(),

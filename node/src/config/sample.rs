@@ -63,6 +63,7 @@ pub(super) fn example(name: &str) -> &'static str {
         "data" => "\"/var/lib/quorate\"",
         "advertise" => "\"10.0.0.1:7400\"",
         "peer_advertise" => "\"10.0.0.1:7500\"",
+        "allowed_hosts" => "[\"db.example\"]",
         "name" => "\"east-1\"",
         "cluster_name" => "\"production\"",
         "join" => "[\"10.0.0.2:7400\", \"10.0.0.3:7400\"]",

@@ -39,6 +39,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "How clients reach `listen`, as host:port. Needed when `listen` is 0.0.0.0 or behind a translation. Default: `listen`.";
     "peer_advertise" "ADDR": Endpoint peer_advertise,
         "How members reach `peer_listen`, as host:port. Needed when `peer_listen` is 0.0.0.0. Default: `peer_listen`.";
+    "allowed_hosts" "HOST": Texts allowed_hosts,
+        "Other names under which clients reach this node, such as a load balancer's; a request for any other host is refused, since a web page may have sent it.";
     "name" "NAME": TextOption name,
         "A label for people; letters, digits, '-', '_' and '.'. The cluster issues the node's real id. Default: the issued id.";
     "zone" "ZONE": Text zone,
@@ -146,7 +148,7 @@ impl Setting {
 
     /// Whether it can be given several times.
     pub fn is_list(&self) -> bool {
-        matches!((self.slot)(&mut Config::default()), Slot::Endpoints(_))
+        matches!((self.slot)(&mut Config::default()), Slot::Endpoints(_) | Slot::Texts(_))
     }
 
     /// Reads a text into the configuration, or says what it could be.

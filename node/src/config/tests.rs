@@ -209,6 +209,9 @@ fn the_reference_has_every_setting() {
         let text = format!("{before}<!-- settings -->\n{}<!-- end of settings -->{after}", reference());
         std::fs::write(&path, text).expect("a writable reference");
     } else {
-        assert!(table == reference(), "docs/configuration.md differs from the settings: UPDATE_GOLDENFILES=1 mends it");
+        assert!(
+            table == reference(),
+            "docs/configuration.md differs from the settings: UPDATE_GOLDENFILES=1 mends it"
+        );
     }
 }

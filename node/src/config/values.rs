@@ -15,6 +15,8 @@ pub enum Slot<'a> {
     Endpoint(&'a mut Option<Endpoint>),
     /// Several of them.
     Endpoints(&'a mut Vec<Endpoint>),
+    /// Several texts.
+    Texts(&'a mut Vec<String>),
     /// Any text.
     Text(&'a mut String),
     /// Any text, or none.
@@ -40,17 +42,24 @@ pub enum Slot<'a> {
 impl Slot<'_> {
     /// Reads the text, or says what it could be.
     pub fn read(self, texts: &[String]) -> Result<(), String> {
-        if let Slot::Endpoints(slot) = self {
-            *slot = texts.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
-            return Ok(());
-        }
+        let this = match self {
+            Slot::Endpoints(slot) => {
+                *slot = texts.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?;
+                return Ok(());
+            }
+            Slot::Texts(slot) => {
+                texts.clone_into(slot);
+                return Ok(());
+            }
+            one => one,
+        };
         let [text] = texts else { return Err("it is given more than once".to_owned()) };
         let text = text.trim();
         if text.is_empty() {
             return Err("it is empty".to_owned());
         }
-        match self {
-            Slot::Endpoints(_) => unreachable!("handled above"),
+        match this {
+            Slot::Endpoints(_) | Slot::Texts(_) => unreachable!("lists were read above"),
             Slot::Address(slot) => *slot = address(text)?,
             Slot::Endpoint(slot) => *slot = Some(endpoint(text)?),
             Slot::Text(slot) => text.clone_into(slot),
@@ -92,6 +101,11 @@ impl Slot<'_> {
             Slot::Endpoints(slot) if slot.is_empty() => None,
             Slot::Endpoints(slot) => {
                 let all: Vec<String> = slot.iter().filter_map(|endpoint| quoted(endpoint)).collect();
+                Some(format!("[{}]", all.join(", ")))
+            }
+            Slot::Texts(slot) if slot.is_empty() => None,
+            Slot::Texts(slot) => {
+                let all: Vec<String> = slot.iter().filter_map(|text| quoted(text)).collect();
                 Some(format!("[{}]", all.join(", ")))
             }
             Slot::Text(slot) => quoted(slot),

@@ -9,9 +9,8 @@
 
 use super::{Act, Cluster, Error};
 use crate::http::problem::PROBLEM_JSON;
-use crate::http::{Edge, Hosts, Server, bind};
+use crate::http::{Hosts, Server, bind};
 use crate::limits::Limits;
-use crate::metrics::Metrics;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -31,14 +30,15 @@ pub type Shared = Arc<Mutex<Option<Cluster>>>;
 
 /// Serves the control port. The cluster is `None` once it is about to stop.
 pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
-    let limits = Arc::new(Limits { connections_max: 16, requests_running_max: 16, ..Limits::default() });
-    let router = Router::new()
+    let limits = Limits { connections_max: 16, requests_running_max: 16, ..Limits::default() };
+    let server = Server::start(bind(address, BACKLOG)?, Hosts::default(), &limits)?;
+    let routes = Router::new()
         .route("/v1/dev", get(nodes))
         .route("/v1/dev/nodes/{name}/{act}", post(act))
         .fallback(no_such_route)
         .with_state(cluster);
-    let edge = Edge::new(router, Hosts::default(), limits, Arc::new(Metrics::default()));
-    Server::start(Arc::new(edge), bind(address, BACKLOG)?)
+    server.open_routes(routes);
+    Ok(server)
 }
 
 async fn nodes(State(cluster): State<Shared>) -> Response {

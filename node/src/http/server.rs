@@ -60,6 +60,11 @@ impl Server {
         self.edge.open(routes(App::new(Arc::clone(core), limits, metrics)));
     }
 
+    /// Serves these routes from now on, in place of a node's.
+    pub fn open_routes(&self, routes: axum::Router) {
+        self.edge.open(routes);
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
