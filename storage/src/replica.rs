@@ -25,22 +25,22 @@
 
 mod hints;
 mod merge;
+mod purge;
 mod write;
 
-use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier};
-use crate::keys::{self, DiskKey};
+use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
+use crate::keys;
 use crate::limits::ReplicaLimits;
 use bytes::Bytes;
 use hints::HintBook;
 use quorate_model::{
-    Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules,
-    Stamps, TableId,
+    Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules, Stamps,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use thiserror::Error;
 
 pub use hints::{Hint, OwnerHints};
+pub use purge::PurgeError;
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.
 #[derive(Debug)]
@@ -105,17 +105,6 @@ pub struct ReplicaStatistics {
     pub stored: u64,
     /// Writes that changed nothing, because the same or something later was held.
     pub unchanged: u64,
-}
-
-/// Why a dropped table's data are still there.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PurgeError {
-    /// The installed layout knows the table: its data are in use.
-    #[error("table {0} is in the catalog, its data were left alone; install the layout without it first")]
-    InUse(TableId),
-    /// Refused or interrupted; purging again is harmless.
-    #[error("the table's data may still be there: {0}; purge again")]
-    Refused(#[from] Refusal),
 }
 
 impl<E: Engine> Replica<E> {
@@ -187,47 +176,6 @@ impl<E: Engine> Replica<E> {
             Ok(reply) => Some(reply),
             Err(Unread::Refused(refusal)) => Some(Reply::Refused(refusal)),
             Err(Unread::NotInMemory) => None,
-        }
-    }
-
-    /// Removes what is held of a table that the catalog dropped: its records, and its hints. The layout without it
-    /// must be installed. Durable when it returns.
-    pub fn purge_table(&self, table: TableId) -> Result<(), PurgeError> {
-        let mut writer = self.writer();
-        if self.layout().tables.contains_key(&table) {
-            return Err(PurgeError::InUse(table));
-        }
-        self.trusted()?;
-        let mut batch = Batch::default();
-        batch.delete_range(Family::Records, keys::records_of(table));
-        for owner in self.hints().owners() {
-            batch.delete_range(Family::Hints, keys::hints_of_table(owner, table));
-        }
-        self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
-        // Counting anew is simple, and drops are rare.
-        let hints = HintBook::load(&*self.engine).map_err(|error| self.refusal(&error))?;
-        *self.hints() = hints;
-        Ok(())
-    }
-
-    /// The tables of which records are held, whether the catalog knows them or not: what a node compares with the
-    /// catalog when it starts, in order to purge what was dropped meanwhile.
-    pub fn stored_tables(&self) -> Result<Vec<TableId>, Refusal> {
-        self.trusted()?;
-        let one = PageLimit { items: 1, bytes: 1 };
-        let mut tables = Vec::new();
-        let mut range = keys::records_of(TableId(0));
-        range.end = None;
-        loop {
-            let page = self.engine.scan(Family::Records, &range, Direction::Forward, one);
-            let page = page.map_err(|error| self.refusal(&error))?;
-            let Some((key, _)) = page.first() else { return Ok(tables) };
-            let Some(DiskKey::Record { table, .. }) = DiskKey::decode(key) else {
-                return Err(self.refusal(&EngineError::Corrupt("a key that is no record's".into())));
-            };
-            tables.push(table);
-            let Some(behind) = keys::records_of(table).end else { return Ok(tables) };
-            range.start = behind;
         }
     }
 

@@ -5,7 +5,7 @@
 //! - **Recovery.** Its default drops everything behind the first damaged byte of the log and says OK. Here only a
 //!   torn tail is tolerated (a write that was never acknowledged); any other damage fails the open, and
 //!   [`OpenError::Doubtful`] leaves the mark of doubt, so that no later open is believed either.
-//! - **A log that was cut short** looks like one with a torn tail. The [`watermark`] tells them apart: a write that
+//! - **A log that was cut short** looks like one with a torn tail. The watermark (a file) tells them apart: a write that
 //!   was synced is no tail.
 //! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
 //!   new, empty one in its place.
