@@ -149,3 +149,6 @@ impl Node {
         self.parts.as_ref().expect("there until it is stopped, which takes the node")
     }
 }
+
+#[cfg(test)]
+mod tests;

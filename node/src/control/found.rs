@@ -62,6 +62,8 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
     if addresses.is_empty() {
         return Err(JoinError::NoAddress);
     }
+    // Building a client panics without one; where `main` has installed it, this changes nothing.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let mut said = String::new();
     loop {
         for address in addresses {

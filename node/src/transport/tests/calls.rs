@@ -98,7 +98,8 @@ async fn a_silent_peer_is_dead_after_a_while() {
     let end = links.call(NodeId(2), Lane::Data, Kind::Data, deadline(), b"x").await;
     assert!(matches!(end, Err(CallError::Lost(_))), "{end:?}");
     until("the link is down", &links, || !links.is_up(NodeId(2))).await;
-    let why = links.report().into_iter().find(|link| link.lane == Lane::Data).and_then(|link| link.last_error);
+    let why =
+        links.report().into_iter().find(|link| link.lane == Lane::Data).and_then(|link| link.last_error);
     assert!(why.as_ref().is_some_and(|why| why.contains("said nothing")), "{why:?}");
 }
 
@@ -112,7 +113,8 @@ async fn connected_to_a_deaf_peer() -> (Links, TcpStream) {
             let (mut socket, _) = listener.accept().await.expect("accepts");
             let secret = Secret::new(SECRET);
             let admit = |_| Ok::<_, RefusalReason>(());
-            let (proven, ()) = handshake::accept(&mut socket, &secret, identity(2), admit).await.expect("proven");
+            let (proven, ()) =
+                handshake::accept(&mut socket, &secret, identity(2), admit).await.expect("proven");
             if proven.lane == Lane::Data {
                 return socket;
             }

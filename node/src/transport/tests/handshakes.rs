@@ -11,7 +11,10 @@ use tokio::net::TcpStream;
 async fn both_reasons(links: &Links, acceptor: &Acceptor) -> (String, String) {
     until("both sides know why", links, || {
         acceptor.server.last_refusal().is_some()
-            && links.report().iter().any(|link| link.last_error.as_ref().is_some_and(|why| why.contains("refused")))
+            && links
+                .report()
+                .iter()
+                .any(|link| link.last_error.as_ref().is_some_and(|why| why.contains("refused")))
     })
     .await;
     let dialer = links.report().into_iter().find_map(|link| link.last_error).expect("there is one");
@@ -115,7 +118,8 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
         let challenge = read_frame(&mut middle_out).await;
         middle.write_all(&challenge).await.expect("passed on");
         let proof = read_frame(&mut middle).await;
-        let (_, payload) = frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096).expect("a frame").expect("whole");
+        let (_, payload) =
+            frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096).expect("a frame").expect("whole");
         let Ok(Step::Proof(mac)) = minicbor::decode(&payload) else { panic!("not a proof") };
         let reflected = minicbor::to_vec(Step::Accepted(mac)).expect("encodes");
         let header = crate::transport::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
@@ -124,8 +128,7 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
         // The same proof on a new connection, with another nonce.
         let (mut replay, mut fresh) = duplex(64 * 1024);
         let second = Secret::new(SECRET);
-        let accept =
-            handshake::accept(&mut fresh, &second, identity(2), |_| Ok::<_, RefusalReason>(()));
+        let accept = handshake::accept(&mut fresh, &second, identity(2), |_| Ok::<_, RefusalReason>(()));
         let replayed = async {
             replay.write_all(&hello).await.expect("replayed");
             read_frame(&mut replay).await;

@@ -1,0 +1,201 @@
+//! Real nodes over loopback, in one process: founding, joining, restarts, and what goes on without a majority.
+
+mod cluster;
+mod hints;
+mod membership;
+
+use super::{Entry, Node, NodeConfig, StorageConfig};
+use crate::core::{GetRequest, PutRequest};
+use crate::transport::{self, Secret};
+use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
+use quorate_model::{Body, Durability, Key, NodeId, Table};
+use quorate_ring::{Command, NewTable, RequestId, Weight};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// Everything must have happened by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a client of these tests waits.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Nodes with their folders. A node that is killed keeps its folder and its addresses.
+struct Cluster {
+    folders: Vec<TempDir>,
+    nodes: Vec<Option<Node>>,
+    addresses: Vec<SocketAddr>,
+    contact: SocketAddr,
+}
+
+fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> NodeConfig {
+    NodeConfig {
+        data: folder.to_owned(),
+        name: format!("n{}", number + 1),
+        zone: format!("z{}", number + 1),
+        weight: Weight::ONE,
+        listen: loopback(0),
+        peer_listen: peers,
+        advertise: None,
+        peer_advertise: None,
+        entry,
+        secret: Secret::new(&b"the secret of the tests"[..]),
+        limits: crate::limits::Limits::default(),
+        peer_limits: transport::Limits {
+            keepalive: Duration::from_millis(300),
+            silence: Duration::from_millis(1_500),
+            ..transport::Limits::default()
+        },
+        storage: StorageConfig::default(),
+        workers: Some(2),
+    }
+}
+
+impl Cluster {
+    /// Founds a cluster and lets others join until there are `count`.
+    async fn start(count: usize) -> Self {
+        let mut cluster =
+            Self { folders: Vec::new(), nodes: Vec::new(), addresses: Vec::new(), contact: loopback(1) };
+        cluster.add(Entry::Found { cluster_name: "tests".into() }).await;
+        cluster.contact = cluster_page(cluster.node(0)).await;
+        for _ in 1..count {
+            cluster.join().await;
+        }
+        cluster.settled().await;
+        cluster
+    }
+
+    async fn add(&mut self, entry: Entry) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let node =
+            Node::start(config(self.nodes.len(), folder.path(), entry, loopback(0))).await.expect("starts");
+        self.addresses.push(node.peer_address());
+        self.folders.push(folder);
+        self.nodes.push(Some(node));
+    }
+
+    async fn join(&mut self) {
+        self.add(Entry::Join { addresses: vec![self.contact.to_string()] }).await;
+    }
+
+    fn node(&self, index: usize) -> &Node {
+        self.nodes[index].as_ref().expect("it runs")
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten()
+    }
+
+    async fn kill(&mut self, index: usize) {
+        self.nodes[index].take().expect("it runs").kill().await;
+    }
+
+    async fn restart(&mut self, index: usize) {
+        let config = config(index, self.folders[index].path(), Entry::Existing, self.addresses[index]);
+        self.nodes[index] = Some(Node::start(config).await.expect("starts again"));
+    }
+
+    /// Waits until all running nodes are ready and know the same catalog, and three of three vote.
+    async fn settled(&self) {
+        let wanted_voters = match self.nodes.len() {
+            0..=2 => 1,
+            3 | 4 => 3,
+            5.. => 5,
+        };
+        until("the cluster has settled", || {
+            let epoch = self.running().next().expect("one runs").core().view().epoch();
+            self.running().all(|node| {
+                let view = node.core().view();
+                node.core().readiness().is_empty()
+                    && view.epoch() == epoch
+                    && view.liveness().down().len() == self.nodes.len() - self.running().count()
+                    && view.catalog().voters().count() == wanted_voters
+                    && node.core().leader().is_some()
+            })
+        })
+        .await;
+    }
+
+    async fn create_table(&self, name: &str, n: u8) -> Arc<Table> {
+        let mut table = NewTable::hash(name, request_id());
+        table.n = n;
+        table.shards = 8;
+        let proposed =
+            self.node(0).core().propose(Command::CreateTable(table), TIMEOUT).await.expect("created");
+        assert_eq!(proposed.lagging, Vec::<NodeId>::new());
+        self.table(0, name).await
+    }
+
+    async fn table(&self, index: usize, name: &str) -> Arc<Table> {
+        self.node(index).core().table(name, Instant::now() + TIMEOUT).await.expect("the table is there")
+    }
+}
+
+fn request_id() -> RequestId {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    RequestId(u128::from_be_bytes(bytes))
+}
+
+async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<PutAnswer, PutError> {
+    let body = Body::Value { content_type: "text/plain".into(), payload: value.as_bytes().to_vec().into() };
+    let request = PutRequest {
+        table: Arc::clone(table),
+        key: Key::new(key.as_bytes().to_vec()),
+        body,
+        required: table.w_required(),
+        durability: Durability::Os,
+        ttl_ms: None,
+        operation: None,
+        timeout: TIMEOUT,
+    };
+    node.core().put(request).await
+}
+
+async fn get(node: &Node, table: &Arc<Table>, key: &str, required: u8) -> Result<GetAnswer, GetError> {
+    let key = Key::new(key.as_bytes().to_vec());
+    node.core().get(GetRequest { table: Arc::clone(table), key, required, timeout: TIMEOUT }).await
+}
+
+fn value(answer: Result<GetAnswer, GetError>) -> Option<String> {
+    match answer.expect("answered").record?.body {
+        Body::Value { payload, .. } => Some(String::from_utf8(payload.to_vec()).expect("text")),
+        Body::Tombstone | Body::Expired => None,
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let by = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < by, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A page as `GET /v1/cluster` shows it, for a node that joins.
+async fn cluster_page(node: &Node) -> SocketAddr {
+    let page = format!(r#"{{"id":"{}","peer_address":"{}"}}"#, node.core().cluster().id, node.peer_address());
+    let listener = TcpListener::bind(loopback(0)).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.expect("accepts");
+            let mut head = [0; 1_024];
+            let _bytes = socket.read(&mut head).await.expect("a request");
+            let length = page.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{page}");
+            socket.write_all(answer.as_bytes()).await.expect("answered");
+        }
+    });
+    address
+}

@@ -1,0 +1,84 @@
+//! Hints find their owners.
+
+use super::*;
+use quorate_model::Request;
+use quorate_storage::ReadTier;
+
+/// What one node itself holds of a key.
+fn held(node: &Node, table: &Arc<Table>, key: &str) -> Option<quorate_model::Held> {
+    let view = node.core().view();
+    let entry = view.table_by_id(table.id).expect("the table is there");
+    let plan = view.plan(entry, &Key::new(key.as_bytes().to_vec()), node.id());
+    let read = Request::Read { at: plan.place, whole: false };
+    match node.core().local.replica().read(&read, ReadTier::Disk) {
+        Some(quorate_model::Reply::Digest { held, .. }) => held,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hints_kept(cluster: &Cluster) -> u64 {
+    let count =
+        |node: &Node| node.core().statistics().hints.waiting.iter().map(|(_, count)| count).sum::<u64>();
+    cluster.running().map(count).sum()
+}
+
+#[tokio::test]
+async fn a_node_that_returns_gets_what_it_missed_within_seconds() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.kill(2).await;
+    until("the others see that it is gone", || {
+        (0..2).all(|index| !cluster.node(index).core().view().liveness().is_alive(NodeId(3)))
+    })
+    .await;
+    const KEYS: usize = 1_000;
+    for n in 0..KEYS {
+        put(cluster.node(n % 2), &table, &format!("k{n}"), "v").await.expect("two of three are enough");
+    }
+    until("a hint is kept for each", || hints_kept(&cluster) == KEYS as u64).await;
+    cluster.restart(2).await;
+    let back = Instant::now();
+    until("all are handed over", || hints_kept(&cluster) == 0).await;
+    let took = back.elapsed();
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    for n in 0..KEYS {
+        assert!(held(cluster.node(2), &table, &format!("k{n}")).is_some(), "k{n} is missing");
+    }
+    let replayed: u64 = cluster.running().map(|node| node.core().statistics().hints.replayed_total).sum();
+    assert_eq!(replayed, KEYS as u64);
+}
+
+/// The owner has heard of a later write than the hint: nobody may be left behind with the earlier one.
+#[tokio::test]
+async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.kill(2).await;
+    until("the others see that it is gone", || {
+        (0..2).all(|index| !cluster.node(index).core().view().liveness().is_alive(NodeId(3)))
+    })
+    .await;
+    put(cluster.node(0), &table, "k", "first").await.expect("two of three are enough");
+    until("a hint is kept", || hints_kept(&cluster) == 1).await;
+    // A later version lies on the third node alone, as after a write that reached only it.
+    let view = cluster.node(0).core().view();
+    let plan = view.plan(view.table_by_id(table.id).expect("there"), &Key::new(&b"k"[..]), NodeId(1));
+    let first = held(cluster.node(0), &table, "k").expect("held").version;
+    let stamp = quorate_model::Stamps::new(NodeId(3), quorate_model::Boot(77)).draw();
+    let second = quorate_model::Record {
+        version: stamp.above(Some(first)).expect("far from the end"),
+        written_at: quorate_model::WallTime(1),
+        expires_at: None,
+        body: Body::Value { content_type: "text/plain".into(), payload: b"second"[..].into() },
+        operations: quorate_model::Operations::default(),
+    };
+    cluster.restart(2).await;
+    let write = Request::Write { at: plan.place, record: second.clone(), durability: Durability::Os };
+    let reply = cluster.node(2).core().local.replica().read(&write, ReadTier::Disk);
+    assert!(matches!(reply, Some(quorate_model::Reply::Written { .. })), "{reply:?}");
+    until("all owners hold the later one", || {
+        hints_kept(&cluster) == 0
+            && cluster.running().all(|node| held(node, &table, "k") == Some(second.held()))
+    })
+    .await;
+}

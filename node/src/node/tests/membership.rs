@@ -1,0 +1,68 @@
+//! Becoming a member, and who may not.
+
+use super::*;
+use crate::node::StartError;
+
+#[tokio::test]
+async fn nodes_that_join_become_members_and_the_first_three_vote() {
+    let mut cluster = Cluster::start(1).await;
+    assert_eq!(cluster.node(0).core().view().catalog().voters().count(), 1);
+    for _ in 1..4 {
+        cluster.join().await;
+    }
+    cluster.settled().await;
+    let view = cluster.node(3).core().view();
+    let ids: Vec<NodeId> = view.catalog().nodes().map(|node| node.id).collect();
+    assert_eq!(ids, [NodeId(1), NodeId(2), NodeId(3), NodeId(4)]);
+    assert_eq!(view.catalog().voters().count(), 3);
+}
+
+#[tokio::test]
+async fn an_empty_folder_with_neither_entry_is_refused_with_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error =
+        Node::start(config(0, folder.path(), Entry::Existing, loopback(0))).await.err().expect("refused");
+    assert!(matches!(error, StartError::EmptyFolder(_)));
+    let sentence = error.to_string();
+    assert!(sentence.contains("--bootstrap") && sentence.contains("--join"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_refused_for_good() {
+    let cluster = Cluster::start(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
+    let error = Node::start(config(0, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    assert!(matches!(error, StartError::Join(_)), "{error}");
+    assert!(error.to_string().contains("\"n1\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_that_moves_is_found_at_its_new_address() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.kill(2).await;
+    let old = cluster.addresses[2];
+    cluster.addresses[2] = loopback(0);
+    cluster.restart(2).await;
+    assert_ne!(cluster.node(2).peer_address(), old);
+    cluster.settled().await;
+    put(cluster.node(2), &table, "k", "v").await.expect("written");
+    assert_eq!(value(get(cluster.node(0), &table, "k", 3).await), Some("v".into()));
+}
+
+#[tokio::test]
+async fn a_copied_folder_is_not_let_in_beside_the_living_node() {
+    let cluster = Cluster::start(3).await;
+    let copy = tempfile::tempdir().expect("a folder");
+    let original = quorate_storage::Identity::read(cluster.folders[2].path()).expect("read").expect("there");
+    let founding = quorate_storage::Identity { stage: quorate_storage::Stage::Joining, ..original };
+    founding.write(copy.path()).expect("written");
+    let twin = Node::start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
+    // It knows nobody, so nobody is dialed; the others never let it in. It is not ready and never will be.
+    assert!(!twin.core().readiness().is_empty());
+    assert_eq!(cluster.node(0).core().view().catalog().node(NodeId(3)).expect("there").peer_address, {
+        cluster.addresses[2].to_string()
+    });
+    twin.kill().await;
+}
