@@ -15,7 +15,8 @@
 //! crc32 89abcdef
 //! ```
 //!
-//! It is replaced as a whole: written beside, synced, renamed, and the folder synced. Beside it lies `db/`, which is
+//! It is replaced as a whole: written beside, synced, renamed, and the folder synced. It comes first and goes last;
+//! data without it mean that it was lost, never that the folder may be founded anew. Beside it lies `db/`, which is
 //! RocksDB's, the `watermark` of what was durable, and after a doubt the file `doubtful` that says why.
 
 use crate::file;
@@ -89,6 +90,18 @@ pub enum IdentityError {
         /// Its format.
         found: u32,
     },
+    /// A node's data, but no identity: the file was lost.
+    #[error(
+        "the folder {} holds a node's data ({found}) but its identity file is gone; restore that file, or replace \
+         the node with an empty folder",
+        folder.display()
+    )]
+    Lost {
+        /// The folder.
+        folder: PathBuf,
+        /// What shows that it was a node's.
+        found: &'static str,
+    },
     /// Files, but no identity.
     #[error(
         "the folder {} holds files (such as {found}) but is no data folder of ours; use an empty folder",
@@ -130,6 +143,9 @@ impl Identity {
         match std::fs::read(&path) {
             Ok(bytes) => Self::decode(folder, &bytes).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(found) = DATA.into_iter().find(|name| folder.join(name).exists()) {
+                    return Err(IdentityError::Lost { folder: folder.into(), found });
+                }
                 match other_file(folder).map_err(in_folder)? {
                     Some(found) => Err(IdentityError::Foreign { folder: folder.into(), found }),
                     None => Ok(None),
@@ -221,11 +237,13 @@ impl Stage {
     }
 }
 
+/// What is never there before an identity is.
+const DATA: [&str; 3] = ["db", "watermark", "doubtful"];
+
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
-/// founding that was cut short left behind, is no such file.
+/// founding or joining that was cut short left behind, is no such file.
 fn other_file(folder: &Path) -> io::Result<Option<String>> {
-    const OURS: [&str; 7] =
-        ["lost+found", "db", "identity.new", "watermark", "watermark.new", "doubtful", "joining"];
+    const OURS: [&str; 3] = ["lost+found", "identity.new", "joining"];
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -30,13 +30,23 @@ fn an_identity_is_read_as_it_was_written() {
 fn an_empty_folder_has_no_identity_and_a_strange_one_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(Identity::read(folder.path()).expect("empty"), None);
-    for name in ["lost+found", "db", "identity.new", "watermark"] {
+    for name in ["lost+found", "identity.new", "joining"] {
         fs::create_dir(folder.path().join(name)).expect("made");
     }
     assert_eq!(Identity::read(folder.path()).expect("an interrupted founding"), None);
     fs::write(folder.path().join("holiday\n.jpg"), b"").expect("written");
     let error = Identity::read(folder.path()).expect_err("somebody else's folder");
     assert!(matches!(&error, IdentityError::Foreign { found, .. } if found == "holiday\\n.jpg"), "{error}");
+}
+
+#[test]
+fn data_without_an_identity_are_never_founded_anew() {
+    for name in DATA {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join(name)).expect("made");
+        let error = Identity::read(folder.path()).expect_err("the identity was lost");
+        assert!(matches!(&error, IdentityError::Lost { found, .. } if *found == name), "{error}");
+    }
 }
 
 #[test]
