@@ -1,4 +1,45 @@
 //! Who owns a key, and what must move when the catalog changes.
+//!
+//! A key has no address of its own: hundreds of nodes may hold it, and tomorrow others. What every node must agree on
+//! is small: who the members are, which tables there are, where their shards begin, and who owns each. That is the
+//! *catalog*; consensus orders the commands that change it, and this crate says what each command means. From a
+//! catalog follows everything that a request needs:
+//!
+//! ```text
+//!   key "user-17" ── token ──> 9432be5f40585227
+//!                                     │
+//!      0 ┬────────┬────────┬────────┬─┴──────┬────────┬───── 2^64     the table's shards: equal intervals
+//!        │ t1/0   │ t1/1   │  ...   │ t1/37  │  ...   │
+//!        └────────┴────────┴────────┴────────┴────────┘
+//!                                       │ owners: n2 n5 n3            planned, stored in the catalog
+//!                                       ▼
+//!                 n1 ·  · n2                                          the ring: each node many times, by weight;
+//!              n5 ·        · n3         a walk from the shard's       a walk prefers, the plan bounds
+//!                 n3 ·  · n5            start: n2, n5, n3
+//!
+//!   commands ──> Catalog ──┬──> Layout (what one node's storage admits)
+//!   (consensus)     │      └──> View = Catalog + who seems down ──> Plan of one request
+//!                   └──> placement: owners of new tables; what moves when members change, and why
+//! ```
+//!
+//! # Entry points
+//!
+//! [`Catalog::apply`] makes the next catalog. [`View::plan`] is what a coordinator asks. [`Catalog::layout`] is what a
+//! replica refuses by. [`placement::place`] decides who owns what.
+//!
+//! # Invariants
+//!
+//! - The same commands give the same catalog, and the same arguments the same placement, on every node: whole numbers
+//!   only, ordered collections only, no clock, no randomness.
+//! - For every token, exactly n nodes have a layout that admits it: those of the plan.
+//! - A catalog never changes; the next one shares with it what stayed the same.
+//! - Liveness orders whom to ask; it never changes who owns.
+//!
+//! # What is absent
+//!
+//! Consensus itself (`node`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
+//! yet once a table is made: [`placement::rebalance`] knows what should move, and the stages in which a shard moves
+//! will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
 
 pub mod catalog;
 pub mod placement;

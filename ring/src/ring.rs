@@ -51,6 +51,8 @@ pub struct Ring {
     /// Position, and whose it is as an index into the members. Ordered; two nodes at one position keep the order
     /// of their ids.
     positions: Vec<(Token, u32)>,
+    /// The positions of each member, ordered.
+    of_member: Vec<Vec<Token>>,
 }
 
 /// The position of one virtual node: the token of the node's id and the virtual node's index, big-endian.
@@ -120,14 +122,13 @@ impl Members {
 impl Ring {
     /// The ring of these members.
     pub fn of(members: Members) -> Self {
-        let mut positions = Vec::new();
-        for (at, member) in members.as_slice().iter().enumerate() {
-            let owner = u32::try_from(at).expect("members are limited to far fewer than 2^32");
-            positions
-                .extend((0..positions_of(member.weight)).map(|index| (position(member.node, index), owner)));
-        }
+        let of_member: Vec<Vec<Token>> = members.as_slice().iter().map(positions_on_ring).collect();
+        let mut positions: Vec<(Token, u32)> = (0..)
+            .zip(&of_member)
+            .flat_map(|(owner, tokens)| tokens.iter().map(move |token| (*token, owner)))
+            .collect();
         positions.sort_unstable();
-        Self { members, positions }
+        Self { members, positions, of_member }
     }
 
     /// The members on it.
@@ -171,15 +172,24 @@ impl Ring {
         Some(chosen)
     }
 
-    /// Puts nodes into the order in which a walk from a token meets them; nodes that are not on the ring come last.
-    pub fn order(&self, from: Token, nodes: &mut [NodeId]) {
-        let distance = |node: NodeId| {
-            let at = self.members.index_of(node)?;
-            let member = self.members.as_slice()[at];
-            (0..positions_of(member.weight)).map(|index| position(node, index).0.wrapping_sub(from.0)).min()
-        };
-        nodes.sort_by_cached_key(|node| (distance(*node).unwrap_or(u64::MAX), *node));
+    /// How far a walk from a token goes until it meets a member (an index).
+    pub fn distance(&self, from: Token, member: usize) -> u64 {
+        let tokens = &self.of_member[member];
+        let next = tokens.partition_point(|token| *token < from) % tokens.len();
+        tokens[next].0.wrapping_sub(from.0)
     }
+
+    /// Puts members (indices) into the order in which a walk from a token meets them.
+    pub fn order(&self, from: Token, members: &mut [usize]) {
+        members.sort_by_cached_key(|member| (self.distance(from, *member), *member));
+    }
+}
+
+fn positions_on_ring(member: &Member) -> Vec<Token> {
+    let mut tokens: Vec<Token> =
+        (0..positions_of(member.weight)).map(|index| position(member.node, index)).collect();
+    tokens.sort_unstable();
+    tokens
 }
 
 #[cfg(test)]

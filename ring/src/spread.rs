@@ -59,9 +59,10 @@ impl Spread {
         in_zone[zone] < bounds.least || (in_zone[zone] < bounds.most && self.extras(in_zone) < self.extra)
     }
 
-    /// Whether a copy may go from one zone to another in a complete shard, so that the spread still holds.
-    pub fn admits_swap(&self, in_zone: &[usize], from: usize, to: usize) -> bool {
-        from == to || (in_zone[from] > self.bounds[from].least && in_zone[to] < self.bounds[to].most)
+    /// Whether a copy of a complete shard may go from one zone, which holds so many, to another, so that the spread
+    /// still holds.
+    pub fn admits_swap(&self, from: usize, held_from: usize, to: usize, held_to: usize) -> bool {
+        from == to || (held_from > self.bounds[from].least && held_to < self.bounds[to].most)
     }
 
     /// Whether a complete shard with these copies obeys the spread.

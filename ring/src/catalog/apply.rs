@@ -161,9 +161,9 @@ impl Catalog {
             })
             .collect();
         let positions: Vec<_> = shards.iter().map(|shard| shard.position(new.sharding)).collect();
-        let owners = placement::place_table(self, new.n, &positions)
+        let placement = placement::place_table(self, new.n, &positions)
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
-        for (shard, owners) in shards.iter_mut().zip(owners) {
+        for (shard, owners) in shards.iter_mut().zip(placement.owners.into_iter().flatten()) {
             shard.owners = owners;
         }
         let table = Table {
