@@ -39,6 +39,9 @@ pub const PER_SECOND_MIN: f64 = 200.0;
 /// How long a node that came back may take to get what it missed, and to be ready.
 pub const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Of the keys written while a node is away, so many are looked at before it comes back.
+const SAMPLE_KEYS: usize = 30;
+
 /// How the load is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -61,6 +64,9 @@ pub struct Round {
     pub node: String,
     /// How many keys were written while it was away.
     pub keys: usize,
+    /// Of a sample of them, how many differed between their owners just before it came back. If none did, then that
+    /// they are equal afterwards proves nothing.
+    pub differed_before: usize,
     /// How long it took, from its start, to be ready; `None` if it was not in time.
     pub ready: Option<Duration>,
     /// How long it took, from its start, until every owner of every key had the same version; if that did not come
@@ -123,6 +129,7 @@ async fn one_round(
     tokio::time::sleep(down).await;
     let per_second = (clients.measured().completed - before) as f64 / since.elapsed().as_secs_f64();
     let missed: BTreeSet<String> = clients.begin_phase(format!("back-{number}"));
+    let differed_before = convergence::count_different(clients, missed.iter().take(SAMPLE_KEYS)).await;
     let started = Instant::now();
     cluster.node_mut(index).start_again()?;
     let ready = match cluster.wait_node_ready(index, CONVERGENCE_TIMEOUT).await {
@@ -135,7 +142,7 @@ async fn one_round(
     };
     let keys = missed.len();
     let converged = convergence::wait(clients, missed, started, CONVERGENCE_TIMEOUT).await;
-    Ok(Round { node, keys, ready, converged, per_second })
+    Ok(Round { node, keys, differed_before, ready, converged, per_second })
 }
 
 impl Report {
@@ -147,7 +154,9 @@ impl Report {
             || !self.rounds.iter().all(is_made_good)
         {
             Verdict::Violated
-        } else if self.lowest_rate() < PER_SECOND_MIN || self.rounds.iter().any(|round| round.keys == 0) {
+        } else if self.lowest_rate() < PER_SECOND_MIN
+            || self.rounds.iter().any(|round| round.differed_before == 0)
+        {
             Verdict::Void
         } else {
             Verdict::Passed
@@ -166,8 +175,9 @@ impl fmt::Display for Round {
             .map_or("not ready in time".to_owned(), |ready| format!("ready {:.3} s", ready.as_secs_f64()));
         write!(
             formatter,
-            "{} killed, {:.0} requests a second without it; {ready} after its return; ",
-            self.node, self.per_second
+            "{} killed, {:.0} requests a second without it; {} of a sample differed; \
+             {ready} after its return; ",
+            self.node, self.per_second, self.differed_before
         )?;
         match &self.converged {
             Ok(after) => {

@@ -56,6 +56,15 @@ pub(super) async fn wait(
     }
 }
 
+/// Of these keys, how many differ between their owners.
+pub(super) async fn count_different(clients: &Clients, keys: impl Iterator<Item = &String>) -> usize {
+    let mut count = 0;
+    for (turn, key) in keys.enumerate() {
+        count += usize::from(look(clients, key, turn).await.is_some());
+    }
+    count
+}
+
 /// How the owners of a key differ, or why that cannot be said; `None` if they are equal.
 async fn look(clients: &Clients, key: &str, turn: usize) -> Option<String> {
     match clients.look(&format!("explain/{key}"), turn).await {

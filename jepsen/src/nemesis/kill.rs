@@ -3,7 +3,7 @@
 //! The process gets no chance to say goodbye, but what it handed to the operating system stays: this is a crash of a
 //! process, not of a machine.
 
-use rand::Rng;
+use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::Fault;
@@ -13,11 +13,18 @@ use crate::cluster::{Cluster, Error};
 #[derive(Debug, Default)]
 pub struct Kill {
     down: Option<usize>,
+    /// How often each node was struck: those struck least often come next, so that a short run meets all of them.
+    strikes: Vec<u32>,
 }
 
 impl Fault for Kill {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<String, Error> {
-        let index = random.random_range(0..cluster.nodes().len());
+        self.strikes.resize(cluster.nodes().len(), 0);
+        let fewest = self.strikes.iter().min().copied().unwrap_or(0);
+        let next: Vec<usize> =
+            (0..self.strikes.len()).filter(|index| self.strikes[*index] == fewest).collect();
+        let index = *next.choose(random).expect("some node was struck least often");
+        self.strikes[index] += 1;
         let node = cluster.node_mut(index);
         node.kill();
         self.down = Some(index);
