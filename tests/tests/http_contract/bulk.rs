@@ -1,0 +1,115 @@
+//! `mget` and `batch`.
+
+use super::ask::{get, post, put};
+use super::rig::{key, shared};
+use serde_json::{Value as Json, json};
+
+const MGET: &str = "/v1/tables/t/mget";
+const BATCH: &str = "/v1/tables/t/batch";
+
+fn statuses(answer: &Json) -> Vec<u64> {
+    answer["results"].as_array().expect("results").iter().map(|item| item["status"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn mget_answers_in_order_each_with_its_own_status() {
+    let cluster = shared();
+    put(&key("m-text"), "text").header("Content-Type", "text/plain").of(cluster.at(0)).is(200);
+    put(&key("m-%ff"), [0xff, 0xfe]).of(cluster.at(0)).is(200);
+    let wanted = json!({"keys": ["m-text", "m-none", {"b64": "bS3_"}, {"key": "m-text-2"}, {"key_b64": "bS1ub25lLTI"}]});
+    let answer = post(MGET, &wanted).of(cluster.at(1)).is(200).json();
+    assert_eq!(statuses(&answer), [200, 404, 200, 404, 404]);
+    let items = &answer["results"];
+    assert_eq!((&items[0]["key"], &items[0]["value"]), (&json!("m-text"), &json!("text")));
+    assert_eq!((&items[0]["content_type"], &items[0]["consistency"]), (&json!("text/plain"), &json!("linearizable")));
+    assert!(items[0]["version"].is_string() && items[0]["etag"].is_string());
+    assert_eq!(items[1]["error"]["code"], "no-such-key");
+    assert_eq!((&items[2]["key_b64"], &items[2]["value_b64"]), (&json!("bS3_"), &json!("__4")));
+    let eventual = post("/v1/tables/t/mget?r=1", &wanted).of(cluster.at(0)).is(200).json();
+    assert_eq!(eventual["results"][0]["consistency"], "eventual");
+}
+
+#[test]
+fn batch_writes_each_item_for_itself() {
+    let cluster = shared();
+    put(&key("b-old"), "x").of(cluster.at(0)).is(200);
+    let items = json!({"items": [
+        {"put": {"key": "b-a", "value": "one", "ttl": "1h"}},
+        {"put": {"key_b64": "Yi3_", "value_b64": "/wA=", "content_type": "image/png"}},
+        {"delete": {"key": "b-old"}},
+    ]});
+    let answer = post(BATCH, &items).of(cluster.at(0)).is(200).json();
+    assert_eq!(statuses(&answer), [200, 200, 200]);
+    assert!(answer["results"].as_array().unwrap().iter().all(|item| item["acks"].as_u64() >= Some(2)));
+    let first = get(&key("b-a")).of(cluster.at(1)).is(200);
+    assert_eq!((first.text().as_str(), first.header("content-type")), ("one", "text/plain; charset=utf-8"));
+    assert!(first.has("expires"));
+    let second = get(&key("b-%ff")).of(cluster.at(1)).is(200);
+    assert_eq!((second.body.as_slice(), second.header("content-type")), (&[0xff, 0][..], "image/png"));
+    get(&key("b-old")).of(cluster.at(1)).refuses(404, "no-such-key");
+}
+
+#[test]
+fn a_mistake_in_one_item_leaves_all_undone() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let fresh = json!({"put": {"key": "u-1", "value": "x"}});
+    let wrong = [
+        json!({"put": {"key": "u-1", "value": "again"}}),
+        json!({"delete": {"key": "u-1"}}),
+        json!({"put": {"key": "u-2"}}),
+        json!({"put": {"key": "u-2", "value": "x", "value_b64": "eA"}}),
+        json!({"put": {"key": "", "value": "x"}}),
+        json!({"put": {"key": "u-2", "value": "x", "ttl": "0s"}}),
+        json!({"put": {"key": "u-2", "value": "x", "colour": "red"}}),
+        json!({"put": {"key": "u-2", "value": "x", "content_type": "x"}}),
+        json!({"put": {"key_b64": "%", "value": "x"}}),
+        json!({"increment": {"key": "u-2"}}),
+        json!({"put": {"key": "u-2", "value": "x"}, "delete": {"key": "u-3"}}),
+    ];
+    for item in wrong {
+        post(BATCH, &json!({"items": [fresh, item]})).of(node).refuses(400, "invalid-body");
+    }
+    let large = json!({"put": {"key": "u-2", "value": "x".repeat((1 << 20) + 1)}});
+    post(BATCH, &json!({"items": [fresh, large]})).of(node).refuses(413, "value-too-large");
+    post(BATCH, &json!({"items": [fresh]})).header("Idempotency-Key", "a:1").of(node).refuses(400, "invalid-header");
+    get(&key("u-1")).of(node).refuses(404, "no-such-key");
+}
+
+#[test]
+fn documents_are_understood_whole() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    for wrong in ["", "{", "[]", "{}", "{\"keys\":[1]}", "{\"keys\":[],\"more\":1}", "{\"keys\":[\"a\",\"a\"]}", "{\"keys\":[{}]}"] {
+        let asked = super::ask::ask("POST", MGET).header("Content-Type", "application/json").body(wrong);
+        asked.of(node).refuses(400, "invalid-body");
+    }
+    let form = super::ask::ask("POST", MGET).header("Content-Type", "application/x-www-form-urlencoded");
+    form.body("{\"keys\":[]}").of(node).refuses(415, "unsupported-media-type");
+    post(MGET, &json!({"keys": []})).of(node).is(200);
+    post("/v1/tables/t/mget?w=2", &json!({"keys": []})).of(node).refuses(400, "invalid-consistency");
+    post("/v1/tables/none/mget", &json!({"keys": []})).of(node).refuses(404, "no-such-table");
+}
+
+#[test]
+fn a_batch_has_limits() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let keys = |count: usize| json!({"keys": (0..count).map(|at| format!("limit-{at}")).collect::<Vec<_>>()});
+    assert_eq!(statuses(&post(MGET, &keys(1000)).of(node).is(200).json()).len(), 1000);
+    post(MGET, &keys(1001)).of(node).refuses(413, "batch-too-large");
+    let large = json!({"items": [{"put": {"key": "x", "value": "x".repeat(8 << 20)}}]});
+    post(BATCH, &large).of(node).refuses(413, "batch-too-large");
+}
+
+#[test]
+fn what_mget_answers_with_has_a_limit_too() {
+    let cluster = shared();
+    let names: Vec<String> = (0..10).map(|at| format!("big-{at}")).collect();
+    for name in &names {
+        put(&key(name), vec![b'x'; 1 << 20]).of(cluster.at(0)).is(200);
+    }
+    let answer = post(MGET, &json!({ "keys": names })).of(cluster.at(0)).is(200).json();
+    let (whole, cut): (Vec<u64>, Vec<u64>) = statuses(&answer).into_iter().partition(|status| *status == 200);
+    assert_eq!((whole.len(), cut), (8, vec![413, 413]));
+}

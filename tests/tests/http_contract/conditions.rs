@@ -1,0 +1,88 @@
+//! Conditions, preferences and operation ids.
+
+use super::ask::{ask, get, put};
+use super::rig::{key, shared};
+
+#[test]
+fn a_read_of_what_the_client_holds_is_not_repeated() {
+    let cluster = shared();
+    let target = key("held");
+    let etag = put(&target, "x").of(cluster.at(0)).is(200).header("etag").to_owned();
+    let held = get(&target).header("If-None-Match", &etag).of(cluster.at(1)).is(304);
+    assert!(held.body.is_empty() && held.header("etag") == etag);
+    get(&target).header("If-None-Match", "\"other\"").of(cluster.at(1)).is(200);
+    put(&target, "y").of(cluster.at(0)).is(200);
+    let changed = get(&target).header("If-None-Match", &etag).of(cluster.at(1)).is(200);
+    assert_eq!(changed.text(), "y");
+}
+
+#[test]
+fn a_condition_on_a_write_is_refused_and_nothing_is_written() {
+    let cluster = shared();
+    let target = key("conditional");
+    for (name, value) in [("If-Match", "\"x\""), ("If-None-Match", "*"), ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")] {
+        put(&target, "x").header(name, value).of(cluster.at(0)).refuses(400, "conditions-need-consensus");
+        ask("DELETE", &target).header(name, value).of(cluster.at(0)).refuses(400, "conditions-need-consensus");
+    }
+    get(&target).of(cluster.at(0)).refuses(404, "no-such-key");
+    get(&target).header("If-Match", "*").of(cluster.at(0)).refuses(400, "invalid-header");
+}
+
+#[test]
+fn accept_is_kept_to() {
+    let cluster = shared();
+    let target = key("accepted");
+    put(&target, "x").header("Content-Type", "image/png").of(cluster.at(0)).is(200);
+    get(&target).header("Accept", "image/*, text/html").of(cluster.at(0)).is(200);
+    get(&target).header("Accept", "text/html").of(cluster.at(0)).refuses(406, "not-acceptable");
+    // Before it is written, not after.
+    let fresh = key("accepted-2");
+    put(&fresh, "x").header("Accept", "text/html").of(cluster.at(0)).refuses(406, "not-acceptable");
+    get(&fresh).of(cluster.at(0)).refuses(404, "no-such-key");
+    get("/v1/tables").header("Accept", "text/html").of(cluster.at(0)).refuses(406, "not-acceptable");
+}
+
+#[test]
+fn a_retry_is_recognised_and_never_applied_twice() {
+    let cluster = shared();
+    let target = key("retried");
+    let attempt = |node, id: &str, value: &str, query: &str| {
+        put(&format!("{target}{query}"), value).header("Idempotency-Key", id).of(cluster.at(node))
+    };
+    let first = attempt(0, "app:1", "one", "").is(200).json();
+    let again = attempt(1, "app:1", "one", "?retry=true").is(200).json();
+    assert_eq!((&again["version"], &again["replayed"]), (&first["version"], &true.into()));
+    put(&target, "two").of(cluster.at(0)).is(200);
+    let late = attempt(2, "app:1", "one", "?retry=true").is(200).json();
+    assert_eq!((&late["version"], &late["replayed"]), (&first["version"], &true.into()));
+    assert_eq!(get(&target).of(cluster.at(0)).is(200).text(), "two", "the retry changed nothing");
+    attempt(0, "app:1", "other", "").refuses(409, "idempotency-reused");
+    attempt(0, "app:2", "three", "").is(200);
+    attempt(1, "app:1", "one", "?retry=true").refuses(409, "idempotency-expired");
+    assert_eq!(get(&target).of(cluster.at(0)).is(200).text(), "three");
+}
+
+#[test]
+fn a_delete_may_be_retried_too() {
+    let cluster = shared();
+    let target = key("retried-delete");
+    put(&target, "x").of(cluster.at(0)).is(200);
+    let delete = |node| ask("DELETE", &target).header("Idempotency-Key", "app:9").of(cluster.at(node)).is(200).json();
+    let (first, again) = (delete(0), delete(1));
+    assert_eq!((&again["version"], &again["replayed"]), (&first["version"], &true.into()));
+}
+
+#[test]
+fn an_operation_id_that_cannot_be_kept_is_refused() {
+    let cluster = shared();
+    let target = key("ids");
+    let with = |id: &str, query: &str| {
+        put(&format!("{target}{query}"), "x").header("Idempotency-Key", id).of(cluster.at(0))
+    };
+    with("no-sequence", "").refuses(400, "invalid-header");
+    with("a:-1", "").refuses(400, "invalid-header");
+    with("a:1\r\nIdempotency-Key: a:1", "").refuses(400, "invalid-header");
+    with("a:1", "?w=1").refuses(400, "invalid-consistency");
+    put(&format!("{target}?retry=true"), "x").of(cluster.at(0)).refuses(400, "invalid-parameter");
+    get(&target).of(cluster.at(0)).refuses(404, "no-such-key");
+}

@@ -1,0 +1,178 @@
+//! What is true whatever a request asks: hosts, routes, methods, heads, slow clients, health and metrics.
+
+use super::ask::{Answer, ask, conversation, get, put, raw};
+use super::rig::{Cluster, key, shared};
+use quorate_model::Durability;
+use quorate_node::limits::Limits;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+fn headed(node: SocketAddr, headers: &str) -> Answer {
+    raw(node, format!("GET /v1/tables HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").as_bytes())
+}
+
+#[test]
+fn only_our_own_hosts_are_answered() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    for host in ["localhost", "127.0.0.1:7400", "[::1]", "db.example:80", "n1"] {
+        headed(node, &format!("Host: {host}\r\n")).is(200);
+    }
+    for host in ["evil.example", "localhost.evil.example:7400", "10.1.2.3"] {
+        headed(node, &format!("Host: {host}\r\n")).refuses(421, "bad-host");
+    }
+    for headers in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: a@localhost\r\n"] {
+        headed(node, headers).refuses(400, "bad-request");
+    }
+}
+
+#[test]
+fn a_web_page_of_another_origin_gets_nothing() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    headed(node, &format!("Host: {node}\r\nOrigin: http://{node}\r\n")).is(200);
+    for headers in ["Origin: http://evil.example", "Origin: null", "Origin: http://localhost:1", "Sec-Fetch-Site: cross-site"] {
+        headed(node, &format!("Host: {node}\r\n{headers}\r\n")).refuses(421, "bad-host");
+    }
+    put(&key("csrf"), "x").header("Origin", "http://evil.example").of(node).refuses(421, "bad-host");
+    get(&key("csrf")).of(node).refuses(404, "no-such-key");
+    let preflight = ask("OPTIONS", &key("csrf")).of(node);
+    assert!(!preflight.has("access-control-allow-origin"));
+    preflight.refuses(405, "method-not-allowed");
+}
+
+#[test]
+fn what_is_not_built_is_no_route() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    for target in [
+        "/", "/v1", "/v2/tables", "/openapi.json", "/v1/jobs", "/v1/cluster/plans", "/v1/tables/t/watch", "/v1/tables/t/keys",
+        "/v1/tables/t/nothing", "/favicon.ico", "/health", "/v1/tables/",
+    ] {
+        get(target).of(node).refuses(404, "no-such-route");
+    }
+}
+
+#[test]
+fn another_method_is_told_which_ones_there_are() {
+    let cluster = shared();
+    for (method, target, allow) in [
+        ("PATCH", "/v1/tables/t/keys/a", "GET,HEAD,PUT,POST,DELETE"),
+        ("PUT", "/v1/tables", "GET,HEAD,POST"),
+        ("GET", "/v1/tables/t/mget", "POST"),
+        ("DELETE", "/v1/cluster", "GET,HEAD"),
+        ("TRACE", "/metrics", "GET,HEAD"),
+    ] {
+        let answer = ask(method, target).of(cluster.at(0)).is(405);
+        assert_eq!(answer.header("allow"), allow, "{method} {target}");
+        answer.refuses(405, "method-not-allowed");
+    }
+}
+
+#[test]
+fn heads_that_cannot_be_read_are_told_why() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let bomb = format!("GET / HTTP/1.1\r\nHost: {node}\r\n{}\r\n", "x-header: value\r\n".repeat(4_000));
+    raw(node, bomb.as_bytes()).refuses(431, "headers-too-large");
+    let long = format!("GET /v1/tables/t/keys/{} HTTP/1.1\r\nHost: {node}\r\n\r\n", "k".repeat(40_000));
+    raw(node, long.as_bytes()).refuses(431, "headers-too-large");
+    raw(node, b"\0\x01\x02\r\n\r\n").refuses(400, "bad-request");
+}
+
+#[test]
+fn chunks_beside_a_length_smuggle_nothing() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let head = format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", key("smuggled"));
+    let second = format!("DELETE {} HTTP/1.1\r\nHost: {node}\r\n\r\n", key("smuggled"));
+    let answer = conversation(node, format!("{head}1\r\nx\r\n0\r\n\r\n{second}").as_bytes());
+    let text = String::from_utf8_lossy(&answer);
+    assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "the connection ends with the first: {text}");
+    assert_eq!(get(&key("smuggled")).of(node).is(200).text(), "x");
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    put(&key("pipe"), "value").of(node).is(200);
+    let one = format!("GET {} HTTP/1.1\r\nHost: {node}\r\n", key("pipe"));
+    let two = format!("GET /v1/none HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n\r\n");
+    let answers = conversation(node, format!("{one}\r\n{one}\r\n{two}").as_bytes());
+    let text = String::from_utf8_lossy(&answers);
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "404"]);
+}
+
+#[test]
+fn slow_and_many_clients_have_limits() {
+    let limits = Limits {
+        head_timeout: Duration::from_millis(200),
+        stall_timeout: Duration::from_millis(200),
+        bodies_bytes_max: 64 * 1024,
+        ..Limits::default()
+    };
+    let cluster = Cluster::start(1, limits);
+    cluster.make_table("t", 1, Durability::Os);
+    let node = cluster.at(0);
+    raw(node, b"GET / HTTP/1.1\r\nHost").refuses(408, "request-timeout");
+    let head = format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 5\r\n\r\n12", key("slow"));
+    let answer = raw(node, head.as_bytes());
+    assert_eq!(answer.header("connection"), "close", "what is left of the body is not the next request");
+    answer.refuses(408, "request-timeout");
+    assert!(conversation(node, b"").is_empty(), "a silent connection is closed");
+    put(&key("large"), vec![0; 128 * 1024]).of(node).refuses(503, "overloaded");
+    put(&key("small"), vec![0; 16 * 1024]).of(node).is(200);
+    get(&key("slow")).of(node).refuses(404, "no-such-key");
+}
+
+#[test]
+fn beyond_its_limit_a_node_sheds_requests_but_tells_its_health() {
+    let cluster = Cluster::start(1, Limits::default());
+    cluster.make_table("t", 1, Durability::Os);
+    let shed = Limits { requests_running_max: 0, ..Limits::default() };
+    // A server of its own over the same node.
+    let edge = cluster.second_server(0, shed);
+    let node = edge.address();
+    get(&key("a")).of(node).refuses(503, "overloaded");
+    get("/health/live").of(node).is(200);
+    get("/health/ready").of(node).is(200);
+    get("/metrics").of(node).is(200);
+}
+
+#[test]
+fn limits_health_and_metrics_are_shown() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let limits = get("/v1/limits").of(node).is(200).json();
+    assert_eq!((&limits["key_bytes_max"], &limits["value_bytes_max"]), (&json!(2048), &json!(1 << 20)));
+    assert_eq!((&limits["request_timeout_ms"], &limits["request_timeout_max_ms"]), (&json!(2000), &json!(60000)));
+    assert_eq!(get("/health/live").of(node).is(200).json()["status"], "live");
+    assert_eq!(get("/health/ready").of(node).is(200).json()["ready"], true);
+    put(&key("counted"), "x").of(node).is(200);
+    get(&key("counted")).of(node).is(200);
+    get(&format!("{}?r=0", key("counted"))).of(node).is(400);
+    let metrics = get("/metrics").of(node).is(200);
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    let text = metrics.text();
+    for line in [
+        "quorate_requests_total{operation=\"put\",level=\"quorum\",outcome=\"ok\"} ",
+        "quorate_requests_total{operation=\"get\",level=\"quorum\",outcome=\"ok\"} ",
+        "quorate_requests_total{operation=\"get\",level=\"none\",outcome=\"refused\"} ",
+        "quorate_request_seconds_bucket{le=",
+        "quorate_replica_results_total{result=\"ack\"} ",
+        "quorate_read_repairs_total ",
+        "quorate_hints_replayed_total ",
+        "quorate_hints_overflow_total ",
+        "quorate_committer_queue_items ",
+        "quorate_rocksdb_pending_compaction_bytes ",
+        "quorate_link_up{node=\"n2\"",
+        "quorate_http_panics_total 0\n",
+        "quorate_http_connections_open ",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+}

@@ -1,0 +1,110 @@
+//! Nodes that die, disks that fill up, deadlines that pass: what a client is told about its data.
+
+use super::ask::{ask, get, post, put};
+use super::rig::{Cluster, key, until};
+use quorate_model::Durability;
+use serde_json::json;
+
+#[test]
+fn one_node_of_three_may_die_and_two_may_not() {
+    let cluster = Cluster::of_three();
+    put(&key("survives"), "x").of(cluster.at(0)).is(200);
+    cluster.kill(2);
+    assert_eq!(get(&key("survives")).of(cluster.at(1)).is(200).text(), "x");
+    let written = put(&key("survives"), "y").of(cluster.at(0)).is(200);
+    assert_eq!(written.header("quorate-consistency"), "linearizable; w=2; n=3; acks=2; repaired=0");
+    cluster.sees_up(0, 2);
+    cluster.sees_up(1, 2);
+
+    let problem = get(&format!("{}?consistency=all", key("survives"))).of(cluster.at(0)).refuses(503, "unavailable");
+    assert_eq!((&problem["outcome"], &problem["required"], &problem["n"]), (&json!("not_applied"), &json!(3), &json!(3)));
+    assert_eq!((&problem["table"], &problem["consistency"]), (&json!("t"), &json!("all")));
+    assert!(problem["shard"].as_str().unwrap().starts_with("t/"), "{problem}");
+    let replicas = problem["replicas"].as_array().unwrap();
+    assert!(replicas.iter().any(|replica| replica["node"] == "n3" && replica["result"] == "down"), "{problem}");
+
+    let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
+    assert_eq!((&shown["healthy"], &shown["nodes_up"]), (&json!(false), &json!(2)));
+    assert_eq!(get("/v1/cluster/nodes/n3").of(cluster.at(0)).is(200).json()["state"], "down");
+    get("/v1/cluster/nodes/n3/safe-to-stop").of(cluster.at(0)).is(200);
+    let unsafe_now = get("/v1/cluster/nodes/n2/safe-to-stop").of(cluster.at(0)).refuses(503, "unavailable");
+    assert!(unsafe_now["reasons"][0].as_str().unwrap().starts_with("table t: "), "{unsafe_now}");
+    let hinted = until("a hint is kept for the dead owner", || {
+        let explained = get("/v1/tables/t/explain/survives").of(cluster.at(0)).is(200).json();
+        let replicas = explained["replicas"].as_array().unwrap().clone();
+        let kept = replicas.iter().any(|replica| replica["hints_for"] == json!(["n3"]));
+        kept.then_some(replicas)
+    });
+    assert!(hinted.iter().any(|replica| replica["node"] == "n3" && replica["error"].is_string()), "{hinted:?}");
+
+    cluster.kill(1);
+    cluster.sees_up(0, 1);
+    get(&key("survives")).of(cluster.at(0)).refuses(503, "unavailable");
+    let refused = put(&key("survives"), "z").of(cluster.at(0)).refuses(503, "unavailable");
+    assert_eq!(refused["outcome"], "not_applied");
+    assert_eq!(get(&format!("{}?r=1", key("survives"))).of(cluster.at(0)).is(200).text(), "y");
+    let batch = json!({"items": [{"put": {"key": "a", "value": "b"}}]});
+    let result = post("/v1/tables/t/batch", &batch).of(cluster.at(0)).is(200).json()["results"][0].clone();
+    assert_eq!((&result["status"], &result["error"]["code"]), (&json!(503), &json!("unavailable")));
+    let unready = get("/health/ready").of(cluster.at(0)).refuses(503, "unavailable");
+    assert!(unready["reasons"][0].as_str().unwrap().contains("table t"), "{unready}");
+    get("/health/live").of(cluster.at(0)).is(200);
+    let change = post("/v1/tables?timeout=1s", &json!({"name": "late", "n": 1})).of(cluster.at(0));
+    assert!(matches!(change.status, 503 | 504), "no majority of voters: {change:?}");
+}
+
+#[test]
+fn a_deadline_that_passes_leaves_a_write_unknown_and_a_read_without_effect() {
+    let cluster = Cluster::of_three();
+    cluster.make_table("synced", 3, Durability::Sync);
+    put("/v1/tables/synced/keys/a", "x").of(cluster.at(0)).is(200);
+    let problem = until("a write is too late", || {
+        let answer = put("/v1/tables/synced/keys/a?timeout=1ms&w=3", vec![1; 512 * 1024]).of(cluster.at(0));
+        (answer.status == 504).then(|| answer.refuses(504, "write-timeout"))
+    });
+    assert_eq!((&problem["outcome"], &problem["required"]), (&json!("unknown"), &json!(3)));
+    assert_eq!(problem["retry"], "read before you write again");
+    assert_eq!(problem["replicas"].as_array().unwrap().len(), 3, "{problem}");
+    let with_id = until("a write with an id is too late", || {
+        let asked = put("/v1/tables/synced/keys/b?timeout=1ms&w=3", vec![1; 512 * 1024]);
+        let answer = asked.header("Idempotency-Key", "late:1").of(cluster.at(0));
+        (answer.status == 504).then(|| answer.refuses(504, "write-timeout"))
+    });
+    assert_eq!(with_id["retry"], "same idempotency key");
+    put("/v1/tables/synced/keys/b?timeout=20s", vec![1; 512 * 1024])
+        .header("Idempotency-Key", "late:1")
+        .of(cluster.at(1))
+        .is(200);
+}
+
+#[test]
+fn full_disks_refuse_writes_and_keep_reads() {
+    let cluster = Cluster::of_three();
+    put(&key("kept"), "x").of(cluster.at(0)).is(200);
+    cluster.fill_disks(true);
+    let problem = until("the nodes notice", || {
+        let answer = put(&key("refused"), "x").of(cluster.at(0));
+        (answer.status == 507).then(|| answer.refuses(507, "disk-full"))
+    });
+    assert_eq!(problem["outcome"], "not_applied");
+    assert_eq!(get(&key("kept")).of(cluster.at(1)).is(200).text(), "x");
+    get(&key("refused")).of(cluster.at(1)).refuses(404, "no-such-key");
+    cluster.fill_disks(false);
+    until("the nodes notice again", || (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(()));
+}
+
+#[test]
+fn a_stopping_node_says_so() {
+    let cluster = Cluster::of_three();
+    put(&key("kept"), "x").of(cluster.at(1)).is(200);
+    cluster.with(0, |node| node.core().drain());
+    get(&key("kept")).of(cluster.at(0)).refuses(503, "draining");
+    put(&key("kept"), "y").of(cluster.at(0)).refuses(503, "draining");
+    ask("DELETE", "/v1/tables/t").of(cluster.at(0)).refuses(503, "draining");
+    get("/health/ready").of(cluster.at(0)).refuses(503, "draining");
+    get("/health/live").of(cluster.at(0)).is(200);
+    let address = cluster.at(0);
+    cluster.shut_down(0);
+    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert_eq!(get(&key("kept")).of(cluster.at(1)).is(200).text(), "x");
+}

@@ -1,0 +1,18 @@
+//! The HTTP contract, over a real cluster: three nodes in this process, on ports of their own, spoken to over raw
+//! sockets, so that nothing between the test and the node tidies anything up.
+//!
+//! Every answer that [`ask`] receives is held to what is true of all of them (request id, problem documents,
+//! `Retry-After`); the tests then say what is true of theirs.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod ask;
+mod bulk;
+mod cluster;
+mod conditions;
+mod edge;
+mod failures;
+mod keys;
+mod levels;
+mod rig;
+mod tables;

@@ -1,0 +1,188 @@
+//! Three nodes in this process.
+
+use super::ask::{get, post};
+use quorate_model::Durability;
+use quorate_node::http::Server;
+use quorate_node::limits::Limits;
+use quorate_node::node::StorageConfig;
+use quorate_node::transport::{self, Secret};
+use quorate_node::{Entry, Node, NodeConfig};
+use quorate_ring::Weight;
+use quorate_storage::rocks::FreeBytes;
+use quorate_storage::RocksOptions;
+use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Nothing takes longer, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster of nodes n1, n2, n3, with a table `t` (n = 3, quorum, `os`).
+pub struct Cluster {
+    nodes: Vec<Mutex<Option<Node>>>,
+    addresses: Vec<SocketAddr>,
+    disk_is_full: Arc<AtomicBool>,
+    runtime: Runtime,
+    _folder: TempDir,
+}
+
+/// The cluster that all tests share that break nothing. Ends with the last of them.
+pub fn shared() -> Arc<Cluster> {
+    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+    // A test that failed while it waited for the cluster must not fail the others.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let cluster = Arc::new(Cluster::of_three());
+        *shared = Arc::downgrade(&cluster);
+        cluster
+    })
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(met) = condition() {
+            return met;
+        }
+        assert!(Instant::now() < deadline, "{what}: not in {PATIENCE:?}");
+        std::thread::yield_now();
+    }
+}
+
+impl Cluster {
+    pub fn of_three() -> Self {
+        let cluster = Self::start(3, Limits::default());
+        cluster.make_table("t", 3, Durability::Os);
+        cluster
+    }
+
+    pub fn start(count: usize, limits: Limits) -> Self {
+        // The second time it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk_is_full = Arc::new(AtomicBool::new(false));
+        let mut nodes: Vec<Node> = Vec::new();
+        for index in 0..count {
+            let entry = match nodes.first() {
+                None => Entry::Found { cluster_name: "contract".to_owned() },
+                Some(first) => Entry::Join { addresses: vec![first.http_address().to_string()] },
+            };
+            let full = Arc::clone(&disk_is_full);
+            let free = move |_: &std::path::Path| Ok(if full.load(Ordering::Relaxed) { 0 } else { u64::MAX });
+            let config = NodeConfig {
+                data: folder.path().join(format!("n{}", index + 1)),
+                name: format!("n{}", index + 1),
+                zone: format!("z{}", index + 1),
+                weight: Weight::ONE,
+                listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                peer_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                advertise: None,
+                peer_advertise: None,
+                allowed_hosts: vec!["db.example".to_owned()],
+                entry,
+                secret: Secret::new(Vec::new()),
+                limits: limits.clone(),
+                peer_limits: transport::Limits::default(),
+                storage: StorageConfig {
+                    rocks: RocksOptions {
+                        block_cache_bytes: 8 << 20,
+                        memtable_bytes: 8 << 20,
+                        free_bytes: FreeBytes(Arc::new(free)),
+                        ..RocksOptions::default()
+                    },
+                    ..StorageConfig::default()
+                },
+                workers: Some(2),
+            };
+            nodes.push(runtime.block_on(Node::start(config)).expect("a node that starts"));
+        }
+        let addresses: Vec<SocketAddr> = nodes.iter().map(Node::http_address).collect();
+        let nodes = nodes.into_iter().map(|node| Mutex::new(Some(node))).collect();
+        let cluster = Self { nodes, addresses, disk_is_full, runtime, _folder: folder };
+        for node in 0..count {
+            until("every node knows every node, and that it is up", || {
+                let seen = get("/v1/cluster").of(cluster.at(node)).is(200).json();
+                (seen["nodes"] == count && seen["nodes_up"] == count).then_some(())
+            });
+        }
+        cluster
+    }
+
+    /// The address of a node, counted from 0.
+    pub fn at(&self, node: usize) -> SocketAddr {
+        self.addresses[node]
+    }
+
+    /// Makes a table of `n` copies, known to every node.
+    pub fn make_table(&self, name: &str, n: u8, durability: Durability) {
+        let table = json!({"name": name, "n": n, "shards": 8, "durability": durability.as_str()});
+        post("/v1/tables", &table).of(self.at(0)).is(201);
+        for address in &self.addresses {
+            until("every node is ready", || (get("/health/ready").of(*address).status == 200).then_some(()));
+        }
+    }
+
+    /// Whether every disk says that it is full.
+    pub fn fill_disks(&self, full: bool) {
+        self.disk_is_full.store(full, Ordering::Relaxed);
+    }
+
+    /// Stops a node as a killed process would.
+    pub fn kill(&self, node: usize) {
+        let killed = self.nodes[node].lock().unwrap().take().expect("it runs");
+        self.runtime.block_on(killed.kill());
+    }
+
+    /// Looks into a node.
+    pub fn with<T>(&self, node: usize, look: impl FnOnce(&Node) -> T) -> T {
+        look(self.nodes[node].lock().unwrap().as_ref().expect("it runs"))
+    }
+
+    /// Waits until a node sees so many nodes up.
+    pub fn sees_up(&self, node: usize, count: usize) {
+        until("a node sees who is up", || {
+            let seen = get("/v1/cluster").of(self.at(node)).is(200).json();
+            (seen["nodes_up"] == count).then_some(())
+        });
+    }
+
+    /// A further HTTP server of a node, with limits of its own.
+    pub fn second_server(&self, node: usize, limits: Limits) -> Server {
+        let _inside = self.runtime.enter();
+        let listener = quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+        let hosts = quorate_node::http::Hosts::default();
+        let server = Server::start(listener, hosts, &limits).expect("a listening socket");
+        self.with(node, |node| server.open(node.core()));
+        server
+    }
+
+    /// Stops a node in order.
+    pub fn shut_down(&self, node: usize) {
+        let stopped = self.nodes[node].lock().unwrap().take().expect("it runs");
+        self.runtime.block_on(stopped.shutdown());
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            let node = node.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(node) = node {
+                self.runtime.block_on(node.kill());
+            }
+        }
+    }
+}
+
+/// A path of one key of the table `t`.
+pub fn key(name: &str) -> String {
+    format!("/v1/tables/t/keys/{name}")
+}
+

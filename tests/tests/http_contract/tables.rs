@@ -1,0 +1,87 @@
+//! Tables: made, shown, altered, dropped.
+
+use super::ask::{ask, get, post};
+use super::rig::shared;
+use serde_json::json;
+
+#[test]
+fn a_table_is_made_shown_altered_and_dropped() {
+    let cluster = shared();
+    let wanted = json!({"name": "life", "sharding": "hash", "n": 3, "r": "quorum", "w": 2, "mode": "register",
+                        "shards": 16, "durability": "os", "ttl": "60s"});
+    let made = post("/v1/tables", &wanted).of(cluster.at(1)).is(201);
+    assert_eq!(made.header("location"), "/v1/tables/life");
+    for node in 0..3 {
+        let shown = get("/v1/tables/life").of(cluster.at(node)).is(200).json();
+        assert_eq!((&shown["name"], &shown["w"], &shown["ttl"]), (&json!("life"), &json!(2), &json!("1m")));
+        assert_eq!((&shown["shards"], &shown["durability"], &shown["mode"]), (&json!(16), &json!("os"), &json!("register")));
+    }
+    let listed = get("/v1/tables").of(cluster.at(2)).is(200).json();
+    assert!(listed["tables"].as_array().unwrap().iter().any(|table| table["name"] == "life"));
+    post("/v1/tables", &wanted).of(cluster.at(0)).refuses(409, "table-exists");
+
+    let patch = |document: &serde_json::Value| {
+        ask("PATCH", "/v1/tables/life").header("Content-Type", "application/json").body(document.to_string()).of(cluster.at(0))
+    };
+    let altered = patch(&json!({"r": "all", "durability": "sync", "ttl": null})).is(200).json();
+    assert_eq!((&altered["r"], &altered["durability"], &altered["ttl"]), (&json!("all"), &json!("sync"), &json!(null)));
+    assert_eq!(patch(&json!({"ttl": "1d"})).is(200).json()["r"], "all", "what is not named stays");
+    patch(&json!({"w": 1})).refuses(400, "invalid-body");
+    patch(&json!({"n": 1})).refuses(400, "invalid-body");
+    patch(&json!({"r": 4})).refuses(400, "invalid-consistency");
+    patch(&json!({"colour": 1})).refuses(400, "invalid-body");
+
+    let dropped = ask("DELETE", "/v1/tables/life").of(cluster.at(2)).is(200).json();
+    assert_eq!(dropped["dropped"], "life");
+    for node in 0..3 {
+        get("/v1/tables/life").of(cluster.at(node)).refuses(404, "no-such-table");
+        get("/v1/tables/life/keys/a").of(cluster.at(node)).refuses(404, "no-such-table");
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_is_refused() {
+    let cluster = shared();
+    for (wrong, status, code) in [
+        (json!({"name": "Users"}), 400, "invalid-body"),
+        (json!({"name": "a".repeat(65)}), 400, "invalid-body"),
+        (json!({"name": ""}), 400, "invalid-body"),
+        (json!({}), 400, "invalid-body"),
+        (json!({"name": "x", "n": 4}), 400, "invalid-body"),
+        (json!({"name": "x", "n": 0}), 400, "invalid-body"),
+        (json!({"name": "x", "n": 256}), 400, "invalid-body"),
+        (json!({"name": "x", "w": 4}), 400, "invalid-consistency"),
+        (json!({"name": "x", "r": "any"}), 400, "invalid-consistency"),
+        (json!({"name": "x", "shards": 3}), 400, "invalid-body"),
+        (json!({"name": "x", "sharding": "list"}), 400, "invalid-body"),
+        (json!({"name": "x", "mode": "siblings"}), 400, "invalid-body"),
+        (json!({"name": "x", "durability": "none"}), 400, "invalid-body"),
+        (json!({"name": "x", "ttl": "0s"}), 400, "invalid-body"),
+        (json!({"name": "x", "ttl": 60}), 400, "invalid-body"),
+        (json!({"name": "x", "replicas": 3}), 400, "invalid-body"),
+    ] {
+        post("/v1/tables", &wrong).of(cluster.at(0)).refuses(status, code);
+    }
+    post("/v1/tables?shards=3", &json!({"name": "x"})).of(cluster.at(0)).refuses(400, "unknown-parameter");
+    let large = json!({"name": "x".repeat(300_000)});
+    post("/v1/tables", &large).of(cluster.at(0)).refuses(413, "body-too-large");
+    ask("DELETE", "/v1/tables/none").of(cluster.at(0)).refuses(404, "no-such-table");
+    get("/v1/tables/No-Such-Name").of(cluster.at(0)).refuses(404, "no-such-table");
+    get("/v1/tables/none/keys/a").of(cluster.at(0)).refuses(404, "no-such-table");
+}
+
+#[test]
+fn shards_cover_the_whole_ring() {
+    let cluster = shared();
+    let answer = get("/v1/tables/t/shards").of(cluster.at(0)).is(200).json();
+    let shards = answer["shards"].as_array().unwrap();
+    assert_eq!(shards.len(), 8);
+    assert_eq!((&shards[0]["start"], &shards[7]["end"]), (&json!("0000000000000000"), &json!(null)));
+    for pair in shards.windows(2) {
+        assert_eq!(pair[0]["end"], pair[1]["start"]);
+    }
+    for (index, shard) in shards.iter().enumerate() {
+        assert_eq!(shard["id"], format!("t/{index}"));
+        assert_eq!(shard["owners"].as_array().unwrap().len(), 3);
+    }
+}
