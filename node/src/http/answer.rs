@@ -1,6 +1,7 @@
 //! Answers of the core, as headers and documents: each says what it was.
 
-use super::problem::{Fault, Problem, Replica};
+use super::fault::Fault;
+use super::problem::{Problem, Replica};
 use super::text;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};

@@ -1,8 +1,9 @@
 //! What every handler shares, and the few things that most of them do first.
 
 use super::body::{Budget, Kind};
+use super::fault::Fault;
 use super::head;
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use super::query::Query;
 use super::target;
 use super::text::shown;

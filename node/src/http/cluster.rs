@@ -2,7 +2,8 @@
 
 use super::answer::KeyText;
 use super::app::{App, json, plain};
-use super::problem::{Fault, Problem};
+use super::fault::Fault;
+use super::problem::Problem;
 use super::query;
 use super::tables::{shard_documents, sort_key};
 use super::text::{self, shown};

@@ -5,7 +5,8 @@
 //! unread bytes would take the answer with it.
 
 use super::edge::{Edge, Tracked};
-use super::problem::{Fault, Problem};
+use super::fault::Fault;
+use super::problem::Problem;
 use super::pulse::{Phase, Pulse};
 use super::wire::{Valve, Wire};
 use crate::metrics::Closed;
@@ -27,8 +28,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// Most bytes of a client that still sends after our last answer which are read and thrown away.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of a client that still sends after our last answer which are read and thrown away: more than the
+/// largest body that a client may have good reasons to send.
+const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long such a client is listened to.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 

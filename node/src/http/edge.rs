@@ -7,13 +7,15 @@
 //! Everything that is refused here is refused before a handler sees it. The problem's body is written last, when
 //! the id is known, so that no handler has to carry it along.
 
+use super::fault::Fault;
 use super::health;
 use super::host::Hosts;
-use super::problem::{Fault, PROBLEM_JSON, Problem};
+use super::observe::{log, operation, outcome, trace_of};
+use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
 use super::text::shown;
 use crate::limits::Limits;
-use crate::metrics::{LevelLabel, Metrics, Operation, Outcome};
+use crate::metrics::{LevelLabel, Metrics, Operation};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -21,7 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -205,74 +207,6 @@ fn write_body(response: &mut Response, problem: &Problem, name: &str) {
     *response.body_mut() = Body::from(body);
 }
 
-/// What a request asks for, by its method and the shape of its path: for counting, before it is routed.
-fn operation(method: &Method, path: &str) -> Operation {
-    let Some(rest) = path.strip_prefix("/v1/") else {
-        let health = path == "/metrics" || path.starts_with("/health/");
-        return if health { Operation::Health } else { Operation::Unknown };
-    };
-    let mut parts = rest.split('/');
-    match (parts.next().unwrap_or_default(), parts.nth(1)) {
-        ("tables", Some("keys")) => match *method {
-            Method::GET | Method::HEAD => Operation::Get,
-            Method::PUT | Method::POST => Operation::Put,
-            Method::DELETE => Operation::Delete,
-            _ => Operation::Unknown,
-        },
-        ("tables", Some("mget")) => Operation::Mget,
-        ("tables", Some("batch")) => Operation::Batch,
-        ("tables", Some("locate")) => Operation::Locate,
-        ("tables", Some("explain")) => Operation::Explain,
-        ("tables", _) => Operation::Tables,
-        ("cluster", _) => Operation::Cluster,
-        ("limits", _) => Operation::Health,
-        _ => Operation::Unknown,
-    }
-}
-
-fn outcome(status: StatusCode, problem: Option<&Problem>) -> Outcome {
-    match (status.as_u16(), problem.map(|problem| problem.code().as_str())) {
-        (200..400, _) => Outcome::Ok,
-        (404, _) => Outcome::NotFound,
-        (400..500, _) => Outcome::Refused,
-        (503, Some("overloaded")) => Outcome::Overloaded,
-        (503 | 507, _) => Outcome::Unavailable,
-        (504, Some("write-timeout")) => Outcome::Unknown,
-        (504, _) => Outcome::Timeout,
-        (_, _) => Outcome::Bug,
-    }
-}
-
-/// The trace id of a well-formed `traceparent`: version, 32 digits, 16 digits, flags.
-fn trace_of(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let digits = |part: &str, count| {
-        part.len() == count && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let whole = digits(version, 2) && digits(trace, 32) && digits(parent, 16) && digits(flags, 2);
-    let ended = version != "00" || parts.next().is_none();
-    (whole && ended && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
-}
-
-fn log(
-    response: &Response,
-    problem: Option<&Problem>,
-    head: Option<(Method, String)>,
-    took: std::time::Duration,
-) {
-    let status = response.status().as_u16();
-    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    if let Some(problem) = problem.filter(|_| status >= 500) {
-        let code = problem.code().as_str();
-        tracing::warn!(status, code, us, detail = %problem.detail(), "request failed");
-    } else if let Some((method, path)) = head {
-        let code = problem.map(|problem| problem.code().as_str());
-        tracing::debug!(status, code, us, %method, path, "request");
-    }
-}
-
 /// A body that tells the connection's pulse when it has been handed over.
 #[derive(Debug)]
 pub struct Tracked<B> {
@@ -310,42 +244,5 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Tracked<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_named_by_its_shape() {
-        let of = |method: Method, path: &str| operation(&method, path);
-        assert_eq!(of(Method::HEAD, "/v1/tables/t/keys/a/b"), Operation::Get);
-        assert_eq!(of(Method::POST, "/v1/tables/t/keys/a"), Operation::Put);
-        assert_eq!(of(Method::PATCH, "/v1/tables/t/keys/a"), Operation::Unknown);
-        assert_eq!(of(Method::POST, "/v1/tables/t/mget"), Operation::Mget);
-        assert_eq!(of(Method::GET, "/v1/tables"), Operation::Tables);
-        assert_eq!(of(Method::GET, "/v1/cluster/ring"), Operation::Cluster);
-        assert_eq!(of(Method::GET, "/health/live"), Operation::Health);
-        assert_eq!(of(Method::GET, "/v2/tables"), Operation::Unknown);
-    }
-
-    #[test]
-    fn a_trace_is_taken_only_where_it_is_whole() {
-        let trace = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("traceparent", text.parse().expect("a header value"));
-            trace_of(&headers).map(str::to_owned)
-        };
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        for bad in [
-            "",
-            "00-x-y-z",
-            &format!("00-{id}-00f067aa0ba902b7-01-x"),
-            &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
-        ] {
-            assert_eq!(trace(bad), None, "{bad}");
-        }
     }
 }

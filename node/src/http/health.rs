@@ -2,7 +2,8 @@
 
 use super::app::{App, json, plain};
 use super::code::Code;
-use super::problem::{Fault, Problem};
+use super::fault::Fault;
+use super::problem::Problem;
 use super::query;
 use crate::limits::LimitsDocument;
 use axum::extract::{Request, State};

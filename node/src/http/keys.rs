@@ -3,8 +3,9 @@
 use super::answer::{self, Written};
 use super::app::{App, json};
 use super::body::{Kind, Received};
+use super::fault::Fault;
 use super::head;
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use super::query::{self, Query};
 use super::target;
 use crate::core::{Attempt, GetRequest, PutRequest};

@@ -1,7 +1,8 @@
 //! The whole HTTP surface, on one screen.
 
 use super::app::App;
-use super::problem::{Fault, Problem};
+use super::fault::Fault;
+use super::problem::Problem;
 use super::text::shown;
 use super::{bulk, cluster, health, keys, tables};
 use axum::Router;

@@ -3,7 +3,8 @@
 use super::answer::KeyText;
 use super::app::{App, json, plain};
 use super::body::Kind;
-use super::problem::{Fault, Problem};
+use super::fault::Fault;
+use super::problem::Problem;
 use super::query::{self, Query};
 use super::text;
 use axum::extract::{Request, State};

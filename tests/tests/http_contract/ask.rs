@@ -54,7 +54,9 @@ impl Ask<'_> {
     /// Sends it to a node, and holds the answer to what is true of all answers.
     pub fn of(self, node: SocketAddr) -> Answer {
         let Ask { method, target, headers, body } = self;
-        let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n{headers}").into_bytes();
+        let mut bytes =
+            format!("{method} {target} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n{headers}")
+                .into_bytes();
         if let Some(body) = &body {
             bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
         }

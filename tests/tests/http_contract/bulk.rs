@@ -8,7 +8,12 @@ const MGET: &str = "/v1/tables/t/mget";
 const BATCH: &str = "/v1/tables/t/batch";
 
 fn statuses(answer: &Json) -> Vec<u64> {
-    answer["results"].as_array().expect("results").iter().map(|item| item["status"].as_u64().unwrap()).collect()
+    answer["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .map(|item| item["status"].as_u64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -21,7 +26,10 @@ fn mget_answers_in_order_each_with_its_own_status() {
     assert_eq!(statuses(&answer), [200, 404, 200, 404, 404]);
     let items = &answer["results"];
     assert_eq!((&items[0]["key"], &items[0]["value"]), (&json!("m-text"), &json!("text")));
-    assert_eq!((&items[0]["content_type"], &items[0]["consistency"]), (&json!("text/plain"), &json!("linearizable")));
+    assert_eq!(
+        (&items[0]["content_type"], &items[0]["consistency"]),
+        (&json!("text/plain"), &json!("linearizable"))
+    );
     assert!(items[0]["version"].is_string() && items[0]["etag"].is_string());
     assert_eq!(items[1]["error"]["code"], "no-such-key");
     assert_eq!((&items[2]["key_b64"], &items[2]["value_b64"]), (&json!("bS3_"), &json!("__4")));
@@ -72,7 +80,10 @@ fn a_mistake_in_one_item_leaves_all_undone() {
     }
     let large = json!({"put": {"key": "u-2", "value": "x".repeat((1 << 20) + 1)}});
     post(BATCH, &json!({"items": [fresh, large]})).of(node).refuses(413, "value-too-large");
-    post(BATCH, &json!({"items": [fresh]})).header("Idempotency-Key", "a:1").of(node).refuses(400, "invalid-header");
+    post(BATCH, &json!({"items": [fresh]}))
+        .header("Idempotency-Key", "a:1")
+        .of(node)
+        .refuses(400, "invalid-header");
     get(&key("u-1")).of(node).refuses(404, "no-such-key");
 }
 
@@ -80,7 +91,16 @@ fn a_mistake_in_one_item_leaves_all_undone() {
 fn documents_are_understood_whole() {
     let cluster = shared();
     let node = cluster.at(0);
-    for wrong in ["", "{", "[]", "{}", "{\"keys\":[1]}", "{\"keys\":[],\"more\":1}", "{\"keys\":[\"a\",\"a\"]}", "{\"keys\":[{}]}"] {
+    for wrong in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"keys\":[1]}",
+        "{\"keys\":[],\"more\":1}",
+        "{\"keys\":[\"a\",\"a\"]}",
+        "{\"keys\":[{}]}",
+    ] {
         let asked = super::ask::ask("POST", MGET).header("Content-Type", "application/json").body(wrong);
         asked.of(node).refuses(400, "invalid-body");
     }

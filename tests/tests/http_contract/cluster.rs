@@ -8,12 +8,16 @@ use serde_json::json;
 fn the_cluster_and_its_members_are_shown() {
     let cluster = shared();
     let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
-    assert_eq!((&shown["name"], &shown["nodes"], &shown["nodes_up"]), (&json!("contract"), &json!(3), &json!(3)));
+    assert_eq!(
+        (&shown["name"], &shown["nodes"], &shown["nodes_up"]),
+        (&json!("contract"), &json!(3), &json!(3))
+    );
     assert_eq!((&shown["healthy"], &shown["node"]), (&json!(true), &json!("n1")));
     assert!(shown["epoch"].as_u64() > Some(0) && shown["id"].as_str().unwrap().len() == 32, "{shown}");
     assert!(shown["health"].as_str().unwrap().contains("every shard has a quorum"), "{shown}");
     let nodes = get("/v1/cluster/nodes").of(cluster.at(1)).is(200).json();
-    let names: Vec<&str> = nodes["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        nodes["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect();
     assert_eq!(names, ["n1", "n2", "n3"]);
     for name in ["n2", "2"] {
         let node = get(&format!("/v1/cluster/nodes/{name}")).of(cluster.at(0)).is(200).json();
@@ -52,11 +56,17 @@ fn a_key_is_located_and_explained() {
     let replicas = explained["replicas"].as_array().unwrap();
     assert_eq!(replicas.len(), 3);
     for replica in replicas {
-        assert_eq!((&replica["version"], &replica["size"]), (&json!(written.header("quorate-version")), &json!(5)));
+        assert_eq!(
+            (&replica["version"], &replica["size"]),
+            (&json!(written.header("quorate-version")), &json!(5))
+        );
         assert_eq!((&replica["tombstone"], &replica["hints_for"]), (&json!(false), &json!([])));
     }
     let nothing = get("/v1/tables/t/explain/never-written").of(cluster.at(1)).is(200).json();
-    assert!(nothing["replicas"].as_array().unwrap().iter().all(|replica| replica["version"].is_null()), "{nothing}");
+    assert!(
+        nothing["replicas"].as_array().unwrap().iter().all(|replica| replica["version"].is_null()),
+        "{nothing}"
+    );
     get("/v1/tables/t/locate/").of(cluster.at(0)).refuses(400, "invalid-key");
     get("/v1/tables/none/locate/a").of(cluster.at(0)).refuses(404, "no-such-table");
     get("/v1/tables/t/locate/a?r=1").of(cluster.at(0)).refuses(400, "unknown-parameter");

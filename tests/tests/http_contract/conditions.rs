@@ -20,9 +20,16 @@ fn a_read_of_what_the_client_holds_is_not_repeated() {
 fn a_condition_on_a_write_is_refused_and_nothing_is_written() {
     let cluster = shared();
     let target = key("conditional");
-    for (name, value) in [("If-Match", "\"x\""), ("If-None-Match", "*"), ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")] {
+    for (name, value) in [
+        ("If-Match", "\"x\""),
+        ("If-None-Match", "*"),
+        ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ] {
         put(&target, "x").header(name, value).of(cluster.at(0)).refuses(400, "conditions-need-consensus");
-        ask("DELETE", &target).header(name, value).of(cluster.at(0)).refuses(400, "conditions-need-consensus");
+        ask("DELETE", &target)
+            .header(name, value)
+            .of(cluster.at(0))
+            .refuses(400, "conditions-need-consensus");
     }
     get(&target).of(cluster.at(0)).refuses(404, "no-such-key");
     get(&target).header("If-Match", "*").of(cluster.at(0)).refuses(400, "invalid-header");
@@ -67,7 +74,8 @@ fn a_delete_may_be_retried_too() {
     let cluster = shared();
     let target = key("retried-delete");
     put(&target, "x").of(cluster.at(0)).is(200);
-    let delete = |node| ask("DELETE", &target).header("Idempotency-Key", "app:9").of(cluster.at(node)).is(200).json();
+    let delete =
+        |node| ask("DELETE", &target).header("Idempotency-Key", "app:9").of(cluster.at(node)).is(200).json();
     let (first, again) = (delete(0), delete(1));
     assert_eq!((&again["version"], &again["replayed"]), (&first["version"], &true.into()));
 }

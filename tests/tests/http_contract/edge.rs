@@ -32,7 +32,12 @@ fn a_web_page_of_another_origin_gets_nothing() {
     let cluster = shared();
     let node = cluster.at(0);
     headed(node, &format!("Host: {node}\r\nOrigin: http://{node}\r\n")).is(200);
-    for headers in ["Origin: http://evil.example", "Origin: null", "Origin: http://localhost:1", "Sec-Fetch-Site: cross-site"] {
+    for headers in [
+        "Origin: http://evil.example",
+        "Origin: null",
+        "Origin: http://localhost:1",
+        "Sec-Fetch-Site: cross-site",
+    ] {
         headed(node, &format!("Host: {node}\r\n{headers}\r\n")).refuses(421, "bad-host");
     }
     put(&key("csrf"), "x").header("Origin", "http://evil.example").of(node).refuses(421, "bad-host");
@@ -47,8 +52,18 @@ fn what_is_not_built_is_no_route() {
     let cluster = shared();
     let node = cluster.at(0);
     for target in [
-        "/", "/v1", "/v2/tables", "/openapi.json", "/v1/jobs", "/v1/cluster/plans", "/v1/tables/t/watch", "/v1/tables/t/keys",
-        "/v1/tables/t/nothing", "/favicon.ico", "/health", "/v1/tables/",
+        "/",
+        "/v1",
+        "/v2/tables",
+        "/openapi.json",
+        "/v1/jobs",
+        "/v1/cluster/plans",
+        "/v1/tables/t/watch",
+        "/v1/tables/t/keys",
+        "/v1/tables/t/nothing",
+        "/favicon.ico",
+        "/health",
+        "/v1/tables/",
     ] {
         get(target).of(node).refuses(404, "no-such-route");
     }
@@ -85,7 +100,10 @@ fn heads_that_cannot_be_read_are_told_why() {
 fn chunks_beside_a_length_smuggle_nothing() {
     let cluster = shared();
     let node = cluster.at(0);
-    let head = format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", key("smuggled"));
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        key("smuggled")
+    );
     let second = format!("DELETE {} HTTP/1.1\r\nHost: {node}\r\n\r\n", key("smuggled"));
     let answer = conversation(node, format!("{head}1\r\nx\r\n0\r\n\r\n{second}").as_bytes());
     let text = String::from_utf8_lossy(&answer);
@@ -148,7 +166,10 @@ fn limits_health_and_metrics_are_shown() {
     let node = cluster.at(0);
     let limits = get("/v1/limits").of(node).is(200).json();
     assert_eq!((&limits["key_bytes_max"], &limits["value_bytes_max"]), (&json!(2048), &json!(1 << 20)));
-    assert_eq!((&limits["request_timeout_ms"], &limits["request_timeout_max_ms"]), (&json!(2000), &json!(60000)));
+    assert_eq!(
+        (&limits["request_timeout_ms"], &limits["request_timeout_max_ms"]),
+        (&json!(2000), &json!(60000))
+    );
     assert_eq!(get("/health/live").of(node).is(200).json()["status"], "live");
     assert_eq!(get("/health/ready").of(node).is(200).json()["ready"], true);
     put(&key("counted"), "x").of(node).is(200);

@@ -8,6 +8,7 @@ use serde_json::json;
 #[test]
 fn one_node_of_three_may_die_and_two_may_not() {
     let cluster = Cluster::of_three();
+    cluster.all_vote();
     put(&key("survives"), "x").of(cluster.at(0)).is(200);
     cluster.kill(2);
     assert_eq!(get(&key("survives")).of(cluster.at(1)).is(200).text(), "x");
@@ -16,12 +17,19 @@ fn one_node_of_three_may_die_and_two_may_not() {
     cluster.sees_up(0, 2);
     cluster.sees_up(1, 2);
 
-    let problem = get(&format!("{}?consistency=all", key("survives"))).of(cluster.at(0)).refuses(503, "unavailable");
-    assert_eq!((&problem["outcome"], &problem["required"], &problem["n"]), (&json!("not_applied"), &json!(3), &json!(3)));
+    let problem =
+        get(&format!("{}?consistency=all", key("survives"))).of(cluster.at(0)).refuses(503, "unavailable");
+    assert_eq!(
+        (&problem["outcome"], &problem["required"], &problem["n"]),
+        (&json!("not_applied"), &json!(3), &json!(3))
+    );
     assert_eq!((&problem["table"], &problem["consistency"]), (&json!("t"), &json!("all")));
     assert!(problem["shard"].as_str().unwrap().starts_with("t/"), "{problem}");
     let replicas = problem["replicas"].as_array().unwrap();
-    assert!(replicas.iter().any(|replica| replica["node"] == "n3" && replica["result"] == "down"), "{problem}");
+    assert!(
+        replicas.iter().any(|replica| replica["node"] == "n3" && replica["result"] == "down"),
+        "{problem}"
+    );
 
     let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
     assert_eq!((&shown["healthy"], &shown["nodes_up"]), (&json!(false), &json!(2)));
@@ -35,7 +43,10 @@ fn one_node_of_three_may_die_and_two_may_not() {
         let kept = replicas.iter().any(|replica| replica["hints_for"] == json!(["n3"]));
         kept.then_some(replicas)
     });
-    assert!(hinted.iter().any(|replica| replica["node"] == "n3" && replica["error"].is_string()), "{hinted:?}");
+    assert!(
+        hinted.iter().any(|replica| replica["node"] == "n3" && replica["error"].is_string()),
+        "{hinted:?}"
+    );
 
     cluster.kill(1);
     cluster.sees_up(0, 1);
@@ -51,10 +62,12 @@ fn one_node_of_three_may_die_and_two_may_not() {
     get("/health/live").of(cluster.at(0)).is(200);
     let change = post("/v1/tables?timeout=1s", &json!({"name": "late", "n": 1})).of(cluster.at(0));
     assert!(matches!(change.status, 503 | 504), "no majority of voters: {change:?}");
+    let read = get("/v1/tables/late").of(cluster.at(0)).is(404);
+    read.refuses(404, "no-such-table");
 }
 
 #[test]
-fn a_deadline_that_passes_leaves_a_write_unknown_and_a_read_without_effect() {
+fn a_write_that_is_too_late_is_unknown() {
     let cluster = Cluster::of_three();
     cluster.make_table("synced", 3, Durability::Sync);
     put("/v1/tables/synced/keys/a", "x").of(cluster.at(0)).is(200);
@@ -78,6 +91,18 @@ fn a_deadline_that_passes_leaves_a_write_unknown_and_a_read_without_effect() {
 }
 
 #[test]
+fn a_read_that_is_too_late_had_no_effect() {
+    let cluster = Cluster::of_three();
+    put(&key("late"), vec![1; 1 << 20]).of(cluster.at(0)).is(200);
+    let problem = until("a read is too late", || {
+        let answer = get(&format!("{}?timeout=1ms&r=3", key("late"))).of(cluster.at(1));
+        (answer.status == 504).then(|| answer.refuses(504, "read-timeout"))
+    });
+    assert_eq!((&problem["outcome"], &problem["retry"]), (&json!("not_applied"), &json!("at once")));
+    assert_eq!((&problem["required"], &problem["consistency"]), (&json!(3), &json!("3")));
+}
+
+#[test]
 fn full_disks_refuse_writes_and_keep_reads() {
     let cluster = Cluster::of_three();
     put(&key("kept"), "x").of(cluster.at(0)).is(200);
@@ -90,7 +115,9 @@ fn full_disks_refuse_writes_and_keep_reads() {
     assert_eq!(get(&key("kept")).of(cluster.at(1)).is(200).text(), "x");
     get(&key("refused")).of(cluster.at(1)).refuses(404, "no-such-key");
     cluster.fill_disks(false);
-    until("the nodes notice again", || (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(()));
+    until("the nodes notice again", || {
+        (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(())
+    });
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::rig::{key, shared, until};
 fn a_value_comes_back_from_every_node_as_it_was_stored() {
     let cluster = shared();
     let target = key("comes-back");
-    let written = put(&target, "hello").header("Content-Type", "text/plain; charset=utf-8").of(cluster.at(0)).is(200);
+    let written =
+        put(&target, "hello").header("Content-Type", "text/plain; charset=utf-8").of(cluster.at(0)).is(200);
     let document = written.json();
     assert_eq!(written.header("quorate-consistency"), "linearizable; w=2; n=3; acks=2; repaired=0");
     assert_eq!(document["consistency"], "linearizable");
@@ -67,7 +68,10 @@ fn post_stores_as_put_does() {
 fn a_chunked_body_is_joined() {
     let cluster = shared();
     let node = cluster.at(0);
-    let head = format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n", key("chunked"));
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        key("chunked")
+    );
     let answer = super::ask::raw(node, format!("{head}3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n").as_bytes());
     answer.is(200);
     assert_eq!(get(&key("chunked")).of(node).is(200).text(), "abcdefg");
@@ -106,8 +110,25 @@ fn every_byte_may_stand_in_a_key() {
 fn hostile_keys_are_plain_keys_and_distinct() {
     let cluster = shared();
     let keys = [
-        "h/a/b", "h/a%252Fb", "h//", "h//a/", "h/../x", "h/./x", "h/%2e%2e/x%2f", "h/%00", "h/%0d%0aSet-Cookie:%20a=b",
-        "h/%ff%fe", "h/keys/h", "h/?", "h/%3F", "h/%23", "h/%25", "h/%20", "h/+", "h/%e2%80%ae", "h/%F0%9F%A6%80",
+        "h/a/b",
+        "h/a%252Fb",
+        "h//",
+        "h//a/",
+        "h/../x",
+        "h/./x",
+        "h/%2e%2e/x%2f",
+        "h/%00",
+        "h/%0d%0aSet-Cookie:%20a=b",
+        "h/%ff%fe",
+        "h/keys/h",
+        "h/?",
+        "h/%3F",
+        "h/%23",
+        "h/%25",
+        "h/%20",
+        "h/+",
+        "h/%e2%80%ae",
+        "h/%F0%9F%A6%80",
     ];
     for (at, name) in keys.iter().enumerate() {
         put(&key(name), at.to_string()).of(cluster.at(at % 3)).is(200);
@@ -116,7 +137,11 @@ fn hostile_keys_are_plain_keys_and_distinct() {
         // `?` ends a path: "h/?" and nothing else is the key "h/".
         assert_eq!(get(&key(name)).of(cluster.at(0)).is(200).text(), at.to_string(), "{name}");
     }
-    assert_eq!(get(&key("h%2Fa%2Fb")).of(cluster.at(0)).is(200).text(), "0", "a slash is a slash, raw or escaped");
+    assert_eq!(
+        get(&key("h%2Fa%2Fb")).of(cluster.at(0)).is(200).text(),
+        "0",
+        "a slash is a slash, raw or escaped"
+    );
 }
 
 #[test]
@@ -173,7 +198,8 @@ fn a_value_with_a_ttl_expires() {
     assert!(get(&target).of(cluster.at(1)).is(200).header("expires").ends_with(" GMT"));
     let written = put(&format!("{target}?ttl=1ms"), "x").of(cluster.at(0)).is(200);
     let version = written.header("quorate-version").to_owned();
-    let gone = until("the value expires", || Some(get(&target).of(cluster.at(1))).filter(|read| read.status == 404));
+    let gone =
+        until("the value expires", || Some(get(&target).of(cluster.at(1))).filter(|read| read.status == 404));
     assert_eq!(gone.header("quorate-version"), version);
     gone.refuses(404, "no-such-key");
     get(&format!("{target}?r=1")).of(cluster.at(2)).is(404);

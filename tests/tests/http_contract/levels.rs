@@ -39,15 +39,33 @@ fn a_typo_never_weakens_a_request() {
         get(&format!("{target}?{query}")).of(node).refuses(400, "unknown-parameter");
     }
     for query in [
-        "r=0", "r=4", "r=two", "w=2", "r=2&r=2", "r=1&r=2", "consistency=one&r=2", "consistency=any", "consistency=local_quorum",
-        "consistency=", "consistency=each_quorum",
+        "r=0",
+        "r=4",
+        "r=two",
+        "w=2",
+        "r=2&r=2",
+        "r=1&r=2",
+        "consistency=one&r=2",
+        "consistency=any",
+        "consistency=local_quorum",
+        "consistency=",
+        "consistency=each_quorum",
     ] {
         get(&format!("{target}?{query}")).of(node).refuses(400, "invalid-consistency");
     }
     for query in ["w=0", "w=4", "r=2", "consistency=all&w=2", "w=1&w=1"] {
         put(&format!("{target}?{query}"), "x").of(node).refuses(400, "invalid-consistency");
     }
-    for query in ["timeout=0s", "timeout=soon", "ttl=0s", "ttl=99999999999999999999d", "trace=maybe", "enc=hex", "timeout=1s&timeout=2s", "ttl=%zz"] {
+    for query in [
+        "timeout=0s",
+        "timeout=soon",
+        "ttl=0s",
+        "ttl=99999999999999999999d",
+        "trace=maybe",
+        "enc=hex",
+        "timeout=1s&timeout=2s",
+        "ttl=%zz",
+    ] {
         put(&format!("{target}?{query}"), "x").of(node).refuses(400, "invalid-parameter");
     }
     get(&target).of(node).refuses(404, "no-such-key");

@@ -8,8 +8,8 @@ use quorate_node::node::StorageConfig;
 use quorate_node::transport::{self, Secret};
 use quorate_node::{Entry, Node, NodeConfig};
 use quorate_ring::Weight;
-use quorate_storage::rocks::FreeBytes;
 use quorate_storage::RocksOptions;
+use quorate_storage::rocks::FreeBytes;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +65,8 @@ impl Cluster {
     pub fn start(count: usize, limits: Limits) -> Self {
         // The second time it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().expect("a folder");
         let disk_is_full = Arc::new(AtomicBool::new(false));
         let mut nodes: Vec<Node> = Vec::new();
@@ -115,6 +116,14 @@ impl Cluster {
         cluster
     }
 
+    /// Waits until every node votes on the catalog.
+    pub fn all_vote(&self) {
+        until("every node is a voter", || {
+            let seen = get("/v1/cluster/nodes").of(self.at(0)).is(200).json();
+            seen["nodes"].as_array()?.iter().all(|node| node["voter"] == true).then_some(())
+        });
+    }
+
     /// The address of a node, counted from 0.
     pub fn at(&self, node: usize) -> SocketAddr {
         self.addresses[node]
@@ -156,7 +165,8 @@ impl Cluster {
     /// A further HTTP server of a node, with limits of its own.
     pub fn second_server(&self, node: usize, limits: Limits) -> Server {
         let _inside = self.runtime.enter();
-        let listener = quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+        let listener =
+            quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
         let hosts = quorate_node::http::Hosts::default();
         let server = Server::start(listener, hosts, &limits).expect("a listening socket");
         self.with(node, |node| server.open(node.core()));
@@ -185,4 +195,3 @@ impl Drop for Cluster {
 pub fn key(name: &str) -> String {
     format!("/v1/tables/t/keys/{name}")
 }
-

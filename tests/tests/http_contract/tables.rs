@@ -14,17 +14,26 @@ fn a_table_is_made_shown_altered_and_dropped() {
     for node in 0..3 {
         let shown = get("/v1/tables/life").of(cluster.at(node)).is(200).json();
         assert_eq!((&shown["name"], &shown["w"], &shown["ttl"]), (&json!("life"), &json!(2), &json!("1m")));
-        assert_eq!((&shown["shards"], &shown["durability"], &shown["mode"]), (&json!(16), &json!("os"), &json!("register")));
+        assert_eq!(
+            (&shown["shards"], &shown["durability"], &shown["mode"]),
+            (&json!(16), &json!("os"), &json!("register"))
+        );
     }
     let listed = get("/v1/tables").of(cluster.at(2)).is(200).json();
     assert!(listed["tables"].as_array().unwrap().iter().any(|table| table["name"] == "life"));
     post("/v1/tables", &wanted).of(cluster.at(0)).refuses(409, "table-exists");
 
     let patch = |document: &serde_json::Value| {
-        ask("PATCH", "/v1/tables/life").header("Content-Type", "application/json").body(document.to_string()).of(cluster.at(0))
+        ask("PATCH", "/v1/tables/life")
+            .header("Content-Type", "application/json")
+            .body(document.to_string())
+            .of(cluster.at(0))
     };
     let altered = patch(&json!({"r": "all", "durability": "sync", "ttl": null})).is(200).json();
-    assert_eq!((&altered["r"], &altered["durability"], &altered["ttl"]), (&json!("all"), &json!("sync"), &json!(null)));
+    assert_eq!(
+        (&altered["r"], &altered["durability"], &altered["ttl"]),
+        (&json!("all"), &json!("sync"), &json!(null))
+    );
     assert_eq!(patch(&json!({"ttl": "1d"})).is(200).json()["r"], "all", "what is not named stays");
     patch(&json!({"w": 1})).refuses(400, "invalid-body");
     patch(&json!({"n": 1})).refuses(400, "invalid-body");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::code::Code;
 use quorate_model::{Mode, Sharding, TableId};
 
 fn table() -> Table {

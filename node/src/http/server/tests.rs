@@ -2,7 +2,8 @@
 //! before any route is reached.
 
 use super::*;
-use crate::http::problem::{Fault, Problem};
+use crate::http::fault::Fault;
+use crate::http::problem::Problem;
 use crate::metrics::Closed;
 use axum::Router;
 use axum::body::to_bytes;
