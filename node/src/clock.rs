@@ -30,6 +30,6 @@ pub fn instant(at: tokio::time::Instant) -> Instant {
 /// The inverse of [`instant`].
 pub fn tokio_instant(at: Instant) -> tokio::time::Instant {
     // A machine without a deadline says so with a moment far away; a year is far enough.
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    const YEAR: Duration = Duration::from_hours(365 * 24);
     origin() + Duration::from_micros(at.0).min(YEAR)
 }

@@ -158,7 +158,6 @@ impl Core {
         async move {
             match answer.await {
                 Ok(Reply::Inspected(inspection)) => Ok(inspection),
-                Ok(Reply::Refused(refusal)) => Err(refusal.to_string()),
                 Ok(Reply::Broken) => Err("its disk failed".to_owned()),
                 Ok(
                     Reply::Known { .. }
@@ -170,7 +169,9 @@ impl Core {
                 ) => Err("it answered another question".to_owned()),
                 Err(coordinator::Failure::NotSent) => Err("there is no connection to it".to_owned()),
                 Err(coordinator::Failure::Lost) => Err("no answer in time".to_owned()),
-                Err(coordinator::Failure::Refused(refusal)) => Err(refusal.to_string()),
+                Ok(Reply::Refused(refusal)) | Err(coordinator::Failure::Refused(refusal)) => {
+                    Err(refusal.to_string())
+                }
             }
         }
     }

@@ -103,6 +103,8 @@ pub struct Replay {
 enum Pause {
     /// The owner is away, or does not answer.
     Away,
+    /// The owner takes nothing now.
+    Refused(Reply),
     /// This node's own disk.
     Here(Refusal),
 }
@@ -132,6 +134,9 @@ impl Replay {
 
     /// Owners for whom hints are kept and who can be reached.
     fn owners(&self) -> Vec<NodeId> {
+        if self.local.replica().is_doubtful() {
+            return Vec::new();
+        }
         let counts = self.local.replica().hint_counts();
         let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
         waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk)).collect()
@@ -154,7 +159,10 @@ impl Replay {
             None if count > 0 => tracing::info!(%owner, count, millis, "hints handed over"),
             None => {}
             Some(Pause::Away) => {
-                tracing::info!(%owner, count, millis, "hints handed over in part: it is away")
+                tracing::info!(%owner, count, millis, "hints handed over in part: it is away");
+            }
+            Some(Pause::Refused(reply)) => {
+                tracing::info!(%owner, count, millis, "hints handed over in part: it answered {reply:?}");
             }
             Some(Pause::Here(refusal)) => tracing::warn!(%owner, "its hints cannot be read: {refusal}"),
         }
@@ -182,7 +190,7 @@ impl Replay {
                 plan.candidates.iter().any(|candidate| candidate.node == owner).then_some((hint, plan))
             })
             .collect();
-        let mut overtaken = Vec::new();
+        let (mut overtaken, mut refused) = (Vec::new(), None);
         for ((hint, plan), reply) in self.send(owner, sendable).await? {
             match acknowledged(&hint, &reply) {
                 Acknowledged::AsHinted => done.push(hint),
@@ -190,13 +198,18 @@ impl Replay {
                     done.push(hint);
                     overtaken.push(plan);
                 }
-                Acknowledged::No => {}
+                Acknowledged::No => refused = Some(reply),
             }
         }
         self.repair(overtaken).await;
-        self.progress.replayed.fetch_add(done.len() as u64, Ordering::Relaxed);
-        self.on_replica(move |replica| replica.erase_hints(owner, &done)).await?;
-        Ok(Some(last))
+        let nothing_taken = done.is_empty();
+        let erased = self.on_replica(move |replica| replica.erase_hints(owner, &done)).await?;
+        self.progress.replayed.fetch_add(erased as u64, Ordering::Relaxed);
+        match refused {
+            // An owner that takes nothing now (its disk is full, its queue, its catalog is behind) is left alone.
+            Some(reply) if nothing_taken => Err(Pause::Refused(reply)),
+            Some(_) | None => Ok(Some(last)),
+        }
     }
 
     /// Sends a batch; returns each hint with its reply.

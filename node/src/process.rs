@@ -88,7 +88,11 @@ pub fn start_logging_into(file: LogFile, filter: &str) -> Result<(), Error> {
 }
 
 fn log_filter(filter: &str) -> Result<EnvFilter, Error> {
-    EnvFilter::try_new(filter).map_err(|_| Error::LogFilter { filter: filter.escape_default().to_string() })
+    // The consensus library complains twice a second about each member that is away; what matters of it (leaders,
+    // lost connections, failures) is logged by this program. A filter that names it gets it.
+    let quiet =
+        if filter.contains("openraft") { filter.to_owned() } else { format!("{filter},openraft=off") };
+    EnvFilter::try_new(quiet).map_err(|_| Error::LogFilter { filter: filter.escape_default().to_string() })
 }
 
 /// A file of log lines that begins anew when it is full.

@@ -56,3 +56,21 @@ pub enum ControlReply {
     #[n(6)]
     Applied(#[n(0)] Epoch),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use quorate_model::{Reply, Request};
+
+    proptest! {
+        /// What peers send is decoded before anything is known about it: any bytes are a message or an error.
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _request = minicbor::decode::<ControlRequest>(&bytes);
+            let _reply = minicbor::decode::<ControlReply>(&bytes);
+            let _request = minicbor::decode::<Request>(&bytes);
+            let _reply = minicbor::decode::<Vec<Reply>>(&bytes);
+        }
+    }
+}

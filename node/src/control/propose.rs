@@ -106,10 +106,9 @@ impl Control {
         for (node, asked) in reachable.into_iter().zip(asked) {
             match asked.await {
                 Ok(ControlReply::Applied(applied)) if applied >= epoch => {}
-                Ok(_) => lagging.push(node),
                 // It has just gone: no longer reachable.
                 Err(_) if !self.links.is_lane_up(node, Lane::Urgent) => {}
-                Err(_) => lagging.push(node),
+                Ok(_) | Err(_) => lagging.push(node),
             }
         }
         lagging

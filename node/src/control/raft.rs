@@ -48,3 +48,6 @@ pub type StoredMembership = openraft::StoredMembership<u64, openraft::EmptyNode>
 pub type SnapshotMeta = openraft::SnapshotMeta<u64, openraft::EmptyNode>;
 /// What the library is told when the disk fails.
 pub type StorageError = openraft::StorageError<u64>;
+
+#[cfg(test)]
+mod tests;

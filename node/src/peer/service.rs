@@ -37,18 +37,15 @@ impl Peers {
     fn data(&self, payload: &[u8], deadline: Instant, responder: Responder) {
         match minicbor::decode::<Request>(payload) {
             Ok(request) => {
-                self.local.begin(request, deadline, Box::new(move |reply| answer(responder, &reply)))
+                self.local.begin(request, deadline, Box::new(move |reply| answer(responder, &reply)));
             }
             Err(error) => tracing::warn!("a peer's request makes no sense: {error}"),
         }
     }
 
     fn batch(&self, payload: &[u8], deadline: Instant, responder: Responder) {
-        let requests = match minicbor::decode::<Vec<Request>>(payload) {
-            Ok(requests) if requests.len() <= BATCH_ITEMS_MAX => requests,
-            Ok(requests) => {
-                return tracing::warn!("a peer's batch has {} requests, too many", requests.len());
-            }
+        let requests = match requests(payload) {
+            Ok(requests) => requests,
             Err(error) => return tracing::warn!("a peer's batch makes no sense: {error}"),
         };
         if requests.is_empty() {
@@ -62,6 +59,16 @@ impl Peers {
         for (index, request) in requests.into_iter().enumerate() {
             let batch = Arc::clone(&batch);
             self.local.begin(request, deadline, Box::new(move |reply| batch.replied(index, reply)));
+        }
+    }
+}
+
+/// The requests of a batch; their number is checked before they are decoded.
+fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
+    match minicbor::Decoder::new(payload).array()? {
+        Some(count) if count <= BATCH_ITEMS_MAX as u64 => minicbor::decode(payload),
+        Some(_) | None => {
+            Err(minicbor::decode::Error::message("a batch has a known and bounded number of requests"))
         }
     }
 }
@@ -119,7 +126,7 @@ impl Service for Peers {
                 tracing::warn!("a node that is no member yet asked for more than to join");
             }
             // The server keeps these to itself.
-            Kind::Answer | Kind::Ping | Kind::Pong | Kind::Handshake => {}
+            Kind::Answer | Kind::Alive | Kind::Handshake => {}
         }
     }
 

@@ -2,10 +2,11 @@
 //! the other end is not.
 
 use crate::transport::frame::{self, Header, Kind};
-use crate::transport::outbox::Writing;
+use crate::transport::outbox::{Outbox, Writing};
 use crate::transport::pending::Calls;
 use crate::transport::{Limits, handshake};
 use bytes::BytesMut;
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -25,17 +26,28 @@ pub async fn run(mut socket: TcpStream, calls: &Calls, limits: &Limits) -> Strin
         tokio::select! {
             error = calls.outbox.write_to(&mut to, &mut writing) => format!("writing failed: {error}"),
             why = read_answers(&mut from, calls, limits) => why,
+            never = say_alive(&calls.outbox, limits.keepalive) => match never {},
         }
     };
     calls.close(&writing.untouched());
     why
 }
 
+/// Says now and then that this end is there. Each end does so by itself: an answer to a question would stand behind
+/// whatever is queued, and a deep queue is no reason to hang up.
+pub async fn say_alive(outbox: &Outbox, every: Duration) -> Infallible {
+    loop {
+        tokio::time::sleep(every).await;
+        let alive = frame::encode(Header { kind: Kind::Alive, id: 0, remaining_ms: 0 }, |_| ());
+        // A full queue says by itself that something is under way; a closed one has nothing to say.
+        let _rejected = outbox.push(0, alive);
+    }
+}
+
 /// Reads answers until the other end fails or falls silent.
 async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limits: &Limits) -> String {
     let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
     let mut heard = Instant::now();
-    let mut pinged = Instant::now();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -51,14 +63,14 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                         Ok(None) => break,
                         Ok(Some((header, payload))) => match header.kind {
                             Kind::Answer => calls.complete(header.id, payload),
-                            Kind::Pong => {}
+                            Kind::Alive => {}
                             Kind::Handshake => {
                                 return match handshake::late_refusal(&payload) {
                                     Some(reason) => format!("refused by the other node: {reason}"),
                                     None => "a handshake where an answer was due".to_owned(),
                                 };
                             }
-                            Kind::Ping | Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+                            Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
                                 return "a request where an answer was due".to_owned();
                             }
                         },
@@ -75,12 +87,6 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                 calls.expire(now);
                 if now.duration_since(heard) >= limits.silence {
                     return format!("the other node has said nothing for {} ms", limits.silence.as_millis());
-                }
-                if now.duration_since(pinged) >= limits.keepalive {
-                    pinged = now;
-                    let ping = frame::encode(Header { kind: Kind::Ping, id: 0, remaining_ms: 0 }, |_| ());
-                    // A full queue says by itself that something is under way.
-                    let _full = calls.outbox.push(0, ping);
                 }
             }
         }

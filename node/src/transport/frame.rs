@@ -32,12 +32,10 @@ const REST_BYTES: usize = 14;
 pub enum Kind {
     /// An answer; its id is that of the request.
     Answer = 1,
-    /// "Are you there?"
-    Ping = 2,
-    /// "Yes."
-    Pong = 3,
+    /// "I am here": each end says so now and then, whatever the other one says.
+    Alive = 2,
     /// One step of the handshake.
-    Handshake = 4,
+    Handshake = 3,
     /// A request for the replica.
     Data = 16,
     /// Several requests for the replica, answered together.
@@ -76,18 +74,9 @@ pub enum FrameError {
 impl Kind {
     /// The kind of this number.
     fn of(number: u8) -> Option<Self> {
-        [
-            Kind::Answer,
-            Kind::Ping,
-            Kind::Pong,
-            Kind::Handshake,
-            Kind::Data,
-            Kind::Batch,
-            Kind::Consensus,
-            Kind::Control,
-        ]
-        .into_iter()
-        .find(|kind| *kind as u8 == number)
+        [Kind::Answer, Kind::Alive, Kind::Handshake, Kind::Data, Kind::Batch, Kind::Consensus, Kind::Control]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -143,7 +132,7 @@ mod tests {
     const LIMIT: usize = 1_024;
 
     fn any_kind() -> impl Strategy<Value = Kind> {
-        prop::sample::select(vec![Kind::Answer, Kind::Ping, Kind::Data, Kind::Batch, Kind::Control])
+        prop::sample::select(vec![Kind::Answer, Kind::Alive, Kind::Data, Kind::Batch, Kind::Control])
     }
 
     proptest! {
@@ -181,7 +170,7 @@ mod tests {
 
     #[test]
     fn another_version_and_an_unknown_kind_are_refused() {
-        let frame = encode(Header { kind: Kind::Ping, id: 1, remaining_ms: 0 }, |_| ());
+        let frame = encode(Header { kind: Kind::Alive, id: 1, remaining_ms: 0 }, |_| ());
         let mut other = BytesMut::from(&frame[..]);
         other[4] = 2;
         assert_eq!(decode(&mut other, LIMIT), Err(FrameError::Version(2)));

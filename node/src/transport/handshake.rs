@@ -267,13 +267,9 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), Han
     };
     match header.kind {
         Kind::Handshake => {}
-        Kind::Answer
-        | Kind::Ping
-        | Kind::Pong
-        | Kind::Data
-        | Kind::Batch
-        | Kind::Consensus
-        | Kind::Control => return Err(HandshakeError::Gibberish("a frame before the handshake")),
+        Kind::Answer | Kind::Alive | Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+            return Err(HandshakeError::Gibberish("a frame before the handshake"));
+        }
     }
     let step = minicbor::decode(&payload).map_err(|_| HandshakeError::Gibberish("a malformed step"))?;
     Ok((step, payload))

@@ -1,7 +1,7 @@
 //! The acceptor: proves who dials, then hands each request to a [`Service`].
 
-use crate::transport::connection::READ_BUFFER_BYTES;
-use crate::transport::frame::{self, Header, Kind};
+use crate::transport::connection::{self, READ_BUFFER_BYTES};
+use crate::transport::frame::{self, Kind};
 use crate::transport::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::transport::outbox::{Outbox, Responder, Working, Writing};
 use crate::transport::{Lane, Limits};
@@ -140,6 +140,7 @@ impl Server {
         tokio::select! {
             _ = outbox.write_to(&mut to, &mut writing) => {}
             () = self.read_requests(&mut from, caller, &outbox) => {}
+            never = connection::say_alive(&outbox, self.limits.keepalive) => match never {},
         }
         outbox.close();
     }
@@ -154,7 +155,7 @@ impl Server {
         let working = Arc::new(Working::default());
         let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
         loop {
-            // The dialer pings: silence means that it is gone.
+            // A dialer that lives says so: silence means that it is gone.
             match tokio::time::timeout(self.limits.silence, from.read_buf(&mut buffer)).await {
                 Ok(Ok(0) | Err(_)) | Err(_) => return,
                 Ok(Ok(_)) => {}
@@ -166,17 +167,14 @@ impl Server {
                     Err(error) => return self.refused(&format!("node {}: {error}", caller.node)),
                 };
                 match header.kind {
-                    Kind::Ping => {
-                        let pong = Header { kind: Kind::Pong, id: 0, remaining_ms: 0 };
-                        let _full = outbox.push(0, frame::encode(pong, |_| ()));
-                    }
+                    Kind::Alive => {}
                     Kind::Handshake => {
                         if let Some(reason) = handshake::late_refusal(&payload) {
                             self.refused(&format!("refused by the other node: {reason}"));
                         }
                         return;
                     }
-                    Kind::Answer | Kind::Pong => return,
+                    Kind::Answer => return,
                     Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
                         let bytes = payload.len() + READ_BUFFER_BYTES / 1_024;
                         let responder =

@@ -148,6 +148,10 @@ fn membership_form(membership: &Membership<u64, EmptyNode>) -> MembershipForm {
 
 fn membership_of(form: MembershipForm) -> Membership<u64, EmptyNode> {
     let voters: Vec<BTreeSet<u64>> = form.voters.into_iter().map(|set| set.into_iter().collect()).collect();
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "openraft wants a map, and we keep addresses in the catalog"
+    )]
     let nodes: BTreeMap<u64, EmptyNode> = form.nodes.into_iter().map(|node| (node, EmptyNode {})).collect();
     Membership::new(voters, nodes)
 }
@@ -408,6 +412,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zero_sized_map_values, reason = "openraft wants a map")]
     fn entries_votes_and_snapshots_round_trip() {
         let membership = Membership::new(
             vec![BTreeSet::from([1, 2]), BTreeSet::from([2, 3])],

@@ -13,9 +13,13 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most entries read at once; the library asks again for the rest where it may.
 const ENTRIES_PER_READ: usize = 4_096;
+
+/// Pause before a full disk is tried again.
+const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The log. Cheap to clone: readers are clones.
 #[derive(Clone)]
@@ -30,15 +34,25 @@ impl Log {
         Self { store, replica }
     }
 
-    /// Runs blocking work off the reactor.
+    /// Runs blocking work off the reactor. While the disk is full it waits: nothing is lost by that, and consensus
+    /// goes on by itself once there is space. Until then this node neither votes nor acknowledges.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&RaftStore<Engine>) -> Result<T, EngineError> + Send + 'static,
+        work: impl Fn(&RaftStore<Engine>) -> Result<T, EngineError> + Send + Sync + 'static,
     ) -> Result<T, EngineError> {
-        let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&store)).await;
-        let result =
-            done.unwrap_or_else(|error| Err(EngineError::Failed(format!("the log's thread ended: {error}"))));
+        let work = Arc::new(work);
+        let result = loop {
+            let (store, work) = (self.store.clone(), Arc::clone(&work));
+            let done = tokio::task::spawn_blocking(move || work(&store)).await;
+            match done.unwrap_or_else(|error| Err(EngineError::Failed(format!("its thread ended: {error}"))))
+            {
+                Err(EngineError::DiskFull(why)) => {
+                    tracing::warn!("the consensus log waits for space: {why}");
+                    tokio::time::sleep(DISK_FULL_PAUSE).await;
+                }
+                result => break result,
+            }
+        };
         if let Err(error @ (EngineError::Corrupt(_) | EngineError::Failed(_))) = &result {
             self.replica.doubt(&format!("the consensus log: {error}"));
         }

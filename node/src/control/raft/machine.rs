@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, RaftSnapshotBuilder};
 use quorate_ring::{Catalog, Receipt, Rejection};
-use quorate_storage::EngineError;
+use quorate_storage::{EngineError, RaftStore};
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 
@@ -57,7 +57,7 @@ impl Stored {
 impl Machine {
     /// From the last snapshot on this node's disk, if there is one.
     pub async fn load(log: Log, publisher: Arc<Publisher>) -> Result<Self, EngineError> {
-        let stored = log.blocking(|store| store.snapshot()).await?;
+        let stored = log.blocking(RaftStore::snapshot).await?;
         let state = match stored {
             None => State {
                 applied: None,
@@ -149,7 +149,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        let stored = self.log.blocking(|store| store.snapshot()).await.map_err(|error| reading(&error))?;
+        let stored = self.log.blocking(RaftStore::snapshot).await.map_err(|error| reading(&error))?;
         let Some(bytes) = stored else { return Ok(None) };
         let (meta, catalog) = Stored::decode(&bytes).map_err(|error| reading(&error))?;
         Ok(Some(Snapshot { meta, snapshot: Box::new(Cursor::new(catalog)) }))

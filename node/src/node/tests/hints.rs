@@ -16,6 +16,9 @@ fn held(node: &Node, table: &Arc<Table>, key: &str) -> Option<quorate_model::Hel
     }
 }
 
+/// Keys written while a node is away.
+const KEYS: usize = 1_000;
+
 fn hints_kept(cluster: &Cluster) -> u64 {
     let count =
         |node: &Node| node.core().statistics().hints.waiting.iter().map(|(_, count)| count).sum::<u64>();
@@ -31,7 +34,6 @@ async fn a_node_that_returns_gets_what_it_missed_within_seconds() {
         (0..2).all(|index| !cluster.node(index).core().view().liveness().is_alive(NodeId(3)))
     })
     .await;
-    const KEYS: usize = 1_000;
     for n in 0..KEYS {
         put(cluster.node(n % 2), &table, &format!("k{n}"), "v").await.expect("two of three are enough");
     }
@@ -60,7 +62,10 @@ async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
     .await;
     put(cluster.node(0), &table, "k", "first").await.expect("two of three are enough");
     until("a hint is kept", || hints_kept(&cluster) == 1).await;
-    // A later version lies on the third node alone, as after a write that reached only it.
+    // A later version lies on the third node alone, as after a write that reached only it. Nobody may reach it
+    // before.
+    cluster.node(0).cut(true);
+    cluster.node(1).cut(true);
     let view = cluster.node(0).core().view();
     let plan = view.plan(view.table_by_id(table.id).expect("there"), &Key::new(&b"k"[..]), NodeId(1));
     let first = held(cluster.node(0), &table, "k").expect("held").version;
@@ -76,6 +81,8 @@ async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
     let write = Request::Write { at: plan.place, record: second.clone(), durability: Durability::Os };
     let reply = cluster.node(2).core().local.replica().read(&write, ReadTier::Disk);
     assert!(matches!(reply, Some(quorate_model::Reply::Written { .. })), "{reply:?}");
+    cluster.node(0).cut(false);
+    cluster.node(1).cut(false);
     until("all owners hold the later one", || {
         hints_kept(&cluster) == 0
             && cluster.running().all(|node| held(node, &table, "k") == Some(second.held()))
