@@ -8,34 +8,12 @@ use super::output::{Output, Tone, Word, printable};
 use serde_json::{Map, Value as Json};
 
 /// Names that come first, in this order; the others follow by the alphabet.
-const FIRST: &[&str] = &[
-    "name",
-    "node",
-    "table",
-    "id",
-    "key",
-    "key_b64",
-    "health",
-    "state",
-    "result",
-    "zone",
-    "weight",
-    "sharding",
-    "n",
-    "r",
-    "w",
-    "mode",
-    "durability",
-    "ttl",
-    "token",
-    "shard",
-    "index",
-    "start",
-    "end",
-    "epoch",
-    "leader",
-    "version",
-];
+const FIRST: &str = "name node table id key key_b64 health state result zone address weight sharding n r w mode \
+    durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
+    hints_for digest";
+
+/// The name that comes last: it is long.
+const LAST: &str = "error";
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -148,7 +126,9 @@ fn flattened(members: &Map<String, Json>) -> Vec<(String, Json)> {
 }
 
 fn rank(name: &str) -> (usize, String) {
-    (FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len()), name.to_owned())
+    let first = FIRST.split_ascii_whitespace().position(|first| first == name);
+    let otherwise = if name == LAST { usize::MAX } else { usize::MAX - 1 };
+    (first.unwrap_or(otherwise), name.to_owned())
 }
 
 /// A value on one line.
@@ -158,7 +138,12 @@ pub fn word(value: &Json) -> String {
         Json::String(text) => printable(text),
         Json::Bool(true) => "yes".to_owned(),
         Json::Bool(false) => "no".to_owned(),
-        Json::Number(number) => number.to_string(),
+        // A weight of 1.0 is 1 to a person.
+        Json::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() => float.to_string(),
+            Some(_) | None => number.to_string(),
+        },
+        Json::Array(elements) if elements.is_empty() => "-".to_owned(),
         Json::Array(elements) => elements.iter().map(word).collect::<Vec<_>>().join(" "),
         Json::Object(members) => members
             .iter()

@@ -158,7 +158,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         "no-such-route" => "this server is older or newer than this command, or does not do that yet",
         "table-exists" => "see it with `quorate table describe`, or choose another name",
         "unavailable" if problem.status == 503 => {
-            "see which nodes are down with `quorate status`; a lower -c asks fewer of them and promises less"
+            "see which nodes are down with `quorate status`; a lower -c asks fewer of them, and promises less"
         }
         "draining" | "starting" | "overloaded" => {
             "try again in a moment, or name another node with --endpoint"

@@ -8,6 +8,7 @@ use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
 use crate::process::{self, StopSignal};
 use crate::transport::{self, Secret};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use quorate_storage::Identity;
 use std::path::{Path, PathBuf};
 
 /// `quorate serve`.
@@ -31,6 +32,7 @@ impl Serve {
         let config = resolved.config;
         validate(&config)?;
         let node = node_config(&config)?;
+        check_cluster(&config, &node.data)?;
         process::raise_open_files(config.limits.connections_max, 1).map_err(|error| refused(&error))?;
         process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
         process::log_panics();
@@ -126,6 +128,23 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         storage: StorageConfig::default(),
         workers: None,
     })
+}
+
+/// Whoever names a cluster means that one: a folder of another is not started under its name.
+fn check_cluster(config: &Config, folder: &Path) -> Result<(), Failure> {
+    let identity = Identity::read(folder).map_err(|error| not_started(&StartError::Identity(error)))?;
+    match (identity, &config.cluster_name) {
+        (Some(identity), Some(name)) if identity.cluster_name != *name => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "the folder {} belongs to cluster {} ({}), not to {name}; use another folder, or leave --cluster-name out",
+                folder.display(),
+                identity.cluster,
+                identity.cluster_name
+            ),
+        )),
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// The host's name and the port: unique among nodes of one network, and readable.

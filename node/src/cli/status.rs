@@ -51,9 +51,7 @@ impl Status {
         let screen = Screen::of(&client).await?;
         screen.show(&context.output)?;
         if self.check && !screen.is_healthy() {
-            let ill = screen.members.iter().filter(|member| member.error.is_some()).count();
-            let total = screen.members.len();
-            return Err(Failure::new(Exit::Unhealthy, format!("{ill} of {total} nodes are not ready")));
+            return Err(Failure::new(Exit::Unhealthy, screen.readiness()));
         }
         Ok(())
     }
@@ -121,26 +119,40 @@ impl Screen {
     }
 
     fn text(&self, output: &Output) -> String {
-        let member = |name: &str| self.cluster.get(name).map(document::word);
-        let name = member("name").unwrap_or_default();
-        let mut text = output.toned(Tone::Strong, &name);
-        for about in ["epoch", "leader"] {
-            if let Some(value) = member(about) {
-                write!(text, "  {about} {value}").expect("a String takes every write");
+        let about = |name: &str| self.cluster.get(name).map(document::word);
+        let mut text = output.toned(Tone::Strong, &about("name").unwrap_or_default());
+        for name in ["epoch", "leader", "tables", "shards"] {
+            if let Some(value) = about(name) {
+                write!(text, "  {name} {value}").expect("a String takes every write");
             }
         }
-        let ill = self.members.iter().filter(|member| member.error.is_some()).count();
-        let (tone, mark) = if ill == 0 { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
-        let sentence = member("health").unwrap_or_else(|| match ill {
-            0 => format!("all {} nodes are ready", self.members.len()),
-            ill => format!("{ill} of {} nodes are not ready", self.members.len()),
-        });
-        write!(text, "\n{}  {sentence}\n\n", output.toned(tone, mark)).expect("a String takes every write");
+        let (tone, mark) = if self.is_healthy() { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
+        let sentence = about("health").unwrap_or_else(|| self.readiness());
+        write!(text, "\n{}  {sentence}\n", output.toned(tone, mark)).expect("a String takes every write");
+        for risk in self.cluster.get("at_risk").and_then(Json::as_array).into_iter().flatten() {
+            writeln!(text, "    {}", output.toned(Tone::Bad, &document::word(risk)))
+                .expect("a String takes every write");
+        }
+        text.push('\n');
         let rows = self.members.iter().map(Member::row).collect();
         text.push_str(
             &output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows),
         );
         text
+    }
+
+    /// How many nodes are ready, and which are not.
+    fn readiness(&self) -> String {
+        let ill: Vec<String> = self
+            .members
+            .iter()
+            .filter(|member| member.error.is_some())
+            .map(|member| member.document.get("id").map(document::word).unwrap_or_default())
+            .collect();
+        match ill.as_slice() {
+            [] => format!("all {} nodes are ready", self.members.len()),
+            ill => format!("not ready: {} (of {} nodes)", ill.join(", "), self.members.len()),
+        }
     }
 }
 

@@ -1,0 +1,163 @@
+//! Commands against a cluster that runs.
+
+use crate::process::{Dev, Ended, quorate, run};
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+
+#[test]
+fn keys_of_any_bytes_and_values_of_any_origin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 1);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let file = folder.path().join("value");
+    std::fs::write(&file, &bytes).expect("written");
+    for key in [&b"k"[..], b"a/b", b"..", b"a/../b", b".", b"%2e", b"\xff\r\n", b"-dash", "grüße".as_bytes()]
+    {
+        let with_key = |arguments: &[&str], value: Option<&str>| -> Ended {
+            let mut command = quorate();
+            command.args(["--endpoint", dev.endpoint(0)]).args(arguments).arg("--").arg("demo");
+            command.arg(OsStr::from_bytes(key)).args(value).output().expect("runs").into()
+        };
+        with_key(&["put"], Some(&format!("@{}", file.display()))).expect_code(0);
+        assert_eq!(with_key(&["get"], None).expect_code(0).stdout, bytes);
+        with_key(&["delete"], None).expect_code(0);
+        with_key(&["get"], None).expect_code(3);
+    }
+
+    let mut piped = quorate()
+        .args(["--endpoint", dev.endpoint(0), "put", "demo", "piped", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("runs");
+    piped.stdin.take().expect("piped").write_all(b"from a pipe").expect("read by it");
+    assert!(piped.wait().expect("ends").success());
+    assert_eq!(dev.run(0, &["get", "demo", "piped"]).expect_code(0).stdout, b"from a pipe");
+    dev.run(0, &["put", "demo", "at", "@@home"]).expect_code(0);
+    assert_eq!(dev.run(0, &["get", "demo", "at"]).expect_code(0).stdout, b"@home");
+    dev.run(0, &["put", "demo", "at", "@/no/such/file"]).expect_code(2);
+    dev.run(0, &["put", "demo", "_w", "b64", "--b64"]).expect_code(0);
+    assert_eq!(
+        dev.run(0, &["get", "demo", "_w", "--b64", "--output", "json"]).expect_code(0).json()["key_b64"],
+        "_w"
+    );
+}
+
+#[test]
+fn answers_say_what_they_promise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 3);
+    let put = dev.run(0, &["put", "demo", "k", "v", "--output", "json", "--idempotency-key", "me:1"]);
+    let written = put.expect_code(0).json();
+    assert_eq!((&written["consistency"], &written["required"]), (&"linearizable".into(), &2.into()));
+    let again = ["put", "demo", "k", "v", "--output", "json", "--idempotency-key", "me:1", "--retry"];
+    let replayed = dev.run(1, &again).expect_code(0).json();
+    assert_eq!((&replayed["replayed"], &replayed["version"]), (&true.into(), &written["version"]));
+    let got = dev.run(2, &["get", "demo", "k", "--trace"]).expect_code(0);
+    assert_eq!(got.stdout, b"v");
+    assert!(got.stderr.contains("linearizable; r=2") && got.stderr.contains("n3"), "{got:?}");
+    let got = dev.run(2, &["get", "demo", "k", "-c", "one", "--output", "json"]).expect_code(0).json();
+    assert!(got["consistency"].as_str().expect("text").contains("r=1"), "{got}");
+    let all = dev.run(0, &["mget", "demo", "k", "nope", "--output", "jsonl"]).expect_code(0);
+    let statuses: Vec<serde_json::Value> = all
+        .text()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("a line of JSON")["status"].clone()
+        })
+        .collect();
+    assert_eq!(statuses, [200, 404]);
+    let explained = dev.run(0, &["explain", "demo", "k", "--output", "json"]).expect_code(0).json();
+    assert_eq!(explained["replicas"].as_array().expect("a list").len(), 3);
+    assert!(dev.run(0, &["locate", "demo", "k"]).expect_code(0).text().contains("demo/"));
+}
+
+#[test]
+fn tables_are_made_changed_and_dropped_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 1);
+    dev.run(0, &["table", "create", "t", "-n", "1", "--ttl", "10m"]).expect_code(0);
+    let conflict = dev.run(0, &["table", "create", "t", "-n", "1"]).expect_code(4);
+    assert!(conflict.stderr.contains("next: "), "{conflict:?}");
+    dev.run(0, &["table", "alter", "t", "--ttl", "none", "--durability", "os"]).expect_code(0);
+    let described = dev.run(0, &["table", "describe", "t", "--output", "json"]).expect_code(0).json();
+    assert_eq!((&described["ttl"], &described["durability"]), (&serde_json::Value::Null, &"os".into()));
+    dev.run(0, &["table", "drop", "nope", "--accept-data-loss=nope"]).expect_code(3);
+    for arguments in [
+        &["table", "drop", "t"][..],
+        &["table", "drop", "t", "--yes"],
+        &["table", "drop", "t", "--accept-data-loss=demo"],
+    ] {
+        let declined = dev.run(0, arguments).expect_code(9);
+        assert!(declined.stderr.contains("nothing was dropped"), "{declined:?}");
+    }
+    dev.run(0, &["table", "drop", "t", "--accept-data-loss=t"]).expect_code(0);
+    dev.run(0, &["get", "t", "k"]).expect_code(3);
+    let names = dev.run(0, &["table", "list", "--output", "json"]).expect_code(0).json();
+    assert_eq!(names.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn exit_codes_tell_what_a_lost_node_means() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 3);
+    dev.run(0, &["put", "demo", "k", "v"]).expect_code(0);
+    dev.run(0, &["status", "--check"]).expect_code(0);
+    dev.disturb("kill", "n3").expect_code(0);
+    dev.disturb("kill", "n3").expect_code(4);
+    dev.disturb("kill", "n7").expect_code(3);
+
+    // Two of three are a quorum; what is wrong is said, with the error, in JSON too.
+    let unhealthy = dev.run(0, &["status", "--check", "--output", "json"]).expect_code(8).json();
+    assert_eq!(unhealthy["healthy"], false);
+    assert_eq!(unhealthy["nodes"][2]["error"], "connection refused");
+    dev.run(0, &["put", "demo", "k", "w"]).expect_code(0);
+    assert_eq!(dev.run(1, &["get", "demo", "k"]).expect_code(0).stdout, b"w");
+
+    // The first endpoint is dead: the next one is asked, for writes too, since nothing was sent.
+    let (dead, alive) = (dev.endpoint(2), dev.endpoint(0));
+    run(&["--endpoint", dead, "--endpoint", alive, "put", "demo", "k", "x"]).expect_code(0);
+    let gone = run(&["--endpoint", dead, "get", "demo", "k"]).expect_code(5);
+    assert!(gone.stderr.contains("connection refused") && gone.stderr.contains("quorate dev"), "{gone:?}");
+
+    // One of three is none.
+    dev.disturb("kill", "n2").expect_code(0);
+    let refused = dev.until(0, &["--output", "json", "put", "demo", "k", "y"], 5);
+    let error: serde_json::Value = serde_json::from_str(&refused.stderr).expect("one JSON object");
+    assert_eq!((&error["outcome"], &error["exit"]), (&"not_applied".into(), &5.into()));
+    dev.until(0, &["get", "demo", "k"], 5);
+    assert_eq!(dev.run(0, &["get", "demo", "k", "-c", "one"]).expect_code(0).stdout, b"x");
+
+    dev.disturb("start", "n2").expect_code(0);
+    dev.disturb("start", "n3").expect_code(0);
+    dev.until(0, &["status", "--check"], 0);
+    assert_eq!(dev.run(2, &["get", "demo", "k"]).expect_code(0).stdout, b"x");
+    assert_eq!(dev.process.terminate().code, 0);
+}
+
+#[test]
+fn a_node_that_is_cut_off_refuses_and_heals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 3);
+    dev.disturb("cut", "n2").expect_code(0);
+    dev.disturb("cut", "n2").expect_code(4);
+    let refused = dev.until(1, &["put", "demo", "k", "v"], 5);
+    assert!(refused.stderr.contains("nothing was stored"), "{refused:?}");
+    dev.until(0, &["put", "demo", "k", "v"], 0);
+    dev.disturb("heal", "n2").expect_code(0);
+    dev.until(1, &["status", "--check"], 0);
+    assert_eq!(dev.run(1, &["get", "demo", "k"]).expect_code(0).stdout, b"v");
+}
+
+#[test]
+fn the_ring_can_be_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 2);
+    let file = folder.path().join("ring.svg");
+    dev.run(0, &["cluster", "ring", "--svg", file.to_str().expect("text")]).expect_code(0);
+    let picture = std::fs::read_to_string(&file).expect("drawn");
+    // 64 shards with two owners each.
+    assert_eq!(picture.matches("<path").count(), 128);
+}

@@ -1,0 +1,11 @@
+//! The real binary, end to end: what it prints, the codes it ends with, what it refuses and how it says so.
+//!
+//! No port is fixed: nodes and clusters draw free ones and say which.
+
+mod cluster;
+mod dev;
+mod offline;
+mod outcomes;
+mod process;
+mod refusals;
+mod serve;

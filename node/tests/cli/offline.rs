@@ -1,0 +1,59 @@
+//! Commands that need no node.
+
+use crate::process::{quorate, run};
+
+#[test]
+fn the_sample_is_sound_and_comes_out_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = run(&["config", "init"]).expect_code(0);
+    assert!(sample.stderr.is_empty(), "{sample:?}");
+    let file = folder.path().join("quorate.toml");
+    std::fs::write(&file, &sample.stdout).expect("written");
+    run(&["config", "check", "--config", file.to_str().expect("text")]).expect_code(0);
+}
+
+#[test]
+fn what_is_in_force_says_where_it_came_from() {
+    let ended = quorate()
+        .args(["config", "show", "--output", "json"])
+        .env("QUORATE_ZONE", "east")
+        .output()
+        .map(crate::process::Ended::from)
+        .expect("runs");
+    let shown = ended.expect_code(0).json();
+    assert_eq!(shown["zone"]["value"], "east");
+    assert_eq!(shown["zone"]["from"], "environment");
+    assert_eq!(shown["listen"]["from"], "default");
+}
+
+#[test]
+fn completions_and_the_manual_page_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&["completions", shell]).expect_code(0).text().contains("quorate"));
+    }
+    assert!(run(&["man"]).expect_code(0).text().contains(".TH quorate"));
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let version = run(&["--version"]).expect_code(0);
+    assert_eq!(version.text(), format!("quorate {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_command_that_makes_no_sense_is_usage() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["get", "demo"],
+        &["get", "demo", "k", "-c", "most"],
+        &["put", "demo", "k", "v", "--retry"],
+        &["put", "demo", "k", "v", "--ttl", "5"],
+        &["table", "alter", "demo"],
+        &["--endpoint", "http://u@h", "status"],
+        &["dev", "--nodes", "0"],
+        &["dev", "--nodes", "2", "--zones", "3"],
+    ] {
+        let ended = run(arguments).expect_code(2);
+        assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended:?}");
+    }
+}

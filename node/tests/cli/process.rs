@@ -1,0 +1,197 @@
+//! Running the binary: commands that end, and processes that run until they are told to stop.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long anything here may take. A condition that is not met by then is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The binary, with none of this environment's own settings.
+pub fn quorate() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quorate"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("QUORATE_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("text")
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// That it ended so, and says so if not.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("not killed by a signal"),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+/// Runs the binary to its end.
+pub fn run(arguments: &[&str]) -> Ended {
+    quorate().args(arguments).output().expect("the binary starts").into()
+}
+
+/// A process that runs until it is stopped; killed if it is dropped.
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Receiver<String>,
+    /// What it has said on standard error so far.
+    pub said: Vec<String>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let errors = BufReader::new(child.stderr.take().expect("piped"));
+        let (send, stderr) = channel();
+        // Reads to the end, so that the process never waits for a full pipe.
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, stdout, stderr, said: Vec::new() }
+    }
+
+    /// The next line on standard output.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("readable");
+        if line.is_empty() {
+            self.said.extend(self.stderr.iter());
+            panic!("it ended without a word on standard output: {:#?}", self.said);
+        }
+        line
+    }
+
+    /// Waits until it says something on standard error.
+    pub fn until_said(&mut self, what: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.stderr.recv_timeout(left) {
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if line.contains(what) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("it never said {what:?} ({error}): {:#?}", self.said),
+            }
+        }
+    }
+
+    /// Asks it to stop, as a service manager does, and waits for that.
+    pub fn terminate(mut self) -> Ended {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success(), "it had ended already: {:#?}", self.said);
+        let mut stdout = Vec::new();
+        self.stdout.read_to_end(&mut stdout).expect("readable");
+        let status = self.child.wait().expect("waited for");
+        self.said.extend(self.stderr.iter());
+        Ended { code: status.code().unwrap_or(-1), stdout, stderr: self.said.join("\n") }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A development cluster on free ports.
+pub struct Dev {
+    pub process: Running,
+    pub ready: serde_json::Value,
+}
+
+impl Dev {
+    pub fn start(folder: &Path, nodes: usize) -> Self {
+        Self::with(folder, nodes, 0)
+    }
+
+    pub fn with(folder: &Path, nodes: usize, port: u16) -> Self {
+        let mut command = quorate();
+        command.args([
+            "--output",
+            "jsonl",
+            "dev",
+            "--nodes",
+            &nodes.to_string(),
+            "--port",
+            &port.to_string(),
+        ]);
+        command.arg("--data").arg(folder);
+        let mut process = Running::start(command);
+        let ready = serde_json::from_str(&process.line()).expect("one JSON object");
+        Self { process, ready }
+    }
+
+    /// A node's HTTP address, counted from 0.
+    pub fn endpoint(&self, at: usize) -> &str {
+        self.ready["nodes"][at]["http"].as_str().expect("an address")
+    }
+
+    /// Runs a command against one node.
+    pub fn run(&self, at: usize, arguments: &[&str]) -> Ended {
+        let endpoint = self.endpoint(at);
+        run(&[&["--endpoint", endpoint], arguments].concat())
+    }
+
+    /// Does something to a node.
+    pub fn disturb(&self, act: &str, node: &str) -> Ended {
+        let control = self.ready["control"].as_str().expect("an address");
+        run(&["--endpoint", control, "dev", act, node])
+    }
+
+    /// Waits until a command ends with a code.
+    #[track_caller]
+    pub fn until(&self, at: usize, arguments: &[&str], code: i32) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.run(at, arguments);
+            if ended.code == code {
+                return ended;
+            }
+            assert!(Instant::now() < deadline, "{arguments:?} never ended with {code}: {ended:?}");
+        }
+    }
+}

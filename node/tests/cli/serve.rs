@@ -1,0 +1,98 @@
+//! `serve`: founding, joining, stopping and coming back.
+
+use crate::process::{PATIENCE, Running, quorate, run};
+use std::path::Path;
+use std::time::Instant;
+
+struct Node {
+    process: Running,
+    endpoint: String,
+}
+
+impl Node {
+    fn start(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = quorate();
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--peer-listen",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        command.args(arguments).arg("--data").arg(data);
+        let mut process = Running::start(command);
+        let line = process.until_said("the node serves");
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a log line in JSON");
+        let endpoint = line["clients"].as_str().expect("its address").to_owned();
+        Self { process, endpoint }
+    }
+
+    fn run(&self, arguments: &[&str]) -> crate::process::Ended {
+        run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
+    }
+}
+
+#[test]
+fn a_node_keeps_its_data_when_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = Node::start(folder.path(), &["--bootstrap", "--cluster-name", "alone", "--name", "first"]);
+    node.run(&["table", "create", "t", "-n", "1"]).expect_code(0);
+    node.run(&["put", "t", "k", "v"]).expect_code(0);
+    let cluster = node.run(&["status", "--output", "json"]).expect_code(0).json();
+    assert_eq!(cluster["cluster"]["name"], "alone");
+    assert_eq!(cluster["nodes"][0]["name"], "first");
+    node.process.terminate().expect_code(0);
+
+    // An existing folder needs neither flag, and ignores them.
+    let node = Node::start(folder.path(), &[]);
+    assert_eq!(node.run(&["get", "t", "k"]).expect_code(0).stdout, b"v");
+    node.process.terminate().expect_code(0);
+    let node = Node::start(folder.path(), &["--bootstrap", "--cluster-name", "alone"]);
+    let again = node.run(&["status", "--output", "json"]).expect_code(0).json();
+    assert_eq!(again["cluster"]["id"], cluster["cluster"]["id"]);
+    node.process.terminate().expect_code(0);
+}
+
+#[test]
+fn a_node_joins_by_any_members_address() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str| folder.path().join(name);
+    let first = Node::start(&of("a"), &["--bootstrap", "--cluster-name", "two", "--name", "a"]);
+    let join = ["--join", "127.0.0.1:1", "--join", &first.endpoint, "--name", "b"];
+    let second = Node::start(&of("b"), &join);
+    // A new member serves before the catalog that has it arrives.
+    let deadline = Instant::now() + PATIENCE;
+    while second.run(&["status", "--check"]).code != 0 {
+        assert!(Instant::now() < deadline, "the new member is never ready: {:?}", second.run(&["status"]));
+    }
+    let nodes = second.run(&["cluster", "nodes", "--output", "json"]).expect_code(0).json();
+    let mut names: Vec<&str> =
+        nodes.as_array().expect("a list").iter().filter_map(|node| node["name"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b"]);
+    second.process.terminate().expect_code(0);
+    first.process.terminate().expect_code(0);
+}
+
+#[test]
+fn a_node_that_cannot_join_yet_says_so_and_can_be_stopped_and_started_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        let mut command = quorate();
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--peer-listen",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        command.args(["--join", "127.0.0.1:1"]).arg("--data").arg(folder.path());
+        let mut process = Running::start(command);
+        process.until_said("joining at 127.0.0.1:1");
+        process.terminate().expect_code(0);
+    }
+}
