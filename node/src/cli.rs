@@ -140,15 +140,15 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
             })?;
             context.output.bytes(&page)
         }
-        Command::Status(status) => context.block_on(status.run(context)),
-        Command::Get(get) => context.block_on(get.run(context)),
-        Command::Put(put) => context.block_on(put.run(context)),
-        Command::Delete(delete) => context.block_on(delete.run(context)),
-        Command::Mget(mget) => context.block_on(mget.run(context)),
-        Command::Locate(locate) => context.block_on(locate.run(context)),
-        Command::Explain(explain) => context.block_on(explain.run(context)),
-        Command::Table(table) => context.block_on(table.run(context)),
-        Command::Cluster(cluster) => context.block_on(cluster.run(context)),
+        Command::Status(status) => block_on(status.run(context)),
+        Command::Get(get) => block_on(get.run(context)),
+        Command::Put(put) => block_on(put.run(context)),
+        Command::Delete(delete) => block_on(delete.run(context)),
+        Command::Mget(mget) => block_on(mget.run(context)),
+        Command::Locate(locate) => block_on(locate.run(context)),
+        Command::Explain(explain) => block_on(explain.run(context)),
+        Command::Table(table) => block_on(table.run(context)),
+        Command::Cluster(cluster) => block_on(cluster.run(context)),
     }
 }
 
@@ -169,15 +169,15 @@ impl Context {
     fn client(&self) -> Result<Client, Failure> {
         Ok(Client::new(self.options.clone())?)
     }
+}
 
-    /// Runs one command's requests; one thread is enough for them.
-    fn block_on(&self, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
-        runtime.block_on(work)
-    }
+/// Runs one command's requests; one thread is enough for them.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
+    runtime.block_on(work)
 }
 
 #[cfg(test)]

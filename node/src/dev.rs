@@ -46,7 +46,7 @@ pub const CONNECTIONS_MAX: usize = 256;
 pub const TABLE: &str = "demo";
 
 /// How long the nodes may take to be ready for their tables.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often they are asked.
 const READY_INTERVAL: Duration = Duration::from_millis(50);

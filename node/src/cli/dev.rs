@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How long killing or starting a node may take.
-const ACT_TIMEOUT: Duration = Duration::from_secs(60);
+const ACT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// `quorate dev`.
 #[derive(Args, Debug)]
@@ -87,7 +87,7 @@ impl Dev {
                     ActCommand::Cut(target) => (Act::Cut, target),
                     ActCommand::Heal(target) => (Act::Heal, target),
                 };
-                context.block_on(disturb(context, act, &target.node))
+                super::block_on(disturb(context, act, &target.node))
             }
         }
     }

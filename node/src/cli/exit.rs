@@ -102,12 +102,14 @@ impl From<Error> for Failure {
                     "start a cluster with `quorate dev`, or name a node with --endpoint host:port".to_owned(),
                 ),
             ),
-            Error::Lost { outcome: Outcome::Unknown, .. } => (Exit::Unknown, Some(unknown_next())),
+            Error::Lost { outcome: Outcome::Unknown, .. }
+            | Error::Unintelligible { outcome: Outcome::Unknown, .. } => {
+                (Exit::Unknown, Some(unknown_next()))
+            }
             Error::Lost { .. } => (
                 Exit::Unavailable,
                 Some("try again, with a longer --timeout or another --endpoint".to_owned()),
             ),
-            Error::Unintelligible { outcome: Outcome::Unknown, .. } => (Exit::Unknown, Some(unknown_next())),
             Error::Unintelligible { outcome: Outcome::Applied, .. } => (
                 Exit::Other,
                 Some("the write was applied; check what stands between you and the node".to_owned()),

@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 /// The two streams, and how to use them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     /// How data is written.
     pub format: Format,
@@ -99,6 +99,7 @@ impl Output {
     }
 
     /// Bytes to standard output.
+    #[expect(clippy::unused_self, reason = "whoever writes must hold the value that says how")]
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {

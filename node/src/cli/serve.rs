@@ -211,12 +211,10 @@ impl FromArgMatches for Flags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for setting in SETTINGS {
             match setting.flag_value {
-                None => {}
-                Some("") => {
-                    if matches.get_flag(setting.name) {
-                        self.0.insert(setting.name, vec!["true".to_owned()]);
-                    }
+                Some("") if matches.get_flag(setting.name) => {
+                    self.0.insert(setting.name, vec!["true".to_owned()]);
                 }
+                None | Some("") => {}
                 Some(_) => {
                     if let Some(texts) = matches.get_many::<String>(setting.name) {
                         self.0.insert(setting.name, texts.cloned().collect());

@@ -94,8 +94,12 @@ impl Screen {
         Ok(Self { cluster, members })
     }
 
+    /// Whether every member is ready, and there is nothing else that the cluster itself knows of. A node that has
+    /// just joined knows no member yet.
     fn is_healthy(&self) -> bool {
-        self.members.iter().all(|member| member.error.is_none())
+        !self.members.is_empty()
+            && self.members.iter().all(|member| member.error.is_none())
+            && self.cluster.get("healthy").and_then(Json::as_bool).unwrap_or(true)
     }
 
     fn show(&self, output: &Output) -> Result<(), Failure> {
@@ -127,7 +131,8 @@ impl Screen {
             }
         }
         let (tone, mark) = if self.is_healthy() { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
-        let sentence = about("health").unwrap_or_else(|| self.readiness());
+        let sentence =
+            about("health").filter(|_| !self.members.is_empty()).unwrap_or_else(|| self.readiness());
         write!(text, "\n{}  {sentence}\n", output.toned(tone, mark)).expect("a String takes every write");
         for risk in self.cluster.get("at_risk").and_then(Json::as_array).into_iter().flatten() {
             writeln!(text, "    {}", output.toned(Tone::Bad, &document::word(risk)))
@@ -150,7 +155,11 @@ impl Screen {
             .map(|member| member.document.get("id").map(document::word).unwrap_or_default())
             .collect();
         match ill.as_slice() {
-            [] => format!("all {} nodes are ready", self.members.len()),
+            [] if self.members.is_empty() => {
+                "the node that was asked does not know the cluster yet".to_owned()
+            }
+            [] if self.is_healthy() => format!("all {} nodes are ready", self.members.len()),
+            [] => self.cluster.get("health").map(document::word).unwrap_or_default(),
             ill => format!("not ready: {} (of {} nodes)", ill.join(", "), self.members.len()),
         }
     }
@@ -195,8 +204,5 @@ async fn ask(endpoint: Option<Endpoint>) -> Option<String> {
         Ok(client) => client,
         Err(error) => return Some(error.to_string()),
     };
-    match client.ready().await {
-        Ok(()) => None,
-        Err(error) => Some(error),
-    }
+    client.ready().await.err()
 }

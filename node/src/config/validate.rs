@@ -116,8 +116,8 @@ fn limits(config: &Config) -> Result<(), Error> {
             format!("limits.{name} is above 0 and at most {} ({of})", humantime::format_duration(most))
         })
     };
-    let hour = Duration::from_secs(3600);
-    within("request_timeout_max", limits.request_timeout_max, Duration::from_secs(60), "the hard limit")?;
+    let hour = Duration::from_hours(1);
+    within("request_timeout_max", limits.request_timeout_max, Duration::from_mins(1), "the hard limit")?;
     within(
         "request_timeout",
         limits.request_timeout,
