@@ -94,6 +94,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "How long a client may pause within a body, or within taking an answer. At most body_timeout.";
     "limits.request_timeout": Duration limits.request_timeout,
         "Deadline of a request that names none. At most request_timeout_max.";
+    "limits.change_timeout": Duration limits.change_timeout,
+        "Deadline of a change of tables or members that names none. At most request_timeout_max.";
     "limits.request_timeout_max": Duration limits.request_timeout_max,
         "Longest deadline a request may ask for; a longer one is cut to it. At most 60s.";
     "limits.drain_timeout": Duration limits.drain_timeout,
