@@ -166,9 +166,9 @@ impl PutError {
         match self {
             // An expired id says nothing of its earlier attempts.
             PutError::Unknown { .. } | PutError::IdempotencyExpired => Outcome::Unknown,
-            PutError::Unavailable { .. }
-            | PutError::IdempotencyReused
-            | PutError::Exhausted => Outcome::NotApplied,
+            PutError::Unavailable { .. } | PutError::IdempotencyReused | PutError::Exhausted => {
+                Outcome::NotApplied
+            }
         }
     }
 }

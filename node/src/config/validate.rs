@@ -124,7 +124,12 @@ fn limits(config: &Config) -> Result<(), Error> {
         limits.request_timeout_max,
         "limits.request_timeout_max",
     )?;
-    within("change_timeout", limits.change_timeout, limits.request_timeout_max, "limits.request_timeout_max")?;
+    within(
+        "change_timeout",
+        limits.change_timeout,
+        limits.request_timeout_max,
+        "limits.request_timeout_max",
+    )?;
     within("stall_timeout", limits.stall_timeout, limits.body_timeout, "limits.body_timeout")?;
     within("head_timeout", limits.head_timeout, hour, "a bound on one connection")?;
     within("idle_timeout", limits.idle_timeout, hour, "a bound on one connection")?;
