@@ -188,21 +188,17 @@ impl Get {
             let spread = needs_repair.then(|| self.spread(now, record, holders));
             return self.settle(now, spread, effects);
         }
-        let flags = is_due && !rules.broken(Mutant::ExpiryNotFlagged);
-        let (record, holders) = match (is_due, flags) {
-            (true, true) => (record.into_expired(), Nodes::default()),
-            (true, false) => (record.into_expired(), holders),
-            (false, _) => (record, holders),
-        };
+        if is_due && rules.broken(Mutant::ExpiryNotFlagged) {
+            self.respond(now, Some(record.into_expired()), acks, 0, effects);
+            return self.settle(now, None, effects);
+        }
+        // Nobody holds the flag yet: it has to reach a write quorum before anybody is told of it.
+        let (record, holders) =
+            if is_due { (record.into_expired(), Nodes::default()) } else { (record, holders) };
         let is_held = self.owners.met(&holders, quorum);
-        let answers_first = is_held
-            || (is_due && !flags)
-            || rules.broken(Mutant::NoReadRepair)
-            || rules.broken(Mutant::RepairAfterAnswer);
-        if answers_first {
-            let acks = self.owners.count(&holders);
-            self.respond(now, Some(record.clone()), acks, 0, effects);
-            let repairs = !(is_due && !flags) && !rules.broken(Mutant::NoReadRepair);
+        let repairs = !rules.broken(Mutant::NoReadRepair);
+        if is_held || !repairs || rules.broken(Mutant::RepairAfterAnswer) {
+            self.respond(now, Some(record.clone()), self.owners.count(&holders), 0, effects);
             let needs_repair = repairs && (!self.stale.is_empty() || !is_held);
             let spread = needs_repair.then(|| self.spread(now, record, holders));
             return self.settle(now, spread, effects);
@@ -265,16 +261,17 @@ impl Get {
                 }
                 self.advance_asking(now, effects);
             }
-            Phase::Fetching { views, sources } if purpose == Purpose::Fetch => match sources.pop() {
-                Some(next) => self.fetch(now, next, effects),
-                None => {
-                    // Nobody who answered can show it any more: ask those that are left.
+            Phase::Fetching { views, sources } if purpose == Purpose::Fetch => {
+                if let Some(next) = sources.pop() {
+                    self.fetch(now, next, effects);
+                } else {
+                    // Nobody who answered can show the record any more.
                     let acks = views.len() as u8;
                     let (n, replicas) = (self.plan.table.n, self.calls.reports(now));
                     let required = self.question.required;
                     self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
                 }
-            },
+            }
             Phase::Repairing(spread) if purpose == Purpose::Write => {
                 spread.fail(now, to, failure);
                 if replanned {

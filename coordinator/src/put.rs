@@ -229,9 +229,8 @@ impl Put {
                 let error = self.unavailable(now, gather.count(&self.owners), gather.required());
                 self.finish(error, effects);
             }
-            Phase::Fetching => self.finish(self.unknown(now, 0, true), effects),
-            // One owner was sent the draft and is silent.
-            Phase::Assigning(_) => self.finish(self.unknown(now, 0, true), effects),
+            // An earlier attempt was found, or one owner was sent the draft and is silent.
+            Phase::Fetching | Phase::Assigning(_) => self.finish(self.unknown(now, 0, true), effects),
             Phase::Spreading(spread) => self.fail_spread(now, spread, true, effects),
             phase @ (Phase::Settling(_) | Phase::Done) => {
                 self.phase = phase;
@@ -243,10 +242,8 @@ impl Put {
 
     /// Sends a record to all owners; `holders` have it (or something later) already.
     fn spread(&mut self, now: Now, record: Record, required: u8, holders: Nodes, effects: &mut Effects) {
-        let required = match self.context.rules.broken(Mutant::OneAckTooFew) {
-            true => required.saturating_sub(1).max(1),
-            false => required,
-        };
+        let too_few = u8::from(self.context.rules.broken(Mutant::OneAckTooFew));
+        let required = (required - too_few).max(1);
         let mut spread =
             Spread::new(now, record, self.order.durability, required, holders, self.context.timing);
         spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
@@ -276,9 +273,10 @@ impl Put {
         if self.found.is_none() && spread.is_not_applied() {
             return self.finish(self.unavailable(now, acks, spread.required()), effects);
         }
-        let error = match called_failed {
-            true => self.unavailable(now, acks, spread.required()),
-            false => self.unknown(now, acks, timed_out),
+        let error = if called_failed {
+            self.unavailable(now, acks, spread.required())
+        } else {
+            self.unknown(now, acks, timed_out)
         };
         effects.push(Effect::Respond(Err(error)));
         self.settle(now, spread, effects);

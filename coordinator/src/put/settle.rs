@@ -96,9 +96,10 @@ impl Put {
         if !settle.hinted.insert(owner) {
             return;
         }
-        let keeper = match owner == local {
-            false => Some(local),
-            true => settle.spread.holders().iter().find(|node| *node != local),
+        let keeper = if owner == local {
+            settle.spread.holders().iter().find(|node| *node != local)
+        } else {
+            Some(local)
         };
         self.send_hint(now, owner, keeper, effects);
     }

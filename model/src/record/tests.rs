@@ -2,6 +2,7 @@ use super::*;
 use crate::operation::{Operation, OperationId};
 use crate::{Boot, NodeId, Stamps};
 use proptest::prelude::*;
+use std::fmt::Write as _;
 
 fn any_record() -> impl Strategy<Value = Record> {
     let body = prop_oneof![
@@ -24,10 +25,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             });
             // One version, one content: what the protocol guarantees and the laws assume.
             let body = match body {
-                Body::Value { .. } => {
-                    Body::Value { content_type: "text/plain".into(), payload: format!("{version}").into() }
-                }
-                Body::Tombstone => {
+                Body::Value { .. } | Body::Tombstone => {
                     Body::Value { content_type: "text/plain".into(), payload: format!("{version}").into() }
                 }
                 Body::Expired => Body::Expired,
@@ -104,7 +102,10 @@ fn golden_bytes_never_change() {
         body: Body::Value { content_type: "t".into(), payload: Bytes::from_static(b"v") },
         operations: Operations::default(),
     };
-    let hex: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = record.encode().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing into memory cannot fail");
+        hex
+    });
     assert_eq!(
         hex,
         "010000000000000000000001000000000000000300000000000000ab000000000000000000000000000007d000000000000003e824b5438710cbbabf000000010000000174765f40df1d"
