@@ -11,21 +11,21 @@
 //! - A hint goes to its owner under the epoch of the newest view, and is erased only when the owner has acknowledged
 //!   it, or when its table is gone. A hint that has grown meanwhile stays (the replica sees to that).
 //! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a repair
-//!   read at every owner that can be reached makes them agree.
+//!   read at every owner that can be reached makes them agree, and only then is the hint erased.
 //! - Replay has a lane of its own, one batch at a time for each owner: it delays no key traffic.
 //!
 //! # What is left out
 //!
 //! Hints of owners that are none any more: shards do not move yet. They are kept.
 
+use crate::clock;
 use crate::drive::{Driver, Subject};
 use crate::engine::Replica;
 use crate::peer::{BATCH_ITEMS_MAX, Local};
 use crate::transport::{Kind, Lane, Links};
 use crate::views::Views;
-use crate::{clock, drive};
-use quorate_coordinator::{Context, Get, Question};
-use quorate_model::{Held, NodeId, Place, Refusal, Reply, Request};
+use quorate_coordinator::{Context, Get, Question, ReplicaReport, ReplicaResult};
+use quorate_model::{Held, NodeId, Refusal, Reply, Request};
 use quorate_ring::{Plan, View};
 use quorate_storage::{Hint, PageLimit};
 use std::collections::BTreeSet;
@@ -191,17 +191,16 @@ impl Replay {
             })
             .collect();
         let (mut overtaken, mut refused) = (Vec::new(), None);
-        for ((hint, plan), reply) in self.send(owner, sendable).await? {
+        for ((hint, _), reply) in self.send(owner, sendable).await? {
             match acknowledged(&hint, &reply) {
                 Acknowledged::AsHinted => done.push(hint),
                 Acknowledged::Higher => {
-                    done.push(hint);
-                    overtaken.push(plan);
+                    overtaken.push(hint);
                 }
                 Acknowledged::No => refused = Some(reply),
             }
         }
-        self.repair(overtaken).await;
+        done.extend(self.repair(owner, overtaken).await);
         let nothing_taken = done.is_empty();
         let erased = self.on_replica(move |replica| replica.erase_hints(owner, &done)).await?;
         self.progress.replayed.fetch_add(erased as u64, Ordering::Relaxed);
@@ -238,29 +237,35 @@ impl Replay {
         Ok(hints.into_iter().zip(replies).collect())
     }
 
-    /// Reads keys at every owner that can be reached, which makes these agree.
-    async fn repair(&self, plans: Vec<Plan>) {
+    /// Reads keys at every owner that can be reached, which makes these agree; returns the hints that are done. A read
+    /// in which the owner itself took no part proves nothing: its hint stays.
+    async fn repair(&self, owner: NodeId, overtaken: Vec<Hint>) -> Vec<Hint> {
         let mut reads = JoinSet::new();
-        for plan in plans {
+        let mut done = Vec::new();
+        for hint in overtaken {
             if reads.len() >= REPAIRS_AT_ONCE {
-                reads.join_next().await;
+                done.extend(reads.join_next().await.and_then(Result::ok).flatten());
             }
+            // Of this moment: who was down when the page was read may be back.
+            let Some(plan) = self.plan(&self.views.current(), &hint) else { continue };
             let reachable = plan.candidates.iter().filter(|candidate| candidate.alive).count();
             let required = u8::try_from(reachable.max(1)).expect("a table has at most 15 owners");
             let deadline = Instant::now() + REPAIR_TIMEOUT;
             let question = Question { required, deadline: clock::instant(deadline) };
-            let Place { table, sort_key, .. } = plan.place.clone();
+            let subject = Subject { table: hint.table, sort_key: hint.sort_key.clone(), deadline };
             let machine = Get::new(Arc::new(plan), question, self.context);
-            let subject = Subject { table, sort_key, deadline };
             let driver = Arc::clone(&self.driver);
             reads.spawn(async move {
-                match driver.run(machine, subject).await {
-                    Ok(Ok(_)) | Err(drive::Panicked) => {}
-                    Ok(Err(error)) => tracing::debug!("a repair read after a hint failed: {error}"),
-                }
+                let answer = driver.run(machine, subject).await.ok()?.ok()?;
+                let took_part =
+                    |report: &ReplicaReport| report.node == owner && report.result == ReplicaResult::Ack;
+                answer.replicas.iter().any(took_part).then_some(hint)
             });
         }
-        while reads.join_next().await.is_some() {}
+        while let Some(read) = reads.join_next().await {
+            done.extend(read.ok().flatten());
+        }
+        done
     }
 
     fn plan(&self, view: &View, hint: &Hint) -> Option<Plan> {

@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Heartbeat of the leader, in milliseconds.
-const HEARTBEAT_MS: u64 = 150;
+const HEARTBEAT_MS: u64 = 200;
 
 /// A follower that hears nothing for so long stands for election; drawn between the two, in milliseconds. Long
 /// enough for a slow disk, since key traffic does not wait for a leader.
-const ELECTION_MS: (u64, u64) = (900, 1_800);
+const ELECTION_MS: (u64, u64) = (1_000, 2_000);
 
 /// A leader that no majority has acknowledged for so long is none, in milliseconds.
 const LEASE_MS: u64 = 2_000;
