@@ -139,6 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_in_the_reference() {
+        let reference = include_str!("../../../docs/http.md");
+        for code in Code::ALL {
+            let row = |line: &&str| line.starts_with(&format!("| {} |", code.status().as_u16()));
+            let named = format!("`{}`", code.as_str());
+            let rows = reference.lines().filter(row).filter(|line| line.contains(&named));
+            // Nothing makes it yet: plans come later.
+            let expected = usize::from(*code != Code::EpochChanged);
+            assert_eq!(rows.count(), expected, "{named} in the table of errors");
+        }
+    }
+
+    #[test]
     fn every_unavailability_says_when_to_try_again() {
         for code in Code::ALL {
             assert_eq!(code.retry_after().is_some(), code.status() == 503, "{code:?}");

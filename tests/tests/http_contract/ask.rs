@@ -32,7 +32,7 @@ pub fn get(target: &str) -> Ask<'_> {
     ask("GET", target)
 }
 
-pub fn put<'a>(target: &'a str, body: impl Into<Vec<u8>>) -> Ask<'a> {
+pub fn put(target: &str, body: impl Into<Vec<u8>>) -> Ask<'_> {
     ask("PUT", target).body(body)
 }
 
@@ -42,7 +42,9 @@ pub fn post<'a>(target: &'a str, document: &Json) -> Ask<'a> {
 
 impl Ask<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        for part in [name, ": ", value, "\r\n"] {
+            self.headers.push_str(part);
+        }
         self
     }
 

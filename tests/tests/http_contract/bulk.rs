@@ -19,7 +19,10 @@ fn statuses(answer: &Json) -> Vec<u64> {
 #[test]
 fn mget_answers_in_order_each_with_its_own_status() {
     let cluster = shared();
-    put(&key("m-text"), "text").header("Content-Type", "text/plain").of(cluster.at(0)).is(200);
+    put(&format!("{}?consistency=all", key("m-text")), "text")
+        .header("Content-Type", "text/plain")
+        .of(cluster.at(0))
+        .is(200);
     put(&key("m-%ff"), [0xff, 0xfe]).of(cluster.at(0)).is(200);
     let wanted = json!({"keys": ["m-text", "m-none", {"b64": "bS3_"}, {"key": "m-text-2"}, {"key_b64": "bS1ub25lLTI"}]});
     let answer = post(MGET, &wanted).of(cluster.at(1)).is(200).json();

@@ -7,6 +7,7 @@ use serde_json::json;
 #[test]
 fn the_cluster_and_its_members_are_shown() {
     let cluster = shared();
+    cluster.all_vote();
     let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
     assert_eq!(
         (&shown["name"], &shown["nodes"], &shown["nodes_up"]),

@@ -194,9 +194,9 @@ fn a_body_names_its_length_and_its_form() {
 fn a_value_with_a_ttl_expires() {
     let cluster = shared();
     let target = key("expires");
-    put(&format!("{target}?ttl=1h"), "x").of(cluster.at(0)).is(200);
+    put(&format!("{target}?ttl=1h&consistency=all"), "x").of(cluster.at(0)).is(200);
     assert!(get(&target).of(cluster.at(1)).is(200).header("expires").ends_with(" GMT"));
-    let written = put(&format!("{target}?ttl=1ms"), "x").of(cluster.at(0)).is(200);
+    let written = put(&format!("{target}?ttl=1ms&consistency=all"), "x").of(cluster.at(0)).is(200);
     let version = written.header("quorate-version").to_owned();
     let gone =
         until("the value expires", || Some(get(&target).of(cluster.at(1))).filter(|read| read.status == 404));

@@ -14,7 +14,8 @@ fn each_answer_says_what_it_was() {
         let said = read.header("quorate-consistency").to_owned();
         said.split("; acks").next().unwrap().to_owned()
     };
-    put(&target, "x").of(node).is(200);
+    // So that a read of one owner finds it too.
+    put(&format!("{target}?consistency=all"), "x").of(node).is(200);
     assert_eq!(consistency(""), "linearizable; r=2; n=3");
     assert_eq!(consistency("?consistency=quorum"), "linearizable; r=2; n=3");
     assert_eq!(consistency("?consistency=one"), "eventual; r=1; n=3");

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// Nothing takes longer, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster of nodes n1, n2, n3, with a table `t` (n = 3, quorum, `os`).
 pub struct Cluster {
