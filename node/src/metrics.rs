@@ -206,8 +206,12 @@ impl Default for Metrics {
         let latencies = Family::new_with_constructor(latency_histogram as fn() -> Histogram);
         registry.register("request_seconds", "Time from a request's head to its answer", latencies.clone());
         let results: Family<ResultLabels, Counter> = Family::default();
-        registry.register("replica_results", "What owners said to this coordinator", results.clone());
-        let replica_results = ["ack", "timeout", "down", "lost", "refused"]
+        registry.register(
+            "replica_results",
+            "What owners had said when the client was answered",
+            results.clone(),
+        );
+        let replica_results = ["ack", "waiting", "down", "lost", "refused"]
             .map(|result| results.get_or_create_owned(&ResultLabels { result }));
         let reasons: Family<ReasonLabels, Counter> = Family::default();
         registry.register("http_connections_closed", "Connections that ended, by reason", reasons.clone());

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::problem::{Problem, Replica};
 use super::text;
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
@@ -95,27 +96,15 @@ pub fn server_timing(headers: &mut HeaderMap, took: Duration, replicas: &[Replic
     headers.insert(SERVER_TIMING, value(&text));
 }
 
-/// Why a read that reached its level has no value: `None` if it has one.
-pub fn absence(record: Option<&Record>) -> Option<Fault> {
-    match record.map(|record| &record.body) {
-        None => Some(Fault::NoSuchKey("the key has no value: no owner asked holds anything of it")),
-        Some(Body::Tombstone) => {
-            Some(Fault::NoSuchKey("the key was deleted; Quorate-Version is that of the delete"))
-        }
-        Some(Body::Expired) => {
-            Some(Fault::NoSuchKey("the key's value has expired; Quorate-Version is its version"))
-        }
-        Some(Body::Value { .. }) => None,
-    }
-}
-
-/// A problem that carries the headers of the read it came from.
-pub fn absent(fault: Fault, headers: &HeaderMap) -> Problem {
-    let mut problem = Problem::from(fault);
-    for (name, value) in headers {
-        problem = problem.with_header(name.clone(), value.clone());
-    }
-    problem
+/// The value that a read found, with its record and media type; or a problem that carries the read's headers.
+pub fn value_of(answer: &GetAnswer) -> Result<(&Record, &str, &Bytes), Problem> {
+    let missing = match answer.record.as_ref().map(|record| (record, &record.body)) {
+        Some((record, Body::Value { content_type, payload })) => return Ok((record, content_type, payload)),
+        None => "the key has no value: no owner asked holds anything of it",
+        Some((_, Body::Tombstone)) => "the key was deleted; Quorate-Version is that of the delete",
+        Some((_, Body::Expired)) => "the key's value has expired; Quorate-Version is its version",
+    };
+    Err(Problem::from(Fault::NoSuchKey(missing)).with_headers(read_headers(answer)))
 }
 
 /// What a write answers with.
@@ -144,7 +133,7 @@ impl Written {
             n: answer.n,
             consistency: answer.guarantee.as_str(),
             replayed: answer.replayed,
-            replicas: replicas.iter().map(Replica::from).collect(),
+            replicas: replicas.iter().map(Replica::so_far).collect(),
         }
     }
 }

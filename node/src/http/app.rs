@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// What every handler shares. Cheap to clone.
@@ -62,20 +63,22 @@ impl App {
         if self.core.is_draining() { Err(Fault::Draining.into()) } else { Ok(()) }
     }
 
-    /// Reads a JSON document of at most `bytes_max` bytes whose every field is known.
+    /// Reads a JSON document of at most `bytes_max` bytes whose every field is known. The permit is its share of the
+    /// memory for bodies: to be kept for as long as the document is.
     pub async fn document<T: DeserializeOwned>(
         &self,
         request: Request,
         kind: Kind,
         bytes_max: usize,
-    ) -> Result<T, Problem> {
+    ) -> Result<(T, Option<OwnedSemaphorePermit>), Problem> {
         let (parts, body) = request.into_parts();
         head::expect_json(&parts.headers)?;
         head::expect_length(&parts.headers)?;
         let received = self.bodies.receive(&parts.headers, body, kind, bytes_max, &self.limits).await?;
-        serde_json::from_slice(&received.bytes).map_err(|error| {
-            Fault::Document(format!("the document can't be used: {}", shown(&error.to_string()))).into()
-        })
+        let document = serde_json::from_slice(&received.bytes).map_err(|error| {
+            Fault::Document(format!("the document can't be used: {}", shown(&error.to_string())))
+        })?;
+        Ok((document, received.room))
     }
 }
 

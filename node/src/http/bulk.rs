@@ -4,77 +4,31 @@
 //! half done. Items then run side by side, a bounded number at a time, under one common deadline. When the client
 //! goes away the items that have not begun never do.
 
-use super::answer::{KeyText, ValueText, Written, absence, etag};
+mod documents;
+
+use super::answer::{self, KeyText, ValueText, Written};
 use super::app::{App, json};
 use super::body::{BodyError, Kind};
 use super::edge::RequestName;
 use super::fault::Fault;
-use super::head;
 use super::keys::{Read, Write};
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::target;
-use super::text;
+use super::{head, observe};
+use crate::metrics::Operation;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use documents::{BatchDocument, MgetDocument, distinct};
 use http::StatusCode;
 use quorate_model::{Body, Durability, Key, Level, Table};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value as Json, json as document};
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// The media type of a value that came as JSON text without one.
-const TEXT: &str = "text/plain; charset=utf-8";
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MgetDocument {
-    keys: Vec<KeyDocument>,
-}
-
-/// A key: its text, or an object with its text or its base64url.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum KeyDocument {
-    Text(String),
-    Named(NamedKey),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NamedKey {
-    key: Option<String>,
-    #[serde(alias = "b64")]
-    key_b64: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BatchDocument {
-    items: Vec<ItemDocument>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum ItemDocument {
-    Put(PutDocument),
-    Delete(NamedKey),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PutDocument {
-    key: Option<String>,
-    key_b64: Option<String>,
-    value: Option<String>,
-    value_b64: Option<String>,
-    content_type: Option<String>,
-    ttl: Option<String>,
-}
 
 /// What the whole request says, beside its items.
 #[derive(Clone)]
@@ -95,13 +49,12 @@ type Side = fn(&Query, &Table) -> Result<(Level, u8), query::QueryError>;
 pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (common, request) = Common::read(app, request, query::MGET, Query::read_level).await?;
     let app = common.app.clone();
-    let wanted: MgetDocument = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
-    let keys = wanted.keys.into_iter().map(|key| match key {
-        KeyDocument::Text(text) => NamedKey { key: Some(text), key_b64: None },
-        KeyDocument::Named(named) => named,
-    });
-    let keys = distinct(keys.enumerate().map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
-    let room = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(app.limits.batch_bytes_max));
+    // Its memory counts until the request is answered.
+    let (wanted, _held): (MgetDocument, _) =
+        app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
+    let keys = wanted.keys.into_iter().enumerate();
+    let keys = distinct(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
+    let room = Arc::new(AtomicUsize::new(app.limits.batch_bytes_max));
     let results = side_by_side(&common, keys, move |common, key| {
         let room = Arc::clone(&room);
         async move { common.get(&key, &room).await }
@@ -115,7 +68,8 @@ pub async fn batch(State(app): State<App>, request: Request) -> Result<Response,
     head::refuse_conditions(request.headers())?;
     let (common, request) = Common::read(app, request, query::BATCH, Query::write_level).await?;
     let app = common.app.clone();
-    let wanted: BatchDocument = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
+    let (wanted, _held): (BatchDocument, _) =
+        app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let mut bodies = Vec::with_capacity(wanted.items.len());
     let mut keys = Vec::with_capacity(wanted.items.len());
     for (at, item) in wanted.items.into_iter().enumerate() {
@@ -155,51 +109,41 @@ impl Common {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn get(self, key: &Key, room: &std::sync::atomic::AtomicUsize) -> Json {
-        use std::sync::atomic::Ordering::Relaxed;
-        let Common { table, level, required, .. } = &self;
+    async fn get(self, key: &Key, room: &AtomicUsize) -> Json {
+        let started = Instant::now();
+        let outcome = self.read_value(key, room).await;
+        self.counted(Operation::Get, key, started, outcome)
+    }
+
+    async fn read_value(&self, key: &Key, room: &AtomicUsize) -> Result<Json, Problem> {
+        let Common { table, level, required, .. } = self;
         let read = Read { table, key, level: *level, required: *required, timeout: self.left() };
-        let answer = match read.run(&self.app).await {
-            Ok(answer) => answer,
-            Err(problem) => return self.refused(key, &problem),
-        };
-        let version = answer.record.as_ref().map(|record| record.version.to_string());
-        if let Some(fault) = absence(answer.record.as_ref()) {
-            let mut item = self.refused(key, &Problem::from(fault));
-            item["version"] = document!(version);
-            return item;
-        }
-        let Some((record, content_type, payload)) =
-            answer.record.as_ref().and_then(|record| match &record.body {
-                Body::Value { content_type, payload } => Some((record, content_type, payload)),
-                Body::Tombstone | Body::Expired => None,
-            })
-        else {
-            unreachable!("what has no value was answered above");
-        };
+        let answer = read.run(&self.app).await?;
+        let (record, content_type, payload) = answer::value_of(&answer)?;
         let taken = room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(payload.len()));
         if taken.is_err() {
             let limit = self.app.limits.batch_bytes_max;
-            return self.refused(key, &Problem::from(BodyError::TooLarge { kind: Kind::Batch, limit }));
+            return Err(BodyError::TooLarge { kind: Kind::Batch, limit }.into());
         }
         self.app.metrics.value_bytes_out.inc_by(payload.len() as u64);
-        item(
-            key,
-            StatusCode::OK,
-            &document!({
-                "version": version,
-                "etag": etag(record.version),
-                "content_type": content_type,
-                "expires": record.expires_at.map(super::answer::timestamp),
-                "acks": answer.acks,
-                "required": answer.required,
-                "consistency": answer.guarantee.as_str(),
-            }),
-            &ValueText::from(payload.as_ref()),
-        )
+        let described = document!({
+            "version": record.version.to_string(),
+            "etag": answer::etag(record.version),
+            "content_type": content_type,
+            "expires": record.expires_at.map(answer::timestamp),
+            "acks": answer.acks,
+            "required": answer.required,
+            "consistency": answer.guarantee.as_str(),
+        });
+        Ok(item(key, StatusCode::OK, &described, &ValueText::from(payload.as_ref())))
     }
 
     async fn put(self, key: &Key, body: Body, ttl_ms: Option<u64>) -> Json {
+        let started = Instant::now();
+        let operation = match body {
+            Body::Value { .. } => Operation::Put,
+            Body::Tombstone | Body::Expired => Operation::Delete,
+        };
         let Common { table, level, required, durability, .. } = &self;
         self.app.metrics.value_bytes_in.inc_by(body.value_bytes() as u64);
         let write = Write {
@@ -213,15 +157,28 @@ impl Common {
             operation: None,
             timeout: self.left(),
         };
-        match write.run(&self.app).await {
-            Ok(answer) => item(key, StatusCode::OK, &document!({}), &Written::of(&answer, false)),
-            Err(problem) => self.refused(key, &problem),
-        }
+        let outcome = write.run(&self.app).await;
+        let outcome =
+            outcome.map(|answer| item(key, StatusCode::OK, &document!({}), &Written::of(&answer, false)));
+        self.counted(operation, key, started, outcome)
     }
 
-    fn refused(&self, key: &Key, problem: &Problem) -> Json {
-        let error = problem.document(&self.name);
-        item(key, problem.code().status(), &document!({ "error": error }), &document!({}))
+    fn counted(
+        &self,
+        operation: Operation,
+        key: &Key,
+        started: Instant,
+        outcome: Result<Json, Problem>,
+    ) -> Json {
+        let problem = outcome.as_ref().err();
+        let status = problem.map_or(StatusCode::OK, |problem| problem.code().status());
+        let ended = observe::outcome(status, problem);
+        self.app.metrics.request(operation, self.level.into(), ended, started.elapsed());
+        outcome.unwrap_or_else(|problem| {
+            let error = problem.document(&self.name);
+            let version = problem.header(&answer::QUORATE_VERSION);
+            item(key, status, &document!({ "error": error, "version": version }), &document!({}))
+        })
     }
 }
 
@@ -266,75 +223,4 @@ where
         }
     }
     results.into_iter().map(|result| result.unwrap_or_else(bug)).collect()
-}
-
-fn invalid(at: usize, why: &str) -> Problem {
-    Fault::Document(format!("item {at} (counted from 0): {why}")).into()
-}
-
-/// Every key, if there are not too many and none comes twice.
-fn distinct(
-    keys: impl ExactSizeIterator<Item = Result<Key, Problem>>,
-    app: &App,
-) -> Result<Vec<Key>, Problem> {
-    let limit = app.limits.batch_items_max;
-    if keys.len() > limit {
-        return Err(Fault::TooManyItems { got: keys.len(), limit }.into());
-    }
-    let keys = keys.collect::<Result<Vec<Key>, Problem>>()?;
-    let mut seen = BTreeSet::new();
-    match keys.iter().enumerate().find(|(_, key)| !seen.insert(*key)) {
-        Some((at, _)) => Err(invalid(at, "its key comes twice; say once what you mean")),
-        None => Ok(keys),
-    }
-}
-
-impl NamedKey {
-    fn read(self, at: usize, bytes_max: usize) -> Result<Key, Problem> {
-        let bytes = match (self.key, self.key_b64) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => {
-                text::from_base64(&text).ok_or_else(|| invalid(at, "its key is not base64"))?
-            }
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(invalid(at, "a key is either \"key\" (text) or \"key_b64\" (base64url)"));
-            }
-        };
-        target::checked(bytes, bytes_max).map_err(|error| invalid(at, &error.to_string()))
-    }
-}
-
-impl ItemDocument {
-    fn read(self, at: usize, app: &App) -> Result<(NamedKey, Body, Option<u64>), Problem> {
-        match self {
-            ItemDocument::Delete(key) => Ok((key, Body::Tombstone, None)),
-            ItemDocument::Put(PutDocument { key, key_b64, value, value_b64, content_type, ttl }) => {
-                let (payload, default) = match (value, value_b64) {
-                    (Some(text), None) => (text.into_bytes(), TEXT),
-                    (None, Some(text)) => {
-                        let bytes = text::from_base64(&text);
-                        (bytes.ok_or_else(|| invalid(at, "its value is not base64"))?, head::OCTETS)
-                    }
-                    (Some(_), Some(_)) | (None, None) => {
-                        return Err(invalid(
-                            at,
-                            "a value is either \"value\" (text) or \"value_b64\" (base64url)",
-                        ));
-                    }
-                };
-                if payload.len() > app.limits.value_bytes_max {
-                    let limit = app.limits.value_bytes_max;
-                    return Err(BodyError::TooLarge { kind: Kind::Value, limit }.into());
-                }
-                let content_type = content_type.unwrap_or_else(|| default.to_owned());
-                if !head::is_media_type(&content_type) {
-                    return Err(invalid(at, "its content_type is not a media type"));
-                }
-                let ttl_ms = ttl.map(|ttl| query::ttl_ms(&ttl)).transpose();
-                let ttl_ms = ttl_ms.map_err(|error| invalid(at, &error.to_string()))?;
-                let body = Body::Value { content_type, payload: payload.into() };
-                Ok((NamedKey { key, key_b64 }, body, ttl_ms))
-            }
-        }
-    }
 }

@@ -91,6 +91,10 @@ pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receive
         },
         End::Finished(Ok(())) => (Closed::Done, None),
         End::Finished(Err(_)) if !held.is_empty() => (Closed::Malformed, Some(fault_of(&edge, &held))),
+        // Another protocol, such as HTTP/2: the library has no word for it.
+        End::Finished(Err(error)) if error.is_parse() && phase == Phase::Head => {
+            (Closed::Malformed, Some(Fault::Malformed))
+        }
         End::Finished(Err(_)) => (Closed::Broken, None),
     };
     edge.metrics.closed(closed);

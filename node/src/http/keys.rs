@@ -38,29 +38,17 @@ pub async fn read(State(app): State<App>, request: Request) -> Result<Response, 
     if query.trace {
         answer::server_timing(&mut headers, started.elapsed(), &answer.replicas);
     }
-    let problem = |fault: Fault, headers: &HeaderMap| answer::absent(fault, headers).on(&table).at(level);
-    if let Some(fault) = answer::absence(answer.record.as_ref()) {
-        return Err(problem(fault, &headers));
-    }
-    let Some((record, content_type, payload)) =
-        answer.record.as_ref().and_then(|record| match &record.body {
-            Body::Value { content_type, payload } => Some((record, content_type, payload.clone())),
-            Body::Tombstone | Body::Expired => None,
-        })
-    else {
-        unreachable!("what has no value was answered above");
-    };
+    let problem = |problem: Problem| problem.with_headers(headers.clone()).on(&table).at(level);
+    let (record, content_type, payload) = answer::value_of(&answer).map_err(problem)?;
     let status = if known.names(&answer::etag(record.version)) {
-        answer::value_headers(&mut headers, record, content_type);
-        headers.remove(http::header::CONTENT_TYPE);
         StatusCode::NOT_MODIFIED
     } else {
-        head::expect_accepted(&parts.headers, content_type)
-            .map_err(|error| problem(error.into(), &headers))?;
-        answer::value_headers(&mut headers, record, content_type);
+        let accepted = head::expect_accepted(&parts.headers, content_type);
+        accepted.map_err(|error| problem(error.into()))?;
         StatusCode::OK
     };
-    let body = if status == StatusCode::OK { payload } else { bytes::Bytes::new() };
+    answer::value_headers(&mut headers, record, content_type);
+    let body = if status == StatusCode::OK { payload.clone() } else { bytes::Bytes::new() };
     app.metrics.value_bytes_out.inc_by(body.len() as u64);
     Ok(finish(status, headers, body, level))
 }

@@ -87,11 +87,16 @@ impl Problem {
         self
     }
 
-    /// With one more header.
+    /// With these headers.
     #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.0.headers.insert(name, value);
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers.extend(headers);
         self
+    }
+
+    /// One of its headers, as text.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.0.headers.get(name)?.to_str().ok()
     }
 
     /// The body, for the request of this id.
@@ -200,6 +205,18 @@ pub struct Replica {
     reason: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hint: bool,
+}
+
+impl Replica {
+    /// Of an operation that went well: who has not answered yet is not late.
+    pub fn so_far(report: &ReplicaReport) -> Self {
+        match report.result {
+            ReplicaResult::Timeout => Replica { result: "waiting", ..Replica::from(report) },
+            ReplicaResult::Ack | ReplicaResult::Down | ReplicaResult::Lost | ReplicaResult::Refused(_) => {
+                Replica::from(report)
+            }
+        }
+    }
 }
 
 impl From<&ReplicaReport> for Replica {

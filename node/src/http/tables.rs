@@ -170,7 +170,7 @@ pub fn sort_key(table: &TableEntry, bound: &SortKey) -> Json {
 /// `POST /v1/tables`
 pub async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let query = plain(&request, query::CHANGE)?;
-    let wanted: NewTableDocument =
+    let (wanted, _held): (NewTableDocument, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let name = wanted.name.clone();
     let epoch = propose(&app, Command::CreateTable(wanted.read()?), &query).await?;
@@ -188,7 +188,7 @@ pub async fn create(State(app): State<App>, request: Request) -> Result<Response
 pub async fn alter(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let query = plain(&request, query::CHANGE)?;
     let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
-    let wanted: TableChangeDocument =
+    let (wanted, _held): (TableChangeDocument, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let mut change = TableChange::of(table.id);
     change.n = wanted.n;
