@@ -1,5 +1,6 @@
 //! How a request is named, judged and logged: what the metrics and the log say of it.
 
+use super::code::Code;
 use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
 use axum::response::Response;
@@ -58,17 +59,31 @@ pub fn trace_of(headers: &HeaderMap) -> Option<&str> {
     (whole && ended && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
 }
 
-/// Failures always, everything else at `debug`.
+/// Bugs as errors; failures that a client may ask about by their id at `info`; the rest, and what is refused because
+/// too much is at work, at `debug`, since under load that is most of all.
 pub fn log(response: &Response, problem: Option<&Problem>, head: Option<(Method, String)>, took: Duration) {
     let status = response.status().as_u16();
     let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    if let Some(problem) = problem.filter(|_| status >= 500) {
-        let code = problem.code().as_str();
-        tracing::warn!(status, code, us, detail = %problem.detail(), "request failed");
-    } else if let Some((method, path)) = head {
-        let code = problem.map(|problem| problem.code().as_str());
-        tracing::debug!(status, code, us, %method, path, "request");
+    match problem {
+        Some(problem) if status == 500 => {
+            let code = problem.code().as_str();
+            tracing::error!(status, code, us, detail = %problem.detail(), "request failed");
+        }
+        Some(problem) if status > 500 && !is_routine(problem.code()) => {
+            let code = problem.code().as_str();
+            tracing::info!(status, code, us, detail = %problem.detail(), "request failed");
+        }
+        Some(_) | None => {
+            let Some((method, path)) = head else { return };
+            let code = problem.map(|problem| problem.code().as_str());
+            tracing::debug!(status, code, us, %method, path, "request");
+        }
     }
+}
+
+/// What a node says to everybody while it is in that state.
+fn is_routine(code: Code) -> bool {
+    matches!(code, Code::Overloaded | Code::Draining | Code::Starting)
 }
 
 #[cfg(test)]

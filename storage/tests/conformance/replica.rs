@@ -267,6 +267,11 @@ pub fn a_full_disk_refuses_writes_only(bench: impl Bench) {
     let full = Reply::Refused(Refusal::DiskFull);
     assert_eq!(apply(&store, write(place(SYNC_TABLE, "k"), record(2, "w"))), full);
     assert_eq!(apply(&store, assign(place(SYNC_TABLE, "k"), "w")), full);
+    assert_eq!(
+        apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v"))),
+        Reply::Written { held: Held::live(version(1)) },
+        "what is held already is acknowledged: reads of a quorum count on it"
+    );
     assert!(store.health().disk_full && store.health().doubt.is_none());
     assert_eq!(held(&store, SYNC_TABLE, "k"), Some(record(1, "v")), "reads go on");
     bench.set_free_bytes(1_000_000);
