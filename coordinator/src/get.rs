@@ -90,6 +90,16 @@ impl Get {
         self.ask(now, &first, effects);
     }
 
+    /// Nobody who answered can show the greatest any more: everybody is asked again, and whoever failed last of all.
+    fn start_without(&mut self, now: Now, lost: NodeId, effects: &mut Effects) {
+        self.calls.forget();
+        let mut gather = Gather::new(now, self.question.required, self.context.timing);
+        gather.avoid(lost);
+        self.phase = Phase::Asking(gather);
+        self.whole_from = None;
+        self.advance_asking(now, effects);
+    }
+
     fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
         for node in nodes {
             let whole = *self.whole_from.get_or_insert(*node) == *node;
@@ -261,17 +271,10 @@ impl Get {
                 }
                 self.advance_asking(now, effects);
             }
-            Phase::Fetching { views, sources } if purpose == Purpose::Fetch => {
-                if let Some(next) = sources.pop() {
-                    self.fetch(now, next, effects);
-                } else {
-                    // Nobody who answered can show the record any more.
-                    let acks = views.len() as u8;
-                    let (n, replicas) = (self.plan.table.n, self.calls.reports(now));
-                    let required = self.question.required;
-                    self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
-                }
-            }
+            Phase::Fetching { sources, .. } if purpose == Purpose::Fetch => match sources.pop() {
+                Some(next) => self.fetch(now, next, effects),
+                None => self.start_without(now, to, effects),
+            },
             Phase::Repairing(spread) if purpose == Purpose::Write => {
                 spread.fail(now, to, failure);
                 if replanned {

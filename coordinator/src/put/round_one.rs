@@ -61,7 +61,10 @@ impl Put {
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
         let verdict = self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.context.rules));
         match verdict {
-            None | Some(Verdict::Fresh) => self.start_round_two(now, highest, effects),
+            None | Some(Verdict::Fresh) => {
+                let answered = known.iter().map(|(node, _)| *node).collect();
+                self.start_round_two(now, highest, answered, effects);
+            }
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
             Some(Verdict::Expired) => self.finish(PutError::IdempotencyExpired, effects),
             Some(Verdict::Found(operation)) => {
@@ -70,8 +73,14 @@ impl Put {
         }
     }
 
-    fn start_round_two(&mut self, now: Now, highest: Option<Version>, effects: &mut Effects) {
-        if let Some(alive) = self.too_few_alive() {
+    fn start_round_two(
+        &mut self,
+        now: Now,
+        highest: Option<Version>,
+        answered: Nodes,
+        effects: &mut Effects,
+    ) {
+        if let Some(alive) = self.too_few_alive(answered) {
             return self.finish(self.unavailable(now, alive, self.order.required), effects);
         }
         let Some(version) = self.version_above(now, highest) else {
@@ -93,10 +102,13 @@ impl Put {
     }
 
     /// How many owners seem alive, if that is fewer than the request's W: better refused now, with certainty, than
-    /// sent to some and unknown.
-    fn too_few_alive(&self) -> Option<u8> {
-        let alive: Nodes =
-            self.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node).collect();
+    /// sent to some and unknown. Whoever has just answered is alive, whatever the plan says: it may be older than a
+    /// node's return.
+    fn too_few_alive(&self, answered: Nodes) -> Option<u8> {
+        let mut alive = answered;
+        for owner in self.plan.candidates.iter().filter(|owner| owner.alive) {
+            alive.insert(owner.node);
+        }
         let count = self.owners.count(&alive);
         (count < self.order.required).then_some(count)
     }

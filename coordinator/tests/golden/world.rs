@@ -5,7 +5,7 @@
 //! ```text
 //! cluster n=3 [w=quorum] [r=quorum] [local=1]      a new world; the table's levels; the coordinator's node
 //! held NODE seq=S value=V [ttl=MS] [id=c:1]        what an owner holds already
-//! down|silent|full|doubtful|lossy|up NODE ...      how a node behaves from now on
+//! down|silent|full|doubtful|lossy|dying|up NODE ... how a node behaves from now on
 //! put VALUE | delete   [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A *silent* node takes nothing and never answers; a *lossy* one takes what it is sent to store, and its answer is
-//! lost with the connection. `down` nodes may be known to be down (`down known 3`), as the plan of the next command
-//! says it.
+//! lost with the connection; a *dying* one answers once more and is down then. `down` nodes may be known to be down
+//! (`down known 3`), as the plan of the next command says it, which may be wrong (`up known 3`).
 
 use bytes::Bytes;
 use goldenscript::{Command, Context as ScriptContext, Runner};
@@ -46,6 +46,7 @@ enum Behaviour {
     Full,
     Doubtful,
     Lossy,
+    Dying,
 }
 
 #[derive(Default)]
@@ -102,13 +103,14 @@ impl Runner for World {
                 let record = earlier_record(seq, &value, ttl, id);
                 self.replica(node).record = Some(record);
             }
-            "down" | "silent" | "full" | "doubtful" | "lossy" | "up" => {
+            "down" | "silent" | "full" | "doubtful" | "lossy" | "dying" | "up" => {
                 let behaviour = match command.name.as_str() {
                     "down" => Behaviour::Down,
                     "silent" => Behaviour::Silent,
                     "full" => Behaviour::Full,
                     "doubtful" => Behaviour::Doubtful,
                     "lossy" => Behaviour::Lossy,
+                    "dying" => Behaviour::Dying,
                     _ => Behaviour::Up,
                 };
                 let mut alive = true;
@@ -319,6 +321,10 @@ impl World {
             (Behaviour::Lossy, true) => {
                 self.serve(to, request);
                 Err(Failure::Lost)
+            }
+            (Behaviour::Dying, _) => {
+                self.replica(to).behaviour = Behaviour::Down;
+                Ok(Some(self.serve(to, request)))
             }
             (Behaviour::Up, _) | (Behaviour::Full | Behaviour::Lossy, false) => {
                 Ok(Some(self.serve(to, request)))
