@@ -57,8 +57,10 @@ pub struct ReplicaReport {
 /// What one owner said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicaResult {
-    /// Answered as it was asked to.
+    /// Answered as it was asked to: holds the write, or gave its record.
     Ack,
+    /// Answered round one of a write; was sent no record, or has not acknowledged one.
+    Answered,
     /// Was asked and has not answered yet.
     Timeout,
     /// Could not be reached.
@@ -129,6 +131,8 @@ pub enum PutError {
         n: u8,
         /// What each owner said.
         replicas: Vec<ReplicaReport>,
+        /// Whether the client has tried before: this attempt stored nothing, an earlier one may have.
+        retried: bool,
     },
     /// Records were sent, and fewer than W owners acknowledged: it may appear later, at most once.
     #[error("{acks} of {required} required owners acknowledged; the write may appear later, at most once")]
@@ -164,11 +168,13 @@ impl PutError {
     /// What happened to the data.
     pub fn outcome(&self) -> Outcome {
         match self {
-            // An expired id says nothing of its earlier attempts.
-            PutError::Unknown { .. } | PutError::IdempotencyExpired => Outcome::Unknown,
-            PutError::Unavailable { .. } | PutError::IdempotencyReused | PutError::Exhausted => {
-                Outcome::NotApplied
-            }
+            // A retry that stores nothing says nothing of the attempts before it.
+            PutError::Unknown { .. }
+            | PutError::IdempotencyExpired
+            | PutError::Unavailable { retried: true, .. } => Outcome::Unknown,
+            PutError::Unavailable { retried: false, .. }
+            | PutError::IdempotencyReused
+            | PutError::Exhausted => Outcome::NotApplied,
         }
     }
 }

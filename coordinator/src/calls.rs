@@ -60,7 +60,11 @@ impl Calls {
 
     /// Closes a call at its answer; `None` if it is not open (an answer that came twice).
     pub fn answered(&mut self, now: Now, call: Call) -> Option<Closed> {
-        self.close(now, call, ReplicaResult::Ack)
+        let closed = self.close(now, call, ReplicaResult::Ack)?;
+        if closed.purpose == Purpose::Ask {
+            self.result(closed.to, ReplicaResult::Answered);
+        }
+        Some(closed)
     }
 
     /// Closes a call at its failure; `None` if it is not open.
@@ -73,7 +77,15 @@ impl Calls {
         self.close(now, call, result)
     }
 
-    fn hinted(&mut self, owner: NodeId) {
+    /// Notes an owner that was not asked because it is known to be down.
+    pub fn is_down(&mut self, node: NodeId) {
+        if self.reports.iter().all(|report| report.0 != node) {
+            self.report(node, ReplicaResult::Down, Span(0));
+        }
+    }
+
+    /// Notes that a hint is left for this owner.
+    pub fn hinted(&mut self, owner: NodeId) {
         if let Some(report) = self.reports.iter_mut().find(|report| report.0 == owner) {
             report.3 = true;
         } else {
@@ -84,6 +96,11 @@ impl Calls {
     /// Drops the open calls of a plan that is no longer in force: their answers must not count in the new one.
     pub fn forget(&mut self) {
         self.open.clear();
+    }
+
+    /// Whether an owner was asked to show its record and has not answered.
+    pub fn is_fetching(&self) -> bool {
+        self.open.iter().any(|(_, call, _)| call.purpose == Purpose::Fetch)
     }
 
     /// Whether a hint is still on its way to a store.
@@ -111,6 +128,12 @@ impl Calls {
             self.report(closed.to, result, now.instant - sent);
         }
         Some(closed)
+    }
+
+    fn result(&mut self, node: NodeId, result: ReplicaResult) {
+        if let Some(report) = self.reports.iter_mut().find(|report| report.0 == node) {
+            report.1 = result;
+        }
     }
 
     fn report(&mut self, node: NodeId, result: ReplicaResult, after: Span) {

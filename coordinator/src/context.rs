@@ -33,7 +33,7 @@ impl Default for Timing {
             hedge: Span::from_millis(20),
             again: Span::from_millis(50),
             patience: Span::from_millis(250),
-            settle: Span::from_millis(1_000),
+            settle: Span::from_millis(300),
         }
     }
 }

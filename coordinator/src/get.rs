@@ -54,6 +54,8 @@ pub struct Get {
     stale: Nodes,
     /// The owner that is asked for the whole record; the others may answer with a digest.
     whole_from: Option<NodeId>,
+    /// Whether nobody who held the greatest would show it: now everybody is asked for the whole record.
+    begun_anew: bool,
 }
 
 #[derive(Debug)]
@@ -62,8 +64,8 @@ enum Phase {
     Idle,
     /// Asking for records.
     Asking(Gather<View>),
-    /// The greatest is known by its digest only; these owners hold it.
-    Fetching { views: Vec<(NodeId, View)>, sources: Vec<NodeId> },
+    /// The greatest is known by its digest only; these owners hold it too, and one is asked beside a silent one.
+    Fetching { views: Vec<(NodeId, View)>, sources: Vec<NodeId>, hedge_at: Instant },
     /// A write quorum is being made to hold the answer, and the client waits.
     Repairing(Spread),
     /// The client is answered; the other stale owners are being repaired.
@@ -79,7 +81,8 @@ impl Get {
     pub fn new(plan: Arc<Plan>, question: Question, context: Context) -> Self {
         let owners = Owners::of(&plan);
         let (calls, stale) = (Calls::default(), Nodes::default());
-        Self { plan, owners, question, context, calls, phase: Phase::Idle, stale, whole_from: None }
+        let (phase, whole_from, begun_anew) = (Phase::Idle, None, false);
+        Self { plan, owners, question, context, calls, phase, stale, whole_from, begun_anew }
     }
 
     fn start(&mut self, now: Now, effects: &mut Effects) {
@@ -90,19 +93,9 @@ impl Get {
         self.ask(now, &first, effects);
     }
 
-    /// Nobody who answered can show the greatest any more: everybody is asked again, and whoever failed last of all.
-    fn start_without(&mut self, now: Now, lost: NodeId, effects: &mut Effects) {
-        self.calls.forget();
-        let mut gather = Gather::new(now, self.question.required, self.context.timing);
-        gather.avoid(lost);
-        self.phase = Phase::Asking(gather);
-        self.whole_from = None;
-        self.advance_asking(now, effects);
-    }
-
     fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
         for node in nodes {
-            let whole = *self.whole_from.get_or_insert(*node) == *node;
+            let whole = *self.whole_from.get_or_insert(*node) == *node || self.begun_anew;
             let request = Request::Read { at: self.plan.place.clone(), whole };
             self.calls.send(now, *node, Purpose::Read, request, effects);
         }
@@ -173,7 +166,8 @@ impl Get {
             }
             Judged::Fetch { mut sources } => {
                 let first = sources.pop();
-                self.phase = Phase::Fetching { views, sources };
+                let hedge_at = now.instant + self.context.timing.hedge;
+                self.phase = Phase::Fetching { views, sources, hedge_at };
                 if let Some(first) = first {
                     self.fetch(now, first, effects);
                 }
@@ -240,6 +234,29 @@ impl Get {
         self.calls.send(now, from, Purpose::Fetch, request, effects);
     }
 
+    /// The owner that was asked to show the greatest record is silent or has failed: the next one, or everybody anew.
+    fn fetch_next(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::Fetching { views, sources, hedge_at } = &mut self.phase else { return };
+        *hedge_at = now.instant + self.context.timing.hedge;
+        let acks = views.len() as u8;
+        if let Some(next) = sources.pop() {
+            self.fetch(now, next, effects);
+        } else if !self.begun_anew {
+            self.begun_anew = true;
+            self.begin_anew(now, effects);
+        } else if !self.calls.is_fetching() {
+            let (n, replicas) = (self.plan.table.n, self.calls.reports(now));
+            let required = self.question.required;
+            self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
+        }
+    }
+
+    /// Asks again from the beginning. Answers that are still under way no longer count.
+    fn begin_anew(&mut self, now: Now, effects: &mut Effects) {
+        self.calls.forget();
+        self.start(now, effects);
+    }
+
     fn on_fetched(&mut self, now: Now, from: NodeId, record: Option<Record>, effects: &mut Effects) {
         let Phase::Fetching { views, .. } = &mut self.phase else { return };
         let mut views = std::mem::take(views);
@@ -260,10 +277,7 @@ impl Get {
     ) {
         let replanned = newer.is_some_and(|plan| self.adopt(plan));
         match &mut self.phase {
-            Phase::Asking(_) if replanned => {
-                self.calls.forget();
-                self.start(now, effects);
-            }
+            Phase::Asking(_) if replanned => self.begin_anew(now, effects),
             Phase::Asking(gather) if purpose == Purpose::Read => {
                 gather.fail(to);
                 if self.whole_from == Some(to) {
@@ -271,10 +285,8 @@ impl Get {
                 }
                 self.advance_asking(now, effects);
             }
-            Phase::Fetching { sources, .. } if purpose == Purpose::Fetch => match sources.pop() {
-                Some(next) => self.fetch(now, next, effects),
-                None => self.start_without(now, to, effects),
-            },
+            Phase::Fetching { .. } if replanned => self.begin_anew(now, effects),
+            Phase::Fetching { .. } if purpose == Purpose::Fetch => self.fetch_next(now, effects),
             Phase::Repairing(spread) if purpose == Purpose::Write => {
                 spread.fail(now, to, failure);
                 if replanned {
@@ -330,7 +342,12 @@ impl Get {
                     spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
                 }
             }
-            Phase::Idle | Phase::Fetching { .. } | Phase::Done => {}
+            Phase::Fetching { hedge_at, .. } => {
+                if *hedge_at <= now.instant {
+                    self.fetch_next(now, effects);
+                }
+            }
+            Phase::Idle | Phase::Done => {}
         }
     }
 
@@ -415,8 +432,9 @@ impl Machine for Get {
         let phase = match &self.phase {
             Phase::Asking(gather) => gather.wake_at(),
             Phase::Repairing(spread) => spread.wake_at(),
+            Phase::Fetching { hedge_at, .. } => Some(*hedge_at),
             Phase::Settling { until, .. } => return Some(*until),
-            Phase::Idle | Phase::Fetching { .. } => None,
+            Phase::Idle => None,
             Phase::Done => return None,
         };
         Some(phase.map_or(self.question.deadline, |at| at.min(self.question.deadline)))

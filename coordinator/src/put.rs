@@ -168,6 +168,12 @@ impl Put {
                     self.advance_round_one(now, effects);
                 }
             }
+            // What the old owners remember does not count for the new ones: nothing was sent, so begin anew.
+            Phase::Fetching if replanned => {
+                self.calls.forget();
+                self.found = None;
+                self.start_round_one(now, effects);
+            }
             Phase::Fetching if purpose == Purpose::Fetch => self.fetch_next(now, effects),
             Phase::Assigning(_) if purpose == Purpose::Assign => {
                 self.on_assign_failed(now, to, failure, effects);
@@ -266,6 +272,13 @@ impl Put {
         }
     }
 
+    /// Owners that failed get a hint as soon as the client is answered: the answer says so.
+    fn announce_hints(&mut self, spread: &Spread) {
+        for owner in spread.failed().iter() {
+            self.calls.hinted(owner);
+        }
+    }
+
     /// Round two ended without its W.
     fn fail_spread(&mut self, now: Now, spread: Spread, timed_out: bool, effects: &mut Effects) {
         let acks = spread.count(&self.owners);
@@ -273,6 +286,7 @@ impl Put {
         if self.found.is_none() && spread.is_not_applied() {
             return self.finish(self.unavailable(now, acks, spread.required()), effects);
         }
+        self.announce_hints(&spread);
         let error = if called_failed {
             self.unavailable(now, acks, spread.required())
         } else {
@@ -313,7 +327,14 @@ impl Put {
     }
 
     fn unavailable(&self, now: Now, acks: u8, required: u8) -> PutError {
-        PutError::Unavailable { required, acks, n: self.plan.table.n, replicas: self.calls.reports(now) }
+        let retried = self.order.attempt.as_ref().is_some_and(|attempt| attempt.is_retry);
+        PutError::Unavailable {
+            required,
+            acks,
+            n: self.plan.table.n,
+            replicas: self.calls.reports(now),
+            retried,
+        }
     }
 
     fn unknown(&self, now: Now, acks: u8, timed_out: bool) -> PutError {

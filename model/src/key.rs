@@ -16,12 +16,12 @@ pub const KEY_BYTES_MAX: usize = 64 * 1024;
 /// A client's name for a value: any bytes. Shown escaped, so that a hostile key cannot forge a log line.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
-pub struct Key(#[cbor(n(0), with = "crate::cbor::bytes")] pub Bytes);
+pub struct Key(#[cbor(n(0), with = "crate::cbor::key")] pub Bytes);
 
 /// Where a key stands in its table's sort space. Big-endian: byte order is sort order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
-pub struct SortKey(#[cbor(n(0), with = "crate::cbor::bytes")] pub Bytes);
+pub struct SortKey(#[cbor(n(0), with = "crate::cbor::key")] pub Bytes);
 
 /// A contiguous piece of a table's sort space: `start <= sort key < end`; no end means to the very end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]

@@ -55,9 +55,26 @@ pub struct Operation {
 }
 
 /// The recent operations of one key, one per client, ordered by client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode)]
 #[cbor(transparent)]
 pub struct Operations(#[n(0)] Vec<Operation>);
+
+/// From outside: at most [`CLIENTS_MAX`], each a legal id, ordered by client without repetition.
+impl<'b, C> Decode<'b, C> for Operations {
+    fn decode(d: &mut minicbor::Decoder<'b>, context: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let mut all: Vec<Operation> = Vec::new();
+        for operation in d.array_iter_with(context)? {
+            let operation: Operation = operation?;
+            let is_legal = is_client(&operation.id.client) && all.len() < CLIENTS_MAX;
+            let is_next = all.last().is_none_or(|last| last.id.client < operation.id.client);
+            if !is_legal || !is_next {
+                return Err(minicbor::decode::Error::message("operation ids out of bounds or out of order"));
+            }
+            all.push(operation);
+        }
+        Ok(Self(all))
+    }
+}
 
 /// What a key remembers about an operation id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +149,12 @@ impl Operations {
     }
 }
 
+/// Whether a client may call itself so: 1 to [`CLIENT_BYTES_MAX`] visible ASCII characters.
+fn is_client(client: &str) -> bool {
+    let visible = |byte: u8| byte.is_ascii_graphic();
+    !client.is_empty() && client.len() <= CLIENT_BYTES_MAX && client.bytes().all(visible)
+}
+
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.client, self.sequence)
@@ -143,8 +166,7 @@ impl FromStr for OperationId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (client, sequence) = text.rsplit_once(':').ok_or(ParseOperationIdError)?;
-        let visible = |byte: u8| byte.is_ascii_graphic();
-        if client.is_empty() || client.len() > CLIENT_BYTES_MAX || !client.bytes().all(visible) {
+        if !is_client(client) {
             return Err(ParseOperationIdError);
         }
         if sequence.is_empty() || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -205,6 +227,25 @@ mod tests {
         assert!(matches!(known.recall(&id(5)), Recall::Found(operation) if operation.digest == 9));
         assert_eq!(known.recall(&id(4)), Recall::Passed);
         assert_eq!(known.recall(&OperationId { client: "d".into(), sequence: 5 }), Recall::Unknown);
+    }
+
+    #[test]
+    fn a_list_from_outside_is_bounded_and_ordered() {
+        let operation = |client: String| Operation {
+            id: OperationId { client, sequence: 1 },
+            version: version(1),
+            digest: 0,
+        };
+        let list = |clients: Vec<String>| {
+            let all: Vec<Operation> = clients.into_iter().map(operation).collect();
+            minicbor::decode::<Operations>(&minicbor::to_vec(all).expect("into memory"))
+        };
+        let many = |n: usize| (0..n).map(|at| format!("c{at:02}")).collect::<Vec<_>>();
+        assert_eq!(list(many(16)).expect("legal").as_slice().len(), 16);
+        assert!(list(many(17)).is_err());
+        assert!(list(vec!["b".into(), "a".into()]).is_err());
+        assert!(list(vec!["a".into(), "a".into()]).is_err());
+        assert!(list(vec!["x".repeat(65)]).is_err());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum Body {
     #[n(0)]
     Value {
         /// As the client named it.
-        #[n(0)]
+        #[cbor(n(0), with = "crate::cbor::content_type")]
         content_type: String,
         /// The bytes; empty is a value too.
         #[cbor(n(1), with = "crate::cbor::bytes")]

@@ -102,7 +102,9 @@ impl Core {
         let PutRequest { table, key, body, required, durability, ttl_ms, operation, timeout } = request;
         let sort_key = table.sort_key(&key);
         let Some(plan) = self.views.plan(table.id, &sort_key) else {
-            return Err(PutError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
+            let (n, replicas) = (table.n, Vec::new());
+            let retried = operation.is_some_and(|attempt| attempt.retry);
+            return Err(PutError::Unavailable { required, acks: 0, n, replicas, retried });
         };
         let deadline = Instant::now() + timeout;
         let now = clock::wall();

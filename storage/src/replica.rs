@@ -33,11 +33,13 @@ use crate::keys;
 use crate::limits::ReplicaLimits;
 use bytes::Bytes;
 use hints::HintBook;
+use quorate_model::message::SMALL_BYTES;
+use quorate_model::record::DecodeError;
 use quorate_model::{
     Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules, Stamps,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 pub use hints::{Hint, OwnerHints};
 pub use purge::PurgeError;
@@ -163,6 +165,8 @@ impl<E: Engine> Replica<E> {
             return Some(Reply::Refused(Refusal::Doubtful));
         }
         let answer = match request {
+            // Round one of a write that this owner could not take: better said before anything is sent.
+            Request::Ask { .. } if self.is_disk_full() => Err(Unread::Refused(Refusal::DiskFull)),
             Request::Ask { at } => self.admitted(at, tier).map(known),
             Request::Read { at, whole: true } => self.admitted(at, tier).map(Reply::Record),
             Request::Read { at, whole: false } => self.admitted(at, tier).map(digest),
@@ -213,8 +217,13 @@ impl<E: Engine> Replica<E> {
 
     /// The record of a place that this node owns.
     fn admitted(&self, at: &Place, tier: ReadTier) -> Result<Option<Record>, Unread> {
-        // The guard lives until the record is read: a new layout waits for us.
-        let layout = self.layout();
+        // The guard lives until the record is read: a new layout waits for us. Who must not wait does not wait for
+        // one either: it may stand in line behind a read from the disk.
+        let layout = match (tier, self.layout.try_read()) {
+            (_, Ok(layout)) => layout,
+            (ReadTier::BlockCache, Err(TryLockError::WouldBlock)) => return Err(Unread::NotInMemory),
+            (ReadTier::Disk, Err(_)) | (_, Err(TryLockError::Poisoned(_))) => self.layout(),
+        };
         layout.admit(at)?;
         self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)
     }
@@ -240,7 +249,19 @@ impl<E: Engine> Replica<E> {
     }
 
     fn decoded(&self, bytes: &Bytes) -> Result<Record, Refusal> {
-        Record::decode(bytes).map_err(|error| self.refusal(&EngineError::Corrupt(error.to_string())))
+        Record::decode(bytes).map_err(|error| match error {
+            // Written by a newer version, its checksum right: nothing is wrong with the disk, only with the version
+            // that reads it. Refused, and not held against the replica.
+            DecodeError::Unknown { .. } => {
+                tracing::error!(
+                    "a record can't be read by this version ({error}): run the newer version again"
+                );
+                Refusal::Doubtful
+            }
+            DecodeError::Length { .. } | DecodeError::Checksum | DecodeError::Malformed(_) => {
+                self.refusal(&EngineError::Corrupt(error.to_string()))
+            }
+        })
     }
 
     /// Ownership does not matter here: `explain` wants to see what lies on the disk.
@@ -342,7 +363,11 @@ fn known(record: Option<Record>) -> Reply {
     Reply::Known { held, operations: record.map(|record| record.operations).unwrap_or_default() }
 }
 
+/// The record itself where it is small: cheaper than being asked for it a second time.
 fn digest(record: Option<Record>) -> Reply {
+    if record.as_ref().is_some_and(|record| record.body.value_bytes() <= SMALL_BYTES) {
+        return Reply::Record(record);
+    }
     Reply::Digest {
         held: record.as_ref().map(Record::held),
         digest: record.as_ref().map_or(0, Record::digest),

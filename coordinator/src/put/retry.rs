@@ -75,7 +75,11 @@ impl Put {
             let has_record = known.held >= Some(Held::live(operation.version));
             has_record && matches!(known.operations.recall(&operation.id), Recall::Found(_))
         };
-        let holders: Nodes = known.iter().filter(|(_, known)| holds(known)).map(|(node, _)| *node).collect();
+        // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
+        // written to once more: nobody knows whether what it holds is synced.
+        let is_raised = self.order.durability > self.plan.table.durability;
+        let holders: Nodes =
+            known.iter().filter(|(_, known)| holds(known) && !is_raised).map(|(node, _)| *node).collect();
         let mut sources: Vec<_> = known.iter().map(|(node, known)| (known.held, *node)).collect();
         sources.sort();
         let sources = sources.into_iter().map(|(_, node)| node).collect();

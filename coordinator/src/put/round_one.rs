@@ -61,10 +61,7 @@ impl Put {
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
         let verdict = self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.context.rules));
         match verdict {
-            None | Some(Verdict::Fresh) => {
-                let answered = known.iter().map(|(node, _)| *node).collect();
-                self.start_round_two(now, highest, answered, effects);
-            }
+            None | Some(Verdict::Fresh) => self.start_round_two(now, highest, gather.answers(), effects),
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
             Some(Verdict::Expired) => self.finish(PutError::IdempotencyExpired, effects),
             Some(Verdict::Found(operation)) => {
@@ -77,10 +74,15 @@ impl Put {
         &mut self,
         now: Now,
         highest: Option<Version>,
-        answered: Nodes,
+        known: &[(NodeId, Known)],
         effects: &mut Effects,
     ) {
-        if let Some(alive) = self.too_few_alive(answered) {
+        if let Some(alive) = self.too_few_alive(known) {
+            let down: Vec<NodeId> =
+                self.plan.candidates.iter().filter(|owner| !owner.alive).map(|owner| owner.node).collect();
+            for node in down {
+                self.calls.is_down(node);
+            }
             return self.finish(self.unavailable(now, alive, self.order.required), effects);
         }
         let Some(version) = self.version_above(now, highest) else {
@@ -101,14 +103,11 @@ impl Put {
         self.spread(now, record, self.order.required, Nodes::default(), effects);
     }
 
-    /// How many owners seem alive, if that is fewer than the request's W: better refused now, with certainty, than
-    /// sent to some and unknown. Whoever has just answered is alive, whatever the plan says: it may be older than a
-    /// node's return.
-    fn too_few_alive(&self, answered: Nodes) -> Option<u8> {
-        let mut alive = answered;
-        for owner in self.plan.candidates.iter().filter(|owner| owner.alive) {
-            alive.insert(owner.node);
-        }
+    /// How many owners seem alive (or have just answered, whatever they seem), if that is fewer than the request's W:
+    /// better refused now, with certainty, than sent to some and unknown.
+    fn too_few_alive(&self, known: &[(NodeId, Known)]) -> Option<u8> {
+        let seem_alive = self.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node);
+        let alive: Nodes = seem_alive.chain(known.iter().map(|(node, _)| *node)).collect();
         let count = self.owners.count(&alive);
         (count < self.order.required).then_some(count)
     }

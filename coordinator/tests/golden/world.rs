@@ -3,18 +3,19 @@
 //! Commands:
 //!
 //! ```text
-//! cluster n=3 [w=quorum] [r=quorum] [local=1]      a new world; the table's levels; the coordinator's node
+//! cluster n=3 [w=quorum] [r=quorum] [local=1] [os] a new world; the table's levels; the coordinator's node; durability
 //! held NODE seq=S value=V [ttl=MS] [id=c:1]        what an owner holds already
-//! down|silent|full|doubtful|lossy|dying|up NODE ... how a node behaves from now on
-//! put VALUE | delete   [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
+//! down|silent|full|doubtful|lossy|mute|busy|up NODE ...      how a node behaves from now on
+//! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
 //! replicas                                         what everybody holds, and the hints
 //! ```
 //!
 //! A *silent* node takes nothing and never answers; a *lossy* one takes what it is sent to store, and its answer is
-//! lost with the connection; a *dying* one answers once more and is down then. `down` nodes may be known to be down
-//! (`down known 3`), as the plan of the next command says it, which may be wrong (`up known 3`).
+//! lost with the connection; a *mute* one never shows a whole record. Every record counts as
+//! large. A *busy* one takes nothing to store, a *full* one says so in round one already. `down` nodes may be known to be down (`down known 3`), as the plan of the next command
+//! says it.
 
 use bytes::Bytes;
 use goldenscript::{Command, Context as ScriptContext, Runner};
@@ -46,7 +47,8 @@ enum Behaviour {
     Full,
     Doubtful,
     Lossy,
-    Dying,
+    Mute,
+    Busy,
 }
 
 #[derive(Default)]
@@ -93,6 +95,9 @@ impl Runner for World {
                 let (w, r) = (level(args.take_key("w"))?, level(args.take_key("r"))?);
                 let local = args.take_key("local").unwrap_or("1").parse()?;
                 self.found(n, w, r, NodeId(local));
+                if args.next_pos() == Some("os") {
+                    self.keep_in_memory()?;
+                }
             }
             "held" => {
                 let node = NodeId(args.next_pos().ok_or("a node")?.parse()?);
@@ -103,14 +108,15 @@ impl Runner for World {
                 let record = earlier_record(seq, &value, ttl, id);
                 self.replica(node).record = Some(record);
             }
-            "down" | "silent" | "full" | "doubtful" | "lossy" | "dying" | "up" => {
+            "down" | "silent" | "full" | "doubtful" | "lossy" | "mute" | "busy" | "up" => {
                 let behaviour = match command.name.as_str() {
                     "down" => Behaviour::Down,
                     "silent" => Behaviour::Silent,
                     "full" => Behaviour::Full,
                     "doubtful" => Behaviour::Doubtful,
                     "lossy" => Behaviour::Lossy,
-                    "dying" => Behaviour::Dying,
+                    "mute" => Behaviour::Mute,
+                    "busy" => Behaviour::Busy,
                     _ => Behaviour::Up,
                 };
                 let mut alive = true;
@@ -126,14 +132,15 @@ impl Runner for World {
             }
             "put" | "delete" => {
                 let value = if command.name == "put" { args.next_pos() } else { None };
-                let mut retry = false;
+                let (mut retry, mut sync) = (false, false);
                 while let Some(word) = args.next_pos() {
                     retry |= word == "retry";
+                    sync |= word == "sync";
                 }
                 let ttl: Option<u64> = args.take_key("ttl").map(str::parse).transpose()?;
                 let w = args.take_key("w").map(str::parse).transpose()?;
                 let id = args.take_key("id").map(str::parse).transpose()?;
-                self.start_put(value, ttl, w, id, retry)?;
+                self.start_put(value, ttl, w, id, retry, sync)?;
             }
             "get" => {
                 let r = args.take_key("r").map(str::parse).transpose()?;
@@ -186,6 +193,13 @@ impl World {
         }));
     }
 
+    /// The table's acknowledgements mean no sync.
+    fn keep_in_memory(&mut self) -> Outcome<()> {
+        let plan = Arc::make_mut(self.plan.as_mut().ok_or("no cluster yet")?);
+        Arc::make_mut(&mut plan.table).durability = Durability::Os;
+        Ok(())
+    }
+
     fn seems(&mut self, node: NodeId, alive: bool) -> Outcome<()> {
         let plan = Arc::make_mut(self.plan.as_mut().ok_or("no cluster yet")?);
         for candidate in plan.candidates.iter_mut().filter(|candidate| candidate.node == node) {
@@ -202,6 +216,7 @@ impl World {
         w: Option<Level>,
         id: Option<OperationId>,
         is_retry: bool,
+        sync: bool,
     ) -> Outcome<()> {
         let plan = self.plan.clone().ok_or("no cluster yet")?;
         let body = match value {
@@ -219,7 +234,7 @@ impl World {
         let order = Order {
             draft,
             required: w.unwrap_or(plan.table.w).required(plan.table.n)?,
-            durability: Durability::Sync,
+            durability: if sync { Durability::Sync } else { plan.table.durability },
             attempt: id.map(|id| Attempt { id, digest, is_retry }),
             stamp: self.stamp(self.local),
             deadline: self.now().instant + Span::from_millis(TIMEOUT_MS),
@@ -316,17 +331,19 @@ impl World {
         let reply = match (behaviour, request.is_write()) {
             (Behaviour::Down, _) => Err(Failure::NotSent),
             (Behaviour::Silent, _) => Ok(None),
+            (Behaviour::Mute, _) if matches!(request, Request::Read { whole: true, .. }) => Ok(None),
             (Behaviour::Doubtful, _) => Err(Failure::Refused(Refusal::Doubtful)),
             (Behaviour::Full, true) => Err(Failure::Refused(Refusal::DiskFull)),
+            (Behaviour::Full, false) if matches!(request, Request::Ask { .. }) => {
+                Err(Failure::Refused(Refusal::DiskFull))
+            }
+            (Behaviour::Busy, true) => Err(Failure::Refused(Refusal::Overloaded)),
             (Behaviour::Lossy, true) => {
                 self.serve(to, request);
                 Err(Failure::Lost)
             }
-            (Behaviour::Dying, _) => {
-                self.replica(to).behaviour = Behaviour::Down;
-                Ok(Some(self.serve(to, request)))
-            }
-            (Behaviour::Up, _) | (Behaviour::Full | Behaviour::Lossy, false) => {
+            (Behaviour::Up | Behaviour::Mute, _)
+            | (Behaviour::Full | Behaviour::Lossy | Behaviour::Busy, false) => {
                 Ok(Some(self.serve(to, request)))
             }
         };
@@ -459,7 +476,12 @@ fn show_request(request: &Request) -> String {
         Request::Ask { .. } => "ask".into(),
         Request::Read { whole: true, .. } => "read".into(),
         Request::Read { whole: false, .. } => "read digest".into(),
-        Request::Write { record, .. } => format!("write {}", show_record(record)),
+        Request::Write { record, durability: Durability::Os, .. } => {
+            format!("write {} os", show_record(record))
+        }
+        Request::Write { record, durability: Durability::Sync, .. } => {
+            format!("write {}", show_record(record))
+        }
         Request::Assign { .. } => "assign".into(),
         Request::Hint { owner, record, .. } => format!("hint for {owner} {}", show_held(Some(record.held()))),
         Request::Inspect { .. } => "inspect".into(),

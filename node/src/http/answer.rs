@@ -84,6 +84,7 @@ pub fn server_timing(headers: &mut HeaderMap, took: Duration, replicas: &[Replic
     let owners = replicas.iter().map(|report| {
         let result = match report.result {
             ReplicaResult::Ack => "ack",
+            ReplicaResult::Answered => "answered",
             ReplicaResult::Timeout => "waiting",
             ReplicaResult::Down => "down",
             ReplicaResult::Lost => "lost",

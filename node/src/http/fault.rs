@@ -215,7 +215,7 @@ impl Fault {
             | GetError::Timeout { n, required, acks, replicas },
         )
         | Fault::Put(
-            PutError::Unavailable { n, required, acks, replicas }
+            PutError::Unavailable { n, required, acks, replicas, .. }
             | PutError::Unknown { n, required, acks, replicas, .. },
         )) = self
         else {

@@ -212,9 +212,11 @@ impl Replica {
     pub fn so_far(report: &ReplicaReport) -> Self {
         match report.result {
             ReplicaResult::Timeout => Replica { result: "waiting", ..Replica::from(report) },
-            ReplicaResult::Ack | ReplicaResult::Down | ReplicaResult::Lost | ReplicaResult::Refused(_) => {
-                Replica::from(report)
-            }
+            ReplicaResult::Ack
+            | ReplicaResult::Answered
+            | ReplicaResult::Down
+            | ReplicaResult::Lost
+            | ReplicaResult::Refused(_) => Replica::from(report),
         }
     }
 }
@@ -224,6 +226,7 @@ impl From<&ReplicaReport> for Replica {
         let ms = Some(report.after.as_millis());
         let (result, ms, reason) = match report.result {
             ReplicaResult::Ack => ("ack", ms, None),
+            ReplicaResult::Answered => ("answered", ms, None),
             ReplicaResult::Timeout => ("timeout", None, None),
             ReplicaResult::Down => ("down", None, None),
             ReplicaResult::Lost => ("lost", ms, None),

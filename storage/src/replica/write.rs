@@ -144,7 +144,10 @@ impl<E: Engine> Round<'_, E> {
         }
         drop(hints);
         self.put(Family::Hints, key, merged)?;
-        self.durability = Durability::Sync;
+        // A hint promises no more than its table does.
+        let table = self.layout.tables.get(&at.table);
+        let durability = table.map_or(Durability::Sync, |table| table.durability);
+        self.durability = self.durability.max(durability);
         Ok(Reply::Hinted)
     }
 

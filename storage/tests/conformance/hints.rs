@@ -21,15 +21,19 @@ fn counts<E: Engine>(replica: &Replica<E>, owner: NodeId) -> OwnerHints {
 pub fn a_hint_is_kept_and_erased(mut bench: impl Bench) {
     let store = replica(&bench);
     let syncs = bench.engine().statistics().syncs;
-    assert_eq!(apply(&store, hint(OWNER, place(OS_TABLE, "k"), record(2, "v"))), Reply::Hinted);
-    assert_eq!(bench.engine().statistics().syncs, syncs + 1, "a hint is durable, whatever its table says");
+    assert_eq!(apply(&store, hint(OWNER, place(SYNC_TABLE, "k"), record(2, "v"))), Reply::Hinted);
+    assert_eq!(bench.engine().statistics().syncs, syncs + 1, "a hint is as durable as its table");
+    assert_eq!(apply(&store, hint(OTHER, place(OS_TABLE, "k"), record(2, "v"))), Reply::Hinted);
+    assert_eq!(bench.engine().statistics().syncs, syncs + 1, "and no more");
+    let others = kept(&store, OTHER);
+    assert_eq!(store.erase_hints(OTHER, &others), Ok(1));
     drop(store);
     bench.restart();
     let store = replica(&bench);
     let hints = kept(&store, OWNER);
-    assert_eq!(hints, [Hint { table: OS_TABLE, sort_key: sort_key("k"), record: record(2, "v") }]);
+    assert_eq!(hints, [Hint { table: SYNC_TABLE, sort_key: sort_key("k"), record: record(2, "v") }]);
     assert!(kept(&store, OTHER).is_empty());
-    let read = Request::Inspect { at: place(OS_TABLE, "k") };
+    let read = Request::Inspect { at: place(SYNC_TABLE, "k") };
     let Some(Reply::Inspected(shown)) = store.read(&read, ReadTier::Disk) else { panic!("not inspected") };
     assert_eq!((shown.hints_for, shown.held), (vec![OWNER], None), "a hint is not a record that is held");
     assert_eq!(store.erase_hints(OWNER, &hints), Ok(1));

@@ -4,6 +4,7 @@ use crate::bench::{
     Bench, EPOCH, OS_TABLE, OTHERS_TABLE, SYNC_TABLE, apply, assign, damage, held, layout, limits, place,
     record, record_of, replica, replica_with, sort_key, usual_layout, value, version, write,
 };
+use quorate_model::message::SMALL_BYTES;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Held, Operations, Record, Refusal, Reply, Request, TableId, WallTime,
 };
@@ -21,8 +22,11 @@ pub fn a_write_is_read_back(mut bench: impl Bench) {
     let ask = store.read(&Request::Ask { at: place(SYNC_TABLE, "k") }, ReadTier::Disk);
     let known = Reply::Known { held: Some(written.held()), operations: written.operations.clone() };
     assert_eq!(ask, Some(known));
-    let digest = store.read(&Request::Read { at: place(SYNC_TABLE, "k"), whole: false }, ReadTier::Disk);
-    assert_eq!(digest, Some(Reply::Digest { held: Some(written.held()), digest: written.digest() }));
+    let brief = |key| store.read(&Request::Read { at: place(SYNC_TABLE, key), whole: false }, ReadTier::Disk);
+    assert_eq!(brief("k"), Some(Reply::Record(Some(written))), "small: cheaper sent than asked for again");
+    let large = record(1, &"x".repeat(SMALL_BYTES + 1));
+    apply(&store, write(place(SYNC_TABLE, "large"), large.clone()));
+    assert_eq!(brief("large"), Some(Reply::Digest { held: Some(large.held()), digest: large.digest() }));
 }
 
 pub fn nothing_held_is_said_so(bench: impl Bench) {

@@ -11,7 +11,7 @@ fn unavailable_with(refusal: Refusal) -> Code {
         report(2, ReplicaResult::Refused(refusal)),
         report(3, ReplicaResult::Down),
     ];
-    Fault::from(PutError::Unavailable { required: 2, acks: 1, n: 3, replicas }).code()
+    Fault::from(PutError::Unavailable { required: 2, acks: 1, n: 3, replicas, retried: false }).code()
 }
 
 #[test]
