@@ -211,7 +211,7 @@ impl Default for Metrics {
             "What owners had said when the client was answered",
             results.clone(),
         );
-        let replica_results = ["ack", "waiting", "down", "lost", "refused"]
+        let replica_results = ["ack", "waiting", "down", "lost", "refused", "answered"]
             .map(|result| results.get_or_create_owned(&ResultLabels { result }));
         let reasons: Family<ReasonLabels, Counter> = Family::default();
         registry.register("http_connections_closed", "Connections that ended, by reason", reasons.clone());
@@ -288,6 +288,7 @@ impl Metrics {
                 ReplicaResult::Down => 2,
                 ReplicaResult::Lost => 3,
                 ReplicaResult::Refused(_) => 4,
+                ReplicaResult::Answered => 5,
             };
             self.replica_results[index].inc();
         }
