@@ -51,11 +51,6 @@ impl<T> Gather<T> {
         }
     }
 
-    /// Asks this owner last, as one that has failed.
-    pub fn avoid(&mut self, node: NodeId) {
-        self.failed.insert(node);
-    }
-
     /// Whom to ask now, so that enough are asked. Each is taken as asked.
     pub fn next(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
         let mut counted: Nodes = self.answered.iter().chain(self.pending.iter()).collect();

@@ -167,7 +167,7 @@ pub struct Metrics {
     request_cells: Vec<OnceLock<Counter>>,
     latencies: Family<LatencyLabels, Histogram, fn() -> Histogram>,
     latency_cells: Vec<OnceLock<Histogram>>,
-    replica_results: [Counter; 5],
+    replica_results: [Counter; 6],
     closed: [Counter; Closed::COUNT],
     /// Replicas brought up to date before a read was answered.
     pub repairs: Counter,

@@ -5,7 +5,7 @@
 //! ```text
 //! cluster n=3 [w=quorum] [r=quorum] [local=1] [os] a new world; the table's levels; the coordinator's node; durability
 //! held NODE seq=S value=V [ttl=MS] [id=c:1]        what an owner holds already
-//! down|silent|full|doubtful|lossy|mute|busy|up NODE ...      how a node behaves from now on
+//! down|silent|full|doubtful|lossy|mute|busy|dying|up NODE ...      how a node behaves from now on
 //! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
@@ -14,7 +14,8 @@
 //!
 //! A *silent* node takes nothing and never answers; a *lossy* one takes what it is sent to store, and its answer is
 //! lost with the connection; a *mute* one never shows a whole record. Every record counts as
-//! large. A *busy* one takes nothing to store, a *full* one says so in round one already. `down` nodes may be known to be down (`down known 3`), as the plan of the next command
+//! large. A *busy* one takes nothing to store, a *full* one says so in round one already;
+//! a *dying* one answers once more and is down then. `down` nodes may be known to be down (`down known 3`), as the plan of the next command
 //! says it.
 
 use bytes::Bytes;
@@ -49,6 +50,7 @@ enum Behaviour {
     Lossy,
     Mute,
     Busy,
+    Dying,
 }
 
 #[derive(Default)]
@@ -108,7 +110,7 @@ impl Runner for World {
                 let record = earlier_record(seq, &value, ttl, id);
                 self.replica(node).record = Some(record);
             }
-            "down" | "silent" | "full" | "doubtful" | "lossy" | "mute" | "busy" | "up" => {
+            "down" | "silent" | "full" | "doubtful" | "lossy" | "mute" | "busy" | "dying" | "up" => {
                 let behaviour = match command.name.as_str() {
                     "down" => Behaviour::Down,
                     "silent" => Behaviour::Silent,
@@ -117,6 +119,7 @@ impl Runner for World {
                     "lossy" => Behaviour::Lossy,
                     "mute" => Behaviour::Mute,
                     "busy" => Behaviour::Busy,
+                    "dying" => Behaviour::Dying,
                     _ => Behaviour::Up,
                 };
                 let mut alive = true;
@@ -331,6 +334,10 @@ impl World {
         let reply = match (behaviour, request.is_write()) {
             (Behaviour::Down, _) => Err(Failure::NotSent),
             (Behaviour::Silent, _) => Ok(None),
+            (Behaviour::Dying, _) => {
+                self.replica(to).behaviour = Behaviour::Down;
+                Ok(Some(self.serve(to, request)))
+            }
             (Behaviour::Mute, _) if matches!(request, Request::Read { whole: true, .. }) => Ok(None),
             (Behaviour::Doubtful, _) => Err(Failure::Refused(Refusal::Doubtful)),
             (Behaviour::Full, true) => Err(Failure::Refused(Refusal::DiskFull)),
