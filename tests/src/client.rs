@@ -172,7 +172,7 @@ impl World {
         // Operation ids are refused below the table's promise.
         let wants_id = required >= table_w && self.random.chance(self.setting.habits.id);
         let id = wants_id.then(|| self.next_id(client));
-        let raised = self.random.chance(100);
+        let raised = self.random.chance(self.setting.habits.raised);
         let write = Write {
             required,
             value: (!delete).then(|| self.new_value()),

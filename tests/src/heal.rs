@@ -16,6 +16,9 @@ pub const CLOSER: u32 = u32::MAX - 1;
 /// How long the cluster may take to come to rest, in microseconds.
 const REST_MAX: u64 = 30_000_000;
 
+/// How long a message may be under way, and its duplicate behind it, in microseconds.
+const STRAGGLERS_MAX: u64 = 3_200_000;
+
 /// Retries of acknowledged writes in the second phase.
 const RETRIES_MAX: usize = 6;
 
@@ -55,6 +58,7 @@ impl World {
             let plan = plan.expect("the whole log makes every table");
             ending.owners.insert(spot, plan.sets.iter().flatten().copied().collect());
         }
+        self.run_until(STRAGGLERS_MAX, |_| false);
         if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending.doubtful)) {
             ending.stuck.push((None, "operations or hints are still on their way long after".to_owned()));
             return ending;

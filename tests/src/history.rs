@@ -124,6 +124,10 @@ pub struct History {
     pub torn: Vec<(Spot, Version)>,
     /// Versions that some replica acknowledged to hold.
     pub stored: BTreeSet<(Spot, Version)>,
+    /// The latest that each replica ever said it holds, and those that later said they hold less.
+    pub replicas: BTreeMap<(Spot, NodeId), Held>,
+    /// Replicas that went back.
+    pub went_back: Vec<(Spot, NodeId, Held, Option<Held>)>,
     /// Hints that were kept, durably: for whom, which key, what.
     pub hints: Vec<Hinted>,
     /// For whom a hint was asked to be kept, by which attempt.
@@ -173,6 +177,16 @@ impl History {
         let known = self.contents.entry((spot, version)).or_insert_with(|| record.body.clone());
         if *known != record.body {
             self.torn.push((spot, version));
+        }
+    }
+
+    /// Notes what a replica says it holds.
+    pub fn holds(&mut self, replica: NodeId, spot: Spot, held: Option<Held>) {
+        let known = self.replicas.get(&(spot, replica)).copied();
+        if held < known {
+            self.went_back.extend(known.map(|known| (spot, replica, known, held)));
+        } else if let Some(held) = held {
+            self.replicas.insert((spot, replica), held);
         }
     }
 

@@ -82,6 +82,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Violation> {
 }
 
 impl Evidence<'_> {
+    /// Whether a key's table may lose what was acknowledged and not asked to be synced.
+    fn may_forget(&self, spot: Spot) -> bool {
+        self.setting.may_forget(spot.table)
+    }
+
     fn table(&self, spot: Spot) -> TableSetting {
         self.setting.tables[spot.table]
     }

@@ -5,7 +5,7 @@ use crate::network::Fate;
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{NodeId, Refusal, Reply, Request};
+use quorate_model::{NodeId, Record, Refusal, Reply, Request};
 use quorate_storage::ReadTier;
 
 impl World {
@@ -58,6 +58,7 @@ impl World {
             }
         } else {
             let reply = process.replica.read(&request, ReadTier::Disk).expect("the disk always knows");
+            self.note_held(at, &request, &reply);
             self.reply(at, from, reply);
         }
     }
@@ -70,6 +71,7 @@ impl World {
         let replies = process.replica.apply(&requests);
         for ((from, request), reply) in callers.into_iter().zip(requests).zip(replies) {
             self.note_stored(at, &from, &request, &reply);
+            self.note_held(at, &request, &reply);
             self.reply(at, from, reply);
         }
     }
@@ -92,6 +94,20 @@ impl World {
                 self.history.hints.push(hint);
             }
             _ => {}
+        }
+    }
+
+    /// What the history must know of what a replica says it holds.
+    fn note_held(&mut self, at: NodeId, request: &Request, reply: &Reply) {
+        let held = match reply {
+            Reply::Known { held, .. } | Reply::Digest { held, .. } => *held,
+            Reply::Record(record) => record.as_ref().map(Record::held),
+            Reply::Written { held } => Some(*held),
+            Reply::Assigned { record } => Some(record.held()),
+            Reply::Hinted | Reply::Inspected(_) | Reply::Refused(_) | Reply::Broken => return,
+        };
+        if let Some(spot) = self.spot_of(request.place()) {
+            self.history.holds(at, spot, held);
         }
     }
 

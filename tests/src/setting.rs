@@ -80,6 +80,8 @@ pub struct Habits {
     pub id: u64,
     /// Chance that a write whose fate is unknown is tried again.
     pub retry: u64,
+    /// Chance that a write asks to be synced whatever its table says.
+    pub raised: u64,
     /// Chance that a value is given a time to live.
     pub ttl: u64,
     /// Longest pause before the next thing, in microseconds.
@@ -180,8 +182,15 @@ impl Setting {
             setting.tables.push(table(random, n));
         }
         setting.aim(random);
-        setting.keep_promises_possible();
+        setting.keep_promises_possible(random);
         setting
+    }
+
+    /// Whether a table may lose what was acknowledged: it trusts the operating system, and the power may be cut. What
+    /// was asked to be synced is promised even then; the rest is documented to be at risk.
+    pub fn may_forget(&self, table: usize) -> bool {
+        let cuts = self.mishaps.count_max > 0 && self.mishaps.power + self.mishaps.blackout > 0;
+        cuts && self.tables[table].durability == Durability::Os
     }
 
     /// Turns the history towards its mood.
@@ -223,19 +232,26 @@ impl Setting {
             Mood::Levels => {
                 habits.other_level = 700;
                 self.keys = random.between(1, 2);
-                self.conditions.reset = 60;
-                if random.chance(700) {
-                    let n = self.tables[0].n;
-                    self.tables[0].w =
-                        *random.pick(&[Level::One, Level::One, Level::All, Level::Count(n.min(2))]);
+                // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
+                self.nodes += 2;
+                (self.conditions.reset, self.conditions.loss) = (100, self.conditions.loss.max(20));
+                if random.chance(500) {
+                    // A table at `one`, whose writes are acknowledged long before most owners have them.
+                    self.tables[0].w = Level::One;
+                    (self.sync_max, self.conditions.tail) = (12_000, 200);
+                    (self.keys, habits.pause_max) = (1, 3_000);
+                } else if random.chance(300) {
+                    self.tables[0].w = Level::All;
                 }
             }
             Mood::Power => {
                 (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
                 habits.pause_max = 5_000;
+                let forgets = random.chance(250);
                 for table in &mut self.tables {
-                    table.durability = Durability::Sync;
+                    table.durability = if forgets { Durability::Os } else { Durability::Sync };
                 }
+                habits.raised = if forgets { 500 } else { 50 };
             }
             Mood::Absence => {
                 (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
@@ -245,11 +261,12 @@ impl Setting {
         }
     }
 
-    /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority, and a
-    /// table that trusts the operating system sees no power cut (that it may lose writes then is documented).
-    fn keep_promises_possible(&mut self) {
+    /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.
+    fn keep_promises_possible(&mut self, random: &mut Random) {
+        // Outside the mood that is about power, most tables that may forget are kept from it: much less can be
+        // demanded of them.
         let os = self.tables.iter().any(|table| table.durability == Durability::Os);
-        if os {
+        if os && self.mood != Mood::Power && random.chance(800) {
             (self.mishaps.power, self.mishaps.blackout) = (0, 0);
         }
         let spare = |table: &TableSetting| {
@@ -302,6 +319,7 @@ fn habits(random: &mut Random) -> Habits {
         other_level: *random.pick(&[0, 100, 300]),
         id: *random.pick(&[0, 300, 900]),
         retry: *random.pick(&[300, 800]),
+        raised: 100,
         ttl: *random.pick(&[0, 0, 150]),
         pause_max: *random.pick(&[2_000, 10_000, 40_000]),
         names: random.between(1, 2),

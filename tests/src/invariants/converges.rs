@@ -1,7 +1,7 @@
 //! Converges: after everything is healed, hints reach their owners, operations succeed, and replicas become equal.
 
 use super::{Evidence, Findings};
-use crate::history::Spot;
+use crate::history::{Outcome, Spot};
 use quorate_model::{Held, NodeId, Record};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -24,7 +24,9 @@ fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
 fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     for hint in &evidence.history.hints {
-        let is_out = ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
+        let forgotten = evidence.may_forget(hint.spot);
+        let is_out = forgotten
+            || ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
         let purged = ending
             .after_hints
             .get(&(hint.spot, hint.owner))
@@ -37,18 +39,23 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Every write that ended in peace is at each owner, or a hint for that owner was asked for.
+/// Every write that ended in peace is at each owner, or a hint for that owner was asked for. The one exception: a
+/// coordinator whose own replica failed, and which knows of no other owner that took the record, has nobody to keep
+/// the hint; then the write was not acknowledged either.
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (id, attempt, _) in evidence.history.writes() {
-        let at_peace = attempt.lived.is_some() && attempt.spread && !attempt.closing;
+        let forgotten = evidence.may_forget(attempt.spot);
+        let at_peace = !forgotten && attempt.lived.is_some() && attempt.spread && !attempt.closing;
+        let is_acknowledged = matches!(attempt.outcome, Outcome::Stored(_));
         for version in attempt.made.iter().filter(|_| at_peace) {
             if !evidence.history.stored.contains(&(attempt.spot, *version)) {
                 continue;
             }
             for owner in &evidence.ending.owners[&attempt.spot] {
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
+                let nobody_keeps = *owner == attempt.coordinator && !is_acknowledged;
                 let is_there = evidence.is_as_late(attempt.spot, record.as_ref(), *version);
-                if !is_there && !evidence.history.hinted.contains(&(id, *owner)) {
+                if !is_there && !nobody_keeps && !evidence.history.hinted.contains(&(id, *owner)) {
                     findings.broken(
                         attempt.spot,
                         format!("{version} is missing at {owner}, and no hint was left"),

@@ -4,11 +4,19 @@
 use super::{Evidence, Findings};
 use crate::history::{Attempt, Write};
 use quorate_coordinator::PutAnswer;
+use quorate_model::Durability;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for acknowledged in evidence.history.acknowledged() {
+        let (attempt, write, answer) = acknowledged;
+        let may_forget = evidence.may_forget(attempt.spot);
+        if may_forget && (write.durability == Durability::Os || answer.replayed) {
+            continue;
+        }
         met_by_later_reads(evidence, findings, acknowledged);
-        below_later_writes(evidence, findings, acknowledged);
+        if !may_forget {
+            below_later_writes(evidence, findings, acknowledged);
+        }
         there_at_the_end(evidence, findings, acknowledged);
     }
 }

@@ -1,12 +1,20 @@
-//! No flicker: what one read at a quorum saw, no later read that must meet it fails to see.
+//! No flicker: what one read at a quorum saw, no later read that must meet it fails to see; and what one replica
+//! said it holds it does not take back.
 
 use super::{Evidence, Findings};
 use quorate_model::Record;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (spot, replica, before, after) in &evidence.history.went_back {
+        // Nothing at all: a tombstone may be purged.
+        if after.is_some() && !evidence.may_forget(*spot) {
+            findings.broken(*spot, format!("{replica} held {before:?} and then {after:?}"));
+        }
+    }
     for (earlier, before) in evidence.history.answered() {
         let (spot, quorum) = (earlier.spot, evidence.quorum(earlier.spot));
-        let Some(record) = before.record.as_ref().filter(|_| before.required >= quorum) else { continue };
+        let binds = before.required >= quorum && !evidence.may_forget(spot);
+        let Some(record) = before.record.as_ref().filter(|_| binds) else { continue };
         for (later, after) in evidence.history.answered() {
             let must_meet = later.spot == spot
                 && earlier.precedes(later)

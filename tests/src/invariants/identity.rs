@@ -12,7 +12,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
     }
     for (id, attempt, write) in evidence.history.writes() {
-        if let Some(operation) = &write.id {
+        // A table that may forget records may forget their ids.
+        if let Some(operation) = write.id.as_ref().filter(|_| !evidence.may_forget(attempt.spot)) {
             judge_attempt(evidence, findings, (id, attempt, write), operation);
         }
     }

@@ -19,7 +19,7 @@ const NOTHING: &str = "(nothing)";
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut by_spot: BTreeMap<Spot, Vec<Operation>> = BTreeMap::new();
     let expiring = expiring(evidence);
-    for attempt in &evidence.history.attempts {
+    for attempt in evidence.history.attempts.iter().filter(|attempt| !evidence.may_forget(attempt.spot)) {
         let operations = by_spot.entry(attempt.spot).or_default();
         let expires = expiring.contains(&attempt.spot);
         match &attempt.asked {

@@ -16,7 +16,7 @@ struct Removal {
 }
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for removal in removals(evidence) {
+    for removal in removals(evidence).into_iter().filter(|removal| !evidence.may_forget(removal.spot)) {
         let n = evidence.table(removal.spot).n;
         for (read, answer) in evidence.history.answered() {
             let must_meet = read.spot == removal.spot
