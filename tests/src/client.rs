@@ -334,7 +334,7 @@ impl World {
     fn some_level(&mut self, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
         if self.random.chance(self.setting.habits.other_level) {
-            self.random.between(1, u64::from(n)) as u8
+            if self.random.chance(500) { 1 } else { self.random.between(1, u64::from(n)) as u8 }
         } else {
             usual
         }

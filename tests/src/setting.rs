@@ -74,7 +74,7 @@ pub struct Habits {
     pub batch: u64,
     /// Weight of repeating a write that was done or given up long ago.
     pub repeat: u64,
-    /// Chance that an operation asks for another level than its table's.
+    /// Chance that an operation asks for another level than its table's: half of the time for `one`.
     pub other_level: u64,
     /// Chance that a write carries an operation id.
     pub id: u64,
@@ -234,12 +234,12 @@ impl Setting {
                 self.keys = random.between(1, 2);
                 // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
                 self.nodes += 2;
-                (self.conditions.reset, self.conditions.loss) = (100, self.conditions.loss.max(20));
+                self.conditions.reset = 250;
                 if random.chance(500) {
                     // A table at `one`, whose writes are acknowledged long before most owners have them.
                     self.tables[0].w = Level::One;
-                    (self.sync_max, self.conditions.tail) = (12_000, 200);
-                    (self.keys, habits.pause_max) = (1, 3_000);
+                    self.conditions = Conditions { tail: 300, tail_max: 300_000, ..Conditions::default() };
+                    (self.keys, habits.pause_max, self.timeout) = (1, 3_000, (300_000, 900_000));
                 } else if random.chance(300) {
                     self.tables[0].w = Level::All;
                 }

@@ -26,25 +26,3 @@ fn every_mutant_is_caught() {
     println!("{} of {} caught", Mutant::ALL.len() - escaped.len(), Mutant::ALL.len());
     assert!(escaped.is_empty(), "not caught within {SEEDS_MAX} seeds: {escaped:?}");
 }
-
-#[test]
-#[ignore = "takes a minute; for aiming the moods"]
-fn how_often_each_mutant_shows() {
-    for mutant in Mutant::ALL {
-        let figures = run_many(0..400, Rules::breaking(mutant), usize::MAX);
-        let mut judges: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
-        for report in &figures.failed {
-            for judge in
-                report.violations.iter().map(|violation| violation.invariant).collect::<BTreeSet<_>>()
-            {
-                *judges.entry(judge).or_default() += 1;
-            }
-        }
-        println!(
-            "{:<28} {:>4} of {}  {judges:?}",
-            format!("{mutant:?}"),
-            figures.failed.len(),
-            figures.seeds
-        );
-    }
-}

@@ -25,8 +25,8 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     for hint in &evidence.history.hints {
         let forgotten = evidence.may_forget(hint.spot);
-        let is_out = forgotten
-            || ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
+        let is_out =
+            forgotten || ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
         let purged = ending
             .after_hints
             .get(&(hint.spot, hint.owner))
