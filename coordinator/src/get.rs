@@ -12,6 +12,9 @@
 //! shown. An owner may answer with what orders its record and a digest instead of the record (large values); the
 //! record is then fetched from one that holds it.
 //!
+//! One exception: what an owner assigned to a write at `one` is not answered if an owner turns out to hold something
+//! later. Such a write asked nobody, so it may have begun after the later one was acknowledged; the read starts over.
+//!
 //! A read has no effect of its own: when it fails, it can be repeated.
 
 mod judge;
@@ -23,7 +26,7 @@ use crate::gather::{Gather, Progress};
 use crate::machine::{Effect, Failure, Input, Machine};
 use crate::owners::{Nodes, Owners};
 use crate::spread::Spread;
-use quorate_model::{Guarantee, Instant, Mutant, NodeId, Now, Record, Reply, Request, level};
+use quorate_model::{Guarantee, Held, Instant, Mutant, NodeId, Now, Record, Reply, Request, level};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -102,6 +105,7 @@ impl Get {
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
+        let is_overtaken = matches!(&reply, Reply::Written { held } if self.is_overtaken(*held));
         match (purpose, reply) {
             (Purpose::Read, Reply::Record(record)) => self.on_view(now, to, View::whole(record), effects),
             (Purpose::Read, Reply::Digest { held, digest }) => {
@@ -109,6 +113,7 @@ impl Get {
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
             (Purpose::Write, Reply::Written { .. }) => match &mut self.phase {
+                Phase::Repairing(_) if is_overtaken => self.begin_anew(now, effects),
                 Phase::Repairing(spread) => {
                     spread.acknowledge(to);
                     self.advance_repair(now, effects);
@@ -229,6 +234,17 @@ impl Get {
         self.settle(now, Some(spread), effects);
     }
 
+    /// Whether the record that is being made safe was assigned at `one` and an owner holds something later. Any other
+    /// version may still be answered: its write asked a quorum, so whatever is above it was written while it was under
+    /// way or after it. One that was assigned may have begun after the later one was acknowledged. Two quorums share
+    /// an owner, so whoever makes it safe hears of that.
+    fn is_overtaken(&self, held: Held) -> bool {
+        let Phase::Repairing(spread) = &self.phase else { return false };
+        let version = spread.record().version;
+        let looks = !self.context.rules.broken(Mutant::OvertakenAnswered);
+        looks && version.is_assigned() && held.version > version
+    }
+
     fn fetch(&mut self, now: Now, from: NodeId, effects: &mut Effects) {
         let request = Request::Read { at: self.plan.place.clone(), whole: true };
         self.calls.send(now, from, Purpose::Fetch, request, effects);
@@ -254,6 +270,7 @@ impl Get {
     /// Asks again from the beginning. Answers that are still under way no longer count.
     fn begin_anew(&mut self, now: Now, effects: &mut Effects) {
         self.calls.forget();
+        self.stale = Nodes::default();
         self.start(now, effects);
     }
 

@@ -53,6 +53,8 @@ pub enum Mutant {
     OneTriedTwice,
     /// A write whose acknowledgement is late is sent again under a new version.
     SecondVersion,
+    /// A read at a quorum answers a version assigned at `one` although an owner has shown a later one.
+    OvertakenAnswered,
     /// A write is answered with fewer than W acknowledgements.
     OneAckTooFew,
     /// Hints are thrown away instead of replayed.
@@ -61,7 +63,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 24] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::VersionFromOneReplica,
@@ -83,6 +85,7 @@ impl Mutant {
         Mutant::ExpiredFlagUndone,
         Mutant::OneTriedTwice,
         Mutant::SecondVersion,
+        Mutant::OvertakenAnswered,
         Mutant::OneAckTooFew,
         Mutant::HintsDropped,
     ];

@@ -34,6 +34,9 @@ pub struct Stamp {
     counter: u64,
 }
 
+/// Set in the counter of a version that an owner assigned to a write at `one`, which asked nobody first.
+const ASSIGNED: u64 = 1 << 63;
+
 /// A writer's source of stamps. One per (node, boot): two sources with the same pair would repeat each other.
 #[derive(Debug)]
 pub struct Stamps {
@@ -70,6 +73,12 @@ impl Stamps {
     /// The source of this life of this node. `boot` must be drawn anew at each start, and for each source.
     pub fn new(node: NodeId, boot: Boot) -> Self {
         Self { node, boot, next: 0 }
+    }
+
+    /// The source of this life of this node's replica, for writes at `one`. Its versions say that nobody was asked
+    /// first: they may stand below a write that was acknowledged before ([`Version::is_assigned`]).
+    pub fn assigning(node: NodeId, boot: Boot) -> Self {
+        Self { node, boot, next: ASSIGNED }
     }
 
     /// The next stamp, never given out before.
@@ -115,6 +124,12 @@ impl Version {
     /// The node that made it.
     pub fn node(self) -> NodeId {
         self.node
+    }
+
+    /// Whether an owner gave it to a write at `one` without a round one. Such a write may have begun after one with
+    /// a greater version was acknowledged; then it is lost, and no read at a quorum may show it any more.
+    pub fn is_assigned(self) -> bool {
+        self.counter & ASSIGNED != 0
     }
 
     /// How many bytes [`Version::to_bytes`] makes.
@@ -203,6 +218,13 @@ mod tests {
     fn two_writes_of_one_node_above_the_same_version_differ() {
         let mut stamps = Stamps::new(NodeId(1), Boot(7));
         assert_ne!(stamps.draw().above(None), stamps.draw().above(None));
+    }
+
+    #[test]
+    fn an_assigned_version_says_so() {
+        let of = |mut stamps: Stamps| stamps.draw().above(None).expect("first");
+        assert!(of(Stamps::assigning(NodeId(1), Boot(7))).is_assigned());
+        assert!(!of(Stamps::new(NodeId(1), Boot(7))).is_assigned());
     }
 
     #[test]

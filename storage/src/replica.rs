@@ -121,7 +121,7 @@ impl<E: Engine> Replica<E> {
             rules,
             limits,
             layout: RwLock::default(),
-            writer: Mutex::new(Writer { stamps: Stamps::new(node, boot), unsynced: false }),
+            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
             hints: Mutex::default(),
             counters: Counters::default(),
         };

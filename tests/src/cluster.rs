@@ -46,7 +46,9 @@ impl Cluster {
             Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
-                cluster.place(Spot { table, key });
+                // Another place on the ring in every history.
+                let name = Key::new(format!("k{key}.{}", setting.seed % 1_000));
+                cluster.place(Spot { table, key }, name);
             }
         }
         cluster
@@ -80,8 +82,7 @@ impl Cluster {
     }
 
     /// Notes where a key stands.
-    fn place(&mut self, spot: Spot) {
-        let key = Key::new(format!("k{}", spot.key));
+    fn place(&mut self, spot: Spot, key: Key) {
         let newest = self.catalogs.last().expect("a cluster is founded");
         let table = newest.table_by_id(self.tables[spot.table]).expect("the log made it");
         self.spots.insert((table.id, table.sort_key(&key)), spot);

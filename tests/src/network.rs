@@ -21,6 +21,8 @@ pub struct Conditions {
     pub tail: u64,
     /// How long those take at most, in microseconds.
     pub tail_max: u64,
+    /// How late everything reaches the slow node, though what it sends is fast, in microseconds; 0: no such node.
+    pub slow_by: u64,
     /// Messages that arrive, and yet the link is reset before the answer, of a thousand.
     pub reset: u64,
 }
@@ -41,6 +43,8 @@ pub struct Fate {
 pub struct Network {
     /// How good it is now.
     pub conditions: Conditions,
+    /// The node that everything reaches late.
+    pub slow: Option<NodeId>,
     /// One-way cuts: when each was noticed, in microseconds.
     cuts: BTreeMap<(NodeId, NodeId), u64>,
 }
@@ -48,7 +52,7 @@ pub struct Network {
 impl Network {
     /// A network without cuts.
     pub fn new(conditions: Conditions) -> Self {
-        Self { conditions, cuts: BTreeMap::new() }
+        Self { conditions, slow: None, cuts: BTreeMap::new() }
     }
 
     /// Drops everything from one node to another; both sides notice at `noticed`.
@@ -69,11 +73,11 @@ impl Network {
         match noticed {
             Some(noticed) if noticed <= now => Fate::never_left(random),
             Some(noticed) => {
-                let mut fate = if cut.is_some() { Fate::vanished() } else { self.travel(random) };
+                let mut fate = if cut.is_some() { Fate::vanished() } else { self.travel(random, to) };
                 fate.lost = random.chance(700).then(|| noticed - now + random.below(2_000));
                 fate
             }
-            None => self.travel(random),
+            None => self.travel(random, to),
         }
     }
 
@@ -82,25 +86,26 @@ impl Network {
         if self.cuts.contains_key(&(from, to)) {
             return Fate::vanished();
         }
-        let mut fate = self.travel(random);
+        let mut fate = self.travel(random, to);
         fate.lost = None;
         fate
     }
 
-    fn travel(&self, random: &mut Random) -> Fate {
+    fn travel(&self, random: &mut Random, to: NodeId) -> Fate {
         let conditions = &self.conditions;
         if random.chance(conditions.loss) {
             let lost = random.chance(500).then(|| random.between(1_000, 300_000));
             return Fate { lost, ..Fate::vanished() };
         }
-        let first = self.delay(random);
-        let second = random.chance(conditions.duplication).then(|| first + self.delay(random));
+        let first = self.delay(random, to);
+        let second = random.chance(conditions.duplication).then(|| first + self.delay(random, to));
         let lost = random.chance(conditions.reset).then(|| random.below(first + 1_000));
         Fate { arrivals: [Some(first), second], lost, not_sent: false }
     }
 
-    fn delay(&self, random: &mut Random) -> u64 {
-        let usual = random.between(100, 1_500);
+    fn delay(&self, random: &mut Random, to: NodeId) -> u64 {
+        let slow_by = if self.slow == Some(to) { self.conditions.slow_by } else { 0 };
+        let usual = random.between(slow_by / 2, slow_by) + random.between(100, 1_500);
         if random.chance(self.conditions.tail) {
             usual + random.below(self.conditions.tail_max)
         } else {

@@ -26,6 +26,10 @@ pub enum Mood {
     Expiry,
     /// Levels mixed on the same keys.
     Levels,
+    /// A table at `one`, whose writes are acknowledged long before most owners have them.
+    Eager,
+    /// Reads so slow that writes at a quorum and at `one` pass them on the way.
+    Overtaking,
     /// Power cuts, also of all nodes at once.
     Power,
     /// Nodes that are away for long, and what is kept for them.
@@ -34,13 +38,15 @@ pub enum Mood {
 
 impl Mood {
     /// All of them.
-    pub const ALL: [Mood; 8] = [
+    pub const ALL: [Mood; 10] = [
         Mood::Mixed,
         Mood::Crowd,
         Mood::Retries,
         Mood::Forgetting,
         Mood::Expiry,
         Mood::Levels,
+        Mood::Eager,
+        Mood::Overtaking,
         Mood::Power,
         Mood::Absence,
     ];
@@ -235,14 +241,31 @@ impl Setting {
                 // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
                 self.nodes += 2;
                 self.conditions.reset = 250;
-                if random.chance(500) {
-                    // A table at `one`, whose writes are acknowledged long before most owners have them.
-                    self.tables[0].w = Level::One;
-                    self.conditions = Conditions { tail: 300, tail_max: 300_000, ..Conditions::default() };
-                    (self.keys, habits.pause_max, self.timeout) = (1, 3_000, (300_000, 900_000));
-                } else if random.chance(300) {
+                if random.chance(300) {
                     self.tables[0].w = Level::All;
                 }
+            }
+            Mood::Eager => {
+                (self.tables[0].w, self.tables[0].n, habits.other_level) = (Level::One, 3, 1_000);
+                self.nodes = self.nodes.max(3);
+                self.tables[0].r = Level::Quorum;
+                self.tables.truncate(1);
+                self.conditions = Conditions { tail: 500, tail_max: 40_000, ..Conditions::default() };
+                (self.keys, habits.pause_max, self.timeout) = (1, 1_000, (300_000, 900_000));
+                (habits.read, habits.write, self.clients, self.sync_max) = (10, 90, 3, 300);
+                mishaps.count_max = 0;
+            }
+            Mood::Overtaking => {
+                (self.tables[0].w, self.tables[0].r, habits.other_level) =
+                    (Level::Quorum, Level::Quorum, 700);
+                (self.tables[0].n, self.nodes, self.hedge) = (3, 3, Span::from_millis(200));
+                self.tables.truncate(1);
+                self.conditions = Conditions { slow_by: 60_000, ..Conditions::default() };
+                (self.keys, self.clients, self.sync_max) = (1, 8, 300);
+                (habits.read, habits.write, habits.pause_max) = (60, 60, 15_000);
+                self.timeout = (400_000, 900_000);
+                self.operations = random.between(120, 160) as u32;
+                mishaps.count_max = 0;
             }
             Mood::Power => {
                 (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
@@ -288,6 +311,7 @@ fn conditions(random: &mut Random) -> Conditions {
         duplication: *random.pick(&[0, 20, 100]),
         tail: *random.pick(&[0, 30, 100, 250]),
         tail_max: *random.pick(&[20_000, 200_000, 1_500_000]),
+        slow_by: 0,
         reset: *random.pick(&[0, 10, 40]),
     }
 }

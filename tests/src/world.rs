@@ -77,13 +77,18 @@ impl World {
             setting,
         };
         world.tell(|| "== the world begins".to_owned());
+        for id in world.node_ids() {
+            world.node(id).heard = world.cluster.heard_first;
+        }
+        // Second in the order of one key: some coordinators ask it, others do not need to.
+        let first = world.plan_of(NodeId(1), Spot { table: 0, key: 0 });
+        world.network.slow = first.and_then(|plan| plan.sets[0].get(1).copied());
         world.begin_nodes();
         world
     }
 
     fn begin_nodes(&mut self) {
         for id in self.node_ids() {
-            self.node(id).heard = self.cluster.heard_first;
             self.start(id);
             for commands in self.cluster.heard_first + 1..=self.cluster.commands() {
                 let at = self.random.below(400_000);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cluster n=3 [w=quorum] [r=quorum] [local=1] [os] a new world; the table's levels; the coordinator's node; durability
-//! held NODE seq=S value=V [ttl=MS] [id=c:1]        what an owner holds already
+//! held NODE seq=S value=V [ttl=MS] [id=c:1] [assigned]  what an owner holds already (or from now on)
 //! down|silent|full|doubtful|lossy|mute|busy|dying|up NODE ...      how a node behaves from now on
 //! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
@@ -107,7 +107,8 @@ impl Runner for World {
                 let value = args.take_key("value").unwrap_or_default().to_owned();
                 let ttl = args.take_key("ttl").map(str::parse).transpose()?;
                 let id = args.take_key("id").map(str::parse).transpose()?;
-                let record = earlier_record(seq, &value, ttl, id);
+                let assigned = args.next_pos().is_some();
+                let record = earlier_record(seq, &value, ttl, id, assigned);
                 self.replica(node).record = Some(record);
             }
             "down" | "silent" | "full" | "doubtful" | "lossy" | "mute" | "busy" | "dying" | "up" => {
@@ -442,8 +443,15 @@ fn sort<A>(
 }
 
 /// A record of an earlier writer, the same at every owner that is given it.
-fn earlier_record(seq: u64, value: &str, ttl: Option<u64>, id: Option<OperationId>) -> Record {
-    let mut stamps = Stamps::new(NodeId(9), Boot(0));
+fn earlier_record(
+    seq: u64,
+    value: &str,
+    ttl: Option<u64>,
+    id: Option<OperationId>,
+    assigned: bool,
+) -> Record {
+    let source = if assigned { Stamps::assigning } else { Stamps::new };
+    let mut stamps = source(NodeId(9), Boot(0));
     let stamp = stamps.draw();
     let version: Version = (0..seq).fold(None, |seen, _| stamp.above(seen).ok()).expect("seq counts from 1");
     let digest = Key::new(value.as_bytes().to_vec()).token().0;
