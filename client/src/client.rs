@@ -18,7 +18,7 @@ use thiserror::Error as ThisError;
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
 /// How much longer than the server this client waits: the server's own timeout says more than silence does.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -267,7 +267,7 @@ pub(crate) fn decode<T: DeserializeOwned>(call: &Call, answer: &Answer) -> Resul
     })
 }
 
-fn millis(duration: Duration) -> String {
+pub(crate) fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
 

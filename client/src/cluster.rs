@@ -3,8 +3,8 @@
 //! The documents are what the server answers: this crate reads the members it needs and passes the rest on, so that
 //! an older client shows a newer server's answer whole.
 
-use crate::call::Effect;
-use crate::client::{Client, decode};
+use crate::call::{Call, Effect};
+use crate::client::{Client, GRACE, decode, millis};
 use crate::error::Error;
 use crate::key::encoded;
 use reqwest::Method;
@@ -86,19 +86,19 @@ impl Client {
 
     /// Makes a table; answered once every reachable member knows it.
     pub async fn create_table(&self, spec: &TableSpec) -> Result<Json, Error> {
-        self.change(Method::POST, "/v1/tables".to_owned(), Some(spec)).await
+        self.change_catalog(Method::POST, "/v1/tables".to_owned(), Some(spec)).await
     }
 
     /// Changes a table.
     pub async fn alter_table(&self, name: &str, alteration: &Alteration) -> Result<Json, Error> {
         let path = format!("/v1/tables/{}", encoded(name.as_bytes()));
-        self.change(Method::PATCH, path, Some(alteration)).await
+        self.change_catalog(Method::PATCH, path, Some(alteration)).await
     }
 
     /// Drops a table with everything in it.
     pub async fn drop_table(&self, name: &str) -> Result<Json, Error> {
         let path = format!("/v1/tables/{}", encoded(name.as_bytes()));
-        self.change(Method::DELETE, path, None::<&()>).await
+        self.change_catalog(Method::DELETE, path, None::<&()>).await
     }
 
     /// Name, epoch, leader, health sentence, counts.
@@ -144,11 +144,33 @@ impl Client {
         path: String,
         body: Option<&T>,
     ) -> Result<Json, Error> {
+        let call = self.changing(method, path, body);
+        self.send_change(call).await
+    }
+
+    /// A change of the catalog: the server is told how long it may take to reach every member.
+    async fn change_catalog<T: Serialize>(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<&T>,
+    ) -> Result<Json, Error> {
+        let mut call = self.changing(method, path, body);
+        call.query.push(("timeout", millis(self.options().admin_timeout)));
+        call.timeout += GRACE;
+        self.send_change(call).await
+    }
+
+    fn changing<T: Serialize>(&self, method: Method, path: String, body: Option<&T>) -> Call {
         let mut call = self.call(method, path, Effect::Write);
         if let Some(body) = body {
             call.headers.push(("content-type", "application/json".to_owned()));
             call.body = Some(serde_json::to_vec(body).expect("a struct of plain members is JSON"));
         }
+        call
+    }
+
+    async fn send_change(&self, call: Call) -> Result<Json, Error> {
         let answer = self.send(&call).await?;
         if answer.body.is_empty() { Ok(Json::Null) } else { decode(&call, &answer) }
     }

@@ -42,7 +42,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "allowed_hosts" "HOST": Texts allowed_hosts,
         "Other names under which clients reach this node, such as a load balancer's; a request for any other host is refused, since a web page may have sent it.";
     "name" "NAME": TextOption name,
-        "A label for people; letters, digits, '-', '_' and '.'. The cluster issues the node's real id. Default: the issued id.";
+        "A label for people, unique in the cluster; letters, digits, '-', '_' and '.'. The cluster issues the node's real id. Default: the host's name and the port of `listen`.";
     "zone" "ZONE": Text zone,
         "The failure domain (rack, room, provider zone). Copies of a record are spread over zones where there are enough.";
     "weight" "NUMBER": Weight weight,
