@@ -100,7 +100,11 @@ impl Client {
         crate::install_crypto_provider();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // Plain HTTP alone, so far: a system without certificates of authorities is no reason to fail.
+            .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
+            // Whether something may be sent again is decided in `call`, and nowhere else.
+            .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT_MAX.min(options.timeout / 2))
             .tcp_nodelay(true)
             .build()

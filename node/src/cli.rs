@@ -99,8 +99,12 @@ enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write one for each command.
+    Man {
+        /// Write quorate.1, quorate-get.1 and so on into this folder.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<std::path::PathBuf>,
+    },
 }
 
 /// What a command has to work with.
@@ -133,13 +137,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "quorate", &mut script);
             context.output.bytes(&script)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(|error| {
-                Failure::new(Exit::Other, format!("the manual page cannot be made: {error}"))
-            })?;
-            context.output.bytes(&page)
-        }
+        Command::Man { dir } => manual(dir.as_deref(), context),
         Command::Status(status) => block_on(status.run(context)),
         Command::Get(get) => block_on(get.run(context)),
         Command::Put(put) => block_on(put.run(context)),
@@ -150,6 +148,16 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Table(table) => block_on(table.run(context)),
         Command::Cluster(cluster) => block_on(cluster.run(context)),
     }
+}
+
+fn manual(folder: Option<&std::path::Path>, context: &Context) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Other, format!("the manual page cannot be written: {error}"));
+    if let Some(folder) = folder {
+        return clap_mangen::generate_to(Cli::command(), folder).map_err(failed);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
+    context.output.bytes(&page)
 }
 
 impl Context {

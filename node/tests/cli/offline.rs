@@ -32,6 +32,18 @@ fn completions_and_the_manual_page_are_printed() {
         assert!(run(&["completions", shell]).expect_code(0).text().contains("quorate"));
     }
     assert!(run(&["man"]).expect_code(0).text().contains(".TH quorate"));
+    let folder = tempfile::tempdir().expect("a folder");
+    run(&["man", "--dir", folder.path().to_str().expect("text")]).expect_code(0);
+    assert!(folder.path().join("quorate-get.1").is_file());
+}
+
+/// A container without certificates of authorities can still speak plain HTTP.
+#[test]
+fn no_certificates_are_needed() {
+    let mut command = quorate();
+    command.args(["--endpoint", "127.0.0.1:1", "status"]);
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    crate::process::Ended::from(command.output().expect("runs")).expect_code(5);
 }
 
 #[test]
