@@ -10,7 +10,7 @@
 use super::fault::Fault;
 use super::health;
 use super::host::Hosts;
-use super::observe::{log, operation, outcome, trace_of};
+use super::observe::{Ended, operation, outcome, trace_of};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
 use super::text::shown;
@@ -98,12 +98,13 @@ impl Edge {
         let started = Instant::now();
         let name = self.name();
         let operation = operation(request.method(), request.uri().path());
-        let trace = trace_of(request.headers());
-        let span = tracing::info_span!("request", id = %name, trace, operation = operation.as_str());
+        let trace = trace_of(request.headers()).map(str::to_owned);
+        // At `debug` everything that is logged on the way stands under the request's id.
+        let span = tracing::debug_span!("request", id = %name, trace, operation = operation.as_str());
         request.extensions_mut().insert(RequestName(Arc::clone(&name)));
         let head = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), shown(request.uri().path())));
-        let mut response = self.route(request, operation, local).instrument(span.clone()).await;
+        let mut response = self.route(request, operation, local).instrument(span).await;
         let problem = response.extensions_mut().remove::<Problem>();
         let level = response.extensions_mut().remove::<LevelLabel>();
         if let Some(problem) = &problem {
@@ -117,7 +118,8 @@ impl Edge {
         let outcome = outcome(response.status(), problem.as_ref());
         let level = level.or(problem.as_ref().map(Problem::level)).unwrap_or(LevelLabel::None);
         self.metrics.request(operation, level, outcome, took);
-        span.in_scope(|| log(&response, problem.as_ref(), head, took));
+        let ended = Ended { name: &name, trace: trace.as_deref(), operation, head, took };
+        ended.log(response.status(), problem.as_ref());
         response
     }
 

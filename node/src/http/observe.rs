@@ -3,7 +3,6 @@
 use super::code::Code;
 use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
-use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Duration;
 
@@ -59,24 +58,39 @@ pub fn trace_of(headers: &HeaderMap) -> Option<&str> {
     (whole && ended && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
 }
 
-/// Bugs as errors; failures that a client may ask about by their id at `info`; the rest, and what is refused because
-/// too much is at work, at `debug`, since under load that is most of all.
-pub fn log(response: &Response, problem: Option<&Problem>, head: Option<(Method, String)>, took: Duration) {
-    let status = response.status().as_u16();
-    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    match problem {
-        Some(problem) if status == 500 => {
-            let code = problem.code().as_str();
-            tracing::error!(status, code, us, detail = %problem.detail(), "request failed");
-        }
-        Some(problem) if status > 500 && !is_routine(problem.code()) => {
-            let code = problem.code().as_str();
-            tracing::info!(status, code, us, detail = %problem.detail(), "request failed");
-        }
-        Some(_) | None => {
-            let Some((method, path)) = head else { return };
-            let code = problem.map(|problem| problem.code().as_str());
-            tracing::debug!(status, code, us, %method, path, "request");
+/// A request that has been answered, for the log.
+pub struct Ended<'a> {
+    /// Its id.
+    pub name: &'a str,
+    /// The trace it belongs to.
+    pub trace: Option<&'a str>,
+    /// What it asked for.
+    pub operation: Operation,
+    /// Its method and escaped path, where the log wants them.
+    pub head: Option<(Method, String)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Ended<'_> {
+    /// Bugs as errors; failures that a client may ask about by their id at `info`; the rest, and what is refused
+    /// because too much is at work, at `debug`, since under load that is most of all.
+    pub fn log(self, status: StatusCode, problem: Option<&Problem>) {
+        let Ended { name: id, trace, operation, head, took } = self;
+        let (status, operation) = (status.as_u16(), operation.as_str());
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let code = problem.map(|problem| problem.code().as_str());
+        match problem {
+            Some(problem) if status == 500 => {
+                tracing::error!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
+            }
+            Some(problem) if status > 500 && !is_routine(problem.code()) => {
+                tracing::info!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
+            }
+            Some(_) | None => {
+                let Some((method, path)) = head else { return };
+                tracing::debug!(id, trace, operation, status, code, us, %method, path, "request");
+            }
         }
     }
 }

@@ -76,6 +76,7 @@ pub fn checked(bytes: Vec<u8>, bytes_max: usize) -> Result<Key, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_key_is_everything_behind_its_verb_decoded_once() {
@@ -107,6 +108,22 @@ mod tests {
         assert_eq!(key("/v1/tables/t/keys/%", false, 9), Err(KeyError::Escape));
         assert_eq!(key("/v1/tables/t/keys/abc", false, 2), Err(KeyError::TooLong { got: 3, limit: 2 }));
         assert_eq!(key("/v1/tables/t/keys/%41%41", false, 2).expect("two bytes").as_bytes(), b"AA");
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_survives_its_way_through_a_path(bytes in prop::collection::vec(any::<u8>(), 1..40)) {
+            let escaped: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+            let path = format!("/v1/tables/t/keys/{escaped}");
+            prop_assert_eq!(key(&path, false, 40), Ok(Key::new(bytes.clone())));
+            let path = format!("/v1/tables/t/keys/{}", text::to_base64url(&bytes));
+            prop_assert_eq!(key(&path, true, 40), Ok(Key::new(bytes)));
+        }
+
+        #[test]
+        fn reading_a_path_is_total(path: String) {
+            let _ = (table_name(&path), key(&path, false, 40), key(&path, true, 40));
+        }
     }
 
     #[test]

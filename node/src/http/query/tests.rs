@@ -1,5 +1,6 @@
 use super::*;
 use crate::http::code::Code;
+use proptest::prelude::*;
 use quorate_model::{Mode, Sharding, TableId};
 
 fn table() -> Table {
@@ -111,5 +112,22 @@ fn ttls_have_units() {
     {
         let query = Query::parse(Some(&format!("ttl={raw}")), WRITE).expect(raw);
         assert_eq!(query.ttl_ms, Some(millis), "{raw}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn parsing_is_total_and_strict(raw in "[a-z0-9&=%+._-]{0,60}|.{0,40}") {
+        if let Ok(query) = Query::parse(Some(&raw), WRITE) {
+            // What is understood is what was said: nothing of it may be left over.
+            let said = raw.split('&').filter(|pair| !pair.is_empty()).count();
+            let understood = usize::from(query.consistency.is_some())
+                + usize::from(query.w.is_some())
+                + usize::from(query.timeout.is_some())
+                + usize::from(query.durability.is_some())
+                + usize::from(query.ttl_ms.is_some());
+            let flags = ["retry", "trace", "enc"].iter().filter(|flag| raw.contains(**flag)).count();
+            prop_assert!(said <= understood + flags, "{raw}");
+        }
     }
 }
