@@ -28,32 +28,17 @@ impl Control {
 
     /// Writes a command through the leader.
     pub async fn write(&self, command: &Command, deadline: Instant) -> Result<Receipt, ProposeError> {
-        let mut hint = None;
-        let mut reason = "no leader of the catalog is known".to_owned();
+        let mut attempts = Attempts::of(command);
         loop {
-            let leader = hint.take().or_else(|| self.consensus.leader());
+            let leader = attempts.hint.take().or_else(|| self.consensus.leader());
             if let Some(leader) = leader {
-                match self.write_at(leader, command, deadline).await {
-                    ControlReply::Written(receipt) => return Ok(receipt),
-                    ControlReply::Rejected(rejection) => return Err(ProposeError::Rejected(rejection)),
-                    ControlReply::Unknown(reason) if !is_repeatable(command) => {
-                        return Err(ProposeError::Unknown { reason });
-                    }
-                    ControlReply::Unknown(why) => {
-                        // A repetition finds what the first attempt has done.
-                        if Instant::now() + LEADER_PAUSE >= deadline {
-                            return Err(ProposeError::Unknown { reason: why });
-                        }
-                    }
-                    ControlReply::NotLeader(other) => hint = other.filter(|other| *other != leader),
-                    ControlReply::NotWritten(why) => reason = why,
-                    ControlReply::Joined { .. } | ControlReply::Applied(_) => {
-                        reason = format!("node {leader} answered another question");
-                    }
+                let reply = self.write_at(leader, command, deadline).await;
+                if let Some(ended) = attempts.hear(leader, reply) {
+                    return ended;
                 }
             }
             if Instant::now() + LEADER_PAUSE >= deadline {
-                return Err(ProposeError::Unavailable { reason });
+                return Err(attempts.give_up());
             }
             tokio::time::sleep(LEADER_PAUSE).await;
         }
@@ -196,6 +181,55 @@ impl Control {
     }
 }
 
+/// What the attempts to write one command have come to.
+struct Attempts {
+    repeatable: bool,
+    /// Who is said to lead instead.
+    hint: Option<NodeId>,
+    /// What is missing, as far as is known.
+    reason: String,
+    /// Why one of them may have been written, whatever the later ones find.
+    maybe_written: Option<String>,
+}
+
+impl Attempts {
+    fn of(command: &Command) -> Self {
+        Self {
+            repeatable: is_repeatable(command),
+            hint: None,
+            reason: "no leader of the catalog is known".to_owned(),
+            maybe_written: None,
+        }
+    }
+
+    /// What one attempt's reply means; `None`: another attempt may be made.
+    fn hear(&mut self, leader: NodeId, reply: ControlReply) -> Option<Result<Receipt, ProposeError>> {
+        match reply {
+            ControlReply::Written(receipt) => return Some(Ok(receipt)),
+            ControlReply::Rejected(rejection) => return Some(Err(ProposeError::Rejected(rejection))),
+            ControlReply::Unknown(reason) if !self.repeatable => {
+                return Some(Err(ProposeError::Unknown { reason }));
+            }
+            // A repetition finds what this attempt has done. Until one does, nobody knows.
+            ControlReply::Unknown(why) => self.maybe_written = Some(why),
+            ControlReply::NotLeader(other) => self.hint = other.filter(|other| *other != leader),
+            ControlReply::NotWritten(why) => self.reason = why,
+            ControlReply::Joined { .. } | ControlReply::Applied(_) => {
+                self.reason = format!("node {leader} answered another question");
+            }
+        }
+        None
+    }
+
+    /// The answer when no time is left.
+    fn give_up(self) -> ProposeError {
+        match self.maybe_written {
+            Some(reason) => ProposeError::Unknown { reason },
+            None => ProposeError::Unavailable { reason: self.reason },
+        }
+    }
+}
+
 /// Whether a second copy of this command finds what the first one did.
 fn is_repeatable(command: &Command) -> bool {
     match command {
@@ -205,5 +239,41 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::SetVoter { .. }
         | Command::CreateTable(_) => true,
         Command::AlterTable(_) | Command::DropTable { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_model::TableId;
+    use quorate_ring::{NewTable, RequestId};
+
+    const LEADER: NodeId = NodeId(1);
+
+    fn unknown() -> ControlReply {
+        ControlReply::Unknown("it did not answer".into())
+    }
+
+    #[test]
+    fn what_one_attempt_may_have_written_stays_unknown_whatever_the_later_ones_find() {
+        let mut attempts = Attempts::of(&Command::CreateTable(NewTable::hash("t", RequestId(1))));
+        assert_eq!(attempts.hear(LEADER, unknown()), None, "a repetition may find it");
+        assert_eq!(attempts.hear(LEADER, ControlReply::NotLeader(None)), None);
+        assert_eq!(attempts.hear(LEADER, ControlReply::NotWritten("no majority".into())), None);
+        assert_eq!(attempts.give_up(), ProposeError::Unknown { reason: "it did not answer".into() });
+    }
+
+    #[test]
+    fn what_was_handed_to_no_log_is_unavailable() {
+        let mut attempts = Attempts::of(&Command::CreateTable(NewTable::hash("t", RequestId(1))));
+        assert_eq!(attempts.hear(LEADER, ControlReply::NotWritten("no majority".into())), None);
+        assert_eq!(attempts.give_up(), ProposeError::Unavailable { reason: "no majority".into() });
+    }
+
+    #[test]
+    fn what_must_not_happen_twice_is_not_tried_again_once_it_may_have_been_written() {
+        let mut attempts = Attempts::of(&Command::DropTable { table: TableId(1) });
+        let ended = attempts.hear(LEADER, unknown());
+        assert_eq!(ended, Some(Err(ProposeError::Unknown { reason: "it did not answer".into() })));
     }
 }
