@@ -86,7 +86,7 @@ impl Committer {
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || {
             // However the loop ends, nobody may go on queueing for it.
-            let _closing = Closing(&worker);
+            let _closing = Closing { shared: &worker, replica: &replica };
             while let Some(batch) = worker.next_batch() {
                 commit(&replica, batch);
             }
@@ -186,13 +186,20 @@ impl Shared {
     }
 }
 
-/// Closes the queue and drops what waits in it when the thread ends.
-struct Closing<'a>(&'a Shared);
+/// Closes the queue and drops what waits in it when the thread ends. Ended in a panic, it poisons the replica: nobody
+/// knows what became of the batch, and nothing will be stored any more.
+struct Closing<'a, E: Engine> {
+    shared: &'a Shared,
+    replica: &'a Replica<E>,
+}
 
-impl Drop for Closing<'_> {
+impl<E: Engine> Drop for Closing<'_, E> {
     fn drop(&mut self) {
-        self.0.close();
-        let dropped = std::mem::take(&mut self.0.queue().jobs);
+        if std::thread::panicking() {
+            self.replica.doubt("the committer has ended in a panic");
+        }
+        self.shared.close();
+        let dropped = std::mem::take(&mut self.shared.queue().jobs);
         drop(dropped);
     }
 }

@@ -177,3 +177,17 @@ fn abandoning_calls_nobody_back() {
     });
     assert_eq!(committer.statistics().queue_items, 0);
 }
+
+#[test]
+fn a_committer_that_panics_leaves_a_doubtful_replica() {
+    let replica = replica();
+    let committer = Committer::start(Arc::clone(&replica), CommitterLimits::default()).expect("a thread");
+    committer.submit(write("a", 1), None, Box::new(|_| panic!("a bug in a callback")));
+    // Returns when the thread has ended.
+    committer.stop();
+    let doubt = replica.health().doubt;
+    assert!(doubt.as_ref().is_some_and(|doubt| doubt.contains("committer")), "{doubt:?}");
+    let stopped = Committer::start(Arc::clone(&replica), CommitterLimits::default()).expect("a thread");
+    stopped.stop();
+    assert_eq!(replica.health().doubt, doubt, "stopping in order is no reason");
+}
