@@ -188,9 +188,17 @@ impl Server {
             if buffer.is_empty() && buffer.capacity() > 16 * READ_BUFFER_BYTES {
                 buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
             }
-            // Past its share a peer is not read: its own queue fills, and it refuses.
-            working.at_most(self.limits.working_bytes_max).await;
-            outbox.shrunk_below(self.limits.queued_bytes_max / 2).await;
+            // Past its share a peer is not read: its own queue fills, and it refuses. While it is not read nobody
+            // would notice that it is gone, so that it may not last longer than silence may.
+            let room = async {
+                working.at_most(self.limits.working_bytes_max).await;
+                outbox.shrunk_below(self.limits.queued_bytes_max / 2).await;
+            };
+            if tokio::time::timeout(self.limits.silence, room).await.is_err() {
+                let (node, waited) = (caller.node, self.limits.silence);
+                tracing::warn!("hung up on node {node}: its requests have been at work for {waited:?}");
+                return;
+            }
         }
     }
 

@@ -57,11 +57,15 @@ struct Acceptor {
 
 impl Acceptor {
     async fn start(identity: Identity, secret: &[u8], echo: Echo) -> Self {
+        Self::limited(identity, secret, echo, limits()).await
+    }
+
+    async fn limited(identity: Identity, secret: &[u8], echo: Echo, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let echo = Arc::new(echo);
         let service: Arc<dyn Service> = Arc::clone(&echo) as Arc<dyn Service>;
-        let server = Server::new(identity, Secret::new(secret), limits(), service);
+        let server = Server::new(identity, Secret::new(secret), limits, service);
         let task = tokio::spawn(Arc::clone(&server).run(listener));
         Self { server, echo, address, task }
     }

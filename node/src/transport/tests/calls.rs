@@ -67,6 +67,20 @@ async fn a_call_without_an_answer_ends_at_its_deadline() {
     assert!(links.is_up(NodeId(2)), "a slow answer is no reason to hang up");
 }
 
+/// While a peer is past its share its socket is not read, and nobody would notice that it has died.
+#[tokio::test]
+async fn a_peer_whose_requests_do_not_end_is_hung_up_on() {
+    let nothing = Limits { working_bytes_max: 0, ..limits() };
+    let echo = Echo { keeps: true, ..Echo::default() };
+    let acceptor = Acceptor::limited(identity(2), SECRET, echo, nothing).await;
+    let links = links(identity(1), SECRET, NodeId(2), acceptor.address);
+    connected(&links, NodeId(2)).await;
+    let begun = Instant::now();
+    let end = links.call(NodeId(2), Lane::Data, Kind::Data, deadline(), b"x").await;
+    assert!(matches!(end, Err(CallError::Lost(_))), "it had arrived: {end:?}");
+    assert!(begun.elapsed() < PATIENCE / 2, "the connection has ended, not the deadline come");
+}
+
 /// A peer that stops reading: what the operating system has not taken is reported as not sent.
 #[tokio::test]
 async fn what_was_queued_and_never_written_is_not_sent() {
