@@ -28,7 +28,7 @@ use quorate_coordinator::{Context, Get, Question, ReplicaReport, ReplicaResult};
 use quorate_model::{Held, NodeId, Refusal, Reply, Request};
 use quorate_ring::{Plan, View};
 use quorate_storage::{Hint, PageLimit};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,17 +50,33 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(5);
 /// Repair reads at once.
 const REPAIRS_AT_ONCE: usize = 16;
 
+/// An owner's replay that pauses again for the same reason is logged again after so long.
+const PAUSE_LOG: Duration = Duration::from_mins(1);
+
 /// What has been handed over.
 #[derive(Debug, Default)]
 pub struct Progress {
     replayed: AtomicU64,
     running: Mutex<BTreeSet<NodeId>>,
+    /// Why each owner's replay pauses, and when that was logged.
+    pauses: Mutex<BTreeMap<NodeId, (String, Instant)>>,
 }
 
 impl Progress {
     /// Hints handed over since the start.
     pub fn replayed(&self) -> u64 {
         self.replayed.load(Ordering::Relaxed)
+    }
+
+    /// Notes why an owner's replay pauses (`None`: it does not); whether that is worth a line in the log.
+    fn is_news(&self, owner: NodeId, why: Option<&str>, now: Instant) -> bool {
+        let mut pauses = self.pauses.lock().expect("nothing panics while it holds this lock");
+        let Some(why) = why else { return pauses.remove(&owner).is_some() };
+        let known = pauses.get(&owner).is_some_and(|(known, at)| known == why && now < *at + PAUSE_LOG);
+        if !known {
+            pauses.insert(owner, (why.to_owned(), now));
+        }
+        !known
     }
 
     fn begin(self: &Arc<Self>, owner: NodeId) -> Option<Replaying> {
@@ -155,16 +171,16 @@ impl Replay {
         };
         let count = self.progress.replayed() - before;
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match paused {
+        let why = paused.map(|pause| match pause {
+            Pause::Away => "it is away".to_owned(),
+            Pause::Refused(reply) => format!("it answered {reply:?}"),
+            Pause::Here(refusal) => format!("they cannot be read here: {refusal}"),
+        });
+        let news = self.progress.is_news(owner, why.as_deref(), Instant::now());
+        match why {
             None if count > 0 => tracing::info!(%owner, count, millis, "hints handed over"),
-            None => {}
-            Some(Pause::Away) => {
-                tracing::info!(%owner, count, millis, "hints handed over in part: it is away");
-            }
-            Some(Pause::Refused(reply)) => {
-                tracing::info!(%owner, count, millis, "hints handed over in part: it answered {reply:?}");
-            }
-            Some(Pause::Here(refusal)) => tracing::warn!(%owner, "its hints cannot be read: {refusal}"),
+            Some(why) if news => tracing::info!(%owner, count, millis, "hints handed over in part: {why}"),
+            None | Some(_) => {}
         }
     }
 
@@ -309,5 +325,23 @@ fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
         | Reply::Inspected(_)
         | Reply::Refused(_)
         | Reply::Broken => Acknowledged::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_news_when_it_begins_changes_or_has_lasted() {
+        let (progress, owner, begun) = (Progress::default(), NodeId(2), Instant::now());
+        assert!(progress.is_news(owner, Some("full"), begun));
+        assert!(!progress.is_news(owner, Some("full"), begun + LOOK));
+        assert!(progress.is_news(NodeId(3), Some("full"), begun + LOOK), "each owner has its own");
+        assert!(progress.is_news(owner, Some("behind"), begun + LOOK));
+        assert!(!progress.is_news(owner, Some("behind"), begun + PAUSE_LOG));
+        assert!(progress.is_news(owner, Some("behind"), begun + LOOK + PAUSE_LOG));
+        progress.is_news(owner, None, begun + LOOK + PAUSE_LOG);
+        assert!(progress.is_news(owner, Some("behind"), begun + LOOK + PAUSE_LOG), "it had gone on between");
     }
 }
