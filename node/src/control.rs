@@ -88,13 +88,15 @@ pub struct MembershipNow {
 /// Why a command was not written here, or whether nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteError {
-    /// This node does not lead; perhaps that one does. Not written.
+    /// This node does not lead, as it found before it handed the command to its log; perhaps that one does. Not
+    /// written.
     NotLeader(Option<NodeId>),
     /// It led and has lost its majority. Not written.
     NoMajority,
     /// Consensus does not run on this node. Not written.
     Stopped(String),
-    /// It was written to the leader's log, and no majority confirmed it.
+    /// It was handed to the log and nobody confirmed it: it is there, was cut off again by another leader, or came
+    /// to nothing.
     Unknown(String),
 }
 
@@ -109,7 +111,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Over a consensus that runs.
+    /// Over a consensus that runs, or that is silent.
     pub fn new(
         node: NodeId,
         consensus: Arc<raft::Openraft>,
@@ -122,6 +124,11 @@ impl Control {
     /// The leader, as this node knows it; `None` while there is none with a majority.
     pub fn leader(&self) -> Option<NodeId> {
         self.consensus.leader()
+    }
+
+    /// Whether this node began without consensus, since it doubts its disk: its catalog will never be newer.
+    pub fn is_silent(&self) -> bool {
+        self.consensus.is_silent()
     }
 
     /// Stops consensus on this node.

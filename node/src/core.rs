@@ -193,6 +193,17 @@ impl Core {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Why this node serves no key at all: it began with a disk that it doubts, so that its catalog stays as it was.
+    /// One that began to doubt later goes on coordinating, on the other owners' answers.
+    pub fn refuses_keys(&self) -> Option<String> {
+        if self.control.is_silent() { self.local.replica().health().doubt } else { None }
+    }
+
+    /// Operations at work, those that go on after their answer among them.
+    pub fn operations_running(&self) -> u64 {
+        self.driver.running()
+    }
+
     /// Which members this node can reach now, itself included.
     pub fn liveness(&self) -> Vec<(NodeId, bool)> {
         let view = self.view();

@@ -36,6 +36,10 @@ pub struct Limits {
     pub connections_backlog: u32,
     /// Requests at work at one time; beyond it 503 `overloaded`. Health and metrics are not counted.
     pub requests_running_max: usize,
+    /// Operations on keys at work at one time, those among them that go on after their answer until slow owners have
+    /// been heard or given up; beyond it 503 `overloaded`. At least `requests_running_max`, with room for the items of
+    /// batches.
+    pub operations_running_max: usize,
     /// Memory for all request bodies together, in bytes; beyond it 503 `overloaded`.
     pub bodies_bytes_max: usize,
     /// How long a client may take for a request's head, and for the first byte of a new connection.
@@ -69,6 +73,7 @@ impl Default for Limits {
             connections_max: 4_096,
             connections_backlog: 1_024,
             requests_running_max: 1_024,
+            operations_running_max: 8_192,
             bodies_bytes_max: 256 * 1024 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
@@ -95,6 +100,7 @@ pub struct LimitsDocument {
     connections_max: usize,
     connections_backlog: u32,
     requests_running_max: usize,
+    operations_running_max: usize,
     bodies_bytes_max: usize,
     head_timeout_ms: u128,
     idle_timeout_ms: u128,
@@ -119,6 +125,7 @@ impl From<&Limits> for LimitsDocument {
             connections_max: limits.connections_max,
             connections_backlog: limits.connections_backlog,
             requests_running_max: limits.requests_running_max,
+            operations_running_max: limits.operations_running_max,
             bodies_bytes_max: limits.bodies_bytes_max,
             head_timeout_ms: limits.head_timeout.as_millis(),
             idle_timeout_ms: limits.idle_timeout.as_millis(),

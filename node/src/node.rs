@@ -13,6 +13,7 @@
 //!
 //! - Key traffic is served once the last known catalog is in force; that needs no other node.
 //! - Stopping in order: not ready, finish what has begun, stop consensus, commit what waits, close the database.
+//! - A node that doubts its disk starts too, without consensus: it votes for nobody, refuses every key and says why.
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;

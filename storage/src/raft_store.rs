@@ -5,7 +5,8 @@
 //! synced before the call returns.
 //!
 //! A folder that is doubted is doubted here too: a node that lost data must not vote as if it had not. Every method
-//! refuses then, and an error found here poisons the replica over the same engine.
+//! refuses then, and an error found here poisons the replica over the same engine. Only what is opened for looking
+//! ([`RaftStore::of_doubted`]) reads on: the last known catalog tells a doubted node where it belongs.
 
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier};
 use crate::keys::{self, DiskKey};
@@ -17,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct RaftStore<E> {
     engine: Arc<E>,
+    /// Whether it reads what is doubted.
+    reads_doubted: bool,
 }
 
 /// One entry of the log: its index and its bytes.
@@ -32,14 +35,20 @@ const CHECKSUM_BYTES: usize = 4;
 
 impl<E> Clone for RaftStore<E> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine) }
+        Self { engine: Arc::clone(&self.engine), reads_doubted: self.reads_doubted }
     }
 }
 
 impl<E: Engine> RaftStore<E> {
     /// The store over an engine; any number of them may stand over one engine.
     pub fn new(engine: Arc<E>) -> Self {
-        Self { engine }
+        Self { engine, reads_doubted: false }
+    }
+
+    /// The store for looking at what a doubted folder still has. It reads in spite of the doubt, so nothing may be
+    /// promised on what it says; it refuses to write.
+    pub fn of_doubted(engine: Arc<E>) -> Self {
+        Self { engine, reads_doubted: true }
     }
 
     /// Appends entries, overwriting any at the same indices. Synced.
@@ -126,13 +135,14 @@ impl<E: Engine> RaftStore<E> {
         limit: PageLimit,
     ) -> Result<Vec<RaftEntry>, EngineError> {
         let range = keys::raft_entries(from, until);
-        let read = self.trusted().and_then(|()| self.engine.scan(Family::Raft, &range, direction, limit));
+        let read = self.readable().and_then(|()| self.engine.scan(Family::Raft, &range, direction, limit));
         let entries = read.and_then(|page| page.into_iter().map(entry).collect());
         self.watched(entries)
     }
 
     fn get(&self, key: &DiskKey) -> Result<Option<Bytes>, EngineError> {
-        let read = self.trusted().and_then(|()| self.engine.get(key.family(), &key.encode(), ReadTier::Disk));
+        let read =
+            self.readable().and_then(|()| self.engine.get(key.family(), &key.encode(), ReadTier::Disk));
         let value = read.and_then(|lookup| match lookup {
             Lookup::Found(value) => opened(value).map(Some),
             Lookup::Absent => Ok(None),
@@ -150,6 +160,10 @@ impl<E: Engine> RaftStore<E> {
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
         let written = self.trusted().and_then(|()| self.engine.write(batch, durability));
         self.watched(written)
+    }
+
+    fn readable(&self) -> Result<(), EngineError> {
+        if self.reads_doubted { Ok(()) } else { self.trusted() }
     }
 
     fn trusted(&self) -> Result<(), EngineError> {

@@ -82,6 +82,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Connections that the operating system keeps waiting for us.";
     "limits.requests_running_max": Count limits.requests_running_max,
         "Requests at work at one time; beyond it 503 with Retry-After. Health and metrics are not counted.";
+    "limits.operations_running_max": Count limits.operations_running_max,
+        "Operations on keys at work at one time, also after their answer while slow owners are waited for; beyond it 503 with Retry-After.";
     "limits.bodies_bytes_max": Bytes limits.bodies_bytes_max,
         "Memory for all request bodies together; beyond it 503 with Retry-After.";
     "limits.head_timeout": Duration limits.head_timeout,

@@ -108,6 +108,7 @@ fn limits(config: &Config) -> Result<(), Error> {
     )?;
     at_most("connections_max", limits.connections_max, 1_000_000, "a bound on one process")?;
     at_most("requests_running_max", limits.requests_running_max, 1_000_000, "a bound on one process")?;
+    at_most("operations_running_max", limits.operations_running_max, 1_000_000, "a bound on one process")?;
     refuse(!(8 << 10..=1 << 20).contains(&limits.head_bytes_max), || {
         "limits.head_bytes_max is from 8KiB to 1MiB".to_owned()
     })?;

@@ -14,7 +14,10 @@ impl Core {
         }
         let health = self.local.replica().health();
         if let Some(doubt) = health.doubt {
-            reasons.push(format!("the replica doubts its disk: {doubt}"));
+            reasons.push(format!(
+                "the replica doubts its disk: {doubt}; it answers and votes no more, also after a restart: stop this \
+                 node, keep its folder aside, and let a new node join with an empty folder on a disk that works"
+            ));
         }
         if health.disk_full {
             reasons.push("the disk is full: writes are refused, reads go on".to_owned());

@@ -58,9 +58,20 @@ impl App {
         view.table_by_id(table.id).map(|entry| entry.shard_of(key).id)
     }
 
-    /// Refuses what a stopping node does not begin any more.
+    /// Refuses what a stopping node does not begin any more, and one that doubts its disk cannot.
     pub fn expect_serving(&self) -> Result<(), Problem> {
-        if self.core.is_draining() { Err(Fault::Draining.into()) } else { Ok(()) }
+        if self.core.is_draining() {
+            return Err(Fault::Draining.into());
+        }
+        self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
+    }
+
+    /// Refuses another operation on a key while too many are at work: an operation goes on after its answer, until
+    /// every owner has been heard or given up.
+    pub fn expect_room(&self) -> Result<(), Problem> {
+        let limit = self.limits.operations_running_max;
+        let running = usize::try_from(self.core.operations_running()).unwrap_or(usize::MAX);
+        if running < limit { Ok(()) } else { Err(Fault::TooManyOperations { limit }.into()) }
     }
 
     /// Reads a JSON document of at most `bytes_max` bytes whose every field is known. The permit is its share of the

@@ -79,6 +79,21 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// Too many operations at work.
+    #[error(
+        "{limit} operations are at work on this node, which is its limit, those among them that wait for slow owners \
+         after their answer; nothing was done; try again, or use another node"
+    )]
+    TooManyOperations {
+        /// The limit.
+        limit: usize,
+    },
+    /// This node doubts its disk since before it started.
+    #[error("this node doubts its disk: {doubt}; nothing was done; use another node")]
+    Doubtful {
+        /// Why.
+        doubt: String,
+    },
     /// Not ready yet.
     #[error(
         "this node is starting: it opens its data, or waits to become a member; nothing was done; try again"
@@ -154,7 +169,8 @@ impl Fault {
             Fault::NotReady { code, .. } => *code,
             Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
             Fault::Propose(ProposeError::Unavailable { .. }) | Fault::NotSafe { .. } => Code::Unavailable,
-            Fault::Overloaded { .. } => Code::Overloaded,
+            Fault::Overloaded { .. } | Fault::TooManyOperations { .. } => Code::Overloaded,
+            Fault::Doubtful { .. } => Code::ReplicaDoubtful,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
             Fault::Draining => Code::Draining,
             Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
@@ -195,6 +211,8 @@ impl Fault {
             | Fault::TooManyItems { .. }
             | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
             | Fault::Overloaded { .. }
+            | Fault::TooManyOperations { .. }
+            | Fault::Doubtful { .. }
             | Fault::Starting
             | Fault::NoRandomness
             | Fault::Draining

@@ -30,10 +30,10 @@ pub async fn ready(State(app): State<App>, request: Request) -> Result<Response,
     }
     let code = if app.core.is_draining() {
         Code::Draining
-    } else if app.core.view().catalog().node(app.core.node()).is_none() {
-        Code::Starting
     } else if app.core.statistics().replica_doubt.is_some() {
         Code::ReplicaDoubtful
+    } else if app.core.view().catalog().node(app.core.node()).is_none() {
+        Code::Starting
     } else {
         Code::Unavailable
     };

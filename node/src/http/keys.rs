@@ -90,6 +90,7 @@ impl Read<'_> {
     /// Asks the core, and counts what the owners said.
     pub async fn run(self, app: &App) -> Result<GetAnswer, Problem> {
         let Read { table, key, level, required, timeout } = self;
+        app.expect_room().map_err(|full| full.at(level))?;
         let request = GetRequest { table: Arc::clone(table), key: key.clone(), required, timeout };
         match app.core.get(request).await {
             Ok(answer) => {
@@ -127,6 +128,7 @@ impl Write<'_> {
     pub async fn run(self, app: &App) -> Result<PutAnswer, Problem> {
         let Write { table, key, body, level, required, durability, ttl_ms, operation, timeout } = self;
         let idempotent = operation.is_some();
+        app.expect_room().map_err(|full| full.at(level).with_operation(idempotent))?;
         let request = PutRequest {
             table: Arc::clone(table),
             key: key.clone(),

@@ -7,7 +7,7 @@ use crate::control::raft::{Log, Machine, Openraft};
 use crate::control::{Control, voters};
 use crate::core::{ClusterIdentity, Core};
 use crate::drive::Driver;
-use crate::engine::Replica;
+use crate::engine::{Engine, Replica};
 use crate::hints::{Progress, Replay};
 use crate::http;
 use crate::peer::{Local, Peers};
@@ -15,7 +15,7 @@ use crate::switch::Switch;
 use crate::transport::{self, Links, Server};
 use crate::views::Views;
 use quorate_coordinator::{Context, Timing};
-use quorate_model::{Rules, Stamps};
+use quorate_model::{NodeId, Rules, Stamps};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Identity, RaftStore, Stage};
 use std::net::SocketAddr;
@@ -77,11 +77,10 @@ impl Parts {
 
         // What keys need.
         let rules = Rules::INTACT;
-        let store = RaftStore::new(Arc::clone(&engine));
-        let replica_limits = config.storage.replica;
+        let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
         let replica = tokio::task::spawn_blocking(move || {
             // Another boot than the coordinator's: both draw stamps.
-            Replica::new(engine, node, folder::draw_boot(), rules, replica_limits)
+            Replica::new(on, node, folder::draw_boot(), rules, replica_limits)
         });
         let replica = Arc::new(replica.await.map_err(|error| StartError::Runtime(error.to_string()))?);
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
@@ -94,23 +93,23 @@ impl Parts {
 
         // The catalog: what this disk knows of it is in force when consensus has started.
         let publisher = Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views));
-        let log = Log::new(store, Arc::clone(&replica));
-        let machine = Machine::load(log.clone(), Arc::new(publisher)).await;
-        let machine = machine.map_err(|error| StartError::Consensus(error.to_string()))?;
-        let consensus = Openraft::start(node, log, machine, Arc::clone(&links)).await;
-        let consensus = consensus.map_err(StartError::Consensus)?;
+        let consensus =
+            Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
+        let consensus = consensus.consensus(&links).await?;
+        let silent = consensus.is_silent();
         let control = Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views));
         peers.set_control(Arc::clone(&control));
 
         let server = Server::new(me, config.secret.clone(), config.peer_limits.clone(), peers);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
-        if identity.stage == Stage::Founding {
+        if identity.stage == Stage::Founding && !silent {
             let founder = introduction.node(folder::founding_request(&identity));
             let found = control.found(identity.cluster, &identity.cluster_name, founder).await;
             found.map_err(StartError::Founding)?;
         }
-        if identity.stage == Stage::Founding || views.current().catalog().node(node).is_some() {
+        let known = views.current().catalog().node(node).is_some();
+        if !silent && (identity.stage == Stage::Founding || known) {
             become_member(&config, &mut identity)?;
         }
 
@@ -129,14 +128,16 @@ impl Parts {
             progress: Arc::clone(&progress),
         };
         let failed = watch::Sender::new(None);
-        tasks.spawn(Arc::new(replay).keep());
-        tasks.spawn(voters::keep(Arc::clone(&control)));
         tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
-        tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
         tasks.spawn(tasks::duplicate(Arc::clone(&links), failed.clone()));
-        let announcing = Arc::clone(&control);
-        tasks.spawn(async move { announcing.announce(boot, advertised, peer_advertised).await });
-        if identity.stage == Stage::Joining {
+        if !silent {
+            tasks.spawn(Arc::new(replay).keep());
+            tasks.spawn(voters::keep(Arc::clone(&control)));
+            tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
+            let announcing = Arc::clone(&control);
+            tasks.spawn(async move { announcing.announce(boot, advertised, peer_advertised).await });
+        }
+        if identity.stage == Stage::Joining && !silent {
             tasks.spawn(tasks::membership(node, Arc::clone(&views), config.data.clone(), identity.clone()));
         }
         let core = Arc::new(Core {
@@ -153,6 +154,11 @@ impl Parts {
             hints: progress,
         });
         http.open(&core);
+        if silent {
+            for reason in core.readiness() {
+                tracing::error!(%node, "the node refuses every key: {reason}");
+            }
+        }
         tracing::info!(%node, peers = %peer_address, clients = %http_address, "the node serves");
         Ok(Self {
             core,
@@ -185,6 +191,40 @@ impl Parts {
         let stopped = tokio::task::spawn_blocking(move || committer.stop()).await;
         stopped.expect("stopping a committer does not panic");
         tracing::info!(node = %self.core.node, "the node has stopped");
+    }
+}
+
+/// What consensus begins from.
+struct Beginning {
+    node: NodeId,
+    engine: Arc<Engine>,
+    replica: Arc<Replica>,
+    publisher: Arc<Publisher>,
+}
+
+impl Beginning {
+    /// Consensus from what is on the disk, which puts the last known catalog in force. On a disk that is doubted, or
+    /// found to be doubtful now, it stays silent: a vote may have been lost there. The node still starts, to say so.
+    async fn consensus(self, links: &Arc<Links>) -> Result<Arc<Openraft>, StartError> {
+        if !self.replica.is_doubtful() {
+            match self.speaking(links).await {
+                Ok(consensus) => return Ok(consensus),
+                Err(why) if self.replica.is_doubtful() => tracing::error!("consensus does not begin: {why}"),
+                Err(why) => return Err(StartError::Consensus(why)),
+            }
+        }
+        let log = Log::new(RaftStore::of_doubted(self.engine), self.replica);
+        if let Err(error) = Machine::publish_last_known(log, self.publisher).await {
+            tracing::warn!("the last known catalog cannot be read whole: {error}");
+        }
+        Ok(Openraft::silent(self.node))
+    }
+
+    async fn speaking(&self, links: &Arc<Links>) -> Result<Arc<Openraft>, String> {
+        let log = Log::new(RaftStore::new(Arc::clone(&self.engine)), Arc::clone(&self.replica));
+        let machine = Machine::load(log.clone(), Arc::clone(&self.publisher)).await;
+        let machine = machine.map_err(|error| error.to_string())?;
+        Openraft::start(self.node, log, machine, Arc::clone(links)).await
     }
 }
 

@@ -70,4 +70,8 @@ pub fn a_doubted_folder_does_not_vote(mut bench: impl Bench) {
     assert!(matches!(store.vote(), Err(EngineError::Doubtful(_))));
     assert!(matches!(store.set_vote(b"after"), Err(EngineError::Doubtful(_))));
     assert!(matches!(store.append(&entries(1..2)), Err(EngineError::Doubtful(_))));
+    // It can be looked at, and only that.
+    let looking = RaftStore::of_doubted(bench.engine());
+    assert_eq!(looking.vote().expect("readable").as_deref(), Some(&b"before"[..]));
+    assert!(matches!(looking.set_vote(b"after"), Err(EngineError::Doubtful(_))));
 }

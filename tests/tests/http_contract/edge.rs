@@ -161,6 +161,20 @@ fn beyond_its_limit_a_node_sheds_requests_but_tells_its_health() {
 }
 
 #[test]
+fn operations_that_go_on_after_their_answer_count_against_a_limit_of_their_own() {
+    let cluster = Cluster::start(1, Limits::default());
+    cluster.make_table("t", 1, Durability::Os);
+    let shed = Limits { operations_running_max: 0, ..Limits::default() };
+    // A server of its own over the same node.
+    let edge = cluster.second_server(0, shed);
+    let node = edge.address();
+    get(&key("a")).of(node).refuses(503, "overloaded");
+    put(&key("a"), "1").of(node).refuses(503, "overloaded");
+    get("/v1/tables").of(node).is(200);
+    get(&key("a")).of(cluster.at(0)).refuses(404, "no-such-key");
+}
+
+#[test]
 fn limits_health_and_metrics_are_shown() {
     let cluster = shared();
     let node = cluster.at(0);

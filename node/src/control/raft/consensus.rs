@@ -35,10 +35,14 @@ const UP_TO_DATE_ENTRIES: u64 = 16;
 
 /// Consensus on this node.
 pub struct Openraft {
-    raft: Raft,
+    /// `None`: it is silent.
+    raft: Option<Raft>,
     node: NodeId,
     changes: watch::Sender<u64>,
 }
+
+/// What a silent consensus says to everything.
+const SILENT: &str = "this node takes no part in consensus: its replica doubts its disk";
 
 impl Openraft {
     /// Starts it from what is on the disk: applies what is known to be committed, then takes part.
@@ -63,14 +67,31 @@ impl Openraft {
         let network = network::Network::new(links);
         let raft = Raft::new(node.0, Arc::new(config), network, log, machine).await;
         let raft = raft.map_err(|error| error.to_string())?;
-        let this = Arc::new(Self { raft, node, changes: watch::Sender::new(0) });
-        tokio::spawn(watch_over(this.raft.clone(), this.changes.clone()));
+        let this = Arc::new(Self { raft: Some(raft.clone()), node, changes: watch::Sender::new(0) });
+        tokio::spawn(watch_over(raft, this.changes.clone()));
         Ok(this)
+    }
+
+    /// None at all: it neither votes, leads nor learns. For a node whose disk may have forgotten a vote.
+    pub fn silent(node: NodeId) -> Arc<Self> {
+        Arc::new(Self { raft: None, node, changes: watch::Sender::new(0) })
+    }
+
+    /// Whether it never began.
+    pub fn is_silent(&self) -> bool {
+        self.raft.is_none()
     }
 
     /// Carries out a peer's message.
     pub async fn serve(&self, payload: &[u8]) -> Answer {
-        serve::serve(&self.raft, payload).await
+        match &self.raft {
+            Some(raft) => serve::serve(raft, payload).await,
+            None => Answer::Stopped(SILENT.to_owned()),
+        }
+    }
+
+    fn speaking(&self) -> Result<&Raft, String> {
+        self.raft.as_ref().ok_or_else(|| SILENT.to_owned())
     }
 }
 
@@ -115,10 +136,11 @@ async fn watch_over(raft: Raft, changes: watch::Sender<u64>) {
 
 impl Consensus for Openraft {
     async fn found(&self) -> Result<(), String> {
-        if self.raft.is_initialized().await.map_err(|error| error.to_string())? {
+        let raft = self.speaking()?;
+        if raft.is_initialized().await.map_err(|error| error.to_string())? {
             return Ok(());
         }
-        self.raft.initialize(BTreeSet::from([self.node.0])).await.map_err(|error| error.to_string())
+        raft.initialize(BTreeSet::from([self.node.0])).await.map_err(|error| error.to_string())
     }
 
     async fn write(
@@ -126,8 +148,9 @@ impl Consensus for Openraft {
         command: Command,
         deadline: Instant,
     ) -> Result<Result<Receipt, Rejection>, WriteError> {
+        let raft = self.speaking().map_err(WriteError::Stopped)?;
         // First: is this a leader with a majority? Otherwise the entry would stay in its log, to be committed or not.
-        match tokio::time::timeout_at(deadline, self.raft.ensure_linearizable()).await {
+        match tokio::time::timeout_at(deadline, raft.ensure_linearizable()).await {
             Ok(Ok(_)) => {}
             Ok(Err(RaftError::APIError(error))) => {
                 return Err(match error {
@@ -140,10 +163,12 @@ impl Consensus for Openraft {
             Ok(Err(RaftError::Fatal(fatal))) => return Err(WriteError::Stopped(fatal.to_string())),
             Err(_) => return Err(WriteError::NoMajority),
         }
-        match tokio::time::timeout_at(deadline, self.raft.client_write(command)).await {
+        match tokio::time::timeout_at(deadline, raft.client_write(command)).await {
             Ok(Ok(written)) => Ok(written.data.expect("the machine answers every command")),
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
-                Err(WriteError::NotLeader(forward.leader_id.map(NodeId)))
+            // The library says the same of an entry that it has appended and that another leader has cut off, or may
+            // have kept.
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                Err(WriteError::Unknown("the leader changed while the change was written".to_owned()))
             }
             Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
                 Err(WriteError::Unknown(error.to_string()))
@@ -154,7 +179,7 @@ impl Consensus for Openraft {
     }
 
     fn leader(&self) -> Option<NodeId> {
-        let metrics = self.raft.metrics();
+        let metrics = self.raft.as_ref()?.metrics();
         let metrics = metrics.borrow();
         metrics.running_state.as_ref().ok()?;
         let leader = metrics.current_leader.map(NodeId)?;
@@ -168,7 +193,8 @@ impl Consensus for Openraft {
     }
 
     fn membership(&self) -> MembershipNow {
-        let metrics = self.raft.metrics();
+        let Some(raft) = &self.raft else { return MembershipNow::default() };
+        let metrics = raft.metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
         let last = metrics.last_log_index.unwrap_or(0);
@@ -192,13 +218,13 @@ impl Consensus for Openraft {
     }
 
     async fn add_learner(&self, node: NodeId) -> Result<(), String> {
-        let added = self.raft.add_learner(node.0, EmptyNode {}, false).await;
+        let added = self.speaking()?.add_learner(node.0, EmptyNode {}, false).await;
         added.map(drop).map_err(|error| error.to_string())
     }
 
     async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), String> {
         let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
-        let changed = self.raft.change_membership(voters, true).await;
+        let changed = self.speaking()?.change_membership(voters, true).await;
         changed.map(drop).map_err(|error| error.to_string())
     }
 
@@ -207,7 +233,8 @@ impl Consensus for Openraft {
     }
 
     async fn stop(&self) {
-        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), self.raft.shutdown()).await {
+        let Some(raft) = &self.raft else { return };
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), raft.shutdown()).await {
             tracing::warn!("consensus did not stop in order: {error}");
         }
     }

@@ -9,8 +9,8 @@ use super::log::{Log, malformed, reading, writing};
 use super::{Entry, LogId, SnapshotMeta, StorageError, StoredMembership, Types};
 use crate::control::publish::Publisher;
 use minicbor::{Decode, Encode};
-use openraft::storage::{RaftStateMachine, Snapshot};
-use openraft::{EntryPayload, RaftSnapshotBuilder};
+use openraft::storage::{RaftLogStorage, RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, RaftLogReader, RaftSnapshotBuilder};
 use quorate_ring::{Catalog, Receipt, Rejection};
 use quorate_storage::{EngineError, RaftStore};
 use std::io::Cursor;
@@ -21,6 +21,9 @@ use std::sync::{Arc, Mutex};
 pub struct Machine {
     log: Log,
     state: Arc<Mutex<State>>,
+    /// Held from looking at the snapshot on the disk until its successor is there: the builder works beside whoever
+    /// installs one.
+    saving: Arc<tokio::sync::Mutex<()>>,
     publisher: Arc<Publisher>,
 }
 
@@ -74,7 +77,33 @@ impl Machine {
             }
         };
         publisher.publish(Arc::clone(&state.catalog)).await;
-        Ok(Self { log, state: Arc::new(Mutex::new(state)), publisher })
+        Ok(Self { log, state: Arc::new(Mutex::new(state)), saving: Arc::default(), publisher })
+    }
+
+    /// Publishes the last catalog that this node's disk knows, as far as it can be read, for a node that takes no
+    /// part in consensus.
+    pub async fn publish_last_known(log: Log, publisher: Arc<Publisher>) -> Result<(), StorageError> {
+        let mut machine = Self::load(log, publisher).await.map_err(|error| reading(&error))?;
+        let Some(committed) = machine.log.read_committed().await? else { return Ok(()) };
+        let from = machine.state().applied.map_or(0, |applied| applied.index + 1);
+        let entries = machine.log.try_get_log_entries(from..committed.index.saturating_add(1)).await?;
+        machine.apply(entries).await?;
+        Ok(())
+    }
+
+    /// Keeps a snapshot, unless the one on the disk is newer; whether it was kept.
+    pub(super) async fn save(&self, meta: &SnapshotMeta, catalog: Vec<u8>) -> Result<bool, StorageError> {
+        let _one_at_a_time = self.saving.lock().await;
+        let kept = self.log.blocking(RaftStore::snapshot).await.map_err(|error| reading(&error))?;
+        if let Some(kept) = kept {
+            let (kept, _) = Stored::decode(&kept).map_err(|error| reading(&error))?;
+            if kept.last_log_id > meta.last_log_id {
+                return Ok(false);
+            }
+        }
+        let stored = Stored::encode(meta, catalog);
+        let saved = self.log.blocking(move |store| store.set_snapshot(&stored)).await;
+        saved.map(|()| true).map_err(|error| writing(&error))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -136,9 +165,10 @@ impl RaftStateMachine<Types> for Machine {
         let bytes = snapshot.into_inner();
         let catalog = Catalog::decode(&bytes).map_err(|error| reading(&malformed(&error)))?;
         let catalog = Arc::new(catalog);
-        let stored = Stored::encode(meta, bytes);
-        let saved = self.log.blocking(move |store| store.set_snapshot(&stored)).await;
-        saved.map_err(|error| writing(&error))?;
+        if !self.save(meta, bytes).await? {
+            // What is newer was made from this machine's state.
+            return Ok(());
+        }
         *self.state() = State {
             applied: meta.last_log_id,
             membership: meta.last_membership.clone(),
@@ -166,9 +196,7 @@ impl RaftSnapshotBuilder<Types> for Machine {
             snapshot_id: format!("{index}"),
         };
         let bytes = catalog.encode();
-        let stored = Stored::encode(&meta, bytes.clone());
-        let saved = self.log.blocking(move |store| store.set_snapshot(&stored)).await;
-        saved.map_err(|error| writing(&error))?;
+        self.save(&meta, bytes.clone()).await?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
 }

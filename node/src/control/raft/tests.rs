@@ -1,10 +1,12 @@
 //! The library's own conformance suite, over a database on a disk.
 
-use super::{Log, Machine, StorageError, Types};
+use super::{Log, LogId, Machine, SnapshotMeta, StorageError, Types};
 use crate::control::publish::Publisher;
 use crate::engine::Replica;
 use crate::transport::{Identity, Limits, Links, Secret};
 use crate::views::Views;
+use openraft::CommittedLeaderId;
+use openraft::storage::RaftStateMachine;
 use openraft::testing::{StoreBuilder, Suite};
 use quorate_model::{Boot, ClusterId, NodeId, Rules};
 use quorate_ring::Catalog;
@@ -36,4 +38,19 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
 #[test]
 fn log_and_machine_keep_what_consensus_rests_on() {
     Suite::test_all(OnDisk).expect("the library's suite passes");
+}
+
+#[tokio::test]
+async fn an_older_snapshot_never_replaces_a_newer_one() {
+    let (_folder, _log, mut machine) = OnDisk.build().await.expect("builds");
+    let at = |index| SnapshotMeta {
+        last_log_id: Some(LogId::new(CommittedLeaderId::new(1, 1), index)),
+        snapshot_id: index.to_string(),
+        ..SnapshotMeta::default()
+    };
+    assert!(machine.save(&at(5), Catalog::empty().encode()).await.expect("kept"));
+    assert!(!machine.save(&at(3), Catalog::empty().encode()).await.expect("looked at"), "it is older");
+    let kept = machine.get_current_snapshot().await.expect("readable").expect("there is one");
+    assert_eq!(kept.meta, at(5));
+    assert!(machine.save(&at(6), Catalog::empty().encode()).await.expect("kept"));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use quorate_model::Guarantee;
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_value_written_through_one_node_is_read_through_each() {
@@ -82,6 +83,52 @@ async fn a_stop_in_order_loses_nothing_and_the_folder_opens_again() {
     for n in 0..50 {
         assert_eq!(value(get(cluster.node(0), &table, &format!("k{n}"), 1).await), Some("v".into()));
     }
+}
+
+#[tokio::test]
+async fn a_node_that_doubted_its_disk_starts_again_without_consensus_and_says_so() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.node(2).core().local.replica().doubt("a checksum does not match");
+    cluster.kill(2).await;
+    cluster.restart(2).await;
+    let doubtful = cluster.node(2);
+    assert!(doubtful.core().control.is_silent());
+    assert_eq!(cluster.table(2, "users").await, table, "its last catalog is in force");
+    let address = doubtful.http_address();
+    assert!(page(address, "/health/live").await.starts_with("HTTP/1.1 200"));
+    let ready = page(address, "/health/ready").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    for part in ["replica-doubtful", "a checksum does not match", "with an empty folder"] {
+        assert!(ready.contains(part), "{part} is missing: {ready}");
+    }
+    let metrics = page(address, "/metrics").await;
+    assert!(metrics.contains("quorate_replica_doubtful 1"), "{metrics}");
+    let key = page(address, "/v1/tables/users/keys/k").await;
+    assert!(key.starts_with("HTTP/1.1 503") && key.contains("replica-doubtful"), "{key}");
+    assert!(key.contains("not_applied"), "{key}");
+    // The others are a majority, of the owners and of the voters.
+    until("the others lead", || (0..2).all(|index| cluster.node(index).core().leader().is_some())).await;
+    put(cluster.node(0), &table, "k", "v").await.expect("two of three are enough");
+    cluster.node(0).core().propose(Command::CreateTable(small("other")), TIMEOUT).await.expect("created");
+    assert_eq!(doubtful.core().leader(), None);
+    assert!(doubtful.core().view().table("other").is_none(), "its catalog stays as it was");
+}
+
+fn small(name: &str) -> NewTable {
+    let mut table = NewTable::hash(name, request_id());
+    table.shards = 1;
+    table
+}
+
+/// What a node answers to `GET path`, head and all.
+async fn page(address: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("connects");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("answered");
+    answer
 }
 
 #[tokio::test]
