@@ -13,6 +13,7 @@ mod readiness;
 mod request;
 mod statistics;
 
+pub use readiness::tables_at_risk;
 pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 

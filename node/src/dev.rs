@@ -337,7 +337,12 @@ impl Slot {
             allowed_hosts: Vec::new(),
             entry,
             secret: Secret::new(Vec::new()),
-            limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
+            // Nobody balances load over this machine: it stops without notice.
+            limits: Limits {
+                connections_max: CONNECTIONS_MAX,
+                drain_notice: Duration::ZERO,
+                ..Limits::default()
+            },
             peer_limits: transport::Limits::default(),
             storage: StorageConfig::default(),
             workers: Some(WORKERS),

@@ -56,7 +56,10 @@ pub struct Limits {
     pub change_timeout: Duration,
     /// Longest deadline that a request may ask for; a longer one is cut to it.
     pub request_timeout_max: Duration,
-    /// How long a stopping node waits for requests at work.
+    /// How long a stopping node still takes requests, to say that it is draining: about as long as a load balancer
+    /// takes to notice.
+    pub drain_notice: Duration,
+    /// How long a stopping node then waits for requests at work.
     pub drain_timeout: Duration,
 }
 
@@ -82,6 +85,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(2),
             change_timeout: Duration::from_secs(10),
             request_timeout_max: Duration::from_mins(1),
+            drain_notice: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -109,6 +113,7 @@ pub struct LimitsDocument {
     request_timeout_ms: u128,
     change_timeout_ms: u128,
     request_timeout_max_ms: u128,
+    drain_notice_ms: u128,
     drain_timeout_ms: u128,
 }
 
@@ -134,6 +139,7 @@ impl From<&Limits> for LimitsDocument {
             request_timeout_ms: limits.request_timeout.as_millis(),
             change_timeout_ms: limits.change_timeout.as_millis(),
             request_timeout_max_ms: limits.request_timeout_max.as_millis(),
+            drain_notice_ms: limits.drain_notice.as_millis(),
             drain_timeout_ms: limits.drain_timeout.as_millis(),
         }
     }

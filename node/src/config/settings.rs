@@ -100,8 +100,10 @@ pub const SETTINGS: &[Setting] = settings! {
         "Deadline of a change of tables or members that names none. At most request_timeout_max.";
     "limits.request_timeout_max": Duration limits.request_timeout_max,
         "Longest deadline a request may ask for; a longer one is cut to it. At most 60s.";
+    "limits.drain_notice": Duration limits.drain_notice,
+        "How long a node that was told to stop still answers, with 503 draining, so that load balancers notice.";
     "limits.drain_timeout": Duration limits.drain_timeout,
-        "How long a node that was told to stop waits for requests at work.";
+        "How long it then waits for requests at work.";
 };
 
 /// The setting of this name.

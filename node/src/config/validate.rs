@@ -135,5 +135,6 @@ fn limits(config: &Config) -> Result<(), Error> {
     within("head_timeout", limits.head_timeout, hour, "a bound on one connection")?;
     within("idle_timeout", limits.idle_timeout, hour, "a bound on one connection")?;
     within("body_timeout", limits.body_timeout, hour, "a bound on one connection")?;
+    within("drain_notice", limits.drain_notice, hour, "a bound on stopping")?;
     within("drain_timeout", limits.drain_timeout, hour, "a bound on stopping")
 }

@@ -1,9 +1,43 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
 use super::{Core, HintStatistics, LinkStatistics, Statistics};
-use quorate_model::level::quorum;
+use quorate_model::level::{quorum, round_one};
+use quorate_model::{NodeId, Table};
+use quorate_ring::View;
 use quorate_storage::Engine;
 use std::sync::atomic::Ordering;
+
+/// Owners of a shard that must be up so that its table can be read and written at its default levels: round one of
+/// a write counts too, and on a table whose w is below a quorum it needs more of them than the write itself.
+fn owners_needed(table: &Table) -> u8 {
+    let round_one = round_one(table.n, table.w_required());
+    table.r_required().max(table.w_required()).max(quorum(table.n)).max(round_one)
+}
+
+/// A sentence on each table that has shards with too few owners up.
+pub fn tables_at_risk(view: &View, is_up: impl Fn(NodeId) -> bool) -> Vec<String> {
+    let mut risks = Vec::new();
+    for table in view.catalog().tables() {
+        let needed = owners_needed(table);
+        let up = |owners: &[NodeId]| owners.iter().filter(|owner| is_up(**owner)).count();
+        let short = table.shards().iter().filter(|shard| up(&shard.owners) < usize::from(needed)).count();
+        if short > 0 {
+            let (name, shards, w) = (&table.name, table.shards().len(), table.w);
+            let why = if table.w_required() < quorum(table.n) {
+                format!(
+                    " (with w={w}, round one of a write needs {})",
+                    round_one(table.n, table.w_required())
+                )
+            } else {
+                String::new()
+            };
+            risks.push(format!(
+                "table {name}: {short} of {shards} shards have fewer than {needed} owners up{why}"
+            ));
+        }
+    }
+    risks
+}
 
 impl Core {
     /// Why this node cannot serve its tables at their default levels; empty: it can.
@@ -31,21 +65,7 @@ impl Core {
             reasons.push("the catalog that has this node has not arrived yet".to_owned());
             return reasons;
         }
-        let alive = |node| node == self.node || view.liveness().is_alive(node);
-        for table in catalog.tables() {
-            let needed = table.r_required().max(table.w_required()).max(quorum(table.n));
-            let short = table.shards().iter().filter(|shard| {
-                let reachable = shard.owners.iter().filter(|owner| alive(**owner)).count();
-                reachable < usize::from(needed)
-            });
-            let short = short.count();
-            if short > 0 {
-                let (name, shards) = (&table.name, table.shards().len());
-                reasons.push(format!(
-                    "table {name}: {short} of {shards} shards have fewer than {needed} owners that can be reached"
-                ));
-            }
-        }
+        reasons.extend(tables_at_risk(&view, |node| node == self.node || view.liveness().is_alive(node)));
         reasons
     }
 

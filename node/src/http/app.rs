@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+/// Longest sentence on a document: it may repeat a stranger's text.
+const SENTENCE_CHARS_MAX: usize = 300;
+
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -86,18 +89,52 @@ impl App {
         head::expect_json(&parts.headers)?;
         head::expect_length(&parts.headers)?;
         let received = self.bodies.receive(&parts.headers, body, kind, bytes_max, &self.limits).await?;
-        let document = serde_json::from_slice(&received.bytes).map_err(|error| {
-            Fault::Document(format!("the document can't be used: {}", shown(&error.to_string())))
-        })?;
+        let document = understood(&received.bytes)
+            .map_err(|why| Fault::Document(format!("the document can't be used: {why}")))?;
         Ok((document, received.room))
     }
 }
 
-/// What a request without a body of its own may carry: known parameters, and an answer it accepts.
+/// What a request that is not one write may carry: known parameters, an answer it accepts, and no operation id.
 pub fn plain(request: &Request, takes: &[super::query::Name]) -> Result<Query, Problem> {
     let query = Query::parse(request.uri().query(), takes)?;
+    head::refuse_operation(request.headers())?;
     head::expect_accepted(request.headers(), head::JSON)?;
     Ok(query)
+}
+
+/// A whole JSON document, or why it was not understood.
+fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut json);
+    let document = document.map_err(|error| sentence(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| sentence(".", &error))?;
+    Ok(document)
+}
+
+/// What is wrong, in words of JSON: of a broken document the line, of a whole one the field.
+fn sentence(field: &str, error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = match text.rsplit_once(" at line ") {
+        Some((what, _)) if error.is_data() && field == "." => what.to_owned(),
+        Some((what, _)) if error.is_data() => format!("{field}: {what}"),
+        Some(_) | None => text,
+    };
+    let words = [
+        ("unknown variant", "unknown name"),
+        ("expected u8", "expected a whole number from 0 to 255"),
+        ("expected u32", "expected a whole number from 0 to 4294967295"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("expected a sequence", "expected a list"),
+        ("invalid type: map", "invalid type: object"),
+    ];
+    let plain = words.into_iter().fold(text, |text, (rust, json)| text.replace(rust, json));
+    let mut shown = String::new();
+    for c in plain.chars().take(SENTENCE_CHARS_MAX) {
+        // Quotes belong to the sentence; all else that could forge one is escaped.
+        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
+    shown
 }
 
 /// A JSON document as an answer.

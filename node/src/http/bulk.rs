@@ -8,7 +8,7 @@ mod documents;
 
 use super::answer::{self, KeyText, ValueText, Written};
 use super::app::{App, json};
-use super::body::{BodyError, Kind};
+use super::body::Kind;
 use super::edge::RequestName;
 use super::fault::Fault;
 use super::keys::{Read, Write};
@@ -18,7 +18,7 @@ use super::{head, observe};
 use crate::metrics::Operation;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use documents::{BatchDocument, MgetDocument, distinct};
+use documents::{BatchDocument, MgetDocument, distinct, few};
 use http::StatusCode;
 use quorate_model::{Body, Durability, Key, Level, Table};
 use serde::Serialize;
@@ -53,7 +53,7 @@ pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, 
     let (wanted, _held): (MgetDocument, _) =
         app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let keys = wanted.keys.into_iter().enumerate();
-    let keys = distinct(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
+    let keys = few(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
     let room = Arc::new(AtomicUsize::new(app.limits.batch_bytes_max));
     let results = side_by_side(&common, keys, move |common, key| {
         let room = Arc::clone(&room);
@@ -64,7 +64,6 @@ pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, 
 
 /// `POST /v1/tables/{t}/batch`
 pub async fn batch(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    head::refuse_operation(request.headers())?;
     head::refuse_conditions(request.headers())?;
     let (common, request) = Common::read(app, request, query::BATCH, Query::write_level).await?;
     let app = common.app.clone();
@@ -77,7 +76,7 @@ pub async fn batch(State(app): State<App>, request: Request) -> Result<Response,
         keys.push(key.read(at, app.limits.key_bytes_max));
         bodies.push((body, ttl_ms));
     }
-    let keys = distinct(keys.into_iter(), &app)?;
+    let keys = distinct(few(keys.into_iter(), &app)?)?;
     let items = keys.into_iter().zip(bodies).collect();
     let results = side_by_side(&common, items, |common, (key, (body, ttl_ms))| async move {
         common.put(&key, body, ttl_ms).await
@@ -123,7 +122,7 @@ impl Common {
         let taken = room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(payload.len()));
         if taken.is_err() {
             let limit = self.app.limits.batch_bytes_max;
-            return Err(BodyError::TooLarge { kind: Kind::Batch, limit }.into());
+            return Err(Fault::LeftOut { bytes: payload.len(), limit }.into());
         }
         self.app.metrics.value_bytes_out.inc_by(payload.len() as u64);
         let described = document!({

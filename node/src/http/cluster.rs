@@ -7,10 +7,10 @@ use super::problem::Problem;
 use super::query;
 use super::tables::{shard_documents, sort_key};
 use super::text::{self, shown};
+use crate::core::tables_at_risk;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use quorate_model::level::quorum;
 use quorate_model::{Inspection, Key, NodeId};
 use quorate_ring::{Location, Node, TableEntry, View};
 use serde_json::{Value as Json, json as document};
@@ -61,19 +61,7 @@ fn risks(view: &View, alive: &[(NodeId, bool)], without: Option<NodeId>) -> Vec<
     let up = |node: &NodeId| {
         Some(*node) != without && alive.iter().any(|(member, alive)| member == node && *alive)
     };
-    let mut risks = Vec::new();
-    for table in view.catalog().tables() {
-        let needs = quorum(table.n).max(table.w_required()).max(table.r_required());
-        let short = table
-            .shards()
-            .iter()
-            .filter(|shard| shard.owners.iter().filter(|owner| up(owner)).count() < usize::from(needs));
-        let count = short.count();
-        if count > 0 {
-            let (name, all) = (&table.name, table.shards().len());
-            risks.push(format!("table {name}: {count} of {all} shards have fewer than {needs} owners up"));
-        }
-    }
+    let mut risks = tables_at_risk(view, |node| up(&node));
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
     let voting = voters.iter().filter(|voter| up(voter)).count();
     if voting <= voters.len() / 2 {
@@ -133,6 +121,7 @@ struct Seen {
     leader: Option<NodeId>,
     copies: Vec<(NodeId, u64)>,
     hints: Vec<(NodeId, u64)>,
+    bytes: u64,
 }
 
 impl Seen {
@@ -144,12 +133,14 @@ impl Seen {
                 copies[at].1 += 1;
             }
         }
+        let statistics = app.core.statistics();
         Self {
             by: app.core.node(),
             alive: app.core.liveness(),
             leader: app.core.leader(),
             copies,
-            hints: app.core.statistics().hints.waiting,
+            hints: statistics.hints.waiting,
+            bytes: statistics.engine.live_bytes,
         }
     }
 
@@ -158,6 +149,8 @@ impl Seen {
             list.iter().find(|(id, _)| *id == node.id).map_or(0, |(_, count)| *count)
         };
         let alive = self.alive.iter().any(|(id, alive)| *id == node.id && *alive);
+        // Of the others this node does not know.
+        let own = node.id == self.by;
         document!({
             "id": node.id.to_string(),
             "name": node.name,
@@ -170,6 +163,8 @@ impl Seen {
             "leader": self.leader == Some(node.id),
             "shards": of(&self.copies),
             "hints": of(&self.hints),
+            "bytes": own.then_some(self.bytes),
+            "version": own.then_some(env!("CARGO_PKG_VERSION")),
             "incarnation": node.incarnation,
             "joined_epoch": node.joined.0,
         })

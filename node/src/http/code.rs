@@ -92,6 +92,8 @@ codes! {
     KeyTooLong = URI_TOO_LONG "key-too-long" "The key is too long";
     /// A body in a form that is not taken.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body's form is not taken here";
+    /// An `Expect` that is not met.
+    ExpectationFailed = EXPECTATION_FAILED "expectation-failed" "The expectation can't be met";
     /// A host or an origin that is not ours.
     BadHost = MISDIRECTED_REQUEST "bad-host" "The request is meant for somebody else";
     /// The head is over its limit.

@@ -33,6 +33,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long such a client is listened to.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same where the client was asking for nothing when this node began to stop.
+const LINGER_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Hands each request of one connection to the edge.
 pub(super) struct Requests {
@@ -76,7 +78,8 @@ pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receive
     builder.max_header_size(edge.limits.head_bytes_max).header_read_timeout(None);
     builder.max_buf_size((edge.limits.head_bytes_max * 2).max(64 * 1024));
     let mut connection = builder.serve_connection(TokioIo::new(wire), requests);
-    let end = run(&mut connection, &pulse, &valve, &mut drain).await;
+    let mut linger = LINGER_TIMEOUT;
+    let end = run(&mut connection, &pulse, &valve, &mut drain, &mut linger).await;
     let phase = pulse.phase();
     let (mut socket, held) = connection.into_parts().io.into_inner().into_parts();
     let (closed, fault) = match end {
@@ -103,7 +106,7 @@ pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receive
         None => held,
     };
     if closed != Closed::Stalled && closed != Closed::Broken {
-        say_goodbye(&mut socket, &last).await;
+        say_goodbye(&mut socket, &last, linger).await;
     }
 }
 
@@ -121,6 +124,7 @@ async fn run(
     pulse: &Pulse,
     valve: &Valve,
     drain: &mut watch::Receiver<bool>,
+    linger: &mut Duration,
 ) -> End {
     let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
     let mut draining = false;
@@ -136,6 +140,9 @@ async fn run(
         tokio::select! {
             end = &mut polled => return end,
             () = asked => draining = true,
+        }
+        if matches!(pulse.phase(), Phase::Fresh | Phase::Idle) {
+            *linger = LINGER_IDLE_TIMEOUT;
         }
         Pin::new(&mut *connection).graceful_shutdown();
     }
@@ -171,7 +178,7 @@ fn poll(
 }
 
 /// Sends the last bytes, then listens to the client for a while, so that it can read them.
-async fn say_goodbye(socket: &mut TcpStream, last: &[u8]) {
+async fn say_goodbye(socket: &mut TcpStream, last: &[u8], linger: Duration) {
     let goodbye = async {
         socket.write_all(last).await?;
         socket.shutdown().await?;
@@ -186,5 +193,5 @@ async fn say_goodbye(socket: &mut TcpStream, last: &[u8]) {
         std::io::Result::Ok(())
     };
     // A client that is gone already, or that goes on talking, gets no more of our time.
-    let _ = timeout(LINGER_TIMEOUT, goodbye).await;
+    let _ = timeout(linger, goodbye).await;
 }

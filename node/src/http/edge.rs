@@ -8,6 +8,7 @@
 //! the id is known, so that no handler has to carry it along.
 
 use super::fault::Fault;
+use super::head;
 use super::health;
 use super::host::Hosts;
 use super::observe::{Ended, operation, outcome, trace_of};
@@ -107,6 +108,10 @@ impl Edge {
         let mut response = self.route(request, operation, local).instrument(span).await;
         let problem = response.extensions_mut().remove::<Problem>();
         let level = response.extensions_mut().remove::<LevelLabel>();
+        if response.status() == StatusCode::NOT_MODIFIED {
+            // To HEAD the router says 0, which would be the length of the value.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         if let Some(problem) = &problem {
             write_body(&mut response, problem, &name);
         }
@@ -125,6 +130,9 @@ impl Edge {
 
     async fn route(&self, request: Request<Body>, operation: Operation, local: IpAddr) -> Response {
         if let Err(error) = self.hosts.check(request.uri(), request.headers(), local) {
+            return Problem::from(error).into_response();
+        }
+        if let Err(error) = head::expect_framing(request.headers()) {
             return Problem::from(error).into_response();
         }
         let _at_work = match operation {

@@ -73,6 +73,26 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// The value of one item of a batch.
+    #[error(
+        "item {at} (counted from 0): its value is larger than the limit of {limit} bytes; nothing was done"
+    )]
+    ItemTooLarge {
+        /// Its place, from 0.
+        at: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A value that an `mget` has no room for.
+    #[error(
+        "this value of {bytes} bytes is left out: the values of one mget are at most {limit} bytes together; GET this key alone"
+    )]
+    LeftOut {
+        /// The value's bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// Too many requests at work.
     #[error("{limit} requests are at work on this node, which is its limit; nothing was done; try again")]
     Overloaded {
@@ -165,7 +185,8 @@ impl Fault {
             Fault::NoSuchNode { .. } => Code::NoSuchNode,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::TooManyItems { .. } => Code::BatchTooLarge,
+            Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
+            Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,
             Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
             Fault::Propose(ProposeError::Unavailable { .. }) | Fault::NotSafe { .. } => Code::Unavailable,
@@ -209,6 +230,8 @@ impl Fault {
             | Fault::NoSuchRoute
             | Fault::MethodNotAllowed { .. }
             | Fault::TooManyItems { .. }
+            | Fault::ItemTooLarge { .. }
+            | Fault::LeftOut { .. }
             | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
             | Fault::Overloaded { .. }
             | Fault::TooManyOperations { .. }
@@ -240,6 +263,11 @@ impl Fault {
             return Counts::default();
         };
         Counts { n: Some(*n), required: Some(*required), acks: Some(*acks), replicas }
+    }
+
+    /// Whether this is the answer to a question and no failure: a node that is not ready, or must not be stopped.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Fault::NotReady { .. } | Fault::NotSafe { .. })
     }
 
     /// Why a node is not ready, or must not be stopped.

@@ -3,8 +3,8 @@
 use super::code::Code;
 use super::text::shown;
 use http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_model::OperationId;
@@ -85,6 +85,18 @@ pub enum HeadError {
     /// Neither `Content-Length` nor chunks.
     #[error("a body needs Content-Length or Transfer-Encoding: chunked, also where it is empty")]
     LengthRequired,
+    /// A body in a transfer coding that would be stored as it came.
+    #[error("Transfer-Encoding {value} is not taken: only chunked is; nothing was done")]
+    TransferEncoding {
+        /// As it came, escaped.
+        value: String,
+    },
+    /// An `Expect` that nobody here can meet.
+    #[error("Expect: {value} is not known: only 100-continue is; nothing was done")]
+    Expectation {
+        /// As it came, escaped.
+        value: String,
+    },
     /// The answer is in no form that `Accept` takes.
     #[error("the answer is {offered}, which Accept does not take")]
     NotAcceptable {
@@ -108,6 +120,8 @@ impl HeadError {
                 Code::UnsupportedMediaType
             }
             HeadError::LengthRequired => Code::LengthRequired,
+            HeadError::TransferEncoding { .. } => Code::BadRequest,
+            HeadError::Expectation { .. } => Code::ExpectationFailed,
             HeadError::NotAcceptable { .. } => Code::NotAcceptable,
         }
     }
@@ -229,6 +243,22 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), HeadError> {
     let encoded = |value: &&HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     match headers.get_all(CONTENT_ENCODING).iter().find(encoded) {
         Some(value) => Err(HeadError::ContentEncoding { value: lossy(value) }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an `Expect` other than `100-continue`, and a body in any transfer coding but `chunked`: its coded bytes would
+/// be taken for the value.
+pub fn expect_framing(headers: &HeaderMap) -> Result<(), HeadError> {
+    let unlike = |name: &HeaderName, known: &str| {
+        let mut values = headers.get_all(name).iter();
+        values.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(known.as_bytes())).map(lossy)
+    };
+    if let Some(value) = unlike(&TRANSFER_ENCODING, "chunked") {
+        return Err(HeadError::TransferEncoding { value });
+    }
+    match unlike(&EXPECT, "100-continue") {
+        Some(value) => Err(HeadError::Expectation { value }),
         None => Ok(()),
     }
 }

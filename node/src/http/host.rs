@@ -45,6 +45,16 @@ pub enum HostError {
         /// As it came, escaped.
         host: String,
     },
+    /// The target of the request and its `Host` name different hosts.
+    #[error(
+        "the request's target names the host \"{target}\" and its Host header \"{host}\": they must be the same"
+    )]
+    Contradiction {
+        /// The target's, escaped.
+        target: String,
+        /// The header's, escaped.
+        host: String,
+    },
     /// An origin that is not ours.
     #[error(
         "requests from the web page at \"{origin}\" are refused: only this node's own pages may send any"
@@ -60,7 +70,9 @@ impl HostError {
     pub fn code(&self) -> Code {
         match self {
             HostError::NotOnce | HostError::Malformed { .. } => Code::BadRequest,
-            HostError::Foreign { .. } | HostError::Origin { .. } => Code::BadHost,
+            HostError::Foreign { .. } | HostError::Contradiction { .. } | HostError::Origin { .. } => {
+                Code::BadHost
+            }
         }
     }
 }
@@ -123,7 +135,9 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
     }
     // In the absolute form the path's own authority counts, and Host must say the same.
     match uri.authority() {
-        Some(absolute) if *absolute != named => Err(HostError::Foreign { host: shown(absolute.as_str()) }),
+        Some(absolute) if *absolute != named => {
+            Err(HostError::Contradiction { target: shown(absolute.as_str()), host: shown(named.as_str()) })
+        }
         Some(_) | None => Ok(named),
     }
 }
@@ -215,6 +229,9 @@ mod tests {
         headers.insert("host", HeaderValue::from_static("localhost"));
         let uri = Uri::from_static("http://evil.example/");
         let local = "127.0.0.1".parse().expect("an address");
-        assert_eq!(Hosts::default().check(&uri, &headers, local).expect_err("refused").code(), Code::BadHost);
+        let error = Hosts::default().check(&uri, &headers, local).expect_err("refused");
+        assert_eq!(error.code(), Code::BadHost);
+        let sentence = error.to_string();
+        assert!(sentence.contains("evil.example") && sentence.contains("localhost"), "{sentence}");
     }
 }

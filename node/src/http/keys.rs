@@ -26,6 +26,7 @@ pub async fn read(State(app): State<App>, request: Request) -> Result<Response, 
     let (parts, _) = request.into_parts();
     app.expect_serving()?;
     let query = Query::parse(parts.uri.query(), query::READ)?;
+    head::refuse_operation(&parts.headers)?;
     let known = head::none_match(&parts.headers)?;
     let key = target::key(parts.uri.path(), query.base64, app.limits.key_bytes_max)?;
     let timeout = query.timeout(&app.limits);

@@ -84,7 +84,7 @@ impl Ended<'_> {
             Some(problem) if status == 500 => {
                 tracing::error!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
             }
-            Some(problem) if status > 500 && !is_routine(problem.code()) => {
+            Some(problem) if status > 500 && !is_routine(problem) => {
                 tracing::info!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
             }
             Some(_) | None => {
@@ -95,9 +95,9 @@ impl Ended<'_> {
     }
 }
 
-/// What a node says to everybody while it is in that state.
-fn is_routine(code: Code) -> bool {
-    matches!(code, Code::Overloaded | Code::Draining | Code::Starting)
+/// What a node says to everybody while it is in that state, and what a load balancer asks again and again.
+fn is_routine(problem: &Problem) -> bool {
+    problem.is_verdict() || matches!(problem.code(), Code::Overloaded | Code::Draining | Code::Starting)
 }
 
 #[cfg(test)]

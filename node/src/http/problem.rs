@@ -9,6 +9,7 @@ use crate::metrics::LevelLabel;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use quorate_coordinator::PutError;
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_model::{Level, ShardId, Table};
 use serde::Serialize;
@@ -49,9 +50,32 @@ impl Problem {
         self.0.fault.code()
     }
 
-    /// The fault's sentence.
+    /// The fault's sentence; for too few owners also which round it was, and who is down.
     pub fn detail(&self) -> String {
-        self.0.fault.to_string()
+        let Fields { fault, level, .. } = &*self.0;
+        let Counts { n, required, acks, replicas } = fault.counts();
+        let mut sentence = fault.to_string();
+        if let (Fault::Put(PutError::Unavailable { .. }), Some(n), Some(required), Some(acks), Some(level)) =
+            (fault, n, required, acks, level)
+            && level.required(n) != Ok(required)
+        {
+            sentence = format!(
+                "round one of the write needs the answers of {required} of {n} owners, whatever its own level is \
+                 (N - min(table w, quorum) + 1); {acks} can answer; this attempt stored nothing"
+            );
+        }
+        let down = replicas.iter().filter(|report| report.result == ReplicaResult::Down);
+        let down: Vec<String> = down.map(|report| report.node.to_string()).collect();
+        if !down.is_empty() {
+            sentence.push_str("; down: ");
+            sentence.push_str(&down.join(", "));
+        }
+        sentence
+    }
+
+    /// Whether this is the answer to a question and no failure.
+    pub fn is_verdict(&self) -> bool {
+        self.0.fault.is_verdict()
     }
 
     /// The level asked for, for the metrics.

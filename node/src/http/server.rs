@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long the loop rests when the process can't take a connection (no descriptors left).
 const REST: Duration = Duration::from_millis(100);
@@ -24,6 +24,7 @@ pub struct Server {
     edge: Arc<Edge>,
     address: SocketAddr,
     drain: watch::Sender<bool>,
+    drain_notice: Duration,
     drain_timeout: Duration,
     accepting: JoinHandle<()>,
 }
@@ -48,9 +49,9 @@ impl Server {
     fn over(edge: Arc<Edge>, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
-        let drain_timeout = edge.limits.drain_timeout;
+        let (drain_notice, drain_timeout) = (edge.limits.drain_notice, edge.limits.drain_timeout);
         let accepting = tokio::spawn(accept(Arc::clone(&edge), listener, draining));
-        Ok(Self { edge, address, drain, drain_timeout, accepting })
+        Ok(Self { edge, address, drain, drain_notice, drain_timeout, accepting })
     }
 
     /// Serves this node from now on.
@@ -70,8 +71,10 @@ impl Server {
         self.address
     }
 
-    /// Takes no new connection, lets requests at work finish within the drain timeout, then ends what is left.
+    /// Goes on as it is for a moment, so that whoever asks hears that the node is draining. Then takes no new
+    /// connection, ends idle ones, lets requests at work finish within the drain timeout, and ends what is left.
     pub async fn drain(mut self) {
+        sleep(self.drain_notice).await;
         self.drain.send_replace(true);
         // A little longer than the loop itself waits.
         let _ = timeout(self.drain_timeout + Duration::from_secs(1), &mut self.accepting).await;
@@ -116,7 +119,7 @@ async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Owne
             Err(error) => {
                 // A connection that ended before it was taken, or no descriptor left for it.
                 tracing::warn!(%error, "can't take a connection");
-                tokio::time::sleep(REST).await;
+                sleep(REST).await;
             }
         }
     }

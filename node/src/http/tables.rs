@@ -18,14 +18,14 @@ use serde_json::{Value as Json, json as document};
 
 /// A level in JSON: a name or a number.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a level is `one`, `quorum`, `all` or a number from 1 to n")]
 enum LevelDocument {
     Number(u8),
     Name(String),
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a table")]
 struct NewTableDocument {
     name: String,
     sharding: Option<String>,
@@ -39,14 +39,23 @@ struct NewTableDocument {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with the fields to change")]
 struct TableChangeDocument {
+    #[serde(default, deserialize_with = "named")]
     n: Option<u8>,
+    #[serde(default, deserialize_with = "named")]
     r: Option<LevelDocument>,
+    #[serde(default, deserialize_with = "named")]
     w: Option<LevelDocument>,
+    #[serde(default, deserialize_with = "named")]
     durability: Option<String>,
     #[serde(default)]
     ttl: TtlDocument,
+}
+
+/// A field that is either absent or has a value: `null` is none.
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// Another default expiry in JSON.
@@ -190,6 +199,7 @@ pub async fn alter(State(app): State<App>, request: Request) -> Result<Response,
     let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
     let (wanted, _held): (TableChangeDocument, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    wanted.expect_any()?;
     let mut change = TableChange::of(table.id);
     change.n = wanted.n;
     change.r = wanted.r.map(|level| level.read("r")).transpose()?;
@@ -251,6 +261,17 @@ impl LevelDocument {
             LevelDocument::Name(text) => {
                 text.parse().map_err(|_| query::QueryError::Level { name, value: text::shown(&text) }.into())
             }
+        }
+    }
+}
+
+impl TableChangeDocument {
+    fn expect_any(&self) -> Result<(), Problem> {
+        match self {
+            Self { n: None, r: None, w: None, durability: None, ttl: TtlDocument::Absent } => {
+                Err(invalid("the document names nothing to change: use r, durability or ttl"))
+            }
+            Self { .. } => Ok(()),
         }
     }
 }

@@ -6,6 +6,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use quorate_model::NodeId;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Weak;
 
@@ -30,7 +32,7 @@ impl Collector for States {
         let Some(core) = self.0.upgrade() else { return Ok(()) };
         let statistics = core.statistics();
         singles(&mut encoder, &statistics)?;
-        hints(&mut encoder, &statistics)?;
+        hints(&mut encoder, &core, &statistics)?;
         links(&mut encoder, &statistics.links)
     }
 }
@@ -97,14 +99,19 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
     Ok(())
 }
 
-fn hints(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Result {
+/// One line for each other member, also at zero: what is not there can't be alerted on.
+fn hints(encoder: &mut DescriptorEncoder, core: &Core, statistics: &Statistics) -> fmt::Result {
     let mut family = encoder.encode_descriptor(
         "hints_waiting",
         "Hints that wait for an owner",
         None,
         MetricType::Gauge,
     )?;
-    for (owner, count) in &statistics.hints.waiting {
+    let view = core.view();
+    let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != core.node());
+    let mut waiting: BTreeMap<NodeId, u64> = others.map(|node| (node, 0)).collect();
+    waiting.extend(statistics.hints.waiting.iter().copied());
+    for (owner, count) in &waiting {
         gauge(family.encode_family(&[("owner", owner.to_string())])?, *count)?;
     }
     Ok(())

@@ -36,6 +36,9 @@ fn mget_answers_in_order_each_with_its_own_status() {
     assert!(items[0]["version"].is_string() && items[0]["etag"].is_string());
     assert_eq!(items[1]["error"]["code"], "no-such-key");
     assert_eq!((&items[2]["key_b64"], &items[2]["value_b64"]), (&json!("bS3_"), &json!("__4")));
+    let twice = post(MGET, &json!({"keys": ["m-text", "m-none", "m-text"]})).of(cluster.at(1)).is(200).json();
+    assert_eq!(statuses(&twice), [200, 404, 200]);
+    assert_eq!(twice["results"][2]["value"], "text");
     let eventual = post("/v1/tables/t/mget?r=1", &wanted).of(cluster.at(0)).is(200).json();
     assert_eq!(eventual["results"][0]["consistency"], "eventual");
 }
@@ -82,7 +85,8 @@ fn a_mistake_in_one_item_leaves_all_undone() {
         post(BATCH, &json!({"items": [fresh, item]})).of(node).refuses(400, "invalid-body");
     }
     let large = json!({"put": {"key": "u-2", "value": "x".repeat((1 << 20) + 1)}});
-    post(BATCH, &json!({"items": [fresh, large]})).of(node).refuses(413, "value-too-large");
+    let refused = post(BATCH, &json!({"items": [fresh, large]})).of(node).refuses(413, "value-too-large");
+    assert!(refused["detail"].as_str().unwrap().starts_with("item 1 "), "{refused}");
     post(BATCH, &json!({"items": [fresh]}))
         .header("Idempotency-Key", "a:1")
         .of(node)
@@ -94,19 +98,27 @@ fn a_mistake_in_one_item_leaves_all_undone() {
 fn documents_are_understood_whole() {
     let cluster = shared();
     let node = cluster.at(0);
-    for wrong in [
-        "",
-        "{",
-        "[]",
-        "{}",
-        "{\"keys\":[1]}",
-        "{\"keys\":[],\"more\":1}",
-        "{\"keys\":[\"a\",\"a\"]}",
-        "{\"keys\":[{}]}",
-    ] {
+    for wrong in ["", "{", "[]", "{}", "{\"keys\":[1]}", "{\"keys\":[],\"more\":1}", "{\"keys\":[{}]}"] {
         let asked = super::ask::ask("POST", MGET).header("Content-Type", "application/json").body(wrong);
         asked.of(node).refuses(400, "invalid-body");
     }
+    let sentence = |wrong: &str| {
+        let asked = super::ask::ask("POST", MGET).header("Content-Type", "application/json").body(wrong);
+        asked.of(node).refuses(400, "invalid-body")["detail"].as_str().unwrap().to_owned()
+    };
+    for (wrong, needed) in [
+        ("[]", "an object with `keys`"),
+        ("{\"keys\":[\"a\",1]}", "keys[1]: a key is text"),
+        ("{\"keys\":{}}", "keys: invalid type: object, expected a list"),
+        ("{\"keys\":[],\"more\":1}", "unknown field `more`"),
+    ] {
+        let said = sentence(wrong);
+        assert!(said.contains(needed), "{said}");
+        for word in ["struct", "enum", "Document", "u8", "line"] {
+            assert!(!said.contains(word), "{word} in {said}");
+        }
+    }
+    assert!(sentence("{\"keys\":[").contains("line 1"), "a broken document is told where");
     let form = super::ask::ask("POST", MGET).header("Content-Type", "application/x-www-form-urlencoded");
     form.body("{\"keys\":[]}").of(node).refuses(415, "unsupported-media-type");
     post(MGET, &json!({"keys": []})).of(node).is(200);
@@ -135,4 +147,6 @@ fn what_mget_answers_with_has_a_limit_too() {
     let answer = post(MGET, &json!({ "keys": names })).of(cluster.at(0)).is(200).json();
     let (whole, cut): (Vec<u64>, Vec<u64>) = statuses(&answer).into_iter().partition(|status| *status == 200);
     assert_eq!((whole.len(), cut), (8, vec![413, 413]));
+    let left_out = &answer["results"].as_array().unwrap().iter().find(|item| item["status"] == 413).unwrap();
+    assert!(left_out["error"]["detail"].as_str().unwrap().ends_with("GET this key alone"), "{left_out}");
 }

@@ -26,6 +26,10 @@ fn the_cluster_and_its_members_are_shown() {
         assert_eq!(node["address"], cluster.at(1).to_string());
         assert!(node["shards"].as_u64() >= Some(8), "{node}");
     }
+    let own = get("/v1/cluster/nodes/n1").of(cluster.at(0)).is(200).json();
+    assert!(own["bytes"].is_u64() && own["version"].is_string(), "{own}");
+    let other = get("/v1/cluster/nodes/n2").of(cluster.at(0)).is(200).json();
+    assert!(other["bytes"].is_null() && other["version"].is_null(), "unknown, not 0: {other}");
     get("/v1/cluster/nodes/n9").of(cluster.at(0)).refuses(404, "no-such-node");
     get("/v1/cluster/nodes/%0a").of(cluster.at(0)).refuses(404, "no-such-node");
     get("/v1/cluster/nodes/n1/safe-to-stop").of(cluster.at(0)).is(200);

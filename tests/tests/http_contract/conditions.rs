@@ -1,7 +1,8 @@
 //! Conditions, preferences and operation ids.
 
-use super::ask::{ask, get, put};
+use super::ask::{ask, get, post, put};
 use super::rig::{key, shared};
+use serde_json::json;
 
 #[test]
 fn a_read_of_what_the_client_holds_is_not_repeated() {
@@ -10,6 +11,8 @@ fn a_read_of_what_the_client_holds_is_not_repeated() {
     let etag = put(&target, "x").of(cluster.at(0)).is(200).header("etag").to_owned();
     let held = get(&target).header("If-None-Match", &etag).of(cluster.at(1)).is(304);
     assert!(held.body.is_empty() && held.header("etag") == etag);
+    let head = ask("HEAD", &target).header("If-None-Match", &etag).of(cluster.at(1)).is(304);
+    assert!(!head.has("content-length"), "{head:?}");
     get(&target).header("If-None-Match", "\"other\"").of(cluster.at(1)).is(200);
     put(&target, "y").of(cluster.at(0)).is(200);
     let changed = get(&target).header("If-None-Match", &etag).of(cluster.at(1)).is(200);
@@ -90,6 +93,18 @@ fn an_operation_id_that_cannot_be_kept_is_refused() {
     with("no-sequence", "").refuses(400, "invalid-header");
     with("a:-1", "").refuses(400, "invalid-header");
     with("a:1\r\nIdempotency-Key: a:1", "").refuses(400, "invalid-header");
+    let elsewhere = [
+        get(&target),
+        ask("HEAD", &target),
+        get("/v1/tables"),
+        post("/v1/tables", &json!({"name": "with-id"})),
+        post("/v1/tables/t/mget", &json!({"keys": []})),
+        post("/v1/tables/t/batch", &json!({"items": []})),
+    ];
+    for request in elsewhere {
+        request.header("Idempotency-Key", "a:1").of(cluster.at(0)).is(400);
+    }
+    get("/v1/tables/with-id").of(cluster.at(0)).refuses(404, "no-such-table");
     with("a:1", "?w=1").refuses(400, "invalid-consistency");
     put(&format!("{target}?retry=true"), "x").of(cluster.at(0)).refuses(400, "invalid-parameter");
     get(&target).of(cluster.at(0)).refuses(404, "no-such-key");

@@ -22,6 +22,10 @@ fn only_our_own_hosts_are_answered() {
     for host in ["evil.example", "localhost.evil.example:7400", "10.1.2.3"] {
         headed(node, &format!("Host: {host}\r\n")).refuses(421, "bad-host");
     }
+    let absolute =
+        format!("GET http://{node}/v1/tables HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n");
+    let differing = raw(node, absolute.as_bytes()).refuses(421, "bad-host");
+    assert!(differing["detail"].as_str().unwrap().contains("must be the same"), "{differing}");
     for headers in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: a@localhost\r\n"] {
         headed(node, headers).refuses(400, "bad-request");
     }
@@ -112,6 +116,23 @@ fn chunks_beside_a_length_smuggle_nothing() {
 }
 
 #[test]
+fn a_body_in_another_coding_is_not_taken_for_the_value() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    for (headers, status, code) in [
+        ("Transfer-Encoding: gzip, chunked", 400, "bad-request"),
+        ("Transfer-Encoding: chunked\r\nExpect: foo", 417, "expectation-failed"),
+    ] {
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n{headers}\r\n\r\n",
+            key("coded")
+        );
+        raw(node, format!("{head}1\r\nx\r\n0\r\n\r\n").as_bytes()).refuses(status, code);
+    }
+    get(&key("coded")).of(node).refuses(404, "no-such-key");
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let cluster = shared();
     let node = cluster.at(0);
@@ -199,6 +220,8 @@ fn limits_health_and_metrics_are_shown() {
         "quorate_request_seconds_bucket{le=",
         "quorate_replica_results_total{result=\"ack\"} ",
         "quorate_read_repairs_total ",
+        "quorate_hints_waiting{owner=\"n2\"} ",
+        "quorate_hints_waiting{owner=\"n3\"} ",
         "quorate_hints_replayed_total ",
         "quorate_hints_overflow_total ",
         "quorate_committer_queue_items ",

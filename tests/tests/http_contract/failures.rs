@@ -67,6 +67,34 @@ fn one_node_of_three_may_die_and_two_may_not() {
 }
 
 #[test]
+fn a_table_below_a_quorum_needs_every_owner_for_a_write() {
+    let cluster = Cluster::of_three();
+    cluster.all_vote();
+    let table = json!({"name": "quick", "n": 3, "w": "one", "shards": 8, "durability": "os"});
+    post("/v1/tables", &table).of(cluster.at(0)).is(201);
+    let written = put("/v1/tables/quick/keys/a", "x").of(cluster.at(0)).is(200).json();
+    assert_eq!(written["required"], 1);
+    let unsafe_now = get("/v1/cluster/nodes/n3/safe-to-stop").of(cluster.at(0)).refuses(503, "unavailable");
+    let reason = unsafe_now["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("table quick: ") && reason.contains("round one"), "{reason}");
+    cluster.kill(2);
+    cluster.sees_up(0, 2);
+    let problem = put("/v1/tables/quick/keys/a", "y").of(cluster.at(0)).refuses(503, "unavailable");
+    let said = problem["detail"].as_str().unwrap();
+    assert!(said.starts_with("round one of the write needs the answers of 3 of 3 owners"), "{said}");
+    let unready = get("/health/ready").of(cluster.at(0)).refuses(503, "unavailable");
+    assert!(unready["reasons"].to_string().contains("table quick: "), "{unready}");
+    let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
+    assert!(shown["at_risk"].to_string().contains("table quick: "), "{shown}");
+    assert_eq!(get("/v1/tables/quick/keys/a?r=2").of(cluster.at(0)).is(200).text(), "x", "reads go on");
+    let batch = json!({"items": [{"put": {"key": "a", "value": "b"}}]});
+    post("/v1/tables/quick/batch", &batch).of(cluster.at(0)).is(200);
+    let metrics = get("/metrics").of(cluster.at(0)).is(200).text();
+    let counted = "quorate_requests_total{operation=\"put\",level=\"one\",outcome=\"unavailable\"} 2\n";
+    assert!(metrics.contains(counted), "an item of a batch counts as what became of it: {metrics}");
+}
+
+#[test]
 fn a_write_that_is_too_late_is_unknown() {
     let cluster = Cluster::of_three();
     cluster.make_table("synced", 3, Durability::Sync);

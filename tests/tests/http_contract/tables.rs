@@ -39,6 +39,15 @@ fn a_table_is_made_shown_altered_and_dropped() {
     patch(&json!({"n": 1})).refuses(400, "invalid-body");
     patch(&json!({"r": 4})).refuses(400, "invalid-consistency");
     patch(&json!({"colour": 1})).refuses(400, "invalid-body");
+    let epoch = get("/v1/tables").of(cluster.at(0)).is(200).json()["epoch"].clone();
+    for nothing in
+        [json!({}), json!({"r": null}), json!({"durability": null}), json!({"n": null, "ttl": "1h"})]
+    {
+        patch(&nothing).refuses(400, "invalid-body");
+    }
+    assert_eq!(get("/v1/tables").of(cluster.at(0)).is(200).json()["epoch"], epoch, "no epoch is spent");
+    let level = patch(&json!({"r": 300})).refuses(400, "invalid-body");
+    assert!(level["detail"].as_str().unwrap().contains("r: a level is `one`"), "{level}");
 
     let dropped = ask("DELETE", "/v1/tables/life").of(cluster.at(2)).is(200).json();
     assert_eq!(dropped["dropped"], "life");

@@ -1,7 +1,6 @@
 //! The documents of `mget` and `batch`: every field is known, or all is refused.
 
 use crate::http::app::App;
-use crate::http::body::{BodyError, Kind};
 use crate::http::fault::Fault;
 use crate::http::problem::Problem;
 use crate::http::{head, query, target, text};
@@ -14,7 +13,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The body of an `mget`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `keys`, a list")]
 pub struct MgetDocument {
     /// What to read.
     pub keys: Vec<KeyDocument>,
@@ -22,7 +21,10 @@ pub struct MgetDocument {
 
 /// A key: its text, or an object with its text or its base64url.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a key is text, or an object with either `key` (text) or `key_b64` (base64url)"
+)]
 pub enum KeyDocument {
     /// Its text.
     Text(String),
@@ -32,7 +34,7 @@ pub enum KeyDocument {
 
 /// A key by its text or its base64url.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `key` or `key_b64`")]
 pub struct NamedKey {
     key: Option<String>,
     #[serde(alias = "b64")]
@@ -41,25 +43,25 @@ pub struct NamedKey {
 
 /// The body of a `batch`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `items`, a list")]
 pub struct BatchDocument {
     /// What to write.
     pub items: Vec<ItemDocument>,
 }
 
-/// One write of a batch.
+/// One write of a batch: exactly one of its fields.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum ItemDocument {
+#[serde(deny_unknown_fields, expecting = "an object with either `put` or `delete`")]
+pub struct ItemDocument {
     /// Store a value.
-    Put(PutDocument),
+    put: Option<PutDocument>,
     /// Delete a key.
-    Delete(NamedKey),
+    delete: Option<NamedKey>,
 }
 
 /// A value to store.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a key and a value")]
 pub struct PutDocument {
     key: Option<String>,
     key_b64: Option<String>,
@@ -73,8 +75,8 @@ fn invalid(at: usize, why: &str) -> Problem {
     Fault::Document(format!("item {at} (counted from 0): {why}")).into()
 }
 
-/// Every key, if there are not too many and none comes twice.
-pub fn distinct(
+/// Every key, if there are not too many.
+pub fn few(
     keys: impl ExactSizeIterator<Item = Result<Key, Problem>>,
     app: &App,
 ) -> Result<Vec<Key>, Problem> {
@@ -82,7 +84,11 @@ pub fn distinct(
     if keys.len() > limit {
         return Err(Fault::TooManyItems { got: keys.len(), limit }.into());
     }
-    let keys = keys.collect::<Result<Vec<Key>, Problem>>()?;
+    keys.collect()
+}
+
+/// Every key, if none comes twice.
+pub fn distinct(keys: Vec<Key>) -> Result<Vec<Key>, Problem> {
     let mut seen = BTreeSet::new();
     match keys.iter().enumerate().find(|(_, key)| !seen.insert(*key)) {
         Some((at, _)) => Err(invalid(at, "its key comes twice; say once what you mean")),
@@ -120,9 +126,10 @@ impl NamedKey {
 impl ItemDocument {
     /// The item at this place: its key, what to store, and for how long.
     pub fn read(self, at: usize, app: &App) -> Result<(NamedKey, Body, Option<u64>), Problem> {
-        match self {
-            ItemDocument::Delete(key) => Ok((key, Body::Tombstone, None)),
-            ItemDocument::Put(PutDocument { key, key_b64, value, value_b64, content_type, ttl }) => {
+        match (self.put, self.delete) {
+            (Some(_), Some(_)) | (None, None) => Err(invalid(at, "an item is either \"put\" or \"delete\"")),
+            (None, Some(key)) => Ok((key, Body::Tombstone, None)),
+            (Some(PutDocument { key, key_b64, value, value_b64, content_type, ttl }), None) => {
                 let (payload, default) = match (value, value_b64) {
                     (Some(text), None) => (text.into_bytes(), TEXT),
                     (None, Some(text)) => {
@@ -138,7 +145,7 @@ impl ItemDocument {
                 };
                 if payload.len() > app.limits.value_bytes_max {
                     let limit = app.limits.value_bytes_max;
-                    return Err(BodyError::TooLarge { kind: Kind::Value, limit }.into());
+                    return Err(Fault::ItemTooLarge { at, limit }.into());
                 }
                 let content_type = content_type.unwrap_or_else(|| default.to_owned());
                 if !head::is_media_type(&content_type) {

@@ -62,6 +62,21 @@ fn content_types_can_be_given_back_as_they_came() {
 }
 
 #[test]
+fn a_body_is_framed_and_never_coded() {
+    for pairs in [&[][..], &[("transfer-encoding", "Chunked"), ("expect", "100-Continue")]] {
+        assert_eq!(expect_framing(&headers(pairs)), Ok(()), "{pairs:?}");
+    }
+    for pairs in [
+        &[("transfer-encoding", "gzip, chunked")][..],
+        &[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")],
+    ] {
+        assert_eq!(expect_framing(&headers(pairs)).expect_err("coded").code(), Code::BadRequest, "{pairs:?}");
+    }
+    let error = expect_framing(&headers(&[("expect", "foo")])).expect_err("an expectation");
+    assert_eq!(error.code(), Code::ExpectationFailed);
+}
+
+#[test]
 fn documents_say_that_they_are_json() {
     assert_eq!(expect_json(&headers(&[("content-type", "Application/JSON; charset=utf-8")])), Ok(()));
     for pairs in

@@ -41,7 +41,7 @@ pub enum QueryError {
         name: &'static str,
     },
     /// A percent sign that does not begin an escape, or bytes that are not text.
-    #[error("the query has a broken percent-escape")]
+    #[error("the query has a broken percent-escape, or one that is no UTF-8")]
     Escape,
     /// Not a level.
     #[error(

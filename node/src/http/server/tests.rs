@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
@@ -267,7 +268,7 @@ async fn beyond_the_cap_a_connection_waits_for_another_to_close() {
 
 #[tokio::test]
 async fn draining_finishes_what_is_at_work_and_nothing_else() {
-    let rig = rig(Limits::default());
+    let rig = rig(Limits { drain_notice: Duration::ZERO, ..Limits::default() });
     let mut idle = rig.connect().await;
     idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
     until(&mut idle, "hello").await;
@@ -282,4 +283,45 @@ async fn draining_finishes_what_is_at_work_and_nothing_else() {
     let answer = rest(&mut busy).await;
     assert!(answer.ends_with("waited"), "{answer}");
     timeout(LONG, drained).await.expect("drains").expect("no panic");
+}
+
+#[tokio::test]
+async fn a_draining_server_is_there_until_its_notice_is_over() {
+    let rig = rig(Limits { drain_notice: LONG, ..Limits::default() });
+    let address = rig.server.address();
+    let drained = tokio::spawn(rig.server.drain());
+    tokio::task::yield_now().await;
+    let mut late = TcpStream::connect(address).await.expect("still listening");
+    late.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+    until(&mut late, "hello").await;
+    assert!(!drained.is_finished());
+    drained.abort();
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_nothing_does_not_hold_up_a_drain() {
+    let limits = Limits { drain_notice: Duration::ZERO, drain_timeout: LONG, ..Limits::default() };
+    let rig = rig(limits);
+    let mut idle = rig.connect().await;
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+    until(&mut idle, "hello").await;
+    // The client keeps its end open all the while.
+    let stopping = Instant::now();
+    rig.server.drain().await;
+    assert!(stopping.elapsed() < Duration::from_millis(1_500), "{:?}", stopping.elapsed());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn an_expectation_or_a_coding_that_nobody_knows_is_refused() {
+    let rig = rig(Limits::default());
+    let end = "Connection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    for (headers, status, code) in [
+        ("Transfer-Encoding: gzip, chunked", 400, "bad-request"),
+        ("Transfer-Encoding: chunked\r\nExpect: foo", 417, "expectation-failed"),
+    ] {
+        let answer = rig.say(format!("POST /echo HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{end}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(body_of(&answer)["code"], code, "{answer}");
+    }
 }
