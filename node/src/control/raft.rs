@@ -14,6 +14,7 @@ pub mod codec;
 mod consensus;
 mod log;
 mod machine;
+mod message;
 mod network;
 mod serve;
 

@@ -137,3 +137,25 @@ pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, Star
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_asks_to_join_under_one_request_id_however_often_it_starts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        let first = join_request(&one).expect("drawn");
+        assert_eq!(join_request(&one).expect("read"), first);
+        assert_ne!(join_request(&other).expect("drawn"), first);
+        assert!(Identity::read(&one).expect("still an empty folder").is_none());
+    }
+
+    #[test]
+    fn a_damaged_request_id_is_not_taken_for_another_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(JOINING), "12x").expect("written");
+        assert!(join_request(folder.path()).is_err());
+    }
+}

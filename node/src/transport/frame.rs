@@ -88,7 +88,7 @@ impl Header {
 }
 
 /// A frame's bytes. The payload is written by `fill` straight behind the header, so it is copied once.
-pub fn encode(header: Header, fill: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+pub fn encode(header: Header, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.put_u32(0);
     out.put_u8(VERSION);
@@ -99,7 +99,7 @@ pub fn encode(header: Header, fill: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     // A frame past the receiver's limit is refused there; one past u32 cannot be made from bounded values.
     let length = u32::try_from(out.len() - LENGTH_BYTES).expect("values are bounded far below 4 GiB");
     out[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
-    out.into()
+    out
 }
 
 /// Takes the first frame off the buffer; `None`: it is not complete yet.

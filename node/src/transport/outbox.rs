@@ -1,7 +1,6 @@
 //! What waits to be written on one connection, bounded in bytes, and the one vectored write that empties it.
 
 use crate::transport::frame::{self, Header, Kind};
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
@@ -37,7 +36,7 @@ struct State {
 struct Outgoing {
     /// The call it belongs to; 0 for frames that belong to none.
     id: u64,
-    bytes: Bytes,
+    bytes: Vec<u8>,
     /// How much of it the operating system has taken.
     written: usize,
 }
@@ -69,7 +68,7 @@ impl Outbox {
     }
 
     /// Queues a frame. A frame larger than the whole queue may pass when the queue is empty.
-    pub fn push(&self, id: u64, bytes: Bytes) -> Result<(), Rejected> {
+    pub fn push(&self, id: u64, bytes: Vec<u8>) -> Result<(), Rejected> {
         {
             let mut state = self.lock();
             if state.closed {

@@ -51,13 +51,13 @@ impl Calls {
         // Rounded up: a receiver that sees 0 would refuse what was sent in time.
         let remaining_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
         // Encoded outside the lock; the id is put in afterwards.
-        let mut frame = Vec::from(frame::encode(Header { kind, id: 0, remaining_ms }, fill));
+        let mut frame = frame::encode(Header { kind, id: 0, remaining_ms }, fill);
         let refused = {
             let mut state = self.lock();
             state.last_id += 1;
             let id = state.last_id;
             frame[frame::ID_AT].copy_from_slice(&id.to_be_bytes());
-            match if state.closed { Err(Rejected::Closed) } else { self.outbox.push(id, frame.into()) } {
+            match if state.closed { Err(Rejected::Closed) } else { self.outbox.push(id, frame) } {
                 Ok(()) => {
                     state.pending.insert(id, Pending { deadline, sink });
                     None

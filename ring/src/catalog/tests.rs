@@ -252,6 +252,8 @@ fn a_dropped_table_is_gone_and_its_id_is_not_used_again() {
         reject(&dropped, &Command::DropTable { table: TableId(1) }),
         Rejection::NoSuchTable { table: TableId(1) }
     );
+    assert!(dropped.is_dropped(TableId(1)) && !catalog.is_dropped(TableId(1)));
+    assert!(!dropped.is_dropped(TableId(2)), "not heard of yet is not dropped");
     let again = accept(&dropped, &Command::CreateTable(table("users")));
     assert_eq!(again.table("users").expect("made again").id, TableId(2));
 }

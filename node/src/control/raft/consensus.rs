@@ -1,6 +1,6 @@
 //! [`Consensus`] by openraft: starts it, writes through it, watches it.
 
-use super::codec::Answer;
+use super::message::Answer;
 use super::{Log, Machine, Raft, network, serve};
 use crate::control::{Consensus, MembershipNow, WriteError};
 use crate::transport::Links;

@@ -1,6 +1,6 @@
 //! Consensus over the peer links: heartbeats, entries and votes on the urgent lane, snapshots on the bulk lane.
 
-use super::codec::{Answer, Message};
+use super::message::{Answer, Message};
 use super::{LogId, Types, Vote};
 use crate::transport::{CallError, Kind, Lane, Links};
 use openraft::EmptyNode;

@@ -1,7 +1,7 @@
 //! The other side of [`super::network`]: a peer's message, carried out by this node's consensus.
 
 use super::Raft;
-use super::codec::{Answer, Message, Rpc};
+use super::message::{Answer, Message, Rpc};
 use openraft::error::{InstallSnapshotError, RaftError};
 
 /// Carries out one message. Total: bytes that are no message are answered, not believed.
