@@ -2,6 +2,7 @@ use super::sample::{example, sample, show};
 use super::validate::validate;
 use super::*;
 use crate::limits::LimitsDocument;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -133,16 +134,13 @@ fn the_defaults_are_valid() {
 /// The sample with every value uncommented is the defaults, and an example where there is none.
 #[test]
 fn the_sample_says_every_setting_and_its_default() {
-    let uncommented: String = sample()
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_assignment = |text: &str| text.split_once(" = ").is_some_and(|(name, _)| is_name(name));
+    let uncommented: Vec<String> = sample()
         .lines()
-        .map(|line| {
-            let assignment = line.strip_prefix("# ").filter(|rest| {
-                rest.split_once(" = ")
-                    .is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-            });
-            format!("{}\n", assignment.unwrap_or(line))
-        })
+        .map(|line| line.strip_prefix("# ").filter(|rest| is_assignment(rest)).unwrap_or(line).to_owned())
         .collect();
+    let uncommented = uncommented.join("\n");
     let file = file(&uncommented);
     let mut resolved =
         Resolved::of(Some(file.path()), Vec::new(), &Given::new()).expect("the sample is sound");
@@ -193,7 +191,8 @@ fn reference() -> String {
     for setting in SETTINGS {
         let flag = setting.flag().map(|flag| format!("`--{flag}`")).unwrap_or_default();
         let default = setting.show(&defaults).map(|value| format!("`{value}`")).unwrap_or_default();
-        text.push_str(&format!("| `{}` | {flag} | {default} | {} |\n", setting.name, setting.meaning));
+        writeln!(text, "| `{}` | {flag} | {default} | {} |", setting.name, setting.meaning)
+            .expect("a String takes every write");
     }
     text
 }
