@@ -68,16 +68,17 @@ impl Put {
 
     pub(super) fn on_settle_tick(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Settling(settle) = &mut self.phase else { return };
-        if settle.end <= now.instant {
-            return self.end(effects);
-        }
         if settle.until.is_some_and(|until| until <= now.instant) {
+            // First the hints, however late: a process that stood still past the end owes them too.
             settle.until = None;
+            settle.end = settle.end.max(now.instant + self.context.timing.settle);
             let silent: Vec<NodeId> =
                 self.owners.in_order().filter(|node| !settle.spread.is_held_by(*node)).collect();
             for owner in silent {
                 self.leave_hint(now, owner, effects);
             }
+        } else if settle.end <= now.instant {
+            return self.end(effects);
         }
         self.advance_settle(now, effects);
     }

@@ -9,6 +9,7 @@
 //! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
+//! stand MS                                         the process stands still so long, then ticks once
 //! replicas                                         what everybody holds, and the hints
 //! ```
 //!
@@ -153,6 +154,10 @@ impl Runner for World {
             "wait" => {
                 let ms = args.next_pos().ok_or("milliseconds")?.parse()?;
                 self.wait(ms);
+            }
+            "stand" => {
+                self.now_ms += args.next_pos().ok_or("milliseconds")?.parse::<u64>()?;
+                self.flow(Input::Tick);
             }
             "replicas" => self.show_replicas(),
             other => return Err(format!("no such command: {other}").into()),
