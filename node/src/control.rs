@@ -26,7 +26,7 @@ pub mod publish;
 pub mod raft;
 pub mod voters;
 
-pub use found::{JoinError, join};
+pub use found::{JoinError, cluster_at, join};
 pub use messages::{ControlReply, ControlRequest};
 
 use crate::transport::Links;

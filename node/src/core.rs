@@ -26,8 +26,10 @@ use crate::views::Views;
 use quorate_coordinator as coordinator;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::message::Draft;
-use quorate_model::{Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, Stamps, Table};
-use quorate_ring::{Command, View};
+use quorate_model::{
+    Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table,
+};
+use quorate_ring::{Command, Plan, View};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -88,7 +90,7 @@ impl Core {
     pub async fn get(&self, request: GetRequest) -> Result<GetAnswer, GetError> {
         let GetRequest { table, key, required, timeout } = request;
         let sort_key = table.sort_key(&key);
-        let Some(plan) = self.views.plan(table.id, &sort_key) else {
+        let Some(plan) = self.plan(&table, &sort_key) else {
             return Err(GetError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
         };
         let deadline = Instant::now() + timeout;
@@ -102,7 +104,7 @@ impl Core {
     pub async fn put(&self, request: PutRequest) -> Result<PutAnswer, PutError> {
         let PutRequest { table, key, body, required, durability, ttl_ms, operation, timeout } = request;
         let sort_key = table.sort_key(&key);
-        let Some(plan) = self.views.plan(table.id, &sort_key) else {
+        let Some(plan) = self.plan(&table, &sort_key) else {
             let (n, replicas) = (table.n, Vec::new());
             let retried = operation.is_some_and(|attempt| attempt.retry);
             return Err(PutError::Unavailable { required, acks: 0, n, replicas, retried });
@@ -130,6 +132,12 @@ impl Core {
         let machine = coordinator::Put::new(Arc::new(plan), order, self.context);
         let subject = Subject { table: table.id, sort_key, deadline };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
+    }
+
+    /// Where a key lives; `None`: its table is gone, or another live process has this node's id, so that nothing that
+    /// this one holds may be served.
+    fn plan(&self, table: &Table, sort_key: &SortKey) -> Option<Plan> {
+        if self.links.is_duplicate() { None } else { self.views.plan(table.id, sort_key) }
     }
 
     /// What each owner of a key, and each other member that may keep a hint for it, knows about it.

@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Open files that a node needs beside client connections: RocksDB's tables and logs, and connections to peers.
+/// Open files that a node needs beside connections: RocksDB's tables and logs, above all.
 const OPEN_FILES_RESERVE: u64 = 1_024;
 
 /// Size at which a log file begins anew, in bytes.
@@ -48,15 +48,15 @@ pub enum Error {
 }
 
 /// Raises the soft limit of open files to the hard one, and makes sure that `nodes` nodes with so many client
-/// connections each can live with it.
-pub fn raise_open_files(connections_max: usize, nodes: usize) -> Result<(), Error> {
+/// connections each, and so many to peers, can live with it.
+pub fn raise_open_files(connections_max: usize, peer_files_max: usize, nodes: usize) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     // A limit that can't be raised is judged as it is.
     let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     // No limit at all is none.
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = (connections_max * nodes) as u64;
-    let needed = connections + OPEN_FILES_RESERVE * nodes as u64;
+    let needed = connections + (peer_files_max as u64 + OPEN_FILES_RESERVE) * nodes as u64;
     if allowed < needed { Err(Error::OpenFiles { allowed, needed, connections }) } else { Ok(()) }
 }
 
@@ -167,11 +167,11 @@ mod tests {
 
     #[test]
     fn a_process_with_too_few_files_says_how_many_it_needs() {
-        let error = raise_open_files(1 << 40, 1).expect_err("no machine has so many");
+        let error = raise_open_files(1 << 40, 100, 1).expect_err("no machine has so many");
         assert!(
-            error.to_string().contains("LimitNOFILE") && error.to_string().contains("1024 for storage"),
+            error.to_string().contains("LimitNOFILE") && error.to_string().contains("1124 for storage"),
             "{error}"
         );
-        raise_open_files(16, 1).expect("every machine has so many");
+        raise_open_files(16, 64, 1).expect("every machine has so many");
     }
 }

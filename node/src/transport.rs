@@ -98,8 +98,14 @@ pub struct Limits {
     /// Bytes of requests of one incoming connection that may be at work; past it, its socket is not read.
     /// Default 64 MiB.
     pub working_bytes_max: usize,
-    /// Incoming connections. Default 4,096.
+    /// Incoming connections that have proved the secret, of all members together. Default 4,096.
     pub incoming_max: usize,
+    /// Incoming connections of one member, so that one whose old connections still seem alive can make new ones.
+    /// Default 6: two for every lane.
+    pub incoming_per_member_max: usize,
+    /// Incoming connections that have not proved the secret yet. Past it the oldest goes: whoever knows the secret
+    /// proves it at once. Default 64.
+    pub unproven_max: usize,
     /// A connection that has nothing else to say says so this often. Default 1 s.
     pub keepalive: Duration,
     /// A peer that has said nothing for so long is dead; at least twice `keepalive`. Default 3 s.
@@ -110,6 +116,14 @@ pub struct Limits {
     pub backoff: (Duration, Duration),
 }
 
+impl Limits {
+    /// Files that the peer traffic of one node of a cluster with so many members may keep open.
+    pub fn open_files_max(&self, members: usize) -> usize {
+        let incoming = self.incoming_max.min(members * self.incoming_per_member_max);
+        incoming + self.unproven_max + members * Lane::ALL.len()
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -117,6 +131,8 @@ impl Default for Limits {
             queued_bytes_max: 64 * 1024 * 1024,
             working_bytes_max: 64 * 1024 * 1024,
             incoming_max: 4_096,
+            incoming_per_member_max: 2 * Lane::ALL.len(),
+            unproven_max: 64,
             keepalive: Duration::from_secs(1),
             silence: Duration::from_secs(3),
             handshake: Duration::from_secs(3),

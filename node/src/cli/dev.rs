@@ -7,6 +7,7 @@ use crate::dev::{
     Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE, control,
 };
 use crate::process::{self, LogFile, StopSignal};
+use crate::transport;
 use clap::{Args, Subcommand};
 use quorate_client::{Client, Endpoint, Method, Options};
 use serde_json::{Value as Json, json};
@@ -106,7 +107,8 @@ impl Run {
                 format!("--port {} leaves no room for the other nodes", self.port),
             ));
         }
-        process::raise_open_files(CONNECTIONS_MAX, self.nodes)
+        let peer_files = transport::Limits::default().open_files_max(self.nodes);
+        process::raise_open_files(CONNECTIONS_MAX, peer_files, self.nodes)
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         let folder = Folder::open(&self)?;
         let log = folder.path.join("dev.log");

@@ -3,13 +3,19 @@
 use super::exit::{Exit, Failure};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::validate::{SECRET_BYTES_MIN, validate};
-use crate::config::{Config, Given, Resolved, environment};
+use crate::config::{Config, Given, Origin, Resolved, environment};
 use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
 use crate::process::{self, StopSignal};
 use crate::transport::{self, Secret};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use quorate_ring::Weight;
 use quorate_storage::Identity;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Files for the traffic with so many members are counted before a node starts, when it does not know yet how many
+/// there are.
+const MEMBERS_EXPECTED: usize = 128;
 
 /// `quorate serve`.
 #[derive(Args, Debug)]
@@ -33,19 +39,22 @@ impl Serve {
         validate(&config)?;
         let node = node_config(&config)?;
         check_cluster(&config, &node.data)?;
-        process::raise_open_files(config.limits.connections_max, 1).map_err(|error| refused(&error))?;
+        let peer_files = node.peer_limits.open_files_max(MEMBERS_EXPECTED);
+        process::raise_open_files(config.limits.connections_max, peer_files, 1)
+            .map_err(|error| refused(&error))?;
         process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
         process::log_panics();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
-        runtime.block_on(until_stopped(node))
+        runtime.block_on(until_stopped(node, &resolved.origins))
     }
 }
 
 /// Starts the node, waits for a signal or for its own reason to end, and stops it in order.
-async fn until_stopped(config: NodeConfig) -> Result<(), Failure> {
+async fn until_stopped(config: NodeConfig, origins: &BTreeMap<&'static str, Origin>) -> Result<(), Failure> {
+    let (name, zone, weight) = (config.name.clone(), config.zone.clone(), config.weight);
     let mut signals = StopSignal::listen().map_err(|error| refused(&error))?;
     // A node that joins may try for ever: it must be possible to stop it meanwhile.
     let node = tokio::select! {
@@ -55,6 +64,7 @@ async fn until_stopped(config: NodeConfig) -> Result<(), Failure> {
             return Ok(());
         }
     };
+    warn_of_other_labels(&node, origins, &name, &zone, weight);
     let mut failed = node.failed();
     let failure = tokio::select! {
         signal = signals.wait() => {
@@ -78,13 +88,40 @@ async fn until_stopped(config: NodeConfig) -> Result<(), Failure> {
     }
 }
 
+/// What a node was told of itself counted when it became a member: other values now change nothing, and it says so.
+fn warn_of_other_labels(
+    node: &Node,
+    origins: &BTreeMap<&'static str, Origin>,
+    name: &str,
+    zone: &str,
+    weight: Weight,
+) {
+    let view = node.core().view();
+    let Some(known) = view.catalog().node(node.id()) else { return };
+    let labels = [
+        ("name", known.name.clone(), name.to_owned()),
+        ("zone", known.zone.clone(), zone.to_owned()),
+        ("weight", known.weight.to_string(), weight.to_string()),
+    ];
+    // A default is no claim.
+    let differ = labels.iter().filter(|(label, holds, told)| origins.contains_key(label) && holds != told);
+    let differ: Vec<_> = differ.map(|(label, holds, told)| format!("{label} {holds} (not {told})")).collect();
+    if !differ.is_empty() {
+        tracing::warn!(
+            "what the catalog says of this node holds, not what it was told now: {}; only a change of the catalog can \
+             alter that",
+            differ.join(", ")
+        );
+    }
+}
+
 fn refused(error: &process::Error) -> Failure {
     Failure::new(Exit::Other, error.to_string())
 }
 
 fn not_started(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::EmptyFolder(_) => Exit::Usage,
+        StartError::EmptyFolder(_) | StartError::OtherName { .. } => Exit::Usage,
         StartError::Identity(_)
         | StartError::Folder { .. }
         | StartError::Open(_)

@@ -9,11 +9,13 @@ use super::messages::{ControlReply, ControlRequest};
 use super::{Consensus, Control};
 use crate::core::ProposeError;
 use crate::transport::{Identity, Kind, OnceError, Secret, ask_once};
-use quorate_model::{Boot, ClusterId, NodeId};
+use quorate_model::{Boot, ClusterId, Epoch, NodeId};
 use quorate_ring::{Command, Found, NewNode, Rejection};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long one attempt may take.
@@ -64,25 +66,38 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
     }
     // Building a client panics without one; where `main` has installed it, this changes nothing.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let mut said = String::new();
+    // Each address has its own reason, which is said when it changes.
+    let mut said = BTreeMap::new();
     loop {
         for address in addresses {
             match attempt(address, secret, node).await {
                 Ok(joined) => return Ok(joined),
                 Err(Attempt::Rejected(rejection)) => return Err(JoinError::Rejected(rejection)),
                 Err(Attempt::Failed(why)) => {
-                    let sentence = format!("joining at {address}: {why}");
-                    if sentence == said {
-                        tracing::debug!("{sentence}");
-                    } else {
-                        tracing::warn!("{sentence}; trying again until it works");
-                        said = sentence;
+                    if said.get(address) != Some(&why) {
+                        tracing::warn!("joining at {address}: {why}; trying again until it works");
+                        said.insert(address, why);
                     }
                 }
             }
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Which cluster the members at these HTTP addresses belong to; `None` if none of them answers.
+pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let mut asked = JoinSet::new();
+    for address in addresses.iter().cloned() {
+        asked.spawn(async move { fetch(&address).await.ok()?.id.parse().ok() });
+    }
+    while let Some(answer) = asked.join_next().await {
+        if let Ok(Some(cluster)) = answer {
+            return Some(cluster);
+        }
+    }
+    None
 }
 
 enum Attempt {
@@ -166,23 +181,46 @@ impl Control {
         }
     }
 
-    /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows.
-    pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) {
+    /// Tells the catalog of this life under the addresses that it has, where it does not take others: this node can
+    /// then dial its peers, if not the other way round.
+    async fn announce_boot(&self, boot: Boot) {
+        let view = self.views.current();
+        let Some(known) = view.catalog().node(self.node).filter(|known| known.boot != boot) else { return };
+        let update = quorate_ring::NodeUpdate {
+            node: self.node,
+            boot,
+            http_address: known.http_address.clone(),
+            peer_address: known.peer_address.clone(),
+        };
+        if let Err(error) = self.write(&Command::UpdateNode(update), Instant::now() + ATTEMPT).await {
+            tracing::debug!("announcing this life of the node failed: {error}");
+        }
+    }
+
+    /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows. Returns the epoch from which
+    /// on the catalog has this life of it.
+    pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) -> Epoch {
+        let mut said = None;
         let update = quorate_ring::NodeUpdate { node: self.node, boot, http_address, peer_address };
         loop {
-            let known = self.views.current().catalog().node(self.node).map(std::sync::Arc::clone);
-            if let Some(known) = known
+            let view = self.views.current();
+            if let Some(known) = view.catalog().node(self.node)
                 && known.boot == boot
                 && known.http_address == update.http_address
                 && known.peer_address == update.peer_address
             {
-                return;
+                return view.epoch();
             }
             match self.write(&Command::UpdateNode(update.clone()), Instant::now() + ATTEMPT).await {
-                Ok(_) => return,
+                Ok(receipt) => return receipt.epoch,
+                // Whoever has the address may be about to announce another: several nodes may move at once.
                 Err(ProposeError::Rejected(rejection)) => {
-                    tracing::error!("the catalog does not take this node's address: {rejection}");
-                    return;
+                    if said.as_ref() != Some(&rejection) {
+                        tracing::error!("the catalog does not take this node's address: {rejection}");
+                        said = Some(rejection);
+                    }
+                    self.announce_boot(boot).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 // Without a majority nothing can be said; key traffic goes on meanwhile.
                 Err(ProposeError::Unavailable { .. } | ProposeError::Unknown { .. }) => {

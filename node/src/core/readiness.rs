@@ -1,11 +1,15 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
 use super::{Core, HintStatistics, LinkStatistics, Statistics};
+use crate::transport::Lane;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
 use quorate_storage::Engine;
 use std::sync::atomic::Ordering;
+
+/// So many members that can't be reached are named with the reason.
+const UNREACHABLE_SAID_MAX: usize = 3;
 
 /// Owners of a shard that must be up so that its table can be read and written at its default levels: round one of
 /// a write counts too, and on a table whose w is below a quorum it needs more of them than the write itself.
@@ -57,7 +61,7 @@ impl Core {
             reasons.push("the disk is full: writes are refused, reads go on".to_owned());
         }
         if let Some(duplicate) = self.links.duplicate().borrow().clone() {
-            reasons.push(duplicate);
+            reasons.push(duplicate.why);
         }
         let view = self.view();
         let catalog = view.catalog();
@@ -65,7 +69,15 @@ impl Core {
             reasons.push("the catalog that has this node has not arrived yet".to_owned());
             return reasons;
         }
+        let healthy = reasons.len();
         reasons.extend(tables_at_risk(&view, |node| node == self.node || view.liveness().is_alive(node)));
+        if reasons.len() > healthy {
+            let down = self.links.report().into_iter().filter(|link| link.lane == Lane::Data && !link.up);
+            let said = down.filter_map(|link| {
+                link.last_error.map(|why| format!("no connection to node {}: {why}", link.node))
+            });
+            reasons.extend(said.take(UNREACHABLE_SAID_MAX));
+        }
         reasons
     }
 

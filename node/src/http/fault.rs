@@ -334,6 +334,7 @@ fn rejected(rejection: &Rejection) -> Code {
         Rejection::NotFounded
         | Rejection::AlreadyFounded { .. }
         | Rejection::NodeNameTaken { .. }
+        | Rejection::AddressTaken { .. }
         | Rejection::TooManyNodes { .. }
         | Rejection::LastVoter { .. }
         | Rejection::TooManyTables { .. }

@@ -86,6 +86,19 @@ pub enum StartError {
     /// Whose folder it is.
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    /// A folder of a cluster with another name.
+    #[error(
+        "the folder {} belongs to the cluster {found}, not to {expected}; use another folder, or leave --cluster-name out",
+        folder.display()
+    )]
+    OtherName {
+        /// The folder.
+        folder: PathBuf,
+        /// Its cluster's name.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
     /// The folder, beside its identity.
     #[error("the folder {} can't be used: {error}", folder.display())]
     Folder {

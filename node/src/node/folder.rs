@@ -17,6 +17,9 @@ const JOINING: &str = "joining";
 /// A database that another process is just leaving is waited for so long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Members that could say which cluster they belong to are waited for so long.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// 128 bits from the operating system.
 fn random() -> u128 {
     let mut bytes = [0; 16];
@@ -60,6 +63,7 @@ impl Introduction<'_> {
 pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, StartError> {
     let config = introduction.config;
     if let Some(identity) = Identity::read(&config.data)? {
+        check_cluster(config, &identity).await?;
         return Ok(identity);
     }
     let identity = match &config.entry {
@@ -91,32 +95,58 @@ pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, Start
     Ok(identity)
 }
 
+/// Whoever says which cluster is meant is believed: a folder of another is not opened. With `--join`, only if one of
+/// the members answers within a moment: a node that has its catalog needs nobody to start.
+async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), StartError> {
+    match &config.entry {
+        Entry::Existing => {}
+        Entry::Found { cluster_name } if *cluster_name == identity.cluster_name => {}
+        Entry::Found { cluster_name } => {
+            return Err(StartError::OtherName {
+                folder: config.data.clone(),
+                found: identity.cluster_name.clone(),
+                expected: cluster_name.clone(),
+            });
+        }
+        Entry::Join { addresses } => {
+            let asked = control::cluster_at(addresses);
+            if let Ok(Some(expected)) = tokio::time::timeout(CLUSTER_PATIENCE, asked).await {
+                identity.check_cluster(&config.data, expected)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The founding node's request id: the same in each attempt.
 pub fn founding_request(identity: &Identity) -> RequestId {
     RequestId(identity.cluster.0)
 }
 
-/// The join request's id of this folder: drawn once, so that a repeated request finds the first one's result.
+/// The join request's id of this folder: drawn once, so that a repeated request finds the first one's result. Written
+/// beside and renamed; an empty file says nothing, so nothing was asked for under it.
 fn join_request(folder: &Path) -> io::Result<RequestId> {
     let path = folder.join(JOINING);
     match std::fs::read_to_string(&path) {
-        Ok(text) => {
+        Ok(text) if !text.trim().is_empty() => {
             let parsed = u128::from_str_radix(text.trim(), 16);
-            parsed
+            return parsed
                 .map(RequestId)
-                .map_err(|_| io::Error::other(format!("{} is damaged: remove it", path.display())))
+                .map_err(|_| io::Error::other(format!("{} is damaged: remove it", path.display())));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(folder)?;
-            let request = random();
-            let mut file = File::create(&path)?;
-            write!(file, "{request:032x}")?;
-            file.sync_all()?;
-            File::open(folder)?.sync_all()?;
-            Ok(RequestId(request))
-        }
-        Err(error) => Err(error),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
+    std::fs::create_dir_all(folder)?;
+    let request = random();
+    let beside = folder.join(format!("{JOINING}.new"));
+    let mut file = File::create(&beside)?;
+    write!(file, "{request:032x}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, &path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(RequestId(request))
 }
 
 /// Opens the folder's database. One that another process is just leaving is waited for.
@@ -153,9 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_request_id_is_not_taken_for_another_one() {
+    fn a_join_request_is_drawn_once_and_an_empty_file_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join(JOINING), "12x").expect("written");
+        std::fs::write(folder.path().join(JOINING), "").expect("written");
+        let request = join_request(folder.path()).expect("drawn");
+        assert_eq!(join_request(folder.path()).expect("read"), request);
+        assert!(Identity::read(folder.path()).expect("nothing foreign").is_none());
+        std::fs::write(folder.path().join(JOINING), "no number").expect("written");
         assert!(join_request(folder.path()).is_err());
     }
 }

@@ -134,8 +134,14 @@ impl Parts {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
-            let announcing = Arc::clone(&control);
-            tasks.spawn(async move { announcing.announce(boot, advertised, peer_advertised).await });
+            tasks.spawn(tasks::announce(
+                node,
+                Arc::clone(&control),
+                Arc::clone(&links),
+                Arc::clone(&views),
+                (boot, advertised, peer_advertised),
+                failed.clone(),
+            ));
         }
         if identity.stage == Stage::Joining && !silent {
             tasks.spawn(tasks::membership(node, Arc::clone(&views), config.data.clone(), identity.clone()));

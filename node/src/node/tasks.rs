@@ -2,9 +2,9 @@
 
 use crate::control::Control;
 use crate::engine::Replica;
-use crate::transport::Links;
+use crate::transport::{Links, RefusalReason};
 use crate::views::Views;
-use quorate_model::NodeId;
+use quorate_model::{Boot, NodeId};
 use quorate_ring::Liveness;
 use quorate_storage::{Identity, Stage};
 use std::path::PathBuf;
@@ -16,9 +16,15 @@ use tokio::time::Instant;
 /// How often the replica's health is looked at.
 const HEALTH_LOOK: Duration = Duration::from_millis(500);
 
-/// Another live process with this node's id is borne so long: a connection of this node's own earlier life may still
-/// seem alive to a peer for a few seconds.
-const DUPLICATE_PATIENCE: Duration = Duration::from_secs(10);
+/// A refusal as a duplicate counts once it is repeated after so long: the connection of a process that has just been
+/// killed may have seemed alive a moment longer.
+const DUPLICATE_CONFIRM: Duration = Duration::from_secs(1);
+
+/// A refusal as a duplicate that nobody repeats for so long is forgotten.
+const DUPLICATE_MEMORY: Duration = Duration::from_secs(5);
+
+/// How long a catalog that knows this life of the node may take to arrive here before it is asked for again.
+const CATALOG_WAIT: Duration = Duration::from_secs(5);
 
 /// Publishes who can be reached, whenever that changes.
 pub async fn liveness(node: NodeId, links: Arc<Links>, views: Arc<Views>) {
@@ -46,19 +52,53 @@ pub async fn health(replica: Arc<Replica>, control: Arc<Control>) {
     control.stop().await;
 }
 
-/// Ends the node if another live process goes on using its id.
+/// Ends the node if another live process uses its id. Meanwhile it serves no keys.
 pub async fn duplicate(links: Arc<Links>, failed: watch::Sender<Option<String>>) {
     let mut duplicate = links.duplicate();
     loop {
         if duplicate.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        let until = Instant::now() + DUPLICATE_PATIENCE;
-        let resolved = tokio::time::timeout_at(until, duplicate.wait_for(Option::is_none)).await.is_ok();
-        if !resolved {
-            let why = duplicate.borrow().clone();
-            tracing::error!("this node must not go on: {}", why.as_deref().unwrap_or_default());
-            failed.send_replace(why);
+        tokio::time::sleep(DUPLICATE_CONFIRM).await;
+        duplicate.mark_unchanged();
+        let repeated = tokio::time::timeout(DUPLICATE_MEMORY, duplicate.changed()).await;
+        if repeated.is_err() {
+            links.forget_duplicate();
+        }
+        let why = duplicate.borrow().as_ref().map(|duplicate| duplicate.why.clone());
+        if let Some(why) = why.filter(|_| repeated.is_ok()) {
+            tracing::error!("this node must not go on: {why}");
+            failed.send_replace(Some(why));
+            return;
+        }
+    }
+}
+
+/// Tells the catalog that this node lives again; ends it if the catalog hears of another life of it afterwards.
+pub async fn announce(
+    node: NodeId,
+    control: Arc<Control>,
+    links: Arc<Links>,
+    views: Arc<Views>,
+    me: (Boot, String, String),
+    failed: watch::Sender<Option<String>>,
+) {
+    let (boot, http_address, peer_address) = me;
+    let known = control.announce(boot, http_address, peer_address).await;
+    links.wake_all();
+    while !views.reached(known, Instant::now() + CATALOG_WAIT).await {}
+    links.wake_all();
+    let mut epochs = views.news();
+    loop {
+        epochs.borrow_and_update();
+        let other = views.current().catalog().node(node).map(|known| known.boot);
+        if let Some(other) = other.filter(|other| *other != boot) {
+            let why = RefusalReason::Duplicate { node, other }.to_string();
+            tracing::error!("this node must not go on: {why}");
+            failed.send_replace(Some(why));
+            return;
+        }
+        if epochs.changed().await.is_err() {
             return;
         }
     }

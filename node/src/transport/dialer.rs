@@ -24,8 +24,17 @@ pub struct Dialing {
     pub cut: watch::Receiver<bool>,
     /// Counts changes of any link's state.
     pub changes: watch::Sender<u64>,
-    /// Told when a peer says that another live process has our id, with its sentence.
-    pub duplicate: watch::Sender<Option<String>>,
+    /// Told whenever a peer says that another live process has our id.
+    pub duplicate: watch::Sender<Option<Duplicate>>,
+}
+
+/// A peer has refused this node because another live process has its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The peer.
+    pub peer: NodeId,
+    /// Its sentence.
+    pub why: String,
 }
 
 /// One lane to one member.
@@ -75,6 +84,7 @@ impl Link {
             }
             let target = address.borrow_and_update().clone();
             let dialed = tokio::time::timeout(dialing.limits.handshake, self.dial(&dialing, &target)).await;
+            let mut expected = false;
             let why = match dialed {
                 Ok(Ok((socket, proven))) => {
                     pause = first;
@@ -89,13 +99,16 @@ impl Link {
                     if let Some(duplicate @ RefusalReason::Duplicate { node, .. }) = error.refusal()
                         && *node == dialing.identity.node
                     {
-                        dialing.duplicate.send_replace(Some(duplicate.to_string()));
+                        let why = duplicate.to_string();
+                        dialing.duplicate.send_replace(Some(Duplicate { peer: self.node, why }));
                     }
+                    // Part of every start.
+                    expected = matches!(error.refusal(), Some(RefusalReason::Unannounced { .. }));
                     error.to_string()
                 }
                 Err(_) => format!("no connection within {} ms", dialing.limits.handshake.as_millis()),
             };
-            self.ended(&dialing, &target, why);
+            self.ended(&dialing, &target, why, expected);
             // Up to half of the pause is random, so that a cluster does not dial in step.
             let until = Instant::now() + pause.mul_f64(0.5 + random_fraction() / 2.0);
             pause = (pause * 2).min(longest);
@@ -119,10 +132,17 @@ impl Link {
         let calls = Arc::new(Calls::new(dialing.limits.queued_bytes_max));
         self.connects.fetch_add(1, Ordering::Relaxed);
         *self.error() = None;
-        // The peer believes in this life of ours.
-        dialing.duplicate.send_replace(None);
+        // The peer believes in this life of ours; what another one has said still stands.
+        dialing
+            .duplicate
+            .send_if_modified(|known| known.take_if(|duplicate| duplicate.peer == self.node).is_some());
         self.calls.store(Some(Arc::clone(&calls)));
-        tracing::info!(node = %self.node, lane = %self.lane, boot = %proven.boot, "connected to a peer");
+        match self.lane {
+            Lane::Data => tracing::info!(node = %self.node, boot = %proven.boot, "connected to a peer"),
+            Lane::Urgent | Lane::Bulk => {
+                tracing::debug!(node = %self.node, lane = %self.lane, "connected to a peer");
+            }
+        }
         dialing.changes.send_modify(|changes| *changes += 1);
         let up = Up { link: self, dialing, calls: &calls };
         let why = connection::run(socket, &calls, &dialing.limits).await;
@@ -130,10 +150,18 @@ impl Link {
         why
     }
 
-    fn ended(&self, dialing: &Dialing, target: &str, why: String) {
+    fn ended(&self, dialing: &Dialing, target: &str, why: String, expected: bool) {
         let mut last = self.error();
         if last.as_ref() != Some(&why) && !*dialing.cut.borrow() {
-            tracing::warn!(node = %self.node, lane = %self.lane, address = target, "no connection to a peer: {why}");
+            // What ends one lane ends all three, mostly: it is said once.
+            match self.lane {
+                Lane::Data if !expected => {
+                    tracing::warn!(node = %self.node, address = target, "no connection to a peer: {why}");
+                }
+                Lane::Data | Lane::Urgent | Lane::Bulk => {
+                    tracing::debug!(node = %self.node, lane = %self.lane, "no connection to a peer: {why}");
+                }
+            }
         }
         *last = Some(why);
     }

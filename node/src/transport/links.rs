@@ -1,6 +1,6 @@
 //! The links of this node to all other members: who is there, who answers, and how to call.
 
-use crate::transport::dialer::{Dialing, Link};
+use crate::transport::dialer::{Dialing, Duplicate, Link};
 use crate::transport::frame::Kind;
 use crate::transport::handshake::{Identity, Secret};
 use crate::transport::pending::{Answered, Sink};
@@ -159,14 +159,30 @@ impl Links {
         self.members.load().get(&node).is_some_and(|member| member.link(lane).calls.load().is_some())
     }
 
+    /// Whether a peer has refused this node because another live process has its id.
+    pub fn is_duplicate(&self) -> bool {
+        self.dialing.duplicate.borrow().is_some()
+    }
+
+    /// Forgets such a refusal, which nobody has repeated.
+    pub fn forget_duplicate(&self) {
+        self.dialing.duplicate.send_replace(None);
+    }
+
     /// Counts changes of members and of link states.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.dialing.changes.subscribe()
     }
 
-    /// Says so once a peer has refused this node because another live process has its id.
-    pub fn duplicate(&self) -> watch::Receiver<Option<String>> {
+    /// Says so whenever a peer refuses this node because another live process has its id.
+    pub fn duplicate(&self) -> watch::Receiver<Option<Duplicate>> {
         self.dialing.duplicate.subscribe()
+    }
+
+    /// The catalog knows this life of this node: whoever has refused it so far may let it in now.
+    pub fn wake_all(&self) {
+        let members = self.members.load();
+        members.keys().for_each(|node| self.wake(*node));
     }
 
     /// A member has just been heard of: dial it now rather than after its pause.

@@ -7,12 +7,13 @@ use crate::transport::outbox::{Outbox, Responder, Working, Writing};
 use crate::transport::{Lane, Limits};
 use bytes::{Bytes, BytesMut};
 use quorate_model::{Boot, NodeId};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// The same refusal is logged again after so long.
@@ -44,6 +45,10 @@ pub trait Service: Send + Sync + 'static {
 
     /// Whether a node may connect at all. 0 is a node that wants to join.
     fn is_member(&self, node: NodeId) -> bool;
+
+    /// Whether this life of a node may take part in more than announcing itself: the catalog knows it, or has no
+    /// leader who could be told of it.
+    fn is_announced(&self, node: NodeId, boot: Boot) -> bool;
 }
 
 /// The acceptor of one node.
@@ -56,18 +61,32 @@ pub struct Server {
     /// Which life of each member is connected, and how many connections it has.
     alive: Mutex<HashMap<NodeId, (Boot, usize)>>,
     last_refusal: Mutex<Option<(String, Instant)>>,
+    unproven: Mutex<Unproven>,
+    /// Room for proven connections.
+    places: Arc<Semaphore>,
+}
+
+/// Connections that have not proved the secret yet, the oldest first.
+#[derive(Default)]
+struct Unproven {
+    waiting: VecDeque<(u64, AbortHandle)>,
+    /// Of the next connection.
+    number: u64,
 }
 
 /// One place among the connections of a member.
 struct Admission {
     server: Arc<Server>,
     node: NodeId,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Server {
     /// An acceptor that has not begun.
     pub fn new(identity: Identity, secret: Secret, limits: Limits, service: Arc<dyn Service>) -> Arc<Self> {
         Arc::new(Self {
+            places: Arc::new(Semaphore::new(limits.incoming_max)),
+            unproven: Mutex::default(),
             identity,
             secret,
             limits,
@@ -80,31 +99,56 @@ impl Server {
 
     /// Accepts connections until the task is aborted.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(self.limits.incoming_max));
+        let mut said: Option<Instant> = None;
         loop {
             let socket = match listener.accept().await {
                 Ok((socket, _)) => socket,
                 Err(error) => {
                     // Out of descriptors, mostly: accepting again at once would spin.
-                    tracing::warn!("accepting a peer connection failed: {error}");
+                    if said.is_none_or(|at| at.elapsed() > REFUSAL_LOG_PAUSE) {
+                        tracing::warn!("accepting a peer connection failed: {error}; trying again");
+                        said = Some(Instant::now());
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                self.refused(&RefusalReason::TooMany.to_string());
-                continue;
-            };
-            let server = Arc::clone(&self);
-            tokio::spawn(async move {
-                let mut cut = server.cut.subscribe();
-                tokio::select! {
-                    () = Arc::clone(&server).serve(socket) => {}
-                    _ = cut.wait_for(|cut| *cut) => {}
-                }
-                drop(place);
-            });
+            self.begin(socket);
         }
+    }
+
+    /// Serves a connection that has proved nothing yet. If too many have not, the one that had the most time for it
+    /// goes.
+    fn begin(self: &Arc<Self>, socket: TcpStream) {
+        let server = Arc::clone(self);
+        // Held until the connection is noted: it can't have been proven and forgotten before.
+        let mut unproven = self.unproven();
+        let number = unproven.number;
+        unproven.number += 1;
+        let task = tokio::spawn(async move {
+            let mut cut = server.cut.subscribe();
+            tokio::select! {
+                () = Arc::clone(&server).serve(socket, number) => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
+            server.forget_unproven(number);
+        });
+        unproven.waiting.push_back((number, task.abort_handle()));
+        if unproven.waiting.len() > self.limits.unproven_max
+            && let Some((_, oldest)) = unproven.waiting.pop_front()
+        {
+            oldest.abort();
+            drop(unproven);
+            self.refused("too many connections that prove no secret");
+        }
+    }
+
+    fn unproven(&self) -> MutexGuard<'_, Unproven> {
+        self.unproven.lock().expect("nothing panics while it holds this lock")
+    }
+
+    fn forget_unproven(&self, number: u64) {
+        self.unproven().waiting.retain(|(waiting, _)| *waiting != number);
     }
 
     /// Drops all incoming connections and refuses new ones, or takes them again.
@@ -118,17 +162,20 @@ impl Server {
         last.as_ref().map(|(why, _)| why.clone())
     }
 
-    async fn serve(self: Arc<Self>, mut socket: TcpStream) {
+    async fn serve(self: Arc<Self>, mut socket: TcpStream, number: u64) {
         if *self.cut.borrow() || socket.set_nodelay(true).is_err() {
             return;
         }
         let admit = |proven| self.admit(proven);
         let handshake = handshake::accept(&mut socket, &self.secret, self.identity, admit);
         let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
+        self.forget_unproven(number);
         let (caller, _admission) = match accepted {
             Ok(Ok(accepted)) => accepted,
             // A port that is probed, or a dialer that died: nothing to tell an operator.
             Ok(Err(HandshakeError::Io(_))) | Err(_) => return,
+            // Part of every start.
+            Ok(Err(HandshakeError::Here(RefusalReason::Unannounced { .. }))) => return,
             Ok(Err(error)) => return self.refused(&error.to_string()),
         };
         if caller.node != NodeId(0) {
@@ -202,7 +249,8 @@ impl Server {
         }
     }
 
-    /// A proven node takes its place, unless another life of it is here.
+    /// A proven node takes its place, unless another life of it is here. A life that the catalog does not know yet may
+    /// only ask (on the urgent lane) to be announced.
     fn admit(self: &Arc<Self>, proven: Proven) -> Result<Admission, RefusalReason> {
         let Proven { node, boot, lane } = proven;
         let joining = node == NodeId(0);
@@ -215,15 +263,25 @@ impl Server {
         if node == self.identity.node {
             return Err(RefusalReason::Duplicate { node, other: self.identity.boot });
         }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| RefusalReason::TooMany)?;
         let mut alive = self.alive.lock().expect("nothing panics while it holds this lock");
-        if !joining {
-            let entry = alive.entry(node).or_insert((boot, 0));
-            if entry.0 != boot {
-                return Err(RefusalReason::Duplicate { node, other: entry.0 });
+        match alive.get(&node) {
+            Some((other, _)) if *other != boot && !joining => {
+                return Err(RefusalReason::Duplicate { node, other: *other });
             }
-            entry.1 += 1;
+            Some((_, count)) if !joining && *count >= self.limits.incoming_per_member_max => {
+                return Err(RefusalReason::TooMany);
+            }
+            Some((_, count)) if joining && *count >= self.limits.unproven_max => {
+                return Err(RefusalReason::TooMany);
+            }
+            Some(_) | None => {}
         }
-        Ok(Admission { server: Arc::clone(self), node })
+        if !joining && lane != Lane::Urgent && !self.service.is_announced(node, boot) {
+            return Err(RefusalReason::Unannounced { node });
+        }
+        alive.entry(node).or_insert((boot, 0)).1 += 1;
+        Ok(Admission { server: Arc::clone(self), node, _place: place })
     }
 
     /// Remembers why a connection was refused, and logs it unless it was just logged.

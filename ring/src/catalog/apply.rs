@@ -103,6 +103,7 @@ impl Catalog {
         if let Some(taken) = self.node_by_name(&new.name) {
             return Err(Rejection::NodeNameTaken { name: new.name.clone(), node: taken.id });
         }
+        self.check_addresses_free(self.next_node, &new.http_address, &new.peer_address)?;
         if self.nodes.len() >= NODES_MAX as usize {
             return Err(Rejection::TooManyNodes { limit: NODES_MAX });
         }
@@ -116,6 +117,7 @@ impl Catalog {
         let node = self.node(update.node).ok_or(Rejection::NoSuchNode { node: update.node })?;
         check_address("http", &update.http_address)?;
         check_address("peer", &update.peer_address)?;
+        self.check_addresses_free(node.id, &update.http_address, &update.peer_address)?;
         let updated = Node {
             boot: update.boot,
             http_address: update.http_address.clone(),
@@ -126,6 +128,18 @@ impl Catalog {
             return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
         }
         Ok(self.next().with_node(updated))
+    }
+
+    /// That no other member is reached at these addresses: whoever is dialed there could be only one of the two.
+    fn check_addresses_free(&self, own: NodeId, http: &str, peer: &str) -> Result<(), Rejection> {
+        for other in self.nodes().filter(|other| other.id != own) {
+            let taken = [("http", http, &other.http_address), ("peer", peer, &other.peer_address)];
+            if let Some((what, address, _)) = taken.into_iter().find(|(_, asked, theirs)| asked == theirs) {
+                let (what, address) = (what.to_owned(), address.to_owned());
+                return Err(Rejection::AddressTaken { what, address, node: other.id });
+            }
+        }
+        Ok(())
     }
 
     fn set_voter(&self, id: NodeId, voter: bool) -> Result<Applied, Rejection> {

@@ -232,4 +232,21 @@ pub enum Rejection {
         #[n(0)]
         owner: String,
     },
+    /// Another member is reached there.
+    #[n(24)]
+    #[error(
+        "the {what} address {address} is another member's ({node}): give each node a host:port of its own; what a \
+         member that has moved or is gone had can be taken once it has announced another"
+    )]
+    AddressTaken {
+        /// `http` or `peer`.
+        #[n(0)]
+        what: String,
+        /// The address.
+        #[n(1)]
+        address: String,
+        /// Who has it.
+        #[n(2)]
+        node: NodeId,
+    },
 }

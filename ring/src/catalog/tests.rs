@@ -91,6 +91,29 @@ fn a_node_that_starts_again_keeps_its_id_under_new_addresses() {
 }
 
 #[test]
+fn no_two_members_are_reached_at_one_address() {
+    let catalog = founded(2);
+    let taken = |what: &str, address: String| Rejection::AddressTaken {
+        what: what.to_owned(),
+        address,
+        node: NodeId(1),
+    };
+    let same_peer = NewNode { peer_address: node(1).peer_address, ..node(3) };
+    let rejection = reject(&catalog, &Command::AddNode(same_peer));
+    assert_eq!(rejection, taken("peer", node(1).peer_address));
+    let moved = NodeUpdate {
+        node: NodeId(2),
+        boot: Boot(77),
+        http_address: node(1).http_address,
+        peer_address: node(2).peer_address,
+    };
+    let rejection = reject(&catalog, &Command::UpdateNode(moved.clone()));
+    assert_eq!(rejection, taken("http", node(1).http_address));
+    let stays = NodeUpdate { http_address: node(2).http_address, ..moved };
+    assert_eq!(accept(&catalog, &Command::UpdateNode(stays)).epoch(), Epoch(3));
+}
+
+#[test]
 fn the_last_voter_stays_one() {
     let catalog = founded(2);
     let vote = |node, voter| Command::SetVoter { node: NodeId(node), voter };

@@ -98,6 +98,7 @@ impl RocksEngine {
                 doubt.set(reason);
             }
         })?;
+        doubt.prepare();
         Ok(Self {
             database,
             folder: folder.into(),

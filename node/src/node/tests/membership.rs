@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::node::StartError;
+use quorate_model::{Boot, ClusterId};
+use quorate_storage::{Identity, IdentityError, Stage};
 
 #[tokio::test]
 async fn nodes_that_join_become_members_and_the_first_three_vote() {
@@ -55,8 +57,8 @@ async fn a_node_that_moves_is_found_at_its_new_address() {
 async fn a_copied_folder_is_not_let_in_beside_the_living_node() {
     let cluster = Cluster::start(3).await;
     let copy = tempfile::tempdir().expect("a folder");
-    let original = quorate_storage::Identity::read(cluster.folders[2].path()).expect("read").expect("there");
-    let founding = quorate_storage::Identity { stage: quorate_storage::Stage::Joining, ..original };
+    let original = Identity::read(cluster.folders[2].path()).expect("read").expect("there");
+    let founding = Identity { stage: Stage::Joining, ..original };
     founding.write(copy.path()).expect("written");
     let twin = Node::start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
     // It knows nobody, so nobody is dialed; the others never let it in. It is not ready and never will be.
@@ -65,4 +67,56 @@ async fn a_copied_folder_is_not_let_in_beside_the_living_node() {
         cluster.addresses[2].to_string()
     });
     twin.kill().await;
+}
+
+#[tokio::test]
+async fn a_folder_of_another_cluster_is_refused() {
+    let cluster = Cluster::start(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = Identity {
+        cluster: ClusterId(7),
+        cluster_name: "others".into(),
+        node: NodeId(2),
+        incarnation: 1,
+        stage: Stage::Member,
+    };
+    other.write(folder.path()).expect("written");
+    let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
+    let error = Node::start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    assert!(matches!(error, StartError::Identity(IdentityError::OtherCluster { .. })), "{error}");
+    let entry = Entry::Found { cluster_name: "tests".into() };
+    let error = Node::start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    assert!(error.to_string().contains("belongs to the cluster others, not to tests"), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_a_copied_folder_ends_itself_and_the_first_goes_on() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.kill(2).await;
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(cluster.folders[2].path(), copy.path());
+    cluster.restart(2).await;
+    cluster.settled().await;
+    let boot = || -> Boot { cluster.node(0).core().view().catalog().node(NodeId(3)).expect("there").boot };
+    let before = boot();
+    let twin = Node::start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
+    until("the copy gives up", || twin.failed().borrow().is_some()).await;
+    assert!(get(&twin, &table, "k", 1).await.is_err(), "a copy serves no keys");
+    twin.kill().await;
+    assert_eq!((boot(), cluster.node(2).failed().borrow().clone()), (before, None));
+    put(cluster.node(2), &table, "k", "v").await.expect("written");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("read") {
+        let entry = entry.expect("read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("known").is_dir() {
+            std::fs::create_dir(&target).expect("made");
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("copied");
+        }
+    }
 }
