@@ -294,7 +294,7 @@ impl Get {
     ) {
         let replanned = newer.is_some_and(|plan| self.adopt(plan));
         match &mut self.phase {
-            Phase::Asking(_) if replanned => self.begin_anew(now, effects),
+            Phase::Asking(_) | Phase::Fetching { .. } if replanned => self.begin_anew(now, effects),
             Phase::Asking(gather) if purpose == Purpose::Read => {
                 gather.fail(to);
                 if self.whole_from == Some(to) {
@@ -302,7 +302,6 @@ impl Get {
                 }
                 self.advance_asking(now, effects);
             }
-            Phase::Fetching { .. } if replanned => self.begin_anew(now, effects),
             Phase::Fetching { .. } if purpose == Purpose::Fetch => self.fetch_next(now, effects),
             Phase::Repairing(spread) if purpose == Purpose::Write => {
                 spread.fail(now, to, failure);

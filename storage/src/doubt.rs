@@ -55,7 +55,7 @@ impl DoubtMark {
         match open() {
             Ok(ready) => *self.ready.lock().expect("nothing panics while it holds this lock") = Some(ready),
             Err(error) => {
-                tracing::warn!(%error, "a mark of doubt could not be prepared; it is made when it is needed")
+                tracing::warn!(%error, "a mark of doubt could not be prepared; it is made when it is needed");
             }
         }
     }

@@ -89,7 +89,8 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
 pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let mut asked = JoinSet::new();
-    for address in addresses.iter().cloned() {
+    for address in addresses {
+        let address = address.clone();
         asked.spawn(async move { fetch(&address).await.ok()?.id.parse().ok() });
     }
     while let Some(answer) = asked.join_next().await {

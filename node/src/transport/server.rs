@@ -172,10 +172,9 @@ impl Server {
         self.forget_unproven(number);
         let (caller, _admission) = match accepted {
             Ok(Ok(accepted)) => accepted,
-            // A port that is probed, or a dialer that died: nothing to tell an operator.
-            Ok(Err(HandshakeError::Io(_))) | Err(_) => return,
-            // Part of every start.
-            Ok(Err(HandshakeError::Here(RefusalReason::Unannounced { .. }))) => return,
+            // Nothing to tell an operator: a port that is probed, a dialer that died, a part of every start.
+            Ok(Err(HandshakeError::Io(_) | HandshakeError::Here(RefusalReason::Unannounced { .. })))
+            | Err(_) => return,
             Ok(Err(error)) => return self.refused(&error.to_string()),
         };
         if caller.node != NodeId(0) {

@@ -126,9 +126,10 @@ async fn watch_over(raft: Raft, changes: watch::Sender<u64>) {
         };
         if seen.as_ref() != Some(&now) {
             if seen.as_ref().is_none_or(|(leader, ..)| *leader != now.0) {
-                match now.0 {
-                    Some(leader) => tracing::info!(leader = %NodeId(leader), "the leader of the catalog"),
-                    None => tracing::info!("the catalog has no leader"),
+                if let Some(leader) = now.0 {
+                    tracing::info!(leader = %NodeId(leader), "the leader of the catalog");
+                } else {
+                    tracing::info!("the catalog has no leader");
                 }
             }
             seen = Some(now);
