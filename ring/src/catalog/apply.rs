@@ -103,13 +103,13 @@ impl Catalog {
         if let Some(taken) = self.node_by_name(&new.name) {
             return Err(Rejection::NodeNameTaken { name: new.name.clone(), node: taken.id });
         }
-        self.check_addresses_free(self.next_node, &new.http_address, &new.peer_address)?;
         if self.nodes.len() >= NODES_MAX as usize {
             return Err(Rejection::TooManyNodes { limit: NODES_MAX });
         }
         if self.next_node == NodeId(u64::MAX) {
             return Err(Rejection::IdsExhausted { what: "node".to_owned() });
         }
+        self.check_addresses_free(self.next_node, &new.http_address, &new.peer_address)?;
         Ok(self.next().with_new_node(new, Voter::No))
     }
 
