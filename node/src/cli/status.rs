@@ -39,7 +39,15 @@ struct Member {
     document: Json,
     /// Why it is not ready, or could not be asked.
     error: Option<String>,
+    /// What only it can say: its hints, its disk. `None`: it did not answer.
+    here: Option<Json>,
 }
+
+/// So many tables at risk are listed; the others are counted.
+const RISKS_SHOWN_MAX: usize = 8;
+
+/// So much of a member's own words fits beside it.
+const STATE_CHARS_MAX: usize = 72;
 
 impl Status {
     /// Shows it, once or again and again.
@@ -84,13 +92,16 @@ impl Screen {
             let endpoint = endpoint_of(document);
             asked.spawn(async move { (at, ask(endpoint).await) });
         }
-        let mut errors: Vec<Option<String>> = vec![None; documents.len()];
+        let mut answers = vec![(None, None); documents.len()];
         while let Some(answer) = asked.join_next().await {
-            let (at, error) = answer.expect("asking a member does not panic");
-            errors[at] = error;
+            let (at, said) = answer.expect("asking a member does not panic");
+            answers[at] = said;
         }
-        let members =
-            documents.into_iter().zip(errors).map(|(document, error)| Member { document, error }).collect();
+        let members = documents
+            .into_iter()
+            .zip(answers)
+            .map(|(document, (error, here))| Member { document, error, here })
+            .collect();
         Ok(Self { cluster, members })
     }
 
@@ -113,6 +124,8 @@ impl Screen {
             .map(|member| {
                 let mut node = member.document.clone();
                 node["ready"] = json!(member.error.is_none());
+                node["hints"] = json!(self.hints_for(member));
+                node["here"] = json!(member.here);
                 if let Some(error) = &member.error {
                     node["error"] = json!(error);
                 }
@@ -131,29 +144,61 @@ impl Screen {
             }
         }
         let (tone, mark) = if self.is_healthy() { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
-        let sentence =
-            about("health").filter(|_| !self.members.is_empty()).unwrap_or_else(|| self.readiness());
-        write!(text, "\n{}  {sentence}\n", output.toned(tone, mark)).expect("a String takes every write");
-        for risk in self.cluster.get("at_risk").and_then(Json::as_array).into_iter().flatten() {
-            writeln!(text, "    {}", output.toned(Tone::Bad, &document::word(risk)))
-                .expect("a String takes every write");
+        write!(text, "\n{}  {}\n", output.toned(tone, mark), self.sentence())
+            .expect("a String takes every write");
+        for line in self.troubles() {
+            writeln!(text, "    {}", output.toned(Tone::Bad, &line)).expect("a String takes every write");
         }
         text.push('\n');
-        let rows = self.members.iter().map(Member::row).collect();
+        let rows = self.members.iter().map(|member| member.row(self.hints_for(member))).collect();
         text.push_str(
             &output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows),
         );
         text
     }
 
+    /// One sentence: what the cluster says of itself, unless members say otherwise.
+    fn sentence(&self) -> String {
+        let said = self.cluster.get("health").map(document::word);
+        let claims_health = self.cluster.get("healthy").and_then(Json::as_bool).unwrap_or(true);
+        said.filter(|_| !self.members.is_empty() && (self.is_healthy() || !claims_health))
+            .unwrap_or_else(|| self.readiness())
+    }
+
+    /// What an operator should know beyond the sentence: tables at risk, hints that did not fit, disks in doubt.
+    fn troubles(&self) -> Vec<String> {
+        let risks = self.cluster.get("at_risk").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let mut lines: Vec<String> = risks.iter().take(RISKS_SHOWN_MAX).map(document::word).collect();
+        if risks.len() > RISKS_SHOWN_MAX {
+            lines.push(format!("and {} more at risk", risks.len() - RISKS_SHOWN_MAX));
+        }
+        for member in &self.members {
+            let Some(here) = &member.here else { continue };
+            let lost = here.get("hints_overflow").and_then(Json::as_u64).unwrap_or(0);
+            if lost > 0 {
+                lines.push(format!(
+                    "{}: {lost} hints did not fit since it started; a quorum read of a key brings its owners up to date",
+                    member.id()
+                ));
+            }
+            if let Some(doubt) = here.get("replica_doubt").and_then(Json::as_str) {
+                lines.push(format!("{}: doubts its disk: {}", member.id(), printable(doubt)));
+            }
+        }
+        lines
+    }
+
+    /// Hints that wait for a member, at every member that answered.
+    fn hints_for(&self, owner: &Member) -> u64 {
+        let id = owner.id();
+        let kept = |member: &Member| member.here.as_ref()?.get("hints_waiting")?.get(&id)?.as_u64();
+        self.members.iter().filter_map(kept).sum()
+    }
+
     /// How many nodes are ready, and which are not.
     fn readiness(&self) -> String {
-        let ill: Vec<String> = self
-            .members
-            .iter()
-            .filter(|member| member.error.is_some())
-            .map(|member| member.document.get("id").map(document::word).unwrap_or_default())
-            .collect();
+        let ill: Vec<String> =
+            self.members.iter().filter(|member| member.error.is_some()).map(Member::id).collect();
         match ill.as_slice() {
             [] if self.members.is_empty() => {
                 "the node that was asked does not know the cluster yet".to_owned()
@@ -166,14 +211,24 @@ impl Screen {
 }
 
 impl Member {
-    fn row(&self) -> Vec<Word> {
+    fn id(&self) -> String {
+        self.document.get("id").map(document::word).unwrap_or_default()
+    }
+
+    fn row(&self, hints: u64) -> Vec<Word> {
         let word = |names: &[&str]| {
             let found = names.iter().find_map(|name| self.document.get(*name));
             Word::from(found.map(document::word).unwrap_or_default())
         };
         let state = match &self.error {
             None => Word::toned(Tone::Good, "ready"),
-            Some(error) => Word::toned(Tone::Bad, printable(error)),
+            Some(error) => {
+                let mut state = printable(error);
+                if state.chars().count() > STATE_CHARS_MAX {
+                    state = state.chars().take(STATE_CHARS_MAX).chain(['…']).collect();
+                }
+                Word::toned(Tone::Bad, state)
+            }
         };
         vec![
             word(&["id"]),
@@ -182,7 +237,7 @@ impl Member {
             word(ADDRESS),
             word(&["voter"]),
             word(&["shards"]),
-            word(&["hints"]),
+            Word::from(hints.to_string()),
             state,
         ]
     }
@@ -195,14 +250,15 @@ fn endpoint_of(document: &Json) -> Option<Endpoint> {
     ADDRESS.iter().find_map(|name| document.get(*name)?.as_str()?.parse().ok())
 }
 
-/// Asks one member how it is; returns why it is not ready.
-async fn ask(endpoint: Option<Endpoint>) -> Option<String> {
-    let Some(endpoint) = endpoint else { return Some("its address is not known".to_owned()) };
+/// Asks one member how it is: why it is not ready, and what only it can say.
+async fn ask(endpoint: Option<Endpoint>) -> (Option<String>, Option<Json>) {
+    let Some(endpoint) = endpoint else { return (Some("its address is not known".to_owned()), None) };
     let options =
         Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
     let client = match Client::new(options) {
         Ok(client) => client,
-        Err(error) => return Some(error.to_string()),
+        Err(error) => return (Some(error.to_string()), None),
     };
-    client.ready().await.err()
+    let (error, cluster) = tokio::join!(client.ready(), client.cluster());
+    (error.err(), cluster.ok().and_then(|cluster| cluster.get("here").cloned()))
 }

@@ -42,8 +42,21 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
             "tables": view.catalog().tables().len(),
             "shards": shards,
             "at_risk": risks,
+            "here": here(&app),
         }),
     ))
+}
+
+/// What only the node that answers can say: about its own store of hints and its own disk.
+fn here(app: &App) -> Json {
+    let statistics = app.core.statistics();
+    let waiting: serde_json::Map<String, Json> =
+        statistics.hints.waiting.iter().map(|(owner, count)| (owner.to_string(), document!(count))).collect();
+    document!({
+        "hints_waiting": waiting,
+        "hints_overflow": statistics.hints.overflow_total,
+        "replica_doubt": statistics.replica_doubt,
+    })
 }
 
 fn health(risks: &[String], alive: &[(NodeId, bool)]) -> String {
@@ -52,7 +65,12 @@ fn health(risks: &[String], alive: &[(NodeId, bool)]) -> String {
     match (risks.first(), down.is_empty()) {
         (None, true) => "all nodes are up and every shard has a quorum".to_owned(),
         (None, false) => format!("{} down; every shard has a quorum", down.join(", ")),
-        (Some(risk), _) => format!("{} down; {risk}", down.join(", ")),
+        (Some(risk), is_up) => {
+            let down = if is_up { String::new() } else { format!("{} down; ", down.join(", ")) };
+            let others =
+                if risks.len() > 1 { format!(" (and {} more)", risks.len() - 1) } else { String::new() };
+            format!("{down}{risk}{others}")
+        }
     }
 }
 

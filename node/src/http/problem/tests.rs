@@ -29,7 +29,7 @@ fn a_write_timeout_has_the_documented_shape() {
     let expected = serde_json::json!({
         "type": "/problems/write-timeout", "title": "Write quorum not reached in time", "status": 504,
         "code": "write-timeout", "instance": "id-1", "outcome": "unknown", "retry": "same idempotency key",
-        "detail": "1 of 2 required owners acknowledged; the write may appear later, at most once",
+        "detail": "1 of 2 required owners acknowledged; the write may appear later, at most once; down: n3",
         "consistency": "quorum", "n": 3, "required": 2, "acks": 1,
         "replicas": [
             {"node": "n1", "result": "ack", "ms": 3},

@@ -9,9 +9,9 @@ fn held(node: &Node, table: &Arc<Table>, key: &str) -> Option<quorate_model::Hel
     let view = node.core().view();
     let entry = view.table_by_id(table.id).expect("the table is there");
     let plan = view.plan(entry, &Key::new(key.as_bytes().to_vec()), node.id());
-    let read = Request::Read { at: plan.place, whole: false };
+    let read = Request::Read { at: plan.place, whole: true };
     match node.core().local.replica().read(&read, ReadTier::Disk) {
-        Some(quorate_model::Reply::Digest { held, .. }) => held,
+        Some(quorate_model::Reply::Record(record)) => record.map(|record| record.held()),
         other => panic!("{other:?}"),
     }
 }
