@@ -11,7 +11,7 @@
 //! - A hint goes to its owner under the epoch of the newest view, and is erased only when the owner has acknowledged
 //!   it, or when its table is gone. A hint that has grown meanwhile stays (the replica sees to that).
 //! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a repair
-//!   read at every owner that can be reached makes them agree, and only then is the hint erased.
+//!   read at every owner makes them agree, and the hint is erased once a read saw that they do.
 //! - Replay has a lane of its own, one batch at a time for each owner: it delays no key traffic.
 //!
 //! # What is left out
@@ -24,7 +24,7 @@ use crate::engine::Replica;
 use crate::peer::{BATCH_ITEMS_MAX, Local};
 use crate::transport::{Kind, Lane, Links};
 use crate::views::Views;
-use quorate_coordinator::{Context, Get, Question, ReplicaReport, ReplicaResult};
+use quorate_coordinator::{Context, Get, Question};
 use quorate_model::{Held, NodeId, Refusal, Reply, Request};
 use quorate_ring::{Plan, View};
 use quorate_storage::{Hint, PageLimit};
@@ -216,7 +216,7 @@ impl Replay {
                 Acknowledged::No => refused = Some(reply),
             }
         }
-        done.extend(self.repair(owner, overtaken).await);
+        done.extend(self.repair(overtaken).await);
         let nothing_taken = done.is_empty();
         let erased = self.on_replica(move |replica| replica.erase_hints(owner, &done)).await?;
         self.progress.replayed.fetch_add(erased as u64, Ordering::Relaxed);
@@ -253,9 +253,10 @@ impl Replay {
         Ok(hints.into_iter().zip(replies).collect())
     }
 
-    /// Reads keys at every owner that can be reached, which makes these agree; returns the hints that are done. A read
-    /// in which the owner itself took no part proves nothing: its hint stays.
-    async fn repair(&self, owner: NodeId, overtaken: Vec<Hint>) -> Vec<Hint> {
+    /// Reads keys at every owner, which makes them agree; returns the hints that are done: those of which a read saw
+    /// that all owners hold the same. As long as one is away, or has only just been sent the record, the hint stays,
+    /// and is looked at again: nobody else remembers that these owners differ.
+    async fn repair(&self, overtaken: Vec<Hint>) -> Vec<Hint> {
         let mut reads = JoinSet::new();
         let mut done = Vec::new();
         for hint in overtaken {
@@ -264,8 +265,10 @@ impl Replay {
             }
             // Of this moment: who was down when the page was read may be back.
             let Some(plan) = self.plan(&self.views.current(), &hint) else { continue };
-            let reachable = plan.candidates.iter().filter(|candidate| candidate.alive).count();
-            let required = u8::try_from(reachable.max(1)).expect("a table has at most 15 owners");
+            if plan.candidates.iter().any(|candidate| !candidate.alive) {
+                continue;
+            }
+            let required = plan.table.n;
             let deadline = Instant::now() + REPAIR_TIMEOUT;
             let question = Question { required, deadline: clock::instant(deadline) };
             let subject = Subject { table: hint.table, sort_key: hint.sort_key.clone(), deadline };
@@ -273,9 +276,7 @@ impl Replay {
             let driver = Arc::clone(&self.driver);
             reads.spawn(async move {
                 let answer = driver.run(machine, subject).await.ok()?.ok()?;
-                let took_part =
-                    |report: &ReplicaReport| report.node == owner && report.result == ReplicaResult::Ack;
-                answer.replicas.iter().any(took_part).then_some(hint)
+                (answer.acks == answer.n).then_some(hint)
             });
         }
         while let Some(read) = reads.join_next().await {

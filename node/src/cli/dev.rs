@@ -356,7 +356,7 @@ async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure>
     }
     let word = |name: &str| state.get(name).map(document::word).unwrap_or_default();
     let (done, then) = match act {
-        Act::Kill => ("is down, abruptly", "it comes back with `quorate dev start`"),
+        Act::Kill => ("is down, abruptly", "it comes back with `quorate dev start` and its name"),
         Act::Start => ("runs again, on the data it had", "`quorate status` shows when it is ready"),
         Act::Cut => ("hears no other node, and no other node hears it", "`quorate dev heal` ends that"),
         Act::Heal => ("is connected again", "`quorate status` shows when it is ready"),

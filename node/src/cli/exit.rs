@@ -131,7 +131,8 @@ impl From<Error> for Failure {
 }
 
 fn unknown_next() -> String {
-    "the write may or may not be there: read the key, or send it again with the same --idempotency-key and --retry"
+    "it may or may not have happened: look before you repeat it; a write that was sent with --idempotency-key can be \
+     sent again with that same key and --retry"
         .to_owned()
 }
 
@@ -160,7 +161,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         "no-such-route" => "this server is older or newer than this command, or does not do that yet",
         "table-exists" => "see it with `quorate table describe`, or choose another name",
         "unavailable" if problem.status == 503 => {
-            "see which nodes are down with `quorate status`; a lower -c asks fewer of them, and promises less"
+            "see which nodes are down with `quorate status`; for a key, a lower -c asks fewer of them and promises less"
         }
         "draining" | "starting" | "overloaded" => {
             "try again in a moment, or name another node with --endpoint"

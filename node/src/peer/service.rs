@@ -5,7 +5,7 @@ use crate::peer::Local;
 use crate::transport::{Incoming, Kind, Links, Responder, Service};
 use crate::views::Views;
 use minicbor::Encode;
-use quorate_model::{Boot, NodeId, Reply, Request};
+use quorate_model::{NodeId, Reply, Request};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::Instant;
@@ -110,8 +110,6 @@ impl Service for Peers {
         match kind {
             Kind::Data if !joining => self.data(&payload, deadline, responder),
             Kind::Batch if !joining => self.batch(&payload, deadline, responder),
-            // A copied folder must not vote beside the original.
-            Kind::Consensus if !joining && !self.is_announced(from.node, from.boot) => {}
             Kind::Consensus if !joining => {
                 let Some(control) = self.control.get().map(Arc::clone) else { return };
                 tokio::spawn(async move {
@@ -145,15 +143,5 @@ impl Service for Peers {
         let catalog = view.catalog();
         // A node that has just joined knows nobody yet, and the leader must be able to tell it.
         catalog.node(self.node).is_none() || catalog.node(node).is_some()
-    }
-
-    fn is_announced(&self, node: NodeId, boot: Boot) -> bool {
-        let view = self.views.current();
-        let leader = || self.control.get().and_then(|control| control.leader());
-        match view.catalog().node(node) {
-            // The leader itself may have started anew and be elected before it could announce itself.
-            Some(known) => known.boot == boot || leader().is_none_or(|leader| leader == node),
-            None => true,
-        }
     }
 }

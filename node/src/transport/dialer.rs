@@ -84,7 +84,6 @@ impl Link {
             }
             let target = address.borrow_and_update().clone();
             let dialed = tokio::time::timeout(dialing.limits.handshake, self.dial(&dialing, &target)).await;
-            let mut expected = false;
             let why = match dialed {
                 Ok(Ok((socket, proven))) => {
                     pause = first;
@@ -102,13 +101,11 @@ impl Link {
                         let why = duplicate.to_string();
                         dialing.duplicate.send_replace(Some(Duplicate { peer: self.node, why }));
                     }
-                    // Part of every start.
-                    expected = matches!(error.refusal(), Some(RefusalReason::Unannounced { .. }));
                     error.to_string()
                 }
                 Err(_) => format!("no connection within {} ms", dialing.limits.handshake.as_millis()),
             };
-            self.ended(&dialing, &target, why, expected);
+            self.ended(&dialing, &target, why);
             // Up to half of the pause is random, so that a cluster does not dial in step.
             let until = Instant::now() + pause.mul_f64(0.5 + random_fraction() / 2.0);
             pause = (pause * 2).min(longest);
@@ -150,15 +147,15 @@ impl Link {
         why
     }
 
-    fn ended(&self, dialing: &Dialing, target: &str, why: String, expected: bool) {
+    fn ended(&self, dialing: &Dialing, target: &str, why: String) {
         let mut last = self.error();
         if last.as_ref() != Some(&why) && !*dialing.cut.borrow() {
             // What ends one lane ends all three, mostly: it is said once.
             match self.lane {
-                Lane::Data if !expected => {
+                Lane::Data => {
                     tracing::warn!(node = %self.node, address = target, "no connection to a peer: {why}");
                 }
-                Lane::Data | Lane::Urgent | Lane::Bulk => {
+                Lane::Urgent | Lane::Bulk => {
                     tracing::debug!(node = %self.node, lane = %self.lane, "no connection to a peer: {why}");
                 }
             }

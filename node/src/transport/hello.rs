@@ -153,16 +153,6 @@ pub enum RefusalReason {
     #[n(6)]
     #[error("the acceptor has as many connections as it may")]
     TooMany,
-    /// This life of the node is not in the catalog yet: it has to announce itself first.
-    #[n(8)]
-    #[error(
-        "the catalog does not know this life of node {node} yet; it is let in once it has announced itself"
-    )]
-    Unannounced {
-        /// The id.
-        #[n(0)]
-        node: NodeId,
-    },
     /// The acceptor takes no peer traffic now.
     #[n(7)]
     #[error("the acceptor takes no peer traffic now")]

@@ -45,10 +45,6 @@ pub trait Service: Send + Sync + 'static {
 
     /// Whether a node may connect at all. 0 is a node that wants to join.
     fn is_member(&self, node: NodeId) -> bool;
-
-    /// Whether this life of a node may take part in more than announcing itself: the catalog knows it, or has no
-    /// leader who could be told of it.
-    fn is_announced(&self, node: NodeId, boot: Boot) -> bool;
 }
 
 /// The acceptor of one node.
@@ -172,9 +168,8 @@ impl Server {
         self.forget_unproven(number);
         let (caller, _admission) = match accepted {
             Ok(Ok(accepted)) => accepted,
-            // Nothing to tell an operator: a port that is probed, a dialer that died, a part of every start.
-            Ok(Err(HandshakeError::Io(_) | HandshakeError::Here(RefusalReason::Unannounced { .. })))
-            | Err(_) => return,
+            // A port that is probed, or a dialer that died: nothing to tell an operator.
+            Ok(Err(HandshakeError::Io(_))) | Err(_) => return,
             Ok(Err(error)) => return self.refused(&error.to_string()),
         };
         if caller.node != NodeId(0) {
@@ -248,8 +243,7 @@ impl Server {
         }
     }
 
-    /// A proven node takes its place, unless another life of it is here. A life that the catalog does not know yet may
-    /// only ask (on the urgent lane) to be announced.
+    /// A proven node takes its place, unless another life of it is here.
     fn admit(self: &Arc<Self>, proven: Proven) -> Result<Admission, RefusalReason> {
         let Proven { node, boot, lane } = proven;
         let joining = node == NodeId(0);
@@ -275,9 +269,6 @@ impl Server {
                 return Err(RefusalReason::TooMany);
             }
             Some(_) | None => {}
-        }
-        if !joining && lane != Lane::Urgent && !self.service.is_announced(node, boot) {
-            return Err(RefusalReason::Unannounced { node });
         }
         alive.entry(node).or_insert((boot, 0)).1 += 1;
         Ok(Admission { server: Arc::clone(self), node, _place: place })

@@ -16,9 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const SECRET: &[u8] = b"the secret of the tests";
 
-/// A life of a node that the catalog does not know.
-const UNANNOUNCED: Boot = Boot(5);
-
 fn identity(node: u64) -> Identity {
     Identity { cluster: ClusterId(7), node: NodeId(node), boot: Boot(100 + node) }
 }
@@ -48,10 +45,6 @@ impl Service for Echo {
 
     fn is_member(&self, node: NodeId) -> bool {
         node.0 < 90
-    }
-
-    fn is_announced(&self, _: NodeId, boot: Boot) -> bool {
-        boot != UNANNOUNCED
     }
 }
 

@@ -66,20 +66,6 @@ async fn a_second_live_process_with_the_same_id_is_refused_until_the_first_is_go
 }
 
 #[tokio::test]
-async fn a_life_that_is_not_announced_may_only_announce_itself() {
-    let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
-    let again = Identity { boot: UNANNOUNCED, ..identity(1) };
-    let links = links(again, SECRET, NodeId(2), acceptor.address);
-    until("the data lane is refused", &links, || {
-        let refused = |why: &String| why.contains("announced");
-        links.is_lane_up(NodeId(2), Lane::Urgent)
-            && links.report().iter().any(|link| link.last_error.as_ref().is_some_and(refused))
-    })
-    .await;
-    assert!(!links.is_up(NodeId(2)) && links.duplicate().borrow().is_none());
-}
-
-#[tokio::test]
 async fn a_flood_of_connections_that_prove_nothing_keeps_no_member_out() {
     let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
     let mut flood = Vec::new();
