@@ -1,6 +1,6 @@
 //! Small adapters between our types and minicbor, which encodes everything but records.
 
-/// `#[cbor(with = "crate::cbor::bytes")]` for [`bytes::Bytes`]: a CBOR byte string, at most as long as a value.
+/// `#[cbor(with = "crate::cbor::bytes")]` for `Bytes`: a CBOR byte string, at most as long as a value.
 pub mod bytes {
     use bytes::Bytes;
     use minicbor::{Decoder, Encoder};
