@@ -89,6 +89,23 @@ impl Mutant {
         Mutant::OneAckTooFew,
         Mutant::HintsDropped,
     ];
+
+    /// Its name as people type it: `no-read-repair`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+
+    /// Inverse of [`Mutant::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mutant| mutant.name() == name)
+    }
 }
 
 /// The rules as they hold in this process: all of them, unless a test broke one.
@@ -122,5 +139,19 @@ impl Rules {
     #[inline]
     pub const fn broken(self, _: Mutant) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_has_a_name_of_its_own() {
+        for mutant in Mutant::ALL {
+            assert_eq!(Mutant::named(&mutant.name()), Some(mutant));
+        }
+        assert_eq!(Mutant::OneAckTooFew.name(), "one-ack-too-few");
+        assert_eq!(Mutant::named("OneAckTooFew"), None);
     }
 }

@@ -22,6 +22,7 @@ pub mod settings;
 pub mod validate;
 pub mod values;
 
+use crate::breakage;
 use crate::limits::Limits;
 use quorate_client::Endpoint;
 use quorate_ring::Weight;
@@ -274,7 +275,11 @@ fn scalar(value: &toml::Value) -> Option<String> {
 fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> Result<Given, Error> {
     let mut given = Given::new();
     for (name, value) in environment {
-        if !name.starts_with(ENVIRONMENT_PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
+        let of_a_broken_build = breakage::VARIABLE == Some(name.as_str());
+        if !name.starts_with(ENVIRONMENT_PREFIX)
+            || OTHER_VARIABLES.contains(&name.as_str())
+            || of_a_broken_build
+        {
             continue;
         }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.environment() == name) else {

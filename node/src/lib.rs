@@ -1,5 +1,6 @@
 //! The process: sockets, tasks, HTTP, and the running node.
 
+pub mod breakage;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,12 +5,13 @@ use super::code::Code;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::query;
+use crate::breakage;
 use crate::limits::LimitsDocument;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use serde_json::json as document;
+use serde_json::{Value as Json, json as document};
 
 /// The media type of the metrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -18,7 +19,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// `GET /health/live`: the process works.
 pub async fn live(request: Request) -> Result<Response, Problem> {
     plain(&request, query::NONE)?;
-    Ok(json(StatusCode::OK, &document!({ "status": "live" })))
+    Ok(json(StatusCode::OK, &truthful(document!({ "status": "live" }))))
 }
 
 /// `GET /health/ready`: this node can serve its tables at their default levels.
@@ -26,7 +27,7 @@ pub async fn ready(State(app): State<App>, request: Request) -> Result<Response,
     plain(&request, query::NONE)?;
     let reasons = app.core.readiness();
     if reasons.is_empty() {
-        return Ok(json(StatusCode::OK, &document!({ "ready": true, "reasons": [] })));
+        return Ok(json(StatusCode::OK, &truthful(document!({ "ready": true, "reasons": [] }))));
     }
     let code = if app.core.is_draining() {
         Code::Draining
@@ -38,6 +39,14 @@ pub async fn ready(State(app): State<App>, request: Request) -> Result<Response,
         Code::Unavailable
     };
     Err(Fault::NotReady { code, reasons }.into())
+}
+
+/// A build that is broken on purpose says so on each of its health pages.
+fn truthful(mut document: Json) -> Json {
+    if let Some(rule) = breakage::broken() {
+        document["broken_on_purpose"] = rule.into();
+    }
+    document
 }
 
 /// `GET /metrics`

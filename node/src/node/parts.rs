@@ -2,6 +2,7 @@
 
 use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, tasks};
+use crate::breakage;
 use crate::control::publish::Publisher;
 use crate::control::raft::{Log, Machine, Openraft};
 use crate::control::{Control, voters};
@@ -15,7 +16,7 @@ use crate::switch::Switch;
 use crate::transport::{self, Links, Server};
 use crate::views::Views;
 use quorate_coordinator::{Context, Timing};
-use quorate_model::{NodeId, Rules, Stamps};
+use quorate_model::{NodeId, Stamps};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Identity, RaftStore, Stage};
 use std::net::SocketAddr;
@@ -76,7 +77,7 @@ impl Parts {
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
 
         // What keys need.
-        let rules = Rules::INTACT;
+        let rules = breakage::rules();
         let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
         let replica = tokio::task::spawn_blocking(move || {
             // Another boot than the coordinator's: both draw stamps.
@@ -164,6 +165,9 @@ impl Parts {
             for reason in core.readiness() {
                 tracing::error!(%node, "the node refuses every key: {reason}");
             }
+        }
+        if let Some(broken) = breakage::broken() {
+            tracing::error!(%node, broken, "this build breaks a rule of the protocol on purpose");
         }
         tracing::info!(%node, peers = %peer_address, clients = %http_address, "the node serves");
         Ok(Self {

@@ -1,0 +1,21 @@
+//! The `quorate` binary with one rule of the protocol broken, for suites that must show that they would notice.
+//!
+//! `QUORATE_BREAK` names the rule, or `none`. Everything else is as in `quorate`. A release build of it does not compile.
+
+use std::process::ExitCode;
+
+/// As in `quorate`: a broken build should differ in the one rule alone.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The exit code of wrong usage.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    if let Err(error) = quorate_node::breakage::choose() {
+        eprintln!("error: {error}");
+        return USAGE.into();
+    }
+    quorate_client::install_crypto_provider();
+    quorate_node::cli::main()
+}
