@@ -9,6 +9,18 @@
 //! `value` is null for a read that found no such key, and absent for a delete; `expect` belongs to `cas` alone;
 //! `final` is written only where it is true. Times are nanoseconds of one monotonic clock, since the history began.
 //!
+//! Where they are known, these members follow. A checker of plain registers may ignore them, but for `replayed` and
+//! for a `level` below the quorum:
+//!
+//! | member | meaning |
+//! |---|---|
+//! | `node` | the node that was asked, `n1` and so on |
+//! | `level` | the level asked for, where a workload mixes levels: `one`, `quorum`, `all` or a number |
+//! | `id` | the operation id, the same for each attempt at one write |
+//! | `version` | the version that the answer named |
+//! | `replayed` | true if the answer repeated an earlier one: then this attempt stored nothing |
+//! | `ttl_ms` | the time to live that was asked for: the value may become absent, once, at any time |
+//!
 //! A [`Recorder`] gives the times and collects the operations of many tasks. It writes nothing while the run goes
 //! on: a run is bounded, and a slow disk must not slow down what is measured.
 
@@ -21,7 +33,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::{ClientId, Kind, Operation, Status};
+use crate::level::Level;
+use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 
 /// All operations of a run, in the order of their calls once [`History::sort`] has been called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +52,7 @@ impl History {
     /// Writes the history as JSON lines, in the order it is in.
     pub fn write_to(&self, mut sink: impl Write) -> std::io::Result<()> {
         for operation in &self.operations {
-            serde_json::to_writer(&mut sink, &Line::from(operation))?;
+            serde_json::to_writer(&mut sink, operation)?;
             sink.write_all(b"\n")?;
         }
         sink.flush()
@@ -59,10 +72,8 @@ impl History {
             if line.trim().is_empty() {
                 continue;
             }
-            let operation = serde_json::from_str::<Line>(&line)
-                .map_err(|error| error.to_string())
-                .and_then(Operation::try_from)
-                .map_err(|cause| ReadError { line: number, cause })?;
+            let operation = serde_json::from_str::<Operation>(&line)
+                .map_err(|error| ReadError { line: number, cause: error.to_string() })?;
             operations.push(operation);
         }
         Ok(History { operations })
@@ -140,6 +151,38 @@ struct Line {
     status: Status,
     #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
     closing: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<NodeName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+}
+
+/// A node's number as the name that the cluster gave it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+struct NodeName(u16);
+
+impl From<NodeName> for String {
+    fn from(name: NodeName) -> String {
+        format!("n{}", name.0)
+    }
+}
+
+impl TryFrom<String> for NodeName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<NodeName, String> {
+        let number = text.strip_prefix('n').and_then(|number| number.parse().ok());
+        number.map(NodeName).ok_or_else(|| format!("{text:?} is no node: n1 and so on"))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +237,7 @@ impl From<&Operation> for Line {
             Kind::Delete => (Verb::Delete, Member::Missing, Member::Missing),
             Kind::Cas { expect, value } => (Verb::Cas, Member::Text(value.clone()), expect.clone().into()),
         };
+        let detail = operation.detail.clone();
         Line {
             client: operation.client,
             key: operation.key.clone(),
@@ -204,7 +248,26 @@ impl From<&Operation> for Line {
             ret: operation.ret,
             status: operation.status,
             closing: operation.closing,
+            node: detail.node.map(NodeName),
+            level: detail.level,
+            id: detail.id,
+            version: detail.version,
+            replayed: detail.replayed,
+            ttl_ms: detail.ttl_ms,
         }
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Operation, D::Error> {
+        let line = Line::deserialize(deserializer)?;
+        Operation::try_from(line).map_err(serde::de::Error::custom)
     }
 }
 
@@ -240,6 +303,14 @@ impl TryFrom<Line> for Operation {
                 ret: line.ret,
                 status: line.status,
                 closing: line.closing,
+                detail: Detail {
+                    node: line.node.map(|name| name.0),
+                    level: line.level,
+                    id: line.id,
+                    version: line.version,
+                    replayed: line.replayed,
+                    ttl_ms: line.ttl_ms,
+                },
             }),
         }
     }
@@ -255,6 +326,8 @@ mod tests {
 {"client":1,"key":"k","op":"cas","value":"b","expect":"a","call":6,"ret":7,"status":"mismatch"}
 {"client":1,"key":"k","op":"cas","value":"b","expect":null,"call":8,"ret":9,"status":"fail"}
 {"client":3,"key":"k","op":"delete","call":10,"ret":11,"status":"ok"}
+{"client":3,"key":"k","op":"write","value":"c","call":12,"ret":13,"status":"ok","node":"n2","level":"one","id":"c:7","version":"5-n2","replayed":true,"ttl_ms":500}
+{"client":3,"key":"k","op":"read","value":"c","call":14,"ret":15,"status":"ok","node":"n12","level":"2"}
 "#;
 
     #[test]
@@ -286,6 +359,14 @@ mod tests {
                 "what it expects",
             ),
             (r#"{"client":1,"key":"k","op":"append","call":3,"ret":4,"status":"ok"}"#, "unknown variant"),
+            (
+                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":4,"status":"ok","node":"7"}"#,
+                "is no node",
+            ),
+            (
+                r#"{"client":1,"key":"k","op":"delete","call":3,"ret":4,"status":"ok","nodes":1}"#,
+                "unknown field",
+            ),
         ] {
             let text = format!("\n{wrong}\n");
             let error = History::read_from(text.as_bytes()).expect_err(wrong);
@@ -306,6 +387,7 @@ mod tests {
                 ret: Some(30),
                 status: Status::Ok,
                 closing: false,
+                detail: Detail::default(),
             });
         }
         let clients: Vec<u32> =

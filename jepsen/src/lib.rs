@@ -32,11 +32,13 @@
 pub mod cluster;
 pub mod history;
 pub mod http;
+pub mod level;
 pub mod linearizable;
 pub mod load;
 pub mod nemesis;
 pub mod operation;
 pub mod outcome;
+pub mod record;
 pub mod run;
 pub mod set_full;
 pub mod tally;

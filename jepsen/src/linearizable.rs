@@ -180,7 +180,7 @@ pub fn answer_key(operations: &[Operation], limits: &Limits) -> Answer {
 }
 
 /// One operation as a line for people: times in milliseconds, client, what it did.
-fn sentence(operation: &Operation) -> String {
+pub fn sentence(operation: &Operation) -> String {
     use crate::operation::{Kind, Status};
     let milliseconds = |ns: u64| ns as f64 / 1e6;
     let shown =

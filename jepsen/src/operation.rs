@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::level::Level;
+
 /// Who called. One client has one operation under way at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -71,6 +73,25 @@ pub struct Operation {
     pub status: Status,
     /// Whether it belongs to the closing reads, made after all faults were healed.
     pub closing: bool,
+    /// What else is known of it. A checker of plain registers needs none of it.
+    pub detail: Detail,
+}
+
+/// How an operation was asked, and what its answer said besides the outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The number of the node that was asked, from 1: node 1 is `n1`.
+    pub node: Option<u16>,
+    /// The level asked for; `None` if the workload knows only one.
+    pub level: Option<Level>,
+    /// The operation id that was sent with it, the same for each attempt.
+    pub id: Option<String>,
+    /// The version that the answer named.
+    pub version: Option<String>,
+    /// Whether the answer said that it repeats an earlier one.
+    pub replayed: bool,
+    /// The time to live that was sent, in milliseconds.
+    pub ttl_ms: Option<u64>,
 }
 
 impl Operation {

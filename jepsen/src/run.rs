@@ -52,7 +52,8 @@ pub struct Nemesis<'a> {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// All promises were kept, under enough load.
     Passed,
@@ -124,6 +125,7 @@ pub async fn run(
         void.push(format!("{:.1} operations a second are below {PER_SECOND_MIN}", throughput.per_second));
     }
     let judgement = workload.judge(&history);
+    void.extend(judgement.void.iter().cloned());
     Report {
         judgement,
         throughput,

@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::linearizable;
-    use crate::operation::{ClientId, Kind, Operation};
+    use crate::operation::{ClientId, Detail, Kind, Operation};
 
     fn add(element: &str, call: u64, ret: u64, status: Status) -> Add {
         Add { element: element.into(), call, ret, status }
@@ -350,8 +350,8 @@ mod tests {
                 .map(|(call, ret, luck)| look(call, ret, if call + luck as u64 > 20 { &["a"] } else { &[] }))
                 .collect();
             let as_register = |kind, call, ret, status| {
-                let (client, key, closing) = (ClientId(0), String::new(), false);
-                Operation { client, key, kind, call, ret: Some(ret), status, closing }
+                let (client, key, detail) = (ClientId(0), String::new(), Detail::default());
+                Operation { client, key, kind, call, ret: Some(ret), status, closing: false, detail }
             };
             let mut register = vec![as_register(Kind::Write { value: "a".into() }, call, ret, status)];
             register.extend(looks.iter().map(|look| {

@@ -48,7 +48,7 @@ fn successes(history: &History) -> impl Iterator<Item = (u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{ClientId, Kind, Operation};
+    use crate::operation::{ClientId, Detail, Kind, Operation};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -61,6 +61,7 @@ mod tests {
             ret: Some(*ret),
             status: *status,
             closing: false,
+            detail: Detail::default(),
         };
         History { operations: returns.iter().map(operation).collect() }
     }

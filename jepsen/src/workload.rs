@@ -4,6 +4,7 @@
 //! does until the run is over, what is read at the very end when everything is healed, and which checker judges the
 //! history. It knows nothing of faults.
 
+mod judgement;
 mod register;
 
 use std::pin::Pin;
@@ -15,9 +16,10 @@ use serde_json::Value;
 
 use crate::history::{History, Recorder};
 use crate::http::{Body, Http};
-use crate::operation::{ClientId, Kind, Operation, Status};
+use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 use crate::outcome::{Outcome, Verb, judge};
 use crate::tally::Tally;
+pub use judgement::{Finding, Judgement, Measure, Verdict};
 
 /// A future of which a table of workloads can tell the type.
 pub type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -36,26 +38,6 @@ pub trait Workload: Send + Sync {
 
     /// What the history proves.
     fn judge(&self, history: &History) -> Judgement;
-}
-
-/// A workload's verdict, and the sentences that explain it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The explanation, for people.
-    pub text: String,
-}
-
-/// What a history proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// All promises were kept.
-    Passed,
-    /// A promise was broken.
-    Violation,
-    /// The judge could not decide. This is not a pass.
-    Undecided,
 }
 
 /// What may be said about how much clients do.
@@ -133,7 +115,8 @@ impl Run {
     /// Does one request at quorum at the node whose turn it is, and counts and records it. The kind's value of a
     /// read is filled in.
     pub async fn perform(&self, asked: Asked<'_>, turn: usize) -> Status {
-        let node = &self.endpoints[turn % self.endpoints.len()];
+        let index = turn % self.endpoints.len();
+        let node = &self.endpoints[index];
         let url = format!("{node}/v1/tables/{}/keys/{}?consistency=quorum", asked.table, asked.key);
         let (verb, method, body) = match &asked.request {
             Request::Read => (Verb::Read, Method::GET, Body::Empty),
@@ -161,6 +144,7 @@ impl Run {
             ret: Some(ret),
             status,
             closing: asked.closing,
+            detail: Detail { node: u16::try_from(index + 1).ok(), ..Detail::default() },
         });
         status
     }

@@ -4,7 +4,7 @@ mod against_brute_force;
 mod known;
 mod large;
 
-use crate::operation::{ClientId, Kind, Operation, Status};
+use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 
 /// An operation at times counted in small whole numbers.
 fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Operation {
@@ -16,6 +16,7 @@ fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Op
         ret: Some(ret),
         status,
         closing: false,
+        detail: Detail::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::{Asked, Judgement, Options, Request, Run, Running, Verdict, Workload};
+use super::{Asked, Judgement, Options, Request, Run, Running, Workload};
 use crate::history::History;
 use crate::linearizable;
 use crate::operation::{ClientId, Status};
@@ -125,14 +125,7 @@ impl Workload for Register {
 
     fn judge(&self, history: &History) -> Judgement {
         let report = linearizable::check(history, &linearizable::Limits::default());
-        let verdict = if report.violations().next().is_some() {
-            Verdict::Violation
-        } else if report.passed() {
-            Verdict::Passed
-        } else {
-            Verdict::Undecided
-        };
-        Judgement { verdict, text: report.to_string() }
+        Judgement::of_registers(&report)
     }
 }
 

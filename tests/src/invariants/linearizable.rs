@@ -9,7 +9,7 @@ use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
 use quorate_coordinator::answer::Outcome as Claim;
 use quorate_jepsen::linearizable::{Limits, Verdict, check_key};
-use quorate_jepsen::operation::{ClientId, Kind, Operation, Status};
+use quorate_jepsen::operation::{ClientId, Detail, Kind, Operation, Status};
 use quorate_model::Version;
 use std::collections::BTreeMap;
 
@@ -100,5 +100,6 @@ fn operation(client: u32, call: Moment, ret: Option<Moment>, kind: Kind, status:
         ret: ret.map(|moment| moment.0),
         status,
         closing: false,
+        detail: Detail::default(),
     }
 }

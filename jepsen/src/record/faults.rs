@@ -1,0 +1,186 @@
+//! What each kind of fault cost: how long nothing worked, and how long until all was well again.
+//!
+//! A fault is in force from its strike to the end of its recovery; of several faults at once, each is charged with
+//! what happened while it was in force. The longest gap is the longest time without a success that touches that
+//! stretch. Recovery is counted twice: until the first success that was called after the healing, which is what
+//! clients feel, and until all nodes said that they were ready.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EventKind, EventRecord};
+use crate::history::History;
+use crate::operation::Status;
+
+/// The figures of one kind of fault.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRecord {
+    /// The name of the fault.
+    pub fault: String,
+    /// How often it struck.
+    pub strikes: u32,
+    /// The longest time in which nothing succeeded, in milliseconds, while it was in force.
+    pub longest_gap_ms: f64,
+    /// From each healing to the return of the first success that was called after it, in milliseconds. A healing
+    /// after which nothing succeeded has no entry here.
+    pub progress_ms: Vec<f64>,
+    /// From each healing to the moment when all nodes that could be were ready, in milliseconds. A healing without a
+    /// recovery has no entry here.
+    pub ready_ms: Vec<f64>,
+    /// How often something did not happen as it should.
+    pub troubles: u32,
+}
+
+/// The figures of each fault of a segment, in the order of their names.
+pub fn of_faults(history: &History, events: &[EventRecord]) -> Vec<FaultRecord> {
+    let mut by_fault: BTreeMap<&str, Vec<&EventRecord>> = BTreeMap::new();
+    for event in events {
+        by_fault.entry(&event.fault).or_default().push(event);
+    }
+    let successes = Successes::of(history);
+    by_fault.into_iter().map(|(fault, events)| of_fault(fault, &events, &successes)).collect()
+}
+
+fn of_fault(fault: &str, events: &[&EventRecord], successes: &Successes) -> FaultRecord {
+    let mut record = FaultRecord { fault: fault.to_owned(), ..FaultRecord::default() };
+    let (mut since, mut healed) = (None, None);
+    for event in events {
+        match event.kind {
+            EventKind::Strike => {
+                record.strikes += 1;
+                since = since.or(Some(event.at));
+            }
+            EventKind::Heal => {
+                healed = Some(event.at);
+                record
+                    .progress_ms
+                    .extend(successes.first_called_after(event.at).map(|ret| milliseconds(ret - event.at)));
+            }
+            EventKind::Recovered => {
+                record
+                    .ready_ms
+                    .extend(healed.take().map(|healed| milliseconds(event.at.saturating_sub(healed))));
+                if let Some(since) = since.take() {
+                    record.longest_gap_ms = record.longest_gap_ms.max(successes.longest_gap(since, event.at));
+                }
+            }
+            EventKind::Trouble => record.troubles += 1,
+        }
+    }
+    if let Some(since) = since {
+        record.longest_gap_ms = record.longest_gap_ms.max(successes.longest_gap(since, u64::MAX));
+    }
+    record
+}
+
+/// The calls and returns of what succeeded.
+struct Successes {
+    /// In order.
+    returns: Vec<u64>,
+    /// In the order of the calls; beside each the earliest return of it and all later ones.
+    calls: Vec<(u64, u64)>,
+}
+
+impl Successes {
+    fn of(history: &History) -> Successes {
+        let is_success = |status: Status| matches!(status, Status::Ok | Status::Mismatch);
+        let mut calls: Vec<(u64, u64)> = history
+            .operations
+            .iter()
+            .filter(|operation| is_success(operation.status))
+            .filter_map(|operation| operation.ret.map(|ret| (operation.call, ret)))
+            .collect();
+        let mut returns: Vec<u64> = calls.iter().map(|(_, ret)| *ret).collect();
+        returns.sort_unstable();
+        calls.sort_unstable();
+        let mut earliest = u64::MAX;
+        for (_, ret) in calls.iter_mut().rev() {
+            earliest = earliest.min(*ret);
+            *ret = earliest;
+        }
+        Successes { returns, calls }
+    }
+
+    fn first_called_after(&self, moment: u64) -> Option<u64> {
+        let at = self.calls.partition_point(|(call, _)| *call < moment);
+        self.calls.get(at).map(|(_, ret)| *ret)
+    }
+
+    /// The longest time between two successes that touches this stretch, in milliseconds. Where the history begins or
+    /// ends is no success, and is no gap.
+    fn longest_gap(&self, from: u64, to: u64) -> f64 {
+        let first = self.returns.partition_point(|ret| *ret <= from).saturating_sub(1);
+        let after = self.returns.partition_point(|ret| *ret < to);
+        let touching = &self.returns[first..(after + 1).min(self.returns.len()).max(first)];
+        touching.windows(2).map(|pair| milliseconds(pair[1] - pair[0])).fold(0.0, f64::max)
+    }
+}
+
+fn milliseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::{ClientId, Detail, Kind, Operation};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn history(returns: &[u64]) -> History {
+        let operation = |ret: &u64| Operation {
+            client: ClientId(1),
+            key: "k".into(),
+            kind: Kind::Delete,
+            call: ret * SECOND - SECOND / 2,
+            ret: Some(ret * SECOND),
+            status: Status::Ok,
+            closing: false,
+            detail: Detail::default(),
+        };
+        History { operations: returns.iter().map(operation).collect() }
+    }
+
+    fn event(at: u64, kind: EventKind, fault: &str) -> EventRecord {
+        EventRecord { at: at * SECOND, kind, fault: fault.into(), nodes: Vec::new(), what: String::new() }
+    }
+
+    #[test]
+    fn gaps_are_charged_to_the_faults_in_force() {
+        use EventKind::{Heal, Recovered, Strike};
+        let history = history(&[1, 2, 3, 9, 10, 11, 30, 31]);
+        let events = [
+            event(4, Strike, "kill"),
+            event(7, Heal, "kill"),
+            event(10, Recovered, "kill"),
+            event(10, Strike, "loss"),
+            event(10, Heal, "loss"),
+            event(11, Recovered, "loss"),
+        ];
+        let found = of_faults(&history, &events);
+        let kill = FaultRecord {
+            fault: "kill".into(),
+            strikes: 1,
+            longest_gap_ms: 6_000.0,
+            progress_ms: vec![2_000.0],
+            ready_ms: vec![3_000.0],
+            troubles: 0,
+        };
+        assert_eq!(found[0], kill);
+        assert_eq!((found[1].fault.as_str(), found[1].longest_gap_ms), ("loss", 1_000.0));
+    }
+
+    #[test]
+    fn a_fault_that_never_recovered_is_charged_until_the_end() {
+        let history = history(&[1, 2, 30]);
+        let found =
+            of_faults(&history, &[event(2, EventKind::Strike, "kill"), event(3, EventKind::Trouble, "kill")]);
+        assert_eq!((found[0].longest_gap_ms, found[0].troubles), (28_000.0, 1));
+        assert_eq!(
+            of_faults(&History::default(), &[event(2, EventKind::Strike, "kill")])[0].longest_gap_ms,
+            0.0
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! The folder of a run: where each file is, how it is written and read back.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{EventRecord, RunRecord, SecondRecord, SegmentRecord};
+use crate::history::{History, ReadError};
+
+/// A run's folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// The folder of one segment.
+#[derive(Clone, Debug)]
+pub struct SegmentFolder {
+    path: PathBuf,
+}
+
+/// A file of a run that cannot be written or read. What was judged before stays judged.
+#[derive(Debug)]
+pub struct Error {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path.display(), self.cause)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl RunFolder {
+    /// A run's folder, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> RunFolder {
+        RunFolder { path: path.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the report belongs.
+    pub fn report_path(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// Writes what was asked for, and makes the folder if need be.
+    pub fn write_run(&self, run: &RunRecord) -> Result<(), Error> {
+        make(&self.path)?;
+        write_json(&self.path.join("run.json"), run)
+    }
+
+    /// Reads what was asked for.
+    pub fn read_run(&self) -> Result<RunRecord, Error> {
+        read_json(&self.path.join("run.json"))
+    }
+
+    /// The folder of a segment, numbered from 1, which need not exist yet.
+    pub fn segment(&self, number: u32) -> SegmentFolder {
+        SegmentFolder { path: self.path.join(format!("segment-{number:04}")) }
+    }
+
+    /// All segments that are done, in the order of their numbers.
+    pub fn read_segments(&self) -> Result<Vec<(SegmentRecord, SegmentFolder)>, Error> {
+        let at = |cause: std::io::Error| Error { path: self.path.clone(), cause: cause.to_string() };
+        let mut done = Vec::new();
+        for entry in std::fs::read_dir(&self.path).map_err(at)? {
+            let entry = entry.map_err(at)?;
+            let folder = SegmentFolder { path: entry.path() };
+            if entry.file_name().to_string_lossy().starts_with("segment-") && folder.is_done() {
+                done.push((folder.read()?, folder));
+            }
+        }
+        done.sort_by_key(|(segment, _)| segment.number);
+        Ok(done)
+    }
+}
+
+impl SegmentFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its history belongs.
+    pub fn history_path(&self) -> PathBuf {
+        self.path.join("history.jsonl")
+    }
+
+    /// Whether the segment came to its end.
+    pub fn is_done(&self) -> bool {
+        self.path.join("segment.json").exists()
+    }
+
+    /// Writes all files of a segment, the verdict last.
+    pub fn write(
+        &self,
+        segment: &SegmentRecord,
+        history: &History,
+        events: &[EventRecord],
+        seconds: &[SecondRecord],
+    ) -> Result<(), Error> {
+        make(&self.path)?;
+        let path = self.history_path();
+        replace(&path, |file| history.write_to(file))?;
+        write_lines(&self.path.join("events.jsonl"), events)?;
+        write_lines(&self.path.join("throughput.jsonl"), seconds)?;
+        write_json(&self.path.join("segment.json"), segment)
+    }
+
+    /// Reads the verdict and the figures.
+    pub fn read(&self) -> Result<SegmentRecord, Error> {
+        read_json(&self.path.join("segment.json"))
+    }
+
+    /// Reads what broke and healed.
+    pub fn read_events(&self) -> Result<Vec<EventRecord>, Error> {
+        read_lines(&self.path.join("events.jsonl"))
+    }
+
+    /// Reads what was done in each second.
+    pub fn read_seconds(&self) -> Result<Vec<SecondRecord>, Error> {
+        read_lines(&self.path.join("throughput.jsonl"))
+    }
+
+    /// Reads the history, unless it was removed to save room.
+    pub fn read_history(&self) -> Result<History, ReadError> {
+        History::read_file(&self.history_path())
+    }
+}
+
+fn make(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|cause| Error { path: path.to_owned(), cause: cause.to_string() })
+}
+
+/// Writes a file beside the one that is meant, and puts it in its place once it is whole.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let beside = path.with_extension("unfinished");
+    let written = File::create(&beside).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.flush()
+    });
+    written
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|cause| Error { path: path.to_owned(), cause: cause.to_string() })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    replace(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+}
+
+fn write_lines(path: &Path, values: &[impl Serialize]) -> Result<(), Error> {
+    replace(path, |file| {
+        for value in values {
+            serde_json::to_writer(&mut *file, value)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let at = |cause: String| Error { path: path.to_owned(), cause };
+    let file = File::open(path).map_err(|cause| at(cause.to_string()))?;
+    serde_json::from_reader(BufReader::new(file)).map_err(|cause| at(cause.to_string()))
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
+    let at = |cause: String| Error { path: path.to_owned(), cause };
+    let file = File::open(path).map_err(|cause| at(cause.to_string()))?;
+    let mut values = Vec::new();
+    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
+        let line = line.map_err(|cause| at(cause.to_string()))?;
+        let value = serde_json::from_str(&line).map_err(|cause| at(format!("line {number}: {cause}")))?;
+        values.push(value);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{EventKind, FaultRecord, by_second};
+    use crate::run::Verdict;
+
+    fn segment(number: u32) -> SegmentRecord {
+        SegmentRecord {
+            number,
+            workload: "register".into(),
+            durability: "sync".into(),
+            faults: vec!["kill".into()],
+            seed: 7,
+            command: "quorate-jepsen register".into(),
+            started: 1,
+            seconds: 10.5,
+            nodes: vec!["n1".into()],
+            clients: 5,
+            verdict: Verdict::Passed,
+            explanation: "well".into(),
+            void: Vec::new(),
+            misdeeds: Vec::new(),
+            breaches_count: 0,
+            breaches: Vec::new(),
+            findings: Vec::new(),
+            measures: Vec::new(),
+            counts: Vec::new(),
+            completed: 1,
+            per_second: 0.1,
+            longest_gap_ms: 1.5,
+            by_fault: vec![FaultRecord { fault: "kill".into(), ..FaultRecord::default() }],
+            memory_peak_bytes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_read_as_it_was_written_and_what_is_not_done_is_not_read() {
+        let place = tempfile::tempdir().expect("a folder for temporary files");
+        let folder = RunFolder::new(place.path().join("run"));
+        let run = RunRecord { seed: 3, command: "quorate-jepsen".into(), ..RunRecord::default() };
+        folder.write_run(&run).expect("writable");
+        let line = r#"{"client":1,"key":"k","op":"delete","call":10,"ret":11,"status":"ok","node":"n1"}"#;
+        let history = History::read_from(line.as_bytes()).expect("a legal line");
+        let event = EventRecord {
+            at: 5,
+            kind: EventKind::Strike,
+            fault: "kill".into(),
+            nodes: vec!["n1".into()],
+            what: "killed".into(),
+        };
+        let seconds = by_second(&history, &["n1".into()]);
+        for number in [2, 1] {
+            folder
+                .segment(number)
+                .write(&segment(number), &history, std::slice::from_ref(&event), &seconds)
+                .expect("writable");
+        }
+        std::fs::create_dir(folder.segment(3).path()).expect("writable");
+        assert_eq!(folder.read_run().expect("written"), run);
+        let segments = folder.read_segments().expect("readable");
+        assert_eq!(segments.len(), 2, "the third was not done");
+        for (number, (read, folder)) in (1..).zip(segments) {
+            assert_eq!(read, segment(number));
+            assert_eq!(folder.read_history().expect("written"), history);
+            assert_eq!(folder.read_events().expect("written"), std::slice::from_ref(&event));
+            assert_eq!(folder.read_seconds().expect("written"), seconds);
+        }
+    }
+}

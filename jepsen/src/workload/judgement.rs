@@ -1,0 +1,97 @@
+//! What a workload says of its history: the verdict, why, and what was measured on the way.
+
+use serde::{Deserialize, Serialize};
+
+use crate::linearizable;
+use crate::operation::Operation;
+
+/// A workload's verdict, with what explains it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The explanation, for people.
+    pub text: String,
+    /// Why the history proves nothing, beside a broken promise, if it does not: what the workload is about happened
+    /// too seldom.
+    pub void: Vec<String>,
+    /// What was found wrong.
+    pub findings: Vec<Finding>,
+    /// What was measured, and is no promise.
+    pub measures: Vec<Measure>,
+}
+
+/// What a history proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// All promises were kept.
+    Passed,
+    /// The judge could not decide. This is not a pass.
+    Undecided,
+    /// A promise was broken.
+    Violation,
+}
+
+/// One thing that is wrong, with the few operations that show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The key.
+    pub key: String,
+    /// What is wrong with it, in a sentence.
+    pub what: String,
+    /// The operations that show it, in the order of their calls.
+    pub operations: Vec<Operation>,
+}
+
+/// A figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// What it is, in a few words.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+    /// Its unit: `ms`, `s`, `%`, or empty for a count.
+    pub unit: String,
+}
+
+impl Measure {
+    /// A count.
+    pub fn count(name: &str, count: usize) -> Measure {
+        Measure { name: name.to_owned(), value: count as f64, unit: String::new() }
+    }
+
+    /// A time, given in nanoseconds.
+    pub fn time(name: &str, nanoseconds: u64) -> Measure {
+        Measure { name: name.to_owned(), value: nanoseconds as f64 / 1e6, unit: "ms".to_owned() }
+    }
+
+    /// A part of a whole; of nothing, all of it.
+    pub fn share(name: &str, part: usize, whole: usize) -> Measure {
+        let value = if whole == 0 { 100.0 } else { 100.0 * part as f64 / whole as f64 };
+        Measure { name: name.to_owned(), value, unit: "%".to_owned() }
+    }
+}
+
+impl Judgement {
+    /// What the search for an order says.
+    pub fn of_registers(report: &linearizable::Report) -> Judgement {
+        let findings: Vec<Finding> = report
+            .violations()
+            .map(|(key, operations)| Finding {
+                key: key.to_owned(),
+                what: "has no order that explains every answer".to_owned(),
+                operations: operations.to_vec(),
+            })
+            .collect();
+        let verdict = if !findings.is_empty() {
+            Verdict::Violation
+        } else if report.passed() {
+            Verdict::Passed
+        } else {
+            Verdict::Undecided
+        };
+        Judgement { verdict, text: report.to_string(), void: Vec::new(), findings, measures: Vec::new() }
+    }
+}
