@@ -41,6 +41,7 @@ pub mod owners;
 pub mod put;
 
 mod calls;
+mod course;
 mod gather;
 mod spread;
 #[cfg(test)]

@@ -22,18 +22,18 @@ mod assign;
 mod retry;
 mod round_one;
 mod settle;
+mod spreading;
 
 use crate::answer::{PutAnswer, PutError};
-use crate::calls::{Calls, Purpose};
+use crate::calls::Purpose;
 use crate::context::Context;
+use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
-use crate::machine::{Effect, Failure, Input, Machine};
-use crate::owners::{Nodes, Owners};
+use crate::machine::{Effect, Input, Machine};
+use crate::owners::Nodes;
 use crate::spread::Spread;
 use quorate_model::message::Draft;
-use quorate_model::{
-    Durability, Guarantee, Instant, Mutant, NodeId, Now, OperationId, Record, Reply, Stamp, Version,
-};
+use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -75,11 +75,8 @@ pub struct Attempt {
 /// A write on its way.
 #[derive(Debug)]
 pub struct Put {
-    plan: Arc<Plan>,
-    owners: Owners,
     order: Order,
-    context: Context,
-    calls: Calls,
+    course: Course,
     phase: Phase,
     /// Whether the client's operation was found: its version and that this is a replay.
     found: Option<Found>,
@@ -108,12 +105,11 @@ type Effects = Vec<Effect<Answer>>;
 impl Put {
     /// A write by this plan. It does nothing until it is told to start.
     pub fn new(plan: Arc<Plan>, order: Order, context: Context) -> Self {
-        let owners = Owners::of(&plan);
-        Self { plan, owners, order, context, calls: Calls::default(), phase: Phase::Idle, found: None }
+        Self { order, course: Course::new(plan, context), phase: Phase::Idle, found: None }
     }
 
     fn start(&mut self, now: Now, effects: &mut Effects) {
-        if self.order.required == 1 && self.plan.table.w_required() > 1 {
+        if self.order.required == 1 && self.course.plan.table.w_required() > 1 {
             self.phase = Phase::Assigning(Nodes::default());
             self.try_assign(now, effects);
         } else {
@@ -143,25 +139,16 @@ impl Put {
                 Phase::Idle | Phase::RoundOne(_) | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
             },
             (Purpose::Hint(_), Reply::Hinted) => self.advance_settle(now, effects),
-            // An answer of another kind than was asked for: the peer is broken, and its fate unknown.
-            (purpose, _) => self.on_failed(now, to, purpose, Failure::Lost, None, effects),
+            (purpose, _) => self.on_failed(now, Failed::nonsense(to, purpose), effects),
         }
     }
 
-    fn on_failed(
-        &mut self,
-        now: Now,
-        to: NodeId,
-        purpose: Purpose,
-        failure: Failure,
-        newer: Option<Arc<Plan>>,
-        effects: &mut Effects,
-    ) {
-        let replanned = newer.is_some_and(|plan| self.adopt(plan));
+    fn on_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
+        let Failed { to, purpose, failure, replanned } = failed;
         match &mut self.phase {
             Phase::RoundOne(gather) if purpose == Purpose::Ask => {
                 if replanned {
-                    self.calls.forget();
+                    self.course.calls.forget();
                     self.start_round_one(now, effects);
                 } else {
                     gather.fail(to);
@@ -170,7 +157,7 @@ impl Put {
             }
             // What the old owners remember does not count for the new ones: nothing was sent, so begin anew.
             Phase::Fetching if replanned => {
-                self.calls.forget();
+                self.course.calls.forget();
                 self.found = None;
                 self.start_round_one(now, effects);
             }
@@ -178,17 +165,7 @@ impl Put {
             Phase::Assigning(_) if purpose == Purpose::Assign => {
                 self.on_assign_failed(now, to, failure, effects);
             }
-            Phase::Spreading(spread) if purpose == Purpose::Write => {
-                spread.fail(now, to, failure);
-                if self.context.rules.broken(Mutant::HintsCount) {
-                    spread.acknowledge(to);
-                }
-                if replanned {
-                    spread.again_now();
-                    spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
-                }
-                self.advance_spread(now, effects);
-            }
+            Phase::Spreading(_) if purpose == Purpose::Write => self.on_spread_failed(now, failed, effects),
             Phase::Settling(_) => self.on_failed_settling(now, to, purpose, failure, effects),
             Phase::Idle
             | Phase::RoundOne(_)
@@ -205,23 +182,11 @@ impl Put {
         }
         match &mut self.phase {
             Phase::RoundOne(gather) => {
-                let more = gather.on_tick(now, &self.owners);
+                let more = gather.on_tick(now, &self.course.owners);
                 self.ask(now, &more, effects);
                 self.advance_round_one(now, effects);
             }
-            Phase::Spreading(spread) => {
-                if spread.again(now) {
-                    #[cfg(feature = "mutants")]
-                    if self.context.rules.broken(Mutant::SecondVersion) {
-                        let second = spread.record().version;
-                        let second = self.order.stamp.above(Some(second)).expect("far from the end");
-                        let record = Record { version: second, ..spread.record().clone() };
-                        spread.replace_record(record);
-                    }
-                    spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
-                }
-                self.advance_spread(now, effects);
-            }
+            Phase::Spreading(_) => self.on_spread_tick(now, effects),
             Phase::Settling(_) => self.on_settle_tick(now, effects),
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
         }
@@ -232,7 +197,7 @@ impl Put {
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Idle => self.finish(self.unavailable(now, 0, self.order.required), effects),
             Phase::RoundOne(gather) => {
-                let error = self.unavailable(now, gather.count(&self.owners), gather.required());
+                let error = self.unavailable(now, gather.count(&self.course.owners), gather.required());
                 self.finish(error, effects);
             }
             // An earlier attempt was found, or one owner was sent the draft and is silent.
@@ -246,66 +211,6 @@ impl Put {
         true
     }
 
-    /// Sends a record to all owners; `holders` have it (or something later) already.
-    fn spread(&mut self, now: Now, record: Record, required: u8, holders: Nodes, effects: &mut Effects) {
-        let too_few = u8::from(self.context.rules.broken(Mutant::OneAckTooFew));
-        let required = (required - too_few).max(1);
-        let mut spread =
-            Spread::new(now, record, self.order.durability, required, holders, self.context.timing);
-        spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
-        self.phase = Phase::Spreading(spread);
-        self.advance_spread(now, effects);
-    }
-
-    fn advance_spread(&mut self, now: Now, effects: &mut Effects) {
-        let Phase::Spreading(spread) = &self.phase else { return };
-        if spread.is_met(&self.owners) {
-            let Phase::Spreading(spread) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
-            let version =
-                self.found.as_ref().map_or(spread.record().version, |found| found.operation.version);
-            let answer = self.done(now, version, spread.count(&self.owners));
-            effects.push(Effect::Respond(Ok(answer)));
-            self.settle(now, spread, effects);
-        } else if spread.is_not_applied() && spread.wake_at().is_none() {
-            let Phase::Spreading(spread) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
-            self.fail_spread(now, spread, false, effects);
-        }
-    }
-
-    /// Owners that failed get a hint as soon as the client is answered: the answer says so.
-    fn announce_hints(&mut self, spread: &Spread) {
-        for owner in spread.failed().iter() {
-            self.calls.hinted(owner);
-        }
-    }
-
-    /// Round two ended without its W.
-    fn fail_spread(&mut self, now: Now, spread: Spread, timed_out: bool, effects: &mut Effects) {
-        let acks = spread.count(&self.owners);
-        let called_failed = self.context.rules.broken(Mutant::UnknownCalledFailed);
-        if self.found.is_none() && spread.is_not_applied() {
-            return self.finish(self.unavailable(now, acks, spread.required()), effects);
-        }
-        self.announce_hints(&spread);
-        let error = if called_failed {
-            self.unavailable(now, acks, spread.required())
-        } else {
-            self.unknown(now, acks, timed_out)
-        };
-        effects.push(Effect::Respond(Err(error)));
-        self.settle(now, spread, effects);
-    }
-
-    /// Takes a newer plan of the same key; false if it is not newer.
-    fn adopt(&mut self, plan: Arc<Plan>) -> bool {
-        let newer = plan.place.epoch > self.plan.place.epoch && plan.table.id == self.plan.table.id;
-        if newer {
-            self.owners = Owners::of(&plan);
-            self.plan = plan;
-        }
-        newer
-    }
-
     fn finish(&mut self, error: PutError, effects: &mut Effects) {
         effects.push(Effect::Respond(Err(error)));
         effects.push(Effect::Done);
@@ -313,7 +218,7 @@ impl Put {
     }
 
     fn done(&self, now: Now, version: Version, acks: u8) -> PutAnswer {
-        let table = &self.plan.table;
+        let table = &self.course.plan.table;
         let (w, table_w, table_r) = (self.order.required, table.w_required(), table.r_required());
         PutAnswer {
             version,
@@ -322,7 +227,7 @@ impl Put {
             required: w,
             n: table.n,
             replayed: self.found.is_some(),
-            replicas: self.calls.reports(now),
+            replicas: self.course.reports(now),
         }
     }
 
@@ -331,8 +236,8 @@ impl Put {
         PutError::Unavailable {
             required,
             acks,
-            n: self.plan.table.n,
-            replicas: self.calls.reports(now),
+            n: self.course.n(),
+            replicas: self.course.reports(now),
             retried,
         }
     }
@@ -341,8 +246,8 @@ impl Put {
         PutError::Unknown {
             required: self.order.required,
             acks,
-            n: self.plan.table.n,
-            replicas: self.calls.reports(now),
+            n: self.course.n(),
+            replicas: self.course.reports(now),
             timed_out,
         }
     }
@@ -352,19 +257,12 @@ impl Machine for Put {
     type Answer = Answer;
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
-        match input {
-            Input::Start => self.start(now, effects),
-            Input::Reply { call, reply } => {
-                if let Some(closed) = self.calls.answered(now, call) {
-                    self.on_reply(now, closed.to, closed.purpose, reply, effects);
-                }
-            }
-            Input::Failed { call, failure, newer } => {
-                if let Some(closed) = self.calls.failed(now, call, failure) {
-                    self.on_failed(now, closed.to, closed.purpose, failure, newer, effects);
-                }
-            }
-            Input::Tick => self.on_tick(now, effects),
+        match self.course.take(now, input) {
+            Taken::Start => self.start(now, effects),
+            Taken::Reply { to, purpose, reply } => self.on_reply(now, to, purpose, reply, effects),
+            Taken::Failed(failed) => self.on_failed(now, failed, effects),
+            Taken::Tick => self.on_tick(now, effects),
+            Taken::Nothing => {}
         }
     }
 

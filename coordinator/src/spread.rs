@@ -4,11 +4,14 @@
 //! An owner that fails is sent the same record again while somebody waits for the quorum: merging makes that
 //! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
 
-use crate::calls::{Calls, Purpose};
+use crate::calls::Purpose;
 use crate::context::Timing;
+use crate::course::Course;
 use crate::machine::{Effect, Failure};
 use crate::owners::{Nodes, Owners};
-use quorate_model::{Durability, Instant, NodeId, Now, Place, Record, Request, Span};
+#[cfg(feature = "mutants")]
+use quorate_model::Stamp;
+use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
 
 /// The longest pause before a record is sent again; pauses double from `Timing::again` on.
 const AGAIN_MAX: Span = Span::from_millis(400);
@@ -53,44 +56,28 @@ impl Spread {
     }
 
     /// Sends the record to every owner that neither holds it nor was sent it.
-    pub fn send<A>(
-        &mut self,
-        now: Now,
-        owners: &Owners,
-        place: &Place,
-        calls: &mut Calls,
-        effects: &mut Vec<Effect<A>>,
-    ) {
-        self.send_where(now, owners, |_| true, place, calls, effects);
+    pub fn send<A>(&mut self, now: Now, course: &mut Course, effects: &mut Vec<Effect<A>>) {
+        self.send_where(now, course, |_| true, effects);
     }
 
     /// The same to some owners only.
-    pub fn send_to<A>(
-        &mut self,
-        now: Now,
-        owners: &Owners,
-        only: &Nodes,
-        place: &Place,
-        calls: &mut Calls,
-        effects: &mut Vec<Effect<A>>,
-    ) {
-        self.send_where(now, owners, |node| only.contains(node), place, calls, effects);
+    pub fn send_to<A>(&mut self, now: Now, course: &mut Course, only: &Nodes, effects: &mut Vec<Effect<A>>) {
+        self.send_where(now, course, |node| only.contains(node), effects);
     }
 
     fn send_where<A>(
         &mut self,
         now: Now,
-        owners: &Owners,
+        course: &mut Course,
         wanted: impl Fn(NodeId) -> bool,
-        place: &Place,
-        calls: &mut Calls,
         effects: &mut Vec<Effect<A>>,
     ) {
+        let Course { plan, owners, calls, .. } = course;
         for node in owners.in_order().filter(|node| wanted(*node)) {
             let idle = !self.holders.contains(node) && !self.failed.contains(node);
             if idle && self.pending.insert(node) {
                 let request = Request::Write {
-                    at: place.clone(),
+                    at: plan.place.clone(),
                     record: self.record.clone(),
                     durability: self.durability,
                 };
@@ -187,8 +174,8 @@ impl Spread {
 
     /// Another version of the same write: what [`quorate_model::Mutant::SecondVersion`] breaks.
     #[cfg(feature = "mutants")]
-    pub fn replace_record(&mut self, record: Record) {
-        self.record = record;
+    pub fn renew(&mut self, stamp: Stamp) {
+        self.record.version = stamp.above(Some(self.record.version)).expect("far from the end");
     }
 
     /// When it wants a tick.

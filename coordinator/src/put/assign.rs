@@ -15,15 +15,15 @@ impl Put {
     /// Tries the next owner that was not tried.
     pub(super) fn try_assign(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Assigning(tried) = &self.phase else { return };
-        let next = self.owners.in_order().find(|node| !tried.contains(*node));
+        let next = self.course.owners.in_order().find(|node| !tried.contains(*node));
         match next {
             Some(node) => {
                 let request = Request::Assign {
-                    at: self.plan.place.clone(),
+                    at: self.course.plan.place.clone(),
                     draft: self.order.draft.clone(),
                     durability: self.order.durability,
                 };
-                self.calls.send(now, node, Purpose::Assign, request, effects);
+                self.course.calls.send(now, node, Purpose::Assign, request, effects);
             }
             None => self.finish(self.unavailable(now, 0, 1), effects),
         }
@@ -36,14 +36,15 @@ impl Put {
         let version = record.version;
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
         let holders: Nodes = [by].into_iter().collect();
-        let mut spread = Spread::new(now, record, self.order.durability, 1, holders, self.context.timing);
-        spread.send(now, &self.owners, &self.plan.place, &mut self.calls, effects);
+        let mut spread =
+            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.timing);
+        spread.send(now, &mut self.course, effects);
         self.settle(now, spread, effects);
     }
 
     pub(super) fn on_assign_failed(&mut self, now: Now, to: NodeId, failure: Failure, effects: &mut Effects) {
         let Phase::Assigning(tried) = &mut self.phase else { return };
-        let tried_twice = self.context.rules.broken(Mutant::OneTriedTwice);
+        let tried_twice = self.course.context.rules.broken(Mutant::OneTriedTwice);
         match failure {
             Failure::NotSent | Failure::Refused(_) => {
                 tried.insert(to);

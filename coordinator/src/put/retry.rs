@@ -8,6 +8,7 @@
 use super::round_one::Known;
 use super::{Attempt, Effects, Phase, Put};
 use crate::calls::Purpose;
+use crate::course::Failed;
 use crate::machine::Effect;
 use crate::owners::Nodes;
 use quorate_model::operation::Recall;
@@ -77,17 +78,17 @@ impl Put {
         };
         // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
         // written to once more: nobody knows whether what it holds is synced.
-        let is_raised = self.order.durability > self.plan.table.durability;
+        let is_raised = self.order.durability > self.course.plan.table.durability;
         let holders: Nodes =
             known.iter().filter(|(_, known)| holds(known) && !is_raised).map(|(node, _)| *node).collect();
         let mut sources: Vec<_> = known.iter().map(|(node, known)| (known.held, *node)).collect();
         sources.sort();
         let sources = sources.into_iter().map(|(_, node)| node).collect();
         let version = operation.version;
-        let acks = self.owners.count(&holders);
-        let is_held = self.owners.met(&holders, self.replay_requires());
+        let acks = self.course.owners.count(&holders);
+        let is_held = self.course.owners.met(&holders, self.replay_requires());
         self.found = Some(Found { operation, holders, union, sources });
-        if is_held || self.context.rules.broken(Mutant::FoundIdAnsweredAtOnce) {
+        if is_held || self.course.context.rules.broken(Mutant::FoundIdAnsweredAtOnce) {
             effects.push(Effect::Respond(Ok(self.done(now, version, acks))));
             effects.push(Effect::Done);
             self.phase = Phase::Done;
@@ -102,8 +103,8 @@ impl Put {
         let source = self.found.as_mut().and_then(|found| found.sources.pop());
         match source {
             Some(node) => {
-                let request = Request::Read { at: self.plan.place.clone(), whole: true };
-                self.calls.send(now, node, Purpose::Fetch, request, effects);
+                let request = Request::Read { at: self.course.plan.place.clone(), whole: true };
+                self.course.calls.send(now, node, Purpose::Fetch, request, effects);
             }
             // The earlier attempt is there, and nobody can say more now.
             None => self.finish(self.unknown(now, 0, false), effects),
@@ -125,7 +126,7 @@ impl Put {
         let least = Held::live(found.operation.version);
         let Some(mut record) = fetched.filter(|record| record.held() >= least) else {
             // This owner no longer holds what it said it held.
-            return self.on_failed(now, from, Purpose::Fetch, crate::machine::Failure::Lost, None, effects);
+            return self.on_failed(now, Failed::nonsense(from, Purpose::Fetch), effects);
         };
         record.operations = record.operations.merge(&found.union);
         let holders = found.holders.clone();
@@ -134,6 +135,6 @@ impl Put {
 
     /// A write quorum, or more where the request asks for more.
     fn replay_requires(&self) -> u8 {
-        self.order.required.max(level::quorum(self.plan.table.n))
+        self.order.required.max(level::quorum(self.course.plan.table.n))
     }
 }

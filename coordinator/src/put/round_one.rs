@@ -17,8 +17,8 @@ pub(super) struct Known {
 
 impl Put {
     pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {
-        let table = &self.plan.table;
-        let rules = self.context.rules;
+        let table = &self.course.plan.table;
+        let rules = self.course.context.rules;
         let mut required = level::round_one(table.n, table.w_required());
         if rules.broken(Mutant::VersionFromOneReplica) {
             required = 1;
@@ -26,28 +26,28 @@ impl Put {
         if rules.broken(Mutant::RoundOneByRequestW) {
             required = table.n - self.order.required.min(level::quorum(table.n)) + 1;
         }
-        let mut gather = Gather::new(now, required, self.context.timing);
-        let first = gather.next(now, &self.owners);
+        let mut gather = Gather::new(now, required, self.course.context.timing);
+        let first = gather.next(now, &self.course.owners);
         self.phase = Phase::RoundOne(gather);
         self.ask(now, &first, effects);
     }
 
     pub(super) fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
         for node in nodes {
-            let request = Request::Ask { at: self.plan.place.clone() };
-            self.calls.send(now, *node, Purpose::Ask, request, effects);
+            let request = Request::Ask { at: self.course.plan.place.clone() };
+            self.course.calls.send(now, *node, Purpose::Ask, request, effects);
         }
     }
 
     pub(super) fn advance_round_one(&mut self, now: Now, effects: &mut Effects) {
         let Phase::RoundOne(gather) = &mut self.phase else { return };
-        let more = gather.next(now, &self.owners);
-        let progress = gather.progress(now, &self.owners);
+        let more = gather.next(now, &self.course.owners);
+        let progress = gather.progress(now, &self.course.owners);
         match progress {
             Progress::Waiting => self.ask(now, &more, effects),
             Progress::Enough => self.end_round_one(now, effects),
             Progress::Impossible => {
-                let (acks, required) = (gather.count(&self.owners), gather.required());
+                let (acks, required) = (gather.count(&self.course.owners), gather.required());
                 self.finish(self.unavailable(now, acks, required), effects);
             }
         }
@@ -59,7 +59,8 @@ impl Put {
         let highest = known.iter().filter_map(|(_, known)| known.held).max().map(|held| held.version);
         let union =
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
-        let verdict = self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.context.rules));
+        let verdict =
+            self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.course.context.rules));
         match verdict {
             None | Some(Verdict::Fresh) => self.start_round_two(now, highest, gather.answers(), effects),
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
@@ -78,10 +79,16 @@ impl Put {
         effects: &mut Effects,
     ) {
         if let Some(alive) = self.too_few_alive(known) {
-            let down: Vec<NodeId> =
-                self.plan.candidates.iter().filter(|owner| !owner.alive).map(|owner| owner.node).collect();
+            let down: Vec<NodeId> = self
+                .course
+                .plan
+                .candidates
+                .iter()
+                .filter(|owner| !owner.alive)
+                .map(|owner| owner.node)
+                .collect();
             for node in down {
-                self.calls.is_down(node);
+                self.course.calls.is_down(node);
             }
             return self.finish(self.unavailable(now, alive, self.order.required), effects);
         }
@@ -106,9 +113,10 @@ impl Put {
     /// How many owners seem alive (or have just answered, whatever they seem), if that is fewer than the request's W:
     /// better refused now, with certainty, than sent to some and unknown.
     fn too_few_alive(&self, known: &[(NodeId, Known)]) -> Option<u8> {
-        let seem_alive = self.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node);
+        let seem_alive =
+            self.course.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node);
         let alive: Nodes = seem_alive.chain(known.iter().map(|(node, _)| *node)).collect();
-        let count = self.owners.count(&alive);
+        let count = self.course.owners.count(&alive);
         (count < self.order.required).then_some(count)
     }
 
@@ -119,10 +127,10 @@ impl Put {
 
     #[cfg(feature = "mutants")]
     fn version_above(&self, now: Now, highest: Option<Version>) -> Option<Version> {
-        if self.context.rules.broken(Mutant::VersionsMayTie) {
+        if self.course.context.rules.broken(Mutant::VersionsMayTie) {
             return Some(self.order.stamp.that_may_tie(highest));
         }
-        if self.context.rules.broken(Mutant::WallClockVersions) {
+        if self.course.context.rules.broken(Mutant::WallClockVersions) {
             return Some(self.order.stamp.of_wall_clock(now.wall));
         }
         self.order.stamp.above(highest).ok()

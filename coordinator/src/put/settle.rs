@@ -32,8 +32,8 @@ impl Settle {
 impl Put {
     /// The client is answered; the operation lives on.
     pub(super) fn settle(&mut self, now: Now, spread: Spread, effects: &mut Effects) {
-        let until = now.instant + self.context.timing.settle;
-        let end = until + self.context.timing.settle;
+        let until = now.instant + self.course.context.timing.settle;
+        let end = until + self.course.context.timing.settle;
         let failed: Vec<NodeId> = spread.failed().iter().collect();
         self.phase = Phase::Settling(Settle { spread, hinted: Nodes::default(), until: Some(until), end });
         for owner in failed {
@@ -57,7 +57,7 @@ impl Put {
                 self.leave_hint(now, to, effects);
             }
             // The own store would not keep it: an owner that holds the record may.
-            Purpose::Hint(owner) if to == self.context.local => {
+            Purpose::Hint(owner) if to == self.course.context.local => {
                 let keeper = settle.spread.holders().iter().find(|node| *node != to && *node != owner);
                 self.send_hint(now, owner, keeper, effects);
             }
@@ -71,9 +71,9 @@ impl Put {
         if settle.until.is_some_and(|until| until <= now.instant) {
             // First the hints, however late: a process that stood still past the end owes them too.
             settle.until = None;
-            settle.end = settle.end.max(now.instant + self.context.timing.settle);
+            settle.end = settle.end.max(now.instant + self.course.context.timing.settle);
             let silent: Vec<NodeId> =
-                self.owners.in_order().filter(|node| !settle.spread.is_held_by(*node)).collect();
+                self.course.owners.in_order().filter(|node| !settle.spread.is_held_by(*node)).collect();
             for owner in silent {
                 self.leave_hint(now, owner, effects);
             }
@@ -86,13 +86,13 @@ impl Put {
     pub(super) fn advance_settle(&mut self, _: Now, effects: &mut Effects) {
         let Phase::Settling(settle) = &self.phase else { return };
         let nobody_to_wait_for = settle.spread.is_settled() || settle.until.is_none();
-        if nobody_to_wait_for && !self.calls.is_hinting() {
+        if nobody_to_wait_for && !self.course.calls.is_hinting() {
             self.end(effects);
         }
     }
 
     fn leave_hint(&mut self, now: Now, owner: NodeId, effects: &mut Effects) {
-        let local = self.context.local;
+        let local = self.course.context.local;
         let Phase::Settling(settle) = &mut self.phase else { return };
         if !settle.hinted.insert(owner) {
             return;
@@ -108,9 +108,9 @@ impl Put {
     fn send_hint(&mut self, now: Now, owner: NodeId, keeper: Option<NodeId>, effects: &mut Effects) {
         let Phase::Settling(settle) = &self.phase else { return };
         if let Some(keeper) = keeper {
-            let (at, record) = (self.plan.place.clone(), settle.spread.record().clone());
+            let (at, record) = (self.course.plan.place.clone(), settle.spread.record().clone());
             let request = Request::Hint { owner, at, record };
-            self.calls.send(now, keeper, Purpose::Hint(owner), request, effects);
+            self.course.calls.send(now, keeper, Purpose::Hint(owner), request, effects);
         }
     }
 

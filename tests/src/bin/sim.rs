@@ -3,8 +3,10 @@
 //! `sim` runs seeds until it is stopped (or for `--seconds`), prints its figures now and then, and appends the seeds
 //! that failed to a file. `sim --seed 7` runs one seed and tells its story. Built with the feature `mutants`,
 //! `sim --mutants 400` shows how often each broken rule shows in so many seeds, and `--break RULE --seed 7` tells one.
+//! `sim --digest 2000` prints one number over the stories of so many seeds: a change that is meant to change nothing
+//! that nodes do leaves it as it was.
 
-use quorate_model::Rules;
+use quorate_model::{Rules, Token};
 use quorate_tests::run::{Figures, run_many};
 use quorate_tests::{Telling, run};
 use std::io::Write;
@@ -21,6 +23,7 @@ const USAGE: &str = "usage: sim [--seed N] [--from N] [--seconds N] [--failures 
   --from N         first seed of an endless run (default: the time, so that every night is another one)
   --seconds N      end the run after so long (default: never)
   --failures FILE  append failing seeds there (default: sim-failures.txt)
+  --digest N       print one number over the stories of the first N seeds
   --mutants N      (with the feature `mutants`) break each rule in turn, for N seeds
   --break RULE     (with the feature `mutants`) break this rule";
 
@@ -30,12 +33,17 @@ struct Order {
     length: Option<Duration>,
     failures: PathBuf,
     mutants: Option<u64>,
+    digest: Option<u64>,
     rules: Rules,
 }
 
 fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
         Ok(Order { mutants: Some(seeds), .. }) => break_each(seeds),
+        Ok(Order { digest: Some(seeds), rules, .. }) => {
+            println!("{:016x}", digest(seeds, rules));
+            ExitCode::SUCCESS
+        }
         Ok(Order { seed: Some(seed), rules, .. }) => tell(seed, rules),
         Ok(order) => match run_on(&order) {
             Ok(true) => ExitCode::SUCCESS,
@@ -61,6 +69,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
         length: None,
         failures: PathBuf::from("sim-failures.txt"),
         mutants: None,
+        digest: None,
         rules: Rules::INTACT,
     };
     while let Some(word) = words.next() {
@@ -71,6 +80,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
             "--from" => order.from = number()?,
             "--seconds" => order.length = Some(Duration::from_secs(number()?)),
             "--failures" => order.failures = PathBuf::from(&value),
+            "--digest" => order.digest = Some(number()?),
             "--mutants" => order.mutants = Some(number()?),
             "--break" => order.rules = broken(&value)?,
             _ => return Err(format!("{word} is not known")),
@@ -122,6 +132,16 @@ fn tell(seed: u64, rules: Rules) -> ExitCode {
     let report = run(seed, rules, Telling::Aloud);
     println!("{}\n{}", report.story, report.sentence());
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One number over the stories of so many seeds, in their order.
+fn digest(seeds: u64, rules: Rules) -> u64 {
+    let mut chain = Token(0);
+    for seed in 0..seeds {
+        let story = run(seed, rules, Telling::Aloud).story;
+        chain = Token::of(format!("{:016x}{story}", chain.0).as_bytes());
+    }
+    chain.0
 }
 
 /// Runs on until the time is over; whether no seed failed.

@@ -1,0 +1,115 @@
+//! What a read and a write on their way have in common: the plan in force, its owners, the calls.
+//!
+//! Both machines hold one [`Course`] and ask it what an input means to them. It knows which calls are open, so an
+//! answer that comes twice is nobody's; and it is the one place that takes a newer plan after a refusal. What follows
+//! from a new plan (round one again, the same version again) is the machine's to decide.
+
+use crate::answer::ReplicaReport;
+use crate::calls::{Calls, Closed, Purpose};
+use crate::context::Context;
+use crate::machine::{Failure, Input};
+use crate::owners::Owners;
+use quorate_model::{NodeId, Now, Reply};
+use quorate_ring::Plan;
+use std::sync::Arc;
+
+/// See the module's essay.
+#[derive(Debug)]
+pub struct Course {
+    /// The plan in force.
+    pub plan: Arc<Plan>,
+    /// Its owners.
+    pub owners: Owners,
+    /// Where, by which rules, with which times.
+    pub context: Context,
+    /// The calls, and what each owner said.
+    pub calls: Calls,
+}
+
+/// What an input means.
+#[derive(Debug)]
+pub enum Taken {
+    /// Begin.
+    Start,
+    /// An owner answered.
+    Reply {
+        /// Who.
+        to: NodeId,
+        /// What it was asked for.
+        purpose: Purpose,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A call got no answer that counts.
+    Failed(Failed),
+    /// A moment has come.
+    Tick,
+    /// Nothing: the call is closed already, or belongs to a plan that is no longer in force.
+    Nothing,
+}
+
+/// A call that got no answer that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    /// Whom it asked.
+    pub to: NodeId,
+    /// Why.
+    pub purpose: Purpose,
+    /// What is known of its fate.
+    pub failure: Failure,
+    /// Whether a newer plan came with it and is in force now.
+    pub replanned: bool,
+}
+
+impl Course {
+    /// An operation that follows this plan, and has done nothing yet.
+    pub fn new(plan: Arc<Plan>, context: Context) -> Self {
+        Self { owners: Owners::of(&plan), plan, context, calls: Calls::default() }
+    }
+
+    /// What an input means; closes its call, and takes the newer plan that came with a refusal.
+    pub fn take(&mut self, now: Now, input: Input) -> Taken {
+        match input {
+            Input::Start => Taken::Start,
+            Input::Reply { call, reply } => match self.calls.answered(now, call) {
+                Some(Closed { to, purpose }) => Taken::Reply { to, purpose, reply },
+                None => Taken::Nothing,
+            },
+            Input::Failed { call, failure, newer } => match self.calls.failed(now, call, failure) {
+                Some(Closed { to, purpose }) => {
+                    let replanned = newer.is_some_and(|plan| self.adopt(plan));
+                    Taken::Failed(Failed { to, purpose, failure, replanned })
+                }
+                None => Taken::Nothing,
+            },
+            Input::Tick => Taken::Tick,
+        }
+    }
+
+    /// Copies of the table.
+    pub fn n(&self) -> u8 {
+        self.plan.table.n
+    }
+
+    /// What each owner said so far.
+    pub fn reports(&self, now: Now) -> Vec<ReplicaReport> {
+        self.calls.reports(now)
+    }
+
+    /// Takes a newer plan of the same key; false if it is not newer.
+    fn adopt(&mut self, plan: Arc<Plan>) -> bool {
+        let newer = plan.place.epoch > self.plan.place.epoch && plan.table.id == self.plan.table.id;
+        if newer {
+            self.owners = Owners::of(&plan);
+            self.plan = plan;
+        }
+        newer
+    }
+}
+
+impl Failed {
+    /// An answer of another kind than was asked for: the peer is broken, and the fate of the call unknown.
+    pub fn nonsense(to: NodeId, purpose: Purpose) -> Self {
+        Self { to, purpose, failure: Failure::Lost, replanned: false }
+    }
+}

@@ -1,0 +1,80 @@
+//! Owners that are behind are brought up to date: as many as the answer needs before it, the others after it.
+
+use super::{Effects, Get, Phase};
+use crate::owners::Nodes;
+use crate::spread::Spread;
+use quorate_model::{Held, Mutant, NodeId, Now, Record, level};
+
+impl Get {
+    /// The record on its way to a write quorum, of which `holders` hold it.
+    pub(super) fn spread(&self, now: Now, record: Record, holders: Nodes) -> Spread {
+        let (table, timing) = (&self.course.plan.table, self.course.context.timing);
+        Spread::new(now, record, table.durability, level::quorum(table.n), holders, timing)
+    }
+
+    /// The client waits until a write quorum holds the record.
+    pub(super) fn start_repairing(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
+        spread.send(now, &mut self.course, effects);
+        self.phase = Phase::Repairing(spread);
+    }
+
+    pub(super) fn on_repaired(&mut self, now: Now, to: NodeId, held: Held, effects: &mut Effects) {
+        let is_overtaken = self.is_overtaken(held);
+        match &mut self.phase {
+            Phase::Repairing(_) if is_overtaken => self.begin_anew(now, effects),
+            Phase::Repairing(spread) => {
+                spread.acknowledge(to);
+                self.advance_repair(now, effects);
+            }
+            Phase::Settling { spread: Some(spread), .. } => {
+                spread.acknowledge(to);
+                self.advance_settle(effects);
+            }
+            Phase::Idle
+            | Phase::Asking(_)
+            | Phase::Fetching { .. }
+            | Phase::Settling { spread: None, .. }
+            | Phase::Done => {}
+        }
+    }
+
+    /// Whether the record that is being made safe was assigned at `one` and an owner holds something later. Any other
+    /// version may still be answered: its write asked a quorum, so whatever is above it was written while it was under
+    /// way or after it. One that was assigned may have begun after the later one was acknowledged. Two quorums share
+    /// an owner, so whoever makes it safe hears of that.
+    fn is_overtaken(&self, held: Held) -> bool {
+        let Phase::Repairing(spread) = &self.phase else { return false };
+        let version = spread.record().version;
+        let looks = !self.course.context.rules.broken(Mutant::OvertakenAnswered);
+        looks && version.is_assigned() && held.version > version
+    }
+
+    fn advance_repair(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::Repairing(spread) = &self.phase else { return };
+        if !spread.is_met(&self.course.owners) {
+            return;
+        }
+        let Phase::Repairing(spread) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+        let repaired = self.stale.iter().filter(|node| spread.is_held_by(*node)).count() as u8;
+        let record = spread.record().clone();
+        self.respond(now, Some(record), spread.count(&self.course.owners), repaired, effects);
+        self.settle(now, Some(spread), effects);
+    }
+
+    /// The client is answered; owners known to be stale are brought up to date.
+    pub(super) fn settle(&mut self, now: Now, mut spread: Option<Spread>, effects: &mut Effects) {
+        if let Some(spread) = &mut spread {
+            spread.send_to(now, &mut self.course, &self.stale, effects);
+        }
+        let until = now.instant + self.course.context.timing.settle;
+        self.phase = Phase::Settling { spread, until };
+        self.advance_settle(effects);
+    }
+
+    pub(super) fn advance_settle(&mut self, effects: &mut Effects) {
+        let Phase::Settling { spread, .. } = &self.phase else { return };
+        if spread.as_ref().is_none_or(Spread::is_settled) {
+            self.end(effects);
+        }
+    }
+}
