@@ -33,6 +33,7 @@ mod health;
 pub mod host;
 mod keys;
 mod observe;
+pub mod openapi;
 pub mod problem;
 mod pulse;
 pub mod query;

@@ -4,7 +4,7 @@ use super::app::{App, json, plain};
 use super::code::Code;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::query;
+use super::{openapi as interface, query};
 use crate::breakage;
 use crate::limits::LimitsDocument;
 use axum::extract::{Request, State};
@@ -61,4 +61,10 @@ pub async fn metrics(State(app): State<App>, request: Request) -> Result<Respons
 pub async fn limits(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     plain(&request, query::NONE)?;
     Ok(json(StatusCode::OK, &LimitsDocument::from(&*app.limits)))
+}
+
+/// `GET /openapi.json`
+pub async fn openapi(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    Ok(json(StatusCode::OK, &interface::document(&app.limits)))
 }

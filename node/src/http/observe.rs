@@ -9,8 +9,12 @@ use std::time::Duration;
 /// What a request asks for, by its method and the shape of its path: for counting, before it is routed.
 pub fn operation(method: &Method, path: &str) -> Operation {
     let Some(rest) = path.strip_prefix("/v1/") else {
-        let health = path == "/metrics" || path.starts_with("/health/");
-        return if health { Operation::Health } else { Operation::Unknown };
+        return match path {
+            "/openapi.json" => Operation::Cluster,
+            "/metrics" => Operation::Health,
+            path if path.starts_with("/health/") => Operation::Health,
+            _ => Operation::Unknown,
+        };
     };
     let mut parts = rest.split('/');
     match (parts.next().unwrap_or_default(), parts.nth(1)) {
@@ -114,6 +118,7 @@ mod tests {
         assert_eq!(of(Method::GET, "/v1/tables"), Operation::Tables);
         assert_eq!(of(Method::GET, "/v1/cluster/ring"), Operation::Cluster);
         assert_eq!(of(Method::GET, "/health/live"), Operation::Health);
+        assert_eq!(of(Method::GET, "/openapi.json"), Operation::Cluster);
         assert_eq!(of(Method::GET, "/v2/tables"), Operation::Unknown);
     }
 

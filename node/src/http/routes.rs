@@ -38,6 +38,7 @@ pub fn routes(app: App) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(health::openapi))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(no_such_route)
         .layer(map_response_with_state(app.clone(), sign))

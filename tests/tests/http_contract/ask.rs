@@ -69,6 +69,7 @@ impl Ask<'_> {
         if method != "HEAD" {
             answer.check();
         }
+        super::described::expect_described(method, target, &answer);
         answer
     }
 }

@@ -59,7 +59,6 @@ fn what_is_not_built_is_no_route() {
         "/",
         "/v1",
         "/v2/tables",
-        "/openapi.json",
         "/v1/jobs",
         "/v1/cluster/plans",
         "/v1/tables/t/watch",
@@ -193,6 +192,16 @@ fn operations_that_go_on_after_their_answer_count_against_a_limit_of_their_own()
     put(&key("a"), "1").of(node).refuses(503, "overloaded");
     get("/v1/tables").of(node).is(200);
     get(&key("a")).of(cluster.at(0)).refuses(404, "no-such-key");
+}
+
+#[test]
+fn the_interface_describes_itself() {
+    let cluster = shared();
+    let described = get("/openapi.json").of(cluster.at(0)).is(200).json();
+    assert_eq!(described["openapi"], "3.1.0");
+    let limits = &described["components"]["schemas"]["Mget"]["properties"]["keys"];
+    assert_eq!(limits["maxItems"], 1000);
+    get("/openapi.json?pretty=true").of(cluster.at(0)).refuses(400, "unknown-parameter");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod ask;
 mod bulk;
 mod cluster;
 mod conditions;
+mod described;
 mod edge;
 mod failures;
 mod keys;
