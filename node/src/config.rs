@@ -17,14 +17,19 @@
 //! What is checked here needs no disk and no network: each value alone, then their relations ([`validate`]). What a
 //! data folder says about founding and joining is checked where the folder is opened.
 
+mod list;
 pub mod sample;
 pub mod settings;
 pub mod validate;
 pub mod values;
 
 use crate::breakage;
+use crate::hints::ReplayLimits;
 use crate::limits::Limits;
+use crate::node::StorageConfig;
+use crate::transport;
 use quorate_client::Endpoint;
+use quorate_coordinator::Timing;
 use quorate_ring::Weight;
 use settings::{SETTINGS, Setting};
 use std::collections::BTreeMap;
@@ -40,7 +45,7 @@ pub const ENVIRONMENT_PREFIX: &str = "QUORATE_";
 const OTHER_VARIABLES: &[&str] = &["QUORATE_CONFIG", "QUORATE_ENDPOINTS"];
 
 /// Everything one node can be told. Each field is described in [`settings`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The data folder.
     pub data: Option<PathBuf>,
@@ -76,6 +81,14 @@ pub struct Config {
     pub log_filter: String,
     /// What clients may make this node hold.
     pub limits: Limits,
+    /// Limits of the traffic between members.
+    pub peer_limits: transport::Limits,
+    /// Limits of the storage.
+    pub storage: StorageConfig,
+    /// Limits of the replay of hints.
+    pub replay: ReplayLimits,
+    /// How patient an operation is.
+    pub timing: Timing,
 }
 
 /// How log lines look.
@@ -180,6 +193,10 @@ impl Default for Config {
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
             limits: Limits::default(),
+            peer_limits: transport::Limits::default(),
+            storage: StorageConfig::default(),
+            replay: ReplayLimits::default(),
+            timing: Timing::default(),
         }
     }
 }

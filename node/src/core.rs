@@ -18,8 +18,9 @@ pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 
 use crate::clock;
+use crate::config::Config;
 use crate::control::Control;
-use crate::drive::{Driver, Subject};
+use crate::drive::{Driver, Load, Subject};
 use crate::peer::Local;
 use crate::transport::Links;
 use crate::views::Views;
@@ -58,6 +59,7 @@ pub struct Core {
     pub(crate) stamps: Mutex<Stamps>,
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
+    pub(crate) limits: Config,
 }
 
 impl Core {
@@ -96,7 +98,7 @@ impl Core {
         let deadline = Instant::now() + timeout;
         let question = coordinator::Question { required, deadline: clock::instant(deadline) };
         let machine = coordinator::Get::new(Arc::new(plan), question, self.context);
-        let subject = Subject { table: table.id, sort_key, deadline };
+        let subject = Subject { table: table.id, sort_key, deadline, value_bytes: 0 };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 
@@ -110,6 +112,7 @@ impl Core {
             return Err(PutError::Unavailable { required, acks: 0, n, replicas, retried });
         };
         let deadline = Instant::now() + timeout;
+        let value_bytes = body.value_bytes();
         let now = clock::wall();
         let expires_at = match &body {
             Body::Value { .. } => ttl_ms.or(table.ttl_ms).map(|ttl_ms| now.plus_millis(ttl_ms)),
@@ -130,7 +133,7 @@ impl Core {
             deadline: clock::instant(deadline),
         };
         let machine = coordinator::Put::new(Arc::new(plan), order, self.context);
-        let subject = Subject { table: table.id, sort_key, deadline };
+        let subject = Subject { table: table.id, sort_key, deadline, value_bytes };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 
@@ -208,9 +211,14 @@ impl Core {
         if self.control.is_silent() { self.local.replica().health().doubt } else { None }
     }
 
-    /// Operations at work, those that go on after their answer among them.
-    pub fn operations_running(&self) -> u64 {
-        self.driver.running()
+    /// What the operations at work hold, those that go on after their answer among them.
+    pub fn operations(&self) -> Load {
+        self.driver.load()
+    }
+
+    /// The limits that this node was started with.
+    pub fn limits(&self) -> &Config {
+        &self.limits
     }
 
     /// Which members this node can reach now, itself included.

@@ -17,10 +17,12 @@
 
 pub mod control;
 
+use crate::hints::ReplayLimits;
 use crate::limits::Limits;
 use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
 use crate::transport::{self, Secret};
 use quorate_client::{Client, Endpoint, Error as ClientError, Options, TableSpec};
+use quorate_coordinator::Timing;
 use quorate_ring::Weight;
 use quorate_storage::{Identity, IdentityError};
 use serde::Serialize;
@@ -345,6 +347,8 @@ impl Slot {
             },
             peer_limits: transport::Limits::default(),
             storage: StorageConfig::default(),
+            replay: ReplayLimits::default(),
+            timing: Timing::default(),
             workers: Some(WORKERS),
         }
     }

@@ -89,6 +89,8 @@ pub struct Subject {
     pub sort_key: SortKey,
     /// Until when the client waits.
     pub deadline: Instant,
+    /// Bytes of the value that it writes; 0 for a read.
+    pub value_bytes: usize,
 }
 
 /// What drives operations. One per node.
@@ -96,7 +98,17 @@ pub struct Driver {
     transport: Arc<dyn Transport>,
     views: Arc<Views>,
     running: AtomicU64,
+    value_bytes: AtomicU64,
     panics: AtomicU64,
+}
+
+/// What the operations at work hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// How many are at work, those among them that have answered and wait for slow owners.
+    pub running: u64,
+    /// Bytes of the values that they write, or have been sent by owners.
+    pub value_bytes: u64,
 }
 
 /// The machine panicked: a bug. What it had sent is sent; nobody knows more.
@@ -114,7 +126,13 @@ impl Panicked {
 impl Driver {
     /// Over this transport, replanning from these views.
     pub fn new(transport: Arc<dyn Transport>, views: Arc<Views>) -> Arc<Self> {
-        Arc::new(Self { transport, views, running: AtomicU64::new(0), panics: AtomicU64::new(0) })
+        Arc::new(Self {
+            transport,
+            views,
+            running: AtomicU64::new(0),
+            value_bytes: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        })
     }
 
     /// Runs a machine in a task of its own and waits for its answer. Dropping the returned future does not stop it.
@@ -124,11 +142,8 @@ impl Driver {
         M::Answer: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let guard = Running::begin(Arc::clone(self));
-        tokio::spawn(async move {
-            guard.0.operate(machine, subject, answer).await;
-            drop(guard);
-        });
+        let mut running = Running::begin(Arc::clone(self), subject.value_bytes);
+        tokio::spawn(async move { running.operate(machine, subject, answer).await });
         answered.await.map_err(|_| Panicked)
     }
 
@@ -139,60 +154,15 @@ impl Driver {
         async move { letters.recv().await.map_or(Err(Failure::Lost), |letter| letter.fate) }
     }
 
-    /// Operations whose machines are still at work.
-    pub fn running(&self) -> u64 {
-        self.running.load(Ordering::Relaxed)
+    /// What the operations hold whose machines are still at work.
+    pub fn load(&self) -> Load {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Load { running: of(&self.running), value_bytes: of(&self.value_bytes) }
     }
 
     /// Machines that panicked.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
-    }
-
-    async fn operate<M: Machine>(
-        &self,
-        mut machine: M,
-        subject: Subject,
-        answer: oneshot::Sender<M::Answer>,
-    ) {
-        let (mailbox, mut letters) = mpsc::unbounded_channel();
-        let mut answer = Some(answer);
-        let mut effects = Vec::new();
-        // The shard epoch under which each open call was sent.
-        let mut open: BTreeMap<Call, Epoch> = BTreeMap::new();
-        machine.step(clock::now(), Input::Start, &mut effects);
-        loop {
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Send { call, to, request } => {
-                        open.insert(call, request.place().epoch);
-                        let deadline = subject.deadline.max(Instant::now() + CALL_TIMEOUT_MIN);
-                        let sink = FateSink { mailbox: Some(mailbox.clone()), call };
-                        self.transport.send(to, request, deadline, sink);
-                    }
-                    Effect::Respond(answered) => {
-                        if let Some(answer) = answer.take() {
-                            // The caller may have gone; the operation has not.
-                            drop(answer.send(answered));
-                        }
-                    }
-                    Effect::Done => return,
-                }
-            }
-            let wake = machine.wake_at().map(clock::tokio_instant);
-            let input = tokio::select! {
-                biased;
-                letter = letters.recv() => {
-                    let letter = letter.expect("this task holds a sender");
-                    match self.open_letter(letter, &mut open, &subject, &mailbox) {
-                        Some(input) => input,
-                        None => continue,
-                    }
-                }
-                () = sleep_until(wake) => Input::Tick,
-            };
-            machine.step(clock::now(), input, &mut effects);
-        }
     }
 
     /// What a letter means to the machine; `None`: it has to wait for a newer catalog first.
@@ -275,20 +245,85 @@ async fn sleep_until(wake: Option<Instant>) {
 }
 
 /// One operation at work, for as long as this exists; counts a panic of its machine.
-struct Running(Arc<Driver>);
+struct Running {
+    driver: Arc<Driver>,
+    value_bytes: u64,
+}
 
 impl Running {
-    fn begin(driver: Arc<Driver>) -> Self {
+    fn begin(driver: Arc<Driver>, value_bytes: usize) -> Self {
         driver.running.fetch_add(1, Ordering::Relaxed);
-        Self(driver)
+        let mut running = Self { driver, value_bytes: 0 };
+        running.holds_more(value_bytes);
+        running
+    }
+
+    fn holds_more(&mut self, value_bytes: usize) {
+        self.value_bytes += value_bytes as u64;
+        self.driver.value_bytes.fetch_add(value_bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what an owner has sent: the machine may keep it.
+    fn holds(&mut self, fate: &Fate) {
+        if let Ok(Reply::Record(Some(record))) = fate {
+            self.holds_more(record.body.value_bytes());
+        }
+    }
+
+    async fn operate<M: Machine>(
+        &mut self,
+        mut machine: M,
+        subject: Subject,
+        answer: oneshot::Sender<M::Answer>,
+    ) {
+        let (mailbox, mut letters) = mpsc::unbounded_channel();
+        let mut answer = Some(answer);
+        let mut effects = Vec::new();
+        // The shard epoch under which each open call was sent.
+        let mut open: BTreeMap<Call, Epoch> = BTreeMap::new();
+        machine.step(clock::now(), Input::Start, &mut effects);
+        loop {
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Send { call, to, request } => {
+                        open.insert(call, request.place().epoch);
+                        let deadline = subject.deadline.max(Instant::now() + CALL_TIMEOUT_MIN);
+                        let sink = FateSink { mailbox: Some(mailbox.clone()), call };
+                        self.driver.transport.send(to, request, deadline, sink);
+                    }
+                    Effect::Respond(answered) => {
+                        if let Some(answer) = answer.take() {
+                            // The caller may have gone; the operation has not.
+                            drop(answer.send(answered));
+                        }
+                    }
+                    Effect::Done => return,
+                }
+            }
+            let wake = machine.wake_at().map(clock::tokio_instant);
+            let input = tokio::select! {
+                biased;
+                letter = letters.recv() => {
+                    let letter = letter.expect("this task holds a sender");
+                    self.holds(&letter.fate);
+                    match self.driver.open_letter(letter, &mut open, &subject, &mailbox) {
+                        Some(input) => input,
+                        None => continue,
+                    }
+                }
+                () = sleep_until(wake) => Input::Tick,
+            };
+            machine.step(clock::now(), input, &mut effects);
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.driver.running.fetch_sub(1, Ordering::Relaxed);
+        self.driver.value_bytes.fetch_sub(self.value_bytes, Ordering::Relaxed);
         if std::thread::panicking() {
-            self.0.panics.fetch_add(1, Ordering::Relaxed);
+            self.driver.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -38,20 +38,35 @@ use tokio::time::Instant;
 /// How often owners are looked at, beside at every change of a link.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Bytes of one batch.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
-
-/// How long an owner may take for one batch.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long one repair read may take.
-const REPAIR_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Repair reads at once.
-const REPAIRS_AT_ONCE: usize = 16;
-
 /// An owner's replay that pauses again for the same reason is logged again after so long.
 const PAUSE_LOG: Duration = Duration::from_mins(1);
+
+/// Limits of the replay to one owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayLimits {
+    /// Hints of one batch. Default 512; at most [`BATCH_ITEMS_MAX`].
+    pub batch_items_max: usize,
+    /// Bytes of one batch. Default 2 MiB.
+    pub batch_bytes_max: usize,
+    /// How long an owner may take for one batch. Default 10 s.
+    pub batch_timeout: Duration,
+    /// Repair reads at once. Default 16.
+    pub repairs_running_max: usize,
+    /// How long one repair read may take. Default 5 s.
+    pub repair_timeout: Duration,
+}
+
+impl Default for ReplayLimits {
+    fn default() -> Self {
+        Self {
+            batch_items_max: BATCH_ITEMS_MAX / 2,
+            batch_bytes_max: 2 * 1024 * 1024,
+            batch_timeout: Duration::from_secs(10),
+            repairs_running_max: 16,
+            repair_timeout: Duration::from_secs(5),
+        }
+    }
+}
 
 /// What has been handed over.
 #[derive(Debug, Default)]
@@ -113,6 +128,8 @@ pub struct Replay {
     pub context: Context,
     /// What has been handed over.
     pub progress: Arc<Progress>,
+    /// How much at a time.
+    pub limits: ReplayLimits,
 }
 
 /// Why an owner's replay paused.
@@ -186,7 +203,7 @@ impl Replay {
 
     /// Hands over one page behind `after`; returns its last hint, or `None` if there was no page.
     async fn replay_page(&self, owner: NodeId, after: Option<Hint>) -> Result<Option<Hint>, Pause> {
-        let limit = PageLimit { items: BATCH_ITEMS_MAX / 2, bytes: BATCH_BYTES };
+        let limit = PageLimit { items: self.limits.batch_items_max, bytes: self.limits.batch_bytes_max };
         let page = self
             .on_replica(move |replica| {
                 let after = after.as_ref().map(|hint| (hint.table, &hint.sort_key));
@@ -243,7 +260,7 @@ impl Replay {
         };
         let requests: Vec<Request> = hints.iter().map(write).collect();
         let batch = minicbor::to_vec(requests).expect("encoding into memory cannot fail");
-        let deadline = Instant::now() + BATCH_TIMEOUT;
+        let deadline = Instant::now() + self.limits.batch_timeout;
         let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
         let payload = answered.map_err(|_| Pause::Away)?;
         let replies: Vec<Reply> = minicbor::decode(&payload).map_err(|_| Pause::Away)?;
@@ -260,7 +277,7 @@ impl Replay {
         let mut reads = JoinSet::new();
         let mut done = Vec::new();
         for hint in overtaken {
-            if reads.len() >= REPAIRS_AT_ONCE {
+            if reads.len() >= self.limits.repairs_running_max {
                 done.extend(reads.join_next().await.and_then(Result::ok).flatten());
             }
             // Of this moment: who was down when the page was read may be back.
@@ -269,9 +286,10 @@ impl Replay {
                 continue;
             }
             let required = plan.table.n;
-            let deadline = Instant::now() + REPAIR_TIMEOUT;
+            let deadline = Instant::now() + self.limits.repair_timeout;
             let question = Question { required, deadline: clock::instant(deadline) };
-            let subject = Subject { table: hint.table, sort_key: hint.sort_key.clone(), deadline };
+            let subject =
+                Subject { table: hint.table, sort_key: hint.sort_key.clone(), deadline, value_bytes: 0 };
             let machine = Get::new(Arc::new(plan), question, self.context);
             let driver = Arc::clone(&self.driver);
             reads.spawn(async move {

@@ -22,6 +22,7 @@
 mod answer;
 mod app;
 pub mod body;
+mod budget;
 mod bulk;
 mod cluster;
 pub mod code;

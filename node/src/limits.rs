@@ -8,9 +8,11 @@
 //!   not accepted   431        503 overloaded     413      413
 //! ```
 //!
-//! The memory that bodies can take is bounded twice: by the size of one and by the budget for all of them.
+//! The memory that values can take is bounded at each place where they stay: while a body comes in, while operations
+//! work on it, and until its reader has taken an answer. Each of these has the size of one, and a budget for all.
+//!
+//! The limits inside a node and between nodes stand where they are kept; [`crate::config`] gathers all of them.
 
-use serde::Serialize;
 use std::time::Duration;
 
 /// What a node takes from its clients. All of it is shown by `GET /v1/limits`.
@@ -32,6 +34,9 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Connections open at one time; further ones wait in the backlog until one closes.
     pub connections_max: usize,
+    /// Connections beyond `connections_max` that are taken all the same, to answer one request for health, metrics
+    /// or limits each and be closed.
+    pub health_connections_max: usize,
     /// Connections that the operating system keeps waiting for us.
     pub connections_backlog: u32,
     /// Requests at work at one time; beyond it 503 `overloaded`. Health and metrics are not counted.
@@ -40,8 +45,12 @@ pub struct Limits {
     /// been heard or given up; beyond it 503 `overloaded`. At least `requests_running_max`, with room for the items of
     /// batches.
     pub operations_running_max: usize,
+    /// Bytes of the values that those operations hold; beyond it 503 `overloaded`. At least `value_bytes_max`.
+    pub operations_bytes_max: usize,
     /// Memory for all request bodies together, in bytes; beyond it 503 `overloaded`.
     pub bodies_bytes_max: usize,
+    /// Memory for the values of all answers that clients have not taken yet, in bytes; beyond it 503 `overloaded`.
+    pub answers_bytes_max: usize,
     /// How long a client may take for a request's head, and for the first byte of a new connection.
     pub head_timeout: Duration,
     /// How long a connection may idle between two requests.
@@ -74,10 +83,13 @@ impl Default for Limits {
             document_bytes_max: 256 * 1024,
             head_bytes_max: 32 * 1024,
             connections_max: 4_096,
+            health_connections_max: 64,
             connections_backlog: 1_024,
             requests_running_max: 1_024,
             operations_running_max: 8_192,
+            operations_bytes_max: 256 * 1024 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
+            answers_bytes_max: 256 * 1024 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
@@ -87,60 +99,6 @@ impl Default for Limits {
             request_timeout_max: Duration::from_mins(1),
             drain_notice: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// [`Limits`] in JSON: names end in their unit.
-#[derive(Clone, Debug, Serialize)]
-pub struct LimitsDocument {
-    key_bytes_max: usize,
-    value_bytes_max: usize,
-    batch_items_max: usize,
-    batch_bytes_max: usize,
-    batch_items_running_max: usize,
-    document_bytes_max: usize,
-    head_bytes_max: usize,
-    connections_max: usize,
-    connections_backlog: u32,
-    requests_running_max: usize,
-    operations_running_max: usize,
-    bodies_bytes_max: usize,
-    head_timeout_ms: u128,
-    idle_timeout_ms: u128,
-    body_timeout_ms: u128,
-    stall_timeout_ms: u128,
-    request_timeout_ms: u128,
-    change_timeout_ms: u128,
-    request_timeout_max_ms: u128,
-    drain_notice_ms: u128,
-    drain_timeout_ms: u128,
-}
-
-impl From<&Limits> for LimitsDocument {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            key_bytes_max: limits.key_bytes_max,
-            value_bytes_max: limits.value_bytes_max,
-            batch_items_max: limits.batch_items_max,
-            batch_bytes_max: limits.batch_bytes_max,
-            batch_items_running_max: limits.batch_items_running_max,
-            document_bytes_max: limits.document_bytes_max,
-            head_bytes_max: limits.head_bytes_max,
-            connections_max: limits.connections_max,
-            connections_backlog: limits.connections_backlog,
-            requests_running_max: limits.requests_running_max,
-            operations_running_max: limits.operations_running_max,
-            bodies_bytes_max: limits.bodies_bytes_max,
-            head_timeout_ms: limits.head_timeout.as_millis(),
-            idle_timeout_ms: limits.idle_timeout.as_millis(),
-            body_timeout_ms: limits.body_timeout.as_millis(),
-            stall_timeout_ms: limits.stall_timeout.as_millis(),
-            request_timeout_ms: limits.request_timeout.as_millis(),
-            change_timeout_ms: limits.change_timeout.as_millis(),
-            request_timeout_max_ms: limits.request_timeout_max.as_millis(),
-            drain_notice_ms: limits.drain_notice.as_millis(),
-            drain_timeout_ms: limits.drain_timeout.as_millis(),
         }
     }
 }

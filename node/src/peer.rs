@@ -17,5 +17,5 @@
 mod local;
 mod service;
 
-pub use local::{DiskReads, Local};
+pub use local::{DiskReads, Local, ReadLimits};
 pub use service::{BATCH_ITEMS_MAX, Peers};

@@ -11,8 +11,8 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Open files that a node needs beside connections: RocksDB's tables and logs, above all.
-const OPEN_FILES_RESERVE: u64 = 1_024;
+/// Open files that a node needs beside connections and tables: RocksDB's logs, listening sockets, the process's own.
+const OPEN_FILES_RESERVE: u64 = 64;
 
 /// Size at which a log file begins anew, in bytes.
 const LOG_FILE_BYTES_MAX: u64 = 64 << 20;
@@ -23,7 +23,8 @@ pub enum Error {
     /// Too few open files allowed.
     #[error(
         "this process may open {allowed} files and needs {needed} ({connections} client connections and {} for storage \
-         and peers): raise the hard limit (ulimit -Hn, or LimitNOFILE in a unit file), or lower limits.connections_max",
+         and peers): raise the hard limit (ulimit -Hn, or LimitNOFILE in a unit file), or lower limits.connections_max \
+         or rocksdb.open_files_max",
         .needed - .connections
     )]
     OpenFiles {
@@ -47,16 +48,26 @@ pub enum Error {
     Signals(String),
 }
 
-/// Raises the soft limit of open files to the hard one, and makes sure that `nodes` nodes with so many client
-/// connections each, and so many to peers, can live with it.
-pub fn raise_open_files(connections_max: usize, peer_files_max: usize, nodes: usize) -> Result<(), Error> {
+/// Open files of one node, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Connections to and from members.
+    pub peers: usize,
+    /// Table files.
+    pub tables: usize,
+}
+
+/// Raises the soft limit of open files to the hard one, and makes sure that so many nodes can live with it.
+pub fn raise_open_files(of_one: OpenFiles, nodes: usize) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     // A limit that can't be raised is judged as it is.
     let _unraised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     // No limit at all is none.
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let connections = (connections_max * nodes) as u64;
-    let needed = connections + (peer_files_max as u64 + OPEN_FILES_RESERVE) * nodes as u64;
+    let connections = (of_one.connections * nodes) as u64;
+    let needed = connections + ((of_one.peers + of_one.tables) as u64 + OPEN_FILES_RESERVE) * nodes as u64;
     if allowed < needed { Err(Error::OpenFiles { allowed, needed, connections }) } else { Ok(()) }
 }
 
@@ -167,11 +178,12 @@ mod tests {
 
     #[test]
     fn a_process_with_too_few_files_says_how_many_it_needs() {
-        let error = raise_open_files(1 << 40, 100, 1).expect_err("no machine has so many");
+        let of_one = |connections| OpenFiles { connections, peers: 100, tables: 64 };
+        let error = raise_open_files(of_one(1 << 40), 1).expect_err("no machine has so many");
         assert!(
-            error.to_string().contains("LimitNOFILE") && error.to_string().contains("1124 for storage"),
+            error.to_string().contains("LimitNOFILE") && error.to_string().contains("228 for storage"),
             "{error}"
         );
-        raise_open_files(16, 64, 1).expect("every machine has so many");
+        raise_open_files(of_one(16), 1).expect("every machine has so many");
     }
 }

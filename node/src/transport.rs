@@ -112,8 +112,10 @@ pub struct Limits {
     pub silence: Duration,
     /// A connection that is not made and proved in this time is given up. Default 3 s.
     pub handshake: Duration,
-    /// First and longest pause between two attempts to connect. Default 50 ms and 1 s.
-    pub backoff: (Duration, Duration),
+    /// First pause between two attempts to connect; each further one is twice as long. Default 50 ms.
+    pub backoff_min: Duration,
+    /// Longest pause between two attempts to connect. Default 1 s.
+    pub backoff_max: Duration,
 }
 
 impl Limits {
@@ -136,7 +138,8 @@ impl Default for Limits {
             keepalive: Duration::from_secs(1),
             silence: Duration::from_secs(3),
             handshake: Duration::from_secs(3),
-            backoff: (Duration::from_millis(50), Duration::from_secs(1)),
+            backoff_min: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(1),
         }
     }
 }

@@ -6,10 +6,12 @@ use super::{Context, document};
 use crate::dev::{
     Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE, control,
 };
-use crate::process::{self, LogFile, StopSignal};
+use crate::limits::Limits;
+use crate::process::{self, LogFile, OpenFiles, StopSignal};
 use crate::transport;
 use clap::{Args, Subcommand};
 use quorate_client::{Client, Endpoint, Method, Options};
+use quorate_storage::RocksOptions;
 use serde_json::{Value as Json, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -107,8 +109,12 @@ impl Run {
                 format!("--port {} leaves no room for the other nodes", self.port),
             ));
         }
-        let peer_files = transport::Limits::default().open_files_max(self.nodes);
-        process::raise_open_files(CONNECTIONS_MAX, peer_files, self.nodes)
+        let of_one = OpenFiles {
+            connections: CONNECTIONS_MAX + Limits::default().health_connections_max,
+            peers: transport::Limits::default().open_files_max(self.nodes),
+            tables: RocksOptions::default().open_files_max.into(),
+        };
+        process::raise_open_files(of_one, self.nodes)
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         let folder = Folder::open(&self)?;
         let log = folder.path.join("dev.log");

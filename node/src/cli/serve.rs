@@ -4,9 +4,9 @@ use super::exit::{Exit, Failure};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::validate::{SECRET_BYTES_MIN, validate};
 use crate::config::{Config, Given, Origin, Resolved, environment};
-use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
-use crate::process::{self, StopSignal};
-use crate::transport::{self, Secret};
+use crate::node::{Entry, Node, NodeConfig, StartError};
+use crate::process::{self, OpenFiles, StopSignal};
+use crate::transport::Secret;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use quorate_ring::Weight;
 use quorate_storage::Identity;
@@ -39,9 +39,7 @@ impl Serve {
         validate(&config)?;
         let node = node_config(&config)?;
         check_cluster(&config, &node.data)?;
-        let peer_files = node.peer_limits.open_files_max(MEMBERS_EXPECTED);
-        process::raise_open_files(config.limits.connections_max, peer_files, 1)
-            .map_err(|error| refused(&error))?;
+        process::raise_open_files(open_files(&node), 1).map_err(|error| refused(&error))?;
         process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
         process::log_panics();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,6 +47,15 @@ impl Serve {
             .build()
             .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
         runtime.block_on(until_stopped(node, &resolved.origins))
+    }
+}
+
+/// What one node keeps open at most.
+fn open_files(node: &NodeConfig) -> OpenFiles {
+    OpenFiles {
+        connections: node.limits.connections_max + node.limits.health_connections_max,
+        peers: node.peer_limits.open_files_max(MEMBERS_EXPECTED),
+        tables: node.storage.rocks.open_files_max.into(),
     }
 }
 
@@ -161,8 +168,10 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         entry,
         secret,
         limits: config.limits.clone(),
-        peer_limits: transport::Limits::default(),
-        storage: StorageConfig::default(),
+        peer_limits: config.peer_limits.clone(),
+        storage: config.storage.clone(),
+        replay: config.replay,
+        timing: config.timing,
         workers: None,
     })
 }

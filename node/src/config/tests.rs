@@ -1,7 +1,6 @@
 use super::sample::{example, sample, show};
 use super::validate::validate;
 use super::*;
-use crate::limits::LimitsDocument;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -119,6 +118,19 @@ fn limits_that_contradict_each_other_are_refused() {
         ("request_timeout_max = \"2m\"", "the hard limit"),
         ("connections_max = 0", "limits.connections_max"),
         ("head_bytes_max = 100", "limits.head_bytes_max"),
+        ("operations_bytes_max = 1000", "limits.value_bytes_max"),
+        ("answers_bytes_max = \"2MiB\"", "limits.batch_bytes_max"),
+        ("[peers]\nframe_bytes_max = \"1MiB\"", "peers.frame_bytes_max"),
+        ("[peers]\nkeepalive = \"2s\"", "peers.keepalive"),
+        ("[peers]\nbackoff_min = \"2s\"", "peers.backoff_max"),
+        ("[timing]\nagain = \"1s\"", "timing.patience"),
+        ("[replica]\nhint_bytes_per_owner_max = \"2GiB\"", "replica.hint_bytes_max"),
+        ("[replica]\nfree_bytes_min = \"32MiB\"", "rocksdb.memtable_bytes"),
+        ("[replay]\nbatch_items_max = 1025", "replay.batch_items_max"),
+        ("[committer]\nqueue_items_max = 0", "committer.queue_items_max"),
+        ("[reads]\nwaiting_max = 8", "reads.running_max"),
+        ("[rocksdb]\nopen_files_max = 1", "rocksdb.open_files_max"),
+        ("[rocksdb]\nblock_cache_bytes = 0", "rocksdb.block_cache_bytes"),
     ] {
         let file = file(&format!("[limits]\n{text}"));
         let error = sentence(Resolved::of(Some(file.path()), Vec::new(), &Given::new()));
@@ -154,22 +166,50 @@ fn the_sample_says_every_setting_and_its_default() {
     assert!(sample().lines().all(|line| line.len() <= 120), "a line of the sample is too long");
 }
 
-/// Every limit of the struct can be configured: the document of `/v1/limits` has the struct's fields, and the list
-/// of settings must have the same.
+/// The names of a struct's fields, as its `Debug` shows them.
+fn fields(section: &str, limits: &impl fmt::Debug) -> Vec<String> {
+    let shown = format!("{limits:#?}");
+    let of_line = |line: &str| {
+        let name = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '))?.split_once(": ")?.0;
+        Some(format!("{section}.{name}"))
+    };
+    shown.lines().filter_map(of_line).collect()
+}
+
+/// Every limit of every struct can be configured, and nothing else is called one: a field that is added without a
+/// setting fails here.
 #[test]
 fn every_limit_has_a_setting() {
-    let document = serde_json::to_value(LimitsDocument::from(&Limits::default())).expect("plain numbers");
-    let mut fields: Vec<String> = document
-        .as_object()
-        .expect("an object")
-        .keys()
-        .map(|name| format!("limits.{}", name.strip_suffix("_ms").unwrap_or(name)))
-        .collect();
+    let Config { limits, peer_limits, storage, replay, timing, .. } = Config::default();
+    let mut expected: Vec<String> = [
+        fields("limits", &limits),
+        fields("peers", &peer_limits),
+        fields("timing", &timing),
+        fields("replica", &storage.replica),
+        fields("replay", &replay),
+        fields("committer", &storage.committer),
+        fields("reads", &storage.reads),
+        fields("rocksdb", &storage.rocks),
+    ]
+    .concat();
+    // How the free space is asked for is no number.
+    expected.retain(|name| name != "rocksdb.free_bytes");
     let mut settings: Vec<String> =
-        SETTINGS.iter().filter(|s| s.name.starts_with("limits.")).map(|s| s.name.to_owned()).collect();
-    fields.sort();
+        SETTINGS.iter().filter(|s| s.name.contains('.')).map(|s| s.name.to_owned()).collect();
+    expected.sort();
     settings.sort();
-    assert_eq!(fields, settings);
+    assert_eq!(expected, settings);
+}
+
+#[test]
+fn every_limit_is_a_number_with_its_unit() {
+    let config = Config::default();
+    for setting in SETTINGS.iter().filter(|setting| setting.name.contains('.')) {
+        let (section, name, value) = setting.limit(&config).expect(setting.name);
+        let unit = name.strip_prefix(setting.name.rsplit('.').next().expect("a name"));
+        assert!(matches!(unit, Some("" | "_ms")), "{section}.{name}");
+        assert!(value > 0, "{} is 0 by default", setting.name);
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Relations between settings, and binds that would not be safe. Each refusal is one sentence that names the way out.
 
+mod limits;
+
 use super::{Config, Error};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Longest name of a node or a zone, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -16,7 +17,7 @@ pub fn validate(config: &Config) -> Result<(), Error> {
     addresses(config)?;
     names(config)?;
     founding(config)?;
-    limits(config)
+    limits::check(config)
 }
 
 fn refuse(condition: bool, sentence: impl FnOnce() -> String) -> Result<(), Error> {
@@ -78,63 +79,4 @@ fn founding(config: &Config) -> Result<(), Error> {
     })?;
     let good = config.cluster_name.as_deref().is_none_or(quorate_model::table::is_table_name);
     refuse(!good, || "cluster_name has 1 to 64 of a-z, 0-9, '_' and '-'".to_owned())
-}
-
-fn limits(config: &Config) -> Result<(), Error> {
-    let limits = &config.limits;
-    let at_most = |name: &str, value: usize, most: usize, of: &str| {
-        refuse(value == 0 || value > most, || format!("limits.{name} is from 1 to {most} ({of})"))
-    };
-    at_most(
-        "key_bytes_max",
-        limits.key_bytes_max,
-        quorate_model::key::KEY_BYTES_MAX,
-        "what a record can hold",
-    )?;
-    at_most(
-        "value_bytes_max",
-        limits.value_bytes_max,
-        quorate_model::record::VALUE_BYTES_MAX.min(limits.bodies_bytes_max),
-        "what a record can hold, and limits.bodies_bytes_max",
-    )?;
-    at_most("batch_bytes_max", limits.batch_bytes_max, limits.bodies_bytes_max, "limits.bodies_bytes_max")?;
-    at_most("batch_items_max", limits.batch_items_max, 100_000, "a bound on one request")?;
-    at_most("batch_items_running_max", limits.batch_items_running_max, 10_000, "a bound on one request")?;
-    at_most(
-        "document_bytes_max",
-        limits.document_bytes_max,
-        limits.bodies_bytes_max,
-        "limits.bodies_bytes_max",
-    )?;
-    at_most("connections_max", limits.connections_max, 1_000_000, "a bound on one process")?;
-    at_most("requests_running_max", limits.requests_running_max, 1_000_000, "a bound on one process")?;
-    at_most("operations_running_max", limits.operations_running_max, 1_000_000, "a bound on one process")?;
-    refuse(!(8 << 10..=1 << 20).contains(&limits.head_bytes_max), || {
-        "limits.head_bytes_max is from 8KiB to 1MiB".to_owned()
-    })?;
-    let within = |name: &str, value: Duration, most: Duration, of: &str| {
-        refuse(value.is_zero() || value > most, || {
-            format!("limits.{name} is above 0 and at most {} ({of})", humantime::format_duration(most))
-        })
-    };
-    let hour = Duration::from_hours(1);
-    within("request_timeout_max", limits.request_timeout_max, Duration::from_mins(1), "the hard limit")?;
-    within(
-        "request_timeout",
-        limits.request_timeout,
-        limits.request_timeout_max,
-        "limits.request_timeout_max",
-    )?;
-    within(
-        "change_timeout",
-        limits.change_timeout,
-        limits.request_timeout_max,
-        "limits.request_timeout_max",
-    )?;
-    within("stall_timeout", limits.stall_timeout, limits.body_timeout, "limits.body_timeout")?;
-    within("head_timeout", limits.head_timeout, hour, "a bound on one connection")?;
-    within("idle_timeout", limits.idle_timeout, hour, "a bound on one connection")?;
-    within("body_timeout", limits.body_timeout, hour, "a bound on one connection")?;
-    within("drain_notice", limits.drain_notice, hour, "a bound on stopping")?;
-    within("drain_timeout", limits.drain_timeout, hour, "a bound on stopping")
 }

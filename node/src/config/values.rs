@@ -2,6 +2,7 @@
 
 use super::LogFormat;
 use quorate_client::Endpoint;
+use quorate_model::Span;
 use quorate_ring::Weight;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,18 +27,43 @@ pub enum Slot<'a> {
     /// `true` or `false`.
     Switch(&'a mut bool),
     /// A size in bytes.
-    Bytes(&'a mut usize),
+    Bytes(&'a mut dyn Whole),
     /// A number.
-    Count(&'a mut usize),
-    /// A number below 2^32.
-    Count32(&'a mut u32),
+    Count(&'a mut dyn Whole),
     /// A length of time.
     Duration(&'a mut Duration),
+    /// A length of time as operations count it.
+    Span(&'a mut Span),
     /// A share of the data.
     Weight(&'a mut Weight),
     /// How log lines look.
     Format(&'a mut LogFormat),
 }
+
+/// A whole number of any width.
+pub trait Whole {
+    /// Takes a number, or says what the largest one is.
+    fn set(&mut self, number: u64) -> Result<(), String>;
+    /// The number.
+    fn get(&self) -> u64;
+}
+
+macro_rules! whole {
+    ($($type:ty),*) => {
+        $(impl Whole for $type {
+            fn set(&mut self, number: u64) -> Result<(), String> {
+                *self = <$type>::try_from(number).map_err(|_| format!("it is at most {}", <$type>::MAX))?;
+                Ok(())
+            }
+
+            fn get(&self) -> u64 {
+                u64::try_from(*self).expect("no number here is wider than 64 bits")
+            }
+        })*
+    };
+}
+
+whole!(u16, u32, u64, usize);
 
 impl Slot<'_> {
     /// Reads the text, or says what it could be.
@@ -72,10 +98,10 @@ impl Slot<'_> {
                     _ => return Err("it is true or false".to_owned()),
                 }
             }
-            Slot::Bytes(slot) => *slot = bytes(text)?,
-            Slot::Count(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
-            Slot::Count32(slot) => *slot = text.parse().map_err(|_| "it is a whole number".to_owned())?,
+            Slot::Bytes(slot) => slot.set(bytes(text)?)?,
+            Slot::Count(slot) => slot.set(text.parse().map_err(|_| "it is a whole number".to_owned())?)?,
             Slot::Duration(slot) => *slot = duration(text)?,
+            Slot::Span(slot) => *slot = span(duration(text)?)?,
             Slot::Weight(slot) => {
                 let number: f64 = text.parse().map_err(|_| "it is a number from 0.01 to 100".to_owned())?;
                 *slot = Weight::new(number).map_err(|error| error.to_string())?;
@@ -112,16 +138,35 @@ impl Slot<'_> {
             Slot::TextOption(slot) => slot.as_ref().and_then(|text| quoted(text)),
             Slot::Path(slot) => slot.as_ref().and_then(|path| quoted(&path.display())),
             Slot::Switch(slot) => Some(slot.to_string()),
-            Slot::Bytes(slot) => quoted(&in_bytes(*slot)),
-            Slot::Count(slot) => Some(slot.to_string()),
-            Slot::Count32(slot) => Some(slot.to_string()),
+            Slot::Bytes(slot) => quoted(&in_bytes(slot.get())),
+            Slot::Count(slot) => Some(slot.get().to_string()),
             Slot::Duration(slot) => quoted(&humantime::format_duration(*slot)),
+            Slot::Span(slot) => quoted(&humantime::format_duration(Duration::from_micros(slot.0))),
             Slot::Weight(slot) => Some(slot.to_string()),
             Slot::Format(slot) => quoted(&match slot {
                 LogFormat::Auto => "auto",
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
             }),
+        }
+    }
+
+    /// What a program reads as a number: bytes, a count, or milliseconds (`true`); `None`: it is no number.
+    pub fn number(self) -> Option<(u64, bool)> {
+        match self {
+            Slot::Bytes(slot) | Slot::Count(slot) => Some((slot.get(), false)),
+            Slot::Duration(slot) => Some((u64::try_from(slot.as_millis()).unwrap_or(u64::MAX), true)),
+            Slot::Span(slot) => Some((slot.as_millis(), true)),
+            Slot::Address(_)
+            | Slot::Endpoint(_)
+            | Slot::Endpoints(_)
+            | Slot::Texts(_)
+            | Slot::Text(_)
+            | Slot::TextOption(_)
+            | Slot::Path(_)
+            | Slot::Switch(_)
+            | Slot::Weight(_)
+            | Slot::Format(_) => None,
         }
     }
 }
@@ -135,10 +180,9 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 }
 
 /// A size: a number of bytes, or one with KiB, MiB, GiB (or kB, MB, GB).
-pub fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || "it is a size, for example 512KiB or 1MiB".to_owned();
-    let size: bytesize::ByteSize = text.parse().map_err(|_| wrong())?;
-    usize::try_from(size.as_u64()).map_err(|_| wrong())
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let size: Result<bytesize::ByteSize, _> = text.parse();
+    size.map(|size| size.as_u64()).map_err(|_| "it is a size, for example 512KiB or 1MiB".to_owned())
 }
 
 /// A length of time with its unit.
@@ -147,8 +191,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "it is a length of time with its unit, for example 250ms, 2s or 10m".to_owned())
 }
 
+fn span(time: Duration) -> Result<Span, String> {
+    let micros = u64::try_from(time.as_micros()).map_err(|_| "it is too long".to_owned())?;
+    Ok(Span(micros))
+}
+
 /// A size in the largest unit that leaves no rest.
-fn in_bytes(size: usize) -> String {
+fn in_bytes(size: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if size >= unit && size.is_multiple_of(unit) {
             return format!("{}{name}", size / unit);

@@ -103,7 +103,8 @@ impl Core {
             disk_reads_total: disk_reads.total,
             peer_requests_total: self.local.requests(),
             panics_total: self.local.panics() + self.driver.panics(),
-            operations_running: self.driver.running(),
+            operations_running: self.driver.load().running,
+            operations_value_bytes: self.driver.load().value_bytes,
             replica: replica.statistics(),
             engine,
         }

@@ -29,6 +29,8 @@ pub struct Statistics {
     pub panics_total: u64,
     /// Operations (reads, writes, repairs) whose machines are still at work.
     pub operations_running: u64,
+    /// Bytes of the values that they hold.
+    pub operations_value_bytes: u64,
     /// The replica's counts.
     pub replica: ReplicaStatistics,
     /// The engine's own numbers.

@@ -32,7 +32,12 @@ fn later(catalog: &Catalog) -> Catalog {
 
 fn subject(catalog: &Catalog) -> Subject {
     let table = catalog.table("t").expect("there").id;
-    Subject { table, sort_key: SortKey::new(vec![0; 8]), deadline: Instant::now() + PATIENCE }
+    Subject {
+        table,
+        sort_key: SortKey::new(vec![0; 8]),
+        deadline: Instant::now() + PATIENCE,
+        value_bytes: 100,
+    }
 }
 
 /// Sends one read at its start, and answers with a sentence about the first thing it hears.
@@ -173,13 +178,14 @@ async fn a_caller_that_goes_away_takes_nothing_with_it() {
     let sink = wire.sent().await;
     caller.abort();
     assert!(caller.await.is_err());
-    assert_eq!(driver.running(), 1, "the machine waits for its call");
+    assert_eq!(driver.load(), Load { running: 1, value_bytes: 100 }, "the machine waits for its call");
     sink.deliver(Ok(Reply::Hinted));
     let by = Instant::now() + PATIENCE;
-    while driver.running() > 0 {
+    while driver.load().running > 0 {
         assert!(Instant::now() < by, "it never ended");
         tokio::task::yield_now().await;
     }
+    assert_eq!(driver.load().value_bytes, 0);
 }
 
 /// A machine that panics is counted, and its caller hears of it.
@@ -203,5 +209,5 @@ async fn a_machine_that_panics_is_counted_and_answered() {
     let subject = subject(&catalog);
     let (_, _, driver) = driver(catalog);
     assert_eq!(driver.run(Broken, subject).await, Err(Panicked));
-    assert_eq!((driver.panics(), driver.running()), (1, 0));
+    assert_eq!((driver.panics(), driver.load()), (1, Load { running: 0, value_bytes: 0 }));
 }

@@ -1,6 +1,7 @@
 //! What every handler shares, and the few things that most of them do first.
 
-use super::body::{Budget, Kind};
+use super::body::Kind;
+use super::budget::{Budget, Share};
 use super::fault::Fault;
 use super::head;
 use super::problem::Problem;
@@ -19,7 +20,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// Longest sentence on a document: it may repeat a stranger's text.
@@ -36,13 +36,16 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The memory that all bodies share.
     pub bodies: Budget,
+    /// The memory that all answers with values share.
+    pub answers: Budget,
 }
 
 impl App {
     /// Around a running node.
     pub fn new(core: Arc<Core>, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
         let bodies = Budget::new(limits.bodies_bytes_max);
-        Self { core, limits, metrics, bodies }
+        let answers = Budget::new(limits.answers_bytes_max);
+        Self { core, limits, metrics, bodies, answers }
     }
 
     /// The table that a path names. Waits at most `timeout` for a newer catalog.
@@ -69,12 +72,29 @@ impl App {
         self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
     }
 
-    /// Refuses another operation on a key while too many are at work: an operation goes on after its answer, until
-    /// every owner has been heard or given up.
-    pub fn expect_room(&self) -> Result<(), Problem> {
+    /// Refuses another operation on a key, with a value of so many bytes, while too many are at work or hold too
+    /// much: an operation goes on after its answer, until every owner has been heard or given up.
+    pub fn expect_room(&self, value_bytes: usize) -> Result<(), Problem> {
+        let load = self.core.operations();
         let limit = self.limits.operations_running_max;
-        let running = usize::try_from(self.core.operations_running()).unwrap_or(usize::MAX);
-        if running < limit { Ok(()) } else { Err(Fault::TooManyOperations { limit }.into()) }
+        if load.running >= limit as u64 {
+            return Err(Fault::TooManyOperations { limit }.into());
+        }
+        let limit = self.limits.operations_bytes_max;
+        if load.value_bytes + value_bytes as u64 > limit as u64 {
+            return Err(Fault::OperationsFull { limit }.into());
+        }
+        Ok(())
+    }
+
+    /// A value on its way to a client, which counts until the client has taken it.
+    pub fn answered(&self, value: bytes::Bytes) -> Result<bytes::Bytes, Problem> {
+        self.answers.hold(value).map_err(|_| self.answers_full())
+    }
+
+    /// Why an answer can't be held for its client.
+    pub fn answers_full(&self) -> Problem {
+        Fault::AnswersFull { limit: self.limits.answers_bytes_max }.into()
     }
 
     /// Reads a JSON document of at most `bytes_max` bytes whose every field is known. The permit is its share of the
@@ -84,7 +104,7 @@ impl App {
         request: Request,
         kind: Kind,
         bytes_max: usize,
-    ) -> Result<(T, Option<OwnedSemaphorePermit>), Problem> {
+    ) -> Result<(T, Option<Share>), Problem> {
         let (parts, body) = request.into_parts();
         head::expect_json(&parts.headers)?;
         head::expect_length(&parts.headers)?;
@@ -139,7 +159,11 @@ fn sentence(field: &str, error: &serde_json::Error) -> String {
 
 /// A JSON document as an answer.
 pub fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(document).expect("a document of plain values");
+    json_bytes(status, serde_json::to_vec(document).expect("a document of plain values").into())
+}
+
+/// The bytes of a JSON document as an answer.
+pub fn json_bytes(status: StatusCode, body: bytes::Bytes) -> Response {
     let mut response = (status, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(head::JSON));
     response

@@ -4,6 +4,7 @@
 //! limit (known before a byte is read where it names its length), the time for all of it and for each pause in it,
 //! and one budget of memory for all bodies at work. Room in the budget is taken before the bytes are.
 
+use super::budget::{Budget, Full, Share};
 use super::code::Code;
 use crate::limits::Limits;
 use axum::body::Body;
@@ -11,13 +12,8 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
-use std::sync::Arc;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
-
-/// The budget counts in pieces of this many bytes.
-const PIECE_BYTES: usize = 1024;
 
 /// What kind of body it is: for the code of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,29 +75,16 @@ pub struct Received {
     /// The bytes.
     pub bytes: Bytes,
     /// Its share of the budget.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Option<Share>,
 }
 
-/// The memory that all bodies share.
-#[derive(Clone, Debug)]
-pub struct Budget(Arc<Semaphore>);
+impl From<Full> for BodyError {
+    fn from(_: Full) -> Self {
+        BodyError::NoRoom
+    }
+}
 
 impl Budget {
-    /// A budget of so many bytes.
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / PIECE_BYTES).min(Semaphore::MAX_PERMITS))))
-    }
-
-    fn take(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), BodyError> {
-        let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).map_err(|_| BodyError::NoRoom)?;
-        let more = Arc::clone(&self.0).try_acquire_many_owned(pieces).map_err(|_| BodyError::NoRoom)?;
-        match room {
-            Some(room) => room.merge(more),
-            None => *room = Some(more),
-        }
-        Ok(())
-    }
-
     /// Reads a whole body of at most `bytes_max` bytes.
     pub async fn receive(
         &self,
@@ -161,6 +144,7 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::PIECE_BYTES;
     use super::*;
     use http_body::Frame;
     use std::collections::VecDeque;

@@ -7,8 +7,9 @@
 mod documents;
 
 use super::answer::{self, KeyText, ValueText, Written};
-use super::app::{App, json};
+use super::app::{App, json, json_bytes};
 use super::body::Kind;
+use super::budget::{Share, held};
 use super::edge::RequestName;
 use super::fault::Fault;
 use super::keys::{Read, Write};
@@ -23,9 +24,7 @@ use http::StatusCode;
 use quorate_model::{Body, Durability, Key, Level, Table};
 use serde::Serialize;
 use serde_json::{Value as Json, json as document};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -54,12 +53,38 @@ pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, 
         app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let keys = wanted.keys.into_iter().enumerate();
     let keys = few(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
-    let room = Arc::new(AtomicUsize::new(app.limits.batch_bytes_max));
+    let room = Arc::new(Mutex::new(Room { left: app.limits.batch_bytes_max, share: None }));
+    let shared = Arc::clone(&room);
     let results = side_by_side(&common, keys, move |common, key| {
-        let room = Arc::clone(&room);
+        let room = Arc::clone(&shared);
         async move { common.get(&key, &room).await }
     });
-    Ok(json(StatusCode::OK, &document!({ "results": results.await })))
+    let body = serde_json::to_vec(&document!({ "results": results.await }));
+    let body = body.expect("a document of plain values");
+    let share = room.lock().expect("nothing panics while it holds this lock").share.take();
+    Ok(json_bytes(StatusCode::OK, held(body.into(), share)))
+}
+
+/// The room for the values of one `mget`'s answer.
+struct Room {
+    /// Bytes of values that still fit.
+    left: usize,
+    /// Its share of the memory for all answers.
+    share: Option<Share>,
+}
+
+impl Room {
+    /// How much larger a value is in JSON than alone, and while JSON is made of it.
+    const TIMES: usize = 2;
+
+    /// Takes room for one value.
+    fn take(&mut self, bytes: usize, app: &App) -> Result<(), Problem> {
+        let limit = app.limits.batch_bytes_max;
+        let left = self.left.checked_sub(bytes).ok_or(Fault::LeftOut { bytes, limit })?;
+        app.answers.take(&mut self.share, Self::TIMES * bytes).map_err(|_| app.answers_full())?;
+        self.left = left;
+        Ok(())
+    }
 }
 
 /// `POST /v1/tables/{t}/batch`
@@ -108,22 +133,18 @@ impl Common {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn get(self, key: &Key, room: &AtomicUsize) -> Json {
+    async fn get(self, key: &Key, room: &Mutex<Room>) -> Json {
         let started = Instant::now();
         let outcome = self.read_value(key, room).await;
         self.counted(Operation::Get, key, started, outcome)
     }
 
-    async fn read_value(&self, key: &Key, room: &AtomicUsize) -> Result<Json, Problem> {
+    async fn read_value(&self, key: &Key, room: &Mutex<Room>) -> Result<Json, Problem> {
         let Common { table, level, required, .. } = self;
         let read = Read { table, key, level: *level, required: *required, timeout: self.left() };
         let answer = read.run(&self.app).await?;
         let (record, content_type, payload) = answer::value_of(&answer)?;
-        let taken = room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(payload.len()));
-        if taken.is_err() {
-            let limit = self.app.limits.batch_bytes_max;
-            return Err(Fault::LeftOut { bytes: payload.len(), limit }.into());
-        }
+        room.lock().expect("nothing panics while it holds this lock").take(payload.len(), &self.app)?;
         self.app.metrics.value_bytes_out.inc_by(payload.len() as u64);
         let described = document!({
             "version": record.version.to_string(),

@@ -8,6 +8,7 @@ use super::edge::{Edge, Tracked};
 use super::fault::Fault;
 use super::problem::Problem;
 use super::pulse::{Phase, Pulse};
+use super::server::Scope;
 use super::wire::{Valve, Wire};
 use crate::metrics::Closed;
 use axum::body::Body;
@@ -41,6 +42,7 @@ pub(super) struct Requests {
     edge: Arc<Edge>,
     pulse: Arc<Pulse>,
     local: IpAddr,
+    scope: Scope,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -50,9 +52,10 @@ impl Service<Request<Incoming>> for Requests {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.pulse.serving();
-        let (edge, pulse, local) = (Arc::clone(&self.edge), Arc::clone(&self.pulse), self.local);
+        let (edge, pulse) = (Arc::clone(&self.edge), Arc::clone(&self.pulse));
+        let (local, scope) = (self.local, self.scope);
         Box::pin(async move {
-            let response = edge.answer(request.map(Body::new), local).await;
+            let response = edge.answer(request.map(Body::new), local, scope).await;
             Ok(response.map(|body| Tracked::new(body, pulse)))
         })
     }
@@ -67,12 +70,12 @@ enum End {
 }
 
 /// Serves one connection until it ends. `drain` asks it to end after the request at work.
-pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receiver<bool>) {
+pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receiver<bool>, scope: Scope) {
     let Ok(local) = socket.local_addr() else { return };
-    let pulse = Arc::new(Pulse::new(&edge.limits));
+    let pulse = Arc::new(Pulse::new(&edge.limits, scope));
     let valve = Arc::new(Valve::default());
     let wire = Wire::new(socket, Arc::clone(&pulse), Arc::clone(&valve));
-    let requests = Requests { edge: Arc::clone(&edge), pulse: Arc::clone(&pulse), local: local.ip() };
+    let requests = Requests { edge: Arc::clone(&edge), pulse: Arc::clone(&pulse), local: local.ip(), scope };
     let mut builder = http1::Builder::new();
     // Deadlines are ours (see the pulse).
     builder.max_header_size(edge.limits.head_bytes_max).header_read_timeout(None);

@@ -14,6 +14,7 @@ use super::host::Hosts;
 use super::observe::{Ended, operation, outcome, trace_of};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
+use super::server::Scope;
 use super::text::shown;
 use crate::limits::Limits;
 use crate::metrics::{LevelLabel, Metrics, Operation};
@@ -94,8 +95,8 @@ impl Edge {
         format!("{:08x}-{number:x}", self.life).into()
     }
 
-    /// Answers one request that came in on the address `local`.
-    pub async fn answer(&self, mut request: Request<Body>, local: IpAddr) -> Response {
+    /// Answers one request that came in on the address `local`, on a connection that is served so much.
+    pub async fn answer(&self, mut request: Request<Body>, local: IpAddr, scope: Scope) -> Response {
         let started = Instant::now();
         let name = self.name();
         let operation = operation(request.method(), request.uri().path());
@@ -105,7 +106,7 @@ impl Edge {
         request.extensions_mut().insert(RequestName(Arc::clone(&name)));
         let head = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), shown(request.uri().path())));
-        let mut response = self.route(request, operation, local).instrument(span).await;
+        let mut response = self.route(request, operation, local, scope).instrument(span).await;
         let problem = response.extensions_mut().remove::<Problem>();
         let level = response.extensions_mut().remove::<LevelLabel>();
         if response.status() == StatusCode::NOT_MODIFIED {
@@ -114,6 +115,9 @@ impl Edge {
         }
         if let Some(problem) = &problem {
             write_body(&mut response, problem, &name);
+        }
+        if scope == Scope::Health {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (key, value) = NOSNIFF;
         response.headers_mut().insert(key, value);
@@ -128,7 +132,17 @@ impl Edge {
         response
     }
 
-    async fn route(&self, request: Request<Body>, operation: Operation, local: IpAddr) -> Response {
+    async fn route(
+        &self,
+        request: Request<Body>,
+        operation: Operation,
+        local: IpAddr,
+        scope: Scope,
+    ) -> Response {
+        if scope == Scope::Health && operation != Operation::Health {
+            let limit = self.limits.connections_max;
+            return Problem::from(Fault::TooManyConnections { limit }).into_response();
+        }
         if let Err(error) = self.hosts.check(request.uri(), request.headers(), local) {
             return Problem::from(error).into_response();
         }

@@ -108,6 +108,33 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// Operations at work hold too much.
+    #[error(
+        "the values of the operations at work on this node fill their {limit} bytes, which is its limit, those among \
+         them that wait for slow owners after their answer; nothing was done; try again, or use another node"
+    )]
+    OperationsFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// Answers that nobody takes hold too much.
+    #[error(
+        "answers that their clients have not taken yet fill their {limit} bytes, which is this node's limit; try again, \
+         or use another node"
+    )]
+    AnswersFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The connections are all taken.
+    #[error(
+        "{limit} connections are open on this node, which is its limit; this one answers for health, metrics and limits \
+         only; nothing was done; try again, or use another node"
+    )]
+    TooManyConnections {
+        /// The limit.
+        limit: usize,
+    },
     /// This node doubts its disk since before it started.
     #[error("this node doubts its disk: {doubt}; nothing was done; use another node")]
     Doubtful {
@@ -190,7 +217,11 @@ impl Fault {
             Fault::NotReady { code, .. } => *code,
             Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
             Fault::Propose(ProposeError::Unavailable { .. }) | Fault::NotSafe { .. } => Code::Unavailable,
-            Fault::Overloaded { .. } | Fault::TooManyOperations { .. } => Code::Overloaded,
+            Fault::Overloaded { .. }
+            | Fault::TooManyOperations { .. }
+            | Fault::OperationsFull { .. }
+            | Fault::AnswersFull { .. }
+            | Fault::TooManyConnections { .. } => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
             Fault::Draining => Code::Draining,
@@ -235,6 +266,9 @@ impl Fault {
             | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
             | Fault::Overloaded { .. }
             | Fault::TooManyOperations { .. }
+            | Fault::OperationsFull { .. }
+            | Fault::AnswersFull { .. }
+            | Fault::TooManyConnections { .. }
             | Fault::Doubtful { .. }
             | Fault::Starting
             | Fault::NoRandomness

@@ -6,11 +6,14 @@ use super::fault::Fault;
 use super::problem::Problem;
 use super::{openapi as interface, query};
 use crate::breakage;
-use crate::limits::LimitsDocument;
+use crate::config::Config;
+use crate::config::settings::SETTINGS;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use quorate_model::level::N_MAX;
+use quorate_ring::catalog;
 use serde_json::{Value as Json, json as document};
 
 /// The media type of the metrics.
@@ -60,7 +63,29 @@ pub async fn metrics(State(app): State<App>, request: Request) -> Result<Respons
 /// `GET /v1/limits`
 pub async fn limits(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     plain(&request, query::NONE)?;
-    Ok(json(StatusCode::OK, &LimitsDocument::from(&*app.limits)))
+    let config = Config { limits: (*app.limits).clone(), ..app.core.limits().clone() };
+    Ok(json(StatusCode::OK, &limits_of(&config)))
+}
+
+/// Every limit in force, those of clients first and without their section; then what no configuration changes,
+/// because all members must agree on it.
+fn limits_of(config: &Config) -> Json {
+    let mut document = document!({
+        "catalog": {
+            "nodes_max": catalog::NODES_MAX,
+            "tables_max": catalog::TABLES_MAX,
+            "shards_per_table_max": catalog::SHARDS_PER_TABLE_MAX,
+            "copies_max": N_MAX,
+        },
+    });
+    for (section, name, value) in SETTINGS.iter().filter_map(|setting| setting.limit(config)) {
+        if section == "limits" {
+            document[name] = value.into();
+        } else {
+            document[section][name] = value.into();
+        }
+    }
+    document
 }
 
 /// `GET /openapi.json`

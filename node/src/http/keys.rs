@@ -50,6 +50,7 @@ pub async fn read(State(app): State<App>, request: Request) -> Result<Response, 
     };
     answer::value_headers(&mut headers, record, content_type);
     let body = if status == StatusCode::OK { payload.clone() } else { bytes::Bytes::new() };
+    let body = app.answered(body).map_err(|full| full.on(&table).at(level))?;
     app.metrics.value_bytes_out.inc_by(body.len() as u64);
     Ok(finish(status, headers, body, level))
 }
@@ -91,7 +92,7 @@ impl Read<'_> {
     /// Asks the core, and counts what the owners said.
     pub async fn run(self, app: &App) -> Result<GetAnswer, Problem> {
         let Read { table, key, level, required, timeout } = self;
-        app.expect_room().map_err(|full| full.at(level))?;
+        app.expect_room(0).map_err(|full| full.at(level))?;
         let request = GetRequest { table: Arc::clone(table), key: key.clone(), required, timeout };
         match app.core.get(request).await {
             Ok(answer) => {
@@ -129,7 +130,7 @@ impl Write<'_> {
     pub async fn run(self, app: &App) -> Result<PutAnswer, Problem> {
         let Write { table, key, body, level, required, durability, ttl_ms, operation, timeout } = self;
         let idempotent = operation.is_some();
-        app.expect_room().map_err(|full| full.at(level).with_operation(idempotent))?;
+        app.expect_room(body.value_bytes()).map_err(|full| full.at(level).with_operation(idempotent))?;
         let request = PutRequest {
             table: Arc::clone(table),
             key: key.clone(),

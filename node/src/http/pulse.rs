@@ -13,10 +13,15 @@
 //! (the request's, and the body's), so here it has none. Beside all of that stands the stall: an answer that the
 //! client does not take.
 
+use super::server::Scope;
 use crate::limits::Limits;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long a client may take for its question where connections are scarce: whoever asks for a node's health asks at
+/// once.
+const HEALTH_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +54,13 @@ struct State {
 
 impl Pulse {
     /// Of a connection that begins now.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, scope: Scope) -> Self {
+        let head_timeout = match scope {
+            Scope::Everything => limits.head_timeout,
+            Scope::Health => limits.head_timeout.min(HEALTH_HEAD_TIMEOUT),
+        };
         Self {
-            head_timeout: limits.head_timeout,
+            head_timeout,
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             state: Mutex::new(State { phase: Phase::Fresh, since: Instant::now(), stalled_since: None }),
@@ -129,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn dribbling_a_head_does_not_prolong_it() {
         let limits = Limits::default();
-        let pulse = Pulse::new(&limits);
+        let pulse = Pulse::new(&limits, Scope::Everything);
         pulse.received();
         let deadline = pulse.deadline();
         tokio::time::advance(Duration::from_secs(3)).await;
@@ -140,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
         let limits = Limits::default();
-        let pulse = Pulse::new(&limits);
+        let pulse = Pulse::new(&limits, Scope::Everything);
         let start = Instant::now();
         assert_eq!(pulse.deadline(), Some((start + limits.head_timeout, false)), "silent from the beginning");
         pulse.received();

@@ -1,4 +1,13 @@
 //! The accept loop: how connections come, how many, and how they all end.
+//!
+//! ```text
+//!   backlog ──┬─ room for one more ──────────────> serves everything
+//!             ├─ full, but the reserve is not ───> one answer on health, metrics or limits; all else 503 overloaded
+//!             └─ both are full ──────────────────> waits in the backlog
+//! ```
+//!
+//! A node that is full must still be able to say that it lives: who asks for its health is a load balancer or an
+//! operator, and silence would make them replace a node that only has much to do.
 
 use super::connection;
 use super::edge::Edge;
@@ -17,6 +26,57 @@ use tokio::time::{sleep, timeout};
 
 /// How long the loop rests when the process can't take a connection (no descriptors left).
 const REST: Duration = Duration::from_millis(100);
+
+/// What a connection is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything, one request after another.
+    Everything,
+    /// One question on health, metrics or limits: the connections that serve everything are all taken.
+    Health,
+}
+
+/// Room for one connection, given back when this is dropped.
+#[derive(Debug)]
+struct Place {
+    scope: Scope,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Room for connections.
+#[derive(Clone, Debug)]
+struct Places {
+    everything: Arc<Semaphore>,
+    health: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            everything: Arc::new(Semaphore::new(limits.connections_max)),
+            health: Arc::new(Semaphore::new(limits.health_connections_max)),
+        }
+    }
+
+    /// A place, once there is one; where there are both, one that serves everything.
+    async fn wait(&self) -> Place {
+        let of = |room: &Arc<Semaphore>| Arc::clone(room).acquire_owned();
+        let (scope, permit) = tokio::select! {
+            biased;
+            permit = of(&self.everything) => (Scope::Everything, permit),
+            permit = of(&self.health) => (Scope::Health, permit),
+        };
+        Place { scope, _permit: permit.expect("this semaphore is never closed") }
+    }
+
+    /// The same place, or a better one that has become free meanwhile.
+    fn better(&self, place: Place) -> Place {
+        match (place.scope, Arc::clone(&self.everything).try_acquire_owned()) {
+            (Scope::Health, Ok(permit)) => Place { scope: Scope::Everything, _permit: permit },
+            (Scope::Everything, _) | (Scope::Health, Err(_)) => place,
+        }
+    }
+}
 
 /// A running HTTP server. Dropping it ends every connection at once; [`Server::drain`] lets requests finish.
 #[derive(Debug)]
@@ -89,18 +149,18 @@ impl Drop for Server {
 
 async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
     let draining = drain.clone();
-    let room = Arc::new(Semaphore::new(edge.limits.connections_max));
+    let places = Places::new(&edge.limits);
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             // An error means that the server is gone.
             _ = drain.wait_for(|drain| *drain) => break,
-            (socket, permit) = next(&listener, &room) => {
+            (socket, place) = next(&listener, &places) => {
                 // Without delay even where the peer's answers are small; a socket that refuses works too.
                 let _ = socket.set_nodelay(true);
                 edge.metrics.connections.inc();
-                connections.spawn(one(Arc::clone(&edge), socket, draining.clone(), permit));
+                connections.spawn(one(Arc::clone(&edge), socket, draining.clone(), place));
             }
         }
         while connections.try_join_next().is_some() {}
@@ -111,11 +171,11 @@ async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiv
 }
 
 /// The next connection, once there is room for one more; until then they wait in the backlog.
-async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-    let permit = Arc::clone(room).acquire_owned().await.expect("this semaphore is never closed");
+async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
+    let place = places.wait().await;
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return (socket, permit),
+            Ok((socket, _)) => return (socket, places.better(place)),
             Err(error) => {
                 // A connection that ended before it was taken, or no descriptor left for it.
                 tracing::warn!(%error, "can't take a connection");
@@ -125,7 +185,7 @@ async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Owne
     }
 }
 
-async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, permit: OwnedSemaphorePermit) {
+async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, place: Place) {
     /// Counts down also where the task is aborted.
     struct Open(Arc<Edge>);
     impl Drop for Open {
@@ -135,8 +195,8 @@ async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, p
     }
     edge.metrics.connections_open.inc();
     let open = Open(Arc::clone(&edge));
-    connection::serve(edge, socket, drain).await;
-    drop((open, permit));
+    connection::serve(edge, socket, drain, place.scope).await;
+    drop((open, place));
 }
 
 #[cfg(test)]

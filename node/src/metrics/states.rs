@@ -46,6 +46,11 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
         ("replica_doubtful", "1 while the replica doubts its disk and neither answers nor votes", doubtful),
         ("operations_running", "Operations whose machines are at work", statistics.operations_running),
         (
+            "operations_value_bytes",
+            "Bytes of the values that operations at work hold",
+            statistics.operations_value_bytes,
+        ),
+        (
             "disk_reads_running",
             "Reads that left the reactor for the disk, now",
             statistics.disk_reads_running,

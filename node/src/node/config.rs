@@ -1,8 +1,12 @@
 //! What a node is told when it is started, and why it does not start.
 
+use crate::config::Config;
 use crate::control::JoinError;
+use crate::hints::ReplayLimits;
 use crate::limits::Limits;
+use crate::peer::ReadLimits;
 use crate::transport::{self, Secret};
+use quorate_coordinator::Timing;
 use quorate_ring::Weight;
 use quorate_storage::{CommitterLimits, IdentityError, OpenError, ReplicaLimits, RocksOptions};
 use std::io;
@@ -41,8 +45,26 @@ pub struct NodeConfig {
     pub peer_limits: transport::Limits,
     /// Limits and options of the storage.
     pub storage: StorageConfig,
+    /// Limits of the replay of hints.
+    pub replay: ReplayLimits,
+    /// How patient an operation is.
+    pub timing: Timing,
     /// Threads of its runtime; `None`: as many as there are processors.
     pub workers: Option<usize>,
+}
+
+impl NodeConfig {
+    /// Its limits, as the configuration has them.
+    pub fn limits_in_force(&self) -> Config {
+        Config {
+            limits: self.limits.clone(),
+            peer_limits: self.peer_limits.clone(),
+            storage: self.storage.clone(),
+            replay: self.replay,
+            timing: self.timing,
+            ..Config::default()
+        }
+    }
 }
 
 /// Limits and options of the storage.
@@ -54,6 +76,8 @@ pub struct StorageConfig {
     pub replica: ReplicaLimits,
     /// Of the committer.
     pub committer: CommitterLimits,
+    /// Of the reads that leave the reactor.
+    pub reads: ReadLimits,
 }
 
 /// How an empty folder is begun.

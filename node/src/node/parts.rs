@@ -15,7 +15,7 @@ use crate::peer::{Local, Peers};
 use crate::switch::Switch;
 use crate::transport::{self, Links, Server};
 use crate::views::Views;
-use quorate_coordinator::{Context, Timing};
+use quorate_coordinator::Context;
 use quorate_model::{NodeId, Stamps};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Identity, RaftStore, Stage};
@@ -89,7 +89,12 @@ impl Parts {
         let views = Arc::new(Views::new(node, Catalog::empty()));
         let me = transport::Identity { cluster: identity.cluster, node, boot };
         let links = Arc::new(Links::new(me, config.secret.clone(), config.peer_limits.clone()));
-        let local = Local::new(Arc::clone(&replica), Arc::clone(&committer), Arc::clone(&views));
+        let local = Local::new(
+            Arc::clone(&replica),
+            Arc::clone(&committer),
+            Arc::clone(&views),
+            config.storage.reads,
+        );
         let peers = Peers::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&views));
 
         // The catalog: what this disk knows of it is in force when consensus has started.
@@ -117,7 +122,7 @@ impl Parts {
         // Operations and what goes on beside them.
         let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links));
         let driver = Driver::new(Arc::new(switch), Arc::clone(&views));
-        let context = Context { local: node, rules, timing: Timing::default() };
+        let context = Context { local: node, rules, timing: config.timing };
         let progress = Arc::new(Progress::default());
         let replay = Replay {
             node,
@@ -127,6 +132,7 @@ impl Parts {
             driver: Arc::clone(&driver),
             context,
             progress: Arc::clone(&progress),
+            limits: config.replay,
         };
         let failed = watch::Sender::new(None);
         tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
@@ -159,6 +165,7 @@ impl Parts {
             stamps: Mutex::new(Stamps::new(node, boot)),
             draining: AtomicBool::new(false),
             hints: progress,
+            limits: config.limits_in_force(),
         });
         http.open(&core);
         if silent {
@@ -190,7 +197,7 @@ impl Parts {
             http.drain().await;
         }
         let until = Instant::now() + OPERATIONS_TIMEOUT;
-        while self.core.driver.running() > 0 && Instant::now() < until {
+        while self.core.driver.load().running > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.core.control.stop().await;

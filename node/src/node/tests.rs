@@ -6,8 +6,9 @@ mod membership;
 
 use super::{Entry, Node, NodeConfig, StorageConfig};
 use crate::core::{GetRequest, PutRequest};
+use crate::hints::ReplayLimits;
 use crate::transport::{self, Secret};
-use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
+use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, NodeId, Table};
 use quorate_ring::{Command, NewTable, RequestId, Weight};
 use std::net::SocketAddr;
@@ -57,6 +58,8 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
             ..transport::Limits::default()
         },
         storage: StorageConfig::default(),
+        replay: ReplayLimits::default(),
+        timing: Timing::default(),
         workers: Some(2),
     }
 }

@@ -10,11 +10,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Reads that may be at the disk at once: more would only wait for each other there.
-const DISK_READS_AT_ONCE: usize = 16;
+/// Limits of the reads that leave the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Reads that may be at the disk at once: more would only wait for each other there. Default 16.
+    pub running_max: usize,
+    /// Reads that may wait for the disk or be there. Past it they are refused. Default 1,024.
+    pub waiting_max: usize,
+}
 
-/// Reads that may wait for the disk or be there. Past it they are refused.
-const DISK_READS_MAX: u64 = 1_024;
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { running_max: 16, waiting_max: 1_024 }
+    }
+}
 
 /// What is called with the reply, on whatever thread has it.
 pub type OnReply = Box<dyn FnOnce(Reply) + Send>;
@@ -24,6 +33,7 @@ pub struct Local {
     replica: Arc<Replica>,
     committer: Arc<Committer>,
     views: Arc<Views>,
+    limits: ReadLimits,
     at_the_disk: Arc<Semaphore>,
     disk_reads: AtomicU64,
     disk_reads_total: AtomicU64,
@@ -42,12 +52,18 @@ pub struct DiskReads {
 
 impl Local {
     /// Over a replica and its committer.
-    pub fn new(replica: Arc<Replica>, committer: Arc<Committer>, views: Arc<Views>) -> Arc<Self> {
+    pub fn new(
+        replica: Arc<Replica>,
+        committer: Arc<Committer>,
+        views: Arc<Views>,
+        limits: ReadLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
             replica,
             committer,
             views,
-            at_the_disk: Arc::new(Semaphore::new(DISK_READS_AT_ONCE)),
+            limits,
+            at_the_disk: Arc::new(Semaphore::new(limits.running_max)),
             disk_reads: AtomicU64::new(0),
             disk_reads_total: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -86,7 +102,7 @@ impl Local {
     }
 
     fn read_from_disk(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
-        if self.disk_reads.fetch_add(1, Ordering::Relaxed) >= DISK_READS_MAX {
+        if self.disk_reads.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting_max as u64 {
             self.disk_reads.fetch_sub(1, Ordering::Relaxed);
             return reply(Reply::Refused(Refusal::Overloaded));
         }

@@ -74,7 +74,7 @@ impl Link {
 
     /// Dials and runs connections until the task is aborted.
     pub async fn keep(self: Arc<Self>, dialing: Arc<Dialing>) {
-        let (first, longest) = dialing.limits.backoff;
+        let (first, longest) = (dialing.limits.backoff_min, dialing.limits.backoff_max);
         let mut pause = first;
         let mut cut = dialing.cut.clone();
         let mut address = self.address.subscribe();

@@ -205,6 +205,25 @@ fn the_interface_describes_itself() {
 }
 
 #[test]
+fn values_that_are_at_work_or_not_taken_yet_have_a_memory_of_their_own() {
+    let cluster = Cluster::start(1, Limits::default());
+    cluster.make_table("t", 1, Durability::Os);
+    put(&key("large"), vec![0; 4096]).of(cluster.at(0)).is(200);
+    let small = Limits { operations_bytes_max: 1024, answers_bytes_max: 1024, ..Limits::default() };
+    // A server of its own over the same node.
+    let edge = cluster.second_server(0, small);
+    let node = edge.address();
+    put(&key("a"), vec![0; 2048]).of(node).refuses(503, "overloaded");
+    put(&key("a"), vec![0; 512]).of(node).is(200);
+    get(&key("large")).of(node).refuses(503, "overloaded");
+    let both = post("/v1/tables/t/mget", &json!({"keys": ["large", "none"]})).of(node).is(200).json();
+    assert_eq!((&both["results"][0]["status"], &both["results"][1]["status"]), (&json!(503), &json!(404)));
+    for _ in 0..3 {
+        get(&key("a")).of(node).is(200);
+    }
+}
+
+#[test]
 fn limits_health_and_metrics_are_shown() {
     let cluster = shared();
     let node = cluster.at(0);
@@ -214,6 +233,9 @@ fn limits_health_and_metrics_are_shown() {
         (&limits["request_timeout_ms"], &limits["request_timeout_max_ms"]),
         (&json!(2000), &json!(60000))
     );
+    assert_eq!(limits["peers"]["silence_ms"], 3000);
+    assert_eq!(limits["rocksdb"]["memtable_bytes"], 8 << 20, "as this node was started");
+    assert_eq!(limits["catalog"]["tables_max"], 1024);
     assert_eq!(get("/health/live").of(node).is(200).json()["status"], "live");
     assert_eq!(get("/health/ready").of(node).is(200).json()["ready"], true);
     put(&key("counted"), "x").of(node).is(200);

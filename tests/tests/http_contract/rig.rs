@@ -1,7 +1,9 @@
 //! Three nodes in this process.
 
 use super::ask::{get, post};
+use quorate_coordinator::Timing;
 use quorate_model::Durability;
+use quorate_node::hints::ReplayLimits;
 use quorate_node::http::Server;
 use quorate_node::limits::Limits;
 use quorate_node::node::StorageConfig;
@@ -100,6 +102,8 @@ impl Cluster {
                     },
                     ..StorageConfig::default()
                 },
+                replay: ReplayLimits::default(),
+                timing: Timing::default(),
                 workers: Some(2),
             };
             nodes.push(runtime.block_on(Node::start(config)).expect("a node that starts"));

@@ -34,6 +34,7 @@ fn rig(limits: Limits) -> Rig {
     let (inner_gate, inner_entered) = (Arc::clone(&gate), Arc::clone(&entered));
     let routes = Router::new()
         .route("/", get(|| async { "hello" }))
+        .route("/health/live", get(|| async { "live" }))
         .route(
             "/echo",
             post(|request: Request| async { to_bytes(request.into_body(), 1 << 20).await.expect("a body") }),
@@ -253,8 +254,8 @@ async fn beyond_the_limit_requests_are_shed_and_then_taken_again() {
 }
 
 #[tokio::test]
-async fn beyond_the_cap_a_connection_waits_for_another_to_close() {
-    let rig = rig(Limits { connections_max: 1, ..Limits::default() });
+async fn beyond_the_cap_and_the_reserve_a_connection_waits_for_another_to_close() {
+    let rig = rig(Limits { connections_max: 1, health_connections_max: 0, ..Limits::default() });
     let mut first = rig.connect().await;
     first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
     until(&mut first, "hello").await;
@@ -263,6 +264,39 @@ async fn beyond_the_cap_a_connection_waits_for_another_to_close() {
     assert_eq!(rig.metrics.connections.get(), 1, "the second is still in the backlog");
     drop(first);
     until(&mut second, "hello").await;
+}
+
+#[tokio::test]
+async fn beyond_the_cap_a_connection_is_told_so_and_health_is_answered() {
+    let rig = rig(Limits { connections_max: 1, health_connections_max: 1, ..Limits::default() });
+    let mut first = rig.connect().await;
+    first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+    until(&mut first, "hello").await;
+    let answer = rig.say("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+    assert_eq!(body_of(&answer)["code"], "overloaded");
+    let answer = rig.say("GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    drop(first);
+    let until_free = async {
+        while !rig
+            .say("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .ends_with("hello")
+        {}
+    };
+    timeout(LONG, until_free).await.expect("its place is free again");
+}
+
+#[tokio::test]
+async fn the_reserve_is_not_held_by_who_asks_nothing() {
+    let rig = rig(Limits { connections_max: 1, health_connections_max: 1, ..Limits::default() });
+    let _first = rig.connect().await;
+    let _silent = rig.connect().await;
+    let asked = rig.say("GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer =
+        timeout(Duration::from_secs(5), asked).await.expect("well before the head timeout of others");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[tokio::test]
