@@ -1,6 +1,6 @@
 //! What is true whatever a request asks: hosts, routes, methods, heads, slow clients, health and metrics.
 
-use super::ask::{Answer, ask, conversation, get, put, raw};
+use super::ask::{Answer, ask, conversation, get, post, put, raw};
 use super::rig::{Cluster, key, shared};
 use quorate_model::Durability;
 use quorate_node::limits::Limits;
