@@ -69,7 +69,7 @@ pub async fn limits(State(app): State<App>, request: Request) -> Result<Response
 
 /// Every limit in force, those of clients first and without their section; then what no configuration changes,
 /// because all members must agree on it.
-fn limits_of(config: &Config) -> Json {
+pub fn limits_of(config: &Config) -> Json {
     let mut document = document!({
         "catalog": {
             "nodes_max": catalog::NODES_MAX,

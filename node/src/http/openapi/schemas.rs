@@ -4,8 +4,10 @@
 //! versions; those that are `required` stay.
 
 use super::parameters::base64url;
+use crate::config::Config;
 use crate::http::code::Code;
-use crate::limits::{Limits, LimitsDocument};
+use crate::http::health::limits_of;
+use crate::limits::Limits;
 use quorate_model::level::N_MAX;
 use quorate_model::record::CONTENT_TYPE_BYTES_MAX;
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
@@ -330,10 +332,16 @@ fn of_tables() -> Vec<Named> {
     ]
 }
 
+/// The schema of a document of numbers, and of such documents.
+fn counts(document: &Json) -> Json {
+    let Json::Object(members) = document else { return count() };
+    let fields: Vec<(&str, Json)> =
+        members.iter().map(|(name, member)| (name.as_str(), counts(member))).collect();
+    object(&fields)
+}
+
 /// What is answered about the cluster and this node.
 fn of_cluster(limits: &Limits) -> Vec<Named> {
-    let in_force = serde_json::to_value(LimitsDocument::from(limits)).expect("a document of plain values");
-    let names = in_force.as_object().into_iter().flat_map(Map::keys).map(|name| (name.as_str(), count()));
     let hints = json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } });
     vec![
         (
@@ -400,7 +408,7 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                 ("shards", list(reference("Shard"))),
             ]),
         ),
-        ("Limits", object(&names.collect::<Vec<_>>())),
+        ("Limits", counts(&limits_of(&Config { limits: limits.clone(), ..Config::default() }))),
         ("Live", object(&[("status", json!({ "const": "live" }))])),
         ("Ready", object(&[("ready", json!({ "const": true })), ("reasons", list(text()))])),
         ("OpenApi", json!({ "type": "object", "required": ["openapi", "info", "paths", "components"] })),
