@@ -1,29 +1,56 @@
-//! A real cluster: `quorate serve` processes on loopback, each with its own folder, ports and log.
+//! A real cluster: `quorate serve` processes, each with its own folder, log and, if there is root, its own host.
 //!
 //! Everything a fault does to processes goes through here, so that no process outlives the run: whoever drops the
-//! cluster kills what is left of it. Nodes are started exactly as the handbook says. The first founds the cluster,
-//! the others join it; one that comes back after a crash gets neither flag, since its folder knows who it is.
+//! cluster kills what is left of it, and its hosts and disks go too. Nodes are started exactly as the handbook says.
+//! The first founds the cluster, the others join it; one that comes back after a crash gets neither flag, since its
+//! folder knows who it is.
 //!
-//! **Left out**: hosts of their own. On loopback only faults that need no network can be made.
+//! **Claims.** Several faults work at once. One that does something to a process or a disk claims the node first, so
+//! that another doesn't start what it has killed; faults of the network and of clocks need no claim.
+//!
+//! **Poison.** Some faults leave a node that must not serve any more: it has lost, or may have lost, what it had
+//! acknowledged. Such nodes are known here: nobody waits for them to be ready, and there are never more of them than
+//! the copies of a key can bear.
 
+pub mod clock;
+pub mod disk;
+pub mod hosts;
+pub mod limits;
+mod memory;
+pub mod network;
 mod node;
 mod ports;
+pub mod slot;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::http::{Body, Http, Reply};
+use crate::tool;
+use clock::Clock;
+use hosts::Hosts;
+use memory::Memory;
 pub use node::Node;
+use node::Place;
+use slot::Slot;
 
 /// How long a cluster may take to found itself, gather its members and make a table.
 const FOUNDING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often a condition is looked at again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The file with the secret that all members share, in the cluster's folder.
+const SECRET_FILE: &str = "secret";
+
+/// How many copies of a key the workloads' tables ask for.
+pub const COPIES: usize = 3;
 
 /// What distinguishes one node from the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,13 +70,37 @@ pub struct Plan {
     pub folder: PathBuf,
     /// The nodes, named n1, n2 and so on.
     pub nodes: Vec<NodeShape>,
+    /// Where each node gets a host of its own; without it all are processes on loopback.
+    pub slot: Option<Arc<Slot>>,
+    /// How large a disk of its own each node gets; without it they have folders. Needs a slot.
+    pub disk_bytes: Option<u64>,
+    /// The clock that each node gets; without it they have the machine's.
+    pub clock: Option<Clock>,
+    /// Whether the binary takes the path of the machine's boot id.
+    pub knows_boot_ids: bool,
+    /// More variables of the nodes' environment.
+    pub environment: Vec<(String, String)>,
 }
 
-/// Running nodes. Those still alive are killed when it is dropped.
+impl Plan {
+    /// So many equal nodes on loopback.
+    pub fn on_loopback(binary: PathBuf, folder: PathBuf, nodes: usize) -> Plan {
+        let nodes = vec![NodeShape::default(); nodes];
+        Plan { binary, folder, nodes, slot: None, disk_bytes: None, clock: None, knows_boot_ids: false, environment: Vec::new() }
+    }
+}
+
+/// Running nodes. Those still alive are killed when it is dropped, and everything that was made for them goes.
 #[derive(Debug)]
 pub struct Cluster {
+    // Dropped in this order: nodes first, then what they stand on.
     nodes: Vec<Node>,
+    hosts: Option<Hosts>,
     http: Http,
+    claims: BTreeMap<usize, &'static str>,
+    poisoned: BTreeSet<usize>,
+    forgets_on_power_cut: bool,
+    memory: Memory,
 }
 
 /// Why there is no cluster to test. Nothing was proved.
@@ -64,6 +115,12 @@ pub enum Error {
     },
     /// No run of free ports was found.
     NoFreePorts,
+    /// Hosts of their own need root.
+    NotRoot,
+    /// As many runs as there may be are on this machine.
+    NoFreeSlot,
+    /// A program of the system failed.
+    Tool(tool::Error),
     /// A node ended by itself.
     Exited {
         /// Its name.
@@ -87,6 +144,14 @@ impl fmt::Display for Error {
         match self {
             Error::Host { what, cause } => write!(formatter, "{what}: {cause}"),
             Error::NoFreePorts => formatter.write_str("no free ports on loopback; end other test clusters"),
+            Error::NotRoot => formatter.write_str(
+                "hosts of their own need root; --hosts loopback runs processes on loopback, with the faults that need \
+                 no root",
+            ),
+            Error::NoFreeSlot => {
+                write!(formatter, "{} runs are on this machine already; let one of them end", slot::SLOTS)
+            }
+            Error::Tool(error) => error.fmt(formatter),
             Error::Exited { node, how } => write!(formatter, "node {node} ended by itself: {how}"),
             Error::TooLate { what, waited, last } => {
                 write!(formatter, "{what} did not come within {} s; last seen: {last}", waited.as_secs())
@@ -97,15 +162,39 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<tool::Error> for Error {
+    fn from(error: tool::Error) -> Error {
+        Error::Tool(error)
+    }
+}
+
 impl Cluster {
     /// Starts all nodes and waits until every one of them is a member and ready.
     pub async fn start(plan: &Plan) -> Result<Cluster, Error> {
-        let ports = ports::free(plan.nodes.len() * 2)?;
+        std::fs::create_dir_all(&plan.folder)
+            .map_err(|cause| Error::Host { what: format!("folder {}", plan.folder.display()), cause })?;
+        let hosts =
+            plan.slot.as_ref().map(|slot| Hosts::make(Arc::clone(slot), plan.nodes.len())).transpose()?;
+        let places = match &hosts {
+            Some(hosts) => {
+                write_secret(&plan.folder)?;
+                hosts.all().iter().cloned().map(Place::Host).collect()
+            }
+            None => places_on_loopback(plan.nodes.len())?,
+        };
         let mut nodes = Vec::new();
-        for (index, shape) in plan.nodes.iter().enumerate() {
-            nodes.push(Node::prepare(plan, index, shape, ports[2 * index], ports[2 * index + 1])?);
+        for (index, (shape, place)) in plan.nodes.iter().zip(places).enumerate() {
+            nodes.push(Node::prepare(plan, index, shape, place)?);
         }
-        let mut cluster = Cluster { nodes, http: Http::new() };
+        let mut cluster = Cluster {
+            nodes,
+            hosts,
+            http: Http::new(),
+            claims: BTreeMap::new(),
+            poisoned: BTreeSet::new(),
+            forgets_on_power_cut: false,
+            memory: Memory::default(),
+        };
         let founder = cluster.nodes[0].address();
         cluster.nodes[0].found()?;
         cluster
@@ -124,6 +213,7 @@ impl Cluster {
 
     /// Makes a table and waits until every node is ready to serve it.
     pub async fn make_table(&mut self, table: Value) -> Result<(), Error> {
+        self.forgets_on_power_cut |= table["durability"] == "os";
         self.wait("the table to be made", FOUNDING_TIMEOUT, async |cluster| {
             let url = format!("{}/v1/tables", cluster.nodes[0].endpoint());
             let reply = cluster.http.ask(Method::POST, &url, Body::Json(table.clone())).await;
@@ -154,12 +244,91 @@ impl Cluster {
         &mut self.nodes[index]
     }
 
-    /// Waits until every node says that it is ready.
+    /// The hosts, if the nodes have any of their own.
+    pub fn hosts_mut(&mut self) -> Option<&mut Hosts> {
+        self.hosts.as_mut()
+    }
+
+    /// The hosts, if the nodes have any of their own.
+    pub fn hosts(&self) -> Option<&Hosts> {
+        self.hosts.as_ref()
+    }
+
+    /// Nodes that nobody claims and that are not poisoned.
+    pub fn free(&self) -> Vec<usize> {
+        (0..self.nodes.len())
+            .filter(|index| !self.claims.contains_key(index) && !self.poisoned.contains(index))
+            .collect()
+    }
+
+    /// Claims a node that is free for a fault.
+    pub fn claim(&mut self, index: usize, fault: &'static str) {
+        let before = self.claims.insert(index, fault);
+        assert!(before.is_none(), "{before:?} has node {index} already");
+    }
+
+    /// Gives back nodes that a fault has claimed; those that it has not got to yet are nobody's.
+    pub fn release_all(&mut self, nodes: &[usize]) {
+        self.claims.retain(|index, _| !nodes.contains(index));
+    }
+
+    /// How many more nodes may be poisoned: a minority of a key's copies in all, whoever holds them.
+    pub fn may_poison(&self) -> usize {
+        let minority = (COPIES.min(self.nodes.len()) - 1) / 2;
+        minority.saturating_sub(self.poisoned.len())
+    }
+
+    /// From now on nobody expects this node to be ready, and it may refuse to start; it must not panic.
+    pub fn poison(&mut self, index: usize) {
+        self.poisoned.insert(index);
+        self.nodes[index].excuse(Some("its disk was damaged"));
+    }
+
+    /// The nodes that are poisoned.
+    pub fn poisoned(&self) -> &BTreeSet<usize> {
+        &self.poisoned
+    }
+
+    /// Whether its tables acknowledge what a power cut may take back.
+    pub fn forgets_on_power_cut(&self) -> bool {
+        self.forgets_on_power_cut
+    }
+
+    /// Looks at how much memory the nodes take, and remembers the most.
+    pub fn sample_memory(&mut self) {
+        for node in &self.nodes {
+            if let Some(pid) = node.pid() {
+                self.memory.sample(node.name(), pid);
+            }
+        }
+    }
+
+    /// The most memory that each node was seen to take, in bytes.
+    pub fn memory_peaks(&self) -> &BTreeMap<String, u64> {
+        self.memory.peaks()
+    }
+
+    /// Waits until every node that is not poisoned says that it is ready.
     pub async fn wait_ready(&mut self, timeout: Duration) -> Result<(), Error> {
         for index in 0..self.nodes.len() {
-            self.wait_node_ready(index, timeout).await?;
+            if !self.poisoned.contains(&index) {
+                self.wait_node_ready(index, timeout).await?;
+            }
         }
         Ok(())
+    }
+
+    /// What each poisoned node says of itself, in a few words.
+    pub async fn say_of_poisoned(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for index in &self.poisoned {
+            let name = self.nodes[*index].name();
+            said.push(match self.is_ready(*index).await {
+                Ok(()) => format!("{name} says that it is ready"),
+                Err(why) => format!("{name} is not ready: {why}"),
+            });
+        }
+        said
     }
 
     /// Waits until one node says that it is ready.
@@ -168,10 +337,11 @@ impl Cluster {
         self.wait(&what, timeout, async |cluster| cluster.is_ready(index).await).await
     }
 
-    /// What went wrong with the processes by themselves: nodes that ended though nobody killed them, and panics in
-    /// logs.
+    /// What went wrong with the processes by themselves: nodes that ended though nobody killed them, panics in logs,
+    /// and memory without bound.
     pub fn misdeeds(&mut self) -> Vec<String> {
-        self.nodes.iter_mut().flat_map(Node::misdeeds).collect()
+        let memory = self.memory.misdeeds();
+        self.nodes.iter_mut().flat_map(Node::misdeeds).chain(memory).collect()
     }
 
     async fn is_live(&self, index: usize) -> Result<(), String> {
@@ -234,6 +404,19 @@ impl Cluster {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+/// A secret that all members of one cluster share.
+fn write_secret(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(SECRET_FILE);
+    std::fs::write(&path, "the secret of a cluster that lives for a minute\n")
+        .map_err(|cause| Error::Host { what: format!("secret {}", path.display()), cause })
+}
+
+/// Ports for so many nodes on loopback.
+fn places_on_loopback(count: usize) -> Result<Vec<Place>, Error> {
+    let ports = ports::free(count * 2)?;
+    Ok(ports.chunks_exact(2).map(|two| Place::Loopback { port: two[0], peer_port: two[1] }).collect())
 }
 
 /// How many members an answer lists: an array, alone or as the member `nodes` or `items`.

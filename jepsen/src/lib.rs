@@ -43,4 +43,5 @@ pub mod run;
 pub mod set_full;
 pub mod tally;
 pub mod throughput;
+pub mod tool;
 pub mod workload;

@@ -138,7 +138,14 @@ async fn one_round(
             Some(started.elapsed())
         }
         Err(Error::TooLate { .. }) => None,
-        Err(error @ (Error::Host { .. } | Error::NoFreePorts | Error::Exited { .. })) => return Err(error),
+        Err(
+            error @ (Error::Host { .. }
+            | Error::NoFreePorts
+            | Error::NotRoot
+            | Error::NoFreeSlot
+            | Error::Tool(_)
+            | Error::Exited { .. }),
+        ) => return Err(error),
     };
     let keys = missed.len();
     let converged = convergence::wait(clients, missed, started, CONVERGENCE_TIMEOUT).await;

@@ -1,26 +1,56 @@
-//! One node: a process that may be killed and started again on the same folder and ports.
+//! One node: a process that may be killed and started again on the same folder, host and ports.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::disk::Disk;
+use super::hosts::Host;
 use super::{Error, NodeShape, Plan};
 
 /// So much of the end of a log is shown when a node ended by itself.
 const LOG_TAIL_BYTES: usize = 2_000;
+
+/// The variable that names the file with the machine's boot id.
+const BOOT_ID_VARIABLE: &str = "QUORATE_BOOT_ID_FILE";
+
+/// Where a node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A process beside the others, on loopback.
+    Loopback {
+        /// Where clients are answered.
+        port: u16,
+        /// Where members are answered.
+        peer_port: u16,
+    },
+    /// Alone in a namespace.
+    Host(Host),
+}
 
 /// One node, running or not.
 #[derive(Debug)]
 pub struct Node {
     name: String,
     binary: PathBuf,
+    /// The folder that all nodes are below.
+    folder: PathBuf,
     data: PathBuf,
     log: PathBuf,
-    port: u16,
-    peer_port: u16,
+    place: Place,
     shape: NodeShape,
+    environment: BTreeMap<String, String>,
     process: Option<Child>,
+    /// Why it may end by itself without that being a misdeed, if there is a reason.
+    excuse: Option<String>,
     ended_by_itself: Option<String>,
+    /// Ends that had an excuse.
+    excused_ends: Vec<String>,
+    // Dropped after the process was killed, which `Drop` does first.
+    disk: Option<Disk>,
 }
 
 impl Node {
@@ -29,24 +59,48 @@ impl Node {
         plan: &Plan,
         index: usize,
         shape: &NodeShape,
-        port: u16,
-        peer_port: u16,
+        place: Place,
     ) -> Result<Node, Error> {
         let name = format!("n{}", index + 1);
-        let data = plan.folder.join(&name);
+        let home = plan.folder.join(&name);
+        std::fs::create_dir_all(&home)
+            .map_err(|cause| Error::Host { what: format!("folder {}", home.display()), cause })?;
+        let mut environment: BTreeMap<String, String> = plan.environment.iter().cloned().collect();
+        if let Some(clock) = &plan.clock {
+            environment.extend(clock.environment(&home)?);
+        }
+        if plan.knows_boot_ids {
+            let file = boot_id_file(&home).display().to_string();
+            environment.insert(BOOT_ID_VARIABLE.to_owned(), file);
+        }
+        let disk = match (plan.disk_bytes, &plan.slot) {
+            (Some(bytes), Some(slot)) => {
+                let image = plan.folder.join(format!("{}-{name}.ext4", slot.prefix()));
+                Some(Disk::make(image, &home.join("disk"), bytes)?)
+            }
+            (Some(_), None) | (None, _) => None,
+        };
+        // The root of a file system is never empty, and a node founds itself in an empty folder only.
+        let data = if disk.is_some() { home.join("disk/data") } else { home.join("data") };
         std::fs::create_dir_all(&data)
             .map_err(|cause| Error::Host { what: format!("folder {}", data.display()), cause })?;
-        Ok(Node {
+        let node = Node {
             log: plan.folder.join(format!("{name}.log")),
+            folder: home,
             binary: plan.binary.clone(),
             shape: shape.clone(),
             process: None,
+            excuse: None,
             ended_by_itself: None,
+            excused_ends: Vec::new(),
+            environment,
             name,
             data,
-            port,
-            peer_port,
-        })
+            place,
+            disk,
+        };
+        node.write_boot_id(0)?;
+        Ok(node)
     }
 
     /// Its name, which is only a label.
@@ -56,7 +110,10 @@ impl Node {
 
     /// Where clients find it, as host and port.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        match &self.place {
+            Place::Loopback { port, .. } => format!("127.0.0.1:{port}"),
+            Place::Host(host) => host.address(),
+        }
     }
 
     /// Where clients find it, as a URL without a path.
@@ -64,9 +121,37 @@ impl Node {
         format!("http://{}", self.address())
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The folder that belongs to it, beside its data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its host, if it has one of its own.
+    pub fn host(&self) -> Option<&Host> {
+        match &self.place {
+            Place::Loopback { .. } => None,
+            Place::Host(host) => Some(host),
+        }
+    }
+
+    /// Its disk, if it has one of its own.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
     /// Whether its process was started and neither killed nor seen to have ended.
     pub fn is_running(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// The id of its process, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
     }
 
     pub(super) fn found(&mut self) -> Result<(), Error> {
@@ -87,12 +172,47 @@ impl Node {
         }
     }
 
-    /// Starts it again on the folder it had, as a member that returns.
+    /// Stops its process where it stands: no code of it runs, but its connections stay open.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a process that was stopped go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            // It fails only if the process has ended, which is noticed elsewhere.
+            let _ = kill_process(Pid::from_child(process), signal);
+        }
+    }
+
+    /// Starts it again on the folder it had, as a member that returns. One that runs is left as it is.
     pub fn start_again(&mut self) -> Result<(), Error> {
+        if self.process.is_some() {
+            return Ok(());
+        }
         self.spawn(&[])
     }
 
-    /// How it ended, if it did so without being killed.
+    /// The machine's boot id, as the node will see it when it starts the next time: derived from this number.
+    pub fn write_boot_id(&self, boot: u64) -> Result<(), Error> {
+        let path = boot_id_file(&self.folder);
+        let id = format!("00000000-0000-4000-8000-{:012x}\n", boot & 0xffff_ffff_ffff);
+        std::fs::write(&path, id)
+            .map_err(|cause| Error::Host { what: format!("boot id {}", path.display()), cause })
+    }
+
+    /// From now on it may end by itself, for this reason, without that being a misdeed; with `None`, no more.
+    pub fn excuse(&mut self, why: Option<&str>) {
+        // What it did before was done without, or with, the excuse that it had then.
+        self.ended_by_itself();
+        self.excuse = why.map(str::to_owned);
+    }
+
+    /// How it ended, if it did so without being killed and without an excuse.
     pub fn ended_by_itself(&mut self) -> Option<String> {
         if let Some(mut process) = self.process.take()
             && !self.note_end(&mut process)
@@ -100,6 +220,11 @@ impl Node {
             self.process = Some(process);
         }
         self.ended_by_itself.clone()
+    }
+
+    /// Ends that had an excuse, in words.
+    pub fn excused_ends(&self) -> &[String] {
+        &self.excused_ends
     }
 
     /// What it did wrong: ended by itself, panicked.
@@ -117,7 +242,11 @@ impl Node {
         let Ok(Some(status)) = process.try_wait() else { return false };
         let log = std::fs::read(&self.log).unwrap_or_default();
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned();
-        self.ended_by_itself = Some(format!("{status}\n{}", tail.trim_end()));
+        let how = format!("{status}\n{}", tail.trim_end());
+        match &self.excuse {
+            Some(why) => self.excused_ends.push(format!("{} ended ({why}): {how}", self.name)),
+            None => self.ended_by_itself = Some(how),
+        }
         true
     }
 
@@ -125,23 +254,41 @@ impl Node {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let log = self.open_log()?;
         let errors = log.try_clone().map_err(|cause| Error::Host { what: "log".to_owned(), cause })?;
-        let mut command = Command::new(&self.binary);
-        command.arg("serve").arg("--data").arg(&self.data);
-        command.args(["--listen", &self.address()]);
-        command.args(["--peer-listen", &format!("127.0.0.1:{}", self.peer_port)]);
-        command.args(["--name", &self.name]);
+        let mut command = self.command(membership);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let process = command
+            .spawn()
+            .map_err(|cause| Error::Host { what: format!("start {}", self.binary.display()), cause })?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn command(&self, membership: &[&str]) -> Command {
+        // The environment is set by `env`, after the namespace was entered: it is meant for the node alone.
+        let mut command = match &self.place {
+            Place::Loopback { .. } => Command::new("env"),
+            Place::Host(host) => host.command(Path::new("env")),
+        };
+        command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
+        command.arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
+        command.args(["--listen", &self.address(), "--name", &self.name]);
+        match &self.place {
+            Place::Loopback { peer_port, .. } => {
+                command.args(["--peer-listen", &format!("127.0.0.1:{peer_port}")]);
+            }
+            Place::Host(host) => {
+                let secret = self.folder.with_file_name(super::SECRET_FILE);
+                command.args(["--peer-listen", &host.peer_address(), "--insecure", "--secret-file"]).arg(secret);
+            }
+        }
         if let Some(zone) = &self.shape.zone {
             command.args(["--zone", zone]);
         }
         if let Some(weight) = self.shape.weight {
             command.args(["--weight", &weight.to_string()]);
         }
-        command.args(membership).stdin(Stdio::null()).stdout(log).stderr(errors);
-        let process = command
-            .spawn()
-            .map_err(|cause| Error::Host { what: format!("start {}", self.binary.display()), cause })?;
-        self.process = Some(process);
-        Ok(())
+        command.args(membership);
+        command
     }
 
     fn open_log(&self) -> Result<File, Error> {
@@ -151,6 +298,11 @@ impl Node {
             .open(&self.log)
             .map_err(|cause| Error::Host { what: format!("log {}", self.log.display()), cause })
     }
+}
+
+/// Where a node finds its machine's boot id.
+fn boot_id_file(folder: &Path) -> PathBuf {
+    folder.join("boot-id")
 }
 
 impl Drop for Node {
