@@ -86,7 +86,16 @@ impl Plan {
     /// So many equal nodes on loopback.
     pub fn on_loopback(binary: PathBuf, folder: PathBuf, nodes: usize) -> Plan {
         let nodes = vec![NodeShape::default(); nodes];
-        Plan { binary, folder, nodes, slot: None, disk_bytes: None, clock: None, knows_boot_ids: false, environment: Vec::new() }
+        Plan {
+            binary,
+            folder,
+            nodes,
+            slot: None,
+            disk_bytes: None,
+            clock: None,
+            knows_boot_ids: false,
+            environment: Vec::new(),
+        }
     }
 }
 

@@ -29,6 +29,8 @@
 //!
 //! **Left out so far**: hosts of their own, and with them all faults of the network, the clock and the disk.
 
+pub mod breakage;
+pub mod campaign;
 pub mod cluster;
 pub mod history;
 pub mod http;
@@ -39,8 +41,11 @@ pub mod nemesis;
 pub mod operation;
 pub mod outcome;
 pub mod record;
+pub mod relay;
 pub mod run;
+pub mod segment;
 pub mod set_full;
+pub mod suite;
 pub mod tally;
 pub mod throughput;
 pub mod tool;

@@ -1,101 +1,33 @@
-//! The command line of the proofs: `quorate-jepsen register --nemesis kill --seconds 60 --binary PATH`.
+//! The command line of the proofs: `quorate-jepsen register --nemesis kill,partition --seconds 60`, `quorate-jepsen
+//! --suite quick`.
 //!
 //! Exit codes: 0 passed, 1 violated or broken off, 2 usage, 3 undecided, 4 void.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+mod arguments;
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arguments::{BreakagesArguments, HostsKind, LoadArguments, RunArguments, SuiteArguments};
 use clap::{Args, Command, FromArgMatches};
-use quorate_jepsen::cluster::{self, Cluster, NodeShape, Plan};
+use quorate_jepsen::breakage::{self, BREAKAGES};
+use quorate_jepsen::campaign;
+use quorate_jepsen::cluster::slot::Slot;
+use quorate_jepsen::cluster::{self, Cluster, Plan};
 use quorate_jepsen::load;
-use quorate_jepsen::nemesis::FAULTS;
-use quorate_jepsen::run::{self, Nemesis, Settings, Verdict};
+use quorate_jepsen::nemesis::needs::Machine;
+use quorate_jepsen::nemesis::{self, FAULTS};
+use quorate_jepsen::record::{RunFolder, RunRecord, SegmentRecord};
+use quorate_jepsen::relay;
+use quorate_jepsen::run::{Report, Settings, Verdict};
+use quorate_jepsen::segment::{Ground, Segment, seed_of};
+use quorate_jepsen::suite::Suite;
+use quorate_jepsen::tool;
 use quorate_jepsen::workload::{self, WORKLOADS};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// How to run a workload.
-#[derive(Args, Debug)]
-struct RunArguments {
-    /// What breaks meanwhile: the name of a fault, or `none`
-    #[arg(long, default_value = "none")]
-    nemesis: String,
-    /// How long clients work
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=86_400))]
-    seconds: u64,
-    /// How many clients work at once
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10))]
-    clients: u32,
-    /// How many operations a key gets before it is left for another
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=2_000))]
-    operations_per_key: u32,
-    /// How many keys are in use at one moment
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    keys_at_once: u16,
-    /// Where to write the history, as JSON lines
-    #[arg(long)]
-    history: Option<PathBuf>,
-    #[command(flatten)]
-    cluster: ClusterArguments,
-}
-
-/// How to load a cluster while nodes die and come back.
-#[derive(Args, Debug)]
-struct LoadArguments {
-    /// How often a node is killed and comes back
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    rounds: u32,
-    /// Requests a second that the clients aim at
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(200..=100_000))]
-    rate: u32,
-    /// How long a node stays away
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    down_seconds: u64,
-    /// How long all nodes are up between two rounds
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    quiet_seconds: u64,
-    #[command(flatten)]
-    cluster: ClusterArguments,
-}
-
-/// Which cluster to start.
-#[derive(Args, Debug)]
-struct ClusterArguments {
-    /// The `quorate` binary
-    #[arg(long)]
-    binary: PathBuf,
-    /// How many nodes
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=15))]
-    nodes: u16,
-    /// In how many zones, in turn; without it the nodes' default
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=15))]
-    zones: Option<u16>,
-    /// The nodes' weights, in order; without it the nodes' default
-    #[arg(long, value_delimiter = ',')]
-    weights: Vec<u32>,
-    /// Decides what clients do and what breaks
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
-impl ClusterArguments {
-    fn plan(&self, name: &str) -> Result<Plan, String> {
-        if !self.weights.is_empty() && self.weights.len() != usize::from(self.nodes) {
-            return Err(format!("{} weights for {} nodes", self.weights.len(), self.nodes));
-        }
-        let shape = |index: u16| NodeShape {
-            zone: self.zones.map(|zones| format!("z{}", index % zones + 1)),
-            weight: self.weights.get(usize::from(index)).copied(),
-        };
-        Ok(Plan {
-            binary: self.binary.clone(),
-            folder: cluster::run_folder(name),
-            nodes: (0..self.nodes).map(shape).collect(),
-        })
-    }
-}
 
 /// The subcommand that is no workload: it proves something about requests rather than about histories.
 const LOAD: &str = "load";
@@ -103,22 +35,32 @@ const LOAD: &str = "load";
 const LOAD_ABOUT: &str =
     "Mixed load while nodes are killed and come back: nobody else may notice, all must converge";
 
+/// The subcommand that looks for rules that a broken build breaks.
+const BREAKAGES_NAME: &str = "breakages";
+
+const BREAKAGES_ABOUT: &str = "Would the suite notice? Looks for each rule that a broken build can break";
+
+type Failure = Box<dyn std::error::Error>;
+
 fn command() -> Command {
     let faults: Vec<String> =
-        FAULTS.iter().map(|fault| format!("  {:<10} {}", fault.name, fault.about)).collect();
+        FAULTS.iter().map(|fault| format!("  {:<17} {}", fault.name, fault.about)).collect();
     let faults = faults.join("\n");
-    Command::new("quorate-jepsen")
+    let root = SuiteArguments::augment_args(Command::new("quorate-jepsen"))
         .about("Proves, or refutes, the promises of Quorate on real nodes under real faults")
         .after_help(format!(
-            "Faults:\n{faults}\n\nExit codes: 0 passed, 1 violated, 2 usage, 3 undecided, 4 void"
+            "Faults:\n{faults}\n\nThe part of a name before a dash means all that share it; `all` means all.\n\n\
+             Exit codes: 0 passed, 1 violated, 2 usage, 3 undecided, 4 void"
         ))
-        .subcommand_required(true)
-        .subcommands(
-            WORKLOADS
-                .iter()
-                .map(|entry| RunArguments::augment_args(Command::new(entry.name)).about(entry.about)),
-        )
-        .subcommand(LoadArguments::augment_args(Command::new(LOAD)).about(LOAD_ABOUT))
+        .subcommand_negates_reqs(true)
+        .args_conflicts_with_subcommands(true)
+        .arg_required_else_help(true);
+    root.subcommands(
+        WORKLOADS.iter().map(|entry| RunArguments::augment_args(Command::new(entry.name)).about(entry.about)),
+    )
+    .subcommand(LoadArguments::augment_args(Command::new(LOAD)).about(LOAD_ABOUT))
+    .subcommand(BreakagesArguments::augment_args(Command::new(BREAKAGES_NAME)).about(BREAKAGES_ABOUT))
+    .subcommand(relay::Arguments::augment_args(Command::new(relay::SUBCOMMAND)).hide(true))
 }
 
 #[tokio::main]
@@ -126,18 +68,22 @@ async fn main() -> ExitCode {
     // The only way that this fails is a provider that is there already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let matches = command().get_matches();
-    let (name, matches) = matches.subcommand().expect("a subcommand is required");
     let work = async {
+        let Some((name, matches)) = matches.subcommand() else { return run_suite(&parsed(&matches)).await };
         match WORKLOADS.iter().find(|entry| entry.name == name) {
             Some(entry) => run_workload(entry, &parsed(matches)).await,
             None if name == LOAD => run_load(&parsed(matches)).await,
+            None if name == BREAKAGES_NAME => run_breakages(&parsed(matches)).await,
+            None if name == relay::SUBCOMMAND => {
+                Ok(relay::run(parsed(matches)).await.map(|()| ExitCode::SUCCESS)?)
+            }
             None => unreachable!("clap knows only these subcommands"),
         }
     };
-    // Whoever ends a run early must not leave nodes behind: dropping the work kills them.
+    // Whoever ends a run early must not leave nodes behind: dropping the work kills them, and removes their hosts.
     let done = tokio::select! {
         done = work => done,
-        () = told_to_end() => Err("ended before it was done; nothing was proved".into()),
+        () = told_to_end() => Err("ended before it was done; what is done so far is in the run's folder".into()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -153,51 +99,204 @@ fn parsed<T: FromArgMatches>(matches: &clap::ArgMatches) -> T {
 /// Returns when the process is asked to end.
 async fn told_to_end() {
     let mut terminate = signal(SignalKind::terminate()).expect("a signal handler needs nothing but memory");
+    let mut hung_up = signal(SignalKind::hangup()).expect("a signal handler needs nothing but memory");
     tokio::select! {
         _ = terminate.recv() => {}
+        _ = hung_up.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }
 
-async fn run_workload(
-    entry: &workload::Entry,
-    arguments: &RunArguments,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let fault = match FAULTS.iter().find(|fault| fault.name == arguments.nemesis) {
-        Some(fault) => Some((fault.make)()),
-        None if arguments.nemesis == "none" => None,
-        None => return Err(format!("no fault is called {:?}; see --help", arguments.nemesis).into()),
+/// What a run stands on: looks at the machine, and takes a number of it if there shall be hosts.
+fn ground(
+    binary: &Path,
+    hosts: HostsKind,
+    folder: PathBuf,
+    environment: Vec<(String, String)>,
+) -> Result<Ground, Failure> {
+    let slot = match hosts {
+        HostsKind::Namespaces => Some(Slot::take()?),
+        HostsKind::Loopback => None,
+        HostsKind::Auto => match Slot::take() {
+            Ok(slot) => Some(slot),
+            Err(error @ cluster::Error::NotRoot) => {
+                eprintln!("{error}; going on with that");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        },
     };
+    let folder = std::path::absolute(folder)?;
+    let binary = std::path::absolute(binary)?;
+    let machine = Machine::try_all(slot, &folder.join("machine"), &binary)?;
+    let program = binary.display().to_string();
+    let variable = "QUORATE_BOOT_ID_FILE=/dev/null";
+    let knows_boot_ids = match tool::run("env", &[variable, &program, "config", "check"]) {
+        Ok(_) => true,
+        Err(error) => !error.said.contains("QUORATE_BOOT_ID_FILE has no meaning"),
+    };
+    eprintln!("the run is in {}", folder.display());
+    Ok(Ground { binary, machine, folder: RunFolder::new(folder), knows_boot_ids, environment })
+}
+
+/// What was asked for, for the run's folder.
+fn run_record(ground: &Ground, command: String, seed: u64) -> RunRecord {
+    let program = ground.binary.display().to_string();
+    let said = |program: &str, arguments: &[&str]| {
+        tool::run(program, arguments).unwrap_or_default().trim().replace('\n', " ")
+    };
+    let hosts = if ground.machine.slot.is_some() { "network namespaces" } else { "loopback" };
+    RunRecord {
+        command,
+        seed,
+        version: said(&program, &["--version"]),
+        machine: format!("{}, {} processors", said("uname", &["-srm"]), said("nproc", &[])),
+        hosts: hosts.to_owned(),
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        ..RunRecord::default()
+    }
+}
+
+/// Does the segments of a run, tells of each, and gives the exit code of all.
+async fn run_segments(
+    ground: &Ground,
+    mut record: RunRecord,
+    segments: impl Fn(u32) -> Option<Segment>,
+    until: Option<std::time::Instant>,
+) -> Result<ExitCode, Failure> {
+    let tell = |segment: &SegmentRecord, report: &Report| {
+        let faults = if segment.faults.is_empty() { "none".to_owned() } else { segment.faults.join(",") };
+        println!("segment {}: {} under {faults}, seed {}", segment.number, segment.workload, segment.seed);
+        print!("{report}");
+        for fault in &segment.by_fault {
+            println!(
+                "  {}: {} strikes, longest gap {:.0} ms, progress after {:?} ms, ready after {:?} ms",
+                fault.fault, fault.strikes, fault.longest_gap_ms, fault.progress_ms, fault.ready_ms
+            );
+        }
+    };
+    let outcome = campaign::run(ground, &mut record, segments, until, tell).await?;
+    let verdict = outcome.verdict();
+    let passed = outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Passed).count();
+    let mut out = std::io::stdout();
+    writeln!(out, "{}: {passed} of {} segments passed", verdict.word(), outcome.verdicts.len())?;
+    for line in &outcome.without_cluster {
+        writeln!(out, "  {line}")?;
+    }
+    for left in &record.left_out {
+        writeln!(out, "  left out: {}: {}", left.what, left.why)?;
+    }
+    writeln!(out, "seed: {}, folder: {}", record.seed, ground.folder.path().display())?;
+    Ok(exit_code(verdict))
+}
+
+async fn run_suite(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
+    let resumed = arguments.resume.as_ref().map(|folder| RunFolder::new(folder.clone()).read_run());
+    let (suite, seed) = match resumed.transpose()? {
+        Some(run) => {
+            let name = run.suite.unwrap_or_default();
+            let suite = clap::ValueEnum::from_str(&name, true)
+                .map_err(|error| format!("the run of this folder is not one of a suite: {error}"))?;
+            (suite, run.seed)
+        }
+        None => {
+            let suite =
+                arguments.suite.ok_or("say --suite quick, --suite full, or the name of a workload")?;
+            (suite, arguments.seed)
+        }
+    };
+    let folder = arguments
+        .resume
+        .clone()
+        .or_else(|| arguments.folder.clone())
+        .unwrap_or_else(|| cluster::run_folder(Suite::name(suite)));
+    let ground = ground(&arguments.binary()?, arguments.hosts, folder, Vec::new())?;
+    let minutes = arguments.minutes.map_or(String::new(), |minutes| format!(" --minutes {minutes}"));
+    let mut record =
+        run_record(&ground, format!("scripts/jepsen --suite {}{minutes} --seed {seed}", suite.name()), seed);
+    record.suite = Some(suite.name().to_owned());
+    record.segments_planned = suite.len().unwrap_or(0);
+    let until = arguments.minutes.map(campaign::in_minutes);
+    run_segments(&ground, record, |number| suite.segment(number, seed), until).await
+}
+
+async fn run_workload(
+    entry: &'static workload::Entry,
+    arguments: &RunArguments,
+) -> Result<ExitCode, Failure> {
+    let faults = nemesis::named(&arguments.nemesis)?;
+    let seed = arguments.cluster.seed;
+    let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(entry.name));
+    let environment = arguments.environment()?;
+    let ground = ground(&arguments.cluster.binary()?, arguments.hosts, folder, environment)?;
     let options = workload::Options {
         operations_per_key: arguments.operations_per_key,
         keys_at_once: usize::from(arguments.keys_at_once),
     };
-    let workload = (entry.make)(options);
-    let plan = arguments.cluster.plan(entry.name)?;
-    eprintln!("nodes and logs are in {}", plan.folder.display());
-    let mut cluster = Cluster::start(&plan).await?;
-    cluster.make_table(workload.table()).await?;
-    eprintln!("{} nodes are ready: {}", cluster.nodes().len(), cluster.endpoints().join(" "));
-    let settings = Settings {
-        clients: arguments.clients,
-        time: Duration::from_secs(arguments.seconds),
-        seed: arguments.cluster.seed,
+    let count = arguments.seconds.div_ceil(arguments.segment_seconds);
+    let nodes = arguments.cluster.shapes()?;
+    let segment = |number: u32| {
+        let begun = u64::from(number - 1) * arguments.segment_seconds;
+        let seconds = arguments.seconds.checked_sub(begun)?.min(arguments.segment_seconds);
+        // What would be too short to break and heal anything is left away.
+        let is_worth_it = number == 1 || seconds >= arguments::SECONDS_MIN;
+        is_worth_it.then(|| Segment {
+            number,
+            workload: entry,
+            options,
+            faults: faults.clone(),
+            hold_max: Duration::from_secs(arguments.hold_seconds),
+            nodes: nodes.clone(),
+            settings: Settings {
+                clients: arguments.clients,
+                time: Duration::from_secs(seconds),
+                // A run of one segment is how a segment of another run is done again.
+                seed: if count == 1 { seed } else { seed_of(seed, number) },
+            },
+        })
     };
-    let endpoints = cluster.endpoints();
-    let nemesis = fault.map(|fault| Nemesis { fault, cluster: &mut cluster });
-    let mut report = run::run(workload, endpoints, nemesis, settings).await;
-    report.misdeeds = cluster.misdeeds();
+    let again: Vec<String> = std::env::args().skip(1).collect();
+    let mut record = run_record(&ground, format!("scripts/jepsen {}", again.join(" ")), seed);
+    record.segments_planned = u32::try_from(count).unwrap_or(u32::MAX);
+    let code = run_segments(&ground, record, segment, None).await?;
     if let Some(path) = &arguments.history {
-        report.history.write_file(path)?;
-        eprintln!("the history is in {}", path.display());
+        std::fs::copy(ground.folder.segment(1).history_path(), path)?;
+        eprintln!("the history of the first segment is in {}", path.display());
     }
-    writeln!(std::io::stdout(), "{report}seed: {}", settings.seed)?;
-    drop(cluster);
-    Ok(exit_code(report.verdict(), &plan))
+    Ok(code)
 }
 
-async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let plan = arguments.cluster.plan(LOAD)?;
+async fn run_breakages(arguments: &BreakagesArguments) -> Result<ExitCode, Failure> {
+    let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(BREAKAGES_NAME));
+    let mut ground = ground(&arguments.binary, HostsKind::Namespaces, folder, Vec::new())?;
+    let (mut first, mut missed) = (1, 0);
+    let chosen = BREAKAGES.iter().filter(|breakage| {
+        arguments.only.is_empty() || arguments.only.iter().any(|name| name == breakage.name)
+    });
+    for one in chosen {
+        ground.environment = vec![(breakage::VARIABLE.to_owned(), one.name.to_owned())];
+        let mut record = run_record(&ground, format!("scripts/jepsen {BREAKAGES_NAME}"), arguments.seed);
+        record.suite = Some(BREAKAGES_NAME.to_owned());
+        ground.folder.write_run(&record)?;
+        let met = breakage::meet(&ground, one, first, arguments.seed).await?;
+        println!("{met}");
+        first += met.segments;
+        missed += u32::from(met.found.is_none());
+    }
+    println!(
+        "{}",
+        if missed == 0 {
+            "PASS: every breakage was found".to_owned()
+        } else {
+            format!("{missed} were missed")
+        }
+    );
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
+    let nodes = arguments.cluster.shapes()?;
+    let plan = Plan { nodes, ..Plan::on_loopback(arguments.cluster.binary()?, cluster::run_folder(LOAD), 0) };
     eprintln!("nodes and logs are in {}", plan.folder.display());
     let mut cluster = Cluster::start(&plan).await?;
     cluster.make_table(json!({ "name": load::TABLE, "sharding": "hash", "n": 3 })).await?;
@@ -212,16 +311,16 @@ async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Box<dyn std::er
     let report = load::run(&mut cluster, settings).await?;
     writeln!(std::io::stdout(), "{report}seed: {}", settings.seed)?;
     drop(cluster);
-    Ok(exit_code(report.verdict(), &plan))
+    // What the nodes left behind is kept, unless everything is well.
+    if report.verdict() == Verdict::Passed {
+        cluster::remove_folder(&plan.folder);
+    }
+    Ok(exit_code(report.verdict()))
 }
 
-/// The exit code of a verdict. What the nodes left behind is kept, unless everything is well.
-fn exit_code(verdict: Verdict, plan: &Plan) -> ExitCode {
+fn exit_code(verdict: Verdict) -> ExitCode {
     match verdict {
-        Verdict::Passed => {
-            cluster::remove_folder(&plan.folder);
-            ExitCode::SUCCESS
-        }
+        Verdict::Passed => ExitCode::SUCCESS,
         Verdict::Violated => ExitCode::from(1),
         Verdict::Undecided => ExitCode::from(3),
         Verdict::Void => ExitCode::from(4),

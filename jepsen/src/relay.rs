@@ -155,12 +155,8 @@ mod tests {
         let address = target.local_addr().expect("it is bound");
         let entrance = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
         let near = entrance.local_addr().expect("it is bound");
-        let arguments = Arguments {
-            from: [127, 0, 0, 1].into(),
-            delay_ms: 30,
-            jitter_ms: 20,
-            ways: Vec::new(),
-        };
+        let arguments =
+            Arguments { from: [127, 0, 0, 1].into(), delay_ms: 30, jitter_ms: 20, ways: Vec::new() };
         tokio::spawn(accept(entrance, address, arguments, 1));
         let mut client = TcpStream::connect(near).await.expect("the relay listens");
         let (mut server, _) = target.accept().await.expect("the relay connects on");

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::history::History;
-use crate::nemesis::{self, Event, EventKind, Fault};
+use crate::nemesis;
+use crate::nemesis::schedule::Schedule;
 use crate::operation::ClientId;
+use crate::record::{EventKind, EventRecord};
 use crate::tally::Counts;
 use crate::throughput::{self, Throughput};
 use crate::workload::{self, Judgement, Run, Workload};
@@ -43,10 +45,12 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// A fault and the cluster that it strikes.
+/// The faults, and the cluster that they strike.
 pub struct Nemesis<'a> {
-    /// The fault.
-    pub fault: Box<dyn Fault>,
+    /// The faults; with none of them, the cluster is only looked at.
+    pub faults: Vec<&'static nemesis::Entry>,
+    /// No fault holds longer than this.
+    pub hold_max: Duration,
     /// The cluster.
     pub cluster: &'a mut Cluster,
 }
@@ -74,10 +78,12 @@ pub struct Report {
     pub judgement: Judgement,
     /// How much was done while the clients worked.
     pub throughput: Throughput,
+    /// For how long they worked, from the beginning of the history.
+    pub worked: Duration,
     /// The outcomes of all requests.
     pub counts: Counts,
     /// What was broken and healed.
-    pub events: Vec<Event>,
+    pub events: Vec<EventRecord>,
     /// What processes did wrong by themselves: filled in by whoever owns the processes.
     pub misdeeds: Vec<String>,
     /// Why the run proves nothing, if it does not.
@@ -98,12 +104,16 @@ pub async fn run(
         .collect();
     let calm = CALM_MAX.min(settings.time / 4);
     let disturbed_until = begun + settings.time.saturating_sub(calm);
+    let is_disturbed = nemesis.as_ref().is_some_and(|nemesis| !nemesis.faults.is_empty());
     let events = match nemesis {
-        Some(Nemesis { mut fault, cluster }) => {
-            let until = disturbed_until;
-            Some(nemesis::disturb(fault.as_mut(), cluster, &run.recorder, settings.seed, until).await)
+        Some(Nemesis { faults, hold_max, cluster }) => {
+            let schedule = Schedule::new(&faults, cluster, &run.recorder, settings.seed, hold_max);
+            let events = schedule.disturb(disturbed_until).await;
+            // A node that must not serve any more is not asked for the last word.
+            cluster.poisoned().iter().for_each(|index| run.excuse(*index));
+            events
         }
-        None => None,
+        None => Vec::new(),
     };
     tokio::time::sleep_until(disturbed_until.max(Instant::now()).add(calm).into()).await;
     run.end();
@@ -120,7 +130,9 @@ pub async fn run(
     }
     let history = run.recorder.history();
     let throughput = throughput::measure(&history, 0, worked_until);
-    void.extend(events.iter().flat_map(|events| void_by_events(events, &history)));
+    if is_disturbed {
+        void.extend(void_by_events(&events, &history));
+    }
     if throughput.per_second < PER_SECOND_MIN {
         void.push(format!("{:.1} operations a second are below {PER_SECOND_MIN}", throughput.per_second));
     }
@@ -130,7 +142,8 @@ pub async fn run(
         judgement,
         throughput,
         counts: run.tally.counts(),
-        events: events.unwrap_or_default(),
+        events,
+        worked: Duration::from_nanos(worked_until),
         misdeeds: Vec::new(),
         void,
         history,
@@ -138,22 +151,34 @@ pub async fn run(
 }
 
 /// Why faults, or what came after them, leave nothing proved.
-fn void_by_events(events: &[Event], history: &History) -> Vec<String> {
+fn void_by_events(events: &[EventRecord], history: &History) -> Vec<String> {
     let mut void = Vec::new();
     if !events.iter().any(|event| event.kind == EventKind::Strike) {
         void.push("nothing was broken in this run".to_owned());
     }
     let within = u64::try_from(PROGRESS_WITHIN.as_nanos()).expect("seconds fit");
+    let mut in_force = 0_u32;
     for event in events {
         match event.kind {
-            EventKind::Strike | EventKind::Recovered => {}
-            EventKind::Heal if throughput::progressed(history, event.at, within) => {}
-            EventKind::Heal => void
-                .push(format!("no progress within {} s after a healing: {event}", PROGRESS_WITHIN.as_secs())),
-            EventKind::Trouble => void.push(event.to_string()),
+            EventKind::Recovered => {}
+            EventKind::Strike => in_force += 1,
+            EventKind::Heal => {
+                in_force = in_force.saturating_sub(1);
+                // While something else is still broken, nothing is owed.
+                if in_force == 0 && !throughput::progressed(history, event.at, within) {
+                    let within = PROGRESS_WITHIN.as_secs();
+                    void.push(format!("no progress within {within} s after a healing: {}", line(event)));
+                }
+            }
+            EventKind::Trouble => void.push(line(event)),
         }
     }
     void
+}
+
+/// An event as a line of a timeline.
+fn line(event: &EventRecord) -> String {
+    format!("{:>9.3} s  {}: {}", event.at as f64 / 1e9, event.fault, event.what)
 }
 
 impl Report {
@@ -202,7 +227,7 @@ impl fmt::Display for Report {
             writeln!(formatter, "faults:")?;
         }
         for event in &self.events {
-            writeln!(formatter, "  {event}")?;
+            writeln!(formatter, "  {}", line(event))?;
         }
         Ok(())
     }

@@ -7,9 +7,10 @@
 mod judgement;
 mod register;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -84,6 +85,8 @@ pub struct Run {
     pub recorder: Recorder,
     /// The counts.
     pub tally: Tally,
+    /// Nodes that the closing reads need not reach: their place among the endpoints.
+    excused: Mutex<BTreeSet<usize>>,
     http: Http,
     over: AtomicBool,
 }
@@ -97,6 +100,7 @@ impl Run {
             seed,
             recorder: Recorder::start(),
             tally: Tally::default(),
+            excused: Mutex::default(),
             http: Http::new(),
             over: AtomicBool::new(false),
         }
@@ -110,6 +114,17 @@ impl Run {
     /// Lets the clients stop after their present operation.
     pub fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on this node owes no answer: its disk was damaged, and it is right to give none.
+    pub fn excuse(&self, index: usize) {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+    }
+
+    /// The nodes that owe an answer in the end: their places among the endpoints.
+    pub fn answerable(&self) -> Vec<usize> {
+        let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..self.endpoints.len()).filter(|index| !excused.contains(index)).collect()
     }
 
     /// Does one request at quorum at the node whose turn it is, and counts and records it. The kind's value of a

@@ -62,7 +62,9 @@ impl Clock {
         tool::run("timeout", &[&words[..], &[&binary, "--version"]].concat())?;
         let shown: u64 = year.trim().parse().unwrap_or(u64::MAX);
         if Duration::from_secs(shown) > since_epoch() - Duration::from_secs(86_400) {
-            return Err(tool::Error { command: "date".into(), said: format!("ignores its clock: {shown}") }.into());
+            return Err(
+                tool::Error { command: "date".into(), said: format!("ignores its clock: {shown}") }.into()
+            );
         }
         Ok(clock)
     }

@@ -14,9 +14,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use super::Error;
 use super::network::Network;
 use super::slot::Slot;
-use super::Error;
 use crate::tool;
 
 /// Where clients are answered on each host.

@@ -68,7 +68,8 @@ pub fn lift(group: &str, limit: Limit) -> Result<(), Error> {
     if !folder(group, limit).exists() {
         return Ok(());
     }
-    set(group, without).map_err(|cause| Error::Host { what: format!("free the control group {group}"), cause })
+    set(group, without)
+        .map_err(|cause| Error::Host { what: format!("free the control group {group}"), cause })
 }
 
 fn folder(group: &str, limit: Limit) -> PathBuf {

@@ -55,12 +55,7 @@ pub struct Node {
 
 impl Node {
     /// A node with an empty folder that has not been started yet.
-    pub(super) fn prepare(
-        plan: &Plan,
-        index: usize,
-        shape: &NodeShape,
-        place: Place,
-    ) -> Result<Node, Error> {
+    pub(super) fn prepare(plan: &Plan, index: usize, shape: &NodeShape, place: Place) -> Result<Node, Error> {
         let name = format!("n{}", index + 1);
         let home = plan.folder.join(&name);
         std::fs::create_dir_all(&home)
@@ -278,7 +273,9 @@ impl Node {
             }
             Place::Host(host) => {
                 let secret = self.folder.with_file_name(super::SECRET_FILE);
-                command.args(["--peer-listen", &host.peer_address(), "--insecure", "--secret-file"]).arg(secret);
+                command
+                    .args(["--peer-listen", &host.peer_address(), "--insecure", "--secret-file"])
+                    .arg(secret);
             }
         }
         if let Some(zone) = &self.shape.zone {

@@ -91,12 +91,9 @@ mod tests {
     #[test]
     fn an_extent_bounds_how_many() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        for (extent, bounds) in [
-            (Extent::One, 1..=1),
-            (Extent::Minority, 1..=2),
-            (Extent::Some, 1..=5),
-            (Extent::All, 5..=5),
-        ] {
+        for (extent, bounds) in
+            [(Extent::One, 1..=1), (Extent::Minority, 1..=2), (Extent::Some, 1..=5), (Extent::All, 5..=5)]
+        {
             let mut aim = Aim::new(extent);
             for _ in 0..100 {
                 let chosen = aim.choose_of(&[0, 1, 2, 3, 4], 5, 9, &mut random);

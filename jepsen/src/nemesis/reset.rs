@@ -80,6 +80,7 @@ impl Fault for Reset {
 /// Cuts all connections of a host to and from other members.
 pub(super) fn cut_peers(host: &Host) -> Result<(), tool::Error> {
     let port = format!(":{PEER_PORT}");
-    let arguments = ["-t", "-K", "state", "established", "(", "dport", "=", &port, "or", "sport", "=", &port, ")"];
+    let arguments =
+        ["-t", "-K", "state", "established", "(", "dport", "=", &port, "or", "sport", "=", &port, ")"];
     host.run("ss", &arguments, "").map(drop)
 }

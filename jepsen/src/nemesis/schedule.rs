@@ -129,7 +129,8 @@ impl<'a> Schedule<'a> {
         order.shuffle(&mut self.random);
         order.sort_by_key(|index| self.faults[*index].strikes);
         let most = self.faults.len().min(AT_ONCE_MAX);
-        let count = if most > 1 && self.random.random() { self.random.random_range(2..=most) } else { most.min(1) };
+        let count =
+            if most > 1 && self.random.random() { self.random.random_range(2..=most) } else { most.min(1) };
         order.truncate(count);
         order
     }

@@ -1,0 +1,197 @@
+//! A segment: one workload under one set of faults, on a cluster founded for it alone.
+//!
+//! A run is a sequence of segments rather than one long stretch, so that a node that was poisoned doesn't end it, that
+//! no history grows past what can be judged, and that a run which was broken off loses one segment at most. Each has
+//! its own seed, drawn from the run's, and can be done again alone by the command that its record names.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::cluster::{self, Cluster, NodeShape, Plan};
+use crate::nemesis::needs::Machine;
+use crate::nemesis::{self, needs::Need};
+use crate::record::{CountRecord, RunFolder, SegmentFolder, SegmentRecord, by_second, of_faults};
+use crate::run::{self, Nemesis, Report, Settings, Verdict};
+use crate::workload;
+
+/// How large each node's disk is where it has one of its own. The file takes only what is written.
+const DISK_BYTES: u64 = 512 << 20;
+
+/// What all segments of a run have in common.
+#[derive(Debug)]
+pub struct Ground {
+    /// The binary under test.
+    pub binary: PathBuf,
+    /// What the machine can do.
+    pub machine: Machine,
+    /// Where the run's files go.
+    pub folder: RunFolder,
+    /// Whether the binary takes the path of the machine's boot id.
+    pub knows_boot_ids: bool,
+    /// More variables of the nodes' environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What one segment does.
+#[derive(Clone)]
+pub struct Segment {
+    /// Its number in the run, from 1.
+    pub number: u32,
+    /// What clients do.
+    pub workload: &'static workload::Entry,
+    /// How much of it.
+    pub options: workload::Options,
+    /// What breaks.
+    pub faults: Vec<&'static nemesis::Entry>,
+    /// No fault holds longer than this.
+    pub hold_max: Duration,
+    /// The nodes.
+    pub nodes: Vec<NodeShape>,
+    /// How many clients, how long, and the seed.
+    pub settings: Settings,
+}
+
+/// Why a segment came to no end. Nothing of it is kept.
+#[derive(Debug)]
+pub enum Error {
+    /// There was no cluster to test.
+    Cluster(cluster::Error),
+    /// What came of it could not be written.
+    Record(crate::record::Error),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Cluster(error) => error.fmt(formatter),
+            Error::Record(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<cluster::Error> for Error {
+    fn from(error: cluster::Error) -> Error {
+        Error::Cluster(error)
+    }
+}
+
+impl From<crate::record::Error> for Error {
+    fn from(error: crate::record::Error) -> Error {
+        Error::Record(error)
+    }
+}
+
+impl Segment {
+    /// Does it, writes down what came of it, and gives that back, for people and for machines.
+    ///
+    /// What the nodes left behind is kept beside it, unless everything is well.
+    pub async fn run(&self, ground: &Ground) -> Result<(SegmentRecord, Report), Error> {
+        let folder = ground.folder.segment(self.number);
+        let plan = self.plan(ground, &folder);
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let workload = (self.workload.make)(self.options);
+        let table = workload.table();
+        let durability = table["durability"].as_str().unwrap_or("sync").to_owned();
+        let mut cluster = Cluster::start(&plan).await?;
+        cluster.make_table(table).await?;
+        let endpoints = cluster.endpoints();
+        let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
+        let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
+        report.misdeeds = cluster.misdeeds();
+        let record = self.record(&cluster, &report, durability, started);
+        drop(cluster);
+        let seconds = by_second(&report.history, &record.nodes);
+        folder.write(&record, &report.history, &report.events, &seconds)?;
+        if record.verdict == Verdict::Passed {
+            cluster::remove_folder(&plan.folder);
+        }
+        Ok((record, report))
+    }
+
+    fn plan(&self, ground: &Ground, folder: &SegmentFolder) -> Plan {
+        let needs = |need| self.faults.iter().any(|fault| fault.needs.contains(&need));
+        Plan {
+            binary: ground.binary.clone(),
+            folder: folder.path().join("nodes"),
+            nodes: self.nodes.clone(),
+            slot: ground.machine.slot.clone(),
+            disk_bytes: needs(Need::Disks).then_some(DISK_BYTES),
+            clock: ground.machine.clock.clone().filter(|_| needs(Need::Clock)),
+            knows_boot_ids: ground.knows_boot_ids,
+            environment: ground.environment.clone(),
+        }
+    }
+
+    fn record(&self, cluster: &Cluster, report: &Report, durability: String, started: u64) -> SegmentRecord {
+        let count = |((verb, status, label), count): (&(crate::outcome::Verb, _, String), &u64)| {
+            CountRecord { verb: verb.name().to_owned(), status: *status, label: label.clone(), count: *count }
+        };
+        let names: Vec<String> = cluster.nodes().iter().map(|node| node.name().to_owned()).collect();
+        let peaks = cluster.memory_peaks();
+        SegmentRecord {
+            number: self.number,
+            workload: self.workload.name.to_owned(),
+            durability,
+            faults: self.faults.iter().map(|fault| fault.name.to_owned()).collect(),
+            seed: self.settings.seed,
+            command: self.command(),
+            started,
+            seconds: report.worked.as_secs_f64(),
+            memory_peak_bytes: names.iter().map(|name| peaks.get(name).copied().unwrap_or(0)).collect(),
+            nodes: names,
+            clients: self.settings.clients,
+            verdict: report.verdict(),
+            explanation: report.judgement.text.clone(),
+            void: report.void.clone(),
+            misdeeds: report.misdeeds.clone(),
+            breaches_count: report.counts.breaches_count,
+            breaches: report.counts.breaches.clone(),
+            findings: report.judgement.findings.clone(),
+            measures: report.judgement.measures.clone(),
+            counts: report.counts.outcomes.iter().map(count).collect(),
+            completed: report.throughput.completed,
+            per_second: report.throughput.per_second,
+            longest_gap_ms: report.throughput.longest_gap as f64 / 1e6,
+            by_fault: of_faults(&report.history, &report.events),
+        }
+    }
+
+    /// The command that does the same again.
+    fn command(&self) -> String {
+        let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
+        let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
+        format!(
+            "scripts/jepsen {} --nemesis {faults} --seconds {} --nodes {} --clients {} --hold-seconds {} --seed {}",
+            self.workload.name,
+            self.settings.time.as_secs(),
+            self.nodes.len(),
+            self.settings.clients,
+            self.hold_max.as_secs(),
+            self.settings.seed,
+        )
+    }
+}
+
+/// The seed of a segment, drawn from the run's.
+pub fn seed_of(run: u64, number: u32) -> u64 {
+    use rand::{Rng as _, SeedableRng as _};
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(run);
+    random.set_stream(u64::from(number));
+    // Short enough to be typed, long enough not to meet again within a night.
+    random.random_range(1..1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_of_segments_differ_and_come_again() {
+        let seeds: std::collections::BTreeSet<u64> = (1..=100).map(|number| seed_of(7, number)).collect();
+        assert_eq!(seeds.len(), 100);
+        assert_eq!(seed_of(7, 3), seed_of(7, 3));
+        assert_ne!(seed_of(7, 3), seed_of(8, 3));
+    }
+}

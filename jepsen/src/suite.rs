@@ -1,0 +1,175 @@
+//! Suites: which segments there are, one after another.
+//!
+//! *Quick* is a fixed list that fits into ten minutes of a machine with two cores, founding and judging included: every
+//! workload, and faults of every family, alone and together. *Full* has no end: turn by turn one fault alone, a few at
+//! random, and all at once, each with the next workload, so that in the long run everything meets everything; it runs
+//! for as long as it is told to.
+
+use std::time::Duration;
+
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::cluster::NodeShape;
+use crate::nemesis::{self, FAULTS};
+use crate::run::Settings;
+use crate::segment::{Segment, seed_of};
+use crate::workload::{self, WORKLOADS};
+
+/// How many nodes a segment has: enough for partitions of every shape.
+pub const NODES: usize = 5;
+
+/// How many clients work at once.
+const CLIENTS: u32 = 10;
+
+/// How long a segment of the full suite takes.
+const FULL_SECONDS: u64 = 60;
+
+/// The longest that a fault holds in the quick suite.
+const QUICK_HOLD: Duration = Duration::from_secs(4);
+
+/// The longest that a fault holds in the full suite: no bound but the fault's own.
+const FULL_HOLD: Duration = Duration::from_secs(60);
+
+/// A line of the quick suite.
+struct Line {
+    workload: &'static str,
+    faults: &'static str,
+    seconds: u64,
+}
+
+const fn line(workload: &'static str, faults: &'static str, seconds: u64) -> Line {
+    Line { workload, faults, seconds }
+}
+
+/// The quick suite.
+const QUICK: &[Line] = &[
+    line("register", "kill,partition-halves", 40),
+    line("register", "partition,reset", 40),
+    line("register", "power,disk-full", 40),
+    line("register", "disk-fails,flip,cut", 30),
+    line("register", "clock,pause,starve", 40),
+    line("register", "loss,latency,slow-link,disk-slow", 40),
+    line("register", "all", 50),
+];
+
+/// Which suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Suite {
+    /// A fixed list that takes less than ten minutes.
+    Quick,
+    /// Everything, for as long as it is told to.
+    Full,
+}
+
+impl Suite {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Quick => "quick",
+            Suite::Full => "full",
+        }
+    }
+
+    /// How many segments it has; `None` if it has no end.
+    pub fn len(self) -> Option<u32> {
+        match self {
+            Suite::Quick => Some(u32::try_from(QUICK.len()).expect("a short list")),
+            Suite::Full => None,
+        }
+    }
+
+    /// The segment of this number, from 1; `None` past the end.
+    pub fn segment(self, number: u32, run_seed: u64) -> Option<Segment> {
+        let (workload, faults, seconds, hold_max) = match self {
+            Suite::Quick => {
+                let line = QUICK.get(number as usize - 1)?;
+                let workload = WORKLOADS.iter().find(|entry| entry.name == line.workload)?;
+                let faults = nemesis::named(line.faults).expect("a test reads every line");
+                (workload, faults, line.seconds, QUICK_HOLD)
+            }
+            Suite::Full => {
+                let workload = &WORKLOADS[(number as usize - 1) % WORKLOADS.len()];
+                (workload, faults_of_full(number, run_seed), FULL_SECONDS, FULL_HOLD)
+            }
+        };
+        Some(Segment {
+            number,
+            workload,
+            options: workload::Options::default(),
+            faults,
+            hold_max,
+            nodes: vec![NodeShape::default(); NODES],
+            settings: Settings {
+                clients: CLIENTS,
+                time: Duration::from_secs(seconds),
+                seed: seed_of(run_seed, number),
+            },
+        })
+    }
+}
+
+/// The faults of a segment of the full suite: turn by turn one alone, a few, all. The workloads go round at their own
+/// pace, so that each meets every turn unless their number is a multiple of three; then the turn is put off by one with
+/// each round of them.
+fn faults_of_full(number: u32, run_seed: u64) -> Vec<&'static nemesis::Entry> {
+    let index = number as usize - 1;
+    let put_off = if WORKLOADS.len().is_multiple_of(3) { index / WORKLOADS.len() } else { 0 };
+    let mut random = ChaCha8Rng::seed_from_u64(seed_of(run_seed, number));
+    match (index + put_off) % 3 {
+        0 => vec![&FAULTS[(index / 3) % FAULTS.len()]],
+        1 => {
+            let count = random.random_range(2..=5);
+            let mut few: Vec<&'static nemesis::Entry> = FAULTS.iter().collect();
+            few.shuffle(&mut random);
+            few.truncate(count);
+            few
+        }
+        _ => FAULTS.iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_quick_suite_knows_its_words_and_leaves_nothing_out() {
+        for line in QUICK {
+            assert!(WORKLOADS.iter().any(|entry| entry.name == line.workload), "{}", line.workload);
+            assert!(nemesis::named(line.faults).is_ok(), "{}", line.faults);
+        }
+        for entry in WORKLOADS {
+            assert!(QUICK.iter().any(|line| line.workload == entry.name), "{} is in no line", entry.name);
+        }
+        let faults: BTreeSet<&str> = QUICK
+            .iter()
+            .filter(|line| line.faults != "all")
+            .flat_map(|line| nemesis::named(line.faults).expect("read above"))
+            .map(|entry| entry.name)
+            .collect();
+        for entry in FAULTS {
+            let family = entry.name.split('-').next().expect("a name has a first word");
+            assert!(faults.iter().any(|name| name.starts_with(family)), "{family} is in no line but `all`");
+        }
+        let seconds: u64 = QUICK.iter().map(|line| line.seconds).sum();
+        assert!(seconds <= 420, "{seconds} s of work leave too little time for founding and judging");
+    }
+
+    #[test]
+    fn the_full_suite_meets_every_fault_alone_and_every_workload() {
+        let segments = (1..=300).filter_map(|number| Suite::Full.segment(number, 1));
+        let (mut alone, mut workloads) = (BTreeSet::new(), BTreeSet::new());
+        for segment in segments {
+            workloads.insert(segment.workload.name);
+            if let [fault] = segment.faults[..] {
+                alone.insert(fault.name);
+            }
+        }
+        assert_eq!(alone.len(), FAULTS.len());
+        assert_eq!(workloads.len(), WORKLOADS.len());
+    }
+}
