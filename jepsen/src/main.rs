@@ -192,18 +192,13 @@ async fn run_segments(
 
 async fn run_suite(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
     let resumed = arguments.resume.as_ref().map(|folder| RunFolder::new(folder.clone()).read_run());
-    let (suite, seed) = match resumed.transpose()? {
-        Some(run) => {
-            let name = run.suite.unwrap_or_default();
-            let suite = clap::ValueEnum::from_str(&name, true)
-                .map_err(|error| format!("the run of this folder is not one of a suite: {error}"))?;
-            (suite, run.seed)
-        }
-        None => {
-            let suite =
-                arguments.suite.ok_or("say --suite quick, --suite full, or the name of a workload")?;
-            (suite, arguments.seed)
-        }
+    let (suite, seed) = if let Some(run) = resumed.transpose()? {
+        let suite = clap::ValueEnum::from_str(&run.suite.unwrap_or_default(), true)
+            .map_err(|error| format!("the run of this folder is not one of a suite: {error}"))?;
+        (suite, run.seed)
+    } else {
+        let suite = arguments.suite.ok_or("say --suite quick, --suite full, or the name of a workload")?;
+        (suite, arguments.seed)
     };
     let folder = arguments
         .resume
@@ -215,7 +210,7 @@ async fn run_suite(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
     let mut record =
         run_record(&ground, format!("scripts/jepsen --suite {}{minutes} --seed {seed}", suite.name()), seed);
     record.suite = Some(suite.name().to_owned());
-    record.segments_planned = suite.len().unwrap_or(0);
+    record.segments_planned = suite.segments().unwrap_or(0);
     let until = arguments.minutes.map(campaign::in_minutes);
     run_segments(&ground, record, |number| suite.segment(number, seed), until).await
 }

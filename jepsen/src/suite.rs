@@ -73,7 +73,7 @@ impl Suite {
     }
 
     /// How many segments it has; `None` if it has no end.
-    pub fn len(self) -> Option<u32> {
+    pub fn segments(self) -> Option<u32> {
         match self {
             Suite::Quick => Some(u32::try_from(QUICK.len()).expect("a short list")),
             Suite::Full => None,

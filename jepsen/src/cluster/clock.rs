@@ -60,8 +60,8 @@ impl Clock {
         let year = tool::run("timeout", &[&words[..], &["date", "+%s"]].concat())?;
         let binary = binary.display().to_string();
         tool::run("timeout", &[&words[..], &[&binary, "--version"]].concat())?;
-        let shown: u64 = year.trim().parse().unwrap_or(u64::MAX);
-        if Duration::from_secs(shown) > since_epoch() - Duration::from_secs(86_400) {
+        let shown: u64 = year.trim().parse().unwrap_or(u64::from(u32::MAX));
+        if Duration::from_secs(shown) + Duration::from_secs(86_400) > since_epoch() {
             return Err(
                 tool::Error { command: "date".into(), said: format!("ignores its clock: {shown}") }.into()
             );

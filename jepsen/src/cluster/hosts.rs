@@ -32,7 +32,7 @@ const BRIDGE: u8 = 254;
 #[derive(Debug)]
 pub struct Hosts {
     slot: Arc<Slot>,
-    hosts: Vec<Host>,
+    all: Vec<Host>,
     /// What the bridge lets through.
     pub network: Network,
 }
@@ -62,7 +62,7 @@ impl Hosts {
             .collect();
         let network = Network::new(prefix.clone(), hosts.iter().map(|host| host.port.clone()).collect());
         // From here on, whatever fails, dropping this removes what was made.
-        let made = Hosts { slot, hosts, network };
+        let made = Hosts { slot, all: hosts, network };
         made.raise()?;
         Ok(made)
     }
@@ -75,7 +75,7 @@ impl Hosts {
         tool::run("ip", &["link", "set", &bridge, "address", "02:00:00:58:00:fe"])?;
         tool::run("ip", &["addr", "add", &address, "dev", &bridge])?;
         tool::run("ip", &["link", "set", &bridge, "up"])?;
-        for host in &self.hosts {
+        for host in &self.all {
             let Host { namespace, port, ip } = host;
             tool::run("ip", &["netns", "add", namespace])?;
             let peer = ["peer", "name", "eth0", "netns", namespace];
@@ -90,7 +90,7 @@ impl Hosts {
 
     /// The hosts, in the order of the nodes.
     pub fn all(&self) -> &[Host] {
-        &self.hosts
+        &self.all
     }
 
     /// The number that all names come from.

@@ -103,9 +103,9 @@ fn files_of(data: &Path, kind: Kind) -> Vec<PathBuf> {
 fn kind_of(path: &Path) -> Option<Kind> {
     let name = path.file_name()?.to_str()?;
     let is_of_database = path.parent()?.file_name()? == "db";
-    match name {
-        _ if name.ends_with(".log") => Some(Kind::Log),
-        _ if name.ends_with(".sst") => Some(Kind::Table),
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("log") => Some(Kind::Log),
+        Some("sst") => Some(Kind::Table),
         _ if name.starts_with("MANIFEST-") || name == "CURRENT" => Some(Kind::Own),
         _ if is_of_database => None,
         _ => Some(Kind::Own),

@@ -77,7 +77,7 @@ impl Fault for Disk {
                 Manner::Slow => {
                     self.tracers.extend(trace(cluster, *index, &format!("delay_enter={}", ms * 1_000))?);
                 }
-                Manner::Full => node.disk().map_or(Ok(()), |disk| disk.fill())?,
+                Manner::Full => node.disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?,
             }
         }
         let what = match self.manner {

@@ -118,13 +118,15 @@ impl Machine {
         };
         let turn = table("turn", "nat hook output priority -100", "tcp dport 7500 redirect to :9000");
         self.note(Need::Redirection, host.run("nft", &["-f", "-"], &turn));
-        let reject = table("reject", "filter hook output priority 0", "tcp dport 7500 reject with tcp reset");
+        let reject = table("resets", "filter hook output priority 0", "tcp dport 7500 reject with tcp reset");
         self.note(Need::Rejection, host.run("nft", &["-f", "-"], &reject));
         self.note(Need::Cutting, super::reset::cut_peers(host));
     }
 
     fn lack(&mut self, need: Need, why: &impl std::fmt::Display) {
-        self.lacks.insert(need, why.to_string());
+        // Programs quote their whole input below what they have to say.
+        let why = why.to_string().lines().next().unwrap_or_default().to_owned();
+        self.lacks.insert(need, why);
     }
 
     fn note<T, E: std::fmt::Display>(&mut self, need: Need, tried: Result<T, E>) {

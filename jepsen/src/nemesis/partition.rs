@@ -99,9 +99,9 @@ fn rules(shape: Shape, order: &[usize], is_deaf: bool) -> (Vec<Rule>, Parts<'_>)
         }
         Shape::OneWay => {
             let (one, rest) = order.split_at(1);
-            let cut = |other: &usize| match is_deaf {
-                true => Rule::Cut { from: *other, to: one[0] },
-                false => Rule::Cut { from: one[0], to: *other },
+            let cut = |other: &usize| {
+                let (from, to) = if is_deaf { (*other, one[0]) } else { (one[0], *other) };
+                Rule::Cut { from, to }
             };
             let words = if is_deaf { "hears nothing" } else { "is not heard" };
             (rest.iter().map(cut).collect(), Parts { words, parts: vec![one, rest] })

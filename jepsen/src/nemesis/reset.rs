@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, Error};
 use crate::tool;
 
 /// The table of rules, in the host's own namespace.
-const TABLE: &str = "reject";
+const TABLE: &str = "resets";
 
 /// How it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

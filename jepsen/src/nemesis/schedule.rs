@@ -113,7 +113,9 @@ impl<'a> Schedule<'a> {
             Ok(()) => {
                 let said = self.cluster.say_of_poisoned().await;
                 let mut what = format!("ready after {:.3} s", healed.elapsed().as_secs_f64());
-                said.iter().for_each(|line| what += &format!("; {line}"));
+                for line in said {
+                    what += &format!("; {line}");
+                }
                 (EventKind::Recovered, what)
             }
             Err(error) => (EventKind::Trouble, error.to_string()),
