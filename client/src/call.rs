@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub effect: Effect,
     /// For the whole call, over all endpoints.
     pub timeout: Duration,
+    /// For one endpoint of a read, while there are others to ask; `None`: its share of the whole.
+    pub patience: Option<Duration>,
 }
 
 /// A decoded head and a whole body; any status that is not a problem.
@@ -66,7 +68,8 @@ impl Call {
             let others = u32::try_from(endpoints.len() - at).unwrap_or(u32::MAX);
             // A read that hangs at one node must leave time for the others; a write is not sent twice.
             let share = match self.effect {
-                Effect::Read => left / others,
+                Effect::Read if others > 1 => self.patience.unwrap_or(left).min(left / others),
+                Effect::Read => left,
                 Effect::Write => left,
             };
             match self.attempt(http, endpoint, share).await {

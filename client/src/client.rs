@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// How much longer than the server this client waits: the server's own timeout says more than silence does.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
+/// How long an endpoint may be silent before the next one is asked what any node knows from memory.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -56,8 +59,10 @@ pub struct Client {
 /// How to read: `None` means the table's default.
 #[derive(Clone, Debug, Default)]
 pub struct Read {
-    /// `r`.
-    pub level: Option<Level>,
+    /// `consistency`.
+    pub consistency: Option<Level>,
+    /// `r`; beside `consistency` only if equal.
+    pub r: Option<Level>,
     /// Ask for `Server-Timing` and for what each replica said.
     pub trace: bool,
 }
@@ -65,8 +70,10 @@ pub struct Read {
 /// How to write: `None` means the table's default.
 #[derive(Clone, Debug, Default)]
 pub struct Write {
-    /// `w`.
-    pub level: Option<Level>,
+    /// `consistency`.
+    pub consistency: Option<Level>,
+    /// `w`; beside `consistency` only if equal.
+    pub w: Option<Level>,
     /// May raise the table's durability, never lower it.
     pub durability: Option<Durability>,
     /// When the value expires, from the moment its coordinator takes it.
@@ -120,7 +127,8 @@ impl Client {
     /// Reads one key.
     pub async fn get(&self, table: &str, key: &[u8], read: &Read) -> Result<Answered<Found>, Error> {
         let mut call = self.on_key(Method::GET, table, key, Effect::Read);
-        push_level(&mut call, "r", read.level);
+        push_level(&mut call, "consistency", read.consistency);
+        push_level(&mut call, "r", read.r);
         push_trace(&mut call, read.trace);
         match self.send(&call).await {
             Ok(answer) => {
@@ -168,7 +176,8 @@ impl Client {
         call.body = Some(body.to_string().into_bytes());
         call.query.push(("timeout", millis(self.options.timeout)));
         call.timeout = self.options.timeout + GRACE;
-        push_level(&mut call, "r", read.level);
+        push_level(&mut call, "consistency", read.consistency);
+        push_level(&mut call, "r", read.r);
         push_trace(&mut call, read.trace);
         let answer = self.send(&call).await?;
         let decoded: Json = decode(&call, &answer)?;
@@ -197,6 +206,7 @@ impl Client {
     async fn about_key(&self, route: &str, table: &str, key: &[u8]) -> Result<Json, Error> {
         let (path, b64) = key_path(table, route, key);
         let mut call = self.call(Method::GET, path, Effect::Read);
+        call.patience = None;
         call.timeout = self.options.timeout + GRACE;
         push_b64(&mut call, b64);
         let answer = self.send(&call).await?;
@@ -204,7 +214,8 @@ impl Client {
     }
 
     async fn write(&self, mut call: Call, write: &Write) -> Result<Answered<Written>, Error> {
-        push_level(&mut call, "w", write.level);
+        push_level(&mut call, "consistency", write.consistency);
+        push_level(&mut call, "w", write.w);
         push_trace(&mut call, write.trace);
         if let Some(durability) = write.durability {
             call.query.push(("durability", durability.to_string()));
@@ -223,6 +234,7 @@ impl Client {
     fn on_key(&self, method: Method, table: &str, key: &[u8], effect: Effect) -> Call {
         let (path, b64) = key_path(table, "keys", key);
         let mut call = self.call(method, path, effect);
+        call.patience = None;
         call.query.push(("timeout", millis(self.options.timeout)));
         call.timeout = self.options.timeout + GRACE;
         push_b64(&mut call, b64);
@@ -231,7 +243,8 @@ impl Client {
 
     pub(crate) fn on_table(&self, method: Method, table: &str, rest: &str, effect: Effect) -> Call {
         let table = crate::key::encoded(table.as_bytes());
-        self.call(method, format!("/v1/tables/{table}{rest}"), effect)
+        let call = self.call(method, format!("/v1/tables/{table}{rest}"), effect);
+        Call { patience: None, ..call }
     }
 
     /// A call with the timeout of administration and nothing else.
@@ -244,6 +257,7 @@ impl Client {
             body: None,
             effect,
             timeout: self.options.admin_timeout,
+            patience: Some(PATIENCE),
         }
     }
 

@@ -28,9 +28,11 @@ mod table;
 
 pub use exit::{Exit, Failure};
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use output::{Format, Output};
 use quorate_client::{Client, Endpoint, Options};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,14 +53,15 @@ struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// HTTP address of a node; repeat it for others to fall back on [default: 127.0.0.1:7400].
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "QUORATE_ENDPOINTS", value_delimiter = ',')]
+    /// HTTP address of a node; repeat it for others to fall back on [env: `QUORATE_ENDPOINTS`, with commas]
+    /// [default: 127.0.0.1:7400].
+    #[arg(long, global = true, value_name = "HOST:PORT", value_delimiter = ',')]
     endpoint: Vec<Endpoint>,
     /// How data is written to standard output.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = Format::parser())]
     output: Format,
     /// How long a request may take, such as 500ms or 10s [default: 5s; 30s to change tables].
-    #[arg(long, global = true, value_name = "TIME", value_parser = crate::config::values::duration)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
     timeout: Option<Duration>,
     /// Nothing but data and errors.
     #[arg(long, short, global = true)]
@@ -103,28 +106,83 @@ enum Command {
     Man {
         /// Write quorate.1, quorate-get.1 and so on into this folder.
         #[arg(long, value_name = "DIR")]
-        dir: Option<std::path::PathBuf>,
+        dir: Option<PathBuf>,
     },
 }
+
+/// The variable with the endpoints.
+const ENDPOINTS: &str = "QUORATE_ENDPOINTS";
+
+/// The variable with the configuration file.
+const CONFIG: &str = "QUORATE_CONFIG";
 
 /// What a command has to work with.
 struct Context {
     output: Output,
     options: Options,
+    /// Whether the command line says how long a request may take.
+    has_timeout: bool,
     yes: bool,
 }
 
 /// Reads the arguments of this process, does what they say, and returns the code to end with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let context = Context::new(cli.global);
-    match run(cli.command, &context) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
+    let output = Output::new(cli.global.output, cli.global.quiet);
+    let done = Context::new(cli.global, output.clone()).and_then(|context| run(cli.command, &context));
+    match done {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            context.output.failure(&failure);
+            output.failure(&failure);
             failure.exit.into()
         }
     }
+}
+
+/// Help and version are answers; everything else is an error of usage, in JSON for a program that asked for it.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let format = asked_format(std::env::args_os().skip(1));
+    if !error.use_stderr() || format == Format::Table {
+        // Nobody reads it: there is nobody to tell that, either.
+        let _unread = error.print();
+        return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+    }
+    let said = error.to_string();
+    let mut parts = said.split("\n\n");
+    let sentence = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => parts.next().unwrap_or_default(),
+    };
+    let sentence = sentence.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let failure = Failure::new(Exit::Usage, sentence).next("the same with --help says what there is");
+    Output::new(format, false).failure(&failure);
+    failure.exit.into()
+}
+
+/// The output format of a command line that was not understood as a whole.
+fn asked_format(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Format {
+    let mut format = Format::Table;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.to_str() {
+            Some("--") => break,
+            Some("--output") => arguments.next(),
+            Some(text) => text.strip_prefix("--output=").map(Into::into),
+            None => None,
+        };
+        if let Some(value) = value {
+            format = value.to_str().and_then(Format::parse).unwrap_or(format);
+        }
+    }
+    format
+}
+
+/// A length of time in which something can happen: at least a millisecond, which is what servers count.
+fn moment(text: &str) -> Result<Duration, String> {
+    let time = crate::config::values::duration(text)?;
+    if time.as_millis() == 0 { Err("it is at least 1ms".to_owned()) } else { Ok(time) }
 }
 
 fn run(command: Command, context: &Context) -> Result<(), Failure> {
@@ -150,7 +208,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn manual(folder: Option<&std::path::Path>, context: &Context) -> Result<(), Failure> {
+fn manual(folder: Option<&Path>, context: &Context) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Other, format!("the manual page cannot be written: {error}"));
     if let Some(folder) = folder {
         return clap_mangen::generate_to(Cli::command(), folder).map_err(failed);
@@ -161,22 +219,49 @@ fn manual(folder: Option<&std::path::Path>, context: &Context) -> Result<(), Fai
 }
 
 impl Context {
-    fn new(global: Global) -> Self {
+    fn new(global: Global, output: Output) -> Result<Self, Failure> {
         let mut options = Options::default();
-        if !global.endpoint.is_empty() {
-            options.endpoints = global.endpoint;
+        let endpoints =
+            if global.endpoint.is_empty() { endpoints_of_environment()? } else { global.endpoint };
+        if !endpoints.is_empty() {
+            options.endpoints = endpoints;
         }
+        let has_timeout = global.timeout.is_some();
         if let Some(timeout) = global.timeout {
             options.timeout = timeout;
             options.admin_timeout = timeout;
         }
-        let output = Output::new(global.output, global.quiet);
-        Self { output, options, yes: global.yes }
+        Ok(Self { output, options, has_timeout, yes: global.yes })
     }
 
     fn client(&self) -> Result<Client, Failure> {
         Ok(Client::new(self.options.clone())?)
     }
+
+    /// The same with a shorter patience for administration, unless the command line says how long.
+    fn client_within(&self, patience: Duration) -> Result<Client, Failure> {
+        let mut options = self.options.clone();
+        if !self.has_timeout {
+            options.admin_timeout = patience;
+        }
+        Ok(Client::new(options)?)
+    }
+}
+
+/// The endpoints in the environment; none if the variable is empty, which is how scripts unset one.
+fn endpoints_of_environment() -> Result<Vec<Endpoint>, Failure> {
+    let text = std::env::var_os(ENDPOINTS).unwrap_or_default();
+    let text = text.to_string_lossy();
+    let endpoints = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::parse);
+    endpoints
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::new(Exit::Usage, format!("the environment variable {ENDPOINTS}: {error}")))
+}
+
+/// The configuration file that a command was given, or else the environment; an empty variable names none.
+fn config_file(given: Option<&Path>) -> Option<PathBuf> {
+    let named = given.map(PathBuf::from).or_else(|| std::env::var_os(CONFIG).map(PathBuf::from));
+    named.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Runs one command's requests; one thread is enough for them.
@@ -199,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_reference_names_every_command_and_flag() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
         let text = std::fs::read_to_string(path).expect("the reference");
         let mut open = vec![Cli::command()];
         while let Some(command) = open.pop() {

@@ -24,11 +24,14 @@ mod messages;
 mod propose;
 pub mod publish;
 pub mod raft;
+mod report;
 pub mod voters;
 
 pub use found::{JoinError, cluster_at, join};
 pub use messages::{ControlReply, ControlRequest};
+pub use report::Report;
 
+use crate::engine::Replica;
 use crate::transport::Links;
 use crate::views::Views;
 use quorate_model::NodeId;
@@ -106,6 +109,7 @@ pub struct Control {
     consensus: Arc<raft::Openraft>,
     links: Arc<Links>,
     views: Arc<Views>,
+    replica: Arc<Replica>,
     /// When the others were last asked for their epoch; held while they are.
     refreshed: Mutex<Option<Instant>>,
 }
@@ -117,8 +121,9 @@ impl Control {
         consensus: Arc<raft::Openraft>,
         links: Arc<Links>,
         views: Arc<Views>,
+        replica: Arc<Replica>,
     ) -> Arc<Self> {
-        Arc::new(Self { node, consensus, links, views, refreshed: Mutex::default() })
+        Arc::new(Self { node, consensus, links, views, replica, refreshed: Mutex::default() })
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority.

@@ -19,7 +19,7 @@ pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::Control;
+use crate::control::{Control, Report};
 use crate::drive::{Driver, Load, Subject};
 use crate::peer::Local;
 use crate::transport::Links;
@@ -193,6 +193,16 @@ impl Core {
     /// Changes the catalog. Answered once every reachable member has applied the change, or `timeout` has passed.
     pub async fn propose(&self, command: Command, timeout: Duration) -> Result<Proposed, ProposeError> {
         self.control.propose(command, Instant::now() + timeout).await
+    }
+
+    /// The connections to the other members.
+    pub fn links(&self) -> Vec<LinkStatistics> {
+        self.links.report().into_iter().map(LinkStatistics::from).collect()
+    }
+
+    /// What every member says of itself, or why it said nothing within `timeout`.
+    pub async fn reports(&self, timeout: Duration) -> Vec<(NodeId, Result<Report, String>)> {
+        self.control.reports(Instant::now() + timeout).await
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority of the voters.

@@ -2,8 +2,8 @@
 
 use crate::config::LogFormat;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::fs::File;
-use std::io::{IsTerminal, Seek, Write};
+use std::fs::{File, TryLockError};
+use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,7 +83,7 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), Error> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // The only error is that there is a logger already.
     let _already = if json {
-        lines.json().flatten_event(true).try_init()
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
         lines.with_ansi(color).try_init()
@@ -106,24 +106,43 @@ fn log_filter(filter: &str) -> Result<EnvFilter, Error> {
     EnvFilter::try_new(quiet).map_err(|_| Error::LogFilter { filter: filter.escape_default().to_string() })
 }
 
-/// A file of log lines that begins anew when it is full.
+/// A file of log lines that begins anew when it is full. It is this process's alone: who holds the log of a folder
+/// holds the folder.
 pub struct LogFile {
     file: File,
     written: u64,
 }
 
+/// Why a log file can't be written.
+#[derive(Debug, Error)]
+pub enum LogFileError {
+    /// Another process writes it.
+    #[error("another process writes it")]
+    Taken,
+    /// The operating system.
+    #[error("{0}")]
+    Failed(#[from] std::io::Error),
+}
+
 impl LogFile {
-    /// Makes it, or empties it.
-    pub fn create(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { file: File::create(path)?, written: 0 })
+    /// Makes it, or goes on behind what an earlier process has written.
+    pub fn open(path: &Path) -> Result<Self, LogFileError> {
+        let file = File::options().create(true).append(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogFileError::Taken),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let written = file.metadata()?.len();
+        Ok(Self { file, written })
     }
 }
 
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         if self.written > LOG_FILE_BYTES_MAX {
+            // What is appended next stands at its beginning.
             self.file.set_len(0)?;
-            self.file.rewind()?;
             self.written = 0;
         }
         self.file.write_all(line)?;
@@ -175,6 +194,22 @@ impl StopSignal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_goes_on_where_it_ended_and_belongs_to_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let mut first = LogFile::open(&path).expect("made");
+        first.write_all(b"one\n").expect("written");
+        assert!(matches!(LogFile::open(&path), Err(LogFileError::Taken)));
+        drop(first);
+        let mut second = LogFile::open(&path).expect("free again");
+        second.write_all(b"two\n").expect("written");
+        second.written = LOG_FILE_BYTES_MAX + 1;
+        assert_eq!(std::fs::read(&path).expect("readable"), b"one\ntwo\n");
+        second.write_all(b"three\n").expect("written");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"three\n", "it was full");
+    }
 
     #[test]
     fn a_process_with_too_few_files_says_how_many_it_needs() {

@@ -26,8 +26,8 @@ enum Action {
 
 #[derive(Args, Debug)]
 struct File {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    /// The configuration file [env: `QUORATE_CONFIG`].
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -66,6 +66,10 @@ fn shown(resolved: &Resolved) -> Json {
 
 impl File {
     fn resolve(&self) -> Result<Resolved, Failure> {
-        Ok(Resolved::of(self.config.as_deref(), crate::config::environment(), &Given::new())?)
+        Ok(Resolved::of(
+            super::config_file(self.config.as_deref()).as_deref(),
+            crate::config::environment(),
+            &Given::new(),
+        )?)
     }
 }

@@ -7,7 +7,7 @@ use crate::dev::{
     Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE, control,
 };
 use crate::limits::Limits;
-use crate::process::{self, LogFile, OpenFiles, StopSignal};
+use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
 use crate::transport;
 use clap::{Args, Subcommand};
 use quorate_client::{Client, Endpoint, Method, Options};
@@ -118,8 +118,15 @@ impl Run {
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         let folder = Folder::open(&self)?;
         let log = folder.path.join("dev.log");
-        let file = LogFile::create(&log).map_err(|error| {
-            Failure::new(Exit::Other, format!("{} cannot be written: {error}", log.display()))
+        let file = LogFile::open(&log).map_err(|error| match error {
+            LogFileError::Taken => {
+                let sentence = format!("another `quorate dev` runs on the folder {}", folder.path.display());
+                Failure::new(Exit::Other, sentence)
+                    .next("stop it, or choose another folder and other ports: --ephemeral --port 7600")
+            }
+            LogFileError::Failed(error) => {
+                Failure::new(Exit::Other, format!("{} cannot be written: {error}", log.display()))
+            }
         })?;
         process::start_logging_into(file, "info")
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
@@ -322,13 +329,18 @@ impl Greeting<'_> {
 
     /// How this program is called from another terminal, with the endpoint if it is not the usual one.
     fn command(&self) -> String {
-        let program = program();
-        let first = self.nodes[0].http;
-        if first.port() == quorate_client::DEFAULT_PORT {
-            return program;
+        called(Some(&self.nodes[0].http.into()))
+    }
+}
+
+/// How this program is called for the cluster of this node: with the endpoint if it is not the usual one.
+fn called(endpoint: Option<&Endpoint>) -> String {
+    let program = program();
+    match endpoint {
+        Some(endpoint) if endpoint.port() != quorate_client::DEFAULT_PORT => {
+            format!("{program} --endpoint {endpoint}")
         }
-        // With ports that were drawn, the control port does not follow from the first one.
-        format!("{program} --endpoint {first}")
+        Some(_) | None => program,
     }
 }
 
@@ -361,13 +373,20 @@ async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure>
         return context.output.json(&state);
     }
     let word = |name: &str| state.get(name).map(document::word).unwrap_or_default();
+    let name = word("name");
+    let command = called(context.options.endpoints.first());
     let (done, then) = match act {
-        Act::Kill => ("is down, abruptly", "it comes back with `quorate dev start` and its name"),
-        Act::Start => ("runs again, on the data it had", "`quorate status` shows when it is ready"),
-        Act::Cut => ("hears no other node, and no other node hears it", "`quorate dev heal` ends that"),
-        Act::Heal => ("is connected again", "`quorate status` shows when it is ready"),
+        Act::Kill => ("is down, abruptly", format!("`{command} dev start {name}` brings it back")),
+        Act::Start => {
+            ("runs again, on the data it had", format!("`{command} status` shows when it is ready"))
+        }
+        Act::Cut => (
+            "hears no other node, and no other node hears it",
+            format!("`{command} dev heal {name}` ends that"),
+        ),
+        Act::Heal => ("is connected again", format!("`{command} status` shows when it is ready")),
     };
-    context.output.line(&format!("{} {done}", word("name")))?;
+    context.output.line(&format!("{name} {done}"))?;
     context.output.note(&format!("  next: {then}"));
     Ok(())
 }

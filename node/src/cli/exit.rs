@@ -106,6 +106,14 @@ impl From<Error> for Failure {
             | Error::Unintelligible { outcome: Outcome::Unknown, .. } => {
                 (Exit::Unknown, Some(unknown_next()))
             }
+            // Nothing else hangs up on a well-formed question before a word.
+            Error::Lost { endpoint, cause, .. } if !cause.starts_with(SILENCE) => (
+                Exit::Unavailable,
+                Some(format!(
+                    "try again; if it stays so, {endpoint} may be a port for peers: --endpoint is the HTTP address of a \
+                     node (port 7400 unless it was told otherwise)"
+                )),
+            ),
             Error::Lost { .. } => (
                 Exit::Unavailable,
                 Some("try again, with a longer --timeout or another --endpoint".to_owned()),
@@ -129,6 +137,9 @@ impl From<Error> for Failure {
         Failure { exit, sentence, next, problem, outcome: Some(outcome) }
     }
 }
+
+/// How the client begins to say that an endpoint was silent.
+const SILENCE: &str = "nothing came";
 
 fn unknown_next() -> String {
     "it may or may not have happened: look before you repeat it; a write that was sent with --idempotency-key can be \
@@ -160,9 +171,11 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         "no-such-table" => "see the tables with `quorate table list`, or make it with `quorate table create`",
         "no-such-route" => "this server is older or newer than this command, or does not do that yet",
         "table-exists" => "see it with `quorate table describe`, or choose another name",
-        "unavailable" if problem.status == 503 => {
-            "see which nodes are down with `quorate status`; for a key, a lower -c asks fewer of them and promises less"
+        // Only a request for a key counts owners.
+        "unavailable" if problem.status == 503 && problem.more.contains_key("required") => {
+            "see which nodes are down with `quorate status`; a lower -c asks fewer of them and promises less"
         }
+        "unavailable" if problem.status == 503 => "see which nodes are down with `quorate status`",
         "draining" | "starting" | "overloaded" => {
             "try again in a moment, or name another node with --endpoint"
         }

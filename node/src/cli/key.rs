@@ -1,9 +1,10 @@
 //! `get`, `put`, `delete`, `mget`, `locate`, `explain`.
 
 use super::exit::{Exit, Failure};
+use super::moment;
 use super::output::{Output, Tone, Word, printable, readable};
 use super::{Context, document};
-use crate::config::values::duration;
+use crate::http::query::TTL_MS_MAX;
 use clap::Args;
 use quorate_client::{Answered, Found, Meta, Read, Write, Written, from_base64, to_base64};
 use quorate_model::{Durability, Level, OperationId};
@@ -29,9 +30,9 @@ struct Target {
 #[derive(Args, Debug)]
 struct ReadFlags {
     /// Owners that must answer: one, quorum, all or a number [default: the table's].
-    #[arg(long, short = 'c', value_name = "LEVEL", conflicts_with = "r")]
+    #[arg(long, short = 'c', value_name = "LEVEL")]
     consistency: Option<Level>,
-    /// The same as --consistency.
+    /// The same as --consistency; beside it only if equal.
     #[arg(long, value_name = "LEVEL")]
     r: Option<Level>,
     /// Show on standard error where the time went and what the answer promises.
@@ -43,9 +44,9 @@ struct ReadFlags {
 #[derive(Args, Debug)]
 struct WriteFlags {
     /// Owners that must hold it durably: one, quorum, all or a number [default: the table's].
-    #[arg(long, short = 'c', value_name = "LEVEL", conflicts_with = "w")]
+    #[arg(long, short = 'c', value_name = "LEVEL")]
     consistency: Option<Level>,
-    /// The same as --consistency.
+    /// The same as --consistency; beside it only if equal.
     #[arg(long, value_name = "LEVEL")]
     w: Option<Level>,
     /// What an acknowledgement means: sync or os; more than the table's, never less.
@@ -79,7 +80,7 @@ pub struct Put {
     /// The value; `-` reads standard input, `@FILE` a file. `@@text` is the value `@text`.
     value: OsString,
     /// When the value expires, such as 60s or 10m.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
     ttl: Option<Duration>,
     /// Media type of the value.
     #[arg(long, value_name = "TYPE")]
@@ -126,6 +127,17 @@ pub struct Explain {
     target: Target,
 }
 
+/// A time to live: the server counts it in whole milliseconds, up to 100 years.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = moment(text)?;
+    if ttl.as_millis() > u128::from(TTL_MS_MAX) {
+        return Err(
+            "a value lives for 100 years at most; without --ttl it lives until it is deleted".to_owned()
+        );
+    }
+    Ok(ttl)
+}
+
 fn durability(text: &str) -> Result<Durability, String> {
     match text {
         "sync" => Ok(Durability::Sync),
@@ -151,14 +163,15 @@ impl Target {
 
 impl ReadFlags {
     fn read(&self) -> Read {
-        Read { level: self.consistency.or(self.r), trace: self.trace }
+        Read { consistency: self.consistency, r: self.r, trace: self.trace }
     }
 }
 
 impl WriteFlags {
     fn write(&self) -> Write {
         Write {
-            level: self.consistency.or(self.w),
+            consistency: self.consistency,
+            w: self.w,
             durability: self.durability,
             operation: self.idempotency_key.clone(),
             retry: self.retry,
@@ -180,9 +193,11 @@ impl Get {
         }
         match answer {
             Found::Absent { reason } => {
-                let promise = promise(&meta);
-                let sentence = format!("{table}/{}: {}{promise}", readable(&key), printable(&reason));
-                Err(Failure::new(Exit::NotFound, sentence))
+                // What follows speaks of headers, which nobody sees here.
+                let why = reason.split(';').next().unwrap_or_default();
+                let version = meta.version.map(|version| format!(", version {version}")).unwrap_or_default();
+                let (key, why, promise) = (readable(&key), printable(why), promise(&meta));
+                Err(Failure::new(Exit::NotFound, format!("{table}/{key}: {why}{version}{promise}")))
             }
             Found::Value(value) if output.is_json() => {
                 let mut document = json!({ "table": table });
@@ -241,13 +256,9 @@ impl Mget {
             let all: Vec<Json> = items
                 .iter()
                 .map(|item| {
-                    let mut document = json!({ "status": item.status });
-                    put_bytes(&mut document, "key", &item.key);
-                    match &item.value {
-                        Some(value) => put_bytes(&mut document, "value", &value.bytes),
-                        None => document["answer"] = item.raw.clone(),
-                    }
-                    document["version"] = json!(item.version);
+                    // All that the server said of it.
+                    let mut document = item.raw.clone();
+                    document["table"] = json!(self.table);
                     document
                 })
                 .collect();
@@ -257,7 +268,7 @@ impl Mget {
                 .iter()
                 .map(|item| {
                     let value = match &item.value {
-                        Some(value) => Word::from(readable(&value.bytes)),
+                        Some(value) => Word::from(shortened(&value.bytes)),
                         None if item.status == 404 => Word::toned(Tone::Faint, "no such key"),
                         None => Word::toned(Tone::Bad, printable(&refusal(&item.raw))),
                     };
@@ -270,9 +281,31 @@ impl Mget {
         if failed == 0 {
             return Ok(());
         }
-        Err(Failure::new(Exit::Unavailable, format!("{failed} of {} keys could not be read", items.len()))
-            .next("see which nodes are down with `quorate status`"))
+        let left_out = items.iter().filter(|item| item.status == LEFT_OUT).count();
+        let next = if left_out == failed {
+            "their values did not fit into one answer: read those keys alone, with `quorate get`"
+        } else {
+            "see which nodes are down with `quorate status`"
+        };
+        let sentence = format!("{failed} of {} keys could not be read", items.len());
+        Err(Failure::new(Exit::Unavailable, sentence).next(next))
     }
+}
+
+/// The status of a value that one `mget` has no room for.
+const LEFT_OUT: u16 = 413;
+
+/// So many characters of a value fit into a table.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A value in a table: its beginning, if it is long.
+fn shortened(bytes: &[u8]) -> String {
+    let text = readable(&bytes[..bytes.len().min(4 * SHOWN_CHARS_MAX)]);
+    if text.chars().count() <= SHOWN_CHARS_MAX && bytes.len() <= 4 * SHOWN_CHARS_MAX {
+        return text;
+    }
+    let beginning: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    format!("{beginning}… ({} bytes)", bytes.len())
 }
 
 fn refusal(raw: &Json) -> String {

@@ -75,11 +75,18 @@ impl<T: Into<String>> From<T> for Word {
 impl Format {
     /// Reads it on the command line.
     pub fn parser() -> impl TypedValueParser<Value = Self> {
-        PossibleValuesParser::new(["table", "json", "jsonl"]).map(|name| match name.as_str() {
-            "json" => Format::Json,
-            "jsonl" => Format::Jsonl,
-            _ => Format::Table,
-        })
+        PossibleValuesParser::new(["table", "json", "jsonl"])
+            .map(|name| Self::parse(&name).expect("one of these three"))
+    }
+
+    /// The format of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "table" => Some(Format::Table),
+            "json" => Some(Format::Json),
+            "jsonl" => Some(Format::Jsonl),
+            _ => None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::node::{Entry, Node, NodeConfig, StartError};
 use crate::process::{self, OpenFiles, StopSignal};
 use crate::transport::Secret;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use quorate_ring::Weight;
+use quorate_ring::{Catalog, Weight};
 use quorate_storage::Identity;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ const MEMBERS_EXPECTED: usize = 128;
 /// `quorate serve`.
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// A configuration file (TOML); `quorate config init` prints one.
-    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    /// A configuration file (TOML); `quorate config init` prints one [env: `QUORATE_CONFIG`].
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
@@ -34,7 +34,11 @@ struct Flags(Given);
 impl Serve {
     /// Runs the node until it is told to stop.
     pub fn run(self) -> Result<(), Failure> {
-        let resolved = Resolved::of(self.config.as_deref(), environment(), &self.flags.0)?;
+        let resolved = Resolved::of(
+            super::config_file(self.config.as_deref()).as_deref(),
+            environment(),
+            &self.flags.0,
+        )?;
         let config = resolved.config;
         validate(&config)?;
         let node = node_config(&config)?;
@@ -71,6 +75,7 @@ async fn until_stopped(config: NodeConfig, origins: &BTreeMap<&'static str, Orig
             return Ok(());
         }
     };
+    warn_of_misleading_name(&node);
     warn_of_other_labels(&node, origins, &name, &zone, weight);
     let mut failed = node.failed();
     let failure = tokio::select! {
@@ -93,6 +98,27 @@ async fn until_stopped(config: NodeConfig, origins: &BTreeMap<&'static str, Orig
         None => Ok(()),
         Some(reason) => Err(Failure::new(Exit::Other, reason)),
     }
+}
+
+/// A name that looks like the id of another member misleads whoever reads it; the lookup of members refuses it.
+fn warn_of_misleading_name(node: &Node) {
+    let view = node.core().view();
+    let Some(known) = view.catalog().node(node.id()) else { return };
+    if known.name != known.id.to_string() && is_id(&known.name) {
+        tracing::warn!(
+            "this node is {} and is named {}, as if it were another one: ask for it as {} or name:{}",
+            known.id,
+            known.name,
+            known.id,
+            known.name
+        );
+    }
+}
+
+/// Whether a name has the form of a member's id.
+fn is_id(name: &str) -> bool {
+    name.strip_prefix('n')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What a node was told of itself counted when it became a member: other values now change nothing, and it says so.
@@ -150,6 +176,16 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         Some(file) => Secret::new(secret_bytes(file)?),
         None => Secret::new(Vec::new()),
     };
+    let named = config.name.as_deref().filter(|name| config.bootstrap && is_id(name));
+    if let Some(name) = named.filter(|name| **name != Catalog::FIRST_NODE.to_string()) {
+        let sentence = format!(
+            "--name {name} would mislead: the node that founds a cluster has the id {}, and another one will be {name}; \
+             choose a name that is no id, or {}",
+            Catalog::FIRST_NODE,
+            Catalog::FIRST_NODE
+        );
+        return Err(Failure::new(Exit::Usage, sentence));
+    }
     let entry = match (&config.cluster_name, config.bootstrap, config.join.as_slice()) {
         (Some(cluster_name), true, _) => Entry::Found { cluster_name: cluster_name.clone() },
         (_, _, []) => Entry::Existing,

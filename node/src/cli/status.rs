@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 /// How long each member may take to say how it is.
 const MEMBER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the node that is asked for all of it may take, unless `--timeout` says otherwise: it answers from memory.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -52,7 +55,7 @@ const STATE_CHARS_MAX: usize = 72;
 impl Status {
     /// Shows it, once or again and again.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let client = context.client()?;
+        let client = context.client_within(ANSWER_TIMEOUT)?;
         if self.watch {
             return watch(context, &client).await;
         }
@@ -151,9 +154,10 @@ impl Screen {
         }
         text.push('\n');
         let rows = self.members.iter().map(|member| member.row(self.hints_for(member))).collect();
-        text.push_str(
-            &output.table(&["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "HINTS", "STATE"], rows),
-        );
+        text.push_str(&output.table(
+            &["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "BYTES", "HINTS", "VERSION", "STATE"],
+            rows,
+        ));
         text
     }
 
@@ -172,7 +176,13 @@ impl Screen {
         if risks.len() > RISKS_SHOWN_MAX {
             lines.push(format!("and {} more at risk", risks.len() - RISKS_SHOWN_MAX));
         }
+        let silent: Vec<String> =
+            self.members.iter().filter(|member| member.here.is_none()).map(Member::id).collect();
+        if !silent.is_empty() {
+            lines.push(format!("hints that {} may keep are not counted: no answer", silent.join(", ")));
+        }
         for member in &self.members {
+            lines.extend(self.misleading(member));
             let Some(here) = &member.here else { continue };
             let lost = here.get("hints_overflow").and_then(Json::as_u64).unwrap_or(0);
             if lost > 0 {
@@ -186,6 +196,15 @@ impl Screen {
             }
         }
         lines
+    }
+
+    /// A member that is named like another one's id.
+    fn misleading(&self, member: &Member) -> Option<String> {
+        let (id, name) = (member.id(), member.document.get("name").map(document::word)?);
+        let other = self.members.iter().any(|other| other.id() == name && name != id);
+        other.then(|| {
+            format!("{id} is named {name}, which is another member's id: say id:{name} or name:{name}")
+        })
     }
 
     /// Hints that wait for a member, at every member that answered.
@@ -223,13 +242,16 @@ impl Member {
         let state = match &self.error {
             None => Word::toned(Tone::Good, "ready"),
             Some(error) => {
-                let mut state = printable(error);
+                let seen = if self.here.is_some() { "not ready" } else { "no answer" };
+                let mut state = format!("{seen}: {}", printable(error));
                 if state.chars().count() > STATE_CHARS_MAX {
                     state = state.chars().take(STATE_CHARS_MAX).chain(['…']).collect();
                 }
                 Word::toned(Tone::Bad, state)
             }
         };
+        let bytes = self.document.get("bytes").and_then(Json::as_u64);
+        let bytes = bytes.map_or_else(|| "-".to_owned(), |bytes| bytesize::ByteSize(bytes).to_string());
         vec![
             word(&["id"]),
             word(&["name"]),
@@ -237,7 +259,9 @@ impl Member {
             word(ADDRESS),
             word(&["voter"]),
             word(&["shards"]),
+            Word::from(bytes),
             Word::from(hints.to_string()),
+            word(&["version"]),
             state,
         ]
     }

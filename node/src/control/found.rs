@@ -122,9 +122,12 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
         Ok(ControlReply::Joined { node, cluster, name }) => Ok(Joined { node, cluster, name }),
         Ok(ControlReply::Rejected(rejection)) => Err(Attempt::Rejected(rejection)),
         Ok(ControlReply::NotWritten(why) | ControlReply::Unknown(why)) => Err(Attempt::Failed(why)),
-        Ok(ControlReply::Written(_) | ControlReply::NotLeader(_) | ControlReply::Applied(_)) => {
-            Err(Attempt::Failed("it answered another question".to_owned()))
-        }
+        Ok(
+            ControlReply::Written(_)
+            | ControlReply::NotLeader(_)
+            | ControlReply::Applied(_)
+            | ControlReply::Report(_),
+        ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }
 }

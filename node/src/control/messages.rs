@@ -1,5 +1,6 @@
 //! Small questions between members about the catalog.
 
+use super::report::Report;
 use minicbor::{Decode, Encode};
 use quorate_model::{ClusterId, Epoch, NodeId};
 use quorate_ring::{NewNode, Receipt, Rejection};
@@ -19,6 +20,9 @@ pub enum ControlRequest {
     /// "Answer once you have applied this epoch."
     #[n(3)]
     Reached(#[n(0)] Epoch),
+    /// "How are you?"
+    #[n(4)]
+    Report,
 }
 
 /// What it answers.
@@ -55,6 +59,9 @@ pub enum ControlReply {
     /// To `Epoch` and `Reached`: applied up to here.
     #[n(6)]
     Applied(#[n(0)] Epoch),
+    /// To `Report`.
+    #[n(7)]
+    Report(#[n(0)] Report),
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl Control {
     }
 
     /// Asks one member; the request is on its way when this returns.
-    fn ask(
+    pub(super) fn ask(
         &self,
         node: NodeId,
         request: &ControlRequest,
@@ -160,6 +160,7 @@ impl Control {
                 Err(error) => ControlReply::NotWritten(error.to_string()),
             },
             ControlRequest::Join(node) => self.admit(node, until).await,
+            ControlRequest::Report => ControlReply::Report(self.report()),
         }
     }
 
@@ -214,7 +215,7 @@ impl Attempts {
             ControlReply::Unknown(why) => self.maybe_written = Some(why),
             ControlReply::NotLeader(other) => self.hint = other.filter(|other| *other != leader),
             ControlReply::NotWritten(why) => self.reason = why,
-            ControlReply::Joined { .. } | ControlReply::Applied(_) => {
+            ControlReply::Joined { .. } | ControlReply::Applied(_) | ControlReply::Report(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

@@ -1,6 +1,6 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
-use super::{Core, HintStatistics, LinkStatistics, Statistics};
+use super::{Core, HintStatistics, Statistics};
 use crate::transport::Lane;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
@@ -96,7 +96,7 @@ impl Core {
                 replayed_total: self.hints.replayed(),
             },
             replica_doubt: replica.health().doubt,
-            links: self.links.report().into_iter().map(LinkStatistics::from).collect(),
+            links: self.links(),
             committer_queue_items: committer.queue_items as u64,
             committer,
             disk_reads_running: disk_reads.running,

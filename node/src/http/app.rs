@@ -147,6 +147,9 @@ fn sentence(field: &str, error: &serde_json::Error) -> String {
         ("invalid type: sequence", "invalid type: list"),
         ("expected a sequence", "expected a list"),
         ("invalid type: map", "invalid type: object"),
+        ("invalid type: floating point", "invalid type: number"),
+        ("expected a string", "expected a text in quotes"),
+        ("EOF while parsing", "it ends within"),
     ];
     let plain = words.into_iter().fold(text, |text, (rust, json)| text.replace(rust, json));
     let mut shown = String::new();

@@ -3,20 +3,18 @@
 use super::answer::KeyText;
 use super::app::{App, json, plain};
 use super::fault::Fault;
+use super::members;
 use super::problem::Problem;
 use super::query;
 use super::tables::{shard_documents, sort_key};
-use super::text::{self, shown};
+use super::text::shown;
 use crate::core::tables_at_risk;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use quorate_model::{Inspection, Key, NodeId};
-use quorate_ring::{Location, Node, TableEntry, View};
+use quorate_ring::{Location, TableEntry, View};
 use serde_json::{Value as Json, json as document};
-use std::sync::Arc;
-
-const NODES: &str = "/v1/cluster/nodes/";
 
 /// `GET /v1/cluster`
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
@@ -88,105 +86,16 @@ fn risks(view: &View, alive: &[(NodeId, bool)], without: Option<NodeId>) -> Vec<
     risks
 }
 
-/// `GET /v1/cluster/nodes`
-pub async fn nodes(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
-    let view = app.core.view();
-    let seen = Seen::now(&app, &view);
-    let nodes: Vec<Json> = view.catalog().nodes().map(|node| seen.document(node)).collect();
-    Ok(json(
-        StatusCode::OK,
-        &document!({ "epoch": view.epoch().0, "seen_by": seen.by.to_string(), "nodes": nodes }),
-    ))
-}
-
-/// `GET /v1/cluster/nodes/{id}`
-pub async fn node(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
-    let view = app.core.view();
-    let node = named(&view, request.uri().path())?;
-    Ok(json(StatusCode::OK, &Seen::now(&app, &view).document(&node)))
-}
-
 /// `GET /v1/cluster/nodes/{id}/safe-to-stop`
 pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     plain(&request, query::NONE)?;
     let view = app.core.view();
-    let node = named(&view, request.uri().path())?;
+    let node = members::named(&view, request.uri().path())?;
     let risks = risks(&view, &app.core.liveness(), Some(node.id));
     if risks.is_empty() {
         return Ok(json(StatusCode::OK, &document!({ "node": node.id.to_string(), "safe": true })));
     }
     Err(Fault::NotSafe { node: node.id, reasons: risks }.into())
-}
-
-/// The member that a path names, by its id or its name.
-fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
-    let raw = path.strip_prefix(NODES).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let no_such = || Fault::NoSuchNode { id: shown(raw) };
-    let text = text::decode(raw).ok_or_else(no_such)?;
-    let number = text.strip_prefix('n').unwrap_or(&text).parse().ok().map(NodeId);
-    let by_id =
-        number.and_then(|id| view.catalog().node(id)).filter(|node| node.id.to_string().ends_with(&text));
-    let found = by_id.or_else(|| view.catalog().node_by_name(&text));
-    found.cloned().ok_or_else(|| no_such().into())
-}
-
-/// What one node sees of the members, taken once for a whole answer.
-struct Seen {
-    by: NodeId,
-    alive: Vec<(NodeId, bool)>,
-    leader: Option<NodeId>,
-    copies: Vec<(NodeId, u64)>,
-    hints: Vec<(NodeId, u64)>,
-    bytes: u64,
-}
-
-impl Seen {
-    fn now(app: &App, view: &View) -> Self {
-        let mut copies: Vec<(NodeId, u64)> = view.catalog().nodes().map(|node| (node.id, 0)).collect();
-        let owners = view.catalog().tables().flat_map(|table| table.shards()).flat_map(|shard| &shard.owners);
-        for owner in owners {
-            if let Ok(at) = copies.binary_search_by_key(owner, |(node, _)| *node) {
-                copies[at].1 += 1;
-            }
-        }
-        let statistics = app.core.statistics();
-        Self {
-            by: app.core.node(),
-            alive: app.core.liveness(),
-            leader: app.core.leader(),
-            copies,
-            hints: statistics.hints.waiting,
-            bytes: statistics.engine.live_bytes,
-        }
-    }
-
-    fn document(&self, node: &Node) -> Json {
-        let of = |list: &[(NodeId, u64)]| {
-            list.iter().find(|(id, _)| *id == node.id).map_or(0, |(_, count)| *count)
-        };
-        let alive = self.alive.iter().any(|(id, alive)| *id == node.id && *alive);
-        // Of the others this node does not know.
-        let own = node.id == self.by;
-        document!({
-            "id": node.id.to_string(),
-            "name": node.name,
-            "state": if alive { "up" } else { "down" },
-            "zone": node.zone,
-            "weight": node.weight.as_f64(),
-            "address": node.http_address,
-            "peer_address": node.peer_address,
-            "voter": node.voter,
-            "leader": self.leader == Some(node.id),
-            "shards": of(&self.copies),
-            "hints": of(&self.hints),
-            "bytes": own.then_some(self.bytes),
-            "version": own.then_some(env!("CARGO_PKG_VERSION")),
-            "incarnation": node.incarnation,
-            "joined_epoch": node.joined.0,
-        })
-    }
 }
 
 /// `GET /v1/cluster/ring?table=`

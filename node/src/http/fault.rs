@@ -53,6 +53,18 @@ pub enum Fault {
         /// As it was asked for, escaped.
         id: String,
     },
+    /// The id of one member and the name of another.
+    #[error(
+        "\"{text}\" is the id of {one} and the name of {other}: say which is meant, id:{text} or name:{text}"
+    )]
+    AmbiguousNode {
+        /// As it was asked for, escaped.
+        text: String,
+        /// Whose id it is.
+        one: NodeId,
+        /// Whose name it is.
+        other: NodeId,
+    },
     /// No such path.
     #[error("nothing is served under this path, or not yet")]
     NoSuchRoute,
@@ -209,7 +221,7 @@ impl Fault {
             Fault::Document(_) => Code::InvalidBody,
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
-            Fault::NoSuchNode { .. } => Code::NoSuchNode,
+            Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
@@ -258,6 +270,7 @@ impl Fault {
             | Fault::NoSuchTable { .. }
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
+            | Fault::AmbiguousNode { .. }
             | Fault::NoSuchRoute
             | Fault::MethodNotAllowed { .. }
             | Fault::TooManyItems { .. }

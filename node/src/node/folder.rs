@@ -156,11 +156,18 @@ pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, Star
         Stage::Member => OpenMode::Existing,
     };
     let until = Instant::now() + LOCK_PATIENCE;
+    let mut said = false;
     loop {
         let (folder, options) = (config.data.clone(), config.storage.rocks.clone());
         let opened = tokio::task::spawn_blocking(move || RocksEngine::open(&folder, mode, &options)).await;
         match opened.map_err(|error| StartError::Runtime(error.to_string()))? {
             Err(OpenError::Locked(_)) if Instant::now() < until => {
+                if !std::mem::replace(&mut said, true) {
+                    let (folder, patience) = (config.data.display(), LOCK_PATIENCE.as_secs());
+                    tracing::warn!(
+                        "another process uses the folder {folder}: waiting {patience} s at most for it to end"
+                    );
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => return Ok(opened?),

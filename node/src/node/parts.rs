@@ -103,7 +103,8 @@ impl Parts {
             Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
         let consensus = consensus.consensus(&links).await?;
         let silent = consensus.is_silent();
-        let control = Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views));
+        let control =
+            Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views), Arc::clone(&replica));
         peers.set_control(Arc::clone(&control));
 
         let server = Server::new(me, config.secret.clone(), config.peer_limits.clone(), peers);

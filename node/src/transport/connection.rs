@@ -47,7 +47,6 @@ pub async fn say_alive(outbox: &Outbox, every: Duration) -> Infallible {
 /// Reads answers until the other end fails or falls silent.
 async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limits: &Limits) -> String {
     let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
-    let mut heard = Instant::now();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -55,7 +54,7 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
             read = from.read_buf(&mut buffer) => {
                 match read {
                     Ok(0) => return "the other node closed the connection".to_owned(),
-                    Ok(_) => heard = Instant::now(),
+                    Ok(_) => calls.heard(),
                     Err(error) => return format!("reading failed: {error}"),
                 }
                 loop {
@@ -83,9 +82,8 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                 }
             }
             _ = sweep.tick() => {
-                let now = Instant::now();
-                calls.expire(now);
-                if now.duration_since(heard) >= limits.silence {
+                calls.expire(Instant::now());
+                if calls.silent_for() >= limits.silence {
                     return format!("the other node has said nothing for {} ms", limits.silence.as_millis());
                 }
             }

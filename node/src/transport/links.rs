@@ -10,6 +10,7 @@ use quorate_model::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -38,6 +39,8 @@ pub struct LinkReport {
     pub lane: Lane,
     /// Whether it is connected.
     pub up: bool,
+    /// How long the member has said nothing on it; `None`: it is not connected.
+    pub silent: Option<Duration>,
     /// Calls that wait for an answer.
     pub in_flight: usize,
     /// Bytes that wait to be written.
@@ -221,6 +224,7 @@ fn report(link: &Link) -> LinkReport {
         node: link.node,
         lane: link.lane,
         up: calls.is_some(),
+        silent: calls.map(|calls| calls.silent_for()),
         in_flight: calls.map_or(0, |calls| calls.in_flight()),
         queued_bytes: calls.map_or(0, |calls| calls.outbox.bytes()),
         sent: link.sent_before.load(Ordering::Relaxed) + calls.map_or(0, |calls| calls.sent()),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The end of a call.
@@ -22,6 +23,9 @@ pub struct Calls {
     /// What waits to be written.
     pub outbox: Outbox,
     sent: AtomicU64,
+    /// When the other end was last heard, in milliseconds since `begun`.
+    heard_ms: AtomicU64,
+    begun: Instant,
 }
 
 #[derive(Default)]
@@ -39,7 +43,13 @@ struct Pending {
 impl Calls {
     /// None yet, on a connection that may queue so many bytes.
     pub fn new(queued_bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), outbox: Outbox::new(queued_bytes_max), sent: AtomicU64::new(0) }
+        Self {
+            state: Mutex::default(),
+            outbox: Outbox::new(queued_bytes_max),
+            sent: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(0),
+            begun: Instant::now(),
+        }
     }
 
     /// Queues a request. The sink hears its end: at once if it cannot be queued, at `deadline` at the latest.
@@ -119,6 +129,20 @@ impl Calls {
                 CallError::Lost("the connection ended before the answer came")
             }));
         }
+    }
+
+    /// The other end has just been heard.
+    pub fn heard(&self) {
+        self.heard_ms.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// How long the other end has said nothing.
+    pub fn silent_for(&self) -> Duration {
+        Duration::from_millis(self.millis().saturating_sub(self.heard_ms.load(Ordering::Relaxed)))
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Calls that wait for an answer.

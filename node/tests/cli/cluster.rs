@@ -69,6 +69,21 @@ fn answers_say_what_they_promise() {
         })
         .collect();
     assert_eq!(statuses, [200, 404]);
+    let first: serde_json::Value =
+        serde_json::from_str(all.text().lines().next().expect("a line")).expect("a line of JSON");
+    for field in
+        ["table", "key", "value", "content_type", "version", "etag", "acks", "required", "consistency"]
+    {
+        assert!(!first[field].is_null(), "{field} is missing in {first}");
+    }
+    let absent = dev.run(0, &["get", "demo", "nope"]).expect_code(3);
+    assert!(
+        absent.stderr.contains("no owner asked holds") && !absent.stderr.contains("Quorate-"),
+        "{absent:?}"
+    );
+    dev.run(0, &["get", "demo", "k", "-c", "2", "--r", "quorum"]).expect_code(0);
+    let unequal = dev.run(0, &["get", "demo", "k", "-c", "1", "--r", "2"]).expect_code(2);
+    assert!(unequal.stderr.contains("say once what you mean"), "{unequal:?}");
     let explained = dev.run(0, &["explain", "demo", "k", "--output", "json"]).expect_code(0).json();
     assert_eq!(explained["replicas"].as_array().expect("a list").len(), 3);
     assert!(dev.run(0, &["locate", "demo", "k"]).expect_code(0).text().contains("demo/"));

@@ -107,3 +107,18 @@ fn the_control_port_is_not_for_web_pages() {
     assert_eq!(dev.run(0, &["get", "demo", "k"]).code, 3);
     assert!(begun.elapsed() < PATIENCE);
 }
+
+#[test]
+fn a_second_one_on_the_same_folder_leaves_the_first_ones_log_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut first = Running::start(dev_on(folder.path(), free_port()));
+    while !first.line().contains("Ctrl-C") {}
+    let log = || std::fs::metadata(folder.path().join("dev.log")).expect("a log").len();
+    let before = log();
+    assert!(before > 0);
+    let second = crate::process::Ended::from(dev_on(folder.path(), free_port()).output().expect("runs"));
+    let second = second.expect_code(1);
+    assert!(second.stderr.contains("another `quorate dev` runs"), "{second:?}");
+    assert!(log() >= before, "the log was emptied");
+    first.terminate().expect_code(0);
+}

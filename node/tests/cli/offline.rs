@@ -60,6 +60,10 @@ fn a_command_that_makes_no_sense_is_usage() {
         &["get", "demo", "k", "-c", "most"],
         &["put", "demo", "k", "v", "--retry"],
         &["put", "demo", "k", "v", "--ttl", "5"],
+        &["put", "demo", "k", "v", "--ttl", "0s"],
+        &["put", "demo", "k", "v", "--ttl", "1us"],
+        &["put", "demo", "k", "v", "--ttl", "200y"],
+        &["--timeout", "0ms", "status"],
         &["table", "alter", "demo"],
         &["--endpoint", "http://u@h", "status"],
         &["dev", "--nodes", "0"],
@@ -67,5 +71,26 @@ fn a_command_that_makes_no_sense_is_usage() {
     ] {
         let ended = run(arguments).expect_code(2);
         assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended:?}");
+        for json in [&["--output", "json"][..], &["--output=jsonl"]] {
+            let ended = run(&[json, arguments].concat()).expect_code(2);
+            let error: serde_json::Value = serde_json::from_str(&ended.stderr).expect("one document of JSON");
+            assert_eq!(error["exit"], 2);
+            assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
+        }
     }
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let mut command = quorate();
+    command.args(["--timeout", "200ms", "status"]).env("QUORATE_ENDPOINTS", "").env("QUORATE_CONFIG", "");
+    let ended = crate::process::Ended::from(command.output().expect("runs"));
+    assert!(!ended.stderr.contains("is not an endpoint"), "{ended:?}");
+    let mut command = quorate();
+    command.arg("status").env("QUORATE_ENDPOINTS", "127.0.0.1:1,http://u@h");
+    let ended = crate::process::Ended::from(command.output().expect("runs")).expect_code(2);
+    assert!(ended.stderr.contains("QUORATE_ENDPOINTS") && !ended.stderr.contains("--endpoint"), "{ended:?}");
+    let mut command = quorate();
+    command.args(["config", "check"]).env("QUORATE_CONFIG", "");
+    crate::process::Ended::from(command.output().expect("runs")).expect_code(0);
 }

@@ -67,6 +67,15 @@ fn founding_without_a_name() {
 }
 
 #[test]
+fn founding_under_the_id_of_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = serve(folder.path());
+    command.args(["--bootstrap", "--cluster-name", "c", "--name", "n2"]);
+    assert!(refused(command).contains("would mislead"));
+    assert!(std::fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was begun");
+}
+
+#[test]
 fn founding_and_joining_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = serve(folder.path());

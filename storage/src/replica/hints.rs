@@ -8,12 +8,15 @@
 //! Erasing is not synced: a hint that comes back after a power cut is merged again, which changes nothing.
 
 use super::{Replica, Writer};
-use crate::engine::{Batch, Direction, Engine, EngineError, Family, PageLimit, for_each};
+use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each};
 use crate::keys::{self, DiskKey};
 use crate::limits::ReplicaLimits;
 use bytes::Bytes;
 use quorate_model::{Durability, NodeId, Record, Refusal, SortKey, TableId, record};
 use std::collections::BTreeMap;
+
+/// Hints that are erased at a time: writers wait for one such step at most.
+const ERASE_STEP: usize = 64;
 
 /// A record kept for an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,41 +149,72 @@ impl<E: Engine> Replica<E> {
     }
 
     /// Erases the hints that an owner has acknowledged; returns how many. A hint that has grown since it was read
-    /// stays: the owner does not know the rest of it.
+    /// stays: the owner does not know the rest of it. Writers go on meanwhile: each step is short.
     pub fn erase_hints(&self, owner: NodeId, acknowledged: &[Hint]) -> Result<usize, Refusal> {
+        self.trusted()?;
+        // Read and compared without the lock, so that nobody waits for the disk.
+        let mut known = BTreeMap::new();
+        for hint in acknowledged {
+            let key = keys::hint(owner, hint.table, &hint.sort_key);
+            let Some(bytes) = self.stored_hint(&key)? else { continue };
+            let stored = self.decoded(&bytes)?;
+            if record::merge(hint.record.clone(), stored) == hint.record {
+                known.insert(key, bytes);
+            }
+        }
+        let known: Vec<(Vec<u8>, Bytes)> = known.into_iter().collect();
+        let mut erased = 0;
+        for step in known.chunks(ERASE_STEP) {
+            erased += self.erase_unchanged(owner, step)?;
+        }
+        Ok(erased)
+    }
+
+    /// Erases those of these hints that are still what they were; returns how many.
+    fn erase_unchanged(&self, owner: NodeId, known: &[(Vec<u8>, Bytes)]) -> Result<usize, Refusal> {
         let mut writer = self.writer();
         self.trusted()?;
         let mut batch = Batch::default();
-        let mut erased = BTreeMap::new();
-        for hint in acknowledged {
-            let key = keys::hint(owner, hint.table, &hint.sort_key);
-            let Some(stored) = self.held(Family::Hints, &key)? else { continue };
-            if record::merge(hint.record.clone(), stored.clone()) == hint.record {
-                let bytes = (key.len() + stored.encode().len()) as u64;
-                if erased.insert(key.clone(), bytes).is_none() {
-                    batch.delete(Family::Hints, key);
-                }
+        let mut erased = Vec::new();
+        for (key, bytes) in known {
+            if self.stored_hint(key)?.is_some_and(|stored| stored == *bytes) {
+                erased.push((key.len() + bytes.len()) as u64);
+                batch.delete(Family::Hints, key.clone());
             }
         }
+        let count = erased.len();
         if !batch.is_empty() {
-            self.forget(&mut writer, owner, batch, &erased)?;
+            self.forget(&mut writer, owner, batch, erased.into_iter())?;
         }
-        Ok(erased.len())
+        Ok(count)
     }
 
-    fn forget(
+    /// Writes a batch that deletes hints of these sizes, and takes them off the books.
+    pub(super) fn forget(
         &self,
         writer: &mut Writer,
         owner: NodeId,
         batch: Batch,
-        erased: &BTreeMap<Vec<u8>, u64>,
+        erased: impl Iterator<Item = u64>,
     ) -> Result<(), Refusal> {
         self.write(writer, batch, Durability::Os).map_err(|error| self.refusal(&error))?;
         let mut hints = self.hints();
-        for bytes in erased.values() {
-            hints.remove(owner, *bytes);
+        for bytes in erased {
+            hints.remove(owner, bytes);
         }
         Ok(())
+    }
+
+    /// A hint as it lies on the disk.
+    fn stored_hint(&self, key: &[u8]) -> Result<Option<Bytes>, Refusal> {
+        match self.engine.get(Family::Hints, key, ReadTier::Disk) {
+            Ok(Lookup::Found(bytes)) => Ok(Some(bytes)),
+            Ok(Lookup::Absent) => Ok(None),
+            Ok(Lookup::NotInMemory) => {
+                Err(self.refusal(&EngineError::Failed("a read from the disk did not reach it".into())))
+            }
+            Err(error) => Err(self.refusal(&error)),
+        }
     }
 
     fn decoded_hint(&self, key: &[u8], value: &Bytes) -> Result<Hint, Refusal> {

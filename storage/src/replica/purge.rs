@@ -3,12 +3,15 @@
 //! A table's id is never reused, so what a dropped table left behind can't be mistaken for anything else; removing it
 //! is only a matter of space, and doing it twice is harmless.
 
-use super::Replica;
-use super::hints::HintBook;
+use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, PageLimit};
 use crate::keys::{self, DiskKey};
-use quorate_model::{Durability, Refusal, TableId};
+use quorate_model::{Durability, NodeId, Refusal, TableId};
+use std::sync::MutexGuard;
 use thiserror::Error;
+
+/// Hints that are removed at a time: writers wait for one such step at most.
+const PURGE_STEP: PageLimit = PageLimit { items: 256, bytes: 1024 * 1024 };
 
 /// Why a dropped table's data are still there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -22,24 +25,52 @@ pub enum PurgeError {
 }
 
 impl<E: Engine> Replica<E> {
-    /// Removes what is held of a table that the catalog dropped: its records, and its hints. The layout without it
-    /// must be installed. Durable when it returns.
+    /// Removes what is held of a table that the catalog dropped: its hints, then its records. The layout without it
+    /// must be installed. Durable when it returns. Writers go on meanwhile: each step is short.
     pub fn purge_table(&self, table: TableId) -> Result<(), PurgeError> {
-        let mut writer = self.writer();
+        // Records last: they are what a later start finds if this one is interrupted.
+        let owners = self.hints().owners();
+        for owner in owners {
+            while self.purge_hints(owner, table)? {}
+        }
+        let mut writer = self.not_in_use(table)?;
+        let mut batch = Batch::default();
+        batch.delete_range(Family::Records, keys::records_of(table));
+        self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        Ok(())
+    }
+
+    /// Removes some of a table's hints for one owner; `false`: there is none left.
+    fn purge_hints(&self, owner: NodeId, table: TableId) -> Result<bool, PurgeError> {
+        let range = keys::hints_of_table(owner, table);
+        let page = || {
+            let page = self.engine.scan(Family::Hints, &range, Direction::Forward, PURGE_STEP);
+            page.map_err(|error| self.refusal(&error))
+        };
+        self.trusted()?;
+        // Read beforehand without the lock, so that nobody waits for the disk.
+        if page()?.is_empty() {
+            return Ok(false);
+        }
+        let mut writer = self.not_in_use(table)?;
+        let mut batch = Batch::default();
+        let mut erased = Vec::new();
+        for (key, value) in page()? {
+            erased.push((key.len() + value.len()) as u64);
+            batch.delete(Family::Hints, key.to_vec());
+        }
+        self.forget(&mut writer, owner, batch, erased.into_iter())?;
+        Ok(true)
+    }
+
+    /// The right to write, if the layout does not know the table.
+    fn not_in_use(&self, table: TableId) -> Result<MutexGuard<'_, Writer>, PurgeError> {
+        let writer = self.writer();
         if self.layout().tables.contains_key(&table) {
             return Err(PurgeError::InUse(table));
         }
         self.trusted()?;
-        let mut batch = Batch::default();
-        batch.delete_range(Family::Records, keys::records_of(table));
-        for owner in self.hints().owners() {
-            batch.delete_range(Family::Hints, keys::hints_of_table(owner, table));
-        }
-        self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
-        // Counting anew is simple, and drops are rare.
-        let hints = HintBook::load(&*self.engine).map_err(|error| self.refusal(&error))?;
-        *self.hints() = hints;
-        Ok(())
+        Ok(writer)
     }
 
     /// The tables of which records are held, whether the catalog knows them or not: what a node compares with the

@@ -142,7 +142,10 @@ pub fn books_survive_a_restart(mut bench: impl Bench) {
 pub fn a_dropped_table_takes_its_hints_along(bench: impl Bench) {
     let store = replica(&bench);
     for owner in [OWNER, OTHER] {
-        apply(&store, hint(owner, place(SYNC_TABLE, "k"), record(1, "v")));
+        // More than are removed in one step.
+        let many: Vec<Request> =
+            (0..600).map(|n| hint(owner, place(SYNC_TABLE, &format!("k{n}")), record(1, "v"))).collect();
+        store.apply(&many);
         apply(&store, hint(owner, place(OS_TABLE, "k"), record(1, "v")));
     }
     store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Os)]));

@@ -2,7 +2,7 @@
 
 use super::ask::{get, put};
 use super::rig::{key, shared};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 #[test]
 fn the_cluster_and_its_members_are_shown() {
@@ -26,10 +26,23 @@ fn the_cluster_and_its_members_are_shown() {
         assert_eq!(node["address"], cluster.at(1).to_string());
         assert!(node["shards"].as_u64() >= Some(8), "{node}");
     }
-    let own = get("/v1/cluster/nodes/n1").of(cluster.at(0)).is(200).json();
-    assert!(own["bytes"].is_u64() && own["version"].is_string(), "{own}");
-    let other = get("/v1/cluster/nodes/n2").of(cluster.at(0)).is(200).json();
-    assert!(other["bytes"].is_null() && other["version"].is_null(), "unknown, not 0: {other}");
+    assert_eq!(nodes["unanswered"], json!([]));
+    for node in nodes["nodes"].as_array().unwrap() {
+        assert!(node["bytes"].is_u64() && node["silent_ms"].as_u64() < Some(3_000), "{node}");
+        assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            (&node["epoch"], &node["phi"]),
+            (&nodes["epoch"], &Json::Null),
+            "nobody measures phi: {node}"
+        );
+        assert!(node.get("error").is_none(), "{node}");
+    }
+    for (text, id) in [("id:n2", "n2"), ("id:2", "n2"), ("name:n3", "n3")] {
+        let node = get(&format!("/v1/cluster/nodes/{text}")).of(cluster.at(0)).is(200).json();
+        assert_eq!(node["id"], id);
+    }
+    get("/v1/cluster/nodes/name:2").of(cluster.at(0)).refuses(404, "no-such-node");
+    get("/v1/cluster/nodes/zone:z1").of(cluster.at(0)).refuses(404, "no-such-node");
     get("/v1/cluster/nodes/n9").of(cluster.at(0)).refuses(404, "no-such-node");
     get("/v1/cluster/nodes/%0a").of(cluster.at(0)).refuses(404, "no-such-node");
     get("/v1/cluster/nodes/n1/safe-to-stop").of(cluster.at(0)).is(200);

@@ -33,7 +33,9 @@ fn one_node_of_three_may_die_and_two_may_not() {
 
     let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
     assert_eq!((&shown["healthy"], &shown["nodes_up"]), (&json!(false), &json!(2)));
-    assert_eq!(get("/v1/cluster/nodes/n3").of(cluster.at(0)).is(200).json()["state"], "down");
+    let lost = get("/v1/cluster/nodes/n3").of(cluster.at(0)).is(200).json();
+    assert_eq!((&lost["state"], &lost["unanswered"]), (&json!("down"), &json!(["n3"])), "{lost}");
+    assert!(lost["bytes"].is_null() && lost["silent_ms"].is_null() && lost["error"].is_string(), "{lost}");
     get("/v1/cluster/nodes/n3/safe-to-stop").of(cluster.at(0)).is(200);
     let unsafe_now = get("/v1/cluster/nodes/n2/safe-to-stop").of(cluster.at(0)).refuses(503, "unavailable");
     assert!(unsafe_now["reasons"][0].as_str().unwrap().starts_with("table t: "), "{unsafe_now}");

@@ -79,6 +79,10 @@ fn count() -> Json {
     json!({ "type": "integer", "minimum": 0 })
 }
 
+fn count_or_null() -> Json {
+    json!({ "type": ["integer", "null"], "minimum": 0 })
+}
+
 fn flag() -> Json {
     json!({ "type": "boolean" })
 }
@@ -370,7 +374,15 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                 ),
             ]),
         ),
-        ("Nodes", object(&[("epoch", count()), ("seen_by", node()), ("nodes", list(reference("Node")))])),
+        (
+            "Nodes",
+            object(&[
+                ("epoch", count()),
+                ("seen_by", node()),
+                ("unanswered", list(node())),
+                ("nodes", list(reference("Node"))),
+            ]),
+        ),
         (
             "Node",
             object(&[
@@ -385,10 +397,18 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                 ("leader", flag()),
                 ("shards", count()),
                 ("hints", count()),
-                ("bytes", json!({ "type": ["integer", "null"], "minimum": 0 })),
+                ("silent_ms", count_or_null()),
+                ("phi", json!({ "type": "null" })),
+                ("last_sync", json!({ "type": "null" })),
+                ("bytes", count_or_null()),
+                ("free_bytes", count_or_null()),
                 ("version", text_or_null()),
+                ("epoch", count_or_null()),
                 ("incarnation", count()),
                 ("joined_epoch", count()),
+                ("error?", text()),
+                ("seen_by?", node()),
+                ("unanswered?", list(node())),
             ]),
         ),
         ("SafeToStop", object(&[("node", node()), ("safe", json!({ "const": true }))])),

@@ -87,7 +87,8 @@ pub enum QueryError {
     },
     /// Not a duration above zero.
     #[error(
-        "{name}={value} is not a duration: use a whole number above 0 and ms, s, m, h or d, as in 250ms or 60s"
+        "{name}={value} is not a duration: use a whole number above 0 and ms, s, m, h or d, as in 250ms or 60s, up to \
+         100 years"
     )]
     Duration {
         /// Which parameter.

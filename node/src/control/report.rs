@@ -1,0 +1,108 @@
+//! What a member says of itself when another one asks: only it knows its disk, its store of hints and its version.
+//!
+//! Nobody decides anything by it; it is for people who ask one node about all of them. A member of an older version
+//! does not know the question: it stays silent, and is shown as one that did not answer.
+
+use super::messages::{ControlReply, ControlRequest};
+use super::{Control, Replica};
+use crate::transport::CallError;
+use minicbor::{Decode, Encode};
+use quorate_model::{Epoch, NodeId};
+use quorate_storage::Engine as _;
+use tokio::time::Instant;
+
+/// What a member says of itself. Later versions add fields at the end, as options.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Report {
+    /// The version of its program.
+    #[n(0)]
+    pub version: String,
+    /// The epoch of the catalog that it has applied.
+    #[n(1)]
+    pub epoch: Epoch,
+    /// Bytes of its live data files.
+    #[n(2)]
+    pub bytes: u64,
+    /// Bytes free on its disk, if it can say.
+    #[n(3)]
+    pub free_bytes: Option<u64>,
+    /// The hints that it keeps, by owner; those without any are left out.
+    #[n(4)]
+    pub hints: Vec<(NodeId, u64)>,
+    /// Hints that it could not keep.
+    #[n(5)]
+    pub hints_overflow: u64,
+    /// Why it doubts its disk, if it does.
+    #[n(6)]
+    pub doubt: Option<String>,
+    /// Whether it refuses writes for want of space.
+    #[n(7)]
+    pub disk_full: bool,
+}
+
+impl Report {
+    /// Of this node.
+    pub fn of(replica: &Replica, epoch: Epoch) -> Self {
+        let counts = replica.hint_counts();
+        let health = replica.health();
+        let engine = replica.engine();
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch,
+            bytes: engine.statistics().live_bytes,
+            free_bytes: engine.free_bytes(),
+            hints: counts.iter().filter(|(_, h)| h.count > 0).map(|(owner, h)| (*owner, h.count)).collect(),
+            hints_overflow: counts.values().map(|hints| hints.refused).sum(),
+            doubt: health.doubt,
+            disk_full: health.disk_full,
+        }
+    }
+
+    /// The hints that it keeps for one owner.
+    pub fn hints_for(&self, owner: NodeId) -> u64 {
+        self.hints.iter().find(|(node, _)| *node == owner).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl Control {
+    /// What this node says of itself.
+    pub(super) fn report(&self) -> Report {
+        Report::of(&self.replica, self.views.epoch())
+    }
+
+    /// What every member says of itself, this one too, in the order of the catalog; or why it said nothing until
+    /// `deadline`.
+    pub async fn reports(&self, deadline: Instant) -> Vec<(NodeId, Result<Report, String>)> {
+        let view = self.views.current();
+        // All are asked together, then heard one after the other.
+        let asked: Vec<_> = view
+            .catalog()
+            .nodes()
+            .map(|node| {
+                let other = node.id != self.node;
+                (node.id, other.then(|| self.ask(node.id, &ControlRequest::Report, deadline)))
+            })
+            .collect();
+        let mut reports = Vec::with_capacity(asked.len());
+        for (node, asked) in asked {
+            let report = match asked {
+                None => Ok(self.report()),
+                Some(asked) => match asked.await {
+                    Ok(ControlReply::Report(report)) => Ok(report),
+                    Ok(
+                        ControlReply::Joined { .. }
+                        | ControlReply::Written(_)
+                        | ControlReply::Rejected(_)
+                        | ControlReply::NotLeader(_)
+                        | ControlReply::NotWritten(_)
+                        | ControlReply::Unknown(_)
+                        | ControlReply::Applied(_),
+                    ) => Err("it answered another question".to_owned()),
+                    Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
+                },
+            };
+            reports.push((node, report));
+        }
+        reports
+    }
+}
