@@ -48,6 +48,8 @@ pub struct Answer {
     pub status: u16,
     /// What the header `Quorate-Consistency` says; empty if it is not there.
     pub consistency: String,
+    /// What the header `Quorate-Version` says; empty if it is not there.
+    pub version: String,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -82,8 +84,17 @@ impl Http {
 
     /// Does one request.
     pub async fn ask(&self, method: Method, url: &str, body: Body) -> Reply {
-        let request = self.client.request(method, url);
-        let request = match body {
+        self.send(Ask { method, url, body, idempotency_key: None }).await
+    }
+
+    /// Does one request that may have an operation id.
+    pub async fn send(&self, ask: Ask<'_>) -> Reply {
+        let request = self.client.request(ask.method, ask.url);
+        let request = match ask.idempotency_key {
+            Some(id) => request.header("idempotency-key", id),
+            None => request,
+        };
+        let request = match ask.body {
             Body::Empty => request,
             Body::Text(text) => request.header("content-type", "text/plain").body(text),
             Body::Json(json) => request.json(&json),
@@ -91,14 +102,13 @@ impl Http {
         let answered = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            let consistency = response.headers().get("quorate-consistency");
-            let consistency =
-                consistency.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-            Ok::<Answer, reqwest::Error>(Answer {
-                status,
-                consistency,
-                body: response.bytes().await?.to_vec(),
-            })
+            let header = |name: &str| {
+                let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+                value.unwrap_or_default().to_owned()
+            };
+            let (consistency, version) = (header("quorate-consistency"), header("quorate-version"));
+            let body = response.bytes().await?.to_vec();
+            Ok::<Answer, reqwest::Error>(Answer { status, consistency, version, body })
         };
         match answered.await {
             Ok(answer) => Reply::Answer(answer),
@@ -123,6 +133,19 @@ impl Default for Http {
     fn default() -> Http {
         Http::new()
     }
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// The method.
+    pub method: Method,
+    /// The whole URL.
+    pub url: &'a str,
+    /// What it carries.
+    pub body: Body,
+    /// The operation id.
+    pub idempotency_key: Option<&'a str>,
 }
 
 /// What a request carries.

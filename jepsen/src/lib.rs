@@ -16,8 +16,10 @@
 //! ```
 //!
 //! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
-//! used by the seeded simulator as well; [`set_full`] judges sets that only grow. [`http`] and [`outcome`] turn
-//! requests into outcomes, [`tally`] and [`throughput`] count them. [`cluster`] starts and kills real processes,
+//! used by the seeded simulator as well; [`set_full`] judges sets that only grow, [`no_return`] that what is over stays
+//! over, [`ttl`] values that expire, [`retries`] operation ids, [`below_quorum`] mixed levels; [`rejudge`] judges a file
+//! again. [`http`] and [`outcome`] turn requests into outcomes, [`tally`] and [`throughput`] count them, [`record`]
+//! keeps all of it. [`cluster`] starts and kills real processes,
 //! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together. [`load`] is
 //! the simplest proof: nodes die and come back under load, and nobody else may notice.
 //!
@@ -29,7 +31,11 @@
 //!
 //! **Left out so far**: hosts of their own, and with them all faults of the network, the clock and the disk.
 
+pub mod agreement;
+pub mod below_quorum;
 pub mod breakage;
+#[cfg(test)]
+mod brute_force;
 pub mod campaign;
 pub mod cluster;
 pub mod history;
@@ -38,10 +44,13 @@ pub mod level;
 pub mod linearizable;
 pub mod load;
 pub mod nemesis;
+pub mod no_return;
 pub mod operation;
 pub mod outcome;
 pub mod record;
+pub mod rejudge;
 pub mod relay;
+pub mod retries;
 pub mod run;
 pub mod segment;
 pub mod set_full;
@@ -49,4 +58,5 @@ pub mod suite;
 pub mod tally;
 pub mod throughput;
 pub mod tool;
+pub mod ttl;
 pub mod workload;

@@ -67,6 +67,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// To make a violation small, many searches are done: each may do less, and what it can't decide stays in.
+    fn for_minimizing(&self) -> Limits {
+        Limits { steps_max: self.steps_max.min(20_000), ..*self }
+    }
+}
+
 /// The bare answer of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -86,7 +93,8 @@ pub enum Verdict {
     /// No order exists.
     Violation {
         /// The few operations that show it, in the order of their calls. On their own they have no order either;
-        /// every value that they saw is either written among them or was never written.
+        /// every value that they saw is either written among them or was never written. [`check`] leaves them out
+        /// for all but the first few keys.
         operations: Vec<Operation>,
     },
     /// The limit came first. This is not a pass.
@@ -152,24 +160,44 @@ impl fmt::Display for Report {
     }
 }
 
-/// Judges a history key by key.
+/// So many violations of one history are made small, which takes much longer than to find them.
+const SHOWN_MAX: usize = 10;
+
+/// Judges a history key by key. Of the violations, the first few are made small.
 pub fn check(history: &History, limits: &Limits) -> Report {
     let mut by_key: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
     for operation in &history.operations {
         by_key.entry(&operation.key).or_default().push(operation.clone());
     }
-    let keys = by_key
-        .into_iter()
-        .map(|(key, operations)| (key.to_owned(), check_key(&operations, limits)))
-        .collect();
-    Report { operations: history.operations.len(), keys }
+    let by_key = by_key.into_iter().map(|(key, operations)| (key.to_owned(), operations));
+    Report { operations: history.operations.len(), keys: check_keys(by_key, limits) }
+}
+
+/// Judges keys one by one. Of the violations, the first few are made small.
+pub(crate) fn check_keys(
+    by_key: impl Iterator<Item = (String, Vec<Operation>)>,
+    limits: &Limits,
+) -> BTreeMap<String, Verdict> {
+    let mut shown = 0;
+    let mut judge = |operations: &[Operation]| match answer_key(operations, limits) {
+        Answer::Yes => Verdict::Linearizable,
+        Answer::Undecided => Verdict::Undecided,
+        Answer::No if shown == SHOWN_MAX => Verdict::Violation { operations: Vec::new() },
+        Answer::No => {
+            shown += 1;
+            Verdict::Violation { operations: minimize::minimize(operations, &limits.for_minimizing()) }
+        }
+    };
+    by_key.map(|(key, operations)| (key, judge(&operations))).collect()
 }
 
 /// Judges the operations of one key, given in any order, and makes a violation small. Their `key` is not looked at.
 pub fn check_key(operations: &[Operation], limits: &Limits) -> Verdict {
     match answer_key(operations, limits) {
         Answer::Yes => Verdict::Linearizable,
-        Answer::No => Verdict::Violation { operations: minimize::minimize(operations, limits) },
+        Answer::No => {
+            Verdict::Violation { operations: minimize::minimize(operations, &limits.for_minimizing()) }
+        }
         Answer::Undecided => Verdict::Undecided,
     }
 }

@@ -227,6 +227,7 @@ async fn run_workload(
     let options = workload::Options {
         operations_per_key: arguments.operations_per_key,
         keys_at_once: usize::from(arguments.keys_at_once),
+        durability: workload::Durability::Sync,
     };
     let count = arguments.seconds.div_ceil(arguments.segment_seconds);
     let nodes = arguments.cluster.shapes()?;

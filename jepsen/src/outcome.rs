@@ -5,8 +5,14 @@
 //! no effect. An answer that the contract does not allow is a *breach*: it is told, and the run does not pass, whatever
 //! the history says.
 
+use serde_json::Value;
+
 use crate::http::{Answer, Reply};
+use crate::level::Level;
 use crate::operation::Status;
+
+/// How many copies each table of the workloads has; its `w` is a quorum.
+pub const COPIES: u8 = 3;
 
 /// What a single-key request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +36,34 @@ impl Verb {
     }
 }
 
+/// What was asked, as far as the contract depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What for.
+    pub verb: Verb,
+    /// At which level, of a table with [`COPIES`] copies whose `w` is a quorum.
+    pub level: Level,
+    /// Whether it had an operation id, and which attempt it was.
+    pub attempt: Option<Attempt>,
+}
+
+/// Which attempt at one operation a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The first.
+    First,
+    /// A later one, which says so.
+    Again,
+}
+
+impl Expected {
+    /// What an answer must say that it promises.
+    fn guarantee(&self) -> &'static str {
+        // With a `w` of a quorum, whatever is below a quorum is too little to meet it.
+        if self.level.is_quorum(COPIES) { "linearizable" } else { "eventual" }
+    }
+}
+
 /// What a client concludes from a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -37,25 +71,62 @@ pub struct Outcome {
     pub status: Status,
     /// For a read that succeeded: the value, or nothing if there is no such key.
     pub value: Option<String>,
+    /// The version that the answer named.
+    pub version: Option<String>,
+    /// Whether the answer repeats an earlier one.
+    pub replayed: bool,
     /// The reply in a few words, for counting: `200`, `404 no-such-key`, `503 unavailable`, `not sent`, `timeout`.
     pub label: String,
     /// How the reply breaks the contract, if it does.
     pub breach: Option<String>,
 }
 
-/// Judges a reply to a single-key request at quorum.
-pub fn judge(verb: Verb, reply: &Reply) -> Outcome {
+/// Judges a reply to a single-key request.
+pub fn judge(expected: &Expected, reply: &Reply) -> Outcome {
     match reply {
-        Reply::Answer(answer) if answer.is_success() => success(verb, answer),
-        Reply::Answer(answer) => refusal(verb, answer),
+        Reply::Answer(answer) if answer.is_success() => success(expected, answer),
+        Reply::Answer(answer) => refusal(expected, answer),
         Reply::NotSent { .. } => Outcome::of(Status::Fail, "not sent".to_owned()),
-        Reply::Lost { how, .. } => Outcome::of(without_a_word(verb), (*how).to_owned()),
+        Reply::Lost { how, .. } => Outcome::of(without_a_word(expected.verb), (*how).to_owned()),
     }
+}
+
+/// Judges a reply to a read of so many keys at quorum: one outcome for each, in order.
+pub fn judge_many(reply: &Reply, count: usize) -> Vec<Outcome> {
+    let expected = Expected { verb: Verb::Read, level: Level::Quorum, attempt: None };
+    let all_alike = |outcome: Outcome| vec![outcome; count];
+    match reply {
+        Reply::Answer(answer) if answer.status == 200 => {
+            let json = answer.json();
+            let results = json["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if results.len() == count {
+                results.iter().map(|result| judge_result(&expected, result)).collect()
+            } else {
+                let label = format!("mget: {} results for {count} keys", results.len());
+                all_alike(Outcome { breach: Some(label.clone()), ..Outcome::of(Status::Fail, label) })
+            }
+        }
+        reply @ (Reply::Answer(_) | Reply::NotSent { .. } | Reply::Lost { .. }) => {
+            all_alike(judge(&expected, reply))
+        }
+    }
+}
+
+/// One result of many is judged as the answer that it would be alone.
+fn judge_result(expected: &Expected, result: &Value) -> Outcome {
+    let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+    let status = result["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+    let body = match status {
+        200 => text("value").into_bytes(),
+        _ => result["error"].to_string().into_bytes(),
+    };
+    let answer = Answer { status, consistency: text("consistency"), version: text("version"), body };
+    judge(expected, &Reply::Answer(answer))
 }
 
 impl Outcome {
     fn of(status: Status, label: String) -> Outcome {
-        Outcome { status, value: None, label, breach: None }
+        Outcome { status, value: None, version: None, replayed: false, label, breach: None }
     }
 }
 
@@ -67,30 +138,54 @@ fn without_a_word(verb: Verb) -> Status {
     }
 }
 
-fn success(verb: Verb, answer: &Answer) -> Outcome {
+fn success(expected: &Expected, answer: &Answer) -> Outcome {
     let mut outcome = Outcome::of(Status::Ok, answer.status.to_string());
+    outcome.version = (!answer.version.is_empty()).then(|| answer.version.clone());
+    let verb = expected.verb;
+    if let Some(said) = wrong_guarantee(expected, answer) {
+        outcome.breach = Some(said);
+    }
     match verb {
         Verb::Read => {
             // Whatever is not text, nobody wrote: the checker sees it as a value from nowhere.
             outcome.value = Some(String::from_utf8_lossy(&answer.body).into_owned());
-            if !answer.consistency.starts_with("linearizable") {
-                outcome.breach = Some(format!("read at quorum: says that it is {:?}", answer.consistency));
-            }
         }
         Verb::Write | Verb::Delete => {
             let json = answer.json();
+            outcome.replayed = json["replayed"] == Value::Bool(true);
+            if let Some(version) = json["version"].as_str() {
+                outcome.version = Some(version.to_owned());
+            }
+            if outcome.replayed {
+                outcome.label += " replayed";
+            }
             let missing = ["version", "etag"].into_iter().find(|member| json.get(member).is_none());
             if let Some(missing) = missing.filter(|_| answer.status == 200) {
                 outcome.breach = Some(format!("{}: 200 without \"{missing}\"", verb.name()));
+            }
+            if outcome.replayed && expected.attempt != Some(Attempt::Again) {
+                outcome.breach = Some(format!("{}: a first attempt is answered as replayed", verb.name()));
             }
         }
     }
     outcome
 }
 
-fn refusal(verb: Verb, answer: &Answer) -> Outcome {
+/// How an answer promises something else than the contract says. A read must say what it promises; a write may.
+fn wrong_guarantee(expected: &Expected, answer: &Answer) -> Option<String> {
+    let says = answer.consistency.split(';').next().unwrap_or_default().trim();
+    let must_say = expected.verb == Verb::Read;
+    let is_right = says == expected.guarantee() || (says.is_empty() && !must_say);
+    (!is_right).then(|| {
+        let (verb, level) = (expected.verb.name(), expected.level);
+        format!("{verb} at {level}: says that it is {:?}, not {}", answer.consistency, expected.guarantee())
+    })
+}
+
+fn refusal(expected: &Expected, answer: &Answer) -> Outcome {
     let problem = answer.json();
-    let member = |name: &str| problem.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let verb = expected.verb;
+    let member = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = member("code");
     let label = format!("{} {code}", answer.status).trim_end().to_owned();
     if answer.status == 404 && code == "no-such-key" {
@@ -98,6 +193,10 @@ fn refusal(verb: Verb, answer: &Answer) -> Outcome {
             Verb::Read | Verb::Delete => Outcome::of(Status::Ok, label),
             Verb::Write => Outcome { breach: Some(label.clone()), ..Outcome::of(Status::Unknown, label) },
         };
+    }
+    // Whatever its `outcome` says of earlier attempts, this one stored nothing.
+    if answer.status == 409 && code == "idempotency-expired" && expected.attempt == Some(Attempt::Again) {
+        return Outcome::of(Status::Fail, label);
     }
     let status = match (verb, member("outcome")) {
         (Verb::Read, _) | (Verb::Write | Verb::Delete, "not_applied") => Status::Fail,
@@ -118,8 +217,12 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Reply {
-        let consistency = "linearizable; r=2; n=3; acks=2".to_owned();
-        Reply::Answer(Answer { status, consistency, body: body.as_bytes().to_vec() })
+        let (consistency, version) = ("linearizable; r=2; n=3; acks=2".to_owned(), String::new());
+        Reply::Answer(Answer { status, consistency, version, body: body.as_bytes().to_vec() })
+    }
+
+    fn at_quorum(verb: Verb) -> Expected {
+        Expected { verb, level: Level::Quorum, attempt: None }
     }
 
     #[test]
@@ -158,23 +261,75 @@ mod tests {
             (Verb::Read, &lost, Status::Fail, "broken", false),
             (Verb::Write, &refused, Status::Fail, "not sent", false),
         ] {
-            let outcome = judge(verb, reply);
+            let outcome = judge(&at_quorum(verb), reply);
             let found = (outcome.status, outcome.label.as_str(), outcome.breach.is_some());
             assert_eq!(found, (status, label, breach), "{verb:?} {reply:?}");
         }
     }
 
     #[test]
-    fn a_read_at_quorum_that_is_not_linearizable_is_a_breach() {
-        for consistency in ["", "regular; r=1; n=3", "eventual"] {
-            let answer = Answer { status: 200, consistency: consistency.to_owned(), body: Vec::new() };
-            assert!(judge(Verb::Read, &Reply::Answer(answer)).breach.is_some(), "{consistency:?}");
+    fn an_answer_must_promise_what_its_level_promises() {
+        let answer = |consistency: &str, body: &str| {
+            let (consistency, version) = (consistency.to_owned(), String::new());
+            Reply::Answer(Answer { status: 200, consistency, version, body: body.as_bytes().to_vec() })
+        };
+        let is_breach = |verb, level, consistency| {
+            let body = if verb == Verb::Read { "x" } else { r#"{"version":"1-n1","etag":"\"x\""}"# };
+            let expected = Expected { verb, level, attempt: None };
+            judge(&expected, &answer(consistency, body)).breach.is_some()
+        };
+        for (verb, level, consistency, breach) in [
+            (Verb::Read, Level::Quorum, "linearizable; r=2; n=3", false),
+            (Verb::Read, Level::Quorum, "regular; r=1; n=3", true),
+            (Verb::Read, Level::Quorum, "eventual", true),
+            (Verb::Read, Level::Quorum, "", true),
+            (Verb::Read, Level::Count(2), "linearizable", false),
+            (Verb::Read, Level::One, "eventual; r=1; n=3", false),
+            (Verb::Read, Level::One, "linearizable; r=1; n=3", true),
+            (Verb::Write, Level::Quorum, "linearizable; w=2", false),
+            (Verb::Write, Level::Quorum, "", false),
+            (Verb::Write, Level::One, "linearizable; w=1", true),
+            (Verb::Delete, Level::All, "eventual; w=3", true),
+        ] {
+            assert_eq!(is_breach(verb, level, consistency), breach, "{verb:?} {level} {consistency:?}");
         }
     }
 
     #[test]
+    fn an_operation_id_is_repeated_or_forgotten_only_on_a_later_attempt() {
+        let replayed = answer(200, r#"{"version":"5-n1","etag":"\"x\"","replayed":true}"#);
+        let expired = answer(409, r#"{"code":"idempotency-expired","outcome":"unknown"}"#);
+        let reused = answer(409, r#"{"code":"idempotency-reused","outcome":"not_applied"}"#);
+        let found = |attempt, reply| {
+            let expected = Expected { attempt, ..at_quorum(Verb::Write) };
+            let outcome = judge(&expected, reply);
+            (outcome.status, outcome.replayed, outcome.breach.is_some())
+        };
+        assert_eq!(found(Some(Attempt::Again), &replayed), (Status::Ok, true, false));
+        assert_eq!(found(Some(Attempt::First), &replayed), (Status::Ok, true, true));
+        assert_eq!(found(Some(Attempt::Again), &expired), (Status::Fail, false, false));
+        assert_eq!(found(Some(Attempt::First), &expired), (Status::Unknown, false, true));
+        assert_eq!(found(Some(Attempt::Again), &reused), (Status::Fail, false, true));
+    }
+
+    #[test]
+    fn each_of_many_keys_has_its_own_outcome() {
+        let body = r#"{"results":[
+            {"key":"a","status":200,"value":"x","version":"1-n1","consistency":"linearizable"},
+            {"key":"b","status":404,"error":{"code":"no-such-key"}},
+            {"key":"c","status":503,"error":{"code":"unavailable","outcome":"not_applied"}}]}"#;
+        let outcomes = judge_many(&answer(200, body), 3);
+        let found: Vec<_> = outcomes.iter().map(|one| (one.status, one.value.as_deref())).collect();
+        assert_eq!(found, [(Status::Ok, Some("x")), (Status::Ok, None), (Status::Fail, None)]);
+        assert!(outcomes.iter().all(|outcome| outcome.breach.is_none()), "{outcomes:?}");
+        assert!(judge_many(&answer(200, body), 2).iter().all(|outcome| outcome.breach.is_some()));
+        let unavailable = answer(503, r#"{"code":"unavailable"}"#);
+        assert!(judge_many(&unavailable, 2).iter().all(|outcome| outcome.status == Status::Fail));
+    }
+
+    #[test]
     fn only_a_read_that_found_something_has_a_value() {
-        let value = |status, body| judge(Verb::Read, &answer(status, body)).value;
+        let value = |status, body| judge(&at_quorum(Verb::Read), &answer(status, body)).value;
         assert_eq!(value(200, "x"), Some("x".to_owned()));
         assert_eq!(value(200, ""), Some(String::new()));
         assert_eq!(value(404, r#"{"code":"no-such-key"}"#), None);

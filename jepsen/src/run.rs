@@ -23,7 +23,7 @@ use crate::operation::ClientId;
 use crate::record::{EventKind, EventRecord};
 use crate::tally::Counts;
 use crate::throughput::{self, Throughput};
-use crate::workload::{self, Judgement, Run, Workload};
+use crate::workload::{self, Closed, Judgement, Run, Workload};
 
 /// Below so many completed operations a second a run is void.
 pub const PER_SECOND_MIN: f64 = 50.0;
@@ -124,10 +124,9 @@ pub async fn run(
             void.push(format!("a client broke off: {error}"));
         }
     }
-    match tokio::spawn(Arc::clone(&workload).close(Arc::clone(&run))).await {
-        Ok(unread) => void.extend(unread),
-        Err(error) => void.push(format!("the closing reads broke off: {error}")),
-    }
+    let closed = tokio::spawn(Arc::clone(&workload).close(Arc::clone(&run))).await.unwrap_or_else(|error| {
+        Closed { unread: vec![format!("the closing reads broke off: {error}")], ..Closed::default() }
+    });
     let history = run.recorder.history();
     let throughput = throughput::measure(&history, 0, worked_until);
     if is_disturbed {
@@ -136,7 +135,9 @@ pub async fn run(
     if throughput.per_second < PER_SECOND_MIN {
         void.push(format!("{:.1} operations a second are below {PER_SECOND_MIN}", throughput.per_second));
     }
-    let judgement = workload.judge(&history);
+    let mut judgement = workload.judge(&history);
+    judgement.add_closed(closed);
+    let judgement = judgement.bounded();
     void.extend(judgement.void.iter().cloned());
     Report {
         judgement,

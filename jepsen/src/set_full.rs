@@ -20,7 +20,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::operation::Status;
+use crate::history::History;
+use crate::operation::{Kind, Operation, Status};
+use crate::workload::{self, FINDINGS_MAX, Judgement, Measure};
 
 /// One element that a client asked to add. Elements are unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +91,10 @@ pub struct Report {
     /// The longest time, in nanoseconds, between the acknowledgement of an element and the call of a later look that
     /// still missed it; `None` if no look missed any.
     pub longest_invisible: Option<u64>,
+    /// Elements of unknown outcome that somebody saw.
+    pub surfaced: usize,
+    /// The longest time, in nanoseconds, from the call of such an adding to the end of the first look that showed it.
+    pub longest_surfacing: Option<u64>,
 }
 
 /// The verdict of a set.
@@ -103,6 +109,42 @@ pub enum Verdict {
 }
 
 impl Report {
+    fn add(&mut self, other: Report) {
+        self.acknowledged += other.acknowledged;
+        self.looks += other.looks;
+        for (element, findings) in other.findings {
+            self.findings.entry(element).or_default().extend(findings);
+        }
+        self.unjudged.extend(other.unjudged);
+        self.longest_invisible = self.longest_invisible.max(other.longest_invisible);
+        self.surfaced += other.surfaced;
+        self.longest_surfacing = self.longest_surfacing.max(other.longest_surfacing);
+    }
+
+    /// As the judgement of a workload whose history this is: each finding with what was done about its element.
+    pub fn judgement(&self, history: &History) -> Judgement {
+        let findings = self.findings.iter().flat_map(|(element, findings)| {
+            findings.iter().map(move |finding| workload::Finding {
+                key: element.clone(),
+                what: finding.to_string(),
+                operations: told_by(history, element, finding),
+            })
+        });
+        let verdict = match self.verdict() {
+            Verdict::Passed => workload::Verdict::Passed,
+            Verdict::Violation => workload::Verdict::Violation,
+            Verdict::Undecided => workload::Verdict::Undecided,
+        };
+        let measures = vec![
+            Measure::count("elements acknowledged", self.acknowledged),
+            Measure::time("longest time from acknowledged to visible", self.longest_invisible.unwrap_or(0)),
+            Measure::count("elements of unknown outcome that were seen", self.surfaced),
+            Measure::time("longest time until one of those was seen", self.longest_surfacing.unwrap_or(0)),
+        ];
+        let (text, void) = (self.to_string(), Vec::new());
+        Judgement { verdict, text, void, findings: findings.take(FINDINGS_MAX).collect(), measures }
+    }
+
     /// The verdict.
     pub fn verdict(&self) -> Verdict {
         if !self.findings.is_empty() {
@@ -158,6 +200,30 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Judges a history in which each element is a key of its own, written once: each read is a look for it alone.
+pub fn check_history(history: &History) -> Report {
+    let mut by_element: BTreeMap<&str, (Vec<Add>, Vec<Look>)> = BTreeMap::new();
+    for operation in &history.operations {
+        let (adds, looks) = by_element.entry(&operation.key).or_default();
+        let (call, ret) = (operation.call, operation.ret.unwrap_or(u64::MAX));
+        match &operation.kind {
+            Kind::Write { .. } => {
+                adds.push(Add { element: operation.key.clone(), call, ret, status: operation.status });
+            }
+            Kind::Read { value } if operation.status == Status::Ok => {
+                // What is not the element itself was never asked for.
+                looks.push(Look { call, ret, elements: value.iter().cloned().collect() });
+            }
+            Kind::Read { .. } | Kind::Delete | Kind::Cas { .. } => {}
+        }
+    }
+    let mut whole = Report::default();
+    for (adds, looks) in by_element.values() {
+        whole.add(check(adds, looks));
+    }
+    whole
+}
+
 /// Judges a set by what was added and what was seen, both in any order.
 pub fn check(adds: &[Add], looks: &[Look]) -> Report {
     let mut looks: Vec<&Look> = looks.iter().collect();
@@ -184,11 +250,40 @@ pub fn check(adds: &[Add], looks: &[Look]) -> Report {
     report
 }
 
+/// The operations that show a finding: the adding, the first look that showed the element, and the one that is wrong.
+fn told_by(history: &History, element: &str, finding: &Finding) -> Vec<Operation> {
+    let wrong = match finding {
+        Finding::Lost { missed, .. } | Finding::Flicker { missed, .. } => *missed,
+        Finding::Phantom { seen } | Finding::Twice { seen } => *seen,
+    };
+    let of_element = || history.operations.iter().filter(|operation| operation.key == element);
+    let shows = |operation: &&Operation| matches!(operation.kind, Kind::Read { value: Some(_) });
+    let is_wrong = |operation: &&Operation| {
+        matches!(operation.kind, Kind::Read { .. })
+            && operation.call == wrong
+            && operation.status == Status::Ok
+    };
+    let adding = of_element().find(|operation| matches!(operation.kind, Kind::Write { .. }));
+    let first_shown = of_element().filter(shows).min_by_key(|operation| operation.ret);
+    let mut told: Vec<Operation> = Vec::new();
+    for operation in [adding, first_shown, of_element().find(is_wrong)].into_iter().flatten() {
+        if !told.contains(operation) {
+            told.push(operation.clone());
+        }
+    }
+    told.sort_by_key(|operation| operation.call);
+    told
+}
+
 /// Whether an element stayed, once it was known.
 fn judge_add(add: &Add, looks: &[&Look], seen: &[BTreeSet<&str>], report: &mut Report) {
     let shows = |index: &usize| seen[*index].contains(add.element.as_str());
     let acknowledged = (add.status == Status::Ok).then_some(add.ret);
     let first_seen = (0..looks.len()).filter(shows).map(|index| looks[index].ret).min();
+    if let (None, Some(seen)) = (acknowledged, first_seen) {
+        report.surfaced += 1;
+        report.longest_surfacing = report.longest_surfacing.max(Some(seen.saturating_sub(add.call)));
+    }
     let Some(known) = acknowledged.into_iter().chain(first_seen).min() else { return };
     let mut missed = (0..looks.len()).filter(|index| looks[*index].call > known && !shows(index));
     if let Some(first) = missed.next() {
@@ -331,6 +426,45 @@ mod tests {
         let looks = [look(5, 6, &["b"]), look(9, 10, &["b"]), look(12, 13, &["a", "b"])];
         let report = check(&[add("a", 0, 2, Ok), add("b", 0, 1, Ok)], &looks);
         assert_eq!(report.longest_invisible, Some(7));
+    }
+
+    #[test]
+    fn a_history_of_keys_is_judged_element_by_element() {
+        let operation = |key: &str, kind, call, status| Operation {
+            client: ClientId(1),
+            key: key.into(),
+            kind,
+            call,
+            ret: Some(call + 1),
+            status,
+            closing: false,
+            detail: Detail::default(),
+        };
+        let wrote = |key: &str, call, status| operation(key, Kind::Write { value: key.into() }, call, status);
+        let read = |key: &str, value: Option<&str>, call| {
+            operation(key, Kind::Read { value: value.map(str::to_owned) }, call, Ok)
+        };
+        let mut history = History {
+            operations: vec![
+                wrote("a", 0, Ok),
+                wrote("b", 0, Unknown),
+                read("a", Some("a"), 4),
+                read("b", None, 4),
+                read("b", Some("b"), 8),
+            ],
+        };
+        let good = check_history(&history);
+        assert_eq!(good.verdict(), Verdict::Passed, "{good}");
+        assert_eq!((good.surfaced, good.longest_surfacing), (1, Some(9)));
+        history.operations.push(read("a", None, 12));
+        let bad = check_history(&history).judgement(&history);
+        assert_eq!(bad.verdict, workload::Verdict::Violation);
+        assert_eq!(bad.findings.len(), 1);
+        assert_eq!(bad.findings[0].operations.len(), 3, "{:?}", bad.findings);
+        history.operations.pop();
+        history.operations.push(read("a", Some("other"), 12));
+        let phantom = check_history(&history);
+        assert!(phantom.findings.contains_key("other"), "{phantom}");
     }
 
     /// One element is a register that is written once: the two checkers must agree on it.

@@ -1,5 +1,7 @@
 //! How much a run did: the difference between a proof and an idle cluster that broke no promise.
 
+use std::collections::BTreeSet;
+
 use crate::history::History;
 use crate::operation::Status;
 
@@ -36,12 +38,15 @@ pub fn progressed(history: &History, after: u64, within: u64) -> bool {
     successes(history).any(|(call, ret)| call >= after && ret <= after.saturating_add(within))
 }
 
-/// Calls and returns of what succeeded.
+/// Calls and returns of the requests that succeeded. A client has one request under way at a time, so operations of
+/// one client with one call are one request.
 fn successes(history: &History) -> impl Iterator<Item = (u64, u64)> {
+    let mut counted = BTreeSet::new();
     history
         .operations
         .iter()
         .filter(|operation| operation.status == Status::Ok)
+        .filter(move |operation| counted.insert((operation.client, operation.call)))
         .filter_map(|operation| operation.ret.map(|ret| (operation.call, ret)))
 }
 
@@ -53,8 +58,8 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn history(returns: &[(u64, Status)]) -> History {
-        let operation = |(ret, status): &(u64, Status)| Operation {
-            client: ClientId(1),
+        let operation = |(client, (ret, status)): (u32, &(u64, Status))| Operation {
+            client: ClientId(client),
             key: "k".into(),
             kind: Kind::Delete,
             call: ret.saturating_sub(SECOND),
@@ -63,7 +68,7 @@ mod tests {
             closing: false,
             detail: Detail::default(),
         };
-        History { operations: returns.iter().map(operation).collect() }
+        History { operations: (1..).zip(returns).map(operation).collect() }
     }
 
     #[test]

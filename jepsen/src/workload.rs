@@ -3,24 +3,50 @@
 //! A workload is one file below this one and one line in [`WORKLOADS`]. It says which table it needs, what one client
 //! does until the run is over, what is read at the very end when everything is healed, and which checker judges the
 //! history. It knows nothing of faults.
+//!
+//! | workload | asks | is judged by |
+//! |---|---|---|
+//! | register, register-all | reads, writes, deletes of few keys | an order that explains every answer |
+//! | register-one | the same at level one | integrity, agreement of the owners in the end; staleness is measured |
+//! | set | keys that are written once | what is known never goes away |
+//! | retries | writes with an id, again at other nodes | an acknowledged id is never applied again |
+//! | churn | keys deleted and made again | an order, and nothing that is over comes back |
+//! | ttl | values that expire | the same, where a value may expire once at any time |
+//! | mixed | all levels on the same keys | an order of what was asked at a quorum |
+//!
+//! All of them use tables with [`crate::outcome::COPIES`] copies whose `w` is a quorum. A workload asks another node each
+//! time, also one that is down: a client cannot know that.
 
+mod ask;
+mod churn;
+mod closing;
 mod judgement;
+mod keys;
+mod mixed;
 mod register;
+mod register_one;
+mod retries;
+mod set;
+mod ttl;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use reqwest::Method;
-use serde_json::Value;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
 
 use crate::history::{History, Recorder};
-use crate::http::{Body, Http};
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
-use crate::outcome::{Outcome, Verb, judge};
+use crate::http::Http;
+use crate::level::Level;
+use crate::operation::ClientId;
+use crate::outcome::COPIES;
 use crate::tally::Tally;
-pub use judgement::{Finding, Judgement, Measure, Verdict};
+pub use ask::{Asked, How, ManyAsked, Parameter, Request};
+pub use judgement::{FINDINGS_MAX, Finding, Judgement, Measure, Verdict};
 
 /// A future of which a table of workloads can tell the type.
 pub type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -33,27 +59,67 @@ pub trait Workload: Send + Sync {
     /// What one client does, until the run is over.
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()>;
 
-    /// The closing reads, when everything is healed and the clients have stopped. Returns what could not be read,
-    /// which makes the run void.
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Vec<String>>;
+    /// The closing reads, when everything is healed and the clients have stopped.
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed>;
 
-    /// What the history proves.
+    /// What the history proves. It looks at nothing but the history, so a file can be judged again.
     fn judge(&self, history: &History) -> Judgement;
 }
 
-/// What may be said about how much clients do.
+/// What came of the closing reads, beside what is in the history.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Closed {
+    /// What could not be read. It makes the run void.
+    pub unread: Vec<String>,
+    /// What was found wrong by looking at the nodes rather than by reading.
+    pub findings: Vec<Finding>,
+    /// What was measured, and is no promise.
+    pub measures: Vec<Measure>,
+}
+
+/// What may be said about how much clients do, and to which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Operations on one key before it is left for another, from 1 to 2,000.
+    /// Operations on one key before it is left for another, from 1 to 2,000. A workload that needs more keys than
+    /// that gives uses less.
     pub operations_per_key: u32,
     /// Keys in use at one moment, from 1. Fewer keys mean more contention on each.
     pub keys_at_once: usize,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+}
+
+/// What an acknowledgement means in a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// On the disk: it survives a loss of power.
+    #[default]
+    Sync,
+    /// With the operating system: it survives the process.
+    Os,
+}
+
+impl Durability {
+    /// Its name in requests and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Sync => "sync",
+            Durability::Os => "os",
+        }
+    }
 }
 
 impl Default for Options {
-    /// A thousand operations on a key, five keys at once.
+    /// A thousand operations on a key, five keys at once, on the disk.
     fn default() -> Options {
-        Options { operations_per_key: 1_000, keys_at_once: 5 }
+        Options { operations_per_key: 1_000, keys_at_once: 5, durability: Durability::Sync }
+    }
+}
+
+impl Options {
+    /// The table that all workloads use, each under its own name.
+    fn table(&self, name: &str) -> Value {
+        json!({ "name": name, "sharding": "hash", "n": COPIES, "durability": self.durability.name() })
     }
 }
 
@@ -68,11 +134,52 @@ pub struct Entry {
 }
 
 /// All workloads.
-pub const WORKLOADS: &[Entry] = &[Entry {
-    name: "register",
-    about: "Read, write and delete single keys at quorum; judged for linearizability per key",
-    make: |options| Arc::new(register::Register::new(options)),
-}];
+pub const WORKLOADS: &[Entry] = &[
+    Entry {
+        name: "register",
+        about: "Read, write and delete single keys at quorum; judged for linearizability per key",
+        make: |options| Arc::new(register::Register::new(options, Level::Quorum)),
+    },
+    Entry {
+        name: "register-all",
+        about: "The same at level all",
+        make: |options| Arc::new(register::Register::new(options, Level::All)),
+    },
+    Entry {
+        name: "register-one",
+        about: "The same at level one; judged for integrity and agreement in the end, staleness is measured",
+        make: |options| Arc::new(register_one::RegisterOne::new(options)),
+    },
+    Entry {
+        name: "set",
+        about: "Write each key once and look for all of them; nothing that is known may go away",
+        make: |options| Arc::new(set::Set::new(options)),
+    },
+    Entry {
+        name: "retries",
+        about: "Write with operation ids and retry at other nodes; no acknowledged write is applied again",
+        make: |options| Arc::new(retries::Retries::new(options)),
+    },
+    Entry {
+        name: "churn",
+        about: "Delete keys and make them again; nothing that is over comes back",
+        make: |options| Arc::new(churn::Churn::new(options)),
+    },
+    Entry {
+        name: "ttl",
+        about: "Write values that expire; once seen expired, never seen again",
+        make: |options| Arc::new(ttl::Ttl::new(options)),
+    },
+    Entry {
+        name: "mixed",
+        about: "All levels on the same keys; what is asked at a quorum is linearizable",
+        make: |options| Arc::new(mixed::Mixed::new(options)),
+    },
+];
+
+/// How long a client waits after a request that did not succeed, so that a node that is down is asked often but not
+/// in a tight loop.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
 /// What the clients of one run share.
 #[derive(Debug)]
@@ -85,9 +192,8 @@ pub struct Run {
     pub recorder: Recorder,
     /// The counts.
     pub tally: Tally,
-    /// Nodes that the closing reads need not reach: their place among the endpoints.
-    excused: Mutex<BTreeSet<usize>>,
     http: Http,
+    excused: Mutex<BTreeSet<usize>>,
     over: AtomicBool,
 }
 
@@ -100,8 +206,8 @@ impl Run {
             seed,
             recorder: Recorder::start(),
             tally: Tally::default(),
-            excused: Mutex::default(),
             http: Http::new(),
+            excused: Mutex::default(),
             over: AtomicBool::new(false),
         }
     }
@@ -116,80 +222,28 @@ impl Run {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    /// From now on this node owes no answer: its disk was damaged, and it is right to give none.
-    pub fn excuse(&self, index: usize) {
-        self.excused.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+    /// A node, counted from 0, need not answer the closing reads: what was done to it obliges it to refuse. Clients
+    /// still ask it, and what it answers still counts.
+    pub fn excuse(&self, node: usize) {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
     }
 
-    /// The nodes that owe an answer in the end: their places among the endpoints.
+    /// The nodes that must answer in the end, counted from 0.
     pub fn answerable(&self) -> Vec<usize> {
         let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..self.endpoints.len()).filter(|index| !excused.contains(index)).collect()
+        (0..self.endpoints.len()).filter(|node| !excused.contains(node)).collect()
     }
 
-    /// Does one request at quorum at the node whose turn it is, and counts and records it. The kind's value of a
-    /// read is filled in.
-    pub async fn perform(&self, asked: Asked<'_>, turn: usize) -> Status {
-        let index = turn % self.endpoints.len();
-        let node = &self.endpoints[index];
-        let url = format!("{node}/v1/tables/{}/keys/{}?consistency=quorum", asked.table, asked.key);
-        let (verb, method, body) = match &asked.request {
-            Request::Read => (Verb::Read, Method::GET, Body::Empty),
-            Request::Write { value } => (Verb::Write, Method::PUT, Body::Text(value.clone())),
-            Request::Delete => (Verb::Delete, Method::DELETE, Body::Empty),
-        };
-        let call = self.recorder.now();
-        let reply = self.http.ask(method, &url, body).await;
-        let ret = self.recorder.now();
-        let Outcome { status, value, .. } = {
-            let outcome = judge(verb, &reply);
-            self.tally.count(verb, &outcome);
-            outcome
-        };
-        let kind = match asked.request {
-            Request::Read => Kind::Read { value },
-            Request::Write { value } => Kind::Write { value },
-            Request::Delete => Kind::Delete,
-        };
-        self.recorder.record(Operation {
-            client: asked.client,
-            key: asked.key.to_owned(),
-            kind,
-            call,
-            ret: Some(ret),
-            status,
-            closing: asked.closing,
-            detail: Detail { node: u16::try_from(index + 1).ok(), ..Detail::default() },
-        });
-        status
+    /// The names of the others.
+    fn absent_names(&self) -> BTreeSet<String> {
+        let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        excused.iter().map(|node| format!("n{}", node + 1)).collect()
     }
-}
 
-/// One request of a client.
-#[derive(Clone, Debug)]
-pub struct Asked<'a> {
-    /// Who asks.
-    pub client: ClientId,
-    /// The table.
-    pub table: &'a str,
-    /// The key, made of letters, digits and dashes.
-    pub key: &'a str,
-    /// What is asked.
-    pub request: Request,
-    /// Whether it belongs to the closing reads.
-    pub closing: bool,
-}
-
-/// What is asked of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Read it.
-    Read,
-    /// Store this.
-    Write {
-        /// The value.
-        value: String,
-    },
-    /// Delete it.
-    Delete,
+    /// The randomness of one client.
+    fn random(&self, client: ClientId) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(u64::from(client.0) + 1);
+        random
+    }
 }

@@ -258,7 +258,8 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &Value) -> Reply {
-        Reply::Answer(Answer { status, consistency: String::new(), body: body.to_string().into_bytes() })
+        let (consistency, version) = (String::new(), String::new());
+        Reply::Answer(Answer { status, consistency, version, body: body.to_string().into_bytes() })
     }
 
     #[test]

@@ -2,8 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Closed;
 use crate::linearizable;
 use crate::operation::Operation;
+
+/// So many findings of one history are kept; the text says how many there were.
+pub const FINDINGS_MAX: usize = 20;
+
+/// So many lines of the text are kept.
+const LINES_MAX: usize = 100;
 
 /// A workload's verdict, with what explains it.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,5 +100,44 @@ impl Judgement {
             Verdict::Undecided
         };
         Judgement { verdict, text: report.to_string(), void: Vec::new(), findings, measures: Vec::new() }
+    }
+
+    /// Adds what else was found wrong.
+    pub fn add_findings(&mut self, findings: Vec<Finding>) {
+        if !findings.is_empty() {
+            self.verdict = Verdict::Violation;
+            self.findings.extend(findings);
+        }
+    }
+
+    /// Adds what another judge says of the same history. The worse verdict counts.
+    pub fn add(&mut self, other: Judgement) {
+        self.verdict = self.verdict.max(other.verdict);
+        self.text = format!("{}\n{}", self.text, other.text);
+        self.void.extend(other.void);
+        self.findings.extend(other.findings);
+        self.measures.extend(other.measures);
+    }
+
+    /// Adds what came of the closing reads.
+    pub fn add_closed(&mut self, closed: Closed) {
+        for finding in &closed.findings {
+            self.text += &format!("\n  key {:?}: {}", finding.key, finding.what);
+        }
+        self.add_findings(closed.findings);
+        self.void.extend(closed.unread);
+        self.measures.extend(closed.measures);
+    }
+
+    /// The same, bounded in size: where everything is wrong, the first things tell enough.
+    #[must_use]
+    pub fn bounded(mut self) -> Judgement {
+        self.findings.truncate(FINDINGS_MAX);
+        let lines = self.text.lines().count();
+        if lines > LINES_MAX {
+            let kept: Vec<&str> = self.text.lines().take(LINES_MAX).collect();
+            self.text = format!("{}\n  and {} lines more", kept.join("\n"), lines - LINES_MAX);
+        }
+        self
     }
 }

@@ -1,0 +1,82 @@
+//! Judging a history file again: `quorate-jepsen judge HISTORY.jsonl --workload register`.
+//!
+//! A history is all that a judge needs. So a file that was kept can be judged again after a checker was changed, and
+//! one that somebody else wrote in this shape can be judged too. What was found by looking at the nodes rather than by
+//! reading, and the load that a run demands, are not in the file, and are not judged again.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::history::{History, ReadError};
+use crate::run::Verdict;
+use crate::workload::{self, Judgement, Options, WORKLOADS};
+
+/// Why nothing was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no such workload.
+    NoSuchWorkload(String),
+    /// The file cannot be read, or is no history.
+    Unreadable(ReadError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoSuchWorkload(name) => {
+                let names: Vec<&str> = WORKLOADS.iter().map(|entry| entry.name).collect();
+                write!(formatter, "no workload is called {name:?}; there are {}", names.join(", "))
+            }
+            Error::Unreadable(error) => write!(formatter, "{error}; nothing was judged"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Judges a history file as this workload would.
+pub fn judge_file(path: &Path, workload: &str) -> Result<Judgement, Error> {
+    let entry = WORKLOADS.iter().find(|entry| entry.name == workload);
+    let entry = entry.ok_or_else(|| Error::NoSuchWorkload(workload.to_owned()))?;
+    let history = History::read_file(path).map_err(Error::Unreadable)?;
+    Ok((entry.make)(Options::default()).judge(&history).bounded())
+}
+
+/// The verdict of a judgement alone.
+pub fn verdict(judgement: &Judgement) -> Verdict {
+    match judgement.verdict {
+        workload::Verdict::Violation => Verdict::Violated,
+        workload::Verdict::Passed | workload::Verdict::Undecided if !judgement.void.is_empty() => {
+            Verdict::Void
+        }
+        workload::Verdict::Undecided => Verdict::Undecided,
+        workload::Verdict::Passed => Verdict::Passed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"client":1,"key":"k","op":"write","value":"a","call":1,"ret":2,"status":"ok"}
+{"client":1,"key":"k","op":"read","value":"a","call":3,"ret":4,"status":"ok"}
+"#;
+
+    #[test]
+    fn a_file_is_judged_as_its_workload_would() {
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        let path = folder.path().join("history.jsonl");
+        let judged = |text: &str, workload| {
+            std::fs::write(&path, text).expect("writable");
+            judge_file(&path, workload).map(|judgement| verdict(&judgement))
+        };
+        assert_eq!(judged(GOOD, "register"), Ok(Verdict::Passed));
+        assert_eq!(
+            judged(&GOOD.replace("\"a\",\"call\":3", "\"b\",\"call\":3"), "register"),
+            Ok(Verdict::Violated)
+        );
+        assert_eq!(judged(GOOD, "churn"), Ok(Verdict::Void), "nothing was deleted");
+        assert_eq!(judged(GOOD, "nothing"), Err(Error::NoSuchWorkload("nothing".into())));
+        assert!(matches!(judged("{}", "register"), Err(Error::Unreadable(_))));
+    }
+}

@@ -1,0 +1,210 @@
+//! One request of a client: how it is asked, counted and written down.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Run;
+use crate::http::{Ask, Body, Reply};
+use crate::level::Level;
+use crate::operation::{ClientId, Detail, Kind, Operation, Status};
+use crate::outcome::{Attempt, Expected, Outcome, Verb, judge, judge_many};
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub client: ClientId,
+    /// The table.
+    pub table: &'a str,
+    /// The key, made of letters, digits and dashes.
+    pub key: &'a str,
+    /// What is asked.
+    pub request: Request,
+    /// How it is asked.
+    pub how: How,
+    /// Whether it belongs to the closing reads.
+    pub closing: bool,
+}
+
+/// What is asked of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Read it.
+    Read,
+    /// Store this.
+    Write {
+        /// The value.
+        value: String,
+    },
+    /// Delete it.
+    Delete,
+}
+
+/// What goes along with a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// The level.
+    pub level: Level,
+    /// The parameter that carries the level.
+    pub parameter: Parameter,
+    /// The operation id, and whether this is its first attempt.
+    pub id: Option<(String, Attempt)>,
+    /// How long the value lives.
+    pub ttl: Option<Duration>,
+}
+
+/// The parameter that carries the level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parameter {
+    /// `consistency`.
+    #[default]
+    Consistency,
+    /// `r` of a read, `w` of a write.
+    OneSide,
+}
+
+impl How {
+    /// At this level, and nothing else.
+    pub fn at(level: Level) -> How {
+        How { level, ..How::default() }
+    }
+
+    fn query(&self, verb: Verb) -> String {
+        let name = match (self.parameter, verb) {
+            (Parameter::Consistency, _) => "consistency",
+            (Parameter::OneSide, Verb::Read) => "r",
+            (Parameter::OneSide, Verb::Write | Verb::Delete) => "w",
+        };
+        let mut query = format!("{name}={}", self.level);
+        if let Some(ttl) = self.ttl {
+            query += &format!("&ttl={}ms", ttl.as_millis());
+        }
+        match self.id {
+            Some((_, Attempt::Again)) => query + "&retry=true",
+            Some((_, Attempt::First)) | None => query,
+        }
+    }
+}
+
+impl Run {
+    /// Does one request at the node whose turn it is, counts it and writes it down. The operation is the one that was
+    /// written down.
+    pub async fn perform(&self, asked: Asked<'_>, turn: usize) -> Operation {
+        let index = turn % self.endpoints.len();
+        let (verb, method, body) = match &asked.request {
+            Request::Read => (Verb::Read, Method::GET, Body::Empty),
+            Request::Write { value } => (Verb::Write, Method::PUT, Body::Text(value.clone())),
+            Request::Delete => (Verb::Delete, Method::DELETE, Body::Empty),
+        };
+        let (node, query) = (&self.endpoints[index], asked.how.query(verb));
+        let url = format!("{node}/v1/tables/{}/keys/{}?{query}", asked.table, asked.key);
+        let id = asked.how.id.as_ref();
+        let ask = Ask { method, url: &url, body, idempotency_key: id.map(|(id, _)| id.as_str()) };
+        let expected = Expected { verb, level: asked.how.level, attempt: id.map(|(_, attempt)| *attempt) };
+        let call = self.recorder.now();
+        let reply = self.http.send(ask).await;
+        let ret = self.recorder.now();
+        let Outcome { status, value, version, replayed, .. } = {
+            let outcome = judge(&expected, &reply);
+            self.tally.count(verb, &outcome);
+            outcome
+        };
+        let kind = match asked.request {
+            Request::Read => Kind::Read { value },
+            Request::Write { value } => Kind::Write { value },
+            Request::Delete => Kind::Delete,
+        };
+        let operation = Operation {
+            client: asked.client,
+            key: asked.key.to_owned(),
+            kind,
+            call,
+            ret: Some(ret),
+            status,
+            closing: asked.closing,
+            detail: Detail {
+                node: u16::try_from(index + 1).ok(),
+                level: Some(asked.how.level),
+                id: asked.how.id.map(|(id, _)| id),
+                version,
+                replayed,
+                ttl_ms: asked.how.ttl.and_then(|ttl| u64::try_from(ttl.as_millis()).ok()),
+            },
+        };
+        self.recorder.record(operation.clone());
+        operation
+    }
+
+    /// Reads many keys in one request at quorum, and writes down one read of each. Returns whether all were answered.
+    pub async fn read_many(&self, asked: ManyAsked<'_>, turn: usize) -> bool {
+        let index = turn % self.endpoints.len();
+        let url = format!("{}/v1/tables/{}/mget?consistency=quorum", self.endpoints[index], asked.table);
+        let call = self.recorder.now();
+        let reply = self.http.ask(Method::POST, &url, Body::Json(json!({ "keys": asked.keys }))).await;
+        let ret = self.recorder.now();
+        let outcomes = judge_many(&reply, asked.keys.len());
+        let all_answered = outcomes.iter().all(|outcome| outcome.status == Status::Ok);
+        for (key, outcome) in asked.keys.iter().zip(outcomes) {
+            self.tally.count(Verb::Read, &outcome);
+            self.recorder.record(Operation {
+                client: asked.client,
+                key: key.clone(),
+                kind: Kind::Read { value: outcome.value },
+                call,
+                ret: Some(ret),
+                status: outcome.status,
+                closing: asked.closing,
+                detail: Detail {
+                    node: u16::try_from(index + 1).ok(),
+                    version: outcome.version,
+                    ..Detail::default()
+                },
+            });
+        }
+        all_answered
+    }
+
+    /// What `explain` says of a key, at the node whose turn it is; nothing if it does not say it.
+    pub async fn explain(&self, table: &str, key: &str, turn: usize) -> Option<Value> {
+        let node = &self.endpoints[turn % self.endpoints.len()];
+        let url = format!("{node}/v1/tables/{table}/explain/{key}");
+        match self.http.ask(Method::GET, &url, Body::Empty).await {
+            Reply::Answer(answer) if answer.status == 200 => Some(answer.json()),
+            Reply::Answer(_) | Reply::NotSent { .. } | Reply::Lost { .. } => None,
+        }
+    }
+}
+
+/// A request for many keys.
+#[derive(Clone, Copy, Debug)]
+pub struct ManyAsked<'a> {
+    /// Who asks.
+    pub client: ClientId,
+    /// The table.
+    pub table: &'a str,
+    /// The keys, each made of letters, digits and dashes; at most 1,000.
+    pub keys: &'a [String],
+    /// Whether it belongs to the closing reads.
+    pub closing: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_to_ask_has_its_own_query() {
+        assert_eq!(How::default().query(Verb::Read), "consistency=quorum");
+        let one_side = How { parameter: Parameter::OneSide, ..How::at(Level::Count(2)) };
+        assert_eq!(one_side.query(Verb::Read), "r=2");
+        assert_eq!(one_side.query(Verb::Delete), "w=2");
+        let again = How {
+            id: Some(("c:1".into(), Attempt::Again)),
+            ttl: Some(Duration::from_millis(1_500)),
+            ..How::default()
+        };
+        assert_eq!(again.query(Verb::Write), "consistency=quorum&ttl=1500ms&retry=true");
+    }
+}

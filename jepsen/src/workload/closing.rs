@@ -1,0 +1,78 @@
+//! The closing reads: when everything is healed and the clients have stopped, every key is read at every node.
+//!
+//! The keys are shared out among as many clients as the run had at most, each of which reads its keys one after the
+//! other. A node that does not answer for one key in many tries is not asked for the others; what could not be read
+//! makes the run void. A node that the run has excused (its disk was broken on purpose, so that it must refuse) is
+//! not asked at all.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::{Asked, How, Request, Run};
+use crate::level::Level;
+use crate::operation::{ClientId, Status};
+
+/// How often a closing read of one key is tried at one node.
+pub(super) const TRIES_MAX: usize = 6;
+
+/// The time between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How many clients read.
+const READERS: usize = 10;
+
+/// Reads every key at every node that attends, and returns what could not be read.
+pub(super) async fn read_everywhere(
+    run: &Arc<Run>,
+    table: &'static str,
+    keys: Vec<String>,
+    level: Level,
+) -> Vec<String> {
+    let silent: Arc<Mutex<BTreeSet<usize>>> = Arc::default();
+    let mut readers = JoinSet::new();
+    for (reader, keys) in (1..).zip(shared_out(keys, READERS)) {
+        let (run, silent) = (Arc::clone(run), Arc::clone(&silent));
+        readers.spawn(async move {
+            for key in keys {
+                for node in run.answerable() {
+                    let is_silent = || silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&node);
+                    if !is_silent() && !read(&run, ClientId(reader), table, &key, level, node).await {
+                        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+                    }
+                }
+            }
+        });
+    }
+    let mut unread = Vec::new();
+    while let Some(done) = readers.join_next().await {
+        unread.extend(done.err().map(|error| format!("the closing reads broke off: {error}")));
+    }
+    let silent = silent.lock().unwrap_or_else(PoisonError::into_inner);
+    unread.extend(silent.iter().map(|node| format!("n{} did not answer the closing reads", node + 1)));
+    unread
+}
+
+async fn read(run: &Run, client: ClientId, table: &str, key: &str, level: Level, node: usize) -> bool {
+    for attempt in 0..TRIES_MAX {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let asked = Asked { client, table, key, request: Request::Read, how: How::at(level), closing: true };
+        if run.perform(asked, node).await.status == Status::Ok {
+            return true;
+        }
+    }
+    false
+}
+
+/// In turn, so that all shares are about equal.
+fn shared_out(keys: Vec<String>, shares: usize) -> Vec<Vec<String>> {
+    let mut shared = vec![Vec::new(); shares];
+    for (index, key) in keys.into_iter().enumerate() {
+        shared[index % shares].push(key);
+    }
+    shared
+}

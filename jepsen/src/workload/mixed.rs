@@ -1,0 +1,105 @@
+//! All levels on the same keys: one, quorum, all and numbers, for both sides and for one.
+//!
+//! Whoever asks at a quorum must not suffer from those who ask for less. So the answers at a quorum and above are
+//! judged for linearizability, where a write below the quorum counts as one of unknown outcome, whatever it was told;
+//! reads below the quorum must be of something that somebody wrote (see [`crate::below_quorum`]). **Measured**: how
+//! stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth of the completed
+//! operations must be below the quorum.
+
+use std::sync::Arc;
+
+use rand::Rng as _;
+use rand::seq::IndexedRandom as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::keys::RotatingKeys;
+use super::register::SHARE_MAX;
+use super::{
+    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Parameter, Request, Run, Running, Workload,
+    closing,
+};
+use crate::below_quorum;
+use crate::history::History;
+use crate::level::Level;
+use crate::operation::{ClientId, Status};
+use crate::outcome::COPIES;
+
+const TABLE: &str = "mixed";
+
+/// Writes below the quorum may take effect at any time, and each makes the search longer.
+const SHARE_OF_KEY_MAX: u32 = 500;
+
+/// The workload.
+#[derive(Debug)]
+pub struct Mixed {
+    options: Options,
+    keys: RotatingKeys,
+}
+
+impl Mixed {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> Mixed {
+        let share = options.operations_per_key.min(SHARE_OF_KEY_MAX).min(SHARE_MAX);
+        Mixed { options, keys: RotatingKeys::new(share, options.keys_at_once) }
+    }
+}
+
+impl Workload for Mixed {
+    fn table(&self) -> Value {
+        self.options.table(TABLE)
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let mut random = run.random(client);
+            let mut turn = client.0 as usize;
+            while !run.is_over() {
+                let key = self.keys.take(&mut random).key;
+                let (request, how) = draw(&mut random, || format!("{}-{turn}", client.0));
+                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
+                if run.perform(asked, turn).await.status != Status::Ok {
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                turn += 1;
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            Closed { unread, ..Closed::default() }
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let mut judgement = below_quorum::check_mixed(history, COPIES).judgement();
+        let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
+        let below = completed().filter(|operation| !below_quorum::is_quorum(operation, COPIES)).count();
+        let all = completed().count();
+        if below * 10 < all {
+            judgement.void.push(format!("only {below} of {all} completed operations were below the quorum"));
+        }
+        judgement
+    }
+}
+
+/// Some request at some level.
+fn draw(random: &mut ChaCha8Rng, value: impl Fn() -> String) -> (Request, How) {
+    use Level::{All, Count, One, Quorum};
+    let levels: &[Level] = match random.random_range(0..10) {
+        0..3 => &[One, Count(1)],
+        3..8 => &[Quorum, Count(2)],
+        _ => &[All, Count(COPIES)],
+    };
+    let level = *levels.choose(random).expect("not empty");
+    let parameter = if random.random_bool(0.5) { Parameter::Consistency } else { Parameter::OneSide };
+    let request = match random.random_range(0..20) {
+        0..11 => Request::Read,
+        // Deletes below the quorum all look alike, and each may be the reason of any absence: they are left out.
+        11 if level.is_quorum(COPIES) => Request::Delete,
+        _ => Request::Write { value: value() },
+    };
+    (request, How { level, parameter, ..How::default() })
+}

@@ -1,0 +1,134 @@
+//! Single keys at level one, where nothing is promised but integrity and agreement in the end.
+//!
+//! A read may be stale and a write may lose to an older one. But a read shows nothing that nobody wrote, and once all
+//! is healed and a quorum has read a key, all its owners hold the same, and so every node answers the same.
+//! **Measured**: how stale reads were, and how many keys agreed by themselves, before anybody read them. **In the
+//! end** the owners are looked at through `explain`, which repairs nothing, then every key is read at every node at
+//! quorum, and then its owners must agree within [`AGREEMENT_TIMEOUT`]. **At least** the operations of every run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng as _;
+use serde_json::Value;
+
+use super::keys::RotatingKeys;
+use super::{
+    Asked, Closed, Finding, How, Judgement, Measure, Options, PAUSE_AFTER_FAILURE, Request, Run, Running,
+    Workload, closing,
+};
+use crate::agreement;
+use crate::below_quorum;
+use crate::history::History;
+use crate::level::Level;
+use crate::operation::{ClientId, Status};
+
+const TABLE: &str = "register-one";
+
+/// How long owners may take to agree once a quorum has read a key.
+const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long owners are given to agree by themselves, which is measured.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time between two looks at the keys whose owners still differed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Few enough that every key's owners can be looked at in the end.
+const KEYS_MAX: usize = 2_000;
+
+/// The workload.
+#[derive(Debug)]
+pub struct RegisterOne {
+    options: Options,
+    keys: RotatingKeys,
+}
+
+impl RegisterOne {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> RegisterOne {
+        RegisterOne { options, keys: RotatingKeys::new(options.operations_per_key, options.keys_at_once) }
+    }
+}
+
+impl Workload for RegisterOne {
+    fn table(&self) -> Value {
+        self.options.table(TABLE)
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let mut random = run.random(client);
+            let mut turn = client.0 as usize;
+            while !run.is_over() {
+                let key = self.keys.take(&mut random).key;
+                let request = match random.random_range(0..10) {
+                    0..5 => Request::Read,
+                    5..9 => Request::Write { value: format!("{}-{turn}", client.0) },
+                    _ => Request::Delete,
+                };
+                let how = How::at(Level::One);
+                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
+                if run.perform(asked, turn).await.status != Status::Ok {
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                turn += 1;
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let mut keys = self.keys.all();
+            keys.truncate(KEYS_MAX);
+            let begun = Instant::now();
+            let alone = wait_for_agreement(&run, keys.clone(), ALONE_TIMEOUT).await;
+            let mut measures =
+                vec![Measure::share("keys whose owners agreed unread", keys.len() - alone.len(), keys.len())];
+            if alone.is_empty() {
+                let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                measures.push(Measure::time("time until all owners agreed unread", took));
+            }
+            let unread = closing::read_everywhere(&run, TABLE, keys.clone(), Level::Quorum).await;
+            let open = wait_for_agreement(&run, keys, AGREEMENT_TIMEOUT).await;
+            let finding = |(key, difference): (String, String)| Finding {
+                key,
+                what: format!("its owners still differ in the end: {difference}"),
+                operations: Vec::new(),
+            };
+            Closed { unread, findings: open.into_iter().map(finding).collect(), measures }
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let mut judgement = below_quorum::check_integrity(history).judgement();
+        let closing = || history.operations.iter().filter(|operation| operation.closing);
+        if closing().next().is_none() {
+            judgement.void.push("no key was read in the end".to_owned());
+        }
+        judgement
+    }
+}
+
+/// Waits until the owners of these keys agree, and returns those whose owners do not, with what was seen last.
+async fn wait_for_agreement(run: &Run, keys: Vec<String>, timeout: Duration) -> BTreeMap<String, String> {
+    let deadline = Instant::now() + timeout;
+    let absent = run.absent_names();
+    let mut open: BTreeMap<String, String> =
+        keys.into_iter().map(|key| (key, "nobody could tell".to_owned())).collect();
+    loop {
+        for (turn, key) in open.keys().cloned().collect::<Vec<_>>().into_iter().enumerate() {
+            let node = run.answerable().into_iter().cycle().nth(turn % run.endpoints.len()).unwrap_or(0);
+            let Some(explained) = run.explain(TABLE, &key, node).await else { continue };
+            match agreement::difference(&explained, &absent, agreement::Emptiness::IsEqual) {
+                Some(difference) => open.insert(key, difference),
+                None => open.remove(&key),
+            };
+        }
+        if open.is_empty() || Instant::now() > deadline {
+            return open;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

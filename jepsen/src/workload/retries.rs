@@ -1,0 +1,160 @@
+//! Writes with operation ids, and retries that go to other nodes.
+//!
+//! An attempt without a clear success is repeated under the same id at the next node, a few times. Half of the writes
+//! that were acknowledged are sent once more all the same, and a few are kept back and sent again much later, when
+//! others have written: that must change nothing. **Measured**: how many answers repeated an earlier one, and how many
+//! settled a write of unknown outcome. **In the end** every key is read at every node, at quorum. **At least**
+//! [`REPEATED_MIN`] answers must have been repetitions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::keys::RotatingKeys;
+use super::register::SHARE_MAX;
+use super::{
+    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
+};
+use crate::history::History;
+use crate::level::Level;
+use crate::linearizable::Limits;
+use crate::operation::{ClientId, Status};
+use crate::outcome::Attempt;
+use crate::retries;
+
+const TABLE: &str = "retries";
+
+/// Attempts at one write, all in all.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Below so many repeated answers nothing is proved about them.
+const REPEATED_MIN: usize = 20;
+
+/// So many acknowledged writes does a client keep back to send them again later.
+const KEPT_BACK_MAX: usize = 20;
+
+/// The workload.
+#[derive(Debug)]
+pub struct Retries {
+    options: Options,
+    keys: RotatingKeys,
+}
+
+/// One write of one client.
+#[derive(Clone, Debug)]
+struct Write {
+    id: String,
+    key: String,
+    request: Request,
+}
+
+impl Retries {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> Retries {
+        // A key's share counts writes and reads, each of which may be several attempts.
+        let share = options.operations_per_key.min(SHARE_MAX / ATTEMPTS_MAX);
+        Retries { options, keys: RotatingKeys::new(share, options.keys_at_once) }
+    }
+}
+
+/// One client at work.
+struct Writer {
+    run: Arc<Run>,
+    client: ClientId,
+    random: ChaCha8Rng,
+    turn: usize,
+    sequence: u64,
+    kept_back: Vec<Write>,
+}
+
+impl Writer {
+    async fn ask(&mut self, key: &str, request: Request, id: Option<(String, Attempt)>) -> Status {
+        let how = How { id, ..How::default() };
+        let asked = Asked { client: self.client, table: TABLE, key, request, how, closing: false };
+        self.turn += 1;
+        self.run.perform(asked, self.turn).await.status
+    }
+
+    async fn attempt(&mut self, write: &Write, attempt: Attempt) -> Status {
+        self.ask(&write.key, write.request.clone(), Some((write.id.clone(), attempt))).await
+    }
+
+    async fn write(&mut self, key: String) {
+        self.sequence += 1;
+        let id = format!("client-{}:{}", self.client.0, self.sequence);
+        let request = match self.random.random_range(0..10) {
+            0 => Request::Delete,
+            _ => Request::Write { value: format!("{}-{}", self.client.0, self.sequence) },
+        };
+        let write = Write { id, key, request };
+        let mut status = self.attempt(&write, Attempt::First).await;
+        for number in 1..ATTEMPTS_MAX {
+            if status == Status::Ok || self.run.is_over() {
+                break;
+            }
+            let pause = Duration::from_millis(self.random.random_range(1..20) << number);
+            tokio::time::sleep(pause).await;
+            status = self.attempt(&write, Attempt::Again).await;
+        }
+        if status == Status::Ok && self.random.random_bool(0.5) {
+            self.attempt(&write, Attempt::Again).await;
+        } else if status == Status::Ok && self.kept_back.len() < KEPT_BACK_MAX {
+            self.kept_back.push(write);
+        }
+    }
+
+    async fn repeat_something_old(&mut self) {
+        if !self.kept_back.is_empty() {
+            let at = self.random.random_range(0..self.kept_back.len());
+            let write = self.kept_back.swap_remove(at);
+            self.attempt(&write, Attempt::Again).await;
+        }
+    }
+
+    async fn read(&mut self, key: &str) {
+        if self.ask(key, Request::Read, None).await != Status::Ok {
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+    }
+}
+
+impl Workload for Retries {
+    fn table(&self) -> Value {
+        self.options.table(TABLE)
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let (random, turn) = (run.random(client), client.0 as usize);
+            let mut writer = Writer { run, client, random, turn, sequence: 0, kept_back: Vec::new() };
+            while !writer.run.is_over() {
+                let key = self.keys.take(&mut writer.random).key;
+                match writer.random.random_range(0..20) {
+                    0 => writer.repeat_something_old().await,
+                    1..10 => writer.write(key).await,
+                    _ => writer.read(&key).await,
+                }
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            Closed { unread, ..Closed::default() }
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let report = retries::check(history, &Limits::default());
+        let repeated = report.repeated;
+        let mut judgement = report.judgement();
+        if repeated < REPEATED_MIN {
+            judgement.void.push(format!("only {repeated} answers repeated an earlier one"));
+        }
+        judgement
+    }
+}

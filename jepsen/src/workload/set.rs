@@ -1,0 +1,151 @@
+//! Keys that are written once and looked for ever after.
+//!
+//! A register cannot see an acknowledged write that was lost and then overwritten unread. Here nothing is overwritten:
+//! each element is a key of its own. Clients mostly add; now and then they look for some that were added lately, one
+//! by one or many in one request, and for any of all. **Measured**: how long elements took to be seen. **In the end**
+//! every element is looked for at every node, at quorum, many in one request. **At least** [`ELEMENTS_MIN`] elements
+//! must have been acknowledged.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::{
+    Asked, Closed, How, Judgement, ManyAsked, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload,
+};
+use crate::history::History;
+use crate::operation::{ClientId, Status};
+use crate::set_full;
+
+const TABLE: &str = "set";
+
+/// Below so many acknowledged elements nothing is proved.
+const ELEMENTS_MIN: usize = 100;
+
+/// So many of the last elements are looked for most often.
+const LATELY: usize = 200;
+
+/// So many elements are looked for in one request while the clients work, and in the end.
+const AT_ONCE: usize = 20;
+const AT_ONCE_IN_THE_END: usize = 250;
+
+/// How often a closing look is tried at one node, and the time between two tries.
+const CLOSING_TRIES_MAX: usize = 6;
+const CLOSING_PAUSE: Duration = Duration::from_millis(500);
+
+/// The workload.
+#[derive(Debug)]
+pub struct Set {
+    options: Options,
+    /// Every element that somebody has begun to add.
+    elements: Mutex<Vec<String>>,
+}
+
+impl Set {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> Set {
+        Set { options, elements: Mutex::default() }
+    }
+
+    fn new_element(&self, client: ClientId, turn: usize) -> String {
+        let element = format!("e-{}-{turn}", client.0);
+        self.elements.lock().unwrap_or_else(PoisonError::into_inner).push(element.clone());
+        element
+    }
+
+    /// Some elements that lie beside each other: mostly of the last ones, sometimes of all.
+    fn some(&self, random: &mut ChaCha8Rng, count: usize) -> Vec<String> {
+        let elements = self.elements.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = if random.random_bool(0.8) { elements.len().saturating_sub(LATELY) } else { 0 };
+        if elements.is_empty() {
+            return Vec::new();
+        }
+        let from = random.random_range(oldest..elements.len());
+        elements[from..(from + count).min(elements.len())].to_vec()
+    }
+}
+
+impl Workload for Set {
+    fn table(&self) -> Value {
+        self.options.table(TABLE)
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let mut random = run.random(client);
+            let mut turn = client.0 as usize;
+            while !run.is_over() {
+                let one = |key, request| Asked {
+                    client,
+                    table: TABLE,
+                    key,
+                    request,
+                    how: How::default(),
+                    closing: false,
+                };
+                let is_well = match random.random_range(0..20) {
+                    0 => {
+                        let keys = self.some(&mut random, AT_ONCE);
+                        let many = ManyAsked { client, table: TABLE, keys: &keys, closing: false };
+                        keys.is_empty() || run.read_many(many, turn).await
+                    }
+                    1..8 => match self.some(&mut random, 1).first() {
+                        Some(key) => run.perform(one(key, Request::Read), turn).await.status == Status::Ok,
+                        None => true,
+                    },
+                    _ => {
+                        let key = self.new_element(client, turn);
+                        let request = Request::Write { value: key.clone() };
+                        run.perform(one(&key, request), turn).await.status == Status::Ok
+                    }
+                };
+                if !is_well {
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                turn += 1;
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let elements = self.elements.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut closed = Closed::default();
+            for node in run.answerable() {
+                for keys in elements.chunks(AT_ONCE_IN_THE_END) {
+                    if !look(&run, keys, node).await {
+                        closed.unread.push(format!("n{} did not answer the closing looks", node + 1));
+                        break;
+                    }
+                }
+            }
+            closed
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let report = set_full::check_history(history);
+        let acknowledged = report.acknowledged;
+        let mut judgement = report.judgement(history);
+        if acknowledged < ELEMENTS_MIN {
+            judgement.void.push(format!("only {acknowledged} elements were acknowledged"));
+        }
+        judgement
+    }
+}
+
+async fn look(run: &Run, keys: &[String], node: usize) -> bool {
+    for attempt in 0..CLOSING_TRIES_MAX {
+        if attempt > 0 {
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
+        let many = ManyAsked { client: ClientId(1), table: TABLE, keys, closing: true };
+        if run.read_many(many, node).await {
+            return true;
+        }
+    }
+    false
+}

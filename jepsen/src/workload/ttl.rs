@@ -1,0 +1,100 @@
+//! Values that expire, on keys that few write and many read.
+//!
+//! A value must live undisturbed for long enough to expire before somebody's eyes: so many keys are in use, most
+//! requests read, and the times to live are short. **Measured**: how many values were seen to expire, and how far from
+//! their time by the clients' clock, which is no promise. **In the end** every key is read at every node, at quorum.
+//! **At least** [`EXPIRED_MIN`] values must have been seen to expire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng as _;
+use serde_json::Value;
+
+use super::keys::RotatingKeys;
+use super::{
+    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
+};
+use crate::history::History;
+use crate::level::Level;
+use crate::linearizable::Limits;
+use crate::operation::{ClientId, Status};
+use crate::{no_return, ttl};
+
+const TABLE: &str = "ttl";
+
+/// A key gets at most this many operations: each value that may expire makes the search longer.
+const SHARE_MAX: u32 = 120;
+
+/// So many times the keys of other workloads, so that each is left alone for long enough.
+const KEYS_TIMES: usize = 12;
+
+/// How long a value may live, in milliseconds.
+const TTL_MS: std::ops::Range<u64> = 200..1_500;
+
+/// Below so many values that were seen to expire nothing is proved about them.
+const EXPIRED_MIN: usize = 20;
+
+/// The workload.
+#[derive(Debug)]
+pub struct Ttl {
+    options: Options,
+    keys: RotatingKeys,
+}
+
+impl Ttl {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> Ttl {
+        let share = options.operations_per_key.min(SHARE_MAX);
+        Ttl { options, keys: RotatingKeys::new(share, options.keys_at_once.saturating_mul(KEYS_TIMES)) }
+    }
+}
+
+impl Workload for Ttl {
+    fn table(&self) -> Value {
+        self.options.table(TABLE)
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let mut random = run.random(client);
+            let mut turn = client.0 as usize;
+            while !run.is_over() {
+                let key = self.keys.take(&mut random).key;
+                let (request, ttl) = match random.random_range(0..40) {
+                    0..4 => {
+                        let ttl = Duration::from_millis(random.random_range(TTL_MS));
+                        (Request::Write { value: format!("{}-{turn}", client.0) }, Some(ttl))
+                    }
+                    4 => (Request::Write { value: format!("{}-{turn}", client.0) }, None),
+                    5 => (Request::Delete, None),
+                    _ => (Request::Read, None),
+                };
+                let how = How { ttl, ..How::default() };
+                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
+                if run.perform(asked, turn).await.status != Status::Ok {
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                turn += 1;
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            Closed { unread, ..Closed::default() }
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let mut judgement = Judgement::of_registers(&ttl::check(history, &Limits::default()));
+        judgement.add(no_return::check(history).judgement());
+        let timing = ttl::timing(history);
+        judgement.measures.extend(timing.measures());
+        if timing.expired < EXPIRED_MIN {
+            judgement.void.push(format!("only {} values were seen to expire", timing.expired));
+        }
+        judgement
+    }
+}

@@ -1,0 +1,273 @@
+//! A server that plays a cluster of three nodes by being one register per key, right or wrong in one certain manner.
+
+mod keys;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keys::{Keys, Written};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+/// How the server behaves; each wrong behaviour shows once in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Right,
+    /// Some writes are answered with "unknown": half of those are done, and half are not.
+    HonestlyUnsure,
+    /// Some reads answer with the value before the last one.
+    StaleReads,
+    /// The same, but only below the quorum, where it is allowed.
+    StaleReadsBelowTheQuorum,
+    /// Some acknowledged writes are not done.
+    LosesWrites,
+    /// Some writes below the quorum, where it is allowed, are not done though they are acknowledged.
+    LosesWritesBelowTheQuorum,
+    /// Some writes that are done are answered with "not applied".
+    DoesWhatItRefuses,
+    /// Some reads find a value that nobody wrote.
+    Invents,
+    /// Some reads end in an internal error.
+    BreaksTheContract,
+    /// Most requests are refused, honestly.
+    RefusesMost,
+    /// Some retries of what was acknowledged are applied again, and say so.
+    AppliesRetriesAgain,
+    /// Some retries of what was acknowledged are applied again, and answered as if they were not.
+    AppliesRetriesSecretly,
+    /// Some retries of what was acknowledged are answered with another version.
+    AnswersRetriesDifferently,
+    /// Some deletes are undone after a while.
+    UndoesDeletes,
+    /// Some values that had expired are shown again.
+    RevivesTheExpired,
+    /// Reads below the quorum promise what only a quorum can.
+    PromisesTooMuch,
+    /// The owners of some keys never come to hold the same.
+    NeverAgrees,
+}
+
+/// How often a manner shows: once in so many requests.
+const RARELY: u64 = 40;
+
+struct Server {
+    manner: Manner,
+    keys: Mutex<Keys>,
+}
+
+/// A server at work; it ends when this is dropped.
+pub struct Serving {
+    endpoint: String,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Serving {
+    /// Its one address, as that of three nodes.
+    pub fn endpoints(&self) -> Vec<String> {
+        vec![self.endpoint.clone(); 3]
+    }
+}
+
+/// Starts a server of that manner.
+pub async fn start(manner: Manner) -> Serving {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let server = Arc::new(Server { manner, keys: Mutex::default() });
+    let router = Router::new()
+        .route("/v1/tables/{table}/keys/{key}", get(read).put(write).delete(delete))
+        .route("/v1/tables/{table}/mget", post(read_many))
+        .route("/v1/tables/{table}/explain/{key}", get(explain))
+        .with_state(server);
+    let task = tokio::spawn(async move {
+        axum::serve(listener, router).await.expect("it serves until it is aborted");
+    });
+    Serving { endpoint, task }
+}
+
+type Parameters = Query<BTreeMap<String, String>>;
+
+/// Whether the request asks for a quorum or more.
+fn is_quorum(parameters: &Parameters) -> bool {
+    ["consistency", "r", "w"]
+        .iter()
+        .filter_map(|name| parameters.get(*name))
+        .all(|level| !matches!(level.as_str(), "one" | "1"))
+}
+
+fn guarantee(parameters: &Parameters) -> &'static str {
+    if is_quorum(parameters) { "linearizable" } else { "eventual" }
+}
+
+fn problem(status: StatusCode, code: &str, outcome: &str) -> Response {
+    (status, Json(json!({ "code": code, "outcome": outcome }))).into_response()
+}
+
+impl Server {
+    /// Does something with the keys. Beside them goes whether the manner shows now.
+    fn with_keys<T>(&self, act: impl FnOnce(&mut Keys, bool) -> T) -> T {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.requests += 1;
+        let shows = keys.requests.is_multiple_of(RARELY);
+        act(&mut keys, shows)
+    }
+
+    fn refuses(&self) -> bool {
+        self.manner == Manner::RefusesMost && self.with_keys(|_, shows| !shows)
+    }
+
+    /// What a read of a key finds.
+    fn find(&self, key: &str, at_quorum: bool) -> Result<Option<(String, String)>, StatusCode> {
+        self.with_keys(|keys, shows| {
+            let present = keys.present(key);
+            match self.manner {
+                Manner::StaleReads if shows => Ok(keys.before(key)),
+                Manner::StaleReadsBelowTheQuorum if !at_quorum && shows => Ok(keys.before(key)),
+                Manner::RevivesTheExpired if shows => Ok(keys.even_if_expired(key)),
+                Manner::Invents if shows => Ok(Some(("invented".to_owned(), "9-n9".to_owned()))),
+                Manner::BreaksTheContract if shows => Err(StatusCode::INTERNAL_SERVER_ERROR),
+                _ => Ok(present),
+            }
+        })
+    }
+}
+
+async fn read(
+    State(server): State<Arc<Server>>,
+    Path((_, key)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Response {
+    if server.refuses() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied");
+    }
+    let guarantee = match server.manner {
+        Manner::PromisesTooMuch => "linearizable",
+        _ => guarantee(&parameters),
+    };
+    match server.find(&key, is_quorum(&parameters)) {
+        Ok(Some((value, version))) => {
+            let headers = [
+                ("quorate-consistency", format!("{guarantee}; r=2; n=3; acks=2")),
+                ("quorate-version", version),
+            ];
+            (headers, value).into_response()
+        }
+        Ok(None) => problem(StatusCode::NOT_FOUND, "no-such-key", ""),
+        Err(status) => problem(status, "bug", ""),
+    }
+}
+
+async fn read_many(State(server): State<Arc<Server>>, Json(asked): Json<Value>) -> Response {
+    let keys = asked["keys"].as_array().cloned().unwrap_or_default();
+    let result = |key: &Value| match server.find(key.as_str().unwrap_or_default(), true) {
+        Ok(Some((value, version))) => {
+            json!({ "status": 200, "value": value, "version": version, "consistency": "linearizable" })
+        }
+        Ok(None) => json!({ "status": 404, "error": { "code": "no-such-key" } }),
+        Err(status) => json!({ "status": status.as_u16(), "error": { "code": "bug" } }),
+    };
+    Json(json!({ "results": keys.iter().map(result).collect::<Vec<Value>>() })).into_response()
+}
+
+async fn explain(State(server): State<Arc<Server>>, Path((_, key)): Path<(String, String)>) -> Json<Value> {
+    let version = server.with_keys(|keys, _| keys.present(&key).map(|(_, version)| version));
+    let replica = |node: &str| {
+        let other = server.manner == Manner::NeverAgrees && node == "n3";
+        json!({ "node": node, "version": if other { Some("0-n0".to_owned()) } else { version.clone() } })
+    };
+    let nodes = ["n1", "n2", "n3"];
+    Json(json!({
+        "owners": nodes.map(|node| json!({ "node": node, "name": node })),
+        "replicas": nodes.map(replica),
+    }))
+}
+
+async fn write(
+    State(server): State<Arc<Server>>,
+    Path((_, key)): Path<(String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    store(&server, &key, &parameters, &headers, Some(body))
+}
+
+async fn delete(
+    State(server): State<Arc<Server>>,
+    Path((_, key)): Path<(String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Response {
+    store(&server, &key, &parameters, &headers, None)
+}
+
+fn store(
+    server: &Server,
+    key: &str,
+    parameters: &Parameters,
+    headers: &HeaderMap,
+    value: Option<String>,
+) -> Response {
+    if server.refuses() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied");
+    }
+    let ttl_ms = parameters.get("ttl").and_then(|ttl| ttl.strip_suffix("ms")?.parse().ok());
+    let id = headers.get("idempotency-key").and_then(|id| id.to_str().ok());
+    let written = Written { value, ttl_ms, id: id.map(str::to_owned) };
+    let at_quorum = is_quorum(parameters);
+    server.with_keys(|keys, shows| {
+        if let Some(version) = id.and_then(|id| keys.remembered(key, id)) {
+            return repeat(server.manner, keys, key, written, version);
+        }
+        match server.manner {
+            Manner::HonestlyUnsure if shows => {
+                if keys.requests.is_multiple_of(2 * RARELY) {
+                    keys.store(key, written);
+                }
+                return problem(StatusCode::GATEWAY_TIMEOUT, "write-timeout", "unknown");
+            }
+            Manner::DoesWhatItRefuses if shows => {
+                keys.store(key, written);
+                return problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied");
+            }
+            Manner::LosesWrites if shows => return acknowledged(&keys.next_version(), false),
+            Manner::LosesWritesBelowTheQuorum if !at_quorum && shows => {
+                return acknowledged(&keys.next_version(), false);
+            }
+            Manner::UndoesDeletes if written.value.is_none() && keys.requests.is_multiple_of(3) => {
+                keys.delete_for_a_while(key);
+            }
+            _ => {}
+        }
+        acknowledged(&keys.store(key, written), false)
+    })
+}
+
+/// The answer to a retry of what was acknowledged.
+fn repeat(manner: Manner, keys: &mut Keys, key: &str, written: Written, version: String) -> Response {
+    let shows = keys.requests.is_multiple_of(RARELY / 4);
+    match manner {
+        Manner::AppliesRetriesAgain if shows => acknowledged(&keys.store(key, written), false),
+        Manner::AppliesRetriesSecretly if shows => {
+            keys.store(key, written);
+            acknowledged(&version, true)
+        }
+        Manner::AnswersRetriesDifferently if shows => acknowledged(&keys.next_version(), true),
+        _ => acknowledged(&version, true),
+    }
+}
+
+fn acknowledged(version: &str, replayed: bool) -> Response {
+    Json(json!({ "version": version, "etag": format!("\"{version}\""), "replayed": replayed }))
+        .into_response()
+}
