@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use quorate_jepsen::cluster::NodeShape;
 use quorate_jepsen::suite::Suite;
+use quorate_jepsen::workload::Durability;
 
 /// A segment shorter than this has no time to break and heal anything.
 pub const SECONDS_MIN: u64 = 5;
@@ -77,6 +78,9 @@ pub struct RunArguments {
     /// How many keys are in use at one moment
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub keys_at_once: u16,
+    /// What an acknowledgement means in the table
+    #[arg(long, value_enum, default_value_t = Durability::Sync)]
+    pub durability: Durability,
     /// Where to copy the history of the first segment to, as JSON lines
     #[arg(long)]
     pub history: Option<PathBuf>,
@@ -102,6 +106,23 @@ impl RunArguments {
         };
         self.env.iter().map(pair).collect()
     }
+}
+
+/// How to judge a history again.
+#[derive(Args, Debug)]
+pub struct JudgeArguments {
+    /// The history, as JSON lines
+    pub history: PathBuf,
+    /// The workload whose judge it gets
+    #[arg(long)]
+    pub workload: String,
+}
+
+/// How to make the report of a run.
+#[derive(Args, Debug)]
+pub struct ReportArguments {
+    /// The run's folder
+    pub folder: PathBuf,
 }
 
 /// How to look for breakages.

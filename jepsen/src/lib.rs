@@ -19,7 +19,7 @@
 //! used by the seeded simulator as well; [`set_full`] judges sets that only grow, [`no_return`] that what is over stays
 //! over, [`ttl`] values that expire, [`retries`] operation ids, [`below_quorum`] mixed levels; [`rejudge`] judges a file
 //! again. [`http`] and [`outcome`] turn requests into outcomes, [`tally`] and [`throughput`] count them, [`record`]
-//! keeps all of it. [`cluster`] starts and kills real processes,
+//! keeps all of it, and [`report`] shows it. [`cluster`] starts and kills real processes,
 //! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together. [`load`] is
 //! the simplest proof: nodes die and come back under load, and nobody else may notice.
 //!
@@ -50,6 +50,7 @@ pub mod outcome;
 pub mod record;
 pub mod rejudge;
 pub mod relay;
+pub mod report;
 pub mod retries;
 pub mod run;
 pub mod segment;

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arguments::{BreakagesArguments, HostsKind, LoadArguments, RunArguments, SuiteArguments};
+use arguments::{
+    BreakagesArguments, HostsKind, JudgeArguments, LoadArguments, ReportArguments, RunArguments,
+    SuiteArguments,
+};
 use clap::{Args, Command, FromArgMatches};
 use quorate_jepsen::breakage::{self, BREAKAGES};
 use quorate_jepsen::campaign;
@@ -20,7 +23,9 @@ use quorate_jepsen::load;
 use quorate_jepsen::nemesis::needs::Machine;
 use quorate_jepsen::nemesis::{self, FAULTS};
 use quorate_jepsen::record::{RunFolder, RunRecord, SegmentRecord};
+use quorate_jepsen::rejudge;
 use quorate_jepsen::relay;
+use quorate_jepsen::report;
 use quorate_jepsen::run::{Report, Settings, Verdict};
 use quorate_jepsen::segment::{Ground, Segment, seed_of};
 use quorate_jepsen::suite::Suite;
@@ -39,6 +44,12 @@ const LOAD_ABOUT: &str =
 const BREAKAGES_NAME: &str = "breakages";
 
 const BREAKAGES_ABOUT: &str = "Would the suite notice? Looks for each rule that a broken build can break";
+
+/// The subcommand that judges a history file again.
+const JUDGE: &str = "judge";
+
+/// The subcommand that makes the report of a run's folder.
+const REPORT: &str = "report";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -60,6 +71,8 @@ fn command() -> Command {
     )
     .subcommand(LoadArguments::augment_args(Command::new(LOAD)).about(LOAD_ABOUT))
     .subcommand(BreakagesArguments::augment_args(Command::new(BREAKAGES_NAME)).about(BREAKAGES_ABOUT))
+    .subcommand(JudgeArguments::augment_args(Command::new(JUDGE)).about("Judges a history file again"))
+    .subcommand(ReportArguments::augment_args(Command::new(REPORT)).about("Makes the HTML report of a run"))
     .subcommand(relay::Arguments::augment_args(Command::new(relay::SUBCOMMAND)).hide(true))
 }
 
@@ -74,6 +87,10 @@ async fn main() -> ExitCode {
             Some(entry) => run_workload(entry, &parsed(matches)).await,
             None if name == LOAD => run_load(&parsed(matches)).await,
             None if name == BREAKAGES_NAME => run_breakages(&parsed(matches)).await,
+            None if name == JUDGE => judge(&parsed(matches)),
+            None if name == REPORT => {
+                write_report(&RunFolder::new(parsed::<ReportArguments>(matches).folder))
+            }
             None if name == relay::SUBCOMMAND => {
                 Ok(relay::run(parsed(matches)).await.map(|()| ExitCode::SUCCESS)?)
             }
@@ -187,7 +204,30 @@ async fn run_segments(
         writeln!(out, "  left out: {}: {}", left.what, left.why)?;
     }
     writeln!(out, "seed: {}, folder: {}", record.seed, ground.folder.path().display())?;
+    write_report(&ground.folder)?;
     Ok(exit_code(verdict))
+}
+
+/// Judges a history file again.
+fn judge(arguments: &JudgeArguments) -> Result<ExitCode, Failure> {
+    let judgement = rejudge::judge_file(&arguments.history, &arguments.workload)?;
+    let verdict = rejudge::verdict(&judgement);
+    let mut out = std::io::stdout();
+    writeln!(out, "{}\n{}", verdict.word(), judgement.text)?;
+    for reason in &judgement.void {
+        writeln!(out, "  {reason}")?;
+    }
+    for measure in &judgement.measures {
+        writeln!(out, "  {}: {:.1} {}", measure.name, measure.value, measure.unit)?;
+    }
+    Ok(exit_code(verdict))
+}
+
+/// Makes the report of a run's folder.
+fn write_report(folder: &RunFolder) -> Result<ExitCode, Failure> {
+    let path = report::write(folder)?;
+    writeln!(std::io::stdout(), "the report is {}", path.display())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_suite(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
@@ -227,7 +267,7 @@ async fn run_workload(
     let options = workload::Options {
         operations_per_key: arguments.operations_per_key,
         keys_at_once: usize::from(arguments.keys_at_once),
-        durability: workload::Durability::Sync,
+        durability: arguments.durability,
     };
     let count = arguments.seconds.div_ceil(arguments.segment_seconds);
     let nodes = arguments.cluster.shapes()?;

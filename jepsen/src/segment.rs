@@ -162,8 +162,12 @@ impl Segment {
     fn command(&self) -> String {
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
+        let durability = match self.options.durability {
+            workload::Durability::Sync => "",
+            workload::Durability::Os => " --durability os",
+        };
         format!(
-            "scripts/jepsen {} --nemesis {faults} --seconds {} --nodes {} --clients {} --hold-seconds {} --seed {}",
+            "scripts/jepsen {} --nemesis {faults} --seconds {} --nodes {} --clients {} --hold-seconds {} --seed {}{durability}",
             self.workload.name,
             self.settings.time.as_secs(),
             self.nodes.len(),

@@ -22,7 +22,10 @@ use std::fmt;
 
 use crate::history::History;
 use crate::operation::{Kind, Operation, Status};
-use crate::workload::{self, FINDINGS_MAX, Judgement, Measure};
+use crate::workload::{self, Judgement, Measure};
+
+/// So many findings of each kind are told one by one.
+const TOLD_MAX: usize = 5;
 
 /// One element that a client asked to add. Elements are unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +126,10 @@ impl Report {
 
     /// As the judgement of a workload whose history this is: each finding with what was done about its element.
     pub fn judgement(&self, history: &History) -> Judgement {
-        let findings = self.findings.iter().flat_map(|(element, findings)| {
-            findings.iter().map(move |finding| workload::Finding {
-                key: element.clone(),
-                what: finding.to_string(),
-                operations: told_by(history, element, finding),
-            })
+        let findings = self.told().into_iter().map(|(element, finding)| workload::Finding {
+            key: element.to_owned(),
+            what: finding.to_string(),
+            operations: told_by(history, element, finding),
         });
         let verdict = match self.verdict() {
             Verdict::Passed => workload::Verdict::Passed,
@@ -142,7 +143,28 @@ impl Report {
             Measure::time("longest time until one of those was seen", self.longest_surfacing.unwrap_or(0)),
         ];
         let (text, void) = (self.to_string(), Vec::new());
-        Judgement { verdict, text, void, findings: findings.take(FINDINGS_MAX).collect(), measures }
+        Judgement { verdict, text, void, findings: findings.collect(), measures }
+    }
+
+    /// The first few findings of each kind.
+    fn told(&self) -> Vec<(&str, &Finding)> {
+        let mut counts = [0; 4];
+        let mut told = Vec::new();
+        for (element, findings) in &self.findings {
+            for finding in findings {
+                let kind = match finding {
+                    Finding::Lost { .. } => 0,
+                    Finding::Flicker { .. } => 1,
+                    Finding::Phantom { .. } => 2,
+                    Finding::Twice { .. } => 3,
+                };
+                counts[kind] += 1;
+                if counts[kind] <= TOLD_MAX {
+                    told.push((element.as_str(), finding));
+                }
+            }
+        }
+        told
     }
 
     /// The verdict.
@@ -167,10 +189,8 @@ impl fmt::Display for Report {
             self.findings.len(),
             self.unjudged.len(),
         )?;
-        for (element, findings) in &self.findings {
-            for finding in findings {
-                write!(formatter, "\n  element {element:?}: {finding}")?;
-            }
+        for (element, finding) in self.told() {
+            write!(formatter, "\n  element {element:?}: {finding}")?;
         }
         Ok(())
     }

@@ -46,11 +46,14 @@ const fn line(workload: &'static str, faults: &'static str, seconds: u64) -> Lin
 /// The quick suite.
 const QUICK: &[Line] = &[
     line("register", "kill,partition-halves", 40),
-    line("register", "partition,reset", 40),
-    line("register", "power,disk-full", 40),
+    line("set", "power,disk-full", 40),
+    line("retries", "partition,reset", 40),
     line("register", "disk-fails,flip,cut", 30),
-    line("register", "clock,pause,starve", 40),
-    line("register", "loss,latency,slow-link,disk-slow", 40),
+    line("ttl", "clock,pause,starve", 40),
+    line("mixed", "loss,latency,slow-link,disk-slow", 40),
+    line("churn", "kill,partition-one", 40),
+    line("register-one", "kill,pause", 30),
+    line("register-all", "pause,loss", 30),
     line("register", "all", 50),
 ];
 

@@ -46,7 +46,7 @@ use crate::operation::ClientId;
 use crate::outcome::COPIES;
 use crate::tally::Tally;
 pub use ask::{Asked, How, ManyAsked, Parameter, Request};
-pub use judgement::{FINDINGS_MAX, Finding, Judgement, Measure, Verdict};
+pub use judgement::{Finding, Judgement, Measure, Verdict};
 
 /// A future of which a table of workloads can tell the type.
 pub type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -90,7 +90,7 @@ pub struct Options {
 }
 
 /// What an acknowledgement means in a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
     /// On the disk: it survives a loss of power.
     #[default]

@@ -67,6 +67,11 @@ impl RunFolder {
         read_json(&self.path.join("run.json"))
     }
 
+    /// Writes the report.
+    pub fn write_report(&self, page: &str) -> Result<(), Error> {
+        replace(&self.report_path(), |file| file.write_all(page.as_bytes()))
+    }
+
     /// The folder of a segment, numbered from 1, which need not exist yet.
     pub fn segment(&self, number: u32) -> SegmentFolder {
         SegmentFolder { path: self.path.join(format!("segment-{number:04}")) }

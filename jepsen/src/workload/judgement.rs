@@ -7,10 +7,10 @@ use crate::linearizable;
 use crate::operation::Operation;
 
 /// So many findings of one history are kept; the text says how many there were.
-pub const FINDINGS_MAX: usize = 20;
+const FINDINGS_MAX: usize = 20;
 
-/// So many lines of the text are kept.
-const LINES_MAX: usize = 100;
+/// So many lines of what one judge says are kept.
+const LINES_MAX: usize = 60;
 
 /// A workload's verdict, with what explains it.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +113,7 @@ impl Judgement {
     /// Adds what another judge says of the same history. The worse verdict counts.
     pub fn add(&mut self, other: Judgement) {
         self.verdict = self.verdict.max(other.verdict);
-        self.text = format!("{}\n{}", self.text, other.text);
+        self.text = format!("{}\n{}", bounded(&self.text, LINES_MAX), bounded(&other.text, LINES_MAX));
         self.void.extend(other.void);
         self.findings.extend(other.findings);
         self.measures.extend(other.measures);
@@ -129,15 +129,22 @@ impl Judgement {
         self.measures.extend(closed.measures);
     }
 
-    /// The same, bounded in size: where everything is wrong, the first things tell enough.
+    /// The same, bounded in size: where everything is wrong, what is shown by the fewest
+    /// operations tells enough.
     #[must_use]
     pub fn bounded(mut self) -> Judgement {
+        self.findings.sort_by_key(|finding| (finding.operations.is_empty(), finding.operations.len()));
         self.findings.truncate(FINDINGS_MAX);
-        let lines = self.text.lines().count();
-        if lines > LINES_MAX {
-            let kept: Vec<&str> = self.text.lines().take(LINES_MAX).collect();
-            self.text = format!("{}\n  and {} lines more", kept.join("\n"), lines - LINES_MAX);
-        }
+        self.text = bounded(&self.text, 2 * LINES_MAX);
         self
     }
+}
+
+fn bounded(text: &str, lines_max: usize) -> String {
+    let lines = text.lines().count();
+    if lines <= lines_max {
+        return text.to_owned();
+    }
+    let kept: Vec<&str> = text.lines().take(lines_max).collect();
+    format!("{}\n  and {} lines more", kept.join("\n"), lines - lines_max)
 }
