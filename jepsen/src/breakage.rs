@@ -18,6 +18,9 @@ pub const VARIABLE: &str = "QUORATE_BREAK";
 /// A breakage that is not found within this time was missed.
 pub const TIME_MAX: Duration = Duration::from_mins(10);
 
+/// If so many segments find no cluster to test, the breakage was missed: the build itself does not work.
+const WITHOUT_CLUSTER_MAX: u32 = 3;
+
 /// One way to be wrong, and where it shows.
 pub struct Breakage {
     /// Its name, as the broken build knows it.
@@ -45,14 +48,18 @@ const fn breakage(
 /// The breakages.
 #[rustfmt::skip]
 pub const BREAKAGES: &[Breakage] = &[
-    breakage("repair-after-answer",         "register", "partition,pause",         3, 30),
-    breakage("no-read-repair",              "register", "partition,pause",         3, 30),
-    breakage("hints-count",                 "register", "partition-halves,kill",   3, 30),
-    breakage("acknowledged-before-durable", "register", "power-all",               3, 30),
-    breakage("unknown-called-failed",       "register", "partition,pause",         3, 30),
-    breakage("version-from-one-replica",    "register", "partition,kill",          3, 30),
-    breakage("last-arrival-wins",           "register", "partition,pause",         3, 30),
-    breakage("one-ack-too-few",             "register", "partition,kill",          3, 30),
+    breakage("repair-after-answer",         "register", "partition,pause",        3, 30),
+    breakage("no-read-repair",              "register", "partition,pause",        3, 30),
+    breakage("hints-count",                 "set",      "partition,kill",         3, 30),
+    breakage("acknowledged-before-durable", "set",      "power-all",              3, 30),
+    breakage("unknown-called-failed",       "register", "partition,pause",        3, 30),
+    breakage("round-one-by-request-w",      "mixed",    "partition,kill",         3, 30),
+    breakage("retries-applied",             "retries",  "partition,kill,pause",   3, 30),
+    breakage("lower-sequence-applied",      "retries",  "partition,kill,pause",   3, 30),
+    breakage("last-arrival-wins",           "register", "partition,pause",        3, 30),
+    breakage("tombstones-dropped-by-age",   "churn",    "partition,kill",         3, 40),
+    breakage("expiry-not-flagged",          "ttl",      "clock",                  3, 40),
+    breakage("one-ack-too-few",             "set",      "partition,kill",         3, 30),
 ];
 
 /// How one breakage was met.
@@ -95,7 +102,8 @@ pub async fn meet(ground: &Ground, breakage: &Breakage, first: u32, seed: u64) -
         return Ok(met);
     }
     let time = Duration::from_secs(breakage.seconds);
-    while met.found.is_none() && begun.elapsed() + time < TIME_MAX {
+    let mut without_cluster = 0;
+    while met.found.is_none() && begun.elapsed() + time < TIME_MAX && without_cluster < WITHOUT_CLUSTER_MAX {
         let number = first + met.segments;
         let segment = Segment {
             number,
@@ -116,7 +124,10 @@ pub async fn meet(ground: &Ground, breakage: &Breakage, first: u32, seed: u64) -
                 met.said =
                     if is_found { record.explanation } else { format!("{:?} {misdeeds}", record.verdict) };
             }
-            Err(Error::Cluster(error)) => met.said = error.to_string(),
+            Err(Error::Cluster(error)) => {
+                without_cluster += 1;
+                met.said = error.to_string();
+            }
             Err(error @ Error::Record(_)) => return Err(error),
         }
     }

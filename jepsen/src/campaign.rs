@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::record::{LeftOut, RunRecord, SegmentRecord};
 use crate::run::{Report, Verdict};
 use crate::segment::{Error, Ground, Segment};
+use crate::workload::Durability;
 
 /// Histories of segments that passed take no more room than this, in all.
 pub const HISTORIES_BYTES_MAX: u64 = 1 << 30;
@@ -93,6 +94,18 @@ pub async fn run(
 /// Takes from a segment what this machine cannot do, says so in the run's record, and says whether anything is left.
 fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> bool {
     let was_disturbed = !segment.faults.is_empty();
+    let forgets = segment.options.durability == Durability::Os;
+    if forgets && !ground.knows_boot_ids && segment.faults.iter().any(|fault| fault.name.starts_with("power"))
+    {
+        let why = "this binary takes no path of the machine's boot id, so a cut of its power cannot be told"
+            .to_owned();
+        let what = "power with tables of durability os".to_owned();
+        if !record.left_out.iter().any(|left| left.what == what) {
+            eprintln!("left out: {what}: {why}");
+            record.left_out.push(LeftOut { what, why });
+        }
+        segment.faults.retain(|fault| !fault.name.starts_with("power"));
+    }
     segment.faults.retain(|fault| match ground.machine.lacks_for(fault) {
         None => true,
         Some(why) => {

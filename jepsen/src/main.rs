@@ -147,11 +147,12 @@ fn ground(
     let binary = std::path::absolute(binary)?;
     let machine = Machine::try_all(slot, &folder.join("machine"), &binary)?;
     let program = binary.display().to_string();
-    let variable = "QUORATE_BOOT_ID_FILE=/dev/null";
-    let knows_boot_ids = match tool::run("env", &[variable, &program, "config", "check"]) {
-        Ok(_) => true,
-        Err(error) => !error.said.contains("QUORATE_BOOT_ID_FILE has no meaning"),
+    // A build that can break its rules wants to be told which, whatever it is asked.
+    let variables = ["QUORATE_BOOT_ID_FILE=/dev/null", "QUORATE_BREAK=none"];
+    let known = |count: usize| {
+        tool::run("env", &[&variables[..count], &[&program, "config", "check"]].concat()).is_ok()
     };
+    let knows_boot_ids = known(1) || known(2);
     eprintln!("the run is in {}", folder.display());
     Ok(Ground { binary, machine, folder: RunFolder::new(folder), knows_boot_ids, environment })
 }
@@ -185,6 +186,8 @@ async fn run_segments(
         let faults = if segment.faults.is_empty() { "none".to_owned() } else { segment.faults.join(",") };
         println!("segment {}: {} under {faults}, seed {}", segment.number, segment.workload, segment.seed);
         print!("{report}");
+        // A reader behind a pipe wants to know of each segment when it ends.
+        let _ = std::io::stdout().flush();
         for fault in &segment.by_fault {
             println!(
                 "  {}: {} strikes, longest gap {:.0} ms, progress after {:?} ms, ready after {:?} ms",

@@ -12,7 +12,7 @@ use crate::nemesis::needs::Machine;
 use crate::nemesis::{self, needs::Need};
 use crate::record::{CountRecord, RunFolder, SegmentFolder, SegmentRecord, by_second, of_faults};
 use crate::run::{self, Nemesis, Report, Settings, Verdict};
-use crate::workload;
+use crate::workload::{self, Durability};
 
 /// How large each node's disk is where it has one of its own. The file takes only what is written.
 const DISK_BYTES: u64 = 512 << 20;
@@ -162,16 +162,19 @@ impl Segment {
     fn command(&self) -> String {
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
-        let durability = match self.options.durability {
-            workload::Durability::Sync => "",
-            workload::Durability::Os => " --durability os",
+        let os = match self.options.durability {
+            Durability::Sync => "",
+            Durability::Os => " --durability os",
         };
+        let seconds = self.settings.time.as_secs();
         format!(
-            "scripts/jepsen {} --nemesis {faults} --seconds {} --nodes {} --clients {} --hold-seconds {} --seed {}{durability}",
+            "scripts/jepsen {}{os} --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --nodes {} \
+             --clients {} --operations-per-key {} --keys-at-once {} --hold-seconds {} --seed {}",
             self.workload.name,
-            self.settings.time.as_secs(),
             self.nodes.len(),
             self.settings.clients,
+            self.options.operations_per_key,
+            self.options.keys_at_once,
             self.hold_max.as_secs(),
             self.settings.seed,
         )
