@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::key::encoded;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 /// What a new table should be; what is `None` is left to the server's default.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -109,6 +109,22 @@ impl Client {
     /// The members.
     pub async fn nodes(&self) -> Result<Json, Error> {
         self.ask("/v1/cluster/nodes".to_owned()).await
+    }
+
+    /// One member, by its id or its name.
+    pub async fn node(&self, node: &str) -> Result<Json, Error> {
+        self.ask(format!("/v1/cluster/nodes/{}", encoded(node.as_bytes()))).await
+    }
+
+    /// What a member that doubts its disk may have lost. Only that member can answer.
+    pub async fn loss(&self, node: &str) -> Result<Json, Error> {
+        self.ask(format!("/v1/cluster/nodes/{}/accept-loss", encoded(node.as_bytes()))).await
+    }
+
+    /// Lets a member go on with what its disk still holds. `named` is what is lost, in the operator's own words.
+    pub async fn accept_loss(&self, node: &str, named: &str) -> Result<Json, Error> {
+        let path = format!("/v1/cluster/nodes/{}/accept-loss", encoded(node.as_bytes()));
+        self.change_catalog(Method::POST, path, Some(&json!({ "accept_data_loss": named }))).await
     }
 
     /// Positions, shards and owners of one table, or of all.

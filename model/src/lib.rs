@@ -27,6 +27,7 @@
 //! (`storage`).
 
 pub mod cbor;
+pub mod commit;
 pub mod ids;
 pub mod key;
 pub mod layout;
@@ -40,6 +41,7 @@ pub mod time;
 pub mod token;
 pub mod version;
 
+pub use commit::{CommitCounter, Committed, Life};
 pub use ids::{Boot, ClusterId, Epoch, NodeId, ShardId, TableId};
 pub use key::{Interval, Key, SortKey};
 pub use layout::{Layout, ShardLayout, TableLayout};

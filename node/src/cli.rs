@@ -16,10 +16,12 @@
 
 mod cluster;
 mod config;
+mod confirm;
 mod dev;
 mod document;
 mod exit;
 mod key;
+mod node;
 mod output;
 mod ring_picture;
 mod serve;
@@ -95,6 +97,8 @@ enum Command {
     Table(table::TableCommand),
     /// Show members and their places on the ring.
     Cluster(cluster::ClusterCommand),
+    /// Show one member, or let one go on that doubts its disk.
+    Node(node::NodeCommand),
     /// Print a sample configuration, check one, or show what is in force.
     Config(config::ConfigCommand),
     /// Print a completion script for a shell.
@@ -205,6 +209,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Explain(explain) => block_on(explain.run(context)),
         Command::Table(table) => block_on(table.run(context)),
         Command::Cluster(cluster) => block_on(cluster.run(context)),
+        Command::Node(node) => block_on(node.run(context)),
     }
 }
 

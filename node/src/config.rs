@@ -79,6 +79,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines there are.
     pub log_filter: String,
+    /// Where the kernel says which run of the machine this is.
+    pub boot_id_file: Option<PathBuf>,
     /// What clients may make this node hold.
     pub limits: Limits,
     /// Limits of the traffic between members.
@@ -192,6 +194,7 @@ impl Default for Config {
             insecure: false,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
+            boot_id_file: None,
             limits: Limits::default(),
             peer_limits: transport::Limits::default(),
             storage: StorageConfig::default(),

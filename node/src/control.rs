@@ -19,6 +19,8 @@
 //! Replacing a voter that stays away (an operator's `replace`), recovery without a majority, and jobs: they come with
 //! moves.
 
+mod find;
+mod forget;
 mod found;
 mod messages;
 mod propose;
@@ -27,8 +29,9 @@ pub mod raft;
 mod report;
 pub mod voters;
 
+pub use find::find_members;
 pub use found::{JoinError, cluster_at, join};
-pub use messages::{ControlReply, ControlRequest};
+pub use messages::{ControlReply, ControlRequest, DiskState};
 pub use report::Report;
 
 use crate::engine::Replica;
@@ -64,6 +67,9 @@ pub trait Consensus: Send + Sync + 'static {
 
     /// Begins to send a member the log.
     fn add_learner(&self, node: NodeId) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Takes a member out of consensus altogether: it neither votes nor is sent the log, until it is added anew.
+    fn remove(&self, node: NodeId) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Changes who votes.
     fn set_voters(&self, voters: BTreeSet<NodeId>) -> impl Future<Output = Result<(), String>> + Send;
@@ -112,6 +118,8 @@ pub struct Control {
     replica: Arc<Replica>,
     /// When the others were last asked for their epoch; held while they are.
     refreshed: Mutex<Option<Instant>>,
+    /// Held while this node, as the leader, changes who takes part.
+    changing: Mutex<()>,
 }
 
 impl Control {
@@ -123,7 +131,8 @@ impl Control {
         views: Arc<Views>,
         replica: Arc<Replica>,
     ) -> Arc<Self> {
-        Arc::new(Self { node, consensus, links, views, replica, refreshed: Mutex::default() })
+        let (refreshed, changing) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { node, consensus, links, views, replica, refreshed, changing })
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority.
@@ -134,6 +143,11 @@ impl Control {
     /// Whether this node began without consensus, since it doubts its disk: its catalog will never be newer.
     pub fn is_silent(&self) -> bool {
         self.consensus.is_silent()
+    }
+
+    /// Who votes, as this node's own consensus knows it.
+    pub fn voters(&self) -> BTreeSet<NodeId> {
+        self.consensus.membership().voters
     }
 
     /// Stops consensus on this node.

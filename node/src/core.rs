@@ -9,19 +9,22 @@
 //! Key traffic works on the newest view that this node has and never waits for the control plane: it goes on while
 //! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
 
+mod loss;
 mod readiness;
 mod request;
 mod statistics;
 
+pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use readiness::tables_at_risk;
 pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::{Control, Report};
+use crate::control::{Control, DiskState, Report};
 use crate::drive::{Driver, Load, Subject};
 use crate::peer::Local;
+use crate::recollection::Recollection;
 use crate::transport::Links;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
@@ -31,9 +34,12 @@ use quorate_model::{
     Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table,
 };
 use quorate_ring::{Command, Plan, View};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -44,6 +50,15 @@ pub struct ClusterIdentity {
     pub id: ClusterId,
     /// Its label.
     pub name: String,
+}
+
+/// Where a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// `host:port` for clients.
+    pub http_address: String,
+    /// `host:port` for peers.
+    pub peer_address: String,
 }
 
 /// See the module's essay. Shared by `Arc`.
@@ -60,6 +75,11 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) limits: Config,
+    pub(crate) recollection: Arc<Recollection>,
+    pub(crate) reached: Reached,
+    pub(crate) folder: PathBuf,
+    /// Turns true when this node should be stopped and started again.
+    pub(crate) restart: watch::Sender<bool>,
 }
 
 impl Core {
@@ -218,7 +238,8 @@ impl Core {
     /// Why this node serves no key at all: it began with a disk that it doubts, so that its catalog stays as it was.
     /// One that began to doubt later goes on coordinating, on the other owners' answers.
     pub fn refuses_keys(&self) -> Option<String> {
-        if self.control.is_silent() { self.local.replica().health().doubt } else { None }
+        let doubt = self.control.is_silent().then(|| self.local.replica().health().doubt);
+        doubt.flatten().map(|doubt| doubt.to_string())
     }
 
     /// What the operations at work hold, those that go on after their answer among them.
@@ -229,6 +250,18 @@ impl Core {
     /// The limits that this node was started with.
     pub fn limits(&self) -> &Config {
         &self.limits
+    }
+
+    /// Where this life of the node is reached, whatever the catalog still says.
+    pub fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
+    /// How the members' disks are, as they said last; of itself this node knows.
+    pub fn disks(&self) -> BTreeMap<NodeId, DiskState> {
+        let mut disks = self.recollection.disk_states();
+        disks.insert(self.node, self.recollection.disk());
+        disks
     }
 
     /// Which members this node can reach now, itself included.

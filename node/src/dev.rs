@@ -19,7 +19,7 @@ pub mod control;
 
 use crate::hints::ReplayLimits;
 use crate::limits::Limits;
-use crate::node::{Entry, Node, NodeConfig, StartError, StorageConfig};
+use crate::node::{BOOT_ID_FILE, Entry, Node, NodeConfig, StartError, StorageConfig};
 use crate::transport::{self, Secret};
 use quorate_client::{Client, Endpoint, Error as ClientError, Options, TableSpec};
 use quorate_coordinator::Timing;
@@ -349,6 +349,7 @@ impl Slot {
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
             timing: Timing::default(),
+            boot_id_file: BOOT_ID_FILE.into(),
             workers: Some(WORKERS),
         }
     }

@@ -21,7 +21,8 @@
 use crate::clock;
 use crate::drive::{Driver, Subject};
 use crate::engine::Replica;
-use crate::peer::{BATCH_ITEMS_MAX, Local};
+use crate::peer::{Answer, BATCH_ITEMS_MAX, Local};
+use crate::recollection::Recollection;
 use crate::transport::{Kind, Lane, Links};
 use crate::views::Views;
 use quorate_coordinator::{Context, Get, Question};
@@ -130,6 +131,8 @@ pub struct Replay {
     pub progress: Arc<Progress>,
     /// How much at a time.
     pub limits: ReplayLimits,
+    /// For what owners say of their progress.
+    pub recollection: Arc<Recollection>,
 }
 
 /// Why an owner's replay paused.
@@ -263,7 +266,10 @@ impl Replay {
         let deadline = Instant::now() + self.limits.batch_timeout;
         let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
         let payload = answered.map_err(|_| Pause::Away)?;
-        let replies: Vec<Reply> = minicbor::decode(&payload).map_err(|_| Pause::Away)?;
+        let answer: Answer<Vec<Reply>> = minicbor::decode(&payload).map_err(|_| Pause::Away)?;
+        // Before any hint is erased on its word.
+        self.recollection.remember(owner, answer.committed);
+        let replies = answer.reply;
         if replies.len() != hints.len() {
             return Err(Pause::Away);
         }

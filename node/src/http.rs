@@ -33,6 +33,7 @@ pub mod head;
 mod health;
 pub mod host;
 mod keys;
+mod loss;
 mod members;
 mod observe;
 pub mod openapi;

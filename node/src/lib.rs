@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod process;
+pub mod recollection;
 pub mod switch;
 pub mod transport;
 pub mod views;

@@ -13,7 +13,9 @@
 //!
 //! - Key traffic is served once the last known catalog is in force; that needs no other node.
 //! - Stopping in order: not ready, finish what has begun, stop consensus, commit what waits, close the database.
-//! - A node that doubts its disk starts too, without consensus: it votes for nobody, refuses every key and says why.
+//! - A node that doubts its disk starts too, without consensus, even if its database can't be opened: it votes for
+//!   nobody, refuses every key and says why.
+//! - Before it answers or votes, a node has heard what the members remember of it ([`crate::recollection`]).
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;
@@ -21,7 +23,7 @@ mod folder;
 mod parts;
 mod tasks;
 
-pub use config::{Entry, NodeConfig, StartError, StorageConfig};
+pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig};
 
 use crate::core::Core;
 use parts::Parts;
@@ -107,6 +109,11 @@ impl Node {
     /// Turns into a sentence when this node must not go on: whoever started it should stop it and say why.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.parts().failed.subscribe()
+    }
+
+    /// Turns true when this node must be started again to go on: whoever started it should stop it and do so.
+    pub fn restart(&self) -> watch::Receiver<bool> {
+        self.parts().core.restart.subscribe()
     }
 
     /// Why the last connection of a peer was refused here.

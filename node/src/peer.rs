@@ -14,8 +14,10 @@
 //!   epoch that the sender knows is on its way here too.
 //! - What panics is counted and answered by silence (the caller finds its call lost); it never ends the node.
 
+mod answer;
 mod local;
 mod service;
 
+pub use answer::Answer;
 pub use local::{DiskReads, Local, ReadLimits};
 pub use service::{BATCH_ITEMS_MAX, Peers};

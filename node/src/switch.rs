@@ -1,10 +1,11 @@
 //! The transport of key traffic: this node's own replica, or a peer's.
 
 use crate::drive::{FateSink, Transport};
-use crate::peer::Local;
+use crate::peer::{Answer, Local};
+use crate::recollection::Recollection;
 use crate::transport::{CallError, Kind, Lane, Links};
 use quorate_coordinator::Failure;
-use quorate_model::{NodeId, Request};
+use quorate_model::{NodeId, Reply, Request};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -13,12 +14,13 @@ pub struct Switch {
     node: NodeId,
     local: Arc<Local>,
     links: Arc<Links>,
+    recollection: Arc<Recollection>,
 }
 
 impl Switch {
     /// Of this node.
-    pub fn new(node: NodeId, local: Arc<Local>, links: Arc<Links>) -> Self {
-        Self { node, local, links }
+    pub fn new(node: NodeId, local: Arc<Local>, links: Arc<Links>, recollection: Arc<Recollection>) -> Self {
+        Self { node, local, links, recollection }
     }
 }
 
@@ -29,13 +31,21 @@ impl Transport for Switch {
         }
         let fill =
             |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
+        let recollection = Arc::clone(&self.recollection);
         let answered = move |answered: Result<bytes::Bytes, CallError>| {
             sink.deliver(match answered {
-                Ok(payload) => minicbor::decode(&payload).map_err(|error| {
-                    // It may have done what it was asked, whatever it meant to say.
-                    tracing::warn!(node = %to, "a peer's answer makes no sense: {error}");
-                    Failure::Lost
-                }),
+                Ok(payload) => match minicbor::decode::<Answer<Reply>>(&payload) {
+                    Ok(Answer { reply, committed }) => {
+                        // Remembered before it counts.
+                        recollection.remember(to, committed);
+                        Ok(reply)
+                    }
+                    Err(error) => {
+                        // It may have done what it was asked, whatever it meant to say.
+                        tracing::warn!(node = %to, "a peer's answer makes no sense: {error}");
+                        Err(Failure::Lost)
+                    }
+                },
                 Err(CallError::NotSent(_)) => Err(Failure::NotSent),
                 Err(CallError::Lost(_)) => Err(Failure::Lost),
             });

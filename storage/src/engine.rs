@@ -10,8 +10,9 @@
 //! - What a reader sees of a synced batch is durable: a batch becomes visible after its sync, never before.
 //! - An error says what happened to the data ([`EngineError`]).
 
+use crate::doubt::{Cause, Doubt};
 use bytes::Bytes;
-use quorate_model::Durability;
+use quorate_model::{CommitCounter, Durability};
 use thiserror::Error;
 
 /// A family of keys: they share the log and the batches, not the files.
@@ -161,9 +162,21 @@ pub enum Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     changes: Vec<Change>,
+    housekeeping: bool,
 }
 
 impl Batch {
+    /// A batch that nobody is promised anything for: it does not count as progress. (Otherwise two nodes that write
+    /// down each other's progress would never come to rest.)
+    pub fn housekeeping() -> Self {
+        Self { housekeeping: true, ..Self::default() }
+    }
+
+    /// Whether it does not count as progress.
+    pub fn is_housekeeping(&self) -> bool {
+        self.housekeeping
+    }
+
     /// Stores a value.
     pub fn put(&mut self, family: Family, key: Vec<u8>, value: impl Into<Bytes>) {
         self.changes.push(Change::Put { family, key, value: value.into() });
@@ -218,6 +231,19 @@ pub enum EngineError {
     Doubtful(String),
 }
 
+impl EngineError {
+    /// What it says about the data; `None`: nothing is wrong with them.
+    pub fn doubt(&self) -> Option<Doubt> {
+        match self {
+            EngineError::DiskFull(_) => None,
+            EngineError::Corrupt(_) => Some(Doubt::new(Cause::Damaged, self.to_string())),
+            EngineError::Failed(_) | EngineError::Doubtful(_) => {
+                Some(Doubt::new(Cause::Failed, self.to_string()))
+            }
+        }
+    }
+}
+
 /// Numbers for metrics. An engine without such a thing answers zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineStatistics {
@@ -268,15 +294,19 @@ pub trait Engine: Send + Sync + 'static {
     /// Free space for this engine's files in bytes; `None`: unknown.
     fn free_bytes(&self) -> Option<u64>;
 
+    /// Up to which change everything is durable: grows with every synced write but those that are only for
+    /// housekeeping ([`Batch::housekeeping`]), and no power cut takes it back.
+    fn committed(&self) -> CommitCounter;
+
     /// Why this engine's data were doubted, in this life or an earlier one; `None`: they never were.
-    fn doubt(&self) -> Option<String>;
+    fn doubt(&self) -> Option<Doubt>;
 
     /// Whether they were.
     fn is_doubtful(&self) -> bool;
 
     /// Remembers that the data can't be trusted, apart from the data and across restarts. Best effort: a disk that
-    /// takes nothing at all can't remember this either. The first reason stays.
-    fn mark_doubtful(&self, reason: &str);
+    /// takes nothing at all can't remember this either. The first doubt stays.
+    fn mark_doubtful(&self, doubt: Doubt);
 
     /// Numbers for metrics.
     fn statistics(&self) -> EngineStatistics;

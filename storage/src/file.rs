@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// What the last line of a sealed text begins with.
+const CHECKSUM: &str = "crc32 ";
+
 /// Replaces a file of a folder as a whole; after a crash there is the old or the new one.
 pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let beside = folder.join(format!("{name}.new"));
@@ -12,6 +15,27 @@ pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
     file.sync_all()?;
     fs::rename(&beside, folder.join(name))?;
     sync_folder(folder)
+}
+
+/// A short text with a checksum as its last line.
+pub(crate) fn sealed(content: &str) -> String {
+    format!("{content}{CHECKSUM}{:08x}\n", crc32fast::hash(content.as_bytes()))
+}
+
+/// Inverse of [`sealed`]; `None`: not one byte of it can be trusted.
+pub(crate) fn unsealed(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (content, last) = text.split_at(text.rfind(CHECKSUM)?);
+    (text == sealed(content) && last.len() == CHECKSUM.len() + 9).then_some(content)
+}
+
+/// Removes a file, durably; that it is gone already is fine.
+pub(crate) fn remove(folder: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Ok(()) => sync_folder(folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a folder and all above it, durably.

@@ -7,6 +7,7 @@
 //! records  0x01 | table u32 | sort key
 //! hints    0x02 | owner u64 | table u32 | sort key
 //! meta     0x10 | owner u64                  hints refused for an owner because of the limits
+//! meta     0x11 | node u64                   how far a peer had come, as it said
 //! meta     0x20 .. 0x2f                      what consensus keeps beside its log
 //! raft     0x30 | index u64                  one entry of the consensus log
 //! ```
@@ -40,6 +41,11 @@ pub enum DiskKey {
         /// The owner.
         owner: NodeId,
     },
+    /// How far this peer's replica had come, as it said.
+    PeerCommitted {
+        /// The peer.
+        peer: NodeId,
+    },
     /// The vote of consensus.
     RaftVote,
     /// Up to where the log is known to be committed.
@@ -58,10 +64,13 @@ pub enum DiskKey {
 const RECORD: u8 = 0x01;
 const HINT: u8 = 0x02;
 const HINT_OVERFLOW: u8 = 0x10;
+const PEER_COMMITTED: u8 = 0x11;
 const RAFT_VOTE: u8 = 0x20;
 const RAFT_COMMITTED: u8 = 0x21;
 const RAFT_PURGED: u8 = 0x22;
 const RAFT_SNAPSHOT: u8 = 0x23;
+/// Behind all that consensus keeps beside its log.
+const RAFT_META_END: u8 = 0x30;
 const RAFT_ENTRY: u8 = 0x30;
 
 impl DiskKey {
@@ -71,6 +80,7 @@ impl DiskKey {
             DiskKey::Record { .. } => Family::Records,
             DiskKey::Hint { .. } => Family::Hints,
             DiskKey::HintOverflow { .. }
+            | DiskKey::PeerCommitted { .. }
             | DiskKey::RaftVote
             | DiskKey::RaftCommitted
             | DiskKey::RaftPurged
@@ -85,6 +95,7 @@ impl DiskKey {
             DiskKey::Record { table, sort_key } => record(*table, sort_key),
             DiskKey::Hint { owner, table, sort_key } => hint(*owner, *table, sort_key),
             DiskKey::HintOverflow { owner } => tagged(HINT_OVERFLOW, &owner.0.to_be_bytes()),
+            DiskKey::PeerCommitted { peer } => tagged(PEER_COMMITTED, &peer.0.to_be_bytes()),
             DiskKey::RaftVote => vec![RAFT_VOTE],
             DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
             DiskKey::RaftPurged => vec![RAFT_PURGED],
@@ -114,6 +125,10 @@ impl DiskKey {
             HINT_OVERFLOW => {
                 let owner = NodeId(u64::from_be_bytes(rest.try_into().ok()?));
                 Some(DiskKey::HintOverflow { owner })
+            }
+            PEER_COMMITTED => {
+                let peer = NodeId(u64::from_be_bytes(rest.try_into().ok()?));
+                Some(DiskKey::PeerCommitted { peer })
             }
             RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
             RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
@@ -183,6 +198,16 @@ pub fn hint_overflows() -> KeyRange {
     KeyRange::of_prefix(vec![HINT_OVERFLOW])
 }
 
+/// What is remembered of peers.
+pub fn peers_committed() -> KeyRange {
+    KeyRange::of_prefix(vec![PEER_COMMITTED])
+}
+
+/// Everything that consensus keeps beside its log.
+pub fn raft_meta() -> KeyRange {
+    KeyRange { start: vec![RAFT_VOTE], end: Some(vec![RAFT_META_END]) }
+}
+
 /// The entries of the consensus log from one index up to, not including, another.
 pub fn raft_entries(from: u64, until: Option<u64>) -> KeyRange {
     let start = DiskKey::RaftEntry { index: from }.encode();
@@ -218,6 +243,7 @@ mod tests {
                 "020000000000000003000000074681852e40bcdd3a61",
             ),
             (DiskKey::HintOverflow { owner: NodeId(3) }, Family::Meta, "100000000000000003"),
+            (DiskKey::PeerCommitted { peer: NodeId(3) }, Family::Meta, "110000000000000003"),
             (DiskKey::RaftVote, Family::Meta, "20"),
             (DiskKey::RaftCommitted, Family::Meta, "21"),
             (DiskKey::RaftPurged, Family::Meta, "22"),

@@ -33,21 +33,26 @@
 //! No clock (deadlines of the committer excepted): nothing is dropped because of its age. No shards: a shard is an
 //! interval of keys, so that a split or a merge rewrites nothing. No cache of records: RocksDB has one.
 
+pub mod acceptance;
 pub mod committer;
-mod doubt;
+pub mod doubt;
 pub mod engine;
 mod file;
 pub mod identity;
 pub mod keys;
+pub mod life;
 pub mod limits;
 pub mod memory;
 pub mod raft_store;
 pub mod replica;
 pub mod rocks;
 
+pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
 pub use committer::{Committer, CommitterStatistics, Complete};
+pub use doubt::{Cause, Doubt};
 pub use engine::{Engine, EngineError, EngineStatistics, Family, PageLimit, ReadTier};
 pub use identity::{Identity, IdentityError, Stage};
+pub use life::{LifeNote, machine_run};
 pub use limits::{CommitterLimits, ReplicaLimits};
 pub use memory::{Fault, MemoryEngine};
 pub use raft_store::{RaftEntry, RaftStore};

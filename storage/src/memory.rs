@@ -8,12 +8,13 @@
 //! Left out: torn batches. A batch is atomic in RocksDB's log (a torn one fails its checksum and is the tail), and
 //! the conformance suite checks that on real files.
 
+use crate::doubt::Doubt;
 use crate::engine::{
     Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
     ReadTier,
 };
 use bytes::Bytes;
-use quorate_model::Durability;
+use quorate_model::{CommitCounter, Durability};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,13 +43,25 @@ struct State {
     items: BTreeMap<(Family, Vec<u8>), Bytes>,
     used_bytes: u64,
     /// For each batch that was not synced, oldest first: what to put back, in the order of its changes.
-    unsynced: Vec<Vec<Undo>>,
+    unsynced: Vec<Unsynced>,
     faults: BTreeSet<Fault>,
     capacity_bytes: Option<u64>,
     cold: bool,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
+    /// Batches that are there, but for those that were only for housekeeping.
+    sequence: u64,
+    /// How many of them are synced.
+    committed: u64,
     writes: u64,
     syncs: u64,
+}
+
+/// A batch that a crash would forget.
+#[derive(Debug)]
+struct Unsynced {
+    undos: Vec<Undo>,
+    /// What the sequence was before it.
+    sequence: u64,
 }
 
 #[derive(Debug)]
@@ -73,13 +86,16 @@ impl MemoryEngine {
     pub fn crash_keeping(&self, batches: usize) {
         let mut state = self.state();
         while state.unsynced.len() > batches {
-            let undos = state.unsynced.pop().expect("longer than what is kept");
+            let Unsynced { undos, sequence } = state.unsynced.pop().expect("longer than what is kept");
             for undo in undos.into_iter().rev() {
                 state.set(undo.family, undo.key, undo.before);
             }
+            state.sequence = sequence;
         }
         state.unsynced.clear();
         state.faults.clear();
+        // What was kept is on the disk.
+        state.committed = state.sequence;
     }
 
     /// How many batches a crash would forget now.
@@ -194,6 +210,7 @@ impl State {
 
     fn synced(&mut self) {
         self.unsynced.clear();
+        self.committed = self.sequence;
         self.syncs += 1;
     }
 }
@@ -249,8 +266,12 @@ impl Engine for MemoryEngine {
         if sync && state.strikes(Fault::Sync) {
             return Err(EngineError::Failed("injected: sync".into()));
         }
+        let sequence = state.sequence;
+        if !batch.is_housekeeping() {
+            state.sequence += 1;
+        }
         let undos = state.apply(batch);
-        state.unsynced.push(undos);
+        state.unsynced.push(Unsynced { undos, sequence });
         state.writes += 1;
         if sync {
             state.synced();
@@ -278,7 +299,11 @@ impl Engine for MemoryEngine {
         state.capacity_bytes.map(|capacity| capacity.saturating_sub(state.used_bytes))
     }
 
-    fn doubt(&self) -> Option<String> {
+    fn committed(&self) -> CommitCounter {
+        CommitCounter(self.state().committed)
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
         self.state().doubt.clone()
     }
 
@@ -286,8 +311,8 @@ impl Engine for MemoryEngine {
         self.state().doubt.is_some()
     }
 
-    fn mark_doubtful(&self, reason: &str) {
-        self.state().doubt.get_or_insert_with(|| reason.to_owned());
+    fn mark_doubtful(&self, doubt: Doubt) {
+        self.state().doubt.get_or_insert(doubt);
     }
 
     fn statistics(&self) -> EngineStatistics {

@@ -8,6 +8,7 @@
 //! refuses then, and an error found here poisons the replica over the same engine. Only what is opened for looking
 //! ([`RaftStore::of_doubted`]) reads on: the last known catalog tells a doubted node where it belongs.
 
+use crate::doubt::Doubt;
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier};
 use crate::keys::{self, DiskKey};
 use bytes::Bytes;
@@ -167,7 +168,7 @@ impl<E: Engine> RaftStore<E> {
     }
 
     fn trusted(&self) -> Result<(), EngineError> {
-        self.engine.doubt().map_or(Ok(()), |reason| Err(EngineError::Doubtful(reason)))
+        self.engine.doubt().map_or(Ok(()), |doubt| Err(EngineError::Doubtful(doubt.reason)))
     }
 
     /// Passes a result on; an error of the disk becomes a doubt about the whole folder.
@@ -175,7 +176,9 @@ impl<E: Engine> RaftStore<E> {
         match &result {
             Ok(_) | Err(EngineError::DiskFull(_) | EngineError::Doubtful(_)) => {}
             Err(error @ (EngineError::Corrupt(_) | EngineError::Failed(_))) => {
-                self.engine.mark_doubtful(&format!("the consensus log: {error}"));
+                if let Some(Doubt { cause, reason }) = error.doubt() {
+                    self.engine.mark_doubtful(Doubt::new(cause, format!("the consensus log: {reason}")));
+                }
             }
         }
         result

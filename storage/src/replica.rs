@@ -26,8 +26,10 @@
 mod hints;
 mod merge;
 mod purge;
+mod recollection;
 mod write;
 
+use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys;
 use crate::limits::ReplicaLimits;
@@ -36,8 +38,11 @@ use hints::HintBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    Body, Boot, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules, Stamps,
+    Body, Boot, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply,
+    Request, Rules, Stamps,
 };
+use recollection::Recollection;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
@@ -54,6 +59,10 @@ pub struct Replica<E> {
     writer: Mutex<Writer>,
     /// Changed by who holds the writer only; a lock of its own, so that looking never waits for a sync.
     hints: Mutex<HintBook>,
+    /// What peers said of their progress.
+    recollection: Mutex<Recollection>,
+    /// How far the engine had come at the beginning of this life.
+    began: CommitCounter,
     counters: Counters,
 }
 
@@ -91,7 +100,7 @@ impl From<Refusal> for Unread {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaHealth {
     /// Why everything is refused; `None`: nothing is wrong.
-    pub doubt: Option<String>,
+    pub doubt: Option<Doubt>,
     /// Whether writes are refused for want of space.
     pub disk_full: bool,
 }
@@ -116,20 +125,28 @@ impl<E: Engine> Replica<E> {
     /// What an earlier life wrote and did not sync is synced first. If that or reading the hints fails, or if the
     /// engine was doubted before, the replica is poisoned from the start.
     pub fn new(engine: Arc<E>, node: NodeId, boot: Boot, rules: Rules, limits: ReplicaLimits) -> Self {
-        let replica = Self {
+        let mut replica = Self {
             engine,
             rules,
             limits,
             layout: RwLock::default(),
             writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
             hints: Mutex::default(),
+            recollection: Mutex::default(),
+            began: CommitCounter::default(),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {
-            let hints = replica.engine.sync().and_then(|()| HintBook::load(&*replica.engine));
-            match hints {
-                Ok(hints) => *replica.hints() = hints,
-                Err(error) => replica.suspect(&error),
+            let synced = replica.engine.sync();
+            replica.began = replica.engine.committed();
+            let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
+            let loaded = hints.and_then(|hints| Ok((hints, Recollection::load(&*replica.engine)?)));
+            match loaded {
+                Ok((hints, recollection)) => {
+                    *replica.hints() = hints;
+                    *replica.recollection() = recollection;
+                }
+                Err(error) => replica.found(&error),
             }
         }
         replica
@@ -152,7 +169,7 @@ impl<E: Engine> Replica<E> {
         if raised && writer.unsynced && !self.is_doubtful() {
             match self.sync(&mut writer) {
                 Ok(()) => {}
-                Err(error) => self.suspect(&error),
+                Err(error) => self.found(&error),
             }
         }
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
@@ -193,10 +210,15 @@ impl<E: Engine> Replica<E> {
         self.engine.is_doubtful()
     }
 
-    /// Poisons the replica, for a reason that somebody else found: a failed write of the consensus log, a peer that
-    /// remembers more than this node does. The first reason stays.
+    /// Poisons the replica because something failed that somebody else found, such as a write of the consensus log.
+    /// The first doubt stays.
     pub fn doubt(&self, reason: &str) {
-        self.engine.mark_doubtful(reason);
+        self.suspect(Doubt::new(Cause::Failed, reason));
+    }
+
+    /// Poisons the replica. The first doubt stays.
+    pub fn suspect(&self, doubt: Doubt) {
+        self.engine.mark_doubtful(doubt);
     }
 
     /// Counts since the start.
@@ -292,13 +314,26 @@ impl<E: Engine> Replica<E> {
         Ok(Reply::Inspected(Inspection { hints_for, ..inspection.unwrap_or_default() }))
     }
 
-    /// Writes one batch and keeps the books about what is synced.
-    fn write(&self, writer: &mut Writer, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+    /// Writes one batch and keeps the books about what is synced. What is remembered of peers rides along in a synced
+    /// one.
+    fn write(
+        &self,
+        writer: &mut Writer,
+        mut batch: Batch,
+        durability: Durability,
+    ) -> Result<(), EngineError> {
+        let rides = match durability {
+            Durability::Sync if !batch.is_housekeeping() => self.recollection().ride(&mut batch),
+            Durability::Os | Durability::Sync => BTreeMap::new(),
+        };
         self.engine.write(batch, durability)?;
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
         match durability {
             Durability::Os => writer.unsynced = true,
-            Durability::Sync => self.synced(writer),
+            Durability::Sync => {
+                self.recollection().saved(&rides);
+                self.synced(writer);
+            }
         }
         Ok(())
     }
@@ -328,18 +363,26 @@ impl<E: Engine> Replica<E> {
         match error {
             EngineError::DiskFull(_) => Refusal::DiskFull,
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
-                self.suspect(error);
+                self.found(error);
                 Refusal::Doubtful
             }
         }
     }
 
-    fn suspect(&self, error: &EngineError) {
-        self.doubt(&error.to_string());
+    /// Poisons the replica unless the error says that nothing is wrong with the data.
+    fn found(&self, error: &EngineError) {
+        if let Some(doubt) = error.doubt() {
+            self.suspect(doubt);
+        }
     }
 
     fn layout(&self) -> RwLockReadGuard<'_, Layout> {
         self.layout.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recollection(&self) -> MutexGuard<'_, Recollection> {
+        // Every change of it is complete, whoever panicked elsewhere.
+        self.recollection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hints(&self) -> MutexGuard<'_, HintBook> {

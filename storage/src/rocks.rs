@@ -20,6 +20,11 @@
 //! writes are `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what
 //! reached the disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
 //!
+//! # A database that can't be opened
+//!
+//! A node must be able to say what is wrong with it, so there is an engine over a folder whose database is damaged or
+//! gone too ([`RocksEngine::without_database`]): it is doubtful from the start, and every call says so.
+//!
 //! # Errors of background work
 //!
 //! A flush or compaction that meets an error or a bad checksum makes RocksDB refuse the next write with it, which
@@ -33,18 +38,18 @@ mod watermark;
 pub use open::{OpenError, OpenMode};
 pub use options::{FreeBytes, Probe, RocksOptions};
 
-use crate::doubt::DoubtMark;
+use crate::doubt::{Doubt, DoubtMark};
 use crate::engine::{
     Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
     ReadTier,
 };
 use bytes::Bytes;
-use quorate_model::Durability;
+use quorate_model::{CommitCounter, Durability};
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use watermark::Watermark;
 
@@ -53,21 +58,65 @@ type Database = DBWithThreadMode<SingleThreaded>;
 
 /// See the module's essay.
 pub struct RocksEngine {
-    database: Database,
+    /// `None`: it could not be opened, and the folder is doubted.
+    opened: Option<Opened>,
     folder: PathBuf,
     free_bytes: FreeBytes,
-    cache: Cache,
     doubt: DoubtMark,
-    watermark: Watermark,
+    /// See [`Engine::committed`].
+    committed: AtomicU64,
     writes: AtomicU64,
     syncs: AtomicU64,
 }
 
+/// A database at work.
+struct Opened {
+    database: Database,
+    cache: Cache,
+    watermark: Watermark,
+}
+
 impl RocksEngine {
+    /// The engine of a folder whose database can't be opened: doubtful, now and later.
+    pub fn without_database(folder: &Path, doubt: Doubt, options: &RocksOptions) -> Self {
+        let mark = DoubtMark::read(folder);
+        mark.set(doubt);
+        Self {
+            opened: None,
+            folder: folder.into(),
+            free_bytes: options.free_bytes.clone(),
+            doubt: mark,
+            committed: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes what is there for the whole: what was missing was accepted as lost.
+    pub(crate) fn begin_anew(&self) -> Result<(), EngineError> {
+        let opened = self.opened()?;
+        opened.database.flush_wal(true).map_err(|error| judge(&error))?;
+        let sequence = opened.database.latest_sequence_number();
+        Watermark::reset(&self.folder, sequence)
+            .map_err(|error| EngineError::Failed(format!("the watermark: {error}")))
+    }
+
+    /// Whether there is a database at all.
+    pub fn has_database(&self) -> bool {
+        self.opened.is_some()
+    }
+
+    fn opened(&self) -> Result<&Opened, EngineError> {
+        self.opened.as_ref().ok_or_else(|| {
+            let doubt = self.doubt.doubt().map_or_else(String::new, ToString::to_string);
+            EngineError::Doubtful(doubt)
+        })
+    }
+
     /// Keeps the books about a sync: everything up to this sequence number is durable.
-    fn synced(&self, sequence: u64) -> Result<(), EngineError> {
+    fn synced(&self, opened: &Opened, sequence: u64) -> Result<(), EngineError> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        match self.watermark.note(sequence) {
+        match opened.watermark.note(sequence) {
             // Without space the note lags behind, which is allowed.
             Err(error) if error.kind() != io::ErrorKind::StorageFull => {
                 Err(EngineError::Failed(format!("the watermark: {error}")))
@@ -75,7 +124,9 @@ impl RocksEngine {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
 
+impl Opened {
     fn family(&self, family: Family) -> &ColumnFamily {
         self.database.cf_handle(family.name()).expect("every family is opened or made when the database is")
     }
@@ -88,7 +139,8 @@ impl Engine for RocksEngine {
             ReadTier::BlockCache => rocksdb::ReadTier::BlockCache,
             ReadTier::Disk => rocksdb::ReadTier::All,
         });
-        match self.database.get_pinned_cf_opt(self.family(family), key, &options) {
+        let opened = self.opened()?;
+        match opened.database.get_pinned_cf_opt(opened.family(family), key, &options) {
             Ok(Some(value)) => Ok(Lookup::Found(Bytes::copy_from_slice(&value))),
             Ok(None) => Ok(Lookup::Absent),
             Err(error) if error.kind() == ErrorKind::Incomplete && tier == ReadTier::BlockCache => {
@@ -113,7 +165,8 @@ impl Engine for RocksEngine {
         if let Some(end) = &range.end {
             options.set_iterate_upper_bound(end.clone());
         }
-        let mut items = self.database.raw_iterator_cf_opt(self.family(family), options);
+        let opened = self.opened()?;
+        let mut items = opened.database.raw_iterator_cf_opt(opened.family(family), options);
         match direction {
             Direction::Forward => items.seek_to_first(),
             Direction::Backward => items.seek_to_last(),
@@ -135,51 +188,63 @@ impl Engine for RocksEngine {
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        let opened = self.opened()?;
         let mut changes = WriteBatch::default();
         for change in batch.changes() {
             match change {
-                Change::Put { family, key, value } => changes.put_cf(self.family(*family), key, value),
-                Change::Delete { family, key } => changes.delete_cf(self.family(*family), key),
+                Change::Put { family, key, value } => changes.put_cf(opened.family(*family), key, value),
+                Change::Delete { family, key } => changes.delete_cf(opened.family(*family), key),
                 Change::DeleteRange { range, .. } if range.is_empty() => {}
                 Change::DeleteRange { family, range } => {
                     // No key begins with this byte: it is nobody's tag.
                     let end = range.end.clone().unwrap_or_else(|| vec![u8::MAX]);
-                    changes.delete_range_cf(self.family(*family), &range.start, &end);
+                    changes.delete_range_cf(opened.family(*family), &range.start, &end);
                 }
             }
         }
         let mut options = WriteOptions::default();
         options.set_sync(durability == Durability::Sync);
         // The log is in order: with this batch all before it is synced, whoever else writes meanwhile.
-        let durable = self.database.latest_sequence_number() + changes.len() as u64;
-        self.database.write_opt(changes, &options).map_err(|error| judge(&error))?;
+        let durable = opened.database.latest_sequence_number() + changes.len() as u64;
+        opened.database.write_opt(changes, &options).map_err(|error| judge(&error))?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         match durability {
             Durability::Os => Ok(()),
-            Durability::Sync => self.synced(durable),
+            Durability::Sync => {
+                if !batch.is_housekeeping() {
+                    self.committed.fetch_max(durable, Ordering::Relaxed);
+                }
+                self.synced(opened, durable)
+            }
         }
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        let durable = self.database.latest_sequence_number();
-        self.database.flush_wal(true).map_err(|error| judge(&error))?;
-        self.synced(durable)
+        let opened = self.opened()?;
+        let durable = opened.database.latest_sequence_number();
+        opened.database.flush_wal(true).map_err(|error| judge(&error))?;
+        self.committed.fetch_max(durable, Ordering::Relaxed);
+        self.synced(opened, durable)
     }
 
     fn free_bytes(&self) -> Option<u64> {
         (self.free_bytes.0)(&self.folder).ok()
     }
 
-    fn doubt(&self) -> Option<String> {
-        self.doubt.reason().map(str::to_owned)
+    fn committed(&self) -> CommitCounter {
+        CommitCounter(self.committed.load(Ordering::Relaxed))
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.doubt.doubt().cloned()
     }
 
     fn is_doubtful(&self) -> bool {
-        self.doubt.reason().is_some()
+        self.doubt.doubt().is_some()
     }
 
-    fn mark_doubtful(&self, reason: &str) {
-        self.doubt.set(reason);
+    fn mark_doubtful(&self, doubt: Doubt) {
+        self.doubt.set(doubt);
     }
 
     fn statistics(&self) -> EngineStatistics {
@@ -190,7 +255,9 @@ impl Engine for RocksEngine {
 impl Drop for RocksEngine {
     fn drop(&mut self) {
         // Background work first, the database (a field) last.
-        self.database.cancel_all_background_work(true);
+        if let Some(opened) = &self.opened {
+            opened.database.cancel_all_background_work(true);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::validate::{SECRET_BYTES_MIN, validate};
 use crate::config::{Config, Given, Origin, Resolved, environment};
-use crate::node::{Entry, Node, NodeConfig, StartError};
+use crate::node::{BOOT_ID_FILE, Entry, Node, NodeConfig, StartError};
 use crate::process::{self, OpenFiles, StopSignal};
 use crate::transport::Secret;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -63,29 +63,51 @@ fn open_files(node: &NodeConfig) -> OpenFiles {
     }
 }
 
-/// Starts the node, waits for a signal or for its own reason to end, and stops it in order.
+/// Runs the node until it is told to stop; starts it again where it must be, to go on.
 async fn until_stopped(config: NodeConfig, origins: &BTreeMap<&'static str, Origin>) -> Result<(), Failure> {
-    let (name, zone, weight) = (config.name.clone(), config.zone.clone(), config.weight);
     let mut signals = StopSignal::listen().map_err(|error| refused(&error))?;
+    while run_once(config.clone(), origins, &mut signals).await? == Ending::Restart {
+        tracing::warn!("the node starts again");
+    }
+    Ok(())
+}
+
+/// Why one run of a node ended in order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Somebody stopped it.
+    Stopped,
+    /// It goes on after a start.
+    Restart,
+}
+
+/// Starts the node, waits for a signal or for its own reason to end, and stops it in order.
+async fn run_once(
+    config: NodeConfig,
+    origins: &BTreeMap<&'static str, Origin>,
+    signals: &mut StopSignal,
+) -> Result<Ending, Failure> {
+    let (name, zone, weight) = (config.name.clone(), config.zone.clone(), config.weight);
     // A node that joins may try for ever: it must be possible to stop it meanwhile.
     let node = tokio::select! {
         started = Node::start(config) => started.map_err(|error| not_started(&error))?,
         signal = signals.wait() => {
             tracing::info!("{signal}: stopping before the node has started");
-            return Ok(());
+            return Ok(Ending::Stopped);
         }
     };
     warn_of_misleading_name(&node);
     warn_of_other_labels(&node, origins, &name, &zone, weight);
-    let mut failed = node.failed();
-    let failure = tokio::select! {
+    let (mut failed, mut restart) = (node.failed(), node.restart());
+    let ended = tokio::select! {
         signal = signals.wait() => {
             tracing::info!("{signal}: stopping; a second one ends the process at once");
-            None
+            Ok(Ending::Stopped)
         }
         reason = failed.wait_for(Option::is_some) => {
-            Some(reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the node has ended".to_owned()))
+            Err(reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the node has ended".to_owned()))
         }
+        _ = restart.wait_for(|wanted| *wanted) => Ok(Ending::Restart),
     };
     tokio::select! {
         () = node.shutdown() => {}
@@ -94,10 +116,7 @@ async fn until_stopped(config: NodeConfig, origins: &BTreeMap<&'static str, Orig
                 .next("start it again: it recovers what was acknowledged"));
         }
     }
-    match failure {
-        None => Ok(()),
-        Some(reason) => Err(Failure::new(Exit::Other, reason)),
-    }
+    ended.map_err(|reason| Failure::new(Exit::Other, reason))
 }
 
 /// A name that looks like the id of another member misleads whoever reads it; the lookup of members refuses it.
@@ -160,6 +179,7 @@ fn not_started(error: &StartError) -> Failure {
         | StartError::Open(_)
         | StartError::Listen { .. }
         | StartError::Join(_)
+        | StartError::Acceptance(_)
         | StartError::Consensus(_)
         | StartError::Founding(_)
         | StartError::Runtime(_) => Exit::Other,
@@ -208,6 +228,7 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         storage: config.storage.clone(),
         replay: config.replay,
         timing: config.timing,
+        boot_id_file: config.boot_id_file.clone().unwrap_or_else(|| BOOT_ID_FILE.into()),
         workers: None,
     })
 }

@@ -169,7 +169,7 @@ impl Screen {
             .unwrap_or_else(|| self.readiness())
     }
 
-    /// What an operator should know beyond the sentence: tables at risk, hints that did not fit, disks in doubt.
+    /// What an operator should know beyond the sentence: tables at risk, hints that did not fit, disks full or in doubt.
     fn troubles(&self) -> Vec<String> {
         let risks = self.cluster.get("at_risk").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         let mut lines: Vec<String> = risks.iter().take(RISKS_SHOWN_MAX).map(document::word).collect();
@@ -188,6 +188,12 @@ impl Screen {
             if lost > 0 {
                 lines.push(format!(
                     "{}: {lost} hints did not fit since it started; a quorum read of a key brings its owners up to date",
+                    member.id()
+                ));
+            }
+            if here.get("disk_full").and_then(Json::as_bool) == Some(true) {
+                lines.push(format!(
+                    "{}: its disk is full: it refuses writes until there is space again; reads go on",
                     member.id()
                 ));
             }

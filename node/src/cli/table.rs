@@ -1,12 +1,11 @@
 //! `quorate table`: list, create, describe, alter, drop.
 
-use super::exit::{Exit, Failure};
-use super::{Context, document};
+use super::exit::Failure;
+use super::{Context, confirm, document};
 use clap::{Args, Subcommand};
 use quorate_client::{Alteration, TableSpec};
 use quorate_model::Level;
 use serde_json::{Value as Json, json};
-use std::io::{IsTerminal, Write};
 
 /// `quorate table`.
 #[derive(Args, Debug)]
@@ -165,36 +164,12 @@ impl Drop {
     /// Asks for the table's name, on a terminal; elsewhere it must have been given.
     fn confirm(&self, context: &Context) -> Result<(), Failure> {
         let table = &self.table;
-        let declined = |sentence: String| {
-            Err(Failure::new(Exit::Declined, sentence)
-                .next(format!("to drop it without a question: --accept-data-loss={table}")))
+        let what = confirm::Loss {
+            name: table,
+            doing: format!("dropping {table} loses everything in it"),
+            question: format!("This drops {table} and everything in it, on every node."),
+            nothing: "nothing was dropped",
         };
-        if let Some(name) = &self.accept_data_loss {
-            return if name == table {
-                Ok(())
-            } else {
-                declined(format!("--accept-data-loss names {name}, and not {table}; nothing was dropped"))
-            };
-        }
-        if context.yes || !std::io::stdin().is_terminal() {
-            let why =
-                if context.yes { "--yes does not answer for data" } else { "there is no terminal to ask at" };
-            return declined(format!(
-                "dropping {table} loses everything in it, and {why}; nothing was dropped"
-            ));
-        }
-        let mut stderr = std::io::stderr().lock();
-        let asked = write!(
-            stderr,
-            "This drops {table} and everything in it, on every node. Type its name to go on: "
-        )
-        .and_then(|()| stderr.flush());
-        let mut answer = String::new();
-        let read = asked.and_then(|()| std::io::stdin().read_line(&mut answer).map(|_| ()));
-        if read.is_ok() && answer.trim_end_matches(['\r', '\n']) == table {
-            Ok(())
-        } else {
-            declined("that is not the table's name; nothing was dropped".to_owned())
-        }
+        confirm::by_name(&what, self.accept_data_loss.as_deref(), context)
     }
 }

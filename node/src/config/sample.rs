@@ -68,6 +68,7 @@ pub(super) fn example(name: &str) -> &'static str {
         "cluster_name" => "\"production\"",
         "join" => "[\"10.0.0.2:7400\", \"10.0.0.3:7400\"]",
         "secret_file" => "\"/etc/quorate/secret\"",
+        "boot_id_file" => "\"/proc/sys/kernel/random/boot_id\"",
         _ => "\"\"",
     }
 }

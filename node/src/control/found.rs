@@ -12,6 +12,7 @@ use crate::transport::{Identity, Kind, OnceError, Secret, ask_once};
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
 use quorate_ring::{Command, Found, NewNode, Rejection};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
@@ -27,8 +28,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a founding node may take to become its own leader.
 const FOUNDING: Duration = Duration::from_secs(20);
 
-/// Largest answer of a member's cluster page, in bytes.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Where a member says which cluster it belongs to.
+const PAGE: &str = "/v1/cluster";
+
+/// Largest answer of a member's cluster pages, in bytes.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What a new member was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +95,7 @@ pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
     let mut asked = JoinSet::new();
     for address in addresses {
         let address = address.clone();
-        asked.spawn(async move { fetch(&address).await.ok()?.id.parse().ok() });
+        asked.spawn(async move { fetch::<ClusterPage>(&address, PAGE).await.ok()?.id.parse().ok() });
     }
     while let Some(answer) = asked.join_next().await {
         if let Ok(Some(cluster)) = answer {
@@ -107,10 +111,10 @@ enum Attempt {
 }
 
 async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joined, Attempt> {
-    let page = fetch(address).await.map_err(Attempt::Failed)?;
+    let page: ClusterPage = fetch(address, PAGE).await.map_err(Attempt::Failed)?;
     let cluster: ClusterId =
         page.id.parse().map_err(|_| Attempt::Failed(format!("{:?} is not a cluster id", page.id)))?;
-    let identity = Identity { cluster, node: NodeId(0), boot: node.boot };
+    let identity = Identity { cluster, node: NodeId(0), boot: node.boot, incarnation: 1 };
     let request = ControlRequest::Join(node.clone());
     let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
     let deadline = Instant::now() + ATTEMPT;
@@ -132,8 +136,8 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
     }
 }
 
-/// Reads a member's cluster page.
-async fn fetch(address: &str) -> Result<ClusterPage, String> {
+/// Reads a page of a member's.
+pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Result<T, String> {
     let client = reqwest::Client::builder()
         // Plain HTTP alone: a system without certificates of authorities is no reason to fail.
         .tls_certs_only([])
@@ -142,7 +146,7 @@ async fn fetch(address: &str) -> Result<ClusterPage, String> {
         .timeout(ATTEMPT)
         .build()
         .map_err(|error| error.to_string())?;
-    let url = format!("http://{address}/v1/cluster");
+    let url = format!("http://{address}{path}");
     let mut response = client.get(url).send().await.map_err(|error| because(&error))?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
@@ -187,7 +191,7 @@ impl Control {
 
     /// Tells the catalog of this life under the addresses that it has, where it does not take others: this node can
     /// then dial its peers, if not the other way round.
-    async fn announce_boot(&self, boot: Boot) {
+    async fn announce_boot(&self, boot: Boot, incarnation: u32) {
         let view = self.views.current();
         let Some(known) = view.catalog().node(self.node).filter(|known| known.boot != boot) else { return };
         let update = quorate_ring::NodeUpdate {
@@ -195,6 +199,7 @@ impl Control {
             boot,
             http_address: known.http_address.clone(),
             peer_address: known.peer_address.clone(),
+            incarnation: Some(incarnation),
         };
         if let Err(error) = self.write(&Command::UpdateNode(update), Instant::now() + ATTEMPT).await {
             tracing::debug!("announcing this life of the node failed: {error}");
@@ -205,11 +210,19 @@ impl Control {
     /// on the catalog has this life of it.
     pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) -> Epoch {
         let mut said = None;
-        let update = quorate_ring::NodeUpdate { node: self.node, boot, http_address, peer_address };
+        let incarnation = u32::try_from(self.links.identity().incarnation).unwrap_or(u32::MAX);
+        let update = quorate_ring::NodeUpdate {
+            node: self.node,
+            boot,
+            http_address,
+            peer_address,
+            incarnation: Some(incarnation),
+        };
         loop {
             let view = self.views.current();
             if let Some(known) = view.catalog().node(self.node)
                 && known.boot == boot
+                && known.incarnation == incarnation
                 && known.http_address == update.http_address
                 && known.peer_address == update.peer_address
             {
@@ -223,7 +236,7 @@ impl Control {
                         tracing::error!("the catalog does not take this node's address: {rejection}");
                         said = Some(rejection);
                     }
-                    self.announce_boot(boot).await;
+                    self.announce_boot(boot, incarnation).await;
                     tokio::time::sleep(PAUSE).await;
                 }
                 // Without a majority nothing can be said; key traffic goes on meanwhile.

@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use minicbor::{Decode, Encode};
-use quorate_model::{ClusterId, Epoch, NodeId};
+use quorate_model::{ClusterId, Committed, Epoch, NodeId};
 use quorate_ring::{NewNode, Receipt, Rejection};
 
 /// What a node asks another one.
@@ -23,6 +23,26 @@ pub enum ControlRequest {
     /// "How are you?"
     #[n(4)]
     Report,
+    /// "So my disk is: remember it." Answered with `Applied`.
+    #[n(5)]
+    Disk(#[n(0)] DiskState),
+    /// "You lead: take my vote away, I have lost what I voted for." Answered with `Applied` once that is committed.
+    #[n(6)]
+    Forget,
+}
+
+/// How a member's disk is, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct DiskState {
+    /// How far its replica has come; `None` while it doubts its disk.
+    #[n(0)]
+    pub committed: Option<Committed>,
+    /// Why it doubts its disk, in one word; `None`: it does not.
+    #[n(1)]
+    pub doubt: Option<String>,
+    /// Whether it refuses writes for want of space.
+    #[n(2)]
+    pub full: bool,
 }
 
 /// What it answers.

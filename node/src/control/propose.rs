@@ -1,6 +1,6 @@
 //! Changing the catalog from any node: find the leader, have it written, wait until everybody has it.
 
-use super::messages::{ControlReply, ControlRequest};
+use super::messages::{ControlReply, ControlRequest, DiskState};
 use super::{Consensus, Control, WriteError};
 use crate::core::{ProposeError, Proposed};
 use crate::transport::{CallError, Kind, Lane};
@@ -29,8 +29,11 @@ impl Control {
     /// Writes a command through the leader.
     pub async fn write(&self, command: &Command, deadline: Instant) -> Result<Receipt, ProposeError> {
         let mut attempts = Attempts::of(command);
+        let mut asked = 0;
         loop {
             let leader = attempts.hint.take().or_else(|| self.consensus.leader());
+            // Who knows no leader asks around: whoever does not lead says who does.
+            let leader = leader.or_else(|| self.someone(&mut asked));
             if let Some(leader) = leader {
                 let reply = self.write_at(leader, command, deadline).await;
                 if let Some(ended) = attempts.hear(leader, reply) {
@@ -42,6 +45,15 @@ impl Control {
             }
             tokio::time::sleep(LEADER_PAUSE).await;
         }
+    }
+
+    /// One of the members that can be reached, each in its turn.
+    fn someone(&self, asked: &mut usize) -> Option<NodeId> {
+        let members = self.links.members().into_iter();
+        let reachable: Vec<NodeId> =
+            members.filter(|node| self.links.is_lane_up(*node, Lane::Urgent)).collect();
+        *asked += 1;
+        reachable.get(*asked % reachable.len().max(1)).copied()
     }
 
     async fn write_at(&self, leader: NodeId, command: &Command, deadline: Instant) -> ControlReply {
@@ -130,6 +142,11 @@ impl Control {
         *refreshed = Some(begun);
     }
 
+    /// Tells one member how this node's disk is; whether it has heard it.
+    pub async fn tell_disk(&self, node: NodeId, state: DiskState, deadline: Instant) -> bool {
+        self.ask(node, &ControlRequest::Disk(state), deadline).await.is_ok()
+    }
+
     /// Asks one member; the request is on its way when this returns.
     pub(super) fn ask(
         &self,
@@ -150,7 +167,8 @@ impl Control {
         // Whoever asks must hear of it before its own deadline.
         let until = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
         match request {
-            ControlRequest::Epoch => ControlReply::Applied(self.views.epoch()),
+            // What a peer says of its disk is remembered before it comes here.
+            ControlRequest::Epoch | ControlRequest::Disk(_) => ControlReply::Applied(self.views.epoch()),
             ControlRequest::Reached(epoch) => {
                 self.views.reached(epoch, until).await;
                 ControlReply::Applied(self.views.epoch())
@@ -159,6 +177,10 @@ impl Control {
                 Ok(command) => self.write_here(command, until).await,
                 Err(error) => ControlReply::NotWritten(error.to_string()),
             },
+            // Only the node itself may ask for that, and then it does not come here.
+            ControlRequest::Forget => {
+                ControlReply::NotWritten("only a member itself asks for that".to_owned())
+            }
             ControlRequest::Join(node) => self.admit(node, until).await,
             ControlRequest::Report => ControlReply::Report(self.report()),
         }

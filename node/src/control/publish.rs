@@ -6,9 +6,9 @@
 use crate::engine::Replica;
 use crate::transport::Links;
 use crate::views::Views;
-use quorate_model::NodeId;
+use quorate_model::{Durability, Layout, NodeId};
 use quorate_ring::Catalog;
-use quorate_storage::PurgeError;
+use quorate_storage::{LifeNote, PurgeError};
 use std::sync::Arc;
 
 /// Publishes catalogs on one node.
@@ -17,23 +17,39 @@ pub struct Publisher {
     replica: Arc<Replica>,
     links: Arc<Links>,
     views: Arc<Views>,
+    /// `None`: on a disk that is doubted, or in a test.
+    life: Option<Arc<LifeNote>>,
 }
 
 impl Publisher {
     /// To these.
-    pub fn new(node: NodeId, replica: Arc<Replica>, links: Arc<Links>, views: Arc<Views>) -> Self {
-        Self { node, replica, links, views }
+    pub fn new(
+        node: NodeId,
+        replica: Arc<Replica>,
+        links: Arc<Links>,
+        views: Arc<Views>,
+        life: Option<Arc<LifeNote>>,
+    ) -> Self {
+        Self { node, replica, links, views, life }
     }
 
-    /// Publishes a catalog; when it returns, it is in force here. The one that is in force already changes nothing.
+    /// Publishes a catalog; when it returns, it is in force here. The one that is in force already changes nothing, and
+    /// an older one (such as the last snapshot, at a start) neither.
     pub async fn publish(&self, catalog: Arc<Catalog>) {
-        if catalog.epoch() == self.views.epoch() {
+        if catalog.epoch() <= self.views.epoch() {
             return;
         }
         let layout = catalog.layout(self.node);
-        let replica = Arc::clone(&self.replica);
+        let (replica, life) = (Arc::clone(&self.replica), self.life.clone());
         // Waits for the batch that is being written, so not on the reactor.
-        let installed = tokio::task::spawn_blocking(move || replica.install(layout)).await;
+        let installed = tokio::task::spawn_blocking(move || {
+            let layout = match life {
+                Some(life) if !replica.is_doubtful() => promised(layout, &life),
+                Some(_) | None => layout,
+            };
+            replica.install(layout);
+        })
+        .await;
         installed.expect("installing a layout does not panic");
         self.links.set_members(catalog.nodes().map(|node| (node.id, node.peer_address.as_str())));
         self.views.publish(Arc::clone(&catalog));
@@ -57,4 +73,23 @@ impl Publisher {
             }
         });
     }
+}
+
+/// A layout under which nothing is promised that the folder does not know of: before this node acknowledges anything
+/// that is not synced, that is noted. Where it can't be, such tables are synced like all others.
+fn promised(mut layout: Layout, life: &LifeNote) -> Layout {
+    let is_unsynced = layout
+        .tables
+        .values()
+        .any(|table| table.durability == Durability::Os && table.shards.iter().any(|shard| shard.owned));
+    if !is_unsynced {
+        return layout;
+    }
+    if let Err(error) = life.promise_unsynced() {
+        tracing::warn!(%error, "the folder can't note that this node serves tables with durability=os: it syncs them");
+        for table in layout.tables.values_mut() {
+            table.durability = Durability::Sync;
+        }
+    }
+    layout
 }

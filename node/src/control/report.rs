@@ -53,7 +53,7 @@ impl Report {
             free_bytes: engine.free_bytes(),
             hints: counts.iter().filter(|(_, h)| h.count > 0).map(|(owner, h)| (*owner, h.count)).collect(),
             hints_overflow: counts.values().map(|hints| hints.refused).sum(),
-            doubt: health.doubt,
+            doubt: health.doubt.map(|doubt| doubt.to_string()),
             disk_full: health.disk_full,
         }
     }

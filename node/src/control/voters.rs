@@ -38,6 +38,7 @@ pub async fn keep(control: Arc<Control>) {
 
 /// Makes the next correction that is due, if one is.
 async fn correct(control: &Control) -> Result<(), String> {
+    let _one_change_at_a_time = control.changing.lock().await;
     let now = control.consensus.membership();
     let view = control.views.current();
     let catalog = view.catalog();

@@ -5,7 +5,7 @@ use crate::transport::Lane;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
-use quorate_storage::Engine;
+use quorate_storage::{Cause, Doubt, Engine};
 use std::sync::atomic::Ordering;
 
 /// So many members that can't be reached are named with the reason.
@@ -51,14 +51,18 @@ impl Core {
             reasons.push("the node is about to stop".to_owned());
         }
         let health = self.local.replica().health();
-        if let Some(doubt) = health.doubt {
+        if let Some(doubt) = &health.doubt {
             reasons.push(format!(
-                "the replica doubts its disk: {doubt}; it answers and votes no more, also after a restart: stop this \
-                 node, keep its folder aside, and let a new node join with an empty folder on a disk that works"
+                "the replica doubts its disk: {doubt}; it answers and votes no more, also after a restart: {}",
+                self.way_out(doubt)
             ));
         }
         if health.disk_full {
-            reasons.push("the disk is full: writes are refused, reads go on".to_owned());
+            reasons.push(
+                "the disk is full: writes are refused, reads go on, nothing is lost; free some space, and writes go \
+                 on by themselves"
+                    .to_owned(),
+            );
         }
         if let Some(duplicate) = self.links.duplicate().borrow().clone() {
             reasons.push(duplicate.why);
@@ -70,7 +74,10 @@ impl Core {
             return reasons;
         }
         let healthy = reasons.len();
-        reasons.extend(tables_at_risk(&view, |node| node == self.node || view.liveness().is_alive(node)));
+        let disks = self.disks();
+        let doubts = |node: NodeId| disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
+        let is_up = |node: NodeId| node == self.node || (view.liveness().is_alive(node) && !doubts(node));
+        reasons.extend(tables_at_risk(&view, is_up));
         if reasons.len() > healthy {
             let down = self.links.report().into_iter().filter(|link| link.lane == Lane::Data && !link.up);
             let said = down.filter_map(|link| {
@@ -81,6 +88,22 @@ impl Core {
         reasons
     }
 
+    /// What an operator can do about a doubt. Damage may hide behind any key, so that only other data help; data that
+    /// are whole and too short may be accepted as they are.
+    fn way_out(&self, doubt: &Doubt) -> String {
+        const ANEW: &str = "stop this node, keep its folder aside, and let a new node join with an empty folder on a disk that works";
+        let accept =
+            format!("`quorate node accept-loss {}` says what may be lost and, once accepted", self.node);
+        match doubt.cause {
+            Cause::Damaged => ANEW.to_owned(),
+            Cause::Failed => format!(
+                "check the disk and start this node again; {accept}, goes on with what is there; if the disk fails \
+                 again, {ANEW}"
+            ),
+            Cause::Behind | Cause::MachineStopped => format!("{accept}, goes on with what is there"),
+        }
+    }
+
     /// What this node can say about itself in numbers.
     pub fn statistics(&self) -> Statistics {
         let replica = self.local.replica();
@@ -88,6 +111,7 @@ impl Core {
         let disk_reads = self.local.disk_reads();
         let committer = self.local.committer().statistics();
         let engine = replica.engine().statistics();
+        let health = replica.health();
         Statistics {
             epoch: self.views.epoch(),
             hints: HintStatistics {
@@ -95,7 +119,9 @@ impl Core {
                 overflow_total: counts.values().map(|hints| hints.refused).sum(),
                 replayed_total: self.hints.replayed(),
             },
-            replica_doubt: replica.health().doubt,
+            replica_doubt: health.doubt,
+            disk_full: health.disk_full,
+            free_bytes: replica.engine().free_bytes(),
             links: self.links(),
             committer_queue_items: committer.queue_items as u64,
             committer,

@@ -2,7 +2,7 @@
 
 use crate::transport::LinkReport;
 use quorate_model::{Epoch, NodeId};
-use quorate_storage::{CommitterStatistics, EngineStatistics, ReplicaStatistics};
+use quorate_storage::{CommitterStatistics, Doubt, EngineStatistics, ReplicaStatistics};
 
 /// A snapshot of a node's counters and gauges. Counters start at 0 with the process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,7 +12,11 @@ pub struct Statistics {
     /// Hints kept here.
     pub hints: HintStatistics,
     /// Why the replica neither answers nor votes; `None`: it is healthy.
-    pub replica_doubt: Option<String>,
+    pub replica_doubt: Option<Doubt>,
+    /// Whether writes are refused for want of space.
+    pub disk_full: bool,
+    /// Free space on the disk of the data folder, in bytes; `None`: unknown.
+    pub free_bytes: Option<u64>,
     /// One per other member.
     pub links: Vec<LinkStatistics>,
     /// Writes that wait for the committer.

@@ -55,7 +55,11 @@ impl App {
             return Err(Fault::NoSuchTable { name: shown(name) }.into());
         };
         let table = self.core.table(&name, Instant::now() + timeout).await;
-        table.ok_or_else(|| Fault::NoSuchTable { name }.into())
+        table.ok_or_else(|| match self.core.refuses_keys() {
+            // What such a node does not find may be what it has lost.
+            Some(doubt) => Fault::Doubtful { doubt }.into(),
+            None => Fault::NoSuchTable { name }.into(),
+        })
     }
 
     /// The shard of a key, for people who have to find out what is wrong with it.
@@ -68,6 +72,14 @@ impl App {
     pub fn expect_serving(&self) -> Result<(), Problem> {
         if self.core.is_draining() {
             return Err(Fault::Draining.into());
+        }
+        self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
+    }
+
+    /// Refuses to list what a node that doubts its disk has no catalog of: an empty list would be a lie.
+    pub fn expect_catalog(&self) -> Result<(), Problem> {
+        if self.core.view().catalog().is_founded() {
+            return Ok(());
         }
         self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
     }

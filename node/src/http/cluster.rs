@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::query;
 use super::tables::{shard_documents, sort_key};
 use super::text::shown;
+use crate::control::DiskState;
 use crate::core::tables_at_risk;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -15,6 +16,7 @@ use http::StatusCode;
 use quorate_model::{Inspection, Key, NodeId};
 use quorate_ring::{Location, TableEntry, View};
 use serde_json::{Value as Json, json as document};
+use std::collections::BTreeMap;
 
 /// `GET /v1/cluster`
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
@@ -23,18 +25,19 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
     let identity = app.core.cluster();
     let alive = app.core.liveness();
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
-    let risks = risks(&view, &alive, None);
+    let disks = app.core.disks();
+    let risks = risks(&view, &alive, &disks, None);
     Ok(json(
         StatusCode::OK,
         &document!({
             "name": identity.name,
             "id": identity.id.to_string(),
             "node": app.core.node().to_string(),
-            "peer_address": view.catalog().node(app.core.node()).map(|node| node.peer_address.as_str()),
+            "peer_address": app.core.reached().peer_address,
             "epoch": view.epoch().0,
             "leader": app.core.leader().map(|leader| leader.to_string()),
-            "healthy": risks.is_empty() && alive.iter().all(|(_, alive)| *alive),
-            "health": health(&risks, &alive),
+            "healthy": risks.is_empty() && alive.iter().all(|(_, alive)| *alive) && ailing(&disks).is_empty(),
+            "health": health(&risks, &alive, &disks),
             "nodes": alive.len(),
             "nodes_up": alive.iter().filter(|(_, alive)| *alive).count(),
             "tables": view.catalog().tables().len(),
@@ -53,29 +56,56 @@ fn here(app: &App) -> Json {
     document!({
         "hints_waiting": waiting,
         "hints_overflow": statistics.hints.overflow_total,
-        "replica_doubt": statistics.replica_doubt,
+        "replica_doubt": statistics.replica_doubt.as_ref().map(ToString::to_string),
+        "doubt_cause": statistics.replica_doubt.as_ref().map(|doubt| doubt.cause.as_str()),
+        "disk_full": statistics.disk_full,
+        "free_bytes": statistics.free_bytes,
     })
 }
 
-fn health(risks: &[String], alive: &[(NodeId, bool)]) -> String {
+/// What is wrong with the members' disks, a half sentence each.
+fn ailing(disks: &BTreeMap<NodeId, DiskState>) -> Vec<String> {
+    let of = |(node, disk): (&NodeId, &DiskState)| match (&disk.doubt, disk.full) {
+        // The word came from a peer.
+        (Some(cause), _) => Some(format!("{node} doubts its disk ({})", shown(cause))),
+        (None, true) => Some(format!("the disk of {node} is full")),
+        (None, false) => None,
+    };
+    disks.iter().filter_map(of).collect()
+}
+
+fn health(risks: &[String], alive: &[(NodeId, bool)], disks: &BTreeMap<NodeId, DiskState>) -> String {
     let down: Vec<String> =
         alive.iter().filter(|(_, alive)| !alive).map(|(node, _)| node.to_string()).collect();
-    match (risks.first(), down.is_empty()) {
-        (None, true) => "all nodes are up and every shard has a quorum".to_owned(),
-        (None, false) => format!("{} down; every shard has a quorum", down.join(", ")),
-        (Some(risk), is_up) => {
-            let down = if is_up { String::new() } else { format!("{} down; ", down.join(", ")) };
+    let mut troubles = ailing(disks);
+    if !down.is_empty() {
+        troubles.insert(0, format!("{} down", down.join(", ")));
+    }
+    match risks.first() {
+        None if troubles.is_empty() => "all nodes are up and every shard has a quorum".to_owned(),
+        None => format!("{}; every shard has a quorum", troubles.join("; ")),
+        Some(risk) => {
             let others =
                 if risks.len() > 1 { format!(" (and {} more)", risks.len() - 1) } else { String::new() };
-            format!("{down}{risk}{others}")
+            troubles.push(format!("{risk}{others}"));
+            troubles.join("; ")
         }
     }
 }
 
-/// What would be, or is, without a quorum if these members alone were up (and `without` not).
-fn risks(view: &View, alive: &[(NodeId, bool)], without: Option<NodeId>) -> Vec<String> {
+/// What would be, or is, without a quorum if these members alone were up (and `without` not). One that doubts its disk
+/// is not counted on: it answers and votes no more.
+fn risks(
+    view: &View,
+    alive: &[(NodeId, bool)],
+    disks: &BTreeMap<NodeId, DiskState>,
+    without: Option<NodeId>,
+) -> Vec<String> {
+    let doubts = |node: &NodeId| disks.get(node).is_some_and(|disk| disk.doubt.is_some());
     let up = |node: &NodeId| {
-        Some(*node) != without && alive.iter().any(|(member, alive)| member == node && *alive)
+        Some(*node) != without
+            && !doubts(node)
+            && alive.iter().any(|(member, alive)| member == node && *alive)
     };
     let mut risks = tables_at_risk(view, |node| up(&node));
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
@@ -91,7 +121,7 @@ pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Re
     plain(&request, query::NONE)?;
     let view = app.core.view();
     let node = members::named(&view, request.uri().path())?;
-    let risks = risks(&view, &app.core.liveness(), Some(node.id));
+    let risks = risks(&view, &app.core.liveness(), &app.core.disks(), Some(node.id));
     if risks.is_empty() {
         return Ok(json(StatusCode::OK, &document!({ "node": node.id.to_string(), "safe": true })));
     }

@@ -74,6 +74,8 @@ codes! {
     TableExists = CONFLICT "table-exists" "A table of this name exists";
     /// The catalog does not allow the change.
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
+    /// A loss that can't be accepted in this way.
+    LossNotAccepted = CONFLICT "loss-not-accepted" "This loss can't be accepted";
     /// The operation id is older than what is remembered.
     IdempotencyExpired = CONFLICT "idempotency-expired" "The operation id is too old to be recognised";
     /// The operation id came with another body before.

@@ -10,7 +10,7 @@ use super::head::HeadError;
 use super::host::HostError;
 use super::query::QueryError;
 use super::target::KeyError;
-use crate::core::ProposeError;
+use crate::core::{LossError, ProposeError};
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
@@ -180,6 +180,9 @@ pub enum Fault {
         /// Each reason.
         reasons: Vec<String>,
     },
+    /// A loss that can't be accepted, or not so.
+    #[error(transparent)]
+    Loss(#[from] LossError),
     /// A read failed.
     #[error(transparent)]
     Get(#[from] GetError),
@@ -235,6 +238,16 @@ impl Fault {
             | Fault::AnswersFull { .. }
             | Fault::TooManyConnections { .. } => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
+            Fault::Loss(LossError::Unavailable(_)) => Code::Unavailable,
+            Fault::Loss(
+                LossError::Elsewhere { .. }
+                | LossError::OtherName { .. }
+                | LossError::NotDoubtful(_)
+                | LossError::NotRestarted
+                | LossError::Damaged(_)
+                | LossError::Unreadable(_)
+                | LossError::Disk(_),
+            ) => Code::LossNotAccepted,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
             Fault::Draining => Code::Draining,
             Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
@@ -283,6 +296,7 @@ impl Fault {
             | Fault::AnswersFull { .. }
             | Fault::TooManyConnections { .. }
             | Fault::Doubtful { .. }
+            | Fault::Loss(_)
             | Fault::Starting
             | Fault::NoRandomness
             | Fault::Draining
@@ -386,6 +400,7 @@ fn rejected(rejection: &Rejection) -> Code {
         | Rejection::LastVoter { .. }
         | Rejection::TooManyTables { .. }
         | Rejection::IdsExhausted { .. }
+        | Rejection::EarlierIncarnation { .. }
         | Rejection::RequestReused { .. } => Code::CatalogRefused,
     }
 }

@@ -9,8 +9,8 @@ use super::fault::Fault;
 use super::problem::Problem;
 use super::query;
 use super::text::{self, shown};
-use crate::control::Report;
-use crate::core::LinkStatistics;
+use crate::control::{DiskState, Report};
+use crate::core::{LinkStatistics, Reached};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -35,6 +35,7 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(json(
         StatusCode::OK,
         &document!({
+            "cluster": app.core.cluster().id.to_string(),
             "epoch": view.epoch().0,
             "seen_by": seen.by.to_string(),
             "unanswered": seen.unanswered(),
@@ -89,6 +90,8 @@ struct Seen {
     copies: BTreeMap<NodeId, u64>,
     links: Vec<LinkStatistics>,
     reports: BTreeMap<NodeId, Result<Report, String>>,
+    disks: BTreeMap<NodeId, DiskState>,
+    reached: Reached,
 }
 
 impl Seen {
@@ -104,6 +107,8 @@ impl Seen {
             leader: app.core.leader(),
             copies,
             links: app.core.links(),
+            disks: app.core.disks(),
+            reached: app.core.reached().clone(),
             reports: app.core.reports(REPORT_TIMEOUT).await.into_iter().collect(),
         }
     }
@@ -127,9 +132,12 @@ impl Seen {
             "state": if self.alive.get(&id).copied().unwrap_or(false) { "up" } else { "down" },
             "zone": node.zone,
             "weight": node.weight.as_f64(),
-            "address": node.http_address,
-            "peer_address": node.peer_address,
+            // Of itself a node knows where it is, whatever the catalog still says.
+            "address": if id == self.by { &self.reached.http_address } else { &node.http_address },
+            "peer_address": if id == self.by { &self.reached.peer_address } else { &node.peer_address },
             "voter": node.voter,
+            "doubt": self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
+            "disk_full": self.disks.get(&id).is_some_and(|disk| disk.full),
             "leader": self.leader == Some(id),
             "shards": self.copies.get(&id).copied().unwrap_or(0),
             "hints": hints,

@@ -4,7 +4,7 @@ use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::text::shown;
-use super::{bulk, cluster, health, keys, members, tables};
+use super::{bulk, cluster, health, keys, loss, members, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -33,6 +33,7 @@ pub fn routes(app: App) -> Router {
         .route("/v1/cluster/nodes", get(members::list))
         .route("/v1/cluster/nodes/{node}", get(members::show))
         .route("/v1/cluster/nodes/{node}/safe-to-stop", get(cluster::safe_to_stop))
+        .route("/v1/cluster/nodes/{node}/accept-loss", get(loss::preview).post(loss::accept))
         .route("/v1/cluster/ring", get(cluster::ring))
         .route("/v1/limits", get(health::limits))
         .route("/health/live", get(health::live))

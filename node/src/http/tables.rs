@@ -120,6 +120,7 @@ fn level_json(level: Level) -> Json {
 /// `GET /v1/tables`
 pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     plain(&request, query::NONE)?;
+    app.expect_catalog()?;
     let view = app.core.view();
     let tables: Vec<TableDocument> =
         view.catalog().tables().map(|table| TableDocument::from(&**table)).collect();

@@ -44,6 +44,16 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
     let gauges = [
         ("catalog_epoch", "The catalog's epoch as this node has applied it", statistics.epoch.0),
         ("replica_doubtful", "1 while the replica doubts its disk and neither answers nor votes", doubtful),
+        (
+            "replica_disk_full",
+            "1 while writes are refused because the disk is full",
+            u64::from(statistics.disk_full),
+        ),
+        (
+            "replica_free_bytes",
+            "Free bytes on the disk of the data folder; 0 also where nobody can tell",
+            statistics.free_bytes.unwrap_or(0),
+        ),
         ("operations_running", "Operations whose machines are at work", statistics.operations_running),
         (
             "operations_value_bytes",

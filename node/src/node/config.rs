@@ -8,7 +8,9 @@ use crate::peer::ReadLimits;
 use crate::transport::{self, Secret};
 use quorate_coordinator::Timing;
 use quorate_ring::Weight;
-use quorate_storage::{CommitterLimits, IdentityError, OpenError, ReplicaLimits, RocksOptions};
+use quorate_storage::{
+    AcceptanceError, CommitterLimits, IdentityError, OpenError, ReplicaLimits, RocksOptions,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,9 +51,14 @@ pub struct NodeConfig {
     pub replay: ReplayLimits,
     /// How patient an operation is.
     pub timing: Timing,
+    /// The kernel's file that says which run of the machine this is. Another one is for tests of power cuts.
+    pub boot_id_file: PathBuf,
     /// Threads of its runtime; `None`: as many as there are processors.
     pub workers: Option<usize>,
 }
+
+/// Where Linux says which run of the machine this is.
+pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 impl NodeConfig {
     /// Its limits, as the configuration has them.
@@ -149,6 +156,9 @@ pub enum StartError {
     /// The cluster does not take this node.
     #[error("{0}")]
     Join(#[from] JoinError),
+    /// A loss that an operator has accepted.
+    #[error("{0}")]
+    Acceptance(#[from] AcceptanceError),
     /// Consensus did not start.
     #[error("the catalog's log can't be used: {0}")]
     Consensus(String),

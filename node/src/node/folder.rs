@@ -4,10 +4,14 @@ use super::{Entry, NodeConfig, StartError};
 use crate::control;
 use quorate_model::{Boot, ClusterId};
 use quorate_ring::{Catalog, NewNode, RequestId};
-use quorate_storage::{Identity, OpenError, OpenMode, RocksEngine, Stage};
+use quorate_storage::{
+    Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, LifeNote, OpenError, OpenMode,
+    RocksEngine, Stage, machine_run,
+};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,6 +20,9 @@ const JOINING: &str = "joining";
 
 /// A database that another process is just leaving is waited for so long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause before a full disk is tried again.
+const DISK_FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Members that could say which cluster they belong to are waited for so long.
 const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
@@ -149,8 +156,77 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
     Ok(RequestId(request))
 }
 
-/// Opens the folder's database. One that another process is just leaving is waited for.
+/// Carries out what an operator has decided about a folder that had lost something.
+pub async fn accept(config: &NodeConfig, identity: Identity) -> Result<Identity, StartError> {
+    let (folder, options) = (config.data.clone(), config.storage.rocks.clone());
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let (folder, options, mut accepted) = (folder.clone(), options.clone(), identity.clone());
+        let carried_out = tokio::task::spawn_blocking(move || {
+            let acceptance = Acceptance::carry_out(&folder, &mut accepted, &options);
+            acceptance.map(|acceptance| (acceptance, accepted))
+        });
+        match carried_out.await.map_err(|error| StartError::Runtime(error.to_string()))? {
+            Err(AcceptanceError::Open(OpenError::Locked(_))) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Ok((acceptance, identity)) => {
+                if let Some(Acceptance { incarnation, .. }) = acceptance {
+                    tracing::warn!(incarnation, "a loss was accepted: this node goes on with what it has");
+                }
+                return Ok(identity);
+            }
+            // The mark of doubt goes last: the folder is as doubtful as before, and the node says so.
+            Err(
+                error @ (AcceptanceError::Damaged(_)
+                | AcceptanceError::Engine(_)
+                | AcceptanceError::Open(OpenError::Doubtful { .. } | OpenError::Missing(_))),
+            ) => {
+                tracing::error!("an accepted loss was not carried out: {error}");
+                return Ok(identity);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Notes that a life begins, unless the data are doubted; doubts them if the last one ended with the machine.
+pub async fn begin_life(
+    config: &NodeConfig,
+    stage: Stage,
+    engine: &Arc<RocksEngine>,
+) -> Result<Option<Arc<LifeNote>>, StartError> {
+    if engine.is_doubtful() {
+        return Ok(None);
+    }
+    let (folder, boot_id_file) = (config.data.clone(), config.boot_id_file.clone());
+    let may_be_missing = stage != Stage::Member;
+    let began = tokio::task::spawn_blocking(move || {
+        let machine = machine_run(&boot_id_file).unwrap_or_else(|error| {
+            tracing::warn!(
+                "{}: {error}; each stop without order counts as one of the machine",
+                boot_id_file.display()
+            );
+            // Equal to no other one.
+            format!("unknown-{:032x}", random())
+        });
+        LifeNote::begin(&folder, &machine, may_be_missing)
+    });
+    let began = began.await.map_err(|error| StartError::Runtime(error.to_string()))?;
+    let (life, doubt) = began.map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
+    match doubt {
+        None => Ok(Some(Arc::new(life))),
+        Some(doubt) => {
+            engine.mark_doubtful(doubt);
+            Ok(None)
+        }
+    }
+}
+
+/// Opens the folder's database. One that another process is just leaving is waited for, and so is space on a full disk.
+/// One that is damaged or gone gives an engine that doubts: the node must be able to say so.
 pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, StartError> {
+    let mut said_full = false;
     let mode = match stage {
         Stage::Founding | Stage::Joining => OpenMode::Create,
         Stage::Member => OpenMode::Existing,
@@ -169,6 +245,17 @@ pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, Star
                     );
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error @ OpenError::DiskFull(_)) => {
+                if !std::mem::replace(&mut said_full, true) {
+                    tracing::error!("{error}; waiting for space");
+                }
+                tokio::time::sleep(DISK_FULL_PAUSE).await;
+            }
+            Err(error @ (OpenError::Doubtful { .. } | OpenError::Missing(_))) => {
+                tracing::error!("the node starts without a database: {error}");
+                let doubt = Doubt::new(Cause::Damaged, error.to_string());
+                return Ok(RocksEngine::without_database(&config.data, doubt, &config.storage.rocks));
             }
             opened => return Ok(opened?),
         }

@@ -1,24 +1,25 @@
 //! The parts of a running node, put together and taken apart in order.
 
 use super::folder::{self, Introduction};
-use super::{NodeConfig, StartError, tasks};
+use super::{Entry, NodeConfig, StartError, tasks};
 use crate::breakage;
 use crate::control::publish::Publisher;
 use crate::control::raft::{Log, Machine, Openraft};
-use crate::control::{Control, voters};
-use crate::core::{ClusterIdentity, Core};
+use crate::control::{self, Control, voters};
+use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
 use crate::hints::{Progress, Replay};
 use crate::http;
 use crate::peer::{Local, Peers};
+use crate::recollection::Recollection;
 use crate::switch::Switch;
-use crate::transport::{self, Links, Server};
+use crate::transport::{self, Links, Memory, Server, Service};
 use crate::views::Views;
 use quorate_coordinator::Context;
-use quorate_model::{NodeId, Stamps};
+use quorate_model::{Life, NodeId, Stamps};
 use quorate_ring::Catalog;
-use quorate_storage::{Committer, Identity, RaftStore, Stage};
+use quorate_storage::{Committer, Engine as _, Identity, LifeNote, RaftStore, Stage};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub http_address: SocketAddr,
     pub peer_address: SocketAddr,
     pub failed: watch::Sender<Option<String>>,
+    /// `None` on a disk that was doubted from the start.
+    life: Option<Arc<LifeNote>>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
 }
@@ -74,7 +77,11 @@ impl Parts {
             Introduction { config: &config, http_address: &advertised, peer_address: &peer_advertised, boot };
         let mut identity = folder::identify(&introduction).await?;
         let node = identity.node;
+        if identity.stage == Stage::Member {
+            identity = folder::accept(&config, identity).await?;
+        }
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
+        let life = folder::begin_life(&config, identity.stage, &engine).await?;
 
         // What keys need.
         let rules = breakage::rules();
@@ -87,29 +94,45 @@ impl Parts {
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
         let views = Arc::new(Views::new(node, Catalog::empty()));
-        let me = transport::Identity { cluster: identity.cluster, node, boot };
-        let links = Arc::new(Links::new(me, config.secret.clone(), config.peer_limits.clone()));
+        let lives = Life { incarnation: identity.incarnation, boot };
+        let recollection = Arc::new(Recollection::new(Arc::clone(&replica), Arc::clone(&views), lives));
+        let me =
+            transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
+        let memory: Arc<dyn Memory> = Arc::clone(&recollection) as Arc<dyn Memory>;
+        let (secret, peer_limits) = (config.secret.clone(), config.peer_limits.clone());
+        let links = Links::new(me, secret.clone(), peer_limits.clone(), Arc::clone(&memory));
+        let links = Arc::new(links);
         let local = Local::new(
             Arc::clone(&replica),
             Arc::clone(&committer),
             Arc::clone(&views),
             config.storage.reads,
         );
-        let peers = Peers::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&views));
+        let peers = Peers::new(
+            node,
+            Arc::clone(&local),
+            Arc::clone(&links),
+            Arc::clone(&views),
+            Arc::clone(&recollection),
+        );
 
-        // The catalog: what this disk knows of it is in force when consensus has started.
-        let publisher = Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views));
-        let consensus =
+        // The last known catalog says who the members are; they say what they remember of this node.
+        let publisher =
+            Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views), life.clone());
+        let beginning =
             Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
-        let consensus = consensus.consensus(&links).await?;
+        beginning.last_known_catalog().await;
+        let server = Server::new(me, secret, peer_limits, Arc::clone(&peers) as Arc<dyn Service>, memory);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&server).run(peer_listener));
+        recollection.hear_members(&links).await;
+
+        let consensus = beginning.consensus(&links).await?;
         let silent = consensus.is_silent();
         let control =
             Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views), Arc::clone(&replica));
         peers.set_control(Arc::clone(&control));
-
-        let server = Server::new(me, config.secret.clone(), config.peer_limits.clone(), peers);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&server).run(peer_listener));
+        local.open();
         if identity.stage == Stage::Founding && !silent {
             let founder = introduction.node(folder::founding_request(&identity));
             let found = control.found(identity.cluster, &identity.cluster_name, founder).await;
@@ -120,8 +143,10 @@ impl Parts {
             become_member(&config, &mut identity)?;
         }
 
+        let reached = Reached { http_address: advertised.clone(), peer_address: peer_advertised.clone() };
+
         // Operations and what goes on beside them.
-        let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links));
+        let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&recollection));
         let driver = Driver::new(Arc::new(switch), Arc::clone(&views));
         let context = Context { local: node, rules, timing: config.timing };
         let progress = Arc::new(Progress::default());
@@ -134,11 +159,22 @@ impl Parts {
             context,
             progress: Arc::clone(&progress),
             limits: config.replay,
+            recollection: Arc::clone(&recollection),
         };
         let failed = watch::Sender::new(None);
         tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
         tasks.spawn(tasks::duplicate(Arc::clone(&links), failed.clone()));
-        if !silent {
+        tasks.spawn(tasks::recollect(
+            Arc::clone(&replica),
+            Arc::clone(&recollection),
+            Arc::clone(&control),
+            Arc::clone(&links),
+            Arc::clone(&views),
+        ));
+        if silent {
+            let control = Arc::clone(&control);
+            tasks.spawn(tasks::announce_doubtful(control, boot, advertised, peer_advertised));
+        } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
@@ -150,6 +186,10 @@ impl Parts {
                 (boot, advertised, peer_advertised),
                 failed.clone(),
             ));
+        }
+        if let (Entry::Join { addresses }, Stage::Member) = (&config.entry, identity.stage) {
+            let (addresses, links) = (addresses.clone(), Arc::clone(&links));
+            tasks.spawn(control::find_members(addresses, identity.cluster, links));
         }
         if identity.stage == Stage::Joining && !silent {
             tasks.spawn(tasks::membership(node, Arc::clone(&views), config.data.clone(), identity.clone()));
@@ -167,6 +207,10 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             limits: config.limits_in_force(),
+            recollection,
+            reached,
+            folder: config.data.clone(),
+            restart: watch::Sender::new(false),
         });
         http.open(&core);
         if silent {
@@ -187,6 +231,7 @@ impl Parts {
             http_address,
             peer_address,
             failed,
+            life,
             tasks,
         })
     }
@@ -208,7 +253,28 @@ impl Parts {
         let committer = Arc::clone(&self.committer);
         let stopped = tokio::task::spawn_blocking(move || committer.stop()).await;
         stopped.expect("stopping a committer does not panic");
+        self.end_life().await;
         tracing::info!(node = %self.core.node, "the node has stopped");
+    }
+}
+
+impl Parts {
+    /// Syncs what tables with `durability=os` have left to the operating system, and notes that nothing is missing.
+    async fn end_life(&mut self) {
+        let Some(life) = self.life.take() else { return };
+        let replica = Arc::clone(self.core.local.replica());
+        let ended = tokio::task::spawn_blocking(move || {
+            if replica.is_doubtful() {
+                return Ok(());
+            }
+            replica.engine().sync().map_err(|error| error.to_string())?;
+            life.end().map_err(|error| error.to_string())
+        });
+        match ended.await.expect("syncing does not panic") {
+            Ok(()) => {}
+            // The next start finds a life that did not end in order, and judges it as such.
+            Err(error) => tracing::warn!("this life did not end in order: {error}"),
+        }
     }
 }
 
@@ -221,21 +287,28 @@ struct Beginning {
 }
 
 impl Beginning {
-    /// Consensus from what is on the disk, which puts the last known catalog in force. On a disk that is doubted, or
-    /// found to be doubtful now, it stays silent: a vote may have been lost there. The node still starts, to say so.
-    async fn consensus(self, links: &Arc<Links>) -> Result<Arc<Openraft>, StartError> {
-        if !self.replica.is_doubtful() {
-            match self.speaking(links).await {
-                Ok(consensus) => return Ok(consensus),
-                Err(why) if self.replica.is_doubtful() => tracing::error!("consensus does not begin: {why}"),
-                Err(why) => return Err(StartError::Consensus(why)),
-            }
-        }
-        let log = Log::new(RaftStore::of_doubted(self.engine), self.replica);
-        if let Err(error) = Machine::publish_last_known(log, self.publisher).await {
+    /// Puts the last catalog in force that this disk knows, as far as it can be read, whether it is doubted or not.
+    async fn last_known_catalog(&self) {
+        let log = Log::new(RaftStore::of_doubted(Arc::clone(&self.engine)), Arc::clone(&self.replica));
+        if let Err(error) = Machine::publish_last_known(log, Arc::clone(&self.publisher)).await {
             tracing::warn!("the last known catalog cannot be read whole: {error}");
         }
-        Ok(Openraft::silent(self.node))
+    }
+
+    /// Consensus from what is on the disk. On a disk that is doubted, or found to be doubtful now, it stays silent: a
+    /// vote may have been lost there. The node still starts, to say so.
+    async fn consensus(self, links: &Arc<Links>) -> Result<Arc<Openraft>, StartError> {
+        if self.replica.is_doubtful() {
+            return Ok(Openraft::silent(self.node));
+        }
+        match self.speaking(links).await {
+            Ok(consensus) => Ok(consensus),
+            Err(why) if self.replica.is_doubtful() => {
+                tracing::error!("consensus does not begin: {why}");
+                Ok(Openraft::silent(self.node))
+            }
+            Err(why) => Err(StartError::Consensus(why)),
+        }
     }
 
     async fn speaking(&self, links: &Arc<Links>) -> Result<Arc<Openraft>, String> {

@@ -1,12 +1,14 @@
 //! What goes on beside requests: who is alive, whether the disk is trusted, whether this node may go on at all.
 
-use crate::control::Control;
+use crate::control::{Control, DiskState};
 use crate::engine::Replica;
-use crate::transport::{Links, RefusalReason};
+use crate::recollection::Recollection;
+use crate::transport::{Lane, Links, RefusalReason};
 use crate::views::Views;
 use quorate_model::{Boot, NodeId};
 use quorate_ring::Liveness;
 use quorate_storage::{Identity, Stage};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,12 @@ use tokio::time::Instant;
 
 /// How often the replica's health is looked at.
 const HEALTH_LOOK: Duration = Duration::from_millis(500);
+
+/// How often progress is saved and told where no traffic does it.
+const RECOLLECT: Duration = Duration::from_secs(1);
+
+/// What was told is told again after so long: the one that heard it may have been started anew.
+const RETELL: Duration = Duration::from_secs(5);
 
 /// A refusal as a duplicate counts once it is repeated after so long: the connection of a process that has just been
 /// killed may have seemed alive a moment longer.
@@ -50,6 +58,42 @@ pub async fn health(replica: Arc<Replica>, control: Arc<Control>) {
     }
     tracing::error!("this node takes no part in consensus any more: its replica doubts its disk");
     control.stop().await;
+}
+
+/// Makes durable what peers have said of their progress, and tells them how this node's disk is, where no traffic does
+/// either. A doubtful node goes on telling: the others should not count on it.
+pub async fn recollect(
+    replica: Arc<Replica>,
+    recollection: Arc<Recollection>,
+    control: Arc<Control>,
+    links: Arc<Links>,
+    views: Arc<Views>,
+) {
+    let me = links.identity().node;
+    let mut told: BTreeMap<NodeId, (DiskState, Instant)> = BTreeMap::new();
+    loop {
+        if !replica.is_doubtful() {
+            let saving = Arc::clone(&replica);
+            let saved = tokio::task::spawn_blocking(move || saving.save_remembered()).await;
+            if let Ok(Err(refusal)) = saved {
+                tracing::warn!("what peers said of their progress is not on the disk yet: {refusal}");
+            }
+        }
+        let state = recollection.disk();
+        let now = Instant::now();
+        let is_news = |node: NodeId| {
+            told.get(&node).is_none_or(|(said, at)| *said != state || now.duration_since(*at) > RETELL)
+        };
+        let view = views.current();
+        let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != me);
+        let due = others.filter(|node| links.is_lane_up(*node, Lane::Urgent) && is_news(*node));
+        for node in due.collect::<Vec<_>>() {
+            if control.tell_disk(node, state.clone(), now + RECOLLECT).await {
+                told.insert(node, (state.clone(), now));
+            }
+        }
+        tokio::time::sleep(RECOLLECT).await;
+    }
 }
 
 /// Ends the node if another live process uses its id. Meanwhile it serves no keys.
@@ -102,6 +146,16 @@ pub async fn announce(
             return;
         }
     }
+}
+
+/// Tells the catalog where a node that doubts its disk is reached: it must be found to be asked, replaced or accepted.
+pub async fn announce_doubtful(
+    control: Arc<Control>,
+    boot: Boot,
+    http_address: String,
+    peer_address: String,
+) {
+    control.announce(boot, http_address, peer_address).await;
 }
 
 /// Notes in the folder that this node is a member, once the catalog that has it is here.

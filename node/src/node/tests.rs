@@ -1,6 +1,7 @@
 //! Real nodes over loopback, in one process: founding, joining, restarts, and what goes on without a majority.
 
 mod cluster;
+mod disk;
 mod hints;
 mod membership;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 /// Everything must have happened by then.
@@ -60,6 +61,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         storage: StorageConfig::default(),
         replay: ReplayLimits::default(),
         timing: Timing::default(),
+        boot_id_file: super::BOOT_ID_FILE.into(),
         workers: Some(2),
     }
 }
@@ -104,7 +106,13 @@ impl Cluster {
     }
 
     async fn restart(&mut self, index: usize) {
-        let config = config(index, self.folders[index].path(), Entry::Existing, self.addresses[index]);
+        self.restart_with(index, |_| ()).await;
+    }
+
+    /// Starts a node again that was told something else this time.
+    async fn restart_with(&mut self, index: usize, change: impl FnOnce(&mut NodeConfig)) {
+        let mut config = config(index, self.folders[index].path(), Entry::Existing, self.addresses[index]);
+        change(&mut config);
         self.nodes[index] = Some(Node::start(config).await.expect("starts again"));
     }
 
@@ -202,4 +210,27 @@ async fn cluster_page(node: &Node) -> SocketAddr {
         }
     });
     address
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("read") {
+        let entry = entry.expect("read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("known").is_dir() {
+            std::fs::create_dir(&target).expect("made");
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("copied");
+        }
+    }
+}
+
+/// What a node answers to `GET path`, head and all.
+async fn page(address: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("connects");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("answered");
+    answer
 }

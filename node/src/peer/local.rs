@@ -7,7 +7,7 @@ use quorate_storage::{Committer, ReadTier};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 /// Limits of the reads that leave the reactor.
@@ -34,6 +34,8 @@ pub struct Local {
     committer: Arc<Committer>,
     views: Arc<Views>,
     limits: ReadLimits,
+    /// Whether requests are carried out yet.
+    open: watch::Sender<bool>,
     at_the_disk: Arc<Semaphore>,
     disk_reads: AtomicU64,
     disk_reads_total: AtomicU64,
@@ -51,7 +53,7 @@ pub struct DiskReads {
 }
 
 impl Local {
-    /// Over a replica and its committer.
+    /// Over a replica and its committer; closed until [`Local::open`].
     pub fn new(
         replica: Arc<Replica>,
         committer: Arc<Committer>,
@@ -63,6 +65,7 @@ impl Local {
             committer,
             views,
             limits,
+            open: watch::Sender::new(false),
             at_the_disk: Arc::new(Semaphore::new(limits.running_max)),
             disk_reads: AtomicU64::new(0),
             disk_reads_total: AtomicU64::new(0),
@@ -71,7 +74,12 @@ impl Local {
         })
     }
 
-    /// Begins one request; must be called on the runtime. A request of a catalog that this node has not applied yet
+    /// From now on requests are carried out, also those that have come before.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Begins one request; must be called on the runtime. Until the replica is opened, requests wait. A request of a catalog that this node has not applied yet
     /// waits for it, half of the time that is left at most, and is then answered whatever the catalog says.
     pub fn begin(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -79,11 +87,16 @@ impl Local {
         if deadline <= now {
             return reply(Reply::Refused(Refusal::Late));
         }
-        if request.place().epoch <= self.views.epoch() {
+        let is_open = *self.open.borrow();
+        if is_open && request.place().epoch <= self.views.epoch() {
             return self.carry_out(request, deadline, reply);
         }
         let this = Arc::clone(self);
         tokio::spawn(async move {
+            let opened = async { drop(this.open.subscribe().wait_for(|open| *open).await) };
+            if tokio::time::timeout_at(deadline, opened).await.is_err() {
+                return reply(Reply::Refused(Refusal::Late));
+            }
             this.views.reached(request.place().epoch, now + (deadline - now) / 2).await;
             this.carry_out(request, deadline, reply);
         });

@@ -1,7 +1,8 @@
 //! Requests of peers, by kind.
 
-use crate::control::{Control, ControlRequest};
-use crate::peer::Local;
+use crate::control::{Control, ControlReply, ControlRequest};
+use crate::peer::{Answer, Local};
+use crate::recollection::Recollection;
 use crate::transport::{Incoming, Kind, Links, Responder, Service};
 use crate::views::Views;
 use minicbor::Encode;
@@ -19,14 +20,21 @@ pub struct Peers {
     local: Arc<Local>,
     links: Arc<Links>,
     views: Arc<Views>,
+    recollection: Arc<Recollection>,
     /// Set once consensus runs; until then there is nobody to ask.
     control: OnceLock<Arc<Control>>,
 }
 
 impl Peers {
     /// Over these; [`Peers::set_control`] comes later.
-    pub fn new(node: NodeId, local: Arc<Local>, links: Arc<Links>, views: Arc<Views>) -> Arc<Self> {
-        Arc::new(Self { node, local, links, views, control: OnceLock::new() })
+    pub fn new(
+        node: NodeId,
+        local: Arc<Local>,
+        links: Arc<Links>,
+        views: Arc<Views>,
+        recollection: Arc<Recollection>,
+    ) -> Arc<Self> {
+        Arc::new(Self { node, local, links, views, recollection, control: OnceLock::new() })
     }
 
     /// From now on consensus and control are served too.
@@ -37,7 +45,9 @@ impl Peers {
     fn data(&self, payload: &[u8], deadline: Instant, responder: Responder) {
         match minicbor::decode::<Request>(payload) {
             Ok(request) => {
-                self.local.begin(request, deadline, Box::new(move |reply| answer(responder, &reply)));
+                let recollection = Arc::clone(&self.recollection);
+                let reply = move |reply| replied(responder, reply, &recollection);
+                self.local.begin(request, deadline, Box::new(reply));
             }
             Err(error) => tracing::warn!("a peer's request makes no sense: {error}"),
         }
@@ -49,12 +59,13 @@ impl Peers {
             Err(error) => return tracing::warn!("a peer's batch makes no sense: {error}"),
         };
         if requests.is_empty() {
-            return answer(responder, &Vec::<Reply>::new());
+            return replied(responder, Vec::<Reply>::new(), &self.recollection);
         }
         let batch = Arc::new(Batch {
             replies: Mutex::new(vec![None; requests.len()]),
             open: AtomicUsize::new(requests.len()),
             responder: Mutex::new(Some(responder)),
+            recollection: Arc::clone(&self.recollection),
         });
         for (index, request) in requests.into_iter().enumerate() {
             let batch = Arc::clone(&batch);
@@ -78,6 +89,7 @@ struct Batch {
     replies: Mutex<Vec<Option<Reply>>>,
     open: AtomicUsize,
     responder: Mutex<Option<Responder>>,
+    recollection: Arc<Recollection>,
 }
 
 impl Batch {
@@ -90,9 +102,14 @@ impl Batch {
         let replies: Vec<Reply> = replies.drain(..).flatten().collect();
         let responder = self.responder.lock().expect("nothing panics while it holds this lock").take();
         if let Some(responder) = responder {
-            answer(responder, &replies);
+            replied(responder, replies, &self.recollection);
         }
     }
+}
+
+/// Answers with a reply and with how far this node has come by now.
+fn replied<T: Encode<()>>(responder: Responder, reply: T, recollection: &Recollection) {
+    answer(responder, &Answer { reply, committed: recollection.committed() });
 }
 
 fn answer<T: Encode<()>>(responder: Responder, reply: &T) {
@@ -124,6 +141,15 @@ impl Service for Peers {
                     Ok(_) => return tracing::warn!("node {} asked for what it may not", from.node),
                     Err(error) => return tracing::warn!("a peer's question makes no sense: {error}"),
                 };
+                if let ControlRequest::Disk(state) = request {
+                    self.recollection.note(from.node, state);
+                    return answer(responder, &ControlReply::Applied(self.views.epoch()));
+                }
+                if request == ControlRequest::Forget {
+                    let node = from.node;
+                    tokio::spawn(async move { answer(responder, &control.serve_forget(node).await) });
+                    return;
+                }
                 tokio::spawn(async move { answer(responder, &control.serve(request, deadline).await) });
             }
             Kind::Data | Kind::Batch | Kind::Consensus => {

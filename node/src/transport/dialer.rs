@@ -2,10 +2,10 @@
 
 use crate::transport::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::transport::pending::Calls;
-use crate::transport::{Lane, Limits, connection};
+use crate::transport::{Lane, Limits, Memory, connection};
 use arc_swap::ArcSwapOption;
 use quorate_model::NodeId;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -20,6 +20,8 @@ pub struct Dialing {
     pub secret: Secret,
     /// Limits of the traffic.
     pub limits: Limits,
+    /// What is remembered of the past.
+    pub memory: Arc<dyn Memory>,
     /// Whether all peer traffic is cut.
     pub cut: watch::Receiver<bool>,
     /// Counts changes of any link's state.
@@ -45,6 +47,8 @@ pub struct Link {
     pub lane: Lane,
     /// Where it is dialed; changes when the member moves.
     pub address: watch::Sender<String>,
+    /// What the catalog said last; only another address there moves the link.
+    pub announced: Mutex<String>,
     /// The connection, while there is one.
     pub calls: ArcSwapOption<Calls>,
     /// Dial at once: the member has just been heard of.
@@ -53,6 +57,8 @@ pub struct Link {
     pub connects: AtomicU64,
     /// Calls queued on connections that have ended.
     pub sent_before: AtomicU64,
+    /// Whether nobody answered at its address when it was dialed last.
+    pub unreachable: AtomicBool,
     /// Why the last connection ended, or was not made.
     pub last_error: Mutex<Option<String>>,
 }
@@ -63,13 +69,35 @@ impl Link {
         Self {
             node,
             lane,
+            announced: Mutex::new(address.clone()),
             address: watch::Sender::new(address),
             calls: ArcSwapOption::empty(),
             wake: Notify::new(),
             connects: AtomicU64::new(0),
             sent_before: AtomicU64::new(0),
+            unreachable: AtomicBool::new(false),
             last_error: Mutex::default(),
         }
+    }
+
+    /// Takes the catalog's address, where that is another than before.
+    pub fn announce(&self, address: &str) {
+        let mut announced = self.announced.lock().expect("nothing panics while it holds this lock");
+        if *announced != address {
+            address.clone_into(&mut announced);
+            self.move_to(address);
+        }
+    }
+
+    /// From now on the member is dialed there; a connection to elsewhere ends.
+    pub fn move_to(&self, address: &str) {
+        self.address.send_if_modified(|known| {
+            let moved = known != address;
+            if moved {
+                address.clone_into(known);
+            }
+            moved
+        });
     }
 
     /// Dials and runs connections until the task is aborted.
@@ -87,6 +115,8 @@ impl Link {
             let why = match dialed {
                 Ok(Ok((socket, proven))) => {
                     pause = first;
+                    // Before anything passes: this node may have to doubt itself.
+                    dialing.memory.told(self.node, proven.remembered);
                     let connection = self.run(&dialing, socket, proven);
                     tokio::select! {
                         why = connection => why,
@@ -95,6 +125,12 @@ impl Link {
                     }
                 }
                 Ok(Err(error)) => {
+                    self.unreachable.store(matches!(error, HandshakeError::Io(_)), Ordering::Relaxed);
+                    if let Some(RefusalReason::Incarnation { node, counts, .. }) = error.refusal()
+                        && *node == dialing.identity.node
+                    {
+                        dialing.memory.superseded(self.node, *counts);
+                    }
                     if let Some(duplicate @ RefusalReason::Duplicate { node, .. }) = error.refusal()
                         && *node == dialing.identity.node
                     {
@@ -119,8 +155,8 @@ impl Link {
     async fn dial(&self, dialing: &Dialing, target: &str) -> Result<(TcpStream, Proven), HandshakeError> {
         let mut socket = TcpStream::connect(target).await?;
         socket.set_nodelay(true)?;
-        let dialed =
-            handshake::dial(&mut socket, &dialing.secret, dialing.identity, self.node, self.lane).await;
+        let Dialing { secret, identity, memory, .. } = dialing;
+        let dialed = handshake::dial(&mut socket, secret, *identity, self.node, self.lane, &**memory).await;
         dialed.map(|proven| (socket, proven))
     }
 
@@ -128,6 +164,7 @@ impl Link {
     async fn run(&self, dialing: &Dialing, socket: TcpStream, proven: Proven) -> String {
         let calls = Arc::new(Calls::new(dialing.limits.queued_bytes_max));
         self.connects.fetch_add(1, Ordering::Relaxed);
+        self.unreachable.store(false, Ordering::Relaxed);
         *self.error() = None;
         // The peer believes in this life of ours; what another one has said still stands.
         dialing

@@ -19,9 +19,10 @@
 use crate::transport::Lane;
 use crate::transport::frame::{self, FrameError, Header, Kind};
 use crate::transport::hello::{Challenge, Hello, PROTOCOL, Step};
+use crate::transport::memory::Memory;
 use bytes::{Bytes, BytesMut};
 use hmac::{Hmac, Mac};
-use quorate_model::{Boot, ClusterId, NodeId};
+use quorate_model::{Boot, ClusterId, Committed, NodeId};
 use sha2::Sha256;
 use std::fmt;
 use std::io;
@@ -46,6 +47,8 @@ pub struct Identity {
     pub node: NodeId,
     /// This life of it.
     pub boot: Boot,
+    /// Which of its replicas it is, from 1.
+    pub incarnation: u64,
 }
 
 /// The other end of a connection, after both have proved the secret.
@@ -57,6 +60,10 @@ pub struct Proven {
     pub boot: Boot,
     /// What the connection is for.
     pub lane: Lane,
+    /// Which of its replicas it is.
+    pub incarnation: u64,
+    /// How far it remembers this node to have come.
+    pub remembered: Option<Committed>,
 }
 
 /// Why there is no connection.
@@ -121,6 +128,7 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     identity: Identity,
     expected: NodeId,
     lane: Lane,
+    memory: &dyn Memory,
 ) -> Result<Proven, HandshakeError> {
     let hello = Hello {
         protocol_min: *PROTOCOL.start(),
@@ -131,6 +139,8 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         expected,
         lane,
         nonce: nonce(),
+        incarnation: identity.incarnation,
+        remembered: memory.of(expected),
     };
     let hello_bytes = write(socket, &Step::Hello(hello)).await?;
     let (step, challenge_bytes) = read(socket).await?;
@@ -154,7 +164,11 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
             if mac.verify_slice(&theirs).is_err() {
                 return refuse(socket, RefusalReason::Secret).await;
             }
-            Ok(Proven { node: challenge.node, boot: challenge.boot, lane })
+            let Challenge { node, boot, incarnation, remembered, .. } = challenge;
+            if let Some(reason) = earlier(memory, node, incarnation) {
+                return refuse(socket, reason).await;
+            }
+            Ok(Proven { node, boot, lane, incarnation, remembered })
         }
         Step::Refused(reason) => Err(HandshakeError::There(reason)),
         Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) => Err(out_of_order()),
@@ -167,6 +181,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     socket: &mut S,
     secret: &Secret,
     identity: Identity,
+    memory: &dyn Memory,
     admit: impl FnOnce(Proven) -> Result<T, RefusalReason>,
 ) -> Result<(Proven, T), HandshakeError> {
     let (step, hello_bytes) = read(socket).await?;
@@ -193,8 +208,9 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
         let reason = RefusalReason::Address { expected: hello.expected, actual: identity.node };
         return refuse(socket, reason).await;
     }
-    let Identity { cluster, node, boot } = identity;
-    let challenge = Challenge { protocol, cluster, node, boot, nonce: nonce() };
+    let Identity { cluster, node, boot, incarnation } = identity;
+    let remembered = memory.of(hello.node);
+    let challenge = Challenge { protocol, cluster, node, boot, nonce: nonce(), incarnation, remembered };
     let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
     let theirs = match read(socket).await?.0 {
         Step::Proof(proof) => proof,
@@ -204,7 +220,11 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     if secret.mac(DIALER, &hello_bytes, &challenge_bytes).verify_slice(&theirs).is_err() {
         return refuse(socket, RefusalReason::Secret).await;
     }
-    let proven = Proven { node: hello.node, boot: hello.boot, lane: hello.lane };
+    let Hello { node, boot, lane, incarnation, remembered, .. } = hello;
+    if let Some(reason) = earlier(memory, node, incarnation) {
+        return refuse(socket, reason).await;
+    }
+    let proven = Proven { node, boot, lane, incarnation, remembered };
     let admitted = match admit(proven) {
         Ok(admitted) => admitted,
         Err(reason) => return refuse(socket, reason).await,
@@ -212,6 +232,12 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     let proof = secret.mac(ACCEPTOR, &hello_bytes, &challenge_bytes).finalize().into_bytes();
     write(socket, &Step::Accepted(proof.to_vec())).await?;
     Ok((proven, admitted))
+}
+
+/// Why a node is not let in, if a later incarnation of it counts.
+fn earlier(memory: &dyn Memory, node: NodeId, told: u64) -> Option<RefusalReason> {
+    let counts = memory.incarnation_that_counts(node)?;
+    (told < counts).then_some(RefusalReason::Incarnation { node, told, counts })
 }
 
 /// A refusal that arrives after the handshake: the dialer did not believe the acceptor's proof.

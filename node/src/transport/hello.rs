@@ -2,7 +2,7 @@
 
 use crate::transport::Lane;
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, NodeId};
+use quorate_model::{Boot, ClusterId, Committed, NodeId};
 use std::fmt;
 use thiserror::Error;
 
@@ -56,6 +56,12 @@ pub struct Hello {
     /// Random, so that no proof can be used twice.
     #[cbor(n(7), with = "minicbor::bytes")]
     pub nonce: [u8; 32],
+    /// Which of its replicas this is.
+    #[n(8)]
+    pub incarnation: u64,
+    /// How far it remembers the node to have come that it believes to dial.
+    #[n(9)]
+    pub remembered: Option<Committed>,
 }
 
 /// What an acceptor answers.
@@ -76,6 +82,12 @@ pub struct Challenge {
     /// Random, so that no proof can be used twice.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub nonce: [u8; 32],
+    /// Which of its replicas this is.
+    #[n(5)]
+    pub incarnation: u64,
+    /// How far it remembers the dialer to have come.
+    #[n(6)]
+    pub remembered: Option<Committed>,
 }
 
 /// Why a connection between two nodes is refused. Both sides log it.
@@ -157,6 +169,23 @@ pub enum RefusalReason {
     #[n(7)]
     #[error("the acceptor takes no peer traffic now")]
     Closed,
+    /// Another incarnation of the node counts.
+    #[n(8)]
+    #[error(
+        "node {node} comes as incarnation {told}, but incarnation {counts} of it counts: this folder is from before a \
+         loss was accepted; do not use it any more"
+    )]
+    Incarnation {
+        /// The node.
+        #[n(0)]
+        node: NodeId,
+        /// What it says.
+        #[n(1)]
+        told: u64,
+        /// What the catalog says.
+        #[n(2)]
+        counts: u64,
+    },
 }
 
 impl fmt::Display for Lane {

@@ -4,7 +4,7 @@ use crate::transport::dialer::{Dialing, Duplicate, Link};
 use crate::transport::frame::Kind;
 use crate::transport::handshake::{Identity, Secret};
 use crate::transport::pending::{Answered, Sink};
-use crate::transport::{CallError, Lane, Limits};
+use crate::transport::{CallError, Lane, Limits, Memory};
 use arc_swap::ArcSwap;
 use quorate_model::NodeId;
 use std::collections::BTreeMap;
@@ -67,12 +67,13 @@ impl Drop for Member {
 
 impl Links {
     /// No members yet.
-    pub fn new(identity: Identity, secret: Secret, limits: Limits) -> Self {
+    pub fn new(identity: Identity, secret: Secret, limits: Limits, memory: Arc<dyn Memory>) -> Self {
         let cut = watch::Sender::new(false);
         let dialing = Dialing {
             identity,
             secret,
             limits,
+            memory,
             cut: cut.subscribe(),
             changes: watch::Sender::new(0),
             duplicate: watch::Sender::new(None),
@@ -89,18 +90,28 @@ impl Links {
         for (node, address) in members.filter(|(node, _)| *node != self.dialing.identity.node) {
             let member = old.get(&node).map_or_else(|| self.member(node, address), Arc::clone);
             for link in &member.links {
-                link.address.send_if_modified(|known| {
-                    let moved = known != address;
-                    if moved {
-                        address.clone_into(known);
-                    }
-                    moved
-                });
+                link.announce(address);
             }
             new.insert(node, member);
         }
         self.members.store(Arc::new(new));
         self.dialing.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// A member may be reached at this address, as somebody else says: its links that are down dial it there. Whoever
+    /// answers must still prove that it is that member.
+    pub fn suggest(&self, node: NodeId, address: &str) {
+        let members = self.members.load();
+        let Some(member) = members.get(&node) else { return };
+        for link in member.links.iter().filter(|link| link.calls.load().is_none()) {
+            link.move_to(address);
+            link.wake.notify_one();
+        }
+    }
+
+    /// The members that there are links to.
+    pub fn members(&self) -> Vec<NodeId> {
+        self.members.load().keys().copied().collect()
     }
 
     fn member(&self, node: NodeId, address: &str) -> Arc<Member> {
@@ -152,6 +163,11 @@ impl Links {
         async { hear.await.unwrap_or(Err(CallError::Lost("the connection was torn down"))) }
     }
 
+    /// Who this node is, on each of its connections.
+    pub fn identity(&self) -> Identity {
+        self.dialing.identity
+    }
+
     /// Whether key traffic can reach a member now.
     pub fn is_up(&self, node: NodeId) -> bool {
         self.is_lane_up(node, Lane::Data)
@@ -170,6 +186,14 @@ impl Links {
     /// Forgets such a refusal, which nobody has repeated.
     pub fn forget_duplicate(&self) {
         self.dialing.duplicate.send_replace(None);
+    }
+
+    /// Whether nobody answers at a member's address: waiting for it would be in vain.
+    pub fn is_unreachable(&self, node: NodeId) -> bool {
+        let members = self.members.load();
+        members
+            .get(&node)
+            .is_some_and(|member| member.links.iter().all(|link| link.unreachable.load(Ordering::Relaxed)))
     }
 
     /// Counts changes of members and of link states.

@@ -2,7 +2,7 @@
 
 use crate::transport::handshake::{self, HandshakeError, Identity, Secret};
 use crate::transport::pending::Calls;
-use crate::transport::{CallError, Kind, Lane, Limits, connection};
+use crate::transport::{CallError, Forgetful, Kind, Lane, Limits, connection};
 use bytes::Bytes;
 use quorate_model::NodeId;
 use thiserror::Error;
@@ -37,7 +37,7 @@ pub async fn ask_once(
     let dial = async {
         let mut socket = TcpStream::connect(address).await.map_err(HandshakeError::from)?;
         socket.set_nodelay(true).map_err(HandshakeError::from)?;
-        handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent).await?;
+        handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent, &Forgetful).await?;
         Ok::<_, HandshakeError>(socket)
     };
     let by = deadline.min(Instant::now() + limits.handshake);

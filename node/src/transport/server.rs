@@ -4,7 +4,7 @@ use crate::transport::connection::{self, READ_BUFFER_BYTES};
 use crate::transport::frame::{self, Kind};
 use crate::transport::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::transport::outbox::{Outbox, Responder, Working, Writing};
-use crate::transport::{Lane, Limits};
+use crate::transport::{Lane, Limits, Memory};
 use bytes::{Bytes, BytesMut};
 use quorate_model::{Boot, NodeId};
 use std::collections::{HashMap, VecDeque};
@@ -53,6 +53,7 @@ pub struct Server {
     secret: Secret,
     limits: Limits,
     service: Arc<dyn Service>,
+    memory: Arc<dyn Memory>,
     cut: watch::Sender<bool>,
     /// Which life of each member is connected, and how many connections it has.
     alive: Mutex<HashMap<NodeId, (Boot, usize)>>,
@@ -79,7 +80,13 @@ struct Admission {
 
 impl Server {
     /// An acceptor that has not begun.
-    pub fn new(identity: Identity, secret: Secret, limits: Limits, service: Arc<dyn Service>) -> Arc<Self> {
+    pub fn new(
+        identity: Identity,
+        secret: Secret,
+        limits: Limits,
+        service: Arc<dyn Service>,
+        memory: Arc<dyn Memory>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             places: Arc::new(Semaphore::new(limits.incoming_max)),
             unproven: Mutex::default(),
@@ -87,6 +94,7 @@ impl Server {
             secret,
             limits,
             service,
+            memory,
             cut: watch::Sender::new(false),
             alive: Mutex::default(),
             last_refusal: Mutex::default(),
@@ -163,7 +171,7 @@ impl Server {
             return;
         }
         let admit = |proven| self.admit(proven);
-        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, admit);
+        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, &*self.memory, admit);
         let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
         self.forget_unproven(number);
         let (caller, _admission) = match accepted {
@@ -173,6 +181,8 @@ impl Server {
             Ok(Err(error)) => return self.refused(&error.to_string()),
         };
         if caller.node != NodeId(0) {
+            // Before anything passes: this node may have to doubt itself.
+            self.memory.told(caller.node, caller.remembered);
             self.service.heard_of(caller.node);
         }
         let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));
@@ -245,7 +255,7 @@ impl Server {
 
     /// A proven node takes its place, unless another life of it is here.
     fn admit(self: &Arc<Self>, proven: Proven) -> Result<Admission, RefusalReason> {
-        let Proven { node, boot, lane } = proven;
+        let Proven { node, boot, lane, .. } = proven;
         let joining = node == NodeId(0);
         if joining && lane != Lane::Urgent {
             return Err(RefusalReason::NotMember { node });

@@ -3,7 +3,9 @@
 mod calls;
 mod handshakes;
 
-use crate::transport::{Identity, Incoming, Lane, Limits, Links, Responder, Secret, Server, Service};
+use crate::transport::{
+    Forgetful, Identity, Incoming, Lane, Limits, Links, Responder, Secret, Server, Service,
+};
 use quorate_model::{Boot, ClusterId, NodeId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &[u8] = b"the secret of the tests";
 
 fn identity(node: u64) -> Identity {
-    Identity { cluster: ClusterId(7), node: NodeId(node), boot: Boot(100 + node) }
+    Identity { cluster: ClusterId(7), node: NodeId(node), boot: Boot(100 + node), incarnation: 1 }
 }
 
 /// Short times, so that a test waits for what it tests and not for defaults.
@@ -65,14 +67,14 @@ impl Acceptor {
         let address = listener.local_addr().expect("bound");
         let echo = Arc::new(echo);
         let service: Arc<dyn Service> = Arc::clone(&echo) as Arc<dyn Service>;
-        let server = Server::new(identity, Secret::new(secret), limits, service);
+        let server = Server::new(identity, Secret::new(secret), limits, service, Arc::new(Forgetful));
         let task = tokio::spawn(Arc::clone(&server).run(listener));
         Self { server, echo, address, task }
     }
 }
 
 fn links(identity: Identity, secret: &[u8], to: NodeId, address: SocketAddr) -> Links {
-    let links = Links::new(identity, Secret::new(secret), limits());
+    let links = Links::new(identity, Secret::new(secret), limits(), Arc::new(Forgetful));
     let address = address.to_string();
     links.set_members([(to, address.as_str())].into_iter());
     links

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod dev;
+mod loss;
 mod offline;
 mod outcomes;
 mod process;

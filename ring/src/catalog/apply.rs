@@ -118,8 +118,14 @@ impl Catalog {
         check_address("http", &update.http_address)?;
         check_address("peer", &update.peer_address)?;
         self.check_addresses_free(node.id, &update.http_address, &update.peer_address)?;
+        let incarnation = update.incarnation.unwrap_or(node.incarnation);
+        if incarnation < node.incarnation {
+            let (node, told, counts) = (node.id, incarnation, node.incarnation);
+            return Err(Rejection::EarlierIncarnation { node, told, counts });
+        }
         let updated = Node {
             boot: update.boot,
+            incarnation,
             http_address: update.http_address.clone(),
             peer_address: update.peer_address.clone(),
             ..Node::clone(node)

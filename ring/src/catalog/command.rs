@@ -107,6 +107,9 @@ pub struct NodeUpdate {
     /// `host:port` where peers reach it.
     #[n(3)]
     pub peer_address: String,
+    /// Which of its replicas this is; a later one than before after a loss was accepted. `None`: the one that counts.
+    #[n(4)]
+    pub incarnation: Option<u32>,
 }
 
 /// A table that somebody wants.

@@ -249,4 +249,21 @@ pub enum Rejection {
         #[n(2)]
         node: NodeId,
     },
+    /// A replica from before a loss was accepted.
+    #[n(25)]
+    #[error(
+        "node {node} announces itself as incarnation {told}, but incarnation {counts} of it counts: this folder is from \
+         before a loss was accepted; do not use it any more"
+    )]
+    EarlierIncarnation {
+        /// The node.
+        #[n(0)]
+        node: NodeId,
+        /// What it says.
+        #[n(1)]
+        told: u32,
+        /// What counts.
+        #[n(2)]
+        counts: u32,
+    },
 }

@@ -76,6 +76,7 @@ fn a_node_that_starts_again_keeps_its_id_under_new_addresses() {
         boot: Boot(77),
         http_address: "10.0.0.2:7400".to_owned(),
         peer_address: "10.0.0.2:7500".to_owned(),
+        incarnation: None,
     };
     let updated = accept(&catalog, &Command::UpdateNode(update.clone()));
     let node = updated.node(NodeId(2)).expect("still a member");
@@ -88,6 +89,27 @@ fn a_node_that_starts_again_keeps_its_id_under_new_addresses() {
     assert!(again.repeated && again.catalog.epoch() == Epoch(3));
     let stranger = NodeUpdate { node: NodeId(9), ..update };
     assert_eq!(reject(&updated, &Command::UpdateNode(stranger)), Rejection::NoSuchNode { node: NodeId(9) });
+}
+
+#[test]
+fn a_replica_from_before_an_accepted_loss_is_refused() {
+    let catalog = founded(2);
+    let update = |incarnation| {
+        let known = catalog.node(NodeId(2)).expect("a member");
+        Command::UpdateNode(NodeUpdate {
+            node: NodeId(2),
+            boot: Boot(77),
+            http_address: known.http_address.clone(),
+            peer_address: known.peer_address.clone(),
+            incarnation,
+        })
+    };
+    let later = accept(&catalog, &update(Some(3)));
+    assert_eq!(later.node(NodeId(2)).expect("a member").incarnation, 3);
+    let refused = Rejection::EarlierIncarnation { node: NodeId(2), told: 2, counts: 3 };
+    assert_eq!(reject(&later, &update(Some(2))), refused);
+    let same = accept(&later, &update(None));
+    assert_eq!(same.node(NodeId(2)).expect("a member").incarnation, 3, "who says nothing changes nothing");
 }
 
 #[test]
@@ -106,6 +128,7 @@ fn no_two_members_are_reached_at_one_address() {
         boot: Boot(77),
         http_address: node(1).http_address,
         peer_address: node(2).peer_address,
+        incarnation: None,
     };
     let rejection = reject(&catalog, &Command::UpdateNode(moved.clone()));
     assert_eq!(rejection, taken("http", node(1).http_address));
@@ -389,6 +412,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         boot: Boot(boot),
         http_address: format!("h:{}", boot * 30_000),
         peer_address: "p:1".to_owned(),
+        incarnation: (boot > 0).then_some(boot as u32),
     });
     prop_oneof![
         1 => new_node.clone().prop_map(|node| Command::Found(Found {

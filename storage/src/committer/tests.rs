@@ -186,7 +186,7 @@ fn a_committer_that_panics_leaves_a_doubtful_replica() {
     // Returns when the thread has ended.
     committer.stop();
     let doubt = replica.health().doubt;
-    assert!(doubt.as_ref().is_some_and(|doubt| doubt.contains("committer")), "{doubt:?}");
+    assert!(doubt.as_ref().is_some_and(|doubt| doubt.reason.contains("committer")), "{doubt:?}");
     let stopped = Committer::start(Arc::clone(&replica), CommitterLimits::default()).expect("a thread");
     stopped.stop();
     assert_eq!(replica.health().doubt, doubt, "stopping in order is no reason");

@@ -46,7 +46,7 @@ mod tombstones {
             });
             match walked.and_then(|()| self.write(&mut writer, batch, Durability::Sync)) {
                 Ok(()) => {}
-                Err(error) => self.suspect(&error),
+                Err(error) => self.found(&error),
             }
         }
     }

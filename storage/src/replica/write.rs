@@ -217,7 +217,7 @@ impl<E: Engine> Round<'_, E> {
         let fate = match error {
             EngineError::DiskFull(_) => Reply::Refused(Refusal::DiskFull),
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
-                replica.suspect(&error);
+                replica.found(&error);
                 Reply::Broken
             }
         };

@@ -1,8 +1,8 @@
 //! Opening: what can go wrong, and one plain sentence for each.
 
 use super::watermark::Watermark;
-use super::{Database, RocksEngine, RocksOptions};
-use crate::doubt::DoubtMark;
+use super::{Database, Opened, RocksEngine, RocksOptions};
+use crate::doubt::{Cause, Doubt, DoubtMark};
 use crate::engine::Family;
 use crate::file;
 use rocksdb::{Cache, ColumnFamilyDescriptor, DEFAULT_COLUMN_FAMILY_NAME, ErrorKind, Options};
@@ -65,8 +65,8 @@ pub enum OpenError {
 }
 
 impl RocksEngine {
-    /// Opens the database in `folder/db`. A folder that was doubted before is opened too: its engine says so, and
-    /// the replica over it refuses everything.
+    /// Opens the database in `folder/db`. A folder that was doubted before, or whose database is whole but ends before
+    /// what was durable once, is opened too: its engine says so, and the replica over it refuses everything.
     pub fn open(folder: &Path, mode: OpenMode, options: &RocksOptions) -> Result<Self, OpenError> {
         let path = folder.join("db");
         let doubt = DoubtMark::read(folder);
@@ -87,25 +87,26 @@ impl RocksEngine {
             .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
         let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
         let families = families.into_iter().chain([own]);
-        let opened = Database::open_cf_descriptors(&database_options, &path, families)
+        let database = Database::open_cf_descriptors(&database_options, &path, families)
             .map_err(|error| explain(folder, &error))
-            .and_then(|database| {
-                let sequence = database.latest_sequence_number();
-                Ok((database, Watermark::open(folder, sequence, mode == OpenMode::Create)?))
-            });
-        let (database, watermark) = opened.inspect_err(|error| {
-            if let OpenError::Doubtful { reason, .. } = error {
-                doubt.set(reason);
-            }
-        })?;
+            .inspect_err(|error| {
+                if let OpenError::Doubtful { reason, .. } = error {
+                    doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
+                }
+            })?;
+        let sequence = database.latest_sequence_number();
+        let (watermark, behind) = Watermark::open(folder, sequence, mode == OpenMode::Create)?;
+        if let Some(reason) = behind {
+            // The database is whole, only too short: what it has can be looked at.
+            doubt.set(Doubt::new(Cause::Behind, reason));
+        }
         doubt.prepare();
         Ok(Self {
-            database,
+            opened: Some(Opened { database, cache, watermark }),
             folder: folder.into(),
             free_bytes: options.free_bytes.clone(),
-            cache,
             doubt,
-            watermark,
+            committed: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         })
@@ -137,7 +138,9 @@ fn explain(folder: &Path, error: &rocksdb::Error) -> OpenError {
         ErrorKind::IOError if reason.contains("No space left on device") => OpenError::DiskFull(folder),
         ErrorKind::InvalidArgument if reason.contains("does not exist") => OpenError::Missing(folder),
         // A file of the database that is gone.
-        ErrorKind::IOError if reason.contains("No such file or directory") => {
+        ErrorKind::IOError
+            if reason.contains("No such file or directory") || reason.contains("Input/output error") =>
+        {
             OpenError::Doubtful { folder, reason }
         }
         ErrorKind::IOError

@@ -3,7 +3,8 @@
 //! A log that ends too early looks like one whose last write was torn: nothing in it says that synced records are
 //! missing behind its end. So after each sync the sequence number that is durable by then is noted in a small file
 //! of its own, in place and *without* a sync. The note may lag behind after a power cut, which only makes it less
-//! watchful; it is never ahead of what was durable. A database that opens below it has lost acknowledged records.
+//! watchful (what peers remember is the second line); it is never ahead of what was durable. A database that opens
+//! below it has lost acknowledged records.
 //!
 //! ```text
 //! 0          8       12
@@ -34,32 +35,44 @@ struct Noted {
 }
 
 impl Watermark {
-    /// Opens the note of a folder whose database has come to `sequence`. A folder that is being founded may have
-    /// none yet (`may_be_missing`).
-    pub(super) fn open(folder: &Path, sequence: u64, may_be_missing: bool) -> Result<Self, OpenError> {
-        let doubtful = |reason: String| OpenError::Doubtful { folder: folder.into(), reason };
+    /// Opens the note of a folder whose database has come to `sequence`, and says why that may be too little, if it
+    /// may. A folder that is being founded may have none yet (`may_be_missing`).
+    pub(super) fn open(
+        folder: &Path,
+        sequence: u64,
+        may_be_missing: bool,
+    ) -> Result<(Self, Option<String>), OpenError> {
         let failed =
             |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
-        match std::fs::read(folder.join(FILE)) {
-            Ok(bytes) => {
-                let noted = decode(&bytes).ok_or_else(|| doubtful("the watermark is damaged".into()))?;
-                if sequence < noted {
-                    return Err(doubtful(format!(
-                        "the database ends at change {sequence}, but change {noted} was durable once: records are \
-                         missing"
-                    )));
-                }
-            }
+        const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
+        let behind = match std::fs::read(folder.join(FILE)) {
+            Ok(bytes) => match decode(&bytes) {
+                None => Some(format!("the watermark is damaged, {UNTOLD}")),
+                Some(noted) => (sequence < noted).then(|| {
+                    format!(
+                        "the database ends at change {sequence}, but change {noted} was durable once: acknowledged \
+                         records are missing"
+                    )
+                }),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_missing => {
                 file::replace(folder, FILE, &encode(sequence)).map_err(failed)?;
+                None
             }
+            // An empty one takes its place, which the next start finds damaged: the doubt is not forgotten.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(doubtful("the watermark is gone".into()));
+                Some(format!("the watermark is gone, {UNTOLD}"))
             }
             Err(error) => return Err(failed(error)),
-        }
-        let file = OpenOptions::new().write(true).open(folder.join(FILE)).map_err(failed)?;
-        Ok(Self { noted: Mutex::new(Noted { file, sequence }) })
+        };
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(FILE));
+        let file = file.map_err(failed)?;
+        Ok((Self { noted: Mutex::new(Noted { file, sequence }) }, behind))
+    }
+
+    /// Begins anew at `sequence`: what was missing below the old note was accepted as lost.
+    pub(super) fn reset(folder: &Path, sequence: u64) -> io::Result<()> {
+        file::replace(folder, FILE, &encode(sequence))
     }
 
     /// Notes that everything up to `sequence` is durable.

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use quorate_model::Durability;
 use quorate_storage::engine::{Batch, Direction, KeyRange, Lookup};
-use quorate_storage::{Engine, Family, PageLimit, ReadTier};
+use quorate_storage::{Cause, Doubt, Engine, Family, PageLimit, ReadTier};
 
 fn get(engine: &impl Engine, family: Family, key: &[u8]) -> Option<Vec<u8>> {
     match engine.get(family, key, ReadTier::Disk).expect("readable") {
@@ -125,9 +125,9 @@ pub fn an_empty_batch_is_a_write(bench: impl Bench) {
 
 pub fn doubt_survives_a_restart(mut bench: impl Bench) {
     assert!(!bench.engine().is_doubtful());
-    bench.engine().mark_doubtful("first");
-    bench.engine().mark_doubtful("second");
-    assert_eq!(bench.engine().doubt().as_deref(), Some("first"));
+    bench.engine().mark_doubtful(Doubt::new(Cause::Behind, "first"));
+    bench.engine().mark_doubtful(Doubt::new(Cause::Damaged, "second"));
+    assert_eq!(bench.engine().doubt(), Some(Doubt::new(Cause::Behind, "first")));
     bench.restart();
-    assert_eq!(bench.engine().doubt().as_deref(), Some("first"));
+    assert_eq!(bench.engine().doubt(), Some(Doubt::new(Cause::Behind, "first")));
 }

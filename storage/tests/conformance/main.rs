@@ -5,6 +5,7 @@ mod bench;
 mod engine;
 mod hints;
 mod raft;
+mod recollection;
 mod replica;
 
 use bench::{Disk, Memory};
@@ -70,6 +71,14 @@ mod over {
         books_survive_a_restart
         a_dropped_table_takes_its_hints_along
         a_hint_needs_no_ownership_but_a_table
+    );
+    over_both!(recollection:
+        the_counter_grows_with_what_is_synced_and_survives
+        what_a_peer_said_rides_along_and_survives
+        without_traffic_it_is_saved_and_counts_as_no_progress
+        a_peer_that_remembers_more_poisons
+        a_damaged_note_about_a_peer_is_a_doubt
+        all_that_is_held_can_be_read_in_spite_of_a_doubt_and_damage_is_found
     );
     over_both!(raft:
         entries_are_appended_truncated_and_purged

@@ -104,6 +104,7 @@ impl Cluster {
                 },
                 replay: ReplayLimits::default(),
                 timing: Timing::default(),
+                boot_id_file: quorate_node::node::BOOT_ID_FILE.into(),
                 workers: Some(2),
             };
             nodes.push(runtime.block_on(Node::start(config)).expect("a node that starts"));

@@ -5,7 +5,7 @@ use super::{Log, Machine, Raft, network, serve};
 use crate::control::{Consensus, MembershipNow, WriteError};
 use crate::transport::Links;
 use openraft::error::{ClientWriteError, Fatal, RaftError};
-use openraft::{Config, EmptyNode, ServerState, SnapshotPolicy};
+use openraft::{ChangeMembers, Config, EmptyNode, ServerState, SnapshotPolicy};
 use quorate_model::NodeId;
 use quorate_ring::{Command, Receipt, Rejection};
 use std::collections::BTreeSet;
@@ -224,6 +224,30 @@ impl Consensus for Openraft {
     async fn add_learner(&self, node: NodeId) -> Result<(), String> {
         let added = self.speaking()?.add_learner(node.0, EmptyNode {}, false).await;
         added.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn remove(&self, node: NodeId) -> Result<(), String> {
+        let raft = self.speaking()?;
+        let node = BTreeSet::from([node.0]);
+        // A voter first becomes nobody's vote, then nobody; a learner can only become nobody.
+        let membership = || {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow();
+            let membership = metrics.membership_config.membership();
+            let votes = membership.voter_ids().any(|voter| node.contains(&voter));
+            let learns = membership.nodes().any(|(member, _)| node.contains(member));
+            (votes, learns)
+        };
+        let change = match membership() {
+            (true, _) => ChangeMembers::RemoveVoters(node.clone()),
+            (false, true) => ChangeMembers::RemoveNodes(node.clone()),
+            (false, false) => return Ok(()),
+        };
+        raft.change_membership(change, false).await.map_err(|error| error.to_string())?;
+        match membership() {
+            (false, false) => Ok(()),
+            _ => Err("it is not out of consensus yet".to_owned()),
+        }
     }
 
     async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), String> {

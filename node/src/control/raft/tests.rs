@@ -3,7 +3,7 @@
 use super::{Log, LogId, Machine, SnapshotMeta, StorageError, Types};
 use crate::control::publish::Publisher;
 use crate::engine::Replica;
-use crate::transport::{Identity, Limits, Links, Secret};
+use crate::transport::{Forgetful, Identity, Limits, Links, Secret};
 use crate::views::Views;
 use openraft::CommittedLeaderId;
 use openraft::storage::RaftStateMachine;
@@ -25,10 +25,10 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
         let store = RaftStore::new(Arc::clone(&engine));
         let limits = ReplicaLimits::default();
         let replica = Arc::new(Replica::new(engine, node, Boot(1), Rules::INTACT, limits));
-        let identity = Identity { cluster: ClusterId(1), node, boot: Boot(2) };
-        let links = Arc::new(Links::new(identity, Secret::new(""), Limits::default()));
+        let identity = Identity { cluster: ClusterId(1), node, boot: Boot(2), incarnation: 1 };
+        let links = Arc::new(Links::new(identity, Secret::new(""), Limits::default(), Arc::new(Forgetful)));
         let views = Arc::new(Views::new(node, Catalog::empty()));
-        let publisher = Publisher::new(node, Arc::clone(&replica), links, views);
+        let publisher = Publisher::new(node, Arc::clone(&replica), links, views, None);
         let log = Log::new(store, replica);
         let machine = Machine::load(log.clone(), Arc::new(publisher)).await.expect("loads");
         Ok((folder, log, machine))

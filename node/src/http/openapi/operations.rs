@@ -71,7 +71,8 @@ const AT_WORK: &[Code] = &[Code::Starting, Code::Overloaded];
 const QUERY: &[Code] = &[Code::UnknownParameter, Code::InvalidParameter];
 /// What every request that is not one write refuses.
 const PLAIN: &[Code] = &[Code::InvalidHeader, Code::NotAcceptable];
-const TABLE: &[Code] = &[Code::NoSuchTable];
+/// A node that doubts its disk may have lost the table.
+const TABLE: &[Code] = &[Code::NoSuchTable, Code::ReplicaDoubtful];
 const NODE: &[Code] = &[Code::NoSuchNode];
 const KEY: &[Code] = &[Code::InvalidKey, Code::KeyTooLong];
 /// What owners that can't answer come down to.
@@ -244,7 +245,10 @@ pub const OPERATIONS: &[Operation] = &[
             &[ok("Explanation")],
         )
     },
-    shown("/v1/tables", "listTables", "Every table", &[ok("Tables")]),
+    Operation {
+        codes: &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::ReplicaDoubtful]],
+        ..shown("/v1/tables", "listTables", "Every table", &[ok("Tables")])
+    },
     Operation {
         method: "post",
         path: "/v1/tables",
@@ -310,6 +314,35 @@ pub const OPERATIONS: &[Operation] = &[
             "Whether every table keeps its quorums without this member",
             &[ok("SafeToStop")],
         )
+    },
+    Operation {
+        codes: &[EDGE, AT_WORK, QUERY, PLAIN, NODE, &[Code::LossNotAccepted]],
+        ..shown(
+            "/v1/cluster/nodes/{node}/accept-loss",
+            "previewLoss",
+            "What a member that doubts its disk may have lost; only that member can answer",
+            &[ok("Loss")],
+        )
+    },
+    Operation {
+        method: "post",
+        path: "/v1/cluster/nodes/{node}/accept-loss",
+        id: "acceptLoss",
+        says: "Let a member that doubts its disk go on with what it still has",
+        takes: query::CHANGE,
+        headers: &[],
+        body: Some(Content::Document("AcceptLoss")),
+        answers: &[ok("LossAccepted")],
+        codes: &[
+            EDGE,
+            AT_WORK,
+            QUERY,
+            PLAIN,
+            NODE,
+            BODY,
+            DOCUMENT,
+            &[Code::LossNotAccepted, Code::Unavailable],
+        ],
     },
     Operation {
         takes: query::RING,

@@ -370,6 +370,9 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                         ("hints_waiting", hints),
                         ("hints_overflow", count()),
                         ("replica_doubt", text_or_null()),
+                        ("doubt_cause", text_or_null()),
+                        ("disk_full", flag()),
+                        ("free_bytes", json!({ "type": ["integer", "null"], "minimum": 0 })),
                     ]),
                 ),
             ]),
@@ -377,6 +380,7 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
         (
             "Nodes",
             object(&[
+                ("cluster", json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })),
                 ("epoch", count()),
                 ("seen_by", node()),
                 ("unanswered", list(node())),
@@ -394,6 +398,8 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                 ("address", text()),
                 ("peer_address", text()),
                 ("voter", flag()),
+                ("doubt", text_or_null()),
+                ("disk_full", flag()),
                 ("leader", flag()),
                 ("shards", count()),
                 ("hints", count()),
@@ -410,6 +416,35 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
                 ("seen_by?", node()),
                 ("unanswered?", list(node())),
             ]),
+        ),
+        ("AcceptLoss", closed(&[("accept_data_loss", text())])),
+        (
+            "Loss",
+            object(&[
+                ("node", node()),
+                ("name", text_or_null()),
+                ("incarnation", count()),
+                ("cause", word(&["damaged", "failed", "behind", "machine-stopped"])),
+                ("doubt", text()),
+                ("acceptable", flag()),
+                ("refusal", text_or_null()),
+                (
+                    "tables",
+                    list(object(&[
+                        ("table", text()),
+                        ("n", copies()),
+                        ("w", copies()),
+                        ("durability", word(&["sync", "os"])),
+                        ("shards", count()),
+                        ("shards_confirmed", count()),
+                        ("loss", text()),
+                    ])),
+                ),
+            ]),
+        ),
+        (
+            "LossAccepted",
+            object(&[("node", node()), ("incarnation", count()), ("records", count()), ("next", text())]),
         ),
         ("SafeToStop", object(&[("node", node()), ("safe", json!({ "const": true }))])),
         (
@@ -429,8 +464,15 @@ fn of_cluster(limits: &Limits) -> Vec<Named> {
             ]),
         ),
         ("Limits", counts(&limits_of(&Config { limits: limits.clone(), ..Config::default() }))),
-        ("Live", object(&[("status", json!({ "const": "live" }))])),
-        ("Ready", object(&[("ready", json!({ "const": true })), ("reasons", list(text()))])),
+        ("Live", object(&[("status", json!({ "const": "live" })), ("broken_on_purpose?", text())])),
+        (
+            "Ready",
+            object(&[
+                ("ready", json!({ "const": true })),
+                ("reasons", list(text())),
+                ("broken_on_purpose?", text()),
+            ]),
+        ),
         ("OpenApi", json!({ "type": "object", "required": ["openapi", "info", "paths", "components"] })),
     ]
 }

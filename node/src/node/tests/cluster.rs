@@ -2,7 +2,6 @@
 
 use super::*;
 use quorate_model::Guarantee;
-use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_value_written_through_one_node_is_read_through_each() {
@@ -119,16 +118,6 @@ fn small(name: &str) -> NewTable {
     let mut table = NewTable::hash(name, request_id());
     table.shards = 1;
     table
-}
-
-/// What a node answers to `GET path`, head and all.
-async fn page(address: SocketAddr, path: &str) -> String {
-    let mut socket = TcpStream::connect(address).await.expect("connects");
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    socket.write_all(head.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.expect("answered");
-    answer
 }
 
 #[tokio::test]

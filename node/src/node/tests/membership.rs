@@ -105,16 +105,3 @@ async fn a_second_process_on_a_copied_folder_ends_itself_and_the_first_goes_on()
     assert_eq!(cluster.node(2).failed().borrow().clone(), None);
     put(cluster.node(2), &table, "k", "v").await.expect("written");
 }
-
-fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("read") {
-        let entry = entry.expect("read");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("known").is_dir() {
-            std::fs::create_dir(&target).expect("made");
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).expect("copied");
-        }
-    }
-}

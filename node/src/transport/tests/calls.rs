@@ -127,8 +127,9 @@ async fn connected_to_a_deaf_peer() -> (Links, TcpStream) {
             let (mut socket, _) = listener.accept().await.expect("accepts");
             let secret = Secret::new(SECRET);
             let admit = |_| Ok::<_, RefusalReason>(());
-            let (proven, ()) =
-                handshake::accept(&mut socket, &secret, identity(2), admit).await.expect("proven");
+            let (proven, ()) = handshake::accept(&mut socket, &secret, identity(2), &Forgetful, admit)
+                .await
+                .expect("proven");
             if proven.lane == Lane::Data {
                 return socket;
             }

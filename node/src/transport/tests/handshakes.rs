@@ -92,7 +92,9 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
     let (mut dialer, mut acceptor) = duplex(64 * 1024);
     let secret = Secret::new(SECRET);
     let accept = async {
-        handshake::accept(&mut acceptor, &secret, identity(2), |_| Ok::<_, RefusalReason>(())).await.err()
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()))
+            .await
+            .err()
     };
     let hello = Hello {
         protocol_min: 7,
@@ -103,6 +105,8 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
         expected: NodeId(2),
         lane: Lane::Data,
         nonce: [0; 32],
+        incarnation: 1,
+        remembered: None,
     };
     let payload = minicbor::to_vec(Step::Hello(hello)).expect("encodes");
     let header = crate::transport::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
@@ -123,8 +127,9 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
     let secret = Secret::new(SECRET);
     let (mut dialer, mut middle) = duplex(64 * 1024);
     let (mut middle_out, mut acceptor) = duplex(64 * 1024);
-    let dial = handshake::dial(&mut dialer, &secret, identity(1), NodeId(2), Lane::Data);
-    let accept = handshake::accept(&mut acceptor, &secret, identity(2), |_| Ok::<_, RefusalReason>(()));
+    let dial = handshake::dial(&mut dialer, &secret, identity(1), NodeId(2), Lane::Data, &Forgetful);
+    let accept =
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()));
     // The one in the middle passes Hello and Challenge on, then answers the dialer's proof with the proof itself.
     let reflect = async {
         let hello = read_frame(&mut middle).await;
@@ -142,7 +147,8 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
         // The same proof on a new connection, with another nonce.
         let (mut replay, mut fresh) = duplex(64 * 1024);
         let second = Secret::new(SECRET);
-        let accept = handshake::accept(&mut fresh, &second, identity(2), |_| Ok::<_, RefusalReason>(()));
+        let accept =
+            handshake::accept(&mut fresh, &second, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()));
         let replayed = async {
             replay.write_all(&hello).await.expect("replayed");
             read_frame(&mut replay).await;

@@ -1,0 +1,90 @@
+//! Finding members that are not where the catalog says.
+//!
+//! A node that moves announces its new address in the catalog. But if a majority moves at the same time (a cluster that is
+//! restarted in another network), nobody reaches anybody under the last known addresses, and so nothing can be
+//! announced. So a node that was given `--join` asks those HTTP addresses, as long as it misses a member: each node
+//! knows its own peer address, and whatever its catalog says of the others. What comes back is a suggestion of where to
+//! dial; the handshake proves who is there.
+
+use super::found::fetch;
+use crate::transport::{Lane, Links};
+use quorate_model::{ClusterId, NodeId};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where a member lists all of them.
+const PAGE: &str = "/v1/cluster/nodes";
+
+/// What is needed of it.
+#[derive(Deserialize)]
+struct NodesPage {
+    cluster: String,
+    seen_by: String,
+    nodes: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    peer_address: String,
+}
+
+/// Asks for members that are missed at these HTTP addresses, until the task is aborted.
+pub async fn find_members(addresses: Vec<String>, cluster: ClusterId, links: Arc<Links>) {
+    // Building a client panics without one; where `main` has installed it, this changes nothing.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    loop {
+        let members = links.members();
+        let missed = |node: &NodeId| !links.is_lane_up(*node, Lane::Urgent);
+        if members.is_empty() || members.iter().any(missed) {
+            let mut found = BTreeMap::new();
+            for address in &addresses {
+                match fetch::<NodesPage>(address, PAGE).await {
+                    Ok(page) => page.tell(cluster, &mut found),
+                    Err(why) => tracing::debug!("looking for members at {address}: {why}"),
+                }
+            }
+            dial(&found, &links);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Where a member may be, and whether it says so itself.
+struct Claim {
+    peer_address: String,
+    by_itself: bool,
+}
+
+impl NodesPage {
+    /// Adds what one member says. What a member says of itself counts before what others say.
+    fn tell(self, cluster: ClusterId, found: &mut BTreeMap<NodeId, Claim>) {
+        if self.cluster.parse() != Ok(cluster) {
+            return;
+        }
+        for Listed { id, peer_address } in self.nodes {
+            let Some(node) = id.strip_prefix('n').and_then(|number| number.parse().ok()).map(NodeId) else {
+                continue;
+            };
+            let by_itself = id == self.seen_by;
+            if by_itself || found.get(&node).is_none_or(|known: &Claim| !known.by_itself) {
+                found.insert(node, Claim { peer_address, by_itself });
+            }
+        }
+    }
+}
+
+/// Dials missed members where they were found. A node without a catalog takes all of them.
+fn dial(found: &BTreeMap<NodeId, Claim>, links: &Links) {
+    if links.members().is_empty() {
+        links.set_members(found.iter().map(|(node, claim)| (*node, claim.peer_address.as_str())));
+    }
+    for (node, claim) in found {
+        links.suggest(*node, &claim.peer_address);
+    }
+}

@@ -1,0 +1,82 @@
+//! `node accept-loss`: a machine that stopped, and an operator who decides.
+
+use crate::process::{Ended, PATIENCE, Running, quorate, run};
+use std::path::Path;
+use std::time::Instant;
+
+struct Node {
+    process: Running,
+    endpoint: String,
+}
+
+fn start(data: &Path, boot_id: &Path, arguments: &[&str]) -> Node {
+    let mut command = quorate();
+    command.env("QUORATE_BOOT_ID_FILE", boot_id);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer-listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
+    command.args(arguments).arg("--data").arg(data);
+    let mut process = Running::start(command);
+    let endpoint = endpoint(&mut process);
+    Node { process, endpoint }
+}
+
+/// Where the node serves, once it says so.
+fn endpoint(process: &mut Running) -> String {
+    let line: serde_json::Value =
+        serde_json::from_str(&process.until_said("the node serves")).expect("a log line in JSON");
+    line["clients"].as_str().expect("its address").to_owned()
+}
+
+impl Node {
+    fn run(&self, arguments: &[&str]) -> Ended {
+        run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
+    }
+}
+
+#[test]
+fn a_node_on_a_machine_that_stopped_goes_on_once_its_loss_is_accepted_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, boot_id) = (folder.path().join("data"), folder.path().join("boot_id"));
+    std::fs::write(&boot_id, "one\n").expect("written");
+    let node = start(&data, &boot_id, &["--bootstrap", "--cluster-name", "alone", "--name", "first"]);
+    node.run(&["table", "create", "t", "-n", "1", "--durability", "os"]).expect_code(0);
+    node.run(&["put", "t", "k", "v"]).expect_code(0);
+    node.run(&["node", "accept-loss", "n1", "--accept-data-loss=n1"]).expect_code(4);
+    drop(node);
+
+    std::fs::write(&boot_id, "two\n").expect("written");
+    let mut node = start(&data, &boot_id, &[]);
+    let status = node.run(&["status", "--check"]).expect_code(8);
+    assert!(
+        status.stderr.contains("doubts its disk") || status.text().contains("doubts its disk"),
+        "{status:?}"
+    );
+    node.run(&["get", "t", "k"]).expect_code(5);
+    let preview =
+        node.run(&["node", "accept-loss", "first", "--preview", "--output", "json"]).expect_code(0).json();
+    assert_eq!((&preview["cause"], &preview["acceptable"]), (&"machine-stopped".into(), &true.into()));
+    let asked = node.run(&["--yes", "node", "accept-loss", "n1"]).expect_code(9);
+    assert!(
+        asked.stderr.contains("--accept-data-loss=n1") && asked.stderr.contains("only copy"),
+        "{asked:?}"
+    );
+    node.run(&["node", "accept-loss", "n1", "--accept-data-loss=n2"]).expect_code(9);
+    let accepted = node.run(&["node", "accept-loss", "n1", "--accept-data-loss=n1", "--output", "json"]);
+    let accepted = accepted.expect_code(0).json();
+    assert_eq!((&accepted["incarnation"], &accepted["records"]), (&2.into(), &1.into()));
+    // It starts again by itself, in the same process.
+    node.endpoint = endpoint(&mut node.process);
+    let deadline = Instant::now() + PATIENCE;
+    while node.run(&["status", "--check"]).code != 0 {
+        assert!(Instant::now() < deadline, "it is never ready again: {:?}", node.run(&["status"]));
+    }
+    assert_eq!(node.run(&["get", "t", "k"]).expect_code(0).stdout, b"v");
+    node.process.terminate().expect_code(0);
+}

@@ -1,0 +1,201 @@
+//! Accepting a loss: how a replica that doubts its disk counts again, without pretending that nothing was lost.
+//!
+//! An operator may decide that a replica goes on with what it still has. That is safe for the cluster only if it is
+//! a *new incarnation*: what peers remember of the earlier one no longer counts against it, and the earlier one is
+//! refused should a copy of it turn up. And it is possible only for data that are whole, only too short: damage could
+//! hide behind a key that reads as "not found", so every block is read before ([`Replica::read_all`]).
+//!
+//! The decision is written down as a file and carried out by the next start, before anything is served: each step may
+//! be repeated, so a crash in between is harmless.
+//!
+//! ```text
+//! quorate accepted loss
+//! incarnation 2
+//! consensus forgotten          or kept
+//! crc32 89abcdef
+//! ```
+//!
+//! Consensus is *kept* where the data can only have lost what was never synced: its log always is. In all other cases a
+//! vote may be among what was lost, so it is *forgotten*, and this node begins in it as a member that has never voted;
+//! the others must have taken its vote away before.
+//!
+//! Left out: merging from other owners before it counts again. Until then this is the operator's risk, and the
+//! sentence that asks for it says so.
+
+use crate::doubt;
+use crate::engine::{Batch, Engine, EngineError, Family, KeyRange, for_each};
+use crate::file;
+use crate::identity::{Identity, IdentityError};
+use crate::keys::{self, DiskKey};
+use crate::life::LifeNote;
+use crate::replica::Replica;
+use crate::rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
+use quorate_model::{Durability, Record};
+use std::io;
+use std::path::Path;
+use thiserror::Error;
+
+const FILE: &str = "accepted";
+const FIRST_LINE: &str = "quorate accepted loss";
+
+/// What an operator has accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The incarnation from now on.
+    pub incarnation: u64,
+    /// What becomes of the log and the vote of consensus.
+    pub consensus: ConsensusFate,
+}
+
+/// What becomes of the log and the vote of consensus when a loss is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsensusFate {
+    /// They are what they were.
+    Kept,
+    /// They begin anew: the others have taken this node's vote away.
+    Forgotten,
+}
+
+/// Why an accepted loss could not be carried out. The folder is as doubtful as before; starting again tries again.
+#[derive(Debug, Error)]
+pub enum AcceptanceError {
+    /// The note about it.
+    #[error("the file accepted in {0} is damaged: remove it and accept the loss again")]
+    Damaged(String),
+    /// The identity.
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    /// The database.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// Something in it.
+    #[error("the accepted loss can't be carried out: {0}")]
+    Engine(#[from] EngineError),
+    /// A file.
+    #[error("the accepted loss can't be carried out: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a whole reading of a replica's data has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadAll {
+    /// Records.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+}
+
+impl<E: Engine> Replica<E> {
+    /// Reads every record, hint and note that is held, in spite of a doubt, and checks each checksum. The error is the
+    /// first thing that can't be read: then the data are not only too short. Blocks on the disk for as long as it takes.
+    pub fn read_all(&self) -> Result<ReadAll, EngineError> {
+        let mut seen = ReadAll::default();
+        let everything = || KeyRange { start: Vec::new(), end: None };
+        for family in Family::ALL {
+            for_each(&**self.engine(), family, everything(), |key, value| {
+                let known = DiskKey::decode(&key).filter(|known| known.family() == family);
+                match known {
+                    None => return Err(EngineError::Corrupt("a key of no known kind".into())),
+                    Some(DiskKey::Record { .. } | DiskKey::Hint { .. }) => {
+                        Record::decode(&value).map_err(|error| EngineError::Corrupt(error.to_string()))?;
+                    }
+                    Some(
+                        DiskKey::HintOverflow { .. }
+                        | DiskKey::PeerCommitted { .. }
+                        | DiskKey::RaftVote
+                        | DiskKey::RaftCommitted
+                        | DiskKey::RaftPurged
+                        | DiskKey::RaftSnapshot
+                        | DiskKey::RaftEntry { .. },
+                    ) => {}
+                }
+                if family == Family::Records {
+                    seen.records += 1;
+                    seen.bytes += (key.len() + value.len()) as u64;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(seen)
+    }
+}
+
+impl Acceptance {
+    /// Writes the decision down; the next start carries it out.
+    pub fn write(self, folder: &Path) -> io::Result<()> {
+        let consensus = match self.consensus {
+            ConsensusFate::Kept => "kept",
+            ConsensusFate::Forgotten => "forgotten",
+        };
+        let text = format!("{FIRST_LINE}\nincarnation {}\nconsensus {consensus}\n", self.incarnation);
+        file::replace(folder, FILE, file::sealed(&text).as_bytes())
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut lines = file::unsealed(bytes)?.lines();
+        (lines.next()? == FIRST_LINE).then_some(())?;
+        let incarnation = lines.next()?.strip_prefix("incarnation ")?.parse().ok()?;
+        let consensus = match lines.next()?.strip_prefix("consensus ")? {
+            "kept" => ConsensusFate::Kept,
+            "forgotten" => ConsensusFate::Forgotten,
+            _ => return None,
+        };
+        Some(Self { incarnation, consensus })
+    }
+
+    /// Carries out what was decided about a folder, if anything was; returns it. The identity is of the new incarnation
+    /// then.
+    pub fn carry_out(
+        folder: &Path,
+        identity: &mut Identity,
+        options: &RocksOptions,
+    ) -> Result<Option<Self>, AcceptanceError> {
+        let bytes = match std::fs::read(folder.join(FILE)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let damaged = || AcceptanceError::Damaged(folder.display().to_string());
+        let acceptance = Self::decode(&bytes).ok_or_else(damaged)?;
+        let engine = RocksEngine::open(folder, OpenMode::Existing, options)?;
+        match acceptance.consensus {
+            ConsensusFate::Kept => {}
+            ConsensusFate::Forgotten => {
+                let mut batch = Batch::default();
+                batch.delete_range(Family::Raft, keys::raft_entries(0, None));
+                batch.delete_range(Family::Meta, keys::raft_meta());
+                engine.write(batch, Durability::Sync)?;
+            }
+        }
+        engine.begin_anew()?;
+        drop(engine);
+        LifeNote::forget(folder)?;
+        identity.incarnation = acceptance.incarnation;
+        identity.write(folder)?;
+        file::remove(folder, doubt::FILE)?;
+        file::remove(folder, FILE)?;
+        Ok(Some(acceptance))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_read_as_it_was_written_or_not_at_all() {
+        for consensus in [ConsensusFate::Kept, ConsensusFate::Forgotten] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let acceptance = Acceptance { incarnation: 7, consensus };
+            acceptance.write(folder.path()).expect("written");
+            let whole = std::fs::read(folder.path().join(FILE)).expect("readable");
+            assert_eq!(Acceptance::decode(&whole), Some(acceptance));
+            for at in 0..whole.len() {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1;
+                assert_eq!(Acceptance::decode(&flipped), None, "byte {at}");
+                assert_eq!(Acceptance::decode(&whole[..at]), None, "{at} bytes");
+            }
+        }
+    }
+}
