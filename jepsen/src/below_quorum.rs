@@ -140,9 +140,8 @@ fn stale_by(
         .max_by_key(|write| write.call);
     let known = match maker {
         Some(write) if write.status == Status::Ok => write.ret?,
-        Some(_) => return None,
         None if value.is_none() => 0,
-        None => return None,
+        Some(_) | None => return None,
     };
     let overwritten = writes
         .iter()

@@ -6,6 +6,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 
+/// What is in the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held<'a>(pub(crate) Option<&'a str>);
+
 /// Something that takes effect at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<'a> {
@@ -16,19 +20,19 @@ pub(crate) struct Step<'a> {
     /// Whether it must take effect.
     pub(crate) must: bool,
     /// What it finds, if it looks.
-    pub(crate) finds: Option<Option<&'a str>>,
+    pub(crate) finds: Option<Held<'a>>,
     /// What it leaves, if it changes anything.
-    pub(crate) leaves: Option<Option<&'a str>>,
+    pub(crate) leaves: Option<Held<'a>>,
 }
 
 impl<'a> Step<'a> {
     /// The step of an operation of which nothing is known but itself; `None` if it says nothing and did nothing.
     pub(crate) fn of(operation: &'a Operation) -> Option<Step<'a>> {
         let (finds, leaves) = match &operation.kind {
-            Kind::Read { value } => (Some(value.as_deref()), None),
-            Kind::Write { value } => (None, Some(Some(value.as_str()))),
-            Kind::Delete => (None, Some(None)),
-            Kind::Cas { expect, value } => (Some(expect.as_deref()), Some(Some(value.as_str()))),
+            Kind::Read { value } => (Some(Held(value.as_deref())), None),
+            Kind::Write { value } => (None, Some(Held(Some(value)))),
+            Kind::Delete => (None, Some(Held(None))),
+            Kind::Cas { expect, value } => (Some(Held(expect.as_deref())), Some(Held(Some(value)))),
         };
         let until = operation.ret.unwrap_or(u64::MAX);
         let must = operation.status == Status::Ok;
@@ -40,10 +44,10 @@ impl<'a> Step<'a> {
 
 /// Whether there is an order of these steps, on a register that begins absent.
 pub(crate) fn has_order(steps: &[Step<'_>]) -> bool {
-    try_from(steps, &mut vec![false; steps.len()], None)
+    try_from(steps, &mut vec![false; steps.len()], Held(None))
 }
 
-fn try_from(steps: &[Step<'_>], done: &mut Vec<bool>, state: Option<&str>) -> bool {
+fn try_from(steps: &[Step<'_>], done: &mut Vec<bool>, state: Held<'_>) -> bool {
     if steps.iter().zip(&*done).all(|(step, done)| *done || !step.must) {
         return true;
     }

@@ -58,7 +58,7 @@ pub enum Attempt {
 
 impl Expected {
     /// What an answer must say that it promises.
-    fn guarantee(&self) -> &'static str {
+    fn guarantee(self) -> &'static str {
         // With a `w` of a quorum, whatever is below a quorum is too little to meet it.
         if self.level.is_quorum(COPIES) { "linearizable" } else { "eventual" }
     }
@@ -82,7 +82,7 @@ pub struct Outcome {
 }
 
 /// Judges a reply to a single-key request.
-pub fn judge(expected: &Expected, reply: &Reply) -> Outcome {
+pub fn judge(expected: Expected, reply: &Reply) -> Outcome {
     match reply {
         Reply::Answer(answer) if answer.is_success() => success(expected, answer),
         Reply::Answer(answer) => refusal(expected, answer),
@@ -100,20 +100,20 @@ pub fn judge_many(reply: &Reply, count: usize) -> Vec<Outcome> {
             let json = answer.json();
             let results = json["results"].as_array().map(Vec::as_slice).unwrap_or_default();
             if results.len() == count {
-                results.iter().map(|result| judge_result(&expected, result)).collect()
+                results.iter().map(|result| judge_result(expected, result)).collect()
             } else {
                 let label = format!("mget: {} results for {count} keys", results.len());
                 all_alike(Outcome { breach: Some(label.clone()), ..Outcome::of(Status::Fail, label) })
             }
         }
         reply @ (Reply::Answer(_) | Reply::NotSent { .. } | Reply::Lost { .. }) => {
-            all_alike(judge(&expected, reply))
+            all_alike(judge(expected, reply))
         }
     }
 }
 
 /// One result of many is judged as the answer that it would be alone.
-fn judge_result(expected: &Expected, result: &Value) -> Outcome {
+fn judge_result(expected: Expected, result: &Value) -> Outcome {
     let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
     let status = result["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
     let body = match status {
@@ -138,7 +138,7 @@ fn without_a_word(verb: Verb) -> Status {
     }
 }
 
-fn success(expected: &Expected, answer: &Answer) -> Outcome {
+fn success(expected: Expected, answer: &Answer) -> Outcome {
     let mut outcome = Outcome::of(Status::Ok, answer.status.to_string());
     outcome.version = (!answer.version.is_empty()).then(|| answer.version.clone());
     let verb = expected.verb;
@@ -172,7 +172,7 @@ fn success(expected: &Expected, answer: &Answer) -> Outcome {
 }
 
 /// How an answer promises something else than the contract says. A read must say what it promises; a write may.
-fn wrong_guarantee(expected: &Expected, answer: &Answer) -> Option<String> {
+fn wrong_guarantee(expected: Expected, answer: &Answer) -> Option<String> {
     let says = answer.consistency.split(';').next().unwrap_or_default().trim();
     let must_say = expected.verb == Verb::Read;
     let is_right = says == expected.guarantee() || (says.is_empty() && !must_say);
@@ -182,7 +182,7 @@ fn wrong_guarantee(expected: &Expected, answer: &Answer) -> Option<String> {
     })
 }
 
-fn refusal(expected: &Expected, answer: &Answer) -> Outcome {
+fn refusal(expected: Expected, answer: &Answer) -> Outcome {
     let problem = answer.json();
     let verb = expected.verb;
     let member = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -261,7 +261,7 @@ mod tests {
             (Verb::Read, &lost, Status::Fail, "broken", false),
             (Verb::Write, &refused, Status::Fail, "not sent", false),
         ] {
-            let outcome = judge(&at_quorum(verb), reply);
+            let outcome = judge(at_quorum(verb), reply);
             let found = (outcome.status, outcome.label.as_str(), outcome.breach.is_some());
             assert_eq!(found, (status, label, breach), "{verb:?} {reply:?}");
         }
@@ -276,7 +276,7 @@ mod tests {
         let is_breach = |verb, level, consistency| {
             let body = if verb == Verb::Read { "x" } else { r#"{"version":"1-n1","etag":"\"x\""}"# };
             let expected = Expected { verb, level, attempt: None };
-            judge(&expected, &answer(consistency, body)).breach.is_some()
+            judge(expected, &answer(consistency, body)).breach.is_some()
         };
         for (verb, level, consistency, breach) in [
             (Verb::Read, Level::Quorum, "linearizable; r=2; n=3", false),
@@ -302,7 +302,7 @@ mod tests {
         let reused = answer(409, r#"{"code":"idempotency-reused","outcome":"not_applied"}"#);
         let found = |attempt, reply| {
             let expected = Expected { attempt, ..at_quorum(Verb::Write) };
-            let outcome = judge(&expected, reply);
+            let outcome = judge(expected, reply);
             (outcome.status, outcome.replayed, outcome.breach.is_some())
         };
         assert_eq!(found(Some(Attempt::Again), &replayed), (Status::Ok, true, false));
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn only_a_read_that_found_something_has_a_value() {
-        let value = |status, body| judge(&at_quorum(Verb::Read), &answer(status, body)).value;
+        let value = |status, body| judge(at_quorum(Verb::Read), &answer(status, body)).value;
         assert_eq!(value(200, "x"), Some("x".to_owned()));
         assert_eq!(value(200, ""), Some(String::new()));
         assert_eq!(value(404, r#"{"code":"no-such-key"}"#), None);

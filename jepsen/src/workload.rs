@@ -14,8 +14,10 @@
 //! | ttl | values that expire | the same, where a value may expire once at any time |
 //! | mixed | all levels on the same keys | an order of what was asked at a quorum |
 //!
-//! All of them use tables with [`crate::outcome::COPIES`] copies whose `w` is a quorum. A workload asks another node each
-//! time, also one that is down: a client cannot know that.
+//! All of them use tables with [`crate::outcome::COPIES`] copies whose `w` is a quorum. Every other client asks another
+//! node each time, also one that is down: a client cannot know that. The rest stay with a node of their own, so that
+//! those whose node is well go on while the others wait for one that stands still: otherwise the longest gap would tell
+//! of the clients' patience rather than of the cluster.
 
 mod ask;
 mod churn;
@@ -240,10 +242,34 @@ impl Run {
         excused.iter().map(|node| format!("n{}", node + 1)).collect()
     }
 
+    /// The node, counted from 0, that a client asks when it is its so many-th turn.
+    fn node_for(&self, client: ClientId, turn: usize) -> usize {
+        let number = client.0 as usize;
+        let is_faithful = number.is_multiple_of(2);
+        if is_faithful { number / 2 % self.endpoints.len() } else { turn % self.endpoints.len() }
+    }
+
     /// The randomness of one client.
     fn random(&self, client: ClientId) -> ChaCha8Rng {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(u64::from(client.0) + 1);
         random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_clients_stay_with_a_node_and_together_they_ask_all() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let run = Run::start(vec!["http://127.0.0.1:1".into(); 5], 1);
+        let asked =
+            |client| (0..20).map(|turn| run.node_for(ClientId(client), turn)).collect::<BTreeSet<_>>();
+        let faithful: Vec<u32> = (1..=10).filter(|client| asked(*client).len() == 1).collect();
+        assert_eq!(faithful, [2, 4, 6, 8, 10]);
+        assert_eq!(faithful.iter().flat_map(|client| asked(*client)).collect::<BTreeSet<_>>().len(), 5);
+        assert!((1..=10).filter(|client| client % 2 == 1).all(|client| asked(client).len() == 5));
     }
 }

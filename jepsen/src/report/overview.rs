@@ -59,7 +59,10 @@ fn head(run: &Run) -> String {
     };
     let figure = |value: String, of: &str| format!("<div><b>{value}</b><span>{of}</span></div>");
     let figures = [
-        figure(count(run.segments.len() as u64), "segments"),
+        figure(
+            count(run.segments.len() as u64),
+            if run.segments.len() == 1 { "segment" } else { "segments" },
+        ),
         figure(long_time(worked), "under load"),
         figure(count(completed), "operations completed"),
         figure(count(u64::from(strikes)), &format!("strikes of {} kinds", kinds.len())),

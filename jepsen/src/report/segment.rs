@@ -1,7 +1,7 @@
 //! One segment of a report.
 
 use super::Segment;
-use super::text::{count, escape, long_time, pill, time};
+use super::text::{count, escape, long_time, pill, time, whole};
 use super::{finding, timeline};
 use crate::operation::Status;
 use crate::record::{EventKind, SegmentRecord};
@@ -82,7 +82,7 @@ fn figures(record: &SegmentRecord) -> String {
     for measure in &record.measures {
         let value = match measure.unit.as_str() {
             "ms" => time(measure.value),
-            "" => count(measure.value as u64),
+            "" => whole(measure.value),
             unit => format!("{:.1} {}", measure.value, escape(unit)),
         };
         rows.push((escape(&measure.name), value));

@@ -38,7 +38,7 @@ pub(super) fn time(milliseconds: f64) -> String {
 
 /// A time that is given in seconds, in hours and minutes.
 pub(super) fn long_time(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
+    let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or_default().as_secs();
     match (whole / 3_600, whole / 60 % 60, whole % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
@@ -57,6 +57,11 @@ pub(super) fn count(count: u64) -> String {
         apart.push(digit);
     }
     apart
+}
+
+/// A count that comes as one figure among others.
+pub(super) fn whole(figure: f64) -> String {
+    count(format!("{figure:.0}").parse().unwrap_or(0))
 }
 
 /// So many of something.
@@ -99,7 +104,7 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
 pub(super) fn middle_and_longest(times: &[f64]) -> String {
     let mut times = times.to_vec();
     times.sort_by(f64::total_cmp);
-    match (times.get(times.len() / 2), times.last()) {
+    match (times.get(times.len().saturating_sub(1) / 2), times.last()) {
         (Some(middle), Some(longest)) => format!("{} / {}", time(*middle), time(*longest)),
         _ => "–".to_owned(),
     }

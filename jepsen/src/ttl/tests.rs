@@ -3,7 +3,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::brute_force::{Effect, Maker, Step, has_order, operation};
+use crate::brute_force::{Effect, Held, Maker, Step, has_order, operation};
 use crate::no_return;
 
 fn wrote(value: &str) -> Kind {
@@ -98,8 +98,8 @@ fn expiry_is_judged_as_by_brute_force() {
                 from: one.call,
                 until: u64::MAX,
                 must: false,
-                finds: Some(Some(value)),
-                leaves: Some(None),
+                finds: Some(Held(Some(value))),
+                leaves: Some(Held(None)),
             });
         }
         let expected = has_order(&steps);

@@ -107,7 +107,7 @@ impl Run {
         let reply = self.http.send(ask).await;
         let ret = self.recorder.now();
         let Outcome { status, value, version, replayed, .. } = {
-            let outcome = judge(&expected, &reply);
+            let outcome = judge(expected, &reply);
             self.tally.count(verb, &outcome);
             outcome
         };

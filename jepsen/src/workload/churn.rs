@@ -70,18 +70,17 @@ impl Workload for Churn {
             let mut turn = client.0 as usize;
             while !run.is_over() {
                 let grave = if random.random_bool(0.1) { self.some_grave(&mut random) } else { None };
-                let (key, request, is_last) = match grave {
-                    Some(key) => (key, Request::Read, false),
-                    None => {
-                        let taken = self.keys.take(&mut random);
-                        let request = match random.random_range(0..20) {
-                            _ if taken.is_last => Request::Delete,
-                            0..8 => Request::Read,
-                            8..14 => Request::Write { value: format!("{}-{turn}", client.0) },
-                            _ => Request::Delete,
-                        };
-                        (taken.key, request, taken.is_last)
-                    }
+                let (key, request, is_last) = if let Some(key) = grave {
+                    (key, Request::Read, false)
+                } else {
+                    let taken = self.keys.take(&mut random);
+                    let request = match random.random_range(0..20) {
+                        _ if taken.is_last => Request::Delete,
+                        0..8 => Request::Read,
+                        8..14 => Request::Write { value: format!("{}-{turn}", client.0) },
+                        _ => Request::Delete,
+                    };
+                    (taken.key, request, taken.is_last)
                 };
                 let how = How::default();
                 let ask = |request| Asked {
@@ -92,11 +91,11 @@ impl Workload for Churn {
                     how: how.clone(),
                     closing: false,
                 };
-                let mut status = run.perform(ask(request), turn).await.status;
+                let mut status = run.perform(ask(request), run.node_for(client, turn)).await.status;
                 while is_last && status != Status::Ok && !run.is_over() {
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                     turn += 1;
-                    status = run.perform(ask(Request::Delete), turn).await.status;
+                    status = run.perform(ask(Request::Delete), run.node_for(client, turn)).await.status;
                 }
                 if is_last && status == Status::Ok {
                     self.bury(key);

@@ -57,7 +57,7 @@ impl Workload for Register {
                 };
                 let how = How::at(self.level);
                 let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, turn).await.status != Status::Ok {
+                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
                 turn += 1;

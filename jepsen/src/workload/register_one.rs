@@ -70,7 +70,7 @@ impl Workload for RegisterOne {
                 };
                 let how = How::at(Level::One);
                 let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, turn).await.status != Status::Ok {
+                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
                 turn += 1;

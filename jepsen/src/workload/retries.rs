@@ -72,10 +72,15 @@ struct Writer {
 
 impl Writer {
     async fn ask(&mut self, key: &str, request: Request, id: Option<(String, Attempt)>) -> Status {
+        self.turn += 1;
+        // A retry goes to another node, whoever the client is.
+        let node = match id {
+            Some((_, Attempt::Again)) => self.turn,
+            Some((_, Attempt::First)) | None => self.run.node_for(self.client, self.turn),
+        };
         let how = How { id, ..How::default() };
         let asked = Asked { client: self.client, table: TABLE, key, request, how, closing: false };
-        self.turn += 1;
-        self.run.perform(asked, self.turn).await.status
+        self.run.perform(asked, node).await.status
     }
 
     async fn attempt(&mut self, write: &Write, attempt: Attempt) -> Status {

@@ -90,16 +90,19 @@ impl Workload for Set {
                     0 => {
                         let keys = self.some(&mut random, AT_ONCE);
                         let many = ManyAsked { client, table: TABLE, keys: &keys, closing: false };
-                        keys.is_empty() || run.read_many(many, turn).await
+                        keys.is_empty() || run.read_many(many, run.node_for(client, turn)).await
                     }
                     1..8 => match self.some(&mut random, 1).first() {
-                        Some(key) => run.perform(one(key, Request::Read), turn).await.status == Status::Ok,
+                        Some(key) => {
+                            run.perform(one(key, Request::Read), run.node_for(client, turn)).await.status
+                                == Status::Ok
+                        }
                         None => true,
                     },
                     _ => {
                         let key = self.new_element(client, turn);
                         let request = Request::Write { value: key.clone() };
-                        run.perform(one(&key, request), turn).await.status == Status::Ok
+                        run.perform(one(&key, request), run.node_for(client, turn)).await.status == Status::Ok
                     }
                 };
                 if !is_well {
