@@ -8,7 +8,7 @@ pub struct Keys {
     /// How many requests there were.
     pub requests: u64,
     versions: u64,
-    keys: BTreeMap<String, Key>,
+    by_name: BTreeMap<String, Key>,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Keys {
 
     pub fn store(&mut self, key: &str, written: Written) -> String {
         let version = self.next_version();
-        let entry = self.keys.entry(key.to_owned()).or_default();
+        let entry = self.by_name.entry(key.to_owned()).or_default();
         let expires = written.ttl_ms.map(|ttl| Instant::now() + Duration::from_millis(ttl));
         let record = written.value.map(|value| Record { value, version: version.clone(), expires });
         if record.is_some() {
@@ -61,7 +61,7 @@ impl Keys {
 
     /// The value and version of a key, as far as it is not over.
     pub fn present(&mut self, key: &str) -> Option<(String, String)> {
-        let entry = self.keys.get_mut(key)?;
+        let entry = self.by_name.get_mut(key)?;
         if let Some((record, reads)) = entry.comes_back.take() {
             if reads == 0 {
                 entry.present = Some(record);
@@ -74,21 +74,21 @@ impl Keys {
     }
 
     pub fn before(&self, key: &str) -> Option<(String, String)> {
-        self.keys.get(key)?.before.as_ref().map(shown)
+        self.by_name.get(key)?.before.as_ref().map(shown)
     }
 
     pub fn even_if_expired(&self, key: &str) -> Option<(String, String)> {
-        self.keys.get(key)?.present.as_ref().map(shown)
+        self.by_name.get(key)?.present.as_ref().map(shown)
     }
 
     /// The version that this id was acknowledged with.
     pub fn remembered(&self, key: &str, id: &str) -> Option<String> {
-        self.keys.get(key)?.ids.get(id).cloned()
+        self.by_name.get(key)?.ids.get(id).cloned()
     }
 
     /// What the delete that follows will delete comes back after a while.
     pub fn delete_for_a_while(&mut self, key: &str) {
-        let entry = self.keys.entry(key.to_owned()).or_default();
+        let entry = self.by_name.entry(key.to_owned()).or_default();
         entry.comes_back = entry.present.clone().map(|record| (record, READS_UNTIL_BACK));
     }
 }
