@@ -19,9 +19,11 @@
 //! used by the seeded simulator as well; [`set_full`] judges sets that only grow, [`no_return`] that what is over stays
 //! over, [`ttl`] values that expire, [`retries`] operation ids, [`below_quorum`] mixed levels; [`rejudge`] judges a file
 //! again. [`http`] and [`outcome`] turn requests into outcomes, [`tally`] and [`throughput`] count them, [`record`]
-//! keeps all of it, and [`report`] shows it. [`cluster`] starts and kills real processes,
-//! [`workload`] and [`nemesis`] are tables of what clients do and what breaks, and [`run`] brings them together. [`load`] is
-//! the simplest proof: nodes die and come back under load, and nobody else may notice.
+//! keeps all of it, and [`report`] shows it. [`cluster`] makes real processes, on hosts of their own where there is
+//! root, and [`tool`] runs what the system has for that. [`workload`] and [`nemesis`] are tables of what clients do and
+//! what breaks, and [`run`] brings them together; a [`segment`] is one such run on a cluster of its own, a [`campaign`]
+//! is many, a [`suite`] says which. [`breakage`] shows that all this would notice: each line breaks one rule of a build
+//! made for it. [`load`] is the simplest proof: nodes die and come back under load, and nobody else may notice.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
@@ -29,7 +31,7 @@
 //! - There are three verdicts, and undecided is not a pass; a run that did too little is void, which is not one
 //!   either.
 //!
-//! **Left out so far**: hosts of their own, and with them all faults of the network, the clock and the disk.
+//! **Left out so far**: faults that change the members of the cluster, which do not change yet.
 
 pub mod agreement;
 pub mod below_quorum;

@@ -58,17 +58,20 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 
 /// The quick suite.
 const QUICK: &[Line] = &[
-    line("register", "kill,partition-halves,pause", 40),
-    line("set", "partition,reset,power-all", 40),
-    line("retries", "kill,partition,loss", 40),
-    line("churn", "kill-minority,pause,partition-one", 40),
-    line("ttl", "clock,power-one,partition-ring", 40),
-    line("mixed", "loss,latency,slow-link,starve", 40),
-    line("register-all", "kill,disk-slow,disk-full", 30),
-    line("register-one", "kill,partition", 30),
-    line("register", "disk-fails,flip,cut", 30),
+    line("register", "kill,partition-halves,pause", 35),
+    line("set", "partition,reset,power-all", 35),
+    line("retries", "kill,partition,loss", 35),
+    line("churn", "kill-minority,pause,partition-one", 30),
+    line("ttl", "clock,power-one,partition-ring", 35),
+    line("mixed", "loss,latency,slow-link,starve", 35),
+    line("register-all", "kill,disk-slow,disk-full", 25),
+    line("register-one", "kill,partition", 25),
+    line("register", "disk-fails,kill", 20),
+    line("set", "flip-table,cut-table,kill", 20),
+    line("churn", "flip-log,cut-log,kill", 20),
+    line("register", "flip-own,cut-own,kill", 20),
     os_line("set", "power,kill", 30),
-    line("register", "all", 50),
+    line("register", "all", 40),
 ];
 
 /// Which suite.

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::disk::Disk;
 use super::hosts::Host;
 use super::{Error, NodeShape, Plan};
+use crate::tool;
 
 /// So much of the end of a log is shown when a node ended by itself.
 const LOG_TAIL_BYTES: usize = 2_000;
@@ -259,11 +260,13 @@ impl Node {
     }
 
     fn command(&self, membership: &[&str]) -> Command {
-        // The environment is set by `env`, after the namespace was entered: it is meant for the node alone.
+        // Should this program be killed, the kernel kills the node: nobody else knows that it is there.
         let mut command = match &self.place {
-            Place::Loopback { .. } => Command::new("env"),
-            Place::Host(host) => host.command(Path::new("env")),
+            Place::Loopback { .. } => tool::command("setpriv"),
+            Place::Host(host) => host.command(Path::new("setpriv")),
         };
+        // The environment is set by `env`, after all of that: it is meant for the node alone.
+        command.args(["--pdeathsig", "KILL", "env"]);
         command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         command.arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
         command.args(["--listen", &self.address(), "--name", &self.name]);

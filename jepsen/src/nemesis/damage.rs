@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
@@ -15,6 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
 use crate::cluster::{Cluster, Error};
+
+/// How long a node that starts may take to make a file of the kind that is wanted.
+const APPEARANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +59,19 @@ impl Damage {
 
 impl Fault for Damage {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        // A node that has no such file yet is no target.
-        let targets: Vec<usize> = cluster
-            .free()
-            .into_iter()
-            .filter(|index| !files_of(cluster.nodes()[*index].data(), self.kind).is_empty())
-            .collect();
-        self.down = self.aim.choose(&targets, cluster, cluster.may_poison(), random);
+        self.down = self.aim.choose(&cluster.free(), cluster, cluster.may_poison(), random);
         let Some(index) = self.down.first().copied() else { return Ok(None) };
         cluster.claim(index, self.name);
-        cluster.poison(index);
         let node = cluster.node_mut(index);
         node.kill();
+        if files_of(node.data(), self.kind).is_empty() {
+            // A young database has its records in the log alone, and makes tables of it when it is opened again.
+            node.start_again()?;
+            wait_for_files(node.data(), self.kind);
+            node.kill();
+        }
+        cluster.poison(index);
+        let node = cluster.node_mut(index);
         let files = files_of(node.data(), self.kind);
         let Some(file) = files.choose(random) else { return Ok(None) };
         let what = damage(file, self.manner, random)
@@ -81,6 +86,14 @@ impl Fault for Damage {
             cluster.node_mut(index).start_again()?;
         }
         Ok("started again on what is left".to_owned())
+    }
+}
+
+/// Waits until there are files of this kind, or long enough.
+fn wait_for_files(data: &Path, kind: Kind) {
+    let deadline = Instant::now() + APPEARANCE_TIMEOUT;
+    while files_of(data, kind).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
