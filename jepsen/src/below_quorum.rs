@@ -8,7 +8,11 @@
 //! effect at any time after its call, once, or never, since it may lose to an older write. So for the search for an
 //! order (see [`crate::linearizable`]) such writes become unknown, and reads below the quorum are left out.
 //!
-//! **Staleness** is measured, and is no promise. A read is stale by the time since the value that it showed was surely
+//! **Regular.** Where r of a read and the table's `w` together are more than the copies, a read sees every write that
+//! was acknowledged at the table's `w` or above before it began, or one that was under way: it is never stale in the
+//! sense below.
+//!
+//! **Staleness** is measured elsewhere, and is no promise there. A read is stale by the time since the value that it showed was surely
 //! overwritten: since the return of the first write or delete that was acknowledged as a quorum counts it, was called
 //! after that value was acknowledged, and returned before the read was called. Where nobody writes at a quorum, every
 //! acknowledged write counts.
@@ -20,7 +24,10 @@ use crate::history::History;
 use crate::level::Level;
 use crate::linearizable::{self, Limits};
 use crate::operation::{Kind, Operation, Status};
-use crate::workload::{Finding, Judgement, Measure, Verdict};
+use crate::workload::{Finding, Judgement, Measure};
+
+/// So many reads that missed something are told one by one.
+const MISSED_MAX: usize = 10;
 
 /// Whether an operation was asked at a quorum of so many copies or above. One that does not say is one at a quorum.
 pub fn is_quorum(operation: &Operation, copies: u8) -> bool {
@@ -34,6 +41,10 @@ pub struct Integrity {
     pub reads: usize,
     /// For each stale one, by how many nanoseconds; in order.
     pub stale: Vec<u64>,
+    /// The first of them, each with the write that it missed.
+    pub missed: Vec<Finding>,
+    /// Whether a stale read breaks a promise.
+    pub must_be_fresh: bool,
     /// Reads of what nobody wrote, each with the failed or late writes of that value.
     pub phantoms: Vec<Finding>,
 }
@@ -50,6 +61,17 @@ pub struct Mixture {
 /// Judges a history in which nothing is promised but integrity: of all reads, whatever their level.
 pub fn check_integrity(history: &History) -> Integrity {
     check_reads(history, |_| true, |_| true)
+}
+
+/// Judges a history of a table with that `w`: reads that are regular must not be stale, and all must have integrity.
+pub fn check_regular(history: &History, copies: u8, table_w: Level) -> Integrity {
+    let owners = |one: &Operation| one.detail.level.unwrap_or(Level::Quorum).owners(copies);
+    let is_regular = |read: &Operation| owners(read) + table_w.owners(copies) > copies;
+    let counts = |write: &Operation| owners(write) >= table_w.owners(copies);
+    let mut found = check_reads(history, is_regular, counts);
+    found.phantoms = check_reads(history, |_| true, counts).phantoms;
+    found.must_be_fresh = true;
+    found
 }
 
 /// Judges a history of mixed levels.
@@ -93,7 +115,17 @@ fn check_reads(
             let Kind::Read { value } = &read.kind else { continue };
             found.reads += 1;
             found.phantoms.extend(phantom(read, value.as_deref(), &writes));
-            found.stale.extend(stale_by(read, value.as_deref(), &writes, &overwrites));
+            let Some((maker, missed)) = misses(read, value.as_deref(), &writes, &overwrites) else {
+                continue;
+            };
+            found.stale.extend(missed.ret.map(|ret| read.call - ret));
+            if found.missed.len() < MISSED_MAX {
+                found.missed.push(Finding {
+                    key: read.key.clone(),
+                    what: "a read missed a write that was acknowledged before it began".to_owned(),
+                    operations: maker.into_iter().chain([missed, read]).cloned().collect(),
+                });
+            }
         }
     }
     found.stale.sort_unstable();
@@ -125,37 +157,43 @@ fn phantom(read: &Operation, value: Option<&str>, writes: &[&Operation]) -> Opti
     })
 }
 
-/// By how many nanoseconds a read is stale; `None` if it need not be.
-fn stale_by(
+/// The write that a read shows, if any, and the first one that it misses; `None` if it need not miss any. Of several
+/// writes that it may show, the one is meant that misses least.
+fn misses<'a>(
     read: &Operation,
     value: Option<&str>,
-    writes: &[&Operation],
+    writes: &[&'a Operation],
     overwrites: impl Fn(&Operation) -> bool,
-) -> Option<u64> {
-    // The youngest write that may be meant is the kindest explanation.
-    let maker = writes
-        .iter()
-        .filter(|write| makes(write, value) && may_have_happened(write))
-        .filter(|write| read.ret.is_none_or(|ret| write.call <= ret))
-        .max_by_key(|write| write.call);
-    let known = match maker {
-        Some(write) if write.status == Status::Ok => write.ret?,
-        None if value.is_none() => 0,
-        Some(_) | None => return None,
+) -> Option<(Option<&'a Operation>, &'a Operation)> {
+    let may_be_meant = |write: &&Operation| {
+        makes(write, value) && may_have_happened(write) && read.ret.is_none_or(|ret| write.call <= ret)
     };
-    let overwritten = writes
-        .iter()
-        .filter(|write| write.status == Status::Ok && overwrites(write) && !makes(write, value))
-        .filter(|write| write.call >= known && write.precedes(read))
-        .filter_map(|write| write.ret)
-        .min()?;
-    Some(read.call - overwritten)
+    let beginning = value.is_none().then_some(None);
+    let mut kindest: Option<(Option<&Operation>, &Operation)> = None;
+    for maker in writes.iter().copied().filter(may_be_meant).map(Some).chain(beginning) {
+        let known = match maker {
+            Some(write) if write.status == Status::Ok => write.ret?,
+            // It may have taken effect just now.
+            Some(_) => return None,
+            None => 0,
+        };
+        let missed = writes
+            .iter()
+            .copied()
+            .filter(|write| write.status == Status::Ok && overwrites(write) && !makes(write, value))
+            .filter(|write| write.call > known && write.precedes(read))
+            .min_by_key(|write| write.ret)?;
+        if kindest.is_none_or(|(_, other)| other.ret < missed.ret) {
+            kindest = Some((maker, missed));
+        }
+    }
+    kindest
 }
 
 impl Integrity {
     fn measures(&self) -> Vec<Measure> {
         let mut measures = vec![
-            Measure::count("reads that may be stale", self.reads),
+            Measure::count("reads whose age was measured", self.reads),
             Measure::share("of them were stale", self.stale.len(), self.reads.max(1)),
         ];
         if let (Some(median), Some(longest)) = (self.stale.get(self.stale.len() / 2), self.stale.last()) {
@@ -167,9 +205,12 @@ impl Integrity {
 
     /// As the judgement of a workload.
     pub fn judgement(self) -> Judgement {
-        let verdict = if self.phantoms.is_empty() { Verdict::Passed } else { Verdict::Violation };
         let (text, measures) = (self.to_string(), self.measures());
-        Judgement { verdict, text, void: Vec::new(), findings: self.phantoms, measures }
+        let mut findings = self.phantoms;
+        if self.must_be_fresh {
+            findings.extend(self.missed);
+        }
+        Judgement::of(text, findings, measures)
     }
 }
 
@@ -180,8 +221,7 @@ impl Mixture {
         let below = self.integrity.judgement();
         let mut judgement = Judgement::of_registers(&self.orders);
         judgement.text = text;
-        judgement.verdict = judgement.verdict.max(below.verdict);
-        judgement.findings.extend(below.findings);
+        judgement.add_findings(below.findings);
         judgement.measures = below.measures;
         judgement
     }
@@ -191,6 +231,9 @@ impl fmt::Display for Integrity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (reads, stale, phantoms) = (self.reads, self.stale.len(), self.phantoms.len());
         write!(formatter, "{reads} reads: {stale} stale, {phantoms} of what nobody wrote")?;
+        if self.must_be_fresh && stale > 0 {
+            write!(formatter, ", where none may be stale")?;
+        }
         for phantom in &self.phantoms {
             write!(formatter, "\n  key {:?}: {}", phantom.key, phantom.what)?;
         }

@@ -53,7 +53,7 @@ pub const BREAKAGES: &[Breakage] = &[
     breakage("hints-count",                 "set",      "partition,kill",         3, 30),
     breakage("acknowledged-before-durable", "set",      "power-all",              3, 30),
     breakage("unknown-called-failed",       "register", "partition,pause",        3, 30),
-    breakage("round-one-by-request-w",      "mixed",    "partition,kill",         3, 30),
+    breakage("round-one-by-request-w",      "regular",  "kill",                   3, 30),
     breakage("retries-applied",             "retries",  "partition,kill,pause",   3, 30),
     breakage("lower-sequence-applied",      "retries",  "partition,kill,pause",   3, 30),
     breakage("last-arrival-wins",           "register", "partition,pause",        3, 30),

@@ -19,7 +19,7 @@ use std::fmt;
 
 use crate::history::History;
 use crate::operation::{Kind, Operation, Status};
-use crate::workload::{Finding, Judgement, Measure, Verdict};
+use crate::workload::{Finding, Judgement, Measure};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,9 +118,8 @@ fn finding(
 impl Report {
     /// As the judgement of a workload.
     pub fn judgement(self) -> Judgement {
-        let verdict = if self.findings.is_empty() { Verdict::Passed } else { Verdict::Violation };
         let measures = vec![Measure::count("values seen to be over and looked for again", self.judged)];
-        Judgement { verdict, text: self.to_string(), void: Vec::new(), findings: self.findings, measures }
+        Judgement::of(self.to_string(), self.findings, measures)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::http::{Answer, Reply};
 use crate::level::Level;
 use crate::operation::Status;
 
-/// How many copies each table of the workloads has; its `w` is a quorum.
+/// How many copies each table of the workloads has; its `r` is a quorum.
 pub const COPIES: u8 = 3;
 
 /// What a single-key request asks for.
@@ -41,8 +41,10 @@ impl Verb {
 pub struct Expected {
     /// What for.
     pub verb: Verb,
-    /// At which level, of a table with [`COPIES`] copies whose `w` is a quorum.
+    /// At which level, of a table with [`COPIES`] copies whose `r` is a quorum.
     pub level: Level,
+    /// The table's `w`.
+    pub table_w: Level,
     /// Whether it had an operation id, and which attempt it was.
     pub attempt: Option<Attempt>,
 }
@@ -59,8 +61,24 @@ pub enum Attempt {
 impl Expected {
     /// What an answer must say that it promises.
     fn guarantee(self) -> &'static str {
-        // With a `w` of a quorum, whatever is below a quorum is too little to meet it.
-        if self.level.is_quorum(COPIES) { "linearizable" } else { "eventual" }
+        let owners = |level: Level| level.owners(COPIES);
+        let is_quorum = self.level.is_quorum(COPIES);
+        let (is_linearizable, is_regular) = match self.verb {
+            Verb::Read => (
+                is_quorum && self.table_w.is_quorum(COPIES),
+                owners(self.level) + owners(self.table_w) > COPIES,
+            ),
+            Verb::Write | Verb::Delete => (
+                is_quorum,
+                owners(self.level) >= owners(self.table_w)
+                    && owners(self.level) + owners(Level::Quorum) > COPIES,
+            ),
+        };
+        match (is_linearizable, is_regular) {
+            (true, _) => "linearizable",
+            (false, true) => "regular",
+            (false, false) => "eventual",
+        }
     }
 }
 
@@ -93,7 +111,7 @@ pub fn judge(expected: Expected, reply: &Reply) -> Outcome {
 
 /// Judges a reply to a read of so many keys at quorum: one outcome for each, in order.
 pub fn judge_many(reply: &Reply, count: usize) -> Vec<Outcome> {
-    let expected = Expected { verb: Verb::Read, level: Level::Quorum, attempt: None };
+    let expected = Expected { verb: Verb::Read, level: Level::Quorum, table_w: Level::Quorum, attempt: None };
     let all_alike = |outcome: Outcome| vec![outcome; count];
     match reply {
         Reply::Answer(answer) if answer.status == 200 => {
@@ -222,7 +240,7 @@ mod tests {
     }
 
     fn at_quorum(verb: Verb) -> Expected {
-        Expected { verb, level: Level::Quorum, attempt: None }
+        Expected { verb, level: Level::Quorum, table_w: Level::Quorum, attempt: None }
     }
 
     #[test]
@@ -275,7 +293,7 @@ mod tests {
         };
         let is_breach = |verb, level, consistency| {
             let body = if verb == Verb::Read { "x" } else { r#"{"version":"1-n1","etag":"\"x\""}"# };
-            let expected = Expected { verb, level, attempt: None };
+            let expected = Expected { level, ..at_quorum(verb) };
             judge(expected, &answer(consistency, body)).breach.is_some()
         };
         for (verb, level, consistency, breach) in [
@@ -293,6 +311,18 @@ mod tests {
         ] {
             assert_eq!(is_breach(verb, level, consistency), breach, "{verb:?} {level} {consistency:?}");
         }
+    }
+
+    #[test]
+    fn the_promise_depends_on_the_w_of_the_table_too() {
+        let guarantee = |verb, level, table_w| Expected { verb, level, table_w, attempt: None }.guarantee();
+        let (one, quorum, all) = (Level::One, Level::Quorum, Level::All);
+        assert_eq!(guarantee(Verb::Read, all, one), "regular");
+        assert_eq!(guarantee(Verb::Read, quorum, one), "eventual");
+        assert_eq!(guarantee(Verb::Read, one, all), "regular");
+        assert_eq!(guarantee(Verb::Read, quorum, all), "linearizable");
+        assert_eq!(guarantee(Verb::Write, quorum, one), "linearizable");
+        assert_eq!(guarantee(Verb::Write, one, one), "eventual");
     }
 
     #[test]

@@ -106,7 +106,10 @@ pub struct SegmentRecord {
     /// The first of them.
     #[serde(default)]
     pub breaches: Vec<String>,
-    /// What was found wrong.
+    /// How many things were found wrong.
+    #[serde(default)]
+    pub findings_count: u64,
+    /// The first of them.
     #[serde(default)]
     pub findings: Vec<Finding>,
     /// What was measured, and is no promise.

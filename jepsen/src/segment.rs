@@ -148,6 +148,7 @@ impl Segment {
             misdeeds: report.misdeeds.clone(),
             breaches_count: report.counts.breaches_count,
             breaches: report.counts.breaches.clone(),
+            findings_count: report.judgement.findings_count as u64,
             findings: report.judgement.findings.clone(),
             measures: report.judgement.measures.clone(),
             counts: report.counts.outcomes.iter().map(count).collect(),

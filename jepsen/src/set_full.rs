@@ -131,19 +131,20 @@ impl Report {
             what: finding.to_string(),
             operations: told_by(history, element, finding),
         });
-        let verdict = match self.verdict() {
-            Verdict::Passed => workload::Verdict::Passed,
-            Verdict::Violation => workload::Verdict::Violation,
-            Verdict::Undecided => workload::Verdict::Undecided,
-        };
         let measures = vec![
             Measure::count("elements acknowledged", self.acknowledged),
             Measure::time("longest time from acknowledged to visible", self.longest_invisible.unwrap_or(0)),
             Measure::count("elements of unknown outcome that were seen", self.surfaced),
             Measure::time("longest time until one of those was seen", self.longest_surfacing.unwrap_or(0)),
         ];
-        let (text, void) = (self.to_string(), Vec::new());
-        Judgement { verdict, text, void, findings: findings.collect(), measures }
+        let mut judgement = Judgement::of(self.to_string(), findings.collect(), measures);
+        judgement.findings_count = self.findings.values().map(Vec::len).sum();
+        judgement.verdict = match self.verdict() {
+            Verdict::Passed => workload::Verdict::Passed,
+            Verdict::Violation => workload::Verdict::Violation,
+            Verdict::Undecided => workload::Verdict::Undecided,
+        };
+        judgement
     }
 
     /// The first few findings of each kind.

@@ -37,7 +37,7 @@ const FULL_HOLD: Duration = Duration::from_secs(60);
 
 /// Workloads that ask every owner for an answer, in the end at least: a poisoned node gives none, so nothing poisons
 /// any there.
-const ASKS_EVERY_OWNER: [&str; 2] = ["register-all", "register-one"];
+const ASKS_EVERY_OWNER: [&str; 3] = ["register-all", "register-one", "regular"];
 
 /// A line of the quick suite.
 struct Line {
@@ -66,6 +66,7 @@ const QUICK: &[Line] = &[
     line("mixed", "loss,latency,slow-link,starve", 35),
     line("register-all", "kill,disk-slow,disk-full", 25),
     line("register-one", "kill,partition", 25),
+    line("regular", "kill,partition", 15),
     line("register", "disk-fails,kill", 20),
     line("set", "flip-table,cut-table,kill", 20),
     line("churn", "flip-log,cut-log,kill", 20),

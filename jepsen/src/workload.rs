@@ -12,9 +12,10 @@
 //! | retries | writes with an id, again at other nodes | an acknowledged id is never applied again |
 //! | churn | keys deleted and made again | an order, and nothing that is over comes back |
 //! | ttl | values that expire | the same, where a value may expire once at any time |
+//! | regular | writes from one up to a table whose `w` is one, reads at all | each read sees the last acknowledged write |
 //! | mixed | all levels on the same keys | an order of what was asked at a quorum |
 //!
-//! All of them use tables with [`crate::outcome::COPIES`] copies whose `w` is a quorum. Every other client asks another
+//! Their tables have [`crate::outcome::COPIES`] copies, and a `w` of a quorum but for `regular`. Every other client asks another
 //! node each time, also one that is down: a client cannot know that. The rest stay with a node of their own, so that
 //! those whose node is well go on while the others wait for one that stands still: otherwise the longest gap would tell
 //! of the clients' patience rather than of the cluster.
@@ -27,6 +28,7 @@ mod keys;
 mod mixed;
 mod register;
 mod register_one;
+mod regular;
 mod retries;
 mod set;
 mod ttl;
@@ -171,6 +173,11 @@ pub const WORKLOADS: &[Entry] = &[
         name: "ttl",
         about: "Write values that expire; once seen expired, never seen again",
         make: |options| Arc::new(ttl::Ttl::new(options)),
+    },
+    Entry {
+        name: "regular",
+        about: "Writes at one and above, reads at all, of a table whose w is one; no read misses what was acknowledged",
+        make: |options| Arc::new(regular::Regular::new(options)),
     },
     Entry {
         name: "mixed",

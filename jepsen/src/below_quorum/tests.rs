@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::brute_force::{Effect, Maker, Step, has_order, operation};
+use crate::workload::Verdict;
 
 const COPIES: u8 = 3;
 
@@ -78,13 +79,90 @@ fn what_failed_or_had_not_begun_may_not_be_seen_at_one() {
 
 #[test]
 fn an_absence_is_as_stale_as_the_first_write_that_it_misses() {
-    let write = at(Level::One, operation(1, 0, 1, wrote("a"), Ok));
+    let write = at(Level::One, operation(1, 1, 2, wrote("a"), Ok));
     let misses = at(Level::One, operation(2, 9, 10, SAW_NOTHING, Ok));
     let deletes = at(Level::One, operation(3, 2, 3, Kind::Delete, Unknown));
     let stale =
         |operations: &[Operation]| check_integrity(&History { operations: operations.to_vec() }).stale;
-    assert_eq!(stale(&[write.clone(), misses.clone()]), [8]);
+    assert_eq!(stale(&[write.clone(), misses.clone()]), [7]);
     assert!(stale(&[write, misses, deletes]).is_empty(), "it may have been deleted");
+}
+
+#[test]
+fn a_regular_read_sees_what_was_acknowledged_at_any_level_or_what_was_under_way() {
+    let verdict = |operations: &[Operation]| {
+        let history = History { operations: operations.to_vec() };
+        check_regular(&history, COPIES, Level::One).judgement().verdict
+    };
+    let first = at(Level::Quorum, operation(1, 0, 1, wrote("a"), Ok));
+    let second = at(Level::One, operation(1, 2, 3, wrote("b"), Ok));
+    let read = |level, call, kind| at(level, operation(2, call, call + 1, kind, Ok));
+    let with = |one: Operation| verdict(&[first.clone(), second.clone(), one]);
+    assert_eq!(with(read(Level::All, 4, saw("b"))), Verdict::Passed);
+    assert_eq!(with(read(Level::All, 4, saw("a"))), Verdict::Violation);
+    assert_eq!(with(read(Level::All, 4, SAW_NOTHING)), Verdict::Violation);
+    assert_eq!(with(read(Level::All, 3, saw("a"))), Verdict::Passed, "it was under way");
+    assert_eq!(
+        with(read(Level::Quorum, 4, saw("a"))),
+        Verdict::Passed,
+        "two and one are not more than three"
+    );
+    assert_eq!(with(read(Level::Quorum, 4, saw("c"))), Verdict::Violation, "nobody wrote that");
+    let lost = at(Level::One, operation(1, 2, 3, wrote("b"), Unknown));
+    assert_eq!(verdict(&[first.clone(), lost, read(Level::All, 9, saw("a"))]), Verdict::Passed);
+}
+
+/// A regular read is judged as its definition says, word for word: either it shows a write that may have taken effect
+/// after every write that was acknowledged before it began, or it is a violation.
+#[test]
+fn regular_reads_are_judged_word_for_word() {
+    let (mut good, mut bad) = (0, 0);
+    for seed in 0..10_000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let operations = random_history(&mut random);
+        let is_write = |one: &&Operation| !matches!(one.kind, Kind::Read { .. });
+        let may_be_last = |write: &Operation, read: &Operation| {
+            let is_before = |other: &Operation| other.status == Ok && other.precedes(read);
+            let overtakes = |other: &Operation| write.status == Ok && write.precedes(other);
+            write.call <= read.ret.expect("it was answered")
+                && !operations
+                    .iter()
+                    .filter(is_write)
+                    .any(|other| other.kind != write.kind && is_before(other) && overtakes(other))
+        };
+        let is_explained = |read: &Operation, value: Option<&str>| {
+            let nothing_yet = value.is_none()
+                && !operations.iter().filter(is_write).any(|one| {
+                    one.status == Ok && one.precedes(read) && one.call > 0 && one.kind != Kind::Delete
+                });
+            nothing_yet
+                || operations
+                    .iter()
+                    .filter(is_write)
+                    .any(|write| makes(write, value) && may_have_happened(write) && may_be_last(write, read))
+        };
+        let expected = operations.iter().filter(|one| one.status == Ok).all(|one| match &one.kind {
+            Kind::Read { value } if at_all(one) => is_explained(one, value.as_deref()),
+            Kind::Read { value } => value.is_none() || is_there(&operations, one, value.as_deref()),
+            Kind::Write { .. } | Kind::Delete | Kind::Cas { .. } => true,
+        });
+        let history = History { operations: operations.clone() };
+        let found = check_regular(&history, COPIES, Level::One).judgement().verdict == Verdict::Passed;
+        assert_eq!(found, expected, "seed {seed}: {operations:#?}");
+        if expected { good += 1 } else { bad += 1 }
+    }
+    assert!(good > 3_000 && bad > 500, "one-sided: {good} good, {bad} bad");
+}
+
+fn at_all(one: &Operation) -> bool {
+    one.detail.level == Some(Level::All)
+}
+
+fn is_there(operations: &[Operation], read: &Operation, value: Option<&str>) -> bool {
+    let may_be_meant = |write: &&Operation| {
+        makes(write, value) && may_have_happened(write) && read.ret.is_none_or(|ret| write.call <= ret)
+    };
+    operations.iter().any(|one| may_be_meant(&one))
 }
 
 /// A mixture is judged as trying all orders would, with writes below the quorum that may happen or not.

@@ -225,6 +225,7 @@ mod tests {
             misdeeds: Vec::new(),
             breaches_count: 0,
             breaches: Vec::new(),
+            findings_count: 0,
             findings: Vec::new(),
             measures: Vec::new(),
             counts: Vec::new(),

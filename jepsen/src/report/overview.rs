@@ -35,7 +35,11 @@ fn head(run: &Run) -> String {
     let sum = |of: fn(&Segment) -> f64| run.segments.iter().map(of).sum::<f64>();
     let worked = sum(|segment| segment.record.seconds);
     let completed: u64 = run.segments.iter().map(|segment| segment.record.completed).sum();
-    let findings: usize = run.segments.iter().map(|segment| segment.record.findings.len()).sum();
+    let findings: u64 = run
+        .segments
+        .iter()
+        .map(|segment| segment.record.findings_count.max(segment.record.findings.len() as u64))
+        .sum();
     let strikes: u32 =
         run.segments.iter().flat_map(|segment| &segment.record.by_fault).map(|fault| fault.strikes).sum();
     let kinds: std::collections::BTreeSet<&str> = run
@@ -66,7 +70,7 @@ fn head(run: &Run) -> String {
         figure(long_time(worked), "under load"),
         figure(count(completed), "operations completed"),
         figure(count(u64::from(strikes)), &format!("strikes of {} kinds", kinds.len())),
-        figure(count(findings as u64), "violations"),
+        figure(count(findings), if findings == 1 { "violation" } else { "violations" }),
     ];
     let planned = match run.record.segments_planned {
         0 => String::new(),
@@ -131,15 +135,7 @@ fn what_is_missing(run: &Run) -> String {
 fn segments(run: &Run) -> String {
     let row = |segment: &Segment| {
         let record = &segment.record;
-        let faults = if record.faults.is_empty() {
-            "<i>none</i>".to_owned()
-        } else {
-            record
-                .faults
-                .iter()
-                .map(|fault| format!("<span class=\"chip\">{}</span>", escape(fault)))
-                .collect()
-        };
+        let faults = chips(&record.faults);
         format!(
             "<tr><td class=\"n\"><a href=\"#segment-{n}\">{n}</a></td><td>{}</td><td>{}</td><td class=\"faults\">{faults}\
              </td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.0}</td><td class=\"n\">{}</td></tr>\n",
@@ -161,6 +157,41 @@ fn segments(run: &Run) -> String {
          completes within {} s of a healing.</p>\n",
         PROGRESS_WITHIN.as_secs(),
     )
+}
+
+/// Past so many faults, only their number is shown.
+const CHIPS_MAX: usize = 14;
+
+/// Faults as chips, those of one family together.
+fn chips(faults: &[String]) -> String {
+    if faults.is_empty() {
+        return "<i>none</i>".to_owned();
+    }
+    let all = escape(&faults.join(", "));
+    if faults.len() > CHIPS_MAX {
+        return format!("<span class=\"chip\" title=\"{all}\">{} kinds at random</span>", faults.len());
+    }
+    let family = |fault: &str| fault.split('-').next().unwrap_or_default().to_owned();
+    let mut families: Vec<(String, Vec<&str>)> = Vec::new();
+    for fault in faults {
+        match families.iter_mut().find(|(name, _)| *name == family(fault)) {
+            Some((_, members)) => members.push(fault),
+            None => families.push((family(fault), vec![fault])),
+        }
+    }
+    let chip = |(name, members): &(String, Vec<&str>)| match members.as_slice() {
+        [one] => format!("<span class=\"chip\">{}</span>", escape(one)),
+        [first, rest @ ..] => {
+            // What the names share is said once.
+            let tail = |fault: &str| {
+                fault.strip_prefix(name.as_str()).unwrap_or(fault).trim_start_matches('-').to_owned()
+            };
+            let tails: Vec<String> = rest.iter().map(|fault| tail(fault)).collect();
+            format!("<span class=\"chip\">{}, {}</span>", escape(first), escape(&tails.join(", ")))
+        }
+        [] => String::new(),
+    };
+    families.iter().map(chip).collect()
 }
 
 fn faults(run: &Run) -> String {

@@ -7,13 +7,20 @@ use crate::operation::Status;
 use crate::record::{EventKind, SegmentRecord};
 use crate::run::Verdict;
 
+/// Past so many faults, a heading tells only their number.
+const FAULTS_TOLD_MAX: usize = 8;
+
 /// So many events are listed.
 const EVENTS_MAX: usize = 200;
 
 pub(super) fn section(segment: &Segment, is_drawn: bool) -> String {
     let record = &segment.record;
     let open = if record.verdict == Verdict::Passed && record.number != 1 { "" } else { " open" };
-    let faults = if record.faults.is_empty() { "no faults".to_owned() } else { record.faults.join(", ") };
+    let faults = match record.faults.as_slice() {
+        [] => "no faults".to_owned(),
+        many if many.len() > FAULTS_TOLD_MAX => format!("{} kinds of faults at random", many.len()),
+        few => few.join(", "),
+    };
     let durability =
         if record.durability == "sync" { String::new() } else { format!(", {}", record.durability) };
     let mut html = format!(
@@ -27,6 +34,10 @@ pub(super) fn section(segment: &Segment, is_drawn: bool) -> String {
     html += &reasons(record);
     for one in &record.findings {
         html += &finding::section(one);
+    }
+    let more = record.findings_count.saturating_sub(record.findings.len() as u64);
+    if more > 0 {
+        html += &format!("<p class=\"note\">and {} more like these</p>\n", count(more));
     }
     if is_drawn {
         html += &format!("<div class=\"wide\">{}</div>\n", timeline::svg(segment));

@@ -76,6 +76,7 @@ fn record(number: u32, verdict: Verdict) -> SegmentRecord {
         misdeeds: Vec::new(),
         breaches_count: 0,
         breaches: Vec::new(),
+        findings_count: findings.len() as u64,
         findings,
         measures: vec![Measure::count("things", 12_345)],
         counts: Vec::new(),

@@ -49,6 +49,8 @@ pub struct How {
     pub level: Level,
     /// The parameter that carries the level.
     pub parameter: Parameter,
+    /// The table's `w`, which decides what an answer may promise.
+    pub table_w: Level,
     /// The operation id, and whether this is its first attempt.
     pub id: Option<(String, Attempt)>,
     /// How long the value lives.
@@ -102,7 +104,12 @@ impl Run {
         let url = format!("{node}/v1/tables/{}/keys/{}?{query}", asked.table, asked.key);
         let id = asked.how.id.as_ref();
         let ask = Ask { method, url: &url, body, idempotency_key: id.map(|(id, _)| id.as_str()) };
-        let expected = Expected { verb, level: asked.how.level, attempt: id.map(|(_, attempt)| *attempt) };
+        let expected = Expected {
+            verb,
+            level: asked.how.level,
+            table_w: asked.how.table_w,
+            attempt: id.map(|(_, attempt)| *attempt),
+        };
         let call = self.recorder.now();
         let reply = self.http.send(ask).await;
         let ret = self.recorder.now();

@@ -17,7 +17,6 @@ use super::{
     Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
 };
 use crate::history::History;
-use crate::level::Level;
 use crate::linearizable::{self, Limits};
 use crate::no_return;
 use crate::operation::{ClientId, Kind, Status};
@@ -109,7 +108,7 @@ impl Workload for Churn {
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
         Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
             Closed { unread, ..Closed::default() }
         })
     }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Asked, How, Request, Run};
-use crate::level::Level;
 use crate::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
@@ -29,17 +28,17 @@ pub(super) async fn read_everywhere(
     run: &Arc<Run>,
     table: &'static str,
     keys: Vec<String>,
-    level: Level,
+    how: &How,
 ) -> Vec<String> {
     let silent: Arc<Mutex<BTreeSet<usize>>> = Arc::default();
     let mut readers = JoinSet::new();
     for (reader, keys) in (1..).zip(shared_out(keys, READERS)) {
-        let (run, silent) = (Arc::clone(run), Arc::clone(&silent));
+        let (run, silent, how) = (Arc::clone(run), Arc::clone(&silent), how.clone());
         readers.spawn(async move {
             for key in keys {
                 for node in run.answerable() {
                     let is_silent = || silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&node);
-                    if !is_silent() && !read(&run, ClientId(reader), table, &key, level, node).await {
+                    if !is_silent() && !read(&run, ClientId(reader), table, &key, &how, node).await {
                         silent.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
                     }
                 }
@@ -55,12 +54,13 @@ pub(super) async fn read_everywhere(
     unread
 }
 
-async fn read(run: &Run, client: ClientId, table: &str, key: &str, level: Level, node: usize) -> bool {
+async fn read(run: &Run, client: ClientId, table: &str, key: &str, how: &How, node: usize) -> bool {
     for attempt in 0..TRIES_MAX {
         if attempt > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let asked = Asked { client, table, key, request: Request::Read, how: How::at(level), closing: true };
+        let how = how.clone();
+        let asked = Asked { client, table, key, request: Request::Read, how, closing: true };
         if run.perform(asked, node).await.status == Status::Ok {
             return true;
         }

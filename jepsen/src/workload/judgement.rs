@@ -22,7 +22,9 @@ pub struct Judgement {
     /// Why the history proves nothing, beside a broken promise, if it does not: what the workload is about happened
     /// too seldom.
     pub void: Vec<String>,
-    /// What was found wrong.
+    /// How many things were found wrong.
+    pub findings_count: usize,
+    /// Those of them that are told one by one.
     pub findings: Vec<Finding>,
     /// What was measured, and is no promise.
     pub measures: Vec<Measure>,
@@ -82,6 +84,13 @@ impl Measure {
 }
 
 impl Judgement {
+    /// Of these findings, and nothing else wrong.
+    pub fn of(text: String, findings: Vec<Finding>, measures: Vec<Measure>) -> Judgement {
+        let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Violation };
+        let (void, findings_count) = (Vec::new(), findings.len());
+        Judgement { verdict, text, void, findings_count, findings, measures }
+    }
+
     /// What the search for an order says.
     pub fn of_registers(report: &linearizable::Report) -> Judgement {
         let findings: Vec<Finding> = report
@@ -92,20 +101,18 @@ impl Judgement {
                 operations: operations.to_vec(),
             })
             .collect();
-        let verdict = if !findings.is_empty() {
-            Verdict::Violation
-        } else if report.passed() {
-            Verdict::Passed
-        } else {
-            Verdict::Undecided
-        };
-        Judgement { verdict, text: report.to_string(), void: Vec::new(), findings, measures: Vec::new() }
+        let mut judgement = Judgement::of(report.to_string(), findings, Vec::new());
+        if judgement.findings.is_empty() && !report.passed() {
+            judgement.verdict = Verdict::Undecided;
+        }
+        judgement
     }
 
     /// Adds what else was found wrong.
     pub fn add_findings(&mut self, findings: Vec<Finding>) {
         if !findings.is_empty() {
             self.verdict = Verdict::Violation;
+            self.findings_count += findings.len();
             self.findings.extend(findings);
         }
     }
@@ -115,6 +122,7 @@ impl Judgement {
         self.verdict = self.verdict.max(other.verdict);
         self.text = format!("{}\n{}", bounded(&self.text, LINES_MAX), bounded(&other.text, LINES_MAX));
         self.void.extend(other.void);
+        self.findings_count += other.findings_count;
         self.findings.extend(other.findings);
         self.measures.extend(other.measures);
     }

@@ -71,7 +71,7 @@ impl Workload for Mixed {
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
         Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
             Closed { unread, ..Closed::default() }
         })
     }

@@ -90,7 +90,7 @@ impl Workload for RegisterOne {
                 let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 measures.push(Measure::time("time until all owners agreed unread", took));
             }
-            let unread = closing::read_everywhere(&run, TABLE, keys.clone(), Level::Quorum).await;
+            let unread = closing::read_everywhere(&run, TABLE, keys.clone(), &How::default()).await;
             let open = wait_for_agreement(&run, keys, AGREEMENT_TIMEOUT).await;
             let finding = |(key, difference): (String, String)| Finding {
                 key,

@@ -19,7 +19,6 @@ use super::{
     Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
 };
 use crate::history::History;
-use crate::level::Level;
 use crate::linearizable::Limits;
 use crate::operation::{ClientId, Status};
 use crate::outcome::Attempt;
@@ -148,7 +147,7 @@ impl Workload for Retries {
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
         Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
             Closed { unread, ..Closed::default() }
         })
     }

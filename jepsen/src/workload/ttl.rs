@@ -16,7 +16,6 @@ use super::{
     Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
 };
 use crate::history::History;
-use crate::level::Level;
 use crate::linearizable::Limits;
 use crate::operation::{ClientId, Status};
 use crate::{no_return, ttl};
@@ -82,7 +81,7 @@ impl Workload for Ttl {
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
         Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), Level::Quorum).await;
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
             Closed { unread, ..Closed::default() }
         })
     }

@@ -7,6 +7,18 @@ use crate::{assert_breach, assert_passed, assert_violated, run_against};
 async fn a_right_server_passes() {
     assert_passed(&run_against("register-one", Manner::Right).await);
     assert_passed(&run_against("mixed", Manner::Right).await);
+    assert_passed(&run_against("regular", Manner::Right).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_regular_read_that_misses_what_was_acknowledged_is_a_violation() {
+    assert_passed(&run_against("regular", Manner::HonestlyUnsure).await);
+    assert_violated(&run_against("regular", Manner::StaleReads).await, "where none may be stale");
+    assert_violated(
+        &run_against("regular", Manner::LosesWritesBelowTheQuorum).await,
+        "where none may be stale",
+    );
+    assert_violated(&run_against("regular", Manner::Invents).await, "nobody can have written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,8 +105,14 @@ fn is_quorum(parameters: &Parameters) -> bool {
         .all(|level| !matches!(level.as_str(), "one" | "1"))
 }
 
-fn guarantee(parameters: &Parameters) -> &'static str {
-    if is_quorum(parameters) { "linearizable" } else { "eventual" }
+/// What an answer promises; the table of the regular workload has a `w` of one.
+fn guarantee(table: &str, parameters: &Parameters) -> &'static str {
+    match (table, parameters.get("consistency").map(String::as_str)) {
+        ("regular", Some("all")) => "regular",
+        ("regular", _) => "eventual",
+        _ if is_quorum(parameters) => "linearizable",
+        _ => "eventual",
+    }
 }
 
 fn problem(status: StatusCode, code: &str, outcome: &str) -> Response {
@@ -144,7 +150,7 @@ impl Server {
 
 async fn read(
     State(server): State<Arc<Server>>,
-    Path((_, key)): Path<(String, String)>,
+    Path((table, key)): Path<(String, String)>,
     parameters: Parameters,
 ) -> Response {
     if server.refuses() {
@@ -152,7 +158,7 @@ async fn read(
     }
     let guarantee = match server.manner {
         Manner::PromisesTooMuch => "linearizable",
-        _ => guarantee(&parameters),
+        _ => guarantee(&table, &parameters),
     };
     match server.find(&key, is_quorum(&parameters)) {
         Ok(Some((value, version))) => {

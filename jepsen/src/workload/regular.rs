@@ -1,0 +1,102 @@
+//! A table whose `w` is one: writes at one and above, reads at all, which must see the last write that was acknowledged.
+//!
+//! Fast writes and slow, sure reads: r + w > N with the other r and w than usual. The promise is *regular*: a read sees
+//! every write that was acknowledged before it began, at whatever level of at least the table's `w`, or one that was
+//! under way (see [`crate::below_quorum`]). It holds only if round one of every write is as large as the table's `w`
+//! demands, whatever the request asks for. **Measured**: nothing beside the load. **In the end** every key is read at
+//! every node, at all, unless a node can't answer any more: then at quorum, of which only integrity is judged. **At
+//! least** a fifth of the completed operations must be reads at all.
+
+use std::sync::Arc;
+
+use rand::Rng as _;
+use rand::seq::IndexedRandom as _;
+use serde_json::{Value, json};
+
+use super::keys::RotatingKeys;
+use super::register::SHARE_MAX;
+use super::{
+    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
+};
+use crate::below_quorum;
+use crate::history::History;
+use crate::level::Level;
+use crate::operation::{ClientId, Kind, Status};
+use crate::outcome::COPIES;
+
+const TABLE: &str = "regular";
+
+/// The table's `w`.
+const TABLE_W: Level = Level::One;
+
+/// The workload.
+#[derive(Debug)]
+pub struct Regular {
+    options: Options,
+    keys: RotatingKeys,
+}
+
+impl Regular {
+    /// A workload that has not begun.
+    pub fn new(options: Options) -> Regular {
+        let share = options.operations_per_key.min(SHARE_MAX);
+        Regular { options, keys: RotatingKeys::new(share, options.keys_at_once) }
+    }
+}
+
+fn at(level: Level) -> How {
+    How { table_w: TABLE_W, ..How::at(level) }
+}
+
+impl Workload for Regular {
+    fn table(&self) -> Value {
+        let mut table = self.options.table(TABLE);
+        table["w"] = json!(TABLE_W.to_string());
+        table
+    }
+
+    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+        Box::pin(async move {
+            let mut random = run.random(client);
+            let mut turn = client.0 as usize;
+            while !run.is_over() {
+                let key = self.keys.take(&mut random).key;
+                let (request, how) = if random.random_bool(0.5) {
+                    (Request::Read, at(Level::All))
+                } else {
+                    let level = [Level::One, Level::Quorum, Level::Count(2), Level::All];
+                    let level = *level.choose(&mut random).expect("not empty");
+                    (Request::Write { value: format!("{}-{turn}", client.0) }, at(level))
+                };
+                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
+                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                turn += 1;
+            }
+        })
+    }
+
+    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+        Box::pin(async move {
+            let all_are_there = run.answerable().len() == run.endpoints.len();
+            let level = if all_are_there { Level::All } else { Level::Quorum };
+            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &at(level)).await;
+            Closed { unread, ..Closed::default() }
+        })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let mut judgement = below_quorum::check_regular(history, COPIES, TABLE_W).judgement();
+        let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
+        let is_sure = |level: Option<Level>| level.is_some_and(|level| level.owners(COPIES) == COPIES);
+        let reads = completed()
+            .filter(|one| matches!(one.kind, Kind::Read { .. }) && is_sure(one.detail.level))
+            .count();
+        let all = completed().count();
+        if reads * 5 < all {
+            judgement.void.push(format!("only {reads} of {all} completed operations were reads at all"));
+        }
+        judgement
+    }
+}
