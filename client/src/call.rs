@@ -113,7 +113,9 @@ impl Call {
         }
         match tokio::time::timeout(timeout, self.exchange(request, endpoint)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::Error(self.lost(endpoint, format!("nothing came within {timeout:.1?}")))),
+            Err(_) => Err(Failure::Error(
+                self.lost(endpoint, format!("nothing came within {:.1} s", timeout.as_secs_f64())),
+            )),
         }
     }
 

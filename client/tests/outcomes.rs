@@ -179,3 +179,21 @@ async fn when_nobody_listens_nothing_was_applied() {
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert!(error.to_string().contains("connection refused"), "{error}");
 }
+
+#[tokio::test]
+async fn a_silent_endpoint_is_soon_left_for_the_next_and_remembered() {
+    let silent = Script::start(Say::Nothing).await;
+    let second = Script::start(Say::Answer(200, "application/json", "{}".to_owned())).await;
+    let options = Options {
+        endpoints: vec![silent.endpoint.clone(), second.endpoint.clone()],
+        timeout: Duration::from_secs(30),
+        admin_timeout: Duration::from_mins(1),
+    };
+    let client = Client::new(options).expect("a client");
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        client.cluster().await.expect("the second answers");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!((silent.requests(), second.requests()), (1, 3));
+}

@@ -23,7 +23,7 @@ mod folder;
 mod parts;
 mod tasks;
 
-pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig};
+pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig, is_like_an_id};
 
 use crate::core::Core;
 use parts::Parts;

@@ -98,7 +98,8 @@ pub fn start_logging_into(file: LogFile, filter: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn log_filter(filter: &str) -> Result<EnvFilter, Error> {
+/// The filter of this text.
+pub fn log_filter(filter: &str) -> Result<EnvFilter, Error> {
     // The consensus library complains twice a second about each member that is away; what matters of it (leaders,
     // lost connections, failures) is logged by this program. A filter that names it gets it.
     let quiet =

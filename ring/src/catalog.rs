@@ -51,6 +51,8 @@ pub const SHARDS_PER_TABLE_MAX: u32 = 16_384;
 pub const NODES_MAX: u32 = 10_000;
 /// Most tables of a cluster.
 pub const TABLES_MAX: u32 = 1_024;
+/// Most shards of a cluster, of all tables together: every member holds all of them in memory, and in its snapshot.
+pub const SHARDS_MAX: u32 = 1 << 20;
 /// Longest expiry, in milliseconds: 100 years.
 pub const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 /// Table names that begin so belong to the system.

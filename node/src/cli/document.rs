@@ -8,8 +8,8 @@ use super::output::{Output, Tone, Word, printable};
 use serde_json::{Map, Value as Json};
 
 /// Names that come first, in this order; the others follow by the alphabet.
-const FIRST: &str = "name node table id key key_b64 health state result zone address weight sharding n r w mode \
-    durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
+const FIRST: &str = "name node table id key key_b64 health state result zone address weight voter leader shards sharding \
+    n r w mode durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
     hints_for digest";
 
 /// The name that comes last: it is long.
@@ -79,6 +79,9 @@ fn table(output: &Output, elements: &[Json]) -> String {
             names.push(name.clone());
         }
     }
+    // What no element knows only makes the table wide.
+    let is_known = |name: &str| rows.iter().flatten().any(|(of, value)| of == name && !value.is_null());
+    names.retain(|name| is_known(name));
     names.sort_by_key(|name| rank(name));
     let titles: Vec<String> = names.iter().map(|name| name.to_uppercase().replace('_', " ")).collect();
     let cells = rows
@@ -163,12 +166,12 @@ mod tests {
     fn a_document_is_values_then_tables() {
         let document = json!({
             "zebra": true, "name": "demo", "inner": {"b": 2},
-            "owners": [{"node": "n1", "state": "up"}, {"node": "n2", "extra": null}],
+            "owners": [{"node": "n1", "state": "up", "unknown": null}, {"node": "n2", "extra": 7}],
         });
         let text = text(&Output::new(Format::Table, false), &document);
         assert_eq!(
             text,
-            "name     demo\ninner.b  2\nzebra    yes\n\nowners\nNODE  STATE  EXTRA\nn1    up\nn2           -"
+            "name     demo\ninner.b  2\nzebra    yes\n\nowners\nNODE  STATE  EXTRA\nn1    up\nn2           7"
         );
     }
 

@@ -1,6 +1,6 @@
 //! How a command ends: the exit code that scripts rely on, and the sentence that people need.
 
-use quorate_client::{Error, Outcome, Problem};
+use quorate_client::{DEFAULT_PORT, Endpoint, Error, Outcome, Problem};
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
 
@@ -102,18 +102,16 @@ impl From<Error> for Failure {
                     "start a cluster with `quorate dev`, or name a node with --endpoint host:port".to_owned(),
                 ),
             ),
+            Error::Lost { endpoint, cause, outcome: Outcome::Unknown } if !cause.starts_with(SILENCE) => {
+                (Exit::Unknown, Some(format!("{}; {}", unknown_next(), other_port(endpoint))))
+            }
             Error::Lost { outcome: Outcome::Unknown, .. }
             | Error::Unintelligible { outcome: Outcome::Unknown, .. } => {
                 (Exit::Unknown, Some(unknown_next()))
             }
-            // Nothing else hangs up on a well-formed question before a word.
-            Error::Lost { endpoint, cause, .. } if !cause.starts_with(SILENCE) => (
-                Exit::Unavailable,
-                Some(format!(
-                    "try again; if it stays so, {endpoint} may be a port for peers: --endpoint is the HTTP address of a \
-                     node (port 7400 unless it was told otherwise)"
-                )),
-            ),
+            Error::Lost { endpoint, cause, .. } if !cause.starts_with(SILENCE) => {
+                (Exit::Unavailable, Some(format!("try again; {}", other_port(endpoint))))
+            }
             Error::Lost { .. } => (
                 Exit::Unavailable,
                 Some("try again, with a longer --timeout or another --endpoint".to_owned()),
@@ -140,6 +138,14 @@ impl From<Error> for Failure {
 
 /// How the client begins to say that an endpoint was silent.
 const SILENCE: &str = "nothing came";
+
+/// A port that hangs up on a well-formed question before a word is one for peers, most likely.
+fn other_port(endpoint: &Endpoint) -> String {
+    format!(
+        "if it stays so, {endpoint} may be a port for peers: --endpoint is the HTTP address of a node (port \
+         {DEFAULT_PORT} unless it was told otherwise)"
+    )
+}
 
 fn unknown_next() -> String {
     "it may or may not have happened: look before you repeat it; a write that was sent with --idempotency-key can be \
@@ -193,7 +199,6 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_client::Endpoint;
 
     fn failure(status: u16, code: &str, outcome: Outcome) -> Failure {
         let problem =

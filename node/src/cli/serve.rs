@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::validate::{SECRET_BYTES_MIN, validate};
 use crate::config::{Config, Given, Origin, Resolved, environment};
-use crate::node::{BOOT_ID_FILE, Entry, Node, NodeConfig, StartError};
+use crate::node::{BOOT_ID_FILE, Entry, Node, NodeConfig, StartError, is_like_an_id};
 use crate::process::{self, OpenFiles, StopSignal};
 use crate::transport::Secret;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -96,7 +96,6 @@ async fn run_once(
             return Ok(Ending::Stopped);
         }
     };
-    warn_of_misleading_name(&node);
     warn_of_other_labels(&node, origins, &name, &zone, weight);
     let (mut failed, mut restart) = (node.failed(), node.restart());
     let ended = tokio::select! {
@@ -117,27 +116,6 @@ async fn run_once(
         }
     }
     ended.map_err(|reason| Failure::new(Exit::Other, reason))
-}
-
-/// A name that looks like the id of another member misleads whoever reads it; the lookup of members refuses it.
-fn warn_of_misleading_name(node: &Node) {
-    let view = node.core().view();
-    let Some(known) = view.catalog().node(node.id()) else { return };
-    if known.name != known.id.to_string() && is_id(&known.name) {
-        tracing::warn!(
-            "this node is {} and is named {}, as if it were another one: ask for it as {} or name:{}",
-            known.id,
-            known.name,
-            known.id,
-            known.name
-        );
-    }
-}
-
-/// Whether a name has the form of a member's id.
-fn is_id(name: &str) -> bool {
-    name.strip_prefix('n')
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What a node was told of itself counted when it became a member: other values now change nothing, and it says so.
@@ -196,7 +174,7 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
         Some(file) => Secret::new(secret_bytes(file)?),
         None => Secret::new(Vec::new()),
     };
-    let named = config.name.as_deref().filter(|name| config.bootstrap && is_id(name));
+    let named = config.name.as_deref().filter(|name| config.bootstrap && is_like_an_id(name));
     if let Some(name) = named.filter(|name| **name != Catalog::FIRST_NODE.to_string()) {
         let sentence = format!(
             "--name {name} would mislead: the node that founds a cluster has the id {}, and another one will be {name}; \

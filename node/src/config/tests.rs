@@ -107,6 +107,12 @@ fn unsafe_binds_and_contradictions_are_refused_in_one_sentence() {
     );
     assert!(refused(&[("bootstrap", "true"), ("cluster_name", "My Cluster")]).contains("cluster_name has"));
     assert!(refused(&[("name", "a b")]).contains("name has"));
+    assert!(refused(&[("advertise", "0.0.0.0:7400")]).contains("advertise 0.0.0.0 is no address"));
+    assert!(refused(&[("peer_advertise", "[::]:7500")]).contains("peer_advertise :: is no address"));
+    for host in ["*", "*.example", "a/b", "u@h", "a b"] {
+        assert!(refused(&[("allowed_hosts", host)]).contains("no wildcards"), "{host}");
+    }
+    assert!(refused(&[("log_filter", "a=b")]).contains("no filter"));
 }
 
 #[test]
@@ -118,6 +124,8 @@ fn limits_that_contradict_each_other_are_refused() {
         ("request_timeout_max = \"2m\"", "the hard limit"),
         ("connections_max = 0", "limits.connections_max"),
         ("head_bytes_max = 100", "limits.head_bytes_max"),
+        ("value_bytes_max = 0", "from 1B to 16MiB"),
+        ("request_timeout = \"500us\"", "from 1ms to 1m"),
         ("operations_bytes_max = 1000", "limits.value_bytes_max"),
         ("answers_bytes_max = \"2MiB\"", "limits.batch_bytes_max"),
         ("[peers]\nframe_bytes_max = \"1MiB\"", "peers.frame_bytes_max"),

@@ -3,7 +3,9 @@
 mod limits;
 
 use super::{Config, Error};
-use std::net::SocketAddr;
+use crate::process;
+use quorate_client::Endpoint;
+use std::net::{IpAddr, SocketAddr};
 
 /// Longest name of a node or a zone, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -17,6 +19,7 @@ pub fn validate(config: &Config) -> Result<(), Error> {
     addresses(config)?;
     names(config)?;
     founding(config)?;
+    process::log_filter(&config.log_filter).map_err(|error| Error::Relation(error.to_string()))?;
     limits::check(config)
 }
 
@@ -52,6 +55,21 @@ fn addresses(config: &Config) -> Result<(), Error> {
             config.peer_listen
         )
     })?;
+    for (setting, endpoint) in [("advertise", &config.advertise), ("peer_advertise", &config.peer_advertise)]
+    {
+        let host = endpoint.as_ref().map_or("", |endpoint| endpoint.host()).trim_matches(['[', ']']);
+        refuse(host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified()), || {
+            format!("{setting} {host} is no address others can use: say how they reach this node")
+        })?;
+    }
+    for host in &config.allowed_hosts {
+        refuse(host.parse::<Endpoint>().is_err(), || {
+            format!(
+                "allowed_hosts: '{}' is no host: write each as host or host:port; there are no wildcards",
+                host.escape_default()
+            )
+        })?;
+    }
     refuse(config.listen == config.peer_listen && config.listen.port() != 0, || {
         format!("listen and peer_listen are both {}: clients and peers need a port each", config.listen)
     })

@@ -197,7 +197,7 @@ fn span(time: Duration) -> Result<Span, String> {
 }
 
 /// A size in the largest unit that leaves no rest.
-fn in_bytes(size: u64) -> String {
+pub fn in_bytes(size: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if size >= unit && size.is_multiple_of(unit) {
             return format!("{}{name}", size / unit);

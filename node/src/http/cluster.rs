@@ -14,9 +14,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use quorate_model::{Inspection, Key, NodeId};
+use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use quorate_ring::{Location, TableEntry, View};
 use serde_json::{Value as Json, json as document};
 use std::collections::BTreeMap;
+
+/// Most shards that one answer shows: those of the largest table there can be, four times.
+const RING_SHARDS_MAX: usize = 4 * SHARDS_PER_TABLE_MAX as usize;
 
 /// `GET /v1/cluster`
 pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
@@ -139,6 +143,10 @@ pub async fn ring(State(app): State<App>, request: Request) -> Result<Response, 
             vec![view.table(name).ok_or_else(no_such)?]
         }
     };
+    let count = tables.iter().map(|table| table.shards().len()).sum();
+    if count > RING_SHARDS_MAX {
+        return Err(Fault::RingTooLarge { shards: count, limit: RING_SHARDS_MAX }.into());
+    }
     let shards: Vec<Json> = tables.into_iter().flat_map(shard_documents).collect();
     let nodes: Vec<Json> = view
         .catalog()

@@ -65,6 +65,16 @@ pub enum Fault {
         /// Whose name it is.
         other: NodeId,
     },
+    /// More shards than one answer shows.
+    #[error(
+        "the ring has {shards} shards, and one answer shows {limit} at most: ask for one table at a time, with ?table=NAME"
+    )]
+    RingTooLarge {
+        /// How many there are.
+        shards: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No such path.
     #[error("nothing is served under this path, or not yet")]
     NoSuchRoute,
@@ -227,6 +237,7 @@ impl Fault {
             Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Fault::RingTooLarge { .. } => Code::InvalidParameter,
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,
@@ -284,6 +295,7 @@ impl Fault {
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode { .. }
+            | Fault::RingTooLarge { .. }
             | Fault::NoSuchRoute
             | Fault::MethodNotAllowed { .. }
             | Fault::TooManyItems { .. }
@@ -399,6 +411,7 @@ fn rejected(rejection: &Rejection) -> Code {
         | Rejection::TooManyNodes { .. }
         | Rejection::LastVoter { .. }
         | Rejection::TooManyTables { .. }
+        | Rejection::TooManyShards { .. }
         | Rejection::IdsExhausted { .. }
         | Rejection::EarlierIncarnation { .. }
         | Rejection::RequestReused { .. } => Code::CatalogRefused,

@@ -74,6 +74,7 @@ pub fn limits_of(config: &Config) -> Json {
         "catalog": {
             "nodes_max": catalog::NODES_MAX,
             "tables_max": catalog::TABLES_MAX,
+            "shards_max": catalog::SHARDS_MAX,
             "shards_per_table_max": catalog::SHARDS_PER_TABLE_MAX,
             "copies_max": N_MAX,
         },

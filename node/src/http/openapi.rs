@@ -3,7 +3,7 @@
 //! It is put together from what the code itself goes by, so that it can't drift from it: the parameters of a
 //! request are the list that its parser takes ([`super::query`]), the refusals are codes with the statuses and titles
 //! they are sent with ([`Code`]), the limits are those in force. What is written by hand is one table of
-//! [`operations`](operations::OPERATIONS) and the [`schemas`] of the documents.
+//! `operations` and the `schemas` of the documents.
 //!
 //! Tests hold it to the code from three sides: the router's paths and methods and the table name each other, every
 //! code is on some operation, and every answer of the contract tests (its status, its code, each field of its

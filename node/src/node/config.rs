@@ -60,6 +60,12 @@ pub struct NodeConfig {
 /// Where Linux says which run of the machine this is.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
+/// Whether a name has the form of a member's id: as the name of another member it misleads.
+pub fn is_like_an_id(name: &str) -> bool {
+    let digits = name.strip_prefix('n').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl NodeConfig {
     /// Its limits, as the configuration has them.
     pub fn limits_in_force(&self) -> Config {

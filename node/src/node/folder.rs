@@ -1,8 +1,8 @@
 //! The data folder at a start: whose it is, and how an empty one is begun.
 
-use super::{Entry, NodeConfig, StartError};
+use super::{Entry, NodeConfig, StartError, is_like_an_id};
 use crate::control;
-use quorate_model::{Boot, ClusterId};
+use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
     Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, LifeNote, OpenError, OpenMode,
@@ -71,6 +71,7 @@ pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, Start
     let config = introduction.config;
     if let Some(identity) = Identity::read(&config.data)? {
         check_cluster(config, &identity).await?;
+        warn_of_misleading_name(&config.name, identity.node);
         return Ok(identity);
     }
     let identity = match &config.entry {
@@ -87,6 +88,7 @@ pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, Start
                 .map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
             let joined = control::join(addresses, &config.secret, &introduction.node(request)).await?;
             tracing::info!(node = %joined.node, cluster = %joined.cluster, name = joined.name, "joined a cluster");
+            warn_of_misleading_name(&config.name, joined.node);
             Identity {
                 cluster: joined.cluster,
                 cluster_name: joined.name,
@@ -100,6 +102,15 @@ pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, Start
     // It has done its work; a second look at it would find the identity first.
     drop(std::fs::remove_file(config.data.join(JOINING)));
     Ok(identity)
+}
+
+/// Who joins does not know yet which id it will get, so a name like another one's id is not refused.
+fn warn_of_misleading_name(name: &str, node: NodeId) {
+    if is_like_an_id(name) && name != node.to_string() {
+        tracing::warn!(
+            "this node is {node} and its name is {name}, like the id of another one: ask for it as {node} or name:{name}"
+        );
+    }
 }
 
 /// Whoever says which cluster is meant is believed: a folder of another is not opened. With `--join`, only if one of

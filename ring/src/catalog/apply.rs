@@ -7,8 +7,8 @@
 use super::shard::{equal_starts, intervals};
 use super::{
     Catalog, Command, Found, NODES_MAX, NewNode, NewTable, Node, NodeUpdate, RESERVED_TABLE_PREFIX,
-    Rejection, SHARDS_PER_TABLE_MAX, Shard, TABLES_MAX, TTL_MS_MAX, TableChange, TableEntry, TtlChange,
-    is_address, is_label,
+    Rejection, SHARDS_MAX, SHARDS_PER_TABLE_MAX, Shard, TABLES_MAX, TTL_MS_MAX, TableChange, TableEntry,
+    TtlChange, is_address, is_label,
 };
 use crate::placement;
 use minicbor::{Decode, Encode};
@@ -234,6 +234,11 @@ impl Catalog {
         }
         if self.tables.len() >= TABLES_MAX as usize {
             return Err(Rejection::TooManyTables { limit: TABLES_MAX });
+        }
+        let now: usize = self.tables().map(|table| table.shards().len()).sum();
+        if now + new.shards as usize > SHARDS_MAX as usize {
+            let now = u32::try_from(now).unwrap_or(u32::MAX);
+            return Err(Rejection::TooManyShards { asked: new.shards, now, limit: SHARDS_MAX });
         }
         if self.next_table == TableId(u32::MAX) {
             return Err(Rejection::IdsExhausted { what: "table".to_owned() });

@@ -266,4 +266,21 @@ pub enum Rejection {
         #[n(2)]
         counts: u32,
     },
+    /// As many shards as there may be.
+    #[n(26)]
+    #[error(
+        "{asked} more shards are not possible: the tables of the cluster have {now}, and {limit} is the limit: use fewer \
+         shards, or drop a table first"
+    )]
+    TooManyShards {
+        /// What was asked for.
+        #[n(0)]
+        asked: u32,
+        /// How many there are.
+        #[n(1)]
+        now: u32,
+        /// The limit.
+        #[n(2)]
+        limit: u32,
+    },
 }

@@ -223,6 +223,13 @@ fn the_limits_of_a_cluster_hold() {
     }
     let one_more = reject(&catalog, &Command::CreateTable(small(TABLES_MAX)));
     assert_eq!(one_more, Rejection::TooManyTables { limit: TABLES_MAX });
+    let mut crowded = founded(1);
+    let large = |number: u32| NewTable { n: 1, shards: SHARDS_PER_TABLE_MAX, ..table(&format!("t{number}")) };
+    for number in 0..SHARDS_MAX / SHARDS_PER_TABLE_MAX {
+        crowded = accept(&crowded, &Command::CreateTable(large(number)));
+    }
+    let rejected = reject(&crowded, &Command::CreateTable(small(SHARDS_MAX)));
+    assert_eq!(rejected, Rejection::TooManyShards { asked: 1, now: SHARDS_MAX, limit: SHARDS_MAX });
     catalog.next_table = TableId(u32::MAX);
     let dropped = accept(&catalog, &Command::DropTable { table: TableId(1) });
     let last = reject(&dropped, &Command::CreateTable(small(TABLES_MAX)));

@@ -3,6 +3,7 @@
 
 use super::{Error, refuse};
 use crate::config::Config;
+use crate::config::values::in_bytes;
 use crate::peer::BATCH_ITEMS_MAX;
 use crate::transport;
 use std::time::Duration;
@@ -29,14 +30,18 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
 
 /// Refuses a number outside `range`; `why` says what sets the bounds.
 fn within(name: &str, value: usize, range: std::ops::RangeInclusive<u64>, why: &str) -> Result<(), Error> {
+    // The unit is in the name.
+    let shown = |bound: u64| if name.contains("bytes") { in_bytes(bound) } else { bound.to_string() };
     let (least, most) = (*range.start(), *range.end());
-    refuse(!range.contains(&(value as u64)), || format!("{name} is from {least} to {most} ({why})"))
+    refuse(!range.contains(&(value as u64)), || {
+        format!("{name} is from {} to {} ({why})", shown(least), shown(most))
+    })
 }
 
-/// Refuses no time at all, and one that is too long.
+/// Refuses what is no time to a program that counts milliseconds, and one that is too long.
 fn lasting(name: &str, value: Duration, most: Duration, why: &str) -> Result<(), Error> {
-    refuse(value.is_zero() || value > most, || {
-        format!("{name} is above 0 and at most {} ({why})", humantime::format_duration(most))
+    refuse(value < Duration::from_millis(1) || value > most, || {
+        format!("{name} is from 1ms to {} ({why})", humantime::format_duration(most))
     })
 }
 
