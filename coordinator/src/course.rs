@@ -9,7 +9,7 @@ use crate::calls::{Calls, Closed, Purpose};
 use crate::context::Context;
 use crate::machine::{Failure, Input};
 use crate::owners::Owners;
-use quorate_model::{NodeId, Now, Reply};
+use quorate_model::{Mutant, NodeId, Now, Reply};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub enum Taken {
     },
     /// A call got no answer that counts.
     Failed(Failed),
+    /// A call that no longer matters was refused, and the newer plan that came with it is in force now.
+    Newer,
     /// A moment has come.
     Tick,
     /// Nothing: the call is closed already, or belongs to a plan that is no longer in force.
@@ -80,10 +82,18 @@ impl Course {
                     let replanned = newer.is_some_and(|plan| self.adopt(plan));
                     Taken::Failed(Failed { to, purpose, failure, replanned })
                 }
+                // Even a refusal that comes too late tells of a newer catalog.
+                None if newer.is_some_and(|plan| self.adopt(plan)) => Taken::Newer,
                 None => Taken::Nothing,
             },
             Input::Tick => Taken::Tick,
         }
+    }
+
+    /// Whether what was gathered so far must be gathered anew: answers given under an older plan do not count in a
+    /// newer one.
+    pub fn begins_anew(&self, failed: &Failed) -> bool {
+        failed.replanned && !self.context.rules.broken(Mutant::OldAnswersCounted)
     }
 
     /// Copies of the table.
@@ -98,7 +108,11 @@ impl Course {
 
     /// Takes a newer plan of the same key; false if it is not newer.
     fn adopt(&mut self, plan: Arc<Plan>) -> bool {
+        let ignores = self.context.rules.broken(Mutant::NewerPlanIgnored);
         let newer = plan.place.epoch > self.plan.place.epoch && plan.table.id == self.plan.table.id;
+        if newer && ignores {
+            return false;
+        }
         if newer {
             self.owners = Owners::of(&plan);
             self.plan = plan;

@@ -56,6 +56,8 @@ pub struct Get {
     phase: Phase,
     /// Owners that answered with something older than the answer.
     stale: Nodes,
+    /// Owners that hold the answer and lack an operation id that another owner knows.
+    unlearned: Nodes,
     /// The owner that is asked for the whole record; the others may answer with a digest.
     whole_from: Option<NodeId>,
     /// Whether nobody who held the greatest would show it: now everybody is asked for the whole record.
@@ -84,15 +86,16 @@ impl Get {
     /// A read by this plan. It does nothing until it is told to start.
     pub fn new(plan: Arc<Plan>, question: Question, context: Context) -> Self {
         let course = Course::new(plan, context);
-        let (phase, stale, whole_from, begun_anew) = (Phase::Idle, Nodes::default(), None, false);
-        Self { question, course, phase, stale, whole_from, begun_anew }
+        let (stale, unlearned) = (Nodes::default(), Nodes::default());
+        let (phase, whole_from, begun_anew) = (Phase::Idle, None, false);
+        Self { question, course, phase, stale, unlearned, whole_from, begun_anew }
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
         match (purpose, reply) {
             (Purpose::Read, Reply::Record(record)) => self.on_view(now, to, View::whole(record), effects),
-            (Purpose::Read, Reply::Digest { held, digest }) => {
-                self.on_view(now, to, View::digest(held, digest), effects);
+            (Purpose::Read, Reply::Digest { held, digest, operations }) => {
+                self.on_view(now, to, View::digest(held, digest, operations), effects);
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
             (Purpose::Write, Reply::Written { held }) => self.on_repaired(now, to, held, effects),
@@ -102,8 +105,9 @@ impl Get {
 
     fn on_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Failed { to, purpose, failure, replanned } = failed;
+        let begins_anew = self.course.begins_anew(&failed);
         match &mut self.phase {
-            Phase::Asking(_) | Phase::Fetching { .. } if replanned => self.begin_anew(now, effects),
+            Phase::Asking(_) | Phase::Fetching { .. } if begins_anew => self.replan(now, effects),
             Phase::Asking(gather) if purpose == Purpose::Read => {
                 gather.fail(to);
                 if self.whole_from == Some(to) {
@@ -115,9 +119,9 @@ impl Get {
             Phase::Repairing(spread) if purpose == Purpose::Write => {
                 spread.fail(now, to, failure);
                 if replanned {
-                    spread.again_now();
-                    spread.send(now, &mut self.course, effects);
+                    self.replan(now, effects);
                 }
+                let Phase::Repairing(spread) = &self.phase else { return };
                 let gave_up = spread.is_settled() && spread.wake_at().is_none();
                 if gave_up {
                     let (acks, required) = (spread.count(&self.course.owners), spread.required());
@@ -134,6 +138,18 @@ impl Get {
             | Phase::Repairing(_)
             | Phase::Settling { .. }
             | Phase::Done => {}
+        }
+    }
+
+    /// A newer plan is in force: what was asked is asked again, and what is being repaired goes to the new owners.
+    fn replan(&mut self, now: Now, effects: &mut Effects) {
+        match &mut self.phase {
+            Phase::Asking(_) | Phase::Fetching { .. } => self.begin_anew(now, effects),
+            Phase::Repairing(spread) => {
+                spread.again_now();
+                spread.send(now, &mut self.course, effects);
+            }
+            Phase::Idle | Phase::Settling { .. } | Phase::Done => {}
         }
     }
 
@@ -219,6 +235,7 @@ impl Machine for Get {
             Taken::Start => self.start(now, effects),
             Taken::Reply { to, purpose, reply } => self.on_reply(now, to, purpose, reply, effects),
             Taken::Failed(failed) => self.on_failed(now, failed, effects),
+            Taken::Newer => self.replan(now, effects),
             Taken::Tick => self.on_tick(now, effects),
             Taken::Nothing => {}
         }

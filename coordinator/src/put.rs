@@ -144,26 +144,17 @@ impl Put {
     }
 
     fn on_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
-        let Failed { to, purpose, failure, replanned } = failed;
+        let Failed { to, purpose, failure, .. } = failed;
+        let begins_anew = self.course.begins_anew(&failed);
         match &mut self.phase {
+            Phase::RoundOne(_) | Phase::Fetching if begins_anew => self.replan(now, effects),
             Phase::RoundOne(gather) if purpose == Purpose::Ask => {
-                if replanned {
-                    self.course.calls.forget();
-                    self.start_round_one(now, effects);
-                } else {
-                    gather.fail(to);
-                    self.advance_round_one(now, effects);
-                }
-            }
-            // What the old owners remember does not count for the new ones: nothing was sent, so begin anew.
-            Phase::Fetching if replanned => {
-                self.course.calls.forget();
-                self.found = None;
-                self.start_round_one(now, effects);
+                gather.fail(to);
+                self.advance_round_one(now, effects);
             }
             Phase::Fetching if purpose == Purpose::Fetch => self.fetch_next(now, effects),
             Phase::Assigning(_) if purpose == Purpose::Assign => {
-                self.on_assign_failed(now, to, failure, effects);
+                self.on_assign_failed(now, failed, effects);
             }
             Phase::Spreading(_) if purpose == Purpose::Write => self.on_spread_failed(now, failed, effects),
             Phase::Settling(_) => self.on_failed_settling(now, to, purpose, failure, effects),
@@ -173,6 +164,21 @@ impl Put {
             | Phase::Assigning(_)
             | Phase::Spreading(_)
             | Phase::Done => {}
+        }
+    }
+
+    /// A newer plan is in force. Where no record was sent, all begins anew: what the old owners remember does not count
+    /// for the new ones. A record that was sent stays what it is.
+    fn replan(&mut self, now: Now, effects: &mut Effects) {
+        match &mut self.phase {
+            Phase::RoundOne(_) | Phase::Fetching => {
+                self.course.calls.forget();
+                self.found = None;
+                self.start_round_one(now, effects);
+            }
+            Phase::Assigning(tried) => *tried = Nodes::default(),
+            Phase::Spreading(_) => self.respread(now, effects),
+            Phase::Idle | Phase::Settling(_) | Phase::Done => {}
         }
     }
 
@@ -261,6 +267,7 @@ impl Machine for Put {
             Taken::Start => self.start(now, effects),
             Taken::Reply { to, purpose, reply } => self.on_reply(now, to, purpose, reply, effects),
             Taken::Failed(failed) => self.on_failed(now, failed, effects),
+            Taken::Newer => self.replan(now, effects),
             Taken::Tick => self.on_tick(now, effects),
             Taken::Nothing => {}
         }

@@ -94,6 +94,13 @@ impl Spread {
         self.holders.insert(node);
     }
 
+    /// Owners that hold the record, but not all that came with it, are to be sent it all the same.
+    pub fn take_back(&mut self, nodes: &Nodes) {
+        for node in nodes.iter() {
+            self.holders.remove(node);
+        }
+    }
+
     /// Takes an owner's failure. It will be sent the record again: until the deadline if any owner may have it,
     /// because then only success or *unknown* can be answered; else for as long as patience lasts.
     pub fn fail(&mut self, now: Now, node: NodeId, failure: Failure) {
@@ -172,7 +179,7 @@ impl Spread {
         self.failed = Nodes::default();
     }
 
-    /// Another version of the same write: what [`quorate_model::Mutant::SecondVersion`] breaks.
+    /// Another version of the same write: what some mutants make.
     #[cfg(feature = "mutants")]
     pub fn renew(&mut self, stamp: Stamp) {
         self.record.version = stamp.above(Some(self.record.version)).expect("far from the end");

@@ -55,6 +55,11 @@ fn retry() {
 }
 
 #[test]
+fn replan() {
+    tell("replan");
+}
+
+#[test]
 fn expiry() {
     tell("expiry");
 }

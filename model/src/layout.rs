@@ -29,7 +29,7 @@ pub struct TableLayout {
 pub struct ShardLayout {
     /// Its piece of the table's sort space.
     pub interval: Interval,
-    /// When its owners last changed.
+    /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
     /// Whether this node is one of its owners.
     pub owned: bool,

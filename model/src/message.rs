@@ -24,7 +24,8 @@ pub struct Place {
     /// The table.
     #[n(0)]
     pub table: TableId,
-    /// The *shard's* epoch: when its owners last changed, as the sender knows it.
+    /// The *shard's* epoch: when its owners, or what they promise, last changed, as the sender
+    /// knows it.
     #[n(1)]
     pub epoch: Epoch,
     /// The position in the table's sort space.
@@ -139,6 +140,9 @@ pub enum Reply {
         /// Digest of the record's content, 0 where nothing is held.
         #[n(1)]
         digest: u64,
+        /// The recent operations of the key.
+        #[cbor(n(2), default)]
+        operations: Operations,
     },
     /// To `Write`: this, or something later, is held and durable as asked.
     #[n(3)]

@@ -1,6 +1,7 @@
 //! Ways to break the protocol on purpose, one at a time, so that the tests can show that they would notice.
 //!
-//! Each [`Mutant`] breaks exactly one rule of the register protocol. [`Rules`] is handed to the machines and
+//! Each [`Mutant`] breaks exactly one rule of the register protocol (some of them where the driver, the committer or
+//! the replay of hints keeps it: those the simulator breaks in its own). [`Rules`] is handed to the machines and
 //! replicas; in an ordinary build it is empty and [`Rules::broken`] is constantly false, so that a mutant costs
 //! nothing and cannot be switched on. Only a build with the feature `mutants` can break a rule, and a release build
 //! with that feature does not compile.
@@ -59,11 +60,55 @@ pub enum Mutant {
     OneAckTooFew,
     /// Hints are thrown away instead of replayed.
     HintsDropped,
+    /// A read is answered after fewer than R answers.
+    OneAnswerTooFew,
+    /// A read that knows the greatest by its digest only shows the greatest that it has whole.
+    DigestTrusted,
+    /// Repairs bring no operation ids that only another owner knew.
+    RepairWithoutIds,
+    /// A read below a quorum shows what is past its expiry.
+    ExpiredShown,
+    /// An owner that refuses a record counts towards W.
+    RefusalCounts,
+    /// A call that ends without an answer counts as acknowledged once the client is answered: no hint is left.
+    ExpiredCallCounts,
+    /// A replica refuses a write whose deadline has passed, and carries it out.
+    LateApplied,
+    /// A request for more durability than the table's is ignored.
+    RaiseIgnored,
+    /// A write of which a replica holds as much already is acknowledged without a sync.
+    HeldNotSynced,
+    /// A table is raised to `sync` without a sync of what was written before.
+    RaisedTableNotSynced,
+    /// The owner that assigns a version at `one` does not look at what it holds.
+    AssignedWithoutLooking,
+    /// What an owner assigned at `one` goes to no other owner.
+    AssignedNotSpread,
+    /// Operation ids are taken below the table's w, where nobody looks for them.
+    IdBelowPromise,
+    /// A process that starts again makes versions as the one before did, from the beginning.
+    BootReused,
+    /// A hint is erased when it is sent, not when its owner has it.
+    HintErasedUnanswered,
+    /// The store of hints has no limit.
+    HintsUnbounded,
+    /// A replica whose disk failed goes on answering.
+    DoubtForgotten,
+    /// Replicas answer requests of any epoch.
+    EpochNotChecked,
+    /// A coordinator that was refused goes on by its old plan.
+    NewerPlanIgnored,
+    /// After a newer plan, answers that were given under the old one still count.
+    OldAnswersCounted,
+    /// After a newer plan, the record is sent under a new version.
+    NewVersionOnReplan,
+    /// A coordinator that is behind does not wait for the catalog that an owner knows already.
+    CatalogNotAwaited,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 24] = [
+    pub const ALL: [Mutant; 46] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::VersionFromOneReplica,
@@ -88,6 +133,28 @@ impl Mutant {
         Mutant::OvertakenAnswered,
         Mutant::OneAckTooFew,
         Mutant::HintsDropped,
+        Mutant::OneAnswerTooFew,
+        Mutant::DigestTrusted,
+        Mutant::RepairWithoutIds,
+        Mutant::ExpiredShown,
+        Mutant::RefusalCounts,
+        Mutant::ExpiredCallCounts,
+        Mutant::LateApplied,
+        Mutant::RaiseIgnored,
+        Mutant::HeldNotSynced,
+        Mutant::RaisedTableNotSynced,
+        Mutant::AssignedWithoutLooking,
+        Mutant::AssignedNotSpread,
+        Mutant::IdBelowPromise,
+        Mutant::BootReused,
+        Mutant::HintErasedUnanswered,
+        Mutant::HintsUnbounded,
+        Mutant::DoubtForgotten,
+        Mutant::EpochNotChecked,
+        Mutant::NewerPlanIgnored,
+        Mutant::OldAnswersCounted,
+        Mutant::NewVersionOnReplan,
+        Mutant::CatalogNotAwaited,
     ];
 
     /// Its name as people type it: `no-read-repair`.

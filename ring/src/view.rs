@@ -32,7 +32,7 @@ pub struct Location {
     pub shard: ShardId,
     /// The shard's piece of the sort space.
     pub interval: Interval,
-    /// When the shard's owners last changed.
+    /// When the shard's owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
     /// Its owners in ring order, and whether they seem alive.
     pub owners: SmallVec<[Candidate; 5]>,

@@ -38,7 +38,7 @@ use hints::HintBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    Body, Boot, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply,
+    Body, Boot, CommitCounter, Durability, Inspection, Layout, Mutant, NodeId, Place, Record, Refusal, Reply,
     Request, Rules, Stamps,
 };
 use recollection::Recollection;
@@ -166,6 +166,7 @@ impl<E: Engine> Replica<E> {
                 table.durability == Durability::Sync && before != Some(Durability::Sync)
             })
         };
+        let raised = raised && !self.rules.broken(Mutant::RaisedTableNotSynced);
         if raised && writer.unsynced && !self.is_doubtful() {
             match self.sync(&mut writer) {
                 Ok(()) => {}
@@ -246,8 +247,18 @@ impl<E: Engine> Replica<E> {
             (ReadTier::BlockCache, Err(TryLockError::WouldBlock)) => return Err(Unread::NotInMemory),
             (ReadTier::Disk, Err(_)) | (_, Err(TryLockError::Poisoned(_))) => self.layout(),
         };
-        layout.admit(at)?;
+        self.admit(&layout, at)?;
         self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)
+    }
+
+    /// Checks that this node owns a place at the sender's epoch, and says how durable its table wants records.
+    fn admit(&self, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
+        if self.rules.broken(Mutant::EpochNotChecked)
+            && let Some(shard) = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key))
+        {
+            return layout.admit(&Place { epoch: shard.epoch, ..at.clone() });
+        }
+        layout.admit(at)
     }
 
     /// The record under a key.
@@ -371,7 +382,8 @@ impl<E: Engine> Replica<E> {
 
     /// Poisons the replica unless the error says that nothing is wrong with the data.
     fn found(&self, error: &EngineError) {
-        if let Some(doubt) = error.doubt() {
+        let is_forgotten = self.rules.broken(Mutant::DoubtForgotten);
+        if let Some(doubt) = error.doubt().filter(|_| !is_forgotten) {
             self.suspect(doubt);
         }
     }
@@ -414,5 +426,6 @@ fn digest(record: Option<Record>) -> Reply {
     Reply::Digest {
         held: record.as_ref().map(Record::held),
         digest: record.as_ref().map_or(0, Record::digest),
+        operations: record.map(|record| record.operations).unwrap_or_default(),
     }
 }

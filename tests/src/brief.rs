@@ -2,6 +2,7 @@
 
 use crate::history::{Asked, Outcome};
 use quorate_coordinator::Input;
+use quorate_model::message::SMALL_BYTES;
 use quorate_model::{Body, Held, Operations, Record, Reply, Request, Version};
 
 /// A version: number, node, a bit of the boot, counter.
@@ -19,7 +20,8 @@ fn held(held: Option<&Held>) -> String {
     })
 }
 
-fn operations(operations: &Operations) -> String {
+/// Operation ids with their versions, in brackets; nothing if there are none.
+pub fn operations(operations: &Operations) -> String {
     let brief =
         |operation: &quorate_model::Operation| format!("{}@{}", operation.id, version(&operation.version));
     let all: Vec<String> = operations.as_slice().iter().map(brief).collect();
@@ -28,7 +30,10 @@ fn operations(operations: &Operations) -> String {
 
 fn body(body: &Body) -> String {
     match body {
-        Body::Value { payload, .. } => format!("{:?}", String::from_utf8_lossy(payload)),
+        Body::Value { payload, .. } => {
+            let long = if payload.len() > SMALL_BYTES { " (large)" } else { "" };
+            format!("{:?}{long}", String::from_utf8_lossy(payload).trim_end())
+        }
         Body::Tombstone => "deleted".to_owned(),
         Body::Expired => "expired".to_owned(),
     }

@@ -7,15 +7,17 @@
 
 use crate::brief;
 use crate::drive::{Operation, Running};
-use crate::history::{Asked, Attempt, AttemptId, Outcome, Spot, Write};
+use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, Write};
 use crate::parcel::Event;
+use crate::random::{For, Random};
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
 use quorate_coordinator::{Get, Put, Timing, get, put};
-use quorate_model::message::Draft;
-use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token};
-use std::collections::BTreeSet;
+use quorate_model::message::{Draft, SMALL_BYTES};
+use quorate_model::{Body, Durability, Instant, Level, Mutant, NodeId, OperationId, Token};
+use quorate_ring::Plan;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts of one write, in a row.
 const ATTEMPTS_MAX: u32 = 4;
@@ -29,6 +31,10 @@ pub struct Client {
     again: Option<Job>,
     /// Writes with an id that are over, one way or the other.
     past: Vec<Job>,
+    /// What it began so far.
+    actions: u32,
+    /// Its pauses so far.
+    pauses: u32,
     /// The sequence of each of its names.
     sequences: Vec<u64>,
     /// The coordinator it likes.
@@ -38,6 +44,7 @@ pub struct Client {
 /// One write of a client, through all its attempts.
 #[derive(Clone, Debug)]
 pub struct Job {
+    name: Name,
     spot: Spot,
     write: Write,
     attempts: u32,
@@ -75,15 +82,30 @@ impl World {
             return self.schedule.after(10_000, Event::Act { client });
         }
         if let Some(job) = self.clients[client as usize].again.take() {
-            return self.attempt_write(client, job);
+            let random = &mut self.random(For::Action, [job.name.number(), 1]);
+            return self.attempt_write(job, random);
         }
         if self.operations_left == 0 {
             return;
         }
         self.operations_left -= 1;
+        let who = &mut self.clients[client as usize];
+        let name = Name { client, action: who.actions, part: 0, attempt: 0 };
+        who.actions += 1;
+        if !self.setting.trim.actions.contains(&(client, name.action)) {
+            self.begin_something(name);
+        }
+        if self.clients[client as usize].open == 0 {
+            // Nothing could be asked: no table known yet, nothing to repeat, or left out.
+            self.pause(client);
+        }
+    }
+
+    fn begin_something(&mut self, name: Name) {
         let habits = self.setting.habits;
         let weights = [habits.read, habits.write, habits.delete, habits.batch, habits.repeat];
-        let thing = match self.random.weighted(&weights) {
+        let random = &mut self.random(For::Action, [name.number(), 0]);
+        let thing = match random.weighted(&weights) {
             0 => Thing::Read,
             1 => Thing::Write,
             2 => Thing::Delete,
@@ -91,23 +113,20 @@ impl World {
             _ => Thing::Repeat,
         };
         match thing {
-            Thing::Read => self.read_something(client),
-            Thing::Write => self.write_something(client, false),
-            Thing::Delete => self.write_something(client, true),
+            Thing::Read => self.read_something(name, random),
+            Thing::Write => self.write_something(name, random, false),
+            Thing::Delete => self.write_something(name, random, true),
             Thing::Batch => {
-                for _ in 0..self.random.between(2, 3) {
-                    if self.random.chance(400) {
-                        self.read_something(client);
+                for part in 0..random.between(2, 3) as u16 {
+                    let name = Name { part, ..name };
+                    if random.chance(400) {
+                        self.read_something(name, random);
                     } else {
-                        self.write_something(client, false);
+                        self.write_something(name, random, false);
                     }
                 }
             }
-            Thing::Repeat => self.repeat_something(client),
-        }
-        if self.clients[client as usize].open == 0 {
-            // Nothing could be asked: no table known yet, nothing to repeat.
-            self.pause(client);
+            Thing::Repeat => self.repeat_something(name, random),
         }
     }
 
@@ -121,7 +140,7 @@ impl World {
         let attempt = &mut self.history.attempts[id.0];
         assert!(matches!(attempt.outcome, Outcome::Open), "an operation answers once");
         (attempt.ret, attempt.outcome, attempt.wall_max) = (Some(ret), outcome, wall_max);
-        let (client, told) = (attempt.client, attempt.outcome.clone());
+        let (name, client, told) = (attempt.name, attempt.client, attempt.outcome.clone());
         self.tell(|| format!("client {client} op {} => {}", id.0, brief::outcome(&told)));
         let Some(mut job) = self.jobs.remove(&id) else { return self.heard_back(client) };
         let retry = match told {
@@ -133,7 +152,8 @@ impl World {
             Outcome::Open | Outcome::Got(_) | Outcome::GetFailed(_) => false,
         };
         if job.write.id.is_some() && (client as usize) < self.clients.len() {
-            let again = retry && self.random.chance(self.setting.habits.retry);
+            let mut random = self.random(For::Again, [name.number(), 0]);
+            let again = retry && random.chance(self.setting.habits.retry);
             let client = &mut self.clients[client as usize];
             if again && client.again.is_none() {
                 client.again = Some(job);
@@ -153,101 +173,113 @@ impl World {
     }
 
     fn pause(&mut self, client: u32) {
-        let micros = self.random.below(self.setting.habits.pause_max) + 1;
+        let who = &mut self.clients[client as usize];
+        who.pauses += 1;
+        let whom = [u64::from(client), u64::from(who.pauses)];
+        let micros = self.random(For::Pause, whom).below(self.setting.habits.pause_max) + 1;
         self.schedule.after(micros, Event::Act { client });
     }
 
-    fn read_something(&mut self, client: u32) {
-        let spot = self.some_spot();
+    fn read_something(&mut self, name: Name, random: &mut Random) {
+        let spot = self.some_spot(random);
         let table = self.setting.tables[spot.table];
-        let level = self.some_level(table.r, table.n);
-        self.attempt_read(client, spot, level);
+        let level = self.some_level(random, table.r, table.n);
+        if let Some(on) = self.some_coordinator(name.client, random) {
+            self.launch_read(name, on, spot, level);
+        }
     }
 
-    fn write_something(&mut self, client: u32, delete: bool) {
-        let spot = self.some_spot();
+    fn write_something(&mut self, name: Name, random: &mut Random, delete: bool) {
+        let spot = self.some_spot(random);
         let table = self.setting.tables[spot.table];
-        let required = self.some_level(table.w, table.n);
+        let required = self.some_level(random, table.w, table.n);
         let table_w = table.w.required(table.n).expect("levels are drawn within n");
         // Operation ids are refused below the table's promise.
-        let wants_id = required >= table_w && self.random.chance(self.setting.habits.id);
-        let id = wants_id.then(|| self.next_id(client));
-        let raised = self.random.chance(self.setting.habits.raised);
+        let may = required >= table_w || self.rules.broken(Mutant::IdBelowPromise);
+        let wants_id = random.chance(self.setting.habits.id);
+        let id = (may && wants_id).then(|| self.next_id(name.client, random));
+        let raised = random.chance(self.setting.habits.raised);
+        let is_large = random.chance(self.setting.habits.large);
         let write = Write {
             required,
-            value: (!delete).then(|| self.new_value()),
+            value: (!delete).then(|| new_value(name)),
+            is_large,
             expires_at: None,
-            durability: if raised { Durability::Sync } else { table.durability },
+            durability: if raised { Durability::Sync } else { Durability::Os },
             id,
             is_retry: false,
         };
-        self.attempt_write(client, Job { spot, write, attempts: 0, acknowledged: false });
+        self.attempt_write(Job { name, spot, write, attempts: 0, acknowledged: false }, random);
     }
 
     /// Repeats a write that was over long ago; sometimes, by mistake, with another body.
-    fn repeat_something(&mut self, client: u32) {
-        let past = &self.clients[client as usize].past;
+    fn repeat_something(&mut self, name: Name, random: &mut Random) {
+        let past = &self.clients[name.client as usize].past;
         if past.is_empty() {
-            return self.read_something(client);
+            return self.read_something(name, random);
         }
-        let mut job = self.random.pick(past).clone();
+        let mut job = random.pick(past).clone();
+        job.name = name;
         job.attempts = ATTEMPTS_MAX;
-        if job.acknowledged && self.random.chance(150) {
-            job.write.value = Some(self.new_value());
+        if job.acknowledged && random.chance(150) {
+            job.write.value = Some(new_value(name));
         }
-        self.attempt_write(client, job);
+        self.attempt_write(job, random);
     }
 
-    fn attempt_write(&mut self, client: u32, mut job: Job) {
-        let Some(on) = self.some_coordinator(client) else { return };
+    fn attempt_write(&mut self, mut job: Job, random: &mut Random) {
+        let Some(on) = self.some_coordinator(job.name.client, random) else { return };
         job.write.is_retry = job.attempts > 0;
+        if job.attempts > 0 && random.chance(self.setting.habits.raised_again) {
+            // Whoever asks for more than before gets it.
+            job.write.durability = Durability::Sync;
+        }
         job.attempts += 1;
+        job.name.attempt += 1;
         let now = self.now_on(on);
-        if job.attempts == 1 && job.write.value.is_some() && self.random.chance(self.setting.habits.ttl) {
-            job.write.expires_at = Some(now.wall.plus_millis(self.random.between(5, 400)));
+        if job.attempts == 1 && job.write.value.is_some() && random.chance(self.setting.habits.ttl) {
+            job.write.expires_at = Some(now.wall.plus_millis(random.between(5, 400)));
         }
-        if let Some(attempt) = self.launch_write(client, on, job.spot, job.write.clone()) {
+        if let Some(attempt) = self.launch_write(job.name, on, job.spot, job.write.clone()) {
             self.jobs.insert(attempt, job);
-        }
-    }
-
-    fn attempt_read(&mut self, client: u32, spot: Spot, required: u8) {
-        if let Some(on) = self.some_coordinator(client) {
-            self.launch_read(client, on, spot, required);
         }
     }
 
     /// Starts a read; `None` if that node does not know the table.
     pub(crate) fn launch_read(
         &mut self,
-        client: u32,
+        name: Name,
         on: NodeId,
         spot: Spot,
         required: u8,
     ) -> Option<AttemptId> {
-        let plan = self.plan_of(on, spot)?;
-        let timeout = self.some_timeout();
+        let plan = self.plan_of(on, spot, [name.number(), 0])?;
+        let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
         let machine = Get::new(plan.clone(), get::Question { required, deadline }, self.context(on));
         let machine = Operation::Get(Box::new(machine));
-        Some(self.begin(client, on, spot, Asked::Read { required }, timeout, machine, plan.place.epoch))
+        Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan))
     }
 
     /// Starts a write; `None` if that node does not know the table.
     pub(crate) fn launch_write(
         &mut self,
-        client: u32,
+        name: Name,
         on: NodeId,
         spot: Spot,
-        write: Write,
+        mut write: Write,
     ) -> Option<AttemptId> {
-        let plan = self.plan_of(on, spot)?;
-        let timeout = self.some_timeout();
+        let plan = self.plan_of(on, spot, [name.number(), 0])?;
+        // A request may ask for more than its table promises, never for less.
+        write.durability = write.durability.max(plan.table.durability);
+        let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
         let written_at = self.now_on(on).wall;
         let body = match &write.value {
             Some(value) => {
-                Body::Value { content_type: "text/plain".to_owned(), payload: Bytes::from(value.clone()) }
+                let length = if write.is_large { SMALL_BYTES + 100 } else { 0 };
+                let payload = Bytes::from(format!("{value:<length$}"));
+                Body::Value { content_type: "text/plain".to_owned(), payload }
             }
             None => Body::Tombstone,
         };
@@ -266,25 +298,27 @@ impl World {
             deadline,
         };
         let machine = Operation::Put(Box::new(Put::new(plan.clone(), order, self.context(on))));
-        Some(self.begin(client, on, spot, Asked::Write(write), timeout, machine, plan.place.epoch))
+        Some(self.begin(name, on, spot, Asked::Write(write), timeout, machine, &plan))
     }
 
     #[expect(clippy::too_many_arguments, reason = "who asks whom for what")]
     fn begin(
         &mut self,
-        client: u32,
+        name: Name,
         on: NodeId,
         spot: Spot,
         asked: Asked,
         timeout: u64,
         machine: Operation,
-        epoch: quorate_model::Epoch,
+        plan: &Plan,
     ) -> AttemptId {
         let id = AttemptId(self.history.attempts.len());
+        let client = name.client;
         self.tell(|| format!("client {client} op {} at {on}: {spot} {}", id.0, brief::asked(&asked)));
         let now = self.now_on(on);
         let call = self.history.moment();
         self.history.attempts.push(Attempt {
+            name,
             client,
             coordinator: on,
             spot,
@@ -294,6 +328,8 @@ impl World {
             outcome: Outcome::Open,
             made: Vec::new(),
             spread: false,
+            durability: plan.table.durability,
+            based_on: None,
             messages: 0,
             lived: None,
             timeout,
@@ -306,14 +342,16 @@ impl World {
         if let Some(who) = self.clients.get_mut(client as usize) {
             who.open += 1;
         }
-        let started = self.schedule.now();
         let running = Running {
             attempt: id,
+            name,
             machine,
             spot,
-            epoch,
-            open: BTreeSet::new(),
-            started,
+            epoch: plan.place.epoch,
+            open: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            started: self.schedule.now(),
+            deadline: self.schedule.now() + timeout,
             woken_at: None,
             steps: 0,
         };
@@ -326,46 +364,48 @@ impl World {
         Context { local: on, rules: self.rules, timing }
     }
 
-    fn some_spot(&mut self) -> Spot {
-        let table = self.random.below(self.setting.tables.len() as u64) as usize;
-        Spot { table, key: self.random.below(self.setting.keys) as usize }
+    fn some_spot(&self, random: &mut Random) -> Spot {
+        let table = random.below(self.setting.tables.len() as u64) as usize;
+        Spot { table, key: random.below(self.setting.keys) as usize }
     }
 
-    fn some_level(&mut self, usual: Level, n: u8) -> u8 {
+    fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
-        if self.random.chance(self.setting.habits.other_level) {
-            if self.random.chance(500) { 1 } else { self.random.between(1, u64::from(n)) as u8 }
+        if random.chance(self.setting.habits.other_level) {
+            if random.chance(500) { 1 } else { random.between(1, u64::from(n)) as u8 }
         } else {
             usual
         }
     }
 
-    fn some_timeout(&mut self) -> u64 {
+    fn some_timeout(&self, name: Name) -> u64 {
         if self.closing {
             return 2_000_000;
         }
         let (least, most) = self.setting.timeout;
-        self.random.between(least, most)
+        self.random(For::Attempt, [name.number(), 0]).between(least, most)
     }
 
-    fn some_coordinator(&mut self, client: u32) -> Option<NodeId> {
+    fn some_coordinator(&self, client: u32, random: &mut Random) -> Option<NodeId> {
         let coordinators = self.coordinators();
         let favourite = NodeId(self.clients[client as usize].favourite);
         if coordinators.is_empty() {
             return None;
         }
-        let stays = coordinators.contains(&favourite) && self.random.chance(500);
-        Some(if stays { favourite } else { *self.random.pick(&coordinators) })
+        let stays = coordinators.contains(&favourite) && random.chance(500);
+        Some(if stays { favourite } else { *random.pick(&coordinators) })
     }
 
-    fn next_id(&mut self, client: u32) -> OperationId {
+    fn next_id(&mut self, client: u32, random: &mut Random) -> OperationId {
         let sequences = &mut self.clients[client as usize].sequences;
-        let name = self.random.below(sequences.len() as u64) as usize;
+        let name = random.below(sequences.len() as u64) as usize;
         sequences[name] += 1;
         OperationId { client: format!("c{client}.{name}"), sequence: sequences[name] }
     }
+}
 
-    pub(crate) fn new_value(&mut self) -> String {
-        format!("v{}", self.next_number())
-    }
+/// A value that nobody else writes.
+fn new_value(name: Name) -> String {
+    let part = ["", "b", "c"][usize::from(name.part)];
+    format!("v{}.{}{part}", name.client, name.action)
 }

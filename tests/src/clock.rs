@@ -28,6 +28,11 @@ impl Clock {
         })
     }
 
+    /// Whether it stands.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// Jumps by so many milliseconds.
     pub fn jump(&mut self, by_ms: i64) {
         self.offset_ms += by_ms;

@@ -5,7 +5,7 @@
 
 use crate::history::Spot;
 use crate::setting::Setting;
-use quorate_model::{Boot, ClusterId, Key, Layout, Mode, NodeId, Place, SortKey, TableId};
+use quorate_model::{Boot, ClusterId, Durability, Epoch, Key, Layout, Mode, NodeId, Place, SortKey, TableId};
 use quorate_ring::{
     Catalog, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View, Weight,
 };
@@ -21,6 +21,8 @@ pub struct Cluster {
     spots: BTreeMap<(TableId, SortKey), Spot>,
     /// How many commands everybody has heard at the beginning.
     pub heard_first: usize,
+    /// How many there are before durability begins to change.
+    pub founded: usize,
 }
 
 impl Cluster {
@@ -30,11 +32,15 @@ impl Cluster {
         let mut catalog = Catalog::bootstrap("sim", ClusterId(1), founder).expect("the founding is in order");
         let mut catalogs = vec![Arc::new(catalog.clone())];
         let mut tables = Vec::new();
-        let mut heard_first = 0;
+        let (mut heard_first, mut founded) = (0, 0);
         for command in commands(setting) {
             let applied = catalog.apply(&command).expect("the log is in order");
             if let Some(Created::Table(table)) = applied.created {
                 tables.push(table);
+            }
+            let alters = matches!(&command, Command::AlterTable(change) if change.durability.is_some());
+            if !alters {
+                founded = catalogs.len() + 1;
             }
             catalog = applied.catalog;
             catalogs.push(Arc::new(catalog.clone()));
@@ -43,7 +49,7 @@ impl Cluster {
             }
         }
         let mut cluster =
-            Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first };
+            Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first, founded };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
                 // Another place on the ring in every history.
@@ -69,6 +75,29 @@ impl Cluster {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
         let table = view.table_by_id(self.tables[spot.table])?;
         Some(Arc::new(view.plan(table, &self.keys[&spot], local)))
+    }
+
+    /// The catalog's epoch, for a node that has heard so many commands.
+    pub fn epoch(&self, heard: usize) -> Epoch {
+        self.catalogs[heard - 1].epoch()
+    }
+
+    /// The epoch of a key's shard and whether a node owns it, for one that has heard so many commands.
+    pub fn ownership(&self, heard: usize, spot: Spot, node: NodeId) -> Option<(Epoch, bool)> {
+        let table = self.catalogs[heard - 1].table_by_id(self.tables[spot.table])?;
+        let shard = table.shard_of(&self.keys[&spot]);
+        Some((shard.epoch, shard.owners.contains(&node)))
+    }
+
+    /// Whether a command raises the first table to `sync`.
+    pub fn raises(&self, command: usize) -> bool {
+        let durability = |at: usize| {
+            let table = self.catalogs.get(at)?.table_by_id(self.tables[0])?;
+            Some(table.durability)
+        };
+        command >= 2
+            && durability(command - 2) == Some(Durability::Os)
+            && durability(command - 1) == Some(Durability::Sync)
     }
 
     /// Which key a place is of.
@@ -111,6 +140,11 @@ fn commands(setting: &Setting) -> Vec<Command> {
     // A change that moves the epoch and nothing else.
     let other = TableChange { r: Some(setting.tables[0].r), ..TableChange::of(TableId(1)) };
     commands.push(Command::AlterTable(other));
+    // Changes that move the shards' epochs, with the same owners.
+    for alters in 1..=setting.alters {
+        let durability = Some(setting.durability_after(alters));
+        commands.push(Command::AlterTable(TableChange { durability, ..TableChange::of(TableId(1)) }));
+    }
     commands
 }
 

@@ -5,12 +5,23 @@
 //! answer to the client. A call is answered once; whatever else comes for it is dropped.
 
 use crate::brief;
-use crate::history::{AttemptId, Outcome, Spot};
+use crate::coverage::Happening;
+use crate::history::{AttemptId, Name, Outcome, Spot};
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
-use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put};
-use quorate_model::{Epoch, NodeId, Refusal, Reply, Request};
-use std::collections::BTreeSet;
+use quorate_coordinator::answer::Outcome as Claim;
+use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put, PutError};
+use quorate_model::{Body, Epoch, Mutant, NodeId, Refusal, Reply, Request};
+use quorate_ring::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A call may take this long even when its client has been answered, in microseconds: as in the node's driver.
+const CALL_TIMEOUT_MIN: u64 = 1_500_000;
+
+/// How long a stale coordinator waits for the catalog that an owner knows already, in microseconds: as in the node's
+/// driver.
+const CATALOG_WAIT: u64 = 500_000;
 
 /// Steps after which an operation is taken to spin.
 pub const STEPS_MAX: u32 = 2_000;
@@ -20,20 +31,46 @@ pub const STEPS_MAX: u32 = 2_000;
 pub struct Running {
     /// Which attempt it is.
     pub attempt: AttemptId,
+    /// Its name.
+    pub name: Name,
     /// The real machine.
     pub machine: Operation,
     /// Of which key.
     pub spot: Spot,
-    /// The shard's epoch under which it began.
+    /// The shard's epoch of the newest plan that it was given.
     pub epoch: Epoch,
     /// Calls without an answer.
-    pub open: BTreeSet<Call>,
+    pub open: BTreeMap<Call, Opened>,
+    /// Owners that answered what decides (versions, records), each with the epoch that it was asked at.
+    pub answered: BTreeSet<(Epoch, NodeId)>,
     /// When it began, in microseconds.
     pub started: u64,
+    /// When its client must be answered, in microseconds.
+    pub deadline: u64,
     /// When it will be woken.
     pub woken_at: Option<u64>,
     /// Steps so far.
     pub steps: u32,
+}
+
+/// A call without an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Whom it asked.
+    to: NodeId,
+    /// The epoch that it named.
+    epoch: Epoch,
+    /// Whether its answer decides something: it asks for a version or a record.
+    decides: bool,
+}
+
+/// A refusal that waits for a newer catalog before it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    number: u64,
+    call: Call,
+    refusal: Refusal,
+    needed: Epoch,
 }
 
 /// A machine of either kind.
@@ -110,19 +147,31 @@ impl World {
             Reply::Refused(refusal) => self.take_failure(on, life, number, call, Failure::Refused(refusal)),
             Reply::Broken => self.take_failure(on, life, number, call, Failure::Lost),
             reply => {
-                if self.close(on, life, number, call).is_some() {
-                    self.step(on, number, Input::Reply { call, reply });
+                let Some(running) = self.running(on, life, number) else { return };
+                let Some(opened) = running.open.remove(&call) else { return };
+                if opened.decides {
+                    running.answered.insert((opened.epoch, opened.to));
                 }
+                self.step(on, number, Input::Reply { call, reply });
             }
         }
     }
 
-    /// A call of an operation failed.
+    /// A call of an operation failed. A refusal for reasons of the catalog comes with the newest plan, if that is
+    /// another one; one that a newer catalog would explain waits for it.
     pub(crate) fn take_failure(&mut self, on: NodeId, life: u32, number: u64, call: Call, failure: Failure) {
-        let Some((spot, epoch)) = self.close(on, life, number, call) else { return };
+        let Some(running) = self.running(on, life, number) else { return };
+        let Some(opened) = running.open.get(&call).copied() else { return };
         let newer = match failure {
-            Failure::Refused(Refusal::Stale { .. } | Refusal::Behind { .. } | Refusal::NotOwner) => {
-                self.plan_of(on, spot).filter(|plan| plan.place.epoch > epoch)
+            Failure::Refused(refusal @ Refusal::Stale { current }) => {
+                let newer = self.newer_plan(on, number, opened.epoch);
+                if newer.is_none() && self.catalog_epoch(on) < current {
+                    return self.await_catalog(on, Waiting { number, call, refusal, needed: current });
+                }
+                newer
+            }
+            Failure::Refused(Refusal::Behind { .. } | Refusal::NotOwner) => {
+                self.newer_plan(on, number, opened.epoch)
             }
             Failure::Refused(
                 Refusal::Doubtful
@@ -134,7 +183,85 @@ impl World {
             | Failure::NotSent
             | Failure::Lost => None,
         };
+        self.fail(on, number, call, failure, newer);
+    }
+
+    /// An owner knows a catalog that this node has not heard of: it comes in a while, or not at all.
+    fn await_catalog(&mut self, on: NodeId, waiting: Waiting) {
+        let Waiting { number, call, refusal, .. } = waiting;
+        if self.rules.broken(Mutant::CatalogNotAwaited) {
+            let process = self.node(on).process.as_ref().expect("its operation was just looked at");
+            let running = &process.running[&number];
+            let who = (running.spot, running.attempt);
+            self.history.not_awaited.push(who);
+            return self.fail(on, number, call, Failure::Refused(refusal), None);
+        }
+        let life = self.node(on).life;
+        let process = self.node(on).process.as_mut().expect("its operation was just looked at");
+        process.waiting.push(waiting);
+        self.schedule.after(CATALOG_WAIT, Event::Waited { node: on, life, number, call });
+    }
+
+    /// A node has heard of a newer catalog: what waited for it goes on.
+    pub(crate) fn wake_waiting(&mut self, on: NodeId) {
+        let epoch = self.catalog_epoch(on);
+        let Some(process) = self.node(on).process.as_mut() else { return };
+        let (awake, waiting): (Vec<Waiting>, Vec<Waiting>) =
+            process.waiting.drain(..).partition(|waiting| waiting.needed <= epoch);
+        process.waiting = waiting;
+        for Waiting { number, call, refusal, .. } in awake {
+            self.met(Happening::CatalogAwaited);
+            let life = self.node(on).life;
+            self.take_failure(on, life, number, call, Failure::Refused(refusal));
+        }
+    }
+
+    /// A node has waited long enough for a newer catalog.
+    pub(crate) fn stop_waiting(&mut self, on: NodeId, life: u32, number: u64, call: Call) {
+        let Some(process) = self.node(on).living(life) else { return };
+        let is_it = |waiting: &Waiting| waiting.number == number && waiting.call == call;
+        let Some(at) = process.waiting.iter().position(is_it) else { return };
+        let Waiting { refusal, .. } = process.waiting.remove(at);
+        self.met(Happening::CatalogMissed);
+        let open = self.running(on, life, number).and_then(|running| running.open.get(&call).copied());
+        if let Some(opened) = open {
+            let newer = self.newer_plan(on, number, opened.epoch);
+            self.fail(on, number, call, Failure::Refused(refusal), newer);
+        }
+    }
+
+    /// Tells a machine that one of its calls failed.
+    fn fail(&mut self, on: NodeId, number: u64, call: Call, failure: Failure, newer: Option<Arc<Plan>>) {
+        let life = self.node(on).life;
+        let Some(running) = self.running(on, life, number) else { return };
+        running.open.remove(&call);
+        if let Some(plan) = newer.as_ref().filter(|plan| plan.place.epoch > running.epoch) {
+            running.epoch = plan.place.epoch;
+            let id = running.attempt;
+            let attempt = &mut self.history.attempts[id.0];
+            attempt.durability = attempt.durability.min(plan.table.durability);
+            if matches!(attempt.outcome, Outcome::Open) {
+                self.met(Happening::Replanned);
+            }
+        }
         self.step(on, number, Input::Failed { call, failure, newer });
+    }
+
+    /// The key's plan as this node knows it now, unless its shard is as it was when the call was sent.
+    fn newer_plan(&mut self, on: NodeId, number: u64, sent_under: Epoch) -> Option<Arc<Plan>> {
+        let process = self.node(on).process.as_ref().expect("its operation was just looked at");
+        let running = &process.running[&number];
+        let (spot, whom) = (running.spot, [running.name.number(), u64::from(running.steps) + 1]);
+        self.plan_of(on, spot, whom).filter(|plan| plan.place.epoch != sent_under)
+    }
+
+    fn catalog_epoch(&mut self, on: NodeId) -> Epoch {
+        let heard = self.node(on).heard;
+        self.cluster.epoch(heard)
+    }
+
+    fn running(&mut self, on: NodeId, life: u32, number: u64) -> Option<&mut Running> {
+        self.node(on).living(life)?.running.get_mut(&number)
     }
 
     /// An operation asked to be woken about now.
@@ -149,12 +276,6 @@ impl World {
         }
     }
 
-    /// Closes a call, once; tells what the operation is about.
-    fn close(&mut self, on: NodeId, life: u32, number: u64, call: Call) -> Option<(Spot, Epoch)> {
-        let running = self.node(on).living(life)?.running.get_mut(&number)?;
-        running.open.remove(&call).then_some((running.spot, running.epoch))
-    }
-
     fn step(&mut self, on: NodeId, number: u64, input: Input) {
         let now = self.now_on(on);
         let process = self.node(on).process.as_mut().expect("only living processes are stepped");
@@ -167,11 +288,8 @@ impl World {
         let mut done = false;
         for wish in running.machine.step(now, input) {
             match wish {
-                Wish::Send(call, to, request) => {
-                    running.open.insert(call);
-                    self.emit(on, number, attempt, running.spot, call, to, request);
-                }
-                Wish::Respond(outcome) => self.respond(attempt, running.started, outcome),
+                Wish::Send(call, to, request) => self.emit(on, number, &mut running, call, to, request),
+                Wish::Respond(outcome) => self.respond(&running, outcome),
                 Wish::Done => done = true,
             }
         }
@@ -198,37 +316,77 @@ impl World {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one message: who, for what, whom, what")]
     fn emit(
         &mut self,
         on: NodeId,
         number: u64,
-        attempt: AttemptId,
-        spot: Spot,
+        running: &mut Running,
         call: Call,
         to: NodeId,
         request: Request,
     ) {
-        self.history.attempts[attempt.0].messages += 1;
+        let (attempt, spot, epoch) = (running.attempt, running.spot, request.place().epoch);
+        let decides = matches!(request, Request::Ask { .. } | Request::Read { .. });
+        running.open.insert(call, Opened { to, epoch, decides });
+        let seen = &mut self.history.attempts[attempt.0];
+        seen.messages += 1;
         match &request {
             Request::Write { record, .. } => {
+                seen.spread = true;
                 self.history.sent(attempt, spot, record);
-                self.history.attempts[attempt.0].spread = true;
+                self.leave_asking(running);
             }
             Request::Hint { owner, .. } => {
                 self.history.hinted.insert((attempt, *owner));
             }
+            Request::Read { whole: true, .. } if !running.answered.is_empty() => self.met(Happening::Fetched),
             Request::Ask { .. } | Request::Read { .. } | Request::Assign { .. } | Request::Inspect { .. } => {
             }
         }
+        if epoch < running.epoch {
+            self.history.ignored_plans.push((spot, attempt));
+        }
         let life = self.node(on).life;
-        let caller = Caller { node: on, life, asker: Asker::Operation { number, attempt, call } };
-        self.send(caller, to, request);
+        let now = self.schedule.now();
+        let remaining = running.deadline.max(now + CALL_TIMEOUT_MIN) - now;
+        let asker = Asker::Operation { number, attempt, name: running.name, call };
+        self.send(Caller { node: on, life, asker }, to, request, remaining);
     }
 
-    fn respond(&mut self, attempt: AttemptId, started: u64, outcome: Outcome) {
-        let took = self.schedule.now() - started;
-        self.history.attempts[attempt.0].answered_after = Some(took);
-        self.conclude(attempt, outcome);
+    /// An operation has all the answers that it asked for: those that were given under its present plan are counted.
+    fn leave_asking(&mut self, running: &Running) {
+        let attempt = &mut self.history.attempts[running.attempt.0];
+        let counts = running.answered.iter().filter(|(epoch, _)| *epoch == running.epoch).count();
+        attempt.based_on.get_or_insert(counts as u8);
+    }
+
+    fn respond(&mut self, running: &Running, outcome: Outcome) {
+        if matches!(outcome, Outcome::Got(_) | Outcome::Stored(_)) {
+            self.leave_asking(running);
+        }
+        self.note_outcome(running, &outcome);
+        let took = self.schedule.now() - running.started;
+        self.history.attempts[running.attempt.0].answered_after = Some(took);
+        self.conclude(running.attempt, outcome);
+    }
+
+    fn note_outcome(&mut self, running: &Running, outcome: &Outcome) {
+        let deletes = matches!(&self.history.attempts[running.attempt.0].asked,
+            crate::history::Asked::Write(write) if write.value.is_none());
+        let happening = match outcome {
+            Outcome::Got(answer) if answer.repaired > 0 => Happening::Repaired,
+            Outcome::Got(answer) => match &answer.record {
+                Some(record) if record.body == Body::Expired => Happening::Expired,
+                Some(_) | None => return,
+            },
+            Outcome::Stored(answer) if answer.replayed => Happening::Replayed,
+            Outcome::Stored(_) if deletes => Happening::Deleted,
+            Outcome::PutFailed(PutError::IdempotencyReused) => Happening::Reused,
+            Outcome::PutFailed(PutError::IdempotencyExpired) => Happening::IdExpired,
+            Outcome::PutFailed(error) if error.outcome() == Claim::NotApplied => Happening::NotApplied,
+            Outcome::PutFailed(_) => Happening::Unknown,
+            Outcome::Stored(_) | Outcome::GetFailed(_) | Outcome::Open | Outcome::Vanished => return,
+        };
+        self.met(happening);
     }
 }

@@ -3,8 +3,9 @@
 //! Mishaps are drawn before the history begins, each with its moment and how long it lasts. Whatever is broken when
 //! the second phase begins is mended then; only a disk that failed for good stays failed, and its node with it.
 
+use crate::coverage::Happening;
 use crate::parcel::Event;
-use crate::random::Random;
+use crate::random::{For, Random};
 use crate::setting::Mishaps;
 use crate::world::World;
 use quorate_model::NodeId;
@@ -35,24 +36,32 @@ pub enum Mishap {
     DiskFull(NodeId),
     /// A disk fails for good: its next operation of this kind, and then its replica doubts it.
     DiskError(NodeId, Fault),
+    /// A disk takes long for every batch.
+    SlowDisk(NodeId),
     /// A node hears nothing new of the catalog.
     Lag(NodeId),
 }
 
+/// A mishap with its moment and how long it lasts, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// When it strikes.
+    pub at: u64,
+    /// How long until it is mended.
+    pub lasting: u64,
+    /// What it is.
+    pub mishap: Mishap,
+}
+
 /// Draws what breaks within the first `length` microseconds: when, for how long, what.
-pub fn draw(
-    random: &mut Random,
-    weights: &Mishaps,
-    nodes: &[NodeId],
-    length: u64,
-) -> Vec<(u64, u64, Mishap)> {
+pub fn draw(random: &mut Random, weights: &Mishaps, nodes: &[NodeId], length: u64) -> Vec<Drawn> {
     let count = random.between(weights.count_max / 2, weights.count_max);
     let mut failing = None;
     let mut drawn = Vec::new();
     for _ in 0..count {
         let at = random.below(length);
-        let lasting = random.between(20_000, 700_000);
-        drawn.push((at, lasting, draw_one(random, weights, nodes, &mut failing)));
+        let lasting = random.between(20_000, weights.lasting_max);
+        drawn.push(Drawn { at, lasting, mishap: draw_one(random, weights, nodes, &mut failing) });
     }
     drawn
 }
@@ -75,6 +84,7 @@ fn draw_one(
         weights.clock,
         weights.disk_full,
         weights.disk_error,
+        weights.slow_disk,
         weights.lag,
     ];
     match random.weighted(&kinds) {
@@ -93,39 +103,49 @@ fn draw_one(
             let node = *failing.get_or_insert(node);
             Mishap::DiskError(node, *random.pick(&[Fault::Sync, Fault::SyncKept, Fault::Write, Fault::Read]))
         }
+        10 => Mishap::SlowDisk(node),
         _ => Mishap::Lag(node),
     }
 }
 
 impl World {
     /// Lets something break now.
-    pub(crate) fn strike(&mut self, mishap: &Mishap) {
+    pub(crate) fn strike(&mut self, number: usize) {
+        let mishap = self.mishaps[number].mishap.clone();
+        let random = &mut self.random(For::Mishap, [number as u64, 0]);
         self.tell(|| format!("!! {mishap:?}"));
-        match mishap {
+        match &mishap {
             Mishap::Crash(node) => self.crash(*node),
-            Mishap::Power(node) => self.cut_power(*node),
+            Mishap::Power(node) => {
+                self.met(Happening::PowerCut);
+                self.cut_power(*node, random);
+            }
             Mishap::Blackout => {
+                self.met(Happening::Blackout);
                 for node in self.node_ids() {
-                    self.cut_power(node);
+                    self.cut_power(node, random);
                 }
             }
             Mishap::Pause(node) => {
-                let until = self.schedule.now() + self.random.between(10_000, 800_000);
-                self.node(*node).paused_until = until;
+                let longest = *random.pick(&[200_000, 800_000, 2_600_000]);
+                self.node(*node).paused_until = self.schedule.now() + random.between(10_000, longest);
             }
-            Mishap::Isolate(node) => self.divide(&[*node]),
-            Mishap::Split(side) => self.divide(side),
+            Mishap::Isolate(node) => self.divide(&[*node], random),
+            Mishap::Split(side) => self.divide(side, random),
             Mishap::OneWay(from, to) => {
-                let noticed = self.notice();
+                let noticed = self.notice(random);
                 self.network.cut(*from, *to, noticed);
             }
-            Mishap::ClockJump(node, by_ms) => self.node(*node).clock.jump(*by_ms),
+            Mishap::ClockJump(node, by_ms) => {
+                self.met(Happening::ClockJumped);
+                self.node(*node).clock.jump(*by_ms);
+            }
             Mishap::ClockStop(node) => {
                 let now = self.schedule.now();
                 self.node(*node).clock.stop(now);
             }
             Mishap::DiskFull(node) => {
-                let spare = self.random.below(2_000);
+                let spare = random.below(2_000);
                 let engine = &self.node(*node).engine;
                 engine.set_capacity(Some(engine.used_bytes() + spare));
             }
@@ -134,14 +154,19 @@ impl World {
                 node.broken = true;
                 node.engine.fail_next(*fault);
             }
+            Mishap::SlowDisk(node) => {
+                let until = self.schedule.now() + self.mishaps[number].lasting;
+                self.node(*node).slow_until = until;
+            }
             Mishap::Lag(node) => self.node(*node).deaf = true,
         }
     }
 
     /// Mends what broke.
-    pub(crate) fn mend(&mut self, mishap: &Mishap) {
+    pub(crate) fn mend(&mut self, number: usize) {
+        let mishap = self.mishaps[number].mishap.clone();
         self.tell(|| format!("ok {mishap:?}"));
-        match mishap {
+        match &mishap {
             Mishap::Crash(node) | Mishap::Power(node) => self.start(*node),
             Mishap::Blackout => {
                 for node in self.node_ids() {
@@ -156,7 +181,7 @@ impl World {
                 self.node(*node).deaf = false;
                 self.hear_all(*node);
             }
-            Mishap::Pause(_) | Mishap::ClockJump(..) | Mishap::DiskError(..) => {}
+            Mishap::Pause(_) | Mishap::ClockJump(..) | Mishap::DiskError(..) | Mishap::SlowDisk(_) => {}
         }
     }
 
@@ -171,7 +196,7 @@ impl World {
             node.clock.set_right();
             node.engine.set_capacity(None);
             node.deaf = false;
-            node.paused_until = 0;
+            (node.paused_until, node.slow_until) = (0, 0);
             self.start(id);
             self.hear_all(id);
         }
@@ -180,15 +205,18 @@ impl World {
     /// Draws what will break, and plans it.
     pub(crate) fn plan_mishaps(&mut self, length: u64) {
         let nodes = self.node_ids();
-        let mishaps = draw(&mut self.random, &self.setting.mishaps, &nodes, length);
-        for (at, lasting, mishap) in mishaps {
-            self.schedule.at(at, Event::Break(mishap.clone()));
-            self.schedule.at(at + lasting, Event::Mend(mishap));
+        let random = &mut self.random(For::Mishaps, [0, 0]);
+        self.mishaps = draw(random, &self.setting.mishaps, &nodes, length);
+        for (number, drawn) in self.mishaps.iter().enumerate() {
+            if !self.setting.trim.mishaps.contains(&number) {
+                self.schedule.at(drawn.at, Event::Break(number));
+                self.schedule.at(drawn.at + drawn.lasting, Event::Mend(number));
+            }
         }
     }
 
-    fn divide(&mut self, side: &[NodeId]) {
-        let noticed = self.notice();
+    fn divide(&mut self, side: &[NodeId], random: &mut Random) {
+        let noticed = self.notice(random);
         for from in self.node_ids() {
             for to in self.node_ids() {
                 if side.contains(&from) != side.contains(&to) {
@@ -199,15 +227,19 @@ impl World {
     }
 
     /// When a cut made now is noticed: at once, or after a while of silence.
-    fn notice(&mut self) -> u64 {
-        let silent = *self.random.pick(&[500, 50_000, 400_000]);
-        self.schedule.now() + self.random.below(silent)
+    fn notice(&mut self, random: &mut Random) -> u64 {
+        let silent = *random.pick(&[500, 50_000, 400_000]);
+        self.schedule.now() + random.below(silent)
     }
 
-    fn cut_power(&mut self, id: NodeId) {
+    fn cut_power(&mut self, id: NodeId, random: &mut Random) {
         self.crash(id);
         let engine = std::sync::Arc::clone(&self.node(id).engine);
-        let kept = self.random.below(engine.unsynced_batches() as u64 + 1);
+        let unsynced = engine.unsynced_batches() as u64;
+        let kept = random.below(unsynced + 1);
+        if kept < unsynced {
+            self.met(Happening::Forgotten);
+        }
         engine.crash_keeping(kept as usize);
     }
 }

@@ -4,7 +4,8 @@
 //! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
 //! written and read once more. The writes come last, so that they hide nothing.
 
-use crate::history::{AttemptId, Outcome, Spot, Write};
+use crate::history::{AttemptId, Name, Outcome, Spot, Write};
+use crate::random::For;
 use crate::world::World;
 use quorate_model::{Level, NodeId, Record, Reply, Request, level};
 use quorate_storage::ReadTier;
@@ -32,6 +33,8 @@ pub struct Ending {
     pub doubtful: BTreeSet<NodeId>,
     /// Owners of each key.
     pub owners: BTreeMap<Spot, Vec<NodeId>>,
+    /// How many hints had been kept until then.
+    pub hints: usize,
     /// What owners that can be asked held after all hints were replayed and before anything was read.
     pub after_hints: Holdings,
     /// The same after the closing reads.
@@ -63,6 +66,7 @@ impl World {
             ending.stuck.push((None, "operations or hints are still on their way long after".to_owned()));
             return ending;
         }
+        ending.hints = self.history.hints.len();
         ending.after_hints = self.holdings(&ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
         self.retry_acknowledged(&mut ending);
@@ -104,7 +108,7 @@ impl World {
         let mut holdings = Holdings::new();
         for (spot, owners) in &ending.owners {
             for owner in owners.iter().filter(|owner| !ending.doubtful.contains(owner)) {
-                let plan = self.plan_of(*owner, *spot).expect("everybody has heard of every table");
+                let plan = self.plan_of(*owner, *spot, [0, 0]).expect("everybody has heard of every table");
                 let request = Request::Read { at: plan.place.clone(), whole: true };
                 let process = self.node(*owner).process.as_ref().expect("all were started");
                 match process.replica.read(&request, ReadTier::Disk) {
@@ -122,8 +126,9 @@ impl World {
             let doubtful =
                 ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
             let required = required(self.setting.tables[spot.table].n, doubtful as u8);
-            let on = self.some_node();
-            let read = self.launch_read(CLOSER, on, spot, required).expect("every table is known");
+            let name = self.own_name(CLOSER);
+            let on = self.some_node(name);
+            let read = self.launch_read(name, on, spot, required).expect("every table is known");
             reads.push(read);
         }
         self.demand(ending, &reads);
@@ -138,15 +143,16 @@ impl World {
             .collect();
         let mut retries = Vec::new();
         for _ in 0..RETRIES_MAX.min(writes.len()) {
-            let (spot, write) = self.random.pick(&writes).clone();
+            let name = self.own_name(CLOSER);
+            let (spot, write) = self.random(For::Closing, [name.number(), 1]).pick(&writes).clone();
             let required = write.required.min(ending.possible(spot));
             let table = self.setting.tables[spot.table];
             if required < table.w.required(table.n).expect("levels are drawn within n") {
                 continue;
             }
-            let on = self.some_node();
+            let on = self.some_node(name);
             let write = Write { is_retry: true, required, ..write };
-            retries.push(self.launch_write(CLOSER, on, spot, write).expect("every table is known"));
+            retries.push(self.launch_write(name, on, spot, write).expect("every table is known"));
         }
         self.demand(ending, &retries);
     }
@@ -154,18 +160,20 @@ impl World {
     fn write_all(&mut self, ending: &mut Ending) {
         let mut writes = Vec::new();
         for spot in self.cluster.spots() {
+            let name = self.own_name(CLOSER);
             let table = self.setting.tables[spot.table];
             let required = Level::Quorum.required(table.n).expect("a quorum is within n");
             let write = Write {
                 required: required.min(ending.possible(spot)),
-                value: Some(self.new_value()),
+                value: Some(format!("last{}", name.action)),
+                is_large: false,
                 expires_at: None,
                 durability: table.durability,
                 id: None,
                 is_retry: false,
             };
-            let on = self.some_node();
-            writes.push(self.launch_write(CLOSER, on, spot, write).expect("every table is known"));
+            let on = self.some_node(name);
+            writes.push(self.launch_write(name, on, spot, write).expect("every table is known"));
         }
         self.demand(ending, &writes);
         self.read_all(ending, |n, _| level::quorum(n));
@@ -200,8 +208,7 @@ impl World {
         }
     }
 
-    fn some_node(&mut self) -> NodeId {
-        let nodes = self.node_ids();
-        *self.random.pick(&nodes)
+    fn some_node(&self, name: Name) -> NodeId {
+        *self.random(For::Closing, [name.number(), 0]).pick(&self.node_ids())
     }
 }

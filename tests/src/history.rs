@@ -4,6 +4,8 @@
 //! the same operation id. Moments are numbered: each call and each answer of the history has its own number, so
 //! that `a.ret < b.call` says that a was over before b began, without ties.
 
+use crate::coverage::Coverage;
+use crate::random::mix;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{Body, Durability, Held, NodeId, OperationId, Record, Version, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,20 @@ pub struct Moment(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub usize);
 
+/// What tells an attempt from all others whatever else happens: who, which of its actions, which part of that, which
+/// try. Streams of chance are named so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// The client.
+    pub client: u32,
+    /// Which of its actions.
+    pub action: u32,
+    /// Which part of the action.
+    pub part: u16,
+    /// Which try.
+    pub attempt: u16,
+}
+
 /// A write as a client asked for it.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -33,6 +49,8 @@ pub struct Write {
     pub required: u8,
     /// The value; `None` deletes.
     pub value: Option<String>,
+    /// Whether it is made long, so that owners do not send it unasked.
+    pub is_large: bool,
     /// When the value expires.
     pub expires_at: Option<WallTime>,
     /// What an acknowledgement must mean.
@@ -75,6 +93,8 @@ pub enum Outcome {
 /// One operation of one coordinator.
 #[derive(Clone, Debug)]
 pub struct Attempt {
+    /// Its name.
+    pub name: Name,
     /// Who asked.
     pub client: u32,
     /// Who coordinated.
@@ -93,6 +113,11 @@ pub struct Attempt {
     pub made: Vec<Version>,
     /// Whether it sent its record to owners itself. A write at `one` whose owner's answer got lost never knew it.
     pub spread: bool,
+    /// What its answer means at least, if it is a read: the least durable plan that it followed.
+    pub durability: Durability,
+    /// When it left asking behind (its first record was sent, or it was answered): the owners whose answers had been
+    /// given under the plan that it followed then.
+    pub based_on: Option<u8>,
     /// Messages sent for it.
     pub messages: u32,
     /// How long the operation lived, in microseconds; `None` while it lives or if its coordinator died.
@@ -132,6 +157,24 @@ pub struct History {
     pub hints: Vec<Hinted>,
     /// For whom a hint was asked to be kept, by which attempt.
     pub hinted: BTreeSet<(AttemptId, NodeId)>,
+    /// Answers of replicas that did not own the key at the epoch of the request.
+    pub strays: Vec<(Spot, String)>,
+    /// Coordinators that sent by an old plan although they had been given a newer one.
+    pub ignored_plans: Vec<(Spot, AttemptId)>,
+    /// Operations that were told of a stale plan although their coordinator might have heard of the newer one.
+    pub not_awaited: Vec<(Spot, AttemptId)>,
+    /// Refused writes that were carried out.
+    pub refused_yet_stored: Vec<(Spot, NodeId, Version)>,
+    /// Replicas that answered after they had doubted their disks.
+    pub trusted_again: Vec<(Spot, NodeId, String)>,
+    /// The most requests that ever waited for one disk.
+    pub queue_max: usize,
+    /// The most hints that one node ever kept.
+    pub hints_max: u64,
+    /// The most operation ids that one record ever had.
+    pub operations_max: usize,
+    /// What happened, counted.
+    pub coverage: Coverage,
     /// The furthest that any wall clock was ever seen to be.
     pub wall_max: WallTime,
     moments: u64,
@@ -153,6 +196,14 @@ pub struct Hinted {
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "t{}/k{}", self.table, self.key)
+    }
+}
+
+impl Name {
+    /// As one number, for streams of chance.
+    pub fn number(self) -> u64 {
+        let who = u64::from(self.client) << 32 | u64::from(self.action);
+        mix(mix(who) ^ (u64::from(self.part) << 16 | u64::from(self.attempt)))
     }
 }
 
@@ -233,7 +284,7 @@ impl Attempt {
 /// What a reader sees in a record: its value, or nothing.
 pub fn seen(record: Option<&Record>) -> Option<String> {
     match &record?.body {
-        Body::Value { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
+        Body::Value { payload, .. } => Some(String::from_utf8_lossy(payload).trim_end().to_owned()),
         Body::Tombstone | Body::Expired => None,
     }
 }

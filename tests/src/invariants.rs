@@ -10,10 +10,12 @@
 mod answers;
 mod bounded;
 mod converges;
+mod doubt;
 mod durable;
 mod flicker;
 mod identity;
 mod linearizable;
+mod ownership;
 mod phantom;
 mod resurrection;
 
@@ -21,12 +23,43 @@ use crate::heal::Ending;
 use crate::history::{History, Spot};
 use crate::setting::{Setting, TableSetting};
 use quorate_model::{Record, Version, level};
+use std::fmt;
+
+/// A promise: each has a file of its own that judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// There is an order of all operations at a quorum and above that explains every answer.
+    Linearizable,
+    /// What was acknowledged is met by later readers, stands above what was acknowledged before, and is there at the
+    /// end.
+    Durable,
+    /// What anybody sees was written so by somebody before.
+    Phantom,
+    /// What was once read at a quorum is never unread.
+    Flicker,
+    /// After everything is healed the cluster makes progress, and replicas become equal.
+    Converges,
+    /// What was removed never comes back.
+    Resurrection,
+    /// Only owners answer, under one plan at a time, and a newer plan is taken.
+    Ownership,
+    /// One write has one version, and an acknowledged operation id is never applied again.
+    Identity,
+    /// An answer is true in what it claims, and a refusal is a promise.
+    Answers,
+    /// A replica that doubts its disk takes no part.
+    Doubt,
+    /// Messages, queues, hints and ids have limits, and operations end.
+    Bounded,
+    /// Nothing panics, and the checker comes to a verdict.
+    Sound,
+}
 
 /// A promise that a history broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which promise.
-    pub invariant: &'static str,
+    pub invariant: Invariant,
     /// Of which key, where it is about one.
     pub spot: Option<Spot>,
     /// What was seen.
@@ -45,27 +78,53 @@ pub struct Evidence<'a> {
 
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
-/// Every promise, by the name of its file.
-const INVARIANTS: [(&str, Judge); 9] = [
-    ("phantom", phantom::judge),
-    ("durable", durable::judge),
-    ("flicker", flicker::judge),
-    ("resurrection", resurrection::judge),
-    ("identity", identity::judge),
-    ("answers", answers::judge),
-    ("bounded", bounded::judge),
-    ("converges", converges::judge),
-    ("linearizable", linearizable::judge),
+/// Every promise with its judge.
+const JUDGES: [(Invariant, Judge); 11] = [
+    (Invariant::Phantom, phantom::judge),
+    (Invariant::Durable, durable::judge),
+    (Invariant::Flicker, flicker::judge),
+    (Invariant::Resurrection, resurrection::judge),
+    (Invariant::Ownership, ownership::judge),
+    (Invariant::Identity, identity::judge),
+    (Invariant::Answers, answers::judge),
+    (Invariant::Doubt, doubt::judge),
+    (Invariant::Bounded, bounded::judge),
+    (Invariant::Converges, converges::judge),
+    (Invariant::Linearizable, linearizable::judge),
 ];
 
 /// What judges found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Findings {
-    invariant: &'static str,
+    invariant: Invariant,
     violations: Vec<Violation>,
 }
 
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Invariant::Linearizable => "linearizable",
+            Invariant::Durable => "durable",
+            Invariant::Phantom => "phantom",
+            Invariant::Flicker => "flicker",
+            Invariant::Converges => "converges",
+            Invariant::Resurrection => "resurrection",
+            Invariant::Ownership => "ownership",
+            Invariant::Identity => "identity",
+            Invariant::Answers => "answers",
+            Invariant::Doubt => "doubt",
+            Invariant::Bounded => "bounded",
+            Invariant::Sound => "sound",
+        })
+    }
+}
+
 impl Findings {
+    /// The judge came to no verdict: nothing is known to be broken but the judging.
+    fn undecided(&mut self, spot: impl Into<Option<Spot>>, what: String) {
+        self.violations.push(Violation { invariant: Invariant::Sound, spot: spot.into(), what });
+    }
+
     fn broken(&mut self, spot: impl Into<Option<Spot>>, what: String) {
         self.violations.push(Violation { invariant: self.invariant, spot: spot.into(), what });
     }
@@ -73,9 +132,9 @@ impl Findings {
 
 /// Judges a history; empty if every promise was kept.
 pub fn judge(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut findings = Findings::default();
-    for (name, judge) in INVARIANTS {
-        findings.invariant = name;
+    let mut findings = Findings { invariant: Invariant::Sound, violations: Vec::new() };
+    for (invariant, judge) in JUDGES {
+        findings.invariant = invariant;
         judge(evidence, &mut findings);
     }
     findings.violations

@@ -6,6 +6,7 @@
 //! arrived. Delays are drawn for each message, so later ones overtake earlier ones at will, and one that was
 //! thought lost may arrive seconds afterwards.
 
+use crate::coverage::Happening;
 use crate::random::Random;
 use quorate_model::NodeId;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub struct Fate {
     pub lost: Option<u64>,
     /// Whether it certainly never left: then nothing arrives.
     pub not_sent: bool,
+    /// What befell it, if anything did.
+    pub befell: Option<Happening>,
 }
 
 /// The links between all nodes.
@@ -45,6 +48,8 @@ pub struct Network {
     pub conditions: Conditions,
     /// The node that everything reaches late.
     pub slow: Option<NodeId>,
+    /// The latest arrival planned on each link.
+    latest: BTreeMap<(NodeId, NodeId), u64>,
     /// One-way cuts: when each was noticed, in microseconds.
     cuts: BTreeMap<(NodeId, NodeId), u64>,
 }
@@ -52,7 +57,7 @@ pub struct Network {
 impl Network {
     /// A network without cuts.
     pub fn new(conditions: Conditions) -> Self {
-        Self { conditions, slow: None, cuts: BTreeMap::new() }
+        Self { conditions, slow: None, latest: BTreeMap::new(), cuts: BTreeMap::new() }
     }
 
     /// Drops everything from one node to another; both sides notice at `noticed`.
@@ -73,7 +78,10 @@ impl Network {
         match noticed {
             Some(noticed) if noticed <= now => Fate::never_left(random),
             Some(noticed) => {
-                let mut fate = if cut.is_some() { Fate::vanished() } else { self.travel(random, to) };
+                let mut fate = match cut {
+                    Some(_) => Fate::vanished(self.kind_of_cut(from, to)),
+                    None => self.travel(random, to),
+                };
                 fate.lost = random.chance(700).then(|| noticed - now + random.below(2_000));
                 fate
             }
@@ -84,45 +92,62 @@ impl Network {
     /// What becomes of an answer that is sent now.
     pub fn reply(&self, random: &mut Random, from: NodeId, to: NodeId) -> Fate {
         if self.cuts.contains_key(&(from, to)) {
-            return Fate::vanished();
+            return Fate::vanished(self.kind_of_cut(from, to));
         }
         let mut fate = self.travel(random, to);
         fate.lost = None;
         fate
     }
 
+    /// Whether a message that arrives then was sent after one that arrives later.
+    pub fn is_overtaking(&mut self, from: NodeId, to: NodeId, arrival: u64) -> bool {
+        let latest = self.latest.entry((from, to)).or_default();
+        let overtakes = arrival < *latest;
+        *latest = arrival.max(*latest);
+        overtakes
+    }
+
+    fn kind_of_cut(&self, from: NodeId, to: NodeId) -> Happening {
+        if self.cuts.contains_key(&(to, from)) { Happening::Partitioned } else { Happening::OneWay }
+    }
+
     fn travel(&self, random: &mut Random, to: NodeId) -> Fate {
         let conditions = &self.conditions;
         if random.chance(conditions.loss) {
             let lost = random.chance(500).then(|| random.between(1_000, 300_000));
-            return Fate { lost, ..Fate::vanished() };
+            return Fate { lost, ..Fate::vanished(Happening::Lost) };
         }
-        let first = self.delay(random, to);
-        let second = random.chance(conditions.duplication).then(|| first + self.delay(random, to));
+        let (first, is_tail) = self.delay(random, to);
+        let second = random.chance(conditions.duplication).then(|| first + self.delay(random, to).0);
         let lost = random.chance(conditions.reset).then(|| random.below(first + 1_000));
-        Fate { arrivals: [Some(first), second], lost, not_sent: false }
+        let befell = [
+            (lost.is_some(), Happening::Reset),
+            (second.is_some(), Happening::Duplicated),
+            (is_tail, Happening::Tail),
+        ];
+        let befell = befell.into_iter().find(|(did, _)| *did).map(|(_, happening)| happening);
+        Fate { arrivals: [Some(first), second], lost, not_sent: false, befell }
     }
 
-    fn delay(&self, random: &mut Random, to: NodeId) -> u64 {
+    /// How long a message takes, and whether that is far longer than usual.
+    fn delay(&self, random: &mut Random, to: NodeId) -> (u64, bool) {
         let slow_by = if self.slow == Some(to) { self.conditions.slow_by } else { 0 };
         let usual = random.between(slow_by / 2, slow_by) + random.between(100, 1_500);
-        if random.chance(self.conditions.tail) {
-            usual + random.below(self.conditions.tail_max)
-        } else {
-            usual
-        }
+        let is_tail = random.chance(self.conditions.tail);
+        (if is_tail { usual + random.below(self.conditions.tail_max) } else { usual }, is_tail)
     }
 }
 
 impl Fate {
     /// Nothing arrives and nobody is told.
-    pub fn vanished() -> Self {
-        Self { arrivals: [None; 2], lost: None, not_sent: false }
+    pub fn vanished(befell: Happening) -> Self {
+        Self { arrivals: [None; 2], lost: None, not_sent: false, befell: Some(befell) }
     }
 
     /// The link was known to be down: the sender hears so in a moment.
     pub fn never_left(random: &mut Random) -> Self {
-        Self { lost: Some(random.between(10, 1_000)), not_sent: true, ..Self::vanished() }
+        let lost = Some(random.between(10, 1_000));
+        Self { lost, not_sent: true, ..Self::vanished(Happening::NotSent) }
     }
 }
 
@@ -134,7 +159,7 @@ mod tests {
     fn a_cut_is_silent_until_it_is_noticed_and_then_certain() {
         let (a, b) = (NodeId(1), NodeId(2));
         let mut network = Network::default();
-        let mut random = Random::new(1, 0);
+        let mut random = Random::new(1, crate::random::For::Request, [0, 0]);
         network.cut(a, b, 1_000);
         let early = network.request(&mut random, 999, a, b);
         assert!(early.arrivals == [None; 2] && !early.not_sent);

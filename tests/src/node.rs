@@ -5,11 +5,10 @@
 //! process is a new *life*: whatever was on its way to the old one finds nobody.
 
 use crate::clock::Clock;
-use crate::drive::Running;
-use crate::parcel::Caller;
-use crate::world::replica_limits;
-use quorate_model::{Boot, NodeId, Request, Rules, Stamps};
-use quorate_storage::{MemoryEngine, Replica};
+use crate::drive::{Running, Waiting};
+use crate::parcel::Job;
+use quorate_model::{Boot, NodeId, Rules, Stamps};
+use quorate_storage::{MemoryEngine, Replica, ReplicaLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,6 +35,12 @@ pub struct Node {
     pub deaf: bool,
     /// Whether its disk failed for good.
     pub broken: bool,
+    /// Whether its replica said that it doubts its disk.
+    pub doubted: bool,
+    /// Batches take long until then, in microseconds.
+    pub slow_until: u64,
+    /// Looks through its hints, and hints sent: names for streams of chance.
+    pub replays: u64,
 }
 
 /// What dies with a process.
@@ -48,9 +53,11 @@ pub struct Process {
     /// Operations that it coordinates, by number.
     pub running: BTreeMap<u64, Running>,
     /// Writes that wait for the next batch.
-    pub queue: Vec<(Caller, Request)>,
+    pub queue: Vec<Job>,
     /// Whether a batch is being written.
     pub committing: bool,
+    /// Refusals that wait for a newer catalog before they are told.
+    pub waiting: Vec<Waiting>,
 }
 
 impl Node {
@@ -67,19 +74,24 @@ impl Node {
             heard: 0,
             deaf: false,
             broken: false,
+            doubted: false,
+            slow_until: 0,
+            replays: 0,
         }
     }
 
     /// Starts a process. Both boots are random bits that no other process of this node had.
-    pub fn start(&mut self, boot: Boot, replica_boot: Boot, rules: Rules) {
+    pub fn start(&mut self, boot: Boot, replica_boot: Boot, rules: Rules, limits: ReplicaLimits) {
         self.life += 1;
         self.paused_until = 0;
+        let engine = Arc::clone(&self.engine);
         self.process = Some(Process {
-            replica: Replica::new(Arc::clone(&self.engine), self.id, replica_boot, rules, replica_limits()),
+            replica: Replica::new(engine, self.id, replica_boot, rules, limits),
             stamps: Stamps::new(self.id, boot),
             running: BTreeMap::new(),
             queue: Vec::new(),
             committing: false,
+            waiting: Vec::new(),
         });
     }
 

@@ -1,7 +1,7 @@
 //! What is on its way between nodes, and what is to happen when.
 
-use crate::faults::Mishap;
-use crate::history::AttemptId;
+use crate::history::{AttemptId, Name};
+use crate::random::mix;
 use quorate_coordinator::{Call, Failure};
 use quorate_model::{NodeId, Reply, Request};
 use quorate_storage::Hint;
@@ -27,16 +27,31 @@ pub enum Asker {
         number: u64,
         /// Which attempt that operation is.
         attempt: AttemptId,
+        /// Its name.
+        name: Name,
         /// Which call of it.
         call: Call,
     },
     /// The replay of a hint.
     Replay {
+        /// Which of its node's, as a name for streams of chance.
+        number: u64,
         /// For whom it is kept.
         owner: NodeId,
         /// The hint.
         hint: Box<Hint>,
     },
+}
+
+/// A write that waits for the next batch.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Who asked.
+    pub from: Caller,
+    /// What.
+    pub request: Request,
+    /// When it is too late, in microseconds.
+    pub deadline: u64,
 }
 
 /// What is to happen.
@@ -50,6 +65,8 @@ pub enum Event {
         from: Caller,
         /// What.
         request: Request,
+        /// How long the caller waited for it when it left, in microseconds: the receiver's clock begins anew.
+        remaining: u64,
     },
     /// An answer arrives at whoever asked.
     Return {
@@ -88,15 +105,26 @@ pub enum Event {
         /// Which process.
         life: u32,
     },
+    /// A coordinator has waited long enough for a newer catalog.
+    Waited {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        life: u32,
+        /// Which operation.
+        number: u64,
+        /// Which call of it.
+        call: Call,
+    },
     /// A client does its next thing.
     Act {
         /// Who.
         client: u32,
     },
-    /// Something breaks.
-    Break(Mishap),
+    /// Something breaks: which mishap.
+    Break(usize),
     /// What broke is mended.
-    Mend(Mishap),
+    Mend(usize),
     /// A node hears of the catalog up to this many commands.
     Hear {
         /// Who.
@@ -104,6 +132,16 @@ pub enum Event {
         /// How many.
         commands: usize,
     },
+}
+
+impl Caller {
+    /// A name for the streams of chance about this message.
+    pub fn whom(&self) -> [u64; 2] {
+        match &self.asker {
+            Asker::Operation { name, call, .. } => [name.number(), u64::from(call.0)],
+            Asker::Replay { number, .. } => [mix(self.node.0), *number],
+        }
+    }
 }
 
 impl fmt::Display for Asker {
@@ -124,6 +162,7 @@ impl Event {
             Event::Commit { node, .. }
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
+            | Event::Waited { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
         }

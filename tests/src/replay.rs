@@ -4,7 +4,9 @@
 //! and erases it when the owner has acknowledged. If the owner turns out to hold something later, others may lack
 //! that too: a read at `all` brings them together.
 
+use crate::coverage::Happening;
 use crate::parcel::{Asker, Caller, Event};
+use crate::random::{For, mix};
 use crate::world::World;
 use quorate_model::{Mutant, NodeId, Reply, Request};
 use quorate_storage::Hint;
@@ -16,6 +18,9 @@ pub const REPLAYER: u32 = u32::MAX;
 /// How often a node looks through its hints, in microseconds.
 const EVERY: u64 = 80_000;
 
+/// How long an answer to a hint is waited for, in microseconds.
+const ANSWER_MAX: u64 = 1_500_000;
+
 /// Hints sent to one owner at a time.
 const PAGE: PageLimit = PageLimit { items: 4, bytes: 64 * 1024 };
 
@@ -23,7 +28,9 @@ impl World {
     /// Plans the next look of a process through its hints.
     pub(crate) fn plan_replay(&mut self, node: NodeId) {
         let life = self.node(node).life;
-        let micros = EVERY / 2 + self.random.below(EVERY);
+        self.node(node).replays += 1;
+        let whom = [node.0, self.node(node).replays];
+        let micros = EVERY / 2 + self.random(For::Replay, whom).below(EVERY);
         self.schedule.after(micros, Event::Replay { node, life });
     }
 
@@ -56,14 +63,20 @@ impl World {
             sort_key: hint.sort_key.clone(),
         };
         let Some(spot) = self.cluster.spot_of(&place) else { return };
-        let Some(plan) = self.plan_of(on, spot) else { return };
+        self.node(on).replays += 1;
+        let number = self.node(on).replays;
+        let Some(plan) = self.plan_of(on, spot, [mix(on.0), number]) else { return };
+        if self.rules.broken(Mutant::HintErasedUnanswered) {
+            let process = self.node(on).process.as_ref().expect("looked at above");
+            let _ = process.replica.erase_hints(owner, std::slice::from_ref(&hint));
+        }
         let request = Request::Write {
             at: plan.place.clone(),
             record: hint.record.clone(),
             durability: plan.table.durability,
         };
-        let asker = Asker::Replay { owner, hint: Box::new(hint) };
-        self.send(Caller { node: on, life, asker }, owner, request);
+        let asker = Asker::Replay { number, owner, hint: Box::new(hint) };
+        self.send(Caller { node: on, life, asker }, owner, request, ANSWER_MAX);
     }
 
     /// An owner answered a replayed hint.
@@ -72,6 +85,7 @@ impl World {
         let Some(process) = self.node(on).living(life) else { return };
         // A doubtful or full disk keeps the hint: it is replayed again, which is harmless.
         let erased = process.replica.erase_hints(owner, std::slice::from_ref(&hint));
+        self.history.coverage.met(Happening::HintReplayed);
         if erased == Ok(0) || held <= hint.record.held() {
             return;
         }
@@ -82,7 +96,8 @@ impl World {
         };
         if let Some(spot) = self.cluster.spot_of(&place) {
             let n = self.setting.tables[spot.table].n;
-            self.launch_read(REPLAYER, on, spot, n);
+            let name = self.own_name(REPLAYER);
+            self.launch_read(name, on, spot, n);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One history from beginning to end, and many of them.
 
-use crate::invariants::{Evidence, Violation, judge};
-use crate::setting::Setting;
+use crate::coverage::Coverage;
+use crate::cut::Case;
+use crate::invariants::{Evidence, Invariant, Violation, judge};
 use crate::story::Telling;
 use crate::world::World;
 use quorate_model::Rules;
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 /// What came of one seed.
 #[derive(Debug)]
 pub struct Report {
-    /// The seed.
-    pub seed: u64,
+    /// The history.
+    pub case: Case,
     /// Promises that were broken.
     pub violations: Vec<Violation>,
     /// Operations that clients began.
@@ -23,6 +24,12 @@ pub struct Report {
     pub succeeded: usize,
     /// Simulated time, in microseconds.
     pub simulated: u64,
+    /// What it met.
+    pub coverage: Coverage,
+    /// What clients began: whose, which action; without the second phase.
+    pub actions: Vec<(u32, u32)>,
+    /// How many mishaps were drawn.
+    pub mishaps: usize,
     /// The story, if it was told.
     pub story: String,
 }
@@ -40,49 +47,69 @@ pub struct Figures {
     pub simulated: u64,
     /// Real time.
     pub real: Duration,
+    /// What they met.
+    pub coverage: Coverage,
     /// Reports of the seeds that failed, in order of their seeds.
     pub failed: Vec<Report>,
 }
 
-/// Runs one seed. A panic anywhere in it is a broken promise like any other.
-pub fn run(seed: u64, rules: Rules, telling: Telling) -> Report {
-    let run = std::panic::AssertUnwindSafe(|| run_unguarded(seed, rules, telling));
+/// Runs one history. A panic anywhere in it is a broken promise like any other.
+pub fn run(case: &Case, rules: Rules, telling: Telling) -> Report {
+    let run = std::panic::AssertUnwindSafe(|| run_unguarded(case, rules, telling));
     std::panic::catch_unwind(run).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let what = text.unwrap_or_else(|| "without a word".to_owned());
-        let violation = Violation { invariant: "no panic", spot: None, what };
+        let what = format!("a panic: {}", text.unwrap_or_else(|| "without a word".to_owned()));
         Report {
-            seed,
-            violations: vec![violation],
+            case: case.clone(),
+            violations: vec![Violation { invariant: Invariant::Sound, spot: None, what }],
             operations: 0,
             succeeded: 0,
             simulated: 0,
+            coverage: Coverage::default(),
+            actions: Vec::new(),
+            mishaps: 0,
             story: String::new(),
         }
     })
 }
 
-fn run_unguarded(seed: u64, rules: Rules, telling: Telling) -> Report {
-    let mut world = World::new(Setting::of_seed(seed), rules, telling);
+fn run_unguarded(case: &Case, rules: Rules, telling: Telling) -> Report {
+    let mut world = World::new(case.setting(), rules, telling);
     world.run_breaking();
     let ending = world.run_closing();
+    let mishaps = world.mishaps.len();
     let (setting, history, story, simulated) = world.into_parts();
     let evidence = Evidence { setting: &setting, history: &history, ending: &ending };
     let violations = judge(&evidence);
     let succeeded = history.acknowledged().count() + history.answered().count();
+    let begun = history.attempts.iter().filter(|attempt| attempt.client < setting.clients);
+    let mut actions: Vec<(u32, u32)> = begun.map(|attempt| (attempt.client, attempt.name.action)).collect();
+    actions.dedup();
     Report {
-        seed,
+        case: case.clone(),
         violations,
         operations: history.attempts.len(),
         succeeded,
         simulated,
+        coverage: history.coverage,
+        actions,
+        mishaps,
         story: story.into_text(),
     }
 }
 
-/// Runs seeds on as many threads as there are cores, until there are no more or `stop` says so after a failure.
+/// Runs seeds on as many threads as there are cores, until there are no more or so many have failed.
 pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) -> Figures {
+    run_until(seeds, rules, |figures| figures.failed.len() >= stop_after)
+}
+
+/// Runs seeds on as many threads as there are cores, until there are no more or it is enough.
+pub fn run_until(
+    seeds: std::ops::Range<u64>,
+    rules: Rules,
+    is_enough: impl Fn(&Figures) -> bool + Sync,
+) -> Figures {
     let begun = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let figures = Mutex::new(Figures::default());
@@ -91,19 +118,20 @@ pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) ->
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while lock().failed.len() < stop_after {
+                while !is_enough(&lock()) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         break;
                     }
-                    lock().add(run(seed, rules, Telling::Silent));
+                    let report = run(&Case::of_seed(seed), rules, Telling::Silent);
+                    lock().add(report);
                 }
             });
         }
     });
     let mut figures = figures.into_inner().unwrap_or_else(PoisonError::into_inner);
     figures.real = begun.elapsed();
-    figures.failed.sort_by_key(|report| report.seed);
+    figures.failed.sort_by_key(|report| report.case.seed);
     figures
 }
 
@@ -113,6 +141,7 @@ impl Figures {
         self.operations += report.operations as u64;
         self.succeeded += report.succeeded as u64;
         self.simulated += report.simulated;
+        self.coverage.join(&report.coverage);
         if !report.violations.is_empty() {
             self.failed.push(report);
         }
@@ -125,6 +154,7 @@ impl Figures {
         self.succeeded += other.succeeded;
         self.simulated += other.simulated;
         self.real += other.real;
+        self.coverage.join(&other.coverage);
         self.failed.extend(other.failed);
     }
 
@@ -144,9 +174,14 @@ impl Figures {
 }
 
 impl Report {
-    /// The seed and what it broke, one line each.
+    /// Whether it broke one of these promises.
+    pub fn breaks(&self, invariants: &[Invariant]) -> bool {
+        self.violations.iter().any(|violation| invariants.contains(&violation.invariant))
+    }
+
+    /// The case and what it broke, one line each.
     pub fn sentence(&self) -> String {
-        let mut text = format!("seed {}", self.seed);
+        let mut text = format!("seed {}", self.case);
         for violation in &self.violations {
             let spot = violation.spot.map_or(String::new(), |spot| format!(" {spot}"));
             let _ = write!(text, "\n  {}{spot}: {}", violation.invariant, violation.what);

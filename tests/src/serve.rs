@@ -1,28 +1,32 @@
 //! Replicas: what arrives is carried out by the real `Replica`, writes in batches as the committer does it.
 
 use crate::brief;
+use crate::coverage::Happening;
 use crate::network::Fate;
-use crate::parcel::{Asker, Caller, Event};
+use crate::parcel::{Asker, Caller, Event, Job};
+use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{NodeId, Record, Refusal, Reply, Request};
+use quorate_model::{Held, Mutant, NodeId, Place, Record, Refusal, Reply, Request};
 use quorate_storage::ReadTier;
 
 impl World {
-    /// Sends a request over the network, or straight to the node itself.
-    pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Request) {
+    /// Sends a request over the network, or straight to the node itself. Its caller waits for so many microseconds.
+    pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Request, remaining: u64) {
         self.tell(|| format!("{} -> {to} {} {}", from.node, from.asker, brief::request(&request)));
+        let random = &mut self.random(For::Request, from.whom());
+        // Each call ends at its deadline at the latest.
+        let expired = Event::Fail { to: from.clone(), failure: Failure::Lost };
+        self.schedule.after(remaining, expired);
         if from.node == to {
-            let micros = self.random.between(5, 50);
-            return self.schedule.after(micros, Event::Arrive { to, from, request });
+            let micros = random.between(5, 50);
+            return self.schedule.after(micros, Event::Arrive { to, from, request, remaining });
         }
         let now = self.schedule.now();
         let is_down = self.node(to).process.is_none() && self.node(to).down_known_at <= now;
-        let fate = if is_down {
-            Fate::never_left(&mut self.random)
-        } else {
-            self.network.request(&mut self.random, now, from.node, to)
-        };
+        let fate =
+            if is_down { Fate::never_left(random) } else { self.network.request(random, now, from.node, to) };
+        self.befall(&fate, from.node, to);
         if let Some(micros) = fate.lost {
             let failure = if fate.not_sent { Failure::NotSent } else { Failure::Lost };
             self.schedule.after(micros, Event::Fail { to: from.clone(), failure });
@@ -31,48 +35,192 @@ impl World {
         // the owner that assigns a version would assign two.
         let copies = if matches!(request, Request::Assign { .. }) { 1 } else { 2 };
         for micros in fate.arrivals.into_iter().take(copies).flatten() {
-            let event = Event::Arrive { to, from: from.clone(), request: request.clone() };
+            let event = Event::Arrive { to, from: from.clone(), request: request.clone(), remaining };
             self.schedule.after(micros, event);
         }
     }
 
+    /// Counts what befell a message.
+    fn befall(&mut self, fate: &Fate, from: NodeId, to: NodeId) {
+        if let Some(happening) = fate.befell {
+            self.met(happening);
+        }
+        let arrival = fate.arrivals[0].map(|micros| self.schedule.now() + micros);
+        if arrival.is_some_and(|at| self.network.is_overtaking(from, to, at)) {
+            self.met(Happening::Reordered);
+        }
+    }
+
     /// A request arrived.
-    pub(crate) fn arrive(&mut self, at: NodeId, from: Caller, request: Request) {
+    pub(crate) fn arrive(&mut self, at: NodeId, from: Caller, request: Request, remaining: u64) {
+        let random = &mut self.random(For::Arrival, from.whom());
         if self.node(at).process.is_none() {
-            if self.random.chance(700) {
-                let micros = self.random.between(100, 5_000);
+            if random.chance(700) {
+                let micros = random.between(100, 5_000);
                 self.schedule.after(micros, Event::Fail { to: from, failure: Failure::Lost });
             }
             return;
         }
-        if self.random.chance(self.setting.refusals) {
-            return self.reply(at, from, Reply::Refused(Refusal::Overloaded));
+        if random.chance(self.setting.refusals) {
+            return self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
         }
-        let life = self.node(at).life;
+        let (now, life, queue_max) = (self.schedule.now(), self.node(at).life, self.setting.queue_max);
+        let is_slow = self.node(at).slow_until > now;
         let process = self.node(at).process.as_mut().expect("looked at above");
-        if request.is_write() {
-            process.queue.push((from, request));
-            if !std::mem::replace(&mut process.committing, true) {
-                let micros = self.random.between(50, self.setting.sync_max);
-                self.schedule.after(micros, Event::Commit { node: at, life });
-            }
-        } else {
+        if !request.is_write() {
             let reply = process.replica.read(&request, ReadTier::Disk).expect("the disk always knows");
-            self.note_held(at, &request, &reply);
-            self.reply(at, from, reply);
+            return self.answer(at, from, &request, reply);
+        }
+        if process.queue.len() >= queue_max {
+            return self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
+        }
+        let random = &mut self.random(For::Commit, from.whom());
+        let process = self.node(at).process.as_mut().expect("looked at above");
+        process.queue.push(Job { from, request, deadline: now + remaining });
+        let waiting = process.queue.len();
+        let begins = !std::mem::replace(&mut process.committing, true);
+        self.history.queue_max = self.history.queue_max.max(waiting);
+        if begins {
+            let micros = if is_slow {
+                self.met(Happening::SlowDisk);
+                random.between(1_000_000, 2_600_000)
+            } else {
+                random.between(50, self.setting.sync_max)
+            };
+            self.schedule.after(micros, Event::Commit { node: at, life });
         }
     }
 
-    /// A replica has written what waited.
+    /// A replica has written what waited; what waited too long is refused.
     pub(crate) fn commit(&mut self, at: NodeId, life: u32) {
+        let now = self.schedule.now();
+        let applies_late = self.rules.broken(Mutant::LateApplied);
         let Some(process) = self.node(at).living(life) else { return };
         process.committing = false;
-        let (callers, requests): (Vec<Caller>, Vec<Request>) = process.queue.drain(..).unzip();
+        let jobs: Vec<Job> = process.queue.drain(..).collect();
+        let is_late = |job: &Job| job.deadline <= now;
+        let (late, jobs): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_late);
+        let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
+        let late_requests: Vec<Request> = late.iter().map(|job| job.request.clone()).collect();
+        let before = self.holdings_of(at, requests.iter().chain(&late_requests));
+        let process = self.node(at).process.as_ref().expect("looked at above");
         let replies = process.replica.apply(&requests);
-        for ((from, request), reply) in callers.into_iter().zip(requests).zip(replies) {
-            self.note_stored(at, &from, &request, &reply);
-            self.note_held(at, &request, &reply);
-            self.reply(at, from, reply);
+        if applies_late {
+            process.replica.apply(&late_requests);
+        }
+        let refusals = late.into_iter().map(|job| (job, Reply::Refused(Refusal::Late)));
+        let answers: Vec<(Job, Reply)> = jobs.into_iter().zip(replies).chain(refusals).collect();
+        let is_stored = |(job, reply): &(Job, Reply)| match (&job.request, reply) {
+            (Request::Write { at, record, .. }, Reply::Written { .. } | Reply::Broken) => {
+                Some((at.clone(), record.held()))
+            }
+            _ => None,
+        };
+        // The same record may have come twice, and one of the two in time.
+        let before: Vec<(Place, Held)> =
+            before.into_iter().chain(answers.iter().filter_map(is_stored)).collect();
+        for (job, reply) in answers {
+            self.note_stored(at, &job.from, &job.request, &reply);
+            self.note_refused(at, &job.request, &reply, &before);
+            self.answer(at, job.from, &job.request, reply);
+        }
+    }
+
+    /// What a replica holds of the keys that are about to be written.
+    fn holdings_of<'a>(
+        &mut self,
+        at: NodeId,
+        requests: impl Iterator<Item = &'a Request>,
+    ) -> Vec<(Place, Held)> {
+        let process = self.node(at).process.as_ref().expect("a batch is written by a process");
+        let held = |request: &Request| match process
+            .replica
+            .read(&Request::Inspect { at: request.place().clone() }, ReadTier::Disk)
+        {
+            Some(Reply::Inspected(inspection)) => inspection.held.map(|held| (request.place().clone(), held)),
+            _ => None,
+        };
+        requests.filter_map(held).collect()
+    }
+
+    /// A refusal is a promise: nothing was stored.
+    fn note_refused(&mut self, at: NodeId, request: &Request, reply: &Reply, before: &[(Place, Held)]) {
+        let (Request::Write { record, .. }, Reply::Refused(_)) = (request, reply) else { return };
+        let place = request.place();
+        let is_held = |(_, held): &(Place, Held)| held.version == record.version;
+        let had = before.iter().any(|known| known.0.sort_key == place.sort_key && is_held(known));
+        let has = self.holdings_of(at, std::iter::once(request)).iter().any(is_held);
+        if let Some(spot) = self.spot_of(place).filter(|_| has && !had) {
+            self.history.refused_yet_stored.push((spot, at, record.version));
+        }
+    }
+
+    /// A replica has its answer: the history looks at it, and it goes back.
+    fn answer(&mut self, at: NodeId, to: Caller, request: &Request, reply: Reply) {
+        self.note_held(at, request, &reply);
+        self.note_epoch(at, request, &reply);
+        self.note_doubt(at, request, &reply);
+        self.note_met(request, &reply);
+        self.reply(at, to, reply);
+    }
+
+    /// Only an owner answers, and only at the epoch at which it is one.
+    fn note_epoch(&mut self, at: NodeId, request: &Request, reply: &Reply) {
+        let is_refused =
+            matches!(reply, Reply::Refused(_) | Reply::Broken | Reply::Hinted | Reply::Inspected(_));
+        let Some(spot) = self.spot_of(request.place()).filter(|_| !is_refused) else { return };
+        let heard = self.node(at).heard;
+        let asked = request.place().epoch;
+        let ownership = self.cluster.ownership(heard, spot, at);
+        if ownership != Some((asked, true)) {
+            let what = format!("{at} answered at epoch {asked}, and is at {ownership:?}");
+            self.history.strays.push((spot, what));
+        }
+    }
+
+    /// A replica that doubted its disk never answers again.
+    fn note_doubt(&mut self, at: NodeId, request: &Request, reply: &Reply) {
+        let Some(spot) = self.spot_of(request.place()) else { return };
+        match reply {
+            Reply::Broken | Reply::Refused(Refusal::Doubtful) => self.node(at).doubted = true,
+            Reply::Refused(_) => {}
+            Reply::Known { .. }
+            | Reply::Record(_)
+            | Reply::Digest { .. }
+            | Reply::Written { .. }
+            | Reply::Assigned { .. }
+            | Reply::Hinted
+            | Reply::Inspected(_) => {
+                if self.node(at).doubted {
+                    self.history.trusted_again.push((spot, at, brief::reply(reply)));
+                }
+            }
+        }
+    }
+
+    fn note_met(&mut self, request: &Request, reply: &Reply) {
+        match reply {
+            Reply::Refused(refusal) => match refusal {
+                Refusal::Stale { .. } => self.met(Happening::Stale),
+                Refusal::Behind { .. } => self.met(Happening::Behind),
+                Refusal::Doubtful => self.met(Happening::Doubtful),
+                Refusal::DiskFull => self.met(Happening::DiskFull),
+                Refusal::Overloaded if matches!(request, Request::Hint { .. }) => {
+                    self.met(Happening::HintRefused);
+                }
+                Refusal::Overloaded => self.met(Happening::Overloaded),
+                Refusal::Late => self.met(Happening::Late),
+                Refusal::NotOwner | Refusal::Exhausted => {}
+            },
+            Reply::Broken => self.met(Happening::DiskFailed),
+            Reply::Digest { held: Some(_), .. } => self.met(Happening::Digest),
+            Reply::Assigned { .. } => self.met(Happening::Assigned),
+            Reply::Hinted => self.met(Happening::HintKept),
+            Reply::Known { .. }
+            | Reply::Record(_)
+            | Reply::Digest { held: None, .. }
+            | Reply::Written { .. }
+            | Reply::Inspected(_) => {}
         }
     }
 
@@ -92,6 +240,9 @@ impl World {
             (Request::Hint { owner, record, .. }, Reply::Hinted) => {
                 let hint = crate::history::Hinted { keeper: at, owner: *owner, spot, held: record.held() };
                 self.history.hints.push(hint);
+                let process = self.node(at).process.as_ref().expect("it has just answered");
+                let kept = process.replica.hint_counts().values().map(|hints| hints.count).sum();
+                self.history.hints_max = self.history.hints_max.max(kept);
             }
             _ => {}
         }
@@ -99,6 +250,17 @@ impl World {
 
     /// What the history must know of what a replica says it holds.
     fn note_held(&mut self, at: NodeId, request: &Request, reply: &Reply) {
+        let operations = match reply {
+            Reply::Known { operations, .. } | Reply::Digest { operations, .. } => operations.as_slice().len(),
+            Reply::Record(Some(record)) | Reply::Assigned { record } => record.operations.as_slice().len(),
+            Reply::Record(None)
+            | Reply::Written { .. }
+            | Reply::Hinted
+            | Reply::Inspected(_)
+            | Reply::Refused(_)
+            | Reply::Broken => 0,
+        };
+        self.history.operations_max = self.history.operations_max.max(operations);
         let held = match reply {
             Reply::Known { held, .. } | Reply::Digest { held, .. } => *held,
             Reply::Record(record) => record.as_ref().map(Record::held),
@@ -112,11 +274,13 @@ impl World {
     }
 
     fn reply(&mut self, at: NodeId, to: Caller, reply: Reply) {
+        let random = &mut self.random(For::Reply, to.whom());
         if to.node == at {
-            let micros = self.random.between(5, 50);
+            let micros = random.between(5, 50);
             return self.schedule.after(micros, Event::Return { to, reply });
         }
-        let fate = self.network.reply(&mut self.random, at, to.node);
+        let fate = self.network.reply(random, at, to.node);
+        self.befall(&fate, at, to.node);
         for micros in fate.arrivals.into_iter().flatten() {
             self.schedule.after(micros, Event::Return { to: to.clone(), reply: reply.clone() });
         }

@@ -6,8 +6,9 @@
 //! rare meetings (seventeen clients on one key, a clock that jumps past an expiry) are not left to luck. The mood is
 //! chosen by the seed alone: intact and broken protocols get the same histories.
 
+use crate::cut::Trim;
 use crate::network::Conditions;
-use crate::random::Random;
+use crate::random::{For, Random};
 use quorate_model::level::quorum;
 use quorate_model::{Durability, Level, Sharding, Span};
 
@@ -34,11 +35,17 @@ pub enum Mood {
     Power,
     /// Nodes that are away for long, and what is kept for them.
     Absence,
+    /// Changes of the catalog under way, of which each node hears at another time.
+    Catalog,
+    /// Processes that stand still and disks that are slow, so that what arrives is late.
+    Slowness,
+    /// A table that trusts the operating system, requests that do not, or its change to `sync`, and blackouts.
+    Raising,
 }
 
 impl Mood {
     /// All of them.
-    pub const ALL: [Mood; 10] = [
+    pub const ALL: [Mood; 13] = [
         Mood::Mixed,
         Mood::Crowd,
         Mood::Retries,
@@ -49,6 +56,9 @@ impl Mood {
         Mood::Overtaking,
         Mood::Power,
         Mood::Absence,
+        Mood::Catalog,
+        Mood::Slowness,
+        Mood::Raising,
     ];
 }
 
@@ -88,8 +98,12 @@ pub struct Habits {
     pub retry: u64,
     /// Chance that a write asks to be synced whatever its table says.
     pub raised: u64,
+    /// Chance that one which is tried again does.
+    pub raised_again: u64,
     /// Chance that a value is given a time to live.
     pub ttl: u64,
+    /// Chance that a value is too large for owners to send it unasked.
+    pub large: u64,
     /// Longest pause before the next thing, in microseconds.
     pub pause_max: u64,
     /// Names that clients use in operation ids, each.
@@ -121,8 +135,12 @@ pub struct Mishaps {
     pub disk_full: u64,
     /// A disk fails for good.
     pub disk_error: u64,
+    /// A disk takes long for every batch, for a while.
+    pub slow_disk: u64,
     /// A node hears nothing new of the catalog for a while.
     pub lag: u64,
+    /// How long each of them lasts at most, in microseconds.
+    pub lasting_max: u64,
 }
 
 /// Everything that a seed chooses beforehand.
@@ -152,18 +170,26 @@ pub struct Setting {
     pub sync_max: u64,
     /// Requests that a busy replica refuses, of a thousand.
     pub refusals: u64,
+    /// Requests that wait for a replica's disk, at most; what comes beyond is refused.
+    pub queue_max: usize,
+    /// Hints that a node keeps, at most.
+    pub hints_max: u64,
+    /// How often the first table's durability is changed while clients go on.
+    pub alters: u64,
     /// Wall clocks are wrong by up to so many milliseconds.
     pub skew_ms: u64,
     /// What clients like to do.
     pub habits: Habits,
     /// What breaks.
     pub mishaps: Mishaps,
+    /// What is left out of the history, to make it shorter.
+    pub trim: Trim,
 }
 
 impl Setting {
     /// What this seed chooses.
     pub fn of_seed(seed: u64) -> Self {
-        let random = &mut Random::new(seed, 1);
+        let random = &mut Random::new(seed, For::Setting, [0, 0]);
         let mood = Mood::ALL[(seed % Mood::ALL.len() as u64) as usize];
         let n = [3, 5, 4, 2, 1][random.weighted(&[70, 14, 10, 4, 2])];
         let mut setting = Self {
@@ -179,9 +205,13 @@ impl Setting {
             conditions: conditions(random),
             sync_max: *random.pick(&[300, 2_000, 12_000]),
             refusals: *random.pick(&[0, 0, 10, 50]),
+            queue_max: *random.pick(&[3, 100, 100]),
+            hints_max: *random.pick(&[1, 2, 40, 40, 40, 40]),
+            alters: *random.pick(&[0, 0, 0, 1, 2]),
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
+            trim: Trim::default(),
         };
         setting.tables = vec![table(random, n)];
         if random.chance(150) {
@@ -192,11 +222,24 @@ impl Setting {
         setting
     }
 
-    /// Whether a table may lose what was acknowledged: it trusts the operating system, and the power may be cut. What
-    /// was asked to be synced is promised even then; the rest is documented to be at risk.
+    /// Whether a table may lose what was acknowledged: it trusts the operating system, at least for a time, and the
+    /// power may be cut. What was asked to be synced is promised even then; the rest is documented to be at risk.
     pub fn may_forget(&self, table: usize) -> bool {
-        let cuts = self.mishaps.count_max > 0 && self.mishaps.power + self.mishaps.blackout > 0;
-        cuts && self.tables[table].durability == Durability::Os
+        let is_altered = table == 0 && self.alters > 0;
+        self.cuts_power() && (is_altered || self.tables[table].durability == Durability::Os)
+    }
+
+    fn cuts_power(&self) -> bool {
+        self.mishaps.count_max > 0 && self.mishaps.power + self.mishaps.blackout > 0
+    }
+
+    /// The durability of the first table after so many changes.
+    pub fn durability_after(&self, alters: u64) -> Durability {
+        match (self.tables[0].durability, alters % 2) {
+            (first, 0) => first,
+            (Durability::Os, _) => Durability::Sync,
+            (Durability::Sync, _) => Durability::Os,
+        }
     }
 
     /// Turns the history towards its mood.
@@ -275,22 +318,64 @@ impl Setting {
                     table.durability = if forgets { Durability::Os } else { Durability::Sync };
                 }
                 habits.raised = if forgets { 500 } else { 50 };
+                self.alters = if forgets { random.below(2) } else { 0 };
             }
             Mood::Absence => {
                 (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
                 habits.write = 70;
                 self.keys = random.between(2, 4);
             }
+            Mood::Catalog => {
+                self.alters = random.between(2, 6);
+                (mishaps.lag, mishaps.count_max) = (60, 6);
+                (mishaps.power, mishaps.blackout) = (0, 0);
+                self.conditions.tail = 150;
+                (self.keys, habits.write) = (random.between(1, 2), 60);
+            }
+            Mood::Slowness => {
+                (mishaps.pause, mishaps.slow_disk, mishaps.count_max) = (40, 90, 6);
+                (habits.write, self.timeout) = (90, (1_500_000, 2_000_000));
+                // Few writes of many keys: what is missing somewhere is not soon hidden by something later.
+                (self.keys, self.operations) = (4, random.between(10, 18) as u32);
+                if random.chance(500) {
+                    self.tables[0].w = Level::All;
+                }
+            }
+            Mood::Raising => {
+                *mishaps = Mishaps { count_max: 6, power: 20, blackout: 80, ..Mishaps::default() };
+                mishaps.lasting_max = 40_000;
+                self.operations = random.between(60, 100) as u32;
+                self.conditions = Conditions { tail: 100, tail_max: 20_000, ..Conditions::default() };
+                (self.keys, self.sync_max, habits.delete, habits.ttl) = (1, 300, 0, 0);
+                (self.tables[0].n, self.tables[0].durability) = (3, Durability::Os);
+                self.nodes = self.nodes.max(3);
+                (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
+                self.tables.truncate(1);
+                if random.chance(500) {
+                    (self.alters, habits.raised) = (random.between(1, 3), 0);
+                    (habits.read, habits.write, habits.pause_max) = (90, 12, 30_000);
+                } else {
+                    // What is synced is synced for the sake of one that was held already.
+                    (self.alters, habits.raised, habits.raised_again) = (0, 10, 800);
+                    (habits.id, habits.repeat, habits.names) = (1_000, 60, 4);
+                    (habits.read, habits.write, self.clients) = (40, 20, 3);
+                }
+            }
         }
     }
 
     /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.
     fn keep_promises_possible(&mut self, random: &mut Random) {
-        // Outside the mood that is about power, most tables that may forget are kept from it: much less can be
+        // Outside the moods that are about power, most tables that may forget are kept from it: much less can be
         // demanded of them.
         let os = self.tables.iter().any(|table| table.durability == Durability::Os);
-        if os && self.mood != Mood::Power && random.chance(800) {
+        let is_about_power = matches!(self.mood, Mood::Power | Mood::Raising);
+        if os && !is_about_power && random.chance(800) {
             (self.mishaps.power, self.mishaps.blackout) = (0, 0);
+        }
+        // A table that never forgets stays so while the power may be cut, or nothing could be demanded of it.
+        if self.cuts_power() && self.tables[0].durability == Durability::Sync {
+            self.alters = 0;
         }
         let spare = |table: &TableSetting| {
             let w = table.w.required(table.n).expect("levels are drawn within n");
@@ -344,7 +429,9 @@ fn habits(random: &mut Random) -> Habits {
         id: *random.pick(&[0, 300, 900]),
         retry: *random.pick(&[300, 800]),
         raised: 100,
+        raised_again: 100,
         ttl: *random.pick(&[0, 0, 150]),
+        large: *random.pick(&[0, 300]),
         pause_max: *random.pick(&[2_000, 10_000, 40_000]),
         names: random.between(1, 2),
     }
@@ -363,6 +450,8 @@ fn mishaps(random: &mut Random) -> Mishaps {
         clock: 5,
         disk_full: 5,
         disk_error: 4,
+        slow_disk: 4,
+        lasting_max: 700_000,
         lag: 5,
     }
 }

@@ -3,15 +3,17 @@
 use crate::client::{Client, Job};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::history::{AttemptId, History, Outcome, Spot};
+use crate::coverage::Happening;
+use crate::faults::Drawn;
+use crate::history::{AttemptId, History, Name, Outcome, Spot};
 use crate::network::Network;
 use crate::node::Node;
 use crate::parcel::{Asker, Event};
-use crate::random::Random;
+use crate::random::{For, Random};
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
-use quorate_model::{Boot, Instant, NodeId, Now, Place, Rules};
+use quorate_model::{Boot, Instant, Mutant, NodeId, Now, Place, Rules};
 use quorate_ring::Plan;
 use quorate_storage::ReplicaLimits;
 use std::collections::BTreeMap;
@@ -25,7 +27,6 @@ const BREAKING_MAX: u64 = 12_000_000;
 pub struct World {
     pub(crate) setting: Setting,
     pub(crate) rules: Rules,
-    pub(crate) random: Random,
     pub(crate) schedule: Schedule<Event>,
     pub(crate) network: Network,
     pub(crate) cluster: Cluster,
@@ -34,6 +35,10 @@ pub struct World {
     /// What clients want, for the attempts that are writes of theirs.
     pub(crate) jobs: BTreeMap<AttemptId, Job>,
     pub(crate) history: History,
+    /// What breaks, by number.
+    pub(crate) mishaps: Vec<Drawn>,
+    /// Operations that the second phase and replays have begun: names for streams of chance.
+    pub(crate) own_operations: u32,
     /// Operations that clients will still begin in the first phase.
     pub(crate) operations_left: u32,
     /// Whether everything is healed.
@@ -43,23 +48,26 @@ pub struct World {
 }
 
 /// The limits of simulated replicas: small, so that they are met.
-pub(crate) fn replica_limits() -> ReplicaLimits {
-    ReplicaLimits { free_bytes_min: 500, hints_max: 40, ..ReplicaLimits::default() }
+fn replica_limits(setting: &Setting) -> ReplicaLimits {
+    ReplicaLimits { free_bytes_min: 500, hints_max: setting.hints_max, ..ReplicaLimits::default() }
 }
 
 impl World {
     /// The world of a setting, at its beginning.
     pub fn new(setting: Setting, rules: Rules, telling: Telling) -> Self {
-        let mut random = Random::new(setting.seed, 2);
         let cluster = Cluster::of_setting(&setting);
-        let skew = setting.skew_ms;
-        let mut node = |number| {
+        let (seed, skew) = (setting.seed, setting.skew_ms);
+        let node = |number| {
+            let mut random = Random::new(seed, For::Clocks, [number, 0]);
             let ahead = random.below(2 * skew + 1).cast_signed() - skew.cast_signed();
             Node::new(NodeId(number), Clock::ahead(ahead))
         };
-        let nodes = (1..=setting.nodes).map(&mut node).collect();
-        let mut client = |_| Client::new(setting.habits.names, random.between(1, setting.nodes));
-        let clients = (0..setting.clients).map(&mut client).collect();
+        let nodes = (1..=setting.nodes).map(node).collect();
+        let client = |client| {
+            let favourite = Random::new(seed, For::Client, [client, 0]).between(1, setting.nodes);
+            Client::new(setting.habits.names, favourite)
+        };
+        let clients = (0..u64::from(setting.clients)).map(client).collect();
         let mut world = Self {
             rules,
             schedule: Schedule::new(),
@@ -69,11 +77,12 @@ impl World {
             clients,
             jobs: BTreeMap::new(),
             history: History::default(),
+            mishaps: Vec::new(),
+            own_operations: 0,
             operations_left: setting.operations,
             closing: false,
             story: Story::new(telling),
             numbers: 0,
-            random,
             setting,
         };
         world.tell(|| "== the world begins".to_owned());
@@ -81,7 +90,7 @@ impl World {
             world.node(id).heard = world.cluster.heard_first;
         }
         // Second in the order of one key: some coordinators ask it, others do not need to.
-        let first = world.plan_of(NodeId(1), Spot { table: 0, key: 0 });
+        let first = world.plan_of(NodeId(1), Spot { table: 0, key: 0 }, [0, 0]);
         world.network.slow = first.and_then(|plan| plan.sets[0].get(1).copied());
         world.begin_nodes();
         world
@@ -91,20 +100,51 @@ impl World {
         for id in self.node_ids() {
             self.start(id);
             for commands in self.cluster.heard_first + 1..=self.cluster.commands() {
-                let at = self.random.below(400_000);
+                let at = self.heard_at(id, commands);
                 self.schedule.at(at, Event::Hear { node: id, commands });
             }
         }
         for client in 0..self.setting.clients {
-            let at = self.random.below(3_000);
+            let at = self.random(For::Client, [u64::from(client), 1]).below(3_000);
             self.schedule.at(at, Event::Act { client });
         }
     }
 
+    /// When a node hears of a command, if nothing keeps it from that.
+    fn heard_at(&self, node: NodeId, command: usize) -> u64 {
+        let mut own = self.random(For::Catalog, [command as u64, node.0]);
+        if command <= self.cluster.founded {
+            return own.below(400_000);
+        }
+        let committed = self.random(For::Catalog, [command as u64, 0]).below(self.length());
+        let lag = *own.pick(&[1_000, 30_000, 300_000]);
+        committed + own.below(lag)
+    }
+
+    /// About how long the first phase lasts, in microseconds.
+    fn length(&self) -> u64 {
+        u64::from(self.setting.operations) * 20_000
+    }
+
+    /// The stream of chance for one decision.
+    pub(crate) fn random(&self, purpose: For, whom: [u64; 2]) -> Random {
+        Random::new(self.setting.seed, purpose, whom)
+    }
+
+    /// Something happened.
+    pub(crate) fn met(&mut self, happening: Happening) {
+        self.history.coverage.met(happening);
+    }
+
+    /// A name for the next operation that no client asked for.
+    pub(crate) fn own_name(&mut self, client: u32) -> Name {
+        self.own_operations += 1;
+        Name { client, action: self.own_operations, part: 0, attempt: 0 }
+    }
+
     /// The first phase: everything breaks while clients go on.
     pub fn run_breaking(&mut self) {
-        let length = u64::from(self.setting.operations) * 20_000;
-        self.plan_mishaps(length);
+        self.plan_mishaps(self.length());
         while let Some(event) = self.schedule.next(BREAKING_MAX) {
             self.happen(event);
             if self.operations_left == 0 && !self.clients.iter().any(Client::is_busy) {
@@ -131,16 +171,17 @@ impl World {
         if let Some(node) = event.place() {
             let paused_until = self.node(node).paused_until;
             if paused_until > self.schedule.now() {
+                self.met(Happening::StoodStill);
                 return self.schedule.at(paused_until, event);
             }
         }
         match event {
-            Event::Arrive { to, from, request } => self.arrive(to, from, request),
+            Event::Arrive { to, from, request, remaining } => self.arrive(to, from, request, remaining),
             Event::Return { to, reply } => match to.asker {
                 Asker::Operation { number, call, .. } => {
                     self.take_reply(to.node, to.life, number, call, reply);
                 }
-                Asker::Replay { owner, hint } => self.replayed(to.node, to.life, owner, *hint, reply),
+                Asker::Replay { owner, hint, .. } => self.replayed(to.node, to.life, owner, *hint, reply),
             },
             Event::Fail { to, failure } => match to.asker {
                 Asker::Operation { number, call, .. } => {
@@ -153,8 +194,9 @@ impl World {
             Event::Tick { node, life, number } => self.wake(node, life, number),
             Event::Replay { node, life } => self.replay(node, life),
             Event::Act { client } => self.act(client),
-            Event::Break(mishap) if !self.closing => self.strike(&mishap),
-            Event::Mend(mishap) if !self.closing => self.mend(&mishap),
+            Event::Waited { node, life, number, call } => self.stop_waiting(node, life, number, call),
+            Event::Break(number) if !self.closing => self.strike(number),
+            Event::Mend(number) if !self.closing => self.mend(number),
             Event::Break(_) | Event::Mend(_) => {}
             Event::Hear { node, commands } => self.hear(node, commands),
         }
@@ -165,10 +207,14 @@ impl World {
         if self.node(id).process.is_some() {
             return;
         }
-        let (rules, boot, replica_boot) = (self.rules, Boot(self.random.bits()), Boot(self.random.bits()));
+        let rules = self.rules;
+        let life = if rules.broken(Mutant::BootReused) { 0 } else { self.node(id).life };
+        let mut random = self.random(For::Life, [id.0, u64::from(life)]);
+        let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
+        let limits = replica_limits(&self.setting);
         let node = self.node(id);
         let heard = node.heard;
-        node.start(boot, replica_boot, rules);
+        node.start(boot, replica_boot, rules, limits);
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
@@ -178,13 +224,17 @@ impl World {
 
     /// Ends the process of a node; its clients hear no more.
     pub(crate) fn crash(&mut self, id: NodeId) {
-        let known = self.schedule.now() + self.random.below(100_000);
+        let life = self.node(id).life;
+        let known =
+            self.schedule.now() + self.random(For::Life, [id.0, u64::from(life) << 32]).below(100_000);
         let node = self.node(id);
         node.down_known_at = known;
         let Some(process) = node.process.take() else { return };
+        self.met(Happening::Crashed);
         for running in process.running.into_values() {
             self.history.attempts[running.attempt.0].orphaned = true;
             if matches!(self.history.attempts[running.attempt.0].outcome, Outcome::Open) {
+                self.met(Happening::Vanished);
                 self.conclude(running.attempt, Outcome::Vanished);
             }
         }
@@ -196,10 +246,15 @@ impl World {
         if node.deaf || node.heard >= commands {
             return;
         }
-        node.heard = commands;
+        let heard = std::mem::replace(&mut node.heard, commands);
+        self.tell(|| format!("{id} hears of command {commands} of the catalog"));
+        if (heard + 1..=commands).any(|command| self.cluster.raises(command)) {
+            self.met(Happening::Raised);
+        }
         let layout = self.cluster.layout(commands, id);
         if let Some(process) = self.node(id).process.as_ref() {
             process.replica.install(layout);
+            self.wake_waiting(id);
         }
     }
 
@@ -209,14 +264,15 @@ impl World {
         self.hear(id, commands);
     }
 
-    /// Where a key lives, as a node sees it now; `None` if it knows no such table.
-    pub(crate) fn plan_of(&mut self, on: NodeId, spot: Spot) -> Option<Arc<Plan>> {
+    /// Where a key lives, as a node sees it now; `None` if it knows no such table. `whom` names the stream of chance.
+    pub(crate) fn plan_of(&mut self, on: NodeId, spot: Spot, whom: [u64; 2]) -> Option<Arc<Plan>> {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();
-        if !self.closing && self.random.chance(50) {
+        let mut random = self.random(For::Liveness, whom);
+        if !self.closing && random.chance(50) {
             // Liveness is an opinion, and a wrong one passes.
-            down.push(NodeId(self.random.between(1, self.setting.nodes)));
+            down.push(NodeId(random.between(1, self.setting.nodes)));
         }
         let heard = self.node(on).heard;
         self.cluster.plan(heard, spot, on, down)
@@ -247,7 +303,13 @@ impl World {
     /// What a node takes the time to be.
     pub(crate) fn now_on(&mut self, id: NodeId) -> Now {
         let micros = self.schedule.now();
-        let wall = self.node(id).clock.read(micros);
+        let clock = self.node(id).clock;
+        let wall = clock.read(micros);
+        if clock.is_stopped() {
+            self.met(Happening::ClockStood);
+        } else if wall != Clock::default().read(micros) {
+            self.met(Happening::Skewed);
+        }
         self.history.wall_max = self.history.wall_max.max(wall);
         Now { instant: Instant(micros), wall }
     }

@@ -10,7 +10,9 @@ use quorate_model::{Mutant, NodeId, Now, Record, Request, level};
 
 impl Get {
     pub(super) fn start(&mut self, now: Now, effects: &mut Effects) {
-        let mut gather = Gather::new(now, self.question.required, self.course.context.timing);
+        let too_few = u8::from(self.course.context.rules.broken(Mutant::OneAnswerTooFew));
+        let required = (self.question.required - too_few).max(1);
+        let mut gather = Gather::new(now, required, self.course.context.timing);
         let first = gather.next(now, &self.course.owners);
         self.phase = Phase::Asking(gather);
         self.whole_from = None;
@@ -20,7 +22,7 @@ impl Get {
     /// Asks again from the beginning. Answers that are still under way no longer count.
     pub(super) fn begin_anew(&mut self, now: Now, effects: &mut Effects) {
         self.course.calls.forget();
-        self.stale = Nodes::default();
+        (self.stale, self.unlearned) = (Nodes::default(), Nodes::default());
         self.start(now, effects);
     }
 
@@ -57,7 +59,7 @@ impl Get {
 
     /// R owners have answered (and a record that was missing has been fetched).
     pub(super) fn judge(&mut self, now: Now, views: Vec<(NodeId, View)>, effects: &mut Effects) {
-        match judge::judge(&views) {
+        match judge::judge(&views, self.course.context.rules) {
             Judged::Divergent => {
                 let replicas = self.course.reports(now);
                 self.finish(Err(GetError::Divergent { replicas }), effects);
@@ -68,8 +70,8 @@ impl Get {
                 self.settle(now, None, effects);
             }
             Judged::Fetch { sources } => self.start_fetching(now, views, sources, effects),
-            Judged::Greatest { record, holders, stale } => {
-                self.stale = stale;
+            Judged::Greatest { record, holders, stale, unlearned } => {
+                (self.stale, self.unlearned) = (stale, unlearned);
                 self.decide(now, record, holders, effects);
             }
         }
@@ -82,9 +84,10 @@ impl Get {
         let is_due = record.is_due(now.wall);
         let acks = self.course.owners.count(&holders);
         if self.question.required < quorum {
-            let shown = if is_due { record.clone().into_expired() } else { record.clone() };
+            let shows_due = rules.broken(Mutant::ExpiredShown);
+            let shown = if is_due && !shows_due { record.clone().into_expired() } else { record.clone() };
             self.respond(now, Some(shown), acks, 0, effects);
-            let needs_repair = !self.stale.is_empty() && !rules.broken(Mutant::NoReadRepair);
+            let needs_repair = self.is_anybody_behind() && !rules.broken(Mutant::NoReadRepair);
             let spread = needs_repair.then(|| self.spread(now, record, holders));
             return self.settle(now, spread, effects);
         }
@@ -93,13 +96,17 @@ impl Get {
             return self.settle(now, None, effects);
         }
         // Nobody holds the flag yet: it has to reach a write quorum before anybody is told of it.
-        let (record, holders) =
-            if is_due { (record.into_expired(), Nodes::default()) } else { (record, holders) };
+        let (record, holders) = if is_due {
+            self.unlearned = Nodes::default();
+            (record.into_expired(), Nodes::default())
+        } else {
+            (record, holders)
+        };
         let is_held = self.course.owners.met(&holders, quorum);
         let repairs = !rules.broken(Mutant::NoReadRepair);
         if is_held || !repairs || rules.broken(Mutant::RepairAfterAnswer) {
             self.respond(now, Some(record.clone()), self.course.owners.count(&holders), 0, effects);
-            let needs_repair = repairs && (!self.stale.is_empty() || !is_held);
+            let needs_repair = repairs && (self.is_anybody_behind() || !is_held);
             let spread = needs_repair.then(|| self.spread(now, record, holders));
             return self.settle(now, spread, effects);
         }

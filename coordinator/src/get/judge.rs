@@ -1,13 +1,14 @@
 //! What R answers mean together: which record is the greatest, who holds it, who is stale.
 
 use crate::owners::Nodes;
-use quorate_model::{Held, NodeId, Record};
+use quorate_model::{Held, Mutant, NodeId, Operations, Record, Rules};
 
 /// One owner's answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
     held: Option<Held>,
     digest: u64,
+    operations: Operations,
     record: Option<Record>,
 }
 
@@ -18,8 +19,8 @@ pub(super) enum Judged {
     Nothing,
     /// The greatest is known by its digest only: fetch it from one of these, the last first.
     Fetch { sources: Vec<NodeId> },
-    /// The greatest, with the ids of all; who holds it; who answered with less.
-    Greatest { record: Record, holders: Nodes, stale: Nodes },
+    /// The greatest, with the ids of all; who holds it; who answered with less; who of the holders lacks an id.
+    Greatest { record: Record, holders: Nodes, stale: Nodes, unlearned: Nodes },
     /// Two owners hold different content under one version: some promise was broken, and no answer is right.
     Divergent,
 }
@@ -30,19 +31,22 @@ impl View {
         Self {
             held: record.as_ref().map(Record::held),
             digest: record.as_ref().map_or(0, Record::digest),
+            operations: record.as_ref().map(|record| record.operations.clone()).unwrap_or_default(),
             record,
         }
     }
 
     /// An owner that sent what orders its record, and a digest.
-    pub fn digest(held: Option<Held>, digest: u64) -> Self {
-        Self { held, digest, record: None }
+    pub fn digest(held: Option<Held>, digest: u64, operations: Operations) -> Self {
+        Self { held, digest, operations, record: None }
     }
 }
 
 /// Judges the answers of a read.
-pub(super) fn judge(views: &[(NodeId, View)]) -> Judged {
-    let Some(greatest) = views.iter().filter_map(|(_, view)| view.held).max() else {
+pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
+    let trusts_digests = rules.broken(Mutant::DigestTrusted);
+    let shown = |view: &View| if trusts_digests { view.record.as_ref().map(Record::held) } else { view.held };
+    let Some(greatest) = views.iter().filter_map(|(_, view)| shown(view)).max() else {
         return Judged::Nothing;
     };
     let holding = || views.iter().filter(|(_, view)| view.held == Some(greatest));
@@ -54,14 +58,17 @@ pub(super) fn judge(views: &[(NodeId, View)]) -> Judged {
     let Some(record) = holding().find_map(|(_, view)| view.record.clone()) else {
         return Judged::Fetch { sources: holding().map(|(node, _)| *node).collect() };
     };
-    // Ids travel with repairs, also those that only a stale owner knew.
-    let operations = views
-        .iter()
-        .filter_map(|(_, view)| view.record.as_ref())
-        .fold(record.operations.clone(), |union, other| union.merge(&other.operations));
+    // Ids travel with repairs, also those that only a stale owner knew; and to an owner that lacks nothing else.
+    let operations = if rules.broken(Mutant::RepairWithoutIds) {
+        record.operations.clone()
+    } else {
+        views.iter().fold(Operations::default(), |union, (_, view)| union.merge(&view.operations))
+    };
+    let lacks_ids = |view: &View| !rules.broken(Mutant::RepairWithoutIds) && view.operations != operations;
     Judged::Greatest {
-        record: Record { operations, ..record },
         holders: holding().map(|(node, _)| *node).collect(),
+        unlearned: holding().filter(|(_, view)| lacks_ids(view)).map(|(node, _)| *node).collect(),
+        record: Record { operations: operations.clone(), ..record },
         stale: views.iter().filter(|(_, view)| view.held != Some(greatest)).map(|(node, _)| *node).collect(),
     }
 }
@@ -70,6 +77,7 @@ pub(super) fn judge(views: &[(NodeId, View)]) -> Judged {
 mod tests {
     use super::*;
     use crate::story::record_of;
+    use quorate_model::Operation;
 
     fn whole(node: u64, seq: u64, text: &str) -> (NodeId, View) {
         (NodeId(node), View::whole(Some(record_of(seq, text))))
@@ -77,7 +85,11 @@ mod tests {
 
     fn digest(node: u64, seq: u64, text: &str) -> (NodeId, View) {
         let record = record_of(seq, text);
-        (NodeId(node), View::digest(Some(record.held()), record.digest()))
+        (NodeId(node), View::digest(Some(record.held()), record.digest(), record.operations.clone()))
+    }
+
+    fn intact(views: &[(NodeId, View)]) -> Judged {
+        judge(views, Rules::INTACT)
     }
 
     fn nodes(ids: &[u64]) -> Nodes {
@@ -87,20 +99,33 @@ mod tests {
     #[test]
     fn the_greatest_wins_and_the_others_are_stale() {
         let nothing = (NodeId(3), View::whole(None));
-        let judged = judge(&[whole(1, 1, "old"), whole(2, 2, "new"), nothing]);
-        let Judged::Greatest { record, holders, stale } = judged else { panic!("{judged:?}") };
+        let judged = intact(&[whole(1, 1, "old"), whole(2, 2, "new"), nothing]);
+        let Judged::Greatest { record, holders, stale, .. } = judged else { panic!("{judged:?}") };
         assert_eq!((record.version.seq(), holders, stale), (2, nodes(&[2]), nodes(&[1, 3])));
     }
 
     #[test]
+    fn a_holder_that_lacks_an_operation_id_is_told() {
+        let (mut knows, version) = (record_of(2, "x"), record_of(1, "lost").version);
+        let id = "c:1".parse().expect("an operation id");
+        knows.operations = Operations::of(Operation { id, version, digest: 7 });
+        let operations = knows.operations.clone();
+        let by_digest = (NodeId(3), View::digest(Some(knows.held()), knows.digest(), operations.clone()));
+        let judged = intact(&[whole(1, 2, "x"), (NodeId(2), View::whole(Some(knows))), by_digest]);
+        let Judged::Greatest { record, holders, stale, unlearned } = judged else { panic!("{judged:?}") };
+        assert_eq!((holders, stale, unlearned), (nodes(&[1, 2, 3]), nodes(&[]), nodes(&[1])));
+        assert_eq!(record.operations, operations);
+    }
+
+    #[test]
     fn a_digest_alone_is_fetched() {
-        let judged = judge(&[whole(1, 1, "old"), digest(2, 2, "new")]);
+        let judged = intact(&[whole(1, 1, "old"), digest(2, 2, "new")]);
         assert_eq!(judged, Judged::Fetch { sources: vec![NodeId(2)] });
     }
 
     #[test]
     fn equal_versions_with_other_content_are_no_answer() {
-        assert_eq!(judge(&[whole(1, 1, "x"), digest(2, 1, "y")]), Judged::Divergent);
-        assert!(matches!(judge(&[whole(1, 1, "x"), digest(2, 1, "x")]), Judged::Greatest { .. }));
+        assert_eq!(intact(&[whole(1, 1, "x"), digest(2, 1, "y")]), Judged::Divergent);
+        assert!(matches!(intact(&[whole(1, 1, "x"), digest(2, 1, "x")]), Judged::Greatest { .. }));
     }
 }

@@ -12,6 +12,11 @@ impl Get {
         Spread::new(now, record, table.durability, level::quorum(table.n), holders, timing)
     }
 
+    /// Whether an owner that answered lacks the greatest, or an operation id of it.
+    pub(super) fn is_anybody_behind(&self) -> bool {
+        !self.stale.is_empty() || !self.unlearned.is_empty()
+    }
+
     /// The client waits until a write quorum holds the record.
     pub(super) fn start_repairing(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
         spread.send(now, &mut self.course, effects);
@@ -64,7 +69,9 @@ impl Get {
     /// The client is answered; owners known to be stale are brought up to date.
     pub(super) fn settle(&mut self, now: Now, mut spread: Option<Spread>, effects: &mut Effects) {
         if let Some(spread) = &mut spread {
-            spread.send_to(now, &mut self.course, &self.stale, effects);
+            spread.take_back(&self.unlearned);
+            let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
+            spread.send_to(now, &mut self.course, &behind, effects);
         }
         let until = now.instant + self.course.context.timing.settle;
         self.phase = Phase::Settling { spread, until };

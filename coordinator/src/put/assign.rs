@@ -6,6 +6,7 @@
 
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
+use crate::course::Failed;
 use crate::machine::{Effect, Failure};
 use crate::owners::Nodes;
 use crate::spread::Spread;
@@ -38,11 +39,19 @@ impl Put {
         let holders: Nodes = [by].into_iter().collect();
         let mut spread =
             Spread::new(now, record, self.order.durability, 1, holders, self.course.context.timing);
-        spread.send(now, &mut self.course, effects);
+        if !self.course.context.rules.broken(Mutant::AssignedNotSpread) {
+            spread.send(now, &mut self.course, effects);
+        }
         self.settle(now, spread, effects);
     }
 
-    pub(super) fn on_assign_failed(&mut self, now: Now, to: NodeId, failure: Failure, effects: &mut Effects) {
+    /// The owner took nothing, for certain, or nobody knows. Where the plan was stale, everybody may be tried again.
+    pub(super) fn on_assign_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
+        let Failed { to, failure, replanned, .. } = failed;
+        if replanned {
+            self.replan(now, effects);
+            return self.try_assign(now, effects);
+        }
         let Phase::Assigning(tried) = &mut self.phase else { return };
         let tried_twice = self.course.context.rules.broken(Mutant::OneTriedTwice);
         match failure {

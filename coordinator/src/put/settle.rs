@@ -8,7 +8,7 @@ use crate::calls::Purpose;
 use crate::machine::{Effect, Failure};
 use crate::owners::Nodes;
 use crate::spread::Spread;
-use quorate_model::{Instant, NodeId, Now, Request};
+use quorate_model::{Instant, Mutant, NodeId, Now, Request};
 
 /// A write whose client is answered.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl Put {
     ) {
         let Phase::Settling(settle) = &mut self.phase else { return };
         match purpose {
+            Purpose::Write
+                if failure == Failure::Lost
+                    && self.course.context.rules.broken(Mutant::ExpiredCallCounts) =>
+            {
+                settle.spread.acknowledge(to);
+            }
             Purpose::Write => {
                 settle.spread.fail(now, to, failure);
                 self.leave_hint(now, to, effects);

@@ -2,7 +2,7 @@
 
 use super::{Effects, Phase, Put};
 use crate::course::Failed;
-use crate::machine::Effect;
+use crate::machine::{Effect, Failure};
 use crate::owners::Nodes;
 use crate::spread::Spread;
 use quorate_model::{Mutant, Now, Record};
@@ -26,18 +26,30 @@ impl Put {
         self.advance_spread(now, effects);
     }
 
-    /// An owner did not take the record. A newer plan changes where the record goes, never what it is.
+    /// An owner did not take the record.
     pub(super) fn on_spread_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Phase::Spreading(spread) = &mut self.phase else { return };
         spread.fail(now, failed.to, failed.failure);
-        if self.course.context.rules.broken(Mutant::HintsCount) {
+        let is_refused = matches!(failed.failure, Failure::Refused(_));
+        let rules = self.course.context.rules;
+        if rules.broken(Mutant::HintsCount) || (is_refused && rules.broken(Mutant::RefusalCounts)) {
             spread.acknowledge(failed.to);
         }
         if failed.replanned {
-            spread.again_now();
-            spread.send(now, &mut self.course, effects);
+            self.replan(now, effects);
         }
         self.advance_spread(now, effects);
+    }
+
+    /// A newer plan changes where the record goes, never what it is.
+    pub(super) fn respread(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::Spreading(spread) = &mut self.phase else { return };
+        #[cfg(feature = "mutants")]
+        if self.course.context.rules.broken(Mutant::NewVersionOnReplan) {
+            spread.renew(self.order.stamp);
+        }
+        spread.again_now();
+        spread.send(now, &mut self.course, effects);
     }
 
     pub(super) fn on_spread_tick(&mut self, now: Now, effects: &mut Effects) {

@@ -6,6 +6,8 @@
 //! cluster n=3 [w=quorum] [r=quorum] [local=1] [os] a new world; the table's levels; the coordinator's node; durability
 //! held NODE seq=S value=V [ttl=MS] [id=c:1] [assigned]  what an owner holds already (or from now on)
 //! down|silent|full|doubtful|lossy|mute|busy|dying|up NODE ...      how a node behaves from now on
+//! epoch E NODE ...      these nodes know the catalog up to epoch E, and refuse older requests with a newer plan of it
+//! plan E                the coordinator knows it from now on; before, it hears of it with the refusals
 //! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
@@ -57,6 +59,8 @@ enum Behaviour {
 #[derive(Default)]
 struct Replica {
     behaviour: Behaviour,
+    /// Epochs after the first one that it has heard of.
+    later_epochs: u64,
     record: Option<Record>,
     hints: Vec<(NodeId, Held)>,
 }
@@ -135,6 +139,16 @@ impl Runner for World {
                     self.seems(node, alive)?;
                 }
             }
+            "epoch" => {
+                let epoch: u64 = args.next_pos().ok_or("an epoch")?.parse()?;
+                while let Some(node) = args.next_pos() {
+                    self.replica(NodeId(node.parse()?)).later_epochs = epoch - 1;
+                }
+            }
+            "plan" => {
+                let epoch = args.next_pos().ok_or("an epoch")?.parse()?;
+                self.plan = Some(self.plan_at(Epoch(epoch)));
+            }
             "put" | "delete" => {
                 let value = if command.name == "put" { args.next_pos() } else { None };
                 let (mut retry, mut sync) = (false, false);
@@ -207,6 +221,13 @@ impl World {
         let plan = Arc::make_mut(self.plan.as_mut().ok_or("no cluster yet")?);
         Arc::make_mut(&mut plan.table).durability = Durability::Os;
         Ok(())
+    }
+
+    /// The plan as it is at an epoch: with the same owners.
+    fn plan_at(&self, epoch: Epoch) -> Arc<Plan> {
+        let mut plan = Plan::clone(self.plan.as_ref().expect("a cluster was founded"));
+        plan.place.epoch = epoch;
+        Arc::new(plan)
     }
 
     fn seems(&mut self, node: NodeId, alive: bool) -> Outcome<()> {
@@ -337,7 +358,15 @@ impl World {
     fn deliver(&mut self, call: Call, to: NodeId, request: &Request) -> Option<Input> {
         let behaviour = self.replica(to).behaviour;
         let local = self.local;
+        let (asked, known) = (request.place().epoch, Epoch(1 + self.replica(to).later_epochs));
+        let is_hint = matches!(request, Request::Hint { .. });
         let reply = match (behaviour, request.is_write()) {
+            (Behaviour::Up, _) if !is_hint && asked < known => {
+                Err(Failure::Refused(Refusal::Stale { current: known }))
+            }
+            (Behaviour::Up, _) if !is_hint && asked > known => {
+                Err(Failure::Refused(Refusal::Behind { current: known }))
+            }
             (Behaviour::Down, _) => Err(Failure::NotSent),
             (Behaviour::Silent, _) => Ok(None),
             (Behaviour::Dying, _) => {
@@ -370,7 +399,13 @@ impl World {
         match reply {
             Ok(None) => None,
             Ok(Some(reply)) => Some(Input::Reply { call, reply }),
-            Err(failure) => Some(Input::Failed { call, failure, newer: None }),
+            Err(failure) => {
+                let newer = match failure {
+                    Failure::Refused(Refusal::Stale { current }) => Some(self.plan_at(current)),
+                    _ => None,
+                };
+                Some(Input::Failed { call, failure, newer })
+            }
         }
     }
 
@@ -387,9 +422,11 @@ impl World {
                     .map_or_else(Operations::default, |r| r.operations.clone()),
             },
             Request::Read { whole: true, .. } => Reply::Record(replica.record.clone()),
-            Request::Read { whole: false, .. } => {
-                Reply::Digest { held, digest: replica.record.as_ref().map_or(0, Record::digest) }
-            }
+            Request::Read { whole: false, .. } => Reply::Digest {
+                held,
+                digest: replica.record.as_ref().map_or(0, Record::digest),
+                operations: replica.record.as_ref().map(|r| r.operations.clone()).unwrap_or_default(),
+            },
             Request::Write { record, .. } => {
                 let merged = match replica.record.take() {
                     Some(own) => merge(own, record.clone()),

@@ -282,7 +282,15 @@ impl Catalog {
             check_ttl(table.ttl_ms)?;
         }
         let mut next = self.next();
-        let altered = TableEntry { table: Arc::new(table), epoch: next.epoch, ..TableEntry::clone(entry) };
+        // A replica that has not heard of the change would answer what it holds only as the old table says, to a
+        // coordinator that takes the answer as the new one says: both must be at the same epoch.
+        let shards = if table.durability == entry.durability {
+            Arc::clone(&entry.shards)
+        } else {
+            entry.shards.iter().map(|shard| Shard { epoch: next.epoch, ..shard.clone() }).collect()
+        };
+        let altered =
+            TableEntry { table: Arc::new(table), shards, epoch: next.epoch, ..TableEntry::clone(entry) };
         Arc::make_mut(&mut next.tables).insert(change.table, Arc::new(altered));
         Ok(Applied { catalog: next, created: None, repeated: false })
     }

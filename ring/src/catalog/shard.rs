@@ -13,7 +13,7 @@ pub struct Shard {
     pub id: ShardId,
     /// Its piece of the sort space.
     pub interval: Interval,
-    /// When its owners last changed.
+    /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
     /// The nodes that should hold it: as many as the table's n, in ring order from its position.
     pub owners: OwnerSet,

@@ -255,7 +255,7 @@ fn a_repeated_create_finds_its_table() {
 }
 
 #[test]
-fn an_altered_table_keeps_its_shards() {
+fn an_altered_table_keeps_its_shards_and_their_epochs_unless_they_promise_otherwise() {
     let before = accept(&founded(3), &Command::CreateTable(table("users")));
     let change = TableChange {
         r: Some(Level::One),
@@ -271,10 +271,21 @@ fn an_altered_table_keeps_its_shards() {
         (new.r, new.durability, new.ttl_ms, new.w),
         (Level::One, Durability::Os, Some(5), Level::Quorum)
     );
-    assert!(Arc::ptr_eq(&old.shards, &new.shards), "shards are shared, and keep their epochs");
     assert_eq!(old.r, Level::Quorum, "the older catalog is untouched");
+    for (before, after) in old.shards.iter().zip(new.shards.iter()) {
+        let same =
+            (before.id, &before.interval, &before.owners) == (after.id, &after.interval, &after.owners);
+        assert!(same, "the same shards with the same owners");
+        assert_eq!((before.epoch, after.epoch), (Epoch(4), Epoch(5)), "of another epoch");
+    }
     let never = TableChange { ttl: Some(TtlChange::Never), ..TableChange::of(TableId(1)) };
-    assert_eq!(accept(&after, &Command::AlterTable(never)).table("users").expect("there").ttl_ms, None);
+    let last = accept(&after, &Command::AlterTable(never));
+    let last = last.table("users").expect("there");
+    assert_eq!(last.ttl_ms, None);
+    assert!(
+        Arc::ptr_eq(&new.shards, &last.shards),
+        "durability stays: shards are shared, and keep their epochs"
+    );
 }
 
 #[test]

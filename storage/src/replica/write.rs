@@ -5,6 +5,7 @@ use super::merge::merge;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;
+use crate::limits::ReplicaLimits;
 use quorate_model::message::Draft;
 use quorate_model::{
     Durability, Layout, Mutant, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
@@ -89,7 +90,7 @@ impl<E: Engine> Round<'_, E> {
     }
 
     fn store(&mut self, at: &Place, record: &Record, asked: Durability) -> Result<Reply, Refusal> {
-        let needed = self.layout.admit(at)?.max(asked);
+        let needed = self.needed(at, asked)?;
         // Also a full disk acknowledges what it holds already: reads count on that.
         self.replica.trusted()?;
         let key = keys::record(at.table, &at.sort_key);
@@ -101,12 +102,19 @@ impl<E: Engine> Round<'_, E> {
         Ok(Reply::Written { held })
     }
 
+    /// How durable a write must be: as the table says, or more if the request asks for more.
+    fn needed(&self, at: &Place, asked: Durability) -> Result<Durability, Refusal> {
+        let table = self.replica.admit(self.layout, at)?;
+        Ok(if self.replica.rules.broken(Mutant::RaiseIgnored) { table } else { table.max(asked) })
+    }
+
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
-        let needed = self.layout.admit(at)?.max(asked);
+        let needed = self.needed(at, asked)?;
         self.room()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;
-        let highest = current.as_ref().map(|record| record.version);
+        let looks = !self.replica.rules.broken(Mutant::AssignedWithoutLooking);
+        let highest = current.as_ref().filter(|_| looks).map(|record| record.version);
         let version = self.writer.stamps.draw().above(highest).map_err(|_| Refusal::Exhausted)?;
         let record = Record {
             version,
@@ -138,7 +146,10 @@ impl<E: Engine> Round<'_, E> {
         let after = bytes(&merged);
         let mut hints = self.replica.hints();
         self.hints_before.get_or_insert_with(|| hints.clone());
-        if !hints.replace(owner, before, after, &self.replica.limits) {
+        let unbounded = ReplicaLimits { hints_max: u64::MAX, ..self.replica.limits };
+        let unbinds = self.replica.rules.broken(Mutant::HintsUnbounded);
+        let limits = if unbinds { &unbounded } else { &self.replica.limits };
+        if !hints.replace(owner, before, after, limits) {
             self.overflowed.push(owner);
             return Err(Refusal::Overloaded);
         }
@@ -201,10 +212,11 @@ impl<E: Engine> Round<'_, E> {
             replica.hints().put_refused(owner, &mut batch);
         }
         let early = replica.rules.broken(Mutant::AcknowledgedBeforeDurable);
+        let syncs_held = !replica.rules.broken(Mutant::HeldNotSynced);
         let durability = if early { Durability::Os } else { durability };
         let done = if !batch.is_empty() {
             replica.write(writer, batch, durability)
-        } else if durability == Durability::Sync && writer.unsynced {
+        } else if durability == Durability::Sync && writer.unsynced && syncs_held {
             // What was asked for is held already, perhaps not durably.
             replica.sync(writer)
         } else {

@@ -1,4 +1,5 @@
-//! Answers are true: what an answer claims of itself is so, and what is said not to have happened never happens.
+//! Answers are true: what an answer claims of itself is so, what is said not to have happened never happens, and what
+//! a replica refuses it does not store.
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Outcome, Write};
@@ -7,6 +8,9 @@ use quorate_coordinator::{GetAnswer, PutAnswer};
 use quorate_model::{Body, Guarantee};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (spot, replica, version) in &evidence.history.refused_yet_stored {
+        findings.broken(*spot, format!("{replica} refused {version}, and stored it"));
+    }
     for attempt in &evidence.history.attempts {
         match (&attempt.asked, &attempt.outcome) {
             (Asked::Read { .. }, Outcome::Got(answer)) => read(evidence, findings, attempt, answer),

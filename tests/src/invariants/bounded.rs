@@ -1,7 +1,9 @@
-//! Memory and queues are bounded: an operation sends so many messages and no more, and ends.
+//! Memory and queues are bounded: an operation sends so many messages and no more, and ends; a replica queues, keeps
+//! hints and remembers operation ids up to its limits.
 
 use super::{Evidence, Findings};
 use crate::history::Attempt;
+use quorate_model::operation::CLIENTS_MAX;
 
 /// Retries happen at most so often, in microseconds: the default of the coordinator's timing.
 const AGAIN: u64 = 50_000;
@@ -13,6 +15,17 @@ const AFTERLIFE_MAX: u64 = 2_500_000;
 const STANDSTILL_MAX: u64 = 8_000_000;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let (setting, history) = (evidence.setting, evidence.history);
+    let counts = [
+        ("requests waited for one disk", history.queue_max as u64, setting.queue_max as u64),
+        ("hints were kept by one node", history.hints_max, setting.hints_max),
+        ("operation ids were remembered of one key", history.operations_max as u64, CLIENTS_MAX as u64),
+    ];
+    for (what, most, limit) in counts {
+        if most > limit {
+            findings.broken(None, format!("{most} {what}, at most {limit}"));
+        }
+    }
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {
         let n = u64::from(evidence.table(attempt.spot).n);
         let messages_max = n * (8 + 2 * attempt.timeout / AGAIN);

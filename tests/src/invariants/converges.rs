@@ -1,6 +1,7 @@
 //! Converges: after everything is healed, hints reach their owners, operations succeed, and replicas become equal.
 
 use super::{Evidence, Findings};
+use crate::brief;
 use crate::history::{Outcome, Spot};
 use quorate_model::{Held, NodeId, Record};
 
@@ -23,7 +24,7 @@ fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
 /// Every hint that was kept reached its owner, before any read could have repaired it.
 fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
-    for hint in &evidence.history.hints {
+    for hint in &evidence.history.hints[..ending.hints] {
         let forgotten = evidence.may_forget(hint.spot);
         let is_out =
             forgotten || ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
@@ -45,8 +46,9 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (id, attempt, _) in evidence.history.writes() {
         let forgotten = evidence.may_forget(attempt.spot);
-        let at_peace = !forgotten && attempt.lived.is_some() && attempt.spread && !attempt.closing;
         let is_acknowledged = matches!(attempt.outcome, Outcome::Stored(_));
+        let knew_it = attempt.spread || is_acknowledged;
+        let at_peace = !forgotten && attempt.lived.is_some() && knew_it && !attempt.closing;
         for version in attempt.made.iter().filter(|_| at_peace) {
             if !evidence.history.stored.contains(&(attempt.spot, *version)) {
                 continue;
@@ -67,7 +69,10 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn replicas_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let content = |record: &Option<Record>| record.as_ref().map(|record| (record.held(), record.digest()));
+    // What a replica remembers of operations is part of what it holds: a retry may ask any quorum.
+    let content = |record: &Option<Record>| {
+        record.as_ref().map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
+    };
     for (spot, owners) in &evidence.ending.owners {
         let mut held = owners
             .iter()

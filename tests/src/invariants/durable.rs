@@ -8,9 +8,9 @@ use quorate_model::Durability;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for acknowledged in evidence.history.acknowledged() {
-        let (attempt, write, answer) = acknowledged;
+        let (attempt, write, _) = acknowledged;
         let may_forget = evidence.may_forget(attempt.spot);
-        if may_forget && (write.durability == Durability::Os || answer.replayed) {
+        if may_forget && write.durability == Durability::Os {
             continue;
         }
         met_by_later_reads(evidence, findings, acknowledged);

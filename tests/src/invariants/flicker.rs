@@ -2,7 +2,7 @@
 //! said it holds it does not take back.
 
 use super::{Evidence, Findings};
-use quorate_model::Record;
+use quorate_model::{Durability, Record};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, replica, before, after) in &evidence.history.went_back {
@@ -13,7 +13,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for (earlier, before) in evidence.history.answered() {
         let (spot, quorum) = (earlier.spot, evidence.quorum(earlier.spot));
-        let binds = before.required >= quorum && !evidence.may_forget(spot);
+        // What a quorum answered under a plan that promises to sync is synced, whatever the table promised before.
+        let is_kept = !evidence.may_forget(spot) || earlier.durability == Durability::Sync;
+        let binds = before.required >= quorum && is_kept;
         let Some(record) = before.record.as_ref().filter(|_| binds) else { continue };
         for (later, after) in evidence.history.answered() {
             let must_meet = later.spot == spot

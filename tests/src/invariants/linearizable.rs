@@ -39,7 +39,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                     operations.iter().map(|operation| format!("{operation:?}")).collect();
                 findings.broken(spot, format!("no order explains:\n  {}", shown.join("\n  ")));
             }
-            Verdict::Undecided => findings.broken(spot, "the checker could not decide".to_owned()),
+            Verdict::Undecided => findings.undecided(spot, "the checker could not decide".to_owned()),
         }
     }
 }

@@ -2,8 +2,12 @@
 //! before, and one version has one content.
 
 use super::{Evidence, Findings};
-use crate::history::{Asked, Spot, seen};
+use crate::history::{Asked, AttemptId, Spot, seen};
 use quorate_model::{Body, Record};
+use std::collections::BTreeMap;
+
+/// Bytes of a version's number, with which it begins; the others are its writer's alone.
+const SEQ_BYTES: usize = 8;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (read, answer) in evidence.history.answered() {
@@ -18,6 +22,15 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for ((spot, _), record) in evidence.ending.at_end.iter().chain(&evidence.ending.after_hints) {
         if let Some(record) = record {
             known(evidence, findings, *spot, record);
+        }
+    }
+    // A version's number may repeat by right; what makes it unique may not.
+    let mut drawn: BTreeMap<&[u8], AttemptId> = BTreeMap::new();
+    let bytes: Vec<_> =
+        evidence.history.makers.iter().map(|(key, maker)| (key, key.1.to_bytes(), *maker)).collect();
+    for ((spot, version), bytes, maker) in &bytes {
+        if drawn.insert(&bytes[SEQ_BYTES..], *maker).is_some_and(|other| other != *maker) {
+            findings.broken(*spot, format!("another write was stamped like {version}"));
         }
     }
     for (spot, version) in &evidence.history.torn {

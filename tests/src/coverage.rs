@@ -1,0 +1,150 @@
+//! What really happened in a history: a fault that never strikes proves nothing.
+//!
+//! Each [`Happening`] is counted where it takes effect (a message that was dropped, a batch that a power cut forgot),
+//! not where it was planned. A test demands that a default batch of seeds meets every one of them often enough.
+
+macro_rules! happenings {
+    ($($(#[$doc:meta])* $name:ident => $words:literal,)*) => {
+        /// Something that a history can meet.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Happening {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Happening {
+            /// All of them.
+            pub const ALL: &[Happening] = &[$(Happening::$name,)*];
+
+            /// In a few words.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Happening::$name => $words,)*
+                }
+            }
+        }
+    };
+}
+
+happenings! {
+    /// A message vanished, by bad luck.
+    Lost => "messages lost",
+    /// A message took far longer than usual.
+    Tail => "messages in the long tail",
+    /// A message arrived twice.
+    Duplicated => "messages twice",
+    /// A message arrived before one that was sent earlier on the same link.
+    Reordered => "messages overtaken",
+    /// A link was reset although the message arrived.
+    Reset => "links reset",
+    /// A message met a cut of its direction alone.
+    OneWay => "messages cut one way",
+    /// A message met a cut of both directions.
+    Partitioned => "messages cut both ways",
+    /// A message was not sent, because its link was known to be down.
+    NotSent => "messages not sent",
+    /// A process died.
+    Crashed => "crashes",
+    /// The power of one node was cut.
+    PowerCut => "power cuts",
+    /// The power of all nodes was cut at one moment.
+    Blackout => "blackouts",
+    /// A power cut forgot a batch that was not synced.
+    Forgotten => "power cuts that forgot writes",
+    /// Something waited for a process that stood still.
+    StoodStill => "events that waited for a pause",
+    /// A clock was read that was off.
+    Skewed => "clocks read while wrong",
+    /// A clock was read that stood.
+    ClockStood => "clocks read while stopped",
+    /// A clock jumped.
+    ClockJumped => "clock jumps",
+    /// A replica refused for want of space.
+    DiskFull => "refusals of a full disk",
+    /// A disk failed under a replica.
+    DiskFailed => "disk failures met",
+    /// A replica that doubts its disk refused.
+    Doubtful => "refusals of a doubtful replica",
+    /// A batch took far longer than usual.
+    SlowDisk => "slow batches",
+    /// A write was refused because its deadline had passed.
+    Late => "writes too late",
+    /// A busy replica refused.
+    Overloaded => "refusals of a busy replica",
+    /// A replica refused a request of an older epoch.
+    Stale => "requests of an old epoch refused",
+    /// A replica refused a request of an epoch that it has not heard of.
+    Behind => "requests of a future epoch refused",
+    /// A coordinator waited for the catalog and heard of it.
+    CatalogAwaited => "catalogs awaited and heard",
+    /// A coordinator waited for the catalog in vain.
+    CatalogMissed => "catalogs awaited in vain",
+    /// An operation took a newer plan before it was answered.
+    Replanned => "operations replanned",
+    /// A table's durability was raised under operations.
+    Raised => "tables raised to sync",
+    /// A hint was kept.
+    HintKept => "hints kept",
+    /// A hint reached its owner.
+    HintReplayed => "hints delivered",
+    /// A hint did not fit.
+    HintRefused => "hints refused",
+    /// An owner answered a read with a digest.
+    Digest => "digests",
+    /// A record was fetched after only its digest was known.
+    Fetched => "records fetched",
+    /// A read repaired owners before its answer.
+    Repaired => "reads repaired before the answer",
+    /// A read answered that a value has expired.
+    Expired => "reads of an expired value",
+    /// A write was assigned its version by an owner.
+    Assigned => "writes assigned",
+    /// A retry got the first answer again.
+    Replayed => "retries recognised",
+    /// A retry was refused for its other body.
+    Reused => "ids reused",
+    /// An id was refused as too old.
+    IdExpired => "ids too old",
+    /// A delete was acknowledged.
+    Deleted => "deletes",
+    /// A write was reported as not applied.
+    NotApplied => "writes not applied",
+    /// A write was reported as unknown.
+    Unknown => "writes unknown",
+    /// A coordinator died under an operation.
+    Vanished => "operations whose coordinator died",
+}
+
+/// How often each of them was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage([u64; Happening::ALL.len()]);
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self([0; Happening::ALL.len()])
+    }
+}
+
+impl Coverage {
+    /// It was met once more.
+    pub fn met(&mut self, happening: Happening) {
+        self.0[happening as usize] += 1;
+    }
+
+    /// How often it was met.
+    pub fn of(&self, happening: Happening) -> u64 {
+        self.0[happening as usize]
+    }
+
+    /// Adds what another history met.
+    pub fn join(&mut self, other: &Coverage) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// One line for each, with how often.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |happening: &Happening| format!("{:>10}  {}", self.of(*happening), happening.words());
+        Happening::ALL.iter().map(line).collect()
+    }
+}

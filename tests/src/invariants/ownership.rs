@@ -1,0 +1,42 @@
+//! Ownership follows the catalog: only an owner answers, and only at the epoch at which it is one; what decides an
+//! operation was answered under one plan; and a coordinator that was refused takes the newer plan, for which it waits.
+
+use super::{Evidence, Findings};
+use crate::history::{Asked, Attempt};
+use quorate_model::level;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (spot, what) in &evidence.history.strays {
+        findings.broken(*spot, what.clone());
+    }
+    for (spot, attempt) in &evidence.history.ignored_plans {
+        findings.broken(
+            *spot,
+            format!("op {} went on by a plan older than the one that it was given", attempt.0),
+        );
+    }
+    for (spot, attempt) in &evidence.history.not_awaited {
+        let what = format!("op {} was refused as stale, and nobody waited for the newer catalog", attempt.0);
+        findings.broken(*spot, what);
+    }
+    for (number, attempt) in evidence.history.attempts.iter().enumerate() {
+        let Some(based_on) = attempt.based_on else { continue };
+        let needed = needed(evidence, attempt);
+        if based_on < needed {
+            let what =
+                format!("op {number} went on with {based_on} answers under its plan, and needs {needed}");
+            findings.broken(attempt.spot, what);
+        }
+    }
+}
+
+/// How many owners must have answered before an attempt may go on.
+fn needed(evidence: &Evidence<'_>, attempt: &Attempt) -> u8 {
+    let (n, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
+    match &attempt.asked {
+        Asked::Read { required } => *required,
+        // The first owner gives the version, and nobody is asked.
+        Asked::Write(write) if write.required == 1 && table_w > 1 => 0,
+        Asked::Write(_) => level::round_one(n, table_w),
+    }
+}

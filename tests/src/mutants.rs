@@ -1,0 +1,70 @@
+//! Which promise each broken rule breaks: a mutant counts as caught only by an invariant that is named for it here.
+//!
+//! A panic, a checker that gives up, or an invariant that fails by accident shows that something is wrong and not that
+//! the suite guards the rule.
+
+use crate::invariants::Invariant;
+#[cfg(feature = "mutants")]
+use crate::run::{Report, run_until};
+use quorate_model::Mutant;
+#[cfg(feature = "mutants")]
+use quorate_model::Rules;
+
+/// The invariants of which at least one must catch it.
+pub fn guards(mutant: Mutant) -> &'static [Invariant] {
+    match mutant {
+        Mutant::NoReadRepair | Mutant::RepairAfterAnswer => &[Invariant::Linearizable, Invariant::Flicker],
+        Mutant::VersionFromOneReplica
+        | Mutant::RoundOneByRequestW
+        | Mutant::WallClockVersions
+        | Mutant::LastArrivalWins => &[Invariant::Linearizable, Invariant::Durable],
+        Mutant::OneAnswerTooFew | Mutant::DigestTrusted => {
+            &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker]
+        }
+        Mutant::OvertakenAnswered => &[Invariant::Linearizable],
+        Mutant::HintsCount
+        | Mutant::RefusalCounts
+        | Mutant::AcknowledgedBeforeDurable
+        | Mutant::RaiseIgnored
+        | Mutant::HeldNotSynced => &[Invariant::Durable],
+        Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
+            &[Invariant::Durable, Invariant::Answers]
+        }
+        Mutant::RaisedTableNotSynced => &[Invariant::Durable, Invariant::Flicker],
+        Mutant::UnknownCalledFailed | Mutant::LateApplied | Mutant::ExpiredShown => &[Invariant::Answers],
+        Mutant::TombstonesDroppedByAge => &[Invariant::Resurrection],
+        Mutant::ExpiryNotFlagged => &[Invariant::Resurrection, Invariant::Linearizable],
+        Mutant::ExpiredFlagUndone => &[Invariant::Resurrection, Invariant::Flicker],
+        Mutant::VersionsMayTie | Mutant::BootReused => &[Invariant::Phantom],
+        Mutant::RetriesApplied
+        | Mutant::IdsLostWithLosingRecord
+        | Mutant::LowerSequenceApplied
+        | Mutant::ForgottenClientApplied
+        | Mutant::BodyNotCompared
+        | Mutant::IdBelowPromise
+        | Mutant::OneTriedTwice
+        | Mutant::SecondVersion
+        | Mutant::NewVersionOnReplan => &[Invariant::Identity],
+        Mutant::HintsDropped
+        | Mutant::HintErasedUnanswered
+        | Mutant::ExpiredCallCounts
+        | Mutant::AssignedNotSpread
+        | Mutant::RepairWithoutIds => &[Invariant::Converges],
+        Mutant::HintsUnbounded => &[Invariant::Bounded],
+        Mutant::DoubtForgotten => &[Invariant::Doubt],
+        Mutant::EpochNotChecked
+        | Mutant::NewerPlanIgnored
+        | Mutant::OldAnswersCounted
+        | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
+    }
+}
+
+/// The first of so many seeds that shows the mutant in a promise that guards against it; `None`: it escapes.
+#[cfg(feature = "mutants")]
+pub fn catch(mutant: Mutant, seeds: u64) -> Option<Report> {
+    let guards = guards(mutant);
+    let figures = run_until(0..seeds, Rules::breaking(mutant), |figures| {
+        figures.failed.iter().any(|report| report.breaks(guards))
+    });
+    figures.failed.into_iter().find(|report| report.breaks(guards))
+}
