@@ -28,7 +28,10 @@
 //! **Invariants of the simulator itself**
 //! - One seed decides all. The same seed tells the same story, byte for byte; a test compares them.
 //! - A suite that cannot fail proves nothing: each rule of the protocol has a [`quorate_model::Mutant`] that breaks
-//!   exactly it, and a test demands that the suite catches every one.
+//!   exactly it, and a test demands that the suite catches every one, in a promise that guards that rule ([`mutants`]).
+//! - What is meant to go wrong does: what histories meet is counted ([`coverage`]), and a test demands enough of it.
+//! - Each decision has a stream of chance of its own ([`random`]), so that a failing history can be cut down, thing by
+//!   thing, to the shortest one that fails in the same promise ([`shrink`]).
 //! - Whatever the history knows beyond what clients saw (who made a version, what a replica stored) is used to tell
 //!   sooner, never to excuse.
 //!
