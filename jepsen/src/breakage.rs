@@ -57,7 +57,6 @@ pub const BREAKAGES: &[Breakage] = &[
     breakage("retries-applied",             "retries",  "partition,kill,pause",   3, 30),
     breakage("lower-sequence-applied",      "retries",  "partition,kill,pause",   3, 30),
     breakage("last-arrival-wins",           "register", "partition,pause",        3, 30),
-    breakage("tombstones-dropped-by-age",   "churn",    "partition,kill",         3, 40),
     breakage("expiry-not-flagged",          "ttl",      "clock",                  3, 40),
     breakage("one-ack-too-few",             "set",      "partition,kill",         3, 30),
 ];
