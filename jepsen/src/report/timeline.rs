@@ -14,7 +14,7 @@ pub(super) const LEGEND: &str = "<p class=\"legend\"><span class=\"key ok\"></sp
     <span class=\"key closing\"></span>closing reads</p>\n";
 
 const WIDTH: f64 = 960.0;
-const LEFT: f64 = 96.0;
+const LEFT: f64 = 116.0;
 const RIGHT: f64 = 12.0;
 const LANE: f64 = 17.0;
 const UP: f64 = 88.0;
@@ -59,7 +59,7 @@ pub(super) fn svg(segment: &Segment) -> String {
     y = throughput(&mut parts, &seconds, axis, y);
     y = latency(&mut parts, &seconds, axis, y);
     y = availability(&mut parts, segment, axis, y);
-    y = time_axis(&mut parts, axis, plots_from, y);
+    let (ticks, y) = time_axis(axis, plots_from, y);
     let closing = (segment.record.seconds < axis.seconds).then(|| {
         let x = axis.x(segment.record.seconds);
         let (width, height) = (WIDTH - RIGHT - x, y - 24.0);
@@ -67,7 +67,7 @@ pub(super) fn svg(segment: &Segment) -> String {
     });
     format!(
         "<svg class=\"timeline\" viewBox=\"0 0 {WIDTH} {y:.0}\" role=\"img\" aria-label=\"faults, throughput, latency and \
-         availability over time\">{}{}</svg>",
+         availability over time\">{}{ticks}{}</svg>",
         closing.unwrap_or_default(),
         parts.concat(),
     )
@@ -320,24 +320,24 @@ fn strip(axis: Axis, (since, until, state): (u64, u64, Availability), y: f64) ->
     )
 }
 
-fn time_axis(parts: &mut Vec<String>, axis: Axis, top: f64, y: f64) -> f64 {
+/// The lines and figures of time, which lie behind everything else.
+fn time_axis(axis: Axis, top: f64, y: f64) -> (String, f64) {
     let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0];
     let step = steps.into_iter().find(|step| axis.seconds / step <= 14.0).unwrap_or(3_600.0);
-    let mut at = 0.0;
+    let (mut at, mut ticks) = (0.0, String::new());
     while at <= axis.seconds {
         let x = axis.x(at);
-        parts.push(format!(
-            "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{y:.1}\"/>"
-        ));
-        let anchor = if at == 0.0 {
+        ticks += &format!("<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{y:.1}\"/>");
+        let is_last = axis.seconds - at < step / 4.0;
+        let anchor = if at < step / 2.0 {
             "start"
-        } else if axis.seconds - at < step / 4.0 {
+        } else if is_last {
             "end"
         } else {
             "middle"
         };
-        parts.push(label(x, y + 13.0, anchor, &format!("{at:.0} s")));
+        ticks += &label(x, y + 13.0, anchor, &format!("{at:.0} s"));
         at += step;
     }
-    y + 20.0
+    (ticks, y + 20.0)
 }
