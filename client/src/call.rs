@@ -69,8 +69,7 @@ impl Call {
             // A read that hangs at one node must leave time for the others; a write is not sent twice.
             let share = match self.effect {
                 Effect::Read if others > 1 => self.patience.unwrap_or(left).min(left / others),
-                Effect::Read => left,
-                Effect::Write => left,
+                Effect::Read | Effect::Write => left,
             };
             match self.attempt(http, endpoint, share).await {
                 Ok(answer) => return Ok(answer),

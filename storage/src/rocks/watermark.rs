@@ -42,9 +42,9 @@ impl Watermark {
         sequence: u64,
         may_be_missing: bool,
     ) -> Result<(Self, Option<String>), OpenError> {
+        const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
         let failed =
             |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
-        const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
         let behind = match std::fs::read(folder.join(FILE)) {
             Ok(bytes) => match decode(&bytes) {
                 None => Some(format!("the watermark is damaged, {UNTOLD}")),
