@@ -30,7 +30,7 @@ impl Control {
                     Ok(ControlReply::Applied(_)) => return Ok(()),
                     Ok(ControlReply::NotWritten(why)) => missing = why,
                     Ok(ControlReply::NotLeader(_)) => {
-                        "no leader of the catalog is known".clone_into(&mut missing)
+                        "no leader of the catalog is known".clone_into(&mut missing);
                     }
                     Ok(_) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),

@@ -242,14 +242,15 @@ impl Fault {
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,
             Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
-            Fault::Propose(ProposeError::Unavailable { .. }) | Fault::NotSafe { .. } => Code::Unavailable,
+            Fault::Propose(ProposeError::Unavailable { .. })
+            | Fault::NotSafe { .. }
+            | Fault::Loss(LossError::Unavailable(_)) => Code::Unavailable,
             Fault::Overloaded { .. }
             | Fault::TooManyOperations { .. }
             | Fault::OperationsFull { .. }
             | Fault::AnswersFull { .. }
             | Fault::TooManyConnections { .. } => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
-            Fault::Loss(LossError::Unavailable(_)) => Code::Unavailable,
             Fault::Loss(
                 LossError::Elsewhere { .. }
                 | LossError::OtherName { .. }
