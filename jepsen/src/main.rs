@@ -145,7 +145,7 @@ fn ground(
     };
     let folder = std::path::absolute(folder)?;
     let binary = std::path::absolute(binary)?;
-    let machine = Machine::try_all(slot, &folder.join("machine"), &binary)?;
+    let machine = Machine::try_all(slot, &folder.join("machine"), &binary, &environment)?;
     let program = binary.display().to_string();
     // A build that can break its rules wants to be told which, whatever it is asked.
     let variables = ["QUORATE_BOOT_ID_FILE=/dev/null", "QUORATE_BREAK=none"];
@@ -307,7 +307,8 @@ async fn run_workload(
 
 async fn run_breakages(arguments: &BreakagesArguments) -> Result<ExitCode, Failure> {
     let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(BREAKAGES_NAME));
-    let mut ground = ground(&arguments.binary, HostsKind::Namespaces, folder, Vec::new())?;
+    let whole = vec![(breakage::VARIABLE.to_owned(), "none".to_owned())];
+    let mut ground = ground(&arguments.binary, HostsKind::Namespaces, folder, whole)?;
     let (mut first, mut missed) = (1, 0);
     let chosen = BREAKAGES.iter().filter(|breakage| {
         arguments.only.is_empty() || arguments.only.iter().any(|name| name == breakage.name)

@@ -42,8 +42,9 @@ pub enum Setting {
 }
 
 impl Clock {
-    /// Compiles it into a folder, and sees that this binary runs under it and believes it.
-    pub fn make(folder: &Path, binary: &Path) -> Result<Clock, Error> {
+    /// Compiles it into a folder, and sees that this binary runs under it, with these variables, and that a program
+    /// believes it.
+    pub fn make(folder: &Path, binary: &Path, environment: &[(String, String)]) -> Result<Clock, Error> {
         let library = folder.join("clock.so");
         let output = library.display().to_string();
         tool::run_with("cc", &["-x", "c", "-shared", "-fPIC", "-O2", "-o", &output, "-"], SOURCE)?;
@@ -53,7 +54,7 @@ impl Clock {
             .map_err(|cause| Error::Host { what: format!("folder {}", trial.display()), cause })?;
         let variables = clock.environment(&trial)?;
         let variables: Vec<String> =
-            variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            variables.iter().chain(environment).map(|(name, value)| format!("{name}={value}")).collect();
         let mut words: Vec<&str> = vec!["5", "env"];
         words.extend(variables.iter().map(String::as_str));
         set(&trial, Setting::Shifted { ms: -86_400_000 * 365 })?;

@@ -20,6 +20,9 @@ use crate::cluster::{Cluster, Error};
 /// How long a node that starts may take to make a file of the kind that is wanted.
 const APPEARANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The file that says whose data these are.
+const IDENTITY: &str = "identity";
+
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
@@ -77,6 +80,10 @@ impl Fault for Damage {
         let what = damage(file, self.manner, random)
             .map_err(|cause| Error::Host { what: format!("damage {}", file.display()), cause })?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name == IDENTITY {
+            // The documented end: without it nobody knows whose data these are.
+            node.excuse(Some("its identity was damaged"));
+        }
         Ok(Struck::of(cluster, &self.down, &format!("was killed, and of its file {name} {what}")))
     }
 

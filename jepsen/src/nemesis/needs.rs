@@ -69,12 +69,17 @@ pub struct Machine {
 impl Machine {
     /// Tries everything, in a folder for what must be tried with files. Without a slot, everything that needs root is
     /// lacking.
-    pub fn try_all(slot: Option<Slot>, folder: &Path, binary: &Path) -> Result<Machine, Error> {
+    pub fn try_all(
+        slot: Option<Slot>,
+        folder: &Path,
+        binary: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Machine, Error> {
         std::fs::create_dir_all(folder)
             .map_err(|cause| Error::Host { what: format!("folder {}", folder.display()), cause })?;
         let slot = slot.map(Arc::new);
         let mut machine = Machine { slot: slot.clone(), clock: None, lacks: BTreeMap::new() };
-        match Clock::make(folder, binary) {
+        match Clock::make(folder, binary, environment) {
             Ok(clock) => machine.clock = Some(clock),
             Err(error) => machine.lack(Need::Clock, &error),
         }
