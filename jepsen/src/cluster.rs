@@ -326,17 +326,38 @@ impl Cluster {
         Ok(())
     }
 
-    /// What each poisoned node says of itself, in a few words.
-    pub async fn say_of_poisoned(&self) -> Vec<String> {
+    /// What each poisoned node says of itself, in a few words. One whose process runs has to say something in time.
+    pub async fn say_of_poisoned(&mut self, timeout: Duration) -> Result<Vec<String>, Error> {
         let mut said = Vec::new();
-        for index in &self.poisoned {
-            let name = self.nodes[*index].name();
-            said.push(match self.is_ready(*index).await {
+        for index in self.poisoned.clone() {
+            // One that may end, and did, says nothing more; one that may not has been noticed.
+            self.nodes[index].ended_by_itself();
+            let name = self.nodes[index].name().to_owned();
+            if !self.nodes[index].is_running() {
+                said.push(format!("{name} does not run"));
+                continue;
+            }
+            let what = format!("a word of {name}, whose disk was damaged");
+            self.wait(&what, timeout, async |cluster| cluster.says_something(index).await).await?;
+            said.push(match self.is_ready(index).await {
                 Ok(()) => format!("{name} says that it is ready"),
                 Err(why) => format!("{name} is not ready: {why}"),
             });
         }
-        said
+        Ok(said)
+    }
+
+    /// Whether a node answers about itself, whatever it answers, or has ended.
+    async fn says_something(&self, index: usize) -> Result<(), String> {
+        let node = &self.nodes[index];
+        if !node.is_running() {
+            return Ok(());
+        }
+        let url = format!("{}/health/ready", node.endpoint());
+        match self.http.ask(Method::GET, &url, Body::Empty).await {
+            Reply::Answer(_) => Ok(()),
+            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
+        }
     }
 
     /// Waits until one node says that it is ready.
@@ -365,7 +386,9 @@ impl Cluster {
         match self.http.ask(Method::GET, &url, Body::Empty).await {
             Reply::Answer(answer) if answer.status == 200 => Ok(()),
             Reply::Answer(answer) => {
-                Err(format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+                let problem = answer.json();
+                let whole = String::from_utf8_lossy(&answer.body);
+                Err(format!("{} {}", answer.status, problem["detail"].as_str().unwrap_or(&whole)))
             }
             Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
         }

@@ -109,10 +109,15 @@ impl<'a> Schedule<'a> {
         let healed = Instant::now();
         let ready = self.cluster.wait_ready(RECOVERY_TIMEOUT).await;
         self.cluster.sample_memory();
-        let (kind, what) = match ready {
-            Ok(()) => {
-                let said = self.cluster.say_of_poisoned().await;
-                let mut what = format!("ready after {:.3} s", healed.elapsed().as_secs_f64());
+        let recovered = self.recorder.now();
+        let took = healed.elapsed().as_secs_f64();
+        let said = match ready {
+            Ok(()) => self.cluster.say_of_poisoned(RECOVERY_TIMEOUT).await,
+            Err(error) => Err(error),
+        };
+        let (kind, what) = match said {
+            Ok(said) => {
+                let mut what = format!("ready after {took:.3} s");
                 for line in said {
                     what += &format!("; {line}");
                 }
@@ -121,7 +126,7 @@ impl<'a> Schedule<'a> {
             Err(error) => (EventKind::Trouble, error.to_string()),
         };
         for (_, chosen) in healing {
-            self.note(kind, chosen, Vec::new(), what.clone());
+            self.note_at(recovered, kind, chosen, Vec::new(), what.clone());
         }
     }
 
@@ -165,8 +170,12 @@ impl<'a> Schedule<'a> {
     }
 
     fn note(&mut self, kind: EventKind, index: usize, nodes: Vec<String>, what: String) {
+        self.note_at(self.recorder.now(), kind, index, nodes, what);
+    }
+
+    fn note_at(&mut self, at: u64, kind: EventKind, index: usize, nodes: Vec<String>, what: String) {
         let fault = self.faults[index].entry.name.to_owned();
-        self.events.push(EventRecord { at: self.recorder.now(), kind, fault, nodes, what });
+        self.events.push(EventRecord { at, kind, fault, nodes, what });
     }
 
     fn draw(&mut self, ms: std::ops::Range<u64>) -> Duration {
