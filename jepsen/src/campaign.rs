@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::record::{LeftOut, RunRecord, SegmentRecord};
 use crate::run::{Report, Verdict};
 use crate::segment::{Error, Ground, Segment};
+use crate::suite;
 use crate::workload::Durability;
 
 /// Histories of segments that passed take no more room than this, in all.
@@ -106,6 +107,18 @@ fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> 
         }
         segment.faults.retain(|fault| !fault.name.starts_with("power"));
     }
+    let (workload, options) = (segment.workload, segment.options);
+    segment.faults.retain(|fault| {
+        let is_borne = suite::bears(workload, options, fault);
+        if !is_borne {
+            let what = format!("{} with {}", fault.name, workload.name);
+            let why = "this workload asks every owner, and a damaged one gives no answer".to_owned();
+            if !record.left_out.iter().any(|left| left.what == what) {
+                record.left_out.push(LeftOut { what, why });
+            }
+        }
+        is_borne
+    });
     segment.faults.retain(|fault| match ground.machine.lacks_for(fault) {
         None => true,
         Some(why) => {

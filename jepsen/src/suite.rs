@@ -121,19 +121,15 @@ impl Suite {
             }
         };
         let mut faults = faults;
-        if ASKS_EVERY_OWNER.contains(&workload.name) {
-            let poisons = |fault: &&'static nemesis::Entry| {
-                fault.poisons || (durability == Durability::Os && fault.name.starts_with("power"))
-            };
-            faults.retain(|fault| !poisons(fault));
-            if faults.is_empty() {
-                faults = vec![&FAULTS[0]];
-            }
+        let options = workload::Options { durability, ..workload::Options::default() };
+        faults.retain(|fault| bears(workload, options, fault));
+        if faults.is_empty() {
+            faults = vec![&FAULTS[0]];
         }
         Some(Segment {
             number,
             workload,
-            options: workload::Options { durability, ..workload::Options::default() },
+            options,
             faults,
             hold_max,
             nodes: vec![NodeShape::default(); NODES],
@@ -144,6 +140,12 @@ impl Suite {
             },
         })
     }
+}
+
+/// Whether a workload can be judged under a fault: one that asks every owner can't if the fault poisons a node.
+pub fn bears(workload: &workload::Entry, options: workload::Options, fault: &nemesis::Entry) -> bool {
+    let forgets = options.durability == Durability::Os && fault.name.starts_with("power");
+    !(ASKS_EVERY_OWNER.contains(&workload.name) && (fault.poisons || forgets))
 }
 
 /// The faults of a segment of the full suite: turn by turn one alone, a few, all. The workloads go round at their own
