@@ -71,12 +71,19 @@ pub async fn recollect(
 ) {
     let me = links.identity().node;
     let mut told: BTreeMap<NodeId, (DiskState, Instant)> = BTreeMap::new();
+    let mut refused = None;
     loop {
         if !replica.is_doubtful() {
             let saving = Arc::clone(&replica);
             let saved = tokio::task::spawn_blocking(move || saving.save_remembered()).await;
-            if let Ok(Err(refusal)) = saved {
-                tracing::warn!("what peers said of their progress is not on the disk yet: {refusal}");
+            match saved {
+                // Said when it changes: a full disk may stay full for days.
+                Ok(Err(refusal)) if refused != Some(refusal) => {
+                    tracing::warn!("what peers said of their progress is not on the disk yet: {refusal}");
+                    refused = Some(refusal);
+                }
+                Ok(Ok(_)) => refused = None,
+                Ok(Err(_)) | Err(_) => {}
             }
         }
         let state = recollection.disk();

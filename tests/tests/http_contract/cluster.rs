@@ -30,9 +30,10 @@ fn the_cluster_and_its_members_are_shown() {
     for node in nodes["nodes"].as_array().unwrap() {
         assert!(node["bytes"].is_u64() && node["silent_ms"].as_u64() < Some(3_000), "{node}");
         assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
+        // Which epoch a member has applied by now is its own matter: voters may be changing.
         assert_eq!(
-            (&node["epoch"], &node["phi"]),
-            (&nodes["epoch"], &Json::Null),
+            (node["epoch"].is_u64(), &node["phi"]),
+            (true, &Json::Null),
             "nobody measures phi: {node}"
         );
         assert!(node.get("error").is_none(), "{node}");

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::core::LossError;
+use quorate_coordinator::answer::ReplicaResult;
+use quorate_model::Refusal;
 use quorate_storage::Cause;
+use quorate_storage::rocks::FreeBytes;
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a node doubts its disk.
 fn doubt(node: &Node) -> Option<(Cause, String)> {
@@ -165,6 +169,73 @@ async fn a_database_that_cannot_be_opened_does_not_end_the_node() {
         fill(&cluster, round, &table, 0..5).await;
         cluster.kill(2).await;
     }
+}
+
+#[tokio::test]
+async fn full_disks_refuse_writes_are_seen_everywhere_and_go_on_by_themselves() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    fill(&cluster, 0, &table, 0..3).await;
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    for index in 1..3 {
+        let free = Arc::clone(&free);
+        cluster.kill(index).await;
+        cluster
+            .restart_with(index, |config| {
+                config.storage.rocks.free_bytes =
+                    FreeBytes(Arc::new(move |_| Ok(free.load(Ordering::Relaxed))));
+            })
+            .await;
+    }
+    cluster.settled().await;
+    free.store(1_000, Ordering::Relaxed);
+    let refused = put(cluster.node(0), &table, "k9", "v").await.expect_err("two of three are full");
+    let PutError::Unavailable { replicas, .. } = &refused else { panic!("{refused:?}") };
+    let full = ReplicaResult::Refused(Refusal::DiskFull);
+    assert_eq!(replicas.iter().filter(|replica| replica.result == full).count(), 2, "{refused:?}");
+    assert_eq!(value(get(cluster.node(0), &table, "k1", 3).await), Some("v".into()), "reads go on");
+    let address = cluster.node(1).http_address();
+    let ready = page(address, "/health/ready").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("the disk is full"), "{ready}");
+    assert!(page(address, "/metrics").await.contains("quorate_replica_disk_full 1"));
+    until("the others have heard of it", || {
+        cluster.node(0).core().disks().get(&NodeId(2)).is_some_and(|disk| disk.full)
+    })
+    .await;
+    let said = page(cluster.node(0).http_address(), "/v1/cluster").await;
+    assert!(said.contains("the disk of n2 is full"), "{said}");
+    free.store(u64::MAX, Ordering::Relaxed);
+    put(cluster.node(0), &table, "k9", "v").await.expect("there is space again");
+    assert_eq!(doubt(cluster.node(1)), None, "a full disk is no doubt");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_table_file_is_never_a_missing_key() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    fill(&cluster, 0, &table, 0..50).await;
+    cluster.kill(2).await;
+    // Recovery moves the log's records into table files.
+    cluster.restart(2).await;
+    cluster.kill(2).await;
+    let db = cluster.folders[2].path().join("db");
+    let files = fs::read_dir(&db).expect("readable").map(|entry| entry.expect("read").path());
+    let tables = files.filter(|path| path.extension().is_some_and(|extension| extension == "sst"));
+    for path in tables {
+        let mut bytes = fs::read(&path).expect("readable");
+        for at in (0..bytes.len()).step_by(512) {
+            bytes[at] ^= 0x04;
+        }
+        fs::write(&path, bytes).expect("written");
+    }
+    cluster.restart(2).await;
+    for n in 0..50 {
+        let address = cluster.node(2).http_address();
+        let answer = page(address, &format!("/v1/tables/users/keys/k{n}?consistency=one")).await;
+        assert!(!answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert_eq!(value(get(cluster.node(0), &table, &format!("k{n}"), 2).await), Some("v".into()));
+    }
+    assert_eq!(doubt(cluster.node(2)).map(|(cause, _)| cause), Some(Cause::Damaged));
 }
 
 #[tokio::test]
