@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pause between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause between two looks: a member may be gone for good.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// Where a member lists all of them.
 const PAGE: &str = "/v1/cluster/nodes";
@@ -38,6 +38,8 @@ struct Listed {
 pub async fn find_members(addresses: Vec<String>, cluster: ClusterId, links: Arc<Links>) {
     // Building a client panics without one; where `main` has installed it, this changes nothing.
     let _installed = rustls::crypto::ring::default_provider().install_default();
+    let (first, longest) = PAUSE;
+    let mut pause = first;
     loop {
         let members = links.members();
         let missed = |node: &NodeId| !links.is_lane_up(*node, Lane::Urgent);
@@ -50,8 +52,11 @@ pub async fn find_members(addresses: Vec<String>, cluster: ClusterId, links: Arc
                 }
             }
             dial(&found, &links);
+            pause = (pause * 2).min(longest);
+        } else {
+            pause = first;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

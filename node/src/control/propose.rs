@@ -29,11 +29,13 @@ impl Control {
     /// Writes a command through the leader.
     pub async fn write(&self, command: &Command, deadline: Instant) -> Result<Receipt, ProposeError> {
         let mut attempts = Attempts::of(command);
+        // Who knows no leader may be the one that nobody finds any more: it asks around for its address, since whoever
+        // does not lead says who does. Nothing else is worth an answer that may never come.
+        let asks_around = matches!(command, Command::UpdateNode(_));
         let mut asked = 0;
         loop {
             let leader = attempts.hint.take().or_else(|| self.consensus.leader());
-            // Who knows no leader asks around: whoever does not lead says who does.
-            let leader = leader.or_else(|| self.someone(&mut asked));
+            let leader = leader.or_else(|| asks_around.then(|| self.someone(&mut asked)).flatten());
             if let Some(leader) = leader {
                 let reply = self.write_at(leader, command, deadline).await;
                 if let Some(ended) = attempts.hear(leader, reply) {
