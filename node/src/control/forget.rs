@@ -32,7 +32,13 @@ impl Control {
                     Ok(ControlReply::NotLeader(_)) => {
                         "no leader of the catalog is known".clone_into(&mut missing);
                     }
-                    Ok(_) => missing = format!("node {node} answered another question"),
+                    Ok(
+                        ControlReply::Joined { .. }
+                        | ControlReply::Written(_)
+                        | ControlReply::Rejected(_)
+                        | ControlReply::Unknown(_)
+                        | ControlReply::Report(_),
+                    ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }
             }

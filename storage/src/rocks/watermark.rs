@@ -23,6 +23,9 @@ use std::sync::{Mutex, PoisonError};
 const FILE: &str = "watermark";
 const BYTES: usize = 12;
 
+/// What a watermark that can't be read leaves open.
+const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
+
 #[derive(Debug)]
 pub(super) struct Watermark {
     noted: Mutex<Noted>,
