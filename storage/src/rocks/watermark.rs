@@ -45,7 +45,6 @@ impl Watermark {
         sequence: u64,
         may_be_missing: bool,
     ) -> Result<(Self, Option<String>), OpenError> {
-        const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
         let failed =
             |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
         let behind = match std::fs::read(folder.join(FILE)) {
