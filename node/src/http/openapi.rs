@@ -115,6 +115,12 @@ fn success(answer: &Answer, limits: &Limits, head: bool) -> Json {
         ((*name).to_owned(), reference)
     });
     response["headers"] = headers.collect::<Map<_, _>>().into();
+    let links = answer.leads_to.iter().map(|id| {
+        ((*id).to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
+    });
+    if !answer.leads_to.is_empty() {
+        response["links"] = links.collect::<Map<_, _>>().into();
+    }
     if let Some(of) = answer.content
         && !head
     {

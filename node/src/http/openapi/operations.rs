@@ -47,10 +47,18 @@ pub struct Answer {
     pub content: Option<Content>,
     /// Response headers that it may carry, beside those of every answer.
     pub headers: &'static [&'static str],
+    /// Operations that go on with the table it names.
+    pub leads_to: &'static [&'static str],
 }
 
 const fn ok(schema: &'static str) -> Answer {
-    Answer { status: 200, says: "Done", content: Some(Content::Document(schema)), headers: &[] }
+    Answer {
+        status: 200,
+        says: "Done",
+        content: Some(Content::Document(schema)),
+        headers: &[],
+        leads_to: &[],
+    }
 }
 
 /// What any request may meet, whatever it asks.
@@ -114,12 +122,14 @@ const WRITTEN: &[Answer] = &[
         says: "As many owners as asked for hold it durably",
         content: Some(Content::Document("Written")),
         headers: WRITE_HEADERS,
+        leads_to: &[],
     },
     Answer {
         status: 204,
         says: "The same, to `Prefer: return=minimal`",
         content: None,
         headers: WRITE_HEADERS,
+        leads_to: &[],
     },
 ];
 
@@ -168,12 +178,19 @@ pub const OPERATIONS: &[Operation] = &[
         headers: &[Header::IfNoneMatch],
         body: None,
         answers: &[
-            Answer { status: 200, says: "The value", content: Some(Content::Value), headers: READ_HEADERS },
+            Answer {
+                status: 200,
+                says: "The value",
+                content: Some(Content::Value),
+                headers: READ_HEADERS,
+                leads_to: &[],
+            },
             Answer {
                 status: 304,
                 says: "The client holds this version already",
                 content: None,
                 headers: READ_HEADERS,
+                leads_to: &[],
             },
         ],
         codes: &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, READ, OWNERS],
@@ -262,6 +279,7 @@ pub const OPERATIONS: &[Operation] = &[
             says: "Every member that can be reached knows the table",
             content: Some(Content::Document("Table")),
             headers: &["Location"],
+            leads_to: &["describeTable", "alterTable", "dropTable", "listShards"],
         }],
         codes: &[EDGE, AT_WORK, QUERY, PLAIN, LEVEL, BODY, DOCUMENT, CHANGE, &[Code::TableExists]],
     },
@@ -372,7 +390,13 @@ pub const OPERATIONS: &[Operation] = &[
             "/metrics",
             "metrics",
             "Metrics in the text form of OpenMetrics",
-            &[Answer { status: 200, says: "Done", content: Some(Content::Metrics), headers: &[] }],
+            &[Answer {
+                status: 200,
+                says: "Done",
+                content: Some(Content::Metrics),
+                headers: &[],
+                leads_to: &[],
+            }],
         )
     },
     shown("/openapi.json", "openapi", "This document", &[ok("OpenApi")]),

@@ -26,7 +26,8 @@ fn in_path(name: &str, limits: &Limits) -> Json {
     let (schema, says) = match name {
         "table" => (schemas::reference("TableName"), "The table's name"),
         "key" => (
-            json!({ "type": "string", "minLength": 1, "maxLength": limits.key_bytes_max }),
+            // As base64url with its padding it is a third longer.
+            json!({ "type": "string", "minLength": 1, "maxLength": limits.key_bytes_max.div_ceil(3) * 4 }),
             "Any bytes, percent-decoded once; a raw slash is part of the key",
         ),
         // The one that is left: a member.

@@ -59,14 +59,16 @@ fn references_lead_somewhere_and_names_are_unique() {
         let pointer = reference.strip_prefix('#').expect("within the document");
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
-    let mut names = Vec::new();
-    walk(&document, &mut |key, value| {
-        if key == "operationId" {
-            names.push(value.to_string());
-        }
-    });
-    let unique: BTreeSet<&String> = names.iter().collect();
-    assert_eq!(unique.len(), names.len(), "{names:?}");
+    let operations = document["paths"].as_object().into_iter().flatten();
+    let operations: Vec<&Json> =
+        operations.filter_map(|(_, all)| all.as_object()).flat_map(Map::values).collect();
+    let names: Vec<&str> = operations.iter().filter_map(|one| one["operationId"].as_str()).collect();
+    let unique: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!((unique.len(), names.len()), (operations.len(), operations.len()), "{names:?}");
+    let leads = OPERATIONS.iter().flat_map(|operation| operation.answers).flat_map(|answer| answer.leads_to);
+    for lead in leads {
+        assert!(unique.contains(lead), "{lead}");
+    }
 }
 
 fn walk<'a>(value: &'a Json, visit: &mut impl FnMut(&str, &'a Json)) {
