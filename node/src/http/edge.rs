@@ -14,6 +14,7 @@ use super::host::Hosts;
 use super::observe::{Ended, operation, outcome, trace_of};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
+use super::routes::method_not_allowed;
 use super::server::Scope;
 use super::text::shown;
 use crate::limits::Limits;
@@ -196,7 +197,10 @@ impl Edge {
 /// The routes of a node that is not there yet.
 fn starting() -> Router {
     let not_yet = || async { Problem::from(Fault::Starting) };
-    Router::new().route("/health/live", get(health::live)).fallback(not_yet)
+    Router::new()
+        .route("/health/live", get(health::live))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_yet)
 }
 
 /// A request at work: its share of the limit, and of the gauge.

@@ -130,7 +130,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(HostError::NotOnce) };
     let malformed = || HostError::Malformed { host: shown(&String::from_utf8_lossy(host.as_bytes())) };
     let named: Authority = host.to_str().ok().and_then(|host| host.parse().ok()).ok_or_else(malformed)?;
-    if named.host().is_empty() || named.as_str().contains('@') {
+    if named.host().is_empty() || !is_host_and_port(&named) {
         return Err(malformed());
     }
     // In the absolute form the path's own authority counts, and Host must say the same.
@@ -142,6 +142,16 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
     }
 }
 
+/// Whether there is nothing but a host and perhaps a port: the parser lets user names through, and text behind the
+/// bracket of an address.
+fn is_host_and_port(authority: &Authority) -> bool {
+    match authority.as_str().strip_prefix(authority.host()) {
+        Some("" | ":") => true,
+        Some(port) => port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
+        None => false,
+    }
+}
+
 fn is_origin_of(origin: &str, authority: &Authority) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else { return false };
     let default_port = match scheme {
@@ -149,7 +159,7 @@ fn is_origin_of(origin: &str, authority: &Authority) -> bool {
         "https" => 443,
         _ => return false,
     };
-    let Ok(from) = rest.parse::<Authority>() else { return false };
+    let Some(from) = rest.parse::<Authority>().ok().filter(is_host_and_port) else { return false };
     let port = |of: &Authority| of.port_u16().unwrap_or(default_port);
     plain(from.host()) == plain(authority.host()) && port(&from) == port(authority)
 }
@@ -199,7 +209,10 @@ mod tests {
         {
             assert_eq!(check(pairs).expect_err("refused").code(), Code::BadRequest, "{pairs:?}");
         }
-        assert_eq!(check(&[("host", "evil@localhost")]).expect_err("user info").code(), Code::BadRequest);
+        for host in ["evil@localhost", "[::1]evil.example", "localhost:99999", "localhost:a"] {
+            assert_eq!(check(&[("host", host)]).expect_err("no host").code(), Code::BadRequest, "{host}");
+        }
+        assert_eq!(check(&[("host", "localhost:")]), Ok(()), "an empty port is the default one");
     }
 
     #[test]

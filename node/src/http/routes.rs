@@ -64,6 +64,6 @@ async fn no_such_route() -> Problem {
 }
 
 /// The router adds `Allow`.
-async fn method_not_allowed(request: Request) -> Problem {
+pub(super) async fn method_not_allowed(request: Request) -> Problem {
     Fault::MethodNotAllowed { method: shown(request.method().as_str()) }.into()
 }

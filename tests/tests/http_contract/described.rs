@@ -2,6 +2,7 @@
 //! be found in `/openapi.json`. So the description can neither lack what a node answers nor promise another shape.
 
 use super::ask::Answer;
+use quorate_node::http::code::Code;
 use quorate_node::http::openapi;
 use quorate_node::limits::Limits;
 use serde_json::Value as Json;
@@ -145,6 +146,34 @@ fn is_of(value: &Json, kind: &Json) -> bool {
         Some("boolean") => value.is_boolean(),
         Some("null") => value.is_null(),
         Some(_) | None => false,
+    }
+}
+
+/// Every code there is comes back from a real node in one of these files, with its status.
+#[test]
+fn every_code_is_provoked() {
+    // What a client can't bring about, and where it is provoked instead.
+    let elsewhere = [
+        // 2^64 updates of one key: tests of the node's faults.
+        ("versions-exhausted", include_str!("../../../node/src/http/fault/tests.rs")),
+        // A bug: tests of the HTTP server, with a handler that panics.
+        ("internal", include_str!("../../../node/src/http/server/tests.rs")),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_contract");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources: String = files.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    for code in Code::ALL {
+        let (status, word) = (code.status().as_u16(), code.as_str());
+        if let Some((_, source)) = elsewhere.iter().find(|(other, _)| *other == word) {
+            assert!(source.contains(&format!("\"{word}\"")), "{word}");
+            continue;
+        }
+        let refuses = format!("refuses({status}, \"{word}\")");
+        let in_table = format!("{status}, \"{word}\"");
+        assert!(
+            sources.contains(&refuses) || sources.contains(&in_table),
+            "no test provokes {status} {word}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use super::ask::{ask, get, post, put};
 use super::rig::{Cluster, key, until};
 use quorate_model::Durability;
+use quorate_node::limits::Limits;
 use serde_json::json;
 
 #[test]
@@ -148,6 +149,49 @@ fn full_disks_refuse_writes_and_keep_reads() {
     until("the nodes notice again", || {
         (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(())
     });
+}
+
+#[test]
+fn a_node_that_doubts_its_disk_says_so() {
+    let cluster = Cluster::of_three();
+    cluster.all_vote();
+    put(&key("kept"), "x").of(cluster.at(1)).is(200);
+    let doubtful = cluster.restart_in_doubt(2);
+    get(&key("kept")).of(doubtful).refuses(503, "replica-doubtful");
+    let refused = put(&key("kept"), "y").of(doubtful).refuses(503, "replica-doubtful");
+    assert_eq!(refused["outcome"], "not_applied");
+    ask("DELETE", &key("kept")).of(doubtful).refuses(503, "replica-doubtful");
+    get("/health/ready").of(doubtful).refuses(503, "replica-doubtful");
+    get("/health/live").of(doubtful).is(200);
+    get("/v1/cluster/nodes/n1/accept-loss").of(cluster.at(0)).refuses(409, "loss-not-accepted");
+    assert_eq!(get(&key("kept")).of(cluster.at(0)).is(200).text(), "x", "the others are a quorum");
+}
+
+#[test]
+fn a_starting_node_says_so() {
+    let cluster = Cluster::start(1, Limits::default());
+    let server = cluster.server_without_node();
+    let node = server.address();
+    get(&key("a")).of(node).refuses(503, "starting");
+    put(&key("a"), "x").of(node).refuses(503, "starting");
+    get("/health/ready").of(node).refuses(503, "starting");
+    get("/health/live").of(node).is(200);
+    ask("POST", "/health/live").of(node).refuses(405, "method-not-allowed");
+}
+
+#[test]
+fn a_catalog_that_is_full_takes_no_more_tables() {
+    let cluster = Cluster::start(1, Limits::default());
+    let node = cluster.at(0);
+    let make = |number: u32| {
+        post("/v1/tables", &json!({"name": format!("t{number}"), "n": 1, "shards": 1})).of(node)
+    };
+    for number in 0..1_024 {
+        make(number).is(201);
+    }
+    make(1_024).refuses(409, "catalog-refused");
+    ask("DELETE", "/v1/tables/t7").of(node).is(200);
+    make(1_024).is(201);
 }
 
 #[test]

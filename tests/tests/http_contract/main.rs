@@ -15,5 +15,6 @@ mod edge;
 mod failures;
 mod keys;
 mod levels;
+mod raw_socket;
 mod rig;
 mod tables;

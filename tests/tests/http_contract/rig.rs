@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A cluster of nodes n1, n2, n3, with a table `t` (n = 3, quorum, `os`).
 pub struct Cluster {
     nodes: Vec<Mutex<Option<Node>>>,
+    configs: Vec<NodeConfig>,
     addresses: Vec<SocketAddr>,
     disk_is_full: Arc<AtomicBool>,
     runtime: Runtime,
@@ -72,6 +73,7 @@ impl Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let disk_is_full = Arc::new(AtomicBool::new(false));
         let mut nodes: Vec<Node> = Vec::new();
+        let mut configs = Vec::new();
         for index in 0..count {
             let entry = match nodes.first() {
                 None => Entry::Found { cluster_name: "contract".to_owned() },
@@ -107,11 +109,12 @@ impl Cluster {
                 boot_id_file: quorate_node::node::BOOT_ID_FILE.into(),
                 workers: Some(2),
             };
+            configs.push(config.clone());
             nodes.push(runtime.block_on(Node::start(config)).expect("a node that starts"));
         }
         let addresses: Vec<SocketAddr> = nodes.iter().map(Node::http_address).collect();
         let nodes = nodes.into_iter().map(|node| Mutex::new(Some(node))).collect();
-        let cluster = Self { nodes, addresses, disk_is_full, runtime, _folder: folder };
+        let cluster = Self { nodes, configs, addresses, disk_is_full, runtime, _folder: folder };
         for node in 0..count {
             until("every node knows every node, and that it is up", || {
                 let seen = get("/v1/cluster").of(cluster.at(node)).is(200).json();
@@ -152,6 +155,27 @@ impl Cluster {
     pub fn kill(&self, node: usize) {
         let killed = self.nodes[node].lock().unwrap().take().expect("it runs");
         self.runtime.block_on(killed.kill());
+    }
+
+    /// Kills a node and starts it again, on ports of its own, with a mark in its folder that says that its disk was
+    /// doubted. Where it listens now.
+    pub fn restart_in_doubt(&self, node: usize) -> SocketAddr {
+        self.kill(node);
+        let config = NodeConfig { entry: Entry::Existing, ..self.configs[node].clone() };
+        std::fs::write(config.data.join("doubtful"), "a test doubts it").expect("a mark");
+        let started = self.runtime.block_on(Node::start(config)).expect("a doubtful node starts");
+        let address = started.http_address();
+        *self.nodes[node].lock().unwrap() = Some(started);
+        address
+    }
+
+    /// An HTTP server without a node behind it yet.
+    pub fn server_without_node(&self) -> Server {
+        let _inside = self.runtime.enter();
+        let listener =
+            quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+        let hosts = quorate_node::http::Hosts::default();
+        Server::start(listener, hosts, &Limits::default()).expect("a listening socket")
     }
 
     /// Looks into a node.

@@ -15,6 +15,13 @@ fn unavailable_with(refusal: Refusal) -> Code {
 }
 
 #[test]
+fn a_key_whose_versions_are_used_up_is_a_conflict_of_its_own() {
+    let code = Fault::from(PutError::Exhausted).code();
+    assert_eq!((code.status().as_u16(), code.as_str()), (409, "versions-exhausted"));
+    assert_eq!(Fault::from(PutError::Exhausted).outcome(), Outcome::NotApplied);
+}
+
+#[test]
 fn too_few_owners_names_what_would_help() {
     assert_eq!(unavailable_with(Refusal::DiskFull), Code::DiskFull);
     assert_eq!(unavailable_with(Refusal::Doubtful), Code::ReplicaDoubtful);
