@@ -29,6 +29,7 @@ mod status;
 mod table;
 
 pub use exit::{Exit, Failure};
+pub(crate) use key::takes_key;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};

@@ -222,6 +222,13 @@ impl Resolved {
         Ok(resolved)
     }
 
+    /// What a file of this text alone says.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut resolved = Self { config: Config::default(), origins: BTreeMap::new() };
+        resolved.take(&from_file(path, text)?, &Origin::File(path.to_owned()))?;
+        Ok(resolved)
+    }
+
     /// Where a setting's value came from.
     pub fn origin(&self, setting: &Setting) -> &Origin {
         self.origins.get(setting.name).unwrap_or(&Origin::Default)

@@ -27,6 +27,7 @@ mod bulk;
 mod cluster;
 pub mod code;
 mod connection;
+pub(crate) mod decoders;
 pub mod edge;
 pub mod fault;
 pub mod head;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod decoders;
 pub mod dev;
 pub mod drive;
 pub mod engine;

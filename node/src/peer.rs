@@ -20,4 +20,5 @@ mod service;
 
 pub use answer::Answer;
 pub use local::{DiskReads, Local, ReadLimits};
+pub(crate) use service::requests;
 pub use service::{BATCH_ITEMS_MAX, Peers};

@@ -32,9 +32,9 @@
 
 mod connection;
 mod dialer;
-mod frame;
+pub(crate) mod frame;
 mod handshake;
-mod hello;
+pub(crate) mod hello;
 mod links;
 mod memory;
 mod once;

@@ -131,7 +131,8 @@ impl Acceptance {
         file::replace(folder, FILE, file::sealed(&text).as_bytes())
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Of the bytes of its file. Total.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut lines = file::unsealed(bytes)?.lines();
         (lines.next()? == FIRST_LINE).then_some(())?;
         let incarnation = lines.next()?.strip_prefix("incarnation ")?.parse().ok()?;

@@ -70,12 +70,13 @@ impl Doubt {
         Self { cause, reason: reason.into() }
     }
 
-    fn encode(&self) -> String {
+    /// The text of its file.
+    pub fn encode(&self) -> String {
         format!("{CAUSE}{}\n{}\n", self.cause.as_str(), self.reason)
     }
 
     /// Total: a mark that is damaged itself is still a doubt, of the worst kind.
-    fn decode(bytes: &[u8]) -> Self {
+    pub fn decode(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_end();
         let known = text

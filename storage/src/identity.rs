@@ -177,7 +177,8 @@ impl Identity {
         })
     }
 
-    fn encode(&self) -> String {
+    /// The text of its file.
+    pub fn encode(&self) -> String {
         let Self { cluster, cluster_name, node, incarnation, stage } = self;
         let mut text = format!(
             "{FIRST_LINE}\nformat {FORMAT}\ncluster {cluster}\nname {cluster_name}\nnode {}\nincarnation \
@@ -190,7 +191,8 @@ impl Identity {
         text
     }
 
-    fn decode(folder: &Path, bytes: &[u8]) -> Result<Self, IdentityError> {
+    /// Inverse of [`Identity::encode`]. Total; `folder` is for the errors.
+    pub fn decode(folder: &Path, bytes: &[u8]) -> Result<Self, IdentityError> {
         let corrupt = |reason| IdentityError::Corrupt { path: folder.join(FILE), reason };
         let text = std::str::from_utf8(bytes).map_err(|_| corrupt("it is not text"))?;
         let end = text.find("crc32 ").ok_or_else(|| corrupt("its checksum is missing"))?;

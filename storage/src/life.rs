@@ -91,6 +91,13 @@ impl Noted {
     }
 }
 
+/// Whether these bytes are a note; for whoever tries the decoders of all outside bytes.
+pub fn takes(bytes: &[u8]) -> bool {
+    let Some(noted) = Noted::decode(bytes) else { return false };
+    assert_eq!(Noted::decode(noted.encode().as_bytes()), Some(noted));
+    true
+}
+
 impl LifeNote {
     /// Begins a life in a folder, in this run of the machine; says what the end of the last one means for the data. With
     /// a doubt nothing is noted. A folder that is being founded may have no note yet (`may_be_missing`).

@@ -146,6 +146,13 @@ fn durability(text: &str) -> Result<Durability, String> {
     }
 }
 
+/// Whether these bytes are a key in base64url (for [`crate::decoders`]). As they stand, any bytes are one.
+pub(crate) fn takes_key(bytes: &[u8]) -> bool {
+    let argument = || OsString::from_vec(bytes.to_vec());
+    assert!(key_bytes(argument(), false).is_ok_and(|key| key == bytes));
+    key_bytes(argument(), true).is_ok()
+}
+
 fn key_bytes(text: OsString, b64: bool) -> Result<Vec<u8>, Failure> {
     if !b64 {
         return Ok(text.into_vec());

@@ -14,7 +14,7 @@ pub mod codec;
 mod consensus;
 mod log;
 mod machine;
-mod message;
+pub(crate) mod message;
 mod network;
 mod serve;
 

@@ -136,7 +136,7 @@ pub fn plain(request: &Request, takes: &[super::query::Name]) -> Result<Query, P
 }
 
 /// A whole JSON document, or why it was not understood.
-fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json);
     let document = document.map_err(|error| sentence(&error.path().to_string(), error.inner()))?;

@@ -4,7 +4,7 @@
 //! half done. Items then run side by side, a bounded number at a time, under one common deadline. When the client
 //! goes away the items that have not begun never do.
 
-mod documents;
+pub(super) mod documents;
 
 use super::answer::{self, KeyText, ValueText, Written};
 use super::app::{App, json, json_bytes};
@@ -52,7 +52,7 @@ pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, 
     let (wanted, _held): (MgetDocument, _) =
         app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let keys = wanted.keys.into_iter().enumerate();
-    let keys = few(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app)?;
+    let keys = few(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app.limits)?;
     let room = Arc::new(Mutex::new(Room { left: app.limits.batch_bytes_max, share: None }));
     let shared = Arc::clone(&room);
     let results = side_by_side(&common, keys, move |common, key| {
@@ -97,11 +97,11 @@ pub async fn batch(State(app): State<App>, request: Request) -> Result<Response,
     let mut bodies = Vec::with_capacity(wanted.items.len());
     let mut keys = Vec::with_capacity(wanted.items.len());
     for (at, item) in wanted.items.into_iter().enumerate() {
-        let (key, body, ttl_ms) = item.read(at, &app)?;
+        let (key, body, ttl_ms) = item.read(at, &app.limits)?;
         keys.push(key.read(at, app.limits.key_bytes_max));
         bodies.push((body, ttl_ms));
     }
-    let keys = distinct(few(keys.into_iter(), &app)?)?;
+    let keys = distinct(few(keys.into_iter(), &app.limits)?)?;
     let items = keys.into_iter().zip(bodies).collect();
     let results = side_by_side(&common, items, |common, (key, (body, ttl_ms))| async move {
         common.put(&key, body, ttl_ms).await

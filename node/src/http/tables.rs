@@ -26,7 +26,7 @@ enum LevelDocument {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object that describes a table")]
-struct NewTableDocument {
+pub(super) struct NewTableDocument {
     name: String,
     sharding: Option<String>,
     n: Option<u8>,
@@ -40,7 +40,7 @@ struct NewTableDocument {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the fields to change")]
-struct TableChangeDocument {
+pub(super) struct TableChangeDocument {
     #[serde(default, deserialize_with = "named")]
     n: Option<u8>,
     #[serde(default, deserialize_with = "named")]
@@ -267,7 +267,7 @@ impl LevelDocument {
 }
 
 impl TableChangeDocument {
-    fn expect_any(&self) -> Result<(), Problem> {
+    pub(super) fn expect_any(&self) -> Result<(), Problem> {
         match self {
             Self { n: None, r: None, w: None, durability: None, ttl: TtlDocument::Absent } => {
                 Err(invalid("the document names nothing to change: use r, durability or ttl"))
@@ -278,7 +278,7 @@ impl TableChangeDocument {
 }
 
 impl NewTableDocument {
-    fn read(self) -> Result<NewTable, Problem> {
+    pub(super) fn read(self) -> Result<NewTable, Problem> {
         let mut request = [0; 16];
         getrandom::fill(&mut request).map_err(|_| Fault::NoRandomness)?;
         let mut table = NewTable::hash(self.name, RequestId(u128::from_be_bytes(request)));

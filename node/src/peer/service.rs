@@ -75,7 +75,7 @@ impl Peers {
 }
 
 /// The requests of a batch; their number is checked before they are decoded.
-fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
+pub(crate) fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
     match minicbor::Decoder::new(payload).array()? {
         Some(count) if count <= BATCH_ITEMS_MAX as u64 => minicbor::decode(payload),
         Some(_) | None => {

@@ -1,9 +1,9 @@
 //! The documents of `mget` and `batch`: every field is known, or all is refused.
 
-use crate::http::app::App;
 use crate::http::fault::Fault;
 use crate::http::problem::Problem;
 use crate::http::{head, query, target, text};
+use crate::limits::Limits;
 use quorate_model::{Body, Key};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -78,9 +78,9 @@ fn invalid(at: usize, why: &str) -> Problem {
 /// Every key, if there are not too many.
 pub fn few(
     keys: impl ExactSizeIterator<Item = Result<Key, Problem>>,
-    app: &App,
+    limits: &Limits,
 ) -> Result<Vec<Key>, Problem> {
-    let limit = app.limits.batch_items_max;
+    let limit = limits.batch_items_max;
     if keys.len() > limit {
         return Err(Fault::TooManyItems { got: keys.len(), limit }.into());
     }
@@ -125,7 +125,7 @@ impl NamedKey {
 
 impl ItemDocument {
     /// The item at this place: its key, what to store, and for how long.
-    pub fn read(self, at: usize, app: &App) -> Result<(NamedKey, Body, Option<u64>), Problem> {
+    pub fn read(self, at: usize, limits: &Limits) -> Result<(NamedKey, Body, Option<u64>), Problem> {
         match (self.put, self.delete) {
             (Some(_), Some(_)) | (None, None) => Err(invalid(at, "an item is either \"put\" or \"delete\"")),
             (None, Some(key)) => Ok((key, Body::Tombstone, None)),
@@ -143,8 +143,8 @@ impl ItemDocument {
                         ));
                     }
                 };
-                if payload.len() > app.limits.value_bytes_max {
-                    let limit = app.limits.value_bytes_max;
+                if payload.len() > limits.value_bytes_max {
+                    let limit = limits.value_bytes_max;
                     return Err(Fault::ItemTooLarge { at, limit }.into());
                 }
                 let content_type = content_type.unwrap_or_else(|| default.to_owned());

@@ -1,0 +1,19 @@
+//! One decoder of the table in `quorate_node::decoders`, chosen by its name in `DECODER`, under libFuzzer.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use quorate_node::decoders::{ALL, Decoder};
+use std::sync::LazyLock;
+
+static CHOSEN: LazyLock<&'static Decoder> = LazyLock::new(|| {
+    let name = std::env::var("DECODER").expect("DECODER names one decoder, such as record");
+    ALL.iter().find(|decoder| decoder.name == name).unwrap_or_else(|| {
+        let names: Vec<&str> = ALL.iter().map(|decoder| decoder.name).collect();
+        panic!("there is no decoder {name}; there are {}", names.join(", "))
+    })
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let _taken = (CHOSEN.takes)(bytes);
+});
