@@ -161,6 +161,25 @@ pub struct LoadArguments {
     pub cluster: ClusterArguments,
 }
 
+/// How to ask a cluster for more than it can serve.
+#[derive(Args, Debug)]
+pub struct OverloadArguments {
+    /// How long the overload lasts
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=3_600))]
+    pub seconds: u64,
+    /// How many times the peak is asked for
+    #[arg(long, default_value_t = 3.0)]
+    pub factor: f64,
+    /// The nodes' limit of requests at work, low enough that it is the peak's limit and not the processor
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub requests_running_max: u32,
+    /// How long each sync of a node's disk takes at least, in milliseconds; 0: as long as it does. Needs strace
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub sync_delay_ms: u32,
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+}
+
 /// Which cluster to start.
 #[derive(Args, Debug)]
 pub struct ClusterArguments {

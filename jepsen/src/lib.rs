@@ -23,7 +23,8 @@
 //! root, and [`tool`] runs what the system has for that. [`workload`] and [`nemesis`] are tables of what clients do and
 //! what breaks, and [`run`] brings them together; a [`segment`] is one such run on a cluster of its own, a [`campaign`]
 //! is many, a [`suite`] says which. [`breakage`] shows that all this would notice: each line breaks one rule of a build
-//! made for it. [`load`] is the simplest proof: nodes die and come back under load, and nobody else may notice.
+//! made for it. [`load`] is the simplest proof: nodes die and come back under load, and nobody else may notice;
+//! [`overload`] asks for more than a cluster can serve.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
@@ -49,6 +50,7 @@ pub mod nemesis;
 pub mod no_return;
 pub mod operation;
 pub mod outcome;
+pub mod overload;
 pub mod record;
 pub mod rejudge;
 pub mod relay;

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arguments::{
-    BreakagesArguments, HostsKind, JudgeArguments, LoadArguments, ReportArguments, RunArguments,
-    SuiteArguments,
+    BreakagesArguments, HostsKind, JudgeArguments, LoadArguments, OverloadArguments, ReportArguments,
+    RunArguments, SuiteArguments,
 };
 use clap::{Args, Command, FromArgMatches};
 use quorate_jepsen::breakage::{self, BREAKAGES};
@@ -22,6 +22,7 @@ use quorate_jepsen::cluster::{self, Cluster, Plan};
 use quorate_jepsen::load;
 use quorate_jepsen::nemesis::needs::Machine;
 use quorate_jepsen::nemesis::{self, FAULTS};
+use quorate_jepsen::overload;
 use quorate_jepsen::record::{RunFolder, RunRecord, SegmentRecord};
 use quorate_jepsen::rejudge;
 use quorate_jepsen::relay;
@@ -36,6 +37,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The subcommand that is no workload: it proves something about requests rather than about histories.
 const LOAD: &str = "load";
+
+/// The other one of that kind.
+const OVERLOAD: &str = "overload";
+
+const OVERLOAD_ABOUT: &str =
+    "Three times the peak: the cluster sheds, keeps its goodput and its memory, and recovers at once";
 
 const LOAD_ABOUT: &str =
     "Mixed load while nodes are killed and come back: nobody else may notice, all must converge";
@@ -70,6 +77,7 @@ fn command() -> Command {
         WORKLOADS.iter().map(|entry| RunArguments::augment_args(Command::new(entry.name)).about(entry.about)),
     )
     .subcommand(LoadArguments::augment_args(Command::new(LOAD)).about(LOAD_ABOUT))
+    .subcommand(OverloadArguments::augment_args(Command::new(OVERLOAD)).about(OVERLOAD_ABOUT))
     .subcommand(BreakagesArguments::augment_args(Command::new(BREAKAGES_NAME)).about(BREAKAGES_ABOUT))
     .subcommand(JudgeArguments::augment_args(Command::new(JUDGE)).about("Judges a history file again"))
     .subcommand(ReportArguments::augment_args(Command::new(REPORT)).about("Makes the HTML report of a run"))
@@ -86,6 +94,7 @@ async fn main() -> ExitCode {
         match WORKLOADS.iter().find(|entry| entry.name == name) {
             Some(entry) => run_workload(entry, &parsed(matches)).await,
             None if name == LOAD => run_load(&parsed(matches)).await,
+            None if name == OVERLOAD => run_overload(&parsed(matches)).await,
             None if name == BREAKAGES_NAME => run_breakages(&parsed(matches)).await,
             None if name == JUDGE => judge(&parsed(matches)),
             None if name == REPORT => {
@@ -332,6 +341,31 @@ async fn run_breakages(arguments: &BreakagesArguments) -> Result<ExitCode, Failu
         }
     );
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn run_overload(arguments: &OverloadArguments) -> Result<ExitCode, Failure> {
+    let settings = overload::Settings {
+        time: Duration::from_secs(arguments.seconds),
+        factor: arguments.factor,
+        requests_running_max: arguments.requests_running_max,
+        sync_delay_ms: arguments.sync_delay_ms,
+        seed: arguments.cluster.seed,
+    };
+    let nodes = arguments.cluster.shapes()?;
+    let folder = cluster::run_folder(OVERLOAD);
+    let plan = Plan { nodes, ..Plan::on_loopback(arguments.cluster.binary()?, folder, 0) };
+    let plan = overload::limited(plan, &settings)?;
+    eprintln!("nodes and logs are in {}", plan.folder.display());
+    let mut cluster = Cluster::start(&plan).await?;
+    eprintln!("{} nodes are ready: {}", cluster.nodes().len(), cluster.endpoints().join(" "));
+    let report = overload::run(&mut cluster, &plan.folder, &settings).await?;
+    writeln!(std::io::stdout(), "{report}seed: {}", settings.seed)?;
+    drop(cluster);
+    // What the nodes left behind is kept, unless everything is well.
+    if report.verdict() == Verdict::Passed {
+        cluster::remove_folder(&plan.folder);
+    }
+    Ok(exit_code(report.verdict()))
 }
 
 async fn run_load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
