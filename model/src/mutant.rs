@@ -94,6 +94,8 @@ pub enum Mutant {
     HintsUnbounded,
     /// A replica whose disk failed goes on answering.
     DoubtForgotten,
+    /// A node does not listen to what its peers remember of it.
+    CounterIgnored,
     /// Replicas answer requests of any epoch.
     EpochNotChecked,
     /// A coordinator that was refused goes on by its old plan.
@@ -108,7 +110,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 46] = [
+    pub const ALL: [Mutant; 47] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::VersionFromOneReplica,
@@ -150,6 +152,7 @@ impl Mutant {
         Mutant::HintErasedUnanswered,
         Mutant::HintsUnbounded,
         Mutant::DoubtForgotten,
+        Mutant::CounterIgnored,
         Mutant::EpochNotChecked,
         Mutant::NewerPlanIgnored,
         Mutant::OldAnswersCounted,

@@ -50,6 +50,8 @@ struct State {
     doubt: Option<Doubt>,
     /// Batches that are there, but for those that were only for housekeeping.
     sequence: u64,
+    /// Whether syncs are only pretended.
+    lying: bool,
     /// How many of them are synced.
     committed: u64,
     writes: u64,
@@ -94,8 +96,15 @@ impl MemoryEngine {
         }
         state.unsynced.clear();
         state.faults.clear();
+        state.lying = false;
         // What was kept is on the disk.
         state.committed = state.sequence;
+    }
+
+    /// From now on syncs are only pretended, as by a disk that keeps in its own memory what it calls written: the next
+    /// power cut forgets what they were for.
+    pub fn lie(&self) {
+        self.state().lying = true;
     }
 
     /// How many batches a crash would forget now.
@@ -209,7 +218,9 @@ impl State {
     }
 
     fn synced(&mut self) {
-        self.unsynced.clear();
+        if !self.lying {
+            self.unsynced.clear();
+        }
         self.committed = self.sequence;
         self.syncs += 1;
     }

@@ -64,6 +64,10 @@ happenings! {
     DiskFailed => "disk failures met",
     /// A replica that doubts its disk refused.
     Doubtful => "refusals of a doubtful replica",
+    /// A power cut forgot what a disk had called synced.
+    SyncedLost => "disks that lied",
+    /// A node learned from a peer that its disk had lost something.
+    LossLearnt => "losses learnt from peers",
     /// A batch took far longer than usual.
     SlowDisk => "slow batches",
     /// A write was refused because its deadline had passed.

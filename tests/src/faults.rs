@@ -9,7 +9,7 @@ use crate::random::{For, Random};
 use crate::setting::Mishaps;
 use crate::world::World;
 use quorate_model::NodeId;
-use quorate_storage::Fault;
+use quorate_storage::{Engine, Fault};
 
 /// One thing that breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Mishap {
     DiskFull(NodeId),
     /// A disk fails for good: its next operation of this kind, and then its replica doubts it.
     DiskError(NodeId, Fault),
+    /// A disk pretends to sync, until its power is cut: then it has forgotten what it called synced.
+    Lie(NodeId),
     /// A disk takes long for every batch.
     SlowDisk(NodeId),
     /// A node hears nothing new of the catalog.
@@ -84,6 +86,7 @@ fn draw_one(
         weights.clock,
         weights.disk_full,
         weights.disk_error,
+        weights.lie,
         weights.slow_disk,
         weights.lag,
     ];
@@ -103,7 +106,8 @@ fn draw_one(
             let node = *failing.get_or_insert(node);
             Mishap::DiskError(node, *random.pick(&[Fault::Sync, Fault::SyncKept, Fault::Write, Fault::Read]))
         }
-        10 => Mishap::SlowDisk(node),
+        10 => Mishap::Lie(*failing.get_or_insert(node)),
+        11 => Mishap::SlowDisk(node),
         _ => Mishap::Lag(node),
     }
 }
@@ -154,6 +158,7 @@ impl World {
                 node.broken = true;
                 node.engine.fail_next(*fault);
             }
+            Mishap::Lie(node) => self.node(*node).engine.lie(),
             Mishap::SlowDisk(node) => {
                 let until = self.schedule.now() + self.mishaps[number].lasting;
                 self.node(*node).slow_until = until;
@@ -176,6 +181,11 @@ impl World {
             // Cuts of two mishaps at once are mended together: partitions come and go.
             Mishap::Isolate(_) | Mishap::Split(_) | Mishap::OneWay(..) => self.network.mend(),
             Mishap::ClockStop(node) => self.node(*node).clock.set_right(),
+            Mishap::Lie(node) => {
+                let random = &mut self.random(For::Mishap, [number as u64, 1]);
+                self.cut_power(*node, random);
+                self.start(*node);
+            }
             Mishap::DiskFull(node) => self.node(*node).engine.set_capacity(None),
             Mishap::Lag(node) => {
                 self.node(*node).deaf = false;
@@ -235,11 +245,15 @@ impl World {
     fn cut_power(&mut self, id: NodeId, random: &mut Random) {
         self.crash(id);
         let engine = std::sync::Arc::clone(&self.node(id).engine);
-        let unsynced = engine.unsynced_batches() as u64;
+        let (unsynced, committed) = (engine.unsynced_batches() as u64, engine.committed());
         let kept = random.below(unsynced + 1);
         if kept < unsynced {
             self.met(Happening::Forgotten);
         }
         engine.crash_keeping(kept as usize);
+        if engine.committed() < committed {
+            self.met(Happening::SyncedLost);
+            self.history.has_lied = true;
+        }
     }
 }

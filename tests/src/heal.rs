@@ -78,6 +78,11 @@ impl World {
 
     /// Nodes with a failed disk notice it now, if they have not yet.
     fn take_out_broken(&mut self) -> BTreeSet<NodeId> {
+        for one in self.node_ids() {
+            for other in self.node_ids() {
+                self.introduce(one, other);
+            }
+        }
         let mut doubtful = BTreeSet::new();
         for id in self.node_ids() {
             let node = self.node(id);

@@ -167,6 +167,10 @@ pub struct History {
     pub refused_yet_stored: Vec<(Spot, NodeId, Version)>,
     /// Replicas that answered after they had doubted their disks.
     pub trusted_again: Vec<(Spot, NodeId, String)>,
+    /// Replicas that answered although their disks had lost something, and a peer that they talked to knew it.
+    pub unlearnt: Vec<(Spot, NodeId)>,
+    /// Whether a disk forgot what it had called synced.
+    pub has_lied: bool,
     /// The most requests that ever waited for one disk.
     pub queue_max: usize,
     /// The most hints that one node ever kept.

@@ -50,6 +50,7 @@ pub mod faults;
 pub mod heal;
 pub mod history;
 pub mod invariants;
+pub mod memory;
 pub mod mutants;
 pub mod network;
 pub mod node;

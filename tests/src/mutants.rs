@@ -51,7 +51,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::AssignedNotSpread
         | Mutant::RepairWithoutIds => &[Invariant::Converges],
         Mutant::HintsUnbounded => &[Invariant::Bounded],
-        Mutant::DoubtForgotten => &[Invariant::Doubt],
+        Mutant::DoubtForgotten | Mutant::CounterIgnored => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored
         | Mutant::OldAnswersCounted

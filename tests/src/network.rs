@@ -99,6 +99,11 @@ impl Network {
         fate
     }
 
+    /// Whether nothing is cut between two nodes.
+    pub fn is_open(&self, one: NodeId, other: NodeId) -> bool {
+        !self.cuts.contains_key(&(one, other)) && !self.cuts.contains_key(&(other, one))
+    }
+
     /// Whether a message that arrives then was sent after one that arrives later.
     pub fn is_overtaking(&mut self, from: NodeId, to: NodeId, arrival: u64) -> bool {
         let latest = self.latest.entry((from, to)).or_default();

@@ -7,7 +7,7 @@
 use crate::clock::Clock;
 use crate::drive::{Running, Waiting};
 use crate::parcel::Job;
-use quorate_model::{Boot, NodeId, Rules, Stamps};
+use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
 use quorate_storage::{MemoryEngine, Replica, ReplicaLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub struct Process {
     pub stamps: Stamps,
     /// Operations that it coordinates, by number.
     pub running: BTreeMap<u64, Running>,
+    /// Which life of the node it is, to its peers.
+    pub life: Life,
     /// Writes that wait for the next batch.
     pub queue: Vec<Job>,
     /// Whether a batch is being written.
@@ -88,6 +90,7 @@ impl Node {
         self.process = Some(Process {
             replica: Replica::new(engine, self.id, replica_boot, rules, limits),
             stamps: Stamps::new(self.id, boot),
+            life: Life { incarnation: 1, boot },
             running: BTreeMap::new(),
             queue: Vec::new(),
             committing: false,

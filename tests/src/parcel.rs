@@ -3,7 +3,7 @@
 use crate::history::{AttemptId, Name};
 use crate::random::mix;
 use quorate_coordinator::{Call, Failure};
-use quorate_model::{NodeId, Reply, Request};
+use quorate_model::{Committed, NodeId, Reply, Request};
 use quorate_storage::Hint;
 use std::fmt;
 
@@ -72,8 +72,12 @@ pub enum Event {
     Return {
         /// Whom it is for.
         to: Caller,
+        /// Who answers.
+        by: NodeId,
         /// The answer.
         reply: Reply,
+        /// How far the disk of the one who answers had come; nothing if it doubts it.
+        committed: Option<Committed>,
     },
     /// Whoever asked hears that there will be no answer.
     Fail {

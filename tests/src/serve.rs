@@ -54,6 +54,8 @@ impl World {
     /// A request arrived.
     pub(crate) fn arrive(&mut self, at: NodeId, from: Caller, request: Request, remaining: u64) {
         let random = &mut self.random(For::Arrival, from.whom());
+        // They have shaken hands before.
+        self.introduce(at, from.node);
         if self.node(at).process.is_none() {
             if random.chance(700) {
                 let micros = random.between(100, 5_000);
@@ -160,6 +162,7 @@ impl World {
         self.note_held(at, request, &reply);
         self.note_epoch(at, request, &reply);
         self.note_doubt(at, request, &reply);
+        self.note_loss(at, to.node, request, &reply);
         self.note_met(request, &reply);
         self.reply(at, to, reply);
     }
@@ -195,6 +198,16 @@ impl World {
                     self.history.trusted_again.push((spot, at, brief::reply(reply)));
                 }
             }
+        }
+    }
+
+    /// A replica whose disk lost something does not answer a peer that knows it and can say so.
+    fn note_loss(&mut self, at: NodeId, asker: NodeId, request: &Request, reply: &Reply) {
+        let answers = !matches!(reply, Reply::Refused(_) | Reply::Broken);
+        let may_talk = asker != at && !request.is_write() && self.network.is_open(at, asker);
+        let Some(spot) = self.spot_of(request.place()).filter(|_| answers && may_talk) else { return };
+        if self.knows_of_a_loss(asker, at) {
+            self.history.unlearnt.push((spot, at));
         }
     }
 
@@ -275,14 +288,16 @@ impl World {
 
     fn reply(&mut self, at: NodeId, to: Caller, reply: Reply) {
         let random = &mut self.random(For::Reply, to.whom());
+        let (by, committed) = (at, self.committed(at));
         if to.node == at {
             let micros = random.between(5, 50);
-            return self.schedule.after(micros, Event::Return { to, reply });
+            return self.schedule.after(micros, Event::Return { to, by, reply, committed });
         }
         let fate = self.network.reply(random, at, to.node);
         self.befall(&fate, at, to.node);
         for micros in fate.arrivals.into_iter().flatten() {
-            self.schedule.after(micros, Event::Return { to: to.clone(), reply: reply.clone() });
+            let event = Event::Return { to: to.clone(), by, reply: reply.clone(), committed };
+            self.schedule.after(micros, event);
         }
     }
 }

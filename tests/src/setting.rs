@@ -135,6 +135,8 @@ pub struct Mishaps {
     pub disk_full: u64,
     /// A disk fails for good.
     pub disk_error: u64,
+    /// A disk pretends to sync, until a power cut forgets what it pretended.
+    pub lie: u64,
     /// A disk takes long for every batch, for a while.
     pub slow_disk: u64,
     /// A node hears nothing new of the catalog for a while.
@@ -312,7 +314,7 @@ impl Setting {
             }
             Mood::Power => {
                 (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
-                habits.pause_max = 5_000;
+                (mishaps.lie, habits.pause_max) = (15, 5_000);
                 let forgets = random.chance(250);
                 for table in &mut self.tables {
                     table.durability = if forgets { Durability::Os } else { Durability::Sync };
@@ -377,12 +379,16 @@ impl Setting {
         if self.cuts_power() && self.tables[0].durability == Durability::Sync {
             self.alters = 0;
         }
+        // A disk that lied ends in a power cut: where nothing else cuts the power, nothing may be unsynced by right.
+        if !self.cuts_power() && (os || self.alters > 0) {
+            self.mishaps.lie = 0;
+        }
         let spare = |table: &TableSetting| {
             let w = table.w.required(table.n).expect("levels are drawn within n");
             table.n >= 3 && w >= quorum(table.n)
         };
         if !self.tables.iter().all(spare) {
-            self.mishaps.disk_error = 0;
+            (self.mishaps.disk_error, self.mishaps.lie) = (0, 0);
         }
     }
 }
@@ -450,6 +456,7 @@ fn mishaps(random: &mut Random) -> Mishaps {
         clock: 5,
         disk_full: 5,
         disk_error: 4,
+        lie: 8,
         slow_disk: 4,
         lasting_max: 700_000,
         lag: 5,

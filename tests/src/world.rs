@@ -177,12 +177,17 @@ impl World {
         }
         match event {
             Event::Arrive { to, from, request, remaining } => self.arrive(to, from, request, remaining),
-            Event::Return { to, reply } => match to.asker {
-                Asker::Operation { number, call, .. } => {
-                    self.take_reply(to.node, to.life, number, call, reply);
+            Event::Return { to, by, reply, committed } => {
+                self.remember(&to, by, committed);
+                match to.asker {
+                    Asker::Operation { number, call, .. } => {
+                        self.take_reply(to.node, to.life, number, call, reply);
+                    }
+                    Asker::Replay { owner, hint, .. } => {
+                        self.replayed(to.node, to.life, owner, *hint, reply);
+                    }
                 }
-                Asker::Replay { owner, hint, .. } => self.replayed(to.node, to.life, owner, *hint, reply),
-            },
+            }
             Event::Fail { to, failure } => match to.asker {
                 Asker::Operation { number, call, .. } => {
                     self.take_failure(to.node, to.life, number, call, failure);
@@ -219,6 +224,10 @@ impl World {
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
         self.tell(|| format!("{id} starts"));
+        // A starting node hears all that it can reach before it serves.
+        for peer in self.node_ids() {
+            self.introduce(id, peer);
+        }
         self.plan_replay(id);
     }
 

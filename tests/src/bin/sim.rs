@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Histories between two lines of figures.
-const CHUNK: u64 = 20_000;
+const CHUNK: u64 = 2_000;
 
 /// Histories within which every mutant must be caught.
 const MUTANT_SEEDS_MAX: u64 = 1_000;

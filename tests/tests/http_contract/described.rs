@@ -36,7 +36,10 @@ pub fn expect_described(method: &str, target: &str, answer: &Answer) {
             }
         }
         None => {
-            assert!(!kind.ends_with("json"), "a document of {method} {template} is not described: {answer:?}");
+            assert!(
+                !kind.ends_with("json"),
+                "a document of {method} {template} is not described: {answer:?}"
+            );
         }
     }
     for (name, header) in described["headers"].as_object().into_iter().flatten() {
