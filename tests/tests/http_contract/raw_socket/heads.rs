@@ -31,7 +31,7 @@ fn a_head_without_an_end_is_refused_after_a_bounded_number_of_bytes() {
         socket.set_read_timeout(Some(super::END)).unwrap();
         let began = Instant::now();
         socket.write_all(beginning.as_bytes()).unwrap();
-        let piece = [b'a'; 64 * 1024];
+        let piece = vec![b'a'; 64 * 1024];
         let mut taken = 0;
         // What the node and the two sockets between us hold, and what it reads and throws away after its last word.
         while taken < 256 << 20 && socket.write_all(&piece).is_ok() {
