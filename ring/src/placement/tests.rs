@@ -296,7 +296,8 @@ proptest! {
         check_join(&before, (names[zone.min(zones)], 1.0), &[new_table(n, 64)]);
     }
 
-    /// Odd zones, odd weights, tiny tables: rounding may move a few copies between nodes that stay, never many.
+    /// Odd zones, odd weights, tiny tables: the shares of those who stay are rounded anew, which may move one copy to
+    /// each of them, and no more.
     #[test]
     fn any_join_moves_little_between_nodes_that_stay(
         before in any_nodes(10), zone in 0u8..5, weight in 1u32..40, wishes in any_tables(),
@@ -304,6 +305,6 @@ proptest! {
         let before: Vec<(&str, f64)> = before.iter().map(|(zone, weight)| (zone.as_str(), *weight)).collect();
         let wishes = at_most(before.len(), wishes);
         let join = join(&before, (&format!("z{zone}"), f64::from(weight) / 10.0), &wishes);
-        prop_assert!(join.between_stayers <= 3, "{:?}", join.explanation);
+        prop_assert!(join.between_stayers <= before.len() as u64, "{:?}", join.explanation);
     }
 }
