@@ -12,6 +12,10 @@ use quorate_ring::{Catalog, Weight};
 use quorate_storage::Identity;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A second signal within this time belongs to the first: some programs signal a process and then its whole group.
+const SAME_STOP: Duration = Duration::from_millis(500);
 
 /// Files for the traffic with so many members are counted before a node starts, when it does not know yet how many
 /// there are.
@@ -108,9 +112,18 @@ async fn run_once(
         }
         _ = restart.wait_for(|wanted| *wanted) => Ok(Ending::Restart),
     };
+    let again = async {
+        let same = async {
+            loop {
+                signals.wait().await;
+            }
+        };
+        let _over = tokio::time::timeout(SAME_STOP, same).await;
+        signals.wait().await
+    };
     tokio::select! {
         () = node.shutdown() => {}
-        signal = signals.wait() => {
+        signal = again => {
             return Err(Failure::new(Exit::Other, format!("{signal} again: the node was not stopped in order"))
                 .next("start it again: it recovers what was acknowledged"));
         }

@@ -187,7 +187,7 @@ impl Screen {
             let lost = here.get("hints_overflow").and_then(Json::as_u64).unwrap_or(0);
             if lost > 0 {
                 lines.push(format!(
-                    "{}: {lost} hints did not fit since it started; a quorum read of a key brings its owners up to date",
+                    "{}: {lost} hints have not fitted since its data folder was made; a quorum read of a key brings its owners up to date",
                     member.id()
                 ));
             }

@@ -37,7 +37,8 @@ impl Control {
                         | ControlReply::Written(_)
                         | ControlReply::Rejected(_)
                         | ControlReply::Unknown(_)
-                        | ControlReply::Report(_),
+                        | ControlReply::Report(_)
+                        | ControlReply::Disk(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

@@ -130,7 +130,8 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
             ControlReply::Written(_)
             | ControlReply::NotLeader(_)
             | ControlReply::Applied(_)
-            | ControlReply::Report(_),
+            | ControlReply::Report(_)
+            | ControlReply::Disk(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }

@@ -23,7 +23,8 @@ pub enum ControlRequest {
     /// "How are you?"
     #[n(4)]
     Report,
-    /// "So my disk is: remember it." Answered with `Applied`.
+    /// "So my disk is: remember it. And yours?" Answered with `Disk`: a member whose catalog can't be read knows nobody
+    /// whom it could tell by itself.
     #[n(5)]
     Disk(#[n(0)] DiskState),
     /// "You lead: take my vote away, I have lost what I voted for." Answered with `Applied` once that is committed.
@@ -82,6 +83,9 @@ pub enum ControlReply {
     /// To `Report`.
     #[n(7)]
     Report(#[n(0)] Report),
+    /// To `Disk`: so is mine.
+    #[n(8)]
+    Disk(#[n(0)] DiskState),
 }
 
 #[cfg(test)]

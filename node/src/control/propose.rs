@@ -144,9 +144,17 @@ impl Control {
         *refreshed = Some(begun);
     }
 
-    /// Tells one member how this node's disk is; whether it has heard it.
-    pub async fn tell_disk(&self, node: NodeId, state: DiskState, deadline: Instant) -> bool {
-        self.ask(node, &ControlRequest::Disk(state), deadline).await.is_ok()
+    /// Tells one member how this node's disk is, and hears how its own is; `None`: it did not answer in time.
+    pub async fn exchange_disks(
+        &self,
+        node: NodeId,
+        state: DiskState,
+        deadline: Instant,
+    ) -> Option<DiskState> {
+        match self.ask(node, &ControlRequest::Disk(state), deadline).await {
+            Ok(ControlReply::Disk(theirs)) => Some(theirs),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// Asks one member; the request is on its way when this returns.
@@ -239,7 +247,10 @@ impl Attempts {
             ControlReply::Unknown(why) => self.maybe_written = Some(why),
             ControlReply::NotLeader(other) => self.hint = other.filter(|other| *other != leader),
             ControlReply::NotWritten(why) => self.reason = why,
-            ControlReply::Joined { .. } | ControlReply::Applied(_) | ControlReply::Report(_) => {
+            ControlReply::Joined { .. }
+            | ControlReply::Applied(_)
+            | ControlReply::Report(_)
+            | ControlReply::Disk(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

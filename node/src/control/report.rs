@@ -96,7 +96,8 @@ impl Control {
                         | ControlReply::NotLeader(_)
                         | ControlReply::NotWritten(_)
                         | ControlReply::Unknown(_)
-                        | ControlReply::Applied(_),
+                        | ControlReply::Applied(_)
+                        | ControlReply::Disk(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                 },

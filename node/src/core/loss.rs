@@ -38,7 +38,7 @@ pub struct TableLoss {
     pub durability: Durability,
     /// Shards that this node owns.
     pub shards: usize,
-    /// Those of them of which every other owner is up and trusts its disk.
+    /// Those of them of which every other owner is up, trusts its disk, and has never gone on after a loss.
     pub shards_confirmed: usize,
 }
 
@@ -131,7 +131,8 @@ impl TableLoss {
         } else {
             format!(
                 "table {name} (w={w} of {n}): {others}; in the others, writes that only this node and an owner that is \
-                 down or in doubt had acknowledged are lost unless that owner returns; elsewhere, until a quorum read \
+                 down, in doubt, or went on after a loss of its own had acknowledged are lost unless that owner still \
+                 has them; elsewhere, until a quorum read \
                  has met it, a key may read as older or as missing{at_once}"
             )
         }
@@ -144,8 +145,12 @@ impl Core {
         let doubt = self.local.replica().health().doubt.ok_or(LossError::NotDoubtful(self.node))?;
         let view = self.view();
         let disks = self.disks();
+        // One that went on after a loss of its own may lack just what this node lacks.
+        let has_all = |node: NodeId| view.catalog().node(node).is_some_and(|node| node.incarnation == 1);
         let is_trusted = |node: NodeId| {
-            view.liveness().is_alive(node) && disks.get(&node).is_none_or(|disk| disk.doubt.is_none())
+            has_all(node)
+                && view.liveness().is_alive(node)
+                && disks.get(&node).is_none_or(|disk| disk.doubt.is_none())
         };
         let mut tables = Vec::new();
         for table in view.catalog().tables() {

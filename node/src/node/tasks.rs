@@ -61,7 +61,8 @@ pub async fn health(replica: Arc<Replica>, control: Arc<Control>) {
 }
 
 /// Makes durable what peers have said of their progress, and tells them how this node's disk is, where no traffic does
-/// either. A doubtful node goes on telling: the others should not count on it.
+/// either, and hears how theirs are. A doubtful node goes on telling: the others should not count on it. One that can't read
+/// the catalog knows nobody to tell, but answers those who tell it.
 pub async fn recollect(
     replica: Arc<Replica>,
     recollection: Arc<Recollection>,
@@ -95,7 +96,8 @@ pub async fn recollect(
         let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != me);
         let due = others.filter(|node| links.is_lane_up(*node, Lane::Urgent) && is_news(*node));
         for node in due.collect::<Vec<_>>() {
-            if control.tell_disk(node, state.clone(), now + RECOLLECT).await {
+            if let Some(theirs) = control.exchange_disks(node, state.clone(), now + RECOLLECT).await {
+                recollection.note(node, theirs);
                 told.insert(node, (state.clone(), now));
             }
         }

@@ -143,7 +143,7 @@ impl Service for Peers {
                 };
                 if let ControlRequest::Disk(state) = request {
                     self.recollection.note(from.node, state);
-                    return answer(responder, &ControlReply::Applied(self.views.epoch()));
+                    return answer(responder, &ControlReply::Disk(self.recollection.disk()));
                 }
                 if request == ControlRequest::Forget {
                     let node = from.node;

@@ -167,6 +167,15 @@ async fn a_database_that_cannot_be_opened_does_not_end_the_node() {
         }
         assert!(page(address, "/metrics").await.contains("quorate_replica_doubtful 1"));
         fill(&cluster, round, &table, 0..5).await;
+        // It knows nobody whom it could tell; the others hear it as soon as they tell of themselves.
+        until("the others have heard of the doubt", || {
+            let said =
+                (0..2).map(|n| cluster.node(n).core().disks().get(&NodeId(3)).and_then(|d| d.doubt.clone()));
+            said.flatten().filter(|doubt| doubt == "damaged").count() == 2
+        })
+        .await;
+        let page = page(cluster.node(0).http_address(), "/v1/cluster").await;
+        assert!(page.contains("n3 doubts its disk (damaged)"), "{page}");
         cluster.kill(2).await;
     }
 }
