@@ -37,7 +37,7 @@ use tokio::sync::watch;
 /// How long a stopping node's tasks may take to notice.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// See the module's essay. Dropped without being stopped, it ends like a killed one, in the background.
+/// See the module's essay. Dropped without being stopped, it ends like a killed one, which the drop waits for.
 pub struct Node {
     parts: Option<Parts>,
     runtime: OwnRuntime,
@@ -71,8 +71,13 @@ impl OwnRuntime {
 
 impl Drop for OwnRuntime {
     fn drop(&mut self) {
+        // A process that ends while its database is still closing aborts in the database's own destructors. From a thread
+        // of its own, since a runtime must not be waited for within another.
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+            let closing = std::thread::Builder::new().spawn(move || runtime.shutdown_timeout(TASKS_TIMEOUT));
+            if let Ok(closing) = closing {
+                let _ended = closing.join();
+            }
         }
     }
 }
