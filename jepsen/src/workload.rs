@@ -22,6 +22,7 @@
 
 mod ask;
 mod churn;
+mod client;
 mod closing;
 mod judgement;
 mod keys;
@@ -37,7 +38,6 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -185,10 +185,6 @@ pub const WORKLOADS: &[Entry] = &[
         make: |options| Arc::new(mixed::Mixed::new(options)),
     },
 ];
-
-/// How long a client waits after a request that did not succeed, so that a node that is down is asked often but not
-/// in a tight loop.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
 /// What the clients of one run share.
 #[derive(Debug)]

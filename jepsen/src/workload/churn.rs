@@ -12,10 +12,9 @@ use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
-};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use crate::history::History;
 use crate::linearizable::{self, Limits};
 use crate::no_return;
@@ -65,52 +64,35 @@ impl Workload for Churn {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let grave = if random.random_bool(0.1) { self.some_grave(&mut random) } else { None };
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let looks_back = client.random.random_bool(0.1);
+                let grave = if looks_back { self.some_grave(&mut client.random) } else { None };
                 let (key, request, is_last) = if let Some(key) = grave {
                     (key, Request::Read, false)
                 } else {
-                    let taken = self.keys.take(&mut random);
-                    let request = match random.random_range(0..20) {
+                    let taken = self.keys.take(&mut client.random);
+                    let request = match client.random.random_range(0..20) {
                         _ if taken.is_last => Request::Delete,
                         0..8 => Request::Read,
-                        8..14 => Request::Write { value: format!("{}-{turn}", client.0) },
+                        8..14 => Request::Write { value: client.unique() },
                         _ => Request::Delete,
                     };
                     (taken.key, request, taken.is_last)
                 };
-                let how = How::default();
-                let ask = |request| Asked {
-                    client,
-                    table: TABLE,
-                    key: &key,
-                    request,
-                    how: how.clone(),
-                    closing: false,
-                };
-                let mut status = run.perform(ask(request), run.node_for(client, turn)).await.status;
-                while is_last && status != Status::Ok && !run.is_over() {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                    turn += 1;
-                    status = run.perform(ask(Request::Delete), run.node_for(client, turn)).await.status;
+                let mut status = client.ask(&key, request, How::default()).await;
+                while is_last && status != Status::Ok && !client.is_over() {
+                    status = client.ask(&key, Request::Delete, How::default()).await;
                 }
                 if is_last && status == Status::Ok {
                     self.bury(key);
-                } else if status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
-                turn += 1;
             }
         })
     }
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
-            Closed { unread, ..Closed::default() }
-        })
+        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
     }
 
     fn judge(&self, history: &History) -> Judgement {

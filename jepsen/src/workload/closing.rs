@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Asked, How, Request, Run};
+use super::{Asked, Closed, How, Request, Run};
 use crate::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
@@ -22,6 +22,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many clients read.
 const READERS: usize = 10;
+
+/// Reads every key at every node that attends, and that is all there is to say in the end.
+pub(super) async fn close(run: &Arc<Run>, table: &'static str, keys: Vec<String>, how: &How) -> Closed {
+    Closed { unread: read_everywhere(run, table, keys, how).await, ..Closed::default() }
+}
 
 /// Reads every key at every node that attends, and returns what could not be read.
 pub(super) async fn read_everywhere(
@@ -55,13 +60,21 @@ pub(super) async fn read_everywhere(
 }
 
 async fn read(run: &Run, client: ClientId, table: &str, key: &str, how: &How, node: usize) -> bool {
-    for attempt in 0..TRIES_MAX {
-        if attempt > 0 {
+    let asked = Asked { client, table, key, request: Request::Read, how: how.clone(), closing: true };
+    insist(|| {
+        let asked = asked.clone();
+        async move { run.perform(asked, node).await.status == Status::Ok }
+    })
+    .await
+}
+
+/// Tries something up to [`TRIES_MAX`] times, with pauses, and says whether it succeeded.
+pub(super) async fn insist<F: Future<Output = bool>>(attempt: impl Fn() -> F) -> bool {
+    for number in 0..TRIES_MAX {
+        if number > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let how = how.clone();
-        let asked = Asked { client, table, key, request: Request::Read, how, closing: true };
-        if run.perform(asked, node).await.status == Status::Ok {
+        if attempt().await {
             return true;
         }
     }

@@ -13,11 +13,9 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Parameter, Request, Run, Running, Workload,
-    closing,
-};
+use super::{Closed, How, Judgement, Options, Parameter, Request, Run, Running, Workload, closing};
 use crate::below_quorum;
 use crate::history::History;
 use crate::level::Level;
@@ -55,25 +53,18 @@ impl Workload for Mixed {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let key = self.keys.take(&mut random).key;
-                let (request, how) = draw(&mut random, || format!("{}-{turn}", client.0));
-                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                turn += 1;
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let key = self.keys.take(&mut client.random).key;
+                let value = client.unique();
+                let (request, how) = draw(&mut client.random, value);
+                client.ask(&key, request, how).await;
             }
         })
     }
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
-            Closed { unread, ..Closed::default() }
-        })
+        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
     }
 
     fn judge(&self, history: &History) -> Judgement {
@@ -89,7 +80,7 @@ impl Workload for Mixed {
 }
 
 /// Some request at some level.
-fn draw(random: &mut ChaCha8Rng, value: impl Fn() -> String) -> (Request, How) {
+fn draw(random: &mut ChaCha8Rng, value: String) -> (Request, How) {
     use Level::{All, Count, One, Quorum};
     let levels: &[Level] = match random.random_range(0..10) {
         0..3 => &[One, Count(1)],
@@ -102,7 +93,7 @@ fn draw(random: &mut ChaCha8Rng, value: impl Fn() -> String) -> (Request, How) {
         0..11 => Request::Read,
         // Deletes below the quorum all look alike, and each may be the reason of any absence: they are left out.
         11 if level.is_quorum(COPIES) => Request::Delete,
-        _ => Request::Write { value: value() },
+        _ => Request::Write { value },
     };
     (request, How { level, parameter, ..How::default() })
 }

@@ -7,16 +7,16 @@
 use std::sync::Arc;
 
 use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::{OPERATIONS_PER_KEY_MAX, RotatingKeys};
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
-};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use crate::history::History;
 use crate::level::Level;
 use crate::linearizable;
-use crate::operation::{ClientId, Status};
+use crate::operation::ClientId;
 
 const TABLE: &str = "register";
 
@@ -46,33 +46,30 @@ impl Workload for Register {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let key = self.keys.take(&mut random).key;
-                let request = match random.random_range(0..10) {
-                    0..5 => Request::Read,
-                    5..9 => Request::Write { value: format!("{}-{turn}", client.0) },
-                    _ => Request::Delete,
-                };
-                let how = How::at(self.level);
-                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                turn += 1;
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let key = self.keys.take(&mut client.random).key;
+                let value = client.unique();
+                let request = draw(&mut client.random, value);
+                client.ask(&key, request, How::at(self.level)).await;
             }
         })
     }
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
-            Closed { unread, ..Closed::default() }
-        })
+        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
     }
 
     fn judge(&self, history: &History) -> Judgement {
         Judgement::of_registers(&linearizable::check(history, &linearizable::Limits::default()))
+    }
+}
+
+/// Half of the requests read, a tenth delete.
+pub(super) fn draw(random: &mut ChaCha8Rng, value: String) -> Request {
+    match random.random_range(0..10) {
+        0..5 => Request::Read,
+        5..9 => Request::Write { value },
+        _ => Request::Delete,
     }
 }

@@ -10,19 +10,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::Rng as _;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{
-    Asked, Closed, Finding, How, Judgement, Measure, Options, PAUSE_AFTER_FAILURE, Request, Run, Running,
-    Workload, closing,
-};
+use super::{Closed, Finding, How, Judgement, Measure, Options, Run, Running, Workload, closing, register};
 use crate::agreement;
 use crate::below_quorum;
 use crate::history::History;
 use crate::level::Level;
-use crate::operation::{ClientId, Status};
+use crate::operation::ClientId;
 
 const TABLE: &str = "register-one";
 
@@ -59,21 +56,12 @@ impl Workload for RegisterOne {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let key = self.keys.take(&mut random).key;
-                let request = match random.random_range(0..10) {
-                    0..5 => Request::Read,
-                    5..9 => Request::Write { value: format!("{}-{turn}", client.0) },
-                    _ => Request::Delete,
-                };
-                let how = How::at(Level::One);
-                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                turn += 1;
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let key = self.keys.take(&mut client.random).key;
+                let value = client.unique();
+                let request = register::draw(&mut client.random, value);
+                client.ask(&key, request, How::at(Level::One)).await;
             }
         })
     }

@@ -13,11 +13,10 @@ use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
-};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use crate::below_quorum;
 use crate::history::History;
 use crate::level::Level;
@@ -57,22 +56,17 @@ impl Workload for Regular {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let key = self.keys.take(&mut random).key;
-                let (request, how) = if random.random_bool(0.5) {
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let key = self.keys.take(&mut client.random).key;
+                let (request, how) = if client.random.random_bool(0.5) {
                     (Request::Read, at(Level::All))
                 } else {
                     let level = [Level::One, Level::Quorum, Level::Count(2), Level::All];
-                    let level = *level.choose(&mut random).expect("not empty");
-                    (Request::Write { value: format!("{}-{turn}", client.0) }, at(level))
+                    let level = *level.choose(&mut client.random).expect("not empty");
+                    (Request::Write { value: client.unique() }, at(level))
                 };
-                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                turn += 1;
+                client.ask(&key, request, how).await;
             }
         })
     }
@@ -81,8 +75,7 @@ impl Workload for Regular {
         Box::pin(async move {
             let all_are_there = run.answerable().len() == run.endpoints.len();
             let level = if all_are_there { Level::All } else { Level::Quorum };
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &at(level)).await;
-            Closed { unread, ..Closed::default() }
+            closing::close(&run, TABLE, self.keys.all(), &at(level)).await
         })
     }
 

@@ -10,14 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng as _;
-use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
-};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use crate::history::History;
 use crate::linearizable::Limits;
 use crate::operation::{ClientId, Status};
@@ -61,49 +59,40 @@ impl Retries {
 
 /// One client at work.
 struct Writer {
-    run: Arc<Run>,
-    client: ClientId,
-    random: ChaCha8Rng,
-    turn: usize,
+    client: Client,
     sequence: u64,
     kept_back: Vec<Write>,
 }
 
 impl Writer {
-    async fn ask(&mut self, key: &str, request: Request, id: Option<(String, Attempt)>) -> Status {
-        self.turn += 1;
-        // A retry goes to another node, whoever the client is.
-        let node = match id {
-            Some((_, Attempt::Again)) => self.turn,
-            Some((_, Attempt::First)) | None => self.run.node_for(self.client, self.turn),
-        };
-        let how = How { id, ..How::default() };
-        let asked = Asked { client: self.client, table: TABLE, key, request, how, closing: false };
-        self.run.perform(asked, node).await.status
-    }
-
     async fn attempt(&mut self, write: &Write, attempt: Attempt) -> Status {
-        self.ask(&write.key, write.request.clone(), Some((write.id.clone(), attempt))).await
+        let how = How { id: Some((write.id.clone(), attempt)), ..How::default() };
+        let request = write.request.clone();
+        match attempt {
+            Attempt::First => self.client.ask(&write.key, request, how).await,
+            Attempt::Again => self.client.ask_elsewhere(&write.key, request, how).await,
+        }
     }
 
     async fn write(&mut self, key: String) {
         self.sequence += 1;
-        let id = format!("client-{}:{}", self.client.0, self.sequence);
-        let request = match self.random.random_range(0..10) {
+        let number = self.client.id().0;
+        let id = format!("client-{number}:{}", self.sequence);
+        let request = match self.client.random.random_range(0..10) {
             0 => Request::Delete,
-            _ => Request::Write { value: format!("{}-{}", self.client.0, self.sequence) },
+            _ => Request::Write { value: format!("{number}-{}", self.sequence) },
         };
         let write = Write { id, key, request };
         let mut status = self.attempt(&write, Attempt::First).await;
         for number in 1..ATTEMPTS_MAX {
-            if status == Status::Ok || self.run.is_over() {
+            if status == Status::Ok || self.client.is_over() {
                 break;
             }
-            let pause = Duration::from_millis(self.random.random_range(1..20) << number);
+            let pause = Duration::from_millis(self.client.random.random_range(1..20) << number);
             tokio::time::sleep(pause).await;
             status = self.attempt(&write, Attempt::Again).await;
         }
-        if status == Status::Ok && self.random.random_bool(0.5) {
+        if status == Status::Ok && self.client.random.random_bool(0.5) {
             self.attempt(&write, Attempt::Again).await;
         } else if status == Status::Ok && self.kept_back.len() < KEPT_BACK_MAX {
             self.kept_back.push(write);
@@ -112,15 +101,9 @@ impl Writer {
 
     async fn repeat_something_old(&mut self) {
         if !self.kept_back.is_empty() {
-            let at = self.random.random_range(0..self.kept_back.len());
+            let at = self.client.random.random_range(0..self.kept_back.len());
             let write = self.kept_back.swap_remove(at);
             self.attempt(&write, Attempt::Again).await;
-        }
-    }
-
-    async fn read(&mut self, key: &str) {
-        if self.ask(key, Request::Read, None).await != Status::Ok {
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         }
     }
 }
@@ -132,24 +115,23 @@ impl Workload for Retries {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let (random, turn) = (run.random(client), client.0 as usize);
-            let mut writer = Writer { run, client, random, turn, sequence: 0, kept_back: Vec::new() };
-            while !writer.run.is_over() {
-                let key = self.keys.take(&mut writer.random).key;
-                match writer.random.random_range(0..20) {
+            let client = Client::new(run, client, TABLE);
+            let mut writer = Writer { client, sequence: 0, kept_back: Vec::new() };
+            while !writer.client.is_over() {
+                let key = self.keys.take(&mut writer.client.random).key;
+                match writer.client.random.random_range(0..20) {
                     0 => writer.repeat_something_old().await,
                     1..10 => writer.write(key).await,
-                    _ => writer.read(&key).await,
+                    _ => {
+                        writer.client.ask(&key, Request::Read, How::default()).await;
+                    }
                 }
             }
         })
     }
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
-            Closed { unread, ..Closed::default() }
-        })
+        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
     }
 
     fn judge(&self, history: &History) -> Judgement {

@@ -7,17 +7,15 @@
 //! must have been acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use super::{
-    Asked, Closed, How, Judgement, ManyAsked, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload,
-};
+use super::client::Client;
+use super::{Closed, How, Judgement, ManyAsked, Options, Request, Run, Running, Workload, closing};
 use crate::history::History;
-use crate::operation::{ClientId, Status};
+use crate::operation::ClientId;
 use crate::set_full;
 
 const TABLE: &str = "set";
@@ -31,10 +29,6 @@ const LATELY: usize = 200;
 /// So many elements are looked for in one request while the clients work, and in the end.
 const AT_ONCE: usize = 20;
 const AT_ONCE_IN_THE_END: usize = 250;
-
-/// How often a closing look is tried at one node, and the time between two tries.
-const CLOSING_TRIES_MAX: usize = 6;
-const CLOSING_PAUSE: Duration = Duration::from_millis(500);
 
 /// The workload.
 #[derive(Debug)]
@@ -50,8 +44,8 @@ impl Set {
         Set { options, elements: Mutex::default() }
     }
 
-    fn new_element(&self, client: ClientId, turn: usize) -> String {
-        let element = format!("e-{}-{turn}", client.0);
+    fn new_element(&self, unique: &str) -> String {
+        let element = format!("e-{unique}");
         self.elements.lock().unwrap_or_else(PoisonError::into_inner).push(element.clone());
         element
     }
@@ -75,40 +69,26 @@ impl Workload for Set {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let one = |key, request| Asked {
-                    client,
-                    table: TABLE,
-                    key,
-                    request,
-                    how: How::default(),
-                    closing: false,
-                };
-                let is_well = match random.random_range(0..20) {
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                match client.random.random_range(0..20) {
                     0 => {
-                        let keys = self.some(&mut random, AT_ONCE);
-                        let many = ManyAsked { client, table: TABLE, keys: &keys, closing: false };
-                        keys.is_empty() || run.read_many(many, run.node_for(client, turn)).await
-                    }
-                    1..8 => match self.some(&mut random, 1).first() {
-                        Some(key) => {
-                            run.perform(one(key, Request::Read), run.node_for(client, turn)).await.status
-                                == Status::Ok
+                        let keys = self.some(&mut client.random, AT_ONCE);
+                        if !keys.is_empty() {
+                            client.read_many(&keys).await;
                         }
-                        None => true,
-                    },
-                    _ => {
-                        let key = self.new_element(client, turn);
-                        let request = Request::Write { value: key.clone() };
-                        run.perform(one(&key, request), run.node_for(client, turn)).await.status == Status::Ok
                     }
-                };
-                if !is_well {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                    1..8 => {
+                        if let Some(key) = self.some(&mut client.random, 1).first() {
+                            client.ask(key, Request::Read, How::default()).await;
+                        }
+                    }
+                    _ => {
+                        let key = self.new_element(&client.unique());
+                        let request = Request::Write { value: key.clone() };
+                        client.ask(&key, request, How::default()).await;
+                    }
                 }
-                turn += 1;
             }
         })
     }
@@ -141,14 +121,6 @@ impl Workload for Set {
 }
 
 async fn look(run: &Run, keys: &[String], node: usize) -> bool {
-    for attempt in 0..CLOSING_TRIES_MAX {
-        if attempt > 0 {
-            tokio::time::sleep(CLOSING_PAUSE).await;
-        }
-        let many = ManyAsked { client: ClientId(1), table: TABLE, keys, closing: true };
-        if run.read_many(many, node).await {
-            return true;
-        }
-    }
-    false
+    let many = ManyAsked { client: ClientId(1), table: TABLE, keys, closing: true };
+    closing::insist(|| run.read_many(many, node)).await
 }

@@ -11,13 +11,12 @@ use std::time::Duration;
 use rand::Rng as _;
 use serde_json::Value;
 
+use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{
-    Asked, Closed, How, Judgement, Options, PAUSE_AFTER_FAILURE, Request, Run, Running, Workload, closing,
-};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use crate::history::History;
 use crate::linearizable::Limits;
-use crate::operation::{ClientId, Status};
+use crate::operation::ClientId;
 use crate::{no_return, ttl};
 
 const TABLE: &str = "ttl";
@@ -56,34 +55,25 @@ impl Workload for Ttl {
 
     fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
         Box::pin(async move {
-            let mut random = run.random(client);
-            let mut turn = client.0 as usize;
-            while !run.is_over() {
-                let key = self.keys.take(&mut random).key;
-                let (request, ttl) = match random.random_range(0..40) {
+            let mut client = Client::new(run, client, TABLE);
+            while !client.is_over() {
+                let key = self.keys.take(&mut client.random).key;
+                let (request, ttl) = match client.random.random_range(0..40) {
                     0..4 => {
-                        let ttl = Duration::from_millis(random.random_range(TTL_MS));
-                        (Request::Write { value: format!("{}-{turn}", client.0) }, Some(ttl))
+                        let ttl = Duration::from_millis(client.random.random_range(TTL_MS));
+                        (Request::Write { value: client.unique() }, Some(ttl))
                     }
-                    4 => (Request::Write { value: format!("{}-{turn}", client.0) }, None),
+                    4 => (Request::Write { value: client.unique() }, None),
                     5 => (Request::Delete, None),
                     _ => (Request::Read, None),
                 };
-                let how = How { ttl, ..How::default() };
-                let asked = Asked { client, table: TABLE, key: &key, request, how, closing: false };
-                if run.perform(asked, run.node_for(client, turn)).await.status != Status::Ok {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                turn += 1;
+                client.ask(&key, request, How { ttl, ..How::default() }).await;
             }
         })
     }
 
     fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let unread = closing::read_everywhere(&run, TABLE, self.keys.all(), &How::default()).await;
-            Closed { unread, ..Closed::default() }
-        })
+        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
     }
 
     fn judge(&self, history: &History) -> Judgement {
