@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::exit::Failure;
+use super::serve;
 use crate::config::{Given, Resolved, sample, settings::SETTINGS, validate::validate};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
@@ -18,7 +19,7 @@ pub struct ConfigCommand {
 enum Action {
     /// Print a sample file with every setting, its meaning and its default.
     Init,
-    /// Check a file and the environment, as `quorate serve` would.
+    /// Check a file and the environment, as `quorate serve` would, and the secret and the data folder that they name.
     Check(File),
     /// Show every value in force, and where it came from.
     Show(File),
@@ -38,7 +39,9 @@ impl ConfigCommand {
         match self.action {
             Action::Init => output.bytes(sample::sample().as_bytes()),
             Action::Check(file) => {
-                validate(&file.resolve()?.config)?;
+                let config = file.resolve()?.config;
+                validate(&config)?;
+                serve::check_what_is_named(&config)?;
                 output.note("the configuration is sound");
                 Ok(())
             }

@@ -183,10 +183,7 @@ fn node_config(config: &Config) -> Result<NodeConfig, Failure> {
     let Some(data) = config.data.clone() else {
         return Err(Failure::new(Exit::Usage, "a node needs a data folder: say --data DIR"));
     };
-    let secret = match &config.secret_file {
-        Some(file) => Secret::new(secret_bytes(file)?),
-        None => Secret::new(Vec::new()),
-    };
+    let secret = secret(config)?;
     let named = config.name.as_deref().filter(|name| config.bootstrap && is_like_an_id(name));
     if let Some(name) = named.filter(|name| **name != Catalog::FIRST_NODE.to_string()) {
         let sentence = format!(
@@ -251,6 +248,17 @@ fn default_name(port: u16) -> String {
         .take(48)
         .collect();
     if host.is_empty() { format!("node-{port}") } else { format!("{host}-{port}") }
+}
+
+/// Opens what the configuration names, as a start would, and changes nothing: the secret, and whose folder it is.
+pub(super) fn check_what_is_named(config: &Config) -> Result<(), Failure> {
+    secret(config)?;
+    config.data.as_deref().map_or(Ok(()), |folder| check_cluster(config, folder))
+}
+
+/// The secret of the configuration; an empty one if it names none.
+fn secret(config: &Config) -> Result<Secret, Failure> {
+    config.secret_file.as_deref().map_or(Ok(Vec::new()), secret_bytes).map(Secret::new)
 }
 
 /// The secret in a file, without the line end that editors add.

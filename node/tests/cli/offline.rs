@@ -13,6 +13,26 @@ fn the_sample_is_sound_and_comes_out_alone() {
 }
 
 #[test]
+fn a_check_opens_the_secret_and_the_folder_that_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (secret, data) = (folder.path().join("secret"), folder.path().join("data"));
+    let check = || {
+        let mut command = quorate();
+        command.args(["config", "check"]).env("QUORATE_SECRET_FILE", &secret).env("QUORATE_DATA", &data);
+        crate::process::Ended::from(command.output().expect("runs"))
+    };
+    assert!(check().expect_code(2).stderr.contains("secret"), "there is none");
+    std::fs::write(&secret, "too short").expect("written");
+    assert!(check().expect_code(2).stderr.contains("9 bytes"));
+    std::fs::write(&secret, "long enough for a secret\n").expect("written");
+    check().expect_code(0);
+    assert!(!data.exists(), "a check begins nothing");
+    std::fs::create_dir(&data).expect("made");
+    std::fs::write(data.join("identity"), "damaged").expect("written");
+    assert!(check().expect_code(1).stderr.contains("identity"));
+}
+
+#[test]
 fn what_is_in_force_says_where_it_came_from() {
     let ended = quorate()
         .args(["config", "show", "--output", "json"])
