@@ -27,7 +27,7 @@ pub struct SuiteArguments {
     /// Which suite
     #[arg(long)]
     pub suite: Option<Suite>,
-    /// Begin no segment that would end after so many minutes
+    /// Begin no segment after so many minutes, those of earlier sittings included
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub minutes: Option<u64>,
     /// Go on with the suite of this folder: what is done stays done

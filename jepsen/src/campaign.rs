@@ -1,40 +1,45 @@
 //! A run: segments one after another, written down as they end, and one verdict in the end.
 //!
-//! The run's folder is all its memory. Whoever continues a run that was broken off reads from it what is done, and does
-//! the rest: the segments of a run are a function of its seed. The folder stays bounded: of segments that passed, the
-//! oldest histories are removed once all of them together pass a limit; what their judges said stays, and so does every
-//! file of a segment that did not pass.
+//! The run's folder is all its memory. Whoever continues a run that was broken off reads from it what is done, what was
+//! left out and how long it has taken, and does the rest: the segments of a run are a function of its seed. The folder
+//! stays bounded (see [`bound`]).
+
+mod bound;
 
 use std::time::{Duration, Instant};
 
-use crate::record::{LeftOut, RunRecord, SegmentRecord};
+use crate::nemesis;
+use crate::record::{Error as RecordError, LeftOut, RunFolder, RunRecord, SegmentRecord};
 use crate::run::{Report, Verdict};
 use crate::segment::{Error, Ground, Segment};
 use crate::suite;
 use crate::workload::Durability;
 
-/// Histories of segments that passed take no more room than this, in all.
-pub const HISTORIES_BYTES_MAX: u64 = 1 << 30;
-
 /// If so many segments in a row find no cluster to test, the run ends: the machine is not fit for it.
 const WITHOUT_CLUSTER_MAX: u32 = 3;
 
-/// What came of a run.
-#[derive(Clone, Debug, Default)]
+/// What came of a run: its record, and that of each segment that is done, those of earlier sittings too.
+#[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The verdict of each segment that is done, those of earlier sittings too.
-    pub verdicts: Vec<Verdict>,
-    /// Segments that found no cluster to test, with the reason.
-    pub without_cluster: Vec<String>,
+    /// What was asked for, left out, and not done.
+    pub run: RunRecord,
+    /// The segments, in the order of their numbers.
+    pub segments: Vec<SegmentRecord>,
 }
 
 impl Outcome {
+    /// What a run's folder says.
+    pub fn read(folder: &RunFolder) -> Result<Outcome, RecordError> {
+        let segments = folder.read_segments()?.into_iter().map(|(segment, _)| segment).collect();
+        Ok(Outcome { run: folder.read_run()?, segments })
+    }
+
     /// One broken promise is enough, and one segment that proves nothing leaves the run unproved.
     pub fn verdict(&self) -> Verdict {
-        let any = |verdict| self.verdicts.contains(&verdict);
+        let any = |verdict| self.segments.iter().any(|segment| segment.verdict == verdict);
         if any(Verdict::Violated) {
             Verdict::Violated
-        } else if any(Verdict::Void) || !self.without_cluster.is_empty() || self.verdicts.is_empty() {
+        } else if any(Verdict::Void) || self.segments.is_empty() || !self.reasons_to_doubt().is_empty() {
             Verdict::Void
         } else if any(Verdict::Undecided) {
             Verdict::Undecided
@@ -42,54 +47,107 @@ impl Outcome {
             Verdict::Passed
         }
     }
+
+    /// Why the run as a whole proves less than was asked for, whatever its segments say. What this machine cannot do
+    /// is none of that: it is told beside the verdict.
+    pub fn reasons_to_doubt(&self) -> Vec<String> {
+        let RunRecord { without_cluster, seconds_max, seconds_spent, .. } = &self.run;
+        let mut reasons: Vec<String> = without_cluster
+            .iter()
+            .map(|(number, why)| format!("segment {number} found no cluster to test: {why}"))
+            .collect();
+        if let Some(most) = seconds_max.filter(|most| *seconds_spent > *most as f64) {
+            reasons.push(format!("it took {seconds_spent:.0} s, and no more than {most} s are allowed"));
+        }
+        reasons
+    }
+
+    /// The faults that were planned and never struck, in the order of the table.
+    pub fn never_struck(&self) -> Vec<&'static str> {
+        let is_planned =
+            |name: &str| self.segments.iter().any(|one| one.faults.iter().any(|fault| fault == name));
+        let struck = |name: &str| {
+            let all = self.segments.iter().flat_map(|one| &one.by_fault);
+            all.filter(|fault| fault.fault == name).any(|fault| fault.strikes > 0)
+        };
+        nemesis::FAULTS
+            .iter()
+            .map(|entry| entry.name)
+            .filter(|name| is_planned(name) && !struck(name))
+            .collect()
+    }
+
+    /// The verdict and what stands behind it, in one line.
+    pub fn line(&self) -> String {
+        let passed = self.segments.iter().filter(|segment| segment.verdict == Verdict::Passed).count();
+        let planned = (self.run.segments_planned as usize).max(self.segments.len());
+        let completed: u64 = self.segments.iter().map(|segment| segment.completed).sum();
+        let worked: f64 = self.segments.iter().map(|segment| segment.seconds).sum();
+        let strikes: u32 =
+            self.segments.iter().flat_map(|segment| &segment.by_fault).map(|fault| fault.strikes).sum();
+        let mut line = format!(
+            "{}: {passed} of {planned} segments passed, {completed} operations in {worked:.0} s of load, {strikes} strikes",
+            self.verdict().word()
+        );
+        let never = self.never_struck();
+        if !never.is_empty() {
+            line += &format!("; never struck: {}", never.join(" "));
+        }
+        if !self.run.left_out.is_empty() {
+            let left: Vec<&str> = self.run.left_out.iter().map(|left| left.what.as_str()).collect();
+            line += &format!("; LEFT OUT here: {}", left.join(", "));
+        }
+        line
+    }
 }
 
 /// Does the segments that are not done yet, until there are none left or the time is up, and tells of each when it ends.
 /// The run's record is kept up to date.
 pub async fn run(
     ground: &Ground,
-    record: &mut RunRecord,
+    mut record: RunRecord,
     segments: impl Fn(u32) -> Option<Segment>,
     until: Option<Instant>,
     mut tell: impl FnMut(&SegmentRecord, &Report),
 ) -> Result<Outcome, Error> {
-    ground.folder.write_run(record)?;
-    let mut outcome = Outcome::default();
+    ground.folder.write_run(&record)?;
     let mut in_a_row = 0;
     for number in 1.. {
         let Some(mut segment) = segments(number) else { break };
-        let done = ground.folder.segment(number);
-        if done.is_done() {
-            outcome.verdicts.push(done.read()?.verdict);
+        if ground.folder.segment(number).is_done() {
             continue;
         }
-        if until.is_some_and(|until| Instant::now() + segment.settings.time > until) {
+        if until.is_some_and(|until| Instant::now() >= until) {
             break;
         }
-        if !leave_out(ground, record, &mut segment) {
-            ground.folder.write_run(record)?;
+        let is_left = leave_out(ground, &mut record, &mut segment);
+        ground.folder.write_run(&record)?;
+        if !is_left {
             continue;
         }
-        match segment.run(ground).await {
+        let begun = Instant::now();
+        let done = segment.run(ground).await;
+        record.seconds_spent += begun.elapsed().as_secs_f64();
+        match done {
             Ok((done, report)) => {
                 in_a_row = 0;
-                outcome.verdicts.push(done.verdict);
+                record.without_cluster.remove(&number);
                 tell(&done, &report);
             }
             Err(Error::Cluster(error)) => {
                 in_a_row += 1;
-                let why = format!("segment {number} found no cluster to test: {error}");
-                eprintln!("{why}");
-                outcome.without_cluster.push(why);
-                if in_a_row == WITHOUT_CLUSTER_MAX {
-                    break;
-                }
+                eprintln!("segment {number} found no cluster to test: {error}");
+                record.without_cluster.insert(number, error.to_string());
             }
             Err(error @ Error::Record(_)) => return Err(error),
         }
-        bound_histories(ground)?;
+        ground.folder.write_run(&record)?;
+        bound::keep_bounded(&ground.folder)?;
+        if in_a_row == WITHOUT_CLUSTER_MAX {
+            break;
+        }
     }
-    Ok(outcome)
+    Ok(Outcome::read(&ground.folder)?)
 }
 
 /// Takes from a segment what this machine cannot do, says so in the run's record, and says whether anything is left.
@@ -133,51 +191,10 @@ fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> 
     !(was_disturbed && segment.faults.is_empty())
 }
 
-/// Removes the oldest histories of segments that passed, as long as they take more room than they may.
-fn bound_histories(ground: &Ground) -> Result<(), Error> {
-    let mut kept = Vec::new();
-    for (segment, folder) in ground.folder.read_segments()? {
-        let path = folder.history_path();
-        if segment.verdict == Verdict::Passed
-            && let Ok(facts) = std::fs::metadata(&path)
-        {
-            kept.push((path, facts.len()));
-        }
-    }
-    let mut bytes: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
-    for (path, size) in kept {
-        if bytes <= HISTORIES_BYTES_MAX {
-            break;
-        }
-        // One that cannot be removed is met again after the next segment.
-        let _ = std::fs::remove_file(path);
-        bytes -= size;
-    }
-    Ok(())
-}
-
-/// A moment so many minutes from now.
-pub fn in_minutes(minutes: u64) -> Instant {
-    Instant::now() + Duration::from_secs(minutes * 60)
+/// A moment so many seconds from now.
+pub fn in_seconds(seconds: f64) -> Instant {
+    Instant::now() + Duration::from_secs_f64(seconds.max(0.0))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(verdicts: &[Verdict], without_cluster: usize) -> Verdict {
-        let without_cluster = vec![String::new(); without_cluster];
-        Outcome { verdicts: verdicts.to_vec(), without_cluster }.verdict()
-    }
-
-    #[test]
-    fn only_a_run_whose_every_segment_passed_has_passed() {
-        use Verdict::{Passed, Undecided, Violated, Void};
-        assert_eq!(verdict(&[Passed, Passed], 0), Passed);
-        assert_eq!(verdict(&[Passed, Void, Violated], 0), Violated);
-        assert_eq!(verdict(&[Passed, Void, Undecided], 0), Void);
-        assert_eq!(verdict(&[Passed, Undecided], 0), Undecided);
-        assert_eq!(verdict(&[Passed], 1), Void);
-        assert_eq!(verdict(&[], 0), Void);
-    }
-}
+mod tests;

@@ -187,7 +187,7 @@ fn run_record(ground: &Ground, command: String, seed: u64) -> RunRecord {
 /// Does the segments of a run, tells of each, and gives the exit code of all.
 async fn run_segments(
     ground: &Ground,
-    mut record: RunRecord,
+    record: RunRecord,
     segments: impl Fn(u32) -> Option<Segment>,
     until: Option<std::time::Instant>,
 ) -> Result<ExitCode, Failure> {
@@ -204,20 +204,18 @@ async fn run_segments(
             );
         }
     };
-    let outcome = campaign::run(ground, &mut record, segments, until, tell).await?;
-    let verdict = outcome.verdict();
-    let passed = outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Passed).count();
+    let outcome = campaign::run(ground, record, segments, until, tell).await?;
     let mut out = std::io::stdout();
-    writeln!(out, "{}: {passed} of {} segments passed", verdict.word(), outcome.verdicts.len())?;
-    for line in &outcome.without_cluster {
-        writeln!(out, "  {line}")?;
+    for reason in outcome.reasons_to_doubt() {
+        writeln!(out, "  {reason}")?;
     }
-    for left in &record.left_out {
+    for left in &outcome.run.left_out {
         writeln!(out, "  left out: {}: {}", left.what, left.why)?;
     }
-    writeln!(out, "seed: {}, folder: {}", record.seed, ground.folder.path().display())?;
+    writeln!(out, "seed: {}, folder: {}", outcome.run.seed, ground.folder.path().display())?;
     write_report(&ground.folder)?;
-    Ok(exit_code(verdict))
+    writeln!(out, "{}", outcome.line())?;
+    Ok(exit_code(outcome.verdict()))
 }
 
 /// Judges a history file again.
@@ -243,28 +241,61 @@ fn write_report(folder: &RunFolder) -> Result<ExitCode, Failure> {
 }
 
 async fn run_suite(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
-    let resumed = arguments.resume.as_ref().map(|folder| RunFolder::new(folder.clone()).read_run());
-    let (suite, seed) = if let Some(run) = resumed.transpose()? {
-        let suite = clap::ValueEnum::from_str(&run.suite.unwrap_or_default(), true)
-            .map_err(|error| format!("the run of this folder is not one of a suite: {error}"))?;
-        (suite, run.seed)
-    } else {
-        let suite = arguments.suite.ok_or("say --suite quick, --suite full, or the name of a workload")?;
-        (suite, arguments.seed)
+    let begun =
+        arguments.resume.as_ref().map(|folder| RunFolder::new(folder.clone()).read_run()).transpose()?;
+    let suite = match &begun {
+        Some(run) => clap::ValueEnum::from_str(run.suite.as_deref().unwrap_or_default(), true)
+            .map_err(|error| format!("the run of this folder is not one of a suite: {error}"))?,
+        None => arguments.suite.ok_or("say --suite quick, --suite full, or the name of a workload")?,
     };
     let folder = arguments
         .resume
         .clone()
         .or_else(|| arguments.folder.clone())
         .unwrap_or_else(|| cluster::run_folder(Suite::name(suite)));
+    if begun.is_none() {
+        must_be_new(&folder)?;
+    }
     let ground = ground(&arguments.binary()?, arguments.hosts, folder, Vec::new())?;
     let minutes = arguments.minutes.map_or(String::new(), |minutes| format!(" --minutes {minutes}"));
-    let mut record =
-        run_record(&ground, format!("scripts/jepsen --suite {}{minutes} --seed {seed}", suite.name()), seed);
-    record.suite = Some(suite.name().to_owned());
-    record.segments_planned = suite.segments().unwrap_or(0);
-    let until = arguments.minutes.map(campaign::in_minutes);
-    run_segments(&ground, record, |number| suite.segment(number, seed), until).await
+    let seed = begun.as_ref().map_or(arguments.seed, |run| run.seed);
+    let command = format!("scripts/jepsen --suite {}{minutes} --seed {seed}", suite.name());
+    let mut record = RunRecord {
+        suite: Some(suite.name().to_owned()),
+        segments_planned: suite.segments().unwrap_or(0),
+        minutes: arguments.minutes,
+        seconds_max: suite.seconds_max(),
+        ..run_record(&ground, command, seed)
+    };
+    if let Some(begun) = begun {
+        record = resumed(begun, &record, arguments.minutes)?;
+    }
+    let left = record.minutes.map(|minutes| minutes as f64 * 60.0 - record.seconds_spent);
+    run_segments(&ground, record, |number| suite.segment(number, seed), left.map(campaign::in_seconds)).await
+}
+
+/// A run that was broken off and goes on: it must be of the same program on the same ground, or its verdict would be of
+/// neither. More minutes than it was given may be said.
+fn resumed(begun: RunRecord, now: &RunRecord, minutes: Option<u64>) -> Result<RunRecord, Failure> {
+    if (&begun.version, &begun.hosts) != (&now.version, &now.hosts) {
+        return Err(format!(
+            "this run was begun with {:?} and nodes in {}; now it would go on with {:?} and nodes in {}. Begin a new one",
+            begun.version, begun.hosts, now.version, now.hosts
+        )
+        .into());
+    }
+    Ok(RunRecord { minutes: minutes.or(begun.minutes), ..begun })
+}
+
+/// A folder in which a run has begun would lend its segments to another.
+fn must_be_new(folder: &Path) -> Result<(), Failure> {
+    if RunFolder::new(folder).is_begun() {
+        let folder = folder.display();
+        return Err(
+            format!("{folder} holds a run already: choose another folder, or --resume a suite's").into()
+        );
+    }
+    Ok(())
 }
 
 async fn run_workload(
@@ -274,6 +305,7 @@ async fn run_workload(
     let faults = nemesis::named(&arguments.nemesis)?;
     let seed = arguments.cluster.seed;
     let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(entry.name));
+    must_be_new(&folder)?;
     let environment = arguments.environment()?;
     let ground = ground(&arguments.cluster.binary()?, arguments.hosts, folder, environment)?;
     let options = workload::Options {
@@ -316,6 +348,7 @@ async fn run_workload(
 
 async fn run_breakages(arguments: &BreakagesArguments) -> Result<ExitCode, Failure> {
     let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(BREAKAGES_NAME));
+    must_be_new(&folder)?;
     let whole = vec![(breakage::VARIABLE.to_owned(), "none".to_owned())];
     let mut ground = ground(&arguments.binary, HostsKind::Namespaces, folder, whole)?;
     let (mut first, mut missed) = (1, 0);

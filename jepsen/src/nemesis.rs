@@ -64,7 +64,7 @@ impl Struck {
 
 /// A line in the table of faults.
 pub struct Entry {
-    /// Its name on the command line. The part before a dash is a name for all that share it.
+    /// Its name on the command line. The part before a dash is a name for all that share it, and no fault's own.
     pub name: &'static str,
     /// What it does, in one line.
     pub about: &'static str,
@@ -76,6 +76,13 @@ pub struct Entry {
     pub poisons: bool,
     /// Makes one for a run.
     pub make: fn() -> Box<dyn Fault>,
+}
+
+impl Entry {
+    /// The part of its name before a dash: a name for all that share it.
+    pub fn family(&self) -> &'static str {
+        self.name.split('-').next().unwrap_or(self.name)
+    }
 }
 
 /// A while in which a node is missed, its hints are kept and its peers have given it up.
@@ -109,13 +116,13 @@ const fn poison(
 /// All faults. To break nothing is no fault: that is a run without a nemesis.
 #[rustfmt::skip]
 pub const FAULTS: &[Entry] = &[
-    entry("kill", "kill -9 of one node, and its return", &[], WHILE,
+    entry("kill-one", "kill -9 of one node, and its return", &[], WHILE,
         || Box::new(kill::Kill::new(Extent::One))),
     entry("kill-minority", "kill -9 of some nodes, fewer than half", &[], WHILE,
         || Box::new(kill::Kill::new(Extent::Minority))),
     entry("kill-all", "kill -9 of all nodes at once", &[], 200..3_000,
         || Box::new(kill::Kill::new(Extent::All))),
-    entry("pause", "SIGSTOP of some nodes for a while", &[], 1_000..6_000,
+    entry("pause-short", "SIGSTOP of some nodes for a while", &[], 1_000..6_000,
         || Box::new(pause::Pause::new(Extent::Minority))),
     entry("pause-long", "SIGSTOP of one node past every timeout", &[], 12_000..60_000,
         || Box::new(pause::Pause::new(Extent::One))),
@@ -135,7 +142,7 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(slow_link::SlowLink::new())),
     entry("latency", "latency with jitter between hosts", &[Need::Hosts, Need::Redirection, Need::Cutting], LONG,
         || Box::new(latency::Latency::new())),
-    entry("reset", "connections between members are cut", &[Need::Hosts, Need::Cutting], 200..1_000,
+    entry("reset-cut", "connections between members are cut", &[Need::Hosts, Need::Cutting], 200..1_000,
         || Box::new(reset::Reset::new(reset::Manner::Cut))),
     entry("reset-all", "all that some hosts send to members is answered with resets", &[Need::Hosts, Need::Rejection],
         WHILE, || Box::new(reset::Reset::new(reset::Manner::Reject))),
@@ -181,16 +188,9 @@ pub fn named(list: &str) -> Result<Vec<&'static Entry>, String> {
     let mut found: Vec<&'static Entry> = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none") {
         let before = found.len();
-        let is_meant = |entry: &&Entry| entry.name == name;
-        let exact: Vec<&'static Entry> = FAULTS.iter().filter(is_meant).collect();
-        let shared = || {
-            let is_meant = |entry: &&Entry| {
-                name == "all" || entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'))
-            };
-            FAULTS.iter().filter(is_meant).collect()
-        };
-        let meant: Vec<&'static Entry> = if exact.is_empty() { shared() } else { exact };
-        found.extend(meant);
+        found.extend(
+            FAULTS.iter().filter(|entry| name == "all" || entry.name == name || entry.family() == name),
+        );
         if found.len() == before {
             return Err(format!("no fault is called {name:?}; see --help"));
         }
@@ -210,8 +210,9 @@ mod tests {
 
     #[test]
     fn a_list_names_faults_groups_all_or_none() {
-        assert_eq!(names("kill"), ["kill"]);
-        assert_eq!(names("kill, clock,kill"), ["kill", "clock-step", "clock-strobe", "clock-rate"]);
+        assert_eq!(names("kill-one"), ["kill-one"]);
+        assert_eq!(names("kill"), ["kill-one", "kill-minority", "kill-all"]);
+        assert_eq!(names("loss, clock,loss"), ["loss", "clock-step", "clock-strobe", "clock-rate"]);
         assert_eq!(names("partition").len(), 5);
         assert_eq!(names("all").len(), FAULTS.len());
         assert!(names("none").is_empty() && names("").is_empty());
@@ -222,6 +223,11 @@ mod tests {
     fn names_differ_and_bounds_are_not_empty() {
         let unique: std::collections::BTreeSet<&str> = FAULTS.iter().map(|entry| entry.name).collect();
         assert_eq!(unique.len(), FAULTS.len());
+        let is_alone =
+            |entry: &Entry| FAULTS.iter().filter(|other| other.family() == entry.family()).count() == 1;
+        for entry in FAULTS {
+            assert!(entry.name != entry.family() || is_alone(entry), "{} would hide its family", entry.name);
+        }
         assert!(FAULTS.iter().all(|entry| !entry.hold_ms.is_empty()));
     }
 }

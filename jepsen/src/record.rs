@@ -20,6 +20,8 @@ mod faults;
 mod folder;
 mod second;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::operation::Status;
@@ -31,7 +33,7 @@ pub use folder::{Error, RunFolder, SegmentFolder};
 pub use second::{SecondRecord, availability, by_second};
 
 /// `run.json`: what was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
     /// The command that does the same again, as one line for a shell.
@@ -51,9 +53,21 @@ pub struct RunRecord {
     pub started: u64,
     /// How many segments were planned; 0 if it goes on until it is stopped.
     pub segments_planned: u32,
+    /// For how many minutes segments are begun; nothing if until there are none left.
+    #[serde(default)]
+    pub minutes: Option<u64>,
+    /// In how many seconds all of it must be done to count; nothing if it may take as long as it does.
+    #[serde(default)]
+    pub seconds_max: Option<u64>,
+    /// How long its segments took in all sittings, founding and judging included, in seconds.
+    #[serde(default)]
+    pub seconds_spent: f64,
     /// What this machine cannot do, and why.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// The numbers of segments that found no cluster to test, each with the reason.
+    #[serde(default)]
+    pub without_cluster: BTreeMap<u32, String>,
 }
 
 /// Something that a run did not do.
@@ -128,6 +142,40 @@ pub struct SegmentRecord {
     /// The most memory that each node was seen to use, in bytes and in the order of the nodes; empty if unknown.
     #[serde(default)]
     pub memory_peak_bytes: Vec<u64>,
+}
+
+#[cfg(test)]
+impl SegmentRecord {
+    /// A segment of which only what a test is about need be said.
+    pub(crate) fn example() -> SegmentRecord {
+        SegmentRecord {
+            number: 1,
+            workload: "register".into(),
+            durability: "sync".into(),
+            faults: vec!["kill".into()],
+            seed: 7,
+            command: "quorate-jepsen register --seed 7".into(),
+            started: 1_800_000_000,
+            seconds: 10.5,
+            nodes: vec!["n1".into()],
+            clients: 5,
+            verdict: run::Verdict::Passed,
+            explanation: "so it is".into(),
+            void: Vec::new(),
+            misdeeds: Vec::new(),
+            breaches_count: 0,
+            breaches: Vec::new(),
+            findings_count: 0,
+            findings: Vec::new(),
+            measures: Vec::new(),
+            counts: Vec::new(),
+            completed: 1,
+            per_second: 0.1,
+            longest_gap_ms: 1.5,
+            by_fault: vec![FaultRecord { fault: "kill".into(), ..FaultRecord::default() }],
+            memory_peak_bytes: Vec::new(),
+        }
+    }
 }
 
 /// How often one kind of request came to one end.

@@ -28,7 +28,7 @@ const DRAWN_MAX: usize = 150;
 
 /// All that a report is made of.
 struct Run {
-    record: RunRecord,
+    outcome: Outcome,
     segments: Vec<Segment>,
 }
 
@@ -46,12 +46,11 @@ impl Run {
             let (events, seconds) = (folder.read_events()?, folder.read_seconds()?);
             segments.push(Segment { record, events, seconds });
         }
-        Ok(Run { record: folder.read_run()?, segments })
+        Ok(Run { outcome: Outcome::read(folder)?, segments })
     }
 
-    fn outcome(&self) -> Outcome {
-        let verdicts = self.segments.iter().map(|segment| segment.record.verdict).collect();
-        Outcome { verdicts, ..Outcome::default() }
+    fn record(&self) -> &RunRecord {
+        &self.outcome.run
     }
 }
 

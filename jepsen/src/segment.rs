@@ -4,6 +4,7 @@
 //! no history grows past what can be judged, and that a run which was broken off loses one segment at most. Each has
 //! its own seed, drawn from the run's, and can be done again alone by the command that its record names.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -94,13 +95,14 @@ impl Segment {
         let workload = (self.workload.make)(self.options);
         let table = workload.table();
         let durability = table["durability"].as_str().unwrap_or("sync").to_owned();
+        folder.clear()?;
         let mut cluster = Cluster::start(&plan).await?;
         cluster.make_table(table).await?;
         let endpoints = cluster.endpoints();
         let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
         report.misdeeds = cluster.misdeeds();
-        let record = self.record(&cluster, &report, durability, started);
+        let record = self.record(ground, &cluster, &report, durability, started);
         drop(cluster);
         let seconds = by_second(&report.history, &record.nodes);
         folder.write(&record, &report.history, &report.events, &seconds)?;
@@ -114,7 +116,7 @@ impl Segment {
         let needs = |need| self.faults.iter().any(|fault| fault.needs.contains(&need));
         Plan {
             binary: ground.binary.clone(),
-            folder: folder.path().join("nodes"),
+            folder: folder.nodes_path(),
             nodes: self.nodes.clone(),
             slot: ground.machine.slot.clone(),
             disk_bytes: needs(Need::Disks).then_some(DISK_BYTES),
@@ -124,7 +126,14 @@ impl Segment {
         }
     }
 
-    fn record(&self, cluster: &Cluster, report: &Report, durability: String, started: u64) -> SegmentRecord {
+    fn record(
+        &self,
+        ground: &Ground,
+        cluster: &Cluster,
+        report: &Report,
+        durability: String,
+        started: u64,
+    ) -> SegmentRecord {
         let count = |((verb, status, label), count): (&(crate::outcome::Verb, _, String), &u64)| {
             CountRecord { verb: verb.name().to_owned(), status: *status, label: label.clone(), count: *count }
         };
@@ -136,7 +145,7 @@ impl Segment {
             durability,
             faults: self.faults.iter().map(|fault| fault.name.to_owned()).collect(),
             seed: self.settings.seed,
-            command: self.command(),
+            command: self.command(ground),
             started,
             seconds: report.worked.as_secs_f64(),
             memory_peak_bytes: names.iter().map(|name| peaks.get(name).copied().unwrap_or(0)).collect(),
@@ -160,17 +169,33 @@ impl Segment {
     }
 
     /// The command that does the same again.
-    fn command(&self) -> String {
+    fn command(&self, ground: &Ground) -> String {
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
         let os = match self.options.durability {
             Durability::Sync => "",
             Durability::Os => " --durability os",
         };
+        let mut more = String::new();
+        if ground.machine.slot.is_none() {
+            more += " --hosts loopback";
+        }
+        let weights: Vec<String> =
+            self.nodes.iter().filter_map(|node| node.weight).map(|weight| weight.to_string()).collect();
+        if !weights.is_empty() {
+            more += &format!(" --weights {}", weights.join(","));
+        }
+        let zones: BTreeSet<&String> = self.nodes.iter().filter_map(|node| node.zone.as_ref()).collect();
+        if !zones.is_empty() {
+            more += &format!(" --zones {}", zones.len());
+        }
+        for (name, value) in &ground.environment {
+            more += &format!(" --env {name}={value}");
+        }
         let seconds = self.settings.time.as_secs();
         format!(
             "scripts/jepsen {}{os} --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --nodes {} \
-             --clients {} --operations-per-key {} --keys-at-once {} --hold-seconds {} --seed {}",
+             --clients {} --operations-per-key {} --keys-at-once {} --hold-seconds {} --seed {}{more}",
             self.workload.name,
             self.nodes.len(),
             self.settings.clients,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::history::History;
-use crate::operation::Status;
+use crate::operation::{Kind, Operation, Status};
 
 /// How much was done in a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +33,18 @@ pub fn measure(history: &History, from: u64, to: u64) -> Throughput {
     Throughput { completed, per_second, longest_gap }
 }
 
-/// Whether an operation that was called after a moment returned with success within a time, both in nanoseconds.
+/// Whether clients got on after a moment: a read, and a write or a delete, that were called after it returned with
+/// success within a time, both in nanoseconds. The closing reads are not the clients' work.
 pub fn progressed(history: &History, after: u64, within: u64) -> bool {
-    successes(history).any(|(call, ret)| call >= after && ret <= after.saturating_add(within))
+    let is_in_time = |operation: &Operation| {
+        operation.call >= after && operation.ret.is_some_and(|ret| ret <= after.saturating_add(within))
+    };
+    let done = || {
+        let done = history.operations.iter().filter(|operation| operation.status == Status::Ok);
+        done.filter(|operation| !operation.closing && is_in_time(operation))
+    };
+    let is_read = |operation: &Operation| matches!(operation.kind, Kind::Read { .. });
+    done().any(is_read) && done().any(|operation| !is_read(operation))
 }
 
 /// Calls and returns of the requests that succeeded. A client has one request under way at a time, so operations of
@@ -53,7 +62,7 @@ fn successes(history: &History) -> impl Iterator<Item = (u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{ClientId, Detail, Kind, Operation};
+    use crate::operation::{ClientId, Detail};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -87,10 +96,16 @@ mod tests {
     }
 
     #[test]
-    fn progress_must_be_called_after_the_moment_and_return_in_time() {
-        let history = history(&[(10 * SECOND, Status::Ok), (11 * SECOND, Status::Fail)]);
+    fn progress_is_a_read_and_a_write_after_the_moment_and_in_time() {
+        let mut history = history(&[(10 * SECOND, Status::Ok), (11 * SECOND, Status::Fail)]);
+        assert!(!progressed(&history, 9 * SECOND, SECOND), "no read");
+        history
+            .operations
+            .push(Operation { kind: Kind::Read { value: None }, ..history.operations[0].clone() });
         assert!(progressed(&history, 9 * SECOND, SECOND));
         assert!(!progressed(&history, 9 * SECOND + 1, SECOND));
         assert!(!progressed(&history, 8 * SECOND, SECOND));
+        history.operations.iter_mut().for_each(|operation| operation.closing = true);
+        assert!(!progressed(&history, 9 * SECOND, SECOND), "closing reads are none of it");
     }
 }

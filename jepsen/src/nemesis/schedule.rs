@@ -49,7 +49,7 @@ pub struct Schedule<'a> {
     recorder: &'a Recorder,
     faults: Vec<Running>,
     random: ChaCha8Rng,
-    /// No fault holds longer than this, so that a short run has several rounds.
+    /// No fault holds longer than this and its own least time, so that a short run has several rounds.
     hold_max: Duration,
     events: Vec<EventRecord>,
 }
@@ -92,7 +92,9 @@ impl<'a> Schedule<'a> {
         for chosen in self.choose() {
             if self.strike(chosen) {
                 let entry = self.faults[chosen].entry;
-                let hold = self.draw(entry.hold_ms.clone()).min(self.hold_max);
+                // One that must hold for long to be what it is holds at least as long as it must.
+                let hold_min = Duration::from_millis(entry.hold_ms.start);
+                let hold = self.draw(entry.hold_ms.clone()).min(self.hold_max.max(hold_min));
                 healing.push((Instant::now() + hold, chosen));
             }
             let between = self.draw(BETWEEN_MS);

@@ -56,6 +56,11 @@ impl RunFolder {
         self.path.join("report.html")
     }
 
+    /// Whether a run has begun here.
+    pub fn is_begun(&self) -> bool {
+        self.path.join("run.json").exists()
+    }
+
     /// Writes what was asked for, and makes the folder if need be.
     pub fn write_run(&self, run: &RunRecord) -> Result<(), Error> {
         make(&self.path)?;
@@ -102,6 +107,21 @@ impl SegmentFolder {
     /// Where its history belongs.
     pub fn history_path(&self) -> PathBuf {
         self.path.join("history.jsonl")
+    }
+
+    /// Where its nodes live, and leave what they leave.
+    pub fn nodes_path(&self) -> PathBuf {
+        self.path.join("nodes")
+    }
+
+    /// Removes what a segment that was broken off left here: a new cluster must not find an old one's data.
+    pub fn clear(&self) -> Result<(), Error> {
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error { path: self.path.clone(), cause: error.to_string() })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether the segment came to its end.
@@ -204,37 +224,10 @@ fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{EventKind, FaultRecord, by_second};
-    use crate::run::Verdict;
+    use crate::record::{EventKind, by_second};
 
     fn segment(number: u32) -> SegmentRecord {
-        SegmentRecord {
-            number,
-            workload: "register".into(),
-            durability: "sync".into(),
-            faults: vec!["kill".into()],
-            seed: 7,
-            command: "quorate-jepsen register".into(),
-            started: 1,
-            seconds: 10.5,
-            nodes: vec!["n1".into()],
-            clients: 5,
-            verdict: Verdict::Passed,
-            explanation: "well".into(),
-            void: Vec::new(),
-            misdeeds: Vec::new(),
-            breaches_count: 0,
-            breaches: Vec::new(),
-            findings_count: 0,
-            findings: Vec::new(),
-            measures: Vec::new(),
-            counts: Vec::new(),
-            completed: 1,
-            per_second: 0.1,
-            longest_gap_ms: 1.5,
-            by_fault: vec![FaultRecord { fault: "kill".into(), ..FaultRecord::default() }],
-            memory_peak_bytes: Vec::new(),
-        }
+        SegmentRecord { number, ..SegmentRecord::example() }
     }
 
     #[test]
@@ -259,10 +252,13 @@ mod tests {
                 .write(&segment(number), &history, std::slice::from_ref(&event), &seconds)
                 .expect("writable");
         }
-        std::fs::create_dir(folder.segment(3).path()).expect("writable");
+        std::fs::create_dir_all(folder.segment(3).nodes_path()).expect("writable");
         assert_eq!(folder.read_run().expect("written"), run);
         let segments = folder.read_segments().expect("readable");
         assert_eq!(segments.len(), 2, "the third was not done");
+        folder.segment(3).clear().expect("removable");
+        assert!(!folder.segment(3).path().exists(), "nothing of what was broken off is left");
+        folder.segment(4).clear().expect("there was nothing");
         for (number, (read, folder)) in (1..).zip(segments) {
             assert_eq!(read, segment(number));
             assert_eq!(folder.read_history().expect("written"), history);

@@ -15,9 +15,9 @@ const BREAKAGES: &str = "breakages";
 
 /// What the run is called.
 pub(super) fn title(run: &Run) -> String {
-    match &run.record.suite {
-        Some(suite) => format!("suite {suite}, {}", word(run.outcome().verdict())),
-        None => format!("a run, {}", word(run.outcome().verdict())),
+    match &run.record().suite {
+        Some(suite) => format!("suite {suite}, {}", word(run.outcome.verdict())),
+        None => format!("a run, {}", word(run.outcome.verdict())),
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn of(run: &Run) -> String {
 }
 
 fn head(run: &Run) -> String {
-    let verdict = run.outcome().verdict();
+    let verdict = run.outcome.verdict();
     let sum = |of: fn(&Segment) -> f64| run.segments.iter().map(of).sum::<f64>();
     let worked = sum(|segment| segment.record.seconds);
     let completed: u64 = run.segments.iter().map(|segment| segment.record.completed).sum();
@@ -48,7 +48,7 @@ fn head(run: &Run) -> String {
         .flat_map(|segment| &segment.record.by_fault)
         .map(|fault| fault.fault.as_str())
         .collect();
-    let is_hunt = run.record.suite.as_deref() == Some(BREAKAGES);
+    let is_hunt = run.record().suite.as_deref() == Some(BREAKAGES);
     let (colour, sentence) = if is_hunt {
         (
             "hunt",
@@ -57,7 +57,7 @@ fn head(run: &Run) -> String {
     } else {
         (class(verdict), sentence(verdict))
     };
-    let title = match &run.record.suite {
+    let title = match &run.record().suite {
         Some(suite) => format!("Suite {}", escape(suite)),
         None => "A run".to_owned(),
     };
@@ -72,18 +72,18 @@ fn head(run: &Run) -> String {
         figure(count(u64::from(strikes)), &format!("strikes of {} kinds", kinds.len())),
         figure(count(findings), if findings == 1 { "violation" } else { "violations" }),
     ];
-    let planned = match run.record.segments_planned {
+    let planned = match run.record().segments_planned {
         0 => String::new(),
         planned => format!(" of {planned} planned"),
     };
     let of_run = [
-        ("Binary", escape(&run.record.version)),
-        ("Machine", escape(&run.record.machine)),
-        ("Hosts", escape(&run.record.hosts)),
-        ("Begun", moment(run.record.started)),
+        ("Binary", escape(&run.record().version)),
+        ("Machine", escape(&run.record().machine)),
+        ("Hosts", escape(&run.record().hosts)),
+        ("Begun", moment(run.record().started)),
         ("Segments done", format!("{}{planned}", run.segments.len())),
-        ("Seed", format!("<code>{}</code>", run.record.seed)),
-        ("Again", format!("<code>{}</code>", escape(&run.record.command))),
+        ("Seed", format!("<code>{}</code>", run.record().seed)),
+        ("Again", format!("<code>{}</code>", escape(&run.record().command))),
     ];
     let rows: String =
         of_run.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>")).collect();
@@ -107,12 +107,17 @@ fn sentence(verdict: Verdict) -> &'static str {
 /// What was not done, and what proves nothing. Silence would look like a pass.
 fn what_is_missing(run: &Run) -> String {
     let mut items: Vec<String> = run
-        .record
+        .record()
         .left_out
         .iter()
         .map(|left| format!("<b>{}</b> was left out: {}", escape(&left.what), escape(&left.why)))
         .collect();
-    let planned = run.record.segments_planned as usize;
+    items.extend(run.outcome.reasons_to_doubt().iter().map(|reason| escape(reason)));
+    let never = run.outcome.never_struck();
+    if !never.is_empty() {
+        items.push(format!("planned, and never struck: {}", never.join(", ")));
+    }
+    let planned = run.record().segments_planned as usize;
     if run.segments.len() < planned {
         items.push(format!("{} of {planned} planned segments are not done", planned - run.segments.len()));
     }

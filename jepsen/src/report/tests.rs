@@ -61,30 +61,19 @@ fn record(number: u32, verdict: Verdict) -> SegmentRecord {
     let void = if verdict == Verdict::Void { vec!["too little".to_owned()] } else { Vec::new() };
     SegmentRecord {
         number,
-        workload: "register".into(),
-        durability: "sync".into(),
-        faults: vec!["kill".into()],
-        seed: 7,
-        command: "quorate-jepsen register --seed 7".into(),
-        started: 1_800_000_000,
         seconds: 28.0,
         nodes: vec!["n1".into(), "n2".into(), "n3".into()],
-        clients: 5,
         verdict,
-        explanation: "so it is".into(),
         void,
-        misdeeds: Vec::new(),
-        breaches_count: 0,
-        breaches: Vec::new(),
         findings_count: findings.len() as u64,
         findings,
         measures: vec![Measure::count("things", 12_345)],
-        counts: Vec::new(),
         completed: 520,
         per_second: 18.0,
         longest_gap_ms: 4_050.0,
         by_fault: of_faults(&history(), &events()),
         memory_peak_bytes: vec![100 << 20; 3],
+        ..SegmentRecord::example()
     }
 }
 
