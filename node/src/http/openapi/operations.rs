@@ -112,9 +112,18 @@ const CHANGE: &[Code] = &[
     Code::WriteTimeout,
 ];
 
-const READ_HEADERS: &[&str] =
-    &["Quorate-Consistency", "Quorate-Version", "ETag", "Last-Modified", "Expires", "Server-Timing"];
-const WRITE_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing"];
+const READ_HEADERS: &[&str] = &[
+    "Quorate-Consistency",
+    "Quorate-Version",
+    "ETag",
+    "Last-Modified",
+    "Expires",
+    "Server-Timing",
+    "Cache-Control",
+    "Content-Security-Policy",
+];
+const WRITE_HEADERS: &[&str] =
+    &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing", "Cache-Control"];
 
 const WRITTEN: &[Answer] = &[
     Answer {
