@@ -139,8 +139,8 @@ fn headers_without_a_meaning_are_refused_by_every_operation() {
     let cluster = shared();
     let node = cluster.at(0);
     refused(400, "invalid-header", |one| {
-        let asked = one.ask(&one.method, &plain(one));
-        asked.header("Idempotency-Key", "no-sequence").of(node)
+        let target = plain(one);
+        one.ask(&one.method, &target).header("Idempotency-Key", "no-sequence").of(node)
     });
     refused(406, "not-acceptable", |one| {
         if one.id == "read" {
@@ -187,7 +187,8 @@ fn bodies_that_are_none_are_refused_by_every_operation() {
         "createTable" | "alterTable" => {
             let document = json!({"name": "refused", "n": 3, "r": 9});
             let document = if one.id == "createTable" { document } else { json!({"r": 9}) };
-            let asked = ask(&one.method, &plain(one)).header("Content-Type", "application/json");
+            let target = plain(one);
+            let asked = ask(&one.method, &target).header("Content-Type", "application/json");
             asked.body(document.to_string()).of(node)
         }
         _ => one.send(&format!("{}?consistency=9", plain(one)), node),
