@@ -70,8 +70,10 @@ fn described(operation: &Operation, limits: &Limits, head: bool) -> Json {
     let named = parameters::of_path(path, limits);
     let query = takes.iter().map(|name| parameters::of_query(*name));
     let headers = [Header::Traceparent].iter().chain(*headers).map(|header| parameters::of_header(*header));
-    let mut responses: Map<String, Json> =
-        answers.iter().map(|answer| (answer.status.to_string(), success(answer, limits, head))).collect();
+    let mut responses: Map<String, Json> = answers
+        .iter()
+        .map(|answer| (answer.status.to_string(), success(operation, answer, limits, head)))
+        .collect();
     for (status, codes) in by_status(operation) {
         responses.insert(status.to_string(), refusal(&codes, head));
     }
@@ -111,11 +113,16 @@ fn content(content: Content, limits: &Limits) -> Json {
     }
 }
 
-fn success(answer: &Answer, limits: &Limits, head: bool) -> Json {
+fn success(operation: &Operation, answer: &Answer, limits: &Limits, head: bool) -> Json {
     let mut response = json!({ "description": answer.says });
     let always = ["Quorate-Request", "Quorate-Epoch", "Quorate-Coordinator", "X-Content-Type-Options"];
-    let headers = always.iter().chain(answer.headers).map(|name| header(name));
-    response["headers"] = headers.collect::<Map<_, _>>().into();
+    let mut headers: Map<String, Json> =
+        always.iter().chain(answer.headers).map(|name| header(name)).collect();
+    if !operation.codes.iter().copied().flatten().any(|code| *code == Code::Starting) {
+        // What is answered before there is a node can't say which it is.
+        headers.extend(["Quorate-Epoch", "Quorate-Coordinator"].map(optional));
+    }
+    response["headers"] = headers.into();
     let links = answer.leads_to.iter().map(|id| {
         ((*id).to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
     });
@@ -135,11 +142,18 @@ fn header(name: &str) -> (String, Json) {
     (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
 }
 
+/// The same, which may be missing.
+fn optional(name: &str) -> (String, Json) {
+    let mut described = parameters::response_headers()[name].clone();
+    described["required"] = false.into();
+    (name.to_owned(), described)
+}
+
 /// The answer of one status, with each code that it may carry. All codes of one status are in one answer.
 fn refusal(codes: &[Code], head: bool) -> Json {
     let titles = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.title()));
     let mut response = json!({ "description": titles.collect::<Vec<_>>().join(". ") });
-    let (all, mut headers) = (parameters::response_headers(), Map::new());
+    let mut headers = Map::new();
     headers.extend(["Quorate-Request", "Cache-Control"].map(header));
     if codes.iter().all(|code| code.retry_after().is_some()) {
         headers.extend([header("Retry-After")]);
@@ -149,11 +163,13 @@ fn refusal(codes: &[Code], head: bool) -> Json {
     }
     // What is refused before the node's catalog is looked at, or before it is HTTP, lacks the first ones; a key
     // without a value has the last ones.
-    let found: &[&str] = if codes.contains(&Code::NoSuchKey) { ABSENT_HEADERS } else { &[] };
+    let found: &[&str] = if codes.contains(&Code::NoSuchKey) || codes.contains(&Code::NotAcceptable) {
+        ABSENT_HEADERS
+    } else {
+        &[]
+    };
     for name in ["Quorate-Epoch", "Quorate-Coordinator", "X-Content-Type-Options"].iter().chain(found) {
-        let mut described = all[*name].clone();
-        described["required"] = false.into();
-        headers.insert((*name).to_owned(), described);
+        headers.extend([optional(name)]);
     }
     response["headers"] = headers.into();
     if head {
