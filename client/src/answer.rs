@@ -138,6 +138,13 @@ impl Consistency {
 }
 
 impl MgetItem {
+    /// The results of an mget of these keys; `None` if there is not one for each.
+    pub(crate) fn all(keys: &[Vec<u8>], document: &Json) -> Option<Vec<Self>> {
+        let results = ["results", "items"].iter().find_map(|name| document.get(name)?.as_array())?;
+        let one_each = results.len() == keys.len();
+        one_each.then(|| keys.iter().zip(results).map(|(key, raw)| Self::of(key, raw)).collect())
+    }
+
     /// One element of `items`; `key` is what was asked at its place.
     pub(crate) fn of(key: &[u8], raw: &Json) -> Self {
         let value = match (raw.get("value"), raw.get("value_b64")) {

@@ -181,16 +181,10 @@ impl Client {
         push_trace(&mut call, read.trace);
         let answer = self.send(&call).await?;
         let decoded: Json = decode(&call, &answer)?;
-        let results = ["results", "items"].iter().find_map(|name| decoded.get(name)?.as_array());
-        match results {
-            Some(results) if results.len() == keys.len() => {
-                Ok(keys.iter().zip(results).map(|(key, raw)| MgetItem::of(key, raw)).collect())
-            }
-            Some(_) | None => {
-                let cause = "there is not one result for each key".to_owned();
-                Err(call.unintelligible(&answer.endpoint, answer.status, cause))
-            }
-        }
+        MgetItem::all(keys, &decoded).ok_or_else(|| {
+            let cause = "there is not one result for each key".to_owned();
+            call.unintelligible(&answer.endpoint, answer.status, cause)
+        })
     }
 
     /// Where a key lives: token, shard, owners in preference order, epoch.

@@ -29,6 +29,7 @@ mod answer;
 mod call;
 mod client;
 mod cluster;
+pub mod decoders;
 mod endpoint;
 mod error;
 mod key;

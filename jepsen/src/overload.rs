@@ -43,8 +43,10 @@ pub const TABLE: &str = "overload";
 const CLIENTS: [usize; 7] = [6, 12, 24, 48, 96, 192, 384];
 /// How long each of them works.
 const STEP: Duration = Duration::from_secs(4);
-/// The peak is found once so many more clients serve less than this much more.
+/// More clients must serve this much more, or they are too many.
 const GROWTH_MIN: f64 = 1.05;
+/// The peak is found once so many steps in a row did not: a single one may be the machine's.
+const STEPS_WITHOUT_GROWTH: u32 = 2;
 /// How long the normal load works before the overload.
 const NORMAL: Duration = Duration::from_secs(10);
 /// How long it works after it.
@@ -100,31 +102,37 @@ fn pids(folder: &Path) -> PathBuf {
 pub async fn run(cluster: &mut Cluster, folder: &Path, settings: &Settings) -> Result<Report, Error> {
     let table = json!({ "name": TABLE, "sharding": "hash", "n": 3, "durability": "sync" });
     cluster.make_table(table).await?;
-    let pids = std::fs::read_to_string(pids(folder)).unwrap_or_default();
+    let noted = pids(folder);
+    let pids = std::fs::read_to_string(&noted)
+        .map_err(|cause| Error::Host { what: format!("process ids in {}", noted.display()), cause })?;
     let pids = pids.lines().filter_map(|line| line.trim().parse().ok()).collect();
     let mut generator = Generator::new(cluster.endpoints(), pids, settings.seed);
     eprintln!("warming up");
     generator.closed(CLIENTS[0], STEP).await;
     let mut peak: Option<Phase> = None;
+    let mut without_growth = 0;
     for clients in CLIENTS {
         let step = generator.closed(clients, STEP).await;
         eprintln!("{clients:>4} clients: {step}");
         let best = peak.as_ref().map_or(0.0, Phase::goodput);
-        let grows = step.goodput() > best * GROWTH_MIN;
+        without_growth = if step.goodput() > best * GROWTH_MIN { 0 } else { without_growth + 1 };
         if step.goodput() > best {
             peak = Some(step);
         }
-        if !grows {
+        if without_growth == STEPS_WITHOUT_GROWTH {
             break;
         }
     }
     let peak = peak.expect("there is at least one step");
     let (normal, flood) = (peak.goodput() / 2.0, peak.goodput() * settings.factor);
-    let before = generator.open(normal, NORMAL).await;
+    let before = generator.open(normal, NORMAL).await.drained().await;
     eprintln!("normal:       {before}");
     let overload = generator.open(flood, settings.time).await;
-    eprintln!("overload:     {overload}");
+    // At once: what the overload has left at work is in its way.
     let after = generator.open(normal, AFTER).await;
+    let (overload, after) = (overload.drained().await, after.drained().await);
+    eprintln!("overload:     {overload}");
     eprintln!("normal again: {after}");
-    Ok(Report { peak, before, overload, after, factor: settings.factor, misdeeds: cluster.misdeeds() })
+    let nodes = cluster.nodes().len();
+    Ok(Report { nodes, peak, before, overload, after, factor: settings.factor, misdeeds: cluster.misdeeds() })
 }

@@ -19,9 +19,9 @@
 //! Replacing a voter that stays away (an operator's `replace`), recovery without a majority, and jobs: they come with
 //! moves.
 
-mod find;
+pub(crate) mod find;
 mod forget;
-mod found;
+pub(crate) mod found;
 mod messages;
 mod propose;
 pub mod publish;

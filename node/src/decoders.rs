@@ -15,14 +15,14 @@
 
 use crate::config::Resolved;
 use crate::control::raft::codec::Coded;
-use crate::control::raft::{Entry, LogId, SnapshotMeta, Vote, message};
-use crate::control::{ControlReply, ControlRequest};
+use crate::control::raft::{Entry, LogId, SnapshotMeta, Vote, machine, message};
+use crate::control::{ControlReply, ControlRequest, find, found};
 use crate::limits::Limits;
 use crate::transport::{frame, hello};
-use crate::{cli, http, peer};
+use crate::{cli, http, node, peer};
 use bytes::BytesMut;
 use minicbor::{Decode, Encode};
-use quorate_client::{Endpoint, Problem};
+use quorate_client::Endpoint;
 use quorate_model::{Level, OperationId, Record, Reply, Request, Version};
 use quorate_ring::{Catalog, Command};
 use quorate_storage::keys::DiskKey;
@@ -53,7 +53,8 @@ decoders! {
     "handshake" => cbor::<hello::Step>,
     "request" => cbor::<Request>,
     "requests" => batch,
-    "replies" => cbor::<Vec<Reply>>,
+    "answer" => cbor::<peer::Answer<Reply>>,
+    "answers" => answers,
     "control-request" => cbor::<ControlRequest>,
     "control-reply" => cbor::<ControlReply>,
     "consensus-message" => consensus,
@@ -64,15 +65,23 @@ decoders! {
     "disk-key" => disk_key,
     "identity" => identity,
     "identity-resealed" => |bytes| identity(&resealed_text(bytes)),
-    "life" => quorate_storage::life::takes,
-    "life-resealed" => |bytes| quorate_storage::life::takes(&resealed_text(bytes)),
+    "life" => quorate_storage::decoders::life,
+    "life-resealed" => |bytes| quorate_storage::decoders::life(&resealed_text(bytes)),
+    "watermark" => quorate_storage::decoders::watermark,
+    "watermark-resealed" => |bytes| quorate_storage::decoders::watermark(&resealed(bytes)),
+    "remembered" => quorate_storage::decoders::remembered,
+    "remembered-resealed" => |bytes| quorate_storage::decoders::remembered(&resealed(bytes)),
+    "refused-hints" => quorate_storage::decoders::refused_hints,
     "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
     "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),
     "doubt" => doubt,
+    "join-request" => node::folder::takes,
+    "consensus-value" => quorate_storage::decoders::consensus_value,
     "log-entry" => coded::<Entry>,
     "log-position" => coded::<LogId>,
     "vote" => coded::<Vote>,
     "snapshot-meta" => coded::<SnapshotMeta>,
+    "snapshot" => machine::takes,
     "catalog" => catalog,
     "command" => command,
     // From clients.
@@ -84,6 +93,7 @@ decoders! {
     "batch" => http::decoders::batch,
     "new-table" => http::decoders::new_table,
     "table-change" => http::decoders::table_change,
+    "accept-loss" => http::decoders::accept_loss,
     "operation-id" => text::<OperationId>,
     "level" => text::<Level>,
     "version" => text::<Version>,
@@ -91,8 +101,13 @@ decoders! {
     "configuration" => configuration,
     "endpoint" => text::<Endpoint>,
     "cli-key" => cli::takes_key,
-    // From servers, to our own client.
-    "problem" => problem,
+    // From servers, to our own client and to a node that joins.
+    "problem" => quorate_client::decoders::problem,
+    "written" => quorate_client::decoders::written,
+    "results" => quorate_client::decoders::results,
+    "answer-headers" => quorate_client::decoders::headers,
+    "cluster-page" => found::takes,
+    "nodes-page" => find::takes,
 }
 
 /// A value with numbered fields.
@@ -140,6 +155,12 @@ fn batch(bytes: &[u8]) -> bool {
     let Ok(requests) = peer::requests(bytes) else { return false };
     assert!(requests.len() <= peer::BATCH_ITEMS_MAX);
     true
+}
+
+fn answers(bytes: &[u8]) -> bool {
+    let Ok(answer) = peer::answers(bytes) else { return false };
+    assert!(answer.reply.len() <= peer::BATCH_ITEMS_MAX);
+    cbor::<peer::Answer<Vec<Reply>>>(bytes)
 }
 
 fn consensus(bytes: &[u8]) -> bool {
@@ -209,13 +230,6 @@ fn configuration(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     Resolved::of_text(Path::new("quorate.toml"), text)
         .is_ok_and(|resolved| crate::config::validate::validate(&resolved.config).is_ok())
-}
-
-fn problem(bytes: &[u8]) -> bool {
-    let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else { return false };
-    let once = serde_json::to_vec(&problem).expect("a document of plain values");
-    assert_eq!(serde_json::from_slice::<Problem>(&once).expect("what was written can be read"), problem);
-    true
 }
 
 /// The limits that the decoders of requests keep to here.

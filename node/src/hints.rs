@@ -21,7 +21,7 @@
 use crate::clock;
 use crate::drive::{Driver, Subject};
 use crate::engine::Replica;
-use crate::peer::{Answer, BATCH_ITEMS_MAX, Local};
+use crate::peer::{BATCH_ITEMS_MAX, Local};
 use crate::recollection::Recollection;
 use crate::transport::{Kind, Lane, Links};
 use crate::views::Views;
@@ -266,7 +266,7 @@ impl Replay {
         let deadline = Instant::now() + self.limits.batch_timeout;
         let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
         let payload = answered.map_err(|_| Pause::Away)?;
-        let answer: Answer<Vec<Reply>> = minicbor::decode(&payload).map_err(|_| Pause::Away)?;
+        let answer = crate::peer::answers(&payload).map_err(|_| Pause::Away)?;
         // Before any hint is erased on its word.
         self.recollection.remember(owner, answer.committed);
         let replies = answer.reply;

@@ -19,7 +19,7 @@
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;
-mod folder;
+pub(crate) mod folder;
 mod parts;
 mod tasks;
 

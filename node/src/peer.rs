@@ -19,6 +19,7 @@ mod local;
 mod service;
 
 pub use answer::Answer;
+pub(crate) use answer::answers;
 pub use local::{DiskReads, Local, ReadLimits};
 pub(crate) use service::requests;
 pub use service::{BATCH_ITEMS_MAX, Peers};

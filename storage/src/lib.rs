@@ -35,6 +35,7 @@
 
 pub mod acceptance;
 pub mod committer;
+pub mod decoders;
 pub mod doubt;
 pub mod engine;
 mod file;

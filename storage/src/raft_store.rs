@@ -192,6 +192,13 @@ fn sealed(value: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether these bytes are a value of consensus; for whoever tries the decoders of all outside bytes.
+pub fn takes(bytes: &[u8]) -> bool {
+    let Ok(value) = opened(Bytes::copy_from_slice(bytes)) else { return false };
+    assert_eq!(sealed(&value), bytes, "a value has one form");
+    true
+}
+
 fn opened(sealed: Bytes) -> Result<Bytes, EngineError> {
     match sealed.split_last_chunk::<CHECKSUM_BYTES>() {
         Some((value, checksum)) if crc32fast::hash(value).to_be_bytes() == *checksum => {

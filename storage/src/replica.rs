@@ -23,10 +23,10 @@
 //!
 //! Healing. A poisoned replica returns through the catalog, as a new incarnation that merges from its peers.
 
-mod hints;
+pub(crate) mod hints;
 mod merge;
 mod purge;
-mod recollection;
+pub(crate) mod recollection;
 mod write;
 
 use crate::doubt::{Cause, Doubt};

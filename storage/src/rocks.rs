@@ -33,7 +33,7 @@
 mod open;
 mod options;
 mod statistics;
-mod watermark;
+pub(crate) mod watermark;
 
 pub use open::{OpenError, OpenMode};
 pub use options::{FreeBytes, Probe, RocksOptions};

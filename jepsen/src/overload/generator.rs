@@ -41,7 +41,7 @@ enum End {
     Failed(Failure),
 }
 
-/// What a node must not do, however much it is asked for; a late answer (504) it may give.
+/// What a node must not do, however much it is asked for; a late answer (504) it may give now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     /// 504.
@@ -71,17 +71,37 @@ pub struct Phase {
     pub lost: u64,
     /// Not sent, since too many were waited for: the generator's own limit.
     pub unsent: u64,
+    /// When each request was due that was not served, or not even sent, since the phase began.
+    pub unserved: Vec<Duration>,
     /// Of each request served: when it was due, since the phase began, and how long after that it was answered, in
     /// microseconds.
     pub latencies: Vec<(Duration, u32)>,
     /// The most resident memory of one node, in KiB.
     pub memory_kib: u64,
+    /// Processes whose memory could be read, whenever it was looked at: the fewest.
+    pub measured: usize,
 }
 
 impl Phase {
-    /// Requests served a second.
+    /// Requests served a second: those whose answer came while requests were sent. What came later helps nobody's rate.
     pub fn goodput(&self) -> f64 {
-        self.served as f64 / self.time.as_secs_f64().max(0.001)
+        let in_time = |(due, us): &&(Duration, u32)| *due + Duration::from_micros((*us).into()) <= self.time;
+        let served = self.latencies.iter().filter(in_time).count();
+        served as f64 / self.time.as_secs_f64().max(0.001)
+    }
+
+    /// Requests sent of which nobody knows what became: none, once the phase is drained.
+    pub fn unaccounted(&self) -> u64 {
+        let Self { sent, served, shed, late, wrong, lost, .. } = self;
+        sent.abs_diff(served + shed + late + wrong + lost)
+    }
+
+    /// Which share of the requests due between two moments was served; `None`: there were none.
+    pub fn served_share(&self, from: Duration, until: Duration) -> Option<f64> {
+        let within = |due: &Duration| (from..until).contains(due);
+        let served = self.latencies.iter().filter(|(due, _)| within(due)).count();
+        let all = served + self.unserved.iter().filter(|due| within(due)).count();
+        (all > 0).then(|| served as f64 / all as f64)
     }
 
     /// The latency in milliseconds below which this share of the served requests lies, of those due between two
@@ -96,6 +116,9 @@ impl Phase {
     }
 
     fn count(&mut self, due: Duration, took: Duration, end: End) {
+        if end != End::Served {
+            self.unserved.push(due);
+        }
         match end {
             End::Served => {
                 self.served += 1;
@@ -173,27 +196,28 @@ impl Generator {
         }
         let watched = self.watch(time);
         while working.join_next().await.is_some() {}
-        let memory_kib = watched.await.unwrap_or_default();
+        let memory = watched.await.unwrap_or_default();
         let mut phase = std::mem::take(&mut *phase.lock().unwrap_or_else(PoisonError::into_inner));
-        phase.memory_kib = memory_kib;
+        (phase.memory_kib, phase.measured) = (memory.most_kib, memory.measured);
         phase
     }
 
-    /// So many requests a second, whatever becomes of them. Latency counts from the moment at which each was due.
-    pub async fn open(&mut self, rate: f64, time: Duration) -> Phase {
+    /// So many requests a second, whatever becomes of them. Latency counts from the moment at which each was due. Returns
+    /// once all are sent.
+    pub async fn open(&mut self, rate: f64, time: Duration) -> Draining {
         let began = Instant::now();
         let phase = Arc::new(Mutex::new(Phase { time, ..Phase::default() }));
         let watched = self.watch(time);
         let waiting = Arc::new(AtomicU64::new(0));
-        let (mut sent, mut unsent) = (0u64, 0u64);
+        let (mut sent, mut unsent) = (0u64, Vec::new());
         while began.elapsed() < time {
             let due_by_now = whole(began.elapsed().as_secs_f64() * rate);
-            while sent + unsent < due_by_now {
+            while sent + (unsent.len() as u64) < due_by_now {
+                let due = Duration::from_secs_f64((sent + unsent.len() as u64) as f64 / rate);
                 if waiting.load(Ordering::Relaxed) >= OPEN_MAX as u64 {
-                    unsent += 1;
+                    unsent.push(due);
                     continue;
                 }
-                let due = Duration::from_secs_f64((sent + unsent) as f64 / rate);
                 sent += 1;
                 waiting.fetch_add(1, Ordering::Relaxed);
                 let (client, endpoints, phase) =
@@ -202,30 +226,66 @@ impl Generator {
                 tokio::spawn(async move {
                     let end = one(&client, &endpoints[draw as usize % endpoints.len()], draw >> 8).await;
                     let took = began.elapsed().saturating_sub(due);
-                    waiting.fetch_sub(1, Ordering::Relaxed);
                     phase.lock().unwrap_or_else(PoisonError::into_inner).count(due, took, end);
+                    waiting.fetch_sub(1, Ordering::Release);
                 });
             }
             tokio::time::sleep(TICK).await;
         }
-        let memory_kib = watched.await.unwrap_or_default();
-        // The next phase begins at once: what is still on its way belongs to neither.
-        let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (phase.sent, phase.unsent, phase.memory_kib) = (sent, unsent, memory_kib);
-        phase
+        let memory = watched.await.unwrap_or_default();
+        {
+            let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
+            (phase.sent, phase.unsent) = (sent, unsent.len() as u64);
+            phase.unserved.append(&mut unsent);
+            (phase.memory_kib, phase.measured) = (memory.most_kib, memory.measured);
+        }
+        Draining { phase, waiting }
     }
 
-    /// The most resident memory of one node within a time, in KiB.
-    fn watch(&self, time: Duration) -> tokio::task::JoinHandle<u64> {
+    /// Looks at the memory of the nodes for a time.
+    fn watch(&self, time: Duration) -> tokio::task::JoinHandle<Memory> {
         let (pids, began) = (self.pids.clone(), Instant::now());
         tokio::spawn(async move {
-            let mut most = 0;
+            let mut seen: Option<Memory> = None;
             while began.elapsed() < time {
-                most = pids.iter().map(|pid| resident_kib(*pid)).fold(most, u64::max);
+                let sizes: Vec<u64> = pids.iter().map(|pid| resident_kib(*pid)).collect();
+                let measured = sizes.iter().filter(|kib| **kib > 0).count();
+                let most_kib = sizes.into_iter().max().unwrap_or_default();
+                seen = Some(seen.map_or(Memory { most_kib, measured }, |before| Memory {
+                    most_kib: before.most_kib.max(most_kib),
+                    measured: before.measured.min(measured),
+                }));
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
-            most
+            seen.unwrap_or_default()
         })
+    }
+}
+
+/// What was seen of the nodes' memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    /// The most of one node, in KiB.
+    most_kib: u64,
+    /// The fewest processes that had any.
+    measured: usize,
+}
+
+/// A phase all of whose requests are sent, and of which some may not be answered yet. The next phase can begin at once.
+#[derive(Debug)]
+pub struct Draining {
+    phase: Arc<Mutex<Phase>>,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Draining {
+    /// The phase, once every request has its end: each is given up after a while, so that this is bounded.
+    pub async fn drained(self) -> Phase {
+        let until = Instant::now() + PATIENCE * 2;
+        while self.waiting.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            tokio::time::sleep(TICK).await;
+        }
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -235,6 +295,7 @@ pub(super) fn whole(number: f64) -> u64 {
     number as u64
 }
 
+/// The resident memory of a process; 0 if there is none.
 fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

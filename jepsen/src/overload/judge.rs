@@ -8,6 +8,8 @@ use crate::run::Verdict;
 
 /// Share of the peak's goodput that must be left.
 const GOODPUT_MIN: f64 = 0.9;
+/// A cluster that serves this share of its peak, or more, under overload was never at its peak before.
+const GOODPUT_MAX: f64 = 1.25;
 /// A phase may need as much more memory than the peak did.
 const MEMORY_FACTOR_MAX: f64 = 1.5;
 /// ... and this much, in KiB, for connections.
@@ -16,12 +18,18 @@ const MEMORY_MORE_KIB: u64 = 64 * 1024;
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 /// Normal: at most so many times the median, and the 95th percentile, of the phase before.
 const NORMAL_FACTOR: f64 = 2.0;
+/// Share of the requests that may be answered late (504).
+const LATE_MAX: f64 = 0.01;
+/// Share of the requests that must be served in each second under the normal load.
+const SERVED_MIN: f64 = 0.99;
 /// Share of the requests that the generator must have been able to send; else the run is void.
 const SENT_MIN: f64 = 0.9;
 
 /// What was seen.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// How many nodes there are.
+    pub nodes: usize,
     /// The closed loop at its best.
     pub peak: Phase,
     /// Half of the peak, before.
@@ -42,7 +50,8 @@ impl Report {
         self.overload.goodput() / self.peak.goodput()
     }
 
-    /// The first whole second after the overload from which on the latency is normal; `None`: it never was.
+    /// The first whole second after the overload from which on the latency is normal and the requests are served;
+    /// `None`: there was none.
     pub fn recovery(&self) -> Option<Duration> {
         let second = Duration::from_secs(1);
         let normal = |share| self.before.latency_ms(share, Duration::ZERO, Duration::MAX);
@@ -53,10 +62,16 @@ impl Report {
             at(0.5) <= (median * NORMAL_FACTOR).max(median + 1.0)
                 && at(0.95) <= (tail * NORMAL_FACTOR).max(tail + 2.0)
         };
+        let is_served = |from: Duration| {
+            self.after.served_share(from, from + second).is_some_and(|share| share >= SERVED_MIN)
+        };
         let seconds = self.after.time.as_secs() as u32;
-        // The last second is not over for all of its requests. One bad second of all is the machine's.
-        let mut windows = (0..seconds.saturating_sub(1)).map(|at| second * at);
-        windows.find(|from| is_normal(*from) && is_normal(*from + second))
+        let windows = |from: u32| (from..seconds).map(|at| second * at);
+        // One slow second of all is the machine's; one without answers is not.
+        let mut pairs = windows(0).zip(windows(1)).zip(0..);
+        let found = pairs
+            .find(|((from, next), at)| is_normal(*from) && is_normal(*next) && windows(*at).all(is_served));
+        found.map(|((from, _), _)| from)
     }
 
     fn memory_bound_kib(&self) -> u64 {
@@ -79,6 +94,14 @@ impl Report {
                 ),
             ),
             (
+                shed.late as f64 <= shed.sent as f64 * LATE_MAX,
+                format!("late: {} of {} (at most {LATE_MAX} of them)", shed.late, shed.sent),
+            ),
+            (
+                shed.unaccounted() + self.after.unaccounted() == 0,
+                format!("of unknown end: {}", shed.unaccounted() + self.after.unaccounted()),
+            ),
+            (
                 shed.memory_kib <= self.memory_bound_kib(),
                 format!(
                     "memory of a node: {:.2} of the peak's ({} of at most {} MiB)",
@@ -89,19 +112,49 @@ impl Report {
             ),
             (
                 recovery.is_some_and(|after| after <= RECOVERY_MAX),
-                format!("normal latency again after: {after} (at most {} s)", RECOVERY_MAX.as_secs()),
+                format!(
+                    "served at the normal latency again after: {after} (at most {} s)",
+                    RECOVERY_MAX.as_secs()
+                ),
             ),
             (self.misdeeds.is_empty(), format!("nodes that ended or panicked: {}", self.misdeeds.len())),
         ]
     }
 
-    /// The verdict. Void where the generator itself could not send what it should have.
-    pub fn verdict(&self) -> Verdict {
+    /// Why this run shows nothing, whatever was seen.
+    fn void(&self) -> Option<String> {
         let asked = self.peak.goodput() * self.factor * self.overload.time.as_secs_f64();
         if (self.overload.sent as f64) < asked * SENT_MIN {
-            return Verdict::Void;
+            return Some(format!("{} requests were sent, and {asked:.0} were to be", self.overload.sent));
         }
-        if self.findings().iter().all(|(kept, _)| *kept) { Verdict::Passed } else { Verdict::Violated }
+        let kept = self.goodput_kept();
+        if kept > GOODPUT_MAX {
+            return Some(format!("the peak was not found: {kept:.2} of it was served under overload"));
+        }
+        let measured = self.peak.measured.min(self.overload.measured);
+        if measured < self.nodes {
+            return Some(format!("the memory of {measured} of {} nodes was measured", self.nodes));
+        }
+        let served = self.before.served_share(Duration::ZERO, Duration::MAX).unwrap_or_default();
+        if served < SERVED_MIN {
+            return Some(format!("{served:.2} of the normal load was served before the overload"));
+        }
+        None
+    }
+
+    /// The verdict. Void where the generator itself could not send what it should have, where nobody saw the memory of
+    /// each node, or where the load was not normal to begin with.
+    pub fn verdict(&self) -> Verdict {
+        if !self.misdeeds.is_empty() {
+            // A node that ended has no memory to be measured either.
+            Verdict::Violated
+        } else if self.void().is_some() {
+            Verdict::Void
+        } else if self.findings().iter().all(|(kept, _)| *kept) {
+            Verdict::Passed
+        } else {
+            Verdict::Violated
+        }
     }
 }
 
@@ -121,6 +174,9 @@ impl fmt::Display for Report {
         for misdeed in &self.misdeeds {
             writeln!(f, "{misdeed}")?;
         }
+        if let Some(why) = self.void() {
+            writeln!(f, "shows nothing: {why}")?;
+        }
         writeln!(f, "{}", self.verdict().word())
     }
 }
@@ -129,19 +185,38 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
+    const TIME: Duration = Duration::from_secs(10);
+
+    /// When the requests of a phase are due, so many of them.
+    fn dues(count: u64) -> impl Iterator<Item = Duration> {
+        (0..count).map(move |at| TIME.mul_f64(at as f64 / count as f64))
+    }
+
     fn phase(served: u64, latency_us: u32) -> Phase {
-        let time = Duration::from_secs(10);
-        let due = |at| time * u32::try_from(at).expect("few") / u32::try_from(served).expect("few");
-        let latencies = (0..served).map(|at| (due(at), latency_us)).collect();
-        Phase { time, sent: served, served, latencies, memory_kib: 100 * 1024, ..Phase::default() }
+        let latencies = dues(served).map(|due| (due, latency_us)).collect();
+        Phase {
+            time: TIME,
+            sent: served,
+            served,
+            latencies,
+            memory_kib: 100 * 1024,
+            measured: 3,
+            ..Phase::default()
+        }
+    }
+
+    /// Three thousand requests, of which so many are refused, so many late, and the rest served.
+    fn flooded(shed: u64, late: u64) -> Phase {
+        let served = phase(3_000 - shed - late, 9_000);
+        Phase { sent: 3_000, shed, late, unserved: dues(shed + late).collect(), ..served }
     }
 
     fn good() -> Report {
-        let overload = Phase { sent: 3_000, shed: 2_050, ..phase(950, 9_000) };
         Report {
+            nodes: 3,
             peak: phase(1_000, 8_000),
             before: phase(500, 4_000),
-            overload,
+            overload: flooded(2_050, 0),
             after: phase(500, 5_000),
             factor: 3.0,
             misdeeds: Vec::new(),
@@ -157,19 +232,72 @@ mod tests {
     #[test]
     fn each_promise_can_be_broken() {
         type Spoil = fn(&mut Report);
-        let spoils: [Spoil; 6] = [
-            |report| report.overload.served = 800,
-            |report| report.overload.wrong = 1,
-            |report| report.overload.lost = 1,
-            |report| report.overload.memory_kib = 300 * 1024,
-            |report| report.after = phase(500, 50_000),
-            |report| report.misdeeds.push("n1 ended".to_owned()),
+        let spoils: [(&str, Spoil); 12] = [
+            ("too little goodput", |report| report.overload = flooded(2_200, 0)),
+            ("goodput after the end", |report| {
+                report.overload.latencies.iter_mut().for_each(|it| it.1 = 9_000_000)
+            }),
+            ("no refusals", |report| {
+                report.overload = Phase { late: 2_050, shed: 0, ..flooded(2_050, 0) };
+            }),
+            ("too many late", |report| report.overload = flooded(1_950, 100)),
+            ("refused otherwise", |report| {
+                (report.overload.shed, report.overload.wrong) = (2_049, 1);
+            }),
+            ("without an answer", |report| {
+                (report.overload.shed, report.overload.lost) = (2_049, 1);
+            }),
+            ("of unknown end", |report| report.overload.shed -= 1),
+            ("too much memory", |report| report.overload.memory_kib = 300 * 1024),
+            ("slow for ever", |report| report.after = phase(500, 50_000)),
+            ("fast and refusing for ever", |report| {
+                let refused =
+                    Phase { sent: 510, shed: 10, unserved: dues(10).collect(), ..phase(500, 5_000) };
+                report.after = refused;
+            }),
+            ("nothing served any more", |report| {
+                report.after = Phase { sent: 500, shed: 500, unserved: dues(500).collect(), ..phase(0, 0) };
+            }),
+            ("a node that ended", |report| report.misdeeds.push("n1 ended".to_owned())),
         ];
-        for (at, spoil) in spoils.into_iter().enumerate() {
+        for (what, spoil) in spoils {
             let mut report = good();
             spoil(&mut report);
-            assert_eq!(report.verdict(), Verdict::Violated, "{at}: {report}");
+            assert_eq!(report.verdict(), Verdict::Violated, "{what}: {report}");
         }
+    }
+
+    #[test]
+    fn a_few_late_answers_are_forgiven() {
+        let report = Report { overload: flooded(2_030, 20), ..good() };
+        assert_eq!(report.verdict(), Verdict::Passed, "{report}");
+    }
+
+    #[test]
+    fn memory_that_nobody_measured_proves_nothing() {
+        let spoils: [fn(&mut Report); 3] = [
+            |report| report.peak.measured = 2,
+            |report| report.overload.measured = 0,
+            |report| (report.peak.measured, report.peak.memory_kib) = (0, 0),
+        ];
+        for spoil in spoils {
+            let mut report = good();
+            spoil(&mut report);
+            assert_eq!(report.verdict(), Verdict::Void, "{report}");
+        }
+    }
+
+    #[test]
+    fn a_peak_that_was_none_proves_nothing() {
+        let report = Report { overload: flooded(1_500, 0), ..good() };
+        assert_eq!(report.verdict(), Verdict::Void, "{report}");
+    }
+
+    #[test]
+    fn a_cluster_that_was_not_well_before_proves_nothing() {
+        let mut report = good();
+        report.before.unserved = dues(50).collect();
+        assert_eq!(report.verdict(), Verdict::Void, "{report}");
     }
 
     #[test]
@@ -188,5 +316,13 @@ mod tests {
             }
         }
         assert_eq!(report.recovery(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn recovery_waits_for_the_last_second_with_refusals() {
+        let mut report = good();
+        report.after.unserved = vec![Duration::from_millis(6_500); 5];
+        assert_eq!(report.recovery(), Some(Duration::from_secs(7)));
+        assert_eq!(report.verdict(), Verdict::Violated, "{report}");
     }
 }

@@ -6,7 +6,7 @@
 //! knows its own peer address, and whatever its catalog says of the others. What comes back is a suggestion of where to
 //! dial; the handshake proves who is there.
 
-use super::found::fetch;
+use super::found::{fetch, understood};
 use crate::transport::{Lane, Links};
 use quorate_model::{ClusterId, NodeId};
 use serde::Deserialize;
@@ -82,6 +82,16 @@ impl NodesPage {
             }
         }
     }
+}
+
+/// Whether these bytes are a page on which members are found; for whoever tries the decoders of all outside bytes.
+pub(crate) fn takes(bytes: &[u8]) -> bool {
+    let Ok(page) = understood::<NodesPage>(bytes) else { return false };
+    let (Ok(cluster), listed) = (page.cluster.parse(), page.nodes.len()) else { return false };
+    let mut found = BTreeMap::new();
+    page.tell(cluster, &mut found);
+    assert!(found.len() <= listed);
+    !found.is_empty()
 }
 
 /// Dials missed members where they were found. A node without a catalog takes all of them.

@@ -63,6 +63,12 @@ struct ClusterPage {
     peer_address: String,
 }
 
+impl ClusterPage {
+    fn cluster(&self) -> Result<ClusterId, String> {
+        self.id.parse().map_err(|_| format!("{:?} is not a cluster id", self.id))
+    }
+}
+
 /// Asks the members at these HTTP addresses, one after the other, until one has made this node a member.
 pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Result<Joined, JoinError> {
     if addresses.is_empty() {
@@ -95,7 +101,7 @@ pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
     let mut asked = JoinSet::new();
     for address in addresses {
         let address = address.clone();
-        asked.spawn(async move { fetch::<ClusterPage>(&address, PAGE).await.ok()?.id.parse().ok() });
+        asked.spawn(async move { fetch::<ClusterPage>(&address, PAGE).await.ok()?.cluster().ok() });
     }
     while let Some(answer) = asked.join_next().await {
         if let Ok(Some(cluster)) = answer {
@@ -112,8 +118,7 @@ enum Attempt {
 
 async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joined, Attempt> {
     let page: ClusterPage = fetch(address, PAGE).await.map_err(Attempt::Failed)?;
-    let cluster: ClusterId =
-        page.id.parse().map_err(|_| Attempt::Failed(format!("{:?} is not a cluster id", page.id)))?;
+    let cluster = page.cluster().map_err(Attempt::Failed)?;
     let identity = Identity { cluster, node: NodeId(0), boot: node.boot, incarnation: 1 };
     let request = ControlRequest::Join(node.clone());
     let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
@@ -159,7 +164,16 @@ pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Res
         }
         page.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&page).map_err(|error| format!("its answer is not a Quorate node's: {error}"))
+    understood(&page)
+}
+
+pub(super) fn understood<T: DeserializeOwned>(page: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(page).map_err(|error| format!("its answer is not a Quorate node's: {error}"))
+}
+
+/// Whether these bytes are a page by which a node could join; for whoever tries the decoders of all outside bytes.
+pub(crate) fn takes(bytes: &[u8]) -> bool {
+    understood::<ClusterPage>(bytes).is_ok_and(|page| page.cluster().is_ok())
 }
 
 /// The innermost cause: what the outer ones say, an operator knows.

@@ -13,7 +13,7 @@
 pub mod codec;
 mod consensus;
 mod log;
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod message;
 mod network;
 mod serve;

@@ -3,6 +3,7 @@
 //! `ok-<n>`. A file stays as it is once it is there, so that it shows whether old bytes are still read.
 
 use super::*;
+use crate::peer::Answer;
 use crate::transport::Lane;
 use crate::transport::frame::{Header, Kind};
 use crate::transport::hello::{Challenge, Hello, RefusalReason, Step};
@@ -11,8 +12,8 @@ use minicbor::to_vec;
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, Boot, ClusterId, Durability, Epoch, Held, Inspection, NodeId, Operation, Operations, Place,
-    Refusal, SortKey, Stamps, TableId, WallTime,
+    Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Life, NodeId,
+    Operation, Operations, Place, Refusal, SortKey, Stamps, TableId, WallTime,
 };
 use quorate_ring::catalog::Created;
 use quorate_ring::{Found, NewNode, NewTable, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight};
@@ -173,6 +174,15 @@ fn replies() -> Vec<Reply> {
     ]
 }
 
+fn committed() -> Committed {
+    Committed { life: Life { incarnation: 2, boot: Boot(4) }, counter: CommitCounter(900) }
+}
+
+/// With its checksum behind it.
+fn sealed(content: &[u8]) -> Vec<u8> {
+    resealed(&[content, &[0; 4]].concat())
+}
+
 fn messages() -> Vec<message::Message> {
     let vote = Vote { leader_id: LeaderId::new(5, 1), committed: true };
     vec![
@@ -231,7 +241,14 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "handshake" => encoded(steps()),
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
-        "replies" => encoded([replies()]),
+        "answer" => {
+            let told = replies().into_iter().map(|reply| Answer { reply, committed: Some(committed()) });
+            encoded(told.chain([Answer { reply: Reply::Hinted, committed: None }]))
+        }
+        "answers" => encoded([
+            Answer { reply: replies(), committed: Some(committed()) },
+            Answer { reply: vec![Reply::Hinted], committed: None },
+        ]),
         "control-request" => encoded([
             ControlRequest::Join(new_node()),
             ControlRequest::Propose(commands()[1].encode()),
@@ -256,11 +273,19 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ];
             keys.iter().map(DiskKey::encode).collect()
         }
+        "watermark" | "watermark-resealed" => vec![sealed(&812_u64.to_be_bytes())],
+        "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
+        "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],
+        "consensus-value" => vec![sealed(&position(7).encode()), sealed(b"")],
         "identity" | "identity-resealed" => vec![identity()],
         "log-entry" => entries().iter().map(Coded::encode).collect(),
         "log-position" => vec![position(7).encode()],
         "vote" => vec![Vote { leader_id: LeaderId::new(5, 1), committed: true }.encode()],
         "snapshot-meta" => vec![meta().encode()],
+        "snapshot" => {
+            let of = |catalog: &Catalog| machine::Stored::encode(&meta(), catalog.encode());
+            vec![of(&Catalog::empty()), of(&a_catalog())]
+        }
         "catalog" => vec![Catalog::empty().encode(), a_catalog().encode()],
         "command" => commands().iter().map(Command::encode).collect(),
         _ => Vec::new(),

@@ -3,6 +3,7 @@
 use super::app::understood;
 use super::bulk::documents::{BatchDocument, MgetDocument, distinct, few};
 use super::host::Hosts;
+use super::loss::Decision;
 use super::query::{self, Query};
 use super::tables::{NewTableDocument, TableChangeDocument};
 use super::{head, observe, target, text};
@@ -108,4 +109,9 @@ pub fn new_table(bytes: &[u8]) -> bool {
 /// The document of a change of a table.
 pub fn table_change(bytes: &[u8]) -> bool {
     understood::<TableChangeDocument>(bytes).is_ok_and(|wanted| wanted.expect_any().is_ok())
+}
+
+/// The document that accepts a loss.
+pub fn accept_loss(bytes: &[u8]) -> bool {
+    understood::<Decision>(bytes).is_ok()
 }

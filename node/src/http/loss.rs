@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// The decision.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Decision {
+pub(super) struct Decision {
     /// The id or the name of the node that may have lost something.
     accept_data_loss: String,
 }

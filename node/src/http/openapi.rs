@@ -23,6 +23,7 @@ use super::head;
 use super::problem::PROBLEM_JSON;
 use crate::limits::Limits;
 use operations::{Answer, Content, OPERATIONS, Operation};
+use parameters::Header;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,9 @@ const DESCRIPTION: &str = "Any node answers any request. Each answer says how co
 (`Quorate-Consistency`); each refusal is a problem document (RFC 9457) whose `code` and `outcome` a program decides \
 by. A path that is not listed here is 404 `no-such-route`, another method on one that is listed 405 \
 `method-not-allowed` with `Allow`. A key may hold a raw `/` or any escaped byte; with `enc=b64` it is base64url.";
+
+/// What a read that found no value says of it.
+const ABSENT_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "Server-Timing"];
 
 /// The document, with these limits in its schemas.
 pub fn document(limits: &Limits) -> Json {
@@ -65,9 +69,11 @@ fn described(operation: &Operation, limits: &Limits, head: bool) -> Json {
     let Operation { path, id, says, takes, headers, body, answers, .. } = operation;
     let named = parameters::of_path(path, limits);
     let query = takes.iter().map(|name| parameters::of_query(*name));
-    let headers = headers.iter().map(|header| parameters::of_header(*header));
-    let mut responses: Map<String, Json> =
-        answers.iter().map(|answer| (answer.status.to_string(), success(answer, limits, head))).collect();
+    let headers = [Header::Traceparent].iter().chain(*headers).map(|header| parameters::of_header(*header));
+    let mut responses: Map<String, Json> = answers
+        .iter()
+        .map(|answer| (answer.status.to_string(), success(operation, answer, limits, head)))
+        .collect();
     for (status, codes) in by_status(operation) {
         responses.insert(status.to_string(), refusal(&codes, head));
     }
@@ -107,14 +113,16 @@ fn content(content: Content, limits: &Limits) -> Json {
     }
 }
 
-fn success(answer: &Answer, limits: &Limits, head: bool) -> Json {
+fn success(operation: &Operation, answer: &Answer, limits: &Limits, head: bool) -> Json {
     let mut response = json!({ "description": answer.says });
-    let always = ["Quorate-Request", "Quorate-Epoch", "Quorate-Coordinator"];
-    let headers = always.iter().chain(answer.headers).map(|name| {
-        let reference = json!({ "$ref": format!("#/components/headers/{name}") });
-        ((*name).to_owned(), reference)
-    });
-    response["headers"] = headers.collect::<Map<_, _>>().into();
+    let always = ["Quorate-Request", "Quorate-Epoch", "Quorate-Coordinator", "X-Content-Type-Options"];
+    let mut headers: Map<String, Json> =
+        always.iter().chain(answer.headers).map(|name| header(name)).collect();
+    if !operation.codes.iter().copied().flatten().any(|code| *code == Code::Starting) {
+        // What is answered before there is a node can't say which it is.
+        headers.extend(["Quorate-Epoch", "Quorate-Coordinator"].map(optional));
+    }
+    response["headers"] = headers.into();
     let links = answer.leads_to.iter().map(|id| {
         ((*id).to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
     });
@@ -129,17 +137,39 @@ fn success(answer: &Answer, limits: &Limits, head: bool) -> Json {
     response
 }
 
+/// A header of an answer, by its name.
+fn header(name: &str) -> (String, Json) {
+    (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
+}
+
+/// The same, which may be missing.
+fn optional(name: &str) -> (String, Json) {
+    let mut described = parameters::response_headers()[name].clone();
+    described["required"] = false.into();
+    (name.to_owned(), described)
+}
+
 /// The answer of one status, with each code that it may carry. All codes of one status are in one answer.
 fn refusal(codes: &[Code], head: bool) -> Json {
     let titles = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.title()));
     let mut response = json!({ "description": titles.collect::<Vec<_>>().join(". ") });
     let mut headers = Map::new();
-    headers.insert("Quorate-Request".to_owned(), json!({ "$ref": "#/components/headers/Quorate-Request" }));
+    headers.extend(["Quorate-Request", "Cache-Control"].map(header));
     if codes.iter().all(|code| code.retry_after().is_some()) {
-        headers.insert("Retry-After".to_owned(), json!({ "$ref": "#/components/headers/Retry-After" }));
+        headers.extend([header("Retry-After")]);
     }
     if codes.contains(&Code::MethodNotAllowed) {
-        headers.insert("Allow".to_owned(), json!({ "$ref": "#/components/headers/Allow" }));
+        headers.extend([header("Allow")]);
+    }
+    // What is refused before the node's catalog is looked at, or before it is HTTP, lacks the first ones; a key
+    // without a value has the last ones.
+    let found: &[&str] = if codes.contains(&Code::NoSuchKey) || codes.contains(&Code::NotAcceptable) {
+        ABSENT_HEADERS
+    } else {
+        &[]
+    };
+    for name in ["Quorate-Epoch", "Quorate-Coordinator", "X-Content-Type-Options"].iter().chain(found) {
+        headers.extend([optional(name)]);
     }
     response["headers"] = headers.into();
     if head {

@@ -147,10 +147,8 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
     let path = folder.join(JOINING);
     match std::fs::read_to_string(&path) {
         Ok(text) if !text.trim().is_empty() => {
-            let parsed = u128::from_str_radix(text.trim(), 16);
-            return parsed
-                .map(RequestId)
-                .map_err(|_| io::Error::other(format!("{} is damaged: remove it", path.display())));
+            return request_id(&text)
+                .ok_or_else(|| io::Error::other(format!("{} is damaged: remove it", path.display())));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -165,6 +163,17 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
     std::fs::rename(&beside, &path)?;
     File::open(folder)?.sync_all()?;
     Ok(RequestId(request))
+}
+
+fn request_id(text: &str) -> Option<RequestId> {
+    u128::from_str_radix(text.trim(), 16).ok().map(RequestId)
+}
+
+/// Whether these bytes are a join request's id; for whoever tries the decoders of all outside bytes.
+pub(crate) fn takes(bytes: &[u8]) -> bool {
+    let Some(request) = std::str::from_utf8(bytes).ok().and_then(request_id) else { return false };
+    assert_eq!(request_id(&format!("{:032x}", request.0)), Some(request));
+    true
 }
 
 /// Carries out what an operator has decided about a folder that had lost something.

@@ -48,6 +48,16 @@ pub(super) struct HintBook {
     bytes: u64,
 }
 
+/// How many hints were refused, as it is kept on the disk.
+fn refused(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Whether these bytes are such a number; for whoever tries the decoders of all outside bytes.
+pub fn takes(bytes: &[u8]) -> bool {
+    refused(bytes).is_some_and(|count| count.to_be_bytes() == *bytes)
+}
+
 impl HintBook {
     /// Counts what is on the disk.
     pub(super) fn load(engine: &impl Engine) -> Result<Self, EngineError> {
@@ -60,11 +70,12 @@ impl HintBook {
             Ok(())
         })?;
         for_each(engine, Family::Meta, keys::hint_overflows(), |key, value| {
-            let count = <[u8; 8]>::try_from(&value[..]).ok();
-            let (Some(DiskKey::HintOverflow { owner }), Some(count)) = (DiskKey::decode(&key), count) else {
+            let (Some(DiskKey::HintOverflow { owner }), Some(count)) =
+                (DiskKey::decode(&key), refused(&value))
+            else {
                 return Err(EngineError::Corrupt("a damaged counter of refused hints".into()));
             };
-            book.owners.entry(owner).or_default().refused = u64::from_be_bytes(count);
+            book.owners.entry(owner).or_default().refused = count;
             Ok(())
         })?;
         Ok(book)

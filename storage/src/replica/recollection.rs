@@ -14,7 +14,6 @@ use super::Replica;
 use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, for_each};
 use crate::keys::{self, DiskKey};
-use bytes::Bytes;
 use quorate_model::{CommitCounter, Committed, Durability, Life, NodeId, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +68,14 @@ fn sealed(committed: &Committed) -> Vec<u8> {
     bytes
 }
 
-fn opened(sealed: &Bytes) -> Option<Committed> {
+/// Whether these bytes are a note about a peer; for whoever tries the decoders of all outside bytes.
+pub fn takes(bytes: &[u8]) -> bool {
+    let Some(committed) = opened(bytes) else { return false };
+    assert_eq!(opened(&sealed(&committed)), Some(committed));
+    true
+}
+
+fn opened(sealed: &[u8]) -> Option<Committed> {
     let (bytes, checksum) = sealed.split_last_chunk::<CHECKSUM_BYTES>()?;
     let is_whole = crc32fast::hash(bytes).to_be_bytes() == *checksum;
     is_whole.then(|| minicbor::decode(bytes).ok()).flatten()

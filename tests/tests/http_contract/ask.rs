@@ -76,8 +76,19 @@ impl Ask<'_> {
 
 /// Sends bytes as they are, and reads one answer until the node closes.
 pub fn raw(node: SocketAddr, bytes: &[u8]) -> Answer {
-    let answer = conversation(node, bytes);
-    Answer::parse(&answer)
+    let answer = Answer::parse(&conversation(node, bytes));
+    if let Some((method, target)) = request_line(bytes) {
+        super::described::expect_fitting(method, target, &answer);
+    }
+    answer
+}
+
+/// Method and target of bytes that begin as a request does.
+fn request_line(bytes: &[u8]) -> Option<(&str, &str)> {
+    let line = bytes.split(|byte| *byte == b'\r').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let (method, target) = (words.next()?, words.next()?);
+    target.starts_with('/').then_some((method, target))
 }
 
 /// Sends bytes as they are, and reads until the node closes.

@@ -156,7 +156,7 @@ fn a_node_that_doubts_its_disk_says_so() {
     let cluster = Cluster::of_three();
     cluster.all_vote();
     put(&key("kept"), "x").of(cluster.at(1)).is(200);
-    let doubtful = cluster.restart_in_doubt(2);
+    let doubtful = cluster.restart_in_doubt(2, "a test doubts it");
     get(&key("kept")).of(doubtful).refuses(503, "replica-doubtful");
     let refused = put(&key("kept"), "y").of(doubtful).refuses(503, "replica-doubtful");
     assert_eq!(refused["outcome"], "not_applied");

@@ -157,12 +157,12 @@ impl Cluster {
         self.runtime.block_on(killed.kill());
     }
 
-    /// Kills a node and starts it again, on ports of its own, with a mark in its folder that says that its disk was
+    /// Kills a node and starts it again, on ports of its own, with a mark in its folder that says why its disk was
     /// doubted. Where it listens now.
-    pub fn restart_in_doubt(&self, node: usize) -> SocketAddr {
+    pub fn restart_in_doubt(&self, node: usize, mark: &str) -> SocketAddr {
         self.kill(node);
         let config = NodeConfig { entry: Entry::Existing, ..self.configs[node].clone() };
-        std::fs::write(config.data.join("doubtful"), "a test doubts it").expect("a mark");
+        std::fs::write(config.data.join("doubtful"), mark).expect("a mark");
         let started = self.runtime.block_on(Node::start(config)).expect("a doubtful node starts");
         let address = started.http_address();
         *self.nodes[node].lock().unwrap() = Some(started);

@@ -37,7 +37,7 @@ struct State {
 
 /// A snapshot on disk: its description, then the catalog.
 #[derive(Encode, Decode)]
-struct Stored {
+pub(crate) struct Stored {
     #[cbor(n(0), with = "minicbor::bytes")]
     meta: Vec<u8>,
     #[cbor(n(1), with = "minicbor::bytes")]
@@ -51,10 +51,18 @@ impl Stored {
         Ok((meta, stored.catalog))
     }
 
-    fn encode(meta: &SnapshotMeta, catalog: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn encode(meta: &SnapshotMeta, catalog: Vec<u8>) -> Vec<u8> {
         let stored = Stored { meta: meta.encode(), catalog };
         minicbor::to_vec(stored).expect("encoding into memory cannot fail")
     }
+}
+
+/// Whether these bytes are a snapshot that a start can go on from; for whoever tries the decoders of all outside bytes.
+pub(crate) fn takes(bytes: &[u8]) -> bool {
+    let Ok((meta, catalog)) = Stored::decode(bytes) else { return false };
+    let again = Stored::decode(&Stored::encode(&meta, catalog.clone()));
+    assert_eq!(again.expect("what was written can be read"), (meta, catalog.clone()));
+    Catalog::decode(&catalog).is_ok()
 }
 
 impl Machine {

@@ -103,18 +103,21 @@ const VALUE: &[Code] = &[Code::ValueTooLarge, Code::Overloaded];
 const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded];
 const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
 /// A change of the catalog.
-const CHANGE: &[Code] = &[
-    Code::InvalidBody,
-    Code::CatalogRefused,
-    Code::Unavailable,
-    Code::ReplicaDoubtful,
-    Code::Draining,
-    Code::WriteTimeout,
-];
+const CHANGE: &[Code] =
+    &[Code::CatalogRefused, Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
 
-const READ_HEADERS: &[&str] =
-    &["Quorate-Consistency", "Quorate-Version", "ETag", "Last-Modified", "Expires", "Server-Timing"];
-const WRITE_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing"];
+const READ_HEADERS: &[&str] = &[
+    "Quorate-Consistency",
+    "Quorate-Version",
+    "ETag",
+    "Last-Modified",
+    "Expires",
+    "Server-Timing",
+    "Cache-Control",
+    "Content-Security-Policy",
+];
+const WRITE_HEADERS: &[&str] =
+    &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing", "Cache-Control"];
 
 const WRITTEN: &[Answer] = &[
     Answer {

@@ -14,6 +14,8 @@ pub enum Header {
     IdempotencyKey,
     /// `Prefer`
     Prefer,
+    /// `traceparent`, on every operation.
+    Traceparent,
 }
 
 /// The parameters of a path, in the order in which they stand in it.
@@ -78,6 +80,12 @@ pub fn of_header(header: Header) -> Json {
             json!({ "type": "string", "pattern": "^[!-~]{1,64}:[0-9]{1,19}$" }),
             "<client>:<sequence>; the sequence grows with each write of a client",
         ),
+        Header::Traceparent => (
+            "traceparent",
+            json!({ "type": "string" }),
+            "W3C trace context: its trace id stands beside the request's id in the node's log; one that is malformed \
+             is not looked at",
+        ),
         Header::Prefer => ("Prefer", json!({ "type": "string" }), "return=minimal: 204 without a body"),
     };
     json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": says })
@@ -88,6 +96,7 @@ pub fn response_headers() -> Map<String, Json> {
     let text = |says: &str| (json!({ "type": "string" }), says.to_owned());
     let pattern =
         |pattern: &str, says: &str| (json!({ "type": "string", "pattern": pattern }), says.to_owned());
+    let always = |word: &str, says: &str| (json!({ "const": word }), says.to_owned());
     let number = |says: &str| (json!({ "type": "integer", "minimum": 0 }), says.to_owned());
     let version = format!("{VERSION}$");
     let etag = format!("^\"{}\"$", VERSION.trim_start_matches('^'));
@@ -112,6 +121,17 @@ pub fn response_headers() -> Map<String, Json> {
         ),
         ("Expires", false, text("When the value expires, if it does")),
         ("Server-Timing", false, text("With trace=true: the whole, then each owner")),
+        (
+            "Cache-Control",
+            false,
+            text("Whether a cache may keep it: it has to ask again, or may not keep it at all"),
+        ),
+        ("X-Content-Type-Options", true, always("nosniff", "Nobody is to guess another media type")),
+        (
+            "Content-Security-Policy",
+            true,
+            always("default-src 'none'; sandbox", "A stored page must not act in the name of this node"),
+        ),
         ("Location", true, text("The path of what was made")),
         ("Retry-After", true, number("Seconds after which trying again makes sense")),
         ("Allow", true, text("The methods that the path takes")),

@@ -1,0 +1,8 @@
+//! The decoders of this crate that nobody else calls, for whoever tries the decoders of all outside bytes: each says whether
+//! it takes some bytes, and panics if it can't write and read again what it took.
+
+pub use crate::life::takes as life;
+pub use crate::raft_store::takes as consensus_value;
+pub use crate::replica::hints::takes as refused_hints;
+pub use crate::replica::recollection::takes as remembered;
+pub use crate::rocks::watermark::takes as watermark;
