@@ -15,7 +15,7 @@ use bytes::Bytes;
 use quorate_coordinator::context::Context;
 use quorate_coordinator::{Get, Put, Timing, get, put};
 use quorate_model::message::{Draft, SMALL_BYTES};
-use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token};
+use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token, level};
 use quorate_ring::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -375,7 +375,11 @@ impl World {
     fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
         if random.chance(self.setting.habits.other_level) {
-            if random.chance(500) { 1 } else { random.between(1, u64::from(n)) as u8 }
+            match random.weighted(&[50, 15, 35]) {
+                0 => 1,
+                1 => level::quorum(n),
+                _ => random.between(1, u64::from(n)) as u8,
+            }
         } else {
             usual
         }
