@@ -261,7 +261,7 @@ impl Setting {
                     (self.tables[0].n, self.tables[0].r, self.tables[0].w) =
                         (5, Level::Quorum, Level::Quorum);
                     self.nodes = self.nodes.max(5);
-                    self.conditions.loss = self.conditions.loss.max(80);
+                    self.conditions = Conditions { tail: 400, tail_max: 80_000, loss: 80, ..self.conditions };
                 }
             }
             Mood::Retries => {
@@ -311,7 +311,7 @@ impl Setting {
                 // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
                 self.nodes += 2;
                 self.conditions.reset = 250;
-                match random.weighted(&[55, 30, 15]) {
+                match random.weighted(&[50, 30, 20]) {
                     0 => {}
                     1 => {
                         // Writes at a quorum of a table that promises more, and one owner that has not heard of them.
@@ -324,6 +324,7 @@ impl Setting {
                         // One owner alone: if its answer is lost, nobody else tells that it took the write.
                         (self.tables[0].n, self.tables[0].r, self.tables[0].w) =
                             (1, Level::Quorum, Level::Quorum);
+                        self.conditions.reset = 400;
                     }
                 }
             }
