@@ -159,6 +159,18 @@ pub enum PutError {
         "this operation id was used for another body; nothing was stored now; use a new sequence for a new write"
     )]
     IdempotencyReused,
+    /// An operation id on a write below the table's w: nobody would look for it there.
+    #[error(
+        "an operation id needs the table's write level of {table_w} owners; this write asks for {required}; nothing was stored"
+    )]
+    IdempotencyBelowTable {
+        /// Owners that the request asked for.
+        required: u8,
+        /// Owners that the table's level asks for.
+        table_w: u8,
+        /// Whether the client has tried before: this attempt stored nothing, an earlier one may have.
+        retried: bool,
+    },
     /// The key's version numbers are used up.
     #[error("the key's version numbers are used up; nothing was stored; use another key")]
     Exhausted,
@@ -171,8 +183,10 @@ impl PutError {
             // A retry that stores nothing says nothing of the attempts before it.
             PutError::Unknown { .. }
             | PutError::IdempotencyExpired
+            | PutError::IdempotencyBelowTable { retried: true, .. }
             | PutError::Unavailable { retried: true, .. } => Outcome::Unknown,
             PutError::Unavailable { retried: false, .. }
+            | PutError::IdempotencyBelowTable { retried: false, .. }
             | PutError::IdempotencyReused
             | PutError::Exhausted => Outcome::NotApplied,
         }

@@ -33,7 +33,9 @@ use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
 use crate::spread::Spread;
 use quorate_model::message::Draft;
-use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
+use quorate_model::{
+    Durability, Guarantee, Instant, Mutant, NodeId, Now, OperationId, Reply, Stamp, Version,
+};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ pub struct Order {
     pub required: u8,
     /// What an acknowledgement means: at least the table's.
     pub durability: Durability,
-    /// The client's id for it, if it gave one. Only at the table's w and above.
+    /// The client's id for it, if it gave one. Refused below the table's w.
     pub attempt: Option<Attempt>,
     /// The unique part of the version it will get.
     pub stamp: Stamp,
@@ -109,12 +111,22 @@ impl Put {
     }
 
     fn start(&mut self, now: Now, effects: &mut Effects) {
-        if self.order.required == 1 && self.course.plan.table.w_required() > 1 {
+        if let Some(error) = self.id_below_table() {
+            self.finish(error, effects);
+        } else if self.order.required == 1 && self.course.plan.table.w_required() > 1 {
             self.phase = Phase::Assigning(Nodes::default());
             self.try_assign(now, effects);
         } else {
             self.start_round_one(now, effects);
         }
+    }
+
+    /// An operation id is found again only if it is where every later round one looks.
+    fn id_below_table(&self) -> Option<PutError> {
+        let (required, table_w) = (self.order.required, self.course.plan.table.w_required());
+        let attempt = self.order.attempt.as_ref()?;
+        let is_below = required < table_w && !self.course.context.rules.broken(Mutant::IdBelowPromise);
+        is_below.then_some(PutError::IdempotencyBelowTable { required, table_w, retried: attempt.is_retry })
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {

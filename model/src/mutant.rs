@@ -16,38 +16,73 @@ pub enum Mutant {
     NoReadRepair,
     /// Reads answer first and repair then.
     RepairAfterAnswer,
+    /// A repair before the answer is enough with one owner fewer than a write quorum.
+    RepairedAtTooFew,
+    /// Owners that are found stale and are not needed for the answer stay so.
+    StaleLeftBehind,
+    /// A read below a quorum repairs before it answers, and fails where it can't.
+    RepairedBelowQuorum,
     /// Round one of a write believes the first answer (its own replica's, where it has one).
     VersionFromOneReplica,
     /// Round one waits for as many answers as the request's own w.
     RoundOneByRequestW,
+    /// Round one waits for `N - w + 1` answers of the table's w, even where that is above a quorum: of one owner at
+    /// `all`.
+    RoundOneUncapped,
+    /// A record is sent to as many owners as must acknowledge it, and to no others.
+    SentToFewerOwners,
+    /// A replica that holds something later refuses a record instead of acknowledging it.
+    HigherVersionRefused,
     /// Versions are (seq, node) only: two writes of one node may tie.
     VersionsMayTie,
+    /// Replicas order versions by node first, and by sequence number then.
+    NodeBeforeSeq,
     /// Versions come from the coordinator's wall clock.
     WallClockVersions,
+    /// Versions come from the coordinator's wall clock, or stand just above what its own replica holds if that is
+    /// more.
+    HybridClockVersions,
     /// A kept hint counts towards W.
     HintsCount,
     /// Replicas acknowledge before the log is synced.
     AcknowledgedBeforeDurable,
+    /// What a replica was sent is seen by its readers while its sync is still under way.
+    ShownBeforeDurable,
     /// A write of unknown outcome is reported as not applied.
     UnknownCalledFailed,
-    /// Tombstones go after a while.
+    /// A record whose call broke off counts as never sent: if no owner took it, the write is reported as not
+    /// applied.
+    LostCalledNotSent,
+    /// Tombstones go when they have reached some age.
     TombstonesDroppedByAge,
+    /// Tombstones go once every owner holds them, and nobody remembers the version under which the key stays dead.
+    TombstonesDroppedUnfloored,
     /// Replicas keep what arrived last instead of what is greatest.
     LastArrivalWins,
     /// Operation ids are not looked at.
     RetriesApplied,
     /// An id found in round one is answered at once, without a write quorum that holds it.
     FoundIdAnsweredAtOnce,
+    /// A found id is answered once a write quorum holds its record or a later one, whether or not they know the id.
+    FoundIdNotCounted,
     /// A record that loses takes its operation ids with it.
     IdsLostWithLosingRecord,
     /// A sequence below the client's last is applied.
     LowerSequenceApplied,
     /// A retry whose client may have been forgotten is applied.
     ForgottenClientApplied,
+    /// A key remembers four clients, and says that it never forgot one.
+    ClientsForgottenEarly,
     /// A found id is answered without comparing the body.
     BodyNotCompared,
     /// A read answers 404 for an expired record without making that final.
     ExpiryNotFlagged,
+    /// A read answers 404 for an expired record first and makes that final then.
+    ExpiryFlaggedAfterAnswer,
+    /// An expired record is 404 once one owner fewer than a write quorum has the flag.
+    ExpiryFlaggedAtTooFew,
+    /// Each replica works out by itself when a value expires.
+    ExpiryPerReplica,
     /// The expired flag does not beat the unflagged version.
     ExpiredFlagUndone,
     /// A write at `one` is tried at another owner although the first may have it.
@@ -84,6 +119,8 @@ pub enum Mutant {
     AssignedWithoutLooking,
     /// What an owner assigned at `one` goes to no other owner.
     AssignedNotSpread,
+    /// What an owner assigned at `one` goes to the others under a version of the coordinator's own.
+    AssignedSpreadRenewed,
     /// Operation ids are taken below the table's w, where nobody looks for them.
     IdBelowPromise,
     /// A process that starts again makes versions as the one before did, from the beginning.
@@ -110,25 +147,41 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 47] = [
+    pub const ALL: [Mutant; 64] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
+        Mutant::RepairedAtTooFew,
+        Mutant::StaleLeftBehind,
+        Mutant::RepairedBelowQuorum,
         Mutant::VersionFromOneReplica,
         Mutant::RoundOneByRequestW,
+        Mutant::RoundOneUncapped,
+        Mutant::SentToFewerOwners,
+        Mutant::HigherVersionRefused,
         Mutant::VersionsMayTie,
+        Mutant::NodeBeforeSeq,
         Mutant::WallClockVersions,
+        Mutant::HybridClockVersions,
         Mutant::HintsCount,
         Mutant::AcknowledgedBeforeDurable,
+        Mutant::ShownBeforeDurable,
         Mutant::UnknownCalledFailed,
+        Mutant::LostCalledNotSent,
         Mutant::TombstonesDroppedByAge,
+        Mutant::TombstonesDroppedUnfloored,
         Mutant::LastArrivalWins,
         Mutant::RetriesApplied,
         Mutant::FoundIdAnsweredAtOnce,
+        Mutant::FoundIdNotCounted,
         Mutant::IdsLostWithLosingRecord,
         Mutant::LowerSequenceApplied,
         Mutant::ForgottenClientApplied,
+        Mutant::ClientsForgottenEarly,
         Mutant::BodyNotCompared,
         Mutant::ExpiryNotFlagged,
+        Mutant::ExpiryFlaggedAfterAnswer,
+        Mutant::ExpiryFlaggedAtTooFew,
+        Mutant::ExpiryPerReplica,
         Mutant::ExpiredFlagUndone,
         Mutant::OneTriedTwice,
         Mutant::SecondVersion,
@@ -147,6 +200,7 @@ impl Mutant {
         Mutant::RaisedTableNotSynced,
         Mutant::AssignedWithoutLooking,
         Mutant::AssignedNotSpread,
+        Mutant::AssignedSpreadRenewed,
         Mutant::IdBelowPromise,
         Mutant::BootReused,
         Mutant::HintErasedUnanswered,

@@ -149,6 +149,19 @@ impl Operations {
     }
 }
 
+#[cfg(feature = "mutants")]
+impl Operations {
+    /// The clients with the highest versions, so many and no more: what
+    /// [`crate::mutant::Mutant::ClientsForgottenEarly`] breaks.
+    #[must_use]
+    pub fn latest(mut self, clients_max: usize) -> Self {
+        self.0.sort_by_key(|operation| std::cmp::Reverse(operation.version));
+        self.0.truncate(clients_max);
+        self.0.sort_by(|a, b| a.id.client.cmp(&b.id.client));
+        self
+    }
+}
+
 /// Whether a client may call itself so: 1 to [`CLIENT_BYTES_MAX`] visible ASCII characters.
 fn is_client(client: &str) -> bool {
     let visible = |byte: u8| byte.is_ascii_graphic();

@@ -109,6 +109,14 @@ impl Stamp {
         Version { seq: now.0, node: self.node, boot: self.boot, counter: self.counter }
     }
 
+    /// A version of a hybrid clock, which is the wall clock or one more than its owner heard of: what
+    /// [`crate::mutant::Mutant::HybridClockVersions`] breaks.
+    #[cfg(feature = "mutants")]
+    pub fn of_hybrid_clock(self, now: crate::time::WallTime, heard: Option<Version>) -> Version {
+        let seq = heard.map_or(0, |version| version.seq + 1).max(now.0);
+        Version { seq, node: self.node, boot: self.boot, counter: self.counter }
+    }
+
     /// The node whose stamp it is.
     pub fn node(self) -> NodeId {
         self.node
@@ -157,6 +165,14 @@ impl Held {
     /// A version that nobody found expired.
     pub fn live(version: Version) -> Self {
         Self { version, expired: false }
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl Held {
+    /// What [`crate::mutant::Mutant::NodeBeforeSeq`] orders by: the right parts in the wrong order.
+    pub fn by_node_first(self) -> (NodeId, Self) {
+        (self.version.node, self)
     }
 }
 

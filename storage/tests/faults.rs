@@ -301,14 +301,17 @@ mod mutants {
         {
             let engine = Arc::new(MemoryEngine::new());
             let store = replica_with(&engine, rules);
-            let dead = record(1, Body::Tombstone);
-            apply(
-                &store,
-                Request::Write { at: place(SYNC, "dead"), record: dead, durability: Durability::Os },
-            );
+            for (key, seq) in [("old", 1), ("young", 2)] {
+                let dead = record(seq, Body::Tombstone);
+                apply(
+                    &store,
+                    Request::Write { at: place(SYNC, key), record: dead, durability: Durability::Os },
+                );
+            }
             apply(&store, write(SYNC, "alive", 1));
-            store.drop_tombstones();
-            assert_eq!(seq_of(&store, SYNC, "dead"), left);
+            store.drop_tombstones(|record| record.version.seq() < 2);
+            assert_eq!(seq_of(&store, SYNC, "old"), left);
+            assert_eq!(seq_of(&store, SYNC, "young"), Some(2));
             assert_eq!(seq_of(&store, SYNC, "alive"), Some(1));
         }
     }

@@ -15,12 +15,15 @@ use bytes::Bytes;
 use quorate_coordinator::context::Context;
 use quorate_coordinator::{Get, Put, Timing, get, put};
 use quorate_model::message::{Draft, SMALL_BYTES};
-use quorate_model::{Body, Durability, Instant, Level, Mutant, NodeId, OperationId, Token};
+use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token, level};
 use quorate_ring::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts of one write, in a row.
 const ATTEMPTS_MAX: u32 = 4;
+
+/// Chance of a thousand that a write below the table's w may carry an operation id, which is refused there.
+const ID_BELOW_TABLE: u64 = 200;
 
 /// One client.
 #[derive(Debug, Default)]
@@ -194,8 +197,8 @@ impl World {
         let table = self.setting.tables[spot.table];
         let required = self.some_level(random, table.w, table.n);
         let table_w = table.w.required(table.n).expect("levels are drawn within n");
-        // Operation ids are refused below the table's promise.
-        let may = required >= table_w || self.rules.broken(Mutant::IdBelowPromise);
+        // Operation ids are refused below the table's promise: few clients try.
+        let may = required >= table_w || random.chance(ID_BELOW_TABLE);
         let wants_id = random.chance(self.setting.habits.id);
         let id = (may && wants_id).then(|| self.next_id(name.client, random));
         let raised = random.chance(self.setting.habits.raised);
@@ -372,7 +375,11 @@ impl World {
     fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
         if random.chance(self.setting.habits.other_level) {
-            if random.chance(500) { 1 } else { random.between(1, u64::from(n)) as u8 }
+            match random.weighted(&[50, 15, 35]) {
+                0 => 1,
+                1 => level::quorum(n),
+                _ => random.between(1, u64::from(n)) as u8,
+            }
         } else {
             usual
         }

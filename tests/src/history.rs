@@ -163,6 +163,8 @@ pub struct History {
     pub ignored_plans: Vec<(Spot, AttemptId)>,
     /// Operations that were told of a stale plan although their coordinator might have heard of the newer one.
     pub not_awaited: Vec<(Spot, AttemptId)>,
+    /// Reads that sent a record before their clients were answered.
+    pub wrote_first: Vec<(Spot, AttemptId)>,
     /// Refused writes that were carried out.
     pub refused_yet_stored: Vec<(Spot, NodeId, Version)>,
     /// Replicas that answered after they had doubted their disks.
@@ -222,6 +224,9 @@ impl History {
     pub fn sent(&mut self, attempt: AttemptId, spot: Spot, record: &Record) {
         let version = record.version;
         let is_write = matches!(self.attempts[attempt.0].asked, Asked::Write(_));
+        if !is_write && self.attempts[attempt.0].ret.is_none() {
+            self.wrote_first.push((spot, attempt));
+        }
         if is_write && !self.makers.contains_key(&(spot, version)) {
             self.makers.insert((spot, version), attempt);
             self.attempts[attempt.0].made.push(version);

@@ -55,6 +55,8 @@ pub mod mutants;
 pub mod network;
 pub mod node;
 pub mod parcel;
+#[cfg(feature = "mutants")]
+pub mod purge;
 pub mod random;
 pub mod replay;
 pub mod run;

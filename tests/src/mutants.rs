@@ -13,10 +13,15 @@ use quorate_model::Rules;
 /// The invariants of which at least one must catch it.
 pub fn guards(mutant: Mutant) -> &'static [Invariant] {
     match mutant {
-        Mutant::NoReadRepair | Mutant::RepairAfterAnswer => &[Invariant::Linearizable, Invariant::Flicker],
+        Mutant::NoReadRepair | Mutant::RepairAfterAnswer | Mutant::RepairedAtTooFew => {
+            &[Invariant::Linearizable, Invariant::Flicker]
+        }
         Mutant::VersionFromOneReplica
         | Mutant::RoundOneByRequestW
+        | Mutant::RoundOneUncapped
+        | Mutant::NodeBeforeSeq
         | Mutant::WallClockVersions
+        | Mutant::HybridClockVersions
         | Mutant::LastArrivalWins => &[Invariant::Linearizable, Invariant::Durable],
         Mutant::OneAnswerTooFew | Mutant::DigestTrusted => {
             &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker]
@@ -30,16 +35,27 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
             &[Invariant::Durable, Invariant::Answers]
         }
-        Mutant::RaisedTableNotSynced => &[Invariant::Durable, Invariant::Flicker],
-        Mutant::UnknownCalledFailed | Mutant::LateApplied | Mutant::ExpiredShown => &[Invariant::Answers],
-        Mutant::TombstonesDroppedByAge => &[Invariant::Resurrection],
+        Mutant::RaisedTableNotSynced | Mutant::ShownBeforeDurable => {
+            &[Invariant::Durable, Invariant::Flicker]
+        }
+        Mutant::UnknownCalledFailed
+        | Mutant::LostCalledNotSent
+        | Mutant::LateApplied
+        | Mutant::ExpiredShown => &[Invariant::Answers],
+        Mutant::TombstonesDroppedByAge | Mutant::TombstonesDroppedUnfloored => &[Invariant::Resurrection],
         Mutant::ExpiryNotFlagged => &[Invariant::Resurrection, Invariant::Linearizable],
-        Mutant::ExpiredFlagUndone => &[Invariant::Resurrection, Invariant::Flicker],
+        Mutant::ExpiryPerReplica => &[Invariant::Phantom, Invariant::Converges],
+        Mutant::ExpiredFlagUndone | Mutant::ExpiryFlaggedAfterAnswer | Mutant::ExpiryFlaggedAtTooFew => {
+            &[Invariant::Resurrection, Invariant::Flicker]
+        }
         Mutant::VersionsMayTie | Mutant::BootReused => &[Invariant::Phantom],
         Mutant::RetriesApplied
         | Mutant::IdsLostWithLosingRecord
         | Mutant::LowerSequenceApplied
         | Mutant::ForgottenClientApplied
+        | Mutant::ClientsForgottenEarly
+        | Mutant::FoundIdNotCounted
+        | Mutant::AssignedSpreadRenewed
         | Mutant::BodyNotCompared
         | Mutant::IdBelowPromise
         | Mutant::OneTriedTwice
@@ -49,8 +65,11 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::HintErasedUnanswered
         | Mutant::ExpiredCallCounts
         | Mutant::AssignedNotSpread
+        | Mutant::SentToFewerOwners
+        | Mutant::HigherVersionRefused
+        | Mutant::StaleLeftBehind
         | Mutant::RepairWithoutIds => &[Invariant::Converges],
-        Mutant::HintsUnbounded => &[Invariant::Bounded],
+        Mutant::HintsUnbounded | Mutant::RepairedBelowQuorum => &[Invariant::Bounded],
         Mutant::DoubtForgotten | Mutant::CounterIgnored => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored

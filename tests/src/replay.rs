@@ -41,7 +41,7 @@ impl World {
         }
         self.plan_replay(on);
         #[cfg(feature = "mutants")]
-        self.node(on).process.as_ref().expect("looked at above").replica.drop_tombstones();
+        self.sweep(on);
         for owner in self.node_ids() {
             let process = self.node(on).process.as_ref().expect("looked at above");
             let Ok(hints) = process.replica.hints_for(owner, None, PAGE) else { continue };

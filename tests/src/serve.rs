@@ -78,6 +78,8 @@ impl World {
         }
         let random = &mut self.random(For::Commit, from.whom());
         let process = self.node(at).process.as_mut().expect("looked at above");
+        #[cfg(feature = "mutants")]
+        process.replica.show_early(&request);
         process.queue.push(Job { from, request, deadline: now + remaining });
         let waiting = process.queue.len();
         let begins = !std::mem::replace(&mut process.committing, true);

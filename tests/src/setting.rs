@@ -90,7 +90,8 @@ pub struct Habits {
     pub batch: u64,
     /// Weight of repeating a write that was done or given up long ago.
     pub repeat: u64,
-    /// Chance that an operation asks for another level than its table's: half of the time for `one`.
+    /// Chance that an operation asks for another level than its table's: half of the time for `one`, else often for a
+    /// quorum.
     pub other_level: u64,
     /// Chance that a write carries an operation id.
     pub id: u64,
@@ -255,10 +256,24 @@ impl Setting {
                 self.clients = random.between(3, 6) as u32;
                 habits.pause_max = 3_000;
                 self.conditions.tail = 150;
+                if random.chance(400) {
+                    // Where a quorum is three, two owners are more than one and still too few.
+                    (self.tables[0].n, self.tables[0].r, self.tables[0].w) =
+                        (5, Level::Quorum, Level::Quorum);
+                    self.nodes = self.nodes.max(5);
+                    self.conditions = Conditions { tail: 400, tail_max: 80_000, loss: 80, ..self.conditions };
+                }
             }
             Mood::Retries => {
                 (habits.id, habits.retry, habits.repeat) = (900, 900, 25);
                 self.keys = random.between(1, 2);
+                if random.chance(500) {
+                    // An id that one owner knows, later writes at all of them, and nobody to tell the others of the
+                    // id: neither a hint nor a read.
+                    (self.keys, self.hints_max, self.conditions.loss) = (1, 0, 300);
+                    (habits.read, habits.batch, habits.names) = (1, 0, 1);
+                    (self.timeout, self.operations) = ((100_000, 200_000), random.between(14, 24) as u32);
+                }
                 self.conditions.loss = self.conditions.loss.max(80);
                 self.conditions.reset = 60;
             }
@@ -279,6 +294,16 @@ impl Setting {
                 self.keys = random.between(1, 2);
                 self.conditions.duplication = 150;
                 (self.conditions.tail, self.conditions.tail_max) = (200, *random.pick(&[50_000, 400_000]));
+                if random.chance(400) {
+                    // One reader's flag is on its way to the owners that the next reader asks.
+                    (self.tables[0].r, self.tables[0].w, habits.other_level) =
+                        (Level::Quorum, Level::Quorum, 0);
+                    self.tables.truncate(1);
+                    self.conditions = Conditions { tail: 500, tail_max: 60_000, ..Conditions::default() };
+                    (self.keys, self.clients, habits.pause_max) = (1, 6, 4_000);
+                    self.operations = random.between(90, 120) as u32;
+                    (self.timeout, mishaps.count_max) = ((300_000, 900_000), 0);
+                }
             }
             Mood::Levels => {
                 habits.other_level = 700;
@@ -286,8 +311,21 @@ impl Setting {
                 // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
                 self.nodes += 2;
                 self.conditions.reset = 250;
-                if random.chance(300) {
-                    self.tables[0].w = Level::All;
+                match random.weighted(&[50, 30, 20]) {
+                    0 => {}
+                    1 => {
+                        // Writes at a quorum of a table that promises more, and one owner that has not heard of them.
+                        self.tables[0].w = Level::All;
+                        (self.keys, habits.write, habits.pause_max) = (1, 100, 4_000);
+                        (self.conditions.tail, self.conditions.tail_max) = (300, 100_000);
+                        self.conditions.reset = 20;
+                    }
+                    _ => {
+                        // One owner alone: if its answer is lost, nobody else tells that it took the write.
+                        (self.tables[0].n, self.tables[0].r, self.tables[0].w) =
+                            (1, Level::Quorum, Level::Quorum);
+                        self.conditions.reset = 400;
+                    }
                 }
             }
             Mood::Eager => {
@@ -314,7 +352,8 @@ impl Setting {
             }
             Mood::Power => {
                 (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
-                (mishaps.lie, habits.pause_max) = (15, 5_000);
+                // A disk that is slow has taken much that it has not synced when its power is cut.
+                (mishaps.lie, mishaps.slow_disk, habits.pause_max) = (15, 40, 5_000);
                 let forgets = random.chance(250);
                 for table in &mut self.tables {
                     table.durability = if forgets { Durability::Os } else { Durability::Sync };

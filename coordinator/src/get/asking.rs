@@ -83,7 +83,7 @@ impl Get {
         let quorum = level::quorum(self.course.n());
         let is_due = record.is_due(now.wall);
         let acks = self.course.owners.count(&holders);
-        if self.question.required < quorum {
+        if self.question.required < quorum && !rules.broken(Mutant::RepairedBelowQuorum) {
             let shows_due = rules.broken(Mutant::ExpiredShown);
             let shown = if is_due && !shows_due { record.clone().into_expired() } else { record.clone() };
             self.respond(now, Some(shown), acks, 0, effects);
@@ -94,6 +94,13 @@ impl Get {
         if is_due && rules.broken(Mutant::ExpiryNotFlagged) {
             self.respond(now, Some(record.into_expired()), acks, 0, effects);
             return self.settle(now, None, effects);
+        }
+        if is_due && rules.broken(Mutant::ExpiryFlaggedAfterAnswer) {
+            let record = record.into_expired();
+            self.respond(now, Some(record.clone()), acks, 0, effects);
+            let mut spread = self.spread(now, record, Nodes::default());
+            spread.send(now, &mut self.course, effects);
+            return self.settle(now, Some(spread), effects);
         }
         // Nobody holds the flag yet: it has to reach a write quorum before anybody is told of it.
         let (record, holders) = if is_due {

@@ -3,13 +3,19 @@
 use super::{Effects, Get, Phase};
 use crate::owners::Nodes;
 use crate::spread::Spread;
-use quorate_model::{Held, Mutant, NodeId, Now, Record, level};
+use quorate_model::{Body, Held, Mutant, NodeId, Now, Record, level};
 
 impl Get {
     /// The record on its way to a write quorum, of which `holders` hold it.
     pub(super) fn spread(&self, now: Now, record: Record, holders: Nodes) -> Spread {
         let (table, timing) = (&self.course.plan.table, self.course.context.timing);
-        Spread::new(now, record, table.durability, level::quorum(table.n), holders, timing)
+        let rules = self.course.context.rules;
+        let lacking = match record.body {
+            Body::Expired => rules.broken(Mutant::ExpiryFlaggedAtTooFew),
+            Body::Value { .. } | Body::Tombstone => rules.broken(Mutant::RepairedAtTooFew),
+        };
+        let required = (level::quorum(table.n) - u8::from(lacking)).max(1);
+        Spread::new(now, record, table.durability, required, holders, timing)
     }
 
     /// Whether an owner that answered lacks the greatest, or an operation id of it.
@@ -71,7 +77,9 @@ impl Get {
         if let Some(spread) = &mut spread {
             spread.take_back(&self.unlearned);
             let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
-            spread.send_to(now, &mut self.course, &behind, effects);
+            if !self.course.context.rules.broken(Mutant::StaleLeftBehind) {
+                spread.send_to(now, &mut self.course, &behind, effects);
+            }
         }
         let until = now.instant + self.course.context.timing.settle;
         self.phase = Phase::Settling { spread, until };

@@ -36,6 +36,8 @@ impl Put {
         }
         let version = record.version;
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
+        #[cfg(feature = "mutants")]
+        let record = self.renewed(record);
         let holders: Nodes = [by].into_iter().collect();
         let mut spread =
             Spread::new(now, record, self.order.durability, 1, holders, self.course.context.timing);
@@ -43,6 +45,14 @@ impl Put {
             spread.send(now, &mut self.course, effects);
         }
         self.settle(now, spread, effects);
+    }
+
+    /// The record under another version, where what is broken is that it keeps its own.
+    #[cfg(feature = "mutants")]
+    fn renewed(&self, record: Record) -> Record {
+        let renews = self.course.context.rules.broken(Mutant::AssignedSpreadRenewed);
+        let version = if renews { self.order.stamp.above(Some(record.version)).ok() } else { None };
+        Record { version: version.unwrap_or(record.version), ..record }
     }
 
     /// The owner took nothing, for certain, or nobody knows. Where the plan was stale, everybody may be tried again.

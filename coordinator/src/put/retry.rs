@@ -74,7 +74,8 @@ impl Put {
     ) {
         let holds = |known: &Known| {
             let has_record = known.held >= Some(Held::live(operation.version));
-            has_record && matches!(known.operations.recall(&operation.id), Recall::Found(_))
+            let has_id = matches!(known.operations.recall(&operation.id), Recall::Found(_));
+            has_record && (has_id || self.course.context.rules.broken(Mutant::FoundIdNotCounted))
         };
         // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
         // written to once more: nobody knows whether what it holds is synced.

@@ -26,6 +26,9 @@ impl Put {
         if rules.broken(Mutant::RoundOneByRequestW) {
             required = table.n - self.order.required.min(level::quorum(table.n)) + 1;
         }
+        if rules.broken(Mutant::RoundOneUncapped) {
+            required = table.n - table.w_required() + 1;
+        }
         let mut gather = Gather::new(now, required, self.course.context.timing);
         let first = gather.next(now, &self.course.owners);
         self.phase = Phase::RoundOne(gather);
@@ -92,7 +95,7 @@ impl Put {
             }
             return self.finish(self.unavailable(now, alive, self.order.required), effects);
         }
-        let Some(version) = self.version_above(now, highest) else {
+        let Some(version) = self.version_above(now, highest, known) else {
             return self.finish(PutError::Exhausted, effects);
         };
         let operations = self.order.attempt.as_ref().map_or_else(Operations::default, |attempt| {
@@ -121,17 +124,27 @@ impl Put {
     }
 
     #[cfg(not(feature = "mutants"))]
-    fn version_above(&self, _: Now, highest: Option<Version>) -> Option<Version> {
+    fn version_above(&self, _: Now, highest: Option<Version>, _: &[(NodeId, Known)]) -> Option<Version> {
         self.order.stamp.above(highest).ok()
     }
 
     #[cfg(feature = "mutants")]
-    fn version_above(&self, now: Now, highest: Option<Version>) -> Option<Version> {
+    fn version_above(
+        &self,
+        now: Now,
+        highest: Option<Version>,
+        known: &[(NodeId, Known)],
+    ) -> Option<Version> {
         if self.course.context.rules.broken(Mutant::VersionsMayTie) {
             return Some(self.order.stamp.that_may_tie(highest));
         }
         if self.course.context.rules.broken(Mutant::WallClockVersions) {
             return Some(self.order.stamp.of_wall_clock(now.wall));
+        }
+        if self.course.context.rules.broken(Mutant::HybridClockVersions) {
+            let own = known.iter().find(|(node, _)| *node == self.course.context.local);
+            let heard = own.and_then(|(_, known)| known.held).map(|held| held.version);
+            return Some(self.order.stamp.of_hybrid_clock(now.wall, heard));
         }
         self.order.stamp.above(highest).ok()
     }

@@ -21,7 +21,12 @@ impl Put {
         let required = (required - too_few).max(1);
         let mut spread =
             Spread::new(now, record, self.order.durability, required, holders, self.course.context.timing);
-        spread.send(now, &mut self.course, effects);
+        if self.course.context.rules.broken(Mutant::SentToFewerOwners) {
+            let few: Nodes = self.course.owners.in_order().take(usize::from(required)).collect();
+            spread.send_to(now, &mut self.course, &few, effects);
+        } else {
+            spread.send(now, &mut self.course, effects);
+        }
         self.phase = Phase::Spreading(spread);
         self.advance_spread(now, effects);
     }
@@ -29,9 +34,13 @@ impl Put {
     /// An owner did not take the record.
     pub(super) fn on_spread_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Phase::Spreading(spread) = &mut self.phase else { return };
-        spread.fail(now, failed.to, failed.failure);
-        let is_refused = matches!(failed.failure, Failure::Refused(_));
         let rules = self.course.context.rules;
+        let failure = match failed.failure {
+            Failure::Lost if rules.broken(Mutant::LostCalledNotSent) => Failure::NotSent,
+            failure @ (Failure::NotSent | Failure::Lost | Failure::Refused(_)) => failure,
+        };
+        spread.fail(now, failed.to, failure);
+        let is_refused = matches!(failure, Failure::Refused(_));
         if rules.broken(Mutant::HintsCount) || (is_refused && rules.broken(Mutant::RefusalCounts)) {
             spread.acknowledge(failed.to);
         }

@@ -272,6 +272,8 @@ impl Fault {
             }
             Fault::Put(PutError::IdempotencyExpired) => Code::IdempotencyExpired,
             Fault::Put(PutError::IdempotencyReused) => Code::IdempotencyReused,
+            // The edge says so first.
+            Fault::Put(PutError::IdempotencyBelowTable { .. }) => Code::InvalidConsistency,
             Fault::Put(PutError::Exhausted) => Code::VersionsExhausted,
             Fault::Panicked | Fault::Get(GetError::Divergent { .. }) => Code::Internal,
             Fault::HeadTooLarge { .. } => Code::HeadersTooLarge,

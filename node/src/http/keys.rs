@@ -149,7 +149,10 @@ impl Write<'_> {
             Err(error) => {
                 app.metrics.replicas(match &error {
                     PutError::Unavailable { replicas, .. } | PutError::Unknown { replicas, .. } => replicas,
-                    PutError::IdempotencyExpired | PutError::IdempotencyReused | PutError::Exhausted => &[],
+                    PutError::IdempotencyExpired
+                    | PutError::IdempotencyReused
+                    | PutError::IdempotencyBelowTable { .. }
+                    | PutError::Exhausted => &[],
                 });
                 let problem = Problem::from(error).at(level).with_operation(idempotent);
                 Err(located(app, problem, table, key))

@@ -4,6 +4,20 @@ use quorate_model::{Mutant, Record, Rules, record};
 
 /// What to hold after `incoming` met what is held.
 pub(super) fn merge(rules: Rules, current: Option<Record>, incoming: Record) -> Record {
+    let merged = merge_all(rules, current, incoming);
+    #[cfg(feature = "mutants")]
+    if rules.broken(Mutant::ClientsForgottenEarly) {
+        let operations = merged.operations.latest(FORGETFUL_CLIENTS_MAX);
+        return Record { operations, ..merged };
+    }
+    merged
+}
+
+/// How many clients a key remembers where [`Mutant::ClientsForgottenEarly`] holds.
+#[cfg(feature = "mutants")]
+const FORGETFUL_CLIENTS_MAX: usize = 4;
+
+fn merge_all(rules: Rules, current: Option<Record>, incoming: Record) -> Record {
     let Some(current) = current else { return incoming };
     if rules.broken(Mutant::LastArrivalWins) {
         let operations = current.operations.merge(&incoming.operations);
@@ -16,6 +30,13 @@ pub(super) fn merge(rules: Rules, current: Option<Record>, incoming: Record) -> 
     if rules.broken(Mutant::IdsLostWithLosingRecord) {
         return if incoming.held() > current.held() { incoming } else { current };
     }
+    #[cfg(feature = "mutants")]
+    if rules.broken(Mutant::NodeBeforeSeq) {
+        let operations = current.operations.merge(&incoming.operations);
+        let wins = incoming.held().by_node_first() > current.held().by_node_first();
+        let winner = if wins { incoming } else { current };
+        return Record { operations, ..winner };
+    }
     record::merge(current, incoming)
 }
 
@@ -26,10 +47,13 @@ mod tombstones {
     use quorate_model::{Body, Durability, Mutant, Record};
 
     impl<E: Engine> Replica<E> {
-        /// Drops every tombstone as if its time had come: what [`Mutant::TombstonesDroppedByAge`] does whenever the
-        /// simulator calls this. Does nothing while the rule is in place.
-        pub fn drop_tombstones(&self) {
-            if !self.rules.broken(Mutant::TombstonesDroppedByAge) || self.is_doubtful() {
+        /// Drops the tombstones, and what was found expired, of which the simulator says so: by their age with
+        /// [`Mutant::TombstonesDroppedByAge`], as soon as all owners hold them with
+        /// [`Mutant::TombstonesDroppedUnfloored`]. Does nothing while both rules are in place.
+        pub fn drop_tombstones(&self, goes: impl Fn(&Record) -> bool) {
+            let drops = self.rules.broken(Mutant::TombstonesDroppedByAge)
+                || self.rules.broken(Mutant::TombstonesDroppedUnfloored);
+            if !drops || self.is_doubtful() {
                 return;
             }
             let mut writer = self.writer();
@@ -39,8 +63,10 @@ mod tombstones {
                 let record =
                     Record::decode(&value).map_err(|error| EngineError::Corrupt(error.to_string()))?;
                 match record.body {
-                    Body::Tombstone | Body::Expired => batch.delete(Family::Records, key.to_vec()),
-                    Body::Value { .. } => {}
+                    Body::Tombstone | Body::Expired if goes(&record) => {
+                        batch.delete(Family::Records, key.to_vec());
+                    }
+                    Body::Tombstone | Body::Expired | Body::Value { .. } => {}
                 }
                 Ok(())
             });

@@ -8,7 +8,7 @@ use crate::keys;
 use crate::limits::ReplicaLimits;
 use quorate_model::message::Draft;
 use quorate_model::{
-    Durability, Layout, Mutant, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
+    Durability, Layout, Mutant, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId, WallTime,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -55,16 +55,7 @@ impl<E: Engine> Replica<E> {
         let steps = {
             // Only `install` replaces the layout, and it waits for the writer.
             let layout = self.layout();
-            let mut round = Round {
-                replica: self,
-                writer: &mut writer,
-                layout: &layout,
-                disk_full: self.is_disk_full(),
-                overlay: BTreeMap::new(),
-                durability: Durability::Os,
-                hints_before: None,
-                overflowed: Vec::new(),
-            };
+            let mut round = Round::new(self, &mut writer, &layout);
             let steps: Vec<Step> = requests.iter().map(|request| round.step(request)).collect();
             round.finish(steps)
         };
@@ -78,7 +69,39 @@ impl<E: Engine> Replica<E> {
     }
 }
 
-impl<E: Engine> Round<'_, E> {
+#[cfg(feature = "mutants")]
+impl<E: Engine> Replica<E> {
+    /// Takes up a record that waits for its batch, so that readers see it before it is synced: what
+    /// [`Mutant::ShownBeforeDurable`] does as soon as one arrives in the simulator. It is acknowledged with its batch
+    /// all the same. Does nothing while the rule is in place.
+    pub fn show_early(&self, request: &Request) {
+        let shows = self.rules.broken(Mutant::ShownBeforeDurable) && !self.is_doubtful();
+        if !shows || !matches!(request, Request::Write { .. }) {
+            return;
+        }
+        let mut writer = self.writer();
+        let layout = self.layout();
+        let mut round = Round::new(self, &mut writer, &layout);
+        let step = round.step(request);
+        round.durability = Durability::Os;
+        round.finish(vec![step]);
+    }
+}
+
+impl<'a, E: Engine> Round<'a, E> {
+    fn new(replica: &'a Replica<E>, writer: &'a mut Writer, layout: &'a Layout) -> Self {
+        Self {
+            replica,
+            writer,
+            layout,
+            disk_full: replica.is_disk_full(),
+            overlay: BTreeMap::new(),
+            durability: Durability::Os,
+            hints_before: None,
+            overflowed: Vec::new(),
+        }
+    }
+
     fn step(&mut self, request: &Request) -> Step {
         let step = match request {
             Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => return Step::Question,
@@ -95,11 +118,26 @@ impl<E: Engine> Round<'_, E> {
         self.replica.trusted()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;
-        let merged = merge(self.replica.rules, current, record.clone());
+        let is_later = |current: &Record| current.held() > record.held();
+        if self.replica.rules.broken(Mutant::HigherVersionRefused) && current.as_ref().is_some_and(is_later) {
+            return Err(Refusal::Overloaded);
+        }
+        let merged = merge(self.replica.rules, current, self.as_kept(record));
         let held = merged.held();
         self.put(Family::Records, key, merged)?;
         self.durability = self.durability.max(needed);
         Ok(Reply::Written { held })
+    }
+
+    /// The record as it came: a replica changes nothing of it, not even the expiry.
+    fn as_kept(&mut self, record: &Record) -> Record {
+        let mut record = record.clone();
+        if self.replica.rules.broken(Mutant::ExpiryPerReplica) {
+            // By a few milliseconds another than at other nodes, and the same each time.
+            let own = self.writer.stamps.draw().node().0 % 16;
+            record.expires_at = record.expires_at.map(|at| WallTime(at.0 / 16 * 16 + own));
+        }
+        record
     }
 
     /// How durable a write must be: as the table says, or more if the request asks for more.

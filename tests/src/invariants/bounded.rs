@@ -1,8 +1,8 @@
 //! Memory and queues are bounded: an operation sends so many messages and no more, and ends; a replica queues, keeps
-//! hints and remembers operation ids up to its limits.
+//! hints and remembers operation ids up to its limits. A read below a quorum waits for no record that it sends.
 
 use super::{Evidence, Findings};
-use crate::history::Attempt;
+use crate::history::{Asked, Attempt};
 use quorate_model::operation::CLIENTS_MAX;
 
 /// Retries happen at most so often, in microseconds: the default of the coordinator's timing.
@@ -24,6 +24,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (what, most, limit) in counts {
         if most > limit {
             findings.broken(None, format!("{most} {what}, at most {limit}"));
+        }
+    }
+    for (spot, attempt) in &history.wrote_first {
+        if let Asked::Read { required } = history.attempts[attempt.0].asked
+            && required < evidence.quorum(*spot)
+        {
+            let what = format!("op {}, a read below a quorum, wrote before it answered", attempt.0);
+            findings.broken(*spot, what);
         }
     }
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {

@@ -1,0 +1,60 @@
+//! Purging that goes wrong: tombstones are dropped without the proof and the floor that rule 9 of the design demands.
+//!
+//! Nothing here exists while the rules are in place: the purge of the design is not built yet, and tombstones stay.
+
+use crate::world::World;
+use quorate_model::{Held, Mutant, NodeId, Record, Reply, Request};
+use quorate_storage::ReadTier;
+
+/// How old a tombstone must be to go, in milliseconds: many times what a message usually takes.
+const AGE_MS: u64 = 150;
+
+impl World {
+    /// Drops what a broken rule lets go, as a node's housekeeping would.
+    pub(crate) fn sweep(&mut self, on: NodeId) {
+        if self.rules.broken(Mutant::TombstonesDroppedByAge) {
+            let now = self.now_on(on).wall;
+            let is_old = |record: &Record| {
+                let since = record.expires_at.unwrap_or_default().max(record.written_at);
+                since.plus_millis(AGE_MS) <= now
+            };
+            self.drop_at(on, is_old);
+        }
+        if self.rules.broken(Mutant::TombstonesDroppedUnfloored) {
+            for held in self.held_by_all() {
+                for owner in self.node_ids() {
+                    self.drop_at(owner, |record| record.held() == held);
+                }
+            }
+        }
+    }
+
+    fn drop_at(&mut self, node: NodeId, goes: impl Fn(&Record) -> bool) {
+        if let Some(process) = self.node(node).process.as_ref() {
+            process.replica.drop_tombstones(goes);
+        }
+    }
+
+    /// What every owner of some key holds, the same at each.
+    fn held_by_all(&mut self) -> Vec<Held> {
+        let mut all = Vec::new();
+        for spot in self.cluster.spots() {
+            let commands = self.cluster.commands();
+            let Some(plan) = self.cluster.plan(commands, spot, NodeId(1), Vec::new()) else { continue };
+            let request = Request::Inspect { at: plan.place.clone() };
+            let held = |node: NodeId| {
+                let process = self.nodes[(node.0 - 1) as usize].process.as_ref()?;
+                match process.replica.read(&request, ReadTier::Disk) {
+                    Some(Reply::Inspected(inspection)) => inspection.held,
+                    _ => None,
+                }
+            };
+            let mut owners = plan.sets.iter().flatten().copied().map(held);
+            let first = owners.next().flatten();
+            if owners.all(|other| other == first) {
+                all.extend(first);
+            }
+        }
+        all
+    }
+}
