@@ -154,7 +154,7 @@ impl Get {
     }
 
     fn on_tick(&mut self, now: Now, effects: &mut Effects) {
-        if now.instant >= self.question.deadline
+        if now.instant >= self.deadline()
             && let Some((acks, required)) = self.unanswered()
         {
             let (n, replicas) = (self.course.n(), self.course.reports(now));
@@ -178,7 +178,10 @@ impl Get {
             }
             Phase::Settling { until, .. } => {
                 if *until <= now.instant {
-                    self.end(effects);
+                    if self.course.context.settles() {
+                        return self.end(effects);
+                    }
+                    *until = now.instant + self.course.context.timing.settle;
                 }
             }
             Phase::Idle | Phase::Done => {}
@@ -216,6 +219,10 @@ impl Get {
         self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
     }
 
+    fn deadline(&self) -> Instant {
+        self.course.context.deadline(self.question.deadline)
+    }
+
     fn finish(&mut self, answer: Answer, effects: &mut Effects) {
         effects.push(Effect::Respond(answer));
         self.end(effects);
@@ -250,6 +257,6 @@ impl Machine for Get {
             Phase::Idle => None,
             Phase::Done => return None,
         };
-        Some(phase.map_or(self.question.deadline, |at| at.min(self.question.deadline)))
+        Some(phase.map_or(self.deadline(), |at| at.min(self.deadline())))
     }
 }

@@ -33,7 +33,9 @@ use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
 use crate::spread::Spread;
 use quorate_model::message::Draft;
-use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
+use quorate_model::{
+    Durability, Guarantee, Instant, Mutant, NodeId, Now, OperationId, Reply, Stamp, Version,
+};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -183,7 +185,7 @@ impl Put {
     }
 
     fn on_tick(&mut self, now: Now, effects: &mut Effects) {
-        if now.instant >= self.order.deadline && self.fail_at_deadline(now, effects) {
+        if now.instant >= self.deadline() && self.fail_at_deadline(now, effects) {
             return;
         }
         match &mut self.phase {
@@ -215,6 +217,10 @@ impl Put {
             }
         }
         true
+    }
+
+    fn deadline(&self) -> Instant {
+        self.course.context.deadline(self.order.deadline)
     }
 
     fn finish(&mut self, error: PutError, effects: &mut Effects) {
@@ -249,6 +255,9 @@ impl Put {
     }
 
     fn unknown(&self, now: Now, acks: u8, timed_out: bool) -> PutError {
+        if self.course.context.rules.broken(Mutant::UnknownCalledFailed) {
+            return self.unavailable(now, acks, self.order.required);
+        }
         PutError::Unknown {
             required: self.order.required,
             acks,
@@ -281,6 +290,6 @@ impl Machine for Put {
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) => None,
             Phase::Done => return None,
         };
-        Some(phase.map_or(self.order.deadline, |at| at.min(self.order.deadline)))
+        Some(phase.map_or(self.deadline(), |at| at.min(self.deadline())))
     }
 }

@@ -307,7 +307,7 @@ mod mutants {
                 Request::Write { at: place(SYNC, "dead"), record: dead, durability: Durability::Os },
             );
             apply(&store, write(SYNC, "alive", 1));
-            store.drop_tombstones();
+            store.drop_records();
             assert_eq!(seq_of(&store, SYNC, "dead"), left);
             assert_eq!(seq_of(&store, SYNC, "alive"), Some(1));
         }

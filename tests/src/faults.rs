@@ -132,7 +132,8 @@ impl World {
             }
             Mishap::Pause(node) => {
                 let longest = *random.pick(&[200_000, 800_000, 2_600_000]);
-                self.node(*node).paused_until = self.schedule.now() + random.between(10_000, longest);
+                let (now, micros) = (self.schedule.now(), random.between(10_000, longest));
+                self.node(*node).stand_still(now, now + micros);
             }
             Mishap::Isolate(node) => self.divide(&[*node], random),
             Mishap::Split(side) => self.divide(side, random),
@@ -201,12 +202,14 @@ impl World {
         self.network.mend();
         self.network.conditions = crate::network::Conditions::default();
         self.setting.refusals = 0;
+        let now = self.schedule.now();
         for id in self.node_ids() {
             let node = self.node(id);
             node.clock.set_right();
             node.engine.set_capacity(None);
             node.deaf = false;
-            (node.paused_until, node.slow_until) = (0, 0);
+            node.slow_until = 0;
+            node.go_on(now);
             self.start(id);
             self.hear_all(id);
         }
@@ -253,7 +256,7 @@ impl World {
         engine.crash_keeping(kept as usize);
         if engine.committed() < committed {
             self.met(Happening::SyncedLost);
-            self.history.has_lied = true;
+            self.history.liars.insert(id);
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::random::{For, Random};
 use quorate_model::level::quorum;
 use quorate_model::{Durability, Level, Sharding, Span};
 
+/// Bytes of hints that are never met: each node keeps some tens of records.
+pub const HINT_BYTES_MAX: u64 = 1_000_000;
+
 /// What a history is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mood {
@@ -176,6 +179,8 @@ pub struct Setting {
     pub queue_max: usize,
     /// Hints that a node keeps, at most.
     pub hints_max: u64,
+    /// Bytes of hints that a node keeps, at most.
+    pub hint_bytes_max: u64,
     /// How often the first table's durability is changed while clients go on.
     pub alters: u64,
     /// Wall clocks are wrong by up to so many milliseconds.
@@ -209,6 +214,7 @@ impl Setting {
             refusals: *random.pick(&[0, 0, 10, 50]),
             queue_max: *random.pick(&[3, 100, 100]),
             hints_max: *random.pick(&[1, 2, 40, 40, 40, 40]),
+            hint_bytes_max: HINT_BYTES_MAX,
             alters: *random.pick(&[0, 0, 0, 1, 2]),
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
@@ -220,6 +226,10 @@ impl Setting {
             setting.tables.push(table(random, n));
         }
         setting.aim(random);
+        if random.chance(100) {
+            // About two small records, or none that is large.
+            setting.hint_bytes_max = 400;
+        }
         setting.keep_promises_possible(random);
         setting
     }

@@ -38,7 +38,7 @@ impl Put {
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
         let holders: Nodes = [by].into_iter().collect();
         let mut spread =
-            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.timing);
+            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
         if !self.course.context.rules.broken(Mutant::AssignedNotSpread) {
             spread.send(now, &mut self.course, effects);
         }

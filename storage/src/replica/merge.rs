@@ -20,16 +20,19 @@ pub(super) fn merge(rules: Rules, current: Option<Record>, incoming: Record) -> 
 }
 
 #[cfg(feature = "mutants")]
-mod tombstones {
+mod dropping {
     use crate::engine::{Batch, Engine, EngineError, Family, KeyRange, for_each};
     use crate::replica::Replica;
     use quorate_model::{Body, Durability, Mutant, Record};
 
     impl<E: Engine> Replica<E> {
         /// Drops every tombstone as if its time had come: what [`Mutant::TombstonesDroppedByAge`] does whenever the
-        /// simulator calls this. Does nothing while the rule is in place.
-        pub fn drop_tombstones(&self) {
-            if !self.rules.broken(Mutant::TombstonesDroppedByAge) || self.is_doubtful() {
+        /// simulator calls this; or every value that has an expiry, due or not, as [`Mutant::ExpiringDropped`] does.
+        /// Does nothing while the rules are in place.
+        pub fn drop_records(&self) {
+            let drops_removals = self.rules.broken(Mutant::TombstonesDroppedByAge);
+            let drops_expiring = self.rules.broken(Mutant::ExpiringDropped);
+            if !(drops_removals || drops_expiring) || self.is_doubtful() {
                 return;
             }
             let mut writer = self.writer();
@@ -38,9 +41,12 @@ mod tombstones {
             let walked = for_each(&*self.engine, Family::Records, everything, |key, value| {
                 let record =
                     Record::decode(&value).map_err(|error| EngineError::Corrupt(error.to_string()))?;
-                match record.body {
-                    Body::Tombstone | Body::Expired => batch.delete(Family::Records, key.to_vec()),
-                    Body::Value { .. } => {}
+                let is_dropped = match record.body {
+                    Body::Tombstone | Body::Expired => drops_removals,
+                    Body::Value { .. } => drops_expiring && record.expires_at.is_some(),
+                };
+                if is_dropped {
+                    batch.delete(Family::Records, key.to_vec());
                 }
                 Ok(())
             });

@@ -105,7 +105,12 @@ impl<E: Engine> Round<'_, E> {
     /// How durable a write must be: as the table says, or more if the request asks for more.
     fn needed(&self, at: &Place, asked: Durability) -> Result<Durability, Refusal> {
         let table = self.replica.admit(self.layout, at)?;
-        Ok(if self.replica.rules.broken(Mutant::RaiseIgnored) { table } else { table.max(asked) })
+        let rules = self.replica.rules;
+        Ok(match table.max(asked) {
+            _ if rules.broken(Mutant::RaiseIgnored) => table,
+            _ if rules.broken(Mutant::LoweredTaken) => asked,
+            needed => needed,
+        })
     }
 
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
