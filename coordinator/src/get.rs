@@ -30,7 +30,7 @@ use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
 use crate::spread::Spread;
-use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply};
+use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply, WallTime};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -54,6 +54,9 @@ pub struct Get {
     question: Question,
     course: Course,
     phase: Phase,
+    /// What the wall clock showed when owners were asked: what it decides of an expiry must have been so before any of
+    /// them answered, or a value could be called expired that had been replaced in time.
+    asked_at: WallTime,
     /// Owners that answered with something older than the answer.
     stale: Nodes,
     /// Owners that hold the answer and lack an operation id that another owner knows.
@@ -88,7 +91,8 @@ impl Get {
         let course = Course::new(plan, context);
         let (stale, unlearned) = (Nodes::default(), Nodes::default());
         let (phase, whole_from, begun_anew) = (Phase::Idle, None, false);
-        Self { question, course, phase, stale, unlearned, whole_from, begun_anew }
+        let asked_at = WallTime::default();
+        Self { question, course, phase, asked_at, stale, unlearned, whole_from, begun_anew }
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {

@@ -202,14 +202,13 @@ impl World {
         self.network.mend();
         self.network.conditions = crate::network::Conditions::default();
         self.setting.refusals = 0;
-        let now = self.schedule.now();
         for id in self.node_ids() {
             let node = self.node(id);
             node.clock.set_right();
             node.engine.set_capacity(None);
             node.deaf = false;
+            // Who stands still goes on by itself, before anything is demanded.
             node.slow_until = 0;
-            node.go_on(now);
             self.start(id);
             self.hear_all(id);
         }

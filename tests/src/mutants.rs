@@ -5,7 +5,7 @@
 
 use crate::invariants::Invariant;
 #[cfg(feature = "mutants")]
-use crate::run::{Report, run_until};
+use crate::run::{Figures, Report, run_until};
 use quorate_model::Mutant;
 #[cfg(feature = "mutants")]
 use quorate_model::Rules;
@@ -71,9 +71,15 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
 /// The first of so many seeds that shows the mutant in a promise that guards against it; `None`: it escapes.
 #[cfg(feature = "mutants")]
 pub fn catch(mutant: Mutant, seeds: u64) -> Option<Report> {
+    catch_unless(mutant, seeds, || false)
+}
+
+/// The same, unless it is stopped before.
+#[cfg(feature = "mutants")]
+pub fn catch_unless(mutant: Mutant, seeds: u64, is_stopped: impl Fn() -> bool + Sync) -> Option<Report> {
     let guards = guards(mutant);
-    let figures = run_until(0..seeds, Rules::breaking(mutant), |figures| {
-        figures.failed.iter().any(|report| report.breaks(guards))
-    });
+    let is_caught = |figures: &Figures| figures.failed.iter().any(|report| report.breaks(guards));
+    let is_enough = |figures: &Figures| is_stopped() || is_caught(figures);
+    let figures = run_until(0..seeds, Rules::breaking(mutant), is_enough, |_| ());
     figures.failed.into_iter().find(|report| report.breaks(guards))
 }

@@ -331,6 +331,9 @@ impl Setting {
                 }
                 habits.raised = if forgets { 500 } else { 50 };
                 self.alters = if forgets { random.below(2) } else { 0 };
+                if random.chance(250) {
+                    self.restart_often();
+                }
             }
             Mood::Absence => {
                 (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
@@ -374,6 +377,19 @@ impl Setting {
                 }
             }
         }
+    }
+
+    /// Lives so short that the first write of each is often cut off, with its record on one owner and not on others.
+    fn restart_often(&mut self) {
+        self.mishaps = Mishaps { count_max: 40, blackout: 1, lasting_max: 20_000, ..Mishaps::default() };
+        self.tables.truncate(1);
+        let table = &mut self.tables[0];
+        (table.n, table.r, table.w) = (3, Level::Quorum, Level::Quorum);
+        table.durability = Durability::Sync;
+        self.nodes = self.nodes.max(3);
+        (self.keys, self.clients, self.alters, self.sync_max) = (1, 1, 0, 12_000);
+        (self.habits.read, self.habits.write, self.habits.pause_max) = (10, 90, 2_000);
+        self.habits.other_level = 0;
     }
 
     /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.
