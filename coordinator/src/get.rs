@@ -54,8 +54,8 @@ pub struct Get {
     question: Question,
     course: Course,
     phase: Phase,
-    /// What the wall clock showed when owners were asked: what it decides of an expiry must have been so before any of
-    /// them answered, or a value could be called expired that had been replaced in time.
+    /// What the wall clock showed when owners were asked. A value is expired only if its time had come before any of
+    /// them answered: otherwise it may have been replaced in time by one that they did not hold yet.
     asked_at: WallTime,
     /// Owners that answered with something older than the answer.
     stale: Nodes,

@@ -132,7 +132,7 @@ impl World {
 
     /// An attempt has its outcome: the client hears it.
     pub(crate) fn conclude(&mut self, id: AttemptId, outcome: Outcome) {
-        let ret = self.history.moment();
+        let ret = self.moment();
         let attempt = &mut self.history.attempts[id.0];
         assert!(matches!(attempt.outcome, Outcome::Open), "an operation answers once");
         (attempt.ret, attempt.outcome) = (Some(ret), outcome);
@@ -315,7 +315,7 @@ impl World {
         let client = name.client;
         self.tell(|| format!("client {client} op {} at {on}: {spot} {}", id.0, brief::asked(&asked)));
         let now = self.now_on(on);
-        let call = self.history.moment();
+        let call = self.moment();
         self.history.attempts.push(Attempt {
             name,
             client,

@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::drive::{Running, Waiting};
+use crate::history::Spot;
 use crate::parcel::Job;
 use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
 use quorate_storage::{MemoryEngine, Replica, ReplicaLimits};
@@ -58,6 +59,8 @@ pub struct Process {
     pub life: Life,
     /// Writes that wait for the next batch.
     pub queue: Vec<Job>,
+    /// Hints on their way, by number: for whom, and of which key.
+    pub replaying: BTreeMap<u64, (NodeId, Spot)>,
     /// Whether a batch is being written.
     pub committing: bool,
     /// Refusals that wait for a newer catalog before they are told.
@@ -95,6 +98,7 @@ impl Node {
             life: Life { incarnation: 1, boot },
             running: BTreeMap::new(),
             queue: Vec::new(),
+            replaying: BTreeMap::new(),
             committing: false,
             waiting: Vec::new(),
         });

@@ -87,6 +87,10 @@ impl World {
 
     fn replay_one(&mut self, on: NodeId, life: u32, owner: NodeId, hint: Hint) {
         let Some(spot) = self.spot_of_hint(&hint) else { return };
+        let process = self.node(on).process.as_ref().expect("looked at by the caller");
+        if process.replaying.values().any(|under_way| *under_way == (owner, spot)) {
+            return;
+        }
         self.node(on).replays += 1;
         let number = self.node(on).replays;
         let Some(plan) = self.plan_of(on, spot, [mix(on.0), number]) else { return };
@@ -99,8 +103,16 @@ impl World {
             record: hint.record.clone(),
             durability: plan.table.durability,
         };
+        let process = self.node(on).process.as_mut().expect("looked at by the caller");
+        process.replaying.insert(number, (owner, spot));
         let asker = Asker::Replay { number, owner, hint: Box::new(hint) };
         self.send(Caller { node: on, life, asker }, owner, request, ANSWER_MAX);
+    }
+
+    /// Whether nothing has come yet for a hint on its way. It is answered once; what comes later is dropped.
+    pub(crate) fn is_awaited(&mut self, on: NodeId, life: u32, number: u64) -> bool {
+        let process = self.node(on).living(life);
+        process.is_some_and(|process| process.replaying.remove(&number).is_some())
     }
 
     /// An owner answered a replayed hint.

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::coverage::Happening;
 use crate::faults::Drawn;
-use crate::history::{AttemptId, History, Name, Outcome, Spot};
+use crate::history::{AttemptId, History, Moment, Name, Outcome, Spot};
 use crate::network::Network;
 use crate::node::Node;
 use crate::parcel::{Asker, Event};
@@ -188,8 +188,10 @@ impl World {
                     Asker::Operation { number, call, .. } => {
                         self.take_reply(to.node, to.life, number, call, reply);
                     }
-                    Asker::Replay { owner, hint, .. } => {
-                        self.replayed(to.node, to.life, owner, *hint, reply);
+                    Asker::Replay { number, owner, hint } => {
+                        if self.is_awaited(to.node, to.life, number) {
+                            self.replayed(to.node, to.life, owner, *hint, reply);
+                        }
                     }
                 }
             }
@@ -198,7 +200,9 @@ impl World {
                     self.take_failure(to.node, to.life, number, call, failure);
                 }
                 // The hint stays, and is sent again at the next look.
-                Asker::Replay { .. } => {}
+                Asker::Replay { number, .. } => {
+                    self.is_awaited(to.node, to.life, number);
+                }
             },
             Event::Commit { node, life } => self.commit(node, life),
             Event::Tick { node, life, number } => self.wake(node, life, number),
@@ -328,6 +332,15 @@ impl World {
         }
         self.history.looked(wall);
         Now { instant: Instant(micros), wall }
+    }
+
+    /// The next moment of the history, which sees how far each wall clock has come.
+    pub(crate) fn moment(&mut self) -> Moment {
+        let (moment, micros) = (self.history.moment(), self.schedule.now());
+        for node in &self.nodes {
+            self.history.looked(node.clock.read(micros));
+        }
+        moment
     }
 
     /// A number that was not given out before.

@@ -81,7 +81,7 @@ impl Get {
     fn decide(&mut self, now: Now, record: Record, holders: Nodes, effects: &mut Effects) {
         let rules = self.course.context.rules;
         let quorum = level::quorum(self.course.n());
-        let is_due = record.is_due(self.asked_at);
+        let is_due = record.is_due(now.wall.min(self.asked_at));
         let acks = self.course.owners.count(&holders);
         if self.question.required < quorum {
             let shows_due = rules.broken(Mutant::ExpiredShown);
