@@ -31,7 +31,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
             &[Invariant::Durable, Invariant::Answers]
         }
-        Mutant::RaisedTableNotSynced => &[Invariant::Durable, Invariant::Flicker],
+        Mutant::RaisedTableNotSynced | Mutant::ExpiringDropped => &[Invariant::Durable, Invariant::Flicker],
         Mutant::UnknownCalledFailed | Mutant::LateApplied | Mutant::ExpiredShown => &[Invariant::Answers],
         Mutant::TombstonesDroppedByAge => &[Invariant::Resurrection],
         Mutant::ExpiryNotFlagged => &[Invariant::Resurrection, Invariant::Linearizable],
@@ -54,7 +54,6 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::ExpiredCallCounts
         | Mutant::AssignedNotSpread
         | Mutant::RepairWithoutIds => &[Invariant::Converges],
-        Mutant::ExpiringDropped => &[Invariant::Durable, Invariant::Flicker],
         Mutant::HintsUnbounded
         | Mutant::ResentAtOnce
         | Mutant::SettledNever

@@ -198,7 +198,9 @@ fn night(order: &Order, rules: Rules) -> std::io::Result<bool> {
     let is_over = || is_stopped() || order.length.is_some_and(|length| begun.elapsed() >= length);
     while !is_over() && total.failures < FAILURES_MAX {
         let room = FAILURES_MAX - total.failures;
-        let is_enough = |figures: &Figures| is_over() || figures.failures >= room;
+        // A story is shrunk as soon as there is one to shrink, as long as they are kept.
+        let enough = if shrunk < SHRUNK_MAX { 1 } else { room };
+        let is_enough = |figures: &Figures| is_over() || figures.failures >= enough;
         let unnoted = std::sync::Mutex::new(None);
         let figures = run_until(from..from + CHUNK, rules, is_enough, |report| {
             if let Err(error) = note(order, report) {
@@ -206,16 +208,17 @@ fn night(order: &Order, rules: Rules) -> std::io::Result<bool> {
                 *unnoted.lock().expect("nobody panics while it holds this lock") = Some(error);
             }
         });
-        from += CHUNK;
+        // Whatever was begun is done.
+        from += figures.seeds;
         if let Some(error) = unnoted.into_inner().expect("nobody panics while it holds this lock") {
             return Err(error);
         }
         for report in total.join(figures).into_iter().take(SHRUNK_MAX - shrunk) {
-            if is_over() {
+            if is_stopped() {
                 break;
             }
             shrunk += 1;
-            keep_story(order, &report, rules, &is_over)?;
+            keep_story(order, &report, rules)?;
         }
         println!("{}", total.sentence());
     }
@@ -245,14 +248,9 @@ fn add_line(order: &Order, line: &str) -> std::io::Result<()> {
 }
 
 /// Keeps the shortest story of a failure, and a line that names it.
-fn keep_story(
-    order: &Order,
-    report: &Report,
-    rules: Rules,
-    is_stopped: &dyn Fn() -> bool,
-) -> std::io::Result<()> {
+fn keep_story(order: &Order, report: &Report, rules: Rules) -> std::io::Result<()> {
     let guards = order.mutant.map_or(&[][..], guards);
-    let Some(shrunk) = shrink_unless(&report.case, rules, guards, is_stopped) else { return Ok(()) };
+    let Some(shrunk) = shrink_unless(&report.case, rules, guards, &is_stopped) else { return Ok(()) };
     let story = order.folder.join(format!("{}.txt", report.case.seed));
     std::fs::write(&story, format!("{}\n\n{}", shrunk.glance(), shrunk.report.story))?;
     let shortest = command(order, &shrunk.report.case);
