@@ -1,6 +1,6 @@
 //! What every operation of one node has in common.
 
-use quorate_model::{NodeId, Rules, Span};
+use quorate_model::{Instant, Mutant, NodeId, Rules, Span};
 
 /// Where an operation runs, and by which rules and times.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,25 @@ pub struct Context {
     pub rules: Rules,
     /// The times.
     pub timing: Timing,
+}
+
+impl Context {
+    /// When an operation whose client must be answered at `deadline` answers it at the latest.
+    pub fn deadline(&self, deadline: Instant) -> Instant {
+        let stretched = self.rules.broken(Mutant::DeadlineStretched);
+        if stretched { deadline + self.timing.again } else { deadline }
+    }
+
+    /// The times by which a record is sent.
+    pub fn sending(&self) -> Timing {
+        let again = if self.rules.broken(Mutant::ResentAtOnce) { Span(0) } else { self.timing.again };
+        Timing { again, ..self.timing }
+    }
+
+    /// Whether an operation that was answered ends when its time to settle is over.
+    pub fn settles(&self) -> bool {
+        !self.rules.broken(Mutant::SettledNever)
+    }
 }
 
 /// The times of an operation. All are well below the default request timeout of 2 s.

@@ -30,7 +30,7 @@ use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
 use crate::spread::Spread;
-use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply};
+use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply, WallTime};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -54,6 +54,9 @@ pub struct Get {
     question: Question,
     course: Course,
     phase: Phase,
+    /// What the wall clock showed when owners were asked. A value is expired only if its time had come before any of
+    /// them answered: otherwise it may have been replaced in time by one that they did not hold yet.
+    asked_at: WallTime,
     /// Owners that answered with something older than the answer.
     stale: Nodes,
     /// Owners that hold the answer and lack an operation id that another owner knows.
@@ -88,7 +91,8 @@ impl Get {
         let course = Course::new(plan, context);
         let (stale, unlearned) = (Nodes::default(), Nodes::default());
         let (phase, whole_from, begun_anew) = (Phase::Idle, None, false);
-        Self { question, course, phase, stale, unlearned, whole_from, begun_anew }
+        let asked_at = WallTime::default();
+        Self { question, course, phase, asked_at, stale, unlearned, whole_from, begun_anew }
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
@@ -154,7 +158,7 @@ impl Get {
     }
 
     fn on_tick(&mut self, now: Now, effects: &mut Effects) {
-        if now.instant >= self.question.deadline
+        if now.instant >= self.deadline()
             && let Some((acks, required)) = self.unanswered()
         {
             let (n, replicas) = (self.course.n(), self.course.reports(now));
@@ -178,7 +182,10 @@ impl Get {
             }
             Phase::Settling { until, .. } => {
                 if *until <= now.instant {
-                    self.end(effects);
+                    if self.course.context.settles() {
+                        return self.end(effects);
+                    }
+                    *until = now.instant + self.course.context.timing.settle;
                 }
             }
             Phase::Idle | Phase::Done => {}
@@ -216,6 +223,10 @@ impl Get {
         self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
     }
 
+    fn deadline(&self) -> Instant {
+        self.course.context.deadline(self.question.deadline)
+    }
+
     fn finish(&mut self, answer: Answer, effects: &mut Effects) {
         effects.push(Effect::Respond(answer));
         self.end(effects);
@@ -250,6 +261,6 @@ impl Machine for Get {
             Phase::Idle => None,
             Phase::Done => return None,
         };
-        Some(phase.map_or(self.question.deadline, |at| at.min(self.question.deadline)))
+        Some(phase.map_or(self.deadline(), |at| at.min(self.deadline())))
     }
 }

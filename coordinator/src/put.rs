@@ -195,7 +195,7 @@ impl Put {
     }
 
     fn on_tick(&mut self, now: Now, effects: &mut Effects) {
-        if now.instant >= self.order.deadline && self.fail_at_deadline(now, effects) {
+        if now.instant >= self.deadline() && self.fail_at_deadline(now, effects) {
             return;
         }
         match &mut self.phase {
@@ -227,6 +227,10 @@ impl Put {
             }
         }
         true
+    }
+
+    fn deadline(&self) -> Instant {
+        self.course.context.deadline(self.order.deadline)
     }
 
     fn finish(&mut self, error: PutError, effects: &mut Effects) {
@@ -261,6 +265,9 @@ impl Put {
     }
 
     fn unknown(&self, now: Now, acks: u8, timed_out: bool) -> PutError {
+        if self.course.context.rules.broken(Mutant::UnknownCalledFailed) {
+            return self.unavailable(now, acks, self.order.required);
+        }
         PutError::Unknown {
             required: self.order.required,
             acks,
@@ -293,6 +300,6 @@ impl Machine for Put {
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) => None,
             Phase::Done => return None,
         };
-        Some(phase.map_or(self.order.deadline, |at| at.min(self.order.deadline)))
+        Some(phase.map_or(self.deadline(), |at| at.min(self.deadline())))
     }
 }

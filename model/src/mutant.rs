@@ -143,11 +143,25 @@ pub enum Mutant {
     NewVersionOnReplan,
     /// A coordinator that is behind does not wait for the catalog that an owner knows already.
     CatalogNotAwaited,
+    /// A replica takes a write as durably as the request says, although its table promises more.
+    LoweredTaken,
+    /// A replica drops values that have an expiry, before their time.
+    ExpiringDropped,
+    /// A hint whose owner holds something later is erased at once, before all owners agree.
+    HintErasedUnrepaired,
+    /// A record that an owner did not take is sent again without a pause.
+    ResentAtOnce,
+    /// An operation that is answered waits for late acknowledgements and hints without end.
+    SettledNever,
+    /// The client is answered a while after its deadline.
+    DeadlineStretched,
+    /// Operation ids are gathered without a limit.
+    IdsUnbounded,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 64] = [
+    pub const ALL: [Mutant; 71] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -212,6 +226,13 @@ impl Mutant {
         Mutant::OldAnswersCounted,
         Mutant::NewVersionOnReplan,
         Mutant::CatalogNotAwaited,
+        Mutant::LoweredTaken,
+        Mutant::ExpiringDropped,
+        Mutant::HintErasedUnrepaired,
+        Mutant::ResentAtOnce,
+        Mutant::SettledNever,
+        Mutant::DeadlineStretched,
+        Mutant::IdsUnbounded,
     ];
 
     /// Its name as people type it: `no-read-repair`.

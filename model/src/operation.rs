@@ -147,6 +147,23 @@ impl Operations {
         all.sort_by(|a, b| a.id.client.cmp(&b.id.client));
         Self(all)
     }
+
+    /// The union of two without the limit: what [`crate::mutant::Mutant::IdsUnbounded`] breaks.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn merge_all(&self, other: &Self) -> Self {
+        let mut all = self.merge(other).0;
+        let is_new = |all: &[Operation], known: &&Operation| {
+            all.iter().all(|operation| operation.id.client != known.id.client)
+        };
+        for known in self.0.iter().chain(&other.0) {
+            if is_new(&all, &known) {
+                all.push(known.clone());
+            }
+        }
+        all.sort_by(|a, b| a.id.client.cmp(&b.id.client));
+        Self(all)
+    }
 }
 
 #[cfg(feature = "mutants")]

@@ -7,7 +7,7 @@
 
 use crate::brief;
 use crate::drive::{Operation, Running};
-use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, Write};
+use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
 use crate::parcel::Event;
 use crate::random::{For, Random};
 use crate::world::World;
@@ -135,16 +135,13 @@ impl World {
 
     /// An attempt has its outcome: the client hears it.
     pub(crate) fn conclude(&mut self, id: AttemptId, outcome: Outcome) {
-        let ret = self.history.moment();
-        for node in self.node_ids() {
-            self.now_on(node);
-        }
-        let wall_max = self.history.wall_max;
+        let ret = self.moment();
         let attempt = &mut self.history.attempts[id.0];
         assert!(matches!(attempt.outcome, Outcome::Open), "an operation answers once");
-        (attempt.ret, attempt.outcome, attempt.wall_max) = (Some(ret), outcome, wall_max);
+        (attempt.ret, attempt.outcome) = (Some(ret), outcome);
         let (name, client, told) = (attempt.name, attempt.client, attempt.outcome.clone());
         self.tell(|| format!("client {client} op {} => {}", id.0, brief::outcome(&told)));
+        self.repaired(id, &told);
         let Some(mut job) = self.jobs.remove(&id) else { return self.heard_back(client) };
         let retry = match told {
             Outcome::Stored(_) => {
@@ -273,8 +270,10 @@ impl World {
         mut write: Write,
     ) -> Option<AttemptId> {
         let plan = self.plan_of(on, spot, [name.number(), 0])?;
-        // A request may ask for more than its table promises, never for less.
-        write.durability = write.durability.max(plan.table.durability);
+        // An acknowledgement means what the table promises or more. The edge turns away who asks for less; here owners
+        // are asked for less all the same, and must not give it.
+        let asked = write.durability;
+        write.durability = asked.max(plan.table.durability);
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
         let written_at = self.now_on(on).wall;
@@ -295,7 +294,7 @@ impl World {
         let order = put::Order {
             draft: Draft { body, written_at, expires_at: write.expires_at },
             required: write.required,
-            durability: write.durability,
+            durability: asked,
             attempt,
             stamp,
             deadline,
@@ -319,7 +318,7 @@ impl World {
         let client = name.client;
         self.tell(|| format!("client {client} op {} at {on}: {spot} {}", id.0, brief::asked(&asked)));
         let now = self.now_on(on);
-        let call = self.history.moment();
+        let call = self.moment();
         self.history.attempts.push(Attempt {
             name,
             client,
@@ -337,8 +336,9 @@ impl World {
             lived: None,
             timeout,
             answered_after: None,
+            stood_still: StoodStill::default(),
+            replans: 0,
             wall_min: now.wall,
-            wall_max: now.wall,
             orphaned: false,
             closing: self.closing,
         });

@@ -90,6 +90,8 @@ happenings! {
     HintKept => "hints kept",
     /// A hint reached its owner.
     HintReplayed => "hints delivered",
+    /// A hint's owner turned out to hold something later.
+    HintOvertaken => "hints overtaken",
     /// A hint did not fit.
     HintRefused => "hints refused",
     /// An owner answered a read with a digest.

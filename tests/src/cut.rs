@@ -4,7 +4,7 @@
 //! of chance of its own, what is not cut away mostly stays as it was.
 
 use crate::network::Conditions;
-use crate::setting::Setting;
+use crate::setting::{HINT_BYTES_MAX, Setting};
 use quorate_model::Durability;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -108,7 +108,9 @@ impl Trouble {
             Trouble::Refusals => setting.refusals = 0,
             Trouble::Skew => setting.skew_ms = 0,
             Trouble::Sync => setting.sync_max = 100,
-            Trouble::Limits => (setting.queue_max, setting.hints_max) = (100, 40),
+            Trouble::Limits => {
+                (setting.queue_max, setting.hints_max, setting.hint_bytes_max) = (100, 40, HINT_BYTES_MAX);
+            }
             Trouble::Ttl => habits.ttl = 0,
             Trouble::Large => habits.large = 0,
             Trouble::Batches => habits.batch = 0,

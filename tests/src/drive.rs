@@ -62,6 +62,8 @@ pub struct Opened {
     epoch: Epoch,
     /// Whether its answer decides something: it asks for a version or a record.
     decides: bool,
+    /// When it was refused as stale, in microseconds: it has its answer, which may wait for the catalog.
+    stale_at: Option<u64>,
 }
 
 /// A refusal that waits for a newer catalog before it is told.
@@ -148,6 +150,10 @@ impl World {
             Reply::Broken => self.take_failure(on, life, number, call, Failure::Lost),
             reply => {
                 let Some(running) = self.running(on, life, number) else { return };
+                let is_answered = |opened: &Opened| opened.stale_at.is_some();
+                if running.open.get(&call).is_none_or(is_answered) {
+                    return;
+                }
                 let Some(opened) = running.open.remove(&call) else { return };
                 if opened.decides {
                     running.answered.insert((opened.epoch, opened.to));
@@ -160,18 +166,25 @@ impl World {
     /// A call of an operation failed. A refusal for reasons of the catalog comes with the newest plan, if that is
     /// another one; one that a newer catalog would explain waits for it.
     pub(crate) fn take_failure(&mut self, on: NodeId, life: u32, number: u64, call: Call, failure: Failure) {
+        let now = self.schedule.now();
         let Some(running) = self.running(on, life, number) else { return };
-        let Some(opened) = running.open.get(&call).copied() else { return };
+        let Some(opened) = running.open.get_mut(&call).filter(|opened| opened.stale_at.is_none()) else {
+            return;
+        };
         let newer = match failure {
             Failure::Refused(refusal @ Refusal::Stale { current }) => {
-                let newer = self.newer_plan(on, number, opened.epoch);
-                if newer.is_none() && self.catalog_epoch(on) < current {
+                opened.stale_at = Some(now);
+                let sent_under = opened.epoch;
+                let newer = self.newer_plan(on, number, sent_under);
+                let waits = newer.is_none() && self.catalog_epoch(on) < current;
+                if waits && !self.rules.broken(Mutant::CatalogNotAwaited) {
                     return self.await_catalog(on, Waiting { number, call, refusal, needed: current });
                 }
                 newer
             }
             Failure::Refused(Refusal::Behind { .. } | Refusal::NotOwner) => {
-                self.newer_plan(on, number, opened.epoch)
+                let sent_under = opened.epoch;
+                self.newer_plan(on, number, sent_under)
             }
             Failure::Refused(
                 Refusal::Doubtful
@@ -188,14 +201,7 @@ impl World {
 
     /// An owner knows a catalog that this node has not heard of: it comes in a while, or not at all.
     fn await_catalog(&mut self, on: NodeId, waiting: Waiting) {
-        let Waiting { number, call, refusal, .. } = waiting;
-        if self.rules.broken(Mutant::CatalogNotAwaited) {
-            let process = self.node(on).process.as_ref().expect("its operation was just looked at");
-            let running = &process.running[&number];
-            let who = (running.spot, running.attempt);
-            self.history.not_awaited.push(who);
-            return self.fail(on, number, call, Failure::Refused(refusal), None);
-        }
+        let Waiting { number, call, .. } = waiting;
         let life = self.node(on).life;
         let process = self.node(on).process.as_mut().expect("its operation was just looked at");
         process.waiting.push(waiting);
@@ -209,10 +215,9 @@ impl World {
         let (awake, waiting): (Vec<Waiting>, Vec<Waiting>) =
             process.waiting.drain(..).partition(|waiting| waiting.needed <= epoch);
         process.waiting = waiting;
-        for Waiting { number, call, refusal, .. } in awake {
+        for waiting in awake {
             self.met(Happening::CatalogAwaited);
-            let life = self.node(on).life;
-            self.take_failure(on, life, number, call, Failure::Refused(refusal));
+            self.end_waiting(on, waiting);
         }
     }
 
@@ -221,8 +226,15 @@ impl World {
         let Some(process) = self.node(on).living(life) else { return };
         let is_it = |waiting: &Waiting| waiting.number == number && waiting.call == call;
         let Some(at) = process.waiting.iter().position(is_it) else { return };
-        let Waiting { refusal, .. } = process.waiting.remove(at);
+        let waiting = process.waiting.remove(at);
         self.met(Happening::CatalogMissed);
+        self.end_waiting(on, waiting);
+    }
+
+    /// What waited for the catalog is told, with the newest plan.
+    fn end_waiting(&mut self, on: NodeId, waiting: Waiting) {
+        let Waiting { number, call, refusal, .. } = waiting;
+        let life = self.node(on).life;
         let open = self.running(on, life, number).and_then(|running| running.open.get(&call).copied());
         if let Some(opened) = open {
             let newer = self.newer_plan(on, number, opened.epoch);
@@ -230,16 +242,31 @@ impl World {
         }
     }
 
+    /// A machine is told of a refusal that names a newer catalog, without a newer plan: the catalog was waited for.
+    fn note_stale(&mut self, on: NodeId, opened: Opened, who: (Spot, AttemptId), current: Epoch) {
+        let waited = opened.stale_at.map_or(0, |at| self.schedule.now() - at);
+        if self.catalog_epoch(on) < current && waited < CATALOG_WAIT {
+            self.history.not_awaited.push(who);
+        }
+    }
+
     /// Tells a machine that one of its calls failed.
     fn fail(&mut self, on: NodeId, number: u64, call: Call, failure: Failure, newer: Option<Arc<Plan>>) {
         let life = self.node(on).life;
         let Some(running) = self.running(on, life, number) else { return };
-        running.open.remove(&call);
+        let closed = running.open.remove(&call);
+        let who = (running.spot, running.attempt);
+        if let (Some(opened), Failure::Refused(Refusal::Stale { current }), None) = (closed, failure, &newer)
+        {
+            self.note_stale(on, opened, who, current);
+        }
+        let Some(running) = self.running(on, life, number) else { return };
         if let Some(plan) = newer.as_ref().filter(|plan| plan.place.epoch > running.epoch) {
             running.epoch = plan.place.epoch;
             let id = running.attempt;
             let attempt = &mut self.history.attempts[id.0];
             attempt.durability = attempt.durability.min(plan.table.durability);
+            attempt.replans += 1;
             if matches!(attempt.outcome, Outcome::Open) {
                 self.met(Happening::Replanned);
             }
@@ -294,8 +321,10 @@ impl World {
             }
         }
         if done {
-            let lived = self.schedule.now() - running.started;
-            self.history.attempts[attempt.0].lived = Some(lived);
+            let now = self.schedule.now();
+            let stood_still = self.node(on).stood_still(running.started, now);
+            let seen = &mut self.history.attempts[attempt.0];
+            (seen.lived, seen.stood_still.before_end) = (Some(now - running.started), stood_still);
         } else if running.steps < STEPS_MAX {
             let process = self.node(on).process.as_mut().expect("a step does not end its process");
             process.running.insert(number, running);
@@ -327,12 +356,14 @@ impl World {
     ) {
         let (attempt, spot, epoch) = (running.attempt, running.spot, request.place().epoch);
         let decides = matches!(request, Request::Ask { .. } | Request::Read { .. });
-        running.open.insert(call, Opened { to, epoch, decides });
+        running.open.insert(call, Opened { to, epoch, decides, stale_at: None });
         let seen = &mut self.history.attempts[attempt.0];
         seen.messages += 1;
         match &request {
             Request::Write { record, .. } => {
                 seen.spread = true;
+                let operations = record.operations.as_slice().len();
+                self.history.operations_max = self.history.operations_max.max(operations);
                 self.history.sent(attempt, spot, record);
                 self.leave_asking(running);
             }
@@ -365,8 +396,11 @@ impl World {
             self.leave_asking(running);
         }
         self.note_outcome(running, &outcome);
-        let took = self.schedule.now() - running.started;
-        self.history.attempts[running.attempt.0].answered_after = Some(took);
+        let now = self.schedule.now();
+        let on = self.history.attempts[running.attempt.0].coordinator;
+        let stood_still = self.node(on).stood_still(running.started, now);
+        let seen = &mut self.history.attempts[running.attempt.0];
+        (seen.answered_after, seen.stood_still.before_answer) = (Some(now - running.started), stood_still);
         self.conclude(running.attempt, outcome);
     }
 

@@ -132,7 +132,8 @@ impl World {
             }
             Mishap::Pause(node) => {
                 let longest = *random.pick(&[200_000, 800_000, 2_600_000]);
-                self.node(*node).paused_until = self.schedule.now() + random.between(10_000, longest);
+                let (now, micros) = (self.schedule.now(), random.between(10_000, longest));
+                self.node(*node).stand_still(now, now + micros);
             }
             Mishap::Isolate(node) => self.divide(&[*node], random),
             Mishap::Split(side) => self.divide(side, random),
@@ -206,7 +207,8 @@ impl World {
             node.clock.set_right();
             node.engine.set_capacity(None);
             node.deaf = false;
-            (node.paused_until, node.slow_until) = (0, 0);
+            // Who stands still goes on by itself, before anything is demanded.
+            node.slow_until = 0;
             self.start(id);
             self.hear_all(id);
         }
@@ -253,7 +255,7 @@ impl World {
         engine.crash_keeping(kept as usize);
         if engine.committed() < committed {
             self.met(Happening::SyncedLost);
-            self.history.has_lied = true;
+            self.history.liars.insert(id);
         }
     }
 }

@@ -5,10 +5,12 @@
 //! written and read once more. The writes come last, so that they hide nothing.
 
 use crate::history::{AttemptId, Name, Outcome, Spot, Write};
+use crate::node::Process;
 use crate::random::For;
+use crate::replay::REPLAYER;
 use crate::world::World;
 use quorate_model::{Level, NodeId, Record, Reply, Request, level};
-use quorate_storage::ReadTier;
+use quorate_storage::{Hint, ReadTier};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The client number of closing operations.
@@ -35,6 +37,8 @@ pub struct Ending {
     pub owners: BTreeMap<Spot, Vec<NodeId>>,
     /// How many hints had been kept until then.
     pub hints: usize,
+    /// How many hints had been overtaken until then.
+    pub overtaken: usize,
     /// What owners that can be asked held after all hints were replayed and before anything was read.
     pub after_hints: Holdings,
     /// The same after the closing reads.
@@ -62,18 +66,27 @@ impl World {
             ending.owners.insert(spot, plan.sets.iter().flatten().copied().collect());
         }
         self.run_until(STRAGGLERS_MAX, |_| false);
-        if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending.doubtful)) {
+        if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending)) {
             ending.stuck.push((None, "operations or hints are still on their way long after".to_owned()));
             return ending;
         }
-        ending.hints = self.history.hints.len();
+        (ending.hints, ending.overtaken) = (self.history.hints.len(), self.history.overtaken.len());
         ending.after_hints = self.holdings(&ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
         self.retry_acknowledged(&mut ending);
         self.read_all(&mut ending, |n, doubtful| n - doubtful);
         ending.at_end = self.holdings(&ending);
         self.write_all(&mut ending);
+        self.leave_repairs();
         ending
+    }
+
+    /// Nobody waits for reads that bring owners together and are still under way: the history is over.
+    fn leave_repairs(&mut self) {
+        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        for running in processes.flat_map(|process| process.running.values()) {
+            self.history.attempts[running.attempt.0].orphaned |= running.name.client == REPLAYER;
+        }
     }
 
     /// Nodes with a failed disk notice it now, if they have not yet.
@@ -97,15 +110,36 @@ impl World {
         doubtful
     }
 
-    fn is_at_rest(&mut self, doubtful: &BTreeSet<NodeId>) -> bool {
-        self.nodes.iter().all(|node| {
-            let process = node.process.as_ref().expect("all were started");
-            let waits = |(owner, hints): (&NodeId, &quorate_storage::OwnerHints)| {
-                hints.count > 0 && !doubtful.contains(owner)
-            };
-            let keeps = !doubtful.contains(&node.id) && process.replica.hint_counts().iter().any(waits);
-            process.running.is_empty() && !keeps
+    fn is_at_rest(&mut self, ending: &Ending) -> bool {
+        if !self.is_idle() {
+            return false;
+        }
+        let trusted = |id: &NodeId| !ending.doubtful.contains(id);
+        let ids: Vec<NodeId> = self.node_ids().into_iter().filter(trusted).collect();
+        ids.iter().all(|keeper| {
+            let process = self.node(*keeper).process.as_ref().expect("all were started");
+            let counts = process.replica.hint_counts();
+            let mut owners =
+                ids.iter().filter(|owner| counts.get(owner).is_some_and(|hints| hints.count > 0));
+            owners.all(|owner| {
+                self.hints_of(*keeper, *owner).iter().all(|hint| self.is_stuck_by_right(ending, *owner, hint))
+            })
         })
+    }
+
+    /// Whether no client's operation is under way. Reads that bring owners together may go on for ever where one of
+    /// them is out.
+    fn is_idle(&self) -> bool {
+        let is_over =
+            |process: &Process| process.running.values().all(|running| running.name.client == REPLAYER);
+        self.nodes.iter().all(|node| node.process.as_ref().is_none_or(is_over))
+    }
+
+    /// Whether a hint may stay: its owner holds something later, and not all owners can be asked whether they do too.
+    fn is_stuck_by_right(&mut self, ending: &Ending, owner: NodeId, hint: &Hint) -> bool {
+        let Some(spot) = self.spot_of_hint(hint) else { return true };
+        let is_one_out = ending.owners[&spot].iter().any(|owner| ending.doubtful.contains(owner));
+        is_one_out && self.holding(spot, owner).is_some_and(|record| record.held() > hint.record.held())
     }
 
     /// What owners that can be asked hold now.
@@ -113,16 +147,21 @@ impl World {
         let mut holdings = Holdings::new();
         for (spot, owners) in &ending.owners {
             for owner in owners.iter().filter(|owner| !ending.doubtful.contains(owner)) {
-                let plan = self.plan_of(*owner, *spot, [0, 0]).expect("everybody has heard of every table");
-                let request = Request::Read { at: plan.place.clone(), whole: true };
-                let process = self.node(*owner).process.as_ref().expect("all were started");
-                match process.replica.read(&request, ReadTier::Disk) {
-                    Some(Reply::Record(record)) => holdings.insert((*spot, *owner), record),
-                    other => panic!("{owner} answered {other:?} when all is healed"),
-                };
+                holdings.insert((*spot, *owner), self.holding(*spot, *owner));
             }
         }
         holdings
+    }
+
+    /// What an owner that can be asked holds now.
+    fn holding(&mut self, spot: Spot, owner: NodeId) -> Option<Record> {
+        let plan = self.plan_of(owner, spot, [0, 0]).expect("everybody has heard of every table");
+        let request = Request::Read { at: plan.place.clone(), whole: true };
+        let process = self.node(owner).process.as_ref().expect("all were started");
+        match process.replica.read(&request, ReadTier::Disk) {
+            Some(Reply::Record(record)) => record,
+            other => panic!("{owner} answered {other:?} when all is healed"),
+        }
     }
 
     fn read_all(&mut self, ending: &mut Ending, required: impl Fn(u8, u8) -> u8) {
@@ -186,13 +225,7 @@ impl World {
 
     /// Waits until these operations are over: now that all is healed, none may fail for want of owners or time.
     fn demand(&mut self, ending: &mut Ending, attempts: &[AttemptId]) {
-        let is_over = |world: &mut Self| {
-            world
-                .nodes
-                .iter()
-                .all(|node| node.process.as_ref().is_none_or(|process| process.running.is_empty()))
-        };
-        if !self.run_until(REST_MAX, is_over) {
+        if !self.run_until(REST_MAX, |world| world.is_idle()) {
             ending.stuck.push((None, "operations are still on their way long after".to_owned()));
         }
         for id in attempts {

@@ -90,6 +90,15 @@ pub enum Outcome {
     Vanished,
 }
 
+/// How long a coordinator stood still during an operation, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoodStill {
+    /// Until the client was answered.
+    pub before_answer: u64,
+    /// Until the operation ended.
+    pub before_end: u64,
+}
+
 /// One operation of one coordinator.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -126,10 +135,12 @@ pub struct Attempt {
     pub timeout: u64,
     /// How long the answer took, in microseconds.
     pub answered_after: Option<u64>,
+    /// How long its coordinator stood still before the answer and before the end, in microseconds.
+    pub stood_still: StoodStill,
+    /// How often it took a newer plan.
+    pub replans: u32,
     /// The earliest wall clock that its coordinator saw while at it.
     pub wall_min: WallTime,
-    /// The furthest any wall clock was when its client was answered.
-    pub wall_max: WallTime,
     /// Whether its coordinator died before the operation had ended.
     pub orphaned: bool,
     /// Whether it began after everything was healed.
@@ -157,6 +168,10 @@ pub struct History {
     pub hints: Vec<Hinted>,
     /// For whom a hint was asked to be kept, by which attempt.
     pub hinted: BTreeSet<(AttemptId, NodeId)>,
+    /// Those of them that are certainly kept.
+    pub kept: BTreeSet<(AttemptId, NodeId)>,
+    /// Owners that turned out to hold something greater than the hint that they were brought: by whom, and what.
+    pub overtaken: Vec<Hinted>,
     /// Answers of replicas that did not own the key at the epoch of the request.
     pub strays: Vec<(Spot, String)>,
     /// Coordinators that sent by an old plan although they had been given a newer one.
@@ -171,22 +186,21 @@ pub struct History {
     pub trusted_again: Vec<(Spot, NodeId, String)>,
     /// Replicas that answered although their disks had lost something, and a peer that they talked to knew it.
     pub unlearnt: Vec<(Spot, NodeId)>,
-    /// Whether a disk forgot what it had called synced.
-    pub has_lied: bool,
-    /// The most requests that ever waited for one disk.
-    pub queue_max: usize,
+    /// Nodes whose disks forgot what they had called synced.
+    pub liars: BTreeSet<NodeId>,
     /// The most hints that one node ever kept.
     pub hints_max: u64,
-    /// The most operation ids that one record ever had.
+    /// The most bytes of hints that one node ever kept.
+    pub hint_bytes_max: u64,
+    /// The most operation ids that one record ever had, on its way or in an answer.
     pub operations_max: usize,
     /// What happened, counted.
     pub coverage: Coverage,
-    /// The furthest that any wall clock was ever seen to be.
-    pub wall_max: WallTime,
-    moments: u64,
+    /// The furthest that any wall clock was seen to be after each moment and before the next.
+    walls: Vec<WallTime>,
 }
 
-/// A hint that a node said it keeps.
+/// A hint that a node keeps, or what its owner holds instead.
 #[derive(Clone, Copy, Debug)]
 pub struct Hinted {
     /// Who keeps it.
@@ -214,10 +228,30 @@ impl Name {
 }
 
 impl History {
-    /// The next moment.
+    /// The next moment. They are even: what happens between two of them has an odd one.
     pub fn moment(&mut self) -> Moment {
-        self.moments += 1;
-        Moment(self.moments)
+        self.walls.push(WallTime::default());
+        Moment(2 * self.walls.len() as u64)
+    }
+
+    /// Notes that somebody looked at a wall clock.
+    pub fn looked(&mut self, wall: WallTime) {
+        if let Some(furthest) = self.walls.last_mut() {
+            *furthest = wall.max(*furthest);
+        }
+    }
+
+    /// When a value that was asked for at `call` could first be taken for expired: the first moment after that at which
+    /// any clock that somebody looked at had come so far. `None`: never.
+    pub fn reached(&self, call: Moment, expires_at: WallTime) -> Option<Moment> {
+        let first = (call.0 / 2).saturating_sub(1) as usize;
+        let since = self.walls.get(first..)?.iter().position(|furthest| *furthest >= expires_at)?;
+        Some(Moment(2 * (first + since) as u64 + 3))
+    }
+
+    /// Of so many nodes that said they hold something, those that hold it for certain: a disk that lies is not one.
+    pub fn surely(&self, holders: u8) -> u8 {
+        holders.saturating_sub(self.liars.len() as u8)
     }
 
     /// Notes that an attempt sent a record; only the first to do so made its version.

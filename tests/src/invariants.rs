@@ -6,6 +6,13 @@
 //!
 //! Reads below a quorum are not judged for linearizability; they must still show only what was written, and what
 //! they are bound to meet: `r` owners and `w` owners share one when `r + w > n`, whatever the levels are called.
+//!
+//! A disk that forgets what it called synced is one holder less ([`History::surely`]): who asks so many owners that
+//! they meet the others all the same must see what was acknowledged. Until its node hears from a peer what is missing,
+//! nobody can know; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
+//!
+//! Nothing vanishes: there is no purge yet, so whoever finds nothing at all has lost what was there. What a reader
+//! calls expired is a record too, and may be called so only once a clock has come that far ([`History::reached`]).
 
 mod answers;
 mod bounded;
@@ -20,9 +27,9 @@ mod phantom;
 mod resurrection;
 
 use crate::heal::Ending;
-use crate::history::{History, Spot};
+use crate::history::{History, Moment, Spot};
 use crate::setting::{Setting, TableSetting};
-use quorate_model::{Record, Version, level};
+use quorate_model::{Record, Version, WallTime, level};
 use std::fmt;
 
 /// A promise: each has a file of its own that judges it.
@@ -119,24 +126,6 @@ impl fmt::Display for Invariant {
     }
 }
 
-impl Invariant {
-    /// Whether it holds even where a disk has forgotten what it called synced. Until its node hears from a peer what
-    /// is missing nobody can know, and the last writes may be known to nobody else.
-    fn outlives_lies(self) -> bool {
-        match self {
-            Invariant::Ownership | Invariant::Doubt | Invariant::Bounded | Invariant::Sound => true,
-            Invariant::Linearizable
-            | Invariant::Durable
-            | Invariant::Phantom
-            | Invariant::Flicker
-            | Invariant::Converges
-            | Invariant::Resurrection
-            | Invariant::Identity
-            | Invariant::Answers => false,
-        }
-    }
-}
-
 impl Findings {
     /// The judge came to no verdict: nothing is known to be broken but the judging.
     fn undecided(&mut self, spot: impl Into<Option<Spot>>, what: String) {
@@ -151,9 +140,7 @@ impl Findings {
 /// Judges a history; empty if every promise was kept.
 pub fn judge(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut findings = Findings { invariant: Invariant::Sound, violations: Vec::new() };
-    let judges =
-        JUDGES.iter().filter(|(invariant, _)| !evidence.history.has_lied || invariant.outlives_lies());
-    for (invariant, judge) in judges.copied() {
+    for (invariant, judge) in JUDGES {
         findings.invariant = invariant;
         judge(evidence, &mut findings);
     }
@@ -179,16 +166,14 @@ impl Evidence<'_> {
         table.w.required(table.n).expect("levels are drawn within n")
     }
 
-    /// Whether what was found is `version` or something later. Nothing at all is as late as a version that removes
-    /// the value: its proof may be purged.
-    fn is_as_late(&self, spot: Spot, found: Option<&Record>, version: Version) -> bool {
-        match found {
-            Some(record) => record.version >= version,
-            None => self.history.makers.get(&(spot, version)).is_some_and(|maker| {
-                let asked = &self.history.attempts[maker.0].asked;
-                matches!(asked, crate::history::Asked::Write(write)
-                    if write.value.is_none() || write.expires_at.is_some())
-            }),
-        }
+    /// When a version could first be taken for expired; `None`: never, or nobody made it.
+    fn expired_since(&self, spot: Spot, version: Version, expires_at: WallTime) -> Option<Moment> {
+        let maker = self.history.makers.get(&(spot, version))?;
+        self.history.reached(self.history.attempts[maker.0].call, expires_at)
     }
+}
+
+/// Whether what was found is `version` or something later.
+fn is_as_late(found: Option<&Record>, version: Version) -> bool {
+    found.is_some_and(|record| record.version >= version)
 }

@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::drive::{Running, Waiting};
+use crate::history::Spot;
 use crate::parcel::Job;
 use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
 use quorate_storage::{MemoryEngine, Replica, ReplicaLimits};
@@ -29,6 +30,8 @@ pub struct Node {
     pub down_known_at: u64,
     /// It stands still until then, in microseconds.
     pub paused_until: u64,
+    /// From when until when it stood still, in microseconds: one after the other.
+    standstills: Vec<(u64, u64)>,
     /// How much of the catalog it has heard of: a number of commands.
     pub heard: usize,
     /// Whether it hears nothing new of the catalog for now.
@@ -56,6 +59,8 @@ pub struct Process {
     pub life: Life,
     /// Writes that wait for the next batch.
     pub queue: Vec<Job>,
+    /// Hints on their way, by number: for whom, and of which key.
+    pub replaying: BTreeMap<u64, (NodeId, Spot)>,
     /// Whether a batch is being written.
     pub committing: bool,
     /// Refusals that wait for a newer catalog before they are told.
@@ -73,6 +78,7 @@ impl Node {
             process: None,
             down_known_at: 0,
             paused_until: 0,
+            standstills: Vec::new(),
             heard: 0,
             deaf: false,
             broken: false,
@@ -85,7 +91,6 @@ impl Node {
     /// Starts a process. Both boots are random bits that no other process of this node had.
     pub fn start(&mut self, boot: Boot, replica_boot: Boot, rules: Rules, limits: ReplicaLimits) {
         self.life += 1;
-        self.paused_until = 0;
         let engine = Arc::clone(&self.engine);
         self.process = Some(Process {
             replica: Replica::new(engine, self.id, replica_boot, rules, limits),
@@ -93,9 +98,34 @@ impl Node {
             life: Life { incarnation: 1, boot },
             running: BTreeMap::new(),
             queue: Vec::new(),
+            replaying: BTreeMap::new(),
             committing: false,
             waiting: Vec::new(),
         });
+    }
+
+    /// Its process stands still from now on.
+    pub fn stand_still(&mut self, now: u64, until: u64) {
+        let until = until.max(self.paused_until);
+        match self.standstills.last_mut().filter(|(_, end)| *end >= now) {
+            Some((_, end)) => *end = until,
+            None => self.standstills.push((now, until)),
+        }
+        self.paused_until = until;
+    }
+
+    /// Its process goes on, or has ended.
+    pub fn go_on(&mut self, now: u64) {
+        self.paused_until = 0;
+        if let Some((_, end)) = self.standstills.last_mut() {
+            *end = now.min(*end);
+        }
+    }
+
+    /// How long it stood still between two times, in microseconds.
+    pub fn stood_still(&self, from: u64, until: u64) -> u64 {
+        let overlap = |(begin, end): &(u64, u64)| end.min(&until).saturating_sub(*begin.max(&from));
+        self.standstills.iter().map(overlap).sum()
     }
 
     /// The process of that life, if it still lives.

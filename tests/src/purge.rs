@@ -1,13 +1,22 @@
-//! Purging that goes wrong: tombstones are dropped without the proof and the floor that rule 9 of the design demands.
+//! Purging that goes wrong: tombstones are dropped without the proof and the floor that rule 9 of the design demands, and
+//! values before their time.
 //!
 //! Nothing here exists while the rules are in place: the purge of the design is not built yet, and tombstones stay.
 
 use crate::world::World;
-use quorate_model::{Held, Mutant, NodeId, Record, Reply, Request};
+use quorate_model::{Body, Held, Mutant, NodeId, Record, Reply, Request};
 use quorate_storage::ReadTier;
 
 /// How old a tombstone must be to go, in milliseconds: many times what a message usually takes.
 const AGE_MS: u64 = 150;
+
+/// Whether it stands for a value that is no more.
+fn is_removal(record: &Record) -> bool {
+    match record.body {
+        Body::Tombstone | Body::Expired => true,
+        Body::Value { .. } => false,
+    }
+}
 
 impl World {
     /// Drops what a broken rule lets go, as a node's housekeeping would.
@@ -16,22 +25,25 @@ impl World {
             let now = self.now_on(on).wall;
             let is_old = |record: &Record| {
                 let since = record.expires_at.unwrap_or_default().max(record.written_at);
-                since.plus_millis(AGE_MS) <= now
+                is_removal(record) && since.plus_millis(AGE_MS) <= now
             };
             self.drop_at(on, is_old);
         }
         if self.rules.broken(Mutant::TombstonesDroppedUnfloored) {
             for held in self.held_by_all() {
                 for owner in self.node_ids() {
-                    self.drop_at(owner, |record| record.held() == held);
+                    self.drop_at(owner, |record| is_removal(record) && record.held() == held);
                 }
             }
+        }
+        if self.rules.broken(Mutant::ExpiringDropped) {
+            self.drop_at(on, |record| !is_removal(record) && record.expires_at.is_some());
         }
     }
 
     fn drop_at(&mut self, node: NodeId, goes: impl Fn(&Record) -> bool) {
         if let Some(process) = self.node(node).process.as_ref() {
-            process.replica.drop_tombstones(goes);
+            process.replica.drop_records(goes);
         }
     }
 

@@ -49,39 +49,30 @@ pub struct Figures {
     pub real: Duration,
     /// What they met.
     pub coverage: Coverage,
-    /// Reports of the seeds that failed, in order of their seeds.
+    /// Seeds that failed.
+    pub failures: u64,
+    /// Reports of the seeds that failed, in order of their seeds; not those of joined figures.
     pub failed: Vec<Report>,
 }
 
-/// Runs one history. A panic anywhere in it is a broken promise like any other.
+/// Runs one history. A panic anywhere in it is a broken promise like any other; what had happened until then is kept.
 pub fn run(case: &Case, rules: Rules, telling: Telling) -> Report {
-    let run = std::panic::AssertUnwindSafe(|| run_unguarded(case, rules, telling));
-    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let what = format!("a panic: {}", text.unwrap_or_else(|| "without a word".to_owned()));
-        Report {
-            case: case.clone(),
-            violations: vec![Violation { invariant: Invariant::Sound, spot: None, what }],
-            operations: 0,
-            succeeded: 0,
-            simulated: 0,
-            coverage: Coverage::default(),
-            actions: Vec::new(),
-            mishaps: 0,
-            story: String::new(),
-        }
-    })
-}
-
-fn run_unguarded(case: &Case, rules: Rules, telling: Telling) -> Report {
+    // Outside of what may panic. Nobody goes on with it afterwards: it is only looked at.
     let mut world = World::new(case.setting(), rules, telling);
-    world.run_breaking();
-    let ending = world.run_closing();
+    let ending = guarded(|| {
+        world.run_breaking();
+        world.run_closing()
+    });
     let mishaps = world.mishaps.len();
-    let (setting, history, story, simulated) = world.into_parts();
-    let evidence = Evidence { setting: &setting, history: &history, ending: &ending };
-    let violations = judge(&evidence);
+    let (setting, history, mut story, simulated) = world.into_parts();
+    let judged = ending.and_then(|ending| {
+        let evidence = Evidence { setting: &setting, history: &history, ending: &ending };
+        guarded(|| judge(&evidence))
+    });
+    let violations = judged.unwrap_or_else(|violation| {
+        story.tell(simulated, || violation.what.clone());
+        vec![violation]
+    });
     let succeeded = history.acknowledged().count() + history.answered().count();
     let begun = history.attempts.iter().filter(|attempt| attempt.client < setting.clients);
     let mut actions: Vec<(u32, u32)> = begun.map(|attempt| (attempt.client, attempt.name.action)).collect();
@@ -99,16 +90,28 @@ fn run_unguarded(case: &Case, rules: Rules, telling: Telling) -> Report {
     }
 }
 
-/// Runs seeds on as many threads as there are cores, until there are no more or so many have failed.
-pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) -> Figures {
-    run_until(seeds, rules, |figures| figures.failed.len() >= stop_after)
+/// Does what may panic; a panic is a broken promise.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Violation> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let what = format!("a panic: {}", text.unwrap_or_else(|| "without a word".to_owned()));
+        Violation { invariant: Invariant::Sound, spot: None, what }
+    })
 }
 
-/// Runs seeds on as many threads as there are cores, until there are no more or it is enough.
+/// Runs seeds on as many threads as there are cores, until there are no more or so many have failed.
+pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) -> Figures {
+    run_until(seeds, rules, |figures| figures.failed.len() >= stop_after, |_| ())
+}
+
+/// Runs seeds on as many threads as there are cores, until there are no more or it is enough. Each failure is told as
+/// soon as it is there, one at a time.
 pub fn run_until(
     seeds: std::ops::Range<u64>,
     rules: Rules,
     is_enough: impl Fn(&Figures) -> bool + Sync,
+    on_failure: impl Fn(&Report) + Sync,
 ) -> Figures {
     let begun = Instant::now();
     let next = AtomicU64::new(seeds.start);
@@ -124,7 +127,11 @@ pub fn run_until(
                         break;
                     }
                     let report = run(&Case::of_seed(seed), rules, Telling::Silent);
-                    lock().add(report);
+                    let mut figures = lock();
+                    if !report.violations.is_empty() {
+                        on_failure(&report);
+                    }
+                    figures.add(report);
                 }
             });
         }
@@ -143,19 +150,21 @@ impl Figures {
         self.simulated += report.simulated;
         self.coverage.join(&report.coverage);
         if !report.violations.is_empty() {
+            self.failures += 1;
             self.failed.push(report);
         }
     }
 
-    /// Adds the figures of another run.
-    pub fn join(&mut self, other: Figures) {
+    /// Adds the numbers of another run, and hands back its reports: a night has no room for all of them.
+    pub fn join(&mut self, other: Figures) -> Vec<Report> {
         self.seeds += other.seeds;
         self.operations += other.operations;
         self.succeeded += other.succeeded;
         self.simulated += other.simulated;
         self.real += other.real;
+        self.failures += other.failures;
         self.coverage.join(&other.coverage);
-        self.failed.extend(other.failed);
+        other.failed
     }
 
     /// The published figures in one line.
@@ -168,7 +177,7 @@ impl Figures {
             100.0 * self.succeeded as f64 / self.operations.max(1) as f64,
             60.0 * self.seeds as f64 / seconds,
             self.simulated as f64 / 1e6 / seconds,
-            self.failed.len(),
+            self.failures,
         )
     }
 }

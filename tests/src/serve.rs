@@ -81,9 +81,7 @@ impl World {
         #[cfg(feature = "mutants")]
         process.replica.show_early(&request);
         process.queue.push(Job { from, request, deadline: now + remaining });
-        let waiting = process.queue.len();
         let begins = !std::mem::replace(&mut process.committing, true);
-        self.history.queue_max = self.history.queue_max.max(waiting);
         if begins {
             let micros = if is_slow {
                 self.met(Happening::SlowDisk);
@@ -255,9 +253,16 @@ impl World {
             (Request::Hint { owner, record, .. }, Reply::Hinted) => {
                 let hint = crate::history::Hinted { keeper: at, owner: *owner, spot, held: record.held() };
                 self.history.hints.push(hint);
+                if let Asker::Operation { attempt, .. } = from.asker {
+                    self.history.kept.insert((attempt, *owner));
+                }
                 let process = self.node(at).process.as_ref().expect("it has just answered");
-                let kept = process.replica.hint_counts().values().map(|hints| hints.count).sum();
-                self.history.hints_max = self.history.hints_max.max(kept);
+                let books = process.replica.hint_counts();
+                let (count, bytes) = books
+                    .values()
+                    .fold((0, 0), |(count, bytes), hints| (count + hints.count, bytes + hints.bytes));
+                self.history.hints_max = self.history.hints_max.max(count);
+                self.history.hint_bytes_max = self.history.hint_bytes_max.max(bytes);
             }
             _ => {}
         }

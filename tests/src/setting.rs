@@ -12,6 +12,9 @@ use crate::random::{For, Random};
 use quorate_model::level::quorum;
 use quorate_model::{Durability, Level, Sharding, Span};
 
+/// Bytes of hints that are never met: each node keeps some tens of records.
+pub const HINT_BYTES_MAX: u64 = 1_000_000;
+
 /// What a history is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mood {
@@ -177,6 +180,8 @@ pub struct Setting {
     pub queue_max: usize,
     /// Hints that a node keeps, at most.
     pub hints_max: u64,
+    /// Bytes of hints that a node keeps, at most.
+    pub hint_bytes_max: u64,
     /// How often the first table's durability is changed while clients go on.
     pub alters: u64,
     /// Wall clocks are wrong by up to so many milliseconds.
@@ -210,6 +215,7 @@ impl Setting {
             refusals: *random.pick(&[0, 0, 10, 50]),
             queue_max: *random.pick(&[3, 100, 100]),
             hints_max: *random.pick(&[1, 2, 40, 40, 40, 40]),
+            hint_bytes_max: HINT_BYTES_MAX,
             alters: *random.pick(&[0, 0, 0, 1, 2]),
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
@@ -221,6 +227,10 @@ impl Setting {
             setting.tables.push(table(random, n));
         }
         setting.aim(random);
+        if random.chance(100) {
+            // About two small records, or none that is large.
+            setting.hint_bytes_max = 400;
+        }
         setting.keep_promises_possible(random);
         setting
     }
@@ -360,6 +370,9 @@ impl Setting {
                 }
                 habits.raised = if forgets { 500 } else { 50 };
                 self.alters = if forgets { random.below(2) } else { 0 };
+                if random.chance(250) {
+                    self.restart_often();
+                }
             }
             Mood::Absence => {
                 (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
@@ -403,6 +416,19 @@ impl Setting {
                 }
             }
         }
+    }
+
+    /// Lives so short that the first write of each is often cut off, with its record on one owner and not on others.
+    fn restart_often(&mut self) {
+        self.mishaps = Mishaps { count_max: 40, blackout: 1, lasting_max: 20_000, ..Mishaps::default() };
+        self.tables.truncate(1);
+        let table = &mut self.tables[0];
+        (table.n, table.r, table.w) = (3, Level::Quorum, Level::Quorum);
+        table.durability = Durability::Sync;
+        self.nodes = self.nodes.max(3);
+        (self.keys, self.clients, self.alters, self.sync_max) = (1, 1, 0, 12_000);
+        (self.habits.read, self.habits.write, self.habits.pause_max) = (10, 90, 2_000);
+        self.habits.other_level = 0;
     }
 
     /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.

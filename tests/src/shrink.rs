@@ -26,7 +26,8 @@ pub struct Shrunk {
     pub operations: (usize, usize),
 }
 
-struct Shrinking {
+struct Shrinking<'a> {
+    is_stopped: &'a dyn Fn() -> bool,
     rules: Rules,
     invariant: Invariant,
     best: Case,
@@ -36,19 +37,33 @@ struct Shrinking {
 
 /// Shrinks a case that breaks a promise; `None` if it breaks none.
 pub fn shrink(case: &Case, rules: Rules, guards: &[Invariant]) -> Option<Shrunk> {
+    shrink_unless(case, rules, guards, &|| false)
+}
+
+/// The same, with what it has come to if it is stopped before.
+pub fn shrink_unless(
+    case: &Case,
+    rules: Rules,
+    guards: &[Invariant],
+    is_stopped: &dyn Fn() -> bool,
+) -> Option<Shrunk> {
     let report = run(case, rules, Telling::Silent);
     let broken = || report.violations.iter().map(|violation| violation.invariant);
     let invariant = broken().find(|invariant| guards.contains(invariant)).or_else(|| broken().next())?;
     let before = report.actions.len();
-    let mut shrinking = Shrinking { rules, invariant, best: case.clone(), report, runs: 1 };
-    while shrinking.pass() && shrinking.runs < RUNS_MAX {}
+    let mut shrinking = Shrinking { is_stopped, rules, invariant, best: case.clone(), report, runs: 1 };
+    while shrinking.pass() && !shrinking.is_over() {}
     let Shrinking { best, runs, .. } = shrinking;
     let report = run(&best, rules, Telling::Aloud);
     let operations = (before, report.actions.len());
     Some(Shrunk { report, invariant, runs, operations })
 }
 
-impl Shrinking {
+impl Shrinking<'_> {
+    fn is_over(&self) -> bool {
+        self.runs >= RUNS_MAX || (self.is_stopped)()
+    }
+
     /// Tries every cut once; whether any was taken.
     fn pass(&mut self) -> bool {
         let before = self.best.clone();
@@ -62,7 +77,7 @@ impl Shrinking {
     /// Takes the cuts if what is left breaks the same promise.
     fn attempt(&mut self, cuts: impl IntoIterator<Item = Cut>) -> bool {
         let case = self.best.with(cuts);
-        if self.runs >= RUNS_MAX || case == self.best {
+        if self.is_over() || case == self.best {
             return false;
         }
         self.runs += 1;

@@ -5,11 +5,12 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::coverage::Happening;
 use crate::faults::Drawn;
-use crate::history::{AttemptId, History, Name, Outcome, Spot};
+use crate::history::{AttemptId, History, Moment, Name, Outcome, Spot};
 use crate::network::Network;
 use crate::node::Node;
 use crate::parcel::{Asker, Event};
 use crate::random::{For, Random};
+use crate::replay::Repair;
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
@@ -35,6 +36,8 @@ pub struct World {
     /// What clients want, for the attempts that are writes of theirs.
     pub(crate) jobs: BTreeMap<AttemptId, Job>,
     pub(crate) history: History,
+    /// Reads that decide what becomes of a hint.
+    pub(crate) repairs: BTreeMap<AttemptId, Repair>,
     /// What breaks, by number.
     pub(crate) mishaps: Vec<Drawn>,
     /// Operations that the second phase and replays have begun: names for streams of chance.
@@ -49,7 +52,8 @@ pub struct World {
 
 /// The limits of simulated replicas: small, so that they are met.
 fn replica_limits(setting: &Setting) -> ReplicaLimits {
-    ReplicaLimits { free_bytes_min: 500, hints_max: setting.hints_max, ..ReplicaLimits::default() }
+    let (hints_max, hint_bytes_max) = (setting.hints_max, setting.hint_bytes_max);
+    ReplicaLimits { free_bytes_min: 500, hints_max, hint_bytes_max, ..ReplicaLimits::default() }
 }
 
 impl World {
@@ -77,6 +81,7 @@ impl World {
             clients,
             jobs: BTreeMap::new(),
             history: History::default(),
+            repairs: BTreeMap::new(),
             mishaps: Vec::new(),
             own_operations: 0,
             operations_left: setting.operations,
@@ -183,8 +188,10 @@ impl World {
                     Asker::Operation { number, call, .. } => {
                         self.take_reply(to.node, to.life, number, call, reply);
                     }
-                    Asker::Replay { owner, hint, .. } => {
-                        self.replayed(to.node, to.life, owner, *hint, reply);
+                    Asker::Replay { number, owner, hint } => {
+                        if self.is_awaited(to.node, to.life, number) {
+                            self.replayed(to.node, to.life, owner, *hint, reply);
+                        }
                     }
                 }
             }
@@ -193,7 +200,9 @@ impl World {
                     self.take_failure(to.node, to.life, number, call, failure);
                 }
                 // The hint stays, and is sent again at the next look.
-                Asker::Replay { .. } => {}
+                Asker::Replay { number, .. } => {
+                    self.is_awaited(to.node, to.life, number);
+                }
             },
             Event::Commit { node, life } => self.commit(node, life),
             Event::Tick { node, life, number } => self.wake(node, life, number),
@@ -236,8 +245,10 @@ impl World {
         let life = self.node(id).life;
         let known =
             self.schedule.now() + self.random(For::Life, [id.0, u64::from(life) << 32]).below(100_000);
+        let now = self.schedule.now();
         let node = self.node(id);
         node.down_known_at = known;
+        node.go_on(now);
         let Some(process) = node.process.take() else { return };
         self.met(Happening::Crashed);
         for running in process.running.into_values() {
@@ -319,8 +330,17 @@ impl World {
         } else if wall != Clock::default().read(micros) {
             self.met(Happening::Skewed);
         }
-        self.history.wall_max = self.history.wall_max.max(wall);
+        self.history.looked(wall);
         Now { instant: Instant(micros), wall }
+    }
+
+    /// The next moment of the history, which sees how far each wall clock has come.
+    pub(crate) fn moment(&mut self) -> Moment {
+        let (moment, micros) = (self.history.moment(), self.schedule.now());
+        for node in &self.nodes {
+            self.history.looked(node.clock.read(micros));
+        }
+        moment
     }
 
     /// A number that was not given out before.

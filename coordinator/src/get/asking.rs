@@ -15,7 +15,7 @@ impl Get {
         let mut gather = Gather::new(now, required, self.course.context.timing);
         let first = gather.next(now, &self.course.owners);
         self.phase = Phase::Asking(gather);
-        self.whole_from = None;
+        (self.whole_from, self.asked_at) = (None, now.wall);
         self.ask(now, &first, effects);
     }
 
@@ -81,7 +81,7 @@ impl Get {
     fn decide(&mut self, now: Now, record: Record, holders: Nodes, effects: &mut Effects) {
         let rules = self.course.context.rules;
         let quorum = level::quorum(self.course.n());
-        let is_due = record.is_due(now.wall);
+        let is_due = record.is_due(now.wall.min(self.asked_at));
         let acks = self.course.owners.count(&holders);
         if self.question.required < quorum && !rules.broken(Mutant::RepairedBelowQuorum) {
             let shows_due = rules.broken(Mutant::ExpiredShown);

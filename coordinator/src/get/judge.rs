@@ -62,7 +62,7 @@ pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
     let operations = if rules.broken(Mutant::RepairWithoutIds) {
         record.operations.clone()
     } else {
-        views.iter().fold(Operations::default(), |union, (_, view)| union.merge(&view.operations))
+        views.iter().fold(Operations::default(), |union, (_, view)| united(&union, &view.operations, rules))
     };
     let lacks_ids = |view: &View| !rules.broken(Mutant::RepairWithoutIds) && view.operations != operations;
     Judged::Greatest {
@@ -71,6 +71,18 @@ pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
         record: Record { operations: operations.clone(), ..record },
         stale: views.iter().filter(|(_, view)| view.held != Some(greatest)).map(|(node, _)| *node).collect(),
     }
+}
+
+/// What two owners remember together.
+#[cfg(not(feature = "mutants"))]
+fn united(one: &Operations, other: &Operations, _: Rules) -> Operations {
+    one.merge(other)
+}
+
+/// What two owners remember together.
+#[cfg(feature = "mutants")]
+fn united(one: &Operations, other: &Operations, rules: Rules) -> Operations {
+    if rules.broken(Mutant::IdsUnbounded) { one.merge_all(other) } else { one.merge(other) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use quorate_model::{Body, Held, Mutant, NodeId, Now, Record, level};
 impl Get {
     /// The record on its way to a write quorum, of which `holders` hold it.
     pub(super) fn spread(&self, now: Now, record: Record, holders: Nodes) -> Spread {
-        let (table, timing) = (&self.course.plan.table, self.course.context.timing);
+        let (table, timing) = (&self.course.plan.table, self.course.context.sending());
         let rules = self.course.context.rules;
         let lacking = match record.body {
             Body::Expired => rules.broken(Mutant::ExpiryFlaggedAtTooFew),

@@ -40,7 +40,7 @@ impl Put {
         let record = self.renewed(record);
         let holders: Nodes = [by].into_iter().collect();
         let mut spread =
-            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.timing);
+            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
         if !self.course.context.rules.broken(Mutant::AssignedNotSpread) {
             spread.send(now, &mut self.course, effects);
         }

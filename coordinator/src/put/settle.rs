@@ -84,7 +84,10 @@ impl Put {
                 self.leave_hint(now, owner, effects);
             }
         } else if settle.end <= now.instant {
-            return self.end(effects);
+            if self.course.context.settles() {
+                return self.end(effects);
+            }
+            settle.end = now.instant + self.course.context.timing.settle;
         }
         self.advance_settle(now, effects);
     }

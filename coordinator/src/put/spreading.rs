@@ -20,7 +20,7 @@ impl Put {
         let too_few = u8::from(self.course.context.rules.broken(Mutant::OneAckTooFew));
         let required = (required - too_few).max(1);
         let mut spread =
-            Spread::new(now, record, self.order.durability, required, holders, self.course.context.timing);
+            Spread::new(now, record, self.order.durability, required, holders, self.course.context.sending());
         if self.course.context.rules.broken(Mutant::SentToFewerOwners) {
             let few: Nodes = self.course.owners.in_order().take(usize::from(required)).collect();
             spread.send_to(now, &mut self.course, &few, effects);
@@ -98,16 +98,11 @@ impl Put {
     /// Round two ended without its W.
     pub(super) fn fail_spread(&mut self, now: Now, spread: Spread, timed_out: bool, effects: &mut Effects) {
         let acks = spread.count(&self.course.owners);
-        let called_failed = self.course.context.rules.broken(Mutant::UnknownCalledFailed);
         if self.found.is_none() && spread.is_not_applied() {
             return self.finish(self.unavailable(now, acks, spread.required()), effects);
         }
         self.announce_hints(&spread);
-        let error = if called_failed {
-            self.unavailable(now, acks, spread.required())
-        } else {
-            self.unknown(now, acks, timed_out)
-        };
+        let error = self.unknown(now, acks, timed_out);
         effects.push(Effect::Respond(Err(error)));
         self.settle(now, spread, effects);
     }

@@ -41,19 +41,20 @@ fn merge_all(rules: Rules, current: Option<Record>, incoming: Record) -> Record 
 }
 
 #[cfg(feature = "mutants")]
-mod tombstones {
+mod dropping {
     use crate::engine::{Batch, Engine, EngineError, Family, KeyRange, for_each};
     use crate::replica::Replica;
-    use quorate_model::{Body, Durability, Mutant, Record};
+    use quorate_model::{Durability, Mutant, Record};
 
     impl<E: Engine> Replica<E> {
-        /// Drops the tombstones, and what was found expired, of which the simulator says so: by their age with
+        /// Drops the records of which the simulator says so: tombstones and what was found expired by their age with
         /// [`Mutant::TombstonesDroppedByAge`], as soon as all owners hold them with
-        /// [`Mutant::TombstonesDroppedUnfloored`]. Does nothing while both rules are in place.
-        pub fn drop_tombstones(&self, goes: impl Fn(&Record) -> bool) {
-            let drops = self.rules.broken(Mutant::TombstonesDroppedByAge)
-                || self.rules.broken(Mutant::TombstonesDroppedUnfloored);
-            if !drops || self.is_doubtful() {
+        /// [`Mutant::TombstonesDroppedUnfloored`]; values that have an expiry, due or not, with
+        /// [`Mutant::ExpiringDropped`]. Does nothing while these rules are in place.
+        pub fn drop_records(&self, goes: impl Fn(&Record) -> bool) {
+            let dropping =
+                [Mutant::TombstonesDroppedByAge, Mutant::TombstonesDroppedUnfloored, Mutant::ExpiringDropped];
+            if !dropping.iter().any(|mutant| self.rules.broken(*mutant)) || self.is_doubtful() {
                 return;
             }
             let mut writer = self.writer();
@@ -62,11 +63,8 @@ mod tombstones {
             let walked = for_each(&*self.engine, Family::Records, everything, |key, value| {
                 let record =
                     Record::decode(&value).map_err(|error| EngineError::Corrupt(error.to_string()))?;
-                match record.body {
-                    Body::Tombstone | Body::Expired if goes(&record) => {
-                        batch.delete(Family::Records, key.to_vec());
-                    }
-                    Body::Tombstone | Body::Expired | Body::Value { .. } => {}
+                if goes(&record) {
+                    batch.delete(Family::Records, key.to_vec());
                 }
                 Ok(())
             });

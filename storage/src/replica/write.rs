@@ -143,7 +143,12 @@ impl<'a, E: Engine> Round<'a, E> {
     /// How durable a write must be: as the table says, or more if the request asks for more.
     fn needed(&self, at: &Place, asked: Durability) -> Result<Durability, Refusal> {
         let table = self.replica.admit(self.layout, at)?;
-        Ok(if self.replica.rules.broken(Mutant::RaiseIgnored) { table } else { table.max(asked) })
+        let rules = self.replica.rules;
+        Ok(match table.max(asked) {
+            _ if rules.broken(Mutant::RaiseIgnored) => table,
+            _ if rules.broken(Mutant::LoweredTaken) => asked,
+            needed => needed,
+        })
     }
 
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {

@@ -1,19 +1,20 @@
 //! The simulator by hand, and all night.
 //!
-//! Without arguments: so many histories, every mutant, and the figures. With `--night`: histories until it is stopped;
-//! failing ones are kept in a folder, each as a line with the command that shows it again and as its shortest story.
+//! Without arguments: so many histories, every mutant, and the figures. With `--night`: histories until it is stopped
+//! by a signal, or too many have failed; each that fails is noted at once as a line with the command that shows it
+//! again, and the first of them are kept as their shortest stories. Memory and disk stay bounded however long it lasts.
 
 use quorate_model::{Mutant, Rules, Token};
 use quorate_tests::coverage::Happening;
 use quorate_tests::invariants::Invariant;
-use quorate_tests::mutants::{catch, guards};
-use quorate_tests::run::{Figures, Report, run_many};
-use quorate_tests::shrink::shrink;
+use quorate_tests::mutants::{catch, catch_unless, guards};
+use quorate_tests::run::{Figures, Report, run_many, run_until};
+use quorate_tests::shrink::{shrink, shrink_unless};
 use quorate_tests::{Case, Telling, run};
-use std::fmt::Write as _;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Histories between two lines of figures.
@@ -22,8 +23,14 @@ const CHUNK: u64 = 2_000;
 /// Histories within which every mutant must be caught.
 const MUTANT_SEEDS_MAX: u64 = 1_000;
 
-/// Stories that are shrunk in one night; further failures are only noted.
+/// Stories that are shrunk and kept in one night; further failures are only noted.
 const SHRUNK_MAX: usize = 20;
+
+/// Failures after which a night ends: one cause has more of them than anybody looks at.
+const FAILURES_MAX: u64 = 500;
+
+/// Whether a signal has asked for the end.
+static STOPPED: AtomicBool = AtomicBool::new(false);
 
 const USAGE: &str = "usage: sim [--seeds N] [--from N] [--mutant NAME] [--seed CASE [--shrink yes]] [--night [--seconds N] [--folder DIR]]
 
@@ -129,65 +136,125 @@ fn day(order: &Order) -> bool {
     for line in figures.coverage.lines() {
         println!("  {line}");
     }
-    let (caught, escaped) = catch_all();
+    let (tried, escaped) = catch_all();
     println!("{}", figures.sentence());
-    println!("{caught} of {} mutants caught", Mutant::ALL.len());
+    println!("{} of {tried} mutants caught", tried - escaped.len());
     let unmet = Happening::ALL.iter().filter(|happening| figures.coverage.of(**happening) == 0).count();
     figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < 2_000)
 }
 
-/// Breaks every rule in turn: how many were caught, and which were not.
+/// Breaks every rule in turn, until it is stopped: how many were tried, and which were not caught.
 fn catch_all() -> (usize, Vec<Mutant>) {
-    let escaped = |mutant: &Mutant| catch(*mutant, MUTANT_SEEDS_MAX).is_none();
-    let escaped: Vec<Mutant> = Mutant::ALL.into_iter().filter(escaped).collect();
-    for mutant in &escaped {
-        println!("not caught within {MUTANT_SEEDS_MAX} histories: {}", mutant.name());
+    let (mut tried, mut escaped) = (0, Vec::new());
+    for mutant in Mutant::ALL {
+        let caught = catch_unless(mutant, MUTANT_SEEDS_MAX, is_stopped);
+        if caught.is_none() && is_stopped() {
+            break;
+        }
+        tried += 1;
+        if caught.is_none() {
+            println!("not caught within {MUTANT_SEEDS_MAX} histories: {}", mutant.name());
+            escaped.push(mutant);
+        }
     }
-    (Mutant::ALL.len() - escaped.len(), escaped)
+    (tried, escaped)
 }
 
-/// Histories until it is stopped or the time is over; whether none failed.
+fn is_stopped() -> bool {
+    STOPPED.load(Ordering::Relaxed)
+}
+
+/// From now on the signals that would end the process only ask for its end.
+fn listen() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        STOPPED.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+/// Histories until it is stopped, the time is over or too many have failed; whether none failed and no mutant escaped.
 fn night(order: &Order, rules: Rules) -> std::io::Result<bool> {
+    listen()?;
     let since_epoch = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
     // Far apart, so that two nights do not run the same seeds.
     let mut from = order.from.unwrap_or(since_epoch << 20);
-    let begun = Instant::now();
-    let (caught, _) = catch_all();
-    println!("{caught} of {} mutants caught", Mutant::ALL.len());
+    let (tried, escaped) = catch_all();
+    println!("{} of {tried} mutants caught", tried - escaped.len());
     println!("from seed {from}; failures go to {}", order.folder.display());
+    let begun = Instant::now();
     let (mut total, mut shrunk) = (Figures::default(), 0);
-    while order.length.is_none_or(|length| begun.elapsed() < length) {
-        let figures = run_many(from..from + CHUNK, rules, usize::MAX);
-        from += CHUNK;
-        for report in &figures.failed {
-            shrunk += 1;
-            keep(&order.folder, report, rules, order.mutant, shrunk <= SHRUNK_MAX)?;
+    let is_over = || is_stopped() || order.length.is_some_and(|length| begun.elapsed() >= length);
+    while !is_over() && total.failures < FAILURES_MAX {
+        let room = FAILURES_MAX - total.failures;
+        // A story is shrunk as soon as there is one to shrink, as long as they are kept.
+        let enough = if shrunk < SHRUNK_MAX { 1 } else { room };
+        let is_enough = |figures: &Figures| is_over() || figures.failures >= enough;
+        let unnoted = std::sync::Mutex::new(None);
+        let figures = run_until(from..from + CHUNK, rules, is_enough, |report| {
+            if let Err(error) = note(order, report) {
+                STOPPED.store(true, Ordering::Relaxed);
+                *unnoted.lock().expect("nobody panics while it holds this lock") = Some(error);
+            }
+        });
+        // Whatever was begun is done.
+        from += figures.seeds;
+        if let Some(error) = unnoted.into_inner().expect("nobody panics while it holds this lock") {
+            return Err(error);
         }
-        total.join(figures);
+        for report in total.join(figures).into_iter().take(SHRUNK_MAX - shrunk) {
+            if is_stopped() {
+                break;
+            }
+            shrunk += 1;
+            keep_story(order, &report, rules)?;
+        }
         println!("{}", total.sentence());
     }
-    Ok(total.failed.is_empty())
+    if total.failures >= FAILURES_MAX {
+        println!("{FAILURES_MAX} histories have failed: that is enough to look at");
+    }
+    println!("{}; {} of {tried} mutants caught", total.sentence(), tried - escaped.len());
+    Ok(total.failures == 0 && escaped.is_empty())
 }
 
-/// Keeps a failure: a line with the command that shows it again, and its shortest story in a file.
-fn keep(
-    folder: &Path,
-    report: &Report,
-    rules: Rules,
-    mutant: Option<Mutant>,
-    shrinks: bool,
-) -> std::io::Result<()> {
+/// What shows a failure again.
+fn command(order: &Order, case: &Case) -> String {
+    let broken = order.mutant.map_or(String::new(), |mutant| format!(" --mutant {}", mutant.name()));
+    format!("scripts/sim --seed {case}{broken}")
+}
+
+/// Notes a failure, as soon as it is there.
+fn note(order: &Order, report: &Report) -> std::io::Result<()> {
     println!("{}", report.sentence());
-    std::fs::create_dir_all(folder)?;
-    let broken = mutant.map_or(String::new(), |mutant| format!(" --mutant {}", mutant.name()));
-    let mut line = format!("scripts/sim --seed {}{broken}", report.case);
-    if let Some(shrunk) = Some(()).filter(|()| shrinks).and_then(|()| shrink(&report.case, rules, &[])) {
-        let story = folder.join(format!("{}.txt", report.case.seed));
-        std::fs::write(&story, format!("{}\n\n{}", shrunk.glance(), shrunk.report.story))?;
-        let _ = write!(line, "  # {}; shortest: {}", shrunk.invariant, shrunk.report.case);
-    }
-    let failures = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("failures"));
-    writeln!(failures?, "{line}")
+    add_line(order, &command(order, &report.case))
+}
+
+fn add_line(order: &Order, line: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(&order.folder)?;
+    let path = order.folder.join("failures");
+    writeln!(std::fs::OpenOptions::new().create(true).append(true).open(path)?, "{line}")
+}
+
+/// Keeps the shortest story of a failure, and a line that names it.
+fn keep_story(order: &Order, report: &Report, rules: Rules) -> std::io::Result<()> {
+    let guards = order.mutant.map_or(&[][..], guards);
+    let Some(shrunk) = shrink_unless(&report.case, rules, guards, &is_stopped) else { return Ok(()) };
+    let story = order.folder.join(format!("{}.txt", report.case.seed));
+    std::fs::write(&story, format!("{}\n\n{}", shrunk.glance(), shrunk.report.story))?;
+    let shortest = command(order, &shrunk.report.case);
+    add_line(order, &format!("{shortest}  # {}: the shortest of seed {}", shrunk.invariant, report.case))
 }
 
 fn tell(case: &Case, rules: Rules) -> bool {

@@ -43,6 +43,7 @@ fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, ans
     if answer.guarantee != claim || answer.required != required || answer.n != table.n {
         findings.broken(attempt.spot, format!("a read at {required} of {} claims {answer:?}", table.n));
     }
+    // What a read must find is for others to judge: durable, flicker.
     let Some((record, expires_at)) = answer.record.as_ref().and_then(|r| Some((r, r.expires_at?))) else {
         return;
     };
@@ -51,11 +52,14 @@ fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, ans
             let what = format!("{} was shown although its coordinator knew it expired", record.version);
             findings.broken(attempt.spot, what);
         }
-        Body::Expired if expires_at > attempt.wall_max => {
-            let what = format!("{} was called expired before any clock said so", record.version);
-            findings.broken(attempt.spot, what);
+        Body::Expired => {
+            let since = evidence.expired_since(attempt.spot, record.version, expires_at);
+            if since.is_none_or(|since| attempt.ret.is_some_and(|ret| ret < since)) {
+                let what = format!("{} was called expired before any clock said so", record.version);
+                findings.broken(attempt.spot, what);
+            }
         }
-        Body::Value { .. } | Body::Expired | Body::Tombstone => {}
+        Body::Value { .. } | Body::Tombstone => {}
     }
 }
 

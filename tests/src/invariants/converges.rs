@@ -1,9 +1,12 @@
 //! Converges: after everything is healed, hints reach their owners, operations succeed, and replicas become equal.
+//!
+//! Owners are compared twice: as the hints alone have left them, where enough hints were kept for that, and after they
+//! were read at all owners.
 
-use super::{Evidence, Findings};
+use super::{Evidence, Findings, is_as_late};
 use crate::brief;
-use crate::history::{Outcome, Spot};
-use quorate_model::{Held, NodeId, Record};
+use crate::history::{Attempt, AttemptId, Hinted, Outcome, Spot};
+use quorate_model::{Held, NodeId, Record, Version};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, what) in &evidence.ending.stuck {
@@ -14,7 +17,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     hints_arrived(evidence, findings);
     hints_were_left(evidence, findings);
+    overtaken_hints_brought_owners_together(evidence, findings);
+    hints_alone_made_owners_agree(evidence, findings);
     replicas_agree(evidence, findings);
+}
+
+/// Whether a hint may be forgotten, or may have been in vain: where unsynced writes may be lost, and where the disk of
+/// its keeper or its owner has failed or lied.
+fn is_excused(evidence: &Evidence<'_>, hint: &Hinted) -> bool {
+    let is_out = |node| evidence.ending.doubtful.contains(node) || evidence.history.liars.contains(node);
+    evidence.may_forget(hint.spot) || is_out(&hint.keeper) || is_out(&hint.owner)
 }
 
 fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
@@ -25,14 +37,7 @@ fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
 fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     for hint in &evidence.history.hints[..ending.hints] {
-        let forgotten = evidence.may_forget(hint.spot);
-        let is_out =
-            forgotten || ending.doubtful.contains(&hint.keeper) || ending.doubtful.contains(&hint.owner);
-        let purged = ending
-            .after_hints
-            .get(&(hint.spot, hint.owner))
-            .is_some_and(|record| evidence.is_as_late(hint.spot, record.as_ref(), hint.held.version));
-        if !is_out && !purged && held(evidence, hint.spot, hint.owner) < Some(hint.held) {
+        if !is_excused(evidence, hint) && held(evidence, hint.spot, hint.owner) < Some(hint.held) {
             let what =
                 format!("{} kept a hint for {} that never came: {:?}", hint.keeper, hint.owner, hint.held);
             findings.broken(hint.spot, what);
@@ -44,19 +49,17 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// coordinator whose own replica failed, and which knows of no other owner that took the record, has nobody to keep
 /// the hint; then the write was not acknowledged either.
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (id, attempt, _) in evidence.history.writes() {
-        let forgotten = evidence.may_forget(attempt.spot);
-        let is_acknowledged = matches!(attempt.outcome, Outcome::Stored(_));
-        let knew_it = attempt.spread || is_acknowledged;
-        let at_peace = !forgotten && attempt.lived.is_some() && knew_it && !attempt.closing;
-        for version in attempt.made.iter().filter(|_| at_peace) {
-            if !evidence.history.stored.contains(&(attempt.spot, *version)) {
-                continue;
-            }
+    for (id, attempt, version) in stored(evidence) {
+        let is_judged = !evidence.may_forget(attempt.spot) && ended_at_peace(attempt);
+        if is_judged {
+            let is_acknowledged = matches!(attempt.outcome, Outcome::Stored(_));
             for owner in &evidence.ending.owners[&attempt.spot] {
+                if evidence.history.liars.contains(owner) {
+                    continue;
+                }
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
                 let nobody_keeps = *owner == attempt.coordinator && !is_acknowledged;
-                let is_there = evidence.is_as_late(attempt.spot, record.as_ref(), *version);
+                let is_there = is_as_late(record.as_ref(), version);
                 if !is_there && !nobody_keeps && !evidence.history.hinted.contains(&(id, *owner)) {
                     findings.broken(
                         attempt.spot,
@@ -66,6 +69,72 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Versions that some owner acknowledged to hold, before the second phase made its own, with who made them.
+fn stored<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (AttemptId, &'a Attempt, Version)> {
+    evidence.history.writes().filter(|(_, attempt, _)| !attempt.closing).flat_map(|(id, attempt, _)| {
+        let is_stored = |version: &&Version| evidence.history.stored.contains(&(attempt.spot, **version));
+        attempt.made.iter().filter(is_stored).map(move |version| (id, attempt, *version))
+    })
+}
+
+/// Whether a write ended with its coordinator alive and aware of the version that it had got.
+fn ended_at_peace(attempt: &Attempt) -> bool {
+    attempt.lived.is_some() && (attempt.spread || matches!(attempt.outcome, Outcome::Stored(_)))
+}
+
+/// An owner held something later than the hint that it was brought. Perhaps nobody else knew, so the hint was all that
+/// told that owners differ: it may not go before all of them hold what the owner held.
+fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let ending = evidence.ending;
+    for hint in &evidence.history.overtaken[..ending.overtaken] {
+        let owners = &ending.owners[&hint.spot];
+        let is_one_out =
+            |owner: &NodeId| ending.doubtful.contains(owner) || evidence.history.liars.contains(owner);
+        if is_excused(evidence, hint) || owners.iter().any(is_one_out) {
+            continue;
+        }
+        for owner in owners.iter().filter(|owner| held(evidence, hint.spot, **owner) < Some(hint.held)) {
+            let what = format!(
+                "a hint of {} for {} met {:?}, and was erased before {owner} had that",
+                hint.keeper, hint.owner, hint.held
+            );
+            findings.broken(hint.spot, what);
+        }
+    }
+}
+
+/// Where every write that was stored anywhere ended at peace, and every hint that it asked for was kept, all owners hold
+/// the same version before anybody reads. (That a version is expired is for readers to find, who leave no hints.)
+fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let ending = evidence.ending;
+    if !ending.doubtful.is_empty() || !evidence.history.liars.is_empty() {
+        return;
+    }
+    for (spot, owners) in &ending.owners {
+        let mut stored = stored(evidence).filter(|(_, attempt, _)| attempt.spot == *spot);
+        let is_whole = stored.all(|(id, attempt, _)| {
+            let owes_nobody = |owner: &NodeId| {
+                let asked = evidence.history.hinted.contains(&(id, *owner));
+                asked <= evidence.history.kept.contains(&(id, *owner))
+            };
+            ended_at_peace(attempt) && owners.iter().all(owes_nobody) && !keeps_none(attempt, owners)
+        });
+        if !is_whole || evidence.may_forget(*spot) {
+            continue;
+        }
+        let versions: Vec<Option<Version>> =
+            owners.iter().map(|owner| held(evidence, *spot, *owner).map(|held| held.version)).collect();
+        if versions.windows(2).any(|pair| pair[0] != pair[1]) {
+            findings.broken(*spot, format!("hints alone leave {owners:?} with {versions:?}"));
+        }
+    }
+}
+
+/// Whether a write may have found nobody to keep the hint for its own coordinator.
+fn keeps_none(attempt: &Attempt, owners: &[NodeId]) -> bool {
+    owners.contains(&attempt.coordinator) && !matches!(attempt.outcome, Outcome::Stored(_))
 }
 
 fn replicas_agree(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -1,7 +1,7 @@
 //! Acknowledged is durable: what was acknowledged is met by every later reader that must meet it, stands above what
 //! was acknowledged before it, and is there at the end.
 
-use super::{Evidence, Findings};
+use super::{Evidence, Findings, is_as_late};
 use crate::history::{Attempt, Write};
 use quorate_coordinator::PutAnswer;
 use quorate_model::Durability;
@@ -21,9 +21,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Owners that must have held the version when it was acknowledged.
+/// Owners that must have held the version when it was acknowledged, and still do.
 fn holders(evidence: &Evidence<'_>, (attempt, write, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
-    if answer.replayed { write.required.max(evidence.quorum(attempt.spot)) } else { write.required }
+    let quorum = evidence.quorum(attempt.spot);
+    evidence.history.surely(if answer.replayed { write.required.max(quorum) } else { write.required })
 }
 
 fn met_by_later_reads(
@@ -36,7 +37,7 @@ fn met_by_later_reads(
     let holders = holders(evidence, acknowledged);
     for (read, found) in evidence.history.answered() {
         let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
-        if must_meet && !evidence.is_as_late(read.spot, found.record.as_ref(), answer.version) {
+        if must_meet && !is_as_late(found.record.as_ref(), answer.version) {
             let saw = found.record.as_ref().map(|record| record.version);
             let what = format!("{} was acknowledged, and a later read saw {saw:?}", answer.version);
             findings.broken(read.spot, what);
@@ -72,13 +73,14 @@ fn there_at_the_end(
     acknowledged: (&Attempt, &Write, &PutAnswer),
 ) {
     let (attempt, _, answer) = acknowledged;
-    let lost_disks = evidence.ending.doubtful.len() as u8;
+    // One that lied counts no more, whether it doubts its disk or not.
+    let lost_disks = evidence.ending.doubtful.difference(&evidence.history.liars).count() as u8;
     if attempt.closing || evidence.ending.at_end.is_empty() || holders(evidence, acknowledged) <= lost_disks {
         return;
     }
     let held = evidence.ending.at_end.iter().filter(|((spot, _), _)| *spot == attempt.spot);
     let greatest = held.filter_map(|(_, record)| record.as_ref()).max_by_key(|record| record.held());
-    if !evidence.is_as_late(attempt.spot, greatest, answer.version) {
+    if !is_as_late(greatest, answer.version) {
         let there = greatest.map(|record| record.version);
         findings.broken(attempt.spot, format!("{} was acknowledged, at the end {there:?}", answer.version));
     }

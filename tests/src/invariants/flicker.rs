@@ -1,13 +1,12 @@
 //! No flicker: what one read at a quorum saw, no later read that must meet it fails to see; and what one replica
 //! said it holds it does not take back.
 
-use super::{Evidence, Findings};
+use super::{Evidence, Findings, is_as_late};
 use quorate_model::{Durability, Record};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, replica, before, after) in &evidence.history.went_back {
-        // Nothing at all: a tombstone may be purged.
-        if after.is_some() && !evidence.may_forget(*spot) {
+        if !evidence.history.liars.contains(replica) && !evidence.may_forget(*spot) {
             findings.broken(*spot, format!("{replica} held {before:?} and then {after:?}"));
         }
     }
@@ -20,8 +19,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (later, after) in evidence.history.answered() {
             let must_meet = later.spot == spot
                 && earlier.precedes(later)
-                && after.required + quorum > evidence.table(spot).n;
-            let as_late = evidence.is_as_late(spot, after.record.as_ref(), record.version);
+                && after.required + evidence.history.surely(quorum) > evidence.table(spot).n;
+            let as_late = is_as_late(after.record.as_ref(), record.version);
             let held = after.record.as_ref().map(Record::held);
             if must_meet && !(as_late && held.is_none_or(|held| held >= record.held())) {
                 findings.broken(spot, format!("one read saw {:?}, a later one {held:?}", record.held()));

@@ -3,7 +3,9 @@
 //! What the checker is told: reads at a quorum with what they saw; writes that were acknowledged at a quorum, from
 //! the call of the attempt that made the version to the first answer that acknowledged it (perhaps to a retry);
 //! every other write that was sent as one of unknown outcome, those below a quorum too. A value with an expiry may
-//! become nothing at any time: that is a compare-and-set of unknown outcome.
+//! become nothing once a clock has come so far: that is a compare-and-set of unknown outcome, called then.
+//!
+//! Where a disk has forgotten what it called synced, a quorum may hold what only one owner knows: nothing is judged.
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
@@ -17,6 +19,9 @@ use std::collections::BTreeMap;
 const NOTHING: &str = "(nothing)";
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    if !evidence.history.liars.is_empty() {
+        return;
+    }
     let mut by_spot: BTreeMap<Spot, Vec<Operation>> = BTreeMap::new();
     let expiring = expiring(evidence);
     for attempt in evidence.history.attempts.iter().filter(|attempt| !evidence.may_forget(attempt.spot)) {
@@ -72,9 +77,10 @@ fn write(evidence: &Evidence<'_>, attempt: &Attempt, write: &Write, expires: boo
     };
     let status = if acknowledged.is_some() { Status::Ok } else { Status::Unknown };
     let mut operations = vec![operation(attempt.client, attempt.call, acknowledged, kind, status)];
-    if let (Some(value), Some(_)) = (&write.value, write.expires_at) {
+    let reached = write.expires_at.and_then(|at| evidence.history.reached(attempt.call, at));
+    if let (Some(value), Some(reached)) = (&write.value, reached) {
         let kind = Kind::Cas { expect: Some(value.clone()), value: NOTHING.to_owned() };
-        operations.push(operation(attempt.client, attempt.call, None, kind, Status::Unknown));
+        operations.push(operation(attempt.client, reached, None, kind, Status::Unknown));
     }
     operations
 }

@@ -51,7 +51,9 @@ fn known(evidence: &Evidence<'_>, findings: &mut Findings, spot: Spot, record: &
             seen(Some(record)) == write.value && write.value.is_some() && content_type == "text/plain"
         }
         Body::Tombstone => write.value.is_none(),
-        Body::Expired => write.expires_at.is_some(),
+        Body::Expired => {
+            write.expires_at.is_some_and(|at| evidence.expired_since(spot, version, at).is_some())
+        }
     };
     if !fits || record.expires_at != write.expires_at {
         findings.broken(spot, format!("{version} is {record:?}, but was asked for as {write:?}"));
