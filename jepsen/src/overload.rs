@@ -126,5 +126,5 @@ pub async fn run(cluster: &mut Cluster, folder: &Path, settings: &Settings) -> R
     eprintln!("overload:     {overload}");
     let after = generator.open(normal, AFTER).await;
     eprintln!("normal again: {after}");
-    Ok(Report { peak, before, overload, after, factor: settings.factor, misdeeds: cluster.misdeeds() })
+    Ok(Report { peak, before, overload, after, factor: settings.factor, misdeeds: cluster.misdeeds().await })
 }

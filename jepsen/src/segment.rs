@@ -99,8 +99,9 @@ impl Segment {
         let endpoints = cluster.endpoints();
         let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
-        report.misdeeds = cluster.misdeeds();
-        let record = self.record(&cluster, &report, durability, started);
+        report.misdeeds.extend(cluster.misdeeds().await);
+        let mut record = self.record(&cluster, &report, durability, started);
+        record.command = command_on(ground, &record.command);
         drop(cluster);
         let seconds = by_second(&report.history, &record.nodes);
         folder.write(&record, &report.history, &report.events, &seconds)?;
@@ -180,6 +181,16 @@ impl Segment {
             self.settings.seed,
         )
     }
+}
+
+/// A segment's command with what its ground has besides: the variables of a build that breaks a rule, and that build.
+fn command_on(ground: &Ground, command: &str) -> String {
+    let variables: String =
+        ground.environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    if variables.is_empty() {
+        return command.to_owned();
+    }
+    format!("{variables}{command} --binary {}", ground.binary.display())
 }
 
 /// The seed of a segment, drawn from the run's.
