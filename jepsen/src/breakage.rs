@@ -2,12 +2,18 @@
 //!
 //! A suite that finds nothing may be blind. So each line of [`BREAKAGES`] breaks one rule of the protocol in the real
 //! binary (a build that no release contains), together with the workload and the faults under which it has to show. A
-//! breakage is found when a segment is judged as violated; segments with new seeds follow each other until then.
+//! breakage is found when the judge of a segment's history finds something; segments with new seeds follow each other
+//! until then.
+//!
+//! A suite that always finds something is as blind. So the same build must pass first, with nothing broken, under the
+//! same workload and faults: where it does not, nothing that is found there counts.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::cluster::NodeShape;
 use crate::nemesis;
+use crate::record::SegmentRecord;
 use crate::run::{Settings, Verdict};
 use crate::segment::{Error, Ground, Segment, seed_of};
 use crate::workload::{self, WORKLOADS};
@@ -15,8 +21,14 @@ use crate::workload::{self, WORKLOADS};
 /// The variable that tells the broken build what to break.
 pub const VARIABLE: &str = "QUORATE_BREAK";
 
+/// What that variable says of a build in which nothing is broken.
+const NOTHING: &str = "none";
+
 /// A breakage that is not found within this time was missed.
 pub const TIME_MAX: Duration = Duration::from_mins(10);
+
+/// So many segments are tried until the whole build passes: one may have too little load.
+const WHOLE_TRIES_MAX: u32 = 3;
 
 /// If so many segments find no cluster to test, the breakage was missed: the build itself does not work.
 const WITHOUT_CLUSTER_MAX: u32 = 3;
@@ -87,50 +99,140 @@ impl std::fmt::Display for Met {
     }
 }
 
-/// Lets the suite look for one breakage. Segments are numbered from the given number on.
-pub async fn meet(ground: &Ground, breakage: &Breakage, first: u32, seed: u64) -> Result<Met, Error> {
-    let begun = Instant::now();
-    let mut met = Met { name: breakage.name, found: None, segments: 0, said: String::new() };
-    let Some(workload) = WORKLOADS.iter().find(|entry| entry.name == breakage.workload) else {
-        met.said = format!("there is no workload {}", breakage.workload);
-        return Ok(met);
-    };
-    let faults = nemesis::named(breakage.faults).expect("a test reads every line");
-    if let Some(why) = faults.iter().find_map(|fault| ground.machine.lacks_for(fault)) {
-        met.said = format!("this machine cannot break what it needs: {why}");
-        return Ok(met);
+/// Looks for breakages, one after the other.
+#[derive(Debug)]
+pub struct Hunt {
+    /// From which each segment draws its own.
+    seed: u64,
+    /// The number of the next segment.
+    next: u32,
+    /// What the whole build did, by workload, faults, nodes and seconds: why it did not pass, if it did not.
+    whole: BTreeMap<(&'static str, &'static str, usize, u64), Result<(), String>>,
+}
+
+impl Hunt {
+    /// One that has not begun. Segments draw their seeds from this one.
+    pub fn new(seed: u64) -> Hunt {
+        Hunt { seed, next: 1, whole: BTreeMap::new() }
     }
-    let time = Duration::from_secs(breakage.seconds);
-    let mut without_cluster = 0;
-    while met.found.is_none() && begun.elapsed() + time < TIME_MAX && without_cluster < WITHOUT_CLUSTER_MAX {
-        let number = first + met.segments;
+
+    /// Lets the suite look for one breakage. The environment of the ground is changed for it.
+    pub async fn meet(&mut self, ground: &mut Ground, breakage: &Breakage) -> Result<Met, Error> {
+        let mut met = Met { name: breakage.name, found: None, segments: 0, said: String::new() };
+        let faults = nemesis::named(breakage.faults).expect("a test reads every line");
+        if let Some(why) = faults.iter().find_map(|fault| ground.machine.lacks_for(fault)) {
+            met.said = format!("this machine cannot break what it needs: {why}");
+            return Ok(met);
+        }
+        let place = (breakage.workload, breakage.faults, breakage.nodes, breakage.seconds);
+        let known = self.whole.get(&place).cloned();
+        let whole = match known {
+            Some(whole) => whole,
+            None => self.try_whole(ground, breakage).await?,
+        };
+        self.whole.insert(place, whole.clone());
+        if let Err(why) = whole {
+            met.said = format!("with nothing broken, the same does not pass: {why}");
+            return Ok(met);
+        }
+        let begun = Instant::now();
+        let time = Duration::from_secs(breakage.seconds);
+        let mut without_cluster = 0;
+        while met.found.is_none()
+            && begun.elapsed() + time < TIME_MAX
+            && without_cluster < WITHOUT_CLUSTER_MAX
+        {
+            met.segments += 1;
+            let said = self.one_segment(ground, breakage, breakage.name).await?;
+            without_cluster += u32::from(matches!(said, Said::NoCluster(_)));
+            met.said = match said {
+                Said::Found(what) => {
+                    met.found = Some(begun.elapsed());
+                    what
+                }
+                Said::Passed => "nothing was found".to_owned(),
+                Said::Otherwise(what) | Said::NoCluster(what) => what,
+            };
+        }
+        Ok(met)
+    }
+
+    /// Whether the build passes where nothing is broken. Too little load, or no cluster, is tried again.
+    async fn try_whole(
+        &mut self,
+        ground: &mut Ground,
+        breakage: &Breakage,
+    ) -> Result<Result<(), String>, Error> {
+        let mut why = String::new();
+        for _ in 0..WHOLE_TRIES_MAX {
+            match self.one_segment(ground, breakage, NOTHING).await? {
+                Said::Passed => return Ok(Ok(())),
+                Said::Found(what) => return Ok(Err(what)),
+                Said::Otherwise(what) | Said::NoCluster(what) => why = what,
+            }
+        }
+        Ok(Err(why))
+    }
+
+    async fn one_segment(
+        &mut self,
+        ground: &mut Ground,
+        breakage: &Breakage,
+        broken: &str,
+    ) -> Result<Said, Error> {
+        let Some(workload) = WORKLOADS.iter().find(|entry| entry.name == breakage.workload) else {
+            return Ok(Said::NoCluster(format!("there is no workload {}", breakage.workload)));
+        };
+        let number = self.next;
+        self.next += 1;
+        ground.environment = vec![(VARIABLE.to_owned(), broken.to_owned())];
         let segment = Segment {
             number,
             workload,
             options: workload::Options { keys_at_once: 3, ..workload::Options::default() },
-            faults: faults.clone(),
+            faults: nemesis::named(breakage.faults).expect("a test reads every line"),
             hold_max: Duration::from_secs(4),
             nodes: vec![NodeShape::default(); breakage.nodes],
-            settings: Settings { clients: 10, time, seed: seed_of(seed, number) },
+            settings: Settings {
+                clients: 10,
+                time: Duration::from_secs(breakage.seconds),
+                seed: seed_of(self.seed, number),
+            },
         };
-        met.segments += 1;
         match segment.run(ground).await {
-            Ok((record, _)) => {
-                // A process that ended or panicked is no finding of the judges.
-                let is_found = record.verdict == Verdict::Violated && record.misdeeds.is_empty();
-                met.found = is_found.then(|| begun.elapsed());
-                let misdeeds = record.misdeeds.join("; ");
-                met.said =
-                    if is_found { record.explanation } else { format!("{:?} {misdeeds}", record.verdict) };
-            }
-            Err(Error::Cluster(error)) => {
-                without_cluster += 1;
-                met.said = error.to_string();
-            }
-            Err(error @ Error::Record(_)) => return Err(error),
+            Ok((record, _)) => Ok(said_by(&record)),
+            Err(Error::Cluster(error)) => Ok(Said::NoCluster(error.to_string())),
+            Err(error @ Error::Record(_)) => Err(error),
         }
     }
-    Ok(met)
+}
+
+/// What a segment says about a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    /// The judge of the history found something.
+    Found(String),
+    /// It passed.
+    Passed,
+    /// Neither: void, undecided, or something that is no finding of the judge.
+    Otherwise(String),
+    /// There was nothing to test.
+    NoCluster(String),
+}
+
+/// A process that ended or panicked, and an answer that broke the contract, are no findings of the judge: they would be
+/// seen without it.
+fn said_by(record: &SegmentRecord) -> Said {
+    match record.verdict {
+        Verdict::Passed => Said::Passed,
+        Verdict::Violated if record.findings_count > 0 && record.misdeeds.is_empty() => {
+            Said::Found(record.explanation.clone())
+        }
+        Verdict::Violated | Verdict::Undecided | Verdict::Void => {
+            let reasons = [&record.misdeeds[..], &record.breaches, &record.void].concat();
+            Said::Otherwise(format!("{:?}: {}", record.verdict, reasons.join("; ")))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! that another doesn't start what it has killed; faults of the network and of clocks need no claim.
 //!
 //! **Poison.** Some faults leave a node that must not serve any more: it has lost, or may have lost, what it had
-//! acknowledged. Such nodes are known here: nobody waits for them to be ready, and there are never more of them than
-//! the copies of a key can bear.
+//! acknowledged. Such nodes are known here: nobody waits for them to be ready, there are never more of them than the
+//! copies of a key can bear, and each is held to what it [owes](owed).
 
 pub mod clock;
 pub mod disk;
@@ -19,10 +19,13 @@ pub mod limits;
 mod memory;
 pub mod network;
 mod node;
+pub mod owed;
+pub mod panics;
 mod ports;
 pub mod slot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +39,9 @@ use crate::tool;
 use clock::Clock;
 use hosts::Hosts;
 use memory::Memory;
-pub use node::Node;
 use node::Place;
+pub use node::{Excuse, Node};
+use owed::{Owed, Probes};
 use slot::Slot;
 
 /// How long a cluster may take to found itself, gather its members and make a table.
@@ -45,6 +49,13 @@ const FOUNDING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often a condition is looked at again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How many keys are written before anything breaks, to see that no damaged node calls them absent: of so many each
+/// node owns some.
+const PROBES: usize = 8;
+
+/// How long a poisoned node may take to say what it owes when everything is over.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The file with the secret that all members share, in the cluster's folder.
 const SECRET_FILE: &str = "secret";
@@ -107,7 +118,10 @@ pub struct Cluster {
     hosts: Option<Hosts>,
     http: Http,
     claims: BTreeMap<usize, &'static str>,
-    poisoned: BTreeSet<usize>,
+    poisoned: BTreeMap<usize, Owed>,
+    /// What poisoned nodes did not do that they owed.
+    unpaid: Vec<String>,
+    probes: Option<Probes>,
     forgets_on_power_cut: bool,
     memory: Memory,
 }
@@ -200,7 +214,9 @@ impl Cluster {
             hosts,
             http: Http::new(),
             claims: BTreeMap::new(),
-            poisoned: BTreeSet::new(),
+            poisoned: BTreeMap::new(),
+            unpaid: Vec::new(),
+            probes: None,
             forgets_on_power_cut: false,
             memory: Memory::default(),
         };
@@ -217,7 +233,26 @@ impl Cluster {
                 cluster.all_know_all().await
             })
             .await?;
+        cluster.bound_memory().await?;
         Ok(cluster)
+    }
+
+    /// Learns from a node's own limits how much memory nodes may take.
+    async fn bound_memory(&mut self) -> Result<(), Error> {
+        let bound = Cell::new(None);
+        self.wait("the limits of a node", FOUNDING_TIMEOUT, async |cluster| {
+            let url = format!("{}/v1/limits", cluster.nodes[0].endpoint());
+            match cluster.http.ask(Method::GET, &url, Body::Empty).await {
+                Reply::Answer(answer) => {
+                    bound.set(Some(memory::bound(&answer.json())?));
+                    Ok(())
+                }
+                Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
+            }
+        })
+        .await?;
+        self.memory.set_bound(bound.get());
+        Ok(())
     }
 
     /// Makes a table and waits until every node is ready to serve it.
@@ -235,7 +270,15 @@ impl Cluster {
             }
         })
         .await?;
-        self.wait_ready(FOUNDING_TIMEOUT).await
+        self.wait_ready(FOUNDING_TIMEOUT).await?;
+        let name = table["name"].as_str().unwrap_or_default().to_owned();
+        let probes = Probes { table: name, count: PROBES };
+        self.wait("all owners to have the probes", FOUNDING_TIMEOUT, async |cluster| {
+            owed::write_probes(&cluster.http, &cluster.nodes[0].endpoint(), &probes).await
+        })
+        .await?;
+        self.probes = Some(probes);
+        Ok(())
     }
 
     /// The base addresses of all nodes, as URLs without a path.
@@ -266,7 +309,7 @@ impl Cluster {
     /// Nodes that nobody claims and that are not poisoned.
     pub fn free(&self) -> Vec<usize> {
         (0..self.nodes.len())
-            .filter(|index| !self.claims.contains_key(index) && !self.poisoned.contains(index))
+            .filter(|index| !self.claims.contains_key(index) && !self.poisoned.contains_key(index))
             .collect()
     }
 
@@ -287,14 +330,29 @@ impl Cluster {
         minority.saturating_sub(self.poisoned.len())
     }
 
-    /// From now on nobody expects this node to be ready. It must go on running, and say why it is not.
-    pub fn poison(&mut self, index: usize) {
-        self.poisoned.insert(index);
+    /// From now on nobody expects this node to be ready. It owes something else, which may be said again if more is
+    /// known.
+    pub fn poison(&mut self, index: usize, owed: Owed) {
+        self.poisoned.insert(index, owed);
+    }
+
+    /// What was to damage this node has damaged nothing: it is to be ready like the others.
+    pub fn absolve(&mut self, index: usize) {
+        self.poisoned.remove(&index);
     }
 
     /// The nodes that are poisoned.
-    pub fn poisoned(&self) -> &BTreeSet<usize> {
-        &self.poisoned
+    pub fn poisoned(&self) -> impl Iterator<Item = usize> {
+        self.poisoned.keys().copied()
+    }
+
+    /// The nodes that go on serving without these, if every key still has a quorum of its owners among them; empty if
+    /// it may have none.
+    pub fn majority_without(&self, missing: &[usize]) -> Vec<usize> {
+        let copies = COPIES.min(self.nodes.len());
+        let is_enough = missing.len() <= (copies - 1) / 2 && self.poisoned.is_empty();
+        let others = (0..self.nodes.len()).filter(|index| !missing.contains(index));
+        if is_enough { others.collect() } else { Vec::new() }
     }
 
     /// Whether its tables acknowledge what a power cut may take back.
@@ -316,48 +374,57 @@ impl Cluster {
         self.memory.peaks()
     }
 
-    /// Waits until every node that is not poisoned says that it is ready.
+    /// Waits until all nodes that are not poisoned say that they are ready, one right after the other.
     pub async fn wait_ready(&mut self, timeout: Duration) -> Result<(), Error> {
-        for index in 0..self.nodes.len() {
-            if !self.poisoned.contains(&index) {
-                self.wait_node_ready(index, timeout).await?;
+        self.wait("readiness of all", timeout, async |cluster| {
+            for index in (0..cluster.nodes.len()).filter(|index| !cluster.poisoned.contains_key(index)) {
+                let name = cluster.nodes[index].name();
+                cluster.is_ready(index).await.map_err(|why| format!("{name}: {why}"))?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 
-    /// What each poisoned node says of itself, in a few words. One whose process runs has to say something in time.
-    pub async fn say_of_poisoned(&mut self, timeout: Duration) -> Result<Vec<String>, Error> {
+    /// Holds each poisoned node to what it owes, and gives the answers in a few words. Each has this time to say it;
+    /// one that does not is noted as a misdeed.
+    pub async fn say_of_poisoned(&mut self, timeout: Duration) -> Vec<String> {
         let mut said = Vec::new();
-        for index in self.poisoned.clone() {
-            // One that may end, and did, says nothing more; one that may not has been noticed.
-            self.nodes[index].ended_by_itself();
+        for (index, owed) in self.poisoned.clone() {
+            let deadline = Instant::now() + timeout;
             let name = self.nodes[index].name().to_owned();
-            if !self.nodes[index].is_running() {
-                said.push(format!("{name} does not run"));
-                continue;
+            loop {
+                // One that may end, and did, says nothing more; one that may not has been noticed.
+                self.nodes[index].ended_by_itself();
+                let testimony = self.testimony(index).await;
+                match owed::judge(owed, &testimony) {
+                    Ok(words) => {
+                        said.push(format!("{name} {words}"));
+                        break;
+                    }
+                    Err(why) if Instant::now() > deadline || !testimony.lies.is_empty() => {
+                        let misdeed = format!("{name} {why}; after its damage it owes {owed:?}");
+                        said.push(misdeed.clone());
+                        if !self.unpaid.contains(&misdeed) {
+                            self.unpaid.push(misdeed);
+                        }
+                        break;
+                    }
+                    Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
+                }
             }
-            let what = format!("a word of {name}, whose disk was damaged");
-            self.wait(&what, timeout, async |cluster| cluster.says_something(index).await).await?;
-            said.push(match self.is_ready(index).await {
-                Ok(()) => format!("{name} says that it is ready"),
-                Err(why) => format!("{name} is not ready: {why}"),
-            });
         }
-        Ok(said)
+        said
     }
 
-    /// Whether a node answers about itself, whatever it answers, or has ended.
-    async fn says_something(&self, index: usize) -> Result<(), String> {
+    async fn testimony(&self, index: usize) -> owed::Testimony {
         let node = &self.nodes[index];
         if !node.is_running() {
-            return Ok(());
+            return owed::Testimony::default();
         }
-        let url = format!("{}/health/ready", node.endpoint());
-        match self.http.ask(Method::GET, &url, Body::Empty).await {
-            Reply::Answer(_) => Ok(()),
-            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
-        }
+        let is_other = |other: &usize| *other != index && !self.poisoned.contains_key(other);
+        let other = (0..self.nodes.len()).find(is_other).map(|other| self.nodes[other].endpoint());
+        owed::hear(&self.http, node.name(), &node.endpoint(), other.as_deref(), self.probes.as_ref()).await
     }
 
     /// Waits until one node says that it is ready.
@@ -366,11 +433,27 @@ impl Cluster {
         self.wait(&what, timeout, async |cluster| cluster.is_ready(index).await).await
     }
 
-    /// What went wrong with the processes by themselves: nodes that ended though nobody killed them, panics in logs,
-    /// and memory without bound.
-    pub fn misdeeds(&mut self) -> Vec<String> {
-        let memory = self.memory.misdeeds();
-        self.nodes.iter_mut().flat_map(Node::misdeeds).chain(memory).collect()
+    /// Ends of processes that had an excuse, in words; each is told once.
+    pub fn tell_excused_ends(&mut self) -> Vec<String> {
+        self.nodes.iter_mut().flat_map(Node::tell_excused_ends).collect()
+    }
+
+    /// What went wrong with the processes by themselves: nodes that ended though nobody killed them, panics in logs and
+    /// metrics, memory without bound, and what damaged nodes owed and did not do.
+    pub async fn misdeeds(&mut self) -> Vec<String> {
+        self.say_of_poisoned(LAST_WORD_TIMEOUT).await;
+        let mut misdeeds: Vec<String> = self.nodes.iter_mut().flat_map(Node::misdeeds).collect();
+        for node in self.nodes.iter().filter(|node| node.is_running()) {
+            let url = format!("{}/metrics", node.endpoint());
+            if let Reply::Answer(answer) = self.http.ask(Method::GET, &url, Body::Empty).await {
+                let page = String::from_utf8_lossy(&answer.body);
+                let panics = panics::in_metrics(&page).into_iter();
+                misdeeds.extend(panics.map(|said| format!("{} panicked: {said}", node.name())));
+            }
+        }
+        misdeeds.extend(self.memory.misdeeds());
+        misdeeds.extend(self.unpaid.iter().cloned());
+        misdeeds
     }
 
     async fn is_live(&self, index: usize) -> Result<(), String> {
@@ -450,10 +533,14 @@ fn places_on_loopback(count: usize) -> Result<Vec<Place>, Error> {
     Ok(ports.chunks_exact(2).map(|two| Place::Loopback { port: two[0], peer_port: two[1] }).collect())
 }
 
-/// How many members an answer lists: an array, alone or as the member `nodes` or `items`.
+/// The members that an answer lists: an array, alone or as the member `nodes` or `items`.
+fn members(json: &Value) -> Option<&Vec<Value>> {
+    json.as_array().or_else(|| ["nodes", "items"].iter().find_map(|name| json[name].as_array()))
+}
+
+/// How many there are.
 fn count_members(json: &Value) -> usize {
-    let list = json.as_array().or_else(|| ["nodes", "items"].iter().find_map(|name| json[name].as_array()));
-    list.map_or(0, Vec::len)
+    members(json).map_or(0, Vec::len)
 }
 
 /// A folder for one run, below the place for temporary files.

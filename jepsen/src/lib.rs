@@ -46,6 +46,7 @@ pub mod http;
 pub mod level;
 pub mod linearizable;
 pub mod load;
+pub mod majority;
 pub mod nemesis;
 pub mod no_return;
 pub mod operation;

@@ -110,7 +110,7 @@ pub async fn run(cluster: &mut Cluster, settings: Settings) -> Result<Report, Er
     }
     let measured = clients.measured();
     let per_second = measured.completed as f64 / begun.elapsed().as_secs_f64();
-    Ok(Report { rounds, measured, per_second, misdeeds: cluster.misdeeds() })
+    Ok(Report { rounds, measured, per_second, misdeeds: cluster.misdeeds().await })
 }
 
 async fn one_round(

@@ -15,7 +15,7 @@ use arguments::{
     RunArguments, SuiteArguments,
 };
 use clap::{Args, Command, FromArgMatches};
-use quorate_jepsen::breakage::{self, BREAKAGES};
+use quorate_jepsen::breakage::{self, BREAKAGES, Hunt};
 use quorate_jepsen::campaign;
 use quorate_jepsen::cluster::slot::Slot;
 use quorate_jepsen::cluster::{self, Cluster, Plan};
@@ -351,18 +351,16 @@ async fn run_breakages(arguments: &BreakagesArguments) -> Result<ExitCode, Failu
     must_be_new(&folder)?;
     let whole = vec![(breakage::VARIABLE.to_owned(), "none".to_owned())];
     let mut ground = ground(&arguments.binary, HostsKind::Namespaces, folder, whole)?;
-    let (mut first, mut missed) = (1, 0);
+    let (mut hunt, mut missed) = (Hunt::new(arguments.seed), 0);
+    let mut record = run_record(&ground, format!("scripts/jepsen {BREAKAGES_NAME}"), arguments.seed);
+    record.suite = Some(BREAKAGES_NAME.to_owned());
+    ground.folder.write_run(&record)?;
     let chosen = BREAKAGES.iter().filter(|breakage| {
         arguments.only.is_empty() || arguments.only.iter().any(|name| name == breakage.name)
     });
     for one in chosen {
-        ground.environment = vec![(breakage::VARIABLE.to_owned(), one.name.to_owned())];
-        let mut record = run_record(&ground, format!("scripts/jepsen {BREAKAGES_NAME}"), arguments.seed);
-        record.suite = Some(BREAKAGES_NAME.to_owned());
-        ground.folder.write_run(&record)?;
-        let met = breakage::meet(&ground, one, first, arguments.seed).await?;
+        let met = hunt.meet(&mut ground, one).await?;
         println!("{met}");
-        first += met.segments;
         missed += u32::from(met.found.is_none());
     }
     println!(

@@ -8,6 +8,7 @@
 
 pub mod aim;
 mod clock;
+mod consequence;
 mod damage;
 mod disk;
 mod kill;
@@ -21,6 +22,7 @@ mod reset;
 pub mod schedule;
 mod slow_link;
 mod starve;
+mod wal;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -51,6 +53,8 @@ pub struct Struck {
     pub nodes: Vec<usize>,
     /// What happened to them, in the words of a timeline.
     pub what: String,
+    /// The nodes that must go on serving without them; empty where nothing is promised.
+    pub majority: Vec<usize>,
 }
 
 impl Struck {
@@ -58,7 +62,12 @@ impl Struck {
     fn of(cluster: &Cluster, nodes: &[usize], what: &str) -> Option<Struck> {
         let names: Vec<&str> = nodes.iter().map(|index| cluster.nodes()[*index].name()).collect();
         let what = format!("{}: {what}", names.join(" "));
-        (!nodes.is_empty()).then(|| Struck { nodes: nodes.to_vec(), what })
+        (!nodes.is_empty()).then(|| Struck { nodes: nodes.to_vec(), what, majority: Vec::new() })
+    }
+
+    /// The others must go on serving, if every key still has a quorum among them.
+    fn others_serve(self, cluster: &Cluster) -> Struck {
+        Struck { majority: cluster.majority_without(&self.nodes), ..self }
     }
 }
 

@@ -133,6 +133,6 @@ pub async fn run(cluster: &mut Cluster, folder: &Path, settings: &Settings) -> R
     let (overload, after) = (overload.drained().await, after.drained().await);
     eprintln!("overload:     {overload}");
     eprintln!("normal again: {after}");
-    let nodes = cluster.nodes().len();
-    Ok(Report { nodes, peak, before, overload, after, factor: settings.factor, misdeeds: cluster.misdeeds() })
+    let (nodes, misdeeds) = (cluster.nodes().len(), cluster.misdeeds().await);
+    Ok(Report { nodes, peak, before, overload, after, factor: settings.factor, misdeeds })
 }

@@ -205,6 +205,9 @@ pub struct EventRecord {
     /// The names of the nodes that it struck; empty if it is not about some more than about others.
     #[serde(default)]
     pub nodes: Vec<String>,
+    /// The names of the nodes that must go on serving without those; empty where nothing is promised.
+    #[serde(default)]
+    pub majority: Vec<String>,
     /// What happened, in a sentence.
     pub what: String,
 }

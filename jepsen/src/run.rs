@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::history::History;
+use crate::majority;
 use crate::nemesis;
 use crate::nemesis::schedule::Schedule;
 use crate::operation::ClientId;
 use crate::record::{EventKind, EventRecord};
 use crate::tally::Counts;
 use crate::throughput::{self, Throughput};
-use crate::workload::{self, Closed, Judgement, Run, Workload};
+use crate::workload::{self, Closed, Judgement, Measure, Run, Workload};
 
 /// Below so many completed operations a second a run is void.
 pub const PER_SECOND_MIN: f64 = 50.0;
@@ -84,7 +85,7 @@ pub struct Report {
     pub counts: Counts,
     /// What was broken and healed.
     pub events: Vec<EventRecord>,
-    /// What processes did wrong by themselves: filled in by whoever owns the processes.
+    /// What processes did wrong: a majority side that did not serve, and what whoever owns the processes adds.
     pub misdeeds: Vec<String>,
     /// Why the run proves nothing, if it does not.
     pub void: Vec<String>,
@@ -110,7 +111,7 @@ pub async fn run(
             let schedule = Schedule::new(&faults, cluster, &run.recorder, settings.seed, hold_max);
             let events = schedule.disturb(disturbed_until).await;
             // A node that must not serve any more is not asked for the last word.
-            cluster.poisoned().iter().for_each(|index| run.excuse(*index));
+            cluster.poisoned().for_each(|index| run.excuse(index));
             events
         }
         None => Vec::new(),
@@ -137,7 +138,16 @@ pub async fn run(
     }
     let mut judgement = workload.judge(&history);
     judgement.add_closed(closed);
-    let judgement = judgement.bounded();
+    let mut judgement = judgement.bounded();
+    let served = majority::judge(&history, &events);
+    judgement.measures.extend(served.iter().flat_map(|served| {
+        let name = format!("majority side under {}", served.fault);
+        let share = Measure { name: name.clone(), value: served.percent(), unit: "%".to_owned() };
+        [
+            share,
+            Measure { name: format!("{name}: requests"), value: served.requests as f64, unit: String::new() },
+        ]
+    }));
     void.extend(judgement.void.iter().cloned());
     Report {
         judgement,
@@ -145,7 +155,7 @@ pub async fn run(
         counts: run.tally.counts(),
         events,
         worked: Duration::from_nanos(worked_until),
-        misdeeds: Vec::new(),
+        misdeeds: served.iter().filter_map(majority::Served::misdeed).collect(),
         void,
         history,
     }

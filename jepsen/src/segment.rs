@@ -101,7 +101,7 @@ impl Segment {
         let endpoints = cluster.endpoints();
         let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
-        report.misdeeds = cluster.misdeeds();
+        report.misdeeds.extend(cluster.misdeeds().await);
         let record = self.record(ground, &cluster, &report, durability, started);
         drop(cluster);
         let seconds = by_second(&report.history, &record.nodes);
@@ -191,6 +191,9 @@ impl Segment {
         }
         for (name, value) in &ground.environment {
             more += &format!(" --env {name}={value}");
+        }
+        if !ground.environment.is_empty() {
+            more += &format!(" --binary {}", ground.binary.display());
         }
         let seconds = self.settings.time.as_secs();
         format!(

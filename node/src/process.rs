@@ -156,6 +156,9 @@ impl Write for LogFile {
     }
 }
 
+/// What every log line about a panic has in it, so that whoever reads logs finds all of them; pinned.
+pub const PANICKED: &str = "a panic, which is a bug";
+
 /// Logs every panic, with its place, before whatever catches it: a panic is a bug, even where the process goes on.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
@@ -163,9 +166,9 @@ pub fn log_panics() {
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         let message = panic.payload_as_str().unwrap_or("a value that is no text");
         if tracing::enabled!(tracing::Level::ERROR) {
-            tracing::error!(%place, %thread, "panic: {message}");
+            tracing::error!(%place, %thread, "{PANICKED}: {message}");
         } else {
-            eprintln!("panic in thread {thread} at {place}: {message}");
+            eprintln!("{PANICKED}, in thread {thread} at {place}: {message}");
         }
     }));
 }

@@ -6,9 +6,12 @@
 //! the node's libraries. It needs nothing of the node: any binary is run as it is shipped.
 
 use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use crate::tool;
@@ -17,6 +20,15 @@ const SOURCE: &str = include_str!("clock.c");
 
 /// The name of the variable that `clock.c` reads.
 const VARIABLE: &str = "JEPSEN_CLOCK_FILE";
+
+/// How wrong a clock is in a trial: far enough that nobody takes it for the right one.
+const A_YEAR_AGO: Setting = Setting::Shifted { ms: -86_400_000 * 365 };
+
+/// How near to the right time a clock must be to be right in a trial.
+const DAY: Duration = Duration::from_hours(24);
+
+/// How long a node of a trial may take to answer with the date that is wanted.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A compiled clock.
 #[derive(Clone, Debug)]
@@ -42,8 +54,8 @@ pub enum Setting {
 }
 
 impl Clock {
-    /// Compiles it into a folder, and sees that this binary runs under it, with these variables, and that a program
-    /// believes it.
+    /// Compiles it into a folder, and sees that a program believes it, and that a node of this binary does, with these
+    /// variables: also while it runs.
     pub fn make(folder: &Path, binary: &Path, environment: &[(String, String)]) -> Result<Clock, Error> {
         let library = folder.join("clock.so");
         let output = library.display().to_string();
@@ -57,16 +69,15 @@ impl Clock {
             variables.iter().chain(environment).map(|(name, value)| format!("{name}={value}")).collect();
         let mut words: Vec<&str> = vec!["5", "env"];
         words.extend(variables.iter().map(String::as_str));
-        set(&trial, Setting::Shifted { ms: -86_400_000 * 365 })?;
+        set(&trial, A_YEAR_AGO)?;
         let year = tool::run("timeout", &[&words[..], &["date", "+%s"]].concat())?;
-        let binary = binary.display().to_string();
-        tool::run("timeout", &[&words[..], &[&binary, "--version"]].concat())?;
         let shown: u64 = year.trim().parse().unwrap_or(u64::from(u32::MAX));
-        if Duration::from_secs(shown) + Duration::from_secs(86_400) > since_epoch() {
+        if Duration::from_secs(shown) + DAY > since_epoch() {
             return Err(
                 tool::Error { command: "date".into(), said: format!("ignores its clock: {shown}") }.into()
             );
         }
+        try_node(&trial, binary, &variables)?;
         Ok(clock)
     }
 
@@ -88,6 +99,80 @@ pub fn set(folder: &Path, setting: Setting) -> Result<(), Error> {
 
 fn file_in(folder: &Path) -> PathBuf {
     folder.join("clock")
+}
+
+/// Founds a node whose clock is a year late, and sees in the header `Date` of its answers that it believes that, and
+/// that it notices when the clock is set right. A server may keep a date until its clock has passed it, so the clock
+/// goes forwards.
+fn try_node(trial: &Path, binary: &Path, variables: &[String]) -> Result<(), Error> {
+    let ports = super::ports::free(2)?;
+    let address = format!("127.0.0.1:{}", ports[0]);
+    let data = trial.join("data");
+    let failed = |cause| Error::Host { what: format!("start {}", binary.display()), cause };
+    std::fs::create_dir_all(&data).map_err(failed)?;
+    let mut node = tool::command("setpriv")
+        .args(["--pdeathsig", "KILL", "env"])
+        .args(variables)
+        .arg(binary)
+        .args(["serve", "--bootstrap", "--cluster-name", "clock-trial", "--listen", &address])
+        .args(["--peer-listen", &format!("127.0.0.1:{}", ports[1]), "--data"])
+        .arg(&data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let late = wait_for_date(&address, |shown| shown + DAY < since_epoch());
+    let right = late.and_then(|()| {
+        set(trial, Setting::Right)?;
+        wait_for_date(&address, |shown| shown + DAY > since_epoch())
+    });
+    // Both fail only if it is gone.
+    let _ = node.kill();
+    let _ = node.wait();
+    right
+}
+
+/// Waits until a node's answers have a date of this kind.
+fn wait_for_date(address: &str, is_wanted: impl Fn(Duration) -> bool) -> Result<(), Error> {
+    let deadline = Instant::now() + TRIAL_TIMEOUT;
+    let mut last = "no answer".to_owned();
+    while Instant::now() < deadline {
+        match date_of(address) {
+            Ok(Some(date)) => {
+                let seconds =
+                    tool::run("date", &["-d", &date, "+%s"])?.trim().parse().unwrap_or(u64::MAX / 2);
+                if is_wanted(Duration::from_secs(seconds)) {
+                    return Ok(());
+                }
+                last = date;
+            }
+            Ok(None) => "an answer without a date".clone_into(&mut last),
+            Err(error) => last = error.to_string(),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Error::TooLate {
+        what: "the clock of a node to be as it is set".to_owned(),
+        waited: TRIAL_TIMEOUT,
+        last,
+    })
+}
+
+/// The header `Date` of a node's answer.
+fn date_of(address: &str) -> std::io::Result<Option<String>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TRIAL_TIMEOUT))?;
+    write!(stream, "GET /health/live HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(date_in(&answer).map(str::to_owned))
+}
+
+fn date_in(answer: &str) -> Option<&str> {
+    let headers = answer.lines().take_while(|line| !line.is_empty());
+    let mut named = headers.filter_map(|line| line.split_once(':'));
+    named.find(|(name, _)| name.eq_ignore_ascii_case("date")).map(|(_, value)| value.trim())
 }
 
 /// What `clock.c` reads: shift, base and drift.
@@ -115,6 +200,14 @@ mod tests {
 
     fn number(words: &[u8; 24], index: usize) -> i64 {
         i64::from_ne_bytes(words[8 * index..8 * index + 8].try_into().expect("eight bytes"))
+    }
+
+    #[test]
+    fn the_date_is_found_among_the_headers() {
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nDate: Fri, 27 Nov 2026 20:00:00 GMT\r\n\r\ndate: x";
+        assert_eq!(date_in(answer), Some("Fri, 27 Nov 2026 20:00:00 GMT"));
+        assert_eq!(date_in("HTTP/1.1 200 OK\r\n\r\ndate: x"), None);
     }
 
     #[test]

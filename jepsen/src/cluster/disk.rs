@@ -23,6 +23,18 @@ const SHUT_DOWN: &str = r#"
 /// The file that takes all space that is left.
 const FILLER: &str = "filler";
 
+/// The file that shows that there is no space.
+const TRIAL: &str = "trial-of-space";
+
+/// How long that file is.
+const TRIAL_BYTES: usize = 64 << 10;
+
+/// The smallest piece of space.
+const BLOCK_BYTES: u64 = 4_096;
+
+/// How often a disk is filled again when its owner has just given something back.
+const FILLINGS_MAX: u32 = 5;
+
 /// A file system in a file, unmounted and deleted when this is dropped.
 #[derive(Debug)]
 pub struct Disk {
@@ -57,21 +69,45 @@ impl Disk {
         self.mount()
     }
 
-    /// Gives all space that is left to one file.
+    /// Gives all space that is left to one file, until nobody else can write anything.
     pub fn fill(&self) -> Result<(), Error> {
+        for _ in 0..FILLINGS_MAX {
+            self.fill_once();
+            if self.is_full()? {
+                return Ok(());
+            }
+        }
+        let cause = std::io::Error::other("something can still be written");
+        Err(Error::Host { what: format!("fill the disk at {}", self.place.display()), cause })
+    }
+
+    fn fill_once(&self) {
         let filler = self.place.join(FILLER);
+        let mut whole: u64 = std::fs::metadata(&filler).map_or(0, |facts| facts.len());
         let filler = filler.display().to_string();
         let mut bytes: u64 = 1 << 40;
         // The largest power of two first, then what is left, down to single blocks.
-        let mut whole: u64 = 0;
-        while bytes >= 4_096 {
+        while bytes >= BLOCK_BYTES {
             let (at, length) = (whole.to_string(), bytes.to_string());
             match tool::run("fallocate", &["--offset", &at, "--length", &length, &filler]) {
                 Ok(_) => whole += bytes,
                 Err(_) => bytes /= 2,
             }
         }
-        Ok(())
+    }
+
+    /// Whether not even a short file can be written. Single blocks may be left that the file system itself needs.
+    fn is_full(&self) -> Result<bool, Error> {
+        let trial = self.place.join(TRIAL);
+        let written = std::fs::write(&trial, vec![1; TRIAL_BYTES]);
+        let removed = std::fs::remove_file(&trial);
+        match (written, removed) {
+            (Err(cause), _) if cause.kind() == std::io::ErrorKind::StorageFull => Ok(true),
+            (Ok(()), Ok(())) => Ok(false),
+            (Err(cause), _) | (Ok(()), Err(cause)) => {
+                Err(Error::Host { what: format!("a trial at {}", trial.display()), cause })
+            }
+        }
     }
 
     /// Gives the space back.

@@ -4,9 +4,11 @@
 //! afterwards. In the first version each resource has its own tree, in the second there is one tree for all.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::tool;
 
 /// Where groups may be: two trees of the first version, then the one of the second.
 pub(super) const ROOTS: [&str; 3] = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
@@ -22,27 +24,43 @@ pub enum Limit {
         /// From 1 on.
         percent: u64,
     },
-    /// So many bytes of memory, counted from when the process was put into the group. If it needs more, the kernel
-    /// takes back cache, and then kills it.
+    /// So many bytes of memory more than the group has now. A process brings nothing into its group when it is put
+    /// there; what it takes from then on counts, also under a later limit. If it needs more, the kernel takes back
+    /// cache, and then kills it.
     Memory {
         /// The bytes.
         bytes: u64,
     },
 }
 
-/// Whether this machine has groups that can limit the processor and memory.
-pub fn are_there() -> bool {
-    is_first_version() || is_second_version()
+/// Makes a group of this name, limits it, puts a process into it, and removes it: what cannot be done here fails.
+pub fn try_out(group: &str) -> Result<(), Error> {
+    let failed = |cause| Error::Host { what: "a process for a trial".to_owned(), cause };
+    let mut process = tool::command("sleep").arg("60").spawn().map_err(failed)?;
+    let of_one = |limit_of| {
+        limit(group, process.id(), limit_of)?;
+        let file = folder(group, limit_of).join("cgroup.procs");
+        let members = fs::read_to_string(&file).map_err(failed)?;
+        let is_in = members.lines().any(|line| line == process.id().to_string());
+        let outside = || Error::Host { what: file.display().to_string(), cause: ErrorKind::NotFound.into() };
+        is_in.then_some(()).ok_or_else(outside)?;
+        lift(group, limit_of)
+    };
+    let limits = [Limit::Processor { percent: 50 }, Limit::Memory { bytes: 16 << 20 }];
+    let tried = limits.into_iter().try_for_each(of_one);
+    // Both fail only if it is gone.
+    let _ = process.kill();
+    let _ = process.wait();
+    for limit in limits {
+        // Where both kinds share a group it is gone the second time.
+        let _ = fs::remove_dir(folder(group, limit));
+    }
+    tried
 }
 
 fn is_first_version() -> bool {
     Path::new("/sys/fs/cgroup/cpu/cgroup.procs").exists()
         && Path::new("/sys/fs/cgroup/memory/cgroup.procs").exists()
-}
-
-fn is_second_version() -> bool {
-    fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")
-        .is_ok_and(|controllers| ["cpu", "memory"].iter().all(|name| controllers.contains(name)))
 }
 
 /// Limits a process, in a group of this name.
@@ -54,6 +72,7 @@ pub fn limit(group: &str, pid: u32, limit: Limit) -> Result<(), Error> {
     }
     let at = |what: &str| format!("control group {}: {what}", folder.display());
     fs::create_dir_all(&folder).map_err(|cause| Error::Host { what: at("make it"), cause })?;
+    let limit = beyond(limit, used_bytes(&folder));
     set(group, limit).map_err(|cause| Error::Host { what: at("limit it"), cause })?;
     fs::write(folder.join("cgroup.procs"), pid.to_string())
         .map_err(|cause| Error::Host { what: at("put a process into it"), cause })
@@ -81,6 +100,20 @@ fn folder(group: &str, limit: Limit) -> PathBuf {
     Path::new(root).join(group)
 }
 
+/// The memory that a group has now, in bytes; nothing if it cannot be told.
+fn used_bytes(folder: &Path) -> u64 {
+    let file = if is_first_version() { "memory.usage_in_bytes" } else { "memory.current" };
+    fs::read_to_string(folder.join(file)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// A limit of a group that has so much memory already. Below that, the kernel would refuse the limit, or kill at once.
+fn beyond(limit: Limit, used_bytes: u64) -> Limit {
+    match limit {
+        Limit::Processor { .. } => limit,
+        Limit::Memory { bytes } => Limit::Memory { bytes: used_bytes + bytes },
+    }
+}
+
 /// Writes a limit; zero is none.
 fn set(group: &str, limit: Limit) -> std::io::Result<()> {
     let (file, value) = words(limit, is_first_version());
@@ -106,6 +139,14 @@ fn words(limit: Limit, is_first: bool) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_limited_beyond_what_a_group_has() {
+        let more = Limit::Memory { bytes: 4 };
+        assert_eq!(beyond(more, 0), more);
+        assert_eq!(beyond(more, 100), Limit::Memory { bytes: 104 });
+        assert_eq!(beyond(Limit::Processor { percent: 5 }, 100), Limit::Processor { percent: 5 });
+    }
 
     #[test]
     fn both_versions_get_their_own_words() {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::disk::Disk;
 use super::hosts::Host;
-use super::{Error, NodeShape, Plan};
+use super::{Error, NodeShape, Plan, panics};
 use crate::tool;
 
 /// So much of the end of a log is shown when a node ended by itself.
@@ -32,6 +33,32 @@ pub(super) enum Place {
     Host(Host),
 }
 
+/// Why a process may end by itself without that being a misdeed. It covers one way to end, and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excuse {
+    /// The kernel has no memory for it, and kills it with SIGKILL.
+    NoMemory,
+    /// Whose data these are was damaged; it exits with a failure, after a sentence in its log.
+    NoIdentity,
+}
+
+impl Excuse {
+    /// Whether this is the end that it is about.
+    fn covers(self, status: ExitStatus) -> bool {
+        match self {
+            Excuse::NoMemory => status.signal() == Some(Signal::KILL.as_raw()),
+            Excuse::NoIdentity => status.code().is_some_and(|code| code != 0),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Excuse::NoMemory => "the kernel had no memory for it",
+            Excuse::NoIdentity => "its identity was damaged",
+        }
+    }
+}
+
 /// One node, running or not.
 #[derive(Debug)]
 pub struct Node {
@@ -46,9 +73,9 @@ pub struct Node {
     environment: BTreeMap<String, String>,
     process: Option<Child>,
     /// Why it may end by itself without that being a misdeed, if there is a reason.
-    excuse: Option<String>,
+    excuse: Option<Excuse>,
     ended_by_itself: Option<String>,
-    /// Ends that had an excuse.
+    /// Ends that had an excuse, and were not told yet.
     excused_ends: Vec<String>,
     // Dropped after the process was killed, which `Drop` does first.
     disk: Option<Disk>,
@@ -202,10 +229,10 @@ impl Node {
     }
 
     /// From now on it may end by itself, for this reason, without that being a misdeed; with `None`, no more.
-    pub fn excuse(&mut self, why: Option<&str>) {
+    pub fn excuse(&mut self, why: Option<Excuse>) {
         // What it did before was done without, or with, the excuse that it had then.
         self.ended_by_itself();
-        self.excuse = why.map(str::to_owned);
+        self.excuse = why;
     }
 
     /// How it ended, if it did so without being killed and without an excuse.
@@ -218,9 +245,10 @@ impl Node {
         self.ended_by_itself.clone()
     }
 
-    /// Ends that had an excuse, in words.
-    pub fn excused_ends(&self) -> &[String] {
-        &self.excused_ends
+    /// Ends that had an excuse, in words; each is told once.
+    pub(super) fn tell_excused_ends(&mut self) -> Vec<String> {
+        self.ended_by_itself();
+        std::mem::take(&mut self.excused_ends)
     }
 
     /// What it did wrong: ended by itself, panicked.
@@ -228,8 +256,7 @@ impl Node {
         let ended = self.ended_by_itself().map(|how| format!("{} ended by itself: {how}", self.name));
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let panics = log.lines().filter(|line| line.contains("panicked at"));
-        let panics = panics.map(|line| format!("{} panicked: {line}", self.name));
+        let panics = panics::in_log(&log).map(|line| format!("{} panicked: {line}", self.name));
         ended.into_iter().chain(panics).collect()
     }
 
@@ -239,8 +266,11 @@ impl Node {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned();
         let how = format!("{status}\n{}", tail.trim_end());
-        match &self.excuse {
-            Some(why) => self.excused_ends.push(format!("{} ended ({why}): {how}", self.name)),
+        match self.excuse.filter(|excuse| excuse.covers(status)) {
+            Some(excuse) => {
+                let why = excuse.words();
+                self.excused_ends.push(format!("{} ended, since {why}: {status}", self.name));
+            }
             None => self.ended_by_itself = Some(how),
         }
         true
@@ -308,5 +338,21 @@ fn boot_id_file(folder: &Path) -> PathBuf {
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excuse_covers_one_way_to_end() {
+        let killed = ExitStatus::from_raw(9);
+        let aborted = ExitStatus::from_raw(6);
+        let failed = ExitStatus::from_raw(1 << 8);
+        let orderly = ExitStatus::from_raw(0);
+        let covered = |excuse: Excuse| [killed, aborted, failed, orderly].map(|end| excuse.covers(end));
+        assert_eq!(covered(Excuse::NoMemory), [true, false, false, false]);
+        assert_eq!(covered(Excuse::NoIdentity), [false, false, true, false]);
     }
 }

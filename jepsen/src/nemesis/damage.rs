@@ -2,7 +2,7 @@
 //!
 //! Three kinds of files: the database's log, its tables, and the node's own. Whatever was hit, the node must not answer
 //! wrongly afterwards, and above all not "no such key": it has to see the damage and step out. It may also be lucky, if
-//! nobody ever reads that place.
+//! nobody ever reads that place; [`consequence`](super::consequence) knows which of the two.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -14,14 +14,16 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::aim::{Aim, Extent};
+use super::consequence::{self, Hit};
 use super::{Fault, Struck};
-use crate::cluster::{Cluster, Error};
+use crate::cluster::owed::Owed;
+use crate::cluster::{Cluster, Error, Excuse};
 
 /// How long a node that starts may take to make a file of the kind that is wanted.
 const APPEARANCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The file that says whose data these are.
-const IDENTITY: &str = "identity";
+/// The file that says how far the data were durable.
+const WATERMARK: &str = "watermark";
 
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,23 +70,44 @@ impl Fault for Damage {
         let node = cluster.node_mut(index);
         node.kill();
         if files_of(node.data(), self.kind).is_empty() {
-            // A young database has its records in the log alone, and makes tables of it when it is opened again.
+            // A young database has its records in the log alone, and makes tables of it when it is opened again. They
+            // are its own once the old logs are gone: before that it would make them anew from those.
+            let logs = files_of(node.data(), Kind::Log);
             node.start_again()?;
-            wait_for_files(node.data(), self.kind);
+            wait_for_files(node.data(), self.kind, &logs);
             node.kill();
         }
-        cluster.poison(index);
-        let node = cluster.node_mut(index);
         let files = files_of(node.data(), self.kind);
-        let Some(file) = files.choose(random) else { return Ok(None) };
-        let what = damage(file, self.manner, random)
-            .map_err(|cause| Error::Host { what: format!("damage {}", file.display()), cause })?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if name == IDENTITY {
+        let Some(file) = files.choose(random) else {
+            // Nothing was damaged: it goes on as it was.
+            node.start_again()?;
+            cluster.release_all(&self.down);
+            self.down.clear();
+            return Ok(None);
+        };
+        let failed = |cause| Error::Host { what: format!("damage {}", file.display()), cause };
+        let before = std::fs::read(file).map_err(failed)?;
+        let watermark = std::fs::read(node.data().join(WATERMARK)).unwrap_or_default();
+        // Numbers of files have leading zeroes, so the last name is the newest file.
+        let is_last_log = self.kind == Kind::Log && files.last() == Some(file);
+        let (at, what) = damage(file, self.manner, random).map_err(failed)?;
+        let owed = consequence::of(&Hit {
+            path: file,
+            before: &before,
+            manner: self.manner,
+            at,
+            is_last_log,
+            durable: consequence::durable(&watermark),
+        });
+        match owed {
             // The documented end: without it nobody knows whose data these are.
-            node.excuse(Some("its identity was damaged"));
+            Owed::End => node.excuse(Some(Excuse::NoIdentity)),
+            Owed::Doubt(_) | Owed::Perhaps(_) => {}
         }
-        Ok(Struck::of(cluster, &self.down, &format!("was killed, and of its file {name} {what}")))
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let what = format!("was killed, and of its file {name} {what}");
+        cluster.poison(index, owed);
+        Ok(Struck::of(cluster, &self.down, &what))
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
@@ -96,10 +119,11 @@ impl Fault for Damage {
     }
 }
 
-/// Waits until there are files of this kind, or long enough.
-fn wait_for_files(data: &Path, kind: Kind) {
+/// Waits until there are files of this kind and these others are gone, or long enough.
+fn wait_for_files(data: &Path, kind: Kind, others: &[PathBuf]) {
     let deadline = Instant::now() + APPEARANCE_TIMEOUT;
-    while files_of(data, kind).is_empty() && Instant::now() < deadline {
+    let is_done = || !files_of(data, kind).is_empty() && !others.iter().any(|other| other.exists());
+    while !is_done() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -132,10 +156,11 @@ fn kind_of(path: &Path) -> Option<Kind> {
     }
 }
 
-/// Damages a file, and says how.
-fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Result<String> {
+/// Damages a file, and says where and how.
+fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Result<(usize, String)> {
     let file = File::options().read(true).write(true).open(path)?;
     let bytes = file.metadata()?.len();
+    let place = |at: u64| usize::try_from(at).expect("the file was read into memory");
     match manner {
         Manner::Flip => {
             let (at, bit) = (random.random_range(0..bytes), random.random_range(0..8));
@@ -144,13 +169,13 @@ fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Resu
             byte[0] ^= 1 << bit;
             file.write_all_at(&byte, at)?;
             file.sync_all()?;
-            Ok(format!("bit {bit} of byte {at} of {bytes} flipped"))
+            Ok((place(at), format!("bit {bit} of byte {at} of {bytes} flipped")))
         }
         Manner::Cut => {
             let left = random.random_range(0..bytes);
             file.set_len(left)?;
             file.sync_all()?;
-            Ok(format!("all past byte {left} of {bytes} is gone"))
+            Ok((place(left), format!("all past byte {left} of {bytes} is gone")))
         }
     }
 }

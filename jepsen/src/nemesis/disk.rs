@@ -2,9 +2,14 @@
 //!
 //! Failing and slow ones are made with strace, which sits between the process and the kernel and answers `fdatasync`
 //! and `fsync` in the kernel's place, or late. A full one is made by giving all space that is left to another file. A
-//! sync that failed may have lost what it was to keep, so such a node is poisoned.
+//! sync that failed may have lost what it was to keep, so such a node is poisoned, unless it has tried none.
+//!
+//! A tracer that sits nowhere does nothing, and nobody would notice: so it is waited for, and must still be there when
+//! the disk is to be well again.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -12,8 +17,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
+use crate::cluster::owed::{Cause, Owed};
 use crate::cluster::{Cluster, Error};
 use crate::tool;
+
+/// How long a tracer may take to hold all threads of a process.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a tracer writes behind a sync that it has answered itself, or held back.
+const MARKS: [&str; 2] = ["(INJECTED)", "(DELAYED)"];
 
 /// How long a sync takes on a slow disk, in milliseconds.
 const SYNC_MS: std::ops::RangeInclusive<u64> = 50..=700;
@@ -36,7 +48,18 @@ pub struct Disk {
     manner: Manner,
     aim: Aim,
     struck: Vec<usize>,
-    tracers: Vec<Child>,
+    tracers: Vec<Tracer>,
+}
+
+/// A strace that holds a node.
+#[derive(Debug)]
+struct Tracer {
+    index: usize,
+    process: Child,
+    /// The process that it holds.
+    held: u32,
+    /// What it has seen.
+    log: PathBuf,
 }
 
 impl Disk {
@@ -49,12 +72,53 @@ impl Disk {
         Disk { name, manner, aim: Aim::new(extent), struck: Vec::new(), tracers: Vec::new() }
     }
 
-    fn end_tracers(&mut self) {
+    /// Lets the tracers go, and gives how many syncs each node tried. An error names one that was gone before.
+    fn end_tracers(&mut self, cluster: &Cluster) -> Result<Vec<(usize, usize)>, Error> {
+        let (mut tried, mut gone) = (Vec::new(), None);
         for mut tracer in self.tracers.drain(..) {
-            // Told to end, it lets go of the process first; it fails only if it is gone, as it is if the process died.
-            let _ = kill_process(Pid::from_child(&tracer), Signal::TERM);
-            let _ = tracer.wait();
+            let is_needed = cluster.nodes()[tracer.index].pid() == Some(tracer.held);
+            if let (true, Ok(Some(status))) = (is_needed && is_there(tracer.held), tracer.process.try_wait())
+            {
+                let name = cluster.nodes()[tracer.index].name();
+                let said = format!("has let go of {name} before its time: {status}");
+                gone = Some(tool::Error { command: "strace".to_owned(), said });
+            }
+            tracer.end();
+            tried.push((tracer.index, syncs_in(&std::fs::read_to_string(&tracer.log).unwrap_or_default())));
         }
+        gone.map_or(Ok(tried), |error| Err(error.into()))
+    }
+}
+
+impl Tracer {
+    /// Told to end, it lets go of the process first.
+    fn end(&mut self) {
+        // Both fail only if it is gone, as it is if the process died.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        let _ = self.process.wait();
+    }
+
+    /// Waits until it holds all threads of the process.
+    fn wait_until_it_holds(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + ATTACH_TIMEOUT;
+        while !holds_all(self.process.id(), self.held) {
+            let ended = self.process.try_wait().ok().flatten();
+            if ended.is_some() || Instant::now() > deadline {
+                let said = ended.map_or_else(
+                    || format!("does not hold process {} within {} s", self.held, ATTACH_TIMEOUT.as_secs()),
+                    |status| format!("could not hold process {}: {status}", self.held),
+                );
+                return Err(tool::Error { command: "strace".to_owned(), said }.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -71,7 +135,7 @@ impl Fault for Disk {
             let node = &cluster.nodes()[*index];
             match self.manner {
                 Manner::Fails => {
-                    cluster.poison(*index);
+                    cluster.poison(*index, Owed::Perhaps(&[Cause::Failed]));
                     self.tracers.extend(trace(cluster, *index, "error=EIO")?);
                 }
                 Manner::Slow => {
@@ -79,6 +143,9 @@ impl Fault for Disk {
                 }
                 Manner::Full => node.disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?,
             }
+        }
+        for tracer in &mut self.tracers {
+            tracer.wait_until_it_holds()?;
         }
         let what = match self.manner {
             Manner::Fails => "its disk fails every sync".to_owned(),
@@ -89,33 +156,89 @@ impl Fault for Disk {
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        self.end_tracers();
         cluster.release_all(&self.struck);
+        let tried = self.end_tracers(cluster);
         for index in self.struck.drain(..) {
             if let (Some(disk), Manner::Full) = (cluster.nodes()[index].disk(), self.manner) {
                 disk.empty()?;
             }
         }
-        Ok("its disk is well again".to_owned())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        self.end_tracers();
+        let tried = tried?;
+        if self.manner == Manner::Fails {
+            for (index, syncs) in &tried {
+                match syncs {
+                    0 => cluster.absolve(*index),
+                    1.. => cluster.poison(*index, Owed::Doubt(&[Cause::Failed])),
+                }
+            }
+        }
+        let said = |(index, syncs): &(usize, usize)| {
+            format!(", of {} it got {syncs} syncs", cluster.nodes()[*index].name())
+        };
+        Ok(format!("its disk is well again{}", tried.iter().map(said).collect::<String>()))
     }
 }
 
 /// Sits down between a node and the kernel's syncs; `None` if the node does not run.
-fn trace(cluster: &Cluster, index: usize, injection: &str) -> Result<Option<Child>, Error> {
-    let Some(pid) = cluster.nodes()[index].pid() else { return Ok(None) };
-    let tracer = tool::command("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"])
+fn trace(cluster: &Cluster, index: usize, injection: &str) -> Result<Option<Tracer>, Error> {
+    let node = &cluster.nodes()[index];
+    let Some(pid) = node.pid() else { return Ok(None) };
+    let log = node.folder().join("syncs");
+    let process = tool::command("strace")
+        .args(["-f", "-qq", "-e", "trace=fdatasync,fsync", "-o"])
+        .arg(&log)
         .args(["-e", &format!("inject=fdatasync,fsync:{injection}"), "-p", &pid.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|cause| Error::Host { what: "strace".to_owned(), cause })?;
-    Ok(Some(tracer))
+    Ok(Some(Tracer { index, process, held: pid, log }))
+}
+
+/// Whether a process is there, and is more than an exit status that nobody has asked for.
+fn is_there(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("VmRSS:"))
+}
+
+/// Whether a tracer holds every thread of a process.
+fn holds_all(tracer: u32, pid: u32) -> bool {
+    let threads = std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task"));
+    let mut held = threads.into_iter().flatten().flatten().filter_map(|thread| {
+        // A thread that has just ended needs nobody.
+        let status = std::fs::read_to_string(thread.path().join("status")).ok()?;
+        Some(tracer_in(&status) == Some(tracer))
+    });
+    let first = held.next().unwrap_or(false);
+    first && held.all(|is_held| is_held)
+}
+
+/// Who traces a thread, from the kernel's page about it.
+fn tracer_in(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()
+}
+
+/// How many syncs a tracer has answered itself, or held back.
+fn syncs_in(log: &str) -> usize {
+    log.lines().filter(|line| MARKS.iter().any(|mark| line.ends_with(mark))).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tracer_did_is_read() {
+        let log = "17 fdatasync(9) = -1 EIO (Input/output error) (INJECTED)\n18 fsync(4 <unfinished ...>\n18 <... \
+                   fsync resumed>) = 0 (DELAYED)\n17 fdatasync(9) = 0\n";
+        assert_eq!(syncs_in(log), 2);
+        assert_eq!(tracer_in("Name:\tx\nTracerPid:\t812\n"), Some(812));
+        assert_eq!(tracer_in("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn nobody_holds_a_process_that_nobody_traces() {
+        assert!(!holds_all(1, std::process::id()) && is_there(std::process::id()));
+    }
 }

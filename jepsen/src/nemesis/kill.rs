@@ -32,7 +32,7 @@ impl Fault for Kill {
             cluster.claim(*index, NAME);
             cluster.node_mut(*index).kill();
         }
-        Ok(Struck::of(cluster, &self.down, "killed"))
+        Ok(Struck::of(cluster, &self.down, "killed").map(|struck| struck.others_serve(cluster)))
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {

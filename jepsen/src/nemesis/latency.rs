@@ -6,6 +6,7 @@
 //! cut first (`ss -K`), as they are in the end, when the relay goes away.
 
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +15,7 @@ use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
 use crate::cluster::hosts::{Host, PEER_PORT};
 use crate::cluster::{Cluster, Error};
-use crate::relay;
+use crate::{relay, tool};
 
 /// The table of rules, in the host's own namespace.
 const TABLE: &str = "latency";
@@ -27,6 +28,9 @@ const JITTER_MS: std::ops::RangeInclusive<u64> = 0..=150;
 
 /// The first port that a relay listens on; one more for each target.
 const RELAY_PORT: usize = 9_000;
+
+/// How long a relay may take until it listens.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The fault, and its relays.
 #[derive(Debug)]
@@ -56,13 +60,21 @@ impl Fault for Latency {
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
+        let mut failed = None;
         for (index, mut relay) in self.relays.drain(..) {
+            if let Ok(Some(status)) = relay.try_wait() {
+                let name = cluster.nodes()[index].name();
+                let said = format!("that of {name} ended before its time: {status}");
+                failed = Some(tool::Error { command: relay::SUBCOMMAND.to_owned(), said });
+            }
             end(&mut relay);
-            if let Some(host) = cluster.nodes()[index].host() {
-                host.run("nft", &["delete", "table", "ip", TABLE], "")?;
+            if let Some(host) = cluster.nodes()[index].host()
+                && let Err(error) = host.run("nft", &["delete", "table", "ip", TABLE], "")
+            {
+                failed = Some(error);
             }
         }
-        Ok("as near as before".to_owned())
+        failed.map_or_else(|| Ok("as near as before".to_owned()), |error| Err(error.into()))
     }
 }
 
@@ -105,12 +117,42 @@ fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Res
     let table = format!(
         "table ip {TABLE} {{\n  chain out {{\n    type nat hook output priority -100\n{rules}  }}\n}}\n"
     );
-    let turned = host.run("nft", &["-f", "-"], &table).and_then(|_| super::reset::cut_peers(host));
+    // What is turned to a port that nobody listens on is refused: that would be another fault.
+    let turned = wait_until_it_listens(&mut relay, RELAY_PORT..number)
+        .and_then(|()| host.run("nft", &["-f", "-"], &table))
+        .and_then(|_| super::reset::cut_peers(host));
     if let Err(error) = turned {
         end(&mut relay);
         return Err(error.into());
     }
     Ok(relay)
+}
+
+fn wait_until_it_listens(relay: &mut Child, ports: std::ops::Range<usize>) -> Result<(), tool::Error> {
+    let deadline = Instant::now() + LISTEN_TIMEOUT;
+    loop {
+        // Before it has gone to its host the page is that of another one, where nobody listens on these ports.
+        let page = std::fs::read_to_string(format!("/proc/{}/net/tcp", relay.id())).unwrap_or_default();
+        if ports.clone().all(|port| listens(&page, port)) {
+            return Ok(());
+        }
+        let ended = relay.try_wait().ok().flatten();
+        if ended.is_some() || Instant::now() > deadline {
+            let said =
+                ended.map_or("does not listen in time".to_owned(), |status| format!("ended: {status}"));
+            return Err(tool::Error { command: relay::SUBCOMMAND.to_owned(), said });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether somebody listens on a port, from the kernel's page about connections.
+fn listens(page: &str, port: usize) -> bool {
+    const LISTENING: &str = "0A";
+    let local = format!(":{port:04X}");
+    page.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|words| {
+        words.get(1).is_some_and(|word| word.ends_with(&local)) && words.get(3) == Some(&LISTENING)
+    })
 }
 
 /// The address that a host's relay connects from: a hundred past the host's own.
@@ -123,6 +165,14 @@ fn second_address(ip: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernels_page_says_who_listens() {
+        let page = "  sl  local_address rem_address   st\n   0: 00000000:2328 00000000:0000 0A 00000000:0\n   1: \
+                    0100007F:2329 00000000:0000 01 0:0\n";
+        assert!(listens(page, 9_000));
+        assert!(!listens(page, 9_001) && !listens(page, 9_002));
+    }
 
     #[test]
     fn the_second_address_is_in_the_same_network() {

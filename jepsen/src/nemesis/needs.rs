@@ -1,7 +1,7 @@
 //! What faults need of a machine, tried rather than guessed.
 //!
-//! Each need is tried once at the beginning of a run, with the very thing that the fault will do: a rule is made, a file
-//! system is mounted and shut down. What fails is told with what the machine answered, and the faults that need it are
+//! Each need is tried once at the beginning of a run, with the very thing that the fault will do: a rule is made, a
+//! connection is cut and seen to die, a file system is mounted and shut down, a node's clock is set. What fails is told with what the machine answered, and the faults that need it are
 //! left out.
 
 use std::collections::BTreeMap;
@@ -103,14 +103,15 @@ impl Machine {
         machine.note(Need::Disks, tried);
         let options = ["-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "true"];
         machine.note(Need::Tracing, tool::run("strace", &options));
-        if !limits::are_there() {
-            machine.lacks.insert(Need::Groups, "no control groups for processor and memory".to_owned());
-        }
+        machine.note(Need::Groups, limits::try_out(&format!("{}-trial", slot.prefix())));
         Ok(machine)
     }
 
     fn try_network(&mut self, hosts: &mut Hosts) {
         use crate::cluster::network::Rule;
+        // First, while everything passes between the hosts.
+        let cut = super::reset::try_out(&hosts.all()[0], &hosts.all()[1]);
+        self.note(Need::Cutting, cut);
         let rules = vec![Rule::Cut { from: 0, to: 1 }, Rule::Lose { host: 0, percent: 1 }];
         let tried = hosts.network.set("trial", rules);
         self.note(Need::Rules, tried);
@@ -125,7 +126,6 @@ impl Machine {
         self.note(Need::Redirection, host.run("nft", &["-f", "-"], &turn));
         let reject = table("resets", "filter hook output priority 0", "tcp dport 7500 reject with tcp reset");
         self.note(Need::Rejection, host.run("nft", &["-f", "-"], &reject));
-        self.note(Need::Cutting, super::reset::cut_peers(host));
     }
 
     fn lack(&mut self, need: Need, why: &impl std::fmt::Display) {

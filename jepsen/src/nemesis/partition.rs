@@ -62,7 +62,12 @@ impl Fault for Partition {
         let parts: Vec<String> = what.parts.iter().map(|part| named(part)).collect();
         let text = format!("{}: {}", what.words, parts.join(" | "));
         let nodes = what.parts.first().map(|part| part.to_vec()).unwrap_or_default();
-        Ok(Some(Struck { nodes, what: text }))
+        let struck = Struck { nodes, what: text, majority: Vec::new() };
+        Ok(Some(match self.shape {
+            Shape::One | Shape::Halves => struck.others_serve(cluster),
+            // Of these shapes no side is whole.
+            Shape::Ring | Shape::Bridge | Shape::OneWay => struck,
+        }))
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {

@@ -34,7 +34,7 @@ impl Fault for Pause {
             cluster.claim(*index, NAME);
             cluster.node_mut(*index).pause();
         }
-        Ok(Struck::of(cluster, &self.paused, "stopped"))
+        Ok(Struck::of(cluster, &self.paused, "stopped").map(|struck| struck.others_serve(cluster)))
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
+use crate::cluster::owed::{Cause, Owed};
 use crate::cluster::{Cluster, Error};
 
 const NAME: &str = "power";
@@ -51,7 +52,7 @@ impl Fault for Power {
         }
         if cluster.forgets_on_power_cut() {
             for index in &self.dark {
-                cluster.poison(*index);
+                cluster.poison(*index, Owed::Doubt(&[Cause::MachineStopped]));
             }
         }
         Ok(Struck::of(cluster, &self.dark, "lost its power"))

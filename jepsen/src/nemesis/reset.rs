@@ -4,6 +4,12 @@
 //! segment that the host sends to a member is answered with a reset, by a rule in the host's own namespace (the bridge
 //! cannot reject in every kernel). Unlike a partition, everybody learns of it at once.
 
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
 use rand_chacha::ChaCha8Rng;
 
 use super::aim::{Aim, Extent};
@@ -83,4 +89,78 @@ pub(super) fn cut_peers(host: &Host) -> Result<(), tool::Error> {
     let arguments =
         ["-t", "-K", "state", "established", "(", "dport", "=", &port, "or", "sport", "=", &port, ")"];
     host.run("ss", &arguments, "").map(drop)
+}
+
+/// Listens, or connects, and says what becomes of the one connection. perl is on every Debian.
+const END_OF_A_CONNECTION: &str = r#"
+    use IO::Socket::INET;
+    $| = 1;
+    my ($how, $address) = @ARGV;
+    my $place = $how eq "listen"
+        ? IO::Socket::INET->new(LocalAddr => $address, Listen => 1, ReuseAddr => 1)
+        : IO::Socket::INET->new(PeerAddr => $address, Timeout => 3);
+    die "$how: $@\n" unless $place;
+    print "ready\n";
+    my $connection = $how eq "listen" ? $place->accept : $place;
+    my $read = sysread($connection, my $byte, 1);
+    print "ended\n";
+"#;
+
+/// How long each step of the trial may take.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Opens a connection to the port of members between two hosts, cuts it, and sees it die: without one, nothing is cut,
+/// and a kernel that cannot do it does not say so.
+pub(super) fn try_out(from: &Host, to: &Host) -> Result<(), Error> {
+    let _listener = TrialEnd::start(to, "listen", &to.peer_address(), "ready")?;
+    let connection = TrialEnd::start(from, "connect", &to.peer_address(), "ready")?;
+    cut_peers(from)?;
+    connection.expect("ended")
+}
+
+/// One end of a connection, a process that is killed when this is dropped.
+struct TrialEnd {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl TrialEnd {
+    fn start(host: &Host, how: &str, address: &str, says: &str) -> Result<TrialEnd, Error> {
+        let failed = |cause| Error::Host { what: format!("a connection on {}", host.namespace), cause };
+        let perl = tool::find("perl").unwrap_or_else(|| Path::new("perl").to_owned());
+        let mut process = host
+            .command(&perl)
+            .args(["-e", END_OF_A_CONNECTION, how, address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let output = process.stdout.take().expect("it was asked for");
+        let (send, lines) = channel();
+        // It ends with the process, or when nobody listens any more.
+        std::thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+        });
+        let end = TrialEnd { process, lines };
+        end.expect(says)?;
+        Ok(end)
+    }
+
+    fn expect(&self, line: &str) -> Result<(), Error> {
+        let said = self.lines.recv_timeout(TRIAL_TIMEOUT);
+        if said.as_deref() == Ok(line) {
+            return Ok(());
+        }
+        let said = format!("an established connection was not {line}: {said:?}");
+        Err(tool::Error { command: "ss -K".to_owned(), said }.into())
+    }
+}
+
+impl Drop for TrialEnd {
+    fn drop(&mut self) {
+        // Both fail only if it is gone.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

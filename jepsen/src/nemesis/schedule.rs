@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A round breaks one thing, or several that overlap; each is healed when its own time is over. Half of the rounds of a
-//! run with several faults break one alone, so that there are figures for it alone. Those that struck least often come
-//! first, and chance, drawn from the seed, decides among them and about all lengths. When everything is healed, all nodes
+//! run with several faults break one alone, so that there are figures for it alone. Those that had their turn least often
+//! come first; one that finds nothing to strike leaves its place in the round to the next, and chance, drawn from the seed, decides among them and about all lengths. When everything is healed, all nodes
 //! that are not poisoned must be ready again in time; that moment belongs to each fault of the round. The last round
 //! ends early enough that the clients see a healed cluster for a while before the run is over.
 
@@ -41,6 +41,8 @@ struct Running {
     entry: &'static Entry,
     fault: Box<dyn Fault>,
     strikes: u32,
+    /// How often it was its turn and it found nothing to strike: it makes room for others all the same.
+    in_vain: u32,
 }
 
 /// The faults of a run, and what happens to a cluster.
@@ -63,7 +65,8 @@ impl<'a> Schedule<'a> {
         seed: u64,
         hold_max: Duration,
     ) -> Schedule<'a> {
-        let running = |entry: &&'static Entry| Running { entry, fault: (entry.make)(), strikes: 0 };
+        let running =
+            |entry: &&'static Entry| Running { entry, fault: (entry.make)(), strikes: 0, in_vain: 0 };
         Schedule {
             faults: faults.iter().map(running).collect(),
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -89,14 +92,20 @@ impl<'a> Schedule<'a> {
     /// Strikes some, heals them, and waits until all is well.
     async fn round(&mut self, until: Instant) {
         let mut healing: Vec<(Instant, usize)> = Vec::new();
-        for chosen in self.choose() {
-            if self.strike(chosen) {
-                let entry = self.faults[chosen].entry;
-                // One that must hold for long to be what it is holds at least as long as it must.
-                let hold_min = Duration::from_millis(entry.hold_ms.start);
-                let hold = self.draw(entry.hold_ms.clone()).min(self.hold_max.max(hold_min));
-                healing.push((Instant::now() + hold, chosen));
+        let (order, wanted) = self.choose();
+        for chosen in order {
+            if healing.len() == wanted {
+                break;
             }
+            // One that finds nothing leaves its place in the round to the next.
+            if !self.strike(chosen) {
+                continue;
+            }
+            let entry = self.faults[chosen].entry;
+            // One that must hold for long to be what it is holds at least as long as it must.
+            let hold_min = Duration::from_millis(entry.hold_ms.start);
+            let hold = self.draw(entry.hold_ms.clone()).min(self.hold_max.max(hold_min));
+            healing.push((Instant::now() + hold, chosen));
             let between = self.draw(BETWEEN_MS);
             self.rest((Instant::now() + between).min(until)).await;
         }
@@ -105,60 +114,65 @@ impl<'a> Schedule<'a> {
             self.rest((*due).min(until)).await;
             self.heal(*chosen);
         }
-        if healing.is_empty() {
-            return;
-        }
         let healed = Instant::now();
         let ready = self.cluster.wait_ready(RECOVERY_TIMEOUT).await;
         self.cluster.sample_memory();
         let recovered = self.recorder.now();
         let took = healed.elapsed().as_secs_f64();
-        let said = match ready {
-            Ok(()) => self.cluster.say_of_poisoned(RECOVERY_TIMEOUT).await,
-            Err(error) => Err(error),
-        };
-        let (kind, what) = match said {
-            Ok(said) => {
-                let mut what = format!("ready after {took:.3} s");
-                for line in said {
-                    what += &format!("; {line}");
-                }
-                (EventKind::Recovered, what)
+        let mut said = self.cluster.tell_excused_ends();
+        let kind = match ready {
+            Ok(()) => {
+                said.insert(0, format!("ready after {took:.3} s"));
+                said.extend(self.cluster.say_of_poisoned(RECOVERY_TIMEOUT).await);
+                EventKind::Recovered
             }
-            Err(error) => (EventKind::Trouble, error.to_string()),
+            Err(error) => {
+                said.insert(0, error.to_string());
+                EventKind::Trouble
+            }
         };
         for (_, chosen) in healing {
-            self.note_at(recovered, kind, chosen, Vec::new(), what.clone());
+            self.note_at(recovered, kind, chosen, said.join("; "));
         }
     }
 
-    /// Which faults strike in this round, those first that struck least often.
-    fn choose(&mut self) -> Vec<usize> {
+    /// All faults, those first that had their turn least often, and how many of them strike in this round.
+    fn choose(&mut self) -> (Vec<usize>, usize) {
         let mut order: Vec<usize> = (0..self.faults.len()).collect();
         order.shuffle(&mut self.random);
-        order.sort_by_key(|index| self.faults[*index].strikes);
+        order.sort_by_key(|index| self.faults[*index].strikes + self.faults[*index].in_vain);
         let most = self.faults.len().min(AT_ONCE_MAX);
         let count =
             if most > 1 && self.random.random() { self.random.random_range(2..=most) } else { most.min(1) };
-        order.truncate(count);
-        order
+        (order, count)
     }
 
     /// Lets a fault strike, and says whether there is something to heal now.
     fn strike(&mut self, index: usize) -> bool {
         let running = &mut self.faults[index];
-        // One that finds nothing to strike must make room for others too.
-        running.strikes += 1;
         match running.fault.strike(self.cluster, &mut self.random) {
             Ok(Some(struck)) => {
-                let names =
-                    struck.nodes.iter().map(|node| self.cluster.nodes()[*node].name().to_owned()).collect();
-                self.note(EventKind::Strike, index, names, struck.what);
+                running.strikes += 1;
+                let names = |nodes: &[usize]| {
+                    nodes.iter().map(|node| self.cluster.nodes()[*node].name().to_owned()).collect()
+                };
+                self.events.push(EventRecord {
+                    at: self.recorder.now(),
+                    kind: EventKind::Strike,
+                    fault: running.entry.name.to_owned(),
+                    nodes: names(&struck.nodes),
+                    majority: names(&struck.majority),
+                    what: struck.what,
+                });
                 true
             }
-            Ok(None) => false,
+            Ok(None) => {
+                running.in_vain += 1;
+                false
+            }
             Err(error) => {
-                self.note(EventKind::Trouble, index, Vec::new(), error.to_string());
+                running.in_vain += 1;
+                self.note(EventKind::Trouble, index, error.to_string());
                 true
             }
         }
@@ -166,18 +180,18 @@ impl<'a> Schedule<'a> {
 
     fn heal(&mut self, index: usize) {
         match self.faults[index].fault.heal(self.cluster) {
-            Ok(what) => self.note(EventKind::Heal, index, Vec::new(), what),
-            Err(error) => self.note(EventKind::Trouble, index, Vec::new(), error.to_string()),
+            Ok(what) => self.note(EventKind::Heal, index, what),
+            Err(error) => self.note(EventKind::Trouble, index, error.to_string()),
         }
     }
 
-    fn note(&mut self, kind: EventKind, index: usize, nodes: Vec<String>, what: String) {
-        self.note_at(self.recorder.now(), kind, index, nodes, what);
+    fn note(&mut self, kind: EventKind, index: usize, what: String) {
+        self.note_at(self.recorder.now(), kind, index, what);
     }
 
-    fn note_at(&mut self, at: u64, kind: EventKind, index: usize, nodes: Vec<String>, what: String) {
+    fn note_at(&mut self, at: u64, kind: EventKind, index: usize, what: String) {
         let fault = self.faults[index].entry.name.to_owned();
-        self.events.push(EventRecord { at, kind, fault, nodes, what });
+        self.events.push(EventRecord { at, kind, fault, nodes: Vec::new(), majority: Vec::new(), what });
     }
 
     fn draw(&mut self, ms: std::ops::Range<u64>) -> Duration {

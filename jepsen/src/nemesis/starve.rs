@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
 use crate::cluster::limits::{self, Limit};
-use crate::cluster::{Cluster, Error};
+use crate::cluster::{Cluster, Error, Excuse};
 
 /// Hundredths of one processor that are left.
 const PERCENT: std::ops::RangeInclusive<u64> = 2..=15;
@@ -59,7 +59,7 @@ impl Fault for Starve {
             let group = group(cluster, index);
             let node = cluster.node_mut(index);
             if self.resource == Resource::Memory {
-                node.excuse(Some("the kernel had no memory for it"));
+                node.excuse(Some(Excuse::NoMemory));
             }
             if let Some(pid) = node.pid() {
                 limits::limit(&group, pid, limit)?;

@@ -2,8 +2,8 @@
 //!
 //! A fault is in force from its strike to the end of its recovery; of several faults at once, each is charged with
 //! what happened while it was in force. The longest gap is the longest time without a success that touches that
-//! stretch. Recovery is counted twice: until the first success that was called after the healing, which is what
-//! clients feel, and until all nodes said that they were ready.
+//! stretch. Recovery is counted twice: from each healing until the first success that was called after it, which is
+//! what clients feel, and from the last healing of a round until all nodes said that they were ready.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,8 @@ pub struct FaultRecord {
     /// From each healing to the return of the first success that was called after it, in milliseconds. A healing
     /// after which nothing succeeded has no entry here.
     pub progress_ms: Vec<f64>,
-    /// From each healing to the moment when all nodes that could be were ready, in milliseconds. A healing without a
-    /// recovery has no entry here.
+    /// From the last healing of each round that it was part of to the moment when all nodes that could be were ready, in
+    /// milliseconds. A round without a recovery has no entry here.
     pub ready_ms: Vec<f64>,
     /// How often something did not happen as it should.
     pub troubles: u32,
@@ -35,33 +35,39 @@ pub struct FaultRecord {
 
 /// The figures of each fault of a segment, in the order of their names.
 pub fn of_faults(history: &History, events: &[EventRecord]) -> Vec<FaultRecord> {
-    let mut by_fault: BTreeMap<&str, Vec<&EventRecord>> = BTreeMap::new();
+    let mut by_fault: BTreeMap<&str, Vec<(&EventRecord, u64)>> = BTreeMap::new();
+    let mut last_heal = 0;
     for event in events {
-        by_fault.entry(&event.fault).or_default().push(event);
+        if event.kind == EventKind::Heal {
+            last_heal = event.at;
+        }
+        by_fault.entry(&event.fault).or_default().push((event, last_heal));
     }
     let successes = Successes::of(history);
     by_fault.into_iter().map(|(fault, events)| of_fault(fault, &events, &successes)).collect()
 }
 
-fn of_fault(fault: &str, events: &[&EventRecord], successes: &Successes) -> FaultRecord {
+/// The figures of one fault, of its events, each with the last healing of any fault before it.
+fn of_fault(fault: &str, events: &[(&EventRecord, u64)], successes: &Successes) -> FaultRecord {
     let mut record = FaultRecord { fault: fault.to_owned(), ..FaultRecord::default() };
-    let (mut since, mut healed) = (None, None);
-    for event in events {
+    let (mut since, mut is_healed) = (None, false);
+    for (event, last_heal) in events {
         match event.kind {
             EventKind::Strike => {
                 record.strikes += 1;
                 since = since.or(Some(event.at));
             }
             EventKind::Heal => {
-                healed = Some(event.at);
+                is_healed = true;
                 record
                     .progress_ms
                     .extend(successes.first_called_after(event.at).map(|ret| milliseconds(ret - event.at)));
             }
             EventKind::Recovered => {
-                record
-                    .ready_ms
-                    .extend(healed.take().map(|healed| milliseconds(event.at.saturating_sub(healed))));
+                // Of several faults in a round no node can be expected to be ready before the last is healed.
+                if std::mem::take(&mut is_healed) {
+                    record.ready_ms.push(milliseconds(event.at.saturating_sub(*last_heal)));
+                }
                 if let Some(since) = since.take() {
                     record.longest_gap_ms = record.longest_gap_ms.max(successes.longest_gap(since, event.at));
                 }
@@ -144,7 +150,14 @@ mod tests {
     }
 
     fn event(at: u64, kind: EventKind, fault: &str) -> EventRecord {
-        EventRecord { at: at * SECOND, kind, fault: fault.into(), nodes: Vec::new(), what: String::new() }
+        EventRecord {
+            at: at * SECOND,
+            kind,
+            fault: fault.into(),
+            nodes: Vec::new(),
+            majority: Vec::new(),
+            what: String::new(),
+        }
     }
 
     #[test]
@@ -170,6 +183,22 @@ mod tests {
         };
         assert_eq!(found[0], kill);
         assert_eq!((found[1].fault.as_str(), found[1].longest_gap_ms), ("loss", 1_000.0));
+    }
+
+    #[test]
+    fn readiness_counts_from_the_last_healing_of_a_round() {
+        use EventKind::{Heal, Recovered, Strike};
+        let events = [
+            event(4, Strike, "kill"),
+            event(5, Strike, "loss"),
+            event(7, Heal, "kill"),
+            event(10, Heal, "loss"),
+            event(11, Recovered, "kill"),
+            event(11, Recovered, "loss"),
+        ];
+        let found = of_faults(&history(&[1, 2, 12]), &events);
+        assert_eq!(found[0].ready_ms, [1_000.0]);
+        assert_eq!(found[1].ready_ms, [1_000.0]);
     }
 
     #[test]

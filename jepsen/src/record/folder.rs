@@ -243,6 +243,7 @@ mod tests {
             kind: EventKind::Strike,
             fault: "kill".into(),
             nodes: vec!["n1".into()],
+            majority: Vec::new(),
             what: "killed".into(),
         };
         let seconds = by_second(&history, &["n1".into()]);

@@ -40,6 +40,7 @@ fn events() -> Vec<EventRecord> {
         kind,
         fault: "kill".into(),
         nodes: vec!["n1".into()],
+        majority: Vec::new(),
         what: what.into(),
     };
     vec![

@@ -19,6 +19,7 @@ use super::server::Scope;
 use super::text::shown;
 use crate::limits::Limits;
 use crate::metrics::{LevelLabel, Metrics, Operation};
+use crate::process::PANICKED;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -85,7 +86,7 @@ impl Edge {
             panics.inc();
             let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
             let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(panic = %shown(&said), "a handler panicked; this is a bug");
+            tracing::error!(panic = %shown(&said), "{PANICKED}, in a handler");
             Problem::from(Fault::Panicked).into_response()
         });
         self.router.store(Arc::new(routes.layer(caught)));

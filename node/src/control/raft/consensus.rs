@@ -3,6 +3,7 @@
 use super::message::Answer;
 use super::{Log, Machine, Raft, network, serve};
 use crate::control::{Consensus, MembershipNow, WriteError};
+use crate::process::PANICKED;
 use crate::transport::Links;
 use openraft::error::{ClientWriteError, Fatal, RaftError};
 use openraft::{ChangeMembers, Config, EmptyNode, ServerState, SnapshotPolicy};
@@ -106,9 +107,7 @@ async fn watch_over(raft: Raft, changes: watch::Sender<u64>) {
             match &metrics.running_state {
                 Ok(()) => {}
                 Err(Fatal::Panicked) => {
-                    tracing::error!(
-                        "consensus has panicked: this is a bug; the process ends, its data are safe"
-                    );
+                    tracing::error!("{PANICKED}, in consensus; the process ends, its data are safe");
                     std::process::abort();
                 }
                 Err(Fatal::Stopped) => return,
