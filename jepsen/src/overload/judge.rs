@@ -235,7 +235,7 @@ mod tests {
         let spoils: [(&str, Spoil); 12] = [
             ("too little goodput", |report| report.overload = flooded(2_200, 0)),
             ("goodput after the end", |report| {
-                report.overload.latencies.iter_mut().for_each(|it| it.1 = 9_000_000)
+                report.overload.latencies.iter_mut().for_each(|it| it.1 = 9_000_000);
             }),
             ("no refusals", |report| {
                 report.overload = Phase { late: 2_050, shed: 0, ..flooded(2_050, 0) };
