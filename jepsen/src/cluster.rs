@@ -456,6 +456,13 @@ impl Cluster {
         misdeeds
     }
 
+    /// Kills all nodes and keeps their data where they are found when the cluster is gone, and says what could not be
+    /// kept.
+    pub fn keep_data(&mut self) -> Vec<String> {
+        let keep = |node: &mut Node| node.keep_data().err().map(|error| format!("{}: {error}", node.name()));
+        self.nodes.iter_mut().filter_map(keep).collect()
+    }
+
     async fn is_live(&self, index: usize) -> Result<(), String> {
         self.get_ok(index, "/health/live").await
     }

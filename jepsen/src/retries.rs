@@ -144,15 +144,14 @@ impl<'a> Attempts<'a> {
 impl Report {
     /// As the judgement of a workload.
     pub fn judgement(self) -> Judgement {
-        let text = self.to_string();
-        let mut judgement = Judgement::of_registers(&self.orders);
-        judgement.text = text;
-        judgement.add_findings(self.answers);
-        judgement.measures = vec![
+        let (text, orders) = (self.to_string(), Judgement::of_registers(&self.orders));
+        let measures = vec![
             Measure::count("operation ids", self.ids),
             Measure::count("answers that repeated an earlier one", self.repeated),
             Measure::count("writes of unknown outcome that a retry settled", self.settled),
         ];
+        let mut judgement = Judgement::of(text, self.answers, measures);
+        judgement.add(orders);
         judgement
     }
 }
@@ -161,12 +160,11 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} ids, {} acknowledged, {} answers repeated, {} wrong; {}",
+            "{} ids, {} acknowledged, {} answers repeated, {} wrong",
             self.ids,
             self.acknowledged,
             self.repeated,
             self.answers.len(),
-            self.orders
         )?;
         for finding in &self.answers {
             write!(formatter, "\n  key {:?}: {}", finding.key, finding.what)?;

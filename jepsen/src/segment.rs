@@ -103,6 +103,10 @@ impl Segment {
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
         report.misdeeds.extend(cluster.misdeeds().await);
         let record = self.record(ground, &cluster, &report, durability, started);
+        if record.verdict != Verdict::Passed {
+            // What the nodes left is evidence.
+            cluster.keep_data().iter().for_each(|lost| eprintln!("not kept: {lost}"));
+        }
         drop(cluster);
         let seconds = by_second(&report.history, &record.nodes);
         folder.write(&record, &report.history, &report.events, &seconds)?;

@@ -162,6 +162,17 @@ impl Node {
         }
     }
 
+    /// Kills it, and copies its data from a disk of its own, which goes with it, to where those of others lie. On a
+    /// disk that has lost its power there is nothing to read until it has it again.
+    pub fn keep_data(&mut self) -> Result<(), Error> {
+        self.kill();
+        if self.disk.is_some() {
+            let kept = self.folder.join("data");
+            tool::run("cp", &["-a", &self.data.display().to_string(), &kept.display().to_string()])?;
+        }
+        Ok(())
+    }
+
     /// Its disk, if it has one of its own.
     pub fn disk(&self) -> Option<&Disk> {
         self.disk.as_ref()

@@ -59,6 +59,10 @@ struct Order {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let order = match parse(std::env::args().skip(1)) {
         Ok(order) => order,
         Err(wrong) => {
@@ -143,7 +147,8 @@ fn day(order: &Order) -> bool {
     figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < 2_000)
 }
 
-/// Breaks every rule in turn, until it is stopped: how many were tried, and which were not caught.
+/// Breaks every rule in turn, until it is stopped, and says where each was caught: how many were tried, and which were
+/// not caught.
 fn catch_all() -> (usize, Vec<Mutant>) {
     let (mut tried, mut escaped) = (0, Vec::new());
     for mutant in Mutant::ALL {
@@ -152,12 +157,22 @@ fn catch_all() -> (usize, Vec<Mutant>) {
             break;
         }
         tried += 1;
-        if caught.is_none() {
+        if let Some(report) = caught {
+            let (seed, broken) = (report.case.to_string(), broken_by(&report, mutant));
+            println!("  {:<28} seed {seed:<5} {broken}", mutant.name());
+        } else {
             println!("not caught within {MUTANT_SEEDS_MAX} histories: {}", mutant.name());
             escaped.push(mutant);
         }
     }
     (tried, escaped)
+}
+
+/// The promises that a broken rule broke, of those that guard it.
+fn broken_by(report: &Report, mutant: Mutant) -> String {
+    let guards = guards(mutant);
+    let broken = guards.iter().filter(|guard| report.breaks(&[**guard])).map(ToString::to_string);
+    broken.collect::<Vec<_>>().join(", ")
 }
 
 fn is_stopped() -> bool {
