@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod disk;
+mod error;
 pub mod hosts;
 pub mod limits;
 mod memory;
@@ -26,7 +27,6 @@ pub mod slot;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +35,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::http::{Body, Http, Reply};
-use crate::tool;
 use clock::Clock;
+pub use error::Error;
 use hosts::Hosts;
 use memory::Memory;
 use node::Place;
@@ -124,71 +124,6 @@ pub struct Cluster {
     probes: Option<Probes>,
     forgets_on_power_cut: bool,
     memory: Memory,
-}
-
-/// Why there is no cluster to test. Nothing was proved.
-#[derive(Debug)]
-pub enum Error {
-    /// A folder, a log file or a port could not be had.
-    Host {
-        /// What was wanted.
-        what: String,
-        /// What the operating system said.
-        cause: std::io::Error,
-    },
-    /// No run of free ports was found.
-    NoFreePorts,
-    /// Hosts of their own need root.
-    NotRoot,
-    /// As many runs as there may be are on this machine.
-    NoFreeSlot,
-    /// A program of the system failed.
-    Tool(tool::Error),
-    /// A node ended by itself.
-    Exited {
-        /// Its name.
-        node: String,
-        /// Its exit status, and the end of its log.
-        how: String,
-    },
-    /// A condition did not come in time.
-    TooLate {
-        /// What was waited for.
-        what: String,
-        /// For how long.
-        waited: Duration,
-        /// The last thing seen.
-        last: String,
-    },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Host { what, cause } => write!(formatter, "{what}: {cause}"),
-            Error::NoFreePorts => formatter.write_str("no free ports on loopback; end other test clusters"),
-            Error::NotRoot => formatter.write_str(
-                "hosts of their own need root; --hosts loopback runs processes on loopback, with the faults that need \
-                 no root",
-            ),
-            Error::NoFreeSlot => {
-                write!(formatter, "{} runs are on this machine already; let one of them end", slot::SLOTS)
-            }
-            Error::Tool(error) => error.fmt(formatter),
-            Error::Exited { node, how } => write!(formatter, "node {node} ended by itself: {how}"),
-            Error::TooLate { what, waited, last } => {
-                write!(formatter, "{what} did not come within {} s; last seen: {last}", waited.as_secs())
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<tool::Error> for Error {
-    fn from(error: tool::Error) -> Error {
-        Error::Tool(error)
-    }
 }
 
 impl Cluster {

@@ -67,6 +67,8 @@ decoders! {
     "identity-resealed" => |bytes| identity(&resealed_text(bytes)),
     "life" => quorate_storage::decoders::life,
     "life-resealed" => |bytes| quorate_storage::decoders::life(&resealed_text(bytes)),
+    "manifest-mark" => quorate_storage::decoders::manifest_mark,
+    "manifest-mark-resealed" => |bytes| quorate_storage::decoders::manifest_mark(&resealed(bytes)),
     "watermark" => quorate_storage::decoders::watermark,
     "watermark-resealed" => |bytes| quorate_storage::decoders::watermark(&resealed(bytes)),
     "remembered" => quorate_storage::decoders::remembered,

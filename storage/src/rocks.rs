@@ -7,6 +7,8 @@
 //!   [`OpenError::Doubtful`] leaves the mark of doubt, so that no later open is believed either.
 //! - **A log that was cut short** looks like one with a torn tail. The watermark (a file) tells them apart: a write that
 //!   was synced is no tail.
+//! - **A list of tables that was cut short** looks like one with a torn tail too. A note of the manifest (another file)
+//!   tells of it: see [`manifest`].
 //! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
 //!   new, empty one in its place.
 //! - **Sync** is per write; the log is handed to the operating system with every write.
@@ -30,6 +32,7 @@
 //! A flush or compaction that meets an error or a bad checksum makes RocksDB refuse the next write with it, which
 //! poisons the replica. Reads verify the checksum of every block.
 
+pub(crate) mod manifest;
 mod open;
 mod options;
 mod statistics;
@@ -44,6 +47,7 @@ use crate::engine::{
     ReadTier,
 };
 use bytes::Bytes;
+use manifest::ManifestNote;
 use quorate_model::{CommitCounter, Durability};
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
@@ -74,6 +78,7 @@ struct Opened {
     database: Database,
     cache: Cache,
     watermark: Watermark,
+    manifest: ManifestNote,
 }
 
 impl RocksEngine {
@@ -116,13 +121,18 @@ impl RocksEngine {
     /// Keeps the books about a sync: everything up to this sequence number is durable.
     fn synced(&self, opened: &Opened, sequence: u64) -> Result<(), EngineError> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        match opened.watermark.note(sequence) {
-            // Without space the note lags behind, which is allowed.
-            Err(error) if error.kind() != io::ErrorKind::StorageFull => {
-                Err(EngineError::Failed(format!("the watermark: {error}")))
+        let notes =
+            [("the watermark", opened.watermark.note(sequence)), ("the manifest", opened.manifest.note())];
+        for (name, noted) in notes {
+            match noted {
+                // Without space a note lags behind, which is allowed.
+                Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                    return Err(EngineError::Failed(format!("{name}: {error}")));
+                }
+                Ok(()) | Err(_) => {}
             }
-            Ok(()) | Err(_) => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -62,13 +62,17 @@ fn record(n: u64) -> Record {
 fn folder_with_log() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = RocksEngine::open(folder.path(), OpenMode::Create, &options()).expect("made");
-    let replica = replica(&Arc::new(engine));
-    for n in 0..RECORDS {
+    write_all(&Arc::new(engine), 0..RECORDS);
+    folder
+}
+
+fn write_all(engine: &Arc<RocksEngine>, records: std::ops::Range<u64>) {
+    let replica = replica(engine);
+    for n in records {
         let request = Request::Write { at: place(n), record: record(n), durability: Durability::Sync };
         let reply = replica.apply(&[request]).pop();
         assert!(matches!(reply, Some(Reply::Written { .. })), "{reply:?}");
     }
-    folder
 }
 
 /// A folder whose records are in table files: recovery writes them there.
@@ -92,7 +96,9 @@ fn largest(folder: &Path, ends: &str) -> PathBuf {
 
 fn copy_of(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a folder");
-    fs::copy(folder.join("watermark"), copy.path().join("watermark")).expect("copied");
+    for note in ["watermark", "manifest-mark"] {
+        fs::copy(folder.join(note), copy.path().join(note)).expect("copied");
+    }
     fs::create_dir(copy.path().join("db")).expect("made");
     for entry in fs::read_dir(folder.join("db")).expect("readable") {
         let entry = entry.expect("an entry");
@@ -312,6 +318,56 @@ fn numbers_for_metrics_come_from_the_database() {
     let busy = engine.statistics();
     assert!(busy.memtable_bytes > 0 && busy.syncs > quiet.syncs, "{busy:?}");
     assert_eq!((busy.background_errors, busy.writes_stopped), (0, 0));
+}
+
+fn manifest_of(folder: &Path) -> PathBuf {
+    let name = fs::read_to_string(folder.join("db/CURRENT")).expect("readable");
+    folder.join("db").join(name.trim_end())
+}
+
+/// What the end of a manifest tells is which tables there are since when, and which logs are not needed any more. A log
+/// that it has let go is gone, and the newest log ends where it should: only the missing log can tell of the damage.
+#[test]
+fn a_manifest_that_is_cut_short_is_never_a_missing_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = RocksEngine::open(folder.path(), OpenMode::Create, &options()).expect("made");
+    write_all(&Arc::new(engine), 0..RECORDS / 2);
+    // The first half goes into a table, its log is removed, and the second half has a log of its own.
+    write_all(&open(folder.path()).expect("recovers"), RECORDS / 2..RECORDS);
+    assert_eq!(examine(copy_of(folder.path()).path()), Outcome::Whole, "without damage");
+    let length = fs::metadata(manifest_of(folder.path())).expect("a file").len();
+    let mut noticed = 0;
+    for bytes in 1..=length {
+        let damaged = copy_of(folder.path());
+        cut(&manifest_of(damaged.path()), bytes);
+        let outcome = examine(damaged.path());
+        noticed += u64::from(outcome != Outcome::Whole);
+    }
+    assert_eq!(noticed, length, "every cut is noticed: the manifest was durable");
+}
+
+#[test]
+fn a_manifest_that_was_changed_is_never_a_missing_record() {
+    let folder = folder_with_tables();
+    let length = fs::metadata(manifest_of(folder.path())).expect("a file").len() as usize;
+    for at in (0..PLACES).map(|n| n * (length - 1) / (PLACES - 1)) {
+        let damaged = copy_of(folder.path());
+        flip(&manifest_of(damaged.path()), at);
+        assert_eq!(examine(damaged.path()), Outcome::DoubtedAtOpen, "byte {at} of {length}");
+    }
+}
+
+#[test]
+fn a_damaged_note_of_the_manifest_is_a_doubt_and_a_missing_one_is_made() {
+    let folder = folder_with_tables();
+    for at in 0..24 {
+        let damaged = copy_of(folder.path());
+        flip(&damaged.path().join("manifest-mark"), at);
+        assert_eq!(examine(damaged.path()), Outcome::DoubtedAtOpen, "byte {at}");
+    }
+    fs::remove_file(folder.path().join("manifest-mark")).expect("removed");
+    assert_eq!(examine(folder.path()), Outcome::Whole, "a folder of an older version");
+    assert!(folder.path().join("manifest-mark").exists());
 }
 
 #[test]

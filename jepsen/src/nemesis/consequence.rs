@@ -37,7 +37,7 @@ pub(super) fn of(hit: &Hit<'_>) -> Owed {
     let extension = hit.path.extension().unwrap_or_default().to_string_lossy();
     match (name.as_ref(), extension.as_ref()) {
         ("identity", _) => Owed::End,
-        ("watermark", _) => Owed::Doubt(&[Cause::Behind]),
+        ("watermark" | "manifest-mark", _) => Owed::Doubt(&[Cause::Behind]),
         ("life", _) => Owed::Doubt(&[Cause::MachineStopped]),
         ("CURRENT", _) => Owed::Doubt(&[Cause::Damaged]),
         (name, _) if name.starts_with("MANIFEST-") => of_manifest(hit),

@@ -273,6 +273,9 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ];
             keys.iter().map(DiskKey::encode).collect()
         }
+        "manifest-mark" | "manifest-mark-resealed" => {
+            vec![sealed(&[&5_u64.to_be_bytes()[..], &812_u64.to_be_bytes(), &7_u32.to_be_bytes()].concat())]
+        }
         "watermark" | "watermark-resealed" => vec![sealed(&812_u64.to_be_bytes())],
         "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
         "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],

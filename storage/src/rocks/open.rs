@@ -1,5 +1,6 @@
 //! Opening: what can go wrong, and one plain sentence for each.
 
+use super::manifest::{self, Look, ManifestNote};
 use super::watermark::Watermark;
 use super::{Database, Opened, RocksEngine, RocksOptions};
 use crate::doubt::{Cause, Doubt, DoubtMark};
@@ -83,6 +84,15 @@ impl RocksEngine {
         if there {
             known_families(folder, &path)?;
         }
+        let untold = match manifest::look(folder)? {
+            Look::Whole => None,
+            Look::Untold(reason) => Some(reason),
+            Look::Damaged(reason) => {
+                // Not opened: that would remove the tables that nobody names any more.
+                doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
+                return Err(OpenError::Doubtful { folder: folder.into(), reason });
+            }
+        };
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
         let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
@@ -96,13 +106,16 @@ impl RocksEngine {
             })?;
         let sequence = database.latest_sequence_number();
         let (watermark, behind) = Watermark::open(folder, sequence, mode == OpenMode::Create)?;
-        if let Some(reason) = behind {
+        let failed =
+            |error: std::io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
+        let manifest = ManifestNote::begin(folder).map_err(failed)?;
+        if let Some(reason) = behind.or(untold) {
             // The database is whole, only too short: what it has can be looked at.
             doubt.set(Doubt::new(Cause::Behind, reason));
         }
         doubt.prepare();
         Ok(Self {
-            opened: Some(Opened { database, cache, watermark }),
+            opened: Some(Opened { database, cache, watermark, manifest }),
             folder: folder.into(),
             free_bytes: options.free_bytes.clone(),
             doubt,
