@@ -95,7 +95,11 @@ impl Cluster {
                 entry,
                 secret: Secret::new(Vec::new()),
                 limits: limits.clone(),
-                peer_limits: transport::Limits::default(),
+                // The end of a node in this process is seen at once, and its silence is that of a busy machine.
+                peer_limits: transport::Limits {
+                    silence: Duration::from_secs(30),
+                    ..transport::Limits::default()
+                },
                 storage: StorageConfig {
                     rocks: RocksOptions {
                         block_cache_bytes: 8 << 20,
