@@ -114,6 +114,9 @@ impl Spread {
         let again_at = now.instant + self.again_after;
         if self.stored || !self.pending.is_empty() || again_at <= self.give_up_at {
             self.again_at.get_or_insert(again_at);
+        } else if self.again_at.is_some_and(|at| at > self.give_up_at) {
+            // An earlier failure counted on an owner that might still take it, and that has failed since.
+            self.again_at = None;
         }
     }
 

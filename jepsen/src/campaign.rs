@@ -2,7 +2,8 @@
 //!
 //! The run's folder is all its memory. Whoever continues a run that was broken off reads from it what is done, what was
 //! left out and how long it has taken, and does the rest: the segments of a run are a function of its seed. The folder
-//! stays bounded (see [`bound`]).
+//! stays bounded (see [`bound`]). A segment that is void is done once more, and the run says so; one that is violated is
+//! never done again.
 
 mod bound;
 
@@ -93,6 +94,10 @@ impl Outcome {
         if !never.is_empty() {
             line += &format!("; never struck: {}", never.join(" "));
         }
+        if !self.run.void_at_first.is_empty() {
+            let numbers: Vec<String> = self.run.void_at_first.keys().map(u32::to_string).collect();
+            line += &format!("; void at first and done once more: segment {}", numbers.join(", "));
+        }
         if !self.run.left_out.is_empty() {
             let left: Vec<&str> = self.run.left_out.iter().map(|left| left.what.as_str()).collect();
             line += &format!("; LEFT OUT here: {}", left.join(", "));
@@ -126,7 +131,15 @@ pub async fn run(
             continue;
         }
         let begun = Instant::now();
-        let done = segment.run(ground).await;
+        let mut done = segment.run(ground).await;
+        if let Ok((first, _)) = &done
+            && first.verdict == Verdict::Void
+        {
+            // Nothing was proved, for or against: a machine that was busy with something else deserves another look.
+            eprintln!("segment {number} is void and is done once more: {}", first.void.join("; "));
+            record.void_at_first.insert(number, first.void.join("; "));
+            done = segment.run(ground).await;
+        }
         record.seconds_spent += begun.elapsed().as_secs_f64();
         match done {
             Ok((done, report)) => {

@@ -65,6 +65,9 @@ pub struct RunRecord {
     /// What this machine cannot do, and why.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// The numbers of segments that were void at first and were done once more, each with the reasons.
+    #[serde(default)]
+    pub void_at_first: BTreeMap<u32, String>,
     /// The numbers of segments that found no cluster to test, each with the reason.
     #[serde(default)]
     pub without_cluster: BTreeMap<u32, String>,

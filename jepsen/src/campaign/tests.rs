@@ -40,10 +40,11 @@ fn a_run_that_found_no_cluster_or_took_too_long_proves_nothing() {
 fn the_line_says_what_was_planned_and_never_struck() {
     let mut one = outcome(&[Verdict::Passed, Verdict::Passed]);
     one.run.left_out.push(LeftOut { what: "clock-step".into(), why: "none".into() });
+    one.run.void_at_first.insert(2, "too little".into());
     let line = one.line();
     assert_eq!(
         line,
         "PASS: 2 of 2 segments passed, 200 operations in 20 s of load, 4 strikes; never struck: loss; \
-         LEFT OUT here: clock-step"
+         void at first and done once more: segment 2; LEFT OUT here: clock-step"
     );
 }

@@ -112,6 +112,11 @@ fn what_is_missing(run: &Run) -> String {
         .iter()
         .map(|left| format!("<b>{}</b> was left out: {}", escape(&left.what), escape(&left.why)))
         .collect();
+    let again = &run.record().void_at_first;
+    items.extend(again.iter().map(|(number, why)| {
+        let why = escape(why);
+        format!("<a href=\"#segment-{number}\">Segment {number}</a> was void at first and was done once more: {why}")
+    }));
     items.extend(run.outcome.reasons_to_doubt().iter().map(|reason| escape(reason)));
     let never = run.outcome.never_struck();
     if !never.is_empty() {

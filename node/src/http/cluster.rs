@@ -135,6 +135,7 @@ pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Re
 /// `GET /v1/cluster/ring?table=`
 pub async fn ring(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let query = plain(&request, query::RING)?;
+    app.expect_catalog()?;
     let view = app.core.view();
     let tables: Vec<&TableEntry> = match &query.table {
         None => view.catalog().tables().map(AsRef::as_ref).collect(),

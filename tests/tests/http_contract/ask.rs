@@ -40,6 +40,14 @@ pub fn post<'a>(target: &'a str, document: &Json) -> Ask<'a> {
     ask("POST", target).header("Content-Type", "application/json").body(document.to_string())
 }
 
+/// The methods that write one key.
+pub const WRITES: [&str; 3] = ["PUT", "POST", "DELETE"];
+
+/// A write by one of these methods; a delete has no body.
+pub fn write<'a>(method: &'a str, target: &'a str, body: impl Into<Vec<u8>>) -> Ask<'a> {
+    if method == "DELETE" { ask(method, target) } else { ask(method, target).body(body) }
+}
+
 impl Ask<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         for part in [name, ": ", value, "\r\n"] {

@@ -1,6 +1,6 @@
 //! Conditions, preferences and operation ids.
 
-use super::ask::{ask, get, post, put};
+use super::ask::{WRITES, ask, get, post, put, write};
 use super::rig::{key, shared};
 use serde_json::json;
 
@@ -73,14 +73,22 @@ fn a_retry_is_recognised_and_never_applied_twice() {
 }
 
 #[test]
-fn a_delete_may_be_retried_too() {
+fn every_method_that_writes_keeps_to_operation_ids() {
     let cluster = shared();
-    let target = key("retried-delete");
-    put(&target, "x").of(cluster.at(0)).is(200);
-    let delete =
-        |node| ask("DELETE", &target).header("Idempotency-Key", "app:9").of(cluster.at(node)).is(200).json();
-    let (first, again) = (delete(0), delete(1));
-    assert_eq!((&again["version"], &again["replayed"]), (&first["version"], &true.into()));
+    for method in WRITES {
+        let target = key(&format!("retried-by-{method}"));
+        put(&target, "other").header("Idempotency-Key", "other:1").of(cluster.at(0)).is(200);
+        let attempt = |node, id: &str, query: &str| {
+            let target = format!("{target}{query}");
+            write(method, &target, "x").header("Idempotency-Key", id).of(cluster.at(node))
+        };
+        attempt(1, "other:1", "").refuses(409, "idempotency-reused");
+        let first = attempt(0, "app:1", "").is(200).json();
+        let again = attempt(1, "app:1", "?retry=true").is(200).json();
+        assert_eq!((&again["version"], &again["replayed"]), (&first["version"], &true.into()), "{method}");
+        attempt(0, "app:2", "").is(200);
+        attempt(1, "app:1", "?retry=true").refuses(409, "idempotency-expired");
+    }
 }
 
 #[test]

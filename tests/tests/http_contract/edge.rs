@@ -233,7 +233,7 @@ fn limits_health_and_metrics_are_shown() {
         (&limits["request_timeout_ms"], &limits["request_timeout_max_ms"]),
         (&json!(2000), &json!(60000))
     );
-    assert_eq!(limits["peers"]["silence_ms"], 3000);
+    assert_eq!(limits["peers"]["silence_ms"], 30_000);
     assert_eq!(limits["rocksdb"]["memtable_bytes"], 8 << 20, "as this node was started");
     assert_eq!(limits["catalog"]["tables_max"], 1024);
     assert_eq!(get("/health/live").of(node).is(200).json()["status"], "live");

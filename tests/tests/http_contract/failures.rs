@@ -1,10 +1,27 @@
 //! Nodes that die, disks that fill up, deadlines that pass: what a client is told about its data.
 
-use super::ask::{ask, get, post, put};
+use super::ask::{Answer, WRITES, ask, get, post, put, write};
 use super::rig::{Cluster, key, until};
 use quorate_model::Durability;
 use quorate_node::limits::Limits;
-use serde_json::json;
+use serde_json::{Value as Json, json};
+use std::net::SocketAddr;
+
+/// The methods that change the catalog: make a table, alter it, drop it.
+const CHANGES: [&str; 3] = ["POST", "PATCH", "DELETE"];
+
+fn change(method: &str, table: &str, timeout: &str, node: SocketAddr) -> Answer {
+    let (all, one) =
+        (format!("/v1/tables?timeout={timeout}"), format!("/v1/tables/{table}?timeout={timeout}"));
+    let json = |target, document: Json| {
+        ask(method, target).header("Content-Type", "application/json").body(document.to_string()).of(node)
+    };
+    match method {
+        "POST" => json(&all, json!({"name": table, "n": 1, "shards": 1})),
+        "PATCH" => json(&one, json!({"ttl": "1d"})),
+        _ => ask(method, &one).of(node),
+    }
+}
 
 #[test]
 fn one_node_of_three_may_die_and_two_may_not() {
@@ -54,8 +71,10 @@ fn one_node_of_three_may_die_and_two_may_not() {
     cluster.kill(1);
     cluster.sees_up(0, 1);
     get(&key("survives")).of(cluster.at(0)).refuses(503, "unavailable");
-    let refused = put(&key("survives"), "z").of(cluster.at(0)).refuses(503, "unavailable");
-    assert_eq!(refused["outcome"], "not_applied");
+    for method in WRITES {
+        let refused = write(method, &key("survives"), "z").of(cluster.at(0)).refuses(503, "unavailable");
+        assert_eq!(refused["outcome"], "not_applied");
+    }
     assert_eq!(get(&format!("{}?r=1", key("survives"))).of(cluster.at(0)).is(200).text(), "y");
     let batch = json!({"items": [{"put": {"key": "a", "value": "b"}}]});
     let result = post("/v1/tables/t/batch", &batch).of(cluster.at(0)).is(200).json()["results"][0].clone();
@@ -63,8 +82,15 @@ fn one_node_of_three_may_die_and_two_may_not() {
     let unready = get("/health/ready").of(cluster.at(0)).refuses(503, "unavailable");
     assert!(unready["reasons"][0].as_str().unwrap().contains("table t"), "{unready}");
     get("/health/live").of(cluster.at(0)).is(200);
-    let change = post("/v1/tables?timeout=1s", &json!({"name": "late", "n": 1})).of(cluster.at(0));
-    assert!(matches!(change.status, 503 | 504), "no majority of voters: {change:?}");
+    for method in CHANGES {
+        let table = if method == "POST" { "late" } else { "t" };
+        let refused = until("it has no leader any more", || {
+            let answer = change(method, table, "200ms", cluster.at(0));
+            assert!(matches!(answer.status, 503 | 504), "no majority of voters: {answer:?}");
+            (answer.status == 503).then(|| answer.refuses(503, "unavailable"))
+        });
+        assert_eq!(refused["outcome"], "not_applied", "{refused}");
+    }
     let read = get("/v1/tables/late").of(cluster.at(0)).is(404);
     read.refuses(404, "no-such-table");
 }
@@ -119,6 +145,34 @@ fn a_write_that_is_too_late_is_unknown() {
         .header("Idempotency-Key", "late:1")
         .of(cluster.at(1))
         .is(200);
+    for method in WRITES {
+        let target = format!("/v1/tables/synced/keys/{method}?timeout=1ms&w=3");
+        until("a write by any method is too late", || {
+            let answer = write(method, &target, vec![1; 512 * 1024]).of(cluster.at(0));
+            (answer.status == 504).then(|| answer.refuses(504, "write-timeout"))
+        });
+    }
+}
+
+#[test]
+fn a_change_of_the_catalog_that_is_too_late_is_unknown() {
+    let cluster = Cluster::of_three();
+    for method in CHANGES {
+        // Too late for the leader to ask its voters whether it leads is in time to say that nothing was done; a little
+        // more, and the change is on its way.
+        let mut attempts = (1..=20).cycle().zip(1..);
+        let problem = until("a change is too late", || {
+            let (timeout, number) = attempts.next()?;
+            let table = format!("late-{number}");
+            if method == "DELETE" {
+                change("POST", &table, "20s", cluster.at(0));
+            }
+            let table = if method == "PATCH" { "t" } else { &table };
+            let answer = change(method, table, &format!("{timeout}ms"), cluster.at(0));
+            (answer.status == 504).then(|| answer.refuses(504, "write-timeout"))
+        });
+        assert_eq!(problem["outcome"], "unknown", "{problem}");
+    }
 }
 
 #[test]
@@ -137,6 +191,8 @@ fn a_read_that_is_too_late_had_no_effect() {
 fn full_disks_refuse_writes_and_keep_reads() {
     let cluster = Cluster::of_three();
     put(&key("kept"), "x").of(cluster.at(0)).is(200);
+    // A read that finds a value expired has a quorum note it before it says so.
+    put(&format!("{}?ttl=3s&consistency=all", key("expires")), "x").of(cluster.at(0)).is(200);
     cluster.fill_disks(true);
     let problem = until("the nodes notice", || {
         let answer = put(&key("refused"), "x").of(cluster.at(0));
@@ -144,11 +200,20 @@ fn full_disks_refuse_writes_and_keep_reads() {
     });
     assert_eq!(problem["outcome"], "not_applied");
     assert_eq!(get(&key("kept")).of(cluster.at(1)).is(200).text(), "x");
+    for method in WRITES {
+        write(method, &key("refused"), "x").of(cluster.at(0)).refuses(507, "disk-full");
+    }
     get(&key("refused")).of(cluster.at(1)).refuses(404, "no-such-key");
+    let unread = until("the value expires", || {
+        let answer = get(&key("expires")).of(cluster.at(1));
+        (answer.status == 507).then(|| answer.refuses(507, "disk-full"))
+    });
+    assert_eq!(unread["outcome"], "not_applied");
     cluster.fill_disks(false);
     until("the nodes notice again", || {
         (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(())
     });
+    get(&key("expires")).of(cluster.at(1)).refuses(404, "no-such-key");
 }
 
 #[test]

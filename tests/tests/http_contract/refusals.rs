@@ -231,4 +231,7 @@ fn a_node_that_stops_or_doubts_its_disk_refuses_every_operation() {
     cluster.with(1, |node| node.core().drain());
     let draining = cluster.at(1);
     refused(503, "draining", |one| one.send(&plain(one), draining));
+    // It knows of no table any more, and must not say that there is none.
+    let doubtful = cluster.restart_without_database(2);
+    refused(503, "replica-doubtful", |one| one.send(&plain(one), doubtful));
 }

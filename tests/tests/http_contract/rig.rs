@@ -14,6 +14,7 @@ use quorate_storage::RocksOptions;
 use quorate_storage::rocks::FreeBytes;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ impl Cluster {
                 Some(first) => Entry::Join { addresses: vec![first.http_address().to_string()] },
             };
             let full = Arc::clone(&disk_is_full);
-            let free = move |_: &std::path::Path| Ok(if full.load(Ordering::Relaxed) { 0 } else { u64::MAX });
+            let free = move |_: &Path| Ok(if full.load(Ordering::Relaxed) { 0 } else { u64::MAX });
             let config = NodeConfig {
                 data: folder.path().join(format!("n{}", index + 1)),
                 name: format!("n{}", index + 1),
@@ -94,7 +95,11 @@ impl Cluster {
                 entry,
                 secret: Secret::new(Vec::new()),
                 limits: limits.clone(),
-                peer_limits: transport::Limits::default(),
+                // The end of a node in this process is seen at once, and its silence is that of a busy machine.
+                peer_limits: transport::Limits {
+                    silence: Duration::from_secs(30),
+                    ..transport::Limits::default()
+                },
                 storage: StorageConfig {
                     rocks: RocksOptions {
                         block_cache_bytes: 8 << 20,
@@ -160,9 +165,18 @@ impl Cluster {
     /// Kills a node and starts it again, on ports of its own, with a mark in its folder that says why its disk was
     /// doubted. Where it listens now.
     pub fn restart_in_doubt(&self, node: usize, mark: &str) -> SocketAddr {
+        self.restart(node, |folder| std::fs::write(folder.join("doubtful"), mark).expect("a mark"))
+    }
+
+    /// The same after its database has vanished, and its catalog with it.
+    pub fn restart_without_database(&self, node: usize) -> SocketAddr {
+        self.restart(node, |folder| std::fs::remove_dir_all(folder.join("db")).expect("removed"))
+    }
+
+    fn restart(&self, node: usize, harm: impl FnOnce(&Path)) -> SocketAddr {
         self.kill(node);
         let config = NodeConfig { entry: Entry::Existing, ..self.configs[node].clone() };
-        std::fs::write(config.data.join("doubtful"), mark).expect("a mark");
+        harm(&config.data);
         let started = self.runtime.block_on(Node::start(config)).expect("a doubtful node starts");
         let address = started.http_address();
         *self.nodes[node].lock().unwrap() = Some(started);

@@ -83,7 +83,9 @@ const PLAIN: &[Code] = &[Code::InvalidHeader, Code::NotAcceptable];
 const TABLE: &[Code] = &[Code::NoSuchTable, Code::ReplicaDoubtful];
 const NODE: &[Code] = &[Code::NoSuchNode];
 const KEY: &[Code] = &[Code::InvalidKey, Code::KeyTooLong];
-/// What owners that can't answer come down to.
+/// A node that stops, or doubts its disk, begins nothing.
+const SERVING: &[Code] = &[Code::Draining, Code::ReplicaDoubtful];
+/// What owners that can't answer come down to. Of many keys, each item has its own.
 const OWNERS: &[Code] =
     &[Code::Unavailable, Code::Overloaded, Code::ReplicaDoubtful, Code::Draining, Code::DiskFull];
 const LEVEL: &[Code] = &[Code::InvalidConsistency];
@@ -102,9 +104,10 @@ const BODY: &[Code] = &[Code::InvalidBody, Code::LengthRequired, Code::Unsupport
 const VALUE: &[Code] = &[Code::ValueTooLarge, Code::Overloaded];
 const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded];
 const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
-/// A change of the catalog.
-const CHANGE: &[Code] =
-    &[Code::CatalogRefused, Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
+/// A change of the catalog. Only one that makes something can meet a limit of the catalog.
+const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
+/// What a table that would be made may meet in the catalog.
+const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];
 
 const READ_HEADERS: &[&str] = &[
     "Quorate-Consistency",
@@ -220,7 +223,7 @@ pub const OPERATIONS: &[Operation] = &[
         headers: &[],
         body: Some(Content::Document("Mget")),
         answers: &[ok("Results")],
-        codes: &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, LEVEL, BODY, BATCH, OWNERS],
+        codes: &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, LEVEL, BODY, BATCH, SERVING],
     },
     Operation {
         method: "post",
@@ -242,7 +245,7 @@ pub const OPERATIONS: &[Operation] = &[
             BODY,
             VALUE,
             BATCH,
-            OWNERS,
+            SERVING,
         ],
     },
     Operation {
@@ -284,7 +287,7 @@ pub const OPERATIONS: &[Operation] = &[
             headers: &["Location"],
             leads_to: &["describeTable", "alterTable", "dropTable", "listShards"],
         }],
-        codes: &[EDGE, AT_WORK, QUERY, PLAIN, LEVEL, BODY, DOCUMENT, CHANGE, &[Code::TableExists]],
+        codes: &[EDGE, AT_WORK, QUERY, PLAIN, LEVEL, BODY, DOCUMENT, CHANGE, MADE],
     },
     Operation {
         codes: &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
