@@ -2,7 +2,7 @@
 //!
 //! The run's folder is all its memory. Whoever continues a run that was broken off reads from it what is done, what was
 //! left out and how long it has taken, and does the rest: the segments of a run are a function of its seed. The folder
-//! stays bounded (see [`bound`]). A segment that is void is done once more, and the run says so; one that is violated is
+//! stays bounded (see `campaign/bound.rs`). A segment that is void is done once more, and the run says so; one that is violated is
 //! never done again.
 
 mod bound;

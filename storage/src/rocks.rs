@@ -8,7 +8,7 @@
 //! - **A log that was cut short** looks like one with a torn tail. The watermark (a file) tells them apart: a write that
 //!   was synced is no tail.
 //! - **A list of tables that was cut short** looks like one with a torn tail too. A note of the manifest (another file)
-//!   tells of it: see [`manifest`].
+//!   tells of it: see `manifest.rs`.
 //! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
 //!   new, empty one in its place.
 //! - **Sync** is per write; the log is handed to the operating system with every write.
