@@ -1,6 +1,7 @@
 //! What every operation of one node has in common.
 
-use quorate_model::{Instant, Mutant, NodeId, Rules, Span};
+use crate::rules::time;
+use quorate_model::{Instant, NodeId, Rules, Span};
 
 /// Where an operation runs, and by which rules and times.
 #[derive(Clone, Copy, Debug)]
@@ -16,19 +17,17 @@ pub struct Context {
 impl Context {
     /// When an operation whose client must be answered at `deadline` answers it at the latest.
     pub fn deadline(&self, deadline: Instant) -> Instant {
-        let stretched = self.rules.broken(Mutant::DeadlineStretched);
-        if stretched { deadline + self.timing.again } else { deadline }
+        time::answered_at_the_latest(self.rules, deadline, self.timing.again)
     }
 
     /// The times by which a record is sent.
     pub fn sending(&self) -> Timing {
-        let again = if self.rules.broken(Mutant::ResentAtOnce) { Span(0) } else { self.timing.again };
-        Timing { again, ..self.timing }
+        Timing { again: time::sent_again_after(self.rules, self.timing.again), ..self.timing }
     }
 
     /// Whether an operation that was answered ends when its time to settle is over.
     pub fn settles(&self) -> bool {
-        !self.rules.broken(Mutant::SettledNever)
+        time::settles(self.rules)
     }
 }
 

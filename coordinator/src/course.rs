@@ -9,7 +9,8 @@ use crate::calls::{Calls, Closed, Purpose};
 use crate::context::Context;
 use crate::machine::{Failure, Input};
 use crate::owners::Owners;
-use quorate_model::{Mutant, NodeId, Now, Reply};
+use crate::rules::replan;
+use quorate_model::{NodeId, Now, Reply};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ impl Course {
     /// Whether what was gathered so far must be gathered anew: answers given under an older plan do not count in a
     /// newer one.
     pub fn begins_anew(&self, failed: &Failed) -> bool {
-        failed.replanned && !self.context.rules.broken(Mutant::OldAnswersCounted)
+        replan::asks_again(self.context.rules, failed.replanned)
     }
 
     /// Copies of the table.
@@ -108,11 +109,9 @@ impl Course {
 
     /// Takes a newer plan of the same key; false if it is not newer.
     fn adopt(&mut self, plan: Arc<Plan>) -> bool {
-        let ignores = self.context.rules.broken(Mutant::NewerPlanIgnored);
-        let newer = plan.place.epoch > self.plan.place.epoch && plan.table.id == self.plan.table.id;
-        if newer && ignores {
-            return false;
-        }
+        let (in_force, offered) = (self.plan.place.epoch, plan.place.epoch);
+        let is_same_table = plan.table.id == self.plan.table.id;
+        let newer = is_same_table && replan::takes_newer(self.context.rules, in_force, offered);
         if newer {
             self.owners = Owners::of(&plan);
             self.plan = plan;

@@ -28,6 +28,9 @@
 //! - At `quorum` and above a read answers only what a write quorum holds.
 //! - Every machine ends: each call is answered, failed, or outlived by a deadline.
 //!
+//! Each rule of the protocol is a function with a name (the folder `rules`), and the mutants that break it are there; the
+//! machines read as the protocol. The rules' page is `docs/rules.md`.
+//!
 //! # What is absent
 //!
 //! No clock, no randomness, no sockets, no storage, no knowledge of hash or range. What drives these machines is the
@@ -43,6 +46,7 @@ pub mod put;
 mod calls;
 mod course;
 mod gather;
+mod rules;
 mod spread;
 #[cfg(test)]
 mod story;

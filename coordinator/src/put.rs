@@ -31,11 +31,10 @@ use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
+use crate::rules::{self, outcome};
 use crate::spread::Spread;
 use quorate_model::message::Draft;
-use quorate_model::{
-    Durability, Guarantee, Instant, Mutant, NodeId, Now, OperationId, Reply, Stamp, Version,
-};
+use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -125,8 +124,9 @@ impl Put {
     fn id_below_table(&self) -> Option<PutError> {
         let (required, table_w) = (self.order.required, self.course.plan.table.w_required());
         let attempt = self.order.attempt.as_ref()?;
-        let is_below = required < table_w && !self.course.context.rules.broken(Mutant::IdBelowPromise);
-        is_below.then_some(PutError::IdempotencyBelowTable { required, table_w, retried: attempt.is_retry })
+        let is_taken = rules::retry::takes_id(self.course.context.rules, required, table_w);
+        let retried = attempt.is_retry;
+        (!is_taken).then_some(PutError::IdempotencyBelowTable { required, table_w, retried })
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
@@ -265,7 +265,7 @@ impl Put {
     }
 
     fn unknown(&self, now: Now, acks: u8, timed_out: bool) -> PutError {
-        if self.course.context.rules.broken(Mutant::UnknownCalledFailed) {
+        if !outcome::may_be_unknown(self.course.context.rules) {
             return self.unavailable(now, acks, self.order.required);
         }
         PutError::Unknown {

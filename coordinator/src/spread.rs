@@ -57,25 +57,26 @@ impl Spread {
 
     /// Sends the record to every owner that neither holds it nor was sent it.
     pub fn send<A>(&mut self, now: Now, course: &mut Course, effects: &mut Vec<Effect<A>>) {
-        self.send_where(now, course, |_| true, effects);
+        self.send_where(now, course, |_, _| true, effects);
     }
 
     /// The same to some owners only.
     pub fn send_to<A>(&mut self, now: Now, course: &mut Course, only: &Nodes, effects: &mut Vec<Effect<A>>) {
-        self.send_where(now, course, |node| only.contains(node), effects);
+        self.send_where(now, course, |_, node| only.contains(node), effects);
     }
 
-    fn send_where<A>(
+    /// The same to those of which their place in the order (from 0) and they themselves say so.
+    pub fn send_where<A>(
         &mut self,
         now: Now,
         course: &mut Course,
-        wanted: impl Fn(NodeId) -> bool,
+        wanted: impl Fn(usize, NodeId) -> bool,
         effects: &mut Vec<Effect<A>>,
     ) {
         let Course { plan, owners, calls, .. } = course;
-        for node in owners.in_order().filter(|node| wanted(*node)) {
+        for (place, node) in owners.in_order().enumerate() {
             let idle = !self.holders.contains(node) && !self.failed.contains(node);
-            if idle && self.pending.insert(node) {
+            if wanted(place, node) && idle && self.pending.insert(node) {
                 let request = Request::Write {
                     at: plan.place.clone(),
                     record: self.record.clone(),

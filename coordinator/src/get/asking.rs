@@ -6,12 +6,12 @@ use crate::answer::GetError;
 use crate::calls::Purpose;
 use crate::gather::{Gather, Progress};
 use crate::owners::Nodes;
-use quorate_model::{Mutant, NodeId, Now, Record, Request, level};
+use crate::rules::{expiry, read};
+use quorate_model::{NodeId, Now, Record, Request, level};
 
 impl Get {
     pub(super) fn start(&mut self, now: Now, effects: &mut Effects) {
-        let too_few = u8::from(self.course.context.rules.broken(Mutant::OneAnswerTooFew));
-        let required = (self.question.required - too_few).max(1);
+        let required = read::answered_by(self.course.context.rules, self.question.required);
         let mut gather = Gather::new(now, required, self.course.context.timing);
         let first = gather.next(now, &self.course.owners);
         self.phase = Phase::Asking(gather);
@@ -79,45 +79,43 @@ impl Get {
 
     /// The greatest record found is known whole: answer it, or make it safe to answer first.
     fn decide(&mut self, now: Now, record: Record, holders: Nodes, effects: &mut Effects) {
-        let rules = self.course.context.rules;
-        let quorum = level::quorum(self.course.n());
-        let is_due = record.is_due(now.wall.min(self.asked_at));
-        let acks = self.course.owners.count(&holders);
-        if self.question.required < quorum && !rules.broken(Mutant::RepairedBelowQuorum) {
-            let shows_due = rules.broken(Mutant::ExpiredShown);
-            let shown = if is_due && !shows_due { record.clone().into_expired() } else { record.clone() };
-            self.respond(now, Some(shown), acks, 0, effects);
-            let needs_repair = self.is_anybody_behind() && !rules.broken(Mutant::NoReadRepair);
-            let spread = needs_repair.then(|| self.spread(now, record, holders));
-            return self.settle(now, spread, effects);
+        let (rules, required, n) = (self.course.context.rules, self.question.required, self.course.n());
+        if record.is_due(now.wall.min(self.asked_at)) {
+            if expiry::is_made_final(rules, required, n) {
+                return self.make_expiry_final(now, record, effects);
+            }
+            return self.answer_first(now, record, holders, |due| expiry::shown(rules, due), effects);
         }
-        if is_due && rules.broken(Mutant::ExpiryNotFlagged) {
-            self.respond(now, Some(record.into_expired()), acks, 0, effects);
-            return self.settle(now, None, effects);
+        let enough = read::held_before_answer(rules, required, n);
+        if self.course.owners.met(&holders, enough) {
+            return self.answer_first(now, record, holders, |record| record, effects);
         }
-        if is_due && rules.broken(Mutant::ExpiryFlaggedAfterAnswer) {
-            let record = record.into_expired();
-            self.respond(now, Some(record.clone()), acks, 0, effects);
-            let mut spread = self.spread(now, record, Nodes::default());
-            spread.send(now, &mut self.course, effects);
-            return self.settle(now, Some(spread), effects);
-        }
-        // Nobody holds the flag yet: it has to reach a write quorum before anybody is told of it.
-        let (record, holders) = if is_due {
-            self.unlearned = Nodes::default();
-            (record.into_expired(), Nodes::default())
-        } else {
-            (record, holders)
-        };
-        let is_held = self.course.owners.met(&holders, quorum);
-        let repairs = !rules.broken(Mutant::NoReadRepair);
-        if is_held || !repairs || rules.broken(Mutant::RepairAfterAnswer) {
-            self.respond(now, Some(record.clone()), self.course.owners.count(&holders), 0, effects);
-            let needs_repair = repairs && (self.is_anybody_behind() || !is_held);
-            let spread = needs_repair.then(|| self.spread(now, record, holders));
-            return self.settle(now, spread, effects);
-        }
-        let spread = self.spread(now, record, holders);
+        let spread = self.spread(now, record, enough, holders);
         self.start_repairing(now, spread, effects);
+    }
+
+    /// No owner holds the flag yet: it has to reach a write quorum before the client is told of it.
+    fn make_expiry_final(&mut self, now: Now, due: Record, effects: &mut Effects) {
+        self.unlearned = Nodes::default();
+        let enough = expiry::flagged_before_answer(self.course.context.rules, self.course.n());
+        let spread = self.spread(now, due.into_expired(), enough, Nodes::default());
+        self.start_repairing(now, spread, effects);
+    }
+
+    /// Answers at once, and brings owners that are behind up to date then.
+    fn answer_first(
+        &mut self,
+        now: Now,
+        record: Record,
+        holders: Nodes,
+        shown: impl FnOnce(Record) -> Record,
+        effects: &mut Effects,
+    ) {
+        let acks = self.course.owners.count(&holders);
+        self.respond(now, Some(shown(record.clone())), acks, 0, effects);
+        let needs_repair = self.is_anybody_behind() && read::repairs(self.course.context.rules);
+        let quorum = level::quorum(self.course.n());
+        let spread = needs_repair.then(|| self.spread(now, record, quorum, holders));
+        self.settle(now, spread, effects);
     }
 }

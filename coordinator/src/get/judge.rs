@@ -1,7 +1,8 @@
 //! What R answers mean together: which record is the greatest, who holds it, who is stale.
 
 use crate::owners::Nodes;
-use quorate_model::{Held, Mutant, NodeId, Operations, Record, Rules};
+use crate::rules::read;
+use quorate_model::{Held, NodeId, Operations, Record, Rules};
 
 /// One owner's answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +45,8 @@ impl View {
 
 /// Judges the answers of a read.
 pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
-    let trusts_digests = rules.broken(Mutant::DigestTrusted);
-    let shown = |view: &View| if trusts_digests { view.record.as_ref().map(Record::held) } else { view.held };
-    let Some(greatest) = views.iter().filter_map(|(_, view)| shown(view)).max() else {
+    let counted = |view: &View| read::counted(rules, view.held, view.record.as_ref());
+    let Some(greatest) = views.iter().filter_map(|(_, view)| counted(view)).max() else {
         return Judged::Nothing;
     };
     let holding = || views.iter().filter(|(_, view)| view.held == Some(greatest));
@@ -59,30 +59,15 @@ pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
         return Judged::Fetch { sources: holding().map(|(node, _)| *node).collect() };
     };
     // Ids travel with repairs, also those that only a stale owner knew; and to an owner that lacks nothing else.
-    let operations = if rules.broken(Mutant::RepairWithoutIds) {
-        record.operations.clone()
-    } else {
-        views.iter().fold(Operations::default(), |union, (_, view)| united(&union, &view.operations, rules))
-    };
-    let lacks_ids = |view: &View| !rules.broken(Mutant::RepairWithoutIds) && view.operations != operations;
+    let all = views.iter().map(|(_, view)| &view.operations);
+    let operations = read::ids_of_repair(rules, &record.operations, all);
+    let lacks_ids = |view: &View| view.operations != operations;
     Judged::Greatest {
         holders: holding().map(|(node, _)| *node).collect(),
         unlearned: holding().filter(|(_, view)| lacks_ids(view)).map(|(node, _)| *node).collect(),
         record: Record { operations: operations.clone(), ..record },
         stale: views.iter().filter(|(_, view)| view.held != Some(greatest)).map(|(node, _)| *node).collect(),
     }
-}
-
-/// What two owners remember together.
-#[cfg(not(feature = "mutants"))]
-fn united(one: &Operations, other: &Operations, _: Rules) -> Operations {
-    one.merge(other)
-}
-
-/// What two owners remember together.
-#[cfg(feature = "mutants")]
-fn united(one: &Operations, other: &Operations, rules: Rules) -> Operations {
-    if rules.broken(Mutant::IdsUnbounded) { one.merge_all(other) } else { one.merge(other) }
 }
 
 #[cfg(test)]

@@ -2,20 +2,15 @@
 
 use super::{Effects, Get, Phase};
 use crate::owners::Nodes;
+use crate::rules::{one, read};
 use crate::spread::Spread;
-use quorate_model::{Body, Held, Mutant, NodeId, Now, Record, level};
+use quorate_model::{Held, NodeId, Now, Record};
 
 impl Get {
-    /// The record on its way to a write quorum, of which `holders` hold it.
-    pub(super) fn spread(&self, now: Now, record: Record, holders: Nodes) -> Spread {
-        let (table, timing) = (&self.course.plan.table, self.course.context.sending());
-        let rules = self.course.context.rules;
-        let lacking = match record.body {
-            Body::Expired => rules.broken(Mutant::ExpiryFlaggedAtTooFew),
-            Body::Value { .. } | Body::Tombstone => rules.broken(Mutant::RepairedAtTooFew),
-        };
-        let required = (level::quorum(table.n) - u8::from(lacking)).max(1);
-        Spread::new(now, record, table.durability, required, holders, timing)
+    /// The record on its way to `required` owners, of which `holders` hold it.
+    pub(super) fn spread(&self, now: Now, record: Record, required: u8, holders: Nodes) -> Spread {
+        let durability = self.course.plan.table.durability;
+        Spread::new(now, record, durability, required, holders, self.course.context.sending())
     }
 
     /// Whether an owner that answered lacks the greatest, or an operation id of it.
@@ -23,10 +18,11 @@ impl Get {
         !self.stale.is_empty() || !self.unlearned.is_empty()
     }
 
-    /// The client waits until a write quorum holds the record.
+    /// The client waits until enough owners hold the record.
     pub(super) fn start_repairing(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
         spread.send(now, &mut self.course, effects);
         self.phase = Phase::Repairing(spread);
+        self.advance_repair(now, effects);
     }
 
     pub(super) fn on_repaired(&mut self, now: Now, to: NodeId, held: Held, effects: &mut Effects) {
@@ -49,15 +45,10 @@ impl Get {
         }
     }
 
-    /// Whether the record that is being made safe was assigned at `one` and an owner holds something later. Any other
-    /// version may still be answered: its write asked a quorum, so whatever is above it was written while it was under
-    /// way or after it. One that was assigned may have begun after the later one was acknowledged. Two quorums share
-    /// an owner, so whoever makes it safe hears of that.
+    /// Whether the record that is being made safe must not be answered any more.
     fn is_overtaken(&self, held: Held) -> bool {
         let Phase::Repairing(spread) = &self.phase else { return false };
-        let version = spread.record().version;
-        let looks = !self.course.context.rules.broken(Mutant::OvertakenAnswered);
-        looks && version.is_assigned() && held.version > version
+        one::is_overtaken(self.course.context.rules, spread.record().version, held)
     }
 
     fn advance_repair(&mut self, now: Now, effects: &mut Effects) {
@@ -77,7 +68,7 @@ impl Get {
         if let Some(spread) = &mut spread {
             spread.take_back(&self.unlearned);
             let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
-            if !self.course.context.rules.broken(Mutant::StaleLeftBehind) {
+            if read::repairs_the_others(self.course.context.rules) {
                 spread.send_to(now, &mut self.course, &behind, effects);
             }
         }

@@ -7,10 +7,11 @@
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::course::Failed;
-use crate::machine::{Effect, Failure};
+use crate::machine::Effect;
 use crate::owners::Nodes;
+use crate::rules::one;
 use crate::spread::Spread;
-use quorate_model::{Mutant, NodeId, Now, Record, Request};
+use quorate_model::{NodeId, Now, Record, Request};
 
 impl Put {
     /// Tries the next owner that was not tried.
@@ -36,23 +37,15 @@ impl Put {
         }
         let version = record.version;
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
-        #[cfg(feature = "mutants")]
-        let record = self.renewed(record);
+        let rules = self.course.context.rules;
+        let record = one::spread_as_assigned(rules, record, self.order.stamp);
         let holders: Nodes = [by].into_iter().collect();
         let mut spread =
             Spread::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
-        if !self.course.context.rules.broken(Mutant::AssignedNotSpread) {
+        if one::goes_to_the_others(rules) {
             spread.send(now, &mut self.course, effects);
         }
         self.settle(now, spread, effects);
-    }
-
-    /// The record under another version, where what is broken is that it keeps its own.
-    #[cfg(feature = "mutants")]
-    fn renewed(&self, record: Record) -> Record {
-        let renews = self.course.context.rules.broken(Mutant::AssignedSpreadRenewed);
-        let version = if renews { self.order.stamp.above(Some(record.version)).ok() } else { None };
-        Record { version: version.unwrap_or(record.version), ..record }
     }
 
     /// The owner took nothing, for certain, or nobody knows. Where the plan was stale, everybody may be tried again.
@@ -63,18 +56,12 @@ impl Put {
             return self.try_assign(now, effects);
         }
         let Phase::Assigning(tried) = &mut self.phase else { return };
-        let tried_twice = self.course.context.rules.broken(Mutant::OneTriedTwice);
-        match failure {
-            Failure::NotSent | Failure::Refused(_) => {
-                tried.insert(to);
-                self.try_assign(now, effects);
-            }
-            Failure::Lost if tried_twice => {
-                tried.insert(to);
-                self.try_assign(now, effects);
-            }
-            // It may have the write, under a version that nobody else knows.
-            Failure::Lost => self.finish(self.unknown(now, 0, false), effects),
+        if one::may_try_another(self.course.context.rules, failure) {
+            tried.insert(to);
+            self.try_assign(now, effects);
+        } else {
+            // It may have the write, under a version that no other owner knows.
+            self.finish(self.unknown(now, 0, false), effects);
         }
     }
 }

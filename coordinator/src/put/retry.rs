@@ -6,26 +6,13 @@
 //! every id that round one saw, and spread.
 
 use super::round_one::Known;
-use super::{Attempt, Effects, Phase, Put};
+use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::course::Failed;
 use crate::machine::Effect;
 use crate::owners::Nodes;
-use quorate_model::operation::Recall;
-use quorate_model::{Held, Mutant, NodeId, Now, Operation, Operations, Record, Request, Rules, level};
-
-/// What is to become of an attempt.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// Never seen: write it.
-    Fresh,
-    /// Seen: repeat its answer.
-    Found(Operation),
-    /// Seen with another body.
-    Reused,
-    /// A later one was seen, or it may have been forgotten.
-    Expired,
-}
+use crate::rules::retry;
+use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request, level};
 
 /// An earlier attempt that was found, and where.
 #[derive(Debug)]
@@ -40,28 +27,6 @@ pub(super) struct Found {
     sources: Vec<NodeId>,
 }
 
-/// Judges an attempt by what enough owners remember.
-pub(super) fn judge(attempt: &Attempt, union: &Operations, rules: Rules) -> Verdict {
-    if rules.broken(Mutant::RetriesApplied) {
-        return Verdict::Fresh;
-    }
-    match union.recall(&attempt.id) {
-        Recall::Found(found) if found.digest != attempt.digest && !rules.broken(Mutant::BodyNotCompared) => {
-            Verdict::Reused
-        }
-        Recall::Found(found) => Verdict::Found(found.clone()),
-        Recall::Passed if !rules.broken(Mutant::LowerSequenceApplied) => Verdict::Expired,
-        Recall::Unknown
-            if attempt.is_retry
-                && union.may_have_forgotten()
-                && !rules.broken(Mutant::ForgottenClientApplied) =>
-        {
-            Verdict::Expired
-        }
-        Recall::Passed | Recall::Unknown | Recall::Next => Verdict::Fresh,
-    }
-}
-
 impl Put {
     /// Repeats the first answer, once a write quorum holds what it says.
     pub(super) fn replay(
@@ -72,10 +37,10 @@ impl Put {
         union: Operations,
         effects: &mut Effects,
     ) {
+        let rules = self.course.context.rules;
         let holds = |known: &Known| {
             let has_record = known.held >= Some(Held::live(operation.version));
-            let has_id = matches!(known.operations.recall(&operation.id), Recall::Found(_));
-            has_record && (has_id || self.course.context.rules.broken(Mutant::FoundIdNotCounted))
+            has_record && retry::knows_attempt(rules, &known.operations, &operation.id)
         };
         // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
         // written to once more: nobody knows whether what it holds is synced.
@@ -89,7 +54,7 @@ impl Put {
         let acks = self.course.owners.count(&holders);
         let is_held = self.course.owners.met(&holders, self.replay_requires());
         self.found = Some(Found { operation, holders, union, sources });
-        if is_held || self.course.context.rules.broken(Mutant::FoundIdAnsweredAtOnce) {
+        if retry::repeats_answer(rules, is_held) {
             effects.push(Effect::Respond(Ok(self.done(now, version, acks))));
             effects.push(Effect::Done);
             self.phase = Phase::Done;

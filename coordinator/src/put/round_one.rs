@@ -1,12 +1,13 @@
 //! Round one: what do enough owners hold, and has this operation been seen?
 
-use super::retry::{Verdict, judge};
 use super::{Effects, Phase, Put};
 use crate::answer::PutError;
 use crate::calls::Purpose;
 use crate::gather::{Gather, Progress};
 use crate::owners::Nodes;
-use quorate_model::{Held, Mutant, NodeId, Now, Operation, Operations, Record, Request, Version, level};
+use crate::rules::retry::{self, Verdict};
+use crate::rules::write;
+use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request, Version};
 
 /// One owner's answer to round one.
 #[derive(Clone, Debug)]
@@ -18,17 +19,8 @@ pub(super) struct Known {
 impl Put {
     pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {
         let table = &self.course.plan.table;
-        let rules = self.course.context.rules;
-        let mut required = level::round_one(table.n, table.w_required());
-        if rules.broken(Mutant::VersionFromOneReplica) {
-            required = 1;
-        }
-        if rules.broken(Mutant::RoundOneByRequestW) {
-            required = table.n - self.order.required.min(level::quorum(table.n)) + 1;
-        }
-        if rules.broken(Mutant::RoundOneUncapped) {
-            required = table.n - table.w_required() + 1;
-        }
+        let (rules, w) = (self.course.context.rules, self.order.required);
+        let required = write::asked_in_round_one(rules, table.n, table.w_required(), w);
         let mut gather = Gather::new(now, required, self.course.context.timing);
         let first = gather.next(now, &self.course.owners);
         self.phase = Phase::RoundOne(gather);
@@ -62,8 +54,8 @@ impl Put {
         let highest = known.iter().filter_map(|(_, known)| known.held).max().map(|held| held.version);
         let union =
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
-        let verdict =
-            self.order.attempt.as_ref().map(|attempt| judge(attempt, &union, self.course.context.rules));
+        let rules = self.course.context.rules;
+        let verdict = self.order.attempt.as_ref().map(|attempt| retry::verdict(rules, attempt, &union));
         match verdict {
             None | Some(Verdict::Fresh) => self.start_round_two(now, highest, gather.answers(), effects),
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
@@ -95,7 +87,12 @@ impl Put {
             }
             return self.finish(self.unavailable(now, alive, self.order.required), effects);
         }
-        let Some(version) = self.version_above(now, highest, known) else {
+        let own = || {
+            let own = known.iter().find(|(node, _)| *node == self.course.context.local);
+            own.and_then(|(_, known)| known.held).map(|held| held.version)
+        };
+        let rules = self.course.context.rules;
+        let Ok(version) = write::version(rules, self.order.stamp, highest, now, own) else {
             return self.finish(PutError::Exhausted, effects);
         };
         let operations = self.order.attempt.as_ref().map_or_else(Operations::default, |attempt| {
@@ -121,31 +118,5 @@ impl Put {
         let alive: Nodes = seem_alive.chain(known.iter().map(|(node, _)| *node)).collect();
         let count = self.course.owners.count(&alive);
         (count < self.order.required).then_some(count)
-    }
-
-    #[cfg(not(feature = "mutants"))]
-    fn version_above(&self, _: Now, highest: Option<Version>, _: &[(NodeId, Known)]) -> Option<Version> {
-        self.order.stamp.above(highest).ok()
-    }
-
-    #[cfg(feature = "mutants")]
-    fn version_above(
-        &self,
-        now: Now,
-        highest: Option<Version>,
-        known: &[(NodeId, Known)],
-    ) -> Option<Version> {
-        if self.course.context.rules.broken(Mutant::VersionsMayTie) {
-            return Some(self.order.stamp.that_may_tie(highest));
-        }
-        if self.course.context.rules.broken(Mutant::WallClockVersions) {
-            return Some(self.order.stamp.of_wall_clock(now.wall));
-        }
-        if self.course.context.rules.broken(Mutant::HybridClockVersions) {
-            let own = known.iter().find(|(node, _)| *node == self.course.context.local);
-            let heard = own.and_then(|(_, known)| known.held).map(|held| held.version);
-            return Some(self.order.stamp.of_hybrid_clock(now.wall, heard));
-        }
-        self.order.stamp.above(highest).ok()
     }
 }

@@ -7,8 +7,9 @@ use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::machine::{Effect, Failure};
 use crate::owners::Nodes;
+use crate::rules::hints;
 use crate::spread::Spread;
-use quorate_model::{Instant, Mutant, NodeId, Now, Request};
+use quorate_model::{Instant, NodeId, Now, Request};
 
 /// A write whose client is answered.
 #[derive(Debug)]
@@ -52,10 +53,7 @@ impl Put {
     ) {
         let Phase::Settling(settle) = &mut self.phase else { return };
         match purpose {
-            Purpose::Write
-                if failure == Failure::Lost
-                    && self.course.context.rules.broken(Mutant::ExpiredCallCounts) =>
-            {
+            Purpose::Write if hints::needs_none(self.course.context.rules, failure) => {
                 settle.spread.acknowledge(to);
             }
             Purpose::Write => {

@@ -2,10 +2,11 @@
 
 use super::{Effects, Phase, Put};
 use crate::course::Failed;
-use crate::machine::{Effect, Failure};
+use crate::machine::Effect;
 use crate::owners::Nodes;
+use crate::rules::{outcome, replan, write};
 use crate::spread::Spread;
-use quorate_model::{Mutant, Now, Record};
+use quorate_model::{Now, Record};
 
 impl Put {
     /// Sends a record to all owners; `holders` have it (or something later) already.
@@ -17,16 +18,12 @@ impl Put {
         holders: Nodes,
         effects: &mut Effects,
     ) {
-        let too_few = u8::from(self.course.context.rules.broken(Mutant::OneAckTooFew));
-        let required = (required - too_few).max(1);
+        let rules = self.course.context.rules;
+        let required = write::acknowledged_by(rules, required);
         let mut spread =
             Spread::new(now, record, self.order.durability, required, holders, self.course.context.sending());
-        if self.course.context.rules.broken(Mutant::SentToFewerOwners) {
-            let few: Nodes = self.course.owners.in_order().take(usize::from(required)).collect();
-            spread.send_to(now, &mut self.course, &few, effects);
-        } else {
-            spread.send(now, &mut self.course, effects);
-        }
+        let is_sent_to = |place, _| write::is_sent_to(rules, place, required);
+        spread.send_where(now, &mut self.course, is_sent_to, effects);
         self.phase = Phase::Spreading(spread);
         self.advance_spread(now, effects);
     }
@@ -35,13 +32,9 @@ impl Put {
     pub(super) fn on_spread_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Phase::Spreading(spread) = &mut self.phase else { return };
         let rules = self.course.context.rules;
-        let failure = match failed.failure {
-            Failure::Lost if rules.broken(Mutant::LostCalledNotSent) => Failure::NotSent,
-            failure @ (Failure::NotSent | Failure::Lost | Failure::Refused(_)) => failure,
-        };
+        let failure = outcome::known_of_record(rules, failed.failure);
         spread.fail(now, failed.to, failure);
-        let is_refused = matches!(failure, Failure::Refused(_));
-        if rules.broken(Mutant::HintsCount) || (is_refused && rules.broken(Mutant::RefusalCounts)) {
+        if write::failure_counts(rules, failure) {
             spread.acknowledge(failed.to);
         }
         if failed.replanned {
@@ -53,10 +46,7 @@ impl Put {
     /// A newer plan changes where the record goes, never what it is.
     pub(super) fn respread(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Spreading(spread) = &mut self.phase else { return };
-        #[cfg(feature = "mutants")]
-        if self.course.context.rules.broken(Mutant::NewVersionOnReplan) {
-            spread.renew(self.order.stamp);
-        }
+        replan::sent_on_as_it_is(self.course.context.rules, spread, self.order.stamp);
         spread.again_now();
         spread.send(now, &mut self.course, effects);
     }
@@ -64,10 +54,7 @@ impl Put {
     pub(super) fn on_spread_tick(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Spreading(spread) = &mut self.phase else { return };
         if spread.again(now) {
-            #[cfg(feature = "mutants")]
-            if self.course.context.rules.broken(Mutant::SecondVersion) {
-                spread.renew(self.order.stamp);
-            }
+            write::sent_again_as_it_is(self.course.context.rules, spread, self.order.stamp);
             spread.send(now, &mut self.course, effects);
         }
         self.advance_spread(now, effects);

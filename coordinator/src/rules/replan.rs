@@ -1,0 +1,32 @@
+//! Newer plans: what a coordinator does that was refused because the owners have changed.
+
+use crate::spread::Spread;
+use quorate_model::{Epoch, Mutant, Rules, Stamp};
+
+/// A coordinator that was refused goes on by the newer plan.
+///
+/// Rule 6.
+#[inline]
+pub fn takes_newer(rules: Rules, in_force: Epoch, offered: Epoch) -> bool {
+    offered > in_force && !rules.broken(Mutant::NewerPlanIgnored)
+}
+
+/// After a newer plan, answers that were given under the old one do not count: what was asked is asked again.
+///
+/// Rule 6.
+#[inline]
+pub fn asks_again(rules: Rules, is_replanned: bool) -> bool {
+    is_replanned && !rules.broken(Mutant::OldAnswersCounted)
+}
+
+/// A newer plan changes where a record goes, never what it is: it keeps its version.
+///
+/// Rule 6.
+#[inline]
+#[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
+pub fn sent_on_as_it_is(rules: Rules, spread: &mut Spread, stamp: Stamp) {
+    #[cfg(feature = "mutants")]
+    if rules.broken(Mutant::NewVersionOnReplan) {
+        spread.renew(stamp);
+    }
+}
