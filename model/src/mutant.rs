@@ -1,7 +1,7 @@
 //! Ways to break the protocol on purpose, one at a time, so that the tests can show that they would notice.
 //!
-//! Each [`Mutant`] breaks exactly one rule of the register protocol (some of them where the driver, the committer or
-//! the replay of hints keeps it: those the simulator breaks in its own). [`Rules`] is handed to the machines and
+//! Each [`Mutant`] breaks exactly one rule of the register protocol, in the function that is this rule: in a `rules` folder
+//! of the coordinator or the storage (`docs/rules.md` lists them; a few the simulator still breaks in its own shell). [`Rules`] is handed to the machines and
 //! replicas; in an ordinary build it is empty and [`Rules::broken`] is constantly false, so that a mutant costs
 //! nothing and cannot be switched on. Only a build with the feature `mutants` can break a rule, and a release build
 //! with that feature does not compile.

@@ -28,6 +28,9 @@
 //!   [`Reply::Broken`](quorate_model::Reply::Broken).
 //! - Nothing above this crate knows RocksDB, and nothing here knows nodes, rings, quorums or tokio.
 //!
+//! Each rule of the protocol that a replica keeps is a function with a name ([`rules`]), and the mutants that break it are
+//! there. The rules' page is `docs/rules.md`.
+//!
 //! # What is left out
 //!
 //! No clock (deadlines of the committer excepted): nothing is dropped because of its age. No shards: a shard is an
@@ -47,6 +50,7 @@ pub mod memory;
 pub mod raft_store;
 pub mod replica;
 pub mod rocks;
+pub mod rules;
 
 pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
 pub use committer::{Committer, CommitterStatistics, Complete};

@@ -23,8 +23,9 @@
 //!
 //! Healing. A poisoned replica returns through the catalog, as a new incarnation that merges from its peers.
 
+#[cfg(feature = "mutants")]
+mod discard;
 pub(crate) mod hints;
-mod merge;
 mod purge;
 pub(crate) mod recollection;
 mod write;
@@ -33,12 +34,13 @@ use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys;
 use crate::limits::ReplicaLimits;
+use crate::rules::{self, admission, durability};
 use bytes::Bytes;
 use hints::HintBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    Body, Boot, CommitCounter, Durability, Inspection, Layout, Mutant, NodeId, Place, Record, Refusal, Reply,
+    Body, Boot, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply,
     Request, Rules, Stamps,
 };
 use recollection::Recollection;
@@ -166,8 +168,8 @@ impl<E: Engine> Replica<E> {
                 table.durability == Durability::Sync && before != Some(Durability::Sync)
             })
         };
-        let raised = raised && !self.rules.broken(Mutant::RaisedTableNotSynced);
-        if raised && writer.unsynced && !self.is_doubtful() {
+        let syncs = raised && durability::syncs_raised_table(self.rules);
+        if syncs && writer.unsynced && !self.is_doubtful() {
             match self.sync(&mut writer) {
                 Ok(()) => {}
                 Err(error) => self.found(&error),
@@ -253,12 +255,7 @@ impl<E: Engine> Replica<E> {
 
     /// Checks that this node owns a place at the sender's epoch, and says how durable its table wants records.
     fn admit(&self, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
-        if self.rules.broken(Mutant::EpochNotChecked)
-            && let Some(shard) = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key))
-        {
-            return layout.admit(&Place { epoch: shard.epoch, ..at.clone() });
-        }
-        layout.admit(at)
+        admission::admit(self.rules, layout, at)
     }
 
     /// The record under a key.
@@ -382,8 +379,7 @@ impl<E: Engine> Replica<E> {
 
     /// Poisons the replica unless the error says that nothing is wrong with the data.
     fn found(&self, error: &EngineError) {
-        let is_forgotten = self.rules.broken(Mutant::DoubtForgotten);
-        if let Some(doubt) = error.doubt().filter(|_| !is_forgotten) {
+        if let Some(doubt) = rules::doubt::cast_by(self.rules, error) {
             self.suspect(doubt);
         }
     }

@@ -4,8 +4,9 @@
 //! Nothing here exists while the rules are in place: the purge of the design is not built yet, and tombstones stay.
 
 use crate::world::World;
-use quorate_model::{Body, Held, Mutant, NodeId, Record, Reply, Request};
+use quorate_model::{Body, Held, NodeId, Record, Reply, Request};
 use quorate_storage::ReadTier;
+use quorate_storage::rules::purge::{self, Discarded};
 
 /// How old a tombstone must be to go, in milliseconds: many times what a message usually takes.
 const AGE_MS: u64 = 150;
@@ -21,23 +22,26 @@ fn is_removal(record: &Record) -> bool {
 impl World {
     /// Drops what a broken rule lets go, as a node's housekeeping would.
     pub(crate) fn sweep(&mut self, on: NodeId) {
-        if self.rules.broken(Mutant::TombstonesDroppedByAge) {
-            let now = self.now_on(on).wall;
-            let is_old = |record: &Record| {
-                let since = record.expires_at.unwrap_or_default().max(record.written_at);
-                is_removal(record) && since.plus_millis(AGE_MS) <= now
-            };
-            self.drop_at(on, is_old);
-        }
-        if self.rules.broken(Mutant::TombstonesDroppedUnfloored) {
-            for held in self.held_by_all() {
-                for owner in self.node_ids() {
-                    self.drop_at(owner, |record| is_removal(record) && record.held() == held);
+        match purge::discarded(self.rules) {
+            Discarded::Nothing => {}
+            Discarded::RemovalsByAge => {
+                let now = self.now_on(on).wall;
+                let is_old = |record: &Record| {
+                    let since = record.expires_at.unwrap_or_default().max(record.written_at);
+                    is_removal(record) && since.plus_millis(AGE_MS) <= now
+                };
+                self.drop_at(on, is_old);
+            }
+            Discarded::RemovalsHeldByAll => {
+                for held in self.held_by_all() {
+                    for owner in self.node_ids() {
+                        self.drop_at(owner, |record| is_removal(record) && record.held() == held);
+                    }
                 }
             }
-        }
-        if self.rules.broken(Mutant::ExpiringDropped) {
-            self.drop_at(on, |record| !is_removal(record) && record.expires_at.is_some());
+            Discarded::Expiring => {
+                self.drop_at(on, |record| !is_removal(record) && record.expires_at.is_some());
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 //! The house rules that a compiler does not check: who may depend on whom, what the pure crates may not know, and
-//! that every folder has working code with an essay in front.
+//! that every folder has working code with an essay in front. The rules of the protocol have tests of their own.
+
+#[path = "house/rules.rs"]
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

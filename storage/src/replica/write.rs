@@ -1,14 +1,14 @@
 //! One batch of writes: admitted one by one, merged over each other, written and synced once.
 
 use super::hints::HintBook;
-use super::merge::merge;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;
-use crate::limits::ReplicaLimits;
+use crate::rules::merge::{assigned_above, kept, merge};
+use crate::rules::{self, admission, durability};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Durability, Layout, Mutant, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId, WallTime,
+    Durability, Layout, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -71,11 +71,11 @@ impl<E: Engine> Replica<E> {
 
 #[cfg(feature = "mutants")]
 impl<E: Engine> Replica<E> {
-    /// Takes up a record that waits for its batch, so that readers see it before it is synced: what
-    /// [`Mutant::ShownBeforeDurable`] does as soon as one arrives in the simulator. It is acknowledged with its batch
-    /// all the same. Does nothing while the rule is in place.
+    /// Takes up a record that waits for its batch, so that readers see it before it is synced: what the simulator does
+    /// as soon as one arrives, where that rule is broken. It is acknowledged with its batch all the same. Does nothing
+    /// while the rule is in place.
     pub fn show_early(&self, request: &Request) {
-        let shows = self.rules.broken(Mutant::ShownBeforeDurable) && !self.is_doubtful();
+        let shows = durability::shows_early(self.rules) && !self.is_doubtful();
         if !shows || !matches!(request, Request::Write { .. }) {
             return;
         }
@@ -118,37 +118,22 @@ impl<'a, E: Engine> Round<'a, E> {
         self.replica.trusted()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;
+        let rules = self.replica.rules;
         let is_later = |current: &Record| current.held() > record.held();
-        if self.replica.rules.broken(Mutant::HigherVersionRefused) && current.as_ref().is_some_and(is_later) {
+        if !admission::acknowledges_earlier(rules) && current.as_ref().is_some_and(is_later) {
             return Err(Refusal::Overloaded);
         }
-        let merged = merge(self.replica.rules, current, self.as_kept(record));
+        let merged = merge(rules, current, kept(rules, record, &mut self.writer.stamps));
         let held = merged.held();
         self.put(Family::Records, key, merged)?;
         self.durability = self.durability.max(needed);
         Ok(Reply::Written { held })
     }
 
-    /// The record as it came: a replica changes nothing of it, not even the expiry.
-    fn as_kept(&mut self, record: &Record) -> Record {
-        let mut record = record.clone();
-        if self.replica.rules.broken(Mutant::ExpiryPerReplica) {
-            // By a few milliseconds another than at other nodes, and the same each time.
-            let own = self.writer.stamps.draw().node().0 % 16;
-            record.expires_at = record.expires_at.map(|at| WallTime(at.0 / 16 * 16 + own));
-        }
-        record
-    }
-
     /// How durable a write must be: as the table says, or more if the request asks for more.
     fn needed(&self, at: &Place, asked: Durability) -> Result<Durability, Refusal> {
         let table = self.replica.admit(self.layout, at)?;
-        let rules = self.replica.rules;
-        Ok(match table.max(asked) {
-            _ if rules.broken(Mutant::RaiseIgnored) => table,
-            _ if rules.broken(Mutant::LoweredTaken) => asked,
-            needed => needed,
-        })
+        Ok(durability::needed(self.replica.rules, table, asked))
     }
 
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
@@ -156,8 +141,7 @@ impl<'a, E: Engine> Round<'a, E> {
         self.room()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;
-        let looks = !self.replica.rules.broken(Mutant::AssignedWithoutLooking);
-        let highest = current.as_ref().filter(|_| looks).map(|record| record.version);
+        let highest = assigned_above(self.replica.rules, current.as_ref());
         let version = self.writer.stamps.draw().above(highest).map_err(|_| Refusal::Exhausted)?;
         let record = Record {
             version,
@@ -189,10 +173,8 @@ impl<'a, E: Engine> Round<'a, E> {
         let after = bytes(&merged);
         let mut hints = self.replica.hints();
         self.hints_before.get_or_insert_with(|| hints.clone());
-        let unbounded = ReplicaLimits { hints_max: u64::MAX, ..self.replica.limits };
-        let unbinds = self.replica.rules.broken(Mutant::HintsUnbounded);
-        let limits = if unbinds { &unbounded } else { &self.replica.limits };
-        if !hints.replace(owner, before, after, limits) {
+        let limits = rules::hints::limits(self.replica.rules, self.replica.limits);
+        if !hints.replace(owner, before, after, &limits) {
             self.overflowed.push(owner);
             return Err(Refusal::Overloaded);
         }
@@ -254,12 +236,10 @@ impl<'a, E: Engine> Round<'a, E> {
         for owner in overflowed {
             replica.hints().put_refused(owner, &mut batch);
         }
-        let early = replica.rules.broken(Mutant::AcknowledgedBeforeDurable);
-        let syncs_held = !replica.rules.broken(Mutant::HeldNotSynced);
-        let durability = if early { Durability::Os } else { durability };
+        let needed = durability::before_acknowledgement(replica.rules, durability);
         let done = if !batch.is_empty() {
-            replica.write(writer, batch, durability)
-        } else if durability == Durability::Sync && writer.unsynced && syncs_held {
+            replica.write(writer, batch, needed)
+        } else if durability::syncs_held(replica.rules, needed, writer.unsynced) {
             // What was asked for is held already, perhaps not durably.
             replica.sync(writer)
         } else {
