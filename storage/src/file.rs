@@ -1,7 +1,8 @@
 //! Small files that must survive a power cut: written beside, synced, renamed, and the folder synced.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// What the last line of a sealed text begins with.
@@ -38,7 +39,7 @@ pub(crate) fn remove(folder: &Path, name: &str) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and all above it, durably.
+/// Makes a folder and all above it, durably, for this user alone.
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -47,7 +48,7 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     if let Some(above) = above {
         create_folder(above)?;
     }
-    match fs::create_dir(folder) {
+    match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),

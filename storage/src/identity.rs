@@ -33,7 +33,8 @@ mod tests;
 /// The version of the folder's layout that this program writes.
 pub const FORMAT: u32 = 1;
 
-const FILE: &str = "identity";
+/// The name of its file.
+pub const FILE: &str = "identity";
 const FIRST_LINE: &str = "quorate data folder";
 
 /// Who a folder belongs to.

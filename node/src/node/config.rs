@@ -9,7 +9,7 @@ use crate::transport::{self, Secret};
 use quorate_coordinator::Timing;
 use quorate_ring::Weight;
 use quorate_storage::{
-    AcceptanceError, CommitterLimits, IdentityError, OpenError, ReplicaLimits, RocksOptions,
+    AcceptanceError, CommitterLimits, IdentityError, OpenError, PrivacyError, ReplicaLimits, RocksOptions,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -144,6 +144,9 @@ pub enum StartError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// The folder's rights.
+    #[error("{0}")]
+    Privacy(#[from] PrivacyError),
     /// The data.
     #[error("{0}")]
     Open(#[from] OpenError),

@@ -6,7 +6,7 @@ use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
     Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, LifeNote, OpenError, OpenMode,
-    RocksEngine, Stage, machine_run,
+    RocksEngine, Stage, identity, keep_private, machine_run,
 };
 use std::fs::File;
 use std::io::{self, Write};
@@ -66,9 +66,23 @@ impl Introduction<'_> {
     }
 }
 
-/// The folder's identity; an empty folder gets one, as the entry says.
+/// Entries that show that a folder is a node's own. One of a file system that was made for it counts too.
+fn is_of_a_node(name: &str) -> bool {
+    name.strip_suffix(".new").unwrap_or(name) == identity::FILE
+        || matches!(name.strip_suffix(".new").unwrap_or(name), JOINING | "db" | "lost+found")
+}
+
+/// The folder's identity; an empty folder gets one, as the entry says. From here on nobody else can read the folder.
 pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, StartError> {
     let config = introduction.config;
+    // A folder that is not there is made only where something is to begin in it.
+    let is_wanted = config.data.exists() || !matches!(config.entry, Entry::Existing);
+    if is_wanted && keep_private(&config.data, is_of_a_node)? {
+        tracing::warn!(
+            "other users of this machine could read the folder {}: it is kept to this user now (0700, files 0600)",
+            config.data.display()
+        );
+    }
     if let Some(identity) = Identity::read(&config.data)? {
         check_cluster(config, &identity).await?;
         warn_of_misleading_name(&config.name, identity.node);
@@ -154,7 +168,6 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    std::fs::create_dir_all(folder)?;
     let request = random();
     let beside = folder.join(format!("{JOINING}.new"));
     let mut file = File::create(&beside)?;
@@ -290,6 +303,9 @@ mod tests {
     fn a_folder_asks_to_join_under_one_request_id_however_often_it_starts() {
         let folder = tempfile::tempdir().expect("a folder");
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        for folder in [&one, &other] {
+            std::fs::create_dir(folder).expect("made");
+        }
         let first = join_request(&one).expect("drawn");
         assert_eq!(join_request(&one).expect("read"), first);
         assert_ne!(join_request(&other).expect("drawn"), first);
