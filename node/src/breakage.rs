@@ -12,6 +12,8 @@
 use quorate_model::Mutant;
 use quorate_model::Rules;
 #[cfg(feature = "mutants")]
+use std::io::Write as _;
+#[cfg(feature = "mutants")]
 use std::sync::OnceLock;
 
 /// The environment variable that names the rule, in a build that knows one.
@@ -41,7 +43,11 @@ pub fn choose() -> Result<(), String> {
             names.join(", ")
         ));
     };
-    eprintln!("THIS BUILD IS BROKEN ON PURPOSE ({asked}): its answers are wrong, never keep data in it");
+    // Nobody reads standard error: there is nobody to tell that, either.
+    let _unread = writeln!(
+        std::io::stderr().lock(),
+        "THIS BUILD IS BROKEN ON PURPOSE ({asked}): its answers are wrong, never keep data in it"
+    );
     assert!(BROKEN.set(mutant).is_ok(), "a process chooses once");
     Ok(())
 }

@@ -27,10 +27,12 @@ mod ring_picture;
 mod serve;
 mod status;
 mod table;
+mod wait;
 
 pub use exit::{Exit, Failure};
 pub(crate) use key::takes_key;
 
+use crate::process;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use output::{Format, Output};
@@ -138,6 +140,7 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(cli.global.output, cli.global.quiet);
     let done = Context::new(cli.global, output.clone()).and_then(|context| run(cli.command, &context));
+    process::flush_log();
     match done {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {

@@ -12,11 +12,12 @@
 //! All four, the sample file, `config show` and the reference in the documentation come from the one list in
 //! [`settings`]: a setting is written down once, with its meaning, its unit and its relation to others. A name that
 //! is not in the list is an error wherever it stands, and so is one that is close to `QUORATE_`: a typo must never
-//! mean "the default, then".
+//! mean "the default, then". Only what a container platform adds by itself is passed over, with a warning ([`links`]).
 //!
 //! What is checked here needs no disk and no network: each value alone, then their relations ([`validate`]). What a
 //! data folder says about founding and joining is checked where the folder is opened.
 
+pub mod links;
 mod list;
 pub mod sample;
 pub mod settings;
@@ -124,6 +125,8 @@ pub struct Resolved {
     pub config: Config,
     /// By the setting's name.
     pub origins: BTreeMap<&'static str, Origin>,
+    /// Variables of the environment that a container platform made; they were passed over.
+    pub links: Vec<String>,
 }
 
 /// Values that were given, by the setting's name. Lists have several.
@@ -211,20 +214,22 @@ impl Resolved {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &Given,
     ) -> Result<Self, Error> {
-        let mut resolved = Self { config: Config::default(), origins: BTreeMap::new() };
+        let mut resolved = Self { config: Config::default(), origins: BTreeMap::new(), links: Vec::new() };
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Error::Unreadable { path: path.to_owned(), cause: error.to_string() })?;
             resolved.take(&from_file(path, &text)?, &Origin::File(path.to_owned()))?;
         }
-        resolved.take(&from_environment(environment)?, &Origin::Environment)?;
+        let (given, links) = from_environment(environment)?;
+        resolved.links = links;
+        resolved.take(&given, &Origin::Environment)?;
         resolved.take(flags, &Origin::Flag)?;
         Ok(resolved)
     }
 
     /// What a file of this text alone says.
     pub fn of_text(path: &Path, text: &str) -> Result<Self, Error> {
-        let mut resolved = Self { config: Config::default(), origins: BTreeMap::new() };
+        let mut resolved = Self { config: Config::default(), origins: BTreeMap::new(), links: Vec::new() };
         resolved.take(&from_file(path, text)?, &Origin::File(path.to_owned()))?;
         Ok(resolved)
     }
@@ -299,14 +304,21 @@ fn scalar(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> Result<Given, Error> {
-    let mut given = Given::new();
+/// The settings in an environment, and the links in it.
+fn from_environment(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Given, Vec<String>), Error> {
+    let (mut given, mut links) = (Given::new(), Vec::new());
     for (name, value) in environment {
         let of_a_broken_build = breakage::VARIABLE == Some(name.as_str());
         if !name.starts_with(ENVIRONMENT_PREFIX)
             || OTHER_VARIABLES.contains(&name.as_str())
             || of_a_broken_build
         {
+            continue;
+        }
+        if links::is_link(&name, &value) {
+            links.push(name);
             continue;
         }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.environment() == name) else {
@@ -322,7 +334,8 @@ fn from_environment(environment: impl IntoIterator<Item = (String, String)>) -> 
         };
         given.insert(setting.name, texts);
     }
-    Ok(given)
+    links.sort_unstable();
+    Ok((given, links))
 }
 
 impl fmt::Display for Origin {

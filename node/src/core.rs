@@ -212,7 +212,13 @@ impl Core {
 
     /// Changes the catalog. Answered once every reachable member has applied the change, or `timeout` has passed.
     pub async fn propose(&self, command: Command, timeout: Duration) -> Result<Proposed, ProposeError> {
-        self.control.propose(command, Instant::now() + timeout).await
+        let proposed = self.control.propose(command, Instant::now() + timeout).await;
+        proposed.map_err(|error| match error {
+            ProposeError::Unavailable { reason } => {
+                ProposeError::Unavailable { reason: format!("{reason}; {}", self.what_is_up()) }
+            }
+            error @ (ProposeError::Rejected(_) | ProposeError::Unknown { .. }) => error,
+        })
     }
 
     /// The connections to the other members.

@@ -13,6 +13,7 @@
 //! # Invariants
 //!
 //! - A cluster is founded only if none of the folders has a node: a lost folder joins again, as a new member.
+//! - Ports are this run's, not the folder's: nodes that come back elsewhere look for each other where this run puts them.
 //! - First starts are in order, so that names and ids agree: n1 is `n1`.
 
 pub mod control;
@@ -26,8 +27,8 @@ use quorate_coordinator::Timing;
 use quorate_ring::Weight;
 use quorate_storage::{Identity, IdentityError};
 use serde::Serialize;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
@@ -52,6 +53,9 @@ const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often they are asked.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A wait that takes longer than this is explained.
+const WORDLESS_MAX: Duration = Duration::from_millis(700);
 
 /// Threads of each node.
 const WORKERS: usize = 2;
@@ -158,13 +162,32 @@ pub enum Error {
     },
 }
 
+/// The nodes that a folder holds, by their numbers: 1 for n1.
+pub fn kept(folder: &Path) -> Result<Vec<usize>, IdentityError> {
+    let mut kept = Vec::new();
+    for number in 1..=NODES_MAX {
+        if Identity::read(&folder.join(format!("n{number}")))?.is_some() {
+            kept.push(number);
+        }
+    }
+    Ok(kept)
+}
+
+/// An address on loopback that was free a moment ago.
+fn free_address() -> Option<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()
+}
+
 impl Cluster {
-    /// Starts every node, waits until all are ready, and makes the table.
-    pub async fn start(plan: &Plan) -> Result<Self, Error> {
+    /// Starts every node, waits until all are ready, and makes the table. Tells what it waits for, if that takes a while.
+    pub async fn start(plan: &Plan, tell: impl Fn(&str)) -> Result<Self, Error> {
         let mut slots: Vec<Slot> = (0..plan.nodes).map(|at| Slot::new(plan, at)).collect();
         let mut begun = Vec::new();
         for slot in &slots {
             begun.push(Identity::read(&slot.folder)?.is_some());
+        }
+        for (slot, _) in slots.iter_mut().zip(&begun).filter(|(_, begun)| **begun) {
+            slot.settle();
         }
         if begun.iter().all(|begun| *begun) {
             start_together(&mut slots).await?;
@@ -175,9 +198,13 @@ impl Cluster {
             let found_first = !begun.contains(&true);
             start_in_order(&mut slots, &order, &begun, found_first).await?;
         }
-        let cluster = Self { slots };
-        cluster.wait_until_ready().await?;
-        cluster.make_table().await?;
+        let mut cluster = Self { slots };
+        cluster.wait_until_ready(&tell).await?;
+        cluster.make_table(&tell).await?;
+        // Which zone a node is in was settled when it was added.
+        for slot in &mut cluster.slots {
+            slot.learn_zone();
+        }
         Ok(cluster)
     }
 
@@ -244,14 +271,20 @@ impl Cluster {
         Client::new(Options { endpoints, ..Options::default() }).expect("a cluster has at least one node")
     }
 
-    async fn wait_until_ready(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + READY_TIMEOUT;
+    async fn wait_until_ready(&self, tell: impl Fn(&str)) -> Result<(), Error> {
+        let began = Instant::now();
+        let (deadline, mut told) = (began + READY_TIMEOUT, String::new());
         for slot in &self.slots {
             let options = Options { endpoints: vec![Endpoint::from(slot.http)], ..Options::default() };
             let client = Client::new(options).expect("there is one endpoint");
             while let Err(reason) = client.ready().await {
+                let reason = format!("{}: {reason}", slot.name);
                 if Instant::now() >= deadline {
-                    return Err(Error::NotReady { reason: format!("{}: {reason}", slot.name) });
+                    return Err(Error::NotReady { reason });
+                }
+                if began.elapsed() > WORDLESS_MAX && told != reason {
+                    tell(&format!("waiting for {reason}"));
+                    told = reason;
                 }
                 sleep(READY_INTERVAL).await;
             }
@@ -259,7 +292,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn make_table(&self) -> Result<(), Error> {
+    async fn make_table(&self, tell: impl Fn(&str)) -> Result<(), Error> {
         let client = self.client();
         let failed = |error: ClientError| Error::Table(error.to_string());
         match client.table(TABLE).await {
@@ -270,15 +303,16 @@ impl Cluster {
         let copies = self.slots.len().min(3) as u8;
         let spec = TableSpec { name: TABLE.to_owned(), n: Some(copies), ..TableSpec::default() };
         client.create_table(&spec).await.map_err(failed)?;
-        self.wait_until_ready().await
+        self.wait_until_ready(tell).await
     }
 }
 
 /// Nodes that have all been members before need each other to be ready, not to start.
 async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
+    let again = again(slots);
     let starting: Vec<_> = slots
         .iter()
-        .map(|slot| (slot.name.clone(), tokio::spawn(Node::start(slot.config(Entry::Existing)))))
+        .map(|slot| (slot.name.clone(), tokio::spawn(Node::start(slot.config(again.clone())))))
         .collect();
     for (slot, (name, started)) in slots.iter_mut().zip(starting) {
         let started = started.await.map_err(|error| StartError::Runtime(error.to_string())).flatten();
@@ -287,18 +321,24 @@ async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
     Ok(())
 }
 
+/// How a node that was a member before starts: where the others are now is not what its catalog says, perhaps.
+fn again(slots: &[Slot]) -> Entry {
+    let settled = slots.iter().filter(|slot| slot.http.port() != 0);
+    Entry::Join { addresses: settled.map(|slot| slot.http.to_string()).collect() }
+}
+
 async fn start_in_order(
     slots: &mut [Slot],
     order: &[usize],
     begun: &[bool],
     found_first: bool,
 ) -> Result<(), Error> {
-    let mut found = found_first;
+    let (mut found, again) = (found_first, again(slots));
     for at in order {
         let addresses: Vec<String> =
             slots.iter().filter(|slot| slot.running.is_some()).map(|slot| slot.http.to_string()).collect();
         let entry = match (begun[*at], found) {
-            (true, _) => Entry::Existing,
+            (true, _) => again.clone(),
             (false, true) => Entry::Found { cluster_name: "dev".to_owned() },
             (false, false) => Entry::Join { addresses },
         };
@@ -358,6 +398,24 @@ impl Slot {
         let started = Node::start(self.config(entry)).await;
         self.runs(started.map_err(|error| Error::Start { name: self.name.clone(), error })?);
         Ok(())
+    }
+
+    /// Draws its ports now, where any will do: the others must know where it will be.
+    fn settle(&mut self) {
+        for address in [&mut self.http, &mut self.peer] {
+            if address.port() == 0 {
+                *address = free_address().unwrap_or(*address);
+            }
+        }
+    }
+
+    /// Which zone the catalog says it is in.
+    fn learn_zone(&mut self) {
+        let Some(running) = &self.running else { return };
+        let view = running.node.core().view();
+        if let Some(known) = view.catalog().node(running.node.id()) {
+            self.zone.clone_from(&known.zone);
+        }
     }
 
     fn runs(&mut self, node: Node) {

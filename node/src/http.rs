@@ -29,6 +29,7 @@ pub mod code;
 mod connection;
 pub(crate) mod decoders;
 pub mod edge;
+mod failures;
 pub mod fault;
 pub mod head;
 mod health;

@@ -7,6 +7,7 @@
 //!
 //! Names are `quorate_<what>_<unit>`; a counter ends in `_total`, as Prometheus wants it.
 
+pub mod lines;
 mod states;
 
 pub use states::States;

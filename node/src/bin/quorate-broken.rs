@@ -2,6 +2,7 @@
 //!
 //! `QUORATE_BREAK` names the rule, or `none`. Everything else is as in `quorate`. A release build of it does not compile.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// As in `quorate`: a broken build should differ in the one rule alone.
@@ -13,7 +14,8 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     if let Err(error) = quorate_node::breakage::choose() {
-        eprintln!("error: {error}");
+        // Nobody reads standard error: the exit code says it, too.
+        let _unread = writeln!(std::io::stderr().lock(), "error: {error}");
         return USAGE.into();
     }
     quorate_client::install_crypto_provider();

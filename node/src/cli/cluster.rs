@@ -37,14 +37,16 @@ impl ClusterCommand {
         let output = &context.output;
         match self.action {
             Action::Nodes => {
-                let nodes = document::elements(client.nodes().await?, "nodes");
+                let nodes =
+                    document::elements(context.told("listing members", client.nodes()).await?, "nodes");
                 document::show_list(output, &nodes, "there is no member")
             }
-            Action::Ring(Ring { table, svg: None }) => {
-                document::show(output, &client.ring(table.as_deref()).await?)
-            }
+            Action::Ring(Ring { table, svg: None }) => document::show(
+                output,
+                &context.told("reading the ring", client.ring(table.as_deref())).await?,
+            ),
             Action::Ring(Ring { table, svg: Some(file) }) => {
-                let ring = client.ring(table.as_deref()).await?;
+                let ring = context.told("reading the ring", client.ring(table.as_deref())).await?;
                 let picture = ring_picture::svg(&ring).map_err(|cause| Failure::new(Exit::Other, cause))?;
                 std::fs::write(&file, picture).map_err(|error| {
                     Failure::new(Exit::Other, format!("{} cannot be written: {error}", file.display()))

@@ -3,7 +3,7 @@
 use super::Context;
 use super::exit::Failure;
 use super::serve;
-use crate::config::{Given, Resolved, sample, settings::SETTINGS, validate::validate};
+use crate::config::{Given, Resolved, links, sample, settings::SETTINGS, validate::validate};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -39,9 +39,12 @@ impl ConfigCommand {
         match self.action {
             Action::Init => output.bytes(sample::sample().as_bytes()),
             Action::Check(file) => {
-                let config = file.resolve()?.config;
-                validate(&config)?;
-                serve::check_what_is_named(&config)?;
+                let resolved = file.resolve()?;
+                validate(&resolved.config)?;
+                serve::check_what_is_named(&resolved.config)?;
+                if let Some(warning) = links::warning(&resolved.links) {
+                    output.note(&format!("warning: {warning}"));
+                }
                 output.note("the configuration is sound");
                 Ok(())
             }

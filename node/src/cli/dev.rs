@@ -4,16 +4,20 @@ use super::exit::{Exit, Failure};
 use super::output::{Output, Tone, Word};
 use super::{Context, document};
 use crate::dev::{
-    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE, control,
+    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE,
+    control, kept,
 };
 use crate::limits::Limits;
 use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
 use crate::transport;
 use clap::{Args, Subcommand};
 use quorate_client::{Client, Endpoint, Method, Options};
-use quorate_storage::RocksOptions;
+use quorate_storage::{RocksOptions, keep_private};
 use serde_json::{Value as Json, json};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +25,15 @@ use tokio::sync::Mutex;
 
 /// How long killing or starting a node may take.
 const ACT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Nodes of a new cluster that nobody gave a number.
+const NODES: usize = 3;
+
+/// The log, in the folder of the nodes' folders.
+const LOG: &str = "dev.log";
+
+/// So many names of a temporary folder are tried.
+const TEMPORARY_NAMES_MAX: usize = 64;
 
 /// `quorate dev`.
 #[derive(Args, Debug)]
@@ -35,9 +48,9 @@ pub struct Dev {
 /// A cluster to run.
 #[derive(Args, Debug)]
 struct Run {
-    /// How many nodes, 1 to 9.
-    #[arg(long, default_value_t = 3)]
-    nodes: usize,
+    /// How many nodes, 1 to 9 [default: as many as the folder has, else 3].
+    #[arg(long)]
+    nodes: Option<usize>,
     /// How many zones they are spread over [default: one for each node, up to 3].
     #[arg(long)]
     zones: Option<usize>,
@@ -98,8 +111,11 @@ impl Dev {
 
 impl Run {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let zones = self.zones.unwrap_or(self.nodes.min(3));
-        if !(1..=NODES_MAX).contains(&self.nodes) || !(1..=self.nodes).contains(&zones) {
+        process::keep_files_private();
+        let folder = Folder::open(&self, &context.output)?;
+        let nodes = self.nodes(&folder)?;
+        let zones = self.zones.unwrap_or(nodes.min(3));
+        if !(1..=NODES_MAX).contains(&nodes) || !(1..=nodes).contains(&zones) {
             let sentence = format!("a development cluster has 1 to {NODES_MAX} nodes in 1 to as many zones");
             return Err(Failure::new(Exit::Usage, sentence));
         }
@@ -111,13 +127,12 @@ impl Run {
         }
         let of_one = OpenFiles {
             connections: CONNECTIONS_MAX + Limits::default().health_connections_max,
-            peers: transport::Limits::default().open_files_max(self.nodes),
+            peers: transport::Limits::default().open_files_max(nodes),
             tables: RocksOptions::default().open_files_max.into(),
         };
-        process::raise_open_files(of_one, self.nodes)
+        process::raise_open_files(of_one, nodes)
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
-        let folder = Folder::open(&self)?;
-        let log = folder.path.join("dev.log");
+        let log = folder.path.join(LOG);
         let file = LogFile::open(&log).map_err(|error| match error {
             LogFileError::Taken => {
                 let sentence = format!("another `quorate dev` runs on the folder {}", folder.path.display());
@@ -131,12 +146,35 @@ impl Run {
         process::start_logging_into(file, "info")
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         process::log_panics();
-        let plan = Plan { nodes: self.nodes, zones, port: self.port, folder: folder.path.clone() };
+        let plan = Plan { nodes, zones, port: self.port, folder: folder.path.clone() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(
                 |error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")),
             )?;
         runtime.block_on(until_stopped(context, &plan, &folder, &log))
+    }
+
+    /// How many nodes there will be: all that the folder has, at least.
+    fn nodes(&self, folder: &Folder) -> Result<usize, Failure> {
+        let kept = kept(&folder.path).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        let last = kept.last().copied().unwrap_or(0);
+        let nodes = self.nodes.unwrap_or(if last == 0 { NODES } else { last });
+        if nodes >= last {
+            return Ok(nodes);
+        }
+        let names: Vec<String> = kept.iter().map(|number| format!("n{number}")).collect();
+        let ports: Vec<String> =
+            kept.iter().map(|number| (self.port + PORT_STEP * (*number as u16 - 1)).to_string()).collect();
+        let sentence = format!(
+            "the folder {} has a cluster of {}, which needs all of them, and --nodes {nodes} is fewer; nothing was started",
+            folder.path.display(),
+            names.join(", ")
+        );
+        let next = format!(
+            "say --nodes {last} or leave it out (ports {} then), or choose another folder: --data DIR, or --ephemeral",
+            ports.join(", ")
+        );
+        Err(Failure::new(Exit::Usage, sentence).next(next))
     }
 }
 
@@ -145,7 +183,9 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
     let mut signals = StopSignal::listen().map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
     output.note(&format!("starting {} nodes, with their data in {} ...", plan.nodes, folder.path.display()));
     let cluster = tokio::select! {
-        started = Cluster::start(plan) => started.map_err(|error| not_started(&error, log))?,
+        started = Cluster::start(plan, |what| output.note(what)) => {
+            started.map_err(|error| not_started(&error, log))?
+        }
         _ = signals.wait() => return Ok(()),
     };
     let nodes = cluster.nodes();
@@ -155,10 +195,12 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
         |error| Failure::new(Exit::Other, format!("the control port {port} cannot be used: {error}")),
     )?;
     let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log };
-    if output.is_json() {
-        output.json(&greeting.json())?;
-    } else {
-        output.line(&greeting.text(output))?;
+    let greeted =
+        if output.is_json() { output.json(&greeting.json()) } else { output.line(&greeting.text(output)) };
+    if let Err(failure) = greeted {
+        // The cluster is there, whoever reads of it or not.
+        tracing::warn!("{}", failure.sentence);
+        output.note(&format!("{}; the cluster is up all the same", failure.sentence));
     }
     signals.wait().await;
     output.note("\nstopping ... (once more to stop at once)");
@@ -170,7 +212,7 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
     };
     tokio::select! {
         () = stopped => output.note(&folder.farewell()),
-        _ = signals.wait() => {}
+        _ = signals.wait_for_another() => {}
     }
     Ok(())
 }
@@ -191,16 +233,24 @@ fn not_started(error: &Error, log: &Path) -> Failure {
 }
 
 impl Folder {
-    fn open(run: &Run) -> Result<Self, Failure> {
+    fn open(run: &Run, output: &Output) -> Result<Self, Failure> {
         let is_temporary = run.ephemeral;
+        if is_temporary {
+            return Ok(Self { path: temporary_folder()?, is_temporary });
+        }
         let path = match &run.data {
             Some(path) => path.clone(),
-            None if is_temporary => std::env::temp_dir().join(format!("quorate-dev-{}", std::process::id())),
             None => default_folder()?,
         };
-        std::fs::create_dir_all(&path).map_err(|error| {
-            Failure::new(Exit::Other, format!("{} cannot be made: {error}", path.display()))
-        })?;
+        let is_ours = |name: &str| name == LOG || name == "n1";
+        let narrowed =
+            keep_private(&path, is_ours).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        if narrowed {
+            output.note(&format!(
+                "other users of this machine could read {}: it is kept to this user now",
+                path.display()
+            ));
+        }
         Ok(Self { path, is_temporary })
     }
 
@@ -220,6 +270,25 @@ impl Drop for Folder {
             let _left = std::fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// A new folder for temporary things, under a name that nobody has taken.
+fn temporary_folder() -> Result<PathBuf, Failure> {
+    let above = std::env::temp_dir();
+    for attempt in 0..TEMPORARY_NAMES_MAX {
+        let path = above.join(format!("quorate-dev-{}-{attempt}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(path),
+            // Another user's, perhaps: it is left alone.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                let sentence = format!("{} cannot be made: {error}", path.display());
+                return Err(Failure::new(Exit::Other, sentence).next("set TMPDIR, or say --data DIR"));
+            }
+        }
+    }
+    let sentence = format!("every name for a temporary folder in {} is taken", above.display());
+    Err(Failure::new(Exit::Other, sentence).next("set TMPDIR, or say --data DIR"))
 }
 
 /// Where programs keep a user's data.

@@ -28,6 +28,8 @@ pub enum Exit {
     Unhealthy = 8,
     /// The user said no, or was not asked.
     Declined = 9,
+    /// Whoever read the output has gone, as `head` does: what a shell reports of other tools, 128 + SIGPIPE.
+    ReaderGone = 141,
 }
 
 /// Why a command did not do what it was asked.

@@ -193,7 +193,9 @@ impl Get {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let key = self.target.key()?;
         let table = &self.target.table;
-        let Answered { answer, meta } = context.client()?.get(table, &key, &self.read.read()).await?;
+        let client = context.client()?;
+        let Answered { answer, meta } =
+            context.told("reading the key", client.get(table, &key, &self.read.read())).await?;
         let output = &context.output;
         if self.read.trace {
             trace(output, &meta);
@@ -237,7 +239,9 @@ impl Put {
         let key = self.target.key()?;
         let value = value_bytes(self.value)?;
         let write = Write { ttl: self.ttl, content_type: self.content_type, ..self.write.write() };
-        let answered = context.client()?.put(&self.target.table, &key, value, &write).await?;
+        let client = context.client()?;
+        let answered =
+            context.told("storing the key", client.put(&self.target.table, &key, value, &write)).await?;
         written(context, "stored", &self.target.table, &key, &answered, self.write.trace)
     }
 }
@@ -246,7 +250,10 @@ impl Delete {
     /// Deletes the key and says what that promises.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let key = self.target.key()?;
-        let answered = context.client()?.delete(&self.target.table, &key, &self.write.write()).await?;
+        let client = context.client()?;
+        let answered = context
+            .told("deleting the key", client.delete(&self.target.table, &key, &self.write.write()))
+            .await?;
         written(context, "deleted", &self.target.table, &key, &answered, self.write.trace)
     }
 }
@@ -257,7 +264,9 @@ impl Mget {
         let b64 = self.b64;
         let keys: Vec<Vec<u8>> =
             self.keys.into_iter().map(|key| key_bytes(key, b64)).collect::<Result<_, _>>()?;
-        let items = context.client()?.mget(&self.table, &keys, &self.read.read()).await?;
+        let client = context.client()?;
+        let items =
+            context.told("reading the keys", client.mget(&self.table, &keys, &self.read.read())).await?;
         let output = &context.output;
         if output.is_json() {
             let all: Vec<Json> = items
@@ -324,7 +333,8 @@ fn refusal(raw: &Json) -> String {
 impl Locate {
     /// The key's token, shard and owners.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let document = context.client()?.locate(&self.target.table, &self.target.key()?).await?;
+        let (client, key) = (context.client()?, self.target.key()?);
+        let document = context.told("locating the key", client.locate(&self.target.table, &key)).await?;
         document::show(&context.output, &document)
     }
 }
@@ -332,7 +342,8 @@ impl Locate {
 impl Explain {
     /// The same, and what each owner holds.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let document = context.client()?.explain(&self.target.table, &self.target.key()?).await?;
+        let (client, key) = (context.client()?, self.target.key()?);
+        let document = context.told("explaining the key", client.explain(&self.target.table, &key)).await?;
         document::show(&context.output, &document)
     }
 }

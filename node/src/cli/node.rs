@@ -52,7 +52,7 @@ impl AcceptLoss {
         let output = &context.output;
         let node = &self.node;
         let client = of_the_node(context, node).await?;
-        let loss = client.loss(node).await?;
+        let loss = context.told("looking at what is there", client.loss(node)).await?;
         if self.preview {
             return document::show(output, &loss);
         }
@@ -69,7 +69,8 @@ impl AcceptLoss {
             nothing: "nothing was accepted",
         };
         confirm::by_name(&what, self.accept_data_loss.as_deref(), context)?;
-        let answer = client.accept_loss(node, self.accept_data_loss.as_deref().unwrap_or(node)).await?;
+        let name = self.accept_data_loss.as_deref().unwrap_or(node);
+        let answer = context.told("accepting the loss", client.accept_loss(node, name)).await?;
         document::show(output, &answer)
     }
 }

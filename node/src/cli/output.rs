@@ -110,8 +110,10 @@ impl Output {
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
-            // Whoever reads has seen enough: `quorate ... | head` is no failure worth a word.
-            let exit = if error.kind() == std::io::ErrorKind::BrokenPipe { Exit::Ok } else { Exit::Other };
+            // Whoever reads has seen enough: `quorate ... | head` is no failure worth a word. It is no success either:
+            // `status --check` may have had bad news.
+            let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+            let exit = if gone { Exit::ReaderGone } else { Exit::Other };
             Failure::new(exit, format!("standard output cannot be written: {error}"))
         })
     }
@@ -180,7 +182,7 @@ impl Output {
 
     /// Says why a command failed, on standard error; as JSON if data is JSON.
     pub fn failure(&self, failure: &Failure) {
-        if failure.exit == Exit::Ok {
+        if failure.exit == Exit::ReaderGone {
             return;
         }
         let text = if self.is_json() {

@@ -2,8 +2,8 @@
 
 use super::exit::{Exit, Failure};
 use crate::config::settings::{SETTINGS, Setting};
-use crate::config::validate::{SECRET_BYTES_MIN, validate};
-use crate::config::{Config, Given, Origin, Resolved, environment};
+use crate::config::validate::{self, NAME_BYTES_MAX, SECRET_BYTES_MIN, validate};
+use crate::config::{Config, Given, Origin, Resolved, environment, links};
 use crate::node::{BOOT_ID_FILE, Entry, Node, NodeConfig, StartError, is_like_an_id};
 use crate::process::{self, OpenFiles, StopSignal};
 use crate::transport::Secret;
@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use quorate_ring::{Catalog, Weight};
 use quorate_storage::Identity;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,8 +49,15 @@ impl Serve {
         let node = node_config(&config)?;
         check_cluster(&config, &node.data)?;
         process::raise_open_files(open_files(&node), 1).map_err(|error| refused(&error))?;
+        process::keep_files_private();
         process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
         process::log_panics();
+        if let Some(warning) = links::warning(&resolved.links) {
+            tracing::warn!("{warning}");
+        }
+        if let Some(warning) = config.secret_file.as_deref().and_then(exposed_secret) {
+            tracing::warn!("{warning}");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -119,7 +127,7 @@ async fn run_once(
             }
         };
         let _over = tokio::time::timeout(SAME_STOP, same).await;
-        signals.wait().await
+        signals.wait_for_another().await
     };
     tokio::select! {
         () = node.shutdown() => {}
@@ -168,6 +176,7 @@ fn not_started(error: &StartError) -> Failure {
         StartError::Identity(_)
         | StartError::Folder { .. }
         | StartError::Open(_)
+        | StartError::Privacy(_)
         | StartError::Listen { .. }
         | StartError::Join(_)
         | StartError::Acceptance(_)
@@ -240,14 +249,26 @@ fn check_cluster(config: &Config, folder: &Path) -> Result<(), Failure> {
 
 /// The host's name and the port: unique among nodes of one network, and readable.
 fn default_name(port: u16) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .take(48)
-        .collect();
-    if host.is_empty() { format!("node-{port}") } else { format!("{host}-{port}") }
+    name_of(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim(), port)
+}
+
+/// The name of a node on this host and port. Hosts of one fleet often differ in a few characters of a long name, at its
+/// end or in its middle: where not all of it fits, or can be part of a name, a digest of the whole keeps them apart.
+fn name_of(host: &str, port: u16) -> String {
+    const DIGEST_DIGITS: usize = 8;
+    let legal: String = host.chars().filter(|c| validate::is_legal_in_name(*c)).collect();
+    let port = format!("-{port}");
+    if legal.is_empty() && host.is_empty() {
+        return format!("node{port}");
+    }
+    if legal == host && host.len() + port.len() <= NAME_BYTES_MAX {
+        return format!("{host}{port}");
+    }
+    let room = NAME_BYTES_MAX - port.len() - DIGEST_DIGITS - 1;
+    let end = &legal[legal.len().saturating_sub(room)..];
+    let (digest, end) = (crc32fast::hash(host.as_bytes()), end.trim_start_matches(['-', '.', '_']));
+    let end = if end.is_empty() { "node" } else { end };
+    format!("{end}-{digest:08x}{port}")
 }
 
 /// Opens what the configuration names, as a start would, and changes nothing: the secret, and whose folder it is.
@@ -259,6 +280,18 @@ pub(super) fn check_what_is_named(config: &Config) -> Result<(), Failure> {
 /// The secret of the configuration; an empty one if it names none.
 fn secret(config: &Config) -> Result<Secret, Failure> {
     config.secret_file.as_deref().map_or(Ok(Vec::new()), secret_bytes).map(Secret::new)
+}
+
+/// A warning about a secret file that other users of this machine can read.
+fn exposed_secret(file: &Path) -> Option<String> {
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    (mode & 0o004 != 0).then(|| {
+        format!(
+            "every user of this machine can read the cluster's secret in {}: chmod 0600 (or, in a pod, defaultMode) \
+             keeps it to this node",
+            file.display()
+        )
+    })
 }
 
 /// The secret in a file, without the line end that editors add.
@@ -325,5 +358,42 @@ impl FromArgMatches for Flags {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_whose_name_fits_is_called_by_it() {
+        assert_eq!(name_of("db-1.example", 7400), "db-1.example-7400");
+        assert_eq!(name_of("", 7400), "node-7400");
+    }
+
+    #[test]
+    fn hosts_with_long_names_that_differ_anywhere_have_different_names() {
+        let long = "rel-production-eu-west-1-orders-service-quorate-db";
+        let hosts = [
+            format!("{long}-0"),
+            format!("{long}-1"),
+            format!("{long}-{long}-0"),
+            format!("{long}-{long}-1"),
+            format!("a-{long}-{long}"),
+            format!("b-{long}-{long}"),
+            "d\u{e4}tabase".to_owned(),
+            "d\u{f6}tabase".to_owned(),
+            "\u{e4}".to_owned(),
+            "\u{f6}".to_owned(),
+        ];
+        let names: std::collections::BTreeSet<String> =
+            hosts.iter().flat_map(|host| [name_of(host, 7400), name_of(host, 65535)]).collect();
+        assert_eq!(names.len(), 2 * hosts.len(), "{names:#?}");
+        for name in &names {
+            let config = Config { name: Some(name.clone()), ..Config::default() };
+            validate(&config).expect(name);
+        }
+        assert!(name_of(&hosts[1], 7400).ends_with("quorate-db-1-7400"), "it fits as it is");
+        assert!(name_of(&hosts[3], 7400).contains("quorate-db-1-"), "the end says which one it is");
     }
 }

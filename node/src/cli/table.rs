@@ -99,29 +99,42 @@ impl TableCommand {
         let client = context.client()?;
         match self.action {
             Action::List => {
-                let tables = document::elements(client.tables().await?, "tables");
+                let tables =
+                    document::elements(context.told("listing tables", client.tables()).await?, "tables");
                 document::show_list(
                     output,
                     &tables,
                     "there is no table; make one with `quorate table create NAME`",
                 )
             }
-            Action::Describe { table } => document::show(output, &client.table(&table).await?),
+            Action::Describe { table } => {
+                let found = context.told(&format!("looking for table {table}"), client.table(&table)).await?;
+                document::show(output, &found)
+            }
             Action::Create(create) => {
-                let answer = client.create_table(&create.spec()).await?;
+                let answer = context
+                    .told(&format!("making table {}", create.table), client.create_table(&create.spec()))
+                    .await?;
                 output.note(&format!("table {} is made and known to every reachable member", create.table));
                 document::show(output, &answer)
             }
             Action::Alter(Alter { table, change }) => {
-                let answer = client.alter_table(&table, &change.alteration()).await?;
+                let answer = context
+                    .told(
+                        &format!("changing table {table}"),
+                        client.alter_table(&table, &change.alteration()),
+                    )
+                    .await?;
                 output.note(&format!("table {table} is changed"));
                 document::show(output, &answer)
             }
             Action::Drop(drop) => {
                 // Whether it exists comes first: nobody should type the name of a table that is not there.
-                client.table(&drop.table).await?;
+                context.told(&format!("looking for table {}", drop.table), client.table(&drop.table)).await?;
                 drop.confirm(context)?;
-                let answer = client.drop_table(&drop.table).await?;
+                let answer = context
+                    .told(&format!("dropping table {}", drop.table), client.drop_table(&drop.table))
+                    .await?;
                 output.note(&format!("table {} is dropped, with everything in it", drop.table));
                 if answer.is_null() { Ok(()) } else { document::show(output, &answer) }
             }

@@ -74,6 +74,68 @@ fn an_unknown_name_is_an_error_wherever_it_stands() {
 }
 
 #[test]
+fn links_to_services_are_passed_over_and_named() {
+    let names = |pairs: &[(&str, &str)]| {
+        let resolved = Resolved::of(None, environment(pairs), &Given::new()).expect("links are no error");
+        (resolved.links.clone(), links::warning(&resolved.links), resolved.config.name)
+    };
+    let of_kubernetes = [
+        ("QUORATE_PORT", "tcp://10.0.0.9:7400"),
+        ("QUORATE_PORT_7400_TCP", "tcp://10.0.0.9:7400"),
+        ("QUORATE_PORT_7400_TCP_ADDR", "10.0.0.9"),
+        ("QUORATE_PORT_7400_TCP_PORT", "7400"),
+        ("QUORATE_PORT_7400_TCP_PROTO", "tcp"),
+        ("QUORATE_SERVICE_HOST", "10.0.0.9"),
+        ("QUORATE_SERVICE_PORT", "7400"),
+        ("QUORATE_SERVICE_PORT_HTTP", "7400"),
+        ("QUORATE_PEERS_SERVICE_HOST", "fd00::9"),
+        ("QUORATE_PEERS_PORT", "udp://[fd00::9]:7500"),
+        // A service whose name begins like a setting.
+        ("QUORATE_LISTEN_SERVICE_HOST", "10.0.0.9"),
+        ("QUORATE_DATA_PORT_1_SCTP_PORT", "1"),
+    ];
+    for link in of_kubernetes {
+        assert_eq!(names(&[link]).0, [link.0]);
+    }
+    let of_docker = [("QUORATE_NAME", "/web/quorate"), ("QUORATE_ENV_PATH", "/bin")];
+    let (links, warning, name) = names(&[&of_kubernetes[..], &of_docker[..]].concat());
+    assert_eq!((links.len(), name), (of_kubernetes.len() + 2, None), "{links:?}");
+    let warning = warning.expect("one warning");
+    assert!(warning.contains("QUORATE_SERVICE_HOST") && warning.contains("enableServiceLinks"), "{warning}");
+    assert_eq!(names(&[("QUORATE_NAME", "db-0")]), (Vec::new(), None, Some("db-0".to_owned())));
+}
+
+#[test]
+fn what_only_looks_a_little_like_a_link_is_an_error() {
+    for (name, value) in [
+        ("QUORATE_PORT", "7400"),
+        ("QUORATE_HTTP_PORT", "7400"),
+        ("QUORATE_SERVICE_HOST", "db"),
+        ("QUORATE_SERVICE_PORTS", "7400"),
+        ("QUORATE_SERVICE_PORT", "many"),
+        ("QUORATE_PORT_HTTP_TCP", "tcp://10.0.0.9:7400"),
+        ("QUORATE_PORT_7400_TCP_ZONNE", "1"),
+        ("QUORATE_NODE_NAME", "db-0"),
+    ] {
+        let error = Resolved::of(None, environment(&[(name, value)]), &Given::new()).expect_err(name);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+/// Else a link could change a setting, or a setting be passed over as a link.
+#[test]
+fn no_setting_has_the_name_of_a_link() {
+    for setting in SETTINGS {
+        let name = setting.environment();
+        for value in ["7400", "10.0.0.9", "tcp://10.0.0.9:7400"] {
+            assert!(!links::is_link(&name, value), "{name}={value}");
+        }
+        // Of these no value has a slash.
+        assert!(name.ends_with("NAME") || !links::is_link(&name, "/web/quorate"), "{name}");
+    }
+}
+
+#[test]
 fn a_value_that_cannot_be_is_refused_with_what_it_could_be() {
     for (setting, value, expected) in [
         ("listen", "7400", "IP address and a port"),

@@ -8,7 +8,7 @@ use quorate_client::Endpoint;
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest name of a node or a zone, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+pub const NAME_BYTES_MAX: usize = 64;
 
 /// Shortest secret, in bytes.
 pub const SECRET_BYTES_MIN: usize = 16;
@@ -75,11 +75,13 @@ fn addresses(config: &Config) -> Result<(), Error> {
     })
 }
 
+/// Whether a name of a node or a zone may have this character.
+pub fn is_legal_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
 fn names(config: &Config) -> Result<(), Error> {
-    let good = |name: &str| {
-        (1..=NAME_BYTES_MAX).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    };
+    let good = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_legal_in_name);
     for (setting, name) in [("name", config.name.as_deref()), ("zone", Some(config.zone.as_str()))] {
         refuse(name.is_some_and(|name| !good(name)), || {
             format!("{setting} has 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' and '.'")

@@ -1,11 +1,13 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
 use super::{Core, HintStatistics, Statistics};
+use crate::control::DiskState;
 use crate::transport::Lane;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
 use quorate_storage::{Cause, Doubt, Engine};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 /// So many members that can't be reached are named with the reason.
@@ -75,9 +77,7 @@ impl Core {
         }
         let healthy = reasons.len();
         let disks = self.disks();
-        let doubts = |node: NodeId| disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
-        let is_up = |node: NodeId| node == self.node || (view.liveness().is_alive(node) && !doubts(node));
-        reasons.extend(tables_at_risk(&view, is_up));
+        reasons.extend(tables_at_risk(&view, |node| self.is_up(&view, &disks, node)));
         if reasons.len() > healthy {
             let down = self.links.report().into_iter().filter(|link| link.lane == Lane::Data && !link.up);
             let said = down.filter_map(|link| {
@@ -86,6 +86,27 @@ impl Core {
             reasons.extend(said.take(UNREACHABLE_SAID_MAX));
         }
         reasons
+    }
+
+    /// Whether a member can be counted on, as far as this node knows.
+    fn is_up(&self, view: &View, disks: &BTreeMap<NodeId, DiskState>, node: NodeId) -> bool {
+        let doubts = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
+        node == self.node || (view.liveness().is_alive(node) && !doubts)
+    }
+
+    /// How many voters there are to change the catalog, and whether keys can be served meanwhile: what the one lacks, the
+    /// other may have.
+    pub(super) fn what_is_up(&self) -> String {
+        let (view, disks) = (self.view(), self.disks());
+        let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
+        let up = voters.iter().filter(|voter| self.is_up(&view, &disks, **voter)).count();
+        let risks = tables_at_risk(&view, |node| self.is_up(&view, &disks, node));
+        let keys = match risks.first() {
+            None => "keys of every table have their quorum".to_owned(),
+            Some(risk) if risks.len() == 1 => risk.clone(),
+            Some(risk) => format!("{risk} (and {} tables more)", risks.len() - 1),
+        };
+        format!("{up} of {} voters can be reached from here; {keys}", voters.len())
     }
 
     /// What an operator can do about a doubt. Damage may hide behind any key, so that only other data help; data that

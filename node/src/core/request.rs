@@ -68,9 +68,7 @@ pub enum ProposeError {
     #[error("{0}; nothing was changed")]
     Rejected(Rejection),
     /// No leader with a majority of the voters could be reached; nothing has changed and nothing will.
-    #[error(
-        "{reason}; nothing was changed; key traffic is not affected; try again once a majority of the voters is up"
-    )]
+    #[error("{reason}; nothing was changed; try again once a majority of the voters is up")]
     Unavailable {
         /// What is missing.
         reason: String,

@@ -7,6 +7,7 @@
 //! Everything that is refused here is refused before a handler sees it. The problem's body is written last, when
 //! the id is known, so that no handler has to carry it along.
 
+use super::failures::Failures;
 use super::fault::Fault;
 use super::head;
 use super::health;
@@ -51,6 +52,8 @@ pub struct Edge {
     pub limits: Arc<Limits>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What has failed lately.
+    pub failures: Failures,
     hosts: Hosts,
     running: Semaphore,
     router: ArcSwap<Router>,
@@ -69,6 +72,7 @@ impl Edge {
         // Request ids need to be told apart, not to be secret: without randomness they repeat from life to life.
         let _ = getrandom::fill(&mut life);
         Self {
+            failures: Failures::default(),
             hosts,
             running: Semaphore::new(limits.requests_running_max),
             router: ArcSwap::from_pointee(starting()),
@@ -130,7 +134,7 @@ impl Edge {
         let level = level.or(problem.as_ref().map(Problem::level)).unwrap_or(LevelLabel::None);
         self.metrics.request(operation, level, outcome, took);
         let ended = Ended { name: &name, trace: trace.as_deref(), operation, head, took };
-        ended.log(response.status(), problem.as_ref());
+        ended.log(response.status(), problem.as_ref(), &self.failures);
         response
     }
 

@@ -1,6 +1,7 @@
 //! How a request is named, judged and logged: what the metrics and the log say of it.
 
 use super::code::Code;
+use super::failures::Failures;
 use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
 use http::{HeaderMap, Method, StatusCode};
@@ -77,24 +78,23 @@ pub struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// Bugs as errors; failures that a client may ask about by their id at `info`; the rest, and what is refused
-    /// because too much is at work, at `debug`, since under load that is most of all.
-    pub fn log(self, status: StatusCode, problem: Option<&Problem>) {
+    /// Bugs as errors. All else a client can cause at will: each at `debug`, and what failed also in sums, but for what
+    /// is refused because too much is at work: under load that is most of all.
+    pub fn log(self, status: StatusCode, problem: Option<&Problem>, failures: &Failures) {
         let Ended { name: id, trace, operation, head, took } = self;
         let (status, operation) = (status.as_u16(), operation.as_str());
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let code = problem.map(|problem| problem.code().as_str());
-        match problem {
-            Some(problem) if status == 500 => {
-                tracing::error!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
-            }
-            Some(problem) if status > 500 && !is_routine(problem) => {
-                tracing::info!(id, trace, operation, status, code, us, detail = %problem.detail(), "request failed");
-            }
-            Some(_) | None => {
-                let Some((method, path)) = head else { return };
-                tracing::debug!(id, trace, operation, status, code, us, %method, path, "request");
-            }
+        let detail = || problem.map(Problem::detail);
+        if status == 500 {
+            let detail = detail();
+            tracing::error!(id, trace, operation, status, code, us, detail, "request failed");
+        } else if let Some(problem) = problem.filter(|problem| status > 500 && !is_routine(problem)) {
+            failures.note(problem, id);
+        }
+        if let Some((method, path)) = head {
+            let detail = detail();
+            tracing::debug!(id, trace, operation, status, code, us, detail, %method, path, "request");
         }
     }
 }

@@ -11,6 +11,7 @@
 
 use super::connection;
 use super::edge::Edge;
+use super::failures;
 use super::{App, Hosts, routes};
 use crate::core::Core;
 use crate::limits::Limits;
@@ -152,8 +153,10 @@ async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiv
     let places = Places::new(&edge.limits);
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
+    let mut summing_up = tokio::time::interval(failures::INTERVAL);
     loop {
         tokio::select! {
+            _ = summing_up.tick() => edge.failures.sum_up(),
             // An error means that the server is gone.
             _ = drain.wait_for(|drain| *drain) => break,
             (socket, place) = next(&listener, &places) => {

@@ -1,5 +1,6 @@
 //! States of the node, asked of their owner at each scrape.
 
+use super::lines;
 use crate::core::{Core, LinkStatistics, Statistics};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -107,6 +108,16 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
         ("replica_unchanged", "Writes that changed nothing", replica.unchanged),
         ("rocksdb_syncs", "Synced writes of the log", engine.syncs),
         ("rocksdb_background_errors", "Errors in the background", engine.background_errors),
+        (
+            "log_lines_dropped",
+            "Log lines that could not be written, or not as fast as they came",
+            lines::DROPPED.total(),
+        ),
+        (
+            "log_lines_held_back",
+            "Log lines that were counted instead of written, in floods",
+            lines::HELD_BACK.total(),
+        ),
     ];
     for (name, help, value) in counters {
         counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
