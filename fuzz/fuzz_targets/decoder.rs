@@ -1,9 +1,9 @@
-//! One decoder of the table in `quorate_node::decoders`, chosen by its name in `DECODER`, under libFuzzer.
+//! One decoder of the table in `quorate::decoders`, chosen by its name in `DECODER`, under libFuzzer.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use quorate_node::decoders::{ALL, Decoder};
+use quorate::decoders::{ALL, Decoder};
 use std::sync::LazyLock;
 
 static CHOSEN: LazyLock<&'static Decoder> = LazyLock::new(|| {

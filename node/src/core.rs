@@ -20,12 +20,10 @@ pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 
 use crate::clock;
-use crate::config::Config;
 use crate::control::{Control, DiskState, Report};
 use crate::drive::{Driver, Load, Subject};
 use crate::peer::Local;
 use crate::recollection::Recollection;
-use crate::transport::Links;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
@@ -34,6 +32,7 @@ use quorate_model::{
     Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table,
 };
 use quorate_ring::{Command, Plan, View};
+use quorate_transport::Links;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +73,6 @@ pub struct Core {
     pub(crate) stamps: Mutex<Stamps>,
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
-    pub(crate) limits: Config,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) reached: Reached,
     pub(crate) folder: PathBuf,
@@ -251,11 +249,6 @@ impl Core {
     /// What the operations at work hold, those that go on after their answer among them.
     pub fn operations(&self) -> Load {
         self.driver.load()
-    }
-
-    /// The limits that this node was started with.
-    pub fn limits(&self) -> &Config {
-        &self.limits
     }
 
     /// Where this life of the node is reached, whatever the catalog still says.

@@ -1,25 +1,23 @@
-//! The process: sockets, tasks, HTTP, and the running node.
+//! One running node: what holds its replica, its links and its consensus together, and nothing of HTTP.
+//!
+//! ```text
+//!   Core (what the HTTP edge asks) ──> drive (runs the coordinator's machines) ──> switch ──┬─> links ──> other nodes
+//!     └─> control (consensus, catalog) ──> views                                            └─> peer ──> replica
+//! ```
 
-pub mod breakage;
-pub mod cli;
 pub mod clock;
-pub mod config;
 pub mod control;
 pub mod core;
 pub mod decoders;
-pub mod dev;
 pub mod drive;
 pub mod engine;
 pub mod hints;
-pub mod http;
-pub mod limits;
-pub mod metrics;
 pub mod node;
 pub mod peer;
-pub mod process;
 pub mod recollection;
 pub mod switch;
-pub mod transport;
 pub mod views;
 
-pub use node::{Entry, Node, NodeConfig, StartError};
+pub use node::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
+pub use quorate_consensus::PANICKED;
+pub use quorate_transport::bind;

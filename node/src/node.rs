@@ -3,11 +3,12 @@
 //! ```text
 //!   folder ──> identity ──> engine ──> replica, committer ──> consensus (applies what it has) ──> views
 //!                 │                                                                                 │
-//!            found or join                        peer port, links, hints, voters, HTTP  <──────────┘
+//!            found or join                              peer port, links, hints, voters  <──────────┘
 //! ```
 //!
-//! A node has a runtime of its own, so that it can be stopped as a whole: in order ([`Node::shutdown`]), or as a killed
-//! process would stop ([`Node::kill`]).
+//! A node has a [`Runtime`] of its own, so that it can be stopped as a whole: in order ([`Node::shutdown`]), or as a killed
+//! process would stop ([`Node::kill`]). What serves its clients runs there too, and begins before the node and ends before
+//! it: the program's part.
 //!
 //! # Invariants
 //!
@@ -19,11 +20,12 @@
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;
-pub(crate) mod folder;
+pub mod folder;
 mod parts;
 mod tasks;
 
 pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig, is_like_an_id};
+pub use parts::listen;
 
 use crate::core::Core;
 use parts::Parts;
@@ -31,7 +33,6 @@ use quorate_model::NodeId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 /// How long a stopping node's tasks may take to notice.
@@ -40,14 +41,15 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 /// See the module's essay. Dropped without being stopped, it ends like a killed one, which the drop waits for.
 pub struct Node {
     parts: Option<Parts>,
-    runtime: OwnRuntime,
+    runtime: Runtime,
 }
 
-/// A runtime that may be dropped anywhere.
-struct OwnRuntime(Option<Runtime>);
+/// The threads and tasks of one node. It may be dropped anywhere, and waits then until they have ended.
+pub struct Runtime(Option<tokio::runtime::Runtime>);
 
-impl OwnRuntime {
-    fn new(name: &str, workers: Option<usize>) -> Result<Self, StartError> {
+impl Runtime {
+    /// Of a node with this name; `workers` threads, or as many as there are processors.
+    pub fn new(name: &str, workers: Option<usize>) -> Result<Self, StartError> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         if let Some(workers) = workers {
             builder.worker_threads(workers.max(1));
@@ -56,8 +58,16 @@ impl OwnRuntime {
         built.map(|runtime| Self(Some(runtime))).map_err(|error| StartError::Runtime(error.to_string()))
     }
 
-    fn get(&self) -> &Runtime {
+    fn get(&self) -> &tokio::runtime::Runtime {
         self.0.as_ref().expect("there until it is shut down")
+    }
+
+    /// Does this as a task of the node, and waits for it.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, StartError> {
+        self.get().spawn(work).await.map_err(|error| StartError::Runtime(error.to_string()))
     }
 
     /// Ends all tasks and waits for it.
@@ -69,7 +79,7 @@ impl OwnRuntime {
     }
 }
 
-impl Drop for OwnRuntime {
+impl Drop for Runtime {
     fn drop(&mut self) {
         // A process that ends while its database is still closing aborts in the database's own destructors. From a thread
         // of its own, since a runtime must not be waited for within another.
@@ -84,10 +94,8 @@ impl Drop for OwnRuntime {
 
 impl Node {
     /// Starts a node. Returns once it serves; one that joins keeps trying, while it says so, until it is a member.
-    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let runtime = OwnRuntime::new(&config.name, config.workers)?;
-        let started = runtime.get().spawn(Parts::start(config)).await;
-        let parts = started.map_err(|error| StartError::Runtime(error.to_string()))??;
+    pub async fn start(runtime: Runtime, config: NodeConfig) -> Result<Self, StartError> {
+        let parts = runtime.run(Parts::start(config)).await??;
         Ok(Self { parts: Some(parts), runtime })
     }
 
@@ -99,11 +107,6 @@ impl Node {
     /// Its id.
     pub fn id(&self) -> NodeId {
         self.parts().core.node()
-    }
-
-    /// Where clients are answered.
-    pub fn http_address(&self) -> SocketAddr {
-        self.parts().http_address
     }
 
     /// Where peers are answered.

@@ -18,8 +18,6 @@ mod answer;
 mod local;
 mod service;
 
-pub use answer::Answer;
-pub(crate) use answer::answers;
+pub use answer::{Answer, answers};
 pub use local::{DiskReads, Local, ReadLimits};
-pub(crate) use service::requests;
-pub use service::{BATCH_ITEMS_MAX, Peers};
+pub use service::{BATCH_ITEMS_MAX, Peers, requests};

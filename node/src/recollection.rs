@@ -15,10 +15,10 @@
 
 use crate::control::DiskState;
 use crate::engine::Replica;
-use crate::transport::{Links, Memory};
 use crate::views::Views;
 use quorate_model::{Committed, Life, NodeId};
 use quorate_storage::{Cause, Doubt, ReplicaHealth};
+use quorate_transport::{Links, Memory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

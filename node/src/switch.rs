@@ -3,9 +3,9 @@
 use crate::drive::{FateSink, Transport};
 use crate::peer::{Answer, Local};
 use crate::recollection::Recollection;
-use crate::transport::{CallError, Kind, Lane, Links};
 use quorate_coordinator::Failure;
 use quorate_model::{NodeId, Reply, Request};
+use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::time::Instant;
 

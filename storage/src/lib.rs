@@ -39,6 +39,7 @@
 pub mod acceptance;
 pub mod committer;
 pub mod decoders;
+pub mod disk;
 pub mod doubt;
 pub mod engine;
 mod file;

@@ -1,4 +1,4 @@
-//! Every decoder of outside bytes (`quorate_node::decoders`) on a corpus and on mutations of it.
+//! Every decoder of outside bytes (`quorate::decoders`) on a corpus and on mutations of it.
 //!
 //! The corpus is `tests/corpus/<decoder>`: files `ok-*` are taken, files `bad-*` are refused. Each is then changed some
 //! thousand times, by a fixed seed: bits, cut and doubled pieces, lengths that claim gigabytes, pieces of its
@@ -10,7 +10,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use quorate_node::decoders::{ALL, Decoder};
+use quorate::decoders::{ALL, Decoder};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -6,9 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use quorate::process::{LogFormat, log_panics, start_logging};
 use quorate_jepsen::cluster::panics;
-use quorate_node::config::LogFormat;
-use quorate_node::process::{PANICKED, log_panics, start_logging};
+use quorate_node::PANICKED;
 use std::process::Command;
 
 /// Tells a process of this test how to log before it panics.

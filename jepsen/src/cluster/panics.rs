@@ -1,7 +1,7 @@
 //! Panics, as a node's log and its metrics tell of them.
 //!
 //! A panic is a bug even where the process goes on, so each one ends up here. The node logs them by a hook of its own,
-//! in words that it calls `process::PANICKED`; they are repeated here, since this crate knows nothing of the node, and a
+//! in words that it calls `PANICKED`; they are repeated here, since this crate knows nothing of the node, and a
 //! test in `tests/` feeds the hook's real output to this file.
 
 use super::owed::metric;

@@ -7,8 +7,8 @@
 //! dial; the handshake proves who is there.
 
 use super::found::{fetch, understood};
-use crate::transport::{Lane, Links};
 use quorate_model::{ClusterId, NodeId};
+use quorate_transport::{Lane, Links};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ impl NodesPage {
     }
 }
 
-/// Whether these bytes are a page on which members are found; for whoever tries the decoders of all outside bytes.
-pub(crate) fn takes(bytes: &[u8]) -> bool {
+/// Whether these bytes are a page on which members are found; for the tests of the decoders.
+pub fn takes(bytes: &[u8]) -> bool {
     let Ok(page) = understood::<NodesPage>(bytes) else { return false };
     let (Ok(cluster), listed) = (page.cluster.parse(), page.nodes.len()) else { return false };
     let mut found = BTreeMap::new();

@@ -5,10 +5,11 @@
 //! and no candidate with an older membership can win by the vote of one who remembers nothing. So the node asks the
 //! leader, waits, and only then forgets. The leader adds it again as a member that learns, and in time as a voter.
 
+use super::Control;
 use super::messages::{ControlReply, ControlRequest};
-use super::{Consensus, Control};
-use crate::transport::Lane;
+use quorate_consensus::Consensus;
 use quorate_model::NodeId;
+use quorate_transport::Lane;
 use std::time::Duration;
 use tokio::time::Instant;
 

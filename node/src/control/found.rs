@@ -5,12 +5,13 @@
 //! secret. It keeps trying while it says so; only a rejection by the catalog ends it. The request id is drawn once per
 //! data folder, so that a repeated request finds the id that the first one was issued.
 
+use super::Control;
 use super::messages::{ControlReply, ControlRequest};
-use super::{Consensus, Control};
 use crate::core::ProposeError;
-use crate::transport::{Identity, Kind, OnceError, Secret, ask_once};
+use quorate_consensus::Consensus;
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
 use quorate_ring::{Command, Found, NewNode, Rejection};
+use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -171,8 +172,8 @@ pub(super) fn understood<T: DeserializeOwned>(page: &[u8]) -> Result<T, String> 
     serde_json::from_slice(page).map_err(|error| format!("its answer is not a Quorate node's: {error}"))
 }
 
-/// Whether these bytes are a page by which a node could join; for whoever tries the decoders of all outside bytes.
-pub(crate) fn takes(bytes: &[u8]) -> bool {
+/// Whether these bytes are a page by which a node could join; for the tests of the decoders.
+pub fn takes(bytes: &[u8]) -> bool {
     understood::<ClusterPage>(bytes).is_ok_and(|page| page.cluster().is_ok())
 }
 

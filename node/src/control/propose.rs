@@ -1,11 +1,12 @@
 //! Changing the catalog from any node: find the leader, have it written, wait until everybody has it.
 
+use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
-use super::{Consensus, Control, WriteError};
 use crate::core::{ProposeError, Proposed};
-use crate::transport::{CallError, Kind, Lane};
+use quorate_consensus::{Consensus, WriteError};
 use quorate_model::{Epoch, NodeId};
 use quorate_ring::{Command, Created, NewNode, Receipt};
+use quorate_transport::{CallError, Kind, Lane};
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -4,11 +4,13 @@
 //! for the epoch is woken. Data of tables that are gone are removed afterwards, in the background.
 
 use crate::engine::Replica;
-use crate::transport::Links;
 use crate::views::Views;
+use quorate_consensus::Publish;
 use quorate_model::{Durability, Layout, NodeId};
 use quorate_ring::Catalog;
 use quorate_storage::{LifeNote, PurgeError};
+use quorate_transport::Links;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Publishes catalogs on one node.
@@ -33,9 +35,9 @@ impl Publisher {
         Self { node, replica, links, views, life }
     }
 
-    /// Publishes a catalog; when it returns, it is in force here. The one that is in force already changes nothing, and
-    /// an older one (such as the last snapshot, at a start) neither.
-    pub async fn publish(&self, catalog: Arc<Catalog>) {
+    /// Publishes a catalog. The one that is in force already changes nothing, and an older one (such as the last
+    /// snapshot, at a start) neither.
+    async fn put_in_force(&self, catalog: Arc<Catalog>) {
         if catalog.epoch() <= self.views.epoch() {
             return;
         }
@@ -72,6 +74,12 @@ impl Publisher {
                 }
             }
         });
+    }
+}
+
+impl Publish for Publisher {
+    fn publish(&self, catalog: Arc<Catalog>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.put_in_force(catalog))
     }
 }
 

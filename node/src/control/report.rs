@@ -5,10 +5,10 @@
 
 use super::messages::{ControlReply, ControlRequest};
 use super::{Control, Replica};
-use crate::transport::CallError;
 use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId};
 use quorate_storage::Engine as _;
+use quorate_transport::CallError;
 use tokio::time::Instant;
 
 /// What a member says of itself. Later versions add fields at the end, as options.

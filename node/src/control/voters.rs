@@ -4,7 +4,8 @@
 //! an even one bears no more failures and needs one more answer. Two members vote as one: with two votes either of
 //! them would stop the other. A zone without a voter comes before one that has one.
 
-use super::{Consensus, Control};
+use super::Control;
+use quorate_consensus::Consensus;
 use quorate_model::NodeId;
 use quorate_ring::{Catalog, Command};
 use std::collections::BTreeSet;

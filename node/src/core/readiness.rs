@@ -2,11 +2,11 @@
 
 use super::{Core, HintStatistics, Statistics};
 use crate::control::DiskState;
-use crate::transport::Lane;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
 use quorate_storage::{Cause, Doubt, Engine};
+use quorate_transport::Lane;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 

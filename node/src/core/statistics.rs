@@ -1,8 +1,8 @@
 //! What a node can say about itself in numbers: for `/metrics`, `/v1/cluster` and people.
 
-use crate::transport::LinkReport;
 use quorate_model::{Epoch, NodeId};
 use quorate_storage::{CommitterStatistics, Doubt, EngineStatistics, ReplicaStatistics};
+use quorate_transport::LinkReport;
 
 /// A snapshot of a node's counters and gauges. Counters start at 0 with the process.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,16 +1,15 @@
 //! What a node is told when it is started, and why it does not start.
 
-use crate::config::Config;
 use crate::control::JoinError;
 use crate::hints::ReplayLimits;
-use crate::limits::Limits;
 use crate::peer::ReadLimits;
-use crate::transport::{self, Secret};
 use quorate_coordinator::Timing;
+use quorate_model::Rules;
 use quorate_ring::Weight;
 use quorate_storage::{
     AcceptanceError, CommitterLimits, IdentityError, OpenError, PrivacyError, ReplicaLimits, RocksOptions,
 };
+use quorate_transport::{self as transport, Secret};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,22 +26,18 @@ pub struct NodeConfig {
     pub zone: String,
     /// Its share of the data. Counts when it becomes a member.
     pub weight: Weight,
-    /// Where clients are answered. Port 0: one that is free.
-    pub listen: SocketAddr,
+    /// `host:port` where clients reach it: what it says of itself to the others.
+    pub http_address: String,
     /// Where peers are answered. Port 0: one that is free.
     pub peer_listen: SocketAddr,
-    /// `host:port` where clients reach it; default: `listen`.
-    pub advertise: Option<String>,
     /// `host:port` where peers reach it; default: `peer_listen`.
     pub peer_advertise: Option<String>,
-    /// Other names under which clients reach it, such as a load balancer's: a request for any other host is refused.
-    pub allowed_hosts: Vec<String>,
+    /// Connections of peers that the operating system keeps waiting.
+    pub peer_backlog: u32,
     /// How an empty folder is begun. A folder that has been begun ignores it.
     pub entry: Entry,
     /// What the nodes of the cluster share. Empty: none.
     pub secret: Secret,
-    /// What clients may make this node hold.
-    pub limits: Limits,
     /// Limits of the peer traffic.
     pub peer_limits: transport::Limits,
     /// Limits and options of the storage.
@@ -51,10 +46,10 @@ pub struct NodeConfig {
     pub replay: ReplayLimits,
     /// How patient an operation is.
     pub timing: Timing,
+    /// The rules of the protocol: all of them, but in a build that breaks one on purpose.
+    pub rules: Rules,
     /// The kernel's file that says which run of the machine this is. Another one is for tests of power cuts.
     pub boot_id_file: PathBuf,
-    /// Threads of its runtime; `None`: as many as there are processors.
-    pub workers: Option<usize>,
 }
 
 /// Where Linux says which run of the machine this is.
@@ -64,20 +59,6 @@ pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 pub fn is_like_an_id(name: &str) -> bool {
     let digits = name.strip_prefix('n').unwrap_or_default();
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-impl NodeConfig {
-    /// Its limits, as the configuration has them.
-    pub fn limits_in_force(&self) -> Config {
-        Config {
-            limits: self.limits.clone(),
-            peer_limits: self.peer_limits.clone(),
-            storage: self.storage.clone(),
-            replay: self.replay,
-            timing: self.timing,
-            ..Config::default()
-        }
-    }
 }
 
 /// Limits and options of the storage.

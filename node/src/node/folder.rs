@@ -43,8 +43,6 @@ pub fn draw_boot() -> Boot {
 pub struct Introduction<'a> {
     /// What it was told.
     pub config: &'a NodeConfig,
-    /// Where clients reach it.
-    pub http_address: &'a str,
     /// Where peers reach it.
     pub peer_address: &'a str,
     /// This life of it.
@@ -59,7 +57,7 @@ impl Introduction<'_> {
             name: self.config.name.clone(),
             zone: self.config.zone.clone(),
             weight: self.config.weight,
-            http_address: self.http_address.to_owned(),
+            http_address: self.config.http_address.clone(),
             peer_address: self.peer_address.to_owned(),
             boot: self.boot,
         }
@@ -182,8 +180,8 @@ fn request_id(text: &str) -> Option<RequestId> {
     u128::from_str_radix(text.trim(), 16).ok().map(RequestId)
 }
 
-/// Whether these bytes are a join request's id; for whoever tries the decoders of all outside bytes.
-pub(crate) fn takes(bytes: &[u8]) -> bool {
+/// Whether these bytes are a join request's id; for the tests of the decoders.
+pub fn takes(bytes: &[u8]) -> bool {
     let Some(request) = std::str::from_utf8(bytes).ok().and_then(request_id) else { return false };
     assert_eq!(request_id(&format!("{:032x}", request.0)), Some(request));
     true

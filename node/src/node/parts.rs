@@ -2,24 +2,22 @@
 
 use super::folder::{self, Introduction};
 use super::{Entry, NodeConfig, StartError, tasks};
-use crate::breakage;
 use crate::control::publish::Publisher;
-use crate::control::raft::{Log, Machine, Openraft};
 use crate::control::{self, Control, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
 use crate::hints::{Progress, Replay};
-use crate::http;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
 use crate::switch::Switch;
-use crate::transport::{self, Links, Memory, Server, Service};
 use crate::views::Views;
+use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
 use quorate_model::{Life, NodeId, Stamps};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Engine as _, Identity, LifeNote, RaftStore, Stage};
+use quorate_transport::{self as transport, Links, Memory, Server, Service, bind};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -37,10 +35,7 @@ pub struct Parts {
     pub core: Arc<Core>,
     pub links: Arc<Links>,
     pub server: Arc<Server>,
-    /// Taken when it is drained.
-    pub http: Option<http::Server>,
     pub committer: Arc<Committer>,
-    pub http_address: SocketAddr,
     pub peer_address: SocketAddr,
     pub failed: watch::Sender<Option<String>>,
     /// `None` on a disk that was doubted from the start.
@@ -49,32 +44,25 @@ pub struct Parts {
     tasks: JoinSet<()>,
 }
 
-fn listen(
+/// Opens a listening socket, and says where it listens; `what` will connect there.
+pub fn listen(
     what: &'static str,
     address: SocketAddr,
     backlog: u32,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |error| StartError::Listen { what, address, error };
-    let listener = http::bind(address, backlog).map_err(failed)?;
+    let listener = bind(address, backlog).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
 
 impl Parts {
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let backlog = config.limits.connections_backlog;
-        let (peer_listener, peer_address) = listen("peers", config.peer_listen, backlog)?;
-        let (http_listener, http_address) = listen("clients", config.listen, backlog)?;
-        let advertised = config.advertise.clone().unwrap_or_else(|| http_address.to_string());
+        let (peer_listener, peer_address) = listen("peers", config.peer_listen, config.peer_backlog)?;
+        let advertised = config.http_address.clone();
         let peer_advertised = config.peer_advertise.clone().unwrap_or_else(|| peer_address.to_string());
-        // From here on clients are told that the node is starting.
-        let hosts = config.allowed_hosts.iter().chain([&advertised, &config.name]);
-        let http = http::Server::start(http_listener, http::Hosts::new(hosts), &config.limits);
-        let failed = |error| StartError::Listen { what: "clients", address: http_address, error };
-        let http = http.map_err(failed)?;
         let boot = folder::draw_boot();
-        let introduction =
-            Introduction { config: &config, http_address: &advertised, peer_address: &peer_advertised, boot };
+        let introduction = Introduction { config: &config, peer_address: &peer_advertised, boot };
         let mut identity = folder::identify(&introduction).await?;
         let node = identity.node;
         if identity.stage == Stage::Member {
@@ -84,7 +72,7 @@ impl Parts {
         let life = folder::begin_life(&config, identity.stage, &engine).await?;
 
         // What keys need.
-        let rules = breakage::rules();
+        let rules = config.rules;
         let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
         let replica = tokio::task::spawn_blocking(move || {
             // Another boot than the coordinator's: both draw stamps.
@@ -206,42 +194,22 @@ impl Parts {
             stamps: Mutex::new(Stamps::new(node, boot)),
             draining: AtomicBool::new(false),
             hints: progress,
-            limits: config.limits_in_force(),
             recollection,
             reached,
             folder: config.data.clone(),
             restart: watch::Sender::new(false),
         });
-        http.open(&core);
         if silent {
             for reason in core.readiness() {
                 tracing::error!(%node, "the node refuses every key: {reason}");
             }
         }
-        if let Some(broken) = breakage::broken() {
-            tracing::error!(%node, broken, "this build breaks a rule of the protocol on purpose");
-        }
-        tracing::info!(%node, peers = %peer_address, clients = %http_address, "the node serves");
-        Ok(Self {
-            core,
-            links,
-            server,
-            http: Some(http),
-            committer,
-            http_address,
-            peer_address,
-            failed,
-            life,
-            tasks,
-        })
+        Ok(Self { core, links, server, committer, peer_address, failed, life, tasks })
     }
 
     /// Takes it apart in order.
     pub async fn stop(mut self) {
         self.core.drain();
-        if let Some(http) = self.http.take() {
-            http.drain().await;
-        }
         let until = Instant::now() + OPERATIONS_TIMEOUT;
         while self.core.driver.load().running > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -283,7 +251,7 @@ struct Beginning {
     node: NodeId,
     engine: Arc<Engine>,
     replica: Arc<Replica>,
-    publisher: Arc<Publisher>,
+    publisher: Arc<dyn Publish>,
 }
 
 impl Beginning {

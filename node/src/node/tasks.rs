@@ -3,11 +3,11 @@
 use crate::control::{Control, DiskState};
 use crate::engine::Replica;
 use crate::recollection::Recollection;
-use crate::transport::{Lane, Links, RefusalReason};
 use crate::views::Views;
 use quorate_model::{Boot, NodeId};
 use quorate_ring::Liveness;
 use quorate_storage::{Identity, Stage};
+use quorate_transport::{Lane, Links, RefusalReason};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

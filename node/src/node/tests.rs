@@ -5,20 +5,20 @@ mod disk;
 mod hints;
 mod membership;
 
-use super::{Entry, Node, NodeConfig, StorageConfig};
+use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
-use crate::transport::{self, Secret};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
-use quorate_model::{Body, Durability, Key, NodeId, Table};
+use quorate_model::{Body, Durability, Key, NodeId, Rules, Table};
 use quorate_ring::{Command, NewTable, RequestId, Weight};
+use quorate_transport::{self as transport, Secret};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 /// Everything must have happened by then.
@@ -45,14 +45,12 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         name: format!("n{}", number + 1),
         zone: format!("z{}", number + 1),
         weight: Weight::ONE,
-        listen: loopback(0),
+        http_address: "127.0.0.1:1".into(),
         peer_listen: peers,
-        advertise: None,
         peer_advertise: None,
-        allowed_hosts: Vec::new(),
+        peer_backlog: 16,
         entry,
         secret: Secret::new(&b"the secret of the tests"[..]),
-        limits: crate::limits::Limits::default(),
         peer_limits: transport::Limits {
             keepalive: Duration::from_millis(300),
             silence: Duration::from_millis(1_500),
@@ -61,9 +59,13 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         storage: StorageConfig::default(),
         replay: ReplayLimits::default(),
         timing: Timing::default(),
+        rules: Rules::INTACT,
         boot_id_file: super::BOOT_ID_FILE.into(),
-        workers: Some(2),
     }
+}
+
+async fn start(config: NodeConfig) -> Result<Node, StartError> {
+    Node::start(Runtime::new(&config.name, Some(2))?, config).await
 }
 
 impl Cluster {
@@ -82,8 +84,7 @@ impl Cluster {
 
     async fn add(&mut self, entry: Entry) {
         let folder = tempfile::tempdir().expect("a folder");
-        let node =
-            Node::start(config(self.nodes.len(), folder.path(), entry, loopback(0))).await.expect("starts");
+        let node = start(config(self.nodes.len(), folder.path(), entry, loopback(0))).await.expect("starts");
         self.addresses.push(node.peer_address());
         self.folders.push(folder);
         self.nodes.push(Some(node));
@@ -113,7 +114,7 @@ impl Cluster {
     async fn restart_with(&mut self, index: usize, change: impl FnOnce(&mut NodeConfig)) {
         let mut config = config(index, self.folders[index].path(), Entry::Existing, self.addresses[index]);
         change(&mut config);
-        self.nodes[index] = Some(Node::start(config).await.expect("starts again"));
+        self.nodes[index] = Some(start(config).await.expect("starts again"));
     }
 
     /// Waits until all running nodes are ready and know the same catalog, and three of three vote.
@@ -193,9 +194,13 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// A page as `GET /v1/cluster` shows it, for a node that joins.
+/// What a node that joins or looks for members needs of `GET /v1/cluster` and `GET /v1/cluster/nodes`, on one page.
 async fn cluster_page(node: &Node) -> SocketAddr {
-    let page = format!(r#"{{"id":"{}","peer_address":"{}"}}"#, node.core().cluster().id, node.peer_address());
+    let (cluster, id, peer) = (node.core().cluster().id, node.id(), node.peer_address());
+    let itself = format!(r#"{{"id":"{id}","peer_address":"{peer}"}}"#);
+    let page = format!(
+        r#"{{"id":"{cluster}","peer_address":"{peer}","cluster":"{cluster}","seen_by":"{id}","nodes":[{itself}]}}"#
+    );
     let listener = TcpListener::bind(loopback(0)).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -223,14 +228,4 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), &target).expect("copied");
         }
     }
-}
-
-/// What a node answers to `GET path`, head and all.
-async fn page(address: SocketAddr, path: &str) -> String {
-    let mut socket = TcpStream::connect(address).await.expect("connects");
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    socket.write_all(head.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.expect("answered");
-    answer
 }

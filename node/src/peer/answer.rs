@@ -17,7 +17,7 @@ pub struct Answer<T> {
 
 /// The answer to a batch; the number of its replies is checked before they are decoded: each takes many times the memory
 /// of the bytes that claim it.
-pub(crate) fn answers(payload: &[u8]) -> Result<Answer<Vec<Reply>>, minicbor::decode::Error> {
+pub fn answers(payload: &[u8]) -> Result<Answer<Vec<Reply>>, minicbor::decode::Error> {
     let mut outer = minicbor::Decoder::new(payload);
     let fields = outer.array()?;
     if fields == Some(0) {

@@ -3,10 +3,10 @@
 use crate::control::{Control, ControlReply, ControlRequest};
 use crate::peer::{Answer, Local};
 use crate::recollection::Recollection;
-use crate::transport::{Incoming, Kind, Links, Responder, Service};
 use crate::views::Views;
 use minicbor::Encode;
 use quorate_model::{NodeId, Reply, Request};
+use quorate_transport::{Incoming, Kind, Links, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::Instant;
@@ -75,7 +75,7 @@ impl Peers {
 }
 
 /// The requests of a batch; their number is checked before they are decoded.
-pub(crate) fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
+pub fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
     match minicbor::Decoder::new(payload).array()? {
         Some(count) if count <= BATCH_ITEMS_MAX as u64 => minicbor::decode(payload),
         Some(_) | None => {

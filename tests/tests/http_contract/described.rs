@@ -3,12 +3,13 @@
 
 use super::ask::Answer;
 use super::ledger;
-use quorate_node::http::openapi;
-use quorate_node::limits::Limits;
+use quorate::config::{Config, settings::limits_in_force};
+use quorate_http::{Limits, openapi};
 use serde_json::Value as Json;
 use std::sync::LazyLock;
 
-pub static DESCRIPTION: LazyLock<Json> = LazyLock::new(|| openapi::document(&Limits::default()));
+pub static DESCRIPTION: LazyLock<Json> =
+    LazyLock::new(|| openapi::document(&Limits::default(), &limits_in_force(&Config::default())));
 
 /// Headers of HTTP itself, which OpenAPI leaves to it, or describes as the content.
 const OF_HTTP: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];

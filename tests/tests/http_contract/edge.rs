@@ -2,8 +2,8 @@
 
 use super::ask::{Answer, ask, conversation, get, post, put, raw};
 use super::rig::{Cluster, key, shared};
+use quorate_http::Limits;
 use quorate_model::Durability;
-use quorate_node::limits::Limits;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;

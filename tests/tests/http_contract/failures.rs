@@ -2,8 +2,8 @@
 
 use super::ask::{Answer, WRITES, ask, get, post, put, write};
 use super::rig::{Cluster, key, until};
+use quorate_http::Limits;
 use quorate_model::Durability;
-use quorate_node::limits::Limits;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 
@@ -209,6 +209,18 @@ fn full_disks_refuse_writes_and_keep_reads() {
         (answer.status == 507).then(|| answer.refuses(507, "disk-full"))
     });
     assert_eq!(unread["outcome"], "not_applied");
+    assert!(
+        get("/health/ready")
+            .of(cluster.at(0))
+            .refuses(503, "unavailable")
+            .to_string()
+            .contains("the disk is full")
+    );
+    assert!(get("/metrics").of(cluster.at(0)).is(200).text().contains("quorate_replica_disk_full 1"));
+    until("the others are told", || {
+        let seen = get("/v1/cluster").of(cluster.at(0)).is(200).text();
+        seen.contains("the disk of n2 is full").then_some(())
+    });
     cluster.fill_disks(false);
     until("the nodes notice again", || {
         (put(&key("refused"), "x").of(cluster.at(0)).status == 200).then_some(())
@@ -226,8 +238,15 @@ fn a_node_that_doubts_its_disk_says_so() {
     let refused = put(&key("kept"), "y").of(doubtful).refuses(503, "replica-doubtful");
     assert_eq!(refused["outcome"], "not_applied");
     ask("DELETE", &key("kept")).of(doubtful).refuses(503, "replica-doubtful");
-    get("/health/ready").of(doubtful).refuses(503, "replica-doubtful");
+    let ready = get("/health/ready").of(doubtful).refuses(503, "replica-doubtful").to_string();
+    assert!(ready.contains("a test doubts it") && ready.contains("with an empty folder"), "{ready}");
     get("/health/live").of(doubtful).is(200);
+    assert!(get("/metrics").of(doubtful).is(200).text().contains("quorate_replica_doubtful 1"));
+    until("the others are told", || {
+        let seen = get("/v1/cluster").of(cluster.at(0)).is(200).json();
+        let told = seen.to_string().contains("n3 doubts its disk");
+        told.then(|| assert_eq!(seen["healthy"], false))
+    });
     get("/v1/cluster/nodes/n1/accept-loss").of(cluster.at(0)).refuses(409, "loss-not-accepted");
     assert_eq!(get(&key("kept")).of(cluster.at(0)).is(200).text(), "x", "the others are a quorum");
 }
@@ -263,7 +282,7 @@ fn a_catalog_that_is_full_takes_no_more_tables() {
 fn a_stopping_node_says_so() {
     let cluster = Cluster::of_three();
     put(&key("kept"), "x").of(cluster.at(1)).is(200);
-    cluster.with(0, |node| node.core().drain());
+    cluster.with(0, |instance| instance.node().core().drain());
     get(&key("kept")).of(cluster.at(0)).refuses(503, "draining");
     put(&key("kept"), "y").of(cluster.at(0)).refuses(503, "draining");
     ask("DELETE", "/v1/tables/t").of(cluster.at(0)).refuses(503, "draining");

@@ -3,8 +3,8 @@
 use super::ask::{Answer, Ask, ask, raw};
 use super::described::DESCRIPTION;
 use super::rig::{Cluster, shared};
+use quorate_http::Limits;
 use quorate_model::Durability;
-use quorate_node::limits::Limits;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -228,7 +228,7 @@ fn bodies_over_their_limits_are_refused_by_every_operation() {
 fn a_node_that_stops_or_doubts_its_disk_refuses_every_operation() {
     let cluster = Cluster::of_three();
     cluster.all_vote();
-    cluster.with(1, |node| node.core().drain());
+    cluster.with(1, |instance| instance.node().core().drain());
     let draining = cluster.at(1);
     refused(503, "draining", |one| one.send(&plain(one), draining));
     // It knows of no table any more, and must not say that there is none.

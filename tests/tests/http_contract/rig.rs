@@ -1,17 +1,17 @@
 //! Three nodes in this process.
 
 use super::ask::{get, post};
+use quorate::config::{Config, settings::limits_in_force};
+use quorate::{Instance, InstanceConfig};
 use quorate_coordinator::Timing;
-use quorate_model::Durability;
+use quorate_http::{Limits, Server, Setup};
+use quorate_model::{Durability, Rules};
 use quorate_node::hints::ReplayLimits;
-use quorate_node::http::Server;
-use quorate_node::limits::Limits;
-use quorate_node::node::StorageConfig;
-use quorate_node::transport::{self, Secret};
-use quorate_node::{Entry, Node, NodeConfig};
+use quorate_node::{Entry, NodeConfig, StorageConfig, bind};
 use quorate_ring::Weight;
 use quorate_storage::RocksOptions;
 use quorate_storage::rocks::FreeBytes;
+use quorate_transport::Secret;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster of nodes n1, n2, n3, with a table `t` (n = 3, quorum, `os`).
 pub struct Cluster {
-    nodes: Vec<Mutex<Option<Node>>>,
-    configs: Vec<NodeConfig>,
+    nodes: Vec<Mutex<Option<Instance>>>,
+    configs: Vec<InstanceConfig>,
     addresses: Vec<SocketAddr>,
     disk_is_full: Arc<AtomicBool>,
     runtime: Runtime,
@@ -73,7 +73,7 @@ impl Cluster {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().expect("a folder");
         let disk_is_full = Arc::new(AtomicBool::new(false));
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<Instance> = Vec::new();
         let mut configs = Vec::new();
         for index in 0..count {
             let entry = match nodes.first() {
@@ -82,23 +82,21 @@ impl Cluster {
             };
             let full = Arc::clone(&disk_is_full);
             let free = move |_: &Path| Ok(if full.load(Ordering::Relaxed) { 0 } else { u64::MAX });
-            let config = NodeConfig {
+            let node = NodeConfig {
                 data: folder.path().join(format!("n{}", index + 1)),
                 name: format!("n{}", index + 1),
                 zone: format!("z{}", index + 1),
                 weight: Weight::ONE,
-                listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                http_address: String::new(),
                 peer_listen: (Ipv4Addr::LOCALHOST, 0).into(),
-                advertise: None,
                 peer_advertise: None,
-                allowed_hosts: vec!["db.example".to_owned()],
+                peer_backlog: limits.connections_backlog,
                 entry,
                 secret: Secret::new(Vec::new()),
-                limits: limits.clone(),
                 // The end of a node in this process is seen at once, and its silence is that of a busy machine.
-                peer_limits: transport::Limits {
+                peer_limits: quorate_transport::Limits {
                     silence: Duration::from_secs(30),
-                    ..transport::Limits::default()
+                    ..quorate_transport::Limits::default()
                 },
                 storage: StorageConfig {
                     rocks: RocksOptions {
@@ -111,13 +109,21 @@ impl Cluster {
                 },
                 replay: ReplayLimits::default(),
                 timing: Timing::default(),
+                rules: Rules::INTACT,
                 boot_id_file: quorate_node::node::BOOT_ID_FILE.into(),
+            };
+            let config = InstanceConfig {
+                listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                advertise: None,
+                allowed_hosts: vec!["db.example".to_owned()],
+                limits: limits.clone(),
                 workers: Some(2),
+                node,
             };
             configs.push(config.clone());
-            nodes.push(runtime.block_on(Node::start(config)).expect("a node that starts"));
+            nodes.push(runtime.block_on(Instance::start(config)).expect("a node that starts"));
         }
-        let addresses: Vec<SocketAddr> = nodes.iter().map(Node::http_address).collect();
+        let addresses: Vec<SocketAddr> = nodes.iter().map(Instance::http_address).collect();
         let nodes = nodes.into_iter().map(|node| Mutex::new(Some(node))).collect();
         let cluster = Self { nodes, configs, addresses, disk_is_full, runtime, _folder: folder };
         for node in 0..count {
@@ -175,9 +181,10 @@ impl Cluster {
 
     fn restart(&self, node: usize, harm: impl FnOnce(&Path)) -> SocketAddr {
         self.kill(node);
-        let config = NodeConfig { entry: Entry::Existing, ..self.configs[node].clone() };
-        harm(&config.data);
-        let started = self.runtime.block_on(Node::start(config)).expect("a doubtful node starts");
+        let mut config = self.configs[node].clone();
+        config.node.entry = Entry::Existing;
+        harm(&config.node.data);
+        let started = self.runtime.block_on(Instance::start(config)).expect("a doubtful node starts");
         let address = started.http_address();
         *self.nodes[node].lock().unwrap() = Some(started);
         address
@@ -186,14 +193,12 @@ impl Cluster {
     /// An HTTP server without a node behind it yet.
     pub fn server_without_node(&self) -> Server {
         let _inside = self.runtime.enter();
-        let listener =
-            quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
-        let hosts = quorate_node::http::Hosts::default();
-        Server::start(listener, hosts, &Limits::default()).expect("a listening socket")
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+        Server::start(listener, Setup::default()).expect("a listening socket")
     }
 
     /// Looks into a node.
-    pub fn with<T>(&self, node: usize, look: impl FnOnce(&Node) -> T) -> T {
+    pub fn with<T>(&self, node: usize, look: impl FnOnce(&Instance) -> T) -> T {
         look(self.nodes[node].lock().unwrap().as_ref().expect("it runs"))
     }
 
@@ -208,11 +213,11 @@ impl Cluster {
     /// A further HTTP server of a node, with limits of its own.
     pub fn second_server(&self, node: usize, limits: Limits) -> Server {
         let _inside = self.runtime.enter();
-        let listener =
-            quorate_node::http::bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
-        let hosts = quorate_node::http::Hosts::default();
-        let server = Server::start(listener, hosts, &limits).expect("a listening socket");
-        self.with(node, |node| server.open(node.core()));
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
+        let in_force = limits_in_force(&Config { limits: limits.clone(), ..Config::default() });
+        let setup = Setup { limits, in_force, ..Setup::default() };
+        let server = Server::start(listener, setup).expect("a listening socket");
+        self.with(node, |instance| server.open(instance.node().core()));
         server
     }
 

@@ -22,8 +22,7 @@ async fn nodes_that_join_become_members_and_the_first_three_vote() {
 #[tokio::test]
 async fn an_empty_folder_with_neither_entry_is_refused_with_both() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error =
-        Node::start(config(0, folder.path(), Entry::Existing, loopback(0))).await.err().expect("refused");
+    let error = start(config(0, folder.path(), Entry::Existing, loopback(0))).await.err().expect("refused");
     assert!(matches!(error, StartError::EmptyFolder(_)));
     let sentence = error.to_string();
     assert!(sentence.contains("--bootstrap") && sentence.contains("--join"), "{sentence}");
@@ -34,7 +33,7 @@ async fn a_name_that_is_taken_is_refused_for_good() {
     let cluster = Cluster::start(1).await;
     let folder = tempfile::tempdir().expect("a folder");
     let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
-    let error = Node::start(config(0, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    let error = start(config(0, folder.path(), entry, loopback(0))).await.err().expect("refused");
     assert!(matches!(error, StartError::Join(_)), "{error}");
     assert!(error.to_string().contains("\"n1\""), "{error}");
 }
@@ -60,7 +59,7 @@ async fn a_copied_folder_is_not_let_in_beside_the_living_node() {
     let original = Identity::read(cluster.folders[2].path()).expect("read").expect("there");
     let founding = Identity { stage: Stage::Joining, ..original };
     founding.write(copy.path()).expect("written");
-    let twin = Node::start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
+    let twin = start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
     // It knows nobody, so nobody is dialed; the others never let it in. It is not ready and never will be.
     assert!(!twin.core().readiness().is_empty());
     assert_eq!(cluster.node(0).core().view().catalog().node(NodeId(3)).expect("there").peer_address, {
@@ -82,10 +81,10 @@ async fn a_folder_of_another_cluster_is_refused() {
     };
     other.write(folder.path()).expect("written");
     let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
-    let error = Node::start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    let error = start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
     assert!(matches!(error, StartError::Identity(IdentityError::OtherCluster { .. })), "{error}");
     let entry = Entry::Found { cluster_name: "tests".into() };
-    let error = Node::start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
+    let error = start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
     assert!(error.to_string().contains("belongs to the cluster others, not to tests"), "{error}");
 }
 
@@ -98,7 +97,7 @@ async fn a_second_process_on_a_copied_folder_ends_itself_and_the_first_goes_on()
     copy_folder(cluster.folders[2].path(), copy.path());
     cluster.restart(2).await;
     cluster.settled().await;
-    let twin = Node::start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
+    let twin = start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
     until("the copy gives up", || twin.failed().borrow().is_some()).await;
     assert!(get(&twin, &table, "k", 1).await.is_err(), "a copy serves no keys");
     twin.kill().await;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const HANDSHAKE: Duration = Duration::from_secs(6);
 
 fn peer_port(cluster: &Cluster, node: usize) -> SocketAddr {
-    cluster.with(node, quorate_node::Node::peer_address)
+    cluster.with(node, |instance| instance.node().peer_address())
 }
 
 /// A frame of a kind: 3 is a step of the handshake, 16 a request for data.

@@ -3,8 +3,8 @@
 use super::{END, Guard, listen};
 use crate::ask::{get, put};
 use crate::rig::{Cluster, key};
+use quorate_http::Limits;
 use quorate_model::Durability;
-use quorate_node::limits::Limits;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,0 +1,60 @@
+//! `quorate cluster`: members, and their places on the ring.
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::{document, ring_picture};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `quorate cluster`.
+#[derive(Args, Debug)]
+pub struct ClusterCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the members.
+    Nodes,
+    /// Show who owns which part of the ring.
+    Ring(Ring),
+}
+
+#[derive(Args, Debug)]
+struct Ring {
+    /// Of one table alone.
+    #[arg(long)]
+    table: Option<String>,
+    /// Draw it into this file (SVG).
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+impl ClusterCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let output = &context.output;
+        match self.action {
+            Action::Nodes => {
+                let nodes =
+                    document::elements(context.told("listing members", client.nodes()).await?, "nodes");
+                document::show_list(output, &nodes, "there is no member")
+            }
+            Action::Ring(Ring { table, svg: None }) => document::show(
+                output,
+                &context.told("reading the ring", client.ring(table.as_deref())).await?,
+            ),
+            Action::Ring(Ring { table, svg: Some(file) }) => {
+                let ring = context.told("reading the ring", client.ring(table.as_deref())).await?;
+                let picture = ring_picture::svg(&ring).map_err(|cause| Failure::new(Exit::Other, cause))?;
+                std::fs::write(&file, picture).map_err(|error| {
+                    Failure::new(Exit::Other, format!("{} cannot be written: {error}", file.display()))
+                })?;
+                output.note(&format!("the ring is drawn in {}", file.display()));
+                Ok(())
+            }
+        }
+    }
+}

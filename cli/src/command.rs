@@ -1,0 +1,49 @@
+//! Every command of this crate.
+
+use crate::context::{Context, block_on};
+use crate::exit::Failure;
+use crate::{cluster, key, node, status, table};
+use clap::Subcommand;
+
+/// A command that asks a cluster for something.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show how the cluster is.
+    Status(status::Status),
+    /// Read a value; its bytes go to standard output as they are.
+    Get(key::Get),
+    /// Store a value.
+    Put(key::Put),
+    /// Delete a key.
+    Delete(key::Delete),
+    /// Read many keys at once.
+    Mget(key::Mget),
+    /// Show where a key lives.
+    Locate(key::Locate),
+    /// Show where a key lives and what each owner holds of it.
+    Explain(key::Explain),
+    /// List, make, change and drop tables.
+    Table(table::TableCommand),
+    /// Show members and their places on the ring.
+    Cluster(cluster::ClusterCommand),
+    /// Show one member, or let one go on that doubts its disk.
+    Node(node::NodeCommand),
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Command::Status(status) => block_on(status.run(context)),
+            Command::Get(get) => block_on(get.run(context)),
+            Command::Put(put) => block_on(put.run(context)),
+            Command::Delete(delete) => block_on(delete.run(context)),
+            Command::Mget(mget) => block_on(mget.run(context)),
+            Command::Locate(locate) => block_on(locate.run(context)),
+            Command::Explain(explain) => block_on(explain.run(context)),
+            Command::Table(table) => block_on(table.run(context)),
+            Command::Cluster(cluster) => block_on(cluster.run(context)),
+            Command::Node(node) => block_on(node.run(context)),
+        }
+    }
+}

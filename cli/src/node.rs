@@ -1,0 +1,99 @@
+//! `quorate node`: one member, and what only its operator can decide.
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output::printable;
+use crate::{confirm, document};
+use clap::{Args, Subcommand};
+use quorate_client::{Client, Endpoint, Options};
+use serde_json::Value as Json;
+
+/// `quorate node`.
+#[derive(Args, Debug)]
+pub struct NodeCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show one member.
+    Show {
+        /// Its id or its name.
+        node: String,
+    },
+    /// Let a node that doubts its disk go on with what it still has, after saying what may be lost.
+    AcceptLoss(AcceptLoss),
+}
+
+#[derive(Args, Debug)]
+struct AcceptLoss {
+    /// The node's id or its name.
+    node: String,
+    /// The node's id or its name once more, instead of the question.
+    #[arg(long, value_name = "NODE", require_equals = true)]
+    accept_data_loss: Option<String>,
+    /// Only say what may be lost.
+    #[arg(long, conflicts_with = "accept_data_loss")]
+    preview: bool,
+}
+
+impl NodeCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self.action {
+            Action::Show { node } => document::show(&context.output, &context.client()?.node(&node).await?),
+            Action::AcceptLoss(accept) => accept.run(context).await,
+        }
+    }
+}
+
+impl AcceptLoss {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let output = &context.output;
+        let node = &self.node;
+        let client = of_the_node(context, node).await?;
+        let loss = context.told("looking at what is there", client.loss(node)).await?;
+        if self.preview {
+            return document::show(output, &loss);
+        }
+        for line in sentences(&loss) {
+            output.note(&line);
+        }
+        if let Some(refusal) = loss.get("refusal").and_then(Json::as_str) {
+            return Err(Failure::new(Exit::Conflict, printable(refusal)));
+        }
+        let what = confirm::Loss {
+            name: node,
+            doing: format!("letting {node} go on accepts what it may have lost"),
+            question: format!("This lets {node} go on without what it has lost."),
+            nothing: "nothing was accepted",
+        };
+        confirm::by_name(&what, self.accept_data_loss.as_deref(), context)?;
+        let name = self.accept_data_loss.as_deref().unwrap_or(node);
+        let answer = context.told("accepting the loss", client.accept_loss(node, name)).await?;
+        document::show(output, &answer)
+    }
+}
+
+/// A client of that node alone: only it can read its disk. If no member knows where it is, the endpoints are asked.
+async fn of_the_node(context: &Context, node: &str) -> Result<Client, Failure> {
+    let any = context.client()?;
+    let Ok(known) = any.node(node).await else { return Ok(any) };
+    let address: Option<Endpoint> =
+        known.get("address").and_then(Json::as_str).and_then(|it| it.parse().ok());
+    let Some(address) = address else { return Ok(any) };
+    Ok(Client::new(Options { endpoints: vec![address], ..context.options.clone() })?)
+}
+
+/// What may be lost, for people.
+fn sentences(loss: &Json) -> Vec<String> {
+    let text = |name: &str| loss.get(name).and_then(Json::as_str).map(printable).unwrap_or_default();
+    let mut lines = vec![format!("{} doubts its disk ({}): {}", text("node"), text("cause"), text("doubt"))];
+    let tables = loss.get("tables").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    lines.extend(tables.iter().filter_map(|table| table.get("loss")?.as_str().map(printable)));
+    if tables.is_empty() {
+        lines.push("it knows of no table of which it owns a shard".to_owned());
+    }
+    lines
+}

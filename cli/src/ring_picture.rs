@@ -1,0 +1,132 @@
+//! The ring as a picture: one circle of shards for each place in the order of owners, a colour for each node.
+
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+use std::fmt::Write;
+
+/// Half the picture's width and height.
+const CENTRE: f64 = 300.0;
+
+/// Width of one circle.
+const BAND: f64 = 34.0;
+
+/// A shard as a document of the ring has it.
+struct Shard {
+    /// From 0 to 1 around the ring.
+    start: f64,
+    end: f64,
+    label: String,
+    owners: Vec<String>,
+}
+
+/// Draws the ring's document.
+pub fn svg(ring: &Json) -> Result<String, String> {
+    let shards = shards(ring)?;
+    let mut colors: BTreeMap<&str, String> = BTreeMap::new();
+    for owner in shards.iter().flat_map(|shard| &shard.owners) {
+        colors.entry(owner).or_default();
+    }
+    let count = colors.len().max(1) as f64;
+    for (at, color) in colors.values_mut().enumerate() {
+        *color = format!("hsl({:.0} 60% {}%)", 360.0 * at as f64 / count, if at % 2 == 0 { 52 } else { 42 });
+    }
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {0}\" font-family=\"sans-serif\" font-size=\"13\">\n",
+        2.0 * CENTRE
+    );
+    for shard in &shards {
+        for (place, owner) in shard.owners.iter().enumerate() {
+            let radius = CENTRE - 20.0 - BAND * (place as f64 + 0.5);
+            writeln!(
+                text,
+                "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.0}\"><title>{}, owner {}: {}</title></path>",
+                arc(shard.start, shard.end, radius),
+                colors[owner.as_str()],
+                BAND - 3.0,
+                escaped(&shard.label),
+                place + 1,
+                escaped(owner)
+            )
+            .expect("a String takes every write");
+        }
+    }
+    let top = CENTRE - 10.0 * count;
+    for (at, (owner, color)) in colors.iter().enumerate() {
+        let y = top + 20.0 * at as f64;
+        writeln!(
+            text,
+            "<rect x=\"{:.0}\" y=\"{y:.0}\" width=\"12\" height=\"12\" fill=\"{color}\"/><text x=\"{:.0}\" y=\"{:.0}\">{}</text>",
+            CENTRE - 30.0,
+            CENTRE - 12.0,
+            y + 11.0,
+            escaped(owner)
+        )
+        .expect("a String takes every write");
+    }
+    text.push_str("</svg>\n");
+    Ok(text)
+}
+
+fn shards(ring: &Json) -> Result<Vec<Shard>, String> {
+    let listed = ring.get("shards").and_then(Json::as_array).ok_or("the ring's document lists no shards")?;
+    let mut shards: Vec<Shard> = listed.iter().filter_map(shard).collect();
+    shards.sort_by(|a, b| a.start.total_cmp(&b.start));
+    if shards.is_empty() {
+        Err("there is no shard to draw: make a table first".to_owned())
+    } else {
+        Ok(shards)
+    }
+}
+
+fn shard(document: &Json) -> Option<Shard> {
+    // 64-bit tokens as 16 hexadecimal digits; the last interval ends where the ring closes.
+    let position = |name: &str| {
+        let token = u64::from_str_radix(document.get(name)?.as_str()?, 16).ok()?;
+        Some(token as f64 / 2f64.powi(64))
+    };
+    let owners = document.get("owners")?.as_array()?.iter().map(|owner| {
+        let name = owner.get("name").or_else(|| owner.get("node")).unwrap_or(owner);
+        name.as_str().map_or_else(|| name.to_string(), str::to_owned)
+    });
+    let label = document.get("id").or_else(|| document.get("shard")).map(crate::document::word);
+    Some(Shard {
+        start: position("start")?,
+        end: position("end").unwrap_or(1.0),
+        label: label.unwrap_or_else(|| "shard".to_owned()),
+        owners: owners.collect(),
+    })
+}
+
+/// A path along the circle, clockwise from the top.
+fn arc(start: f64, end: f64, radius: f64) -> String {
+    // A whole circle has equal ends, and an arc between equal points is nothing.
+    let end = end.min(start + 0.9999);
+    let point = |at: f64| (CENTRE + radius * (TAU * at).sin(), CENTRE - radius * (TAU * at).cos());
+    let ((x, y), (to_x, to_y)) = (point(start), point(end));
+    let large = u8::from(end - start > 0.5);
+    format!("M{x:.2} {y:.2}A{radius:.2} {radius:.2} 0 {large} 1 {to_x:.2} {to_y:.2}")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_owner_of_each_shard_is_an_arc() {
+        let ring = json!({"shards": [
+            {"id": "demo/0", "start": "0000000000000000", "end": "8000000000000000", "owners": ["n1", "n2"]},
+            {"id": "demo/1", "start": "8000000000000000", "end": null, "owners": ["<n3>", "n1"]},
+        ]});
+        let picture = svg(&ring).expect("a picture");
+        assert_eq!(picture.matches("<path").count(), 4);
+        assert_eq!(picture.matches("<rect").count(), 3);
+        assert!(picture.contains("&lt;n3&gt;") && !picture.contains("<n3>"));
+        assert!(svg(&json!({"shards": []})).is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! `quorate table`: list, create, describe, alter, drop.
+
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::{confirm, document};
+use clap::{Args, Subcommand};
+use quorate_client::{Alteration, TableSpec};
+use quorate_model::Level;
+use serde_json::{Value as Json, json};
+
+/// `quorate table`.
+#[derive(Args, Debug)]
+pub struct TableCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show all tables.
+    List,
+    /// Make a table.
+    Create(Create),
+    /// Show one table.
+    Describe {
+        /// Its name.
+        table: String,
+    },
+    /// Change a table's defaults. Its write promise (w) cannot be changed.
+    Alter(Alter),
+    /// Drop a table and everything in it.
+    Drop(Drop),
+}
+
+#[derive(Args, Debug)]
+struct Create {
+    /// Its name: 1 to 64 of a-z, 0-9, '_' and '-'.
+    table: String,
+    /// Copies of each record [default: 3].
+    #[arg(long, short)]
+    n: Option<u8>,
+    /// Default level of reads: one, quorum, all or a number [default: quorum].
+    #[arg(long, value_name = "LEVEL")]
+    r: Option<Level>,
+    /// The write promise: one, quorum, all or a number [default: quorum].
+    #[arg(long, value_name = "LEVEL")]
+    w: Option<Level>,
+    /// hash or range [default: hash].
+    #[arg(long)]
+    sharding: Option<String>,
+    /// The protocol that keeps its keys [default: register].
+    #[arg(long)]
+    mode: Option<String>,
+    /// Shards a hash table starts with, a power of two [default: 64].
+    #[arg(long)]
+    shards: Option<u32>,
+    /// What an acknowledgement means: sync or os [default: sync].
+    #[arg(long)]
+    durability: Option<String>,
+    /// When values expire that name no ttl of their own, such as 10m [default: never].
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Change {
+    /// Default level of reads.
+    #[arg(long, value_name = "LEVEL")]
+    r: Option<Level>,
+    /// What an acknowledgement means: sync or os.
+    #[arg(long)]
+    durability: Option<String>,
+    /// When values expire that name no ttl of their own; `none`: never.
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct Alter {
+    /// Its name.
+    table: String,
+    #[command(flatten)]
+    change: Change,
+}
+
+#[derive(Args, Debug)]
+struct Drop {
+    /// Its name.
+    table: String,
+    /// The table's name once more, instead of the question.
+    #[arg(long, value_name = "TABLE", require_equals = true)]
+    accept_data_loss: Option<String>,
+}
+
+impl TableCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let output = &context.output;
+        let client = context.client()?;
+        match self.action {
+            Action::List => {
+                let tables =
+                    document::elements(context.told("listing tables", client.tables()).await?, "tables");
+                document::show_list(
+                    output,
+                    &tables,
+                    "there is no table; make one with `quorate table create NAME`",
+                )
+            }
+            Action::Describe { table } => {
+                let found = context.told(&format!("looking for table {table}"), client.table(&table)).await?;
+                document::show(output, &found)
+            }
+            Action::Create(create) => {
+                let answer = context
+                    .told(&format!("making table {}", create.table), client.create_table(&create.spec()))
+                    .await?;
+                output.note(&format!("table {} is made and known to every reachable member", create.table));
+                document::show(output, &answer)
+            }
+            Action::Alter(Alter { table, change }) => {
+                let answer = context
+                    .told(
+                        &format!("changing table {table}"),
+                        client.alter_table(&table, &change.alteration()),
+                    )
+                    .await?;
+                output.note(&format!("table {table} is changed"));
+                document::show(output, &answer)
+            }
+            Action::Drop(drop) => {
+                // Whether it exists comes first: nobody should type the name of a table that is not there.
+                context.told(&format!("looking for table {}", drop.table), client.table(&drop.table)).await?;
+                drop.confirm(context)?;
+                let answer = context
+                    .told(&format!("dropping table {}", drop.table), client.drop_table(&drop.table))
+                    .await?;
+                output.note(&format!("table {} is dropped, with everything in it", drop.table));
+                if answer.is_null() { Ok(()) } else { document::show(output, &answer) }
+            }
+        }
+    }
+}
+
+/// A level in JSON: a number, or its name.
+fn level(level: Level) -> Json {
+    match level {
+        Level::Count(count) => json!(count),
+        Level::One | Level::Quorum | Level::All => json!(level.to_string()),
+    }
+}
+
+impl Create {
+    fn spec(&self) -> TableSpec {
+        TableSpec {
+            name: self.table.clone(),
+            sharding: self.sharding.clone(),
+            n: self.n,
+            r: self.r.map(level),
+            w: self.w.map(level),
+            mode: self.mode.clone(),
+            shards: self.shards,
+            durability: self.durability.clone(),
+            ttl: self.ttl.clone(),
+        }
+    }
+}
+
+impl Change {
+    fn alteration(self) -> Alteration {
+        let ttl = self.ttl.map(|ttl| if ttl == "none" { Json::Null } else { json!(ttl) });
+        Alteration { r: self.r.map(level), durability: self.durability, ttl }
+    }
+}
+
+impl Drop {
+    /// Asks for the table's name, on a terminal; elsewhere it must have been given.
+    fn confirm(&self, context: &Context) -> Result<(), Failure> {
+        let table = &self.table;
+        let what = confirm::Loss {
+            name: table,
+            doing: format!("dropping {table} loses everything in it"),
+            question: format!("This drops {table} and everything in it, on every node."),
+            nothing: "nothing was dropped",
+        };
+        confirm::by_name(&what, self.accept_data_loss.as_deref(), context)
+    }
+}

@@ -1,0 +1,60 @@
+//! The library's own conformance suite, over a database on a disk.
+
+use crate::types::{LogId, SnapshotMeta, StorageError, Types};
+use crate::{Log, Machine, Publish};
+use openraft::CommittedLeaderId;
+use openraft::storage::RaftStateMachine;
+use openraft::testing::{StoreBuilder, Suite};
+use quorate_model::{Boot, NodeId, Rules};
+use quorate_ring::Catalog;
+use quorate_storage::disk::Replica;
+use quorate_storage::{OpenMode, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
+use std::pin::Pin;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+struct OnDisk;
+
+/// No node looks at what is applied here.
+struct Nowhere;
+
+impl Publish for Nowhere {
+    fn publish(&self, _: Arc<Catalog>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
+    async fn build(&self) -> Result<(TempDir, Log, Machine), StorageError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine =
+            RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens");
+        let (engine, node) = (Arc::new(engine), NodeId(1));
+        let store = RaftStore::new(Arc::clone(&engine));
+        let limits = ReplicaLimits::default();
+        let replica = Arc::new(Replica::new(engine, node, Boot(1), Rules::INTACT, limits));
+        let log = Log::new(store, replica);
+        let machine = Machine::load(log.clone(), Arc::new(Nowhere)).await.expect("loads");
+        Ok((folder, log, machine))
+    }
+}
+
+#[test]
+fn log_and_machine_keep_what_consensus_rests_on() {
+    Suite::test_all(OnDisk).expect("the library's suite passes");
+}
+
+#[tokio::test]
+async fn an_older_snapshot_never_replaces_a_newer_one() {
+    let (_folder, _log, mut machine) = OnDisk.build().await.expect("builds");
+    let at = |index| SnapshotMeta {
+        last_log_id: Some(LogId::new(CommittedLeaderId::new(1, 1), index)),
+        snapshot_id: index.to_string(),
+        ..SnapshotMeta::default()
+    };
+    assert!(machine.save(&at(5), Catalog::empty().encode()).await.expect("kept"));
+    assert!(!machine.save(&at(3), Catalog::empty().encode()).await.expect("looked at"), "it is older");
+    let kept = machine.get_current_snapshot().await.expect("readable").expect("there is one");
+    assert_eq!(kept.meta, at(5));
+    assert!(machine.save(&at(6), Catalog::empty().encode()).await.expect("kept"));
+}

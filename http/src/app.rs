@@ -1,0 +1,203 @@
+//! What every handler shares, and the few things that most of them do first.
+
+use super::body::Kind;
+use super::budget::{Budget, Share};
+use super::fault::Fault;
+use super::head;
+use super::problem::Problem;
+use super::query::Query;
+use super::target;
+use super::text::shown;
+use crate::edge::Edge;
+use crate::health::Broken;
+use crate::limits::{InForce, Limits};
+use crate::metrics::Metrics;
+use axum::extract::{FromRef, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use quorate_model::{Key, ShardId, Table};
+use quorate_node::core::Core;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest sentence on a document: it may repeat a stranger's text.
+const SENTENCE_CHARS_MAX: usize = 300;
+
+/// What every handler shares. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The node.
+    pub core: Arc<Core>,
+    /// What a client may make this node do.
+    pub limits: Arc<Limits>,
+    /// Every limit of the node.
+    pub in_force: Arc<[InForce]>,
+    /// The rule that this build breaks on purpose.
+    pub broken: Broken,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The memory that all bodies share.
+    pub bodies: Budget,
+    /// The memory that all answers with values share.
+    pub answers: Budget,
+}
+
+impl App {
+    /// Around a running node, behind this edge.
+    pub fn new(core: Arc<Core>, edge: &Edge) -> Self {
+        Self {
+            core,
+            limits: Arc::clone(&edge.limits),
+            in_force: Arc::clone(&edge.in_force),
+            broken: edge.broken.clone(),
+            metrics: Arc::clone(&edge.metrics),
+            bodies: Budget::new(edge.limits.bodies_bytes_max),
+            answers: Budget::new(edge.limits.answers_bytes_max),
+        }
+    }
+
+    /// The table that a path names. Waits at most `timeout` for a newer catalog.
+    pub async fn table(&self, path: &str, timeout: Duration) -> Result<Arc<Table>, Problem> {
+        let Some(name) = target::table_name(path) else {
+            let name = path.split('/').nth(3).unwrap_or_default();
+            return Err(Fault::NoSuchTable { name: shown(name) }.into());
+        };
+        let table = self.core.table(&name, Instant::now() + timeout).await;
+        table.ok_or_else(|| match self.core.refuses_keys() {
+            // What such a node does not find may be what it has lost.
+            Some(doubt) => Fault::Doubtful { doubt }.into(),
+            None => Fault::NoSuchTable { name }.into(),
+        })
+    }
+
+    /// The shard of a key, for people who have to find out what is wrong with it.
+    pub fn shard_of(&self, table: &Table, key: &Key) -> Option<ShardId> {
+        let view = self.core.view();
+        view.table_by_id(table.id).map(|entry| entry.shard_of(key).id)
+    }
+
+    /// Refuses what a stopping node does not begin any more, and one that doubts its disk cannot.
+    pub fn expect_serving(&self) -> Result<(), Problem> {
+        if self.core.is_draining() {
+            return Err(Fault::Draining.into());
+        }
+        self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
+    }
+
+    /// Refuses to list what a node that doubts its disk has no catalog of: an empty list would be a lie.
+    pub fn expect_catalog(&self) -> Result<(), Problem> {
+        if self.core.view().catalog().is_founded() {
+            return Ok(());
+        }
+        self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
+    }
+
+    /// Refuses another operation on a key, with a value of so many bytes, while too many are at work or hold too
+    /// much: an operation goes on after its answer, until every owner has been heard or given up.
+    pub fn expect_room(&self, value_bytes: usize) -> Result<(), Problem> {
+        let load = self.core.operations();
+        let limit = self.limits.operations_running_max;
+        if load.running >= limit as u64 {
+            return Err(Fault::TooManyOperations { limit }.into());
+        }
+        let limit = self.limits.operations_bytes_max;
+        if load.value_bytes + value_bytes as u64 > limit as u64 {
+            return Err(Fault::OperationsFull { limit }.into());
+        }
+        Ok(())
+    }
+
+    /// A value on its way to a client, which counts until the client has taken it.
+    pub fn answered(&self, value: bytes::Bytes) -> Result<bytes::Bytes, Problem> {
+        self.answers.hold(value).map_err(|_| self.answers_full())
+    }
+
+    /// Why an answer can't be held for its client.
+    pub fn answers_full(&self) -> Problem {
+        Fault::AnswersFull { limit: self.limits.answers_bytes_max }.into()
+    }
+
+    /// Reads a JSON document of at most `bytes_max` bytes whose every field is known. The permit is its share of the
+    /// memory for bodies: to be kept for as long as the document is.
+    pub async fn document<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        kind: Kind,
+        bytes_max: usize,
+    ) -> Result<(T, Option<Share>), Problem> {
+        let (parts, body) = request.into_parts();
+        head::expect_json(&parts.headers)?;
+        head::expect_length(&parts.headers)?;
+        let received = self.bodies.receive(&parts.headers, body, kind, bytes_max, &self.limits).await?;
+        let document = understood(&received.bytes)
+            .map_err(|why| Fault::Document(format!("the document can't be used: {why}")))?;
+        Ok((document, received.room))
+    }
+}
+
+impl FromRef<App> for Broken {
+    fn from_ref(app: &App) -> Self {
+        app.broken.clone()
+    }
+}
+
+/// What a request that is not one write may carry: known parameters, an answer it accepts, and no operation id.
+pub fn plain(request: &Request, takes: &[super::query::Name]) -> Result<Query, Problem> {
+    let query = Query::parse(request.uri().query(), takes)?;
+    head::refuse_operation(request.headers())?;
+    head::expect_accepted(request.headers(), head::JSON)?;
+    Ok(query)
+}
+
+/// A whole JSON document, or why it was not understood.
+pub(super) fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut json);
+    let document = document.map_err(|error| sentence(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| sentence(".", &error))?;
+    Ok(document)
+}
+
+/// What is wrong, in words of JSON: of a broken document the line, of a whole one the field.
+fn sentence(field: &str, error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = match text.rsplit_once(" at line ") {
+        Some((what, _)) if error.is_data() && field == "." => what.to_owned(),
+        Some((what, _)) if error.is_data() => format!("{field}: {what}"),
+        Some(_) | None => text,
+    };
+    let words = [
+        ("unknown variant", "unknown name"),
+        ("expected u8", "expected a whole number from 0 to 255"),
+        ("expected u32", "expected a whole number from 0 to 4294967295"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("expected a sequence", "expected a list"),
+        ("invalid type: map", "invalid type: object"),
+        ("invalid type: floating point", "invalid type: number"),
+        ("expected a string", "expected a text in quotes"),
+        ("EOF while parsing", "it ends within"),
+    ];
+    let plain = words.into_iter().fold(text, |text, (rust, json)| text.replace(rust, json));
+    let mut shown = String::new();
+    for c in plain.chars().take(SENTENCE_CHARS_MAX) {
+        // Quotes belong to the sentence; all else that could forge one is escaped.
+        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
+    shown
+}
+
+/// A JSON document as an answer.
+pub fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    json_bytes(status, serde_json::to_vec(document).expect("a document of plain values").into())
+}
+
+/// The bytes of a JSON document as an answer.
+pub fn json_bytes(status: StatusCode, body: bytes::Bytes) -> Response {
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(head::JSON));
+    response
+}

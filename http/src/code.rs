@@ -1,0 +1,160 @@
+//! The codes of every refusal, each with its status and its title. A program decides by the code; a person reads
+//! the title and the detail.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal $title:literal;)*) => {
+        /// Why a request was refused or failed: the `code` of the answer.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of its status.
+            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+
+            /// The HTTP status it comes with.
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Code::$name => StatusCode::$status,)*
+                }
+            }
+
+            /// The word in the answer's `code`, and at the end of its `type`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$name => $code,)*
+                }
+            }
+
+            /// A short sentence that is the same for every occurrence.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Code::$name => $title,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is not HTTP as we speak it.
+    BadRequest = BAD_REQUEST "bad-request" "The request is malformed";
+    /// A level that is none, is out of range, contradicts another or is on the wrong side.
+    InvalidConsistency = BAD_REQUEST "invalid-consistency" "The consistency asked for is not possible here";
+    /// A query parameter nobody knows, or that has no meaning on this request.
+    UnknownParameter = BAD_REQUEST "unknown-parameter" "A query parameter is not known here";
+    /// A query parameter that is known and whose value is not.
+    InvalidParameter = BAD_REQUEST "invalid-parameter" "A query parameter has no valid value";
+    /// A header that is known and whose value is not.
+    InvalidHeader = BAD_REQUEST "invalid-header" "A header has no valid value";
+    /// No key, or one whose encoding is broken.
+    InvalidKey = BAD_REQUEST "invalid-key" "The key can't be read";
+    /// A body that is not what the request takes.
+    InvalidBody = BAD_REQUEST "invalid-body" "The body can't be used";
+    /// A condition on a write of a table that can't judge it.
+    ConditionsNeedConsensus = BAD_REQUEST "conditions-need-consensus" "Conditional requests need a consensus table";
+    /// The key has no value.
+    NoSuchKey = NOT_FOUND "no-such-key" "The key has no value";
+    /// The table does not exist.
+    NoSuchTable = NOT_FOUND "no-such-table" "The table does not exist";
+    /// No member has that id.
+    NoSuchNode = NOT_FOUND "no-such-node" "No member has this id";
+    /// Nothing is served under this path.
+    NoSuchRoute = NOT_FOUND "no-such-route" "Nothing is served under this path";
+    /// The path is served, the method is not.
+    MethodNotAllowed = METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method";
+    /// What could be answered is not what `Accept` takes.
+    NotAcceptable = NOT_ACCEPTABLE "not-acceptable" "The answer is in no form that Accept takes";
+    /// The request did not arrive in time.
+    RequestTimeout = REQUEST_TIMEOUT "request-timeout" "The request did not arrive in time";
+    /// A table of that name exists.
+    TableExists = CONFLICT "table-exists" "A table of this name exists";
+    /// The catalog does not allow the change.
+    CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
+    /// A loss that can't be accepted in this way.
+    LossNotAccepted = CONFLICT "loss-not-accepted" "This loss can't be accepted";
+    /// The operation id is older than what is remembered.
+    IdempotencyExpired = CONFLICT "idempotency-expired" "The operation id is too old to be recognised";
+    /// The operation id came with another body before.
+    IdempotencyReused = CONFLICT "idempotency-reused" "The operation id was used for another write";
+    /// The key's version numbers are used up.
+    VersionsExhausted = CONFLICT "versions-exhausted" "The key's version numbers are used up";
+    /// Neither a length nor chunks.
+    LengthRequired = LENGTH_REQUIRED "length-required" "A body needs a length";
+    /// The value is over its limit.
+    ValueTooLarge = PAYLOAD_TOO_LARGE "value-too-large" "The value is too large";
+    /// The batch is over its limits.
+    BatchTooLarge = PAYLOAD_TOO_LARGE "batch-too-large" "The batch is too large";
+    /// The document is over its limit.
+    BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large" "The document is too large";
+    /// The key is over its limit.
+    KeyTooLong = URI_TOO_LONG "key-too-long" "The key is too long";
+    /// A body in a form that is not taken.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body's form is not taken here";
+    /// An `Expect` that is not met.
+    ExpectationFailed = EXPECTATION_FAILED "expectation-failed" "The expectation can't be met";
+    /// A host or an origin that is not ours.
+    BadHost = MISDIRECTED_REQUEST "bad-host" "The request is meant for somebody else";
+    /// The head is over its limit.
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large";
+    /// A bug.
+    Internal = INTERNAL_SERVER_ERROR "internal" "A bug in Quorate";
+    /// Too few owners.
+    Unavailable = SERVICE_UNAVAILABLE "unavailable" "Too few owners can answer";
+    /// A limit on what is at work.
+    Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too much is at work";
+    /// The node is not ready yet.
+    Starting = SERVICE_UNAVAILABLE "starting" "The node is starting";
+    /// The node is going away.
+    Draining = SERVICE_UNAVAILABLE "draining" "The node is stopping";
+    /// Too few owners trust their disks.
+    ReplicaDoubtful = SERVICE_UNAVAILABLE "replica-doubtful" "Too few owners trust their disks";
+    /// A read that did not reach its level in time.
+    ReadTimeout = GATEWAY_TIMEOUT "read-timeout" "Read quorum not reached in time";
+    /// A write of unknown outcome.
+    WriteTimeout = GATEWAY_TIMEOUT "write-timeout" "Write quorum not reached in time";
+    /// Too few owners have space left.
+    DiskFull = INSUFFICIENT_STORAGE "disk-full" "Too few owners have space left";
+}
+
+impl Code {
+    /// Seconds after which trying again makes sense, for `Retry-After`.
+    pub fn retry_after(self) -> Option<u32> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words() {
+        for (at, code) in Code::ALL.iter().enumerate() {
+            assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+            assert!(Code::ALL[..at].iter().all(|other| other.as_str() != code.as_str()), "{code:?}");
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn every_code_is_in_the_reference() {
+        let reference = include_str!("../../docs/http.md");
+        for code in Code::ALL {
+            let row = |line: &&str| line.starts_with(&format!("| {} |", code.status().as_u16()));
+            let named = format!("`{}`", code.as_str());
+            let rows = reference.lines().filter(row).filter(|line| line.contains(&named));
+            assert_eq!(rows.count(), 1, "{named} in the table of errors");
+        }
+    }
+
+    #[test]
+    fn every_unavailability_says_when_to_try_again() {
+        for code in Code::ALL {
+            assert_eq!(code.retry_after().is_some(), code.status() == 503, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Decoders of what clients send, for the table of all decoders: whether each takes some bytes.
+
+use super::app::understood;
+use super::bulk::documents::{BatchDocument, MgetDocument, distinct, few};
+use super::host::Hosts;
+use super::loss::Decision;
+use super::query::{self, Query};
+use super::tables::{NewTableDocument, TableChangeDocument};
+use super::{head, observe, target, text};
+use crate::limits::Limits;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A path with a key in it. What `key_path` (our own client's way to write one) makes of that key must name it again.
+pub fn path(bytes: &[u8], key_path: fn(&str, &str, &[u8]) -> (String, bool)) -> bool {
+    let Ok(path) = std::str::from_utf8(bytes) else { return false };
+    let limit = limits().key_bytes_max;
+    let keys = [false, true].map(|base64| target::key(path, base64, limit));
+    for key in keys.iter().flatten() {
+        assert!((1..=limit).contains(&key.as_bytes().len()));
+        let (path, base64) = key_path("t", "keys", key.as_bytes());
+        assert_eq!(target::key(&path, base64, limit).as_ref(), Ok(key));
+    }
+    target::table_name(path).is_some() && keys.iter().any(Result::is_ok)
+}
+
+/// A query, as each kind of request takes it.
+pub fn query(bytes: &[u8]) -> bool {
+    let Ok(raw) = std::str::from_utf8(bytes) else { return false };
+    let limits = limits();
+    let kinds =
+        [query::READ, query::WRITE, query::DELETE, query::MGET, query::BATCH, query::RING, query::NONE];
+    let read: Vec<Query> =
+        kinds.into_iter().filter_map(|takes| Query::parse(Some(raw), takes).ok()).collect();
+    for query in &read {
+        assert!(query.timeout(&limits) <= limits.request_timeout_max);
+        assert!(query.ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
+    }
+    !read.is_empty()
+}
+
+/// Lines of headers, looked at by everything that looks at any.
+pub fn headers(bytes: &[u8]) -> bool {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+        else {
+            return false;
+        };
+        if headers.len() == 100 {
+            return false;
+        }
+        headers.append(name, value);
+    }
+    let kept = head::content_type(&headers);
+    assert!(kept.as_ref().is_ok_and(|kept| HeaderValue::from_str(kept).is_ok()) || kept.is_err());
+    let known = head::none_match(&headers).is_ok_and(|known| known.names("\"1-1.6a1f.7\""));
+    let checks = [
+        kept.is_ok(),
+        head::expect_json(&headers).is_ok() || !headers.is_empty(),
+        head::expect_accepted(&headers, "text/plain").is_ok(),
+        head::operation(&headers).is_ok(),
+        head::expect_framing(&headers).is_ok(),
+        head::refuse_conditions(&headers).is_ok() || known,
+        Hosts::default().check(&Uri::from_static("/"), &headers, IpAddr::V4(Ipv4Addr::LOCALHOST)).is_ok(),
+    ];
+    let _ = (head::prefers_minimal(&headers), observe::trace_of(&headers));
+    checks.into_iter().all(|fine| fine)
+}
+
+/// A length of time.
+pub fn duration(bytes: &[u8]) -> bool {
+    let Some(millis) = std::str::from_utf8(bytes).ok().and_then(text::duration_ms) else { return false };
+    assert_eq!(text::duration_ms(&text::duration(millis)), Some(millis));
+    true
+}
+
+/// The document of an `mget`.
+pub fn mget(bytes: &[u8]) -> bool {
+    let limits = limits();
+    let Ok(document) = understood::<MgetDocument>(bytes) else { return false };
+    let keys = document.keys.into_iter().enumerate();
+    few(keys.map(|(at, key)| key.read(at, limits.key_bytes_max)), &limits).is_ok()
+}
+
+/// The document of a `batch`.
+pub fn batch(bytes: &[u8]) -> bool {
+    let limits = limits();
+    let Ok(document) = understood::<BatchDocument>(bytes) else { return false };
+    let mut keys = Vec::new();
+    for (at, item) in document.items.into_iter().enumerate() {
+        let Ok((key, body, ttl_ms)) = item.read(at, &limits) else { return false };
+        assert!(body.value_bytes() <= limits.value_bytes_max);
+        assert!(ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
+        keys.push(key.read(at, limits.key_bytes_max));
+    }
+    few(keys.into_iter(), &limits).and_then(distinct).is_ok()
+}
+
+/// The document of a new table.
+pub fn new_table(bytes: &[u8]) -> bool {
+    understood::<NewTableDocument>(bytes).is_ok_and(|wanted| wanted.read().is_ok())
+}
+
+/// The document of a change of a table.
+pub fn table_change(bytes: &[u8]) -> bool {
+    understood::<TableChangeDocument>(bytes).is_ok_and(|wanted| wanted.expect_any().is_ok())
+}
+
+/// The document that accepts a loss.
+pub fn accept_loss(bytes: &[u8]) -> bool {
+    understood::<Decision>(bytes).is_ok()
+}
+
+/// The limits that the decoders of requests keep to here.
+fn limits() -> Limits {
+    Limits { key_bytes_max: 64, batch_items_max: 8, value_bytes_max: 256, ..Limits::default() }
+}

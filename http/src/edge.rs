@@ -1,0 +1,303 @@
+//! What happens to every request, whatever it asks: the outermost layer.
+//!
+//! ```text
+//!   id, trace ──> host and origin ──> room at work ──> routes (panics caught) ──> problem body, headers, log, count
+//! ```
+//!
+//! Everything that is refused here is refused before a handler sees it. The problem's body is written last, when
+//! the id is known, so that no handler has to carry it along.
+
+use super::failures::Failures;
+use super::fault::Fault;
+use super::head;
+use super::health::{self, Broken};
+use super::host::Hosts;
+use super::observe::{Ended, operation, outcome, trace_of};
+use super::problem::{PROBLEM_JSON, Problem};
+use super::pulse::Pulse;
+use super::routes::method_not_allowed;
+use super::server::Scope;
+use super::text::shown;
+use crate::limits::{InForce, Limits};
+use crate::metrics::{LevelLabel, Metrics, Operation};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http_body::{Frame, SizeHint};
+use quorate_node::PANICKED;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+
+const QUORATE_REQUEST: HeaderName = HeaderName::from_static("quorate-request");
+const NOSNIFF: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+
+/// What an HTTP server is told.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The names and addresses under which clients reach this node.
+    pub hosts: Hosts,
+    /// What a client may make this node do.
+    pub limits: Limits,
+    /// Every limit of the node, for the page that shows them.
+    pub in_force: Vec<InForce>,
+    /// The rule of the protocol that this build breaks on purpose; `None`: all hold.
+    pub broken: Option<String>,
+}
+
+/// The outermost layer, around a router. One per HTTP server, shared by its connections.
+#[derive(Debug)]
+pub struct Edge {
+    /// What a client may make this node do.
+    pub limits: Arc<Limits>,
+    /// Every limit of the node.
+    pub in_force: Arc<[InForce]>,
+    /// The rule that this build breaks on purpose.
+    pub broken: Broken,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What has failed lately.
+    pub failures: Failures,
+    hosts: Hosts,
+    running: Semaphore,
+    router: ArcSwap<Router>,
+    life: u32,
+    requests: AtomicU64,
+}
+
+/// The id of a request: in its answer, in its errors and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestName(pub Arc<str>);
+
+impl Edge {
+    /// Around routes that say that the node is starting.
+    pub fn new(setup: Setup, metrics: Arc<Metrics>) -> Self {
+        let Setup { hosts, limits, in_force, broken } = setup;
+        let broken = Broken(broken.map(Arc::from));
+        let mut life = [0; 4];
+        // Request ids need to be told apart, not to be secret: without randomness they repeat from life to life.
+        let _ = getrandom::fill(&mut life);
+        Self {
+            failures: Failures::default(),
+            hosts,
+            running: Semaphore::new(limits.requests_running_max),
+            router: ArcSwap::from_pointee(starting(broken.clone())),
+            life: u32::from_be_bytes(life),
+            requests: AtomicU64::new(0),
+            limits: Arc::new(limits),
+            in_force: in_force.into(),
+            broken,
+            metrics,
+        }
+    }
+
+    /// Serves these routes from now on. A handler that panics is caught and counted.
+    pub fn open(&self, routes: Router) {
+        let panics = self.metrics.panics.clone();
+        let caught = CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            panics.inc();
+            let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(panic = %shown(&said), "{PANICKED}, in a handler");
+            Problem::from(Fault::Panicked).into_response()
+        });
+        self.router.store(Arc::new(routes.layer(caught)));
+    }
+
+    fn name(&self) -> Arc<str> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}-{number:x}", self.life).into()
+    }
+
+    /// Answers one request that came in on the address `local`, on a connection that is served so much.
+    pub async fn answer(&self, mut request: Request<Body>, local: IpAddr, scope: Scope) -> Response {
+        let started = Instant::now();
+        let name = self.name();
+        let operation = operation(request.method(), request.uri().path());
+        let trace = trace_of(request.headers()).map(str::to_owned);
+        // At `debug` everything that is logged on the way stands under the request's id.
+        let span = tracing::debug_span!("request", id = %name, trace, operation = operation.as_str());
+        request.extensions_mut().insert(RequestName(Arc::clone(&name)));
+        let head = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| (request.method().clone(), shown(request.uri().path())));
+        let mut response = self.route(request, operation, local, scope).instrument(span).await;
+        let problem = response.extensions_mut().remove::<Problem>();
+        let level = response.extensions_mut().remove::<LevelLabel>();
+        if response.status() == StatusCode::NOT_MODIFIED {
+            // To HEAD the router says 0, which would be the length of the value.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        if let Some(problem) = &problem {
+            write_body(&mut response, problem, &name);
+        }
+        if scope == Scope::Health {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (key, value) = NOSNIFF;
+        response.headers_mut().insert(key, value);
+        let id = HeaderValue::from_str(&name).expect("hexadecimal digits and a dash");
+        response.headers_mut().insert(QUORATE_REQUEST, id);
+        let took = started.elapsed();
+        let outcome = outcome(response.status(), problem.as_ref());
+        let level = level.or(problem.as_ref().map(Problem::level)).unwrap_or(LevelLabel::None);
+        self.metrics.request(operation, level, outcome, took);
+        let ended = Ended { name: &name, trace: trace.as_deref(), operation, head, took };
+        ended.log(response.status(), problem.as_ref(), &self.failures);
+        response
+    }
+
+    async fn route(
+        &self,
+        request: Request<Body>,
+        operation: Operation,
+        local: IpAddr,
+        scope: Scope,
+    ) -> Response {
+        if scope == Scope::Health && operation != Operation::Health {
+            let limit = self.limits.connections_max;
+            return Problem::from(Fault::TooManyConnections { limit }).into_response();
+        }
+        if let Err(error) = self.hosts.check(request.uri(), request.headers(), local) {
+            return Problem::from(error).into_response();
+        }
+        if let Err(error) = head::expect_framing(request.headers()) {
+            return Problem::from(error).into_response();
+        }
+        let _at_work = match operation {
+            // Must answer above all while everything else is refused.
+            Operation::Health => None,
+            Operation::Get
+            | Operation::Put
+            | Operation::Delete
+            | Operation::Mget
+            | Operation::Batch
+            | Operation::Locate
+            | Operation::Explain
+            | Operation::Tables
+            | Operation::Cluster
+            | Operation::Unknown => {
+                let Ok(permit) = self.running.try_acquire() else {
+                    let limit = self.limits.requests_running_max;
+                    return Problem::from(Fault::Overloaded { limit }).into_response();
+                };
+                Some(AtWork::new(permit, &self.metrics))
+            }
+        };
+        let router = Router::clone(&self.router.load());
+        router.oneshot(request).await.unwrap_or_else(|never| match never {})
+    }
+
+    /// A whole answer with a problem, as bytes: for what is no request.
+    pub fn bare(&self, problem: &Problem) -> Vec<u8> {
+        let name = self.name();
+        let code = problem.code();
+        tracing::debug!(id = %name, code = code.as_str(), "refused what is no request");
+        let body = serde_json::to_vec(&problem.document(&name)).expect("a document of plain values");
+        let status = code.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let mut out = format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\
+             quorate-request: {name}\r\n\r\n",
+            status.as_u16(),
+            body.len()
+        )
+        .into_bytes();
+        out.extend_from_slice(&body);
+        out
+    }
+}
+
+/// The routes of a node that is not there yet.
+fn starting(broken: Broken) -> Router {
+    let not_yet = || async { Problem::from(Fault::Starting) };
+    Router::new()
+        .route("/health/live", get(health::live))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_yet)
+        .with_state(broken)
+}
+
+/// A request at work: its share of the limit, and of the gauge.
+struct AtWork<'a> {
+    _permit: tokio::sync::SemaphorePermit<'a>,
+    metrics: &'a Metrics,
+}
+
+impl<'a> AtWork<'a> {
+    fn new(permit: tokio::sync::SemaphorePermit<'a>, metrics: &'a Metrics) -> Self {
+        metrics.requests_running.inc();
+        Self { _permit: permit, metrics }
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.metrics.requests_running.dec();
+    }
+}
+
+fn write_body(response: &mut Response, problem: &Problem, name: &str) {
+    let body = serde_json::to_vec(&problem.document(name)).expect("a document of plain values");
+    let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    if slow {
+        // What is left of the slow body must not be taken for the next request.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    *response.body_mut() = Body::from(body);
+}
+
+/// A body that tells the connection's pulse when it has been handed over.
+#[derive(Debug)]
+pub struct Tracked<B> {
+    body: B,
+    pulse: Arc<Pulse>,
+}
+
+impl<B> Tracked<B> {
+    /// Of this connection.
+    pub fn new(body: B, pulse: Arc<Pulse>) -> Self {
+        Self { body, pulse }
+    }
+}
+
+impl<B> Drop for Tracked<B> {
+    fn drop(&mut self) {
+        self.pulse.served();
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

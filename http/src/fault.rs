@@ -1,0 +1,425 @@
+//! Everything for which a request is refused or fails.
+//!
+//! Each operation has its own error enum, whose sentence says the cause, what happened to the data and the way out.
+//! [`Fault`] gathers them, and [`Fault::code`] is the one exhaustive match from all of them to codes, and thereby to
+//! statuses: a new way to fail does not compile before it is known what a client sees of it.
+
+use super::body::BodyError;
+use super::code::Code;
+use super::head::HeadError;
+use super::host::HostError;
+use super::query::QueryError;
+use super::target::KeyError;
+use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
+use quorate_coordinator::{GetError, PutError};
+use quorate_model::{NodeId, Refusal};
+use quorate_node::core::{LossError, ProposeError};
+use quorate_ring::Rejection;
+use thiserror::Error;
+
+/// Everything for which a request is refused or fails.
+#[derive(Clone, Debug, Error)]
+pub enum Fault {
+    /// A query parameter.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A header.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The host or the origin.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The body.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// A document whose JSON is not what the request takes.
+    #[error("{0}; nothing was done")]
+    Document(String),
+    /// No such table.
+    #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
+    NoSuchTable {
+        /// As it was asked for, escaped.
+        name: String,
+    },
+    /// No value.
+    #[error("{0}")]
+    NoSuchKey(&'static str),
+    /// No such member.
+    #[error("there is no member \"{id}\"; GET /v1/cluster/nodes lists those there are")]
+    NoSuchNode {
+        /// As it was asked for, escaped.
+        id: String,
+    },
+    /// The id of one member and the name of another.
+    #[error(
+        "\"{text}\" is the id of {one} and the name of {other}: say which is meant, id:{text} or name:{text}"
+    )]
+    AmbiguousNode {
+        /// As it was asked for, escaped.
+        text: String,
+        /// Whose id it is.
+        one: NodeId,
+        /// Whose name it is.
+        other: NodeId,
+    },
+    /// More shards than one answer shows.
+    #[error(
+        "the ring has {shards} shards, and one answer shows {limit} at most: ask for one table at a time, with ?table=NAME"
+    )]
+    RingTooLarge {
+        /// How many there are.
+        shards: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// No such path.
+    #[error("nothing is served under this path, or not yet")]
+    NoSuchRoute,
+    /// Another method.
+    #[error("this path does not take {method}; Allow says what it takes")]
+    MethodNotAllowed {
+        /// As it came, escaped.
+        method: String,
+    },
+    /// A change of the catalog was not made, or nobody knows.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// More items than a batch may have.
+    #[error("the request has {got} items, the limit is {limit}; nothing was done")]
+    TooManyItems {
+        /// How many came.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The value of one item of a batch.
+    #[error(
+        "item {at} (counted from 0): its value is larger than the limit of {limit} bytes; nothing was done"
+    )]
+    ItemTooLarge {
+        /// Its place, from 0.
+        at: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A value that an `mget` has no room for.
+    #[error(
+        "this value of {bytes} bytes is left out: the values of one mget are at most {limit} bytes together; GET this key alone"
+    )]
+    LeftOut {
+        /// The value's bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many requests at work.
+    #[error("{limit} requests are at work on this node, which is its limit; nothing was done; try again")]
+    Overloaded {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many operations at work.
+    #[error(
+        "{limit} operations are at work on this node, which is its limit, those among them that wait for slow owners \
+         after their answer; nothing was done; try again, or use another node"
+    )]
+    TooManyOperations {
+        /// The limit.
+        limit: usize,
+    },
+    /// Operations at work hold too much.
+    #[error(
+        "the values of the operations at work on this node fill their {limit} bytes, which is its limit, those among \
+         them that wait for slow owners after their answer; nothing was done; try again, or use another node"
+    )]
+    OperationsFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// Answers that nobody takes hold too much.
+    #[error(
+        "answers that their clients have not taken yet fill their {limit} bytes, which is this node's limit; try again, \
+         or use another node"
+    )]
+    AnswersFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The connections are all taken.
+    #[error(
+        "{limit} connections are open on this node, which is its limit; this one answers for health, metrics and limits \
+         only; nothing was done; try again, or use another node"
+    )]
+    TooManyConnections {
+        /// The limit.
+        limit: usize,
+    },
+    /// This node doubts its disk since before it started.
+    #[error("this node doubts its disk: {doubt}; nothing was done; use another node")]
+    Doubtful {
+        /// Why.
+        doubt: String,
+    },
+    /// Not ready yet.
+    #[error(
+        "this node is starting: it opens its data, or waits to become a member; nothing was done; try again"
+    )]
+    Starting,
+    /// No random bits.
+    #[error("the operating system has no random bits yet; nothing was done; try again")]
+    NoRandomness,
+    /// Going away.
+    #[error("this node is stopping; nothing was done; use another node")]
+    Draining,
+    /// This node can't serve its tables.
+    #[error("{}", reasons.join("; "))]
+    NotReady {
+        /// What it comes down to.
+        code: Code,
+        /// Each reason.
+        reasons: Vec<String>,
+    },
+    /// A member that may not be stopped.
+    #[error("{node} must not be stopped now: without it, {}", reasons.join("; "))]
+    NotSafe {
+        /// The member.
+        node: NodeId,
+        /// Each reason.
+        reasons: Vec<String>,
+    },
+    /// A loss that can't be accepted, or not so.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// A read failed.
+    #[error(transparent)]
+    Get(#[from] GetError),
+    /// A write failed.
+    #[error(transparent)]
+    Put(#[from] PutError),
+    /// A bug.
+    #[error("a bug in this node; the log tells more under the request's id; a write may have taken effect")]
+    Panicked,
+    /// The head is over its limit.
+    #[error("the request's head is larger than {limit} bytes or has more than 100 headers")]
+    HeadTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The head did not come in time.
+    #[error("the request's head did not arrive within {seconds} s")]
+    HeadTimeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The path is longer than any may be.
+    #[error("the request's path is too long")]
+    PathTooLong,
+    /// Not HTTP.
+    #[error("this is not an HTTP/1.1 request that this node can read")]
+    Malformed,
+}
+
+impl Fault {
+    /// The code, and with it the status: one exhaustive match for everything.
+    pub fn code(&self) -> Code {
+        match self {
+            Fault::Query(error) => error.code(),
+            Fault::Key(error) => error.code(),
+            Fault::Head(error) => error.code(),
+            Fault::Host(error) => error.code(),
+            Fault::Body(error) => error.code(),
+            Fault::Document(_) => Code::InvalidBody,
+            Fault::NoSuchTable { .. } => Code::NoSuchTable,
+            Fault::NoSuchKey(_) => Code::NoSuchKey,
+            Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
+            Fault::NoSuchRoute => Code::NoSuchRoute,
+            Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Fault::RingTooLarge { .. } => Code::InvalidParameter,
+            Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
+            Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
+            Fault::NotReady { code, .. } => *code,
+            Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
+            Fault::Propose(ProposeError::Unavailable { .. })
+            | Fault::NotSafe { .. }
+            | Fault::Loss(LossError::Unavailable(_)) => Code::Unavailable,
+            Fault::Overloaded { .. }
+            | Fault::TooManyOperations { .. }
+            | Fault::OperationsFull { .. }
+            | Fault::AnswersFull { .. }
+            | Fault::TooManyConnections { .. } => Code::Overloaded,
+            Fault::Doubtful { .. } => Code::ReplicaDoubtful,
+            Fault::Loss(
+                LossError::Elsewhere { .. }
+                | LossError::OtherName { .. }
+                | LossError::NotDoubtful(_)
+                | LossError::NotRestarted
+                | LossError::Damaged(_)
+                | LossError::Unreadable(_)
+                | LossError::Disk(_),
+            ) => Code::LossNotAccepted,
+            Fault::Starting | Fault::NoRandomness => Code::Starting,
+            Fault::Draining => Code::Draining,
+            Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
+            | Fault::Put(PutError::Unavailable { required, acks, replicas, .. }) => {
+                unavailable(*required, *acks, replicas)
+            }
+            Fault::Get(GetError::Timeout { .. }) => Code::ReadTimeout,
+            Fault::Put(PutError::Unknown { .. }) | Fault::Propose(ProposeError::Unknown { .. }) => {
+                Code::WriteTimeout
+            }
+            Fault::Put(PutError::IdempotencyExpired) => Code::IdempotencyExpired,
+            Fault::Put(PutError::IdempotencyReused) => Code::IdempotencyReused,
+            // The edge says so first.
+            Fault::Put(PutError::IdempotencyBelowTable { .. }) => Code::InvalidConsistency,
+            Fault::Put(PutError::Exhausted) => Code::VersionsExhausted,
+            Fault::Panicked | Fault::Get(GetError::Divergent { .. }) => Code::Internal,
+            Fault::HeadTooLarge { .. } => Code::HeadersTooLarge,
+            Fault::HeadTimeout { .. } => Code::RequestTimeout,
+            Fault::PathTooLong => Code::KeyTooLong,
+            Fault::Malformed => Code::BadRequest,
+        }
+    }
+
+    /// What happened to the data.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Fault::Put(error) => error.outcome(),
+            Fault::Panicked | Fault::Propose(ProposeError::Unknown { .. }) => Outcome::Unknown,
+            Fault::Query(_)
+            | Fault::Key(_)
+            | Fault::Head(_)
+            | Fault::Host(_)
+            | Fault::Body(_)
+            | Fault::Document(_)
+            | Fault::NoSuchTable { .. }
+            | Fault::NoSuchKey(_)
+            | Fault::NoSuchNode { .. }
+            | Fault::AmbiguousNode { .. }
+            | Fault::RingTooLarge { .. }
+            | Fault::NoSuchRoute
+            | Fault::MethodNotAllowed { .. }
+            | Fault::TooManyItems { .. }
+            | Fault::ItemTooLarge { .. }
+            | Fault::LeftOut { .. }
+            | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
+            | Fault::Overloaded { .. }
+            | Fault::TooManyOperations { .. }
+            | Fault::OperationsFull { .. }
+            | Fault::AnswersFull { .. }
+            | Fault::TooManyConnections { .. }
+            | Fault::Doubtful { .. }
+            | Fault::Loss(_)
+            | Fault::Starting
+            | Fault::NoRandomness
+            | Fault::Draining
+            | Fault::NotReady { .. }
+            | Fault::NotSafe { .. }
+            | Fault::Get(_)
+            | Fault::HeadTooLarge { .. }
+            | Fault::HeadTimeout { .. }
+            | Fault::PathTooLong
+            | Fault::Malformed => Outcome::NotApplied,
+        }
+    }
+
+    /// How many owners were needed, where that is the matter.
+    pub fn counts(&self) -> Counts<'_> {
+        let (Fault::Get(
+            GetError::Unavailable { n, required, acks, replicas }
+            | GetError::Timeout { n, required, acks, replicas },
+        )
+        | Fault::Put(
+            PutError::Unavailable { n, required, acks, replicas, .. }
+            | PutError::Unknown { n, required, acks, replicas, .. },
+        )) = self
+        else {
+            return Counts::default();
+        };
+        Counts { n: Some(*n), required: Some(*required), acks: Some(*acks), replicas }
+    }
+
+    /// Whether this is the answer to a question and no failure: a node that is not ready, or must not be stopped.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Fault::NotReady { .. } | Fault::NotSafe { .. })
+    }
+
+    /// Why a node is not ready, or must not be stopped.
+    pub fn reasons(&self) -> &[String] {
+        if let Fault::NotReady { reasons, .. } | Fault::NotSafe { reasons, .. } = self {
+            reasons
+        } else {
+            &[]
+        }
+    }
+}
+
+/// How many owners were needed, and what they said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts<'a> {
+    /// Copies of the table.
+    pub n: Option<u8>,
+    /// Owners that were needed.
+    pub required: Option<u8>,
+    /// Owners that answered.
+    pub acks: Option<u8>,
+    /// What each owner said.
+    pub replicas: &'a [ReplicaReport],
+}
+
+/// Too few owners: which reason would have to go away for the request to succeed?
+fn unavailable(required: u8, acks: u8, replicas: &[ReplicaReport]) -> Code {
+    let missing = usize::from(required.saturating_sub(acks));
+    let refused = |by: fn(Refusal) -> bool| {
+        let count =
+            replicas.iter().filter(|r| matches!(r.result, ReplicaResult::Refused(why) if by(why))).count();
+        count > 0 && count >= missing
+    };
+    if refused(|why| why == Refusal::DiskFull) {
+        Code::DiskFull
+    } else if refused(|why| why == Refusal::Doubtful) {
+        Code::ReplicaDoubtful
+    } else if refused(|why| matches!(why, Refusal::Overloaded | Refusal::Late)) {
+        Code::Overloaded
+    } else {
+        Code::Unavailable
+    }
+}
+
+/// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
+fn rejected(rejection: &Rejection) -> Code {
+    match rejection {
+        Rejection::TableExists { .. } => Code::TableExists,
+        Rejection::NoSuchTable { .. } => Code::NoSuchTable,
+        Rejection::NoSuchNode { .. } => Code::NoSuchNode,
+        Rejection::LevelOutOfRange { .. } => Code::InvalidConsistency,
+        Rejection::InvalidLabel { .. }
+        | Rejection::InvalidTableName { .. }
+        | Rejection::ReservedTableName { .. }
+        | Rejection::InvalidAddress { .. }
+        | Rejection::WeightOutOfRange { .. }
+        | Rejection::CopiesOutOfRange { .. }
+        | Rejection::TooFewNodes { .. }
+        | Rejection::InvalidShardCount { .. }
+        | Rejection::RangeTablesNotBuilt
+        | Rejection::TtlOutOfRange { .. }
+        | Rejection::WritePromiseFixed { .. }
+        | Rejection::CopiesFixed { .. } => Code::InvalidBody,
+        Rejection::NotFounded
+        | Rejection::AlreadyFounded { .. }
+        | Rejection::NodeNameTaken { .. }
+        | Rejection::AddressTaken { .. }
+        | Rejection::TooManyNodes { .. }
+        | Rejection::LastVoter { .. }
+        | Rejection::TooManyTables { .. }
+        | Rejection::TooManyShards { .. }
+        | Rejection::IdsExhausted { .. }
+        | Rejection::EarlierIncarnation { .. }
+        | Rejection::RequestReused { .. } => Code::CatalogRefused,
+    }
+}
+
+#[cfg(test)]
+mod tests;

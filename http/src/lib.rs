@@ -1,0 +1,59 @@
+//! The HTTP edge: text becomes requests to the core, and answers become text. It decides nothing about data.
+//!
+//! ```text
+//!   socket ──> connection ──> edge ─────────> routes ──> keys, bulk, tables, cluster, health ──> Core
+//!              timeouts       id, host,       the whole  parse (query, head, target, body),
+//!              caps, drain    room, panics    surface    ask, answer; refuse with a Problem
+//! ```
+//!
+//! # Invariants
+//!
+//! - Everything that is refused is refused before the core hears of it, with a sentence that says what happened to
+//!   the data and what to do. There is one way to a refusal: [`problem`].
+//! - A parameter or header that could weaken or condition a request is understood or refused, never ignored.
+//! - A key is decoded once, from the path as it came. It is never part of a log line but escaped.
+//! - Whatever a stranger may make this node hold has a limit ([`crate::limits`]).
+//!
+//! # What is absent
+//!
+//! TLS, tokens and CORS: a web page of another origin gets nothing. Compression: values are stored as they come.
+//! Conditions on writes: a register cannot judge them.
+
+mod answer;
+mod app;
+pub mod body;
+mod budget;
+mod bulk;
+mod cluster;
+pub mod code;
+mod connection;
+pub mod decoders;
+pub mod edge;
+mod failures;
+pub mod fault;
+pub mod head;
+mod health;
+pub mod host;
+mod keys;
+pub mod limits;
+mod loss;
+mod members;
+pub mod metrics;
+mod observe;
+pub mod openapi;
+pub mod problem;
+mod pulse;
+pub mod query;
+mod routes;
+pub mod server;
+mod tables;
+pub mod target;
+pub mod text;
+mod wire;
+
+pub use app::App;
+pub use edge::{Edge, Setup};
+pub use host::Hosts;
+pub use limits::{InForce, Limits};
+pub use routes::routes;
+pub use server::Server;

@@ -1,0 +1,107 @@
+//! Accepting a loss over HTTP: first what may be lost, then the decision, by the name of what is lost.
+
+use super::app::{App, json, plain};
+use super::body::Kind;
+use super::fault::Fault;
+use super::members::named;
+use super::problem::Problem;
+use super::query::{self, Query};
+use super::text::shown;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use quorate_node::core::{Loss, LossError};
+use serde::Deserialize;
+use serde_json::{Value as Json, json as document};
+use tokio::time::Instant;
+
+/// The decision.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decision {
+    /// The id or the name of the node that may have lost something.
+    accept_data_loss: String,
+}
+
+/// `GET /v1/cluster/nodes/{id}/accept-loss`: what may be lost, and whether that can be accepted.
+pub async fn preview(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    expect_here(&app, request.uri().path())?;
+    let loss = app.core.loss().map_err(Fault::Loss)?;
+    let refusal = app.core.expect_acceptable(&loss.doubt).err();
+    Ok(json(StatusCode::OK, &described(&app, &loss, refusal.as_ref())))
+}
+
+/// `POST /v1/cluster/nodes/{id}/accept-loss`: the decision.
+pub async fn accept(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let query: Query = plain(&request, query::CHANGE)?;
+    expect_here(&app, request.uri().path())?;
+    let timeout = query.change_timeout(&app.limits);
+    let bytes_max = app.limits.document_bytes_max;
+    let (decision, _room): (Decision, _) = app.document(request, Kind::Document, bytes_max).await?;
+    let (id, name) = called(&app);
+    if decision.accept_data_loss != id && Some(&decision.accept_data_loss) != name.as_ref() {
+        let given = shown(&decision.accept_data_loss);
+        return Err(Fault::Loss(LossError::OtherName { given, expected: id }).into());
+    }
+    let accepted = app.core.accept_loss(Instant::now() + timeout).await.map_err(Fault::Loss)?;
+    Ok(json(
+        StatusCode::OK,
+        &document!({
+            "node": id,
+            "incarnation": accepted.incarnation,
+            "records": accepted.records,
+            "next": "the node goes on with what it has once it has started again: `serve` does that by itself now, a \
+                     node of `dev` is killed and started by hand",
+        }),
+    ))
+}
+
+fn described(app: &App, loss: &Loss, refusal: Option<&LossError>) -> Json {
+    let (id, name) = called(app);
+    let tables: Vec<Json> = loss
+        .tables
+        .iter()
+        .map(|table| {
+            document!({
+                "table": table.name,
+                "n": table.n,
+                "w": table.w,
+                "durability": table.durability.as_str(),
+                "shards": table.shards,
+                "shards_confirmed": table.shards_confirmed,
+                "loss": table.sentence(),
+            })
+        })
+        .collect();
+    document!({
+        "node": id,
+        "name": name,
+        "incarnation": loss.incarnation,
+        "cause": loss.doubt.cause.as_str(),
+        "doubt": loss.doubt.reason,
+        "acceptable": refusal.is_none(),
+        "refusal": refusal.map(ToString::to_string),
+        "tables": tables,
+    })
+}
+
+/// This node's id and its name.
+fn called(app: &App) -> (String, Option<String>) {
+    let view = app.core.view();
+    (app.core.node().to_string(), view.catalog().node(app.core.node()).map(|node| node.name.clone()))
+}
+
+/// Only the node itself can read its disk. One without a catalog knows itself by its id alone.
+fn expect_here(app: &App, path: &str) -> Result<(), Problem> {
+    let asked = path.split('/').nth(4).unwrap_or_default();
+    if asked == app.core.node().to_string() {
+        return Ok(());
+    }
+    let node = named(&app.core.view(), path)?;
+    if node.id == app.core.node() {
+        return Ok(());
+    }
+    let address = node.http_address.clone();
+    Err(Fault::Loss(LossError::Elsewhere { node: node.id, address }).into())
+}

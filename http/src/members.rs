@@ -1,0 +1,168 @@
+//! The members: what the catalog says of each, what this node sees of it, and what it says of itself.
+//!
+//! The three may differ, and each has its own names in the answer: `shards` is what the catalog wants, `state` and
+//! `silent_ms` are what this node sees, `bytes`, `version` and the hints are the member's own word, asked now. A member
+//! that does not answer in time is there with its `error`, and what only it could say is `null`.
+
+use super::app::{App, json, plain};
+use super::fault::Fault;
+use super::problem::Problem;
+use super::query;
+use super::text::{self, shown};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use quorate_model::NodeId;
+use quorate_node::control::{DiskState, Report};
+use quorate_node::core::{LinkStatistics, Reached};
+use quorate_ring::{Node, View};
+use serde_json::{Value as Json, json as document};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NODES: &str = "/v1/cluster/nodes/";
+
+/// How long members may take to say how they are. They answer from memory: more would only delay the answer.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// `GET /v1/cluster/nodes`
+pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let seen = Seen::now(&app, &view).await;
+    let nodes: Vec<Json> = view.catalog().nodes().map(|node| seen.document(node)).collect();
+    Ok(json(
+        StatusCode::OK,
+        &document!({
+            "cluster": app.core.cluster().id.to_string(),
+            "epoch": view.epoch().0,
+            "seen_by": seen.by.to_string(),
+            "unanswered": seen.unanswered(),
+            "nodes": nodes,
+        }),
+    ))
+}
+
+/// `GET /v1/cluster/nodes/{id}`
+pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    plain(&request, query::NONE)?;
+    let view = app.core.view();
+    let node = named(&view, request.uri().path())?;
+    let seen = Seen::now(&app, &view).await;
+    let mut answer = seen.document(&node);
+    answer["seen_by"] = document!(seen.by.to_string());
+    answer["unanswered"] = document!(seen.unanswered());
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// The member that a path names, by its id or its name. What is the id of one and the name of another is refused,
+/// unless it says which is meant: `id:n2`, `name:n2`.
+pub fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
+    let raw = path.strip_prefix(NODES).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let no_such = || Fault::NoSuchNode { id: shown(raw) };
+    let text = text::decode(raw).ok_or_else(no_such)?;
+    let by_id = |text: &str| {
+        let id = text.strip_prefix('n').unwrap_or(text).parse().ok().map(NodeId)?;
+        view.catalog().node(id).filter(|node| node.id.to_string().ends_with(text)).cloned()
+    };
+    let by_name = |text: &str| view.catalog().node_by_name(text).cloned();
+    let found = match text.split_once(':') {
+        Some(("id", id)) => by_id(id),
+        Some(("name", name)) => by_name(name),
+        Some(_) => None,
+        None => match (by_id(&text), by_name(&text)) {
+            (Some(one), Some(other)) if one.id != other.id => {
+                return Err(Fault::AmbiguousNode { text: shown(&text), one: one.id, other: other.id }.into());
+            }
+            (Some(node), _) | (None, Some(node)) => Some(node),
+            (None, None) => None,
+        },
+    };
+    found.ok_or_else(|| no_such().into())
+}
+
+/// What is known of the members, taken once for a whole answer.
+struct Seen {
+    by: NodeId,
+    alive: BTreeMap<NodeId, bool>,
+    leader: Option<NodeId>,
+    copies: BTreeMap<NodeId, u64>,
+    links: Vec<LinkStatistics>,
+    reports: BTreeMap<NodeId, Result<Report, String>>,
+    disks: BTreeMap<NodeId, DiskState>,
+    reached: Reached,
+}
+
+impl Seen {
+    async fn now(app: &App, view: &View) -> Self {
+        let mut copies = BTreeMap::new();
+        let shards = view.catalog().tables().flat_map(|table| table.shards());
+        for owner in shards.flat_map(|shard| &shard.owners) {
+            *copies.entry(*owner).or_insert(0) += 1;
+        }
+        Self {
+            by: app.core.node(),
+            alive: app.core.liveness().into_iter().collect(),
+            leader: app.core.leader(),
+            copies,
+            links: app.core.links(),
+            disks: app.core.disks(),
+            reached: app.core.reached().clone(),
+            reports: app.core.reports(REPORT_TIMEOUT).await.into_iter().collect(),
+        }
+    }
+
+    /// Members that did not say how they are.
+    fn unanswered(&self) -> Vec<String> {
+        let silent = self.reports.iter().filter(|(_, report)| report.is_err());
+        silent.map(|(node, _)| node.to_string()).collect()
+    }
+
+    fn document(&self, node: &Node) -> Json {
+        let id = node.id;
+        let report = self.reports.get(&id);
+        let said = report.and_then(|report| report.as_ref().ok());
+        let mut links = self.links.iter().filter(|link| link.node == id);
+        let silent_ms = if id == self.by { Some(0) } else { links.clone().filter_map(|l| l.silent_ms).min() };
+        let hints: u64 = self.reports.values().flatten().map(|report| report.hints_for(id)).sum();
+        let mut answer = document!({
+            "id": id.to_string(),
+            "name": node.name,
+            "state": if self.alive.get(&id).copied().unwrap_or(false) { "up" } else { "down" },
+            "zone": node.zone,
+            "weight": node.weight.as_f64(),
+            // Of itself a node knows where it is, whatever the catalog still says.
+            "address": if id == self.by { &self.reached.http_address } else { &node.http_address },
+            "peer_address": if id == self.by { &self.reached.peer_address } else { &node.peer_address },
+            "voter": node.voter,
+            "doubt": self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
+            "disk_full": self.disks.get(&id).is_some_and(|disk| disk.full),
+            "leader": self.leader == Some(id),
+            "shards": self.copies.get(&id).copied().unwrap_or(0),
+            "hints": hints,
+            "silent_ms": silent_ms,
+            // Not built yet: nothing measures the one, nothing does the other.
+            "phi": null,
+            "last_sync": null,
+            "bytes": said.map(|report| report.bytes),
+            "free_bytes": said.and_then(|report| report.free_bytes),
+            "version": said.map(|report| report.version.as_str()),
+            "epoch": said.map(|report| report.epoch.0),
+            "incarnation": node.incarnation,
+            "joined_epoch": node.joined.0,
+        });
+        let why = match report {
+            Some(Ok(_)) => None,
+            Some(Err(why)) => Some(why.as_str()),
+            None => Some("it became a member just now, and was not asked yet"),
+        };
+        if let Some(why) = why {
+            // What a link has seen says more than that there is none.
+            let seen = links.find_map(|link| link.last_error.as_deref().filter(|_| !link.up));
+            answer["error"] =
+                document!(seen.map_or_else(|| why.to_owned(), |seen| format!("{why} ({seen})")));
+        }
+        answer
+    }
+}

@@ -1,0 +1,314 @@
+//! Valid bytes for every decoder that is not plain text, made by the encoders of today. They are what the corpus began
+//! with: `QUORATE_CORPUS=tests/corpus cargo test -p quorate decoders` writes those that are not there yet, as
+//! `ok-<n>`. A file stays as it is once it is there, so that it shows whether old bytes are still read.
+
+use super::*;
+use bytes::Bytes;
+use minicbor::to_vec;
+use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
+use quorate_model::message::Draft;
+use quorate_model::{
+    Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Life, NodeId,
+    Operation, Operations, Place, Refusal, SortKey, Stamps, TableId, WallTime,
+};
+use quorate_node::peer::Answer;
+use quorate_ring::catalog::Created;
+use quorate_ring::{Found, NewNode, NewTable, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight};
+use quorate_storage::Stage;
+use quorate_transport::Lane;
+use quorate_transport::frame::{Header, Kind};
+use quorate_transport::hello::{Challenge, Hello, RefusalReason, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+fn version() -> Version {
+    Stamps::new(NodeId(3), Boot(0x6a1f_0c3b)).draw().above(None).expect("a first version")
+}
+
+fn place() -> Place {
+    Place {
+        table: TableId(2),
+        epoch: Epoch(7),
+        sort_key: SortKey::hashed(&quorate_model::Key::new(&b"a"[..])),
+    }
+}
+
+fn a_record(body: Body) -> Record {
+    let id: OperationId = "shop:17".parse().expect("an operation id");
+    Record {
+        version: version(),
+        written_at: WallTime(1_700_000_000_000),
+        expires_at: Some(WallTime(1_800_000_000_000)),
+        body,
+        operations: Operations::of(Operation { id, version: version(), digest: 5 }),
+    }
+}
+
+fn value() -> Body {
+    Body::Value { content_type: "text/plain".to_owned(), payload: Bytes::from_static(b"hello") }
+}
+
+fn held() -> Held {
+    Held { version: version(), expired: false }
+}
+
+fn new_node() -> NewNode {
+    NewNode {
+        request: RequestId(9),
+        name: "n1".to_owned(),
+        zone: "z1".to_owned(),
+        weight: Weight::ONE,
+        http_address: "127.0.0.1:7400".to_owned(),
+        peer_address: "127.0.0.1:7500".to_owned(),
+        boot: Boot(4),
+    }
+}
+
+fn commands() -> Vec<Command> {
+    let found = Found { cluster: ClusterId(5), name: "examples".to_owned(), node: new_node() };
+    let mut small = NewTable::hash("t", RequestId(11));
+    small.n = 1;
+    small.shards = 2;
+    let mut change = TableChange::of(TableId(1));
+    change.ttl = Some(TtlChange::After(60_000));
+    vec![
+        Command::Found(found),
+        Command::CreateTable(small),
+        Command::AlterTable(change),
+        Command::SetVoter { node: NodeId(1), voter: true },
+        Command::DropTable { table: TableId(9) },
+    ]
+}
+
+fn a_catalog() -> Catalog {
+    let mut catalog = Catalog::empty();
+    for command in commands().into_iter().take(2) {
+        catalog = Catalog::clone(&catalog.apply(&command).expect("a good command").catalog);
+    }
+    catalog
+}
+
+fn position(index: u64) -> LogId {
+    LogId::new(CommittedLeaderId::new(3, 1), index)
+}
+
+#[expect(clippy::zero_sized_map_values, reason = "openraft wants a map")]
+fn membership() -> Membership<u64, EmptyNode> {
+    let nodes = BTreeMap::from([(1, EmptyNode {}), (2, EmptyNode {}), (3, EmptyNode {})]);
+    Membership::new(vec![BTreeSet::from([1, 2]), BTreeSet::from([2, 3])], nodes)
+}
+
+fn entries() -> Vec<Entry> {
+    let payloads = [
+        EntryPayload::Blank,
+        EntryPayload::Normal(Command::DropTable { table: TableId(9) }),
+        EntryPayload::Membership(membership()),
+    ];
+    payloads.into_iter().map(|payload| Entry { log_id: position(7), payload }).collect()
+}
+
+fn meta() -> SnapshotMeta {
+    SnapshotMeta {
+        last_log_id: Some(position(9)),
+        last_membership: StoredMembership::new(Some(position(4)), membership()),
+        snapshot_id: "9".into(),
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let hello = Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        cluster: ClusterId(5),
+        node: NodeId(1),
+        boot: Boot(4),
+        expected: NodeId(2),
+        lane: Lane::Data,
+        nonce: [7; 32],
+        incarnation: 1,
+        remembered: None,
+    };
+    let challenge = Challenge {
+        protocol: 1,
+        cluster: ClusterId(5),
+        node: NodeId(2),
+        boot: Boot(6),
+        nonce: [8; 32],
+        incarnation: 1,
+        remembered: None,
+    };
+    vec![
+        Step::Hello(hello),
+        Step::Challenge(challenge),
+        Step::Proof(vec![1; 32]),
+        Step::Accepted(vec![2; 32]),
+        Step::Refused(RefusalReason::Secret),
+    ]
+}
+
+fn requests() -> Vec<Request> {
+    let (at, durability) = (place(), Durability::Sync);
+    let draft = Draft { body: value(), written_at: WallTime(1), expires_at: None };
+    vec![
+        Request::Ask { at: at.clone() },
+        Request::Read { at: at.clone(), whole: true },
+        Request::Write { at: at.clone(), record: a_record(value()), durability },
+        Request::Assign { at: at.clone(), draft, durability },
+        Request::Hint { owner: NodeId(2), at: at.clone(), record: a_record(Body::Tombstone) },
+        Request::Inspect { at },
+    ]
+}
+
+fn replies() -> Vec<Reply> {
+    let inspection = Inspection { held: Some(held()), hints_for: vec![NodeId(2)], ..Inspection::default() };
+    vec![
+        Reply::Known { held: Some(held()), operations: a_record(value()).operations },
+        Reply::Record(Some(a_record(Body::Expired))),
+        Reply::Digest { held: None, digest: 0, operations: Operations::default() },
+        Reply::Written { held: held() },
+        Reply::Assigned { record: a_record(value()) },
+        Reply::Hinted,
+        Reply::Inspected(inspection),
+        Reply::Refused(Refusal::Stale { current: Epoch(3) }),
+        Reply::Broken,
+    ]
+}
+
+fn committed() -> Committed {
+    Committed { life: Life { incarnation: 2, boot: Boot(4) }, counter: CommitCounter(900) }
+}
+
+/// With its checksum behind it.
+fn sealed(content: &[u8]) -> Vec<u8> {
+    resealed(&[content, &[0; 4]].concat())
+}
+
+fn messages() -> Vec<message::Message> {
+    let vote = Vote { leader_id: LeaderId::new(5, 1), committed: true };
+    vec![
+        message::Message::Append {
+            vote: vote.into(),
+            previous: Some(position(6).into()),
+            entries: entries().iter().map(Coded::form).collect(),
+            committed: None,
+        },
+        message::Message::Vote { vote: vote.into(), last: Some(position(6).into()) },
+        message::Message::Snapshot {
+            vote: vote.into(),
+            meta: meta().form(),
+            offset: 3,
+            data: vec![1, 2],
+            done: true,
+        },
+    ]
+}
+
+fn control_replies() -> Vec<ControlReply> {
+    let receipt = Receipt { epoch: Epoch(4), created: Some(Created::Node(NodeId(3))), repeated: false };
+    let joined = ControlReply::Joined { node: NodeId(3), cluster: ClusterId(5), name: "examples".to_owned() };
+    vec![
+        joined,
+        ControlReply::Written(receipt),
+        ControlReply::Rejected(Rejection::TableExists { name: "t".to_owned(), table: TableId(1) }),
+        ControlReply::NotLeader(Some(NodeId(1))),
+        ControlReply::Applied(Epoch(4)),
+    ]
+}
+
+fn identity() -> Vec<u8> {
+    let identity = Identity {
+        cluster: ClusterId(5),
+        cluster_name: "examples".to_owned(),
+        node: NodeId(3),
+        incarnation: 1,
+        stage: Stage::Member,
+    };
+    identity.encode().into_bytes()
+}
+
+fn encoded<T: Encode<()>>(values: impl IntoIterator<Item = T>) -> Vec<Vec<u8>> {
+    values.into_iter().map(|value| to_vec(value).expect("encoding into memory cannot fail")).collect()
+}
+
+/// What there is for a decoder; nothing where a person writes better examples.
+fn of(name: &str) -> Vec<Vec<u8>> {
+    match name {
+        "frame" => {
+            let header = Header { kind: Kind::Data, id: 3, remaining_ms: 250 };
+            let one = frame::encode(header, |out| out.extend_from_slice(b"payload"));
+            vec![one.clone(), [one.clone(), one].concat()]
+        }
+        "handshake" => encoded(steps()),
+        "request" => encoded(requests()),
+        "requests" => encoded([requests()]),
+        "answer" => {
+            let told = replies().into_iter().map(|reply| Answer { reply, committed: Some(committed()) });
+            encoded(told.chain([Answer { reply: Reply::Hinted, committed: None }]))
+        }
+        "answers" => encoded([
+            Answer { reply: replies(), committed: Some(committed()) },
+            Answer { reply: vec![Reply::Hinted], committed: None },
+        ]),
+        "control-request" => encoded([
+            ControlRequest::Join(new_node()),
+            ControlRequest::Propose(commands()[1].encode()),
+            ControlRequest::Epoch,
+            ControlRequest::Reached(Epoch(4)),
+        ]),
+        "control-reply" => encoded(control_replies()),
+        "consensus-message" => encoded(messages()),
+        "consensus-answer" => encoded([
+            message::Answer::AppendedUpTo(Some(position(3).into())),
+            message::Answer::Stopped("stopped".to_owned()),
+        ]),
+        "record" | "record-resealed" => {
+            [value(), Body::Tombstone, Body::Expired].map(|body| a_record(body).encode()).to_vec()
+        }
+        "disk-key" => {
+            let (table, sort_key) = (TableId(2), place().sort_key);
+            let keys = [
+                DiskKey::Record { table, sort_key: sort_key.clone() },
+                DiskKey::Hint { owner: NodeId(3), table, sort_key },
+                DiskKey::RaftEntry { index: 7 },
+            ];
+            keys.iter().map(DiskKey::encode).collect()
+        }
+        "manifest-mark" | "manifest-mark-resealed" => {
+            vec![sealed(&[&5_u64.to_be_bytes()[..], &812_u64.to_be_bytes(), &7_u32.to_be_bytes()].concat())]
+        }
+        "watermark" | "watermark-resealed" => vec![sealed(&812_u64.to_be_bytes())],
+        "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
+        "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],
+        "consensus-value" => vec![sealed(&position(7).encode()), sealed(b"")],
+        "identity" | "identity-resealed" => vec![identity()],
+        "log-entry" => entries().iter().map(Coded::encode).collect(),
+        "log-position" => vec![position(7).encode()],
+        "vote" => vec![Vote { leader_id: LeaderId::new(5, 1), committed: true }.encode()],
+        "snapshot-meta" => vec![meta().encode()],
+        "snapshot" => {
+            let of = |catalog: &Catalog| machine::Stored::encode(&meta(), catalog.encode());
+            vec![of(&Catalog::empty()), of(&a_catalog())]
+        }
+        "catalog" => vec![Catalog::empty().encode(), a_catalog().encode()],
+        "command" => commands().iter().map(Command::encode).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_encoded_is_taken() {
+    let corpus = std::env::var_os("QUORATE_CORPUS").map(PathBuf::from);
+    for decoder in ALL {
+        for (number, bytes) in of(decoder.name).into_iter().enumerate() {
+            assert!((decoder.takes)(&bytes), "{} does not take its example {number}", decoder.name);
+            if let Some(corpus) = &corpus {
+                let folder = corpus.join(decoder.name);
+                std::fs::create_dir_all(&folder).expect("a folder");
+                let file = folder.join(format!("ok-{}", number + 1));
+                if !file.exists() {
+                    std::fs::write(file, bytes).expect("written");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The command line: what an operator types, and what scripts rely on.
+//!
+//! ```text
+//!   quorate dev | serve ──────────────> runs nodes in this process until it is told to stop
+//!   quorate get, table, status, ... ──> quorate_client ──> a node's HTTP port
+//!   quorate config | completions | man  need no node
+//! ```
+
+use crate::commands::{config, dev, serve};
+use crate::process;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use quorate_cli::output::{Format, Output};
+use quorate_cli::{Context, Exit, Failure, Global};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A replicated key-value database: one binary, plain HTTP, no other service to run.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(after_help = "Begin with `quorate dev`: a cluster of three nodes on this machine.\n\n\
+    Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable (not applied),\n\
+    6 unknown outcome, 7 not allowed, 8 unhealthy (status --check), 9 declined.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a real cluster on this machine, in one process; or disturb the one that runs.
+    Dev(dev::Dev),
+    /// Run one node.
+    Serve(serve::Serve),
+    #[command(flatten)]
+    Ask(quorate_cli::Command),
+    /// Print a sample configuration, check one, or show what is in force.
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command.
+    Man {
+        /// Write quorate.1, quorate-get.1 and so on into this folder.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Reads the arguments of this process, does what they say, and returns the code to end with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
+    let output = Output::new(cli.global.output, cli.global.quiet);
+    let done = Context::new(cli.global, output.clone()).and_then(|context| run(cli.command, &context));
+    process::flush_log();
+    match done {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Help and version are answers; everything else is an error of usage, in JSON for a program that asked for it.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let format = asked_format(std::env::args_os().skip(1));
+    if !error.use_stderr() || format == Format::Table {
+        // Nobody reads it: there is nobody to tell that, either.
+        let _unread = error.print();
+        return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+    }
+    let said = error.to_string();
+    let mut parts = said.split("\n\n");
+    let sentence = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => parts.next().unwrap_or_default(),
+    };
+    let sentence = sentence.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let failure = Failure::new(Exit::Usage, sentence).next("the same with --help says what there is");
+    Output::new(format, false).failure(&failure);
+    failure.exit.into()
+}
+
+/// The output format of a command line that was not understood as a whole.
+fn asked_format(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Format {
+    let mut format = Format::Table;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.to_str() {
+            Some("--") => break,
+            Some("--output") => arguments.next(),
+            Some(text) => text.strip_prefix("--output=").map(Into::into),
+            None => None,
+        };
+        if let Some(value) = value {
+            format = value.to_str().and_then(Format::parse).unwrap_or(format);
+        }
+    }
+    format
+}
+
+fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve.run(),
+        Command::Dev(dev) => dev.run(context),
+        Command::Config(config) => config.run(context),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quorate", &mut script);
+            context.output.bytes(&script)
+        }
+        Command::Man { dir } => manual(dir.as_deref(), context),
+        Command::Ask(command) => command.run(context),
+    }
+}
+
+fn manual(folder: Option<&Path>, context: &Context) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Other, format!("the manual page cannot be written: {error}"));
+    if let Some(folder) = folder {
+        return clap_mangen::generate_to(Cli::command(), folder).map_err(failed);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
+    context.output.bytes(&page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_reference_names_every_command_and_flag() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+        let text = std::fs::read_to_string(path).expect("the reference");
+        let mut open = vec![Cli::command()];
+        while let Some(command) = open.pop() {
+            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(text.contains(&format!("--{flag}")), "docs/cli.md does not know --{flag}");
+            }
+            for inner in command.get_subcommands() {
+                assert!(text.contains(inner.get_name()), "docs/cli.md does not know {}", inner.get_name());
+                open.push(inner.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The handshake: both ends prove that they know the cluster's secret, and that they mean each other.
+//!
+//! ```text
+//!   dialer                                         acceptor
+//!     Hello { cluster, ids, lane, nonce }  ─────>
+//!                                          <─────  Challenge { cluster, id, nonce }
+//!     Proof = MAC("dialer", both)          ─────>
+//!                                          <─────  Accepted = MAC("acceptor", both)
+//! ```
+//!
+//! The MAC is HMAC-SHA256 under the secret over a label and *all bytes* of the first two frames: both nonces, both
+//! ids and boots, the cluster and the lane. A proof is therefore good for this one connection only. The two labels
+//! differ, so that a proof cannot be sent back to where it came from. The acceptor shows its proof only to who has
+//! shown one, and both compare in constant time.
+//!
+//! Either side may answer `Refused` with a reason instead of its next step. Both sides log it: an operator looks at
+//! one of the two first, and should find the cause there.
+
+use crate::Lane;
+use crate::frame::{self, FrameError, Header, Kind};
+use crate::hello::{Challenge, Hello, PROTOCOL, Step};
+use crate::memory::Memory;
+use bytes::{Bytes, BytesMut};
+use hmac::{Hmac, Mac};
+use quorate_model::{Boot, ClusterId, Committed, NodeId};
+use sha2::Sha256;
+use std::fmt;
+use std::io;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+pub use crate::hello::RefusalReason;
+
+/// No frame of a handshake is longer.
+const HANDSHAKE_BYTES_MAX: usize = 4_096;
+
+/// What the nodes of one cluster share and nobody else knows. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+/// Who a node is, on each of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its id; 0 before it has joined.
+    pub node: NodeId,
+    /// This life of it.
+    pub boot: Boot,
+    /// Which of its replicas it is, from 1.
+    pub incarnation: u64,
+}
+
+/// The other end of a connection, after both have proved the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Its id; 0: it wants to join.
+    pub node: NodeId,
+    /// This life of it.
+    pub boot: Boot,
+    /// What the connection is for.
+    pub lane: Lane,
+    /// Which of its replicas it is.
+    pub incarnation: u64,
+    /// How far it remembers this node to have come.
+    pub remembered: Option<Committed>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum HandshakeError {
+    /// This end refused.
+    #[error("refused by this node: {0}")]
+    Here(RefusalReason),
+    /// The other end refused.
+    #[error("refused by the other node: {0}")]
+    There(RefusalReason),
+    /// The other end does not speak this protocol.
+    #[error("the other end does not speak Quorate's peer protocol ({0})")]
+    Gibberish(&'static str),
+    /// Bytes that are no frame.
+    #[error("the other end does not speak Quorate's peer protocol ({0})")]
+    Frame(#[from] FrameError),
+    /// The socket failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl HandshakeError {
+    /// The reason, if one of the two refused.
+    pub fn refusal(&self) -> Option<&RefusalReason> {
+        match self {
+            HandshakeError::Here(reason) | HandshakeError::There(reason) => Some(reason),
+            HandshakeError::Gibberish(_) | HandshakeError::Frame(_) | HandshakeError::Io(_) => None,
+        }
+    }
+}
+
+impl Secret {
+    /// Of these bytes. Empty means: none, which only loopback addresses allow.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn mac(&self, label: &str, hello: &[u8], challenge: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [label.as_bytes(), hello, challenge] {
+            // Each part with its length, so that no byte can move from one to the next.
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+}
+
+const DIALER: &str = "quorate peer handshake 1: dialer";
+const ACCEPTOR: &str = "quorate peer handshake 1: acceptor";
+
+/// The dialer's side. `expected` is whom the catalog says is at this address; 0: whoever it is.
+pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut S,
+    secret: &Secret,
+    identity: Identity,
+    expected: NodeId,
+    lane: Lane,
+    memory: &dyn Memory,
+) -> Result<Proven, HandshakeError> {
+    let hello = Hello {
+        protocol_min: *PROTOCOL.start(),
+        protocol_max: *PROTOCOL.end(),
+        cluster: identity.cluster,
+        node: identity.node,
+        boot: identity.boot,
+        expected,
+        lane,
+        nonce: nonce(),
+        incarnation: identity.incarnation,
+        remembered: memory.of(expected),
+    };
+    let hello_bytes = write(socket, &Step::Hello(hello)).await?;
+    let (step, challenge_bytes) = read(socket).await?;
+    let challenge = match step {
+        Step::Challenge(challenge) => challenge,
+        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Hello(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
+    };
+    if challenge.cluster != identity.cluster {
+        let reason = RefusalReason::Cluster { dialer: identity.cluster, acceptor: challenge.cluster };
+        return refuse(socket, reason).await;
+    }
+    if expected != NodeId(0) && challenge.node != expected {
+        return refuse(socket, RefusalReason::Address { expected, actual: challenge.node }).await;
+    }
+    let proof = secret.mac(DIALER, &hello_bytes, &challenge_bytes).finalize().into_bytes();
+    write(socket, &Step::Proof(proof.to_vec())).await?;
+    match read(socket).await?.0 {
+        Step::Accepted(theirs) => {
+            let mac = secret.mac(ACCEPTOR, &hello_bytes, &challenge_bytes);
+            if mac.verify_slice(&theirs).is_err() {
+                return refuse(socket, RefusalReason::Secret).await;
+            }
+            let Challenge { node, boot, incarnation, remembered, .. } = challenge;
+            if let Some(reason) = earlier(memory, node, incarnation) {
+                return refuse(socket, reason).await;
+            }
+            Ok(Proven { node, boot, lane, incarnation, remembered })
+        }
+        Step::Refused(reason) => Err(HandshakeError::There(reason)),
+        Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) => Err(out_of_order()),
+    }
+}
+
+/// The acceptor's side. `admit` is asked once the dialer has proved the secret, so that nobody else learns anything
+/// from it or takes a place.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
+    socket: &mut S,
+    secret: &Secret,
+    identity: Identity,
+    memory: &dyn Memory,
+    admit: impl FnOnce(Proven) -> Result<T, RefusalReason>,
+) -> Result<(Proven, T), HandshakeError> {
+    let (step, hello_bytes) = read(socket).await?;
+    let hello = match step {
+        Step::Hello(hello) => hello,
+        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
+    };
+    let protocol = hello.protocol_max.min(*PROTOCOL.end());
+    if protocol < hello.protocol_min.max(*PROTOCOL.start()) {
+        let reason = RefusalReason::Protocol {
+            dialer_min: hello.protocol_min,
+            dialer_max: hello.protocol_max,
+            acceptor_min: *PROTOCOL.start(),
+            acceptor_max: *PROTOCOL.end(),
+        };
+        return refuse(socket, reason).await;
+    }
+    if hello.cluster != identity.cluster {
+        let reason = RefusalReason::Cluster { dialer: hello.cluster, acceptor: identity.cluster };
+        return refuse(socket, reason).await;
+    }
+    if hello.expected != NodeId(0) && hello.expected != identity.node {
+        let reason = RefusalReason::Address { expected: hello.expected, actual: identity.node };
+        return refuse(socket, reason).await;
+    }
+    let Identity { cluster, node, boot, incarnation } = identity;
+    let remembered = memory.of(hello.node);
+    let challenge = Challenge { protocol, cluster, node, boot, nonce: nonce(), incarnation, remembered };
+    let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
+    let theirs = match read(socket).await?.0 {
+        Step::Proof(proof) => proof,
+        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Hello(_) | Step::Challenge(_) | Step::Accepted(_) => return Err(out_of_order()),
+    };
+    if secret.mac(DIALER, &hello_bytes, &challenge_bytes).verify_slice(&theirs).is_err() {
+        return refuse(socket, RefusalReason::Secret).await;
+    }
+    let Hello { node, boot, lane, incarnation, remembered, .. } = hello;
+    if let Some(reason) = earlier(memory, node, incarnation) {
+        return refuse(socket, reason).await;
+    }
+    let proven = Proven { node, boot, lane, incarnation, remembered };
+    let admitted = match admit(proven) {
+        Ok(admitted) => admitted,
+        Err(reason) => return refuse(socket, reason).await,
+    };
+    let proof = secret.mac(ACCEPTOR, &hello_bytes, &challenge_bytes).finalize().into_bytes();
+    write(socket, &Step::Accepted(proof.to_vec())).await?;
+    Ok((proven, admitted))
+}
+
+/// Why a node is not let in, if a later incarnation of it counts.
+fn earlier(memory: &dyn Memory, node: NodeId, told: u64) -> Option<RefusalReason> {
+    let counts = memory.incarnation_that_counts(node)?;
+    (told < counts).then_some(RefusalReason::Incarnation { node, told, counts })
+}
+
+/// A refusal that arrives after the handshake: the dialer did not believe the acceptor's proof.
+pub fn late_refusal(payload: &[u8]) -> Option<RefusalReason> {
+    match minicbor::decode(payload) {
+        Ok(Step::Refused(reason)) => Some(reason),
+        Ok(Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_)) | Err(_) => None,
+    }
+}
+
+/// Tells the other end why, if it still listens.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin, T>(
+    socket: &mut S,
+    reason: RefusalReason,
+) -> Result<T, HandshakeError> {
+    // Whether it arrives changes nothing here: the connection ends either way.
+    drop(write(socket, &Step::Refused(reason.clone())).await);
+    drop(socket.shutdown().await);
+    Err(HandshakeError::Here(reason))
+}
+
+fn out_of_order() -> HandshakeError {
+    HandshakeError::Gibberish("a step of the handshake out of order")
+}
+
+fn nonce() -> [u8; 32] {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).expect("the operating system has random bytes");
+    nonce
+}
+
+async fn write<S: AsyncWrite + Unpin>(socket: &mut S, step: &Step) -> Result<Bytes, HandshakeError> {
+    let payload = minicbor::to_vec(step).expect("encoding into memory cannot fail");
+    let header = Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
+    let frame = frame::encode(header, |out| out.extend_from_slice(&payload));
+    socket.write_all(&frame).await?;
+    Ok(payload.into())
+}
+
+/// Reads one step and not one byte more: what follows belongs to whoever reads next.
+async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), HandshakeError> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).await?;
+    let bytes = u32::from_be_bytes(length) as usize;
+    if bytes > HANDSHAKE_BYTES_MAX {
+        return Err(FrameError::Length(bytes).into());
+    }
+    let mut frame = BytesMut::from(&length[..]);
+    frame.resize(4 + bytes, 0);
+    socket.read_exact(&mut frame[4..]).await?;
+    let Some((header, payload)) = frame::decode(&mut frame, HANDSHAKE_BYTES_MAX)? else {
+        return Err(HandshakeError::Gibberish("a frame shorter than it says"));
+    };
+    match header.kind {
+        Kind::Handshake => {}
+        Kind::Answer | Kind::Alive | Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+            return Err(HandshakeError::Gibberish("a frame before the handshake"));
+        }
+    }
+    let step = minicbor::decode(&payload).map_err(|_| HandshakeError::Gibberish("a malformed step"))?;
+    Ok((step, payload))
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

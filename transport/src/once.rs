@@ -1,0 +1,56 @@
+//! One question over a connection of its own: how a node that is no member yet asks to become one.
+
+use crate::handshake::{self, HandshakeError, Identity, Secret};
+use crate::pending::Calls;
+use crate::{CallError, Forgetful, Kind, Lane, Limits, connection};
+use bytes::Bytes;
+use quorate_model::NodeId;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum OnceError {
+    /// No connection.
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+    /// A connection, and no answer.
+    #[error("{0}")]
+    Call(#[from] CallError),
+    /// Not in time.
+    #[error("no connection in time")]
+    TooLate,
+}
+
+/// Dials whoever is at `address`, asks one question, and hangs up.
+pub async fn ask_once(
+    address: &str,
+    secret: &Secret,
+    identity: Identity,
+    kind: Kind,
+    payload: &[u8],
+    deadline: Instant,
+) -> Result<Bytes, OnceError> {
+    let limits = Limits::default();
+    let dial = async {
+        let mut socket = TcpStream::connect(address).await.map_err(HandshakeError::from)?;
+        socket.set_nodelay(true).map_err(HandshakeError::from)?;
+        handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent, &Forgetful).await?;
+        Ok::<_, HandshakeError>(socket)
+    };
+    let by = deadline.min(Instant::now() + limits.handshake);
+    let socket = tokio::time::timeout_at(by, dial).await.map_err(|_| OnceError::TooLate)??;
+    let calls = Calls::new(limits.queued_bytes_max);
+    let (tell, hear) = oneshot::channel();
+    let sink = Box::new(move |answered| drop(tell.send(answered)));
+    calls.send(kind, deadline, |out| out.extend_from_slice(payload), sink);
+    tokio::select! {
+        answered = hear => Ok(answered.unwrap_or(Err(CallError::Lost("the connection was torn down")))?),
+        why = connection::run(socket, &calls, &limits) => {
+            tracing::debug!("the connection ended before the answer: {why}");
+            Err(CallError::Lost("the connection ended before the answer").into())
+        }
+    }
+}
