@@ -15,13 +15,19 @@ pub struct ClusterCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the members.
+    /// Show the members; --wide shows all that is known of each.
+    #[command(after_help = "Examples:\n  \
+        quorate cluster nodes\n  \
+        quorate cluster nodes --wide")]
     Nodes,
     /// Show who owns which part of the ring.
     Ring(Ring),
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate cluster ring --table demo\n  \
+    quorate cluster ring --svg ring.svg")]
 struct Ring {
     /// Of one table alone.
     #[arg(long)]
@@ -40,7 +46,7 @@ impl ClusterCommand {
             Action::Nodes => {
                 let nodes =
                     document::elements(context.told("listing members", client.nodes()).await?, "nodes");
-                document::show_list(output, &nodes, "there is no member")
+                document::show_list(output, document::NODES, &nodes, "there is no member")
             }
             Action::Ring(Ring { table, svg: None }) => document::show(
                 output,

@@ -8,7 +8,7 @@ use clap::Subcommand;
 /// A command that asks a cluster for something.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show how the cluster is.
+    /// Say what is wrong with the cluster and what to do, then show its members.
     Status(status::Status),
     /// Read a value; its bytes go to standard output as they are.
     Get(key::Get),
@@ -26,7 +26,7 @@ pub enum Command {
     Table(table::TableCommand),
     /// Show members and their places on the ring.
     Cluster(cluster::ClusterCommand),
-    /// Show one member, or let one go on that doubts its disk.
+    /// Show one member, or let a doubtful one go on.
     Node(node::NodeCommand),
 }
 

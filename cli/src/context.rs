@@ -26,6 +26,9 @@ pub struct Global {
     /// Nothing but data and errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Tables with every column, and nothing cut to fit.
+    #[arg(long, global = true)]
+    pub wide: bool,
     /// Answer yes to every question; what loses data still asks for its name.
     #[arg(long, global = true)]
     pub yes: bool,

@@ -1,19 +1,111 @@
 //! A server's document for people: single values first, each beside its name, then a table for each list.
 //!
-//! Nothing here knows a particular document: what a newer server adds is shown too. Only the order in which people
-//! look for things is known.
+//! Values are said as people say them (`3.2 GiB`, `3 m 12 s`), by the unit in their name. A list that is known has a
+//! [`View`]: its ordinary columns. `--wide` shows all others too, and so does a list of which nothing is known: what a
+//! newer server adds is shown.
 
+use crate::columns::{Align, Column};
 use crate::exit::Failure;
 use crate::output::{Output, Tone, Word, printable};
+use crate::quantity;
 use serde_json::{Map, Value as Json};
+use std::time::{Duration, SystemTime};
 
-/// Names that come first, in this order; the others follow by the alphabet.
-const FIRST: &str = "name node table id key key_b64 health state result zone address weight voter leader shards sharding \
+/// Names that come first among single values, in this order; the others follow by the alphabet.
+const FIRST: &str = "name node table id key key_b64 agree health state result zone address weight voter leader shards sharding \
     n r w mode durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
     hints_for digest";
 
-/// The name that comes last: it is long.
-const LAST: &str = "error";
+/// The member of an element that stands below the table: it is a sentence.
+const ERROR: &str = "error";
+
+/// The ordinary columns of a list, by the names of its elements' members.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// How the list is called in documents.
+    list: &'static str,
+    /// Members, and how their columns stand.
+    columns: &'static [(&'static str, Align)],
+    /// What an element's `id` is the id of.
+    id: &'static str,
+}
+
+use Align::{Left, Name, Right};
+
+/// Members of the cluster.
+pub const NODES: View = View {
+    list: "nodes",
+    id: "NODE",
+    columns: &[
+        ("id", Name),
+        ("name", Name),
+        ("zone", Name),
+        ("state", Left),
+        ("role", Left),
+        ("address", Name),
+        ("shards", Right),
+        ("bytes", Right),
+        ("free_bytes", Right),
+        ("hints", Right),
+    ],
+};
+
+/// Tables.
+pub const TABLES: View = View {
+    list: "tables",
+    id: "TABLE",
+    columns: &[
+        ("name", Name),
+        ("sharding", Left),
+        ("mode", Left),
+        ("n", Right),
+        ("r", Left),
+        ("w", Left),
+        ("shards", Right),
+        ("durability", Left),
+        ("ttl", Left),
+    ],
+};
+
+/// Shards of tables.
+const SHARDS: View = View {
+    list: "shards",
+    id: "SHARD",
+    columns: &[("id", Name), ("owners", Name), ("start", Name), ("end", Name), ("epoch", Right)],
+};
+
+/// Owners of a key.
+const OWNERS: View = View {
+    list: "owners",
+    id: "NODE",
+    columns: &[("node", Name), ("name", Name), ("zone", Name), ("address", Name), ("up", Left)],
+};
+
+/// What owners hold of a key.
+const REPLICAS: View = View {
+    list: "replicas",
+    id: "NODE",
+    columns: &[
+        ("node", Name),
+        ("version", Name),
+        ("size", Right),
+        ("tombstone", Left),
+        ("expired", Left),
+        ("written_at", Left),
+        ("expires_at", Left),
+        ("hints_for", Name),
+    ],
+};
+
+/// What others keep for owners of a key.
+const HINTS: View = View {
+    list: "hints_elsewhere",
+    id: "NODE",
+    columns: &[("node", Name), ("version", Name), ("hints_for", Name)],
+};
+
+/// Every list that is known.
+const VIEWS: &[View] = &[NODES, TABLES, SHARDS, OWNERS, REPLICAS, HINTS];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -21,14 +113,14 @@ pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
 }
 
 /// Shows a list: an element a row, or a document each for JSON.
-pub fn show_list(output: &Output, elements: &[Json], none: &str) -> Result<(), Failure> {
+pub fn show_list(output: &Output, view: View, elements: &[Json], none: &str) -> Result<(), Failure> {
     if output.is_json() {
         output.jsons(elements)
     } else if elements.is_empty() {
         output.note(none);
         Ok(())
     } else {
-        output.line(&table(output, elements))
+        output.line(&table(output, Some(view), elements))
     }
 }
 
@@ -51,66 +143,184 @@ fn text(output: &Output, document: &Json) -> String {
     for (name, value) in flattened(members) {
         match value {
             Json::Array(elements) if elements.iter().any(Json::is_object) => tables.push((name, elements)),
-            value => lines.push((name, word(&value))),
+            value => lines.push((spoken(&name), said(&name, &value))),
         }
     }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let indent = " ".repeat(width + 2);
     let mut parts: Vec<String> = lines
         .iter()
-        .map(|(name, value)| format!("{}  {value}", output.toned(Tone::Faint, &format!("{name:width$}"))))
+        .map(|(name, value)| {
+            // Wrapped as a whole, so that its later lines stand under the value.
+            let line = output.wrapped(&format!("{}  {value}", "x".repeat(width)), &indent);
+            format!("{}{}", output.toned(Tone::Faint, &format!("{name:width$}")), &line[width..])
+        })
         .collect();
     for (name, elements) in tables {
-        parts.push(format!("\n{}\n{}", output.toned(Tone::Strong, &name), table(output, &elements)));
+        let view = VIEWS.iter().find(|view| view.list == name).copied();
+        let title = output.toned(Tone::Strong, &spoken(&name));
+        parts.push(format!("\n{title}\n{}", table(output, view, &elements)));
     }
     parts.join("\n")
 }
 
-fn table(output: &Output, elements: &[Json]) -> String {
+/// The elements as rows, and below them what went wrong with some.
+pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
     let rows: Vec<Vec<(String, Json)>> = elements
         .iter()
         .map(|element| match element {
-            Json::Object(members) => flattened(members),
+            Json::Object(members) => flattened(&with_role(members)),
             other => vec![("value".to_owned(), other.clone())],
         })
         .collect();
-    let mut names: Vec<String> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    // What no element knows only makes the table wide.
-    let is_known = |name: &str| rows.iter().flatten().any(|(of, value)| of == name && !value.is_null());
-    names.retain(|name| is_known(name));
-    names.sort_by_key(|name| rank(name));
-    let titles: Vec<String> = names.iter().map(|name| name.to_uppercase().replace('_', " ")).collect();
-    let cells = rows
+    let columns = columns(output, view, &rows);
+    let id = view.map_or("ID", |view| view.id);
+    let known: Vec<Column> =
+        columns.iter().map(|(name, align)| Column::new(title(name, id), *align)).collect();
+    let cells: Vec<Vec<Word>> = rows
         .iter()
         .map(|row| {
-            names
+            let of = |name: &str| row.iter().find(|(of, _)| of == name).map(|(_, value)| value);
+            columns
                 .iter()
-                .map(|name| {
-                    let value = row.iter().find(|(of, _)| of == name).map(|(_, value)| word(value));
-                    toned(name, value.unwrap_or_default())
-                })
+                .map(|(name, _)| of(name).map_or_else(|| "".into(), |value| cell(name, value)))
                 .collect()
         })
         .collect();
-    output.table(&titles.iter().map(String::as_str).collect::<Vec<_>>(), cells)
+    let mut text = output.table(&known, &cells);
+    for row in &rows {
+        let Some((_, error)) = row.iter().find(|(name, value)| name == ERROR && !value.is_null()) else {
+            continue;
+        };
+        let of = ["id", "node", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
+        let of = of.map(|(_, value)| word(value)).unwrap_or_default();
+        text.push('\n');
+        text.push_str(&output.toned(Tone::Bad, &output.wrapped(&format!("{of}: {}", word(error)), "  ")));
+    }
+    text
+}
+
+/// The columns to show: those of the view that say something, and with `--wide`, or without a view, all others.
+fn columns(output: &Output, view: Option<View>, rows: &[Vec<(String, Json)>]) -> Vec<(String, Align)> {
+    let mut columns: Vec<(String, Align)> =
+        view.iter().flat_map(|view| view.columns).map(|(name, align)| ((*name).to_owned(), *align)).collect();
+    if output.wide || view.is_none() {
+        let mut others: Vec<String> = Vec::new();
+        for (name, value) in rows.iter().flatten() {
+            let is_new = columns.iter().all(|(of, _)| of != name) && !others.contains(name) && name != ERROR;
+            if is_new && !value.is_null() {
+                others.push(name.clone());
+            }
+        }
+        others.sort_by_key(|name| rank(name));
+        columns.extend(others.into_iter().map(|name| {
+            let is_number = |(of, value): &(String, Json)| *of == name && value.is_number();
+            let align = if rows.iter().flatten().any(is_number) { Right } else { Name };
+            (name, align)
+        }));
+    }
+    let of =
+        |row: &Vec<(String, Json)>, name: &str| row.iter().find(|(of, _)| of == name).map(|(_, v)| v.clone());
+    // What no element knows only makes the table wide, and so does a name that says the id once more.
+    columns.retain(|(name, _)| {
+        let is_known = |row: &Vec<(String, Json)>| of(row, name).is_some_and(|value| !value.is_null());
+        let is_news = |row: &Vec<(String, Json)>| {
+            name != "name" || ["id", "node"].iter().all(|id| of(row, id) != of(row, "name"))
+        };
+        rows.iter().any(is_known) && rows.iter().any(is_news)
+    });
+    columns
+}
+
+/// A member of the cluster in one more word: what part it has in the catalog.
+fn with_role(members: &Map<String, Json>) -> Map<String, Json> {
+    let mut members = members.clone();
+    let is = |name: &str| members.get(name).and_then(Json::as_bool);
+    let role = match (is("leader"), is("voter")) {
+        (Some(true), _) => "leader",
+        (_, Some(true)) => "voter",
+        (_, Some(false)) => "learner",
+        (_, None) => return members,
+    };
+    members.insert("role".to_owned(), role.into());
+    members
+}
+
+/// A member's name as people read it, without the unit that its value says.
+fn spoken(name: &str) -> String {
+    match name {
+        "key_b64" => "key (base64url)".to_owned(),
+        "bytes" => "data".to_owned(),
+        _ => {
+            let bare = ["_bytes", "_ms", "_at"].iter().find_map(|unit| name.strip_suffix(unit));
+            bare.unwrap_or(name).replace('_', " ")
+        }
+    }
+}
+
+fn title(name: &str, id: &str) -> String {
+    match name {
+        "id" => id.to_owned(),
+        "up" => "STATE".to_owned(),
+        _ => spoken(name).to_uppercase(),
+    }
+}
+
+/// A value in a table.
+fn cell(name: &str, value: &Json) -> Word {
+    let text = match (name, value) {
+        ("up", Json::Bool(true)) => "up".to_owned(),
+        ("up", Json::Bool(false)) => "down".to_owned(),
+        (_, Json::String(text)) if name.ends_with("_at") => {
+            moment(text).map_or_else(|| printable(text), |(_, ago)| ago)
+        }
+        _ => said(name, value),
+    };
+    toned(name, text)
 }
 
 /// A state in its colour, anything else as it is.
 pub fn toned(name: &str, value: String) -> Word {
     let tone = match (name, value.as_str()) {
-        ("state" | "liveness" | "result" | "status", "up" | "ack" | "ready" | "alive") => Some(Tone::Good),
-        ("state" | "liveness" | "result" | "status", "down" | "dead" | "lost") => Some(Tone::Bad),
-        ("error", text) if !text.is_empty() => Some(Tone::Bad),
+        ("state" | "up" | "result" | "status", "up" | "ack" | "ready") => Some(Tone::Good),
+        ("state" | "up" | "result" | "status", "down" | "lost" | "timeout") => Some(Tone::Bad),
         _ => None,
     };
     match tone {
         Some(tone) => Word::toned(tone, value),
         None => Word::from(value),
     }
+}
+
+/// A value with the unit that its name has.
+fn said(name: &str, value: &Json) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    match value {
+        Json::Null if last == "ttl" => "never".to_owned(),
+        Json::Number(number) => match number.as_u64() {
+            Some(bytes) if matches!(last, "bytes" | "size") || last.ends_with("_bytes") => {
+                quantity::bytes(bytes)
+            }
+            Some(ms) if last.ends_with("_ms") => quantity::span(Duration::from_millis(ms)),
+            Some(count) if COUNTS.contains(&last) => quantity::count(count),
+            Some(_) | None => word(value),
+        },
+        Json::String(text) if last.ends_with("_at") => match moment(text) {
+            Some((at, ago)) => format!("{at} ({ago})"),
+            None => word(value),
+        },
+        _ => word(value),
+    }
+}
+
+/// Members that count things. Epochs and indexes are names made of digits.
+const COUNTS: &[&str] =
+    &["hints", "shards", "tables", "nodes", "positions", "records", "hints_overflow", "shards_confirmed"];
+
+/// A moment as it is written, and how long ago that is.
+fn moment(text: &str) -> Option<(String, String)> {
+    let at = humantime::parse_rfc3339(text).ok()?;
+    Some((printable(text), quantity::relative(at, SystemTime::now())))
 }
 
 /// Members in the order in which people look for them; the members of inner objects as `outer.inner`.
@@ -130,7 +340,8 @@ fn flattened(members: &Map<String, Json>) -> Vec<(String, Json)> {
 
 fn rank(name: &str) -> (usize, String) {
     let first = FIRST.split_ascii_whitespace().position(|first| first == name);
-    let otherwise = if name == LAST { usize::MAX } else { usize::MAX - 1 };
+    // A sentence comes last.
+    let otherwise = if name == ERROR { usize::MAX } else { usize::MAX - 1 };
     (first.unwrap_or(otherwise), name.to_owned())
 }
 
@@ -159,19 +370,69 @@ pub fn word(value: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Format;
+    use crate::output::WIDTH;
     use serde_json::json;
 
     #[test]
     fn a_document_is_values_then_tables() {
         let document = json!({
-            "zebra": true, "name": "demo", "inner": {"b": 2},
-            "owners": [{"node": "n1", "state": "up", "unknown": null}, {"node": "n2", "extra": 7}],
+            "zebra": true, "name": "demo", "inner": {"b": 2}, "ttl": null, "silent_ms": 192_000, "size": 2048,
+            "things": [{"node": "n1", "state": "up", "unknown": null}, {"node": "n2", "extra": 7, "error": "no answer"}],
         });
-        let text = text(&Output::new(Format::Table, false), &document);
         assert_eq!(
-            text,
-            "name     demo\ninner.b  2\nzebra    yes\n\nowners\nNODE  STATE  EXTRA\nn1    up\nn2           7"
+            text(&Output::piped(false), &document),
+            "name     demo\nttl      never\nsize     2.0 KiB\ninner.b  2\nsilent   3 m 12 s\nzebra    yes\n\n\
+             things\nNODE  STATE  EXTRA\nn1    up\nn2               7\nn2: no answer"
+        );
+    }
+
+    /// Every list, with longer names and larger numbers than anything should have.
+    #[test]
+    fn every_table_fits() {
+        let long = "rel-production-eu-west-1-orders-service-quorate-db-0";
+        let element = json!({
+            "id": long, "node": long, "name": format!("{long}.example"), "key": long, "zone": "eu-west-1-availability-zone-b",
+            "state": "doubtful", "leader": true, "voter": true, "address": format!("{long}.internal.example:65535"),
+            "shards": 262_144, "bytes": 1_125_895_000_000_000_u64, "free_bytes": 1_125_895_000_000_000_u64,
+            "hints": 1_234_567_890, "sharding": "range", "mode": "consensus", "n": 15, "r": "quorum", "w": "quorum",
+            "durability": "sync", "ttl": "36500d", "owners": [long, long, long], "start": "ffffffffffffffff",
+            "end": long, "epoch": 1_234_567, "up": false, "version": "1234567890123-12.1234567.1234567",
+            "size": 1_048_575, "tombstone": false, "expired": false, "written_at": "2020-11-28T15:19:37.123Z",
+            "expires_at": "2090-11-28T15:19:37.123Z", "hints_for": [long], "error": format!("no answer from {long} and {long}"),
+        });
+        for view in VIEWS {
+            let elements = [element.clone(), element.clone()];
+            let table = table(&Output::piped(false), Some(*view), &elements);
+            for line in table.lines() {
+                assert!(
+                    line.chars().count() <= WIDTH,
+                    "{} is {} wide:\n{table}",
+                    view.list,
+                    line.chars().count()
+                );
+            }
+            let title = table.lines().next().unwrap_or_default();
+            assert!(
+                title.split_whitespace().count() >= view.columns.len() - 1,
+                "a column is missing: {title}"
+            );
+            assert!(
+                super::table(&Output::piped(true), Some(*view), &elements).contains(long),
+                "--wide cuts nothing"
+            );
+        }
+    }
+
+    #[test]
+    fn a_view_leaves_the_rest_to_wide() {
+        let node = json!({"id": "n1", "name": "n1", "zone": "z1", "state": "up", "peer_address": "a:1", "weight": 1.0});
+        assert_eq!(
+            table(&Output::piped(false), Some(NODES), &[node.clone()]),
+            "NODE  ZONE  STATE\nn1    z1    up"
+        );
+        assert_eq!(
+            table(&Output::piped(true), Some(NODES), &[node]),
+            "NODE  ZONE  STATE  WEIGHT  PEER ADDRESS\nn1    z1    up          1  a:1"
         );
     }
 

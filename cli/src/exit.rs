@@ -1,6 +1,7 @@
 //! How a command ends: the exit code that scripts rely on, and the sentence that people need.
 
-use quorate_client::{DEFAULT_PORT, Endpoint, Error, Outcome, Problem};
+use crate::output::printable;
+use quorate_client::{Attempt, DEFAULT_PORT, Endpoint, Error, Outcome, Problem};
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
 
@@ -45,18 +46,37 @@ pub struct Failure {
     pub problem: Option<Box<Problem>>,
     /// What happened to the data, where that is a question.
     pub outcome: Option<Outcome>,
+    /// The endpoints that were tried in vain.
+    pub tried: Vec<Attempt>,
+    /// Whether standard output has said it already, so that only the code is left.
+    pub is_said: bool,
 }
 
 impl Failure {
     /// A failure with a sentence and nothing more.
     pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, sentence: sentence.into(), next: None, problem: None, outcome: None }
+        Self {
+            exit,
+            sentence: sentence.into(),
+            next: None,
+            problem: None,
+            outcome: None,
+            tried: Vec::new(),
+            is_said: false,
+        }
     }
 
     /// The same, with what to do next.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// The same, where what was written says it already.
+    #[must_use]
+    pub fn said(mut self) -> Self {
+        self.is_said = true;
         self
     }
 
@@ -72,7 +92,28 @@ impl Failure {
         if let Some(problem) = &self.problem {
             error["problem"] = json!(problem);
         }
+        if !self.tried.is_empty() {
+            let tried = self
+                .tried
+                .iter()
+                .map(|attempt| json!({ "endpoint": attempt.endpoint.to_string(), "error": attempt.cause }));
+            error["endpoints"] = tried.collect();
+        }
         error
+    }
+
+    /// The failure for people: what happened, the endpoints that were tried, what to do.
+    pub fn text(&self) -> String {
+        let mut text = format!("error: {}", self.sentence);
+        let width = self.tried.iter().map(|attempt| attempt.endpoint.to_string().len()).max().unwrap_or(0);
+        for Attempt { endpoint, cause } in &self.tried {
+            let endpoint = endpoint.to_string();
+            text.push_str(&format!("\n  {endpoint:width$}  {}", printable(cause)));
+        }
+        if let Some(next) = &self.next {
+            text.push_str(&format!("\n  next: {next}"));
+        }
+        text
     }
 }
 
@@ -95,7 +136,9 @@ impl From<Error> for Failure {
             Error::Unreachable(_) => (
                 Exit::Unavailable,
                 Some(
-                    "start a cluster with `quorate dev`, or name a node with --endpoint host:port".to_owned(),
+                    "start a cluster with `quorate dev`, or name a node that runs: --endpoint HOST:PORT, or \
+                     QUORATE_ENDPOINTS for every command"
+                        .to_owned(),
                 ),
             ),
             Error::Lost { endpoint, cause, outcome: Outcome::Unknown } if !cause.starts_with(SILENCE) => {
@@ -124,11 +167,13 @@ impl From<Error> for Failure {
             }
         };
         let problem = error.problem().cloned().map(Box::new);
-        let sentence = match &problem {
-            Some(problem) => problem_sentence(problem),
-            None => error.to_string(),
+        let (sentence, tried) = match error {
+            Error::Problem { problem, .. } => (problem_sentence(&problem), Vec::new()),
+            // Each of them stands on its own line.
+            Error::Unreachable(tried) => ("no node answers, and nothing was done".to_owned(), tried),
+            error @ (Error::Lost { .. } | Error::Unintelligible { .. }) => (error.to_string(), Vec::new()),
         };
-        Failure { exit, sentence, next, problem, outcome: Some(outcome) }
+        Failure { exit, sentence, next, problem, outcome: Some(outcome), tried, is_said: false }
     }
 }
 

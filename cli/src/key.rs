@@ -1,10 +1,12 @@
 //! `get`, `put`, `delete`, `mget`, `locate`, `explain`.
 
+use crate::columns::{name, right};
 use crate::context::Context;
 use crate::context::moment;
 use crate::document;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Tone, Word, printable, readable};
+use crate::quantity;
 use clap::Args;
 use quorate_client::{Answered, Found, Meta, Read, Write, Written, from_base64, to_base64};
 use quorate_model::{Durability, Level, OperationId};
@@ -65,6 +67,10 @@ struct WriteFlags {
 
 /// `quorate get`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate get demo greeting\n  \
+    quorate get demo photo > photo.jpg\n  \
+    quorate get demo greeting -c all --trace")]
 pub struct Get {
     #[command(flatten)]
     target: Target,
@@ -74,6 +80,11 @@ pub struct Get {
 
 /// `quorate put`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate put demo greeting 'hello'\n  \
+    quorate put demo photo @photo.jpg --content-type image/jpeg\n  \
+    quorate put demo session/17 - --ttl 30m < session.json\n  \
+    quorate put demo order/9 paid --idempotency-key shop:41        # once more with --retry")]
 pub struct Put {
     #[command(flatten)]
     target: Target,
@@ -91,6 +102,7 @@ pub struct Put {
 
 /// `quorate delete`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  quorate delete demo greeting")]
 pub struct Delete {
     #[command(flatten)]
     target: Target,
@@ -100,6 +112,9 @@ pub struct Delete {
 
 /// `quorate mget`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate mget demo user/1 user/2\n  \
+    quorate --output jsonl mget demo user/1 user/2")]
 pub struct Mget {
     /// The table.
     table: String,
@@ -115,6 +130,7 @@ pub struct Mget {
 
 /// `quorate locate`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  quorate locate demo greeting")]
 pub struct Locate {
     #[command(flatten)]
     target: Target,
@@ -122,6 +138,7 @@ pub struct Locate {
 
 /// `quorate explain`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  quorate explain demo greeting")]
 pub struct Explain {
     #[command(flatten)]
     target: Target,
@@ -283,7 +300,7 @@ impl Mget {
                 .collect();
             output.jsons(&all)?;
         } else {
-            let rows = items
+            let rows: Vec<Vec<Word>> = items
                 .iter()
                 .map(|item| {
                     let value = match &item.value {
@@ -294,7 +311,7 @@ impl Mget {
                     vec![readable(&item.key).into(), item.status.to_string().into(), value]
                 })
                 .collect();
-            output.line(&output.table(&["KEY", "STATUS", "VALUE"], rows))?;
+            output.line(&output.table(&[name("KEY"), right("STATUS"), name("VALUE")], &rows))?;
         }
         let failed = items.iter().filter(|item| item.status != 200 && item.status != 404).count();
         if failed == 0 {
@@ -324,7 +341,7 @@ fn shortened(bytes: &[u8]) -> String {
         return text;
     }
     let beginning: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    format!("{beginning}… ({} bytes)", bytes.len())
+    format!("{beginning}… ({})", quantity::bytes(bytes.len() as u64))
 }
 
 fn refusal(raw: &Json) -> String {
@@ -400,18 +417,17 @@ fn written(
         put_bytes(&mut document, "key", key);
         return output.json(&document);
     }
-    if output.quiet {
-        return Ok(());
-    }
     let again = if answer.replayed { ", as the first attempt did" } else { "" };
-    output.line(&format!(
-        "{done} {table}/{}: {} of {} acknowledged, {}{again}, version {}",
+    // Words about what was done, and no data: a script that wants them reads JSON.
+    output.note(&format!(
+        "{done} {table}/{}: {} acknowledged ({} required), {}{again}, version {}",
         readable(key),
-        answer.acks,
+        quantity::counted(answer.acks.into(), "owner"),
         answer.required,
         printable(&answer.consistency),
         printable(&answer.version)
-    ))
+    ));
+    Ok(())
 }
 
 /// What the answer promises and where the time went, on standard error.

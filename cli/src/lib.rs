@@ -17,6 +17,7 @@
 //! A node: these commands work against any, and the program adds those that run one.
 
 mod cluster;
+pub mod columns;
 mod command;
 mod confirm;
 mod context;
@@ -26,6 +27,7 @@ mod exit;
 mod key;
 mod node;
 pub mod output;
+pub mod quantity;
 mod ring_picture;
 mod status;
 mod table;

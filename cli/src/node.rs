@@ -18,15 +18,19 @@ pub struct NodeCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show one member.
+    #[command(after_help = "Example:\n  quorate node show n3")]
     Show {
         /// Its id or its name.
         node: String,
     },
-    /// Let a node that doubts its disk go on with what it still has, after saying what may be lost.
+    /// Let a doubtful node go on with what it still has, after saying what may be lost.
     AcceptLoss(AcceptLoss),
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate node accept-loss n3 --preview                   # changes nothing\n  \
+    quorate node accept-loss n3                             # asks for the name")]
 struct AcceptLoss {
     /// The node's id or its name.
     node: String,

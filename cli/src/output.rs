@@ -1,10 +1,16 @@
 //! Where output goes: data to standard output, words to standard error.
 
+use crate::columns::{Column, render, wrap};
 use crate::exit::{Exit, Failure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
+
+/// How wide tables and sentences are where there is no terminal to ask.
+pub const WIDTH: usize = 100;
+
+/// No terminal is taken for narrower than this.
+const WIDTH_MIN: usize = 60;
 
 /// How data is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +30,12 @@ pub struct Output {
     pub format: Format,
     /// Nothing but data and errors.
     pub quiet: bool,
+    /// Whether tables show every column, and nothing cut.
+    pub wide: bool,
     /// Whether standard output shows colours.
     color: bool,
+    /// How wide lines may be.
+    width: usize,
 }
 
 /// What a word means, where colours can say it.
@@ -54,15 +64,14 @@ impl Word {
         Self { text: text.into(), tone: Some(tone) }
     }
 
-    fn into_cell(self) -> Cell {
-        let cell = Cell::new(self.text);
-        match self.tone {
-            None => cell,
-            Some(Tone::Good) => cell.fg(Color::Green),
-            Some(Tone::Bad) => cell.fg(Color::Red),
-            Some(Tone::Strong) => cell.add_attribute(Attribute::Bold),
-            Some(Tone::Faint) => cell.add_attribute(Attribute::Dim),
-        }
+    /// A column's title.
+    pub fn title(text: &str) -> Self {
+        Self::toned(Tone::Faint, text)
+    }
+
+    /// What it says.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -91,10 +100,20 @@ impl Format {
 }
 
 impl Output {
-    /// Colours only on a terminal, and not if `NO_COLOR` is set to anything.
-    pub fn new(format: Format, quiet: bool) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { format, quiet, color: !refused && std::io::stdout().is_terminal() }
+    /// Colours only on a terminal that knows them, and not if `NO_COLOR` is set to anything.
+    pub fn new(format: Format, quiet: bool, wide: bool) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let stdout = std::io::stdout();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0);
+        let width = size.map_or(WIDTH, |size| usize::from(size.ws_col).max(WIDTH_MIN));
+        Self { format, quiet, wide, color: !refused && stdout.is_terminal(), width }
+    }
+
+    /// Tables without a terminal, whatever the test runs in.
+    #[cfg(test)]
+    pub fn piped(wide: bool) -> Self {
+        Self { format: Format::Table, quiet: false, wide, color: false, width: WIDTH }
     }
 
     /// Whether data is JSON.
@@ -162,36 +181,35 @@ impl Output {
     }
 
     /// Columns under their titles.
-    pub fn table(&self, titles: &[&str], rows: Vec<Vec<Word>>) -> String {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        if self.color {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
-        table.set_header(titles.iter().map(|title| Word::toned(Tone::Faint, *title).into_cell()));
-        for row in rows {
-            table.add_row(row.into_iter().map(Word::into_cell).collect::<Vec<_>>());
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        table.trim_fmt()
+    pub fn table(&self, columns: &[Column], rows: &[Vec<Word>]) -> String {
+        let width = if self.wide { usize::MAX } else { self.width };
+        render(columns, rows, width, |word, text| match word.tone {
+            Some(tone) => self.toned(tone, text),
+            None => text.to_owned(),
+        })
     }
 
-    /// Says why a command failed, on standard error; as JSON if data is JSON.
+    /// A sentence, over as many lines as it needs; the later ones are indented.
+    pub fn wrapped(&self, text: &str, indent: &str) -> String {
+        wrap(text, self.width, indent)
+    }
+
+    /// Says why a command failed, on standard error; as JSON if data is JSON. A terminal gets lines that fit.
     pub fn failure(&self, failure: &Failure) {
-        if failure.exit == Exit::ReaderGone {
+        if failure.exit == Exit::ReaderGone || failure.is_said {
             return;
         }
-        let text = if self.is_json() {
-            failure.json().to_string()
-        } else {
-            let next = failure.next.as_ref().map(|next| format!("\n  next: {next}")).unwrap_or_default();
-            format!("error: {}{next}", failure.sentence)
+        let stderr = std::io::stderr();
+        let text = match (self.is_json(), stderr.is_terminal()) {
+            (true, _) => failure.json().to_string(),
+            (false, false) => failure.text(),
+            (false, true) => {
+                let text = failure.text();
+                let lines: Vec<String> = text.lines().map(|line| self.wrapped(line, "    ")).collect();
+                lines.join("\n")
+            }
         };
-        let _unread = writeln!(std::io::stderr().lock(), "{text}");
+        let _unread = writeln!(stderr.lock(), "{text}");
     }
 }
 

@@ -1,19 +1,24 @@
-//! `quorate status`: one screen that says how the cluster is.
+//! `quorate status`: one screen that says what is wrong, what that means, and what to do.
+//!
+//! [`facts`] asks the cluster and every member, [`diagnosis`] judges, and this module shows it: the worst problem on
+//! the first line, the others below it, then the members.
 
+mod diagnosis;
+mod facts;
+
+use crate::columns::{left, name, right};
 use crate::context::Context;
-use crate::document;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Tone, Word, printable};
+use crate::output::{Output, Tone, Word};
+use crate::quantity::{bytes, count, counted, span};
 use clap::Args;
-use quorate_client::{Client, Endpoint, Options};
+use diagnosis::{Answer, Facts, Member, Problem, Severity, all_well, diagnose};
+use facts::Asked;
+use quorate_client::Client;
 use serde_json::{Value as Json, json};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tokio::task::JoinSet;
-
-/// How long each member may take to say how it is.
-const MEMBER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the node that is asked for all of it may take, unless `--timeout` says otherwise: it answers from memory.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,100 +26,105 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// So many problems are shown; the others are counted.
+const PROBLEMS_SHOWN_MAX: usize = 8;
+
+/// So many of the node's own sentences about tables are shown.
+const RISKS_SHOWN_MAX: usize = 4;
+
 /// `quorate status`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "The first line says what is wrong and what to do; further problems follow, the worst first.\n\n\
+    Examples:\n  \
+      quorate status --watch\n  \
+      quorate status --check || page-somebody        # 8: unhealthy, 5: no node answers\n  \
+      quorate --output json status | jq '.problems'"
+)]
 pub struct Status {
-    /// Look again every second, until interrupted.
+    /// Look again every second, until Ctrl-C.
     #[arg(long)]
     watch: bool,
-    /// End with code 8 unless every node is ready.
+    /// End with code 8 if something is wrong: a node that is not ready, or a shard without a quorum.
     #[arg(long, conflicts_with = "watch")]
     check: bool,
 }
 
-/// What is known of the cluster at one moment.
+/// What is known of the cluster at one moment, and the judgement.
 struct Screen {
-    cluster: Json,
-    members: Vec<Member>,
+    asked: Asked,
+    facts: Facts,
+    problems: Vec<Problem>,
 }
-
-/// One member: what the cluster says of it, and what it says itself.
-struct Member {
-    document: Json,
-    /// Why it is not ready, or could not be asked.
-    error: Option<String>,
-    /// What only it can say: its hints, its disk. `None`: it did not answer.
-    here: Option<Json>,
-}
-
-/// So many tables at risk are listed; the others are counted.
-const RISKS_SHOWN_MAX: usize = 8;
-
-/// So much of a member's own words fits beside it.
-const STATE_CHARS_MAX: usize = 72;
 
 impl Status {
     /// Shows it, once or again and again.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client_within(ANSWER_TIMEOUT)?;
         if self.watch {
-            return watch(context, &client).await;
+            let interrupted = tokio::signal::ctrl_c();
+            return tokio::select! {
+                ended = watch(context, &client) => ended,
+                _ = interrupted => context.output.bytes(b""),
+            };
         }
         let screen = Screen::of(&client).await?;
         screen.show(&context.output)?;
         if self.check && !screen.is_healthy() {
-            return Err(Failure::new(Exit::Unhealthy, screen.readiness()));
+            let failure = Failure::new(Exit::Unhealthy, screen.sentence());
+            // The screen has said it to a person.
+            return Err(if context.output.is_json() { failure } else { failure.said() });
         }
         Ok(())
     }
 }
 
+/// Looks every second. On a terminal each screen is drawn over the one before, line by line, so that nothing flickers.
 async fn watch(context: &Context, client: &Client) -> Result<(), Failure> {
-    let clear = !context.output.is_json() && std::io::stdout().is_terminal();
+    let output = &context.output;
+    let draws = !output.is_json() && std::io::stdout().is_terminal();
     let mut interval = tokio::time::interval(WATCH_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_first = true;
     loop {
         interval.tick().await;
-        let screen = Screen::of(client).await;
-        if clear {
-            context.output.bytes(b"\x1b[H\x1b[2J")?;
-        }
-        match screen {
-            Ok(screen) => screen.show(&context.output)?,
+        match Screen::of(client).await {
+            Ok(screen) if draws => output.bytes(redrawn(&screen.text(output), is_first).as_bytes())?,
+            Ok(screen) => screen.show(output)?,
             // A cluster that cannot be reached for a while is what somebody who watches wants to see.
-            Err(failure) => context.output.failure(&failure),
+            Err(failure) if draws => output.bytes(redrawn(&failure.text(), is_first).as_bytes())?,
+            Err(failure) => output.failure(&failure),
         }
+        is_first = false;
     }
+}
+
+/// What draws a screen over the last one: each line clears its rest, the end clears what is below.
+fn redrawn(text: &str, is_first: bool) -> String {
+    const HOME: &str = "\x1b[H";
+    const CLEAR: &str = "\x1b[2J";
+    let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("{}{HOME}{lines}\x1b[J", if is_first { CLEAR } else { "" })
 }
 
 impl Screen {
     async fn of(client: &Client) -> Result<Self, Failure> {
-        let cluster = client.cluster().await?;
-        let documents = document::elements(client.nodes().await?, "nodes");
-        let mut asked = JoinSet::new();
-        for (at, document) in documents.iter().enumerate() {
-            let endpoint = endpoint_of(document);
-            asked.spawn(async move { (at, ask(endpoint).await) });
-        }
-        let mut answers = vec![(None, None); documents.len()];
-        while let Some(answer) = asked.join_next().await {
-            let (at, said) = answer.expect("asking a member does not panic");
-            answers[at] = said;
-        }
-        let members = documents
-            .into_iter()
-            .zip(answers)
-            .map(|(document, (error, here))| Member { document, error, here })
-            .collect();
-        Ok(Self { cluster, members })
+        let asked = Asked::of(client).await?;
+        let facts = asked.facts();
+        let problems = diagnose(&facts);
+        Ok(Self { asked, facts, problems })
     }
 
-    /// Whether every member is ready, and there is nothing else that the cluster itself knows of. A node that has
-    /// just joined knows no member yet.
     fn is_healthy(&self) -> bool {
-        !self.members.is_empty()
-            && self.members.iter().all(|member| member.error.is_none())
-            && self.cluster.get("healthy").and_then(Json::as_bool).unwrap_or(true)
+        !self.problems.iter().any(|problem| problem.severity.is_unhealthy())
+    }
+
+    /// The first line, without its mark. What is only good to know does not take the place of "all is well".
+    fn sentence(&self) -> String {
+        match self.problems.first() {
+            Some(problem) if problem.severity != Severity::Note => problem.sentence(),
+            Some(_) | None => all_well(&self.facts),
+        }
     }
 
     fn show(&self, output: &Output) -> Result<(), Failure> {
@@ -122,174 +132,163 @@ impl Screen {
     }
 
     fn json(&self) -> Json {
-        let nodes: Vec<Json> = self
-            .members
+        let problems: Vec<Json> = self
+            .problems
             .iter()
-            .map(|member| {
-                let mut node = member.document.clone();
-                node["ready"] = json!(member.error.is_none());
-                node["hints"] = json!(self.hints_for(member));
-                node["here"] = json!(member.here);
-                if let Some(error) = &member.error {
-                    node["error"] = json!(error);
-                }
-                node
-            })
+            .map(|problem| json!({ "severity": problem.severity.as_str(), "what": problem.what, "do": problem.then }))
             .collect();
-        json!({ "healthy": self.is_healthy(), "cluster": self.cluster, "nodes": nodes })
+        json!({
+            "healthy": self.is_healthy(),
+            "health": self.sentence(),
+            "problems": problems,
+            "cluster": self.asked.cluster,
+            "nodes": self.asked.documents(),
+        })
     }
 
     fn text(&self, output: &Output) -> String {
-        let about = |name: &str| self.cluster.get(name).map(document::word);
-        let mut text = output.toned(Tone::Strong, &about("name").unwrap_or_default());
-        for name in ["epoch", "leader", "tables", "shards"] {
-            if let Some(value) = about(name) {
-                write!(text, "  {name} {value}").expect("a String takes every write");
-            }
+        let severity = self.problems.first().map_or(Severity::Note, |problem| problem.severity);
+        let (tone, mark) = match severity {
+            Severity::Broken | Severity::Degraded => (Tone::Bad, "!!"),
+            Severity::Warning => (Tone::Bad, "! "),
+            Severity::Note => (Tone::Good, "ok"),
+        };
+        let wrapped = output.wrapped(&format!("{mark}  {}", self.sentence()), "    ");
+        let mut lines = vec![format!("{}{}", output.toned(tone, mark), &wrapped[mark.len()..])];
+        let said = usize::from(severity != Severity::Note);
+        let rest = self.problems.get(said..).unwrap_or_default();
+        lines.extend(
+            rest.iter()
+                .take(PROBLEMS_SHOWN_MAX)
+                .map(|problem| output.wrapped(&format!("  - {}", problem.sentence()), "    ")),
+        );
+        if rest.len() > PROBLEMS_SHOWN_MAX {
+            lines.push(format!(
+                "  - and {}",
+                counted((rest.len() - PROBLEMS_SHOWN_MAX) as u64, "more problem")
+            ));
         }
-        let (tone, mark) = if self.is_healthy() { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
-        write!(text, "\n{}  {}\n", output.toned(tone, mark), self.sentence())
-            .expect("a String takes every write");
-        for line in self.troubles() {
-            writeln!(text, "    {}", output.toned(Tone::Bad, &line)).expect("a String takes every write");
+        lines.extend(self.risks(output));
+        lines.push(String::new());
+        if !self.facts.members.is_empty() {
+            lines.push(self.table(output));
+            lines.extend(self.reasons(output));
+            lines.push(String::new());
         }
-        text.push('\n');
-        let rows = self.members.iter().map(|member| member.row(self.hints_for(member))).collect();
-        text.push_str(&output.table(
-            &["NODE", "NAME", "ZONE", "ADDRESS", "VOTER", "SHARDS", "BYTES", "HINTS", "VERSION", "STATE"],
-            rows,
-        ));
-        text
+        lines.push(output.toned(Tone::Faint, &self.asked.summary()));
+        lines.join("\n")
     }
 
-    /// One sentence: what the cluster says of itself, unless members say otherwise.
-    fn sentence(&self) -> String {
-        let said = self.cluster.get("health").map(document::word);
-        let claims_health = self.cluster.get("healthy").and_then(Json::as_bool).unwrap_or(true);
-        said.filter(|_| !self.members.is_empty() && (self.is_healthy() || !claims_health))
-            .unwrap_or_else(|| self.readiness())
-    }
-
-    /// What an operator should know beyond the sentence: tables at risk, hints that did not fit, disks full or in doubt.
-    fn troubles(&self) -> Vec<String> {
-        let risks = self.cluster.get("at_risk").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        let mut lines: Vec<String> = risks.iter().take(RISKS_SHOWN_MAX).map(document::word).collect();
+    /// Which tables lack owners, in the node's own words.
+    fn risks(&self, output: &Output) -> Vec<String> {
+        let risks = &self.facts.at_risk;
+        let mut lines: Vec<String> = risks
+            .iter()
+            .filter(|risk| risk.starts_with("table "))
+            .take(RISKS_SHOWN_MAX)
+            .map(|risk| output.wrapped(&format!("    {risk}"), "      "))
+            .collect();
         if risks.len() > RISKS_SHOWN_MAX {
-            lines.push(format!("and {} more at risk", risks.len() - RISKS_SHOWN_MAX));
-        }
-        let silent: Vec<String> =
-            self.members.iter().filter(|member| member.here.is_none()).map(Member::id).collect();
-        if !silent.is_empty() {
-            lines.push(format!("hints that {} may keep are not counted: no answer", silent.join(", ")));
-        }
-        for member in &self.members {
-            lines.extend(self.misleading(member));
-            let Some(here) = &member.here else { continue };
-            let lost = here.get("hints_overflow").and_then(Json::as_u64).unwrap_or(0);
-            if lost > 0 {
-                lines.push(format!(
-                    "{}: {lost} hints have not fitted since its data folder was made; a quorum read of a key brings its owners up to date",
-                    member.id()
-                ));
-            }
-            if here.get("disk_full").and_then(Json::as_bool) == Some(true) {
-                lines.push(format!(
-                    "{}: its disk is full: it refuses writes until there is space again; reads go on",
-                    member.id()
-                ));
-            }
-            if let Some(doubt) = here.get("replica_doubt").and_then(Json::as_str) {
-                lines.push(format!("{}: doubts its disk: {}", member.id(), printable(doubt)));
-            }
+            lines.push(format!("    and {} more", count((risks.len() - RISKS_SHOWN_MAX) as u64)));
         }
         lines
     }
 
-    /// A member that is named like another one's id.
-    fn misleading(&self, member: &Member) -> Option<String> {
-        let (id, name) = (member.id(), member.document.get("name").map(document::word)?);
-        let other = self.members.iter().any(|other| other.id() == name && name != id);
-        other.then(|| {
-            format!("{id} is named {name}, which is another member's id: say id:{name} or name:{name}")
-        })
-    }
-
-    /// Hints that wait for a member, at every member that answered.
-    fn hints_for(&self, owner: &Member) -> u64 {
-        let id = owner.id();
-        let kept = |member: &Member| member.here.as_ref()?.get("hints_waiting")?.get(&id)?.as_u64();
-        self.members.iter().filter_map(kept).sum()
-    }
-
-    /// How many nodes are ready, and which are not.
-    fn readiness(&self) -> String {
-        let ill: Vec<String> =
-            self.members.iter().filter(|member| member.error.is_some()).map(Member::id).collect();
-        match ill.as_slice() {
-            [] if self.members.is_empty() => {
-                "the node that was asked does not know the cluster yet".to_owned()
-            }
-            [] if self.is_healthy() => format!("all {} nodes are ready", self.members.len()),
-            [] => self.cluster.get("health").map(document::word).unwrap_or_default(),
-            ill => format!("not ready: {} (of {} nodes)", ill.join(", "), self.members.len()),
-        }
-    }
-}
-
-impl Member {
-    fn id(&self) -> String {
-        self.document.get("id").map(document::word).unwrap_or_default()
-    }
-
-    fn row(&self, hints: u64) -> Vec<Word> {
-        let word = |names: &[&str]| {
-            let found = names.iter().find_map(|name| self.document.get(*name));
-            Word::from(found.map(document::word).unwrap_or_default())
-        };
-        let state = match &self.error {
-            None => Word::toned(Tone::Good, "ready"),
-            Some(error) => {
-                let seen = if self.here.is_some() { "not ready" } else { "no answer" };
-                let mut state = format!("{seen}: {}", printable(error));
-                if state.chars().count() > STATE_CHARS_MAX {
-                    state = state.chars().take(STATE_CHARS_MAX).chain(['…']).collect();
+    /// Why members are not ready, below the table: their own words, or what happened to the question.
+    fn reasons(&self, output: &Output) -> Vec<String> {
+        let reason = |(member, said): (&Member, &facts::Said)| {
+            let why = match &member.answer {
+                Answer::Ready => return None,
+                // The tables that lack owners stand above.
+                Answer::NotReady { code, .. } if code == "unavailable" && !self.facts.at_risk.is_empty() => {
+                    return None;
                 }
-                Word::toned(Tone::Bad, state)
-            }
+                Answer::NotReady { why, .. } | Answer::Silent(why) => why,
+            };
+            let silent = said.document.get("silent_ms").and_then(Json::as_u64).filter(|_| !member.is_heard);
+            let since = silent.map_or_else(String::new, |ms| {
+                format!(", not heard for {}", span(Duration::from_millis(ms)))
+            });
+            Some(output.wrapped(&format!("{}: {why}{since}", member.id), "    "))
         };
-        let bytes = self.document.get("bytes").and_then(Json::as_u64);
-        let bytes = bytes.map_or_else(|| "-".to_owned(), |bytes| bytesize::ByteSize(bytes).to_string());
-        vec![
-            word(&["id"]),
-            word(&["name"]),
-            word(&["zone"]),
-            word(ADDRESS),
-            word(&["voter"]),
-            word(&["shards"]),
-            Word::from(bytes),
-            Word::from(hints.to_string()),
-            word(&["version"]),
-            state,
-        ]
+        self.facts.members.iter().zip(&self.asked.members).filter_map(reason).collect()
+    }
+
+    fn table(&self, output: &Output) -> String {
+        let mut columns = vec![name("NODE"), name("NAME"), name("ZONE"), left("STATE"), left("ROLE")];
+        columns.extend([name("ADDRESS"), right("SHARDS"), right("DATA"), right("FREE"), right("HINTS")]);
+        columns.push(left("VERSION"));
+        let members = &self.facts.members;
+        let known: BTreeSet<&String> = members.iter().filter_map(|member| member.version.as_ref()).collect();
+        let names = members.iter().any(|member| member.name != member.id);
+        let versions = output.wide || known.len() > 1;
+        let shown = |column: usize| match column {
+            1 => names,
+            10 => versions,
+            _ => true,
+        };
+        let kept = |cells: Vec<Word>| -> Vec<Word> {
+            cells.into_iter().enumerate().filter(|(column, _)| shown(*column)).map(|(_, cell)| cell).collect()
+        };
+        let rows: Vec<Vec<Word>> =
+            members.iter().zip(&self.asked.members).map(|(member, asked)| kept(row(member, asked))).collect();
+        let columns: Vec<_> =
+            columns.into_iter().enumerate().filter(|(at, _)| shown(*at)).map(|(_, column)| column).collect();
+        output.table(&columns, &rows)
     }
 }
 
-/// What a member's HTTP address may be called.
-const ADDRESS: &[&str] = &["http", "http_address", "address"];
-
-fn endpoint_of(document: &Json) -> Option<Endpoint> {
-    ADDRESS.iter().find_map(|name| document.get(*name)?.as_str()?.parse().ok())
+/// A member's row.
+fn row(member: &Member, asked: &facts::Said) -> Vec<Word> {
+    let number = |name: &str| asked.document.get(name).and_then(Json::as_u64);
+    let text = |name: &str| asked.document.get(name).map(crate::document::word).unwrap_or_default();
+    let is = |name: &str| asked.document.get(name).and_then(Json::as_bool) == Some(true);
+    let role = if is("leader") {
+        "leader"
+    } else if is("voter") {
+        "voter"
+    } else {
+        "learner"
+    };
+    let or_dash = |text: Option<String>| Word::from(text.unwrap_or_else(|| "-".to_owned()));
+    vec![
+        member.id.as_str().into(),
+        member.name.as_str().into(),
+        text("zone").into(),
+        state(member),
+        role.into(),
+        member.address.as_str().into(),
+        or_dash(number("shards").map(count)),
+        or_dash(number("bytes").map(bytes)),
+        or_dash(member.free_bytes.map(bytes)),
+        count(member.hints).into(),
+        or_dash(member.version.clone()),
+    ]
 }
 
-/// Asks one member how it is: why it is not ready, and what only it can say.
-async fn ask(endpoint: Option<Endpoint>) -> (Option<String>, Option<Json>) {
-    let Some(endpoint) = endpoint else { return (Some("its address is not known".to_owned()), None) };
-    let options =
-        Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
-    let client = match Client::new(options) {
-        Ok(client) => client,
-        Err(error) => return (Some(error.to_string()), None),
-    };
-    let (error, cluster) = tokio::join!(client.ready(), client.cluster());
-    (error.err(), cluster.ok().and_then(|cluster| cluster.get("here").cloned()))
+/// One word for a member.
+fn state(member: &Member) -> Word {
+    match &member.answer {
+        Answer::Ready if member.is_heard => Word::toned(Tone::Good, "ready"),
+        Answer::Ready => Word::toned(Tone::Bad, "unheard"),
+        Answer::Silent(_) if member.is_heard => Word::toned(Tone::Bad, "silent"),
+        Answer::Silent(_) => Word::toned(Tone::Bad, "down"),
+        Answer::NotReady { .. } if member.doubt.is_some() => Word::toned(Tone::Bad, "doubtful"),
+        Answer::NotReady { .. } if member.disk_full => Word::toned(Tone::Bad, "disk full"),
+        Answer::NotReady { code, .. } if code == "starting" || code == "draining" => {
+            Word::toned(Tone::Bad, code.as_str())
+        }
+        Answer::NotReady { .. } => Word::toned(Tone::Bad, "not ready"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_is_drawn_over_the_last_one() {
+        assert_eq!(redrawn("a\nb", false), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert!(redrawn("a", true).starts_with("\x1b[2J"), "what was there before goes once");
+    }
 }

@@ -18,10 +18,12 @@ pub struct TableCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show all tables.
+    #[command(after_help = "Example:\n  quorate table list")]
     List,
     /// Make a table.
     Create(Create),
     /// Show one table.
+    #[command(after_help = "Example:\n  quorate table describe demo")]
     Describe {
         /// Its name.
         table: String,
@@ -33,6 +35,9 @@ enum Action {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate table create users\n  \
+    quorate table create sessions --ttl 30m --durability os")]
 struct Create {
     /// Its name: 1 to 64 of a-z, 0-9, '_' and '-'.
     table: String,
@@ -77,6 +82,7 @@ struct Change {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  quorate table alter sessions --ttl 1h")]
 struct Alter {
     /// Its name.
     table: String,
@@ -85,6 +91,9 @@ struct Alter {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate table drop sessions                                  # asks for the name\n  \
+    quorate table drop sessions --accept-data-loss=sessions      # in a script")]
 struct Drop {
     /// Its name.
     table: String,
@@ -104,6 +113,7 @@ impl TableCommand {
                     document::elements(context.told("listing tables", client.tables()).await?, "tables");
                 document::show_list(
                     output,
+                    document::TABLES,
                     &tables,
                     "there is no table; make one with `quorate table create NAME`",
                 )

@@ -58,7 +58,7 @@ impl Call {
     /// Asks the endpoints in this order, each at most once, and returns the first answer that settles it.
     pub async fn send(&self, http: &reqwest::Client, endpoints: &[Endpoint]) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.timeout;
-        let mut unreachable = Vec::new();
+        let mut silent = Vec::new();
         let mut refused = None;
         for (at, endpoint) in endpoints.iter().enumerate() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -73,26 +73,29 @@ impl Call {
             };
             match self.attempt(http, endpoint, share).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::NotSent(attempt)) => unreachable.push(attempt),
+                Err(Failure::NotSent(attempt)) => silent.push(attempt),
+                Err(Failure::Error(Error::Lost { endpoint, cause, .. }))
+                    if self.effect == Effect::Read && endpoints.len() > 1 =>
+                {
+                    silent.push(Attempt { endpoint, cause });
+                }
                 Err(Failure::Error(error)) if self.may_go_elsewhere(&error) => refused = Some(error),
                 Err(Failure::Error(error)) => return Err(error),
             }
         }
-        // What a server said tells more than who could not be reached.
-        Err(refused.unwrap_or(Error::Unreachable(unreachable)))
+        // What a server said tells more than which ones were silent.
+        Err(refused.unwrap_or(Error::Unreachable(silent)))
     }
 
-    /// Whether another endpoint may do better, and asking it is safe.
+    /// Whether another endpoint may do better after this answer, and asking it is safe.
     fn may_go_elsewhere(&self, error: &Error) -> bool {
         match error {
-            Error::Unreachable(_) => true,
-            Error::Lost { .. } => self.effect == Effect::Read,
             // A refusal that names this node's state, not the request's fault, and had no effect.
             Error::Problem { problem, outcome, .. } => {
                 *outcome == Outcome::NotApplied
                     && (problem.status == 503 || (self.effect == Effect::Read && problem.status >= 500))
             }
-            Error::Unintelligible { .. } => false,
+            Error::Unreachable(_) | Error::Lost { .. } | Error::Unintelligible { .. } => false,
         }
     }
 

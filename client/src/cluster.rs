@@ -133,17 +133,10 @@ impl Client {
         self.ask(format!("/v1/cluster/ring{query}")).await
     }
 
-    /// Whether the first endpoint's node can serve its tables; why not, in words for people.
-    pub async fn ready(&self) -> Result<(), String> {
+    /// Whether the first endpoint's node can serve its tables; [`Error::cause`] says why not.
+    pub async fn ready(&self) -> Result<(), Error> {
         let call = self.call(Method::GET, "/health/ready".to_owned(), Effect::Read);
-        match self.send(&call).await {
-            Ok(_) => Ok(()),
-            Err(Error::Problem { problem, .. }) => Err(problem.detail),
-            Err(Error::Unreachable(attempts)) => {
-                Err(attempts.into_iter().next().map(|attempt| attempt.cause).unwrap_or_default())
-            }
-            Err(Error::Lost { cause, .. } | Error::Unintelligible { cause, .. }) => Err(cause),
-        }
+        self.send(&call).await.map(|_| ())
     }
 
     /// Any document of the server, by its path.

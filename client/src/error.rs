@@ -31,7 +31,7 @@ pub struct Attempt {
 /// Why a request has no good answer; [`Error::outcome`] says what happened to the data.
 #[derive(Clone, Debug, Error)]
 pub enum Error {
-    /// No endpoint could be connected to: nothing was sent.
+    /// No endpoint answered. Of a write nothing was sent; a read was sent where its attempt says so, in vain.
     #[error("no node answers: {}", attempts(.0))]
     Unreachable(Vec<Attempt>),
     /// The request was sent, and then the connection broke or nothing came in time.
@@ -114,6 +114,18 @@ impl Error {
             Error::Lost { outcome, .. }
             | Error::Problem { outcome, .. }
             | Error::Unintelligible { outcome, .. } => *outcome,
+        }
+    }
+
+    /// Why, in words for people: the server's, or what happened to the connection.
+    pub fn cause(&self) -> String {
+        match self {
+            Error::Unreachable(attempts) => match attempts.as_slice() {
+                [attempt] => attempt.cause.clone(),
+                attempts => attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join(", "),
+            },
+            Error::Lost { cause, .. } | Error::Unintelligible { cause, .. } => cause.clone(),
+            Error::Problem { problem, .. } => problem.detail.clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use axum::response::Response;
 use http::StatusCode;
 use quorate_model::{Inspection, Key, NodeId};
 use quorate_node::control::DiskState;
-use quorate_node::core::tables_at_risk;
+use quorate_node::core::{shards_refusing, tables_at_risk};
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use quorate_ring::{Location, TableEntry, View};
 use serde_json::{Value as Json, json as document};
@@ -31,6 +31,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
     let disks = app.core.disks();
     let risks = risks(&view, &alive, &disks, None);
+    let (refusing_reads, refusing_writes) = shards_refusing(&view, |node| counts(node, &alive, &disks));
     Ok(json(
         StatusCode::OK,
         &document!({
@@ -46,6 +47,8 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
             "nodes_up": alive.iter().filter(|(_, alive)| *alive).count(),
             "tables": view.catalog().tables().len(),
             "shards": shards,
+            "shards_refusing_reads": refusing_reads,
+            "shards_refusing_writes": refusing_writes,
             "at_risk": risks,
             "here": here(&app),
         }),
@@ -105,12 +108,7 @@ fn risks(
     disks: &BTreeMap<NodeId, DiskState>,
     without: Option<NodeId>,
 ) -> Vec<String> {
-    let doubts = |node: &NodeId| disks.get(node).is_some_and(|disk| disk.doubt.is_some());
-    let up = |node: &NodeId| {
-        Some(*node) != without
-            && !doubts(node)
-            && alive.iter().any(|(member, alive)| member == node && *alive)
-    };
+    let up = |node: &NodeId| Some(*node) != without && counts(*node, alive, disks);
     let mut risks = tables_at_risk(view, |node| up(&node));
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
     let voting = voters.iter().filter(|voter| up(voter)).count();
@@ -118,6 +116,12 @@ fn risks(
         risks.push(format!("{voting} of {} voters up: the catalog can't change", voters.len()));
     }
     risks
+}
+
+/// Whether this member is counted on: it is up, and not doubtful.
+fn counts(node: NodeId, alive: &[(NodeId, bool)], disks: &BTreeMap<NodeId, DiskState>) -> bool {
+    let is_doubtful = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
+    !is_doubtful && alive.iter().any(|(member, alive)| *member == node && *alive)
 }
 
 /// `GET /v1/cluster/nodes/{id}/safe-to-stop`

@@ -15,7 +15,7 @@ mod request;
 mod statistics;
 
 pub use loss::{Accepted, Loss, LossError, TableLoss};
-pub use readiness::tables_at_risk;
+pub use readiness::{shards_refusing, tables_at_risk};
 pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 

@@ -280,8 +280,8 @@ impl Cluster {
         for slot in &self.slots {
             let options = Options { endpoints: vec![Endpoint::from(slot.http)], ..Options::default() };
             let client = Client::new(options).expect("there is one endpoint");
-            while let Err(reason) = client.ready().await {
-                let reason = format!("{}: {reason}", slot.name);
+            while let Err(error) = client.ready().await {
+                let reason = format!("{}: {}", slot.name, error.cause());
                 if Instant::now() >= deadline {
                     return Err(Error::NotReady { reason });
                 }

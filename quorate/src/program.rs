@@ -39,11 +39,16 @@ enum Command {
     /// Print a sample configuration, check one, or show what is in force.
     Config(config::ConfigCommand),
     /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  \
+        quorate completions bash > ~/.local/share/bash-completion/completions/quorate")]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
     /// Print the manual page, or write one for each command.
+    #[command(after_help = "Examples:\n  \
+        quorate man | man -l -\n  \
+        quorate man --dir ~/.local/share/man/man1")]
     Man {
         /// Write quorate.1, quorate-get.1 and so on into this folder.
         #[arg(long, value_name = "DIR")]
@@ -57,7 +62,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error),
     };
-    let output = Output::new(cli.global.output, cli.global.quiet);
+    let output = Output::new(cli.global.output, cli.global.quiet, cli.global.wide);
     let done = Context::new(cli.global, output.clone()).and_then(|context| run(cli.command, &context));
     process::flush_log();
     match done {
@@ -85,7 +90,7 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
     };
     let sentence = sentence.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
     let failure = Failure::new(Exit::Usage, sentence).next("the same with --help says what there is");
-    Output::new(format, false).failure(&failure);
+    Output::new(format, false, false).failure(&failure);
     failure.exit.into()
 }
 
@@ -138,6 +143,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_each_command_has_an_example() {
+        let mut open = vec![Cli::command()];
+        while let Some(command) = open.pop() {
+            let inner: Vec<_> = command.get_subcommands().cloned().collect();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!inner.is_empty() || help.contains(" quorate "), "{} has no example", command.get_name());
+            assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+            open.extend(inner);
+        }
     }
 
     #[test]

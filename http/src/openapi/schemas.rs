@@ -362,6 +362,8 @@ fn of_cluster(in_force: &[InForce]) -> Vec<Named> {
                 ("nodes_up", count()),
                 ("tables", count()),
                 ("shards", count()),
+                ("shards_refusing_reads", count()),
+                ("shards_refusing_writes", count()),
                 ("at_risk", list(text())),
                 (
                     "here",

@@ -45,6 +45,20 @@ pub fn tables_at_risk(view: &View, is_up: impl Fn(NodeId) -> bool) -> Vec<String
     risks
 }
 
+/// Shards whose reads, and whose writes, too few owners can answer for at their tables' levels.
+pub fn shards_refusing(view: &View, is_up: impl Fn(NodeId) -> bool) -> (usize, usize) {
+    let (mut reads, mut writes) = (0, 0);
+    for table in view.catalog().tables() {
+        let written = table.w_required().max(round_one(table.n, table.w_required()));
+        for shard in table.shards() {
+            let up = shard.owners.iter().filter(|owner| is_up(**owner)).count();
+            reads += usize::from(up < usize::from(table.r_required()));
+            writes += usize::from(up < usize::from(written));
+        }
+    }
+    (reads, writes)
+}
+
 impl Core {
     /// Why this node cannot serve its tables at their default levels; empty: it can.
     pub fn readiness(&self) -> Vec<String> {

@@ -17,10 +17,13 @@ pub struct ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Print a sample file with every setting, its meaning and its default.
+    #[command(after_help = "Example:\n  quorate config init > quorate.toml")]
     Init,
     /// Check a file and the environment, as `quorate serve` would, and the secret and the data folder that they name.
+    #[command(after_help = "Example:\n  quorate config check --config quorate.toml")]
     Check(File),
     /// Show every value in force, and where it came from.
+    #[command(after_help = "Example:\n  QUORATE_ZONE=east quorate config show")]
     Show(File),
 }
 

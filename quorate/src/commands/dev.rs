@@ -6,7 +6,9 @@ use crate::dev::{
 };
 use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
 use clap::{Args, Subcommand};
+use quorate_cli::columns::name;
 use quorate_cli::output::{Output, Tone, Word};
+use quorate_cli::quantity::counted;
 use quorate_cli::{Context, Exit, Failure, block_on, document};
 use quorate_client::{Client, Endpoint, Method, Options};
 use quorate_http::Limits;
@@ -36,6 +38,10 @@ const TEMPORARY_NAMES_MAX: usize = 64;
 /// `quorate dev`.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  \
+    quorate dev\n  \
+    quorate dev --nodes 5 --ephemeral --port 8400\n  \
+    quorate dev kill n3        # in a second terminal")]
 pub struct Dev {
     #[command(subcommand)]
     act: Option<ActCommand>,
@@ -67,12 +73,16 @@ struct Run {
 #[derive(Debug, Subcommand)]
 enum ActCommand {
     /// End a node abruptly: no drain, no flush.
+    #[command(after_help = "Example:\n  quorate dev kill n3")]
     Kill(Target),
     /// Start a node again, with the data it has.
+    #[command(after_help = "Example:\n  quorate dev start n3")]
     Start(Target),
     /// Drop a node's peer traffic, both ways: to itself it seems well.
+    #[command(after_help = "Example:\n  quorate dev cut n2")]
     Cut(Target),
     /// Let its peer traffic flow again.
+    #[command(after_help = "Example:\n  quorate dev heal n2")]
     Heal(Target),
 }
 
@@ -332,16 +342,16 @@ impl Greeting<'_> {
                     node.zone.as_str().into(),
                 ]
             })
-            .collect();
-        let table = output.table(&["NODE", "CLIENTS", "ZONE"], rows);
+            .collect::<Vec<_>>();
+        let table = output.table(&[name("NODE"), name("CLIENTS"), name("ZONE")], &rows);
         let kept = if self.folder.is_temporary { "deleted at the end" } else { "kept for the next time" };
         let mut lines = vec![
             String::new(),
             format!(
                 "{}  {} in {}, one process, talking over loopback TCP",
                 strong("Quorate is up"),
-                counted(self.nodes.len(), "node"),
-                counted(zones, "zone"),
+                counted(self.nodes.len() as u64, "node"),
+                counted(zones as u64, "zone"),
             ),
             String::new(),
         ];
@@ -411,10 +421,6 @@ fn called(endpoint: Option<&Endpoint>) -> String {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// `quorate` if that is what a shell would find, else where this program is.
 fn program() -> String {
     let Ok(this) = std::env::current_exe() else { return "quorate".to_owned() };
@@ -453,8 +459,7 @@ async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure>
         ),
         Act::Heal => ("is connected again", format!("`{command} status` shows when it is ready")),
     };
-    context.output.line(&format!("{name} {done}"))?;
-    context.output.note(&format!("  next: {then}"));
+    context.output.note(&format!("{name} {done}\n  next: {then}"));
     Ok(())
 }
 

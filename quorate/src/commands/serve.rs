@@ -27,6 +27,10 @@ const MEMBERS_EXPECTED: usize = 128;
 
 /// `quorate serve`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    quorate serve --data /var/lib/quorate --bootstrap --cluster-name orders     # the first node\n  \
+    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400                  # each further one\n  \
+    quorate serve --config /etc/quorate.toml                                    # any start after that")]
 pub struct Serve {
     /// A configuration file (TOML); `quorate config init` prints one [env: `QUORATE_CONFIG`].
     #[arg(long, value_name = "FILE")]

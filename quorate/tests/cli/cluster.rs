@@ -1,10 +1,10 @@
 //! Commands against a cluster that runs.
 
-use crate::process::{Dev, Ended, quorate, run};
+use crate::process::{Dev, Ended, Running, quorate, run};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 fn keys_of_any_bytes_and_values_of_any_origin() {
@@ -49,6 +49,9 @@ fn keys_of_any_bytes_and_values_of_any_origin() {
 fn answers_say_what_they_promise() {
     let folder = tempfile::tempdir().expect("a folder");
     let dev = Dev::start(folder.path(), 3);
+    let said = dev.run(0, &["put", "demo", "words", "v"]).expect_code(0);
+    assert!(said.stdout.is_empty() && said.stderr.starts_with("stored demo/words: "), "{said:?}");
+    assert!(dev.run(0, &["put", "demo", "words", "v", "--quiet"]).expect_code(0).stderr.is_empty());
     let put = dev.run(0, &["put", "demo", "k", "v", "--output", "json", "--idempotency-key", "me:1"]);
     let written = put.expect_code(0).json();
     assert_eq!((&written["consistency"], &written["required"]), (&"linearizable".into(), &2.into()));
@@ -125,8 +128,21 @@ fn exit_codes_tell_what_a_lost_node_means() {
     dev.disturb("kill", "n7").expect_code(3);
 
     // Two of three are a quorum; what is wrong is said, with the error, in JSON too.
+    let first_line = |code, line: &str| {
+        let status = dev.until_says(0, &["status", "--check"], line).expect_code(code);
+        assert!(status.stderr.is_empty(), "the screen has said it: {status:?}");
+        assert!(status.text().lines().all(|line| line.chars().count() <= 100), "{}", status.text());
+    };
+    first_line(
+        8,
+        "!!  n3 is down: reads and writes go on, every shard has a quorum; start n3 again: `quorate dev start n3`",
+    );
+    let nodes = dev.run(0, &["cluster", "nodes"]).expect_code(0);
+    assert!(nodes.text().contains("n3: ") && !nodes.text().contains("INCARNATION"), "{nodes:?}");
+    assert!(dev.run(0, &["cluster", "nodes", "--wide"]).expect_code(0).text().contains("INCARNATION"));
     let unhealthy = dev.run(0, &["status", "--check", "--output", "json"]).expect_code(8).json();
     assert_eq!(unhealthy["healthy"], false);
+    assert_eq!(unhealthy["problems"][0]["severity"], "degraded");
     assert_eq!(unhealthy["nodes"][2]["error"], "connection refused");
     dev.run(0, &["put", "demo", "k", "w"]).expect_code(0);
     assert_eq!(dev.run(1, &["get", "demo", "k"]).expect_code(0).stdout, b"w");
@@ -135,13 +151,18 @@ fn exit_codes_tell_what_a_lost_node_means() {
     let (dead, alive) = (dev.endpoint(2), dev.endpoint(0));
     run(&["--endpoint", dead, "--endpoint", alive, "put", "demo", "k", "x"]).expect_code(0);
     let gone = run(&["--endpoint", dead, "get", "demo", "k"]).expect_code(5);
-    assert!(gone.stderr.contains("connection refused") && gone.stderr.contains("quorate dev"), "{gone:?}");
+    assert!(gone.stderr.contains(&format!("{dead}  connection refused")), "{gone:?}");
+    assert!(gone.stderr.contains("quorate dev"), "{gone:?}");
 
     // One of three is none.
     dev.disturb("kill", "n2").expect_code(0);
     let refused = dev.until(0, &["--output", "json", "put", "demo", "k", "y"], 5);
     let error: serde_json::Value = serde_json::from_str(&refused.stderr).expect("one JSON object");
     assert_eq!((&error["outcome"], &error["exit"]), (&"not_applied".into(), &5.into()));
+    first_line(
+        8,
+        "!!  n2 and n3 are down: all 64 shards refuse reads and writes; start n2 and n3 again: `quorate dev",
+    );
     dev.until(0, &["get", "demo", "k"], 5);
     assert_eq!(dev.run(0, &["get", "demo", "k", "-c", "one"]).expect_code(0).stdout, b"x");
 
@@ -175,4 +196,45 @@ fn the_ring_can_be_drawn() {
     let picture = std::fs::read_to_string(&file).expect("drawn");
     // 64 shards with two owners each.
     assert_eq!(picture.matches("<path").count(), 128);
+}
+
+/// A prompt after a value without a line end is hard to read; a pipe gets the bytes alone.
+#[test]
+fn a_value_ends_its_line_on_a_terminal_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 1);
+    dev.run(0, &["put", "demo", "k", "v"]).expect_code(0);
+    dev.run(0, &["put", "demo", "line", "v\n"]).expect_code(0);
+    let on_a_terminal = |key: &str| {
+        let quorate = quorate();
+        let get =
+            format!("{} --endpoint {} get demo {key}", quorate.get_program().display(), dev.endpoint(0));
+        Ended::from(Command::new("script").args(["-qec", &get, "/dev/null"]).output().expect("runs")).stdout
+    };
+    assert_eq!((on_a_terminal("k"), on_a_terminal("line")), (b"v\r\n".to_vec(), b"v\r\n".to_vec()));
+    assert_eq!(dev.run(0, &["get", "demo", "k"]).expect_code(0).stdout, b"v");
+}
+
+#[test]
+fn watching_ends_with_ctrl_c_and_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 1);
+    let mut command = quorate();
+    command.args(["--endpoint", dev.endpoint(0), "--output", "jsonl", "status", "--watch"]);
+    let mut watching = Running::start(command);
+    for _ in 0..2 {
+        let screen: serde_json::Value = serde_json::from_str(&watching.line()).expect("an object a line");
+        assert_eq!(screen["healthy"], true, "{screen}");
+    }
+    watching.interrupt().expect_code(0);
+}
+
+#[test]
+fn each_endpoint_that_was_tried_is_named_with_its_cause() {
+    let tried = ["--endpoint", "127.0.0.1:1", "--endpoint", "127.0.0.1:2"];
+    let text = run(&[&tried[..], &["status"]].concat()).expect_code(5).stderr;
+    assert!(text.contains("127.0.0.1:1  connection refused\n  127.0.0.1:2  connection refused"), "{text}");
+    let json = run(&[&tried[..], &["--output", "json", "status"]].concat()).expect_code(5).stderr;
+    let error: serde_json::Value = serde_json::from_str(&json).expect("one JSON object");
+    assert_eq!(error["endpoints"][1]["endpoint"], "127.0.0.1:2");
 }

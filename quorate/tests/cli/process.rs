@@ -117,9 +117,18 @@ impl Running {
     }
 
     /// Asks it to stop, as a service manager does, and waits for that.
-    pub fn terminate(mut self) -> Ended {
+    pub fn terminate(self) -> Ended {
+        self.signal("-TERM")
+    }
+
+    /// Presses Ctrl-C, and waits for the end.
+    pub fn interrupt(self) -> Ended {
+        self.signal("-INT")
+    }
+
+    fn signal(mut self, signal: &str) -> Ended {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
         assert!(sent.success(), "it had ended already: {:#?}", self.said);
         let mut stdout = Vec::new();
         self.stdout.read_to_end(&mut stdout).expect("readable");
@@ -180,6 +189,20 @@ impl Dev {
     pub fn disturb(&self, act: &str, node: &str) -> Ended {
         let control = self.ready["control"].as_str().expect("an address");
         run(&["--endpoint", control, "dev", act, node])
+    }
+
+    /// Waits until a command writes lines of which the first begins so, wherever it is wrapped.
+    #[track_caller]
+    pub fn until_says(&self, at: usize, arguments: &[&str], words: &str) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.run(at, arguments);
+            let said = ended.text().split_whitespace().collect::<Vec<_>>().join(" ");
+            if said.starts_with(&words.split_whitespace().collect::<Vec<_>>().join(" ")) {
+                return ended;
+            }
+            assert!(Instant::now() < deadline, "{arguments:?} never says {words:?}: {ended:?}");
+        }
     }
 
     /// Waits until a command ends with a code.

@@ -1,0 +1,104 @@
+//! Numbers for people: bytes, counts, lengths of time. Programs read the raw ones, in JSON.
+
+use std::time::{Duration, SystemTime};
+
+/// Bytes in the largest unit that leaves at least one before the point: `3.2 GiB`.
+pub fn bytes(count: u64) -> String {
+    bytesize::ByteSize(count).to_string()
+}
+
+/// A count with a comma at each thousand: `12,345`.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and what is counted: `1 node`, `3 nodes`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A length of time in its two largest units: `140 ms`, `3.2 s`, `3 m 12 s`, `2 d 4 h`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let pair = |large: u64, of: &str, small: u64, than: &str| match small {
+        0 => format!("{large} {of}"),
+        small => format!("{large} {of} {small} {than}"),
+    };
+    match seconds {
+        0 => format!("{} ms", time.subsec_millis()),
+        1..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => pair(seconds / 60, "m", seconds % 60, "s"),
+        3600..86_400 => pair(seconds / 3600, "h", seconds / 60 % 60, "m"),
+        _ => pair(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
+    }
+}
+
+/// How long ago something was, or in how long it will be; `now` is given, so that a test can say it.
+pub fn relative(at: SystemTime, now: SystemTime) -> String {
+    match (now.duration_since(at), at.duration_since(now)) {
+        (Ok(ago), _) if ago < Duration::from_secs(1) => "now".to_owned(),
+        (Ok(ago), _) => format!("{} ago", span(ago)),
+        (Err(_), Ok(ahead)) => format!("in {}", span(ahead)),
+        (Err(_), Err(_)) => "now".to_owned(),
+    }
+}
+
+/// Names in a sentence: `n1`, `n1 and n2`, `n1, n2 and n3`.
+pub fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_bytes_read_well() {
+        assert_eq!(
+            [0, 999, 1000, 12_345, 1_234_567].map(count),
+            ["0", "999", "1,000", "12,345", "1,234,567"]
+        );
+        assert_eq!([0, 1023, 1 << 20, 3_435_973_837].map(bytes), ["0 B", "1023 B", "1.0 MiB", "3.2 GiB"]);
+        assert_eq!((counted(1, "node"), counted(3, "node")), ("1 node".into(), "3 nodes".into()));
+    }
+
+    #[test]
+    fn time_is_said_in_two_units_at_most() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (140, "140 ms"),
+            (3210, "3.2 s"),
+            (59_999, "59 s"),
+            (60_000, "1 m"),
+            (192_000, "3 m 12 s"),
+            (7_380_000, "2 h 3 m"),
+            (187_200_000, "2 d 4 h"),
+        ] {
+            assert_eq!(span(Duration::from_millis(ms)), text);
+        }
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        assert_eq!(relative(now, now), "now");
+        assert_eq!(relative(now - Duration::from_secs(192), now), "3 m 12 s ago");
+        assert_eq!(relative(now + Duration::from_mins(10), now), "in 10 m");
+    }
+
+    #[test]
+    fn names_are_joined_as_in_a_sentence() {
+        let names = ["n1", "n2", "n3"].map(str::to_owned);
+        assert_eq!((listed(&names[..1]), listed(&names[..2])), ("n1".into(), "n1 and n2".into()));
+        assert_eq!(listed(&names), "n1, n2 and n3");
+    }
+}

@@ -1,0 +1,490 @@
+//! What is wrong with a cluster, the worst first: what happened, what it means for reads and writes, what to do.
+//!
+//! ```text
+//!   documents of /v1/cluster and of every member ──> Facts ──> diagnose ──> Problems ──> the screen, --check, JSON
+//! ```
+//!
+//! This module asks nobody and prints nothing. It claims only what the facts say: a node that is asked sees its peers
+//! through its own connections, and this machine sees the members through other ones, so both are told apart.
+
+use crate::quantity::{bytes, count, counted, listed};
+use std::collections::BTreeMap;
+
+/// A disk with less than this many times the space at which writes stop is nearly full.
+const NEARLY_FULL_TIMES: u64 = 8;
+
+/// What is known of the cluster at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The id of the node that was asked; the rest is as this node sees it.
+    pub asked: String,
+    /// The members.
+    pub members: Vec<Member>,
+    /// The leader of the catalog.
+    pub leader: Option<String>,
+    /// Shards of all tables.
+    pub shards: u64,
+    /// Shards of which reads, and of which writes, are refused at their tables' levels; `None`: an older node was asked.
+    pub refusing: Option<Refusing>,
+    /// The node's own sentences about tables at risk.
+    pub at_risk: Vec<String>,
+    /// What the node says of the whole, if it sees something wrong.
+    pub complaint: Option<String>,
+    /// Free space at which the node that was asked stops to take writes.
+    pub free_bytes_min: Option<u64>,
+    /// Whether this is a cluster of `quorate dev`, whose nodes are started by `quorate dev start`.
+    pub is_dev: bool,
+}
+
+/// Shards that have too few owners up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusing {
+    /// For a read at their table's level.
+    pub reads: u64,
+    /// For a write at their table's level.
+    pub writes: u64,
+}
+
+/// One member: what the node that was asked says of it, and what it says itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// Its name, where that is another word.
+    pub name: String,
+    /// Where its clients reach it.
+    pub address: String,
+    /// Where its peers reach it.
+    pub peer_address: String,
+    /// Whether the node that was asked hears it.
+    pub is_heard: bool,
+    /// Whether it votes on the catalog.
+    pub is_voter: bool,
+    /// What it said to this machine.
+    pub answer: Answer,
+    /// Why it is doubtful, in one word.
+    pub doubt: Option<String>,
+    /// Whether it refuses writes for want of space.
+    pub disk_full: bool,
+    /// Free space on its disk.
+    pub free_bytes: Option<u64>,
+    /// The version of its program.
+    pub version: Option<String>,
+    /// Hints that wait for it, at every member that answered.
+    pub hints: u64,
+    /// Hints that it could not keep for others, since its data folder was made.
+    pub hints_overflow: u64,
+}
+
+/// How a member answered when it was asked whether it is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is.
+    Ready,
+    /// It is not, and says why.
+    NotReady {
+        /// The word for it: `starting`, `draining`, `replica-doubtful`, `unavailable`.
+        code: String,
+        /// The sentence.
+        why: String,
+    },
+    /// It could not be asked.
+    Silent(String),
+}
+
+/// How much a problem matters. The order is that of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Requests are refused.
+    Broken,
+    /// Nothing is refused, but one more failure may change that, or somebody has to decide.
+    Degraded,
+    /// All is well, and will not stay so by itself.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What happened, and what that means.
+    pub what: String,
+    /// What to do about it.
+    pub then: String,
+}
+
+impl Severity {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Broken => "broken",
+            Severity::Degraded => "degraded",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+
+    /// Whether a cluster with such a problem is unhealthy.
+    pub fn is_unhealthy(self) -> bool {
+        match self {
+            Severity::Broken | Severity::Degraded => true,
+            Severity::Warning | Severity::Note => false,
+        }
+    }
+}
+
+impl Problem {
+    fn new(severity: Severity, what: String, then: impl Into<String>) -> Self {
+        Self { severity, what, then: then.into() }
+    }
+
+    /// The whole sentence.
+    pub fn sentence(&self) -> String {
+        format!("{}; {}", self.what, self.then)
+    }
+}
+
+/// All problems, the worst first; none: all is well.
+pub fn diagnose(facts: &Facts) -> Vec<Problem> {
+    if facts.members.is_empty() {
+        let what = "the node that was asked does not know its cluster yet".to_owned();
+        let then = "wait a moment; if it stays so, its log says what it waits for";
+        return vec![Problem::new(Severity::Broken, what, then)];
+    }
+    let mut problems = Vec::new();
+    let is_cut_off = facts.is_asked_cut_off();
+    if is_cut_off {
+        problems.push(facts.cut_off());
+    } else {
+        let short = facts.too_few_owners();
+        let doubtful = facts.members.iter().filter_map(Member::doubtful);
+        // Where shards lack owners, those that are doubtful are named with what to do.
+        problems.extend(doubtful.filter(|_| short.is_none()));
+        problems.extend(short);
+        problems.extend(facts.full_disks());
+        problems.extend(facts.catalog());
+        problems.extend(facts.down());
+    }
+    problems.extend(facts.members.iter().filter_map(|member| facts.not_ready(member, is_cut_off)));
+    problems.extend(facts.members.iter().filter_map(|member| facts.nearly_full(member)));
+    problems.extend(facts.members.iter().filter_map(Member::overflow));
+    problems.extend(facts.members.iter().filter_map(|member| facts.misleading(member)));
+    problems.extend(facts.versions());
+    problems.extend(facts.catching_up());
+    if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {
+        // A newer node knows of troubles that this program does not.
+        let then = "see `quorate cluster nodes --wide`";
+        problems.push(Problem::new(Severity::Degraded, complaint.clone(), then));
+    }
+    problems.sort_by_key(|problem| problem.severity);
+    problems
+}
+
+/// The first line where there is no problem.
+pub fn all_well(facts: &Facts) -> String {
+    let nodes = match facts.members.len() {
+        1 => "the one node is ready".to_owned(),
+        nodes => format!("all {nodes} nodes are ready"),
+    };
+    if facts.shards == 0 {
+        return format!("{nodes}; there is no table yet: `quorate table create NAME` makes one");
+    }
+    format!("{nodes}, and every shard has a quorum")
+}
+
+/// `n3 is`, `n2 and n3 are`.
+fn are(names: &[String]) -> String {
+    format!("{} {}", listed(names), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn it(names: &[String]) -> &'static str {
+    if names.len() == 1 { "it" } else { "them" }
+}
+
+impl Facts {
+    fn ids(&self, which: impl Fn(&Member) -> bool) -> Vec<String> {
+        self.members.iter().filter(|member| which(member)).map(|member| member.id.clone()).collect()
+    }
+
+    /// Members that neither the node that was asked nor this machine hears.
+    fn gone(&self) -> Vec<String> {
+        self.ids(|member| !member.is_heard && matches!(member.answer, Answer::Silent(_)))
+    }
+
+    /// Whether the node that was asked hears nobody, while others say that they can serve.
+    fn is_asked_cut_off(&self) -> bool {
+        let others = || self.members.iter().filter(|member| member.id != self.asked);
+        others().all(|member| !member.is_heard) && others().any(|member| member.answer == Answer::Ready)
+    }
+
+    fn cut_off(&self) -> Problem {
+        let asked = &self.asked;
+        let ready: Vec<&Member> = self.members.iter().filter(|m| m.answer == Answer::Ready).collect();
+        let names: Vec<String> = ready.iter().map(|member| member.id.clone()).collect();
+        let elsewhere = ready.first().map_or_else(String::new, |member| member.address.clone());
+        let what = format!(
+            "{asked}, which was asked, is cut off from its peers and refuses requests; {} ready",
+            are(&names)
+        );
+        Problem::new(
+            Severity::Broken,
+            what,
+            format!("check the peer network of {asked}; until then --endpoint {elsewhere}"),
+        )
+    }
+
+    /// What happens to requests, as the end of a sentence.
+    fn impact(&self, refusing: Refusing) -> String {
+        let of = |short: u64| {
+            if short == self.shards {
+                format!("all {} shards refuse", count(self.shards))
+            } else {
+                format!("{} of {} shards refuse", count(short), count(self.shards))
+            }
+        };
+        match (refusing.reads, refusing.writes) {
+            (0, 0) => "reads and writes go on".to_owned(),
+            (reads, writes) if reads == writes => format!("{} reads and writes", of(reads)),
+            (0, writes) => format!("{} writes, reads go on", of(writes)),
+            (reads, 0) => format!("{} reads, writes go on", of(reads)),
+            (reads, writes) => format!("{} reads, {} refuse writes", of(reads), count(writes)),
+        }
+    }
+
+    /// Shards that refuse requests, and the nodes because of which they do.
+    fn too_few_owners(&self) -> Option<Problem> {
+        let impact = match self.refusing {
+            Some(Refusing { reads: 0, writes: 0 }) => return None,
+            Some(refusing) => self.impact(refusing),
+            // An older node says it in words alone; the last sentence may be about the catalog.
+            None if self.at_risk.iter().any(|risk| risk.starts_with("table ")) => {
+                "some shards refuse reads or writes".to_owned()
+            }
+            None => return None,
+        };
+        let down = self.ids(|member| !member.is_heard);
+        let mut causes = Vec::new();
+        let mut ways = Vec::new();
+        if !down.is_empty() {
+            causes.push(format!("{} down", are(&down)));
+            ways.push(self.start(&down));
+        }
+        for member in self.members.iter().filter(|member| member.is_heard) {
+            let Some(cause) = &member.doubt else { continue };
+            causes.push(format!("{} is doubtful ({cause})", member.id));
+            ways.push(member.way_out(cause));
+        }
+        let cause = if causes.is_empty() { "too few owners are up".to_owned() } else { causes.join(", ") };
+        let then = if ways.is_empty() { "see `quorate cluster nodes`".to_owned() } else { ways.join(", ") };
+        Some(Problem::new(Severity::Broken, format!("{cause}: {impact}"), then))
+    }
+
+    /// How nodes that are down come back.
+    fn start(&self, down: &[String]) -> String {
+        let again = format!("start {} again", listed(down));
+        match (self.is_dev, down) {
+            (true, [first, ..]) => format!("{again}: `quorate dev start {first}`"),
+            (true | false, _) => again,
+        }
+    }
+
+    /// Members that are down, where every shard still has what it needs.
+    fn down(&self) -> Option<Problem> {
+        let (gone, cut): (Vec<&Member>, Vec<&Member>) = self
+            .members
+            .iter()
+            .filter(|member| !member.is_heard)
+            .partition(|member| matches!(member.answer, Answer::Silent(_)));
+        let serving =
+            self.refusing.map_or(self.at_risk.is_empty(), |refusing| refusing == Refusing::default());
+        if let Some(member) = cut.first() {
+            let ids: Vec<String> = cut.iter().map(|member| member.id.clone()).collect();
+            let runs = if ids.len() == 1 { "runs" } else { "run" };
+            let what = format!(
+                "{} {runs}, but {} does not hear {}{}",
+                listed(&ids),
+                self.asked,
+                it(&ids),
+                if serving { ": reads and writes go on through the others" } else { "" }
+            );
+            let then = if self.is_dev {
+                format!("`quorate dev heal {}` ends a `dev cut`", member.id)
+            } else {
+                format!("check the network to its peer address {}", member.peer_address)
+            };
+            return Some(Problem::new(Severity::Degraded, what, then));
+        }
+        if gone.is_empty() || !serving {
+            return None;
+        }
+        let ids = self.gone();
+        let what = format!("{} down: reads and writes go on, every shard has a quorum", are(&ids));
+        Some(Problem::new(Severity::Degraded, what, self.start(&ids)))
+    }
+
+    fn full_disks(&self) -> Option<Problem> {
+        let full = self.ids(|member| member.disk_full);
+        if full.is_empty() {
+            return None;
+        }
+        let out = self.ids(|member| member.disk_full || !member.is_heard || member.doubt.is_some());
+        let (severity, others) = if out.len() > 1 {
+            (Severity::Broken, "writes fail where too few owners have space")
+        } else {
+            (Severity::Degraded, "the others take them")
+        };
+        let (disks, refuse) = if full.len() == 1 {
+            (format!("the disk of {} is full", full[0]), "it refuses writes")
+        } else {
+            (format!("the disks of {} are full", listed(&full)), "they refuse writes")
+        };
+        let what = format!("{disks}: {refuse}, {others}; reads go on");
+        Some(Problem::new(severity, what, "free some space there"))
+    }
+
+    fn catalog(&self) -> Option<Problem> {
+        let voters: Vec<&Member> = self.members.iter().filter(|member| member.is_voter).collect();
+        let up = voters.iter().filter(|voter| voter.is_heard && voter.doubt.is_none()).count();
+        let frozen = "tables can't be made or changed, keys do not need it";
+        if !voters.is_empty() && up <= voters.len() / 2 {
+            let down = self.ids(|m| m.is_voter && (!m.is_heard || m.doubt.is_some()));
+            let what = format!("the catalog has {up} of {} voters and no majority: {frozen}", voters.len());
+            let then = format!("bring back {}", listed(&down));
+            return Some(Problem::new(Severity::Degraded, what, then));
+        }
+        if self.leader.is_none() {
+            let what = format!("the catalog has no leader: {frozen}");
+            let then = "one is elected within seconds; if not, the logs of the voters say why";
+            return Some(Problem::new(Severity::Degraded, what, then));
+        }
+        None
+    }
+
+    /// A member that says it is not ready, or that this machine cannot ask although its peers hear it.
+    fn not_ready(&self, member: &Member, is_cut_off: bool) -> Option<Problem> {
+        let id = &member.id;
+        match &member.answer {
+            Answer::Ready => None,
+            Answer::Silent(_) if !member.is_heard => None,
+            Answer::Silent(cause) => {
+                let what = format!(
+                    "{id} does not answer here at {} ({cause}), but {} hears it: reads and writes go on",
+                    member.address, self.asked
+                );
+                Some(Problem::new(
+                    Severity::Degraded,
+                    what,
+                    "check its --advertise and the network from here",
+                ))
+            }
+            Answer::NotReady { code, why } => {
+                let others = "the others serve meanwhile";
+                let (what, then) = match code.as_str() {
+                    "draining" => (format!("{id} is about to stop; {others}"), "nothing to do"),
+                    "starting" => {
+                        (format!("{id} is starting; {others}"), "wait a moment; if it stays so, see its log")
+                    }
+                    // Said already, with what to do.
+                    "replica-doubtful" if member.doubt.is_some() => return None,
+                    _ if member.disk_full || is_cut_off || !member.is_heard => return None,
+                    // Its shards lack owners, as those of the others do.
+                    "unavailable" if !self.at_risk.is_empty() => return None,
+                    _ => (format!("{id} is not ready: {why}"), "see its log"),
+                };
+                Some(Problem::new(Severity::Degraded, what, then))
+            }
+        }
+    }
+
+    fn nearly_full(&self, member: &Member) -> Option<Problem> {
+        let (free, least) = (member.free_bytes?, self.free_bytes_min?);
+        if member.disk_full || free >= least.saturating_mul(NEARLY_FULL_TIMES) {
+            return None;
+        }
+        let what = format!(
+            "the disk of {} is nearly full: {} free, it refuses writes at {}",
+            member.id,
+            bytes(free),
+            bytes(least)
+        );
+        Some(Problem::new(Severity::Warning, what, "free some space there"))
+    }
+
+    /// A member that is named like another one's id.
+    fn misleading(&self, member: &Member) -> Option<Problem> {
+        let Member { id, name, .. } = member;
+        self.members.iter().any(|other| other.id == *name && name != id).then(|| {
+            let what = format!("{id} is named {name}, which is another member's id");
+            Problem::new(Severity::Note, what, format!("say id:{name} or name:{name}"))
+        })
+    }
+
+    fn versions(&self) -> Option<Problem> {
+        let mut versions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for member in &self.members {
+            if let Some(version) = &member.version {
+                versions.entry(version).or_default().push(member.id.clone());
+            }
+        }
+        if versions.len() < 2 {
+            return None;
+        }
+        let each: Vec<String> =
+            versions.iter().map(|(version, ids)| format!("{version} on {}", listed(ids))).collect();
+        let what = format!("two versions run: {}", each.join(", "));
+        Some(Problem::new(Severity::Note, what, "go on with the upgrade"))
+    }
+
+    /// Hints that wait for members that are up: they are on their way.
+    fn catching_up(&self) -> Option<Problem> {
+        let behind: Vec<&Member> =
+            self.members.iter().filter(|member| member.is_heard && member.hints > 0).collect();
+        if behind.is_empty() {
+            return None;
+        }
+        let hints: u64 = behind.iter().map(|member| member.hints).sum();
+        let ids: Vec<String> = behind.iter().map(|member| member.id.clone()).collect();
+        let what = format!("{} on the way to {}", counted(hints, "hint"), listed(&ids));
+        Some(Problem::new(Severity::Note, what, "nothing to do"))
+    }
+}
+
+impl Member {
+    fn doubtful(&self) -> Option<Problem> {
+        let cause = self.doubt.as_deref()?;
+        let what = format!(
+            "{} is doubtful ({cause}): it does not answer for its shards, their other owners do",
+            self.id
+        );
+        Some(Problem::new(Severity::Degraded, what, self.way_out(cause)))
+    }
+
+    /// What can be done about a doubt of this cause.
+    fn way_out(&self, cause: &str) -> String {
+        let id = &self.id;
+        let accept = format!("`quorate node accept-loss {id} --preview`");
+        match cause {
+            "damaged" => format!("keep the folder of {id} and let a new node join in its place"),
+            "failed" => format!("check the disk of {id} and start it again, then {accept}"),
+            _ => accept,
+        }
+    }
+
+    fn overflow(&self) -> Option<Problem> {
+        if self.hints_overflow == 0 {
+            return None;
+        }
+        let what = format!(
+            "{} had no room for {} since its data folder was made: owners that were away may lack those writes",
+            self.id,
+            counted(self.hints_overflow, "hint")
+        );
+        Some(Problem::new(Severity::Note, what, "a read of a key with `-c all` brings its owners up to date"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
