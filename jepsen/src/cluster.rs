@@ -21,7 +21,6 @@ mod memory;
 pub mod network;
 mod node;
 pub mod owed;
-pub mod panics;
 mod ports;
 pub mod slot;
 
@@ -42,6 +41,7 @@ use memory::Memory;
 use node::Place;
 pub use node::{Excuse, Node};
 use owed::{Owed, Probes};
+use quorate_checkers::panics;
 use slot::Slot;
 
 /// How long a cluster may take to found itself, gather its members and make a table.

@@ -15,11 +15,9 @@
 //!        +--------------------> history (JSON lines) -----------+
 //! ```
 //!
-//! **The parts.** [`operation`] and [`history`] are what is written down. [`linearizable`] judges single keys, and is
-//! used by the seeded simulator as well; [`set_full`] judges sets that only grow, [`no_return`] that what is over stays
-//! over, [`ttl`] values that expire, [`retries`] operation ids, [`below_quorum`] mixed levels; [`rejudge`] judges a file
-//! again. [`http`] and [`outcome`] turn requests into outcomes, [`tally`] and [`throughput`] count them, [`record`]
-//! keeps all of it, and [`report`] shows it. [`cluster`] makes real processes, on hosts of their own where there is
+//! **The parts.** The judges are a crate of their own, `quorate_checkers`, which the seeded simulator uses as well;
+//! [`rejudge`] judges a file again. [`http`] and [`outcome`] turn requests into outcomes, [`recorder`] writes them down,
+//! [`tally`] counts them, [`record`] keeps all of it, and [`report`] shows it. [`cluster`] makes real processes, on hosts of their own where there is
 //! root, and [`tool`] runs what the system has for that. [`workload`] and [`nemesis`] are tables of what clients do and
 //! what breaks, and [`run`] brings them together; a [`segment`] is one such run on a cluster of its own, a [`campaign`]
 //! is many, a [`suite`] says which. [`breakage`] shows that all this would notice: each line breaks one rule of a build
@@ -35,34 +33,23 @@
 //! **Left out so far**: faults that change the members of the cluster, which do not change yet.
 
 pub mod agreement;
-pub mod below_quorum;
 pub mod breakage;
-#[cfg(test)]
-mod brute_force;
 pub mod campaign;
 pub mod cluster;
-pub mod history;
 pub mod http;
-pub mod level;
-pub mod linearizable;
 pub mod load;
 pub mod majority;
 pub mod nemesis;
-pub mod no_return;
-pub mod operation;
 pub mod outcome;
 pub mod overload;
 pub mod record;
+pub mod recorder;
 pub mod rejudge;
 pub mod relay;
 pub mod report;
-pub mod retries;
 pub mod run;
 pub mod segment;
-pub mod set_full;
 pub mod suite;
 pub mod tally;
-pub mod throughput;
 pub mod tool;
-pub mod ttl;
 pub mod workload;

@@ -16,10 +16,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::history::History;
-use crate::operation::{Operation, Status};
 use crate::outcome::COPIES;
 use crate::record::{EventKind, EventRecord};
+use quorate_checkers::history::History;
+use quorate_checkers::operation::{Operation, Status};
 
 /// How long a node that has fallen silent may hold up others: peers give it up after 3 s of silence (`peers.silence`),
 /// and a peer may have heard its last beat up to 1 s late (`peers.keepalive`).
@@ -131,8 +131,8 @@ fn is_owed(operation: &Operation, majority: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::level::Level;
-    use crate::operation::{ClientId, Detail, Kind};
+    use quorate_checkers::level::Level;
+    use quorate_checkers::operation::{ClientId, Detail, Kind};
 
     const SECOND: u64 = 1_000_000_000;
 

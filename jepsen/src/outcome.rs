@@ -8,8 +8,8 @@
 use serde_json::Value;
 
 use crate::http::{Answer, Reply};
-use crate::level::Level;
-use crate::operation::Status;
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::Status;
 
 /// How many copies each table of the workloads has; its `r` is a quorum.
 pub const COPIES: u8 = 3;

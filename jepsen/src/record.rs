@@ -3,7 +3,7 @@
 //! ```text
 //! run.json                      what was asked for, and what was left out
 //! segment-0001/
-//!     history.jsonl             every operation (see [`crate::history`])
+//!     history.jsonl             every operation (see [`quorate_checkers::history`])
 //!     events.jsonl              what broke and healed, one event a line
 //!     throughput.jsonl          one line for each second and node
 //!     segment.json              the verdict and the figures; written last, so that a segment without it is not done
@@ -24,9 +24,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Status;
 use crate::run;
-use crate::workload::{Finding, Measure};
+use quorate_checkers::judgement::{Finding, Measure};
+use quorate_checkers::operation::Status;
 
 pub use faults::{FaultRecord, of_faults};
 pub use folder::{Error, RunFolder, SegmentFolder};

@@ -7,9 +7,11 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::history::{History, ReadError};
+use crate::recorder;
 use crate::run::Verdict;
-use crate::workload::{self, Judgement, Options, WORKLOADS};
+use crate::workload::{Options, WORKLOADS};
+use quorate_checkers::history::ReadError;
+use quorate_checkers::judgement::{self, Judgement};
 
 /// Why nothing was judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +40,19 @@ impl std::error::Error for Error {}
 pub fn judge_file(path: &Path, workload: &str) -> Result<Judgement, Error> {
     let entry = WORKLOADS.iter().find(|entry| entry.name == workload);
     let entry = entry.ok_or_else(|| Error::NoSuchWorkload(workload.to_owned()))?;
-    let history = History::read_file(path).map_err(Error::Unreadable)?;
+    let history = recorder::read_file(path).map_err(Error::Unreadable)?;
     Ok((entry.make)(Options::default()).judge(&history).bounded())
 }
 
 /// The verdict of a judgement alone.
 pub fn verdict(judgement: &Judgement) -> Verdict {
     match judgement.verdict {
-        workload::Verdict::Violation => Verdict::Violated,
-        workload::Verdict::Passed | workload::Verdict::Undecided if !judgement.void.is_empty() => {
+        judgement::Verdict::Violation => Verdict::Violated,
+        judgement::Verdict::Passed | judgement::Verdict::Undecided if !judgement.void.is_empty() => {
             Verdict::Void
         }
-        workload::Verdict::Undecided => Verdict::Undecided,
-        workload::Verdict::Passed => Verdict::Passed,
+        judgement::Verdict::Undecided => Verdict::Undecided,
+        judgement::Verdict::Passed => Verdict::Passed,
     }
 }
 

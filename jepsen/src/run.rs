@@ -16,15 +16,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::history::History;
 use crate::majority;
 use crate::nemesis;
 use crate::nemesis::schedule::Schedule;
-use crate::operation::ClientId;
 use crate::record::{EventKind, EventRecord};
 use crate::tally::Counts;
-use crate::throughput::{self, Throughput};
-use crate::workload::{self, Closed, Judgement, Measure, Run, Workload};
+use crate::workload::{Closed, Run, Workload};
+use quorate_checkers::history::History;
+use quorate_checkers::judgement::{self, Judgement, Measure};
+use quorate_checkers::operation::ClientId;
+use quorate_checkers::throughput::{self, Throughput};
 
 /// Below so many completed operations a second a run is void.
 pub const PER_SECOND_MIN: f64 = 50.0;
@@ -137,7 +138,7 @@ pub async fn run(
         void.push(format!("{:.1} operations a second are below {PER_SECOND_MIN}", throughput.per_second));
     }
     let mut judgement = workload.judge(&history);
-    judgement.add_closed(closed);
+    closed.add_to(&mut judgement);
     let mut judgement = judgement.bounded();
     let served = majority::judge(&history, &events);
     judgement.measures.extend(served.iter().flat_map(|served| {
@@ -195,14 +196,14 @@ fn line(event: &EventRecord) -> String {
 impl Report {
     /// How the run ended. A broken promise counts even where too little was done to prove that all are kept.
     pub fn verdict(&self) -> Verdict {
-        let is_broken = self.judgement.verdict == workload::Verdict::Violation
+        let is_broken = self.judgement.verdict == judgement::Verdict::Violation
             || !self.misdeeds.is_empty()
             || self.counts.breaches_count > 0;
         match self.judgement.verdict {
             _ if is_broken => Verdict::Violated,
             _ if !self.void.is_empty() => Verdict::Void,
-            workload::Verdict::Undecided => Verdict::Undecided,
-            workload::Verdict::Passed | workload::Verdict::Violation => Verdict::Passed,
+            judgement::Verdict::Undecided => Verdict::Undecided,
+            judgement::Verdict::Passed | judgement::Verdict::Violation => Verdict::Passed,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use crate::operation::Status;
 use crate::outcome::{Outcome, Verb};
+use quorate_checkers::operation::Status;
 
 /// Of all breaches of the contract, so many are kept word for word.
 const BREACHES_KEPT_MAX: usize = 20;

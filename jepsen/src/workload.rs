@@ -24,7 +24,6 @@ mod ask;
 mod churn;
 mod client;
 mod closing;
-mod judgement;
 mod keys;
 mod mixed;
 mod register;
@@ -43,14 +42,15 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::history::{History, Recorder};
 use crate::http::Http;
-use crate::level::Level;
-use crate::operation::ClientId;
 use crate::outcome::COPIES;
+use crate::recorder::Recorder;
 use crate::tally::Tally;
 pub use ask::{Asked, How, ManyAsked, Parameter, Request};
-pub use judgement::{Finding, Judgement, Measure, Verdict};
+use quorate_checkers::history::History;
+use quorate_checkers::judgement::{Finding, Judgement, Measure};
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::ClientId;
 
 /// A future of which a table of workloads can tell the type.
 pub type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -79,6 +79,18 @@ pub struct Closed {
     pub findings: Vec<Finding>,
     /// What was measured, and is no promise.
     pub measures: Vec<Measure>,
+}
+
+impl Closed {
+    /// Adds it to what the judge of the history says.
+    pub fn add_to(self, judgement: &mut Judgement) {
+        for finding in &self.findings {
+            judgement.text += &format!("\n  key {:?}: {}", finding.key, finding.what);
+        }
+        judgement.add_findings(self.findings);
+        judgement.void.extend(self.unread);
+        judgement.measures.extend(self.measures);
+    }
 }
 
 /// What may be said about how much clients do, and to which table.

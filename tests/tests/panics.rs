@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use quorate::process::{LogFormat, log_panics, start_logging};
-use quorate_jepsen::cluster::panics;
+use quorate_checkers::panics;
 use quorate_node::PANICKED;
 use std::process::Command;
 

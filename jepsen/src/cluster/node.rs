@@ -10,8 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::disk::Disk;
 use super::hosts::Host;
-use super::{Error, NodeShape, Plan, panics};
+use super::{Error, NodeShape, Plan};
 use crate::tool;
+use quorate_checkers::panics;
 
 /// So much of the end of a log is shown when a node ended by itself.
 const LOG_TAIL_BYTES: usize = 2_000;

@@ -17,6 +17,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::http::{Answer, Body, Http, Reply};
+use quorate_checkers::panics::metric;
 
 /// What a damaged node owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,12 +234,6 @@ fn listed(list: &Value, name: &str) -> Listed {
         cause.map_or(Listed::WithoutDoubt, |cause| Listed::Doubt(cause.to_owned()))
     };
     member.map_or(Listed::Nothing, doubt)
-}
-
-/// The number that a page of metrics gives for one without labels.
-pub(super) fn metric(page: &str, name: &str) -> Option<f64> {
-    let mut lines = page.lines();
-    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.split(' ').next()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Entry, Fault};
 use crate::cluster::Cluster;
-use crate::history::Recorder;
 use crate::record::{EventKind, EventRecord};
+use crate::recorder::Recorder;
 
 /// The bounds of the time between a recovery and the next strike, in milliseconds.
 const QUIET_MS: std::ops::Range<u64> = 1_000..4_000;

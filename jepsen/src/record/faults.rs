@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{EventKind, EventRecord};
-use crate::history::History;
-use crate::operation::Status;
+use quorate_checkers::history::History;
+use quorate_checkers::operation::Status;
 
 /// The figures of one kind of fault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ fn milliseconds(nanoseconds: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{ClientId, Detail, Kind, Operation};
+    use quorate_checkers::operation::{ClientId, Detail, Kind, Operation};
 
     const SECOND: u64 = 1_000_000_000;
 

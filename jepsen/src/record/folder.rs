@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{EventRecord, RunRecord, SecondRecord, SegmentRecord};
-use crate::history::{History, ReadError};
+use crate::recorder;
+use quorate_checkers::history::{History, ReadError};
 
 /// A run's folder.
 #[derive(Clone, Debug)]
@@ -162,7 +163,7 @@ impl SegmentFolder {
 
     /// Reads the history, unless it was removed to save room.
     pub fn read_history(&self) -> Result<History, ReadError> {
-        History::read_file(&self.history_path())
+        recorder::read_file(&self.history_path())
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::History;
-use crate::operation::Status;
+use quorate_checkers::history::History;
+use quorate_checkers::operation::Status;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -86,7 +86,7 @@ pub fn availability<'a>(seconds: impl Iterator<Item = &'a SecondRecord>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{ClientId, Detail, Kind, Operation};
+    use quorate_checkers::operation::{ClientId, Detail, Kind, Operation};
 
     fn operation(client: u32, node: u16, call_ms: u64, ret_ms: u64, status: Status) -> Operation {
         Operation {

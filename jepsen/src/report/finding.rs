@@ -1,8 +1,8 @@
 //! A violation: the sentence, and the few operations that show it, as intervals of time.
 
 use super::text::{escape, time};
-use crate::operation::{Kind, Operation, Status};
-use crate::workload::Finding;
+use quorate_checkers::judgement::Finding;
+use quorate_checkers::operation::{Kind, Operation, Status};
 
 /// So many operations are drawn.
 const DRAWN_MAX: usize = 40;

@@ -3,9 +3,9 @@
 use super::Segment;
 use super::text::{count, escape, long_time, pill, time, whole};
 use super::{finding, timeline};
-use crate::operation::Status;
 use crate::record::{EventKind, SegmentRecord};
 use crate::run::Verdict;
+use quorate_checkers::operation::Status;
 
 /// Past so many faults, a heading tells only their number.
 const FAULTS_TOLD_MAX: usize = 8;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::history::History;
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 use crate::record::{EventKind, LeftOut, by_second, of_faults};
 use crate::run::Verdict;
-use crate::workload::{Finding, Measure};
+use quorate_checkers::history::History;
+use quorate_checkers::judgement::{Finding, Measure};
+use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::Run;
 use crate::http::{Ask, Body, Reply};
-use crate::level::Level;
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 use crate::outcome::{Attempt, Expected, Outcome, Verb, judge, judge_many};
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
 
 /// One request of a client.
 #[derive(Clone, Debug)]
@@ -113,11 +113,12 @@ impl Run {
         let call = self.recorder.now();
         let reply = self.http.send(ask).await;
         let ret = self.recorder.now();
-        let Outcome { status, value, version, replayed, .. } = {
+        let Outcome { status, value, version, replayed, label, .. } = {
             let outcome = judge(expected, &reply);
             self.tally.count(verb, &outcome);
             outcome
         };
+        let refusal = (status != Status::Ok).then_some(label);
         let kind = match asked.request {
             Request::Read => Kind::Read { value },
             Request::Write { value } => Kind::Write { value },
@@ -138,6 +139,7 @@ impl Run {
                 version,
                 replayed,
                 ttl_ms: asked.how.ttl.and_then(|ttl| u64::try_from(ttl.as_millis()).ok()),
+                refusal,
             },
         };
         self.recorder.record(operation.clone());
@@ -155,6 +157,7 @@ impl Run {
         let all_answered = outcomes.iter().all(|outcome| outcome.status == Status::Ok);
         for (key, outcome) in asked.keys.iter().zip(outcomes) {
             self.tally.count(Verb::Read, &outcome);
+            let refusal = (outcome.status != Status::Ok).then_some(outcome.label);
             self.recorder.record(Operation {
                 client: asked.client,
                 key: key.clone(),
@@ -166,6 +169,7 @@ impl Run {
                 detail: Detail {
                     node: u16::try_from(index + 1).ok(),
                     version: outcome.version,
+                    refusal,
                     ..Detail::default()
                 },
             });

@@ -15,10 +15,10 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::RotatingKeys;
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
-use crate::history::History;
-use crate::linearizable::{self, Limits};
-use crate::no_return;
-use crate::operation::{ClientId, Kind, Status};
+use quorate_checkers::history::History;
+use quorate_checkers::linearizable::{self, Limits};
+use quorate_checkers::no_return;
+use quorate_checkers::operation::{ClientId, Kind, Status};
 
 const TABLE: &str = "churn";
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Asked, How, ManyAsked, Request, Run};
-use crate::operation::{ClientId, Status};
+use quorate_checkers::operation::{ClientId, Status};
 
 /// How long a client rests after a request that did not succeed, so that a node that is down is asked often but not in
 /// a tight loop.

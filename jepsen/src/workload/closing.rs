@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Asked, Closed, How, Request, Run};
-use crate::operation::{ClientId, Status};
+use quorate_checkers::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
 pub(super) const TRIES_MAX: usize = 6;

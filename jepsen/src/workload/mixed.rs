@@ -2,7 +2,7 @@
 //!
 //! Whoever asks at a quorum must not suffer from those who ask for less. So the answers at a quorum and above are
 //! judged for linearizability, where a write below the quorum counts as one of unknown outcome, whatever it was told;
-//! reads below the quorum must be of something that somebody wrote (see [`crate::below_quorum`]). **Measured**: how
+//! reads below the quorum must be of something that somebody wrote (see [`quorate_checkers::below_quorum`]). **Measured**: how
 //! stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth of the completed
 //! operations must be below the quorum.
 
@@ -16,11 +16,11 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::RotatingKeys;
 use super::{Closed, How, Judgement, Options, Parameter, Request, Run, Running, Workload, closing};
-use crate::below_quorum;
-use crate::history::History;
-use crate::level::Level;
-use crate::operation::{ClientId, Status};
 use crate::outcome::COPIES;
+use quorate_checkers::below_quorum;
+use quorate_checkers::history::History;
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::{ClientId, Status};
 
 const TABLE: &str = "mixed";
 

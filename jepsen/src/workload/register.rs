@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::{OPERATIONS_PER_KEY_MAX, RotatingKeys};
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
-use crate::history::History;
-use crate::level::Level;
-use crate::linearizable;
-use crate::operation::ClientId;
+use quorate_checkers::history::History;
+use quorate_checkers::level::Level;
+use quorate_checkers::linearizable;
+use quorate_checkers::operation::ClientId;
 
 const TABLE: &str = "register";
 

@@ -16,10 +16,10 @@ use super::client::Client;
 use super::keys::RotatingKeys;
 use super::{Closed, Finding, How, Judgement, Measure, Options, Run, Running, Workload, closing, register};
 use crate::agreement;
-use crate::below_quorum;
-use crate::history::History;
-use crate::level::Level;
-use crate::operation::ClientId;
+use quorate_checkers::below_quorum;
+use quorate_checkers::history::History;
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::ClientId;
 
 const TABLE: &str = "register-one";
 

@@ -2,7 +2,7 @@
 //!
 //! Fast writes and slow, sure reads: r + w > N with the other r and w than usual. The promise is *regular*: a read sees
 //! every write that was acknowledged before it began, at whatever level of at least the table's `w`, or one that was
-//! under way (see [`crate::below_quorum`]). It holds only if round one of every write is as large as the table's `w`
+//! under way (see [`quorate_checkers::below_quorum`]). It holds only if round one of every write is as large as the table's `w`
 //! demands, whatever the request asks for. **Measured**: nothing beside the load. **In the end** every key is read at
 //! every node, at all, unless a node can't answer any more: then at quorum, of which only integrity is judged. **At
 //! least** a fifth of the completed operations must be reads at all.
@@ -17,11 +17,11 @@ use super::client::Client;
 use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
-use crate::below_quorum;
-use crate::history::History;
-use crate::level::Level;
-use crate::operation::{ClientId, Kind, Status};
 use crate::outcome::COPIES;
+use quorate_checkers::below_quorum;
+use quorate_checkers::history::History;
+use quorate_checkers::level::Level;
+use quorate_checkers::operation::{ClientId, Kind, Status};
 
 const TABLE: &str = "regular";
 

@@ -16,11 +16,11 @@ use super::client::Client;
 use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
-use crate::history::History;
-use crate::linearizable::Limits;
-use crate::operation::{ClientId, Status};
 use crate::outcome::Attempt;
-use crate::retries;
+use quorate_checkers::history::History;
+use quorate_checkers::linearizable::Limits;
+use quorate_checkers::operation::{ClientId, Status};
+use quorate_checkers::retries;
 
 const TABLE: &str = "retries";
 

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::{Closed, How, Judgement, ManyAsked, Options, Request, Run, Running, Workload, closing};
-use crate::history::History;
-use crate::operation::ClientId;
-use crate::set_full;
+use quorate_checkers::history::History;
+use quorate_checkers::operation::ClientId;
+use quorate_checkers::set_full;
 
 const TABLE: &str = "set";
 

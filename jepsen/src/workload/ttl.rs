@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::RotatingKeys;
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
-use crate::history::History;
-use crate::linearizable::Limits;
-use crate::operation::ClientId;
-use crate::{no_return, ttl};
+use quorate_checkers::history::History;
+use quorate_checkers::linearizable::Limits;
+use quorate_checkers::operation::ClientId;
+use quorate_checkers::{no_return, ttl};
 
 const TABLE: &str = "ttl";
 

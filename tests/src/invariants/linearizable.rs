@@ -9,9 +9,9 @@
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
+use quorate_checkers::linearizable::{Limits, Verdict, check_key};
+use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
 use quorate_coordinator::answer::Outcome as Claim;
-use quorate_jepsen::linearizable::{Limits, Verdict, check_key};
-use quorate_jepsen::operation::{ClientId, Detail, Kind, Operation, Status};
 use quorate_model::Version;
 use std::collections::BTreeMap;
 

@@ -22,9 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::history::History;
+use crate::judgement::{Finding, Judgement, Measure};
 use crate::linearizable::{self, Limits};
 use crate::operation::{Operation, Status};
-use crate::workload::{Finding, Judgement, Measure};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]

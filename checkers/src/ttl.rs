@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 
 use crate::history::History;
+use crate::judgement::Measure;
 use crate::linearizable::{self, Limits, Verdict};
 use crate::operation::{ClientId, Detail, Kind, Operation, Status};
-use crate::workload::Measure;
 
 /// How "nothing" is called during the search.
 const NOTHING: &str = "(nothing)";

@@ -3,9 +3,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::brute_force::{Effect, Maker, Step, has_order, operation};
+use crate::judgement::Verdict;
 use crate::operation::Kind;
-use crate::workload::Verdict;
+use crate::tests::brute_force::{Effect, Maker, Step, has_order, operation};
 
 fn saw(value: &str) -> Kind {
     Kind::Read { value: Some(value.into()) }

@@ -21,10 +21,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::history::History;
+use crate::judgement::{Finding, Judgement, Measure};
 use crate::level::Level;
 use crate::linearizable::{self, Limits};
 use crate::operation::{Kind, Operation, Status};
-use crate::workload::{Finding, Judgement, Measure};
 
 /// So many reads that missed something are told one by one.
 const MISSED_MAX: usize = 10;

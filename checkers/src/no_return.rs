@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::history::History;
+use crate::judgement::{Finding, Judgement, Measure};
 use crate::operation::{Kind, Operation, Status};
-use crate::workload::{Finding, Judgement, Measure};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,8 +3,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::brute_force::{Effect, Held, Maker, Step, has_order, operation};
 use crate::no_return;
+use crate::tests::brute_force::{Effect, Held, Maker, Step, has_order, operation};
 
 fn wrote(value: &str) -> Kind {
     Kind::Write { value: value.into() }

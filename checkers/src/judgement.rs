@@ -1,8 +1,7 @@
-//! What a workload says of its history: the verdict, why, and what was measured on the way.
+//! What a judge says of a history: the verdict, why, and what was measured on the way.
 
 use serde::{Deserialize, Serialize};
 
-use super::Closed;
 use crate::linearizable;
 use crate::operation::Operation;
 
@@ -12,14 +11,14 @@ const FINDINGS_MAX: usize = 20;
 /// So many lines of what one judge says are kept.
 const LINES_MAX: usize = 60;
 
-/// A workload's verdict, with what explains it.
+/// A verdict, with what explains it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// The explanation, for people.
     pub text: String,
-    /// Why the history proves nothing, beside a broken promise, if it does not: what the workload is about happened
+    /// Why the history proves nothing, beside a broken promise, if it does not: what it is about happened
     /// too seldom.
     pub void: Vec<String>,
     /// How many things were found wrong.
@@ -125,16 +124,6 @@ impl Judgement {
         self.findings_count += other.findings_count;
         self.findings.extend(other.findings);
         self.measures.extend(other.measures);
-    }
-
-    /// Adds what came of the closing reads.
-    pub fn add_closed(&mut self, closed: Closed) {
-        for finding in &closed.findings {
-            self.text += &format!("\n  key {:?}: {}", finding.key, finding.what);
-        }
-        self.add_findings(closed.findings);
-        self.void.extend(closed.unread);
-        self.measures.extend(closed.measures);
     }
 
     /// The same, bounded in size: where everything is wrong, what is shown by the fewest

@@ -92,6 +92,8 @@ pub struct Detail {
     pub replayed: bool,
     /// The time to live that was sent, in milliseconds.
     pub ttl_ms: Option<u64>,
+    /// What came in place of a success, in a few words: `503 unavailable`, `timeout`.
+    pub refusal: Option<String>,
 }
 
 impl Operation {

@@ -30,8 +30,8 @@
 //! 3. A value that is still to be seen by somebody, and that nobody else can bring back, must not be overwritten.
 //!
 //! **Verdicts** are three: yes, no with the few operations that show it, and *undecided* when a limit was reached.
-//! Undecided is not passed. Results depend on the history and the step limit alone (a time limit, if one is given,
-//! is the exception): nothing here iterates over a hash map.
+//! Undecided is not passed. Results depend on the history and the step limit alone: there is no limit of time, and nothing
+//! here iterates over a hash map.
 //!
 //! **Left out**: operations on several keys at once, values other than one register, and any weaker model. A
 //! register cannot see an acknowledged write that was lost and then overwritten unread: that is what the set
@@ -45,7 +45,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use crate::history::History;
 use crate::operation::Operation;
@@ -56,21 +55,19 @@ pub struct Limits {
     /// Configurations to visit per search. Raise it if honest histories come out undecided; each step costs about a
     /// microsecond and up to a few hundred bytes.
     pub steps_max: u64,
-    /// Time per search. `None`, the default, keeps the verdict independent of the machine.
-    pub time_max: Option<Duration>,
 }
 
 impl Default for Limits {
-    /// Two million steps, and no limit of time.
+    /// Two million steps.
     fn default() -> Limits {
-        Limits { steps_max: 2_000_000, time_max: None }
+        Limits { steps_max: 2_000_000 }
     }
 }
 
 impl Limits {
     /// To make a violation small, many searches are done: each may do less, and what it can't decide stays in.
     fn for_minimizing(&self) -> Limits {
-        Limits { steps_max: self.steps_max.min(20_000), ..*self }
+        Limits { steps_max: self.steps_max.min(20_000) }
     }
 }
 
@@ -154,7 +151,7 @@ impl fmt::Display for Report {
             }
         }
         for key in self.undecided() {
-            write!(formatter, "\n  key {key:?} is undecided: the step or time limit came first")?;
+            write!(formatter, "\n  key {key:?} is undecided: the step limit came first")?;
         }
         Ok(())
     }

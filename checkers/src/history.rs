@@ -20,16 +20,10 @@
 //! | `version` | the version that the answer named |
 //! | `replayed` | true if the answer repeated an earlier one: then this attempt stored nothing |
 //! | `ttl_ms` | the time to live that was asked for: the value may become absent, once, at any time |
-//!
-//! A [`Recorder`] gives the times and collects the operations of many tasks. It writes nothing while the run goes
-//! on: a run is bounded, and a slow disk must not slow down what is measured.
+//! | `refusal` | what came in place of a success, in a few words: `503 unavailable`, `timeout` |
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::io::{BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,11 +52,6 @@ impl History {
         sink.flush()
     }
 
-    /// Writes the history into a file, which is replaced if it exists.
-    pub fn write_file(&self, path: &Path) -> std::io::Result<()> {
-        self.write_to(BufWriter::new(File::create(path)?))
-    }
-
     /// Reads a history from JSON lines; empty lines are skipped.
     pub fn read_from(source: impl BufRead) -> Result<History, ReadError> {
         let mut operations = Vec::new();
@@ -77,12 +66,6 @@ impl History {
             operations.push(operation);
         }
         Ok(History { operations })
-    }
-
-    /// Reads a history from a file.
-    pub fn read_file(path: &Path) -> Result<History, ReadError> {
-        let file = File::open(path).map_err(|error| ReadError { line: 0, cause: error.to_string() })?;
-        History::read_from(BufReader::new(file))
     }
 }
 
@@ -102,38 +85,6 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
-
-/// Collects the operations of many tasks, and gives all of them the same clock.
-#[derive(Debug)]
-pub struct Recorder {
-    origin: Instant,
-    operations: Mutex<Vec<Operation>>,
-}
-
-impl Recorder {
-    /// A recorder whose time begins now.
-    pub fn start() -> Recorder {
-        Recorder { origin: Instant::now(), operations: Mutex::new(Vec::new()) }
-    }
-
-    /// Nanoseconds since the history began.
-    pub fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Adds an operation that has come to its end.
-    pub fn record(&self, operation: Operation) {
-        self.operations.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
-    }
-
-    /// The history so far, in the order of the calls.
-    pub fn history(&self) -> History {
-        let operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut history = History { operations };
-        history.sort();
-        history
-    }
-}
 
 /// The shape of one line of a history file.
 #[derive(Serialize, Deserialize)]
@@ -163,6 +114,8 @@ struct Line {
     replayed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
 }
 
 /// A node's number as the name that the cluster gave it.
@@ -254,6 +207,7 @@ impl From<&Operation> for Line {
             version: detail.version,
             replayed: detail.replayed,
             ttl_ms: detail.ttl_ms,
+            refusal: detail.refusal,
         }
     }
 }
@@ -310,6 +264,7 @@ impl TryFrom<Line> for Operation {
                     version: line.version,
                     replayed: line.replayed,
                     ttl_ms: line.ttl_ms,
+                    refusal: line.refusal,
                 },
             }),
         }
@@ -328,6 +283,7 @@ mod tests {
 {"client":3,"key":"k","op":"delete","call":10,"ret":11,"status":"ok"}
 {"client":3,"key":"k","op":"write","value":"c","call":12,"ret":13,"status":"ok","node":"n2","level":"one","id":"c:7","version":"5-n2","replayed":true,"ttl_ms":500}
 {"client":3,"key":"k","op":"read","value":"c","call":14,"ret":15,"status":"ok","node":"n12","level":"2"}
+{"client":3,"key":"k","op":"delete","call":16,"ret":17,"status":"unknown","node":"n1","refusal":"timeout"}
 "#;
 
     #[test]
@@ -373,25 +329,5 @@ mod tests {
             assert_eq!(error.line, 2, "{wrong}");
             assert!(error.cause.contains(cause), "{wrong}: {error}");
         }
-    }
-
-    #[test]
-    fn the_recorder_orders_by_call() {
-        let recorder = Recorder::start();
-        for (client, call) in [(3, 20), (2, 10), (1, 10)] {
-            recorder.record(Operation {
-                client: ClientId(client),
-                key: "k".into(),
-                kind: Kind::Delete,
-                call,
-                ret: Some(30),
-                status: Status::Ok,
-                closing: false,
-                detail: Detail::default(),
-            });
-        }
-        let clients: Vec<u32> =
-            recorder.history().operations.iter().map(|operation| operation.client.0).collect();
-        assert_eq!(clients, [1, 2, 3]);
     }
 }

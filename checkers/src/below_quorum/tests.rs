@@ -3,8 +3,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::brute_force::{Effect, Maker, Step, has_order, operation};
-use crate::workload::Verdict;
+use crate::judgement::Verdict;
+use crate::tests::brute_force::{Effect, Maker, Step, has_order, operation};
 
 const COPIES: u8 = 3;
 

@@ -1,0 +1,3 @@
+//! What the tests of several judges share.
+
+pub(crate) mod brute_force;
