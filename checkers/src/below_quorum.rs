@@ -79,7 +79,7 @@ pub fn check_mixed(history: &History, copies: u8) -> Mixture {
     let operations =
         history.operations.iter().filter_map(|operation| as_quorum_sees_it(operation, copies)).collect();
     Mixture {
-        orders: linearizable::check(&History { operations }, &Limits::default()),
+        orders: linearizable::check(&History { operations }, Limits::default()),
         integrity: check_reads(history, |read| !is_quorum(read, copies), |write| is_quorum(write, copies)),
     }
 }

@@ -66,7 +66,7 @@ impl Default for Limits {
 
 impl Limits {
     /// To make a violation small, many searches are done: each may do less, and what it can't decide stays in.
-    fn for_minimizing(&self) -> Limits {
+    fn for_minimizing(self) -> Limits {
         Limits { steps_max: self.steps_max.min(20_000) }
     }
 }
@@ -161,7 +161,7 @@ impl fmt::Display for Report {
 const SHOWN_MAX: usize = 10;
 
 /// Judges a history key by key. Of the violations, the first few are made small.
-pub fn check(history: &History, limits: &Limits) -> Report {
+pub fn check(history: &History, limits: Limits) -> Report {
     let mut by_key: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
     for operation in &history.operations {
         by_key.entry(&operation.key).or_default().push(operation.clone());
@@ -173,7 +173,7 @@ pub fn check(history: &History, limits: &Limits) -> Report {
 /// Judges keys one by one. Of the violations, the first few are made small.
 pub(crate) fn check_keys(
     by_key: impl Iterator<Item = (String, Vec<Operation>)>,
-    limits: &Limits,
+    limits: Limits,
 ) -> BTreeMap<String, Verdict> {
     let mut shown = 0;
     let mut judge = |operations: &[Operation]| match answer_key(operations, limits) {
@@ -182,25 +182,25 @@ pub(crate) fn check_keys(
         Answer::No if shown == SHOWN_MAX => Verdict::Violation { operations: Vec::new() },
         Answer::No => {
             shown += 1;
-            Verdict::Violation { operations: minimize::minimize(operations, &limits.for_minimizing()) }
+            Verdict::Violation { operations: minimize::minimize(operations, limits.for_minimizing()) }
         }
     };
     by_key.map(|(key, operations)| (key, judge(&operations))).collect()
 }
 
 /// Judges the operations of one key, given in any order, and makes a violation small. Their `key` is not looked at.
-pub fn check_key(operations: &[Operation], limits: &Limits) -> Verdict {
+pub fn check_key(operations: &[Operation], limits: Limits) -> Verdict {
     match answer_key(operations, limits) {
         Answer::Yes => Verdict::Linearizable,
         Answer::No => {
-            Verdict::Violation { operations: minimize::minimize(operations, &limits.for_minimizing()) }
+            Verdict::Violation { operations: minimize::minimize(operations, limits.for_minimizing()) }
         }
         Answer::Undecided => Verdict::Undecided,
     }
 }
 
 /// The bare answer for the operations of one key, for those who ask very often: a violation is not made small.
-pub fn answer_key(operations: &[Operation], limits: &Limits) -> Answer {
+pub fn answer_key(operations: &[Operation], limits: Limits) -> Answer {
     search::search(&prepare::prepare(operations.iter()), limits)
 }
 

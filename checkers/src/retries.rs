@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 /// Judges a history in which writes have ids.
-pub fn check(history: &History, limits: &Limits) -> Report {
+pub fn check(history: &History, limits: Limits) -> Report {
     let mut by_id: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     let mut operations = Vec::new();
     for operation in &history.operations {

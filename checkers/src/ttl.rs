@@ -19,7 +19,7 @@ use crate::operation::{ClientId, Detail, Kind, Operation, Status};
 const NOTHING: &str = "(nothing)";
 
 /// Judges the order of a history of unique values, of which some have a time to live.
-pub fn check(history: &History, limits: &Limits) -> linearizable::Report {
+pub fn check(history: &History, limits: Limits) -> linearizable::Report {
     let mut by_key: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
     for operation in &history.operations {
         let of_key = by_key.entry(&operation.key).or_insert_with(|| vec![beginning(&operation.key)]);

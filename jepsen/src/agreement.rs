@@ -1,8 +1,19 @@
 //! Do all owners of a key hold the same? Read out of an answer of `explain`, which looks and does not repair.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::workload::Run;
+
+/// How many keys are looked at at once.
+const LOOKS_AT_ONCE: usize = 8;
+
+/// The time between two looks at the keys whose owners still differed.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What it means when no owner holds anything of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +22,63 @@ pub enum Emptiness {
     IsEqual,
     /// They do not: something was stored.
     Differs,
+}
+
+/// Waits until the owners of every key hold the same, but for nodes that need not answer. Returns how long that took, or,
+/// when the time since that moment is up, what was seen of each key whose owners still differed.
+pub async fn wait(
+    run: &Arc<Run>,
+    keys: Vec<String>,
+    since: Instant,
+    timeout: Duration,
+    emptiness: Emptiness,
+) -> Result<Duration, BTreeMap<String, String>> {
+    let mut open: BTreeMap<String, String> =
+        keys.into_iter().map(|key| (key, "not looked at".to_owned())).collect();
+    loop {
+        let keys: Vec<String> = open.keys().cloned().collect();
+        for some in keys.chunks(LOOKS_AT_ONCE) {
+            let mut looks = JoinSet::new();
+            for (turn, key) in some.iter().cloned().enumerate() {
+                let run = Arc::clone(run);
+                looks.spawn(async move {
+                    let seen = look(&run, &key, turn, emptiness).await;
+                    (key, seen)
+                });
+            }
+            for (key, difference) in looks.join_all().await {
+                match difference {
+                    Some(difference) => open.insert(key, difference),
+                    None => open.remove(&key),
+                };
+            }
+            if since.elapsed() > timeout {
+                break;
+            }
+        }
+        match (open.is_empty(), since.elapsed()) {
+            (true, took) if took <= timeout => return Ok(took),
+            (_, took) if took > timeout => return Err(open),
+            (_, _) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Of these keys, how many differ between their owners.
+pub async fn count_different<'a>(run: &Run, keys: impl Iterator<Item = &'a String>) -> usize {
+    let mut count = 0;
+    for (turn, key) in keys.enumerate() {
+        count += usize::from(look(run, key, turn, Emptiness::Differs).await.is_some());
+    }
+    count
+}
+
+/// How the owners of a key differ, or why that can't be said; `None` if they hold the same.
+async fn look(run: &Run, key: &str, turn: usize, emptiness: Emptiness) -> Option<String> {
+    match run.explain(key, run.looker(turn)).await {
+        Ok(explained) => difference(&explained, &run.absent_names(), emptiness),
+        Err(why) => Some(why),
+    }
 }
 
 /// How the owners in an answer of `explain` differ; `None` if there are at least two, each with a replica, and all

@@ -8,32 +8,32 @@
 //! A suite that always finds something is as blind. So the same build must pass first, with nothing broken, under the
 //! same workload and faults: where it does not, nothing that is found there counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::campaign::Agenda;
 use crate::cluster::NodeShape;
 use crate::nemesis;
+use crate::nemesis::needs::Machine;
 use crate::record::SegmentRecord;
-use crate::run::{Settings, Verdict};
-use crate::segment::{Error, Ground, Segment, seed_of};
+use crate::run::{Report, Settings, Verdict};
+use crate::segment::{Proof, Segment, seed_of};
 use crate::workload::{self, WORKLOADS};
 
 /// The variable that tells the broken build what to break.
-pub const VARIABLE: &str = "QUORATE_BREAK";
+const VARIABLE: &str = "QUORATE_BREAK";
 
 /// What that variable says of a build in which nothing is broken.
 const NOTHING: &str = "none";
 
 /// A breakage that is not found within this time was missed.
-pub const TIME_MAX: Duration = Duration::from_mins(10);
+const TIME_MAX: Duration = Duration::from_mins(10);
 
 /// So many segments are tried until the whole build passes: one may have too little load.
 const WHOLE_TRIES_MAX: u32 = 3;
 
-/// If so many segments find no cluster to test, the breakage was missed: the build itself does not work.
-const WITHOUT_CLUSTER_MAX: u32 = 3;
-
 /// One way to be wrong, and where it shows.
+#[derive(Debug)]
 pub struct Breakage {
     /// Its name, as the broken build knows it.
     pub name: &'static str,
@@ -75,15 +75,15 @@ pub const BREAKAGES: &[Breakage] = &[
 
 /// How one breakage was met.
 #[derive(Clone, Debug)]
-pub struct Met {
+struct Met {
     /// Its name.
-    pub name: &'static str,
+    name: &'static str,
     /// After how long it was found; `None` if it was missed.
-    pub found: Option<Duration>,
+    found: Option<Duration>,
     /// How many segments that took.
-    pub segments: u32,
+    segments: u32,
     /// What the judge said in the end.
-    pub said: String,
+    said: String,
 }
 
 impl std::fmt::Display for Met {
@@ -99,111 +99,169 @@ impl std::fmt::Display for Met {
     }
 }
 
-/// Looks for breakages, one after the other.
+/// Looks for breakages, one after the other: the agenda of a run.
 #[derive(Debug)]
 pub struct Hunt {
     /// From which each segment draws its own.
     seed: u64,
-    /// The number of the next segment.
-    next: u32,
-    /// What the whole build did, by workload, faults, nodes and seconds: why it did not pass, if it did not.
-    whole: BTreeMap<(&'static str, &'static str, usize, u64), Result<(), String>>,
+    /// Those that are still to be met; the first is being looked for.
+    open: VecDeque<&'static Breakage>,
+    /// When the looking for the first began, what came of it so far.
+    looking: Option<(Instant, Met)>,
+    /// What the whole build did, by workload, faults, nodes and seconds.
+    whole: BTreeMap<Place, Whole>,
+    /// How each was met.
+    met: Vec<Met>,
+}
+
+/// Where a breakage shows: workload, faults, nodes, seconds.
+type Place = (&'static str, &'static str, usize, u64);
+
+/// What the whole build does under a workload and faults.
+#[derive(Clone, Debug)]
+enum Whole {
+    /// It passes.
+    Passes,
+    /// It was tried so often, and did not pass for this reason. One that may have been the machine's is tried again.
+    Doubtful(u32, String),
+    /// Something was found in it.
+    Broken(String),
+}
+
+impl Breakage {
+    fn place(&self) -> Place {
+        (self.workload, self.faults, self.nodes, self.seconds)
+    }
+
+    fn met(&self) -> Met {
+        Met { name: self.name, found: None, segments: 0, said: String::new() }
+    }
+}
+
+/// The environment of a build in which this is broken.
+pub fn environment(broken: &str) -> Vec<(String, String)> {
+    vec![(VARIABLE.to_owned(), broken.to_owned())]
+}
+
+/// The same with nothing broken.
+pub fn whole() -> Vec<(String, String)> {
+    environment(NOTHING)
 }
 
 impl Hunt {
-    /// One that has not begun. Segments draw their seeds from this one.
-    pub fn new(seed: u64) -> Hunt {
-        Hunt { seed, next: 1, whole: BTreeMap::new() }
-    }
-
-    /// Lets the suite look for one breakage. The environment of the ground is changed for it.
-    pub async fn meet(&mut self, ground: &mut Ground, breakage: &Breakage) -> Result<Met, Error> {
-        let mut met = Met { name: breakage.name, found: None, segments: 0, said: String::new() };
-        let faults = nemesis::named(breakage.faults).expect("a test reads every line");
-        if let Some(why) = faults.iter().find_map(|fault| ground.machine.lacks_for(fault)) {
-            met.said = format!("this machine cannot break what it needs: {why}");
-            return Ok(met);
-        }
-        let place = (breakage.workload, breakage.faults, breakage.nodes, breakage.seconds);
-        let known = self.whole.get(&place).cloned();
-        let whole = match known {
-            Some(whole) => whole,
-            None => self.try_whole(ground, breakage).await?,
-        };
-        self.whole.insert(place, whole.clone());
-        if let Err(why) = whole {
-            met.said = format!("with nothing broken, the same does not pass: {why}");
-            return Ok(met);
-        }
-        let begun = Instant::now();
-        let time = Duration::from_secs(breakage.seconds);
-        let mut without_cluster = 0;
-        while met.found.is_none()
-            && begun.elapsed() + time < TIME_MAX
-            && without_cluster < WITHOUT_CLUSTER_MAX
-        {
-            met.segments += 1;
-            let said = self.one_segment(ground, breakage, breakage.name).await?;
-            without_cluster += u32::from(matches!(said, Said::NoCluster(_)));
-            met.said = match said {
-                Said::Found(what) => {
-                    met.found = Some(begun.elapsed());
-                    what
+    /// A hunt for these, or for all if none is named. Segments draw their seeds from this one.
+    pub fn new(seed: u64, only: &[String], machine: &Machine) -> Hunt {
+        let is_chosen = |one: &&Breakage| only.is_empty() || only.iter().any(|name| name == one.name);
+        let (mut open, mut met) = (VecDeque::new(), Vec::new());
+        for one in BREAKAGES.iter().filter(is_chosen) {
+            let faults = nemesis::named(one.faults).expect("a test reads every line");
+            match faults.iter().find_map(|fault| machine.lacks_for(fault)) {
+                Some(why) => {
+                    let said = format!("this machine cannot break what it needs: {why}");
+                    met.push(Met { said, ..one.met() });
                 }
-                Said::Passed => "nothing was found".to_owned(),
-                Said::Otherwise(what) | Said::NoCluster(what) => what,
-            };
-        }
-        Ok(met)
-    }
-
-    /// Whether the build passes where nothing is broken. Too little load, or no cluster, is tried again.
-    async fn try_whole(
-        &mut self,
-        ground: &mut Ground,
-        breakage: &Breakage,
-    ) -> Result<Result<(), String>, Error> {
-        let mut why = String::new();
-        for _ in 0..WHOLE_TRIES_MAX {
-            match self.one_segment(ground, breakage, NOTHING).await? {
-                Said::Passed => return Ok(Ok(())),
-                Said::Found(what) => return Ok(Err(what)),
-                Said::Otherwise(what) | Said::NoCluster(what) => why = what,
+                None => open.push_back(one),
             }
         }
-        Ok(Err(why))
+        for one in &met {
+            println!("{one}");
+        }
+        Hunt { seed, open, looking: None, whole: BTreeMap::new(), met }
     }
 
-    async fn one_segment(
-        &mut self,
-        ground: &mut Ground,
-        breakage: &Breakage,
-        broken: &str,
-    ) -> Result<Said, Error> {
-        let Some(workload) = WORKLOADS.iter().find(|entry| entry.name == breakage.workload) else {
-            return Ok(Said::NoCluster(format!("there is no workload {}", breakage.workload)));
+    /// How many were chosen and not found: missed, or never looked for since the run ended before.
+    pub fn missed(&self) -> usize {
+        self.open.len() + self.met.iter().filter(|met| met.found.is_none()).count()
+    }
+
+    /// The first is met, and the next takes its place.
+    fn meet(&mut self, met: Met) {
+        println!("{met}");
+        self.met.push(met);
+        self.open.pop_front();
+        self.looking = None;
+    }
+
+    /// What a segment said counts for what is being looked for.
+    fn note(&mut self, said: Said) {
+        let Some(one) = self.open.front().copied() else { return };
+        let Some((begun, met)) = &mut self.looking else {
+            let tries = match self.whole.get(&one.place()) {
+                Some(Whole::Doubtful(tries, _)) => *tries,
+                Some(Whole::Passes | Whole::Broken(_)) | None => 0,
+            };
+            let whole = match said {
+                Said::Passed => Whole::Passes,
+                Said::Found(what) => Whole::Broken(what),
+                Said::Otherwise(why) => Whole::Doubtful(tries + 1, why),
+            };
+            self.whole.insert(one.place(), whole);
+            return;
         };
-        let number = self.next;
-        self.next += 1;
-        ground.environment = vec![(VARIABLE.to_owned(), broken.to_owned())];
-        let segment = Segment {
-            number,
-            workload,
-            options: workload::Options { keys_at_once: 3, ..workload::Options::default() },
-            faults: nemesis::named(breakage.faults).expect("a test reads every line"),
-            hold_max: Duration::from_secs(4),
-            nodes: vec![NodeShape::default(); breakage.nodes],
-            settings: Settings {
-                clients: 10,
-                time: Duration::from_secs(breakage.seconds),
-                seed: seed_of(self.seed, number),
-            },
+        met.segments += 1;
+        met.said = match said {
+            Said::Found(what) => {
+                met.found = Some(begun.elapsed());
+                what
+            }
+            Said::Passed => "nothing was found".to_owned(),
+            Said::Otherwise(what) => what,
         };
-        match segment.run(ground).await {
-            Ok((record, _)) => Ok(said_by(&record)),
-            Err(Error::Cluster(error)) => Ok(Said::NoCluster(error.to_string())),
-            Err(error @ Error::Record(_)) => Err(error),
+    }
+}
+
+impl Agenda for Hunt {
+    fn next(&mut self, number: u32) -> Option<Segment> {
+        loop {
+            let one = self.open.front().copied()?;
+            let time = Duration::from_secs(one.seconds);
+            match (&self.looking, self.whole.get(&one.place())) {
+                (Some((begun, met)), _) if met.found.is_some() || begun.elapsed() + time >= TIME_MAX => {
+                    let met = met.clone();
+                    self.meet(met);
+                }
+                (Some(_), _) => return Some(segment(one, one.name, number, self.seed)),
+                (None, Some(Whole::Passes)) => self.looking = Some((Instant::now(), one.met())),
+                (None, Some(Whole::Broken(why))) => {
+                    let said = format!("with nothing broken, the same does not pass: {why}");
+                    self.meet(Met { said, ..one.met() });
+                }
+                (None, Some(Whole::Doubtful(tries, why))) if *tries >= WHOLE_TRIES_MAX => {
+                    let said = format!("with nothing broken, the same does not pass: {why}");
+                    self.meet(Met { said, ..one.met() });
+                }
+                (None, Some(Whole::Doubtful(..)) | None) => {
+                    return Some(segment(one, NOTHING, number, self.seed));
+                }
+            }
         }
+    }
+
+    fn done(&mut self, segment: &SegmentRecord, _report: &Report) {
+        self.note(said_by(segment));
+    }
+
+    fn found_no_cluster(&mut self, _number: u32, why: &str) {
+        self.note(Said::Otherwise(why.to_owned()));
+    }
+}
+
+/// A segment with this broken.
+fn segment(breakage: &Breakage, broken: &str, number: u32, run_seed: u64) -> Segment {
+    let workload = WORKLOADS.iter().find(|entry| entry.name == breakage.workload);
+    let options = workload::Options { keys_at_once: 3, ..workload::Options::default() };
+    Segment {
+        number,
+        proof: Proof::of(workload.expect("a test reads every line"), options),
+        faults: nemesis::named(breakage.faults).expect("a test reads every line"),
+        hold_max: Duration::from_secs(4),
+        nodes: vec![NodeShape::default(); breakage.nodes],
+        environment: environment(broken),
+        settings: Settings {
+            clients: 10,
+            time: Duration::from_secs(breakage.seconds),
+            seed: seed_of(run_seed, number),
+        },
     }
 }
 
@@ -214,10 +272,8 @@ enum Said {
     Found(String),
     /// It passed.
     Passed,
-    /// Neither: void, undecided, or something that is no finding of the judge.
+    /// Neither: void, undecided, without a cluster, or something that is no finding of the judge.
     Otherwise(String),
-    /// There was nothing to test.
-    NoCluster(String),
 }
 
 /// A process that ended or panicked, and an answer that broke the contract, are no findings of the judge: they would be
@@ -246,5 +302,49 @@ mod tests {
             assert!(nemesis::named(breakage.faults).is_ok_and(|faults| !faults.is_empty()));
         }
         assert!(BREAKAGES.len() >= 6);
+    }
+
+    fn hunt(names: &[&str]) -> Hunt {
+        let open = BREAKAGES.iter().filter(|one| names.contains(&one.name)).collect();
+        Hunt { seed: 1, open, looking: None, whole: BTreeMap::new(), met: Vec::new() }
+    }
+
+    fn broken(hunt: &mut Hunt) -> Option<String> {
+        Some(hunt.next(1)?.environment[0].1.clone())
+    }
+
+    #[test]
+    fn the_whole_build_must_pass_first_and_once_for_each_place() {
+        let mut hunt = hunt(&["hints-count", "one-ack-too-few"]);
+        assert_eq!(broken(&mut hunt).as_deref(), Some(NOTHING));
+        hunt.note(Said::Otherwise("too little load".into()));
+        assert_eq!(broken(&mut hunt).as_deref(), Some(NOTHING));
+        hunt.note(Said::Passed);
+        assert_eq!(broken(&mut hunt).as_deref(), Some("hints-count"));
+        hunt.note(Said::Passed);
+        assert_eq!(broken(&mut hunt).as_deref(), Some("hints-count"));
+        hunt.note(Said::Found("lost".into()));
+        assert_eq!(broken(&mut hunt).as_deref(), Some("one-ack-too-few"), "the same place passed before");
+        hunt.note(Said::Found("lost".into()));
+        assert_eq!((broken(&mut hunt), hunt.missed()), (None, 0));
+        assert_eq!(hunt.met[0].segments, 2);
+    }
+
+    #[test]
+    fn what_is_found_where_nothing_is_broken_does_not_count() {
+        let mut hunt = hunt(&["hints-count"]);
+        broken(&mut hunt);
+        hunt.note(Said::Found("lost".into()));
+        assert_eq!((broken(&mut hunt), hunt.missed()), (None, 1));
+    }
+
+    #[test]
+    fn a_whole_build_that_never_passes_ends_the_search() {
+        let mut hunt = hunt(&["hints-count"]);
+        for _ in 0..WHOLE_TRIES_MAX {
+            assert_eq!(broken(&mut hunt).as_deref(), Some(NOTHING));
+            hunt.note(Said::Otherwise("no cluster".into()));
+        }
+        assert_eq!((broken(&mut hunt), hunt.missed()), (None, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! A run: segments one after another, written down as they end, and one verdict in the end.
 //!
-//! The run's folder is all its memory. Whoever continues a run that was broken off reads from it what is done, what was
+//! Whatever is to be proved goes through here: suites, one workload, load, overload, and breakages are agendas of segments.
+//! The run's folder is all its memory: a run that was broken off and goes on reads from it what is done, what was
 //! left out and how long it has taken, and does the rest: the segments of a run are a function of its seed. The folder
 //! stays bounded (see `campaign/bound.rs`). A segment that is void is done once more, and the run says so; one that is violated is
 //! never done again.
@@ -106,19 +107,32 @@ impl Outcome {
     }
 }
 
-/// Does the segments that are not done yet, until there are none left or the time is up, and tells of each when it ends.
-/// The run's record is kept up to date.
+/// Which segments a run has, one after another.
+pub trait Agenda {
+    /// The segment of this number, from 1; `None` ends the run.
+    fn next(&mut self, number: u32) -> Option<Segment>;
+
+    /// A segment came to its end.
+    fn done(&mut self, segment: &SegmentRecord, report: &Report);
+
+    /// A segment found no cluster to test.
+    fn found_no_cluster(&mut self, number: u32, why: &str) {
+        eprintln!("segment {number} found no cluster to test: {why}");
+    }
+}
+
+/// Does the segments that are not done yet, until there are none left or the time is up. The run's record is kept up to
+/// date.
 pub async fn run(
     ground: &Ground,
     mut record: RunRecord,
-    segments: impl Fn(u32) -> Option<Segment>,
+    agenda: &mut dyn Agenda,
     until: Option<Instant>,
-    mut tell: impl FnMut(&SegmentRecord, &Report),
 ) -> Result<Outcome, Error> {
     ground.folder.write_run(&record)?;
     let mut in_a_row = 0;
     for number in 1.. {
-        let Some(mut segment) = segments(number) else { break };
+        let Some(mut segment) = agenda.next(number) else { break };
         if ground.folder.segment(number).is_done() {
             continue;
         }
@@ -145,11 +159,11 @@ pub async fn run(
             Ok((done, report)) => {
                 in_a_row = 0;
                 record.without_cluster.remove(&number);
-                tell(&done, &report);
+                agenda.done(&done, &report);
             }
             Err(Error::Cluster(error)) => {
                 in_a_row += 1;
-                eprintln!("segment {number} found no cluster to test: {error}");
+                agenda.found_no_cluster(number, &error.to_string());
                 record.without_cluster.insert(number, error.to_string());
             }
             Err(error @ Error::Record(_)) => return Err(error),
@@ -166,7 +180,7 @@ pub async fn run(
 /// Takes from a segment what this machine cannot do, says so in the run's record, and says whether anything is left.
 fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> bool {
     let was_disturbed = !segment.faults.is_empty();
-    let forgets = segment.options.durability == Durability::Os;
+    let forgets = segment.proof.durability == Durability::Os;
     if forgets && !ground.knows_boot_ids && segment.faults.iter().any(|fault| fault.name.starts_with("power"))
     {
         let why = "this binary takes no path of the machine's boot id, so a cut of its power cannot be told"
@@ -178,11 +192,11 @@ fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> 
         }
         segment.faults.retain(|fault| !fault.name.starts_with("power"));
     }
-    let (workload, options) = (segment.workload, segment.options);
+    let (workload, durability) = (segment.proof.name, segment.proof.durability);
     segment.faults.retain(|fault| {
-        let is_borne = suite::bears(workload, options, fault);
+        let is_borne = suite::bears(workload, durability, fault);
         if !is_borne {
-            let what = format!("{} with {}", fault.name, workload.name);
+            let what = format!("{} with {workload}", fault.name);
             let why = "this workload asks every owner, and a damaged one gives no answer".to_owned();
             if !record.left_out.iter().any(|left| left.what == what) {
                 record.left_out.push(LeftOut { what, why });

@@ -50,6 +50,8 @@ pub struct Answer {
     pub consistency: String,
     /// What the header `Quorate-Version` says; empty if it is not there.
     pub version: String,
+    /// Whether there is a header `Retry-After`.
+    pub retry_after: bool,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -107,8 +109,9 @@ impl Http {
                 value.unwrap_or_default().to_owned()
             };
             let (consistency, version) = (header("quorate-consistency"), header("quorate-version"));
+            let retry_after = response.headers().contains_key("retry-after");
             let body = response.bytes().await?.to_vec();
-            Ok::<Answer, reqwest::Error>(Answer { status, consistency, version, body })
+            Ok::<Answer, reqwest::Error>(Answer { status, consistency, version, retry_after, body })
         };
         match answered.await {
             Ok(answer) => Reply::Answer(answer),

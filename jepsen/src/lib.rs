@@ -1,4 +1,4 @@
-//! Quorate seen from outside: real nodes, real faults, and judges that trust nobody.
+//! Quorate seen from outside: real nodes, real faults, and judges that believe nothing but what was answered.
 //!
 //! **The problem.** A replicated database can pass every test that its authors thought of and still lose a write
 //! when a node dies at the wrong moment. So here nothing knows how Quorate works. Clients do operations over HTTP
@@ -17,12 +17,13 @@
 //!
 //! **The parts.** The judges are a crate of their own, `quorate_checkers`, which the seeded simulator uses as well;
 //! [`rejudge`] judges a file again. [`http`] and [`outcome`] turn requests into outcomes, [`recorder`] writes them down,
-//! [`tally`] counts them, [`record`] keeps all of it, and [`report`] shows it. [`cluster`] makes real processes, on hosts of their own where there is
-//! root, and [`tool`] runs what the system has for that. [`workload`] and [`nemesis`] are tables of what clients do and
-//! what breaks, and [`run`] brings them together; a [`segment`] is one such run on a cluster of its own, a [`campaign`]
-//! is many, a [`suite`] says which. [`breakage`] shows that all this would notice: each line breaks one rule of a build
-//! made for it. [`load`] is the simplest proof: nodes die and come back under load, and nobody else may notice;
-//! [`overload`] asks for more than a cluster can serve.
+//! [`tally`] counts them, [`record`] keeps all of it, and [`report`] shows it. [`cluster`] makes real processes, on hosts of
+//! their own where there is root, and [`tool`] runs what the system has for that. [`workload`] and [`nemesis`] are tables of
+//! what clients do and what breaks; the [`generator`] lets clients do it, at their own pace or at a given rate. [`run`] brings
+//! them together, a [`segment`] is one such run on a cluster of its own, and a [`campaign`] does any list of segments: those
+//! of a [`suite`], of one workload, or of [`breakage`], which shows that all this would notice: each line breaks one rule of
+//! a build made for it. Two workloads have a course of their own: in [`load`] nodes die and come back, and no request at the
+//! others may fail; [`overload`] asks for more than a cluster can serve.
 //!
 //! **Invariants.**
 //! - A checker reads histories and nothing else: no clock, no cluster, no memory of the run.
@@ -36,6 +37,7 @@ pub mod agreement;
 pub mod breakage;
 pub mod campaign;
 pub mod cluster;
+pub mod generator;
 pub mod http;
 pub mod load;
 pub mod majority;

@@ -13,211 +13,307 @@
 //! the node that comes back gets what it missed by itself: this is looked at with `explain` alone, since a read would
 //! repair what it looks at. Keys of one phase are not touched in the next, so that what is compared stands still.
 //!
-//! Requests that were under way at the node when it was killed count for nothing: their client has lost its node.
+//! Requests that were under way at the node when it was killed count for nothing: their client has lost its node. All others
+//! are in the history, and must have an order as well.
 
-mod clients;
-mod convergence;
+mod rounds;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rand::{Rng, SeedableRng};
+use quorate_checkers::history::History;
+use quorate_checkers::judgement::{Finding, Judgement, Measure};
+use quorate_checkers::linearizable::{self, Limits};
+use quorate_checkers::operation::{Operation, Status};
+use quorate_checkers::throughput;
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Error};
-use crate::run::Verdict;
-use clients::{Clients, Measured};
+use crate::workload::{Client, Closed, Course, How, Request, Run, Running, Workload};
+use rounds::Round;
 
-/// The table that the load works on.
-pub const TABLE: &str = "load";
+/// The name of the workload and of its table.
+pub const NAME: &str = "load";
 
 /// Below so many completed requests a second, in any phase, the run is void.
-pub const PER_SECOND_MIN: f64 = 200.0;
+const PER_SECOND_MIN: f64 = 200.0;
 
-/// How long a node that came back may take to get what it missed, and to be ready.
-pub const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many keys a phase has.
+const KEYS_PER_PHASE: u32 = 500;
 
-/// Of the keys written while a node is away, so many are looked at before it comes back.
-const SAMPLE_KEYS: usize = 30;
+/// How many keys one mget asks for.
+const KEYS_PER_MGET: usize = 5;
 
 /// How the load is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How often a node is killed and comes back.
     pub rounds: u32,
-    /// Requests a second that the clients aim at.
+    /// Requests a second.
     pub rate: u32,
     /// How long a node stays away.
     pub down: Duration,
     /// How long all nodes are up between two rounds.
     pub quiet: Duration,
-    /// Decides what is asked, and whom the killing begins with.
-    pub seed: u64,
 }
 
-/// What came of one round.
-#[derive(Clone, Debug)]
-pub struct Round {
-    /// The node that was killed.
-    pub node: String,
-    /// How many keys were written while it was away.
-    pub keys: usize,
-    /// Of a sample of them, how many differed between their owners just before it came back. If none did, then that
-    /// they are equal afterwards proves nothing.
-    pub differed_before: usize,
-    /// How long it took, from its start, to be ready; `None` if it was not in time.
-    pub ready: Option<Duration>,
-    /// How long it took, from its start, until every owner of every key had the same version; if that did not come
-    /// in time, the keys that still differed, each with what `explain` said.
-    pub converged: Result<Duration, Vec<String>>,
-    /// Completed requests a second while it was away.
-    pub per_second: f64,
+/// The load.
+#[derive(Debug)]
+pub struct Load {
+    settings: Settings,
+    phase: Mutex<Phase>,
+    rounds: Mutex<Vec<Round>>,
 }
 
-/// What came of a load.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The rounds.
-    pub rounds: Vec<Round>,
-    /// What the clients saw.
-    pub measured: Measured,
-    /// Completed requests a second over the whole run.
-    pub per_second: f64,
-    /// What processes did wrong by themselves.
-    pub misdeeds: Vec<String>,
+/// The keys of one stretch of time.
+#[derive(Debug, Default)]
+struct Phase {
+    name: String,
+    /// Keys for which a put or delete was begun.
+    written: BTreeSet<String>,
 }
 
-/// Does all rounds.
-pub async fn run(cluster: &mut Cluster, settings: Settings) -> Result<Report, Error> {
-    let begun = Instant::now();
-    let clients = Arc::new(Clients::new(cluster.endpoints()));
-    let working = clients::start(&clients, settings.rate, settings.seed);
-    let first = ChaCha8Rng::seed_from_u64(settings.seed).random_range(0..cluster.nodes().len());
-    let mut rounds = Vec::new();
-    for number in 0..settings.rounds {
-        clients.begin_phase(format!("quiet-{number}"));
-        tokio::time::sleep(settings.quiet).await;
-        let index = (first + number as usize) % cluster.nodes().len();
-        let round = one_round(cluster, &clients, index, number, settings.down).await?;
-        eprintln!("round {}: {round}", number + 1);
-        rounds.push(round);
+impl Load {
+    /// A load that has not begun.
+    pub fn new(settings: Settings) -> Load {
+        Load { settings, phase: Mutex::default(), rounds: Mutex::default() }
     }
-    clients.end();
-    for client in working {
-        client.await.expect("clients do not panic: every reply has its branch");
-    }
-    let measured = clients.measured();
-    let per_second = measured.completed as f64 / begun.elapsed().as_secs_f64();
-    Ok(Report { rounds, measured, per_second, misdeeds: cluster.misdeeds().await })
-}
 
-async fn one_round(
-    cluster: &mut Cluster,
-    clients: &Arc<Clients>,
-    index: usize,
-    number: u32,
-    down: Duration,
-) -> Result<Round, Error> {
-    let node = cluster.nodes()[index].name().to_owned();
-    // No client may choose the node any more when it dies.
-    clients.strike(index);
-    cluster.node_mut(index).kill();
-    clients.begin_phase(format!("down-{number}"));
-    let (before, since) = (clients.measured().completed, Instant::now());
-    tokio::time::sleep(down).await;
-    let per_second = (clients.measured().completed - before) as f64 / since.elapsed().as_secs_f64();
-    let missed: BTreeSet<String> = clients.begin_phase(format!("back-{number}"));
-    let differed_before = convergence::count_different(clients, missed.iter().take(SAMPLE_KEYS)).await;
-    let started = Instant::now();
-    cluster.node_mut(index).start_again()?;
-    let ready = match cluster.wait_node_ready(index, CONVERGENCE_TIMEOUT).await {
-        Ok(()) => {
-            clients.welcome(index);
-            Some(started.elapsed())
+    /// From now on, keys have another name. Returns the keys that were written in the phase that ends.
+    fn begin_phase(&self, name: String) -> BTreeSet<String> {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *phase, Phase { name, written: BTreeSet::new() }).written
+    }
+
+    fn take_key(&self, random: &mut ChaCha8Rng, for_writing: bool) -> String {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = format!("{}-{}", phase.name, random.random_range(0..KEYS_PER_PHASE));
+        if for_writing {
+            phase.written.insert(key.clone());
         }
-        Err(Error::TooLate { .. }) => None,
-        Err(
-            error @ (Error::Host { .. }
-            | Error::NoFreePorts
-            | Error::NotRoot
-            | Error::NoFreeSlot
-            | Error::Tool(_)
-            | Error::Exited { .. }),
-        ) => return Err(error),
-    };
-    let keys = missed.len();
-    let converged = convergence::wait(clients, missed, started, CONVERGENCE_TIMEOUT).await;
-    Ok(Round { node, keys, differed_before, ready, converged, per_second })
-}
-
-impl Report {
-    /// How the load ended.
-    pub fn verdict(&self) -> Verdict {
-        let is_made_good = |round: &Round| round.ready.is_some() && round.converged.is_ok();
-        if self.measured.failures_count > 0
-            || !self.misdeeds.is_empty()
-            || !self.rounds.iter().all(is_made_good)
-        {
-            Verdict::Violated
-        } else if self.lowest_rate() < PER_SECOND_MIN
-            || self.rounds.iter().any(|round| round.differed_before == 0)
-        {
-            Verdict::Void
-        } else {
-            Verdict::Passed
-        }
+        key
     }
 
-    fn lowest_rate(&self) -> f64 {
-        self.rounds.iter().map(|round| round.per_second).fold(self.per_second, f64::min)
+    fn rounds(&self) -> Vec<Round> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl fmt::Display for Round {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ready = self
-            .ready
-            .map_or("not ready in time".to_owned(), |ready| format!("ready {:.3} s", ready.as_secs_f64()));
-        write!(
-            formatter,
-            "{} killed, {:.0} requests a second without it; {} of a sample differed; \
-             {ready} after its return; ",
-            self.node, self.per_second, self.differed_before
-        )?;
-        match &self.converged {
-            Ok(after) => {
-                write!(formatter, "all owners of {} keys equal after {:.3} s", self.keys, after.as_secs_f64())
-            }
-            Err(different) => {
-                write!(formatter, "owners of {} of {} keys still differ", different.len(), self.keys)?;
-                for one in different.iter().take(3) {
-                    write!(formatter, "\n    {one}")?;
+impl Workload for Load {
+    fn table(&self) -> Value {
+        json!({ "name": NAME, "sharding": "hash", "n": 3 })
+    }
+
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
+        Box::pin(async move {
+            let random = &mut client.random;
+            let (key, request) = match random.random_range(0..100) {
+                0..40 => (self.take_key(random, true), Request::Write { value: client.unique() }),
+                40..70 => (self.take_key(random, false), Request::Read),
+                70..80 => (self.take_key(random, true), Request::Delete),
+                _ => {
+                    let mut keys = BTreeSet::new();
+                    while keys.len() < KEYS_PER_MGET {
+                        keys.insert(self.take_key(random, false));
+                    }
+                    return client.read_many(&Vec::from_iter(keys)).await;
                 }
-                Ok(())
-            }
-        }
+            };
+            client.ask(&key, request, How::default()).await;
+        })
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.rounds().into_iter().flat_map(|round| round.missed).collect()
+    }
+
+    /// Nothing is read: each key was looked at when its node was back.
+    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
+        Box::pin(async move { closed(&self.rounds(), &run.recorder.history()) })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        Judgement::of_registers(&linearizable::check(history, Limits::default()))
+    }
+
+    fn course(&self) -> Option<&dyn Course> {
+        Some(self)
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}", self.verdict().word())?;
-        for (number, round) in (1..).zip(&self.rounds) {
-            writeln!(formatter, "  round {number}: {round}")?;
+/// What is wrong with the rounds, and with the requests meanwhile, whatever their order.
+fn closed(rounds: &[Round], history: &History) -> Closed {
+    let mut closed = Closed::default();
+    let mut lowest = f64::INFINITY;
+    for (number, round) in (1..).zip(rounds) {
+        let finding = |what: String| Finding { key: round.node.clone(), what, operations: Vec::new() };
+        let mut find = |what: String| closed.findings.push(finding(format!("round {number}: {what}")));
+        match round.ready {
+            Some(ready) => closed.measures.push(Measure::time("ready after its return", nanoseconds(ready))),
+            None => find("it was not ready in time after its return".to_owned()),
         }
-        writeln!(
-            formatter,
-            "load: {} completed, {:.1} a second, lowest phase {:.1}",
-            self.measured.completed,
-            self.per_second,
-            self.lowest_rate(),
-        )?;
-        writeln!(formatter, "{}", self.measured)?;
-        for misdeed in &self.misdeeds {
-            writeln!(formatter, "  {misdeed}")?;
+        match &round.converged {
+            Ok(after) => {
+                closed.measures.push(Measure::time("owners equal after its return", nanoseconds(*after)));
+            }
+            Err(different) => find(format!(
+                "owners of {} of {} keys still differed: {}",
+                different.len(),
+                round.missed.len(),
+                different.iter().take(3).cloned().collect::<Vec<_>>().join("; ")
+            )),
         }
-        Ok(())
+        if round.differed_before == 0 {
+            closed.void.push(format!("round {number}: {} had missed nothing that was looked at", round.node));
+        }
+        lowest = lowest.min(throughput::measure(history, round.killed, round.back).per_second);
+    }
+    if lowest < PER_SECOND_MIN {
+        closed
+            .void
+            .push(format!("{lowest:.1} requests a second while a node was away are below {PER_SECOND_MIN}"));
+    }
+    closed.measures.push(Measure {
+        name: "lowest rate of a phase".to_owned(),
+        value: lowest,
+        unit: "1/s".to_owned(),
+    });
+    let (failed, orphaned) = failures(rounds, history);
+    closed.measures.push(Measure::count("requests under way at a node when it was killed", orphaned));
+    closed.findings.extend(failed.into_iter().map(|operation| Finding {
+        key: operation.key.clone(),
+        what: format!(
+            "a request failed at n{}, which was up: {}",
+            operation.detail.node.unwrap_or_default(),
+            operation.detail.refusal.as_deref().unwrap_or("no word")
+        ),
+        operations: vec![operation.clone()],
+    }));
+    closed
+}
+
+/// The requests that failed at a node that was up all the while, and how many failed at one that was killed meanwhile.
+fn failures<'a>(rounds: &[Round], history: &'a History) -> (Vec<&'a Operation>, usize) {
+    let is_away = |operation: &Operation| {
+        let node = operation.detail.node.map(|number| format!("n{number}"));
+        let ret = operation.ret.unwrap_or(u64::MAX);
+        rounds.iter().any(|round| {
+            node.as_ref() == Some(&round.node) && operation.call <= round.welcome && ret >= round.killed
+        })
+    };
+    let mut seen = BTreeSet::new();
+    let failed = history.operations.iter().filter(|operation| match operation.status {
+        Status::Ok | Status::Mismatch => false,
+        // Many keys that were asked for in one request are one.
+        Status::Fail | Status::Unknown => seen.insert((operation.client, operation.call)),
+    });
+    let (orphaned, failed): (Vec<&Operation>, Vec<&Operation>) = failed.partition(|one| is_away(one));
+    (failed, orphaned.len())
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_checkers::operation::{ClientId, Detail, Kind};
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn settings() -> Settings {
+        Settings { rounds: 1, rate: 300, down: Duration::from_secs(5), quiet: Duration::from_secs(2) }
+    }
+
+    fn request(number: u32, call: u64, node: u16, status: Status) -> Operation {
+        Operation {
+            client: ClientId(number),
+            key: "k".into(),
+            kind: Kind::Delete,
+            call,
+            ret: Some(call + SECOND / 100),
+            status,
+            closing: false,
+            detail: Detail { node: Some(node), ..Detail::default() },
+        }
+    }
+
+    /// A node that was away from the fifth second to the tenth, and three hundred requests in each second.
+    fn good() -> (Round, History) {
+        let round = Round {
+            node: "n2".into(),
+            killed: 5 * SECOND,
+            back: 10 * SECOND,
+            welcome: 11 * SECOND,
+            missed: BTreeSet::from(["k".to_owned()]),
+            differed_before: 3,
+            ready: Some(Duration::from_secs(1)),
+            converged: Ok(Duration::from_secs(2)),
+        };
+        let at = |number: u32| request(number, u64::from(number) * SECOND / 300, 1, Status::Ok);
+        (round, History { operations: (0..4_500).map(at).collect() })
+    }
+
+    #[test]
+    fn a_good_round_passes() {
+        let (round, history) = good();
+        let closed = closed(&[round], &history);
+        assert!(closed.findings.is_empty() && closed.void.is_empty(), "{closed:?}");
+    }
+
+    #[test]
+    fn each_promise_can_be_broken() {
+        type Spoil = fn(&mut Round, &mut History);
+        let spoils: [(&str, Spoil); 4] = [
+            ("not ready", |round, _| round.ready = None),
+            ("not equal", |round, _| round.converged = Err(vec!["k: differs".into()])),
+            ("failed elsewhere", |_, history| {
+                history.operations.push(request(9_000, 6 * SECOND, 1, Status::Fail));
+            }),
+            ("failed before", |_, history| {
+                history.operations.push(request(9_000, 3 * SECOND, 2, Status::Unknown));
+            }),
+        ];
+        for (what, spoil) in spoils {
+            let (mut round, mut history) = good();
+            spoil(&mut round, &mut history);
+            assert_eq!(closed(&[round], &history).findings.len(), 1, "{what}");
+        }
+    }
+
+    #[test]
+    fn failures_at_a_node_that_is_killed_count_for_nothing() {
+        let (round, mut history) = good();
+        let just_before = 5 * SECOND - SECOND / 200;
+        history.operations.push(request(9_000, just_before, 2, Status::Unknown));
+        history.operations.push(request(9_001, just_before, 2, Status::Unknown));
+        assert_eq!(failures(std::slice::from_ref(&round), &history).1, 2);
+        assert!(closed(&[round], &history).findings.is_empty());
+    }
+
+    #[test]
+    fn too_little_load_or_nothing_missed_proves_nothing() {
+        let (round, mut history) = good();
+        history.operations.retain(|one| one.call % (SECOND / 100) == 0);
+        assert_eq!(closed(std::slice::from_ref(&round), &history).void.len(), 1);
+        let (mut round, history) = good();
+        round.differed_before = 0;
+        assert_eq!(closed(&[round], &history).void.len(), 1);
+    }
+
+    #[test]
+    fn the_keys_of_a_phase_are_those_that_were_written_in_it() {
+        let load = Load::new(settings());
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        load.begin_phase("a".into());
+        let written = load.take_key(&mut random, true);
+        load.take_key(&mut random, false);
+        assert_eq!(load.begin_phase("b".into()), BTreeSet::from([written]));
+        assert_eq!(load.begin_phase("c".into()), BTreeSet::new());
     }
 }

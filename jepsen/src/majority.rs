@@ -82,7 +82,7 @@ pub fn judge(history: &History, events: &[EventRecord]) -> Vec<Served> {
         served.strikes += 1;
         let mut seen = BTreeSet::new();
         for operation in &history.operations {
-            let is_counted = (from..to).contains(&operation.call) && is_owed(operation, &strike.majority);
+            let is_counted = (from..to).contains(&operation.call) && belongs(operation, &strike.majority);
             // Many keys that were asked for in one request are one.
             if is_counted && seen.insert((operation.client, operation.call)) {
                 served.requests += 1;
@@ -122,7 +122,7 @@ fn others_in_force<'a>(before: &'a [EventRecord], fault: &str) -> BTreeSet<&'a s
 }
 
 /// Whether an operation was asked of one of these nodes, of no more owners than a quorum, while clients worked.
-fn is_owed(operation: &Operation, majority: &[String]) -> bool {
+fn belongs(operation: &Operation, majority: &[String]) -> bool {
     let is_there = operation.detail.node.is_some_and(|node| majority.contains(&format!("n{node}")));
     let owners = operation.detail.level.map_or(0, |level| level.owners(COPIES));
     is_there && !operation.closing && owners <= COPIES / 2 + 1
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_that_serves_owes_nothing() {
+    fn a_majority_that_serves_is_as_expected() {
         let served = judge(&history(1, 1, Level::Quorum), &alone("partition-one"));
         assert_eq!((served[0].strikes, served[0].requests, served[0].succeeded), (1, 400, 396));
         assert_eq!(served[0].misdeed(), None);

@@ -8,13 +8,12 @@
 
 pub mod aim;
 mod clock;
-mod consequence;
 mod damage;
 mod disk;
 mod kill;
 mod latency;
-mod loss;
 pub mod needs;
+mod packet_loss;
 mod partition;
 mod pause;
 mod power;
@@ -22,7 +21,6 @@ mod reset;
 pub mod schedule;
 mod slow_link;
 mod starve;
-mod wal;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -37,7 +35,7 @@ use starve::{Resource, Starve};
 /// Breaks something, and heals it.
 pub trait Fault: Send {
     /// Breaks something, and says what. `None` if there was nothing to break at this moment: every node that it could
-    /// strike is in the hands of another fault, or as many are poisoned as may be.
+    /// strike is in the hands of another fault, or as many are doubtful as may be.
     ///
     /// After an error something may be broken: it must be healed all the same.
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error>;
@@ -82,7 +80,7 @@ pub struct Entry {
     /// The bounds of the time from a strike to its healing, in milliseconds.
     pub hold_ms: std::ops::Range<u64>,
     /// Whether it may leave a node that must not serve any more.
-    pub poisons: bool,
+    pub makes_doubtful: bool,
     /// Makes one for a run.
     pub make: fn() -> Box<dyn Fault>,
 }
@@ -110,16 +108,16 @@ const fn entry(
     hold_ms: std::ops::Range<u64>,
     make: fn() -> Box<dyn Fault>,
 ) -> Entry {
-    Entry { name, about, needs, hold_ms, poisons: false, make }
+    Entry { name, about, needs, hold_ms, makes_doubtful: false, make }
 }
 
-const fn poison(
+const fn damaging(
     name: &'static str,
     about: &'static str,
     needs: &'static [Need],
     make: fn() -> Box<dyn Fault>,
 ) -> Entry {
-    Entry { name, about, needs, hold_ms: WHILE, poisons: true, make }
+    Entry { name, about, needs, hold_ms: WHILE, makes_doubtful: true, make }
 }
 
 /// All faults. To break nothing is no fault: that is a run without a nemesis.
@@ -145,8 +143,8 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(Partition::new("partition-bridge", Shape::Bridge))),
     entry("partition-oneway", "one node is not heard, or does not hear", BRIDGE, LONG,
         || Box::new(Partition::new("partition-oneway", Shape::OneWay))),
-    entry("loss", "frames are lost at some hosts", BRIDGE, LONG,
-        || Box::new(loss::Loss::new())),
+    entry("packet-loss", "frames are lost at some hosts", BRIDGE, LONG,
+        || Box::new(packet_loss::PacketLoss::new())),
     entry("slow-link", "narrow links at some hosts", &[Need::Hosts, Need::Shaping], LONG,
         || Box::new(slow_link::SlowLink::new())),
     entry("latency", "latency with jitter between hosts", &[Need::Hosts, Need::Redirection, Need::Cutting], LONG,
@@ -171,19 +169,19 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(Disk::new("disk-slow", disk::Manner::Slow))),
     entry("disk-full", "no space is left", &[Need::Disks], WHILE,
         || Box::new(Disk::new("disk-full", disk::Manner::Full))),
-    poison("disk-fails", "every sync of one node fails", &[Need::Tracing],
+    damaging("disk-fails", "every sync of one node fails", &[Need::Tracing],
         || Box::new(Disk::new("disk-fails", disk::Manner::Fails))),
-    poison("flip-log", "a bit flips in one node's log", &[],
+    damaging("flip-log", "a bit flips in one node's log", &[],
         || Box::new(Damage::new("flip-log", damage::Manner::Flip, Kind::Log))),
-    poison("flip-table", "a bit flips in one node's tables", &[],
+    damaging("flip-table", "a bit flips in one node's tables", &[],
         || Box::new(Damage::new("flip-table", damage::Manner::Flip, Kind::Table))),
-    poison("flip-own", "a bit flips in one node's own files", &[],
+    damaging("flip-own", "a bit flips in one node's own files", &[],
         || Box::new(Damage::new("flip-own", damage::Manner::Flip, Kind::Own))),
-    poison("cut-log", "the end of one node's log is missing", &[],
+    damaging("cut-log", "the end of one node's log is missing", &[],
         || Box::new(Damage::new("cut-log", damage::Manner::Cut, Kind::Log))),
-    poison("cut-table", "the end of one node's table is missing", &[],
+    damaging("cut-table", "the end of one node's table is missing", &[],
         || Box::new(Damage::new("cut-table", damage::Manner::Cut, Kind::Table))),
-    poison("cut-own", "the end of one of a node's own files is missing", &[],
+    damaging("cut-own", "the end of one of a node's own files is missing", &[],
         || Box::new(Damage::new("cut-own", damage::Manner::Cut, Kind::Own))),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
         || Box::new(Starve::new("starve-processor", Resource::Processor))),
@@ -221,7 +219,10 @@ mod tests {
     fn a_list_names_faults_groups_all_or_none() {
         assert_eq!(names("kill-one"), ["kill-one"]);
         assert_eq!(names("kill"), ["kill-one", "kill-minority", "kill-all"]);
-        assert_eq!(names("loss, clock,loss"), ["loss", "clock-step", "clock-strobe", "clock-rate"]);
+        assert_eq!(
+            names("packet-loss, clock,packet-loss"),
+            ["packet-loss", "clock-step", "clock-strobe", "clock-rate"]
+        );
         assert_eq!(names("partition").len(), 5);
         assert_eq!(names("all").len(), FAULTS.len());
         assert!(names("none").is_empty() && names("").is_empty());

@@ -14,6 +14,12 @@ use quorate_checkers::operation::Status;
 /// How many copies each table of the workloads has; its `r` is a quorum.
 pub const COPIES: u8 = 3;
 
+/// The labels of requests without an answer.
+pub const LOST: [&str; 3] = ["not sent", "timeout", "broken"];
+
+/// What stands behind the label of a refusal that does not say when to try again, though it must.
+pub const UNTOLD: &str = " without Retry-After";
+
 /// What a single-key request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
@@ -104,7 +110,7 @@ pub fn judge(expected: Expected, reply: &Reply) -> Outcome {
     match reply {
         Reply::Answer(answer) if answer.is_success() => success(expected, answer),
         Reply::Answer(answer) => refusal(expected, answer),
-        Reply::NotSent { .. } => Outcome::of(Status::Fail, "not sent".to_owned()),
+        Reply::NotSent { .. } => Outcome::of(Status::Fail, LOST[0].to_owned()),
         Reply::Lost { how, .. } => Outcome::of(without_a_word(expected.verb), (*how).to_owned()),
     }
 }
@@ -138,7 +144,13 @@ fn judge_result(expected: Expected, result: &Value) -> Outcome {
         200 => text("value").into_bytes(),
         _ => result["error"].to_string().into_bytes(),
     };
-    let answer = Answer { status, consistency: text("consistency"), version: text("version"), body };
+    let answer = Answer {
+        status,
+        consistency: text("consistency"),
+        version: text("version"),
+        retry_after: true,
+        body,
+    };
     judge(expected, &Reply::Answer(answer))
 }
 
@@ -205,7 +217,11 @@ fn refusal(expected: Expected, answer: &Answer) -> Outcome {
     let verb = expected.verb;
     let member = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = member("code");
-    let label = format!("{} {code}", answer.status).trim_end().to_owned();
+    let mut label = format!("{} {code}", answer.status).trim_end().to_owned();
+    let is_untold = answer.status == 503 && !answer.retry_after;
+    if is_untold {
+        label += UNTOLD;
+    }
     if answer.status == 404 && code == "no-such-key" {
         return match verb {
             Verb::Read | Verb::Delete => Outcome::of(Status::Ok, label),
@@ -223,7 +239,7 @@ fn refusal(expected: Expected, answer: &Answer) -> Outcome {
     // A run asks for nothing illegal of a table that exists: only an honest "not now" fits the contract.
     let is_honest = matches!(answer.status, 429 | 503 | 504 | 507);
     let says_outcome = verb == Verb::Read || !member("outcome").is_empty();
-    let breach = (!is_honest || !says_outcome).then(|| {
+    let breach = (!is_honest || !says_outcome || is_untold).then(|| {
         let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]).into_owned();
         format!("{}: {label}: {body}", verb.name())
     });
@@ -236,7 +252,13 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Reply {
         let (consistency, version) = ("linearizable; r=2; n=3; acks=2".to_owned(), String::new());
-        Reply::Answer(Answer { status, consistency, version, body: body.as_bytes().to_vec() })
+        Reply::Answer(Answer {
+            status,
+            consistency,
+            version,
+            retry_after: true,
+            body: body.as_bytes().to_vec(),
+        })
     }
 
     fn at_quorum(verb: Verb) -> Expected {
@@ -252,6 +274,10 @@ mod tests {
         let unavailable = answer(503, r#"{"code":"unavailable","outcome":"not_applied"}"#);
         let write_timeout = answer(504, r#"{"code":"write-timeout","outcome":"unknown"}"#);
         let read_timeout = answer(504, r#"{"code":"read-timeout"}"#);
+        let untold = match &unavailable {
+            Reply::Answer(answer) => Reply::Answer(Answer { retry_after: false, ..answer.clone() }),
+            Reply::NotSent { .. } | Reply::Lost { .. } => unreachable!("it is an answer"),
+        };
         for (verb, reply, status, label, breach) in [
             (Verb::Read, &answer(200, "x"), Status::Ok, "200", false),
             (Verb::Read, &answer(200, ""), Status::Ok, "200", false),
@@ -264,6 +290,7 @@ mod tests {
             (Verb::Write, &absent, Status::Unknown, "404 no-such-key", true),
             (Verb::Read, &unavailable, Status::Fail, "503 unavailable", false),
             (Verb::Write, &unavailable, Status::Fail, "503 unavailable", false),
+            (Verb::Write, &untold, Status::Fail, "503 unavailable without Retry-After", true),
             (Verb::Delete, &write_timeout, Status::Unknown, "504 write-timeout", false),
             (Verb::Write, &answer(504, ""), Status::Unknown, "504", true),
             (Verb::Write, &answer(500, ""), Status::Unknown, "500", true),
@@ -289,7 +316,13 @@ mod tests {
     fn an_answer_must_promise_what_its_level_promises() {
         let answer = |consistency: &str, body: &str| {
             let (consistency, version) = (consistency.to_owned(), String::new());
-            Reply::Answer(Answer { status: 200, consistency, version, body: body.as_bytes().to_vec() })
+            Reply::Answer(Answer {
+                status: 200,
+                consistency,
+                version,
+                retry_after: false,
+                body: body.as_bytes().to_vec(),
+            })
         };
         let is_breach = |verb, level, consistency| {
             let body = if verb == Verb::Read { "x" } else { r#"{"version":"1-n1","etag":"\"x\""}"# };

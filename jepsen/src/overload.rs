@@ -23,24 +23,32 @@
 //! **Left out**: overload of a single shard or owner, of bandwidth, and of the processor: there each refusal costs what
 //! a part of a request costs, and goodput falls with their number.
 
-mod generator;
 mod judge;
+mod phase;
 
-pub use judge::Report;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use quorate_checkers::history::History;
+use quorate_checkers::judgement::Judgement;
+use rand::Rng as _;
+use serde_json::{Value, json};
 
-use serde_json::json;
+use crate::cluster::Cluster;
+use crate::generator::{Shift, Worked};
+use crate::workload::{Client, Closed, Course, Driven, Driving, How, Request, Run, Running, Workload};
+use judge::Report;
+use phase::{Memory, Phase, Stretch};
 
-use crate::cluster::{Cluster, Error, Plan};
-use generator::{Generator, Phase};
+/// The name of the workload and of its table.
+pub const NAME: &str = "overload";
 
-/// The table that is loaded.
-pub const TABLE: &str = "overload";
-
+/// Keys that are written.
+const KEYS: u64 = 10_000;
+/// Bytes of each value.
+const VALUE_BYTES: usize = 100;
 /// How many clients the closed loop tries, in turn.
-const CLIENTS: [usize; 7] = [6, 12, 24, 48, 96, 192, 384];
+const CLIENTS: [u32; 7] = [6, 12, 24, 48, 96, 192, 384];
 /// How long each of them works.
 const STEP: Duration = Duration::from_secs(4);
 /// More clients must serve this much more, or they are too many.
@@ -52,87 +60,194 @@ const NORMAL: Duration = Duration::from_secs(10);
 /// How long it works after it.
 const AFTER: Duration = Duration::from_secs(15);
 
+/// How often the nodes' memory is looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(250);
+
 /// What to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How long the overload lasts.
     pub time: Duration,
     /// How many times the peak is asked for.
     pub factor: f64,
-    /// The nodes' `requests_running_max`.
-    pub requests_running_max: u32,
-    /// How long each sync of the disk takes at least, in milliseconds; 0: as long as it does. Needs `strace`.
-    pub sync_delay_ms: u32,
-    /// Decides keys and kinds of requests.
-    pub seed: u64,
 }
 
-/// Gives a plan's nodes the limits of these settings: a script in place of the binary, which also notes their process
-/// ids.
-pub fn limited(mut plan: Plan, settings: &Settings) -> Result<Plan, Error> {
-    let on_host = |what: String| move |cause| Error::Host { what, cause };
-    std::fs::create_dir_all(&plan.folder).map_err(on_host(format!("folder {}", plan.folder.display())))?;
-    let script = plan.folder.join("limited-quorate");
-    let binary = std::path::absolute(&plan.binary).map_err(on_host("the binary's path".to_owned()))?;
-    let delay = match settings.sync_delay_ms {
-        0 => String::new(),
-        // The tracer stands aside: the process keeps its id, and the tracer ends with it.
-        ms => format!(
-            "strace -D -f --seccomp-bpf -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:delay_enter={ms}ms "
-        ),
-    };
-    let text = format!(
-        "#!/bin/sh\necho $$ >>'{}'\nexport QUORATE_LIMITS_REQUESTS_RUNNING_MAX={}\nexec {delay}'{}' \"$@\"\n",
-        pids(&plan.folder).display(),
-        settings.requests_running_max,
-        binary.display(),
-    );
-    std::fs::write(&script, text).map_err(on_host(format!("script {}", script.display())))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).map_err(on_host(format!("script {}", script.display())))?;
-    plan.binary = script;
-    Ok(plan)
+/// What the nodes' environment must say, so that requests at work are what is short.
+pub fn environment(requests_running_max: u32) -> Vec<(String, String)> {
+    vec![("QUORATE_LIMITS_REQUESTS_RUNNING_MAX".to_owned(), requests_running_max.to_string())]
 }
 
-fn pids(folder: &Path) -> PathBuf {
-    folder.join("pids")
+/// What nodes must run under for each sync of their disk to take so long at least, in milliseconds; 0: as long as it does.
+/// The tracer stands aside: the process keeps its id, and the tracer ends with it.
+pub fn tracer(sync_delay_ms: u32) -> Vec<String> {
+    let delay = format!("inject=fdatasync:delay_enter={sync_delay_ms}ms");
+    let words = [
+        "strace",
+        "-D",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        &delay,
+    ];
+    if sync_delay_ms == 0 { Vec::new() } else { words.map(str::to_owned).to_vec() }
 }
 
-/// Runs all phases on a cluster of nodes that [`limited`] has started.
-pub async fn run(cluster: &mut Cluster, folder: &Path, settings: &Settings) -> Result<Report, Error> {
-    let table = json!({ "name": TABLE, "sharding": "hash", "n": 3, "durability": "sync" });
-    cluster.make_table(table).await?;
-    let noted = pids(folder);
-    let pids = std::fs::read_to_string(&noted)
-        .map_err(|cause| Error::Host { what: format!("process ids in {}", noted.display()), cause })?;
-    let pids = pids.lines().filter_map(|line| line.trim().parse().ok()).collect();
-    let mut generator = Generator::new(cluster.endpoints(), pids, settings.seed);
-    eprintln!("warming up");
-    generator.closed(CLIENTS[0], STEP).await;
-    let mut peak: Option<Phase> = None;
-    let mut without_growth = 0;
-    for clients in CLIENTS {
-        let step = generator.closed(clients, STEP).await;
-        eprintln!("{clients:>4} clients: {step}");
-        let best = peak.as_ref().map_or(0.0, Phase::goodput);
-        without_growth = if step.goodput() > best * GROWTH_MIN { 0 } else { without_growth + 1 };
-        if step.goodput() > best {
-            peak = Some(step);
-        }
-        if without_growth == STEPS_WITHOUT_GROWTH {
-            break;
-        }
+/// Writes of small values, far too many of them.
+#[derive(Debug)]
+pub struct Overload {
+    settings: Settings,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// When each phase was.
+#[derive(Clone, Debug)]
+struct Seen {
+    nodes: usize,
+    peak: Stretch,
+    before: Stretch,
+    overload: Stretch,
+    after: Stretch,
+}
+
+impl Overload {
+    /// One that has not begun.
+    pub fn new(settings: Settings) -> Overload {
+        Overload { settings, seen: Mutex::default() }
     }
-    let peak = peak.expect("there is at least one step");
-    let (normal, flood) = (peak.goodput() / 2.0, peak.goodput() * settings.factor);
-    let before = generator.open(normal, NORMAL).await.drained().await;
-    eprintln!("normal:       {before}");
-    let overload = generator.open(flood, settings.time).await;
-    // At once: what the overload has left at work is in its way.
-    let after = generator.open(normal, AFTER).await;
-    let (overload, after) = (overload.drained().await, after.drained().await);
-    eprintln!("overload:     {overload}");
-    eprintln!("normal again: {after}");
-    let (nodes, misdeeds) = (cluster.nodes().len(), cluster.misdeeds().await);
-    Ok(Report { nodes, peak, before, overload, after, factor: settings.factor, misdeeds })
+
+    async fn phases(
+        &self,
+        workload: &Arc<dyn Workload>,
+        run: &Arc<Run>,
+        cluster: &mut Cluster,
+        broken: &mut Vec<String>,
+    ) -> Seen {
+        let now = || run.recorder.now();
+        let goodput = |stretch: &Stretch| Phase::of(&run.recorder.history(), stretch).goodput();
+        let mut peak: Option<(f64, Stretch)> = None;
+        let mut without_growth = 0;
+        // The first one only warms up.
+        for (number, clients) in [CLIENTS[0]].into_iter().chain(CLIENTS).enumerate() {
+            let (from, shift) = (now(), Shift::closed(workload, run, clients));
+            let memory = spend(cluster, STEP).await;
+            broken.extend(shift.end().await.broken);
+            let step = Stretch { from, time: STEP, memory, worked: Worked::default() };
+            if number == 0 {
+                continue;
+            }
+            let (served, best) = (goodput(&step), peak.as_ref().map_or(0.0, |(best, _)| *best));
+            eprintln!("{clients:>4} clients: {}", Phase::of(&run.recorder.history(), &step));
+            without_growth = if served > best * GROWTH_MIN { 0 } else { without_growth + 1 };
+            if served > best {
+                peak = Some((served, step));
+            }
+            if without_growth == STEPS_WITHOUT_GROWTH {
+                break;
+            }
+        }
+        let (best, peak) = peak.unwrap_or_default();
+        let (normal, flood) = (best / 2.0, best * self.settings.factor);
+        let mut open = async |rate, time| {
+            let (from, shift) = (now(), Shift::open(workload, run, rate));
+            let memory = spend(cluster, time).await;
+            shift.stop();
+            (shift, Stretch { from, time, memory, worked: Worked::default() })
+        };
+        let drained =
+            async |(shift, stretch): (Shift, Stretch)| Stretch { worked: shift.end().await, ..stretch };
+        let before = drained(open(normal, NORMAL).await).await;
+        let overload = open(flood, self.settings.time).await;
+        // At once: what the overload has left at work is in its way.
+        let after = open(normal, AFTER).await;
+        let (overload, after) = (drained(overload).await, drained(after).await);
+        for stretch in [&before, &overload, &after] {
+            broken.extend(stretch.worked.broken.iter().cloned());
+        }
+        Seen { nodes: cluster.nodes().len(), peak, before, overload, after }
+    }
+}
+
+impl Workload for Overload {
+    fn table(&self) -> Value {
+        json!({ "name": NAME, "sharding": "hash", "n": 3, "durability": "sync" })
+    }
+
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
+        Box::pin(async move {
+            let key = format!("k{}", client.random.random_range(0..KEYS));
+            let value = format!("{:v<VALUE_BYTES$}", client.unique());
+            client.ask(&key, Request::Write { value }, How::default()).await;
+        })
+    }
+
+    fn keys(&self) -> Vec<String> {
+        (0..KEYS).map(|number| format!("k{number}")).collect()
+    }
+
+    /// Nothing is read: this is about requests, and not about data.
+    fn close<'a>(&'a self, _run: &'a Arc<Run>) -> Running<'a, Closed> {
+        Box::pin(async { Closed::default() })
+    }
+
+    fn judge(&self, history: &History) -> Judgement {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(Seen { nodes, peak, before, overload, after }) = seen else {
+            let void = "no phase was done".to_owned();
+            let mut judgement = Judgement::of(void.clone(), Vec::new(), Vec::new());
+            judgement.void.push(void);
+            return judgement;
+        };
+        let report = Report {
+            nodes,
+            peak: Phase::of(history, &peak),
+            before: Phase::of(history, &before),
+            overload: Phase::of(history, &overload),
+            after: Phase::of(history, &after),
+            factor: self.settings.factor,
+        };
+        report.judgement()
+    }
+
+    fn course(&self) -> Option<&dyn Course> {
+        Some(self)
+    }
+}
+
+impl Course for Overload {
+    fn drive<'a>(
+        &'a self,
+        workload: &'a Arc<dyn Workload>,
+        run: &'a Arc<Run>,
+        cluster: &'a mut Cluster,
+    ) -> Driving<'a> {
+        Box::pin(async move {
+            let mut driven = Driven::default();
+            let seen = self.phases(workload, run, cluster, &mut driven.void).await;
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+            driven.until = run.recorder.now();
+            driven
+        })
+    }
+}
+
+/// Lets time pass, and looks at the nodes' memory meanwhile.
+async fn spend(cluster: &mut Cluster, time: Duration) -> Memory {
+    let until = Instant::now() + time;
+    let mut seen: Option<Memory> = None;
+    while Instant::now() < until {
+        let sizes = cluster.sample_memory();
+        let measured = sizes.len();
+        let most_kib = sizes.into_iter().max().unwrap_or_default() / 1_024;
+        seen = Some(seen.map_or(Memory { most_kib, measured }, |before| Memory {
+            most_kib: before.most_kib.max(most_kib),
+            measured: before.measured.min(measured),
+        }));
+        tokio::time::sleep_until((Instant::now() + SAMPLE_EVERY).min(until).into()).await;
+    }
+    seen.unwrap_or_default()
 }

@@ -1,10 +1,10 @@
-//! Writing a history down: one clock for many tasks, and files.
+//! Writing a history down: one clock for many tasks.
 //!
 //! Nothing is written to the disk while the run goes on: a run is bounded, and a slow disk must not slow down what is
 //! measured.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -42,11 +42,6 @@ impl Recorder {
         history.sort();
         history
     }
-}
-
-/// Writes a history into a file, which is replaced if it exists.
-pub fn write_file(history: &History, path: &Path) -> std::io::Result<()> {
-    history.write_to(BufWriter::new(File::create(path)?))
 }
 
 /// Reads a history from a file.

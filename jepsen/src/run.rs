@@ -16,15 +16,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
+use crate::generator::Shift;
 use crate::majority;
 use crate::nemesis;
 use crate::nemesis::schedule::Schedule;
 use crate::record::{EventKind, EventRecord};
 use crate::tally::Counts;
-use crate::workload::{Closed, Run, Workload};
+use crate::workload::{Closed, Driven, Run, Workload};
 use quorate_checkers::history::History;
 use quorate_checkers::judgement::{self, Judgement, Measure};
-use quorate_checkers::operation::ClientId;
 use quorate_checkers::throughput::{self, Throughput};
 
 /// Below so many completed operations a second a run is void.
@@ -86,7 +86,7 @@ pub struct Report {
     pub counts: Counts,
     /// What was broken and healed.
     pub events: Vec<EventRecord>,
-    /// What processes did wrong: a majority side that did not serve, and what whoever owns the processes adds.
+    /// What processes did wrong: a majority side that did not serve, and what the owner of the processes adds.
     pub misdeeds: Vec<String>,
     /// Why the run proves nothing, if it does not.
     pub void: Vec<String>,
@@ -99,39 +99,25 @@ pub async fn run(
     nemesis: Option<Nemesis<'_>>,
     settings: Settings,
 ) -> Report {
-    let run = Arc::new(Run::start(endpoints, settings.seed));
-    let begun = Instant::now();
-    let clients: Vec<_> = (1..=settings.clients)
-        .map(|client| tokio::spawn(Arc::clone(&workload).client(Arc::clone(&run), ClientId(client))))
-        .collect();
-    let calm = CALM_MAX.min(settings.time / 4);
-    let disturbed_until = begun + settings.time.saturating_sub(calm);
+    let table = workload.table()["name"].as_str().unwrap_or_default().to_owned();
+    let run = Arc::new(Run::start(endpoints, table, settings.seed));
     let is_disturbed = nemesis.as_ref().is_some_and(|nemesis| !nemesis.faults.is_empty());
-    let events = match nemesis {
-        Some(Nemesis { faults, hold_max, cluster }) => {
-            let schedule = Schedule::new(&faults, cluster, &run.recorder, settings.seed, hold_max);
-            let events = schedule.disturb(disturbed_until).await;
-            // A node that must not serve any more is not asked for the last word.
-            cluster.poisoned().for_each(|index| run.excuse(index));
-            events
-        }
-        None => Vec::new(),
+    let driven = match (workload.course(), nemesis) {
+        (Some(course), Some(nemesis)) => course.drive(&workload, &run, nemesis.cluster).await,
+        (Some(_) | None, nemesis) => under_faults(&workload, &run, nemesis, settings).await,
     };
-    tokio::time::sleep_until(disturbed_until.max(Instant::now()).add(calm).into()).await;
-    run.end();
-    let worked_until = run.recorder.now();
-    let mut void = Vec::new();
-    for client in clients {
-        if let Err(error) = client.await {
-            void.push(format!("a client broke off: {error}"));
-        }
-    }
-    let closed = tokio::spawn(Arc::clone(&workload).close(Arc::clone(&run))).await.unwrap_or_else(|error| {
-        Closed { unread: vec![format!("the closing reads broke off: {error}")], ..Closed::default() }
+    let Driven { events, until: worked_until, mut void } = driven;
+    let closed = {
+        let (workload, run) = (Arc::clone(&workload), Arc::clone(&run));
+        tokio::spawn(async move { workload.close(&run).await }).await
+    };
+    let closed = closed.unwrap_or_else(|error| Closed {
+        void: vec![format!("the closing reads broke off: {error}")],
+        ..Closed::default()
     });
     let history = run.recorder.history();
     let throughput = throughput::measure(&history, 0, worked_until);
-    if is_disturbed {
+    if is_disturbed || !events.is_empty() {
         void.extend(void_by_events(&events, &history));
     }
     if throughput.per_second < PER_SECOND_MIN {
@@ -162,6 +148,33 @@ pub async fn run(
     }
 }
 
+/// The ordinary course: clients at their own pace, disturbed until it is time to be calm.
+async fn under_faults(
+    workload: &Arc<dyn Workload>,
+    run: &Arc<Run>,
+    nemesis: Option<Nemesis<'_>>,
+    settings: Settings,
+) -> Driven {
+    let begun = Instant::now();
+    let shift = Shift::closed(workload, run, settings.clients);
+    let calm = CALM_MAX.min(settings.time / 4);
+    let disturbed_until = begun + settings.time.saturating_sub(calm);
+    let events = match nemesis {
+        Some(Nemesis { faults, hold_max, cluster }) => {
+            let schedule = Schedule::new(&faults, cluster, &run.recorder, settings.seed, hold_max);
+            let events = schedule.disturb(disturbed_until).await;
+            // A node that must not serve any more is not asked for the last word.
+            cluster.damaged().for_each(|index| run.excuse(index));
+            events
+        }
+        None => Vec::new(),
+    };
+    tokio::time::sleep_until(disturbed_until.max(Instant::now()).add(calm).into()).await;
+    shift.stop();
+    let until = run.recorder.now();
+    Driven { events, until, void: shift.end().await.broken }
+}
+
 /// Why faults, or what came after them, leave nothing proved.
 fn void_by_events(events: &[EventRecord], history: &History) -> Vec<String> {
     let mut void = Vec::new();
@@ -176,7 +189,7 @@ fn void_by_events(events: &[EventRecord], history: &History) -> Vec<String> {
             EventKind::Strike => in_force += 1,
             EventKind::Heal => {
                 in_force = in_force.saturating_sub(1);
-                // While something else is still broken, nothing is owed.
+                // While something else is still broken, nothing is expected.
                 if in_force == 0 && !throughput::progressed(history, event.at, within) {
                     let within = PROGRESS_WITHIN.as_secs();
                     void.push(format!("no progress within {within} s after a healing: {}", line(event)));

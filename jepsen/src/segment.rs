@@ -1,11 +1,12 @@
 //! A segment: one workload under one set of faults, on a cluster founded for it alone.
 //!
-//! A run is a sequence of segments rather than one long stretch, so that a node that was poisoned doesn't end it, that
+//! A run is a sequence of segments rather than one long stretch, so that a node that was damaged doesn't end it, that
 //! no history grows past what can be judged, and that a run which was broken off loses one segment at most. Each has
 //! its own seed, drawn from the run's, and can be done again alone by the command that its record names.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cluster::{self, Cluster, NodeShape, Plan};
@@ -13,7 +14,7 @@ use crate::nemesis::needs::Machine;
 use crate::nemesis::{self, needs::Need};
 use crate::record::{CountRecord, RunFolder, SegmentFolder, SegmentRecord, by_second, of_faults};
 use crate::run::{self, Nemesis, Report, Settings, Verdict};
-use crate::workload::{self, Durability};
+use crate::workload::{self, Durability, Workload};
 
 /// How large each node's disk is where it has one of its own. The file takes only what is written.
 const DISK_BYTES: u64 = 512 << 20;
@@ -29,8 +30,53 @@ pub struct Ground {
     pub folder: RunFolder,
     /// Whether the binary takes the path of the machine's boot id.
     pub knows_boot_ids: bool,
-    /// More variables of the nodes' environment.
-    pub environment: Vec<(String, String)>,
+}
+
+/// What clients do in a segment, made anew each time that it is done.
+#[derive(Clone)]
+pub struct Proof {
+    /// The name of the workload.
+    pub name: &'static str,
+    /// What an acknowledgement means in its table.
+    pub durability: Durability,
+    /// What the nodes run under, as the beginning of a command line; empty: nothing.
+    pub under: Vec<String>,
+    /// The arguments of the command that does it again, without those that all have.
+    pub arguments: String,
+    /// Makes the workload.
+    pub make: Arc<dyn Fn() -> Arc<dyn Workload> + Send + Sync>,
+}
+
+impl Proof {
+    /// A workload of the table.
+    pub fn of(entry: &'static workload::Entry, options: workload::Options) -> Proof {
+        let os = match options.durability {
+            Durability::Sync => "",
+            Durability::Os => " --durability os",
+        };
+        let arguments = format!(
+            "{os} --operations-per-key {} --keys-at-once {}",
+            options.operations_per_key, options.keys_at_once
+        );
+        let (name, durability) = (entry.name, options.durability);
+        Proof {
+            name,
+            durability,
+            under: Vec::new(),
+            arguments,
+            make: Arc::new(move || (entry.make)(options)),
+        }
+    }
+
+    /// A workload with a course of its own.
+    pub fn with_course<W: Workload + 'static>(
+        name: &'static str,
+        arguments: String,
+        make: impl Fn() -> W + Send + Sync + 'static,
+    ) -> Proof {
+        let (durability, under) = (Durability::Sync, Vec::new());
+        Proof { name, durability, under, arguments, make: Arc::new(move || Arc::new(make())) }
+    }
 }
 
 /// What one segment does.
@@ -39,15 +85,15 @@ pub struct Segment {
     /// Its number in the run, from 1.
     pub number: u32,
     /// What clients do.
-    pub workload: &'static workload::Entry,
-    /// How much of it.
-    pub options: workload::Options,
+    pub proof: Proof,
     /// What breaks.
     pub faults: Vec<&'static nemesis::Entry>,
     /// No fault holds longer than this.
     pub hold_max: Duration,
     /// The nodes.
     pub nodes: Vec<NodeShape>,
+    /// More variables of their environment.
+    pub environment: Vec<(String, String)>,
     /// How many clients, how long, and the seed.
     pub settings: Settings,
 }
@@ -92,9 +138,8 @@ impl Segment {
         let folder = ground.folder.segment(self.number);
         let plan = self.plan(ground, &folder);
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let workload = (self.workload.make)(self.options);
+        let workload = (self.proof.make)();
         let table = workload.table();
-        let durability = table["durability"].as_str().unwrap_or("sync").to_owned();
         folder.clear()?;
         let mut cluster = Cluster::start(&plan).await?;
         cluster.make_table(table).await?;
@@ -102,7 +147,7 @@ impl Segment {
         let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
         report.misdeeds.extend(cluster.misdeeds().await);
-        let record = self.record(ground, &cluster, &report, durability, started);
+        let record = self.record(ground, &cluster, &report, started);
         if record.verdict != Verdict::Passed {
             // What the nodes left is evidence.
             cluster.keep_data().iter().for_each(|lost| eprintln!("not kept: {lost}"));
@@ -126,18 +171,12 @@ impl Segment {
             disk_bytes: needs(Need::Disks).then_some(DISK_BYTES),
             clock: ground.machine.clock.clone().filter(|_| needs(Need::Clock)),
             knows_boot_ids: ground.knows_boot_ids,
-            environment: ground.environment.clone(),
+            environment: self.environment.clone(),
+            under: self.proof.under.clone(),
         }
     }
 
-    fn record(
-        &self,
-        ground: &Ground,
-        cluster: &Cluster,
-        report: &Report,
-        durability: String,
-        started: u64,
-    ) -> SegmentRecord {
+    fn record(&self, ground: &Ground, cluster: &Cluster, report: &Report, started: u64) -> SegmentRecord {
         let count = |((verb, status, label), count): (&(crate::outcome::Verb, _, String), &u64)| {
             CountRecord { verb: verb.name().to_owned(), status: *status, label: label.clone(), count: *count }
         };
@@ -145,8 +184,8 @@ impl Segment {
         let peaks = cluster.memory_peaks();
         SegmentRecord {
             number: self.number,
-            workload: self.workload.name.to_owned(),
-            durability,
+            workload: self.proof.name.to_owned(),
+            durability: self.proof.durability.name().to_owned(),
             faults: self.faults.iter().map(|fault| fault.name.to_owned()).collect(),
             seed: self.settings.seed,
             command: self.command(ground),
@@ -176,10 +215,6 @@ impl Segment {
     fn command(&self, ground: &Ground) -> String {
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
-        let os = match self.options.durability {
-            Durability::Sync => "",
-            Durability::Os => " --durability os",
-        };
         let mut more = String::new();
         if ground.machine.slot.is_none() {
             more += " --hosts loopback";
@@ -193,23 +228,24 @@ impl Segment {
         if !zones.is_empty() {
             more += &format!(" --zones {}", zones.len());
         }
-        for (name, value) in &ground.environment {
+        for (name, value) in &self.environment {
             more += &format!(" --env {name}={value}");
         }
-        if !ground.environment.is_empty() {
+        if !self.environment.is_empty() {
             more += &format!(" --binary {}", ground.binary.display());
         }
-        let seconds = self.settings.time.as_secs();
-        format!(
-            "scripts/jepsen {}{os} --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --nodes {} \
-             --clients {} --operations-per-key {} --keys-at-once {} --hold-seconds {} --seed {}{more}",
-            self.workload.name,
-            self.nodes.len(),
+        let ordinary = format!(
+            " --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --clients {} --hold-seconds {}",
             self.settings.clients,
-            self.options.operations_per_key,
-            self.options.keys_at_once,
             self.hold_max.as_secs(),
-            self.settings.seed,
+            seconds = self.settings.time.as_secs(),
+        );
+        let ordinary = if (self.proof.make)().course().is_some() { String::new() } else { ordinary };
+        let (name, arguments) = (self.proof.name, &self.proof.arguments);
+        format!(
+            "scripts/jepsen {name}{arguments}{ordinary} --nodes {} --seed {}{more}",
+            self.nodes.len(),
+            self.settings.seed
         )
     }
 }

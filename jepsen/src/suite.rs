@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::cluster::NodeShape;
 use crate::nemesis::{self, FAULTS};
 use crate::run::Settings;
-use crate::segment::{Segment, seed_of};
+use crate::segment::{Proof, Segment, seed_of};
 use crate::workload::{self, Durability, WORKLOADS};
 
 /// How many nodes a segment has: enough for partitions of every shape.
@@ -35,8 +35,8 @@ const QUICK_HOLD: Duration = Duration::from_secs(4);
 /// The longest that a fault holds in the full suite: no bound but the fault's own.
 const FULL_HOLD: Duration = Duration::from_secs(60);
 
-/// Workloads that ask every owner for an answer, in the end at least: a poisoned node gives none, so nothing poisons
-/// any there.
+/// Workloads that ask every owner for an answer, in the end at least: a doubtful node gives none, so nothing makes one
+/// doubtful there.
 const ASKS_EVERY_OWNER: [&str; 3] = ["register-all", "register-one", "regular"];
 
 /// A line of the quick suite.
@@ -60,10 +60,10 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 const QUICK: &[Line] = &[
     line("register", "kill,partition-halves,pause", 35),
     line("set", "partition,reset,power-all", 35),
-    line("retries", "kill,partition,loss", 35),
+    line("retries", "kill,partition,packet-loss", 35),
     line("churn", "kill-minority,pause-short,partition-one", 30),
     line("ttl", "clock,power-one,partition-ring", 35),
-    line("mixed", "loss,latency,slow-link,starve", 35),
+    line("mixed", "packet-loss,latency,slow-link,starve", 35),
     line("register-all", "kill,disk-slow,disk-full", 25),
     line("register-one", "kill,partition", 25),
     line("regular", "kill,partition", 15),
@@ -130,17 +130,17 @@ impl Suite {
         };
         let mut faults = faults;
         let options = workload::Options { durability, ..workload::Options::default() };
-        faults.retain(|fault| bears(workload, options, fault));
+        faults.retain(|fault| bears(workload.name, durability, fault));
         if faults.is_empty() {
-            faults = vec![next_borne(workload, options, number)];
+            faults = vec![next_borne(workload, durability, number)];
         }
         Some(Segment {
             number,
-            workload,
-            options,
+            proof: Proof::of(workload, options),
             faults,
             hold_max,
             nodes: vec![NodeShape::default(); NODES],
+            environment: Vec::new(),
             settings: Settings {
                 clients: CLIENTS,
                 time: Duration::from_secs(seconds),
@@ -151,19 +151,17 @@ impl Suite {
 }
 
 /// Where a workload bears none of the faults whose turn it is, it meets the next one in the table that it bears.
-fn next_borne(
-    workload: &workload::Entry,
-    options: workload::Options,
-    number: u32,
-) -> &'static nemesis::Entry {
+fn next_borne(workload: &workload::Entry, durability: Durability, number: u32) -> &'static nemesis::Entry {
     let mut from_here = FAULTS.iter().cycle().skip(number as usize / 3);
-    from_here.find(|fault| bears(workload, options, fault)).expect("every workload bears a killed process")
+    from_here
+        .find(|fault| bears(workload.name, durability, fault))
+        .expect("every workload bears a killed process")
 }
 
-/// Whether a workload can be judged under a fault: one that asks every owner can't if the fault poisons a node.
-pub fn bears(workload: &workload::Entry, options: workload::Options, fault: &nemesis::Entry) -> bool {
-    let forgets = options.durability == Durability::Os && fault.name.starts_with("power");
-    !(ASKS_EVERY_OWNER.contains(&workload.name) && (fault.poisons || forgets))
+/// Whether a workload can be judged under a fault: one that asks every owner can't if the fault makes a node doubtful.
+pub fn bears(workload: &str, durability: Durability, fault: &nemesis::Entry) -> bool {
+    let forgets = durability == Durability::Os && fault.name.starts_with("power");
+    !(ASKS_EVERY_OWNER.contains(&workload) && (fault.makes_doubtful || forgets))
 }
 
 /// The faults of a segment of the full suite: turn by turn one alone, a few, all. The workloads go round at their own
@@ -219,7 +217,7 @@ mod tests {
         let segments = (1..=300).filter_map(|number| Suite::Full.segment(number, 1));
         let (mut alone, mut workloads) = (BTreeSet::new(), BTreeSet::new());
         for segment in segments {
-            workloads.insert(segment.workload.name);
+            workloads.insert(segment.proof.name);
             if let [fault] = segment.faults[..] {
                 alone.insert(fault.name);
             }

@@ -1,8 +1,9 @@
 //! What clients do, and how it is judged.
 //!
 //! A workload is one file below this one and one line in [`WORKLOADS`]. It says which table it needs, what one client
-//! does until the run is over, what is read at the very end when everything is healed, and which checker judges the
-//! history. It knows nothing of faults.
+//! does at its turn, which keys are read at the very end when everything is healed, and which checker judges the history.
+//! It knows nothing of faults, nor of how often it is a client's turn: that is the [generator's](crate::generator) matter.
+//! Two others have a course of their own, and files of their own: [`crate::load`] and [`crate::overload`].
 //!
 //! | workload | asks | is judged by |
 //! |---|---|---|
@@ -35,46 +36,85 @@ mod ttl;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::http::Http;
 use crate::outcome::COPIES;
+use crate::record::EventRecord;
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 pub use ask::{Asked, How, ManyAsked, Parameter, Request};
+pub use client::Client;
 use quorate_checkers::history::History;
 use quorate_checkers::judgement::{Finding, Judgement, Measure};
 use quorate_checkers::level::Level;
 use quorate_checkers::operation::ClientId;
 
 /// A future of which a table of workloads can tell the type.
-pub type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What clients do. One value serves one run.
 pub trait Workload: Send + Sync {
     /// The table that it needs, as the body of `POST /v1/tables`.
     fn table(&self) -> Value;
 
-    /// What one client does, until the run is over.
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()>;
+    /// What one client does at its turn: one request, or a few that belong together.
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()>;
 
-    /// The closing reads, when everything is healed and the clients have stopped.
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed>;
+    /// Every key that clients may have touched.
+    fn keys(&self) -> Vec<String>;
+
+    /// What is done when everything is healed and the clients have stopped: every key is read at every node, at quorum.
+    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
+        Box::pin(async move { closing::close(run, self.keys(), &How::default()).await })
+    }
 
     /// What the history proves. It looks at nothing but the history, so a file can be judged again.
     fn judge(&self, history: &History) -> Judgement;
+
+    /// How clients are driven and disturbed, where it is not the ordinary way: at their own pace, under the faults of the
+    /// run.
+    fn course(&self) -> Option<&dyn Course> {
+        None
+    }
+}
+
+/// What drives clients. It does things to a cluster, and stays in the task that owns it.
+pub type Driving<'a> = Pin<Box<dyn Future<Output = Driven> + 'a>>;
+
+/// A run with an order of its own.
+pub trait Course: Send + Sync {
+    /// Drives clients of a workload, and does to the cluster what belongs to it.
+    fn drive<'a>(
+        &'a self,
+        workload: &'a Arc<dyn Workload>,
+        run: &'a Arc<Run>,
+        cluster: &'a mut Cluster,
+    ) -> Driving<'a>;
+}
+
+/// What came of the clients' work.
+#[derive(Debug, Default)]
+pub struct Driven {
+    /// What was broken and healed.
+    pub events: Vec<EventRecord>,
+    /// Until when clients worked, in nanoseconds of the history.
+    pub until: u64,
+    /// What broke off, and so proves nothing.
+    pub void: Vec<String>,
 }
 
 /// What came of the closing reads, beside what is in the history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Closed {
-    /// What could not be read. It makes the run void.
-    pub unread: Vec<String>,
+    /// Why the run proves nothing: above all what could not be read.
+    pub void: Vec<String>,
     /// What was found wrong by looking at the nodes rather than by reading.
     pub findings: Vec<Finding>,
     /// What was measured, and is no promise.
@@ -88,7 +128,7 @@ impl Closed {
             judgement.text += &format!("\n  key {:?}: {}", finding.key, finding.what);
         }
         judgement.add_findings(self.findings);
-        judgement.void.extend(self.unread);
+        judgement.void.extend(self.void);
         judgement.measures.extend(self.measures);
     }
 }
@@ -201,42 +241,55 @@ pub const WORKLOADS: &[Entry] = &[
 /// What the clients of one run share.
 #[derive(Debug)]
 pub struct Run {
-    /// The nodes, as URLs without a path.
-    pub endpoints: Vec<String>,
-    /// Decides what clients do; when they do it is up to the machine.
-    pub seed: u64,
-    /// The history.
+    endpoints: Vec<String>,
+    table: String,
+    seed: u64,
+    /// Gives the times, and collects what was done.
     pub recorder: Recorder,
-    /// The counts.
+    /// Counts outcomes.
     pub tally: Tally,
     http: Http,
     excused: Mutex<BTreeSet<usize>>,
-    over: AtomicBool,
+    avoided: Mutex<BTreeSet<usize>>,
+    clients: AtomicU32,
 }
 
 impl Run {
-    /// A run against these nodes that starts now.
-    pub fn start(endpoints: Vec<String>, seed: u64) -> Run {
+    /// A run against these nodes, on this table, that starts now.
+    pub fn start(endpoints: Vec<String>, table: String, seed: u64) -> Run {
         assert!(!endpoints.is_empty(), "a run needs a node");
         Run {
             endpoints,
+            table,
             seed,
             recorder: Recorder::start(),
             tally: Tally::default(),
             http: Http::new(),
             excused: Mutex::default(),
-            over: AtomicBool::new(false),
+            avoided: Mutex::default(),
+            clients: AtomicU32::new(0),
         }
     }
 
-    /// Whether clients must stop.
-    pub fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+    /// The next client, with a number of its own, which works until it is over.
+    pub fn client(self: &Arc<Self>, over: &Arc<AtomicBool>) -> Client {
+        let number = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
+        Client::new(Arc::clone(self), ClientId(number), Arc::clone(over))
     }
 
-    /// Lets the clients stop after their present operation.
-    pub fn end(&self) {
-        self.over.store(true, Ordering::Relaxed);
+    /// Decides what clients do.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// From now on no client asks this node, counted from 0.
+    pub fn avoid(&self, node: usize) {
+        self.avoided.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+    }
+
+    /// Clients may ask this node again.
+    pub fn welcome(&self, node: usize) {
+        self.avoided.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
     }
 
     /// A node, counted from 0, need not answer the closing reads: what was done to it obliges it to refuse. Clients
@@ -252,16 +305,30 @@ impl Run {
     }
 
     /// The names of the others.
-    fn absent_names(&self) -> BTreeSet<String> {
+    pub fn absent_names(&self) -> BTreeSet<String> {
         let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
         excused.iter().map(|node| format!("n{}", node + 1)).collect()
     }
 
-    /// The node, counted from 0, that a client asks when it is its so many-th turn.
+    /// The node, counted from 0, that a client asks when it is its so many-th turn: the next one that is not avoided.
     fn node_for(&self, client: ClientId, turn: usize) -> usize {
         let number = client.0 as usize;
         let is_faithful = number.is_multiple_of(2);
-        if is_faithful { number / 2 % self.endpoints.len() } else { turn % self.endpoints.len() }
+        let avoided = self.avoided.lock().unwrap_or_else(PoisonError::into_inner);
+        self.next_node(if is_faithful { number / 2 } else { turn }, &avoided)
+    }
+
+    /// A node to look at owners from, another each turn: one that must answer and that is not avoided.
+    pub fn looker(&self, turn: usize) -> usize {
+        let avoided = self.avoided.lock().unwrap_or_else(PoisonError::into_inner);
+        let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        self.next_node(turn, &(&*avoided | &*excused))
+    }
+
+    fn next_node(&self, from: usize, left_out: &BTreeSet<usize>) -> usize {
+        let count = self.endpoints.len();
+        let mut from_here = (from..from + count).map(|turn| turn % count);
+        from_here.find(|node| !left_out.contains(node)).unwrap_or(from % count)
     }
 
     /// The randomness of one client.
@@ -279,12 +346,16 @@ mod tests {
     #[test]
     fn half_of_the_clients_stay_with_a_node_and_together_they_ask_all() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let run = Run::start(vec!["http://127.0.0.1:1".into(); 5], 1);
+        let run = Run::start(vec!["http://127.0.0.1:1".into(); 5], "t".into(), 1);
         let asked =
             |client| (0..20).map(|turn| run.node_for(ClientId(client), turn)).collect::<BTreeSet<_>>();
         let faithful: Vec<u32> = (1..=10).filter(|client| asked(*client).len() == 1).collect();
         assert_eq!(faithful, [2, 4, 6, 8, 10]);
         assert_eq!(faithful.iter().flat_map(|client| asked(*client)).collect::<BTreeSet<_>>().len(), 5);
         assert!((1..=10).filter(|client| client % 2 == 1).all(|client| asked(client).len() == 5));
+        run.avoid(3);
+        assert!((1..=10).all(|client| !asked(client).contains(&3)));
+        run.welcome(3);
+        assert!(asked(6).contains(&3));
     }
 }

@@ -16,7 +16,7 @@ use super::{Answer, Limits, answer_key};
 use crate::operation::{Kind, Operation, Status};
 
 /// The few operations that have no order, in the order of their calls. The operations given must have none.
-pub(super) fn minimize(operations: &[Operation], limits: &Limits) -> Vec<Operation> {
+pub(super) fn minimize(operations: &[Operation], limits: Limits) -> Vec<Operation> {
     let mut whole = shortest_beginning(operations, limits);
     whole.sort_by(|left, right| (value_of(left), left.call).cmp(&(value_of(right), right.call)));
     let mut kept = vec![true; whole.len()];
@@ -33,7 +33,7 @@ pub(super) fn minimize(operations: &[Operation], limits: &Limits) -> Vec<Operati
 }
 
 /// Leaves out every piece of this many operations without which the rest is fair and still has no order.
-fn leave_out_pieces(whole: &[Operation], kept: &mut Vec<bool>, piece: usize, limits: &Limits) {
+fn leave_out_pieces(whole: &[Operation], kept: &mut Vec<bool>, piece: usize, limits: Limits) {
     let candidates: Vec<usize> = (0..whole.len()).filter(|index| kept[*index]).collect();
     for pieces in candidates.chunks(piece) {
         let mut fewer = kept.clone();
@@ -56,7 +56,7 @@ fn select(whole: &[Operation], kept: &[bool]) -> Vec<Operation> {
 
 /// What had been called by the first return after which there is no order, without what only looked and had not
 /// returned by then. The statuses are the given ones, which can only make it harder to find an order.
-fn shortest_beginning(operations: &[Operation], limits: &Limits) -> Vec<Operation> {
+fn shortest_beginning(operations: &[Operation], limits: Limits) -> Vec<Operation> {
     let returns: BTreeSet<u64> = operations.iter().filter_map(|operation| operation.ret).collect();
     let returns: Vec<u64> = returns.into_iter().collect();
     let has_order = |end: &u64| {

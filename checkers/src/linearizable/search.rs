@@ -19,7 +19,7 @@ use super::prepare::{ABSENT, Definite, Needs, Problem, State, UNSEEN};
 use super::{Answer, Limits};
 
 /// Searches for an order.
-pub(super) fn search(problem: &Problem, limits: &Limits) -> Answer {
+pub(super) fn search(problem: &Problem, limits: Limits) -> Answer {
     if problem.contradiction {
         return Answer::No;
     }

@@ -31,7 +31,7 @@ fn with_version(version: &str, mut one: Operation) -> Operation {
 }
 
 fn report(operations: &[Operation]) -> Report {
-    check(&History { operations: operations.to_vec() }, &Limits::default())
+    check(&History { operations: operations.to_vec() }, Limits::default())
 }
 
 #[track_caller]

@@ -165,7 +165,7 @@ fn each_element_is_judged_as_a_register_would_be() {
         register.extend(looks.iter().map(|look| {
             as_register(Kind::Read { value: look.elements.first().cloned() }, look.call, look.ret, Ok)
         }));
-        let answer = linearizable::answer_key(&register, &linearizable::Limits::default());
+        let answer = linearizable::answer_key(&register, linearizable::Limits::default());
         let report = check(&[add("a", call, ret, status)], &looks);
         match answer {
             linearizable::Answer::Yes => good += 1,

@@ -22,7 +22,7 @@ fn for_ms(ttl: u64, mut operation: Operation) -> Operation {
 }
 
 fn passes(operations: &[Operation]) -> bool {
-    check(&History { operations: operations.to_vec() }, &Limits::default()).passed()
+    check(&History { operations: operations.to_vec() }, Limits::default()).passed()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn what_is_shown_was_done_by_clients() {
         operation(2, 6, 7, SAW_NOTHING, Ok),
         operation(2, 8, 9, saw("a"), Ok),
     ];
-    let report = check(&History { operations: operations.to_vec() }, &Limits::default());
+    let report = check(&History { operations: operations.to_vec() }, Limits::default());
     let (_, shown) = report.violations().next().expect("it came back");
     assert!(shown.iter().all(|one| operations.contains(one)), "{shown:?}");
 }

@@ -5,7 +5,7 @@ fn outcome(verdicts: &[Verdict]) -> Outcome {
     let segment = |(number, verdict): (u32, &Verdict)| SegmentRecord {
         number,
         verdict: *verdict,
-        faults: vec!["kill-one".into(), "loss".into()],
+        faults: vec!["kill-one".into(), "packet-loss".into()],
         by_fault: vec![FaultRecord { fault: "kill-one".into(), strikes: 2, ..FaultRecord::default() }],
         completed: 100,
         seconds: 10.0,
@@ -44,7 +44,7 @@ fn the_line_says_what_was_planned_and_never_struck() {
     let line = one.line();
     assert_eq!(
         line,
-        "PASS: 2 of 2 segments passed, 200 operations in 20 s of load, 4 strikes; never struck: loss; \
+        "PASS: 2 of 2 segments passed, 200 operations in 20 s of load, 4 strikes; never struck: packet-loss; \
          void at first and done once more: segment 2; LEFT OUT here: clock-step"
     );
 }

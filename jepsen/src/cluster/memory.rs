@@ -44,13 +44,13 @@ impl Memory {
         self.bound = bound;
     }
 
-    /// Looks at one process.
-    pub fn sample(&mut self, name: &str, pid: u32) {
+    /// Looks at one process, and gives what it has; `None` if it is not there.
+    pub fn sample(&mut self, name: &str, pid: u32) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        if let Some(bytes) = resident_bytes(&status) {
-            let peak = self.peaks.entry(name.to_owned()).or_default();
-            *peak = bytes.max(*peak);
-        }
+        let bytes = resident_bytes(&status)?;
+        let peak = self.peaks.entry(name.to_owned()).or_default();
+        *peak = bytes.max(*peak);
+        Some(bytes)
     }
 
     /// The most that was seen of each node, in bytes.

@@ -72,6 +72,7 @@ pub struct Node {
     place: Place,
     shape: NodeShape,
     environment: BTreeMap<String, String>,
+    under: Vec<String>,
     process: Option<Child>,
     /// Why it may end by itself without that being a misdeed, if there is a reason.
     excuse: Option<Excuse>,
@@ -112,6 +113,7 @@ impl Node {
             log: plan.folder.join(format!("{name}.log")),
             folder: home,
             binary: plan.binary.clone(),
+            under: plan.under.clone(),
             shape: shape.clone(),
             process: None,
             excuse: None,
@@ -310,14 +312,14 @@ impl Node {
         // The environment is set by `env`, after all of that: it is meant for the node alone.
         command.args(["--pdeathsig", "KILL", "env"]);
         command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
-        command.arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
+        command.args(&self.under).arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
         command.args(["--listen", &self.address(), "--name", &self.name]);
         match &self.place {
             Place::Loopback { peer_port, .. } => {
                 command.args(["--peer-listen", &format!("127.0.0.1:{peer_port}")]);
             }
             Place::Host(host) => {
-                let secret = self.folder.with_file_name(super::SECRET_FILE);
+                let secret = self.folder.with_file_name(super::founding::SECRET_FILE);
                 command
                     .args(["--peer-listen", &host.peer_address(), "--insecure", "--secret-file"])
                     .arg(secret);

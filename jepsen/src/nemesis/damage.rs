@@ -1,8 +1,8 @@
 //! Files are damaged while their node is down: a bit flips, or the end is missing.
 //!
 //! Three kinds of files: the database's log, its tables, and the node's own. Whatever was hit, the node must not answer
-//! wrongly afterwards, and above all not "no such key": it has to see the damage and step out. It may also be lucky, if
-//! nobody ever reads that place; [`consequence`](super::consequence) knows which of the two.
+//! wrongly afterwards, and above all not "no such key": it has to see the damage and step out, or still be whole (see
+//! [`doubt`](crate::cluster::doubt)).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -14,16 +14,12 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::aim::{Aim, Extent};
-use super::consequence::{self, Hit};
 use super::{Fault, Struck};
-use crate::cluster::owed::Owed;
+use crate::cluster::doubt::{Cause, Expected};
 use crate::cluster::{Cluster, Error, Excuse};
 
 /// How long a node that starts may take to make a file of the kind that is wanted.
 const APPEARANCE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The file that says how far the data were durable.
-const WATERMARK: &str = "watermark";
 
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +60,7 @@ impl Damage {
 
 impl Fault for Damage {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        self.down = self.aim.choose(&cluster.free(), cluster, cluster.may_poison(), random);
+        self.down = self.aim.choose(&cluster.free(), cluster, cluster.may_make_doubtful(), random);
         let Some(index) = self.down.first().copied() else { return Ok(None) };
         cluster.claim(index, self.name);
         let node = cluster.node_mut(index);
@@ -86,27 +82,16 @@ impl Fault for Damage {
             return Ok(None);
         };
         let failed = |cause| Error::Host { what: format!("damage {}", file.display()), cause };
-        let before = std::fs::read(file).map_err(failed)?;
-        let watermark = std::fs::read(node.data().join(WATERMARK)).unwrap_or_default();
-        // Numbers of files have leading zeroes, so the last name is the newest file.
-        let is_last_log = self.kind == Kind::Log && files.last() == Some(file);
-        let (at, what) = damage(file, self.manner, random).map_err(failed)?;
-        let owed = consequence::of(&Hit {
-            path: file,
-            before: &before,
-            manner: self.manner,
-            at,
-            is_last_log,
-            durable: consequence::durable(&watermark),
-        });
-        match owed {
+        let what = damage(file, self.manner, random).map_err(failed)?;
+        let expected = expected(file);
+        match expected {
             // The documented end: without it nobody knows whose data these are.
-            Owed::End => node.excuse(Some(Excuse::NoIdentity)),
-            Owed::Doubt(_) | Owed::Perhaps(_) => {}
+            Expected::End => node.excuse(Some(Excuse::NoIdentity)),
+            Expected::Doubt(_) | Expected::DoubtOrWhole(_) => {}
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let what = format!("was killed, and of its file {name} {what}");
-        cluster.poison(index, owed);
+        cluster.expect(index, expected);
         Ok(Struck::of(cluster, &self.down, &what))
     }
 
@@ -156,11 +141,21 @@ fn kind_of(path: &Path) -> Option<Kind> {
     }
 }
 
+/// What a node is expected to do that finds a file damaged. Its own small files it reads at every start, and each counts as
+/// what it could have told (`docs/operations.md`); of all others it may not need the place that was hit.
+fn expected(path: &Path) -> Expected {
+    match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+        "identity" => Expected::End,
+        "watermark" | "manifest-mark" => Expected::Doubt(&[Cause::Behind]),
+        "life" => Expected::Doubt(&[Cause::MachineStopped]),
+        _ => Expected::DoubtOrWhole(&[Cause::Damaged, Cause::Behind]),
+    }
+}
+
 /// Damages a file, and says where and how.
-fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Result<(usize, String)> {
+fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Result<String> {
     let file = File::options().read(true).write(true).open(path)?;
     let bytes = file.metadata()?.len();
-    let place = |at: u64| usize::try_from(at).expect("the file was read into memory");
     match manner {
         Manner::Flip => {
             let (at, bit) = (random.random_range(0..bytes), random.random_range(0..8));
@@ -169,13 +164,13 @@ fn damage(path: &Path, manner: Manner, random: &mut ChaCha8Rng) -> std::io::Resu
             byte[0] ^= 1 << bit;
             file.write_all_at(&byte, at)?;
             file.sync_all()?;
-            Ok((place(at), format!("bit {bit} of byte {at} of {bytes} flipped")))
+            Ok(format!("bit {bit} of byte {at} of {bytes} flipped"))
         }
         Manner::Cut => {
             let left = random.random_range(0..bytes);
             file.set_len(left)?;
             file.sync_all()?;
-            Ok((place(left), format!("all past byte {left} of {bytes} is gone")))
+            Ok(format!("all past byte {left} of {bytes} is gone"))
         }
     }
 }
@@ -198,6 +193,15 @@ mod tests {
         ] {
             assert_eq!(kind_of(Path::new(path)), kind, "{path}");
         }
+    }
+
+    #[test]
+    fn each_file_of_our_own_has_its_documented_cause() {
+        let of = |path| expected(Path::new(path));
+        assert_eq!(of("/x/identity"), Expected::End);
+        assert_eq!(of("/x/watermark"), Expected::Doubt(&[Cause::Behind]));
+        assert_eq!(of("/x/life"), Expected::Doubt(&[Cause::MachineStopped]));
+        assert!(matches!(of("/x/db/000007.sst"), Expected::DoubtOrWhole(_)));
     }
 
     #[test]

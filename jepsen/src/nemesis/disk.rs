@@ -2,7 +2,7 @@
 //!
 //! Failing and slow ones are made with strace, which sits between the process and the kernel and answers `fdatasync`
 //! and `fsync` in the kernel's place, or late. A full one is made by giving all space that is left to another file. A
-//! sync that failed may have lost what it was to keep, so such a node is poisoned, unless it has tried none.
+//! sync that failed may have lost what it was to keep, so such a node must doubt its disk, unless it has tried none.
 //!
 //! A tracer that sits nowhere does nothing, and nobody would notice: so it is waited for, and must still be there when
 //! the disk is to be well again.
@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
-use crate::cluster::owed::{Cause, Owed};
+use crate::cluster::doubt::{Cause, Expected};
 use crate::cluster::{Cluster, Error};
 use crate::tool;
 
@@ -125,7 +125,7 @@ impl Drop for Tracer {
 impl Fault for Disk {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
         let limit = match self.manner {
-            Manner::Fails => cluster.may_poison(),
+            Manner::Fails => cluster.may_make_doubtful(),
             Manner::Slow | Manner::Full => usize::MAX,
         };
         self.struck = self.aim.choose(&cluster.free(), cluster, limit, random);
@@ -135,7 +135,7 @@ impl Fault for Disk {
             let node = &cluster.nodes()[*index];
             match self.manner {
                 Manner::Fails => {
-                    cluster.poison(*index, Owed::Perhaps(&[Cause::Failed]));
+                    cluster.expect(*index, Expected::DoubtOrWhole(&[Cause::Failed]));
                     self.tracers.extend(trace(cluster, *index, "error=EIO")?);
                 }
                 Manner::Slow => {
@@ -167,8 +167,8 @@ impl Fault for Disk {
         if self.manner == Manner::Fails {
             for (index, syncs) in &tried {
                 match syncs {
-                    0 => cluster.absolve(*index),
-                    1.. => cluster.poison(*index, Owed::Doubt(&[Cause::Failed])),
+                    0 => cluster.trust(*index),
+                    1.. => cluster.expect(*index, Expected::Doubt(&[Cause::Failed])),
                 }
             }
         }

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::aim::{Aim, Extent};
 use super::{Fault, Struck};
-use crate::cluster::owed::{Cause, Owed};
+use crate::cluster::doubt::{Cause, Expected};
 use crate::cluster::{Cluster, Error};
 
 const NAME: &str = "power";
@@ -35,7 +35,7 @@ impl Power {
 
 impl Fault for Power {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let limit = if cluster.forgets_on_power_cut() { cluster.may_poison() } else { usize::MAX };
+        let limit = if cluster.forgets_on_power_cut() { cluster.may_make_doubtful() } else { usize::MAX };
         self.dark = self.aim.choose(&cluster.free(), cluster, limit, random);
         self.boots = random.random();
         for index in &self.dark {
@@ -52,7 +52,7 @@ impl Fault for Power {
         }
         if cluster.forgets_on_power_cut() {
             for index in &self.dark {
-                cluster.poison(*index, Owed::Doubt(&[Cause::MachineStopped]));
+                cluster.expect(*index, Expected::Doubt(&[Cause::MachineStopped]));
             }
         }
         Ok(Struck::of(cluster, &self.dark, "lost its power"))

@@ -7,7 +7,7 @@
 //! A round breaks one thing, or several that overlap; each is healed when its own time is over. Half of the rounds of a
 //! run with several faults break one alone, so that there are figures for it alone. Those that had their turn least often
 //! come first; one that finds nothing to strike leaves its place in the round to the next, and chance, drawn from the seed, decides among them and about all lengths. When everything is healed, all nodes
-//! that are not poisoned must be ready again in time; that moment belongs to each fault of the round. The last round
+//! that are not damaged must be ready again in time; that moment belongs to each fault of the round. The last round
 //! ends early enough that the clients see a healed cluster for a while before the run is over.
 
 use std::time::{Duration, Instant};
@@ -92,6 +92,9 @@ impl<'a> Schedule<'a> {
     /// Strikes some, heals them, and waits until all is well.
     async fn round(&mut self, until: Instant) {
         let mut healing: Vec<(Instant, usize)> = Vec::new();
+        if self.faults.iter().any(|running| running.entry.makes_doubtful) {
+            self.cluster.refresh_probes().await;
+        }
         let (order, wanted) = self.choose();
         for chosen in order {
             if healing.len() == wanted {
@@ -123,7 +126,7 @@ impl<'a> Schedule<'a> {
         let kind = match ready {
             Ok(()) => {
                 said.insert(0, format!("ready after {took:.3} s"));
-                said.extend(self.cluster.say_of_poisoned(RECOVERY_TIMEOUT).await);
+                said.extend(self.cluster.ask_damaged(RECOVERY_TIMEOUT).await);
                 EventKind::Recovered
             }
             Err(error) => {

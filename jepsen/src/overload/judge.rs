@@ -1,10 +1,13 @@
-//! What a cluster under overload owes to its clients, and whether it kept to it.
+//! What is expected of a cluster under overload, and whether it kept to it.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::generator::{Phase, whole};
-use crate::run::Verdict;
+use quorate_checkers::judgement::{Finding, Judgement, Measure};
+
+use super::NAME;
+use super::phase::Phase;
+use crate::generator::whole;
 
 /// Share of the peak's goodput that must be left.
 const GOODPUT_MIN: f64 = 0.9;
@@ -27,7 +30,7 @@ const SENT_MIN: f64 = 0.9;
 
 /// What was seen.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub(super) struct Report {
     /// How many nodes there are.
     pub nodes: usize,
     /// The closed loop at its best.
@@ -40,8 +43,6 @@ pub struct Report {
     pub after: Phase,
     /// How many times the peak was asked for.
     pub factor: f64,
-    /// Nodes that ended, and panics.
-    pub misdeeds: Vec<String>,
 }
 
 impl Report {
@@ -78,7 +79,7 @@ impl Report {
         whole(self.peak.memory_kib as f64 * MEMORY_FACTOR_MAX) + MEMORY_MORE_KIB
     }
 
-    /// Each thing that is owed, and whether it was kept.
+    /// Each thing that is expected, and whether it was kept.
     fn findings(&self) -> Vec<(bool, String)> {
         let kept = self.goodput_kept();
         let shed = &self.overload;
@@ -117,7 +118,6 @@ impl Report {
                     RECOVERY_MAX.as_secs()
                 ),
             ),
-            (self.misdeeds.is_empty(), format!("nodes that ended or panicked: {}", self.misdeeds.len())),
         ]
     }
 
@@ -142,19 +142,30 @@ impl Report {
         None
     }
 
-    /// The verdict. Void where the generator itself could not send what it should have, where nobody saw the memory of
-    /// each node, or where the load was not normal to begin with.
-    pub fn verdict(&self) -> Verdict {
-        if !self.misdeeds.is_empty() {
-            // A node that ended has no memory to be measured either.
-            Verdict::Violated
-        } else if self.void().is_some() {
-            Verdict::Void
-        } else if self.findings().iter().all(|(kept, _)| *kept) {
-            Verdict::Passed
-        } else {
-            Verdict::Violated
-        }
+    /// As the judgement of a workload. Void where the generator itself could not send what it should have, where the
+    /// memory of a node was not seen, or where the load was not normal to begin with: then nothing is found either.
+    pub fn judgement(&self) -> Judgement {
+        let void: Vec<String> = self.void().into_iter().collect();
+        let broken = self.findings().into_iter().filter(|(kept, _)| !kept && void.is_empty());
+        let finding =
+            |(_, what): (bool, String)| Finding { key: NAME.to_owned(), what, operations: Vec::new() };
+        let seconds = self.recovery().map_or(f64::INFINITY, |after| after.as_secs_f64());
+        let measures = vec![
+            Measure { name: "peak".to_owned(), value: self.peak.goodput(), unit: "1/s".to_owned() },
+            Measure {
+                name: "goodput kept".to_owned(),
+                value: 100.0 * self.goodput_kept(),
+                unit: "%".to_owned(),
+            },
+            Measure {
+                name: "normal again after".to_owned(),
+                value: seconds.min(f64::MAX),
+                unit: "s".to_owned(),
+            },
+        ];
+        let mut judgement = Judgement::of(self.to_string(), broken.map(finding).collect(), measures);
+        judgement.void = void;
+        judgement
     }
 }
 
@@ -168,16 +179,11 @@ impl fmt::Display for Report {
         ] {
             writeln!(f, "{name:<13} {phase}")?;
         }
-        for (kept, what) in self.findings() {
-            writeln!(f, "{} {what}", if kept { "kept  " } else { "BROKEN" })?;
-        }
-        for misdeed in &self.misdeeds {
-            writeln!(f, "{misdeed}")?;
-        }
-        if let Some(why) = self.void() {
-            writeln!(f, "shows nothing: {why}")?;
-        }
-        writeln!(f, "{}", self.verdict().word())
+        let lines = self.findings().into_iter().map(|(kept, what)| {
+            let word = if kept { "kept  " } else { "BROKEN" };
+            format!("{word} {what}")
+        });
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -186,6 +192,24 @@ mod tests {
     use super::*;
 
     const TIME: Duration = Duration::from_secs(10);
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Verdict {
+        Passed,
+        Violated,
+        Void,
+    }
+
+    impl Report {
+        fn verdict(&self) -> Verdict {
+            let judgement = self.judgement();
+            match (judgement.findings.is_empty(), judgement.void.is_empty()) {
+                (true, true) => Verdict::Passed,
+                (false, _) => Verdict::Violated,
+                (true, false) => Verdict::Void,
+            }
+        }
+    }
 
     /// When the requests of a phase are due, so many of them.
     fn dues(count: u64) -> impl Iterator<Item = Duration> {
@@ -219,7 +243,6 @@ mod tests {
             overload: flooded(2_050, 0),
             after: phase(500, 5_000),
             factor: 3.0,
-            misdeeds: Vec::new(),
         }
     }
 
@@ -232,7 +255,7 @@ mod tests {
     #[test]
     fn each_promise_can_be_broken() {
         type Spoil = fn(&mut Report);
-        let spoils: [(&str, Spoil); 12] = [
+        let spoils: [(&str, Spoil); 11] = [
             ("too little goodput", |report| report.overload = flooded(2_200, 0)),
             ("goodput after the end", |report| {
                 report.overload.latencies.iter_mut().for_each(|it| it.1 = 9_000_000);
@@ -258,7 +281,6 @@ mod tests {
             ("nothing served any more", |report| {
                 report.after = Phase { sent: 500, shed: 500, unserved: dues(500).collect(), ..phase(0, 0) };
             }),
-            ("a node that ended", |report| report.misdeeds.push("n1 ended".to_owned())),
         ];
         for (what, spoil) in spoils {
             let mut report = good();

@@ -16,8 +16,6 @@ use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
 pub struct Asked<'a> {
     /// Who asks.
     pub client: ClientId,
-    /// The table.
-    pub table: &'a str,
     /// The key, made of letters, digits and dashes.
     pub key: &'a str,
     /// What is asked.
@@ -26,6 +24,8 @@ pub struct Asked<'a> {
     pub how: How,
     /// Whether it belongs to the closing reads.
     pub closing: bool,
+    /// When it was due, if it counts from then; otherwise it counts from when it is sent.
+    pub due: Option<u64>,
 }
 
 /// What is asked of a key.
@@ -101,7 +101,7 @@ impl Run {
             Request::Delete => (Verb::Delete, Method::DELETE, Body::Empty),
         };
         let (node, query) = (&self.endpoints[index], asked.how.query(verb));
-        let url = format!("{node}/v1/tables/{}/keys/{}?{query}", asked.table, asked.key);
+        let url = format!("{node}/v1/tables/{}/keys/{}?{query}", self.table, asked.key);
         let id = asked.how.id.as_ref();
         let ask = Ask { method, url: &url, body, idempotency_key: id.map(|(id, _)| id.as_str()) };
         let expected = Expected {
@@ -110,7 +110,7 @@ impl Run {
             table_w: asked.how.table_w,
             attempt: id.map(|(_, attempt)| *attempt),
         };
-        let call = self.recorder.now();
+        let call = asked.due.unwrap_or_else(|| self.recorder.now());
         let reply = self.http.send(ask).await;
         let ret = self.recorder.now();
         let Outcome { status, value, version, replayed, label, .. } = {
@@ -149,8 +149,8 @@ impl Run {
     /// Reads many keys in one request at quorum, and writes down one read of each. Returns whether all were answered.
     pub async fn read_many(&self, asked: ManyAsked<'_>, turn: usize) -> bool {
         let index = turn % self.endpoints.len();
-        let url = format!("{}/v1/tables/{}/mget?consistency=quorum", self.endpoints[index], asked.table);
-        let call = self.recorder.now();
+        let url = format!("{}/v1/tables/{}/mget?consistency=quorum", self.endpoints[index], self.table);
+        let call = asked.due.unwrap_or_else(|| self.recorder.now());
         let reply = self.http.ask(Method::POST, &url, Body::Json(json!({ "keys": asked.keys }))).await;
         let ret = self.recorder.now();
         let outcomes = judge_many(&reply, asked.keys.len());
@@ -177,13 +177,15 @@ impl Run {
         all_answered
     }
 
-    /// What `explain` says of a key, at the node whose turn it is; nothing if it does not say it.
-    pub async fn explain(&self, table: &str, key: &str, turn: usize) -> Option<Value> {
-        let node = &self.endpoints[turn % self.endpoints.len()];
-        let url = format!("{node}/v1/tables/{table}/explain/{key}");
+    /// What `explain` says of a key, at one node; an error says what it answered instead.
+    pub async fn explain(&self, key: &str, node: usize) -> Result<Value, String> {
+        let url = format!("{}/v1/tables/{}/explain/{key}", self.endpoints[node], self.table);
         match self.http.ask(Method::GET, &url, Body::Empty).await {
-            Reply::Answer(answer) if answer.status == 200 => Some(answer.json()),
-            Reply::Answer(_) | Reply::NotSent { .. } | Reply::Lost { .. } => None,
+            Reply::Answer(answer) if answer.status == 200 => Ok(answer.json()),
+            Reply::Answer(answer) => {
+                Err(format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+            }
+            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(format!("no answer: {cause}")),
         }
     }
 }
@@ -193,12 +195,12 @@ impl Run {
 pub struct ManyAsked<'a> {
     /// Who asks.
     pub client: ClientId,
-    /// The table.
-    pub table: &'a str,
     /// The keys, each made of letters, digits and dashes; at most 1,000.
     pub keys: &'a [String],
     /// Whether it belongs to the closing reads.
     pub closing: bool,
+    /// When it was due, if it counts from then; otherwise it counts from when it is sent.
+    pub due: Option<u64>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! those in the graveyard too, is read at every node at quorum, when all nodes have returned. **At least**
 //! [`GRAVES_MIN`] keys must lie in the graveyard.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::{How, Judgement, Options, Request, Running, Workload};
 use quorate_checkers::history::History;
 use quorate_checkers::linearizable::{self, Limits};
 use quorate_checkers::no_return;
-use quorate_checkers::operation::{ClientId, Kind, Status};
+use quorate_checkers::operation::{Kind, Status};
 
 const TABLE: &str = "churn";
 
@@ -62,41 +62,38 @@ impl Workload for Churn {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let looks_back = client.random.random_bool(0.1);
-                let grave = if looks_back { self.some_grave(&mut client.random) } else { None };
-                let (key, request, is_last) = if let Some(key) = grave {
-                    (key, Request::Read, false)
-                } else {
-                    let taken = self.keys.take(&mut client.random);
-                    let request = match client.random.random_range(0..20) {
-                        _ if taken.is_last => Request::Delete,
-                        0..8 => Request::Read,
-                        8..14 => Request::Write { value: client.unique() },
-                        _ => Request::Delete,
-                    };
-                    (taken.key, request, taken.is_last)
+            let looks_back = client.random.random_bool(0.1);
+            let grave = if looks_back { self.some_grave(&mut client.random) } else { None };
+            let (key, request, is_last) = if let Some(key) = grave {
+                (key, Request::Read, false)
+            } else {
+                let taken = self.keys.take(&mut client.random);
+                let request = match client.random.random_range(0..20) {
+                    _ if taken.is_last => Request::Delete,
+                    0..8 => Request::Read,
+                    8..14 => Request::Write { value: client.unique() },
+                    _ => Request::Delete,
                 };
-                let mut status = client.ask(&key, request, How::default()).await;
-                while is_last && status != Status::Ok && !client.is_over() {
-                    status = client.ask(&key, Request::Delete, How::default()).await;
-                }
-                if is_last && status == Status::Ok {
-                    self.bury(key);
-                }
+                (taken.key, request, taken.is_last)
+            };
+            let mut status = client.ask(&key, request, How::default()).await;
+            while is_last && status != Status::Ok && !client.is_over() {
+                status = client.ask(&key, Request::Delete, How::default()).await;
+            }
+            if is_last && status == Status::Ok {
+                self.bury(key);
             }
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        let orders = linearizable::check(history, &Limits::default());
+        let orders = linearizable::check(history, Limits::default());
         let mut judgement = Judgement::of_registers(&orders);
         judgement.add(no_return::check(history).judgement());
         let is_delete = |kind: &Kind| matches!(kind, Kind::Delete);

@@ -4,6 +4,7 @@
 //! writes of a run store the same, and that a failure is followed by a short rest is the same for all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -15,63 +16,76 @@ use quorate_checkers::operation::{ClientId, Status};
 /// a tight loop.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// One client at work in one table.
+/// One client at work.
 #[derive(Debug)]
-pub(super) struct Client {
+pub struct Client {
     run: Arc<Run>,
     id: ClientId,
-    table: &'static str,
     /// Its own randomness, from the run's seed.
-    pub(super) random: ChaCha8Rng,
+    pub random: ChaCha8Rng,
     /// Counts its requests; it begins at another number for each client, so that they ask different nodes at first.
     turn: usize,
+    over: Arc<AtomicBool>,
+    due: Option<u64>,
 }
 
 impl Client {
-    pub(super) fn new(run: Arc<Run>, id: ClientId, table: &'static str) -> Client {
+    /// A client of this number, which works until it is over.
+    pub(super) fn new(run: Arc<Run>, id: ClientId, over: Arc<AtomicBool>) -> Client {
         let (random, turn) = (run.random(id), id.0 as usize);
-        Client { run, id, table, random, turn }
+        Client { run, id, random, turn, over, due: None }
     }
 
     /// Its number in the run.
-    pub(super) fn id(&self) -> ClientId {
+    pub fn id(&self) -> ClientId {
         self.id
     }
 
-    /// Whether it must stop.
-    pub(super) fn is_over(&self) -> bool {
-        self.run.is_over()
+    /// How many requests it has done, counted from another number for each client.
+    pub fn turn(&self) -> usize {
+        self.turn
     }
 
-    /// Something that nobody else stores in this run, and this client not before its next request.
-    pub(super) fn unique(&self) -> String {
+    /// Whether it must stop.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Its next request counts from this moment, in nanoseconds of the history.
+    pub fn is_due(&mut self, due: u64) {
+        self.due = Some(due);
+    }
+
+    /// Something that no other client stores in this run, and this one not before its next request.
+    pub fn unique(&self) -> String {
         format!("{}-{}", self.id.0, self.turn)
     }
 
     /// Asks the node whose turn it is, and rests if that did not succeed.
-    pub(super) async fn ask(&mut self, key: &str, request: Request, how: How) -> Status {
+    pub async fn ask(&mut self, key: &str, request: Request, how: How) -> Status {
         let node = self.run.node_for(self.id, self.turn);
         self.ask_at(node, key, request, how).await
     }
 
     /// The same at the next node of all, also for a client that otherwise stays with its own.
-    pub(super) async fn ask_elsewhere(&mut self, key: &str, request: Request, how: How) -> Status {
+    pub async fn ask_elsewhere(&mut self, key: &str, request: Request, how: How) -> Status {
         self.ask_at(self.turn, key, request, how).await
     }
 
     async fn ask_at(&mut self, node: usize, key: &str, request: Request, how: How) -> Status {
         self.turn += 1;
-        let asked = Asked { client: self.id, table: self.table, key, request, how, closing: false };
+        let due = self.due.take();
+        let asked = Asked { client: self.id, key, request, how, closing: false, due };
         let status = self.run.perform(asked, node).await.status;
         self.rest_unless(status == Status::Ok).await;
         status
     }
 
     /// Reads many keys in one request, at the node whose turn it is, and rests if not all were answered.
-    pub(super) async fn read_many(&mut self, keys: &[String]) {
+    pub async fn read_many(&mut self, keys: &[String]) {
         let node = self.run.node_for(self.id, self.turn);
         self.turn += 1;
-        let many = ManyAsked { client: self.id, table: self.table, keys, closing: false };
+        let many = ManyAsked { client: self.id, keys, closing: false, due: self.due.take() };
         let all_answered = self.run.read_many(many, node).await;
         self.rest_unless(all_answered).await;
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Asked, Closed, How, Request, Run};
+use super::{Asked, Closed, How, ManyAsked, Request, Run};
 use quorate_checkers::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
-pub(super) const TRIES_MAX: usize = 6;
+const TRIES_MAX: usize = 6;
 
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -24,17 +24,27 @@ const PAUSE: Duration = Duration::from_millis(500);
 const READERS: usize = 10;
 
 /// Reads every key at every node that attends, and that is all there is to say in the end.
-pub(super) async fn close(run: &Arc<Run>, table: &'static str, keys: Vec<String>, how: &How) -> Closed {
-    Closed { unread: read_everywhere(run, table, keys, how).await, ..Closed::default() }
+pub(super) async fn close(run: &Arc<Run>, keys: Vec<String>, how: &How) -> Closed {
+    Closed { void: read_everywhere(run, keys, how).await, ..Closed::default() }
+}
+
+/// The same at quorum, with many keys in one request.
+pub(super) async fn close_in_bulk(run: &Arc<Run>, keys: Vec<String>, at_once: usize) -> Closed {
+    let mut closed = Closed::default();
+    for node in run.answerable() {
+        for keys in keys.chunks(at_once) {
+            let many = ManyAsked { client: ClientId(1), keys, closing: true, due: None };
+            if !insist(|| run.read_many(many, node)).await {
+                closed.void.push(silent_node(node));
+                break;
+            }
+        }
+    }
+    closed
 }
 
 /// Reads every key at every node that attends, and returns what could not be read.
-pub(super) async fn read_everywhere(
-    run: &Arc<Run>,
-    table: &'static str,
-    keys: Vec<String>,
-    how: &How,
-) -> Vec<String> {
+pub(super) async fn read_everywhere(run: &Arc<Run>, keys: Vec<String>, how: &How) -> Vec<String> {
     let silent: Arc<Mutex<BTreeSet<usize>>> = Arc::default();
     let mut readers = JoinSet::new();
     for (reader, keys) in (1..).zip(shared_out(keys, READERS)) {
@@ -43,7 +53,7 @@ pub(super) async fn read_everywhere(
             for key in keys {
                 for node in run.answerable() {
                     let is_silent = || silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&node);
-                    if !is_silent() && !read(&run, ClientId(reader), table, &key, &how, node).await {
+                    if !is_silent() && !read(&run, ClientId(reader), &key, &how, node).await {
                         silent.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
                     }
                 }
@@ -55,12 +65,17 @@ pub(super) async fn read_everywhere(
         unread.extend(done.err().map(|error| format!("the closing reads broke off: {error}")));
     }
     let silent = silent.lock().unwrap_or_else(PoisonError::into_inner);
-    unread.extend(silent.iter().map(|node| format!("n{} did not answer the closing reads", node + 1)));
+    unread.extend(silent.iter().map(|node| silent_node(*node)));
     unread
 }
 
-async fn read(run: &Run, client: ClientId, table: &str, key: &str, how: &How, node: usize) -> bool {
-    let asked = Asked { client, table, key, request: Request::Read, how: how.clone(), closing: true };
+fn silent_node(node: usize) -> String {
+    format!("n{} did not answer the closing reads", node + 1)
+}
+
+async fn read(run: &Run, client: ClientId, key: &str, how: &How, node: usize) -> bool {
+    let how = how.clone();
+    let asked = Asked { client, key, request: Request::Read, how, closing: true, due: None };
     insist(|| {
         let asked = asked.clone();
         async move { run.perform(asked, node).await.status == Status::Ok }
@@ -69,7 +84,7 @@ async fn read(run: &Run, client: ClientId, table: &str, key: &str, how: &How, no
 }
 
 /// Tries something up to [`TRIES_MAX`] times, with pauses, and says whether it succeeded.
-pub(super) async fn insist<F: Future<Output = bool>>(attempt: impl Fn() -> F) -> bool {
+async fn insist<F: Future<Output = bool>>(attempt: impl Fn() -> F) -> bool {
     for number in 0..TRIES_MAX {
         if number > 0 {
             tokio::time::sleep(PAUSE).await;

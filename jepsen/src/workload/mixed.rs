@@ -6,8 +6,6 @@
 //! stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth of the completed
 //! operations must be below the quorum.
 
-use std::sync::Arc;
-
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -15,12 +13,12 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{Closed, How, Judgement, Options, Parameter, Request, Run, Running, Workload, closing};
+use super::{How, Judgement, Options, Parameter, Request, Running, Workload};
 use crate::outcome::COPIES;
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
-use quorate_checkers::operation::{ClientId, Status};
+use quorate_checkers::operation::Status;
 
 const TABLE: &str = "mixed";
 
@@ -51,20 +49,17 @@ impl Workload for Mixed {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let key = self.keys.take(&mut client.random).key;
-                let value = client.unique();
-                let (request, how) = draw(&mut client.random, value);
-                client.ask(&key, request, how).await;
-            }
+            let key = self.keys.take(&mut client.random).key;
+            let value = client.unique();
+            let (request, how) = draw(&mut client.random, value);
+            client.ask(&key, request, how).await;
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
     }
 
     fn judge(&self, history: &History) -> Judgement {

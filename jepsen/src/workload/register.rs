@@ -4,19 +4,16 @@
 //! the end** every key is read at every node, at quorum also where the clients asked for all: a node whose disk was
 //! broken on purpose does not come back. **At least** the operations that every run must do.
 
-use std::sync::Arc;
-
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::client::Client;
 use super::keys::{OPERATIONS_PER_KEY_MAX, RotatingKeys};
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::{How, Judgement, Options, Request, Running, Workload};
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
 use quorate_checkers::linearizable;
-use quorate_checkers::operation::ClientId;
 
 const TABLE: &str = "register";
 
@@ -44,24 +41,21 @@ impl Workload for Register {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let key = self.keys.take(&mut client.random).key;
-                let value = client.unique();
-                let request = draw(&mut client.random, value);
-                client.ask(&key, request, How::at(self.level)).await;
-            }
+            let key = self.keys.take(&mut client.random).key;
+            let value = client.unique();
+            let request = draw(&mut client.random, value);
+            client.ask(&key, request, How::at(self.level)).await;
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        Judgement::of_registers(&linearizable::check(history, &linearizable::Limits::default()))
+        Judgement::of_registers(&linearizable::check(history, linearizable::Limits::default()))
     }
 }
 

@@ -15,11 +15,10 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::RotatingKeys;
 use super::{Closed, Finding, How, Judgement, Measure, Options, Run, Running, Workload, closing, register};
-use crate::agreement;
+use crate::agreement::{self, Emptiness};
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
-use quorate_checkers::operation::ClientId;
 
 const TABLE: &str = "register-one";
 
@@ -28,9 +27,6 @@ const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long owners are given to agree by themselves, which is measured.
 const ALONE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The time between two looks at the keys whose owners still differed.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Few enough that every key's owners can be looked at in the end.
 const KEYS_MAX: usize = 2_000;
@@ -54,38 +50,43 @@ impl Workload for RegisterOne {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let key = self.keys.take(&mut client.random).key;
-                let value = client.unique();
-                let request = register::draw(&mut client.random, value);
-                client.ask(&key, request, How::at(Level::One)).await;
-            }
+            let key = self.keys.take(&mut client.random).key;
+            let value = client.unique();
+            let request = register::draw(&mut client.random, value);
+            client.ask(&key, request, How::at(Level::One)).await;
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+    fn keys(&self) -> Vec<String> {
+        let mut keys = self.keys.all();
+        keys.truncate(KEYS_MAX);
+        keys
+    }
+
+    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
         Box::pin(async move {
-            let mut keys = self.keys.all();
-            keys.truncate(KEYS_MAX);
+            let keys = self.keys();
             let begun = Instant::now();
-            let alone = wait_for_agreement(&run, keys.clone(), ALONE_TIMEOUT).await;
+            let alone = agreement::wait(run, keys.clone(), begun, ALONE_TIMEOUT, Emptiness::IsEqual).await;
+            let open = alone.as_ref().map_or_else(BTreeMap::len, |_| 0);
             let mut measures =
-                vec![Measure::share("keys whose owners agreed unread", keys.len() - alone.len(), keys.len())];
-            if alone.is_empty() {
-                let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                vec![Measure::share("keys whose owners agreed unread", keys.len() - open, keys.len())];
+            if let Ok(took) = alone {
+                let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
                 measures.push(Measure::time("time until all owners agreed unread", took));
             }
-            let unread = closing::read_everywhere(&run, TABLE, keys.clone(), &How::default()).await;
-            let open = wait_for_agreement(&run, keys, AGREEMENT_TIMEOUT).await;
+            let unread = closing::read_everywhere(run, keys.clone(), &How::default()).await;
+            let begun = Instant::now();
+            let agreed = agreement::wait(run, keys, begun, AGREEMENT_TIMEOUT, Emptiness::IsEqual).await;
+            let open = agreed.err().unwrap_or_default();
             let finding = |(key, difference): (String, String)| Finding {
                 key,
                 what: format!("its owners still differ in the end: {difference}"),
                 operations: Vec::new(),
             };
-            Closed { unread, findings: open.into_iter().map(finding).collect(), measures }
+            Closed { void: unread, findings: open.into_iter().map(finding).collect(), measures }
         })
     }
 
@@ -96,27 +97,5 @@ impl Workload for RegisterOne {
             judgement.void.push("no key was read in the end".to_owned());
         }
         judgement
-    }
-}
-
-/// Waits until the owners of these keys agree, and returns those whose owners do not, with what was seen last.
-async fn wait_for_agreement(run: &Run, keys: Vec<String>, timeout: Duration) -> BTreeMap<String, String> {
-    let deadline = Instant::now() + timeout;
-    let absent = run.absent_names();
-    let mut open: BTreeMap<String, String> =
-        keys.into_iter().map(|key| (key, "nobody could tell".to_owned())).collect();
-    loop {
-        for (turn, key) in open.keys().cloned().collect::<Vec<_>>().into_iter().enumerate() {
-            let node = run.answerable().into_iter().cycle().nth(turn % run.endpoints.len()).unwrap_or(0);
-            let Some(explained) = run.explain(TABLE, &key, node).await else { continue };
-            match agreement::difference(&explained, &absent, agreement::Emptiness::IsEqual) {
-                Some(difference) => open.insert(key, difference),
-                None => open.remove(&key),
-            };
-        }
-        if open.is_empty() || Instant::now() > deadline {
-            return open;
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -21,7 +21,7 @@ use crate::outcome::COPIES;
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
-use quorate_checkers::operation::{ClientId, Kind, Status};
+use quorate_checkers::operation::{Kind, Status};
 
 const TABLE: &str = "regular";
 
@@ -54,28 +54,29 @@ impl Workload for Regular {
         table
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let key = self.keys.take(&mut client.random).key;
-                let (request, how) = if client.random.random_bool(0.5) {
-                    (Request::Read, at(Level::All))
-                } else {
-                    let level = [Level::One, Level::Quorum, Level::Count(2), Level::All];
-                    let level = *level.choose(&mut client.random).expect("not empty");
-                    (Request::Write { value: client.unique() }, at(level))
-                };
-                client.ask(&key, request, how).await;
-            }
+            let key = self.keys.take(&mut client.random).key;
+            let (request, how) = if client.random.random_bool(0.5) {
+                (Request::Read, at(Level::All))
+            } else {
+                let level = [Level::One, Level::Quorum, Level::Count(2), Level::All];
+                let level = *level.choose(&mut client.random).expect("not empty");
+                (Request::Write { value: client.unique() }, at(level))
+            };
+            client.ask(&key, request, how).await;
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
+    }
+
+    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
         Box::pin(async move {
             let all_are_there = run.answerable().len() == run.endpoints.len();
             let level = if all_are_there { Level::All } else { Level::Quorum };
-            closing::close(&run, TABLE, self.keys.all(), &at(level)).await
+            closing::close(run, self.keys(), &at(level)).await
         })
     }
 

@@ -6,7 +6,8 @@
 //! settled a write of unknown outcome. **In the end** every key is read at every node, at quorum. **At least**
 //! [`REPEATED_MIN`] answers must have been repetitions.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::{How, Judgement, Options, Request, Running, Workload};
 use crate::outcome::Attempt;
 use quorate_checkers::history::History;
 use quorate_checkers::linearizable::Limits;
@@ -38,6 +39,8 @@ const KEPT_BACK_MAX: usize = 20;
 pub struct Retries {
     options: Options,
     keys: RotatingKeys,
+    /// What each client has kept back.
+    kept_back: Mutex<BTreeMap<ClientId, Vec<Write>>>,
 }
 
 /// One write of one client.
@@ -53,58 +56,55 @@ impl Retries {
     pub fn new(options: Options) -> Retries {
         // A key's share counts writes and reads, each of which may be several attempts.
         let share = options.operations_per_key.min(SHARE_MAX / ATTEMPTS_MAX);
-        Retries { options, keys: RotatingKeys::new(share, options.keys_at_once) }
-    }
-}
-
-/// One client at work.
-struct Writer {
-    client: Client,
-    sequence: u64,
-    kept_back: Vec<Write>,
-}
-
-impl Writer {
-    async fn attempt(&mut self, write: &Write, attempt: Attempt) -> Status {
-        let how = How { id: Some((write.id.clone(), attempt)), ..How::default() };
-        let request = write.request.clone();
-        match attempt {
-            Attempt::First => self.client.ask(&write.key, request, how).await,
-            Attempt::Again => self.client.ask_elsewhere(&write.key, request, how).await,
-        }
+        let keys = RotatingKeys::new(share, options.keys_at_once);
+        Retries { options, keys, kept_back: Mutex::default() }
     }
 
-    async fn write(&mut self, key: String) {
-        self.sequence += 1;
-        let number = self.client.id().0;
-        let id = format!("client-{number}:{}", self.sequence);
-        let request = match self.client.random.random_range(0..10) {
+    async fn write(&self, client: &mut Client) {
+        let key = self.keys.take(&mut client.random).key;
+        let (number, turn) = (client.id().0, client.turn());
+        let request = match client.random.random_range(0..10) {
             0 => Request::Delete,
-            _ => Request::Write { value: format!("{number}-{}", self.sequence) },
+            _ => Request::Write { value: client.unique() },
         };
-        let write = Write { id, key, request };
-        let mut status = self.attempt(&write, Attempt::First).await;
+        let write = Write { id: format!("client-{number}:{turn}"), key, request };
+        let mut status = attempt(client, &write, Attempt::First).await;
         for number in 1..ATTEMPTS_MAX {
-            if status == Status::Ok || self.client.is_over() {
+            if status == Status::Ok || client.is_over() {
                 break;
             }
-            let pause = Duration::from_millis(self.client.random.random_range(1..20) << number);
+            let pause = Duration::from_millis(client.random.random_range(1..20) << number);
             tokio::time::sleep(pause).await;
-            status = self.attempt(&write, Attempt::Again).await;
+            status = attempt(client, &write, Attempt::Again).await;
         }
-        if status == Status::Ok && self.client.random.random_bool(0.5) {
-            self.attempt(&write, Attempt::Again).await;
-        } else if status == Status::Ok && self.kept_back.len() < KEPT_BACK_MAX {
-            self.kept_back.push(write);
+        if status == Status::Ok && client.random.random_bool(0.5) {
+            attempt(client, &write, Attempt::Again).await;
+        } else if status == Status::Ok {
+            self.keep_back(client.id(), write);
         }
     }
 
-    async fn repeat_something_old(&mut self) {
-        if !self.kept_back.is_empty() {
-            let at = self.client.random.random_range(0..self.kept_back.len());
-            let write = self.kept_back.swap_remove(at);
-            self.attempt(&write, Attempt::Again).await;
+    fn keep_back(&self, client: ClientId, write: Write) {
+        let mut all = self.kept_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = all.entry(client).or_default();
+        if kept.len() < KEPT_BACK_MAX {
+            kept.push(write);
         }
+    }
+
+    fn something_old(&self, client: &mut Client) -> Option<Write> {
+        let mut all = self.kept_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = all.get_mut(&client.id()).filter(|kept| !kept.is_empty())?;
+        Some(kept.swap_remove(client.random.random_range(0..kept.len())))
+    }
+}
+
+async fn attempt(client: &mut Client, write: &Write, attempt: Attempt) -> Status {
+    let how = How { id: Some((write.id.clone(), attempt)), ..How::default() };
+    let request = write.request.clone();
+    match attempt {
+        Attempt::First => client.ask(&write.key, request, how).await,
+        Attempt::Again => client.ask_elsewhere(&write.key, request, how).await,
     }
 }
 
@@ -113,29 +113,29 @@ impl Workload for Retries {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let client = Client::new(run, client, TABLE);
-            let mut writer = Writer { client, sequence: 0, kept_back: Vec::new() };
-            while !writer.client.is_over() {
-                let key = self.keys.take(&mut writer.client.random).key;
-                match writer.client.random.random_range(0..20) {
-                    0 => writer.repeat_something_old().await,
-                    1..10 => writer.write(key).await,
-                    _ => {
-                        writer.client.ask(&key, Request::Read, How::default()).await;
+            match client.random.random_range(0..20) {
+                0 => {
+                    if let Some(write) = self.something_old(client) {
+                        attempt(client, &write, Attempt::Again).await;
                     }
+                }
+                1..10 => self.write(client).await,
+                _ => {
+                    let key = self.keys.take(&mut client.random).key;
+                    client.ask(&key, Request::Read, How::default()).await;
                 }
             }
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        let report = retries::check(history, &Limits::default());
+        let report = retries::check(history, Limits::default());
         let repeated = report.repeated;
         let mut judgement = report.judgement();
         if repeated < REPEATED_MIN {

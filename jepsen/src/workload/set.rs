@@ -13,9 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::client::Client;
-use super::{Closed, How, Judgement, ManyAsked, Options, Request, Run, Running, Workload, closing};
+use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use quorate_checkers::history::History;
-use quorate_checkers::operation::ClientId;
 use quorate_checkers::set_full;
 
 const TABLE: &str = "set";
@@ -67,46 +66,35 @@ impl Workload for Set {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                match client.random.random_range(0..20) {
-                    0 => {
-                        let keys = self.some(&mut client.random, AT_ONCE);
-                        if !keys.is_empty() {
-                            client.read_many(&keys).await;
-                        }
+            match client.random.random_range(0..20) {
+                0 => {
+                    let keys = self.some(&mut client.random, AT_ONCE);
+                    if !keys.is_empty() {
+                        client.read_many(&keys).await;
                     }
-                    1..8 => {
-                        if let Some(key) = self.some(&mut client.random, 1).first() {
-                            client.ask(key, Request::Read, How::default()).await;
-                        }
+                }
+                1..8 => {
+                    if let Some(key) = self.some(&mut client.random, 1).first() {
+                        client.ask(key, Request::Read, How::default()).await;
                     }
-                    _ => {
-                        let key = self.new_element(&client.unique());
-                        let request = Request::Write { value: key.clone() };
-                        client.ask(&key, request, How::default()).await;
-                    }
+                }
+                _ => {
+                    let key = self.new_element(&client.unique());
+                    let request = Request::Write { value: key.clone() };
+                    client.ask(&key, request, How::default()).await;
                 }
             }
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move {
-            let elements = self.elements.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut closed = Closed::default();
-            for node in run.answerable() {
-                for keys in elements.chunks(AT_ONCE_IN_THE_END) {
-                    if !look(&run, keys, node).await {
-                        closed.unread.push(format!("n{} did not answer the closing looks", node + 1));
-                        break;
-                    }
-                }
-            }
-            closed
-        })
+    fn keys(&self) -> Vec<String> {
+        self.elements.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
+        Box::pin(closing::close_in_bulk(run, self.keys(), AT_ONCE_IN_THE_END))
     }
 
     fn judge(&self, history: &History) -> Judgement {
@@ -118,9 +106,4 @@ impl Workload for Set {
         }
         judgement
     }
-}
-
-async fn look(run: &Run, keys: &[String], node: usize) -> bool {
-    let many = ManyAsked { client: ClientId(1), table: TABLE, keys, closing: true };
-    closing::insist(|| run.read_many(many, node)).await
 }

@@ -5,7 +5,6 @@
 //! their time by the clients' clock, which is no promise. **In the end** every key is read at every node, at quorum.
 //! **At least** [`EXPIRED_MIN`] values must have been seen to expire.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -13,10 +12,9 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::keys::RotatingKeys;
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::{How, Judgement, Options, Request, Running, Workload};
 use quorate_checkers::history::History;
 use quorate_checkers::linearizable::Limits;
-use quorate_checkers::operation::ClientId;
 use quorate_checkers::{no_return, ttl};
 
 const TABLE: &str = "ttl";
@@ -53,31 +51,28 @@ impl Workload for Ttl {
         self.options.table(TABLE)
     }
 
-    fn client(self: Arc<Self>, run: Arc<Run>, client: ClientId) -> Running<()> {
+    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
         Box::pin(async move {
-            let mut client = Client::new(run, client, TABLE);
-            while !client.is_over() {
-                let key = self.keys.take(&mut client.random).key;
-                let (request, ttl) = match client.random.random_range(0..40) {
-                    0..4 => {
-                        let ttl = Duration::from_millis(client.random.random_range(TTL_MS));
-                        (Request::Write { value: client.unique() }, Some(ttl))
-                    }
-                    4 => (Request::Write { value: client.unique() }, None),
-                    5 => (Request::Delete, None),
-                    _ => (Request::Read, None),
-                };
-                client.ask(&key, request, How { ttl, ..How::default() }).await;
-            }
+            let key = self.keys.take(&mut client.random).key;
+            let (request, ttl) = match client.random.random_range(0..40) {
+                0..4 => {
+                    let ttl = Duration::from_millis(client.random.random_range(TTL_MS));
+                    (Request::Write { value: client.unique() }, Some(ttl))
+                }
+                4 => (Request::Write { value: client.unique() }, None),
+                5 => (Request::Delete, None),
+                _ => (Request::Read, None),
+            };
+            client.ask(&key, request, How { ttl, ..How::default() }).await;
         })
     }
 
-    fn close(self: Arc<Self>, run: Arc<Run>) -> Running<Closed> {
-        Box::pin(async move { closing::close(&run, TABLE, self.keys.all(), &How::default()).await })
+    fn keys(&self) -> Vec<String> {
+        self.keys.all()
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        let mut judgement = Judgement::of_registers(&ttl::check(history, &Limits::default()));
+        let mut judgement = Judgement::of_registers(&ttl::check(history, Limits::default()));
         judgement.add(no_return::check(history).judgement());
         let timing = ttl::timing(history);
         judgement.measures.extend(timing.measures());

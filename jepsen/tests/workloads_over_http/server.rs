@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -116,7 +116,11 @@ fn guarantee(table: &str, parameters: &Parameters) -> &'static str {
 }
 
 fn problem(status: StatusCode, code: &str, outcome: &str) -> Response {
-    (status, Json(json!({ "code": code, "outcome": outcome }))).into_response()
+    let mut response = (status, Json(json!({ "code": code, "outcome": outcome }))).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+    }
+    response
 }
 
 impl Server {

@@ -37,7 +37,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             let kind = Kind::Write { value: NOTHING.to_owned() };
             operations.push(operation(0, Moment(0), Some(Moment(0)), kind, Status::Ok));
         }
-        match check_key(&operations, &Limits::default()) {
+        match check_key(&operations, Limits::default()) {
             Verdict::Linearizable => {}
             Verdict::Violation { operations } => {
                 let shown: Vec<String> =

@@ -20,7 +20,7 @@ fn both_checkers_agree() {
     for seed in 0..HISTORIES {
         let operations = random_history(&mut ChaCha8Rng::seed_from_u64(seed));
         let expected = has_order(&operations, &mut vec![false; operations.len()], None);
-        let found = match answer_key(&operations, &Limits::default()) {
+        let found = match answer_key(&operations, Limits::default()) {
             Answer::Yes => true,
             Answer::No => false,
             Answer::Undecided => panic!("seed {seed}: undecided\n{operations:#?}"),
@@ -40,7 +40,7 @@ fn what_is_shown_has_no_order_and_nothing_of_it_can_be_spared() {
     let mut shown = 0;
     for seed in 0..HISTORIES / 10 {
         let operations = random_history(&mut ChaCha8Rng::seed_from_u64(seed));
-        let Verdict::Violation { operations: few } = check_key(&operations, &Limits::default()) else {
+        let Verdict::Violation { operations: few } = check_key(&operations, Limits::default()) else {
             continue;
         };
         shown += 1;

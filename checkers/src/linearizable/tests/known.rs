@@ -7,13 +7,13 @@ use crate::operation::{Kind, Operation};
 
 #[track_caller]
 fn is_linearizable(operations: &[Operation]) {
-    assert_eq!(check_key(operations, &Limits::default()), Verdict::Linearizable);
+    assert_eq!(check_key(operations, Limits::default()), Verdict::Linearizable);
 }
 
 /// Must have no order, and is shown by these operations, named by the time of their call.
 #[track_caller]
 fn is_violated_by(operations: &[Operation], calls: &[u64]) {
-    match check_key(operations, &Limits::default()) {
+    match check_key(operations, Limits::default()) {
         Verdict::Violation { operations: few } => {
             let few: Vec<u64> = few.iter().map(|operation| operation.call).collect();
             assert_eq!(few, calls);
@@ -305,5 +305,5 @@ fn too_few_steps_are_undecided() {
         (0..8).map(|client| op(client, 0, 9, wrote(&client.to_string()), Ok)).collect();
     operations.push(op(8, 10, 11, saw("0"), Ok));
     is_linearizable(&operations);
-    assert_eq!(check_key(&operations, &Limits { steps_max: 1 }), Verdict::Undecided);
+    assert_eq!(check_key(&operations, Limits { steps_max: 1 }), Verdict::Undecided);
 }

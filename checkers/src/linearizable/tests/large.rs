@@ -52,7 +52,7 @@ fn honest(seed: u64) -> Vec<Operation> {
 fn honest_histories_of_the_largest_size_take_few_steps() {
     let limits = Limits { steps_max: 50_000 };
     for seed in 0..20 {
-        assert_eq!(answer_key(&honest(seed), &limits), Answer::Yes, "seed {seed}");
+        assert_eq!(answer_key(&honest(seed), limits), Answer::Yes, "seed {seed}");
     }
 }
 
@@ -73,7 +73,7 @@ fn one_stale_read_among_two_thousand_is_found_and_shown() {
             .find(|one| one.status == Status::Ok && matches!(one.kind, Kind::Read { value: Some(_) }))
             .expect("some read");
         late.kind = Kind::Read { value: old };
-        match check_key(&operations, &limits) {
+        match check_key(&operations, limits) {
             Verdict::Violation { operations: few } => {
                 assert!(few.len() <= 8, "seed {seed}: {} operations are not few", few.len());
                 shown += 1;
@@ -93,7 +93,7 @@ fn keys_are_judged_apart_and_reported_in_order() {
         history.operations.extend(honest(seed).into_iter().map(|one| Operation { key: key.into(), ..one }));
     }
     let limits = Limits { steps_max: 50_000 };
-    let report = check(&history, &limits);
+    let report = check(&history, limits);
     assert!(report.passed(), "{report}");
     assert_eq!(report.keys.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     for one in history.operations.iter_mut().filter(|one| one.key == "a") {
@@ -101,7 +101,7 @@ fn keys_are_judged_apart_and_reported_in_order() {
             *value = Some("phantom".to_owned());
         }
     }
-    let report = check(&history, &limits);
+    let report = check(&history, limits);
     assert!(!report.passed());
     assert_eq!(report.violations().map(|(key, few)| (key, few.len())).collect::<Vec<_>>(), [("a", 1)]);
     assert!(report.to_string().contains("3 keys, 6000 operations: 2 linearizable, 1 violated, 0 undecided"));

@@ -11,25 +11,25 @@ use super::{Fault, Struck};
 use crate::cluster::network::Rule;
 use crate::cluster::{Cluster, Error};
 
-const NAME: &str = "loss";
+const NAME: &str = "packet-loss";
 
 /// Of a hundred frames so many are lost. From a third on, TCP hardly moves.
 const PERCENT: std::ops::RangeInclusive<u8> = 3..=25;
 
 /// The fault.
 #[derive(Debug)]
-pub struct Loss {
+pub struct PacketLoss {
     aim: Aim,
 }
 
-impl Loss {
+impl PacketLoss {
     /// Strikes some hosts or all.
-    pub fn new() -> Loss {
-        Loss { aim: Aim::new(Extent::Some) }
+    pub fn new() -> PacketLoss {
+        PacketLoss { aim: Aim::new(Extent::Some) }
     }
 }
 
-impl Fault for Loss {
+impl Fault for PacketLoss {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
         let everybody: Vec<usize> = (0..cluster.nodes().len()).collect();
         let struck = self.aim.choose(&everybody, cluster, usize::MAX, random);

@@ -1,0 +1,151 @@
+//! How a cluster begins: the first node founds it, the others join, and a table is made.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::hosts::Hosts;
+use super::memory::{self, Memory};
+use super::node::Place;
+use super::{Cluster, Error, Node, Plan, ports};
+use crate::http::{Body, Http, Reply};
+
+/// How long a cluster may take to found itself, gather its members and make a table.
+const FOUNDING_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The file with the secret that all members share, in the cluster's folder.
+pub(super) const SECRET_FILE: &str = "secret";
+
+impl Cluster {
+    /// Starts all nodes and waits until every one of them is a member and ready.
+    pub async fn start(plan: &Plan) -> Result<Cluster, Error> {
+        std::fs::create_dir_all(&plan.folder)
+            .map_err(|cause| Error::Host { what: format!("folder {}", plan.folder.display()), cause })?;
+        let hosts =
+            plan.slot.as_ref().map(|slot| Hosts::make(Arc::clone(slot), plan.nodes.len())).transpose()?;
+        let places = match &hosts {
+            Some(hosts) => {
+                write_secret(&plan.folder)?;
+                hosts.all().iter().cloned().map(Place::Host).collect()
+            }
+            None => places_on_loopback(plan.nodes.len())?,
+        };
+        let mut nodes = Vec::new();
+        for (index, (shape, place)) in plan.nodes.iter().zip(places).enumerate() {
+            nodes.push(Node::prepare(plan, index, shape, place)?);
+        }
+        let mut cluster = Cluster {
+            nodes,
+            hosts,
+            http: Http::new(),
+            claims: BTreeMap::new(),
+            damaged: BTreeMap::new(),
+            unexpected: Vec::new(),
+            table: String::new(),
+            probes: Vec::new(),
+            forgets_on_power_cut: false,
+            memory: Memory::default(),
+        };
+        let founder = cluster.nodes[0].address();
+        cluster.nodes[0].found()?;
+        cluster
+            .wait("the founder to live", FOUNDING_TIMEOUT, async |cluster| cluster.is_live(0).await)
+            .await?;
+        for node in &mut cluster.nodes[1..] {
+            node.join(&founder)?;
+        }
+        cluster
+            .wait("all members to be listed by every node", FOUNDING_TIMEOUT, async |cluster| {
+                cluster.all_know_all().await
+            })
+            .await?;
+        cluster.bound_memory().await?;
+        Ok(cluster)
+    }
+
+    /// Learns from a node's own limits how much memory nodes may take.
+    async fn bound_memory(&mut self) -> Result<(), Error> {
+        let bound = Cell::new(None);
+        self.wait("the limits of a node", FOUNDING_TIMEOUT, async |cluster| {
+            let url = format!("{}/v1/limits", cluster.nodes[0].endpoint());
+            match cluster.http.ask(Method::GET, &url, Body::Empty).await {
+                Reply::Answer(answer) => {
+                    bound.set(Some(memory::bound(&answer.json())?));
+                    Ok(())
+                }
+                Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
+            }
+        })
+        .await?;
+        self.memory.set_bound(bound.get());
+        Ok(())
+    }
+
+    /// Makes a table and waits until every node is ready to serve it.
+    pub async fn make_table(&mut self, table: Value) -> Result<(), Error> {
+        self.forgets_on_power_cut |= table["durability"] == "os";
+        self.wait("the table to be made", FOUNDING_TIMEOUT, async |cluster| {
+            let url = format!("{}/v1/tables", cluster.nodes[0].endpoint());
+            let reply = cluster.http.ask(Method::POST, &url, Body::Json(table.clone())).await;
+            match reply {
+                Reply::Answer(answer) if answer.is_success() || answer.status == 409 => Ok(()),
+                Reply::Answer(answer) => {
+                    Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+                }
+                Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
+            }
+        })
+        .await?;
+        self.wait_ready(FOUNDING_TIMEOUT).await?;
+        self.write_first_probes(table["name"].as_str().unwrap_or_default(), FOUNDING_TIMEOUT).await
+    }
+
+    async fn is_live(&self, index: usize) -> Result<(), String> {
+        self.get_ok(index, "/health/live").await
+    }
+
+    async fn all_know_all(&self) -> Result<(), String> {
+        for node in &self.nodes {
+            let url = format!("{}/v1/cluster/nodes", node.endpoint());
+            let members = match self.http.ask(Method::GET, &url, Body::Empty).await {
+                Reply::Answer(answer) if answer.status == 200 => count_members(&answer.json()),
+                Reply::Answer(answer) => return Err(format!("{}: {}", node.name(), answer.status)),
+                Reply::NotSent { cause } | Reply::Lost { cause, .. } => {
+                    return Err(format!("{}: {cause}", node.name()));
+                }
+            };
+            if members != self.nodes.len() {
+                return Err(format!("{} knows {members} of {} members", node.name(), self.nodes.len()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A secret that all members of one cluster share.
+fn write_secret(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(SECRET_FILE);
+    std::fs::write(&path, "the secret of a cluster that lives for a minute\n")
+        .map_err(|cause| Error::Host { what: format!("secret {}", path.display()), cause })
+}
+
+/// Ports for so many nodes on loopback.
+fn places_on_loopback(count: usize) -> Result<Vec<Place>, Error> {
+    let ports = ports::free(count * 2)?;
+    Ok(ports.chunks_exact(2).map(|two| Place::Loopback { port: two[0], peer_port: two[1] }).collect())
+}
+
+/// The members that an answer lists: an array, alone or as the member `nodes` or `items`.
+pub(super) fn members(json: &Value) -> Option<&Vec<Value>> {
+    json.as_array().or_else(|| ["nodes", "items"].iter().find_map(|name| json[name].as_array()))
+}
+
+/// How many there are.
+fn count_members(json: &Value) -> usize {
+    members(json).map_or(0, Vec::len)
+}
