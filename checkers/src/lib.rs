@@ -1,8 +1,8 @@
 //! Judges of histories: were the promises kept?
 //!
 //! **The problem.** What a replicated database did can only be told from outside, by what its clients asked, when, and
-//! what they were answered. Whoever collects that (real clients of real nodes under real faults, or the seeded simulator)
-//! needs the same judges, and they must be beyond doubt themselves.
+//! what they were answered. Real clients of real nodes under real faults collect that, and so does the seeded simulator. Both
+//! need the same judges, and those must be beyond doubt themselves.
 //!
 //! **The idea.** A judge is a function from a written history to a verdict. It reads histories and nothing else: no
 //! clock, no network, no file, no memory of the run. So a file can be judged again, and each judge is compared in its own

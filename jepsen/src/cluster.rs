@@ -1,6 +1,6 @@
 //! A real cluster: `quorate serve` processes, each with its own folder, log and, if there is root, its own host.
 //!
-//! Everything a fault does to processes goes through here, so that no process outlives the run: whoever drops the
+//! Everything a fault does to processes goes through here, so that no process outlives the run: dropping the
 //! cluster kills what is left of it, and its hosts and disks go too. Nodes are started exactly as the handbook says.
 //! The first founds the cluster, the others join it; one that comes back after a crash gets neither flag, since its
 //! folder knows who it is.
@@ -108,7 +108,7 @@ impl Cluster {
         assert!(before.is_none(), "{before:?} has node {index} already");
     }
 
-    /// Gives back nodes that a fault has claimed; those that it has not got to yet are nobody's.
+    /// Gives back nodes that a fault has claimed; those that it has not got to yet are free anyway.
     pub fn release_all(&mut self, nodes: &[usize]) {
         self.claims.retain(|index, _| !nodes.contains(index));
     }
@@ -161,7 +161,7 @@ impl Cluster {
         self.nodes.iter_mut().flat_map(Node::tell_excused_ends).collect()
     }
 
-    /// What went wrong with the processes by themselves: nodes that ended though nobody killed them, panics in logs and
+    /// What went wrong with the processes by themselves: nodes that ended without being killed, panics in logs and
     /// metrics, memory without bound, and what damaged nodes did that was not expected.
     pub async fn misdeeds(&mut self) -> Vec<String> {
         self.ask_damaged(LAST_WORD_TIMEOUT).await;

@@ -1,4 +1,4 @@
-//! Load while nodes die and come back: nobody else may notice, and what was missed must be made good.
+//! Load while nodes die and come back: no request at the others may fail, and what was missed must be made good.
 //!
 //! Clients send a mixed load (put, get, delete, mget, all at quorum) at a fixed rate to the nodes that are up. Round
 //! by round one node is killed with kill -9, stays away for a while, and comes back on the same folder:

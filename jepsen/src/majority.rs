@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::outcome::COPIES;
+use crate::outcome::{COPIES, TOO_OLD};
 use crate::record::{EventKind, EventRecord};
 use quorate_checkers::history::History;
 use quorate_checkers::operation::{Operation, Status};
@@ -86,7 +86,7 @@ pub fn judge(history: &History, events: &[EventRecord]) -> Vec<Served> {
             // Many keys that were asked for in one request are one.
             if is_counted && seen.insert((operation.client, operation.call)) {
                 served.requests += 1;
-                served.succeeded += u64::from(matches!(operation.status, Status::Ok | Status::Mismatch));
+                served.succeeded += u64::from(is_served(operation));
             }
         }
     }
@@ -119,6 +119,14 @@ fn others_in_force<'a>(before: &'a [EventRecord], fault: &str) -> BTreeSet<&'a s
         };
     }
     in_force
+}
+
+/// Whether it was answered. That an operation id is too old is an answer, and the right one to a retry of long ago.
+fn is_served(operation: &Operation) -> bool {
+    match operation.status {
+        Status::Ok | Status::Mismatch => true,
+        Status::Fail | Status::Unknown => operation.detail.refusal.as_deref() == Some(TOO_OLD),
+    }
 }
 
 /// Whether an operation was asked of one of these nodes, of no more owners than a quorum, while clients worked.
@@ -189,6 +197,15 @@ mod tests {
         let served = judge(&history(2, 1, Level::Quorum), &alone("partition-one"));
         let said = served[0].misdeed().expect("98 % are too few");
         assert!(said.contains("partition-one") && said.contains("98.00 % of 400"), "{said}");
+    }
+
+    #[test]
+    fn an_operation_id_that_is_too_old_is_answered() {
+        let mut history = history(50, 1, Level::Quorum);
+        for operation in history.operations.iter_mut().filter(|one| one.status == Status::Fail) {
+            operation.detail.refusal = Some(TOO_OLD.to_owned());
+        }
+        assert_eq!(judge(&history, &alone("partition-one"))[0].misdeed(), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use quorate_checkers::operation::Status;
 /// How many copies each table of the workloads has; its `r` is a quorum.
 pub const COPIES: u8 = 3;
 
+/// The label of a retry of which the node does not know any more whether it was applied, and which it does not apply.
+pub const TOO_OLD: &str = "409 idempotency-expired";
+
 /// The labels of requests without an answer.
 pub const LOST: [&str; 3] = ["not sent", "timeout", "broken"];
 
@@ -229,7 +232,7 @@ fn refusal(expected: Expected, answer: &Answer) -> Outcome {
         };
     }
     // Whatever its `outcome` says of earlier attempts, this one stored nothing.
-    if answer.status == 409 && code == "idempotency-expired" && expected.attempt == Some(Attempt::Again) {
+    if label == TOO_OLD && expected.attempt == Some(Attempt::Again) {
         return Outcome::of(Status::Fail, label);
     }
     let status = match (verb, member("outcome")) {

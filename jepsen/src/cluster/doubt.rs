@@ -10,7 +10,7 @@
 //! | `/health/ready` of the node | 503 `replica-doubtful`, a reason, and what to type |
 //! | `/metrics` of the node | `quorate_replica_doubtful 1` |
 //! | `/v1/cluster/nodes` of another member | the cause, one of those that the fault can have; the remedy is that cause's |
-//! | or, where nobody may have read the damaged place: all three say that it is well, and `explain` on each probe | the version that this node acknowledged |
+//! | or, where the damaged place may not have been read yet: all three say that it is well, and `explain` on each probe | the version that this node acknowledged |
 //!
 //! So a node is out and says why, or it is whole. One that is ready and lacks what it acknowledged fails the run, and so does
 //! one that says one thing here and another there. Where a fault leaves no doubt (a failed sync, a power cut of what was never
@@ -75,7 +75,7 @@ impl Cause {
     }
 }
 
-/// A key that all its owners have acknowledged before something broke, and that nobody touches.
+/// A key that all its owners have acknowledged before something broke, and that no client touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     /// The path of its table.
@@ -88,7 +88,7 @@ pub(super) struct Probe {
 /// What another member says about a node's disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Listed {
-    /// Nothing: nobody was asked, or nobody answered.
+    /// Nothing: no other member was asked, or none answered.
     #[default]
     Nothing,
     /// It has no doubt.
@@ -165,7 +165,7 @@ fn judge(expected: Expected, said: &Testimony) -> Result<String, String> {
 }
 
 impl Cluster {
-    /// How many more nodes may be made doubtful: a minority of a key's copies in all, whoever holds them.
+    /// How many more nodes may be made doubtful: a minority of a key's copies in all.
     pub fn may_make_doubtful(&self) -> usize {
         let minority = (super::COPIES.min(self.nodes.len()) - 1) / 2;
         minority.saturating_sub(self.damaged.len())
@@ -318,7 +318,7 @@ fn lie(answer: &Answer) -> Option<String> {
     match answer.status {
         404 => Some("calls a key absent that all its owners have acknowledged".to_owned()),
         200 if answer.body != PROBE_VALUE.as_bytes() => {
-            Some(format!("gives a value that nobody wrote: {}", String::from_utf8_lossy(&answer.body)))
+            Some(format!("gives a value that was never written: {}", String::from_utf8_lossy(&answer.body)))
         }
         _ => None,
     }

@@ -96,7 +96,7 @@ impl Phase {
         phase
     }
 
-    /// Requests served a second: those whose answer came while requests were sent. What came later helps nobody's rate.
+    /// Requests served a second: those whose answer came while requests were sent. What came later does not count.
     pub fn goodput(&self) -> f64 {
         let in_time = |(due, us): &&(Duration, u32)| *due + Duration::from_micros((*us).into()) <= self.time;
         let served = self.latencies.iter().filter(in_time).count();
