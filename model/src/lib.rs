@@ -26,6 +26,7 @@
 //! does not know where a key lives (`ring`), how many answers are enough (`coordinator`) or what a disk is
 //! (`storage`).
 
+pub mod answer;
 pub mod cbor;
 pub mod commit;
 pub mod ids;
@@ -41,6 +42,7 @@ pub mod time;
 pub mod token;
 pub mod version;
 
+pub use answer::Answer;
 pub use commit::{CommitCounter, Committed, Life};
 pub use ids::{Boot, ClusterId, Epoch, NodeId, ShardId, TableId};
 pub use key::{Interval, Key, SortKey};

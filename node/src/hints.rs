@@ -267,9 +267,7 @@ impl Replay {
         let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
         let payload = answered.map_err(|_| Pause::Away)?;
         let answer = crate::peer::answers(&payload).map_err(|_| Pause::Away)?;
-        // Before any hint is erased on its word.
-        self.recollection.remember(owner, answer.committed);
-        let replies = answer.reply;
+        let replies = self.recollection.open(owner, answer);
         if replies.len() != hints.len() {
             return Err(Pause::Away);
         }

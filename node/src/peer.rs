@@ -18,6 +18,6 @@ mod answer;
 mod local;
 mod service;
 
-pub use answer::{Answer, answers};
+pub use answer::answers;
 pub use local::{DiskReads, Local, ReadLimits};
 pub use service::{BATCH_ITEMS_MAX, Peers, requests};

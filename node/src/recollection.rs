@@ -1,67 +1,57 @@
-//! What this node and its peers remember of each other, so that a node that lost the end of its log knows it.
-//!
-//! ```text
-//!   this node answers ──> Answer { reply, committed } ──> the coordinator remembers, before the reply counts
-//!   now and then      ──> DiskState                   ──> every other member remembers
-//!   each handshake    <── "you had come so far"       <── whoever remembers; judged before anything is answered
-//! ```
-//!
-//! Between two nodes nothing is answered before each has told the other what it remembers of it. Beyond that, a node that
-//! starts again listens to *all* members that it can reach before it answers anybody or votes, a moment at most
-//! ([`PATIENCE`]): the one that remembers most may not be the one that asks first.
-//!
-//! Left out: certainty while members are away. What only an absent member has seen is missed until it is back; the
-//! guarantees say so.
+//! What this node and its peers remember of each other, and how the members' disks are: carried between the replica,
+//! which decides what is remembered and what it proves ([`quorate_storage::recollection`]), and the connections.
 
 use crate::control::DiskState;
-use crate::engine::Replica;
+use crate::engine::{Engine, Replica};
 use crate::views::Views;
-use quorate_model::{Committed, Life, NodeId};
-use quorate_storage::{Cause, Doubt, ReplicaHealth};
+use quorate_model::{Answer, Committed, Life, NodeId};
+use quorate_storage::ReplicaHealth;
+use quorate_storage::recollection::{self, LISTEN_MAX};
 use quorate_transport::{Links, Memory};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long a node that starts listens for what the members remember of it.
-pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether all have been heard.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// See the module's essay.
 pub struct Recollection {
+    known: recollection::Recollection<Engine>,
     replica: Arc<Replica>,
     views: Arc<Views>,
-    life: Life,
-    /// Who has told this life of the node what it remembers.
-    heard: Mutex<BTreeSet<NodeId>>,
     /// What each member said last of its disk.
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
 }
 
 impl Recollection {
     /// Of a node that lives this life.
-    pub fn new(replica: Arc<Replica>, views: Arc<Views>, life: Life) -> Self {
-        Self { replica, views, life, heard: Mutex::default(), disks: Mutex::default() }
+    pub fn new(replica: Arc<Replica>, views: Arc<Views>, node: NodeId, life: Life) -> Self {
+        let known = recollection::Recollection::new(Arc::clone(&replica), node, life);
+        Self { known, replica, views, disks: Mutex::default() }
     }
 
-    /// How far this node has come, for its answers; `None` while it doubts its disk.
-    pub fn committed(&self) -> Option<Committed> {
-        self.replica.committed().map(|counter| Committed { life: self.life, counter })
+    /// What this node answers a peer.
+    pub fn answer<T>(&self, reply: T) -> Answer<T> {
+        self.known.answer(reply)
+    }
+
+    /// The reply of a peer's answer.
+    pub fn open<T>(&self, by: NodeId, answer: Answer<T>) -> T {
+        self.known.open(by, answer)
     }
 
     /// How this node's own disk is.
     pub fn disk(&self) -> DiskState {
         let ReplicaHealth { doubt, disk_full } = self.replica.health();
         let doubt = doubt.map(|doubt| doubt.cause.as_str().to_owned());
-        DiskState { committed: self.committed(), doubt, full: disk_full }
+        DiskState { committed: self.known.committed(), doubt, full: disk_full }
     }
 
     /// Notes what a member says of its disk.
     pub fn note(&self, peer: NodeId, state: DiskState) {
-        self.remember(peer, state.committed);
+        self.known.remember(peer, state.committed);
         self.disks().insert(peer, state);
     }
 
@@ -70,26 +60,16 @@ impl Recollection {
         self.disks().clone()
     }
 
-    /// Remembers how far a peer has come, if it says so.
-    pub fn remember(&self, peer: NodeId, committed: Option<Committed>) {
-        if let Some(committed) = committed {
-            self.replica.remember(peer, committed);
-        }
-    }
-
     /// Waits until every other member of the last known catalog has told what it remembers or can't be reached, but
-    /// not beyond [`PATIENCE`].
+    /// not beyond [`LISTEN_MAX`].
     pub async fn hear_members(&self, links: &Links) {
-        let until = Instant::now() + PATIENCE;
-        let me = links.identity().node;
+        let until = Instant::now() + LISTEN_MAX;
         let view = self.views.current();
-        let others: Vec<NodeId> = view.catalog().nodes().map(|node| node.id).filter(|id| *id != me).collect();
-        let is_settled = |node: &NodeId| self.heard().contains(node) || links.is_unreachable(*node);
-        while !others.iter().all(is_settled) && Instant::now() < until {
+        let unheard = || self.known.unheard(view.catalog().nodes().map(|node| node.id));
+        while !unheard().iter().all(|node| links.is_unreachable(*node)) && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
-        let silent: Vec<String> =
-            others.iter().filter(|node| !self.heard().contains(node)).map(ToString::to_string).collect();
+        let silent: Vec<String> = unheard().iter().map(ToString::to_string).collect();
         if !silent.is_empty() {
             tracing::info!(
                 "not heard from {} about how far this node had come; each is heard before it is answered",
@@ -101,22 +81,15 @@ impl Recollection {
     fn disks(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, DiskState>> {
         self.disks.lock().expect("nothing panics while it holds this lock")
     }
-
-    fn heard(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeId>> {
-        self.heard.lock().expect("nothing panics while it holds this lock")
-    }
 }
 
 impl Memory for Recollection {
     fn of(&self, peer: NodeId) -> Option<Committed> {
-        self.replica.remembered(peer)
+        self.known.tells(peer)
     }
 
     fn told(&self, peer: NodeId, of_this_node: Option<Committed>) {
-        if let Some(remembered) = of_this_node {
-            self.replica.recall(peer, remembered, self.life);
-        }
-        self.heard().insert(peer);
+        self.known.told(peer, of_this_node);
     }
 
     fn incarnation_that_counts(&self, node: NodeId) -> Option<u64> {
@@ -124,13 +97,6 @@ impl Memory for Recollection {
     }
 
     fn superseded(&self, by: NodeId, counts: u64) {
-        self.replica.suspect(Doubt::new(
-            Cause::Behind,
-            format!(
-                "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
-                 from before a loss was accepted",
-                self.life.incarnation
-            ),
-        ));
+        self.known.superseded(by, counts);
     }
 }

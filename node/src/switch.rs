@@ -1,10 +1,10 @@
 //! The transport of key traffic: this node's own replica, or a peer's.
 
 use crate::drive::{FateSink, Transport};
-use crate::peer::{Answer, Local};
+use crate::peer::Local;
 use crate::recollection::Recollection;
 use quorate_coordinator::Failure;
-use quorate_model::{NodeId, Reply, Request};
+use quorate_model::{Answer, NodeId, Reply, Request};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -35,11 +35,7 @@ impl Transport for Switch {
         let answered = move |answered: Result<bytes::Bytes, CallError>| {
             sink.deliver(match answered {
                 Ok(payload) => match minicbor::decode::<Answer<Reply>>(&payload) {
-                    Ok(Answer { reply, committed }) => {
-                        // Remembered before it counts.
-                        recollection.remember(to, committed);
-                        Ok(reply)
-                    }
+                    Ok(answer) => Ok(recollection.open(to, answer)),
                     Err(error) => {
                         // It may have done what it was asked, whatever it meant to say.
                         tracing::warn!(node = %to, "a peer's answer makes no sense: {error}");

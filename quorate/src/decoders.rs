@@ -20,7 +20,7 @@ use quorate_client::{Endpoint, key_path};
 use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_http::decoders as http;
-use quorate_model::{Level, OperationId, Record, Reply, Request, Version};
+use quorate_model::{Answer, Level, OperationId, Record, Reply, Request, Version};
 use quorate_node::control::{ControlReply, ControlRequest};
 use quorate_node::peer;
 use quorate_ring::{Catalog, Command};
@@ -53,7 +53,7 @@ decoders! {
     "handshake" => cbor::<hello::Step>,
     "request" => cbor::<Request>,
     "requests" => batch,
-    "answer" => cbor::<peer::Answer<Reply>>,
+    "answer" => cbor::<Answer<Reply>>,
     "answers" => answers,
     "control-request" => cbor::<ControlRequest>,
     "control-reply" => cbor::<ControlReply>,
@@ -161,8 +161,8 @@ fn batch(bytes: &[u8]) -> bool {
 
 fn answers(bytes: &[u8]) -> bool {
     let Ok(answer) = peer::answers(bytes) else { return false };
-    assert!(answer.reply.len() <= peer::BATCH_ITEMS_MAX);
-    cbor::<peer::Answer<Vec<Reply>>>(bytes)
+    assert!(answer.open(drop).len() <= peer::BATCH_ITEMS_MAX);
+    cbor::<Answer<Vec<Reply>>>(bytes)
 }
 
 fn consensus(bytes: &[u8]) -> bool {

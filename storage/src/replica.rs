@@ -132,7 +132,10 @@ impl<E: Engine> Replica<E> {
             rules,
             limits,
             layout: RwLock::default(),
-            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
+            writer: Mutex::new(Writer {
+                stamps: Stamps::assigning(node, boot).under(rules),
+                unsynced: false,
+            }),
             hints: Mutex::default(),
             recollection: Mutex::default(),
             began: CommitCounter::default(),
@@ -222,6 +225,11 @@ impl<E: Engine> Replica<E> {
     /// Poisons the replica. The first doubt stays.
     pub fn suspect(&self, doubt: Doubt) {
         self.engine.mark_doubtful(doubt);
+    }
+
+    /// The rules in force: all of them, outside the tests.
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// Counts since the start.

@@ -12,8 +12,10 @@
 //!   functions is its last line.
 
 pub(crate) mod admission;
+pub(crate) mod committing;
 pub(crate) mod doubt;
 pub(crate) mod durability;
 pub(crate) mod hints;
+pub(crate) mod listening;
 pub(crate) mod merge;
 pub mod purge;

@@ -47,10 +47,11 @@ pub mod coverage;
 pub mod cut;
 pub mod drive;
 pub mod faults;
+pub mod handshake;
 pub mod heal;
 pub mod history;
 pub mod invariants;
-pub mod memory;
+
 pub mod mutants;
 pub mod network;
 pub mod node;

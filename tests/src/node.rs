@@ -9,7 +9,7 @@ use crate::drive::{Running, Waiting};
 use crate::history::Spot;
 use crate::parcel::Job;
 use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
-use quorate_storage::{MemoryEngine, Replica, ReplicaLimits};
+use quorate_storage::{CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,15 +50,17 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Process {
     /// The real replica.
-    pub replica: Replica<MemoryEngine>,
+    pub replica: Arc<Replica<MemoryEngine>>,
+    /// What it and its peers remember of each other, by the real rules.
+    pub recollection: Recollection<MemoryEngine>,
     /// Where its versions come from.
     pub stamps: Stamps,
     /// Operations that it coordinates, by number.
     pub running: BTreeMap<u64, Running>,
-    /// Which life of the node it is, to its peers.
-    pub life: Life,
-    /// Writes that wait for the next batch.
-    pub queue: Vec<Job>,
+    /// The real queue of the committer, in microseconds.
+    pub queue: CommitQueue<u64, Job>,
+    /// Batches that it began: names for streams of chance.
+    pub batches: u64,
     /// Hints on their way, by number: for whom, and of which key.
     pub replaying: BTreeMap<u64, (NodeId, Spot)>,
     /// Whether a batch is being written.
@@ -89,15 +91,23 @@ impl Node {
     }
 
     /// Starts a process. Both boots are random bits that no other process of this node had.
-    pub fn start(&mut self, boot: Boot, replica_boot: Boot, rules: Rules, limits: ReplicaLimits) {
+    pub fn start(
+        &mut self,
+        boot: Boot,
+        replica_boot: Boot,
+        rules: Rules,
+        (limits, committer): (ReplicaLimits, CommitterLimits),
+    ) {
         self.life += 1;
         let engine = Arc::clone(&self.engine);
+        let replica = Arc::new(Replica::new(engine, self.id, replica_boot, rules, limits));
         self.process = Some(Process {
-            replica: Replica::new(engine, self.id, replica_boot, rules, limits),
-            stamps: Stamps::new(self.id, boot),
-            life: Life { incarnation: 1, boot },
+            recollection: Recollection::new(Arc::clone(&replica), self.id, Life { incarnation: 1, boot }),
+            replica,
+            stamps: Stamps::new(self.id, boot).under(rules),
             running: BTreeMap::new(),
-            queue: Vec::new(),
+            queue: CommitQueue::new(committer),
+            batches: 0,
             replaying: BTreeMap::new(),
             committing: false,
             waiting: Vec::new(),

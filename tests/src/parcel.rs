@@ -3,7 +3,7 @@
 use crate::history::{AttemptId, Name};
 use crate::random::mix;
 use quorate_coordinator::{Call, Failure};
-use quorate_model::{Committed, NodeId, Reply, Request};
+use quorate_model::{Answer, NodeId, Reply, Request};
 use quorate_storage::Hint;
 use std::fmt;
 
@@ -48,10 +48,8 @@ pub enum Asker {
 pub struct Job {
     /// Who asked.
     pub from: Caller,
-    /// What.
+    /// What, for the history to look at.
     pub request: Request,
-    /// When it is too late, in microseconds.
-    pub deadline: u64,
 }
 
 /// What is to happen.
@@ -74,10 +72,8 @@ pub enum Event {
         to: Caller,
         /// Who answers.
         by: NodeId,
-        /// The answer.
-        reply: Reply,
-        /// How far the disk of the one who answers had come; nothing if it doubts it.
-        committed: Option<Committed>,
+        /// The answer, with how far the disk of the one who answers had come.
+        answer: Answer<Reply>,
     },
     /// Whoever asked hears that there will be no answer.
     Fail {

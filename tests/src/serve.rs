@@ -4,10 +4,10 @@ use crate::brief;
 use crate::coverage::Happening;
 use crate::network::Fate;
 use crate::parcel::{Asker, Caller, Event, Job};
-use crate::random::For;
+use crate::random::{For, mix};
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{Held, Mutant, NodeId, Place, Record, Refusal, Reply, Request};
+use quorate_model::{Held, NodeId, Place, Record, Refusal, Reply, Request};
 use quorate_storage::ReadTier;
 
 impl World {
@@ -66,52 +66,54 @@ impl World {
         if random.chance(self.setting.refusals) {
             return self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
         }
-        let (now, life, queue_max) = (self.schedule.now(), self.node(at).life, self.setting.queue_max);
-        let is_slow = self.node(at).slow_until > now;
+        let now = self.schedule.now();
         let process = self.node(at).process.as_mut().expect("looked at above");
         if !request.is_write() {
             let reply = process.replica.read(&request, ReadTier::Disk).expect("the disk always knows");
             return self.answer(at, from, &request, reply);
         }
-        if process.queue.len() >= queue_max {
-            return self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
-        }
-        let random = &mut self.random(For::Commit, from.whom());
-        let process = self.node(at).process.as_mut().expect("looked at above");
         #[cfg(feature = "mutants")]
         process.replica.show_early(&request);
-        process.queue.push(Job { from, request, deadline: now + remaining });
-        let begins = !std::mem::replace(&mut process.committing, true);
-        if begins {
-            let micros = if is_slow {
-                self.met(Happening::SlowDisk);
-                random.between(1_000_000, 2_600_000)
-            } else {
-                random.between(50, self.setting.sync_max)
-            };
-            self.schedule.after(micros, Event::Commit { node: at, life });
+        let job = Job { from, request: request.clone() };
+        match process.queue.offer(request, Some(now + remaining), job) {
+            Ok(()) => self.begin_batch(at),
+            Err(Job { from, request }) => {
+                self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
+            }
         }
+    }
+
+    /// The committer turns to what waits, unless it is at it.
+    fn begin_batch(&mut self, at: NodeId) {
+        let (now, life) = (self.schedule.now(), self.node(at).life);
+        let is_slow = self.node(at).slow_until > now;
+        let process = self.node(at).process.as_mut().expect("only a living process commits");
+        if process.queue.is_empty() || std::mem::replace(&mut process.committing, true) {
+            return;
+        }
+        process.batches += 1;
+        let whom = [mix(at.0) ^ u64::from(life), process.batches];
+        let random = &mut self.random(For::Commit, whom);
+        let micros = if is_slow {
+            self.met(Happening::SlowDisk);
+            random.between(1_000_000, 2_600_000)
+        } else {
+            random.between(50, self.setting.sync_max)
+        };
+        self.schedule.after(micros, Event::Commit { node: at, life });
     }
 
     /// A replica has written what waited; what waited too long is refused.
     pub(crate) fn commit(&mut self, at: NodeId, life: u32) {
         let now = self.schedule.now();
-        let applies_late = self.rules.broken(Mutant::LateApplied);
         let Some(process) = self.node(at).living(life) else { return };
         process.committing = false;
-        let jobs: Vec<Job> = process.queue.drain(..).collect();
-        let is_late = |job: &Job| job.deadline <= now;
-        let (late, jobs): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_late);
-        let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
-        let late_requests: Vec<Request> = late.iter().map(|job| job.request.clone()).collect();
-        let before = self.holdings_of(at, requests.iter().chain(&late_requests));
+        let batch = process.queue.take(now);
+        let requests: Vec<Request> = batch.requests().cloned().collect();
+        let before = self.holdings_of(at, requests.iter());
         let process = self.node(at).process.as_ref().expect("looked at above");
-        let replies = process.replica.apply(&requests);
-        if applies_late {
-            process.replica.apply(&late_requests);
-        }
-        let refusals = late.into_iter().map(|job| (job, Reply::Refused(Refusal::Late)));
-        let answers: Vec<(Job, Reply)> = jobs.into_iter().zip(replies).chain(refusals).collect();
+        let mut answers: Vec<(Job, Reply)> = Vec::new();
+        batch.carry_out(&process.replica, |job, reply| answers.push((job, reply)));
         let is_stored = |(job, reply): &(Job, Reply)| match (&job.request, reply) {
             (Request::Write { at, record, .. }, Reply::Written { .. } | Reply::Broken) => {
                 Some((at.clone(), record.held()))
@@ -126,6 +128,7 @@ impl World {
             self.note_refused(at, &job.request, &reply, &before);
             self.answer(at, job.from, &job.request, reply);
         }
+        self.begin_batch(at);
     }
 
     /// What a replica holds of the keys that are about to be written.
@@ -295,15 +298,17 @@ impl World {
 
     fn reply(&mut self, at: NodeId, to: Caller, reply: Reply) {
         let random = &mut self.random(For::Reply, to.whom());
-        let (by, committed) = (at, self.committed(at));
+        let by = at;
+        let process = self.node(at).process.as_ref().expect("only a living process answers");
+        let answer = process.recollection.answer(reply);
         if to.node == at {
             let micros = random.between(5, 50);
-            return self.schedule.after(micros, Event::Return { to, by, reply, committed });
+            return self.schedule.after(micros, Event::Return { to, by, answer });
         }
         let fate = self.network.reply(random, at, to.node);
         self.befall(&fate, at, to.node);
         for micros in fate.arrivals.into_iter().flatten() {
-            let event = Event::Return { to: to.clone(), by, reply: reply.clone(), committed };
+            let event = Event::Return { to: to.clone(), by, answer: answer.clone() };
             self.schedule.after(micros, event);
         }
     }

@@ -14,9 +14,9 @@ use crate::replay::Repair;
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
-use quorate_model::{Boot, Instant, Mutant, NodeId, Now, Place, Rules};
+use quorate_model::{Boot, Instant, NodeId, Now, Place, Rules};
 use quorate_ring::Plan;
-use quorate_storage::ReplicaLimits;
+use quorate_storage::{CommitterLimits, ReplicaLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +54,11 @@ pub struct World {
 fn replica_limits(setting: &Setting) -> ReplicaLimits {
     let (hints_max, hint_bytes_max) = (setting.hints_max, setting.hint_bytes_max);
     ReplicaLimits { free_bytes_min: 500, hints_max, hint_bytes_max, ..ReplicaLimits::default() }
+}
+
+/// The limits of a simulated committer: small, so that they are met.
+fn committer_limits(setting: &Setting) -> CommitterLimits {
+    CommitterLimits { queue_items_max: setting.queue_max, batch_items_max: 8, ..CommitterLimits::default() }
 }
 
 impl World {
@@ -182,8 +187,9 @@ impl World {
         }
         match event {
             Event::Arrive { to, from, request, remaining } => self.arrive(to, from, request, remaining),
-            Event::Return { to, by, reply, committed } => {
-                self.remember(&to, by, committed);
+            Event::Return { to, by, answer } => {
+                let Some(process) = self.node(to.node).living(to.life) else { return };
+                let reply = process.recollection.open(by, answer);
                 match to.asker {
                     Asker::Operation { number, call, .. } => {
                         self.take_reply(to.node, to.life, number, call, reply);
@@ -222,13 +228,13 @@ impl World {
             return;
         }
         let rules = self.rules;
-        let life = if rules.broken(Mutant::BootReused) { 0 } else { self.node(id).life };
+        let life = self.node(id).life;
         let mut random = self.random(For::Life, [id.0, u64::from(life)]);
         let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
-        let limits = replica_limits(&self.setting);
+        let (limits, committer) = (replica_limits(&self.setting), committer_limits(&self.setting));
         let node = self.node(id);
         let heard = node.heard;
-        node.start(boot, replica_boot, rules, limits);
+        node.start(boot, replica_boot, rules, (limits, committer));
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);

@@ -83,7 +83,7 @@ impl Parts {
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
         let views = Arc::new(Views::new(node, Catalog::empty()));
         let lives = Life { incarnation: identity.incarnation, boot };
-        let recollection = Arc::new(Recollection::new(Arc::clone(&replica), Arc::clone(&views), lives));
+        let recollection = Arc::new(Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, lives));
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
         let memory: Arc<dyn Memory> = Arc::clone(&recollection) as Arc<dyn Memory>;
@@ -191,7 +191,7 @@ impl Parts {
             local,
             driver,
             control,
-            stamps: Mutex::new(Stamps::new(node, boot)),
+            stamps: Mutex::new(Stamps::new(node, boot).under(rules)),
             draining: AtomicBool::new(false),
             hints: progress,
             recollection,

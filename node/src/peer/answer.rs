@@ -1,19 +1,7 @@
-//! A replica's answer to a peer: the reply, and how far the replica behind it has come.
+//! The answer to a batch of requests, as its bytes.
 
 use super::BATCH_ITEMS_MAX;
-use minicbor::{Decode, Encode};
-use quorate_model::{Committed, Reply};
-
-/// See the module's essay. `T` is one reply, or one for each request of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Answer<T> {
-    /// The reply.
-    #[n(0)]
-    pub reply: T,
-    /// Everything that the reply acknowledges as synced lies before this. `None`: the replica doubts its disk.
-    #[n(1)]
-    pub committed: Option<Committed>,
-}
+use quorate_model::{Answer, Reply};
 
 /// The answer to a batch; the number of its replies is checked before they are decoded: each takes many times the memory
 /// of the bytes that claim it.

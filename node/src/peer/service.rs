@@ -1,7 +1,7 @@
 //! Requests of peers, by kind.
 
 use crate::control::{Control, ControlReply, ControlRequest};
-use crate::peer::{Answer, Local};
+use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
@@ -109,7 +109,7 @@ impl Batch {
 
 /// Answers with a reply and with how far this node has come by now.
 fn replied<T: Encode<()>>(responder: Responder, reply: T, recollection: &Recollection) {
-    answer(responder, &Answer { reply, committed: recollection.committed() });
+    answer(responder, &recollection.answer(reply));
 }
 
 fn answer<T: Encode<()>>(responder: Responder, reply: &T) {

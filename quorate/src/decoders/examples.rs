@@ -8,10 +8,9 @@ use minicbor::to_vec;
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Life, NodeId,
-    Operation, Operations, Place, Refusal, SortKey, Stamps, TableId, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Life,
+    NodeId, Operation, Operations, Place, Refusal, SortKey, Stamps, TableId, WallTime,
 };
-use quorate_node::peer::Answer;
 use quorate_ring::catalog::Created;
 use quorate_ring::{Found, NewNode, NewTable, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight};
 use quorate_storage::Stage;
@@ -242,13 +241,12 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
         "answer" => {
-            let told = replies().into_iter().map(|reply| Answer { reply, committed: Some(committed()) });
-            encoded(told.chain([Answer { reply: Reply::Hinted, committed: None }]))
+            let told = replies().into_iter().map(|reply| Answer::new(reply, Some(committed())));
+            encoded(told.chain([Answer::new(Reply::Hinted, None)]))
         }
-        "answers" => encoded([
-            Answer { reply: replies(), committed: Some(committed()) },
-            Answer { reply: vec![Reply::Hinted], committed: None },
-        ]),
+        "answers" => {
+            encoded([Answer::new(replies(), Some(committed())), Answer::new(vec![Reply::Hinted], None)])
+        }
         "control-request" => encoded([
             ControlRequest::Join(new_node()),
             ControlRequest::Propose(commands()[1].encode()),

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{MemoryEngine, ReplicaLimits};
 use quorate_model::{
-    Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Rules, ShardLayout, SortKey,
-    Stamps, TableId, TableLayout, WallTime,
+    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Record, Rules, ShardLayout,
+    SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};

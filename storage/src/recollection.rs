@@ -1,0 +1,105 @@
+//! What this node and its peers remember of each other, so that a node that lost the end of its log knows it.
+//!
+//! ```text
+//!   this node answers ──> Answer { reply, committed } ──> the asker remembers, before the reply counts
+//!   each handshake    <── "you had come so far"       <── told and judged before anything is answered
+//! ```
+//!
+//! Between two nodes nothing is answered before each has told the other what it remembers of it. Beyond that, a node that
+//! starts again listens to *all* members that it can reach before it answers anybody or votes, a moment at most
+//! ([`LISTEN_MAX`]): the one that remembers most may not be the one that asks first.
+//!
+//! Plain code without threads or clocks of its own: the node and the simulator carry its words.
+//!
+//! Left out: certainty while members are away. What only an absent member has seen is missed until it is back; the
+//! guarantees say so.
+
+use crate::doubt::{Cause, Doubt};
+use crate::engine::Engine;
+use crate::replica::Replica;
+use quorate_model::{Answer, Committed, Life, NodeId};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a node that starts listens for what the members remember of it.
+pub const LISTEN_MAX: Duration = Duration::from_secs(1);
+
+/// See the module's essay.
+#[derive(Debug)]
+pub struct Recollection<E> {
+    replica: Arc<Replica<E>>,
+    node: NodeId,
+    life: Life,
+    /// Who has told this start of the node what it remembers.
+    heard: Mutex<BTreeSet<NodeId>>,
+}
+
+impl<E: Engine> Recollection<E> {
+    /// Of a node that lives this life over this replica.
+    pub fn new(replica: Arc<Replica<E>>, node: NodeId, life: Life) -> Self {
+        Self { replica, node, life, heard: Mutex::default() }
+    }
+
+    /// Which life of the node it is.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// How far this node has come; `None` while it doubts its disk.
+    pub fn committed(&self) -> Option<Committed> {
+        self.replica.committed().map(|counter| Committed { life: self.life, counter })
+    }
+
+    /// What this node answers a peer: the reply, with how far it has come by now.
+    pub fn answer<T>(&self, reply: T) -> Answer<T> {
+        Answer::new(reply, self.committed())
+    }
+
+    /// The reply of a peer's answer. How far the peer has come is remembered before.
+    pub fn open<T>(&self, by: NodeId, answer: Answer<T>) -> T {
+        answer.open(|committed| self.remember(by, committed))
+    }
+
+    /// Remembers how far a peer has come, if it says so.
+    pub fn remember(&self, peer: NodeId, committed: Option<Committed>) {
+        if let Some(committed) = committed.filter(|_| peer != self.node) {
+            self.replica.remember(peer, committed);
+        }
+    }
+
+    /// What this node tells a peer in the handshake: how far that peer had come.
+    pub fn tells(&self, peer: NodeId) -> Option<Committed> {
+        self.replica.remembered(peer)
+    }
+
+    /// A peer tells what it remembers of this node. Poisons the replica if it is more than there is; whether it did.
+    pub fn told(&self, by: NodeId, of_this_node: Option<Committed>) -> bool {
+        let lost = of_this_node.is_some_and(|remembered| self.replica.recall(by, remembered, self.life));
+        self.heard().insert(by);
+        lost
+    }
+
+    /// A peer says that another incarnation of this node counts: then this folder is from before a loss was accepted.
+    pub fn superseded(&self, by: NodeId, counts: u64) {
+        self.replica.suspect(Doubt::new(
+            Cause::Behind,
+            format!(
+                "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
+                 from before a loss was accepted",
+                self.life.incarnation
+            ),
+        ));
+    }
+
+    /// Those of the members that have not told this start of the node what they remember of it.
+    pub fn unheard(&self, members: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+        let heard = self.heard();
+        members.into_iter().filter(|member| *member != self.node && !heard.contains(member)).collect()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+        // Every change of it is complete, whoever panicked elsewhere.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
