@@ -41,7 +41,9 @@ pub mod context;
 pub mod get;
 pub mod machine;
 pub mod owners;
+pub mod plans;
 pub mod put;
+pub mod session;
 
 mod calls;
 mod course;
@@ -55,4 +57,6 @@ pub use answer::{GetAnswer, GetError, Outcome, PutAnswer, PutError, ReplicaRepor
 pub use context::{Context, Timing};
 pub use get::{Get, Question};
 pub use machine::{Call, Effect, Failure, Input, Machine};
+pub use plans::Plans;
 pub use put::{Attempt, Order, Put};
+pub use session::{Action, Ended, Session, Subject};

@@ -1,80 +1,58 @@
 //! The driver: runs any operation's machine, over a transport, to its end.
 //!
-//! A machine decides and never does ([`quorate_coordinator::machine`]); this is the only place on the data path that
-//! awaits replies. Each operation is one task with one mailbox: every answer, from a peer or from this node's own
-//! replica, lands there, with the call it belongs to.
+//! What decides is a session ([`quorate_coordinator::session`]) and the machine in it; here messages are sent, answers
+//! awaited and plans looked up. It is the only place on the data path that awaits replies. Each operation is one task with
+//! one mailbox: every answer, from a peer or from this node's own replica, lands there, with the call it belongs to.
 //!
 //! ```text
 //!            ┌────────── Send ──> Transport ──┬─> this node's replica
-//!   machine ─┤                                └─> a peer's
+//!   session ─┤                                └─> a peer's
 //!      ^     └── Respond ──> the caller                │
-//!      └──────── Reply | Failed | Tick <── mailbox <───┘
+//!      └─────── ended | caught_up | tick <── mailbox <─┘
 //! ```
 //!
 //! # Invariants
 //!
-//! - Each call that a machine sends gets exactly one input back, whatever happens to the transport.
-//! - A caller that goes away takes nothing with it: the machine lives on until it is done.
-//! - A refusal for reasons of the catalog comes with the newest plan, if it differs from what was refused.
+//! - Each call is completed once, whatever happens to the transport.
+//! - A caller that goes away takes nothing with it: the session lives on until it is done.
 
 use crate::clock;
 use crate::views::Views;
-use quorate_coordinator::{Call, Effect, Failure, Input, Machine};
-use quorate_model::{Epoch, NodeId, Refusal, Reply, Request, SortKey, TableId};
-use quorate_ring::Plan;
-use std::collections::BTreeMap;
+use quorate_coordinator::{Action, Call, Ended, Failure, Machine, Session, session};
+use quorate_model::{Epoch, NodeId, Reply, Request, Rules, SortKey, TableId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// A call may take this long even when the client has been answered: late acknowledgements and repairs are worth
-/// waiting for, since the alternative is a hint.
-const CALL_TIMEOUT_MIN: Duration = Duration::from_millis(1_500);
-
-/// How long a stale coordinator waits for the catalog that its owner knows already.
-const CATALOG_WAIT: Duration = Duration::from_millis(500);
-
-/// What became of a call.
-pub type Fate = Result<Reply, Failure>;
-
 /// How requests reach owners, this node's own replica among them.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends a request; the sink hears its fate at `deadline` at the latest.
-    fn send(&self, to: NodeId, request: Request, deadline: Instant, sink: FateSink);
+    /// Sends a request; the call is completed at `deadline` at the latest.
+    fn send(&self, to: NodeId, request: Request, deadline: Instant, completion: Completion);
 }
 
-/// Where the fate of one call goes. Dropped unused, it says that the call is lost.
+/// The completion callback of one call. Dropped unused, it says that the call is lost.
 #[derive(Debug)]
-pub struct FateSink {
-    mailbox: Option<mpsc::UnboundedSender<Letter>>,
+pub struct Completion {
+    mailbox: Option<mpsc::UnboundedSender<(Call, Ended)>>,
     call: Call,
 }
 
-/// The fate of one call, and whether a newer catalog has been waited for already.
-#[derive(Debug)]
-struct Letter {
-    call: Call,
-    fate: Fate,
-    waited: bool,
-}
-
-impl FateSink {
-    /// Tells it. Refusals and broken disks may come as replies; the driver knows what they mean.
-    pub fn deliver(mut self, fate: Fate) {
-        self.post(fate);
+impl Completion {
+    /// Completes the call.
+    pub fn complete(mut self, ended: Ended) {
+        self.post(ended);
     }
 
-    fn post(&mut self, fate: Fate) {
+    fn post(&mut self, ended: Ended) {
         if let Some(mailbox) = self.mailbox.take() {
-            // A machine that is done has closed its mailbox: nobody wants to know any more.
-            drop(mailbox.send(Letter { call: self.call, fate, waited: false }));
+            // An operation that is over has closed its mailbox.
+            drop(mailbox.send((self.call, ended)));
         }
     }
 }
 
-impl Drop for FateSink {
+impl Drop for Completion {
     fn drop(&mut self) {
         self.post(Err(Failure::Lost));
     }
@@ -97,6 +75,7 @@ pub struct Subject {
 pub struct Driver {
     transport: Arc<dyn Transport>,
     views: Arc<Views>,
+    rules: Rules,
     running: AtomicU64,
     value_bytes: AtomicU64,
     panics: AtomicU64,
@@ -124,11 +103,12 @@ impl Panicked {
 }
 
 impl Driver {
-    /// Over this transport, replanning from these views.
-    pub fn new(transport: Arc<dyn Transport>, views: Arc<Views>) -> Arc<Self> {
+    /// Over this transport, replanning from these views, by these rules.
+    pub fn new(transport: Arc<dyn Transport>, views: Arc<Views>, rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             transport,
             views,
+            rules,
             running: AtomicU64::new(0),
             value_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -148,10 +128,15 @@ impl Driver {
     }
 
     /// Asks one node one thing outside any operation; the request is on its way when this returns.
-    pub fn ask(&self, to: NodeId, request: Request, deadline: Instant) -> impl Future<Output = Fate> + use<> {
-        let (mailbox, mut letters) = mpsc::unbounded_channel();
-        self.transport.send(to, request, deadline, FateSink { mailbox: Some(mailbox), call: Call(0) });
-        async move { letters.recv().await.map_or(Err(Failure::Lost), |letter| letter.fate) }
+    pub fn ask(
+        &self,
+        to: NodeId,
+        request: Request,
+        deadline: Instant,
+    ) -> impl Future<Output = Ended> + use<> {
+        let (mailbox, mut ends) = mpsc::unbounded_channel();
+        self.transport.send(to, request, deadline, Completion { mailbox: Some(mailbox), call: Call(0) });
+        async move { ends.recv().await.map_or(Err(Failure::Lost), |(_, ended)| ended) }
     }
 
     /// What the operations hold whose machines are still at work.
@@ -165,75 +150,37 @@ impl Driver {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// What a letter means to the machine; `None`: it has to wait for a newer catalog first.
-    fn open_letter(
+    /// Carries out what a session wants; false once it is over.
+    fn carry_out<A>(
         &self,
-        letter: Letter,
-        open: &mut BTreeMap<Call, Epoch>,
-        subject: &Subject,
-        mailbox: &mpsc::UnboundedSender<Letter>,
-    ) -> Option<Input> {
-        let Letter { call, fate, waited } = letter;
-        let sent_under = *open.get(&call)?;
-        let failure = match fate {
-            Ok(Reply::Refused(refusal)) => Failure::Refused(refusal),
-            Ok(Reply::Broken) => Failure::Lost,
-            Ok(
-                reply @ (Reply::Known { .. }
-                | Reply::Record(_)
-                | Reply::Digest { .. }
-                | Reply::Written { .. }
-                | Reply::Assigned { .. }
-                | Reply::Hinted
-                | Reply::Inspected(_)),
-            ) => {
-                open.remove(&call);
-                return Some(Input::Reply { call, reply });
-            }
-            Err(failure) => failure,
-        };
-        let newer = match failure {
-            Failure::NotSent | Failure::Lost => None,
-            Failure::Refused(refusal) => match refusal {
-                Refusal::Stale { current } => {
-                    let newer = self.newer_plan(subject, sent_under);
-                    if newer.is_none() && !waited && self.views.epoch() < current {
-                        self.wait_for_catalog(current, call, refusal, mailbox.clone());
-                        return None;
-                    }
-                    newer
+        actions: &mut Vec<Action<A>>,
+        mailbox: &mpsc::UnboundedSender<(Call, Ended)>,
+        answer: &mut Option<oneshot::Sender<A>>,
+    ) -> bool {
+        for action in actions.drain(..) {
+            match action {
+                Action::Send { call, to, request, deadline } => {
+                    let completion = Completion { mailbox: Some(mailbox.clone()), call };
+                    self.transport.send(to, request, clock::tokio_instant(deadline), completion);
                 }
-                Refusal::Behind { .. } | Refusal::NotOwner => self.newer_plan(subject, sent_under),
-                Refusal::Doubtful
-                | Refusal::DiskFull
-                | Refusal::Overloaded
-                | Refusal::Late
-                | Refusal::Exhausted => None,
-            },
-        };
-        open.remove(&call);
-        Some(Input::Failed { call, failure, newer })
+                Action::Respond(answered) => {
+                    if let Some(answer) = answer.take() {
+                        // The caller may have gone; the operation has not.
+                        drop(answer.send(answered));
+                    }
+                }
+                Action::Done => return false,
+            }
+        }
+        true
     }
 
-    /// The key's plan in the newest view, unless its shard is as it was.
-    fn newer_plan(&self, subject: &Subject, sent_under: Epoch) -> Option<Arc<Plan>> {
-        let plan = self.views.plan(subject.table, &subject.sort_key)?;
-        (plan.place.epoch != sent_under).then(|| Arc::new(plan))
-    }
-
-    /// The owner knows a catalog that this node has not applied yet: it comes within moments, or not at all.
-    fn wait_for_catalog(
-        &self,
-        epoch: Epoch,
-        call: Call,
-        refusal: Refusal,
-        mailbox: mpsc::UnboundedSender<Letter>,
-    ) {
-        let views = Arc::clone(&self.views);
-        tokio::spawn(async move {
-            views.reached(epoch, Instant::now() + CATALOG_WAIT).await;
-            drop(mailbox.send(Letter { call, fate: Err(Failure::Refused(refusal)), waited: true }));
-        });
+    /// Waits until a catalog that is awaited has been applied; for ever, if none is.
+    async fn caught_up(&self, awaited: Option<Epoch>) {
+        match awaited {
+            Some(epoch) => self.views.applied(epoch).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -264,56 +211,43 @@ impl Running {
     }
 
     /// Counts what an owner has sent: the machine may keep it.
-    fn holds(&mut self, fate: &Fate) {
-        if let Ok(Reply::Record(Some(record))) = fate {
+    fn holds(&mut self, ended: &Ended) {
+        if let Ok(Reply::Record(Some(record))) = ended {
             self.holds_more(record.body.value_bytes());
         }
     }
 
     async fn operate<M: Machine>(
         &mut self,
-        mut machine: M,
+        machine: M,
         subject: Subject,
         answer: oneshot::Sender<M::Answer>,
     ) {
-        let (mailbox, mut letters) = mpsc::unbounded_channel();
+        let driver = Arc::clone(&self.driver);
+        let (mailbox, mut ends) = mpsc::unbounded_channel();
         let mut answer = Some(answer);
-        let mut effects = Vec::new();
-        // The shard epoch under which each open call was sent.
-        let mut open: BTreeMap<Call, Epoch> = BTreeMap::new();
-        machine.step(clock::now(), Input::Start, &mut effects);
-        loop {
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Send { call, to, request } => {
-                        open.insert(call, request.place().epoch);
-                        let deadline = subject.deadline.max(Instant::now() + CALL_TIMEOUT_MIN);
-                        let sink = FateSink { mailbox: Some(mailbox.clone()), call };
-                        self.driver.transport.send(to, request, deadline, sink);
-                    }
-                    Effect::Respond(answered) => {
-                        if let Some(answer) = answer.take() {
-                            // The caller may have gone; the operation has not.
-                            drop(answer.send(answered));
-                        }
-                    }
-                    Effect::Done => return,
-                }
-            }
-            let wake = machine.wake_at().map(clock::tokio_instant);
-            let input = tokio::select! {
+        let mut actions = Vec::new();
+        let subject = session::Subject {
+            table: subject.table,
+            sort_key: subject.sort_key,
+            deadline: clock::instant(subject.deadline),
+        };
+        let mut session = Session::new(machine, subject, driver.rules);
+        session.start(clock::now(), &mut actions);
+        while driver.carry_out(&mut actions, &mailbox, &mut answer) {
+            let wake = session.wake_at().map(clock::tokio_instant);
+            tokio::select! {
                 biased;
-                letter = letters.recv() => {
-                    let letter = letter.expect("this task holds a sender");
-                    self.holds(&letter.fate);
-                    match self.driver.open_letter(letter, &mut open, &subject, &mailbox) {
-                        Some(input) => input,
-                        None => continue,
-                    }
+                ended = ends.recv() => {
+                    let (call, ended) = ended.expect("this task holds a sender");
+                    self.holds(&ended);
+                    session.ended(clock::now(), call, ended, &*driver.views, &mut actions);
                 }
-                () = sleep_until(wake) => Input::Tick,
-            };
-            machine.step(clock::now(), input, &mut effects);
+                () = driver.caught_up(session.awaits()) => {
+                    session.caught_up(clock::now(), &*driver.views, &mut actions);
+                }
+                () = sleep_until(wake) => session.tick(clock::now(), &*driver.views, &mut actions),
+            }
         }
     }
 }

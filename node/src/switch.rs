@@ -1,6 +1,6 @@
 //! The transport of key traffic: this node's own replica, or a peer's.
 
-use crate::drive::{FateSink, Transport};
+use crate::drive::{Completion, Transport};
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use quorate_coordinator::Failure;
@@ -25,15 +25,19 @@ impl Switch {
 }
 
 impl Transport for Switch {
-    fn send(&self, to: NodeId, request: Request, deadline: Instant, sink: FateSink) {
+    fn send(&self, to: NodeId, request: Request, deadline: Instant, completion: Completion) {
         if to == self.node {
-            return self.local.begin(request, deadline, Box::new(move |reply| sink.deliver(Ok(reply))));
+            return self.local.begin(
+                request,
+                deadline,
+                Box::new(move |reply| completion.complete(Ok(reply))),
+            );
         }
         let fill =
             |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
         let recollection = Arc::clone(&self.recollection);
         let answered = move |answered: Result<bytes::Bytes, CallError>| {
-            sink.deliver(match answered {
+            completion.complete(match answered {
                 Ok(payload) => match minicbor::decode::<Answer<Reply>>(&payload) {
                     Ok(answer) => Ok(recollection.open(to, answer)),
                     Err(error) => {

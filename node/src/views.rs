@@ -6,6 +6,7 @@
 //! epoch whose layout the replica does not have yet.
 
 use arc_swap::ArcSwap;
+use quorate_coordinator::Plans;
 use quorate_model::{Epoch, NodeId, SortKey, TableId};
 use quorate_ring::{Catalog, Liveness, Plan, View};
 use std::sync::{Arc, Mutex};
@@ -68,9 +69,13 @@ impl Views {
 
     /// Waits until this node has applied an epoch; false: it had not at `until`.
     pub async fn reached(&self, epoch: Epoch, until: Instant) -> bool {
+        tokio::time::timeout_at(until, self.applied(epoch)).await.is_ok()
+    }
+
+    /// Waits until this node has applied an epoch.
+    pub async fn applied(&self, epoch: Epoch) {
         let mut known = self.epoch.subscribe();
-        let reached = known.wait_for(|known| *known >= epoch);
-        tokio::time::timeout_at(until, reached).await.is_ok_and(|reached| reached.is_ok())
+        drop(known.wait_for(|known| *known >= epoch).await.expect("it is kept as long as the views"));
     }
 
     /// News of epochs.
@@ -83,5 +88,19 @@ impl Views {
         let view = self.current.load();
         let table = view.table_by_id(table)?;
         Some(view.plan_at(table, sort_key.clone(), self.local))
+    }
+}
+
+impl Plans for Views {
+    fn epoch(&self) -> Epoch {
+        Views::epoch(self)
+    }
+
+    fn plan(&self, table: TableId, sort_key: &SortKey) -> Option<Plan> {
+        Views::plan(self, table, sort_key)
+    }
+
+    fn is_dropped(&self, table: TableId) -> bool {
+        self.current.load().catalog().is_dropped(table)
     }
 }

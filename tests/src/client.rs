@@ -6,14 +6,14 @@
 //! which must never do anything.
 
 use crate::brief;
-use crate::drive::{Operation, Running};
+use crate::drive::{Operation, Running, Watched};
 use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
 use crate::parcel::Event;
 use crate::random::{For, Random};
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
-use quorate_coordinator::{Get, Put, Timing, get, put};
+use quorate_coordinator::{Get, Put, Session, Subject, Timing, get, put};
 use quorate_model::message::{Draft, SMALL_BYTES};
 use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token, level};
 use quorate_ring::Plan;
@@ -345,16 +345,20 @@ impl World {
         if let Some(who) = self.clients.get_mut(client as usize) {
             who.open += 1;
         }
+        let subject = Subject {
+            table: plan.table.id,
+            sort_key: plan.place.sort_key.clone(),
+            deadline: Instant(self.schedule.now() + timeout),
+        };
         let running = Running {
             attempt: id,
             name,
-            machine,
+            session: Session::new(Watched::new(machine), subject, self.rules),
             spot,
             epoch: plan.place.epoch,
-            open: BTreeMap::new(),
+            asked: BTreeMap::new(),
             answered: BTreeSet::new(),
             started: self.schedule.now(),
-            deadline: self.schedule.now() + timeout,
             woken_at: None,
             steps: 0,
         };

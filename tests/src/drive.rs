@@ -1,27 +1,20 @@
-//! Coordinators: carries out what the real machines decide.
+//! Coordinators: the real sessions of the real machines, as the node's driver runs them.
 //!
-//! This is the simulated counterpart of the node's driver, and does no more than that: it sends what a machine asks
-//! to be sent, hands back each answer with its call, wakes the machine when it asked to be woken, and gives its
-//! answer to the client. A call is answered once; whatever else comes for it is dropped.
+//! It sends what a session wants sent, hands back how each call ended, wakes it when it asked to be woken or has heard of
+//! a newer catalog, and gives its answer to the client. Between a session and its machine stands a [`Watched`], which
+//! writes down what the machine is told: the judges look at that, and nothing is decided by it.
 
 use crate::brief;
 use crate::coverage::Happening;
+use crate::heard::Heard;
 use crate::history::{AttemptId, Name, Outcome, Spot};
 use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
 use quorate_coordinator::answer::Outcome as Claim;
+use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Session};
 use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put, PutError};
-use quorate_model::{Body, Epoch, Mutant, NodeId, Refusal, Reply, Request};
-use quorate_ring::Plan;
+use quorate_model::{Body, Epoch, Instant, NodeId, Now, Refusal, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-/// A call may take this long even when its client has been answered, in microseconds: as in the node's driver.
-const CALL_TIMEOUT_MIN: u64 = 1_500_000;
-
-/// How long a stale coordinator waits for the catalog that an owner knows already, in microseconds: as in the node's
-/// driver.
-const CATALOG_WAIT: u64 = 500_000;
 
 /// Steps after which an operation is taken to spin.
 pub const STEPS_MAX: u32 = 2_000;
@@ -33,46 +26,42 @@ pub struct Running {
     pub attempt: AttemptId,
     /// Its name.
     pub name: Name,
-    /// The real machine.
-    pub machine: Operation,
+    /// The real session.
+    pub session: Session<Watched>,
     /// Of which key.
     pub spot: Spot,
     /// The shard's epoch of the newest plan that it was given.
     pub epoch: Epoch,
-    /// Calls without an answer.
-    pub open: BTreeMap<Call, Opened>,
+    /// Calls of which the machine has not been told yet how they ended.
+    pub asked: BTreeMap<Call, Asked>,
     /// Owners that answered what decides (versions, records), each with the epoch that it was asked at.
     pub answered: BTreeSet<(Epoch, NodeId)>,
     /// When it began, in microseconds.
     pub started: u64,
-    /// When its client must be answered, in microseconds.
-    pub deadline: u64,
     /// When it will be woken.
     pub woken_at: Option<u64>,
     /// Steps so far.
     pub steps: u32,
 }
 
-/// A call without an answer.
+/// A call of which the machine has not been told yet how it ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Opened {
+pub struct Asked {
     /// Whom it asked.
     to: NodeId,
     /// The epoch that it named.
     epoch: Epoch,
     /// Whether its answer decides something: it asks for a version or a record.
     decides: bool,
-    /// When it was refused as stale, in microseconds: it has its answer, which may wait for the catalog.
+    /// When it was refused as stale, in microseconds.
     stale_at: Option<u64>,
 }
 
-/// A refusal that waits for a newer catalog before it is told.
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
-    number: u64,
-    call: Call,
-    refusal: Refusal,
-    needed: Epoch,
+/// An operation whose machine is watched: each input is written down.
+#[derive(Debug)]
+pub struct Watched {
+    operation: Operation,
+    told: Vec<Input>,
 }
 
 /// A machine of either kind.
@@ -84,53 +73,54 @@ pub enum Operation {
     Put(Box<Put>),
 }
 
-/// What a machine wants, of either kind.
-enum Wish {
-    Send(Call, NodeId, Request),
-    Respond(Outcome),
-    Done,
+impl Watched {
+    /// Watches an operation.
+    pub fn new(operation: Operation) -> Self {
+        Self { operation, told: Vec::new() }
+    }
 }
 
-impl Operation {
-    fn step(&mut self, now: quorate_model::Now, input: Input) -> Vec<Wish> {
-        match self {
+impl Machine for Watched {
+    type Answer = Outcome;
+
+    fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect<Outcome>>) {
+        self.told.push(input.clone());
+        match &mut self.operation {
             Operation::Get(get) => {
-                let mut effects = Vec::new();
-                get.step(now, input, &mut effects);
+                let mut own = Vec::new();
+                get.step(now, input, &mut own);
                 let outcome = |answer| match answer {
                     Ok(answer) => Outcome::Got(answer),
                     Err(error) => Outcome::GetFailed(error),
                 };
-                effects.into_iter().map(|effect| Wish::of(effect, outcome)).collect()
+                effects.extend(own.into_iter().map(|effect| of_either(effect, outcome)));
             }
             Operation::Put(put) => {
-                let mut effects = Vec::new();
-                put.step(now, input, &mut effects);
+                let mut own = Vec::new();
+                put.step(now, input, &mut own);
                 let outcome = |answer| match answer {
                     Ok(answer) => Outcome::Stored(answer),
                     Err(error) => Outcome::PutFailed(error),
                 };
-                effects.into_iter().map(|effect| Wish::of(effect, outcome)).collect()
+                effects.extend(own.into_iter().map(|effect| of_either(effect, outcome)));
             }
         }
     }
 
-    fn wake_at(&self) -> Option<u64> {
-        match self {
+    fn wake_at(&self) -> Option<Instant> {
+        match &self.operation {
             Operation::Get(get) => get.wake_at(),
             Operation::Put(put) => put.wake_at(),
         }
-        .map(|at| at.0)
     }
 }
 
-impl Wish {
-    fn of<A>(effect: Effect<A>, outcome: impl Fn(A) -> Outcome) -> Self {
-        match effect {
-            Effect::Send { call, to, request } => Wish::Send(call, to, request),
-            Effect::Respond(answer) => Wish::Respond(outcome(answer)),
-            Effect::Done => Wish::Done,
-        }
+/// What a machine wants, with the outcome of either kind.
+fn of_either<A>(effect: Effect<A>, outcome: impl Fn(A) -> Outcome) -> Effect<Outcome> {
+    match effect {
+        Effect::Send { call, to, request } => Effect::Send { call, to, request },
+        Effect::Respond(answer) => Effect::Respond(outcome(answer)),
+        Effect::Done => Effect::Done,
     }
 }
 
@@ -140,155 +130,30 @@ impl World {
         let number = self.next_number();
         let process = self.node(on).process.as_mut().expect("clients ask living nodes");
         process.running.insert(number, running);
-        self.step(on, number, Input::Start);
+        self.step(on, number, |session, now, _, actions| session.start(now, actions));
     }
 
-    /// An answer came for a call of an operation.
-    pub(crate) fn take_reply(&mut self, on: NodeId, life: u32, number: u64, call: Call, reply: Reply) {
-        match reply {
-            Reply::Refused(refusal) => self.take_failure(on, life, number, call, Failure::Refused(refusal)),
-            Reply::Broken => self.take_failure(on, life, number, call, Failure::Lost),
-            reply => {
-                let Some(running) = self.running(on, life, number) else { return };
-                let is_answered = |opened: &Opened| opened.stale_at.is_some();
-                if running.open.get(&call).is_none_or(is_answered) {
-                    return;
-                }
-                let Some(opened) = running.open.remove(&call) else { return };
-                if opened.decides {
-                    running.answered.insert((opened.epoch, opened.to));
-                }
-                self.step(on, number, Input::Reply { call, reply });
-            }
-        }
-    }
-
-    /// A call of an operation failed. A refusal for reasons of the catalog comes with the newest plan, if that is
-    /// another one; one that a newer catalog would explain waits for it.
-    pub(crate) fn take_failure(&mut self, on: NodeId, life: u32, number: u64, call: Call, failure: Failure) {
+    /// A call of an operation has ended.
+    pub(crate) fn end_call(&mut self, on: NodeId, life: u32, number: u64, call: Call, ended: Ended) {
         let now = self.schedule.now();
-        let Some(running) = self.running(on, life, number) else { return };
-        let Some(opened) = running.open.get_mut(&call).filter(|opened| opened.stale_at.is_none()) else {
-            return;
-        };
-        let newer = match failure {
-            Failure::Refused(refusal @ Refusal::Stale { current }) => {
-                opened.stale_at = Some(now);
-                let sent_under = opened.epoch;
-                let newer = self.newer_plan(on, number, sent_under);
-                let waits = newer.is_none() && self.catalog_epoch(on) < current;
-                if waits && !self.rules.broken(Mutant::CatalogNotAwaited) {
-                    return self.await_catalog(on, Waiting { number, call, refusal, needed: current });
-                }
-                newer
-            }
-            Failure::Refused(Refusal::Behind { .. } | Refusal::NotOwner) => {
-                let sent_under = opened.epoch;
-                self.newer_plan(on, number, sent_under)
-            }
-            Failure::Refused(
-                Refusal::Doubtful
-                | Refusal::DiskFull
-                | Refusal::Overloaded
-                | Refusal::Late
-                | Refusal::Exhausted,
-            )
-            | Failure::NotSent
-            | Failure::Lost => None,
-        };
-        self.fail(on, number, call, failure, newer);
-    }
-
-    /// An owner knows a catalog that this node has not heard of: it comes in a while, or not at all.
-    fn await_catalog(&mut self, on: NodeId, waiting: Waiting) {
-        let Waiting { number, call, .. } = waiting;
-        let life = self.node(on).life;
-        let process = self.node(on).process.as_mut().expect("its operation was just looked at");
-        process.waiting.push(waiting);
-        self.schedule.after(CATALOG_WAIT, Event::Waited { node: on, life, number, call });
+        let Some(process) = self.node(on).living(life) else { return };
+        let Some(running) = process.running.get_mut(&number) else { return };
+        if let (Some(asked), Ok(Reply::Refused(Refusal::Stale { .. }))) =
+            (running.asked.get_mut(&call), &ended)
+        {
+            asked.stale_at.get_or_insert(now);
+        }
+        self.step(on, number, |session, now, plans, actions| session.ended(now, call, ended, plans, actions));
     }
 
     /// A node has heard of a newer catalog: what waited for it goes on.
-    pub(crate) fn wake_waiting(&mut self, on: NodeId) {
-        let epoch = self.catalog_epoch(on);
-        let Some(process) = self.node(on).process.as_mut() else { return };
-        let (awake, waiting): (Vec<Waiting>, Vec<Waiting>) =
-            process.waiting.drain(..).partition(|waiting| waiting.needed <= epoch);
-        process.waiting = waiting;
-        for waiting in awake {
-            self.met(Happening::CatalogAwaited);
-            self.end_waiting(on, waiting);
+    pub(crate) fn catch_up(&mut self, on: NodeId) {
+        let Some(process) = self.node(on).process.as_ref() else { return };
+        let waits = |(_, running): &(&u64, &Running)| running.session.awaits().is_some();
+        let waiting: Vec<u64> = process.running.iter().filter(waits).map(|(number, _)| *number).collect();
+        for number in waiting {
+            self.step(on, number, |session, now, plans, actions| session.caught_up(now, plans, actions));
         }
-    }
-
-    /// A node has waited long enough for a newer catalog.
-    pub(crate) fn stop_waiting(&mut self, on: NodeId, life: u32, number: u64, call: Call) {
-        let Some(process) = self.node(on).living(life) else { return };
-        let is_it = |waiting: &Waiting| waiting.number == number && waiting.call == call;
-        let Some(at) = process.waiting.iter().position(is_it) else { return };
-        let waiting = process.waiting.remove(at);
-        self.met(Happening::CatalogMissed);
-        self.end_waiting(on, waiting);
-    }
-
-    /// What waited for the catalog is told, with the newest plan.
-    fn end_waiting(&mut self, on: NodeId, waiting: Waiting) {
-        let Waiting { number, call, refusal, .. } = waiting;
-        let life = self.node(on).life;
-        let open = self.running(on, life, number).and_then(|running| running.open.get(&call).copied());
-        if let Some(opened) = open {
-            let newer = self.newer_plan(on, number, opened.epoch);
-            self.fail(on, number, call, Failure::Refused(refusal), newer);
-        }
-    }
-
-    /// A machine is told of a refusal that names a newer catalog, without a newer plan: the catalog was waited for.
-    fn note_stale(&mut self, on: NodeId, opened: Opened, who: (Spot, AttemptId), current: Epoch) {
-        let waited = opened.stale_at.map_or(0, |at| self.schedule.now() - at);
-        if self.catalog_epoch(on) < current && waited < CATALOG_WAIT {
-            self.history.not_awaited.push(who);
-        }
-    }
-
-    /// Tells a machine that one of its calls failed.
-    fn fail(&mut self, on: NodeId, number: u64, call: Call, failure: Failure, newer: Option<Arc<Plan>>) {
-        let life = self.node(on).life;
-        let Some(running) = self.running(on, life, number) else { return };
-        let closed = running.open.remove(&call);
-        let who = (running.spot, running.attempt);
-        if let (Some(opened), Failure::Refused(Refusal::Stale { current }), None) = (closed, failure, &newer)
-        {
-            self.note_stale(on, opened, who, current);
-        }
-        let Some(running) = self.running(on, life, number) else { return };
-        if let Some(plan) = newer.as_ref().filter(|plan| plan.place.epoch > running.epoch) {
-            running.epoch = plan.place.epoch;
-            let id = running.attempt;
-            let attempt = &mut self.history.attempts[id.0];
-            attempt.durability = attempt.durability.min(plan.table.durability);
-            attempt.replans += 1;
-            if matches!(attempt.outcome, Outcome::Open) {
-                self.met(Happening::Replanned);
-            }
-        }
-        self.step(on, number, Input::Failed { call, failure, newer });
-    }
-
-    /// The key's plan as this node knows it now, unless its shard is as it was when the call was sent.
-    fn newer_plan(&mut self, on: NodeId, number: u64, sent_under: Epoch) -> Option<Arc<Plan>> {
-        let process = self.node(on).process.as_ref().expect("its operation was just looked at");
-        let running = &process.running[&number];
-        let (spot, whom) = (running.spot, [running.name.number(), u64::from(running.steps) + 1]);
-        self.plan_of(on, spot, whom).filter(|plan| plan.place.epoch != sent_under)
-    }
-
-    fn catalog_epoch(&mut self, on: NodeId) -> Epoch {
-        let heard = self.node(on).heard;
-        self.cluster.epoch(heard)
-    }
-
-    fn running(&mut self, on: NodeId, life: u32, number: u64) -> Option<&mut Running> {
-        self.node(on).living(life)?.running.get_mut(&number)
     }
 
     /// An operation asked to be woken about now.
@@ -297,27 +162,46 @@ impl World {
         let Some(process) = self.node(on).living(life) else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
         running.woken_at = None;
-        match running.machine.wake_at() {
-            Some(at) if at <= now => self.step(on, number, Input::Tick),
+        match running.session.wake_at() {
+            Some(at) if at.0 <= now => {
+                self.step(on, number, |session, now, plans, actions| session.tick(now, plans, actions));
+            }
             Some(_) | None => self.plan_wake(on, number),
         }
     }
 
-    fn step(&mut self, on: NodeId, number: u64, input: Input) {
+    /// Lets a session take one step, looks at what its machine was told, and does what it wants done.
+    fn step(
+        &mut self,
+        on: NodeId,
+        number: u64,
+        step: impl FnOnce(&mut Session<Watched>, Now, &Heard<'_>, &mut Vec<Action<Outcome>>),
+    ) {
         let now = self.now_on(on);
         let process = self.node(on).process.as_mut().expect("only living processes are stepped");
         let Some(mut running) = process.running.remove(&number) else { return };
-        running.steps += 1;
         let attempt = running.attempt;
-        let seen = &mut self.history.attempts[attempt.0];
-        seen.wall_min = seen.wall_min.min(now.wall);
-        self.tell(|| format!("{on} op {} <- {}", attempt.0, brief::input(&input)));
+        let whom = [running.name.number(), u64::from(running.steps) + 1];
+        let mut actions = Vec::new();
+        step(&mut running.session, now, &Heard { world: self, on, whom }, &mut actions);
+        let told = std::mem::take(&mut running.session.machine_mut().told);
+        if !told.is_empty() {
+            let seen = &mut self.history.attempts[attempt.0];
+            seen.wall_min = seen.wall_min.min(now.wall);
+        }
+        for input in told {
+            running.steps += 1;
+            self.tell(|| format!("{on} op {} <- {}", attempt.0, brief::input(&input)));
+            self.note_told(on, &mut running, &input);
+        }
         let mut done = false;
-        for wish in running.machine.step(now, input) {
-            match wish {
-                Wish::Send(call, to, request) => self.emit(on, number, &mut running, call, to, request),
-                Wish::Respond(outcome) => self.respond(&running, outcome),
-                Wish::Done => done = true,
+        for action in actions {
+            match action {
+                Action::Send { call, to, request, deadline } => {
+                    self.emit(on, number, &mut running, (call, to, deadline), request);
+                }
+                Action::Respond(outcome) => self.respond(&running, outcome),
+                Action::Done => done = true,
             }
         }
         if done {
@@ -332,13 +216,57 @@ impl World {
         }
     }
 
+    /// What the history must know of what a machine was told.
+    fn note_told(&mut self, on: NodeId, running: &mut Running, input: &Input) {
+        match input {
+            Input::Reply { call, .. } => {
+                if let Some(asked) = running.asked.remove(call).filter(|asked| asked.decides) {
+                    running.answered.insert((asked.epoch, asked.to));
+                }
+            }
+            Input::Failed { call, failure, newer } => {
+                let asked = running.asked.remove(call);
+                if let (Some(asked), Failure::Refused(Refusal::Stale { current })) = (asked, failure) {
+                    self.note_stale(on, running, asked, *current, newer.is_some());
+                }
+                let Some(plan) = newer.as_ref().filter(|plan| plan.place.epoch > running.epoch) else {
+                    return;
+                };
+                running.epoch = plan.place.epoch;
+                let attempt = &mut self.history.attempts[running.attempt.0];
+                attempt.durability = attempt.durability.min(plan.table.durability);
+                attempt.replans += 1;
+                if matches!(attempt.outcome, Outcome::Open) {
+                    self.met(Happening::Replanned);
+                }
+            }
+            Input::Start | Input::Tick => {}
+        }
+    }
+
+    /// A machine is told of a refusal that names a newer catalog: without a newer plan, the catalog was waited for.
+    fn note_stale(&mut self, on: NodeId, running: &Running, asked: Asked, current: Epoch, has_newer: bool) {
+        let waited = asked.stale_at.map_or(0, |at| self.schedule.now() - at);
+        let has_caught_up = self.catalog_epoch(on) >= current;
+        if !has_newer && !has_caught_up && waited < CATALOG_WAIT.0 {
+            self.history.not_awaited.push((running.spot, running.attempt));
+        }
+        if waited > 0 {
+            self.met(if has_caught_up { Happening::CatalogAwaited } else { Happening::CatalogMissed });
+        }
+    }
+
+    fn catalog_epoch(&self, on: NodeId) -> Epoch {
+        self.cluster.epoch(self.peek(on).heard)
+    }
+
     fn plan_wake(&mut self, on: NodeId, number: u64) {
         let (life, now) = (self.node(on).life, self.schedule.now());
         let Some(process) = self.node(on).process.as_mut() else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
-        let Some(at) = running.machine.wake_at() else { return };
+        let Some(at) = running.session.wake_at() else { return };
         // A timer is never early and often a little late; a spinning machine must not stop time.
-        let at = at.max(now + 1);
+        let at = at.0.max(now + 1);
         if running.woken_at.is_none_or(|planned| planned > at) {
             running.woken_at = Some(at);
             self.schedule.at(at, Event::Tick { node: on, life, number });
@@ -350,13 +278,12 @@ impl World {
         on: NodeId,
         number: u64,
         running: &mut Running,
-        call: Call,
-        to: NodeId,
+        (call, to, deadline): (Call, NodeId, Instant),
         request: Request,
     ) {
         let (attempt, spot, epoch) = (running.attempt, running.spot, request.place().epoch);
         let decides = matches!(request, Request::Ask { .. } | Request::Read { .. });
-        running.open.insert(call, Opened { to, epoch, decides, stale_at: None });
+        running.asked.insert(call, Asked { to, epoch, decides, stale_at: None });
         let seen = &mut self.history.attempts[attempt.0];
         seen.messages += 1;
         match &request {
@@ -379,7 +306,7 @@ impl World {
         }
         let life = self.node(on).life;
         let now = self.schedule.now();
-        let remaining = running.deadline.max(now + CALL_TIMEOUT_MIN) - now;
+        let remaining = deadline.0 - now;
         let asker = Asker::Operation { number, attempt, name: running.name, call };
         self.send(Caller { node: on, life, asker }, to, request, remaining);
     }

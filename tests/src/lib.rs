@@ -49,6 +49,7 @@ pub mod drive;
 pub mod faults;
 pub mod handshake;
 pub mod heal;
+pub mod heard;
 pub mod history;
 pub mod invariants;
 

@@ -5,7 +5,7 @@
 //! process is a new *life*: whatever was on its way to the old one finds nobody.
 
 use crate::clock::Clock;
-use crate::drive::{Running, Waiting};
+use crate::drive::Running;
 use crate::history::Spot;
 use crate::parcel::Job;
 use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
@@ -65,8 +65,6 @@ pub struct Process {
     pub replaying: BTreeMap<u64, (NodeId, Spot)>,
     /// Whether a batch is being written.
     pub committing: bool,
-    /// Refusals that wait for a newer catalog before they are told.
-    pub waiting: Vec<Waiting>,
 }
 
 impl Node {
@@ -110,7 +108,6 @@ impl Node {
             batches: 0,
             replaying: BTreeMap::new(),
             committing: false,
-            waiting: Vec::new(),
         });
     }
 

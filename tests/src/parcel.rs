@@ -105,17 +105,6 @@ pub enum Event {
         /// Which process.
         life: u32,
     },
-    /// A coordinator has waited long enough for a newer catalog.
-    Waited {
-        /// Where.
-        node: NodeId,
-        /// Which process.
-        life: u32,
-        /// Which operation.
-        number: u64,
-        /// Which call of it.
-        call: Call,
-    },
     /// A client does its next thing.
     Act {
         /// Who.
@@ -162,7 +151,6 @@ impl Event {
             Event::Commit { node, .. }
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
-            | Event::Waited { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
         }

@@ -192,7 +192,7 @@ impl World {
                 let reply = process.recollection.open(by, answer);
                 match to.asker {
                     Asker::Operation { number, call, .. } => {
-                        self.take_reply(to.node, to.life, number, call, reply);
+                        self.end_call(to.node, to.life, number, call, Ok(reply));
                     }
                     Asker::Replay { number, owner, hint } => {
                         if self.is_awaited(to.node, to.life, number) {
@@ -203,7 +203,7 @@ impl World {
             }
             Event::Fail { to, failure } => match to.asker {
                 Asker::Operation { number, call, .. } => {
-                    self.take_failure(to.node, to.life, number, call, failure);
+                    self.end_call(to.node, to.life, number, call, Err(failure));
                 }
                 // The hint stays, and is sent again at the next look.
                 Asker::Replay { number, .. } => {
@@ -214,7 +214,6 @@ impl World {
             Event::Tick { node, life, number } => self.wake(node, life, number),
             Event::Replay { node, life } => self.replay(node, life),
             Event::Act { client } => self.act(client),
-            Event::Waited { node, life, number, call } => self.stop_waiting(node, life, number, call),
             Event::Break(number) if !self.closing => self.strike(number),
             Event::Mend(number) if !self.closing => self.mend(number),
             Event::Break(_) | Event::Mend(_) => {}
@@ -280,7 +279,7 @@ impl World {
         let layout = self.cluster.layout(commands, id);
         if let Some(process) = self.node(id).process.as_ref() {
             process.replica.install(layout);
-            self.wake_waiting(id);
+            self.catch_up(id);
         }
     }
 
@@ -291,7 +290,7 @@ impl World {
     }
 
     /// Where a key lives, as a node sees it now; `None` if it knows no such table. `whom` names the stream of chance.
-    pub(crate) fn plan_of(&mut self, on: NodeId, spot: Spot, whom: [u64; 2]) -> Option<Arc<Plan>> {
+    pub(crate) fn plan_of(&self, on: NodeId, spot: Spot, whom: [u64; 2]) -> Option<Arc<Plan>> {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();
@@ -300,8 +299,7 @@ impl World {
             // Liveness is an opinion, and a wrong one passes.
             down.push(NodeId(random.between(1, self.setting.nodes)));
         }
-        let heard = self.node(on).heard;
-        self.cluster.plan(heard, spot, on, down)
+        self.cluster.plan(self.peek(on).heard, spot, on, down)
     }
 
     /// Nodes that a client can ask.
@@ -319,6 +317,11 @@ impl World {
     /// A node.
     pub(crate) fn node(&mut self, id: NodeId) -> &mut Node {
         &mut self.nodes[(id.0 - 1) as usize]
+    }
+
+    /// A node, to look at.
+    pub(crate) fn peek(&self, id: NodeId) -> &Node {
+        &self.nodes[(id.0 - 1) as usize]
     }
 
     /// All nodes.

@@ -11,6 +11,14 @@ pub fn takes_newer(rules: Rules, in_force: Epoch, offered: Epoch) -> bool {
     offered > in_force && !rules.broken(Mutant::NewerPlanIgnored)
 }
 
+/// A coordinator that is behind waits for the catalog that an owner knows already.
+///
+/// Rule 6. Whether a refusal waits.
+#[inline]
+pub fn awaits_catalog(rules: Rules, applied: Epoch, known_to_owner: Epoch) -> bool {
+    applied < known_to_owner && !rules.broken(Mutant::CatalogNotAwaited)
+}
+
 /// After a newer plan, answers that were given under the old one do not count: what was asked is asked again.
 ///
 /// Rule 6.

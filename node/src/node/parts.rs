@@ -135,7 +135,7 @@ impl Parts {
 
         // Operations and what goes on beside them.
         let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&recollection));
-        let driver = Driver::new(Arc::new(switch), Arc::clone(&views));
+        let driver = Driver::new(Arc::new(switch), Arc::clone(&views), rules);
         let context = Context { local: node, rules, timing: config.timing };
         let progress = Arc::new(Progress::default());
         let replay = Replay {

@@ -19,7 +19,7 @@
 use crate::engine::Engine;
 use crate::limits::CommitterLimits;
 use crate::replica::Replica;
-use crate::rules;
+use crate::rules::committing;
 use quorate_model::message::Draft;
 use quorate_model::{Body, Record, Refusal, Reply, Request};
 use std::collections::VecDeque;
@@ -167,7 +167,9 @@ impl<C> Batch<C> {
     /// Refuses what is late, then applies the rest as one batch; completes each with its reply.
     pub fn carry_out<E: Engine>(self, replica: &Replica<E>, mut complete: impl FnMut(C, Reply)) {
         for (request, completion) in self.late {
-            rules::refuse_late(replica, &request);
+            if committing::is_carried_out(replica.rules(), true) {
+                replica.apply(std::slice::from_ref(&request));
+            }
             complete(completion, Reply::Refused(Refusal::Late));
         }
         if self.due.is_empty() {

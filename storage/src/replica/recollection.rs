@@ -14,7 +14,7 @@ use super::Replica;
 use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, for_each};
 use crate::keys::{self, DiskKey};
-use crate::rules;
+use crate::rules::listening;
 use quorate_model::{CommitCounter, Committed, Durability, Life, NodeId, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,7 +127,7 @@ impl<E: Engine> Replica<E> {
     /// Takes what a peer remembers of this node, which lives `now`. Poisons the replica if an earlier life had come
     /// further than this one began; whether it did.
     pub fn recall(&self, peer: NodeId, remembered: Committed, now: Life) -> bool {
-        if !rules::listens_to_peers(self.rules) || !remembered.proves_loss(now, self.began) {
+        if !listening::hears_peers(self.rules) || !remembered.proves_loss(now, self.began) {
             return false;
         }
         self.suspect(Doubt::new(

@@ -1,15 +1,11 @@
-//! What the committer may store.
+//! The committer: what of that which waited is stored.
 
-use crate::engine::Engine;
-use crate::replica::Replica;
-use quorate_model::{Mutant, Request};
+use quorate_model::{Mutant, Rules};
 
-/// **A refusal is a promise: nothing was stored.** A request whose deadline passed while it waited is refused, and never
-/// carried out (design, section 2, rule 7: *not applied* is said only of what no owner can have).
+/// A refusal is a promise: nothing was stored, and nothing will be. What waited past its deadline is refused.
 ///
-/// Mutants: [`Mutant::LateApplied`].
-pub(crate) fn refuse_late<E: Engine>(replica: &Replica<E>, request: &Request) {
-    if replica.rules().broken(Mutant::LateApplied) {
-        replica.apply(std::slice::from_ref(request));
-    }
+/// Rule 7. Whether a request is carried out.
+#[inline]
+pub fn is_carried_out(rules: Rules, is_late: bool) -> bool {
+    !is_late || rules.broken(Mutant::LateApplied)
 }

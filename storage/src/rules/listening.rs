@@ -1,11 +1,11 @@
-//! What a replica believes of what its peers remember of it.
+//! Peers: what a node believes of what they remember of it.
 
 use quorate_model::{Mutant, Rules};
 
-/// **A replica that lost data does not vote as if it had not.** A node takes what a peer remembers of it: one that began
-/// below what it had said before has lost something, and is doubtful (design, section 5).
+/// A node that began below what a peer remembers of it has lost something, and is doubtful.
 ///
-/// Mutants: [`Mutant::CounterIgnored`].
-pub(crate) fn listens_to_peers(rules: Rules) -> bool {
+/// Rule 13. Whether it listens to its peers at all.
+#[inline]
+pub fn hears_peers(rules: Rules) -> bool {
     !rules.broken(Mutant::CounterIgnored)
 }

@@ -1,0 +1,234 @@
+//! The session of one operation: what stands between its machine and the world.
+//!
+//! A machine ([`crate::machine`]) says what to send and is told what came of it. The session keeps its calls: under which
+//! epoch each was sent, how long it may take, and what its end means. It is a machine without I/O too, so that the
+//! process and the simulator run the same one; they only send, wait and look up plans.
+//!
+//! ```text
+//!            ┌── Send, with a deadline ──> transport ──┐
+//!   session ─┼── Respond ──> the caller                │
+//!      ^     └── Done                                  │
+//!      ├──── ended(call, a reply, or why there is none) <┘
+//!      ├──── caught_up: a newer catalog was applied
+//!      └──── tick: `wake_at` has come
+//! ```
+//!
+//! # Invariants
+//!
+//! - Each call that the machine makes ends once for it; what comes for a call that has ended is dropped.
+//! - A refusal for reasons of the catalog comes with the newest plan, if that differs from what was refused.
+//! - Where an owner knows a catalog that this node has not applied, the refusal waits for it, a moment at most
+//!   ([`CATALOG_WAIT`]): it is on its way, or does not come at all.
+//! - A call may outlive the client's deadline ([`CALL_TIMEOUT_MIN`]): late acknowledgements and repairs are worth waiting
+//!   for, since the alternative is a hint. When the machine is done nothing is waited for any more.
+
+use crate::machine::{Call, Effect, Failure, Input, Machine};
+use crate::plans::Plans;
+use crate::rules::replan;
+use quorate_model::{Epoch, Instant, NodeId, Now, Refusal, Reply, Request, Rules, SortKey, Span, TableId};
+use quorate_ring::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A call may take this long even when the client has been answered.
+pub const CALL_TIMEOUT_MIN: Span = Span::from_millis(1_500);
+
+/// How long a refusal waits for the catalog that its owner knows already.
+pub const CATALOG_WAIT: Span = Span::from_millis(500);
+
+/// How a call ended, as the transport saw it. Refusals and broken disks may come as replies: the session knows what they
+/// mean.
+pub type Ended = Result<Reply, Failure>;
+
+/// The key that an operation is about: what a newer plan is looked up by.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its table.
+    pub table: TableId,
+    /// Where it stands in the table.
+    pub sort_key: SortKey,
+    /// Until when the client waits.
+    pub deadline: Instant,
+}
+
+/// What a session wants done.
+#[derive(Clone, Debug)]
+pub enum Action<A> {
+    /// Send this to that node (possibly this one), and report how the call ended, at `deadline` at the latest.
+    Send {
+        /// Which call.
+        call: Call,
+        /// To whom.
+        to: NodeId,
+        /// What.
+        request: Request,
+        /// When it is lost.
+        deadline: Instant,
+    },
+    /// Answer the client.
+    Respond(A),
+    /// The operation is over.
+    Done,
+}
+
+/// See the module's essay.
+#[derive(Debug)]
+pub struct Session<M> {
+    machine: M,
+    subject: Subject,
+    rules: Rules,
+    /// The shard epoch under which each open call was sent.
+    open: BTreeMap<Call, Epoch>,
+    waiting: Vec<Waiting>,
+    done: bool,
+}
+
+/// A refusal that waits for a newer catalog.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    call: Call,
+    sent_under: Epoch,
+    refusal: Refusal,
+    needed: Epoch,
+    until: Instant,
+}
+
+impl<M: Machine> Session<M> {
+    /// Of an operation that has not begun.
+    pub fn new(machine: M, subject: Subject, rules: Rules) -> Self {
+        Self { machine, subject, rules, open: BTreeMap::new(), waiting: Vec::new(), done: false }
+    }
+
+    /// Begins the operation. Exactly once, first.
+    pub fn start(&mut self, now: Now, actions: &mut Vec<Action<M::Answer>>) {
+        self.feed(now, Input::Start, actions);
+    }
+
+    /// A call has ended.
+    pub fn ended(
+        &mut self,
+        now: Now,
+        call: Call,
+        ended: Ended,
+        plans: &impl Plans,
+        actions: &mut Vec<Action<M::Answer>>,
+    ) {
+        let Some(sent_under) = self.open.remove(&call) else { return };
+        let failure = match ended {
+            Ok(Reply::Refused(refusal)) => Failure::Refused(refusal),
+            Ok(Reply::Broken) => Failure::Lost,
+            Ok(
+                reply @ (Reply::Known { .. }
+                | Reply::Record(_)
+                | Reply::Digest { .. }
+                | Reply::Written { .. }
+                | Reply::Assigned { .. }
+                | Reply::Hinted
+                | Reply::Inspected(_)),
+            ) => return self.feed(now, Input::Reply { call, reply }, actions),
+            Err(failure) => failure,
+        };
+        let newer = match failure {
+            Failure::NotSent | Failure::Lost => None,
+            Failure::Refused(refusal) => match refusal {
+                Refusal::Stale { current } => {
+                    let newer = self.newer_plan(sent_under, plans);
+                    if newer.is_none() && replan::awaits_catalog(self.rules, plans.epoch(), current) {
+                        let until = now.instant + CATALOG_WAIT;
+                        self.waiting.push(Waiting { call, sent_under, refusal, needed: current, until });
+                        return;
+                    }
+                    newer
+                }
+                Refusal::Behind { .. } | Refusal::NotOwner => self.newer_plan(sent_under, plans),
+                Refusal::Doubtful
+                | Refusal::DiskFull
+                | Refusal::Overloaded
+                | Refusal::Late
+                | Refusal::Exhausted => None,
+            },
+        };
+        self.feed(now, Input::Failed { call, failure, newer }, actions);
+    }
+
+    /// This node has applied a newer catalog: the refusals that waited for it go on.
+    pub fn caught_up(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action<M::Answer>>) {
+        let epoch = plans.epoch();
+        self.end_waiting(now, |waiting| waiting.needed <= epoch, plans, actions);
+    }
+
+    /// The time of [`Session::wake_at`] has come (or passed).
+    pub fn tick(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action<M::Answer>>) {
+        self.end_waiting(now, |waiting| waiting.until <= now.instant, plans, actions);
+        if self.machine.wake_at().is_some_and(|at| at <= now.instant) {
+            self.feed(now, Input::Tick, actions);
+        }
+    }
+
+    /// When it wants its next tick; `None`: only the end of a call or a newer catalog can move it.
+    pub fn wake_at(&self) -> Option<Instant> {
+        if self.done {
+            return None;
+        }
+        let waiting = self.waiting.iter().map(|waiting| waiting.until);
+        waiting.chain(self.machine.wake_at()).min()
+    }
+
+    /// The catalog that it waits for, if it waits for one.
+    pub fn awaits(&self) -> Option<Epoch> {
+        self.waiting.iter().map(|waiting| waiting.needed).min()
+    }
+
+    /// The operation's machine, for whoever watches it.
+    pub fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
+    fn end_waiting(
+        &mut self,
+        now: Now,
+        is_over: impl Fn(&Waiting) -> bool,
+        plans: &impl Plans,
+        actions: &mut Vec<Action<M::Answer>>,
+    ) {
+        let (over, waiting): (Vec<Waiting>, Vec<Waiting>) = self.waiting.drain(..).partition(is_over);
+        self.waiting = waiting;
+        for Waiting { call, sent_under, refusal, .. } in over {
+            let newer = self.newer_plan(sent_under, plans);
+            self.feed(now, Input::Failed { call, failure: Failure::Refused(refusal), newer }, actions);
+        }
+    }
+
+    /// The key's plan in the newest catalog, unless its shard is as it was.
+    fn newer_plan(&self, sent_under: Epoch, plans: &impl Plans) -> Option<Arc<Plan>> {
+        let plan = plans.plan(self.subject.table, &self.subject.sort_key)?;
+        (plan.place.epoch != sent_under).then(|| Arc::new(plan))
+    }
+
+    fn feed(&mut self, now: Now, input: Input, actions: &mut Vec<Action<M::Answer>>) {
+        if self.done {
+            return;
+        }
+        let mut effects = Vec::new();
+        self.machine.step(now, input, &mut effects);
+        for effect in effects {
+            actions.push(match effect {
+                Effect::Send { call, to, request } => {
+                    self.open.insert(call, request.place().epoch);
+                    let deadline = self.subject.deadline.max(now.instant + CALL_TIMEOUT_MIN);
+                    Action::Send { call, to, request, deadline }
+                }
+                Effect::Respond(answer) => Action::Respond(answer),
+                Effect::Done => {
+                    self.done = true;
+                    self.open.clear();
+                    self.waiting.clear();
+                    Action::Done
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

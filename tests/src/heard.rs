@@ -1,0 +1,34 @@
+//! What a node has heard of the catalog, as the real machines look plans up in it.
+
+use crate::world::World;
+use quorate_coordinator::Plans;
+use quorate_model::{Epoch, NodeId, Place, SortKey, TableId};
+use quorate_ring::Plan;
+use std::sync::Arc;
+
+/// One node's view at one moment.
+pub(crate) struct Heard<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// Which node.
+    pub on: NodeId,
+    /// The stream of chance for who seems down.
+    pub whom: [u64; 2],
+}
+
+impl Plans for Heard<'_> {
+    fn epoch(&self) -> Epoch {
+        self.world.cluster.epoch(self.world.peek(self.on).heard)
+    }
+
+    fn plan(&self, table: TableId, sort_key: &SortKey) -> Option<Plan> {
+        let place = Place { table, epoch: Epoch(0), sort_key: sort_key.clone() };
+        let spot = self.world.spot_of(&place)?;
+        self.world.plan_of(self.on, spot, self.whom).map(Arc::unwrap_or_clone)
+    }
+
+    fn is_dropped(&self, _: TableId) -> bool {
+        // No history drops a table.
+        false
+    }
+}
