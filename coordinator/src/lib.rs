@@ -43,6 +43,7 @@ pub mod machine;
 pub mod owners;
 pub mod plans;
 pub mod put;
+pub mod replay;
 pub mod session;
 
 mod calls;
@@ -59,4 +60,5 @@ pub use get::{Get, Question};
 pub use machine::{Call, Effect, Failure, Input, Machine};
 pub use plans::Plans;
 pub use put::{Attempt, Order, Put};
+pub use replay::{Replay, ReplayLimits};
 pub use session::{Action, Ended, Session, Subject};

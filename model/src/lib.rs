@@ -29,6 +29,7 @@
 pub mod answer;
 pub mod cbor;
 pub mod commit;
+pub mod hint;
 pub mod ids;
 pub mod key;
 pub mod layout;
@@ -44,6 +45,7 @@ pub mod version;
 
 pub use answer::Answer;
 pub use commit::{CommitCounter, Committed, Life};
+pub use hint::Hint;
 pub use ids::{Boot, ClusterId, Epoch, NodeId, ShardId, TableId};
 pub use key::{Interval, Key, SortKey};
 pub use layout::{Layout, ShardLayout, TableLayout};

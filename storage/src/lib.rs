@@ -66,5 +66,5 @@ pub use memory::{Fault, MemoryEngine};
 pub use privacy::{PrivacyError, keep_private};
 pub use raft_store::{RaftEntry, RaftStore};
 pub use recollection::Recollection;
-pub use replica::{Hint, OwnerHints, PurgeError, Replica, ReplicaHealth, ReplicaStatistics};
+pub use replica::{OwnerHints, PurgeError, Replica, ReplicaHealth, ReplicaStatistics};
 pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};

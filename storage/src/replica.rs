@@ -48,7 +48,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
-pub use hints::{Hint, OwnerHints};
+pub use hints::OwnerHints;
 pub use purge::PurgeError;
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.

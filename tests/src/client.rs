@@ -304,7 +304,7 @@ impl World {
     }
 
     #[expect(clippy::too_many_arguments, reason = "who asks whom for what")]
-    fn begin(
+    pub(crate) fn begin(
         &mut self,
         name: Name,
         on: NodeId,
@@ -366,7 +366,7 @@ impl World {
         id
     }
 
-    fn context(&self, on: NodeId) -> Context {
+    pub(crate) fn context(&self, on: NodeId) -> Context {
         let timing = Timing { hedge: self.setting.hedge, ..Timing::default() };
         Context { local: on, rules: self.rules, timing }
     }

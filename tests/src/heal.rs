@@ -9,8 +9,9 @@ use crate::node::Process;
 use crate::random::For;
 use crate::replay::REPLAYER;
 use crate::world::World;
+use quorate_model::Hint;
 use quorate_model::{Level, NodeId, Record, Reply, Request, level};
-use quorate_storage::{Hint, ReadTier};
+use quorate_storage::ReadTier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The client number of closing operations.

@@ -6,8 +6,9 @@
 
 use crate::clock::Clock;
 use crate::drive::Running;
-use crate::history::Spot;
 use crate::parcel::Job;
+use crate::replay::Batch;
+use quorate_coordinator::Replay;
 use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
 use quorate_storage::{CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits};
 use std::collections::BTreeMap;
@@ -61,8 +62,10 @@ pub struct Process {
     pub queue: CommitQueue<u64, Job>,
     /// Batches that it began: names for streams of chance.
     pub batches: u64,
-    /// Hints on their way, by number: for whom, and of which key.
-    pub replaying: BTreeMap<u64, (NodeId, Spot)>,
+    /// The real replay of its hints; it is out while it takes a step.
+    pub replay: Option<Replay>,
+    /// Batches of hints on their way, by owner.
+    pub batches_sent: BTreeMap<NodeId, Batch>,
     /// Whether a batch is being written.
     pub committing: bool,
 }
@@ -95,6 +98,7 @@ impl Node {
         replica_boot: Boot,
         rules: Rules,
         (limits, committer): (ReplicaLimits, CommitterLimits),
+        replay: Replay,
     ) {
         self.life += 1;
         let engine = Arc::clone(&self.engine);
@@ -106,7 +110,8 @@ impl Node {
             running: BTreeMap::new(),
             queue: CommitQueue::new(committer),
             batches: 0,
-            replaying: BTreeMap::new(),
+            replay: Some(replay),
+            batches_sent: BTreeMap::new(),
             committing: false,
         });
     }

@@ -2,9 +2,8 @@
 
 use crate::history::{AttemptId, Name};
 use crate::random::mix;
-use quorate_coordinator::{Call, Failure};
+use quorate_coordinator::{Call, Failure, get};
 use quorate_model::{Answer, NodeId, Reply, Request};
-use quorate_storage::Hint;
 use std::fmt;
 
 /// Who asked, and waits for the answer.
@@ -38,8 +37,6 @@ pub enum Asker {
         number: u64,
         /// For whom it is kept.
         owner: NodeId,
-        /// The hint.
-        hint: Box<Hint>,
     },
 }
 
@@ -105,6 +102,19 @@ pub enum Event {
         /// Which process.
         life: u32,
     },
+    /// A read that a replay asked for is over.
+    Repaired {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        life: u32,
+        /// For whose hint.
+        owner: NodeId,
+        /// Which of its reads.
+        number: u32,
+        /// Its answer, if it got one.
+        answer: Option<Box<get::Answer>>,
+    },
     /// A client does its next thing.
     Act {
         /// Who.
@@ -151,6 +161,7 @@ impl Event {
             Event::Commit { node, .. }
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
+            | Event::Repaired { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
         }

@@ -1,69 +1,203 @@
-//! Hints on their way to their owners, as the node's replayer drives them.
+//! Hints on their way to their owners: the real replay, as the node carries it out.
 //!
-//! Each process looks through its hints from time to time, sends each record to its owner under the current epoch,
-//! and erases it when the owner says that it holds exactly this. If the owner turns out to hold something later, others
-//! may lack that too, and perhaps nobody else knows of it: reads at all owners bring them together, and the hint stays
-//! until such a read saw that all of them hold the same.
+//! What is sent when, and erased when, the machine decides ([`quorate_coordinator::replay`]). Here its pages are read, its
+//! batches sent, its reads begun and its hints erased. A batch travels as its single requests, each with a fate of its
+//! own; it is answered when all of them are, and lost with the first that is.
 
 use crate::coverage::Happening;
-use crate::history::{AttemptId, Hinted, Outcome, Spot};
+use crate::drive::Operation;
+use crate::heard::Heard;
+use crate::history::{Asked, AttemptId, Hinted, Outcome, Spot};
 use crate::parcel::{Asker, Caller, Event};
-use crate::random::{For, mix};
+use crate::random::For;
 use crate::world::World;
-use quorate_model::{Epoch, Mutant, NodeId, Place, Reply, Request, SortKey, TableId};
-use quorate_storage::Hint;
+use quorate_coordinator::replay::{Action, Input};
+use quorate_coordinator::{Context, Replay, ReplayLimits};
+use quorate_model::{Epoch, Hint, NodeId, Place, Reply, Request, SortKey, Span, TableId};
 use quorate_storage::engine::PageLimit;
 
 /// The client number of reads that replay asks for.
 pub const REPLAYER: u32 = u32::MAX;
 
-/// How often a node looks through its hints, in microseconds.
-const EVERY: u64 = 80_000;
+/// How often a node looks through its hints, in microseconds: more often than a real one, for histories are short.
+const LOOK_EVERY: u64 = 80_000;
 
-/// How long an answer to a hint is waited for, in microseconds.
-const ANSWER_MAX: u64 = 1_500_000;
+/// Hints in one page of those that are only looked at.
+const PAGE: PageLimit = PageLimit { items: 64, bytes: 1024 * 1024 };
 
-/// Hints sent to one owner at a time.
-const PAGE: PageLimit = PageLimit { items: 4, bytes: 64 * 1024 };
+/// The limits of a simulated replay: small, so that they are met.
+const LIMITS: ReplayLimits = ReplayLimits {
+    batch_items_max: 4,
+    batch_bytes_max: 64 * 1024,
+    batch_timeout: Span::from_millis(1_500),
+    repairs_running_max: 2,
+    repair_timeout: Span::from_millis(1_500),
+};
+
+/// A batch of hints on its way.
+#[derive(Debug)]
+pub struct Batch {
+    number: u64,
+    requests: Vec<Request>,
+    replies: Vec<Option<Reply>>,
+}
 
 /// A read at all owners that decides what becomes of a hint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Repair {
     node: NodeId,
     life: u32,
     owner: NodeId,
-    hint: Hint,
+    number: u32,
+}
+
+/// The replay of a node that starts.
+pub fn of_node(context: Context) -> Replay {
+    Replay::new(context, LIMITS).looking_every(Span(LOOK_EVERY))
 }
 
 impl World {
-    /// Plans the next look of a process through its hints.
+    /// Plans the next look of a process through its hints: a timer is a little late.
     pub(crate) fn plan_replay(&mut self, node: NodeId) {
-        let life = self.node(node).life;
+        let (life, now) = (self.node(node).life, self.schedule.now());
         self.node(node).replays += 1;
         let whom = [node.0, self.node(node).replays];
-        let micros = EVERY / 2 + self.random(For::Replay, whom).below(EVERY);
-        self.schedule.after(micros, Event::Replay { node, life });
+        let late = self.random(For::Replay, whom).below(LOOK_EVERY / 2);
+        let process = self.node(node).process.as_ref().expect("only a living process replays");
+        let at = process.replay.as_ref().map_or(now, |replay| replay.wake_at().0.max(now));
+        self.schedule.at(at + late, Event::Replay { node, life });
     }
 
     /// A process looks through its hints.
     pub(crate) fn replay(&mut self, on: NodeId, life: u32) {
-        if self.node(on).living(life).is_none() {
-            return;
-        }
-        self.plan_replay(on);
+        let Some(process) = self.node(on).living(life) else { return };
+        let counts = process.replica.hint_counts();
+        let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
+        let reachable = if process.replica.is_doubtful() { Vec::new() } else { waiting.collect() };
         #[cfg(feature = "mutants")]
         self.sweep(on);
-        for owner in self.node_ids() {
-            let hints = self.hints_of(on, owner);
-            if self.rules.broken(Mutant::HintsDropped) {
-                let process = self.node(on).process.as_ref().expect("looked at above");
-                let _ = process.replica.erase_hints(owner, &hints);
-                continue;
-            }
-            for hint in hints {
-                self.replay_one(on, life, owner, hint);
+        self.step_replay(on, life, Input::Look(reachable));
+        self.plan_replay(on);
+    }
+
+    /// Tells the replay of a process something, and does what it wants done.
+    fn step_replay(&mut self, on: NodeId, life: u32, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let now = self.now_on(on);
+            self.node(on).replays += 1;
+            let whom = [on.0, self.node(on).replays];
+            let Some(process) = self.node(on).living(life) else { return };
+            // Out of its process, so that it can look plans up in the world.
+            let Some(mut replay) = process.replay.take() else { return };
+            let mut actions = Vec::new();
+            replay.step(now, input, &Heard { world: self, on, whom }, &mut actions);
+            self.node(on).living(life).expect("a step does not end its process").replay = Some(replay);
+            for action in actions {
+                inputs.extend(self.carry_out(on, life, action));
             }
         }
+    }
+
+    /// Does what a replay wants done; what came of it, if that is known at once.
+    fn carry_out(&mut self, on: NodeId, life: u32, action: Action) -> Option<Input> {
+        let process = self.node(on).process.as_ref().expect("only a living process replays");
+        match action {
+            Action::Page { owner, after, items, bytes } => {
+                let after = after.as_ref().map(|(table, sort_key)| (*table, sort_key));
+                Some(Input::Page(owner, process.replica.hints_for(owner, after, PageLimit { items, bytes })))
+            }
+            Action::Erase { owner, hints } => {
+                Some(Input::Erased(owner, process.replica.erase_hints(owner, &hints)))
+            }
+            Action::Send { owner, requests, deadline } => {
+                self.send_batch(on, life, owner, requests, deadline.0);
+                None
+            }
+            Action::Read { owner, number, machine, plan, deadline } => {
+                let spot = self.spot_of(&plan.place).expect("a hint is of a key");
+                let name = self.own_name(REPLAYER);
+                let (asked, timeout) =
+                    (Asked::Read { required: plan.table.n }, deadline.0 - self.schedule.now());
+                let read = self.begin(name, on, spot, asked, timeout, Operation::Get(machine), &plan);
+                self.repairs.insert(read, Repair { node: on, life, owner, number });
+                None
+            }
+            Action::Ended { .. } => None,
+        }
+    }
+
+    fn send_batch(&mut self, on: NodeId, life: u32, owner: NodeId, requests: Vec<Request>, deadline: u64) {
+        let remaining = deadline - self.schedule.now();
+        let first = self.node(on).replays + 1;
+        self.node(on).replays += requests.len() as u64;
+        let batch = Batch { number: first, replies: vec![None; requests.len()], requests: requests.clone() };
+        let process = self.node(on).process.as_mut().expect("only a living process replays");
+        process.batches_sent.insert(owner, batch);
+        for (number, request) in (first..).zip(requests) {
+            let asker = Asker::Replay { number, owner };
+            self.send(Caller { node: on, life, asker }, owner, request, remaining);
+        }
+    }
+
+    /// A request of a batch was answered, or will not be. What comes for another batch than the present one is dropped.
+    pub(crate) fn end_replayed(
+        &mut self,
+        on: NodeId,
+        life: u32,
+        (owner, number): (NodeId, u64),
+        reply: Option<Reply>,
+    ) {
+        let Some(process) = self.node(on).living(life) else { return };
+        let Some(batch) = process.batches_sent.get_mut(&owner) else { return };
+        let Some(at) = number.checked_sub(batch.number).filter(|at| *at < batch.replies.len() as u64) else {
+            return;
+        };
+        let is_lost = reply.is_none();
+        batch.replies[at as usize] = batch.replies[at as usize].take().or(reply);
+        if !is_lost && batch.replies.iter().any(Option::is_none) {
+            return;
+        }
+        let Some(Batch { requests, replies, .. }) = process.batches_sent.remove(&owner) else { return };
+        let replies: Option<Vec<Reply>> = if is_lost { None } else { replies.into_iter().collect() };
+        for (request, reply) in requests.iter().zip(replies.iter().flatten()) {
+            self.note_handed_over(on, owner, request, reply);
+        }
+        self.step_replay(on, life, Input::Replies(owner, replies));
+    }
+
+    /// What the history must know of a hint that was answered.
+    fn note_handed_over(&mut self, keeper: NodeId, owner: NodeId, request: &Request, reply: &Reply) {
+        let (Request::Write { record, at, .. }, Reply::Written { held }) = (request, reply) else { return };
+        let (Some(spot), hinted) = (self.spot_of(at), record.held()) else { return };
+        if *held >= hinted {
+            self.met(Happening::HintReplayed);
+        }
+        if *held > hinted {
+            self.met(Happening::HintOvertaken);
+            self.history.overtaken.push(Hinted { keeper, owner, spot, held: *held });
+        }
+    }
+
+    /// A read that was to bring owners together is over.
+    pub(crate) fn repaired(&mut self, read: AttemptId, outcome: &Outcome) {
+        let Some(Repair { node, life, owner, number }) = self.repairs.remove(&read) else { return };
+        let answer = match outcome {
+            Outcome::Got(answer) => Some(Ok(answer.clone())),
+            Outcome::GetFailed(error) => Some(Err(error.clone())),
+            Outcome::Open | Outcome::Stored(_) | Outcome::PutFailed(_) | Outcome::Vanished => None,
+        };
+        self.schedule.after(0, Event::Repaired { node, life, owner, number, answer: answer.map(Box::new) });
+    }
+
+    /// A replay hears what came of one of its reads.
+    pub(crate) fn hear_repaired(
+        &mut self,
+        (node, life): (NodeId, u32),
+        (owner, number): (NodeId, u32),
+        answer: Option<quorate_coordinator::get::Answer>,
+    ) {
+        self.step_replay(node, life, Input::Read(owner, number, answer));
     }
 
     /// All hints that a node keeps for an owner; none if it doubts its disk.
@@ -83,89 +217,5 @@ impl World {
     pub(crate) fn spot_of_hint(&self, hint: &Hint) -> Option<Spot> {
         let place = Place { table: hint.table, epoch: Epoch(0), sort_key: hint.sort_key.clone() };
         self.cluster.spot_of(&place)
-    }
-
-    fn replay_one(&mut self, on: NodeId, life: u32, owner: NodeId, hint: Hint) {
-        let Some(spot) = self.spot_of_hint(&hint) else { return };
-        let process = self.node(on).process.as_ref().expect("looked at by the caller");
-        if process.replaying.values().any(|under_way| *under_way == (owner, spot)) {
-            return;
-        }
-        self.node(on).replays += 1;
-        let number = self.node(on).replays;
-        let Some(plan) = self.plan_of(on, spot, [mix(on.0), number]) else { return };
-        if self.rules.broken(Mutant::HintErasedUnanswered) {
-            let process = self.node(on).process.as_ref().expect("looked at above");
-            let _ = process.replica.erase_hints(owner, std::slice::from_ref(&hint));
-        }
-        let request = Request::Write {
-            at: plan.place.clone(),
-            record: hint.record.clone(),
-            durability: plan.table.durability,
-        };
-        let process = self.node(on).process.as_mut().expect("looked at by the caller");
-        process.replaying.insert(number, (owner, spot));
-        let asker = Asker::Replay { number, owner, hint: Box::new(hint) };
-        self.send(Caller { node: on, life, asker }, owner, request, ANSWER_MAX);
-    }
-
-    /// Whether nothing has come yet for a hint on its way. It is answered once; what comes later is dropped.
-    pub(crate) fn is_awaited(&mut self, on: NodeId, life: u32, number: u64) -> bool {
-        let process = self.node(on).living(life);
-        process.is_some_and(|process| process.replaying.remove(&number).is_some())
-    }
-
-    /// An owner answered a replayed hint.
-    pub(crate) fn replayed(&mut self, on: NodeId, life: u32, owner: NodeId, hint: Hint, reply: Reply) {
-        let Reply::Written { held } = reply else { return };
-        if self.node(on).living(life).is_none() || held < hint.record.held() {
-            return;
-        }
-        self.history.coverage.met(Happening::HintReplayed);
-        if held == hint.record.held() {
-            return self.erase_hint(on, life, owner, &hint);
-        }
-        let Some(spot) = self.spot_of_hint(&hint) else { return };
-        if self.rules.broken(Mutant::HintErasedUnrepaired) {
-            self.erase_hint(on, life, owner, &hint);
-        }
-        self.met(Happening::HintOvertaken);
-        self.history.overtaken.push(Hinted { keeper: on, owner, spot, held });
-        self.repair(spot, Repair { node: on, life, owner, hint });
-    }
-
-    /// An owner holds something later than a hint of this key: a read at all owners, unless one is under way or one of
-    /// them is known to be down. The hint is looked at again.
-    fn repair(&mut self, spot: Spot, repair: Repair) {
-        let is_this = |other: &Repair| {
-            (other.node, other.life, other.owner) == (repair.node, repair.life, repair.owner)
-                && (other.hint.table, &other.hint.sort_key) == (repair.hint.table, &repair.hint.sort_key)
-        };
-        if self.repairs.values().any(is_this) {
-            return;
-        }
-        let name = self.own_name(REPLAYER);
-        let plan = self.plan_of(repair.node, spot, [name.number(), 0]);
-        let may_answer = plan.is_some_and(|plan| plan.candidates.iter().all(|candidate| candidate.alive));
-        let n = self.setting.tables[spot.table].n;
-        let read = may_answer.then(|| self.launch_read(name, repair.node, spot, n)).flatten();
-        if let Some(read) = read {
-            self.repairs.insert(read, repair);
-        }
-    }
-
-    /// A read that was to bring owners together is over: the hint is done if it saw that all of them hold the same.
-    pub(crate) fn repaired(&mut self, read: AttemptId, outcome: &Outcome) {
-        let Some(Repair { node, life, owner, hint }) = self.repairs.remove(&read) else { return };
-        if matches!(outcome, Outcome::Got(answer) if answer.acks == answer.n) {
-            self.erase_hint(node, life, owner, &hint);
-        }
-    }
-
-    /// Erases a hint that is done. A doubtful or full disk keeps it: it is replayed again, which is harmless.
-    fn erase_hint(&mut self, on: NodeId, life: u32, owner: NodeId, hint: &Hint) {
-        if let Some(process) = self.node(on).living(life) {
-            let _ = process.replica.erase_hints(owner, std::slice::from_ref(hint));
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::network::Network;
 use crate::node::Node;
 use crate::parcel::{Asker, Event};
 use crate::random::{For, Random};
-use crate::replay::Repair;
+use crate::replay::{self, Repair};
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
@@ -194,10 +194,8 @@ impl World {
                     Asker::Operation { number, call, .. } => {
                         self.end_call(to.node, to.life, number, call, Ok(reply));
                     }
-                    Asker::Replay { number, owner, hint } => {
-                        if self.is_awaited(to.node, to.life, number) {
-                            self.replayed(to.node, to.life, owner, *hint, reply);
-                        }
+                    Asker::Replay { number, owner } => {
+                        self.end_replayed(to.node, to.life, (owner, number), Some(reply));
                     }
                 }
             }
@@ -205,14 +203,16 @@ impl World {
                 Asker::Operation { number, call, .. } => {
                     self.end_call(to.node, to.life, number, call, Err(failure));
                 }
-                // The hint stays, and is sent again at the next look.
-                Asker::Replay { number, .. } => {
-                    self.is_awaited(to.node, to.life, number);
+                Asker::Replay { number, owner } => {
+                    self.end_replayed(to.node, to.life, (owner, number), None);
                 }
             },
             Event::Commit { node, life } => self.commit(node, life),
             Event::Tick { node, life, number } => self.wake(node, life, number),
             Event::Replay { node, life } => self.replay(node, life),
+            Event::Repaired { node, life, owner, number, answer } => {
+                self.hear_repaired((node, life), (owner, number), answer.map(|answer| *answer));
+            }
             Event::Act { client } => self.act(client),
             Event::Break(number) if !self.closing => self.strike(number),
             Event::Mend(number) if !self.closing => self.mend(number),
@@ -230,10 +230,11 @@ impl World {
         let life = self.node(id).life;
         let mut random = self.random(For::Life, [id.0, u64::from(life)]);
         let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
+        let replay = replay::of_node(self.context(id));
         let (limits, committer) = (replica_limits(&self.setting), committer_limits(&self.setting));
         let node = self.node(id);
         let heard = node.heard;
-        node.start(boot, replica_boot, rules, (limits, committer));
+        node.start(boot, replica_boot, rules, (limits, committer), replay);
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);

@@ -10,3 +10,27 @@ use quorate_model::{Mutant, Rules};
 pub fn needs_none(rules: Rules, failure: Failure) -> bool {
     failure == Failure::Lost && rules.broken(Mutant::ExpiredCallCounts)
 }
+
+/// Hints are handed over to their owners; nothing is erased before.
+///
+/// Rule 12.
+#[inline]
+pub fn handed_over(rules: Rules) -> bool {
+    !rules.broken(Mutant::HintsDropped)
+}
+
+/// A hint is erased when its owner has acknowledged it, not when it is sent.
+///
+/// Rule 12. Whether it is erased as it is sent.
+#[inline]
+pub fn erased_unanswered(rules: Rules) -> bool {
+    rules.broken(Mutant::HintErasedUnanswered)
+}
+
+/// A hint whose owner holds something higher is erased once all owners agree.
+///
+/// Rule 12. Whether it is erased at once.
+#[inline]
+pub fn erased_unrepaired(rules: Rules) -> bool {
+    rules.broken(Mutant::HintErasedUnrepaired)
+}

@@ -139,7 +139,6 @@ impl Parts {
         let context = Context { local: node, rules, timing: config.timing };
         let progress = Arc::new(Progress::default());
         let replay = Replay {
-            node,
             views: Arc::clone(&views),
             links: Arc::clone(&links),
             local: Arc::clone(&local),

@@ -151,11 +151,11 @@ pub const SETTINGS: &[Setting] = settings! {
         "Most hints handed over in one message to an owner that is back. At most 1024.";
     "replay.batch_bytes_max": Bytes replay.batch_bytes_max,
         "Most bytes of hints in one such message. At most 16MiB.";
-    "replay.batch_timeout": Duration replay.batch_timeout,
+    "replay.batch_timeout": Span replay.batch_timeout,
         "How long an owner may take for one such message before it is tried again.";
     "replay.repairs_running_max": Count replay.repairs_running_max,
         "Reads that repair what a hint alone can't, at the same time for one owner.";
-    "replay.repair_timeout": Duration replay.repair_timeout,
+    "replay.repair_timeout": Span replay.repair_timeout,
         "How long one such read may take.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,

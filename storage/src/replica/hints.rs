@@ -12,22 +12,11 @@ use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageL
 use crate::keys::{self, DiskKey};
 use crate::limits::ReplicaLimits;
 use bytes::Bytes;
-use quorate_model::{Durability, NodeId, Record, Refusal, SortKey, TableId, record};
+use quorate_model::{Durability, Hint, NodeId, Refusal, SortKey, TableId, record};
 use std::collections::BTreeMap;
 
 /// Hints that are erased at a time: writers wait for one such step at most.
 const ERASE_STEP: usize = 64;
-
-/// A record kept for an owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint {
-    /// Its table.
-    pub table: TableId,
-    /// Its position.
-    pub sort_key: SortKey,
-    /// What to tell the owner.
-    pub record: Record,
-}
 
 /// What is kept for one owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

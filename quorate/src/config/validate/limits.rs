@@ -159,8 +159,14 @@ fn hints(config: &Config) -> Result<(), Error> {
     within("replay.batch_items_max", replay.batch_items_max, 1..=BATCH_ITEMS_MAX as u64, of_message)?;
     within("replay.batch_bytes_max", replay.batch_bytes_max, 1..=16 * MIB, of_message)?;
     within("replay.repairs_running_max", replay.repairs_running_max, 1..=1_000, "a bound on one owner")?;
-    lasting("replay.batch_timeout", replay.batch_timeout, HOUR, "a bound on one message")?;
-    lasting("replay.repair_timeout", replay.repair_timeout, Duration::from_mins(1), "a bound on one read")
+    let time = |span: quorate_model::Span| Duration::from_micros(span.0);
+    lasting("replay.batch_timeout", time(replay.batch_timeout), HOUR, "a bound on one message")?;
+    lasting(
+        "replay.repair_timeout",
+        time(replay.repair_timeout),
+        Duration::from_mins(1),
+        "a bound on one read",
+    )
 }
 
 fn storage(config: &Config) -> Result<(), Error> {

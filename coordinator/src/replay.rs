@@ -1,0 +1,217 @@
+//! Replay of hints: what a node keeps for owners that were away is handed over once they are back.
+//!
+//! ```text
+//!   look ──> page of an owner's hints ──> one batch of writes ──> acknowledged ──────────────> erase ──> next page
+//!                                                  └── holds something higher ──> read at all owners ──┘
+//! ```
+//!
+//! One machine without I/O for all owners of one node ([`Replay`]): it is told who can be reached, what a page, a batch, a
+//! read or an erasure came to, and says what to do next. Its owners go on independently of each other.
+//!
+//! # Invariants
+//!
+//! - A hint goes to its owner under the newest plan, and is erased only when the owner has acknowledged it, or when its
+//!   table is gone. (A hint that has grown meanwhile stays: the replica sees to that.)
+//! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a read at
+//!   every owner makes them agree, and the hint is erased once a read saw that they do. As long as one of them is away,
+//!   or has only just been sent the record, the hint stays, and is looked at again: nobody else remembers that these
+//!   owners differ.
+//! - One batch at a time for each owner, and so many reads at once: replay delays no key traffic.
+//! - An owner that takes nothing now (away, its disk or its queue full, its catalog behind) is left alone until the next
+//!   look.
+//!
+//! # What is left out
+//!
+//! Hints of owners that are none any more: shards do not move yet. They are kept.
+
+mod owner;
+
+use crate::context::Context;
+use crate::get::{self, Get};
+use crate::plans::Plans;
+use owner::Owner;
+use quorate_model::{Hint, Instant, NodeId, Now, Refusal, Reply, Request, SortKey, Span, TableId};
+use quorate_ring::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How often owners are looked at, beside at every change of a link.
+const LOOK_EVERY: Span = Span::from_millis(500);
+
+/// Limits of the replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayLimits {
+    /// Hints of one batch. Default 512.
+    pub batch_items_max: usize,
+    /// Bytes of one batch. Default 2 MiB.
+    pub batch_bytes_max: usize,
+    /// How long an owner may take for one batch. Default 10 s.
+    pub batch_timeout: Span,
+    /// Reads at once for one owner. Default 16.
+    pub repairs_running_max: usize,
+    /// How long one such read may take. Default 5 s.
+    pub repair_timeout: Span,
+}
+
+impl Default for ReplayLimits {
+    fn default() -> Self {
+        Self {
+            batch_items_max: 512,
+            batch_bytes_max: 2 * 1024 * 1024,
+            batch_timeout: Span::from_millis(10_000),
+            repairs_running_max: 16,
+            repair_timeout: Span::from_millis(5_000),
+        }
+    }
+}
+
+/// What a replay is told.
+#[derive(Debug)]
+pub enum Input {
+    /// It is time to look ([`Replay::wake_at`]), or a link has changed: for these owners hints are kept, and they seem to
+    /// be reachable. None of them while this node doubts its disk.
+    Look(Vec<NodeId>),
+    /// A page of an owner's hints, empty behind the last; or why this node can't read it.
+    Page(NodeId, Result<Vec<Hint>, Refusal>),
+    /// The replies to a batch, one for each of its requests; `None`: there is no answer that counts.
+    Replies(NodeId, Option<Vec<Reply>>),
+    /// A read at all owners is over: which one, and its answer, if it got one.
+    Read(NodeId, u32, Option<get::Answer>),
+    /// So many hints are erased; or why this node can't erase them.
+    Erased(NodeId, Result<usize, Refusal>),
+    /// What an owner's replay asked for came to nothing.
+    Failed(NodeId),
+}
+
+/// What a replay wants done. Each but the last is answered by one input.
+#[derive(Debug)]
+pub enum Action {
+    /// Read a page of an owner's hints, behind a place: so many, and so many bytes.
+    Page {
+        /// Whose.
+        owner: NodeId,
+        /// Behind which; `None`: from the first.
+        after: Option<(TableId, SortKey)>,
+        /// How many at most.
+        items: usize,
+        /// How many bytes at most.
+        bytes: usize,
+    },
+    /// Send a batch to an owner.
+    Send {
+        /// Whom.
+        owner: NodeId,
+        /// The batch.
+        requests: Vec<Request>,
+        /// When it is lost.
+        deadline: Instant,
+    },
+    /// Run a read at all owners of a key.
+    Read {
+        /// For whose hint.
+        owner: NodeId,
+        /// Which of them.
+        number: u32,
+        /// The read.
+        machine: Box<Get>,
+        /// The plan that it goes by.
+        plan: Arc<Plan>,
+        /// When it must be answered.
+        deadline: Instant,
+    },
+    /// Erase hints of an owner.
+    Erase {
+        /// Whose.
+        owner: NodeId,
+        /// Which, as they were read.
+        hints: Vec<Hint>,
+    },
+    /// An owner's replay has ended for now.
+    Ended {
+        /// Whose.
+        owner: NodeId,
+        /// Hints that were handed over.
+        handed_over: u64,
+        /// Why it did not get further; `None`: there is no page left.
+        pause: Option<Pause>,
+    },
+}
+
+/// Why an owner's replay did not get further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The owner is away, or does not answer.
+    Away,
+    /// The owner takes nothing now: what it said last.
+    Refused(Reply),
+    /// This node's own disk.
+    Here(Refusal),
+}
+
+/// See the module's essay.
+#[derive(Debug)]
+pub struct Replay {
+    context: Context,
+    limits: ReplayLimits,
+    look_every: Span,
+    look_at: Instant,
+    owners: BTreeMap<NodeId, Owner>,
+}
+
+impl Replay {
+    /// Of a node that has handed over nothing yet and looks at once.
+    pub fn new(context: Context, limits: ReplayLimits) -> Self {
+        Self { context, limits, look_every: LOOK_EVERY, look_at: Instant(0), owners: BTreeMap::new() }
+    }
+
+    /// The same, looking so often.
+    #[must_use]
+    pub fn looking_every(self, look_every: Span) -> Self {
+        Self { look_every, ..self }
+    }
+
+    /// When it wants to look again.
+    pub fn wake_at(&self) -> Instant {
+        self.look_at
+    }
+
+    /// Takes one input at one moment; appends what is to be done.
+    pub fn step(&mut self, now: Now, input: Input, plans: &impl Plans, actions: &mut Vec<Action>) {
+        let at = owner::At { context: self.context, limits: self.limits, now };
+        let (node, next) = match input {
+            Input::Look(reachable) => {
+                self.look_at = now.instant + self.look_every;
+                for node in reachable {
+                    self.owners.entry(node).or_insert_with(|| Owner::begin(node, at, actions));
+                }
+                return;
+            }
+            Input::Page(node, page) => (node, self.of(node, |owner| owner.on_page(at, page, plans, actions))),
+            Input::Replies(node, replies) => {
+                (node, self.of(node, |owner| owner.on_replies(at, replies, plans, actions)))
+            }
+            Input::Read(node, number, answer) => {
+                (node, self.of(node, |owner| owner.on_read(at, number, answer, plans, actions)))
+            }
+            Input::Erased(node, erased) => {
+                (node, self.of(node, |owner| owner.on_erased(at, erased, actions)))
+            }
+            Input::Failed(node) => (node, Some(Err(Some(Pause::Away)))),
+        };
+        if let (Some(Err(pause)), Some(owner)) = (next, self.owners.get(&node)) {
+            actions.push(Action::Ended { owner: node, handed_over: owner.handed_over(), pause });
+            self.owners.remove(&node);
+        }
+    }
+
+    fn of(
+        &mut self,
+        node: NodeId,
+        step: impl FnOnce(&mut Owner) -> Result<(), Option<Pause>>,
+    ) -> Option<Result<(), Option<Pause>>> {
+        self.owners.get_mut(&node).map(step)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! The replay to one owner: page by page, each of them sent, made sure of and erased before the next.
+//!
+//! A step that ends the replay for now is an error: with the reason, or without one when no page is left.
+
+use super::{Action, Pause, ReplayLimits};
+use crate::context::Context;
+use crate::get::{self, Get, Question};
+use crate::plans::Plans;
+use crate::rules::hints;
+use quorate_model::{Hint, NodeId, Now, Refusal, Reply, Request, SortKey, TableId};
+use quorate_ring::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One owner's replay.
+#[derive(Debug)]
+pub struct Owner {
+    node: NodeId,
+    stage: Stage,
+    handed_over: u64,
+    reads: u32,
+}
+
+/// Where, when and within which limits a step is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    pub context: Context,
+    pub limits: ReplayLimits,
+    pub now: Now,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// A page is being read.
+    Paging,
+    /// A batch is on its way.
+    Sending { page: Page, sent: Vec<Hint> },
+    /// Reads at all owners are under way, and more are to come.
+    Reading { page: Page, overtaken: Vec<Hint>, reading: BTreeMap<u32, Hint> },
+    /// What is done is being erased.
+    Erasing { page: Page },
+}
+
+/// What is known of the page at hand.
+#[derive(Debug)]
+struct Page {
+    last: (TableId, SortKey),
+    done: Vec<Hint>,
+    refused: Option<Reply>,
+}
+
+/// What an owner's reply says about a hint.
+#[derive(Debug, PartialEq, Eq)]
+enum Acknowledged {
+    /// It holds exactly what the hint said.
+    AsHinted,
+    /// It holds something higher.
+    Higher,
+    /// It has not taken it.
+    No,
+}
+
+impl Stage {
+    /// Takes a stage that is over; one that goes on stays as it is.
+    fn leave(&mut self, is_over: impl Fn(&Stage) -> bool) -> Stage {
+        if is_over(self) { std::mem::replace(self, Stage::Paging) } else { Stage::Paging }
+    }
+}
+
+type Step = Result<(), Option<Pause>>;
+
+impl Owner {
+    /// Begins with the first page.
+    pub fn begin(node: NodeId, at: At, actions: &mut Vec<Action>) -> Self {
+        let mut owner = Self { node, stage: Stage::Paging, handed_over: 0, reads: 0 };
+        owner.ask_page(at, None, actions);
+        owner
+    }
+
+    /// Hints handed over so far.
+    pub fn handed_over(&self) -> u64 {
+        self.handed_over
+    }
+
+    /// A page has been read: what can be sent is sent.
+    pub fn on_page(
+        &mut self,
+        at: At,
+        page: Result<Vec<Hint>, Refusal>,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        if !matches!(self.stage, Stage::Paging) {
+            return Ok(());
+        }
+        let hints = page.map_err(|refusal| Some(Pause::Here(refusal)))?;
+        let last = hints.last().map(|hint| (hint.table, hint.sort_key.clone())).ok_or(None)?;
+        let rules = at.context.rules;
+        if !hints::handed_over(rules) {
+            return self.erase(Page { last, done: hints, refused: None }, at, actions);
+        }
+        // A table that this catalog has issued and does not have is gone; one it has not issued yet will come.
+        let (done, rest): (Vec<Hint>, Vec<Hint>) =
+            hints.into_iter().partition(|hint| plans.is_dropped(hint.table));
+        let (mut sent, mut requests) = (Vec::new(), Vec::new());
+        for hint in rest {
+            let plan = plans.plan(hint.table, &hint.sort_key);
+            if let Some(plan) = plan.filter(|plan| self.is_owner(plan)) {
+                let (record, durability) = (hint.record.clone(), plan.table.durability);
+                requests.push(Request::Write { at: plan.place, record, durability });
+                sent.push(hint);
+            }
+        }
+        let page = Page { last, done, refused: None };
+        if sent.is_empty() {
+            return self.read_on(page, Vec::new(), at, plans, actions);
+        }
+        if hints::erased_unanswered(rules) {
+            actions.push(Action::Erase { owner: self.node, hints: sent.clone() });
+        }
+        let deadline = at.now.instant + at.limits.batch_timeout;
+        actions.push(Action::Send { owner: self.node, requests, deadline });
+        self.stage = Stage::Sending { page, sent };
+        Ok(())
+    }
+
+    /// The owner has answered a batch, or has not.
+    pub fn on_replies(
+        &mut self,
+        at: At,
+        replies: Option<Vec<Reply>>,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        let Stage::Sending { mut page, sent } =
+            self.stage.leave(|stage| matches!(stage, Stage::Sending { .. }))
+        else {
+            return Ok(());
+        };
+        let replies = replies.filter(|replies| replies.len() == sent.len()).ok_or(Some(Pause::Away))?;
+        let mut overtaken = Vec::new();
+        for (hint, reply) in sent.into_iter().zip(replies) {
+            match acknowledged(&hint, &reply) {
+                Acknowledged::AsHinted => page.done.push(hint),
+                Acknowledged::Higher if hints::erased_unrepaired(at.context.rules) => page.done.push(hint),
+                Acknowledged::Higher => overtaken.push(hint),
+                Acknowledged::No => page.refused = Some(reply),
+            }
+        }
+        self.read_on(page, overtaken, at, plans, actions)
+    }
+
+    /// A read at all owners is over: its hint is done if it saw that all of them hold the same.
+    pub fn on_read(
+        &mut self,
+        at: At,
+        number: u32,
+        answer: Option<get::Answer>,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        let Stage::Reading { mut page, overtaken, mut reading } =
+            self.stage.leave(|stage| matches!(stage, Stage::Reading { .. }))
+        else {
+            return Ok(());
+        };
+        if let Some(hint) = reading.remove(&number)
+            && matches!(answer, Some(Ok(answer)) if answer.acks == answer.n)
+        {
+            page.done.push(hint);
+        }
+        self.read(page, overtaken, reading, at, plans, actions)
+    }
+
+    /// What was done is erased: the next page, unless the owner took nothing of this one.
+    pub fn on_erased(&mut self, at: At, erased: Result<usize, Refusal>, actions: &mut Vec<Action>) -> Step {
+        // Hints that a broken rule erased too soon are asked for in another stage.
+        let Stage::Erasing { page } = self.stage.leave(|stage| matches!(stage, Stage::Erasing { .. })) else {
+            return Ok(());
+        };
+        let erased = erased.map_err(|refusal| Some(Pause::Here(refusal)))?;
+        self.handed_over += erased as u64;
+        self.ask_page(at, Some(page.last), actions);
+        Ok(())
+    }
+
+    fn ask_page(&mut self, at: At, after: Option<(TableId, SortKey)>, actions: &mut Vec<Action>) {
+        let ReplayLimits { batch_items_max: items, batch_bytes_max: bytes, .. } = at.limits;
+        self.stage = Stage::Paging;
+        actions.push(Action::Page { owner: self.node, after, items, bytes });
+    }
+
+    fn read_on(
+        &mut self,
+        page: Page,
+        overtaken: Vec<Hint>,
+        at: At,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        self.read(page, overtaken, BTreeMap::new(), at, plans, actions)
+    }
+
+    /// Begins as many reads as may run at once; erases what is done when there are none left.
+    fn read(
+        &mut self,
+        page: Page,
+        mut overtaken: Vec<Hint>,
+        mut reading: BTreeMap<u32, Hint>,
+        at: At,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        while reading.len() < at.limits.repairs_running_max.max(1) {
+            let Some(hint) = overtaken.pop() else { break };
+            // Of this moment: an owner that was down when the page was read may be back.
+            let Some(plan) = plans.plan(hint.table, &hint.sort_key) else { continue };
+            if plan.candidates.iter().any(|candidate| !candidate.alive) {
+                continue;
+            }
+            let deadline = at.now.instant + at.limits.repair_timeout;
+            let question = Question { required: plan.table.n, deadline };
+            let plan = Arc::new(plan);
+            let machine = Box::new(Get::new(Arc::clone(&plan), question, at.context));
+            let number = self.reads;
+            self.reads += 1;
+            actions.push(Action::Read { owner: self.node, number, machine, plan, deadline });
+            reading.insert(number, hint);
+        }
+        if reading.is_empty() {
+            return self.erase(page, at, actions);
+        }
+        self.stage = Stage::Reading { page, overtaken, reading };
+        Ok(())
+    }
+
+    fn erase(&mut self, mut page: Page, at: At, actions: &mut Vec<Action>) -> Step {
+        let done = std::mem::take(&mut page.done);
+        if !done.is_empty() {
+            actions.push(Action::Erase { owner: self.node, hints: done });
+            self.stage = Stage::Erasing { page };
+            return Ok(());
+        }
+        match page.refused {
+            Some(reply) => Err(Some(Pause::Refused(reply))),
+            None => {
+                self.ask_page(at, Some(page.last), actions);
+                Ok(())
+            }
+        }
+    }
+
+    fn is_owner(&self, plan: &Plan) -> bool {
+        plan.candidates.iter().any(|candidate| candidate.node == self.node)
+    }
+}
+
+fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
+    let hinted = hint.record.held();
+    match reply {
+        Reply::Written { held } if *held > hinted => Acknowledged::Higher,
+        Reply::Written { held } if *held == hinted => Acknowledged::AsHinted,
+        Reply::Written { .. }
+        | Reply::Known { .. }
+        | Reply::Record(_)
+        | Reply::Digest { .. }
+        | Reply::Assigned { .. }
+        | Reply::Hinted
+        | Reply::Inspected(_)
+        | Reply::Refused(_)
+        | Reply::Broken => Acknowledged::No,
+    }
+}

@@ -1,0 +1,164 @@
+//! One owner's replay, told step by step what its actions came to.
+
+use super::*;
+use crate::context::Timing;
+use crate::story::{plan_of_sets, record_of};
+use quorate_model::{Epoch, Held, Rules, WallTime};
+
+/// Every key's owners are these; one of them may seem down, or the table be gone.
+#[derive(Default)]
+struct Known {
+    down: Option<NodeId>,
+    dropped: bool,
+}
+
+impl Plans for Known {
+    fn epoch(&self) -> Epoch {
+        Epoch(1)
+    }
+
+    fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
+        let mut plan = plan_of_sets(&[&[1, 2, 3]]);
+        plan.place.sort_key = sort_key.clone();
+        for candidate in &mut plan.candidates {
+            candidate.alive = Some(candidate.node) != self.down;
+        }
+        (!self.dropped).then_some(plan)
+    }
+
+    fn is_dropped(&self, _: TableId) -> bool {
+        self.dropped
+    }
+}
+
+const OWNER: NodeId = NodeId(2);
+const AT: Now = Now { instant: Instant(7), wall: WallTime(0) };
+
+fn hint(key: u8, seq: u64) -> Hint {
+    Hint { table: TableId(1), sort_key: SortKey::new(vec![key]), record: record_of(seq, "x") }
+}
+
+fn written(held: Held) -> Reply {
+    Reply::Written { held }
+}
+
+/// A replay whose first page of these hints has been read.
+struct Told(Replay, Known, Vec<Action>);
+
+impl Told {
+    fn a_page_of(hints: &[Hint], known: Known) -> Self {
+        let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
+        let limits = ReplayLimits { repairs_running_max: 1, ..ReplayLimits::default() };
+        let mut told = Self(Replay::new(context, limits), known, Vec::new());
+        let looked = told.step(Input::Look(vec![OWNER]));
+        assert!(matches!(looked[..], [Action::Page { owner: OWNER, after: None, .. }]), "{looked:?}");
+        told.2 = told.step(Input::Page(OWNER, Ok(hints.to_vec())));
+        told
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.0.step(AT, input, &self.1, &mut actions);
+        actions
+    }
+
+    fn replied(&mut self, replies: Vec<Reply>) -> Vec<Action> {
+        assert!(matches!(self.2[..], [Action::Send { owner: OWNER, .. }]), "{:?}", self.2);
+        self.step(Input::Replies(OWNER, Some(replies)))
+    }
+
+    fn answered(&mut self, number: u32, acks: u8) -> Vec<Action> {
+        let guarantee = quorate_model::Guarantee::Linearizable;
+        let replicas = Vec::new();
+        let answer =
+            crate::GetAnswer { record: None, guarantee, acks, required: 3, n: 3, repaired: 0, replicas };
+        self.step(Input::Read(OWNER, number, Some(Ok(answer))))
+    }
+}
+
+fn erased(actions: &[Action]) -> &[Hint] {
+    let [Action::Erase { hints, .. }] = actions else { panic!("{actions:?}") };
+    hints
+}
+
+fn ended(actions: &[Action]) -> &Option<Pause> {
+    let [Action::Ended { pause, .. }] = actions else { panic!("{actions:?}") };
+    pause
+}
+
+#[test]
+fn what_the_owner_acknowledged_is_erased_and_the_next_page_follows() {
+    let (a, b) = (hint(1, 1), hint(2, 5));
+    let mut told = Told::a_page_of(&[a.clone(), b.clone()], Known::default());
+    let full = Reply::Refused(Refusal::DiskFull);
+    assert_eq!(erased(&told.replied(vec![written(a.record.held()), full])), std::slice::from_ref(&a));
+    let next = told.step(Input::Erased(OWNER, Ok(1)));
+    let [Action::Page { after, .. }] = &next[..] else { panic!("{next:?}") };
+    assert_eq!(*after, Some((b.table, b.sort_key)), "behind the last of the page, erased or not");
+    let ended = told.step(Input::Page(OWNER, Ok(Vec::new())));
+    assert!(matches!(ended[..], [Action::Ended { handed_over: 1, pause: None, .. }]), "{ended:?}");
+}
+
+#[test]
+fn an_owner_that_takes_nothing_is_left_alone() {
+    let refusal = Reply::Refused(Refusal::Overloaded);
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    assert_eq!(*ended(&told.replied(vec![refusal.clone()])), Some(Pause::Refused(refusal)));
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    assert_eq!(*ended(&told.step(Input::Replies(OWNER, None))), Some(Pause::Away));
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    assert_eq!(*ended(&told.replied(Vec::new())), Some(Pause::Away), "an answer to another batch");
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    assert_eq!(*ended(&told.step(Input::Failed(OWNER))), Some(Pause::Away));
+    assert!(matches!(told.step(Input::Look(vec![OWNER]))[..], [Action::Page { .. }]), "until the next look");
+}
+
+#[test]
+fn an_owner_at_work_is_not_begun_again() {
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    assert_eq!(told.0.wake_at(), AT.instant + LOOK_EVERY);
+    assert!(told.step(Input::Look(vec![OWNER])).is_empty());
+}
+
+#[test]
+fn an_overtaken_hint_is_erased_once_a_read_saw_all_owners_agree() {
+    let later = record_of(9, "later").held();
+    for (acks, is_done) in [(3, true), (2, false)] {
+        let (a, b) = (hint(1, 1), hint(2, 1));
+        let mut told = Told::a_page_of(&[a.clone(), b.clone()], Known::default());
+        let reads = told.replied(vec![written(a.record.held()), written(later)]);
+        let [Action::Read { number, plan, .. }] = &reads[..] else { panic!("{reads:?}") };
+        assert_eq!(plan.place.sort_key, b.sort_key);
+        let erased_then = if is_done { vec![a, b] } else { vec![a] };
+        assert_eq!(erased(&told.answered(*number, acks)), erased_then);
+    }
+}
+
+#[test]
+fn reads_have_a_limit_and_wait_for_owners_that_are_down() {
+    let later = || written(record_of(9, "later").held());
+    let mut told = Told::a_page_of(&[hint(1, 1), hint(2, 1)], Known::default());
+    let first = told.replied(vec![later(), later()]);
+    assert!(matches!(first[..], [Action::Read { number: 0, .. }]), "one at a time: {first:?}");
+    let second = told.answered(0, 2);
+    assert!(matches!(second[..], [Action::Read { number: 1, .. }]), "{second:?}");
+    assert!(told.answered(0, 3).is_empty(), "it was answered before");
+    let down = Known { down: Some(NodeId(3)), dropped: false };
+    let mut told = Told::a_page_of(&[hint(1, 1)], down);
+    let next = told.replied(vec![later()]);
+    assert!(matches!(next[..], [Action::Page { after: Some(_), .. }]), "the hint stays: {next:?}");
+}
+
+#[test]
+fn hints_of_a_table_that_is_gone_are_erased_unsent() {
+    let told = Told::a_page_of(&[hint(1, 1)], Known { down: None, dropped: true });
+    assert_eq!(erased(&told.2), [hint(1, 1)]);
+}
+
+#[test]
+fn a_disk_that_fails_here_ends_it() {
+    let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
+    told.replied(vec![written(hint(1, 1).record.held())]);
+    let failed = told.step(Input::Erased(OWNER, Err(Refusal::Doubtful)));
+    assert_eq!(*ended(&failed), Some(Pause::Here(Refusal::Doubtful)));
+}
