@@ -3,6 +3,9 @@
 use crate::rules::time;
 use quorate_model::{Instant, NodeId, Rules, Span};
 
+/// The longest pause before a record is sent again; pauses double from [`Timing::again`] on.
+pub const AGAIN_MAX: Span = Span::from_millis(400);
+
 /// Where an operation runs, and by which rules and times.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {

@@ -29,6 +29,7 @@ use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
+use crate::settling::Settling;
 use crate::spread::Spread;
 use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply, WallTime};
 use quorate_ring::Plan;
@@ -79,6 +80,8 @@ enum Phase {
     Repairing(Spread),
     /// The client is answered; the other stale owners are being repaired.
     Settling { spread: Option<Spread>, until: Instant },
+    /// The client is answered with what this read has made final: every owner gets it, or a hint.
+    Finishing(Settling),
     /// Nothing more will happen.
     Done,
 }
@@ -103,6 +106,7 @@ impl Get {
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
             (Purpose::Write, Reply::Written { held }) => self.on_repaired(now, to, held, effects),
+            (Purpose::Hint(_), Reply::Hinted) => self.advance_settle(effects),
             (purpose, _) => self.on_failed(now, Failed::nonsense(to, purpose), effects),
         }
     }
@@ -136,6 +140,10 @@ impl Get {
                 spread.fail(now, to, failure);
                 self.advance_settle(effects);
             }
+            Phase::Finishing(settling) => {
+                settling.fail(now, (to, purpose, failure), &mut self.course, effects);
+                self.advance_settle(effects);
+            }
             Phase::Idle
             | Phase::Asking(_)
             | Phase::Fetching { .. }
@@ -153,7 +161,7 @@ impl Get {
                 spread.again_now();
                 spread.send(now, &mut self.course, effects);
             }
-            Phase::Idle | Phase::Settling { .. } | Phase::Done => {}
+            Phase::Idle | Phase::Settling { .. } | Phase::Finishing(_) | Phase::Done => {}
         }
     }
 
@@ -188,6 +196,11 @@ impl Get {
                     *until = now.instant + self.course.context.timing.settle;
                 }
             }
+            Phase::Finishing(settling) => {
+                if settling.tick(now, &mut self.course, effects) {
+                    self.end(effects);
+                }
+            }
             Phase::Idle | Phase::Done => {}
         }
     }
@@ -199,7 +212,7 @@ impl Get {
             Phase::Asking(gather) => Some((gather.count(owners), gather.required())),
             Phase::Repairing(spread) => Some((spread.count(owners), spread.required())),
             Phase::Idle | Phase::Fetching { .. } => Some((0, self.question.required)),
-            Phase::Settling { .. } | Phase::Done => None,
+            Phase::Settling { .. } | Phase::Finishing(_) | Phase::Done => None,
         }
     }
 
@@ -258,6 +271,7 @@ impl Machine for Get {
             Phase::Repairing(spread) => spread.wake_at(),
             Phase::Fetching { hedge_at, .. } => Some(*hedge_at),
             Phase::Settling { until, .. } => return Some(*until),
+            Phase::Finishing(settling) => return Some(settling.wake_at()),
             Phase::Idle => None,
             Phase::Done => return None,
         };

@@ -50,6 +50,7 @@ mod calls;
 mod course;
 mod gather;
 mod rules;
+mod settling;
 mod spread;
 #[cfg(test)]
 mod story;

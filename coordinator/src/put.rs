@@ -32,6 +32,7 @@ use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
 use crate::rules::{self, outcome};
+use crate::settling::Settling;
 use crate::spread::Spread;
 use quorate_model::message::Draft;
 use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
@@ -40,7 +41,6 @@ use std::sync::Arc;
 
 use retry::Found;
 use round_one::Known;
-use settle::Settle;
 
 /// What a write's client is told.
 pub type Answer = Result<PutAnswer, PutError>;
@@ -96,7 +96,7 @@ enum Phase {
     /// The record is on its way, and the client waits.
     Spreading(Spread),
     /// The client is answered.
-    Settling(Settle),
+    Settling(Settling),
     /// Nothing more will happen.
     Done,
 }
@@ -144,13 +144,13 @@ impl Put {
                     spread.acknowledge(to);
                     self.advance_spread(now, effects);
                 }
-                Phase::Settling(settle) => {
-                    settle.spread.acknowledge(to);
-                    self.advance_settle(now, effects);
+                Phase::Settling(settling) => {
+                    settling.acknowledge(to);
+                    self.advance_settle(effects);
                 }
                 Phase::Idle | Phase::RoundOne(_) | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
             },
-            (Purpose::Hint(_), Reply::Hinted) => self.advance_settle(now, effects),
+            (Purpose::Hint(_), Reply::Hinted) => self.advance_settle(effects),
             (purpose, _) => self.on_failed(now, Failed::nonsense(to, purpose), effects),
         }
     }
@@ -296,7 +296,7 @@ impl Machine for Put {
         let phase = match &self.phase {
             Phase::RoundOne(gather) => gather.wake_at(),
             Phase::Spreading(spread) => spread.wake_at(),
-            Phase::Settling(settle) => return settle.wake_at(),
+            Phase::Settling(settling) => return Some(settling.wake_at()),
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) => None,
             Phase::Done => return None,
         };

@@ -5,16 +5,13 @@
 //! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
 
 use crate::calls::Purpose;
-use crate::context::Timing;
+use crate::context::{AGAIN_MAX, Timing};
 use crate::course::Course;
 use crate::machine::{Effect, Failure};
 use crate::owners::{Nodes, Owners};
 #[cfg(feature = "mutants")]
 use quorate_model::Stamp;
 use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
-
-/// The longest pause before a record is sent again; pauses double from `Timing::again` on.
-const AGAIN_MAX: Span = Span::from_millis(400);
 
 /// One record on its way to a quorum.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Ways to break the protocol on purpose, one at a time, so that the tests can show that they would notice.
 //!
 //! Each [`Mutant`] breaks exactly one rule of the register protocol, in the function that is this rule: in a `rules` folder
-//! of the coordinator or the storage (`docs/rules.md` lists them; a few the simulator still breaks in its own shell). [`Rules`] is handed to the machines and
+//! of the coordinator or the storage (`docs/rules.md` lists them; that no boot id comes twice is a rule of `version.rs`).
+//! [`Rules`] is handed to the machines and
 //! replicas; in an ordinary build it is empty and [`Rules::broken`] is constantly false, so that a mutant costs
 //! nothing and cannot be switched on. Only a build with the feature `mutants` can break a rule, and a release build
 //! with that feature does not compile.
@@ -65,6 +66,8 @@ pub enum Mutant {
     FoundIdAnsweredAtOnce,
     /// A found id is answered once a write quorum holds its record or a later one, whether or not they know the id.
     FoundIdNotCounted,
+    /// A found id is answered once a write quorum knows it, each owner perhaps as another attempt's.
+    FoundIdOfAnyAttempt,
     /// A record that loses takes its operation ids with it.
     IdsLostWithLosingRecord,
     /// A sequence below the client's last is applied.
@@ -125,6 +128,9 @@ pub enum Mutant {
     IdBelowPromise,
     /// A process that starts again makes versions as the one before did, from the beginning.
     BootReused,
+    /// What a read made final at a quorum (that a value has expired, a record that few owners had) leaves no hint for the
+    /// owners that were away.
+    FinalLeftUnhinted,
     /// A hint is erased when it is sent, not when its owner has it.
     HintErasedUnanswered,
     /// The store of hints has no limit.
@@ -161,7 +167,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 71] = [
+    pub const ALL: [Mutant; 73] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -187,6 +193,7 @@ impl Mutant {
         Mutant::RetriesApplied,
         Mutant::FoundIdAnsweredAtOnce,
         Mutant::FoundIdNotCounted,
+        Mutant::FoundIdOfAnyAttempt,
         Mutant::IdsLostWithLosingRecord,
         Mutant::LowerSequenceApplied,
         Mutant::ForgottenClientApplied,
@@ -217,6 +224,7 @@ impl Mutant {
         Mutant::AssignedSpreadRenewed,
         Mutant::IdBelowPromise,
         Mutant::BootReused,
+        Mutant::FinalLeftUnhinted,
         Mutant::HintErasedUnanswered,
         Mutant::HintsUnbounded,
         Mutant::DoubtForgotten,

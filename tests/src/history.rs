@@ -178,8 +178,8 @@ pub struct History {
     pub ignored_plans: Vec<(Spot, AttemptId)>,
     /// Operations that were told of a stale plan although their coordinator might have heard of the newer one.
     pub not_awaited: Vec<(Spot, AttemptId)>,
-    /// Reads that sent a record before their clients were answered.
-    pub wrote_first: Vec<(Spot, AttemptId)>,
+    /// Reads that sent a record before their clients were answered, with what they sent.
+    pub wrote_first: BTreeSet<(Spot, AttemptId, Held)>,
     /// Refused writes that were carried out.
     pub refused_yet_stored: Vec<(Spot, NodeId, Version)>,
     /// Replicas that answered after they had doubted their disks.
@@ -259,7 +259,7 @@ impl History {
         let version = record.version;
         let is_write = matches!(self.attempts[attempt.0].asked, Asked::Write(_));
         if !is_write && self.attempts[attempt.0].ret.is_none() {
-            self.wrote_first.push((spot, attempt));
+            self.wrote_first.insert((spot, attempt, record.held()));
         }
         if is_write && !self.makers.contains_key(&(spot, version)) {
             self.makers.insert((spot, version), attempt);

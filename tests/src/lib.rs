@@ -18,9 +18,9 @@
 //!                 invariants (one file for each promise) ──> violations, or none
 //! ```
 //!
-//! **The real parts** are everything that decides: the coordinator's machines, the ring's plans and layouts, the
-//! replica and its hints. **The simulated parts** are everything that does: the driver that carries messages, the
-//! batches of the committer, the replay of hints, the network, clocks, disks, power and the lag of the catalog.
+//! **The real parts** are everything that decides: the coordinator's machines with their sessions and the replay of hints,
+//! the ring's plans and layouts, the replica with the committer's queue, and what is remembered of peers. **The simulated
+//! parts** are everything that does: what carries messages, the network, clocks, disks, power and the lag of the catalog.
 //!
 //! **Two phases.** First everything breaks, and what clients were told must stay true. Then everything is healed,
 //! and the cluster must make progress and come together within a bound.

@@ -58,6 +58,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::ForgottenClientApplied
         | Mutant::ClientsForgottenEarly
         | Mutant::FoundIdNotCounted
+        | Mutant::FoundIdOfAnyAttempt
         | Mutant::AssignedSpreadRenewed
         | Mutant::BodyNotCompared
         | Mutant::IdBelowPromise
@@ -66,6 +67,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::NewVersionOnReplan => &[Invariant::Identity],
         Mutant::HintsDropped
         | Mutant::HintErasedUnanswered
+        | Mutant::FinalLeftUnhinted
         | Mutant::HintErasedUnrepaired
         | Mutant::ExpiredCallCounts
         | Mutant::AssignedNotSpread

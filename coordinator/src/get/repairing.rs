@@ -2,7 +2,8 @@
 
 use super::{Effects, Get, Phase};
 use crate::owners::Nodes;
-use crate::rules::{one, read};
+use crate::rules::{hints, one, read};
+use crate::settling::Settling;
 use crate::spread::Spread;
 use quorate_model::{Held, NodeId, Now, Record};
 
@@ -37,6 +38,10 @@ impl Get {
                 spread.acknowledge(to);
                 self.advance_settle(effects);
             }
+            Phase::Finishing(settling) => {
+                settling.acknowledge(to);
+                self.advance_settle(effects);
+            }
             Phase::Idle
             | Phase::Asking(_)
             | Phase::Fetching { .. }
@@ -60,7 +65,22 @@ impl Get {
         let repaired = self.stale.iter().filter(|node| spread.is_held_by(*node)).count() as u8;
         let record = spread.record().clone();
         self.respond(now, Some(record), spread.count(&self.course.owners), repaired, effects);
-        self.settle(now, Some(spread), effects);
+        if hints::left_by_reads(self.course.context.rules) {
+            self.finish_repair(now, spread, effects);
+        } else {
+            self.settle(now, Some(spread), effects);
+        }
+    }
+
+    /// The client is answered with what this read has made final: every owner gets that, or a hint.
+    fn finish_repair(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
+        spread.take_back(&self.unlearned);
+        let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
+        if read::repairs_the_others(self.course.context.rules) {
+            spread.send_to(now, &mut self.course, &behind, effects);
+        }
+        self.phase = Phase::Finishing(Settling::begin(now, spread, &mut self.course, effects));
+        self.advance_settle(effects);
     }
 
     /// The client is answered; owners known to be stale are brought up to date.
@@ -78,8 +98,14 @@ impl Get {
     }
 
     pub(super) fn advance_settle(&mut self, effects: &mut Effects) {
-        let Phase::Settling { spread, .. } = &self.phase else { return };
-        if spread.as_ref().is_none_or(Spread::is_settled) {
+        let is_over = match &self.phase {
+            Phase::Settling { spread, .. } => spread.as_ref().is_none_or(Spread::is_settled),
+            Phase::Finishing(settling) => settling.is_settled(&self.course),
+            Phase::Idle | Phase::Asking(_) | Phase::Fetching { .. } | Phase::Repairing(_) | Phase::Done => {
+                false
+            }
+        };
+        if is_over {
             self.end(effects);
         }
     }

@@ -40,7 +40,7 @@ impl Put {
         let rules = self.course.context.rules;
         let holds = |known: &Known| {
             let has_record = known.held >= Some(Held::live(operation.version));
-            has_record && retry::knows_attempt(rules, &known.operations, &operation.id)
+            has_record && retry::knows_attempt(rules, &known.operations, &operation)
         };
         // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
         // written to once more: nobody knows whether what it holds is synced.

@@ -34,3 +34,12 @@ pub fn erased_unanswered(rules: Rules) -> bool {
 pub fn erased_unrepaired(rules: Rules) -> bool {
     rules.broken(Mutant::HintErasedUnrepaired)
 }
+
+/// What a read made final at a quorum before it answered reaches every owner as a write does: who did not acknowledge it
+/// gets a hint.
+///
+/// Rule 12.
+#[inline]
+pub fn left_by_reads(rules: Rules) -> bool {
+    !rules.broken(Mutant::FinalLeftUnhinted)
+}

@@ -2,7 +2,7 @@
 
 use crate::put::Attempt;
 use quorate_model::operation::Recall;
-use quorate_model::{Mutant, Operation, OperationId, Operations, Rules};
+use quorate_model::{Mutant, Operation, Operations, Rules};
 
 /// What is to become of an attempt.
 #[derive(Debug)]
@@ -46,12 +46,16 @@ pub fn verdict(rules: Rules, attempt: &Attempt, union: &Operations) -> Verdict {
     }
 }
 
-/// An owner counts as a holder of an earlier attempt if it holds its record, or a later one, and knows its id.
+/// An owner counts as a holder of an earlier attempt if it holds its record, or a later one, and knows its id as that
+/// attempt's: of several attempts at one id, each with a version of its own, all answers name the same or later ones.
 ///
-/// Rule 8. `operations` are the ids that an owner of the record knows.
+/// Rule 8. `operations` are the ids that an owner of the record knows, `found` is the attempt to be repeated.
 #[inline]
-pub fn knows_attempt(rules: Rules, operations: &Operations, id: &OperationId) -> bool {
-    matches!(operations.recall(id), Recall::Found(_)) || rules.broken(Mutant::FoundIdNotCounted)
+pub fn knows_attempt(rules: Rules, operations: &Operations, found: &Operation) -> bool {
+    match operations.recall(&found.id) {
+        Recall::Found(known) => known.version == found.version || rules.broken(Mutant::FoundIdOfAnyAttempt),
+        Recall::Unknown | Recall::Next | Recall::Passed => rules.broken(Mutant::FoundIdNotCounted),
+    }
 }
 
 /// The first answer is repeated once a write quorum holds that attempt: the one that left its id may never have been

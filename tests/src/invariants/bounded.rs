@@ -2,19 +2,17 @@
 //! no more; a replica keeps hints and remembers operation ids up to its limits.
 //! A read below a quorum waits for no record that it sends.
 //!
-//! Left out: how many requests wait for a disk and how many operations one node runs. The committer and the edge bound
-//! these, which are not simulated here; that operations end, and when, is what makes such a limit last.
+//! Left out: how many operations one node runs. The edge bounds that, which is not simulated here; that operations end,
+//! and when, is what makes such a limit last.
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Spot};
 use quorate_coordinator::Timing;
+use quorate_coordinator::context::AGAIN_MAX;
 use quorate_model::operation::CLIENTS_MAX;
 
 /// How late a timer may be, in microseconds.
 const TIMER_MAX: u64 = 1_000;
-
-/// The longest pause before a record is sent again, in microseconds: pauses of the coordinator double up to it.
-const AGAIN_MAX: u64 = 400_000;
 
 /// Times that a record is sent again before its pauses are that long.
 const AGAIN_SOONER: u64 = 4;
@@ -31,7 +29,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.broken(None, format!("{most} {what}, at most {limit}"));
         }
     }
-    for (spot, attempt) in &history.wrote_first {
+    for (spot, attempt, _) in &history.wrote_first {
         if let Asked::Read { required } = history.attempts[attempt.0].asked
             && required < evidence.quorum(*spot)
         {
@@ -67,7 +65,7 @@ fn messages_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     let asked = 1 + timing.patience.0 / timing.again.0;
     // Another owner beside a silent one, the record of one that sent a digest, a hint at each of two keepers.
     let beside = 4;
-    let sent = 1 + AGAIN_SOONER + attempt.timeout / AGAIN_MAX;
+    let sent = 1 + AGAIN_SOONER + attempt.timeout / AGAIN_MAX.0;
     let begins = 1 + u64::from(attempt.replans) + begun_anew_max(evidence, attempt);
     u64::from(evidence.table(attempt.spot).n) * (asked + beside + sent) * begins
 }

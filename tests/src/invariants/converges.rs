@@ -17,6 +17,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     hints_arrived(evidence, findings);
     hints_were_left(evidence, findings);
+    reads_left_hints(evidence, findings);
     overtaken_hints_brought_owners_together(evidence, findings);
     hints_alone_made_owners_agree(evidence, findings);
     replicas_agree(evidence, findings);
@@ -71,6 +72,27 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+/// What a read made final before it answered (that a value has expired, or a record that few owners had) is at each owner,
+/// or a hint for that owner was asked for: nobody else knows that this owner lacks it.
+fn reads_left_hints(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (spot, id, sent) in &evidence.history.wrote_first {
+        let attempt = &evidence.history.attempts[id.0];
+        let Outcome::Got(answer) = &attempt.outcome else { continue };
+        let is_answered = answer.record.as_ref().map(Record::held) == Some(*sent);
+        if attempt.closing || attempt.lived.is_none() || !is_answered || evidence.may_forget(*spot) {
+            continue;
+        }
+        for owner in &evidence.ending.owners[spot] {
+            let is_out = evidence.history.liars.contains(owner) || evidence.ending.doubtful.contains(owner);
+            let was_asked = evidence.history.hinted.contains(&(*id, *owner));
+            if !is_out && !was_asked && held(evidence, *spot, *owner) < Some(*sent) {
+                let what = format!("op {} made {sent:?} final, {owner} lacks it, and no hint was left", id.0);
+                findings.broken(*spot, what);
+            }
+        }
+    }
+}
+
 /// Versions that some owner acknowledged to hold, before the second phase made its own, with who made them.
 fn stored<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (AttemptId, &'a Attempt, Version)> {
     evidence.history.writes().filter(|(_, attempt, _)| !attempt.closing).flat_map(|(id, attempt, _)| {
@@ -106,7 +128,7 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
 }
 
 /// Where every write that was stored anywhere ended at peace, and every hint that it asked for was kept, all owners hold
-/// the same version before anybody reads. (That a version is expired is for readers to find, who leave no hints.)
+/// the same version before anybody reads. (That a version is expired is for readers to find, who leave hints of their own: see above.)
 fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     if !ending.doubtful.is_empty() || !evidence.history.liars.is_empty() {

@@ -1,4 +1,8 @@
 //! One write has one version; an acknowledged operation id is never applied again, and gets the same answer.
+//!
+//! *The same* is exactly this: where other attempts at the id were of unknown outcome, or at work at the same time, each may
+//! have left a version of its own. Then a repeated answer names the version of one of the attempts that had begun before
+//! the first acknowledgement, and never an earlier version than an answer before it. Everything else is a broken promise.
 
 use super::{Evidence, Findings};
 use crate::history::{Attempt, AttemptId, Moment, Outcome, Write};
@@ -61,6 +65,13 @@ fn judge_attempt(
     let Some(answer) = stored else { return };
     if same().any(|(other, _, _)| other.value != write.value) {
         findings.broken(attempt.spot, format!("op {number}: {operation} repeated with another body"));
+    }
+    if let Some((_, earlier, _)) = same().find(|(_, other, _)| other.version > answer.version) {
+        let what = format!(
+            "op {number}: {operation} names {} after it named {}: answers went back",
+            answer.version, earlier.version
+        );
+        findings.broken(attempt.spot, what);
     }
     let repeats = same().any(|(_, other, _)| other.version == answer.version);
     if !answer.replayed || !(repeats || may_have_won(evidence, attempt, operation, answer)) {
