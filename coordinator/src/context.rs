@@ -1,7 +1,7 @@
 //! What every operation of one node has in common.
 
-use crate::rules::time;
-use quorate_model::{Instant, NodeId, Rules, Span};
+use crate::rules::{time, write};
+use quorate_model::{Boot, Instant, NodeId, Rules, Span, Stamps};
 
 /// The longest pause before a record is sent again; pauses double from [`Timing::again`] on.
 pub const AGAIN_MAX: Span = Span::from_millis(400);
@@ -21,6 +21,11 @@ impl Context {
     /// When an operation whose client must be answered at `deadline` answers it at the latest.
     pub fn deadline(&self, deadline: Instant) -> Instant {
         time::answered_at_the_latest(self.rules, deadline, self.timing.again)
+    }
+
+    /// Where the versions of this start of the process come from: its boot id was drawn for it.
+    pub fn stamps(&self, boot: Boot) -> Stamps {
+        Stamps::new(self.local, write::boot_of_versions(self.rules, boot))
     }
 
     /// The times by which a record is sent.

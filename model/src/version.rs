@@ -8,7 +8,6 @@
 //! No wall clock takes part.
 
 use crate::ids::{Boot, NodeId};
-use crate::mutant::{Mutant, Rules};
 use minicbor::{Decode, Encode};
 use std::fmt;
 use std::str::FromStr;
@@ -80,16 +79,6 @@ impl Stamps {
     /// first: they may stand below a write that was acknowledged before ([`Version::is_assigned`]).
     pub fn assigning(node: NodeId, boot: Boot) -> Self {
         Self { node, boot, next: ASSIGNED }
-    }
-
-    /// The same source, by these rules. **A process that starts again never makes the versions of the one before**: its
-    /// boot is drawn anew and is part of each (design, section 2, rule 2).
-    ///
-    /// Mutants: [`Mutant::BootReused`].
-    #[must_use]
-    pub fn under(self, rules: Rules) -> Self {
-        let boot = if rules.broken(Mutant::BootReused) { Boot(0) } else { self.boot };
-        Self { boot, ..self }
     }
 
     /// The next stamp, never given out before.

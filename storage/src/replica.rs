@@ -132,10 +132,7 @@ impl<E: Engine> Replica<E> {
             rules,
             limits,
             layout: RwLock::default(),
-            writer: Mutex::new(Writer {
-                stamps: Stamps::assigning(node, boot).under(rules),
-                unsynced: false,
-            }),
+            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
             hints: Mutex::default(),
             recollection: Mutex::default(),
             began: CommitCounter::default(),

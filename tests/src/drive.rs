@@ -13,7 +13,9 @@ use crate::world::World;
 use quorate_coordinator::answer::Outcome as Claim;
 use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Session};
 use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put, PutError};
-use quorate_model::{Body, Epoch, Instant, NodeId, Now, Refusal, Reply, Request};
+use quorate_model::operation::Recall;
+use quorate_model::{Body, Epoch, Instant, NodeId, Now, Refusal, Reply, Request, level};
+use quorate_storage::ReadTier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps after which an operation is taken to spin.
@@ -323,12 +325,52 @@ impl World {
             self.leave_asking(running);
         }
         self.note_outcome(running, &outcome);
+        self.note_known_as(running, &outcome);
         let now = self.schedule.now();
         let on = self.history.attempts[running.attempt.0].coordinator;
         let stood_still = self.node(on).stood_still(running.started, now);
         let seen = &mut self.history.attempts[running.attempt.0];
         (seen.answered_after, seen.stood_still.before_answer) = (Some(now - running.started), stood_still);
         self.conclude(running.attempt, outcome);
+    }
+
+    /// An answer that names a version of an operation id: so many owners know the id as that version, or as a later one, that
+    /// every retry meets one of them. Owners that can't be asked are believed.
+    fn note_known_as(&mut self, running: &Running, outcome: &Outcome) {
+        let (Outcome::Stored(answer), spot) = (outcome, running.spot) else { return };
+        let crate::history::Asked::Write(write) = &self.history.attempts[running.attempt.0].asked else {
+            return;
+        };
+        let Some(id) = write.id.clone() else { return };
+        let owners: Vec<NodeId> =
+            match self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new()) {
+                Some(plan) => plan.sets.iter().flatten().copied().collect(),
+                None => return,
+            };
+        let quorum = if answer.replayed { level::quorum(answer.n) } else { 1 };
+        let knows = |owner: &&NodeId| {
+            let Some(plan) = self.cluster.plan(self.peek(**owner).heard, spot, **owner, Vec::new()) else {
+                return true;
+            };
+            let Some(process) = self.peek(**owner).process.as_ref() else { return true };
+            let request = Request::Read { at: plan.place.clone(), whole: true };
+            match process.replica.read(&request, ReadTier::Disk) {
+                Some(Reply::Record(Some(record))) => match record.operations.recall(&id) {
+                    Recall::Found(known) => known.version >= answer.version,
+                    Recall::Unknown => record.operations.may_have_forgotten(),
+                    Recall::Next => false,
+                    Recall::Passed => true,
+                },
+                Some(Reply::Record(None)) => false,
+                _ => true,
+            }
+        };
+        let (count, needed) = (owners.iter().filter(knows).count(), quorum.max(answer.required));
+        if count < usize::from(needed) {
+            let what =
+                format!("{id} was answered as {}, which {count} owners know, not {needed}", answer.version);
+            self.history.unknown_ids.push((spot, what));
+        }
     }
 
     fn note_outcome(&mut self, running: &Running, outcome: &Outcome) {

@@ -180,6 +180,8 @@ pub struct History {
     pub not_awaited: Vec<(Spot, AttemptId)>,
     /// Reads that sent a record before their clients were answered, with what they sent.
     pub wrote_first: BTreeSet<(Spot, AttemptId, Held)>,
+    /// Answers to operation ids of which too few owners knew that the id had become the version named.
+    pub unknown_ids: Vec<(Spot, String)>,
     /// Refused writes that were carried out.
     pub refused_yet_stored: Vec<(Spot, NodeId, Version)>,
     /// Replicas that answered after they had doubted their disks.

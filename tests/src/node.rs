@@ -98,7 +98,7 @@ impl Node {
         replica_boot: Boot,
         rules: Rules,
         (limits, committer): (ReplicaLimits, CommitterLimits),
-        replay: Replay,
+        (replay, stamps): (Replay, Stamps),
     ) {
         self.life += 1;
         let engine = Arc::clone(&self.engine);
@@ -106,7 +106,7 @@ impl Node {
         self.process = Some(Process {
             recollection: Recollection::new(Arc::clone(&replica), self.id, Life { incarnation: 1, boot }),
             replica,
-            stamps: Stamps::new(self.id, boot).under(rules),
+            stamps,
             running: BTreeMap::new(),
             queue: CommitQueue::new(committer),
             batches: 0,

@@ -283,6 +283,16 @@ impl Setting {
                     (self.keys, self.hints_max, self.conditions.loss) = (1, 0, 300);
                     (habits.read, habits.batch, habits.names) = (1, 0, 1);
                     (self.timeout, self.operations) = ((100_000, 200_000), random.between(14, 24) as u32);
+                    if random.chance(500) {
+                        // Several attempts at one id, each known to another owner, and repeated again and again.
+                        (habits.names, habits.repeat, self.clients) = (3, 120, 2);
+                        (self.tables[0].n, self.nodes) = (3, 3);
+                        (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
+                        self.tables.truncate(1);
+                        (self.timeout, self.operations) = ((30_000, 120_000), random.between(30, 50) as u32);
+                        (habits.other_level, habits.ttl, mishaps.count_max) = (0, 0, 1);
+                        self.conditions.loss = random.between(300, 450);
+                    }
                 }
                 self.conditions.loss = self.conditions.loss.max(80);
                 self.conditions.reset = 60;

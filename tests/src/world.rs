@@ -231,10 +231,11 @@ impl World {
         let mut random = self.random(For::Life, [id.0, u64::from(life)]);
         let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
         let replay = replay::of_node(self.context(id));
+        let stamps = self.context(id).stamps(boot);
         let (limits, committer) = (replica_limits(&self.setting), committer_limits(&self.setting));
         let node = self.node(id);
         let heard = node.heard;
-        node.start(boot, replica_boot, rules, (limits, committer), replay);
+        node.start(boot, replica_boot, rules, (limits, committer), (replay, stamps));
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);

@@ -3,7 +3,7 @@
 use crate::machine::Failure;
 use crate::spread::Spread;
 use quorate_model::version::SeqExhausted;
-use quorate_model::{Mutant, Now, Rules, Stamp, Version, level};
+use quorate_model::{Boot, Mutant, Now, Rules, Stamp, Version, level};
 
 /// Round one waits for `N - min(table's w, quorum) + 1` owners, whatever the request's own w: whoever acknowledged a
 /// write is among them.
@@ -49,6 +49,15 @@ pub fn version(
         }
     }
     stamp.above(highest)
+}
+
+/// A process that starts again never makes the versions of the one before: its boot id was drawn anew, and is part of
+/// each.
+///
+/// Rule 2. The boot id in the versions of a start that drew this one.
+#[inline]
+pub fn boot_of_versions(rules: Rules, drawn: Boot) -> Boot {
+    if rules.broken(Mutant::BootReused) { Boot(0) } else { drawn }
 }
 
 /// Round two sends the record to all N owners, not only to as many as must acknowledge it.

@@ -190,7 +190,7 @@ impl Parts {
             local,
             driver,
             control,
-            stamps: Mutex::new(Stamps::new(node, boot).under(rules)),
+            stamps: Mutex::new(context.stamps(boot)),
             draining: AtomicBool::new(false),
             hints: progress,
             recollection,

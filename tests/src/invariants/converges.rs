@@ -114,7 +114,13 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
         let owners = &ending.owners[&hint.spot];
         let is_one_out =
             |owner: &NodeId| ending.doubtful.contains(owner) || evidence.history.liars.contains(owner);
-        if is_excused(evidence, hint) || owners.iter().any(is_one_out) {
+        // The hint itself became what its owner holds: then whoever made that settles it, and leaves hints for all.
+        let has_grown = |kept: &Hinted| {
+            (kept.keeper, kept.owner, kept.spot) == (hint.keeper, hint.owner, hint.spot)
+                && kept.held >= hint.held
+        };
+        let is_told = evidence.history.hints.iter().any(has_grown);
+        if is_told || is_excused(evidence, hint) || owners.iter().any(is_one_out) {
             continue;
         }
         for owner in owners.iter().filter(|owner| held(evidence, hint.spot, **owner) < Some(hint.held)) {

@@ -19,6 +19,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         // With the record a disk forgets its ids, and a quorum that knows them is one owner short.
         return;
     }
+    for (spot, what) in &evidence.history.unknown_ids {
+        if !evidence.may_forget(*spot) {
+            findings.broken(*spot, what.clone());
+        }
+    }
     for (id, attempt, write) in evidence.history.writes() {
         // A table that may forget records may forget their ids.
         if let Some(operation) = write.id.as_ref().filter(|_| !evidence.may_forget(attempt.spot)) {

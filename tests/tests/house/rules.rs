@@ -19,17 +19,6 @@ const HEAD: &str = "| rule | what holds | where | broken by |\n|---|---|---|---|
 /// Where a mutant is asked for.
 const ASKS: &str = ".broken(Mutant::";
 
-/// Mutants that the simulator carries out itself: what they break is still in its own shell.
-const KEPT_BY_THE_SIMULATOR: &[Mutant] = &[
-    Mutant::HintsDropped,
-    Mutant::LateApplied,
-    Mutant::BootReused,
-    Mutant::HintErasedUnanswered,
-    Mutant::CounterIgnored,
-    Mutant::CatalogNotAwaited,
-    Mutant::HintErasedUnrepaired,
-];
-
 /// One function of a rules folder that breaks rules or says which it is.
 #[derive(Debug, Default)]
 struct Rule {
@@ -115,9 +104,7 @@ fn every_mutant_breaks_one_rule() {
     }
     for mutant in Mutant::ALL {
         let places = broken.remove(&format!("{mutant:?}")).unwrap_or_default();
-        let is_kept_elsewhere = KEPT_BY_THE_SIMULATOR.contains(&mutant);
-        assert!(places.len() <= 1, "{mutant:?} breaks more than one rule: {places:?}");
-        assert_eq!(places.len(), usize::from(!is_kept_elsewhere), "{mutant:?} breaks {places:?}");
+        assert_eq!(places.len(), 1, "{mutant:?} breaks {places:?}");
     }
     assert!(broken.is_empty(), "no such mutants: {broken:?}");
 }
@@ -127,8 +114,7 @@ fn nothing_but_a_rule_asks_whether_it_is_broken() {
     for (folder, _) in ORDER {
         for (path, text) in sources(&format!("{folder}/src")) {
             let is_mutants_own = path.ends_with("model/src/mutant.rs");
-            let is_simulators = path.starts_with(root().join("tests/src"));
-            if is_rules(&path) || is_mutants_own || is_simulators {
+            if is_rules(&path) || is_mutants_own {
                 continue;
             }
             for (number, line) in code(&path, &text) {
