@@ -14,7 +14,7 @@ use crate::switch::Switch;
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
-use quorate_model::{Life, NodeId, Stamps};
+use quorate_model::{Life, NodeId};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Engine as _, Identity, LifeNote, RaftStore, Stage};
 use quorate_transport::{self as transport, Links, Memory, Server, Service, bind};

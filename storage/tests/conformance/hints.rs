@@ -4,8 +4,8 @@ use crate::bench::{
     Bench, EPOCH, OS_TABLE, OTHERS_TABLE, SYNC_TABLE, apply, hint, layout, limits, place, record, record_of,
     replica, replica_with, sort_key,
 };
-use quorate_model::{Boot, Durability, Epoch, NodeId, Place, Refusal, Reply, Request, TableId};
-use quorate_storage::{Engine, Hint, OwnerHints, PageLimit, ReadTier, Replica, ReplicaLimits};
+use quorate_model::{Boot, Durability, Epoch, Hint, NodeId, Place, Refusal, Reply, Request, TableId};
+use quorate_storage::{Engine, OwnerHints, PageLimit, ReadTier, Replica, ReplicaLimits};
 
 const OWNER: NodeId = NodeId(3);
 const OTHER: NodeId = NodeId(4);
