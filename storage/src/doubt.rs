@@ -125,6 +125,12 @@ impl DoubtMark {
         Self { folder: folder.into(), doubt, ready: Mutex::default() }
     }
 
+    /// Why the mark can't be looked at now, where the operating system only has no file for it: nobody knows whether
+    /// there is one.
+    pub(crate) fn read_in_vain(folder: &Path) -> Option<io::Error> {
+        File::open(folder.join(FILE)).err().filter(file::is_shortage)
+    }
+
     /// Opens now what setting the mark will need. Called once the folder is this process's own.
     pub(crate) fn prepare(&self) {
         if self.doubt().is_some() {

@@ -220,6 +220,10 @@ pub enum EngineError {
     /// No space left for the batch: nothing of it was stored, now or after a restart. Reads go on.
     #[error("the disk is full ({0}); nothing was stored, reads go on; free some space")]
     DiskFull(String),
+    /// The operating system has no file, or no memory for one, now: nothing of the batch was stored, now or after a
+    /// restart. It passes: the engine goes on by itself.
+    #[error("no file can be had now ({0}); nothing was stored; it goes on by itself once there is one")]
+    Shortage(String),
     /// What was read is not what was written.
     #[error("the disk returned damaged data ({0}); nothing was changed, the data can't be trusted any more")]
     Corrupt(String),
@@ -235,7 +239,7 @@ impl EngineError {
     /// What it says about the data; `None`: nothing is wrong with them.
     pub fn doubt(&self) -> Option<Doubt> {
         match self {
-            EngineError::DiskFull(_) => None,
+            EngineError::DiskFull(_) | EngineError::Shortage(_) => None,
             EngineError::Corrupt(_) => Some(Doubt::new(Cause::Damaged, self.to_string())),
             EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 Some(Doubt::new(Cause::Failed, self.to_string()))
@@ -307,6 +311,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Remembers that the data can't be trusted, apart from the data and across restarts. Best effort: a disk that
     /// takes nothing at all can't remember this either. The first doubt stays.
     fn mark_doubtful(&self, doubt: Doubt);
+
+    /// Why writes are refused for a while, if the operating system gives no files; `None`: they are not.
+    fn shortage(&self) -> Option<String> {
+        None
+    }
 
     /// Numbers for metrics.
     fn statistics(&self) -> EngineStatistics;

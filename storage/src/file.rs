@@ -8,6 +8,13 @@ use std::path::Path;
 /// What the last line of a sealed text begins with.
 const CHECKSUM: &str = "crc32 ";
 
+/// Whether the operating system says only that it has no file, or no memory for one, now.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let of = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::MLINK].into_iter().any(of)
+}
+
 /// Replaces a file of a folder as a whole; after a crash there is the old or the new one.
 pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let beside = folder.join(format!("{name}.new"));

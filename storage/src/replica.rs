@@ -375,6 +375,7 @@ impl<E: Engine> Replica<E> {
     fn refusal(&self, error: &EngineError) -> Refusal {
         match error {
             EngineError::DiskFull(_) => Refusal::DiskFull,
+            EngineError::Shortage(_) => Refusal::Overloaded,
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 self.found(error);
                 Refusal::Doubtful

@@ -22,6 +22,11 @@
 //! writes are `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what
 //! reached the disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
 //!
+//! # No files
+//!
+//! A log or a table that could not be created, because the operating system has no file for it, is a passing shortage and no
+//! doubt: writes are refused until there is one, and then the database is opened anew in place. See `shortage.rs`.
+//!
 //! # A database that can't be opened
 //!
 //! A node must be able to say what is wrong with it, so there is an engine over a folder whose database is damaged or
@@ -35,6 +40,7 @@
 pub(crate) mod manifest;
 mod open;
 mod options;
+mod shortage;
 mod statistics;
 pub(crate) mod watermark;
 
@@ -46,15 +52,19 @@ use crate::engine::{
     Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
     ReadTier,
 };
+use crate::file;
 use bytes::Bytes;
 use manifest::ManifestNote;
 use quorate_model::{CommitCounter, Durability};
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
+use shortage::Shortage;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use watermark::Watermark;
 
 /// Families are fixed when it is opened, so that no lock is needed to find one.
@@ -62,10 +72,11 @@ type Database = DBWithThreadMode<SingleThreaded>;
 
 /// See the module's essay.
 pub struct RocksEngine {
-    /// `None`: it could not be opened, and the folder is doubted.
-    opened: Option<Opened>,
+    /// `None`: it could not be opened, and the folder is doubted; or it can't be opened anew yet.
+    opened: RwLock<Option<Opened>>,
     folder: PathBuf,
-    free_bytes: FreeBytes,
+    options: RocksOptions,
+    shortage: Shortage,
     doubt: DoubtMark,
     /// See [`Engine::committed`].
     committed: AtomicU64,
@@ -87,9 +98,10 @@ impl RocksEngine {
         let mark = DoubtMark::read(folder);
         mark.set(doubt);
         Self {
-            opened: None,
+            opened: RwLock::new(None),
             folder: folder.into(),
-            free_bytes: options.free_bytes.clone(),
+            options: options.clone(),
+            shortage: Shortage::default(),
             doubt: mark,
             committed: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -108,13 +120,31 @@ impl RocksEngine {
 
     /// Whether there is a database at all.
     pub fn has_database(&self) -> bool {
-        self.opened.is_some()
+        self.slot().is_some()
     }
 
-    fn opened(&self) -> Result<&Opened, EngineError> {
-        self.opened.as_ref().ok_or_else(|| {
-            let doubt = self.doubt.doubt().map_or_else(String::new, ToString::to_string);
-            EngineError::Doubtful(doubt)
+    fn slot(&self) -> RwLockReadGuard<'_, Option<Opened>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The database, for as long as the result lives: it is not opened anew meanwhile.
+    fn opened(&self) -> Result<InUse<'_>, EngineError> {
+        let slot = self.slot();
+        if slot.is_some() || self.shortage.reason().is_none() {
+            return self.in_use(slot);
+        }
+        drop(slot);
+        self.go_on()?;
+        self.in_use(self.slot())
+    }
+
+    fn in_use<'a>(&self, slot: RwLockReadGuard<'a, Option<Opened>>) -> Result<InUse<'a>, EngineError> {
+        if slot.is_some() {
+            return Ok(InUse(slot));
+        }
+        Err(match (self.doubt.doubt(), self.shortage.reason()) {
+            (None, Some(reason)) => EngineError::Shortage(reason),
+            (doubt, _) => EngineError::Doubtful(doubt.map_or_else(String::new, ToString::to_string)),
         })
     }
 
@@ -125,14 +155,25 @@ impl RocksEngine {
             [("the watermark", opened.watermark.note(sequence)), ("the manifest", opened.manifest.note())];
         for (name, noted) in notes {
             match noted {
-                // Without space a note lags behind, which is allowed.
-                Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                // Without space, or a file to look at, a note lags behind, which is allowed.
+                Err(error) if error.kind() != io::ErrorKind::StorageFull && !file::is_shortage(&error) => {
                     return Err(EngineError::Failed(format!("{name}: {error}")));
                 }
                 Ok(()) | Err(_) => {}
             }
         }
         Ok(())
+    }
+}
+
+/// The database, kept open by whoever holds this.
+struct InUse<'a>(RwLockReadGuard<'a, Option<Opened>>);
+
+impl Deref for InUse<'_> {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        self.0.as_ref().expect("it was looked at when this was made")
     }
 }
 
@@ -149,7 +190,14 @@ impl Engine for RocksEngine {
             ReadTier::BlockCache => rocksdb::ReadTier::BlockCache,
             ReadTier::Disk => rocksdb::ReadTier::All,
         });
-        let opened = self.opened()?;
+        let opened = match tier {
+            ReadTier::Disk => self.opened()?,
+            // While it is being opened anew, who must not wait does not wait for that either.
+            ReadTier::BlockCache => match self.opened.try_read() {
+                Ok(slot) if slot.is_some() || self.is_doubtful() => self.in_use(slot)?,
+                Ok(_) | Err(_) => return Ok(Lookup::NotInMemory),
+            },
+        };
         match opened.database.get_pinned_cf_opt(opened.family(family), key, &options) {
             Ok(Some(value)) => Ok(Lookup::Found(Bytes::copy_from_slice(&value))),
             Ok(None) => Ok(Lookup::Absent),
@@ -198,6 +246,7 @@ impl Engine for RocksEngine {
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        self.go_on()?;
         let opened = self.opened()?;
         let mut changes = WriteBatch::default();
         for change in batch.changes() {
@@ -216,7 +265,7 @@ impl Engine for RocksEngine {
         options.set_sync(durability == Durability::Sync);
         // The log is in order: with this batch all before it is synced, whoever else writes meanwhile.
         let durable = opened.database.latest_sequence_number() + changes.len() as u64;
-        opened.database.write_opt(changes, &options).map_err(|error| judge(&error))?;
+        self.begun(opened.database.write_opt(changes, &options).map_err(|error| judge(&error)))?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         match durability {
             Durability::Os => Ok(()),
@@ -224,21 +273,22 @@ impl Engine for RocksEngine {
                 if !batch.is_housekeeping() {
                     self.committed.fetch_max(durable, Ordering::Relaxed);
                 }
-                self.synced(opened, durable)
+                self.synced(&opened, durable)
             }
         }
     }
 
     fn sync(&self) -> Result<(), EngineError> {
+        self.go_on()?;
         let opened = self.opened()?;
         let durable = opened.database.latest_sequence_number();
-        opened.database.flush_wal(true).map_err(|error| judge(&error))?;
+        self.begun(opened.database.flush_wal(true).map_err(|error| judge(&error)))?;
         self.committed.fetch_max(durable, Ordering::Relaxed);
-        self.synced(opened, durable)
+        self.synced(&opened, durable)
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        (self.free_bytes.0)(&self.folder).ok()
+        (self.options.free_bytes.0)(&self.folder).ok()
     }
 
     fn committed(&self) -> CommitCounter {
@@ -257,6 +307,10 @@ impl Engine for RocksEngine {
         self.doubt.set(doubt);
     }
 
+    fn shortage(&self) -> Option<String> {
+        self.shortage.reason()
+    }
+
     fn statistics(&self) -> EngineStatistics {
         self.read_statistics()
     }
@@ -265,7 +319,7 @@ impl Engine for RocksEngine {
 impl Drop for RocksEngine {
     fn drop(&mut self) {
         // Background work first, the database (a field) last.
-        if let Some(opened) = &self.opened {
+        if let Some(opened) = &*self.slot() {
             opened.database.cancel_all_background_work(true);
         }
     }
@@ -285,6 +339,7 @@ fn judge(error: &rocksdb::Error) -> EngineError {
     match error.kind() {
         ErrorKind::Corruption => EngineError::Corrupt(text),
         ErrorKind::IOError if full && !syncing => EngineError::DiskFull(text),
+        ErrorKind::IOError if shortage::is_shortage(&text) => EngineError::Shortage(text),
         ErrorKind::IOError
         | ErrorKind::NotFound
         | ErrorKind::NotSupported

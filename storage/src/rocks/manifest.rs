@@ -19,6 +19,7 @@
 //! last sync, which the watermark sees. A folder without a note is one of an older version, or new.
 
 use super::OpenError;
+use super::shortage::not_opened;
 use crate::file;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -75,7 +76,7 @@ pub(super) enum Look {
 
 /// Compares the manifest of a folder's database with the note about it. Changes nothing.
 pub(super) fn look(folder: &Path) -> Result<Look, OpenError> {
-    let failed = |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
+    let failed = |error: io::Error| not_opened(folder, &error);
     let bytes = match std::fs::read(folder.join(FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Whole),
@@ -86,7 +87,8 @@ pub(super) fn look(folder: &Path) -> Result<Look, OpenError> {
         return Ok(Look::Untold(what.to_owned()));
     };
     // Of a manifest that can't be found RocksDB itself says more.
-    let Some((number, path)) = current(&folder.join("db")).filter(|(_, path)| path.exists()) else {
+    let named = current(&folder.join("db")).map_err(failed)?;
+    let Some((number, path)) = named.filter(|(_, path)| path.exists()) else {
         return Ok(Look::Whole);
     };
     if number > mark.number {
@@ -113,11 +115,17 @@ pub(super) fn look(folder: &Path) -> Result<Look, OpenError> {
     })
 }
 
-/// The manifest that a database names as its own, and the number of it.
-fn current(database: &Path) -> Option<(u64, PathBuf)> {
-    let name = std::fs::read_to_string(database.join("CURRENT")).ok()?;
+/// The manifest that a database names as its own, and the number of it. The error: no file can be had now, so that
+/// nobody knows.
+fn current(database: &Path) -> io::Result<Option<(u64, PathBuf)>> {
+    let name = match std::fs::read_to_string(database.join("CURRENT")) {
+        Ok(name) => name,
+        Err(error) if file::is_shortage(&error) => return Err(error),
+        Err(_) => return Ok(None),
+    };
     let name = name.trim_end();
-    Some((name.strip_prefix("MANIFEST-")?.parse().ok()?, database.join(name)))
+    let number = name.strip_prefix("MANIFEST-").and_then(|number| number.parse().ok());
+    Ok(number.map(|number| (number, database.join(name))))
 }
 
 impl ManifestNote {
@@ -149,7 +157,7 @@ impl ManifestNote {
 impl Manifest {
     fn open(database: &Path) -> io::Result<Self> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, "the database names no manifest");
-        let (number, path) = current(database).ok_or_else(missing)?;
+        let (number, path) = current(database)?.ok_or_else(missing)?;
         Ok(Self { file: File::open(path)?, number, length: 0, content: crc32fast::Hasher::new() })
     }
 

@@ -1,6 +1,7 @@
 //! Opening: what can go wrong, and one plain sentence for each.
 
 use super::manifest::{self, Look, ManifestNote};
+use super::shortage::{Shortage, is_shortage, not_opened};
 use super::watermark::Watermark;
 use super::{Database, Opened, RocksEngine, RocksOptions};
 use crate::doubt::{Cause, Doubt, DoubtMark};
@@ -8,6 +9,7 @@ use crate::engine::Family;
 use crate::file;
 use rocksdb::{Cache, ColumnFamilyDescriptor, DEFAULT_COLUMN_FAMILY_NAME, ErrorKind, Options};
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 use std::sync::atomic::AtomicU64;
 use thiserror::Error;
 
@@ -52,6 +54,18 @@ pub enum OpenError {
         /// What RocksDB says.
         reason: String,
     },
+    /// The operating system has no file, or no memory for one, now.
+    #[error(
+        "no file can be had to open the data in {} ({reason}); nothing was lost: it goes on once one can, after some are \
+         closed or more are allowed (LimitNOFILE)",
+        folder.display()
+    )]
+    Shortage {
+        /// The folder.
+        folder: PathBuf,
+        /// What RocksDB or the operating system says.
+        reason: String,
+    },
     /// There is no space to open it.
     #[error("there is no space left to open the data in {}; nothing was lost: free some space", .0.display())]
     DiskFull(PathBuf),
@@ -69,61 +83,75 @@ impl RocksEngine {
     /// Opens the database in `folder/db`. A folder that was doubted before, or whose database is whole but ends before
     /// what was durable once, is opened too: its engine says so, and the replica over it refuses everything.
     pub fn open(folder: &Path, mode: OpenMode, options: &RocksOptions) -> Result<Self, OpenError> {
-        let path = folder.join("db");
+        if let Some(error) = DoubtMark::read_in_vain(folder) {
+            return Err(not_opened(folder, &error));
+        }
         let doubt = DoubtMark::read(folder);
-        let there = path.join("CURRENT").exists();
-        match mode {
-            OpenMode::Existing if !there => return Err(OpenError::Missing(folder.into())),
-            OpenMode::Existing => {}
-            OpenMode::Create => file::create_folder(folder)
-                .map_err(|error| OpenError::Failed { folder: folder.into(), reason: error.to_string() })?,
-        }
-        let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let mut database_options = options.of_database();
-        database_options.create_if_missing(mode == OpenMode::Create);
-        if there {
-            known_families(folder, &path)?;
-        }
-        let untold = match manifest::look(folder)? {
-            Look::Whole => None,
-            Look::Untold(reason) => Some(reason),
-            Look::Damaged(reason) => {
-                // Not opened: that would remove the tables that nobody names any more.
-                doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
-                return Err(OpenError::Doubtful { folder: folder.into(), reason });
-            }
-        };
-        let families = Family::ALL
-            .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
-        let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
-        let families = families.into_iter().chain([own]);
-        let database = Database::open_cf_descriptors(&database_options, &path, families)
-            .map_err(|error| explain(folder, &error))
-            .inspect_err(|error| {
-                if let OpenError::Doubtful { reason, .. } = error {
-                    doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
-                }
-            })?;
-        let sequence = database.latest_sequence_number();
-        let (watermark, behind) = Watermark::open(folder, sequence, mode == OpenMode::Create)?;
-        let failed =
-            |error: std::io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
-        let manifest = ManifestNote::begin(folder).map_err(failed)?;
-        if let Some(reason) = behind.or(untold) {
-            // The database is whole, only too short: what it has can be looked at.
-            doubt.set(Doubt::new(Cause::Behind, reason));
-        }
+        let opened = database(folder, mode, options, &doubt)?;
         doubt.prepare();
         Ok(Self {
-            opened: Some(Opened { database, cache, watermark, manifest }),
+            opened: RwLock::new(Some(opened)),
             folder: folder.into(),
-            free_bytes: options.free_bytes.clone(),
+            options: options.clone(),
+            shortage: Shortage::default(),
             doubt,
             committed: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         })
     }
+}
+
+/// Opens the database in `folder/db`. What is wrong with it goes into the mark of doubt.
+pub(super) fn database(
+    folder: &Path,
+    mode: OpenMode,
+    options: &RocksOptions,
+    doubt: &DoubtMark,
+) -> Result<Opened, OpenError> {
+    let path = folder.join("db");
+    let there = path.join("CURRENT").exists();
+    match mode {
+        OpenMode::Existing if !there => return Err(OpenError::Missing(folder.into())),
+        OpenMode::Existing => {}
+        OpenMode::Create => {
+            file::create_folder(folder).map_err(|error| not_opened(folder, &error))?;
+        }
+    }
+    let cache = Cache::new_lru_cache(options.block_cache_bytes);
+    let mut database_options = options.of_database();
+    database_options.create_if_missing(mode == OpenMode::Create);
+    if there {
+        known_families(folder, &path)?;
+    }
+    let untold = match manifest::look(folder)? {
+        Look::Whole => None,
+        Look::Untold(reason) => Some(reason),
+        Look::Damaged(reason) => {
+            // Not opened: that would remove the tables that nobody names any more.
+            doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
+            return Err(OpenError::Doubtful { folder: folder.into(), reason });
+        }
+    };
+    let families = Family::ALL
+        .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
+    let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
+    let families = families.into_iter().chain([own]);
+    let database = Database::open_cf_descriptors(&database_options, &path, families)
+        .map_err(|error| explain(folder, &error))
+        .inspect_err(|error| {
+            if let OpenError::Doubtful { reason, .. } = error {
+                doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
+            }
+        })?;
+    let sequence = database.latest_sequence_number();
+    let (watermark, behind) = Watermark::open(folder, sequence, mode == OpenMode::Create)?;
+    let manifest = ManifestNote::begin(folder).map_err(|error| not_opened(folder, &error))?;
+    if let Some(reason) = behind.or(untold) {
+        // The database is whole, only too short: what it has can be looked at.
+        doubt.set(Doubt::new(Cause::Behind, reason));
+    }
+    Ok(Opened { database, cache, watermark, manifest })
 }
 
 /// A family that this version does not know is a newer version's.
@@ -149,6 +177,7 @@ fn explain(folder: &Path, error: &rocksdb::Error) -> OpenError {
             OpenError::Locked(folder)
         }
         ErrorKind::IOError if reason.contains("No space left on device") => OpenError::DiskFull(folder),
+        ErrorKind::IOError if is_shortage(&reason) => OpenError::Shortage { folder, reason },
         ErrorKind::InvalidArgument if reason.contains("does not exist") => OpenError::Missing(folder),
         // A file of the database that is gone.
         ErrorKind::IOError

@@ -3,11 +3,13 @@
 use super::{Opened, RocksEngine};
 use crate::engine::{EngineStatistics, Family};
 use rocksdb::properties;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 impl RocksEngine {
     pub(super) fn read_statistics(&self) -> EngineStatistics {
-        let Some(opened) = &self.opened else { return EngineStatistics::default() };
+        let slot = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(opened) = &*slot else { return EngineStatistics::default() };
         EngineStatistics {
             writes: self.writes.load(Ordering::Relaxed),
             syncs: self.syncs.load(Ordering::Relaxed),

@@ -13,6 +13,7 @@
 //! ```
 
 use super::OpenError;
+use super::shortage::not_opened;
 use crate::file;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -45,8 +46,7 @@ impl Watermark {
         sequence: u64,
         may_be_missing: bool,
     ) -> Result<(Self, Option<String>), OpenError> {
-        let failed =
-            |error: io::Error| OpenError::Failed { folder: folder.into(), reason: error.to_string() };
+        let failed = |error: io::Error| not_opened(folder, &error);
         let behind = match std::fs::read(folder.join(FILE)) {
             Ok(bytes) => match decode(&bytes) {
                 None => Some(format!("the watermark is damaged, {UNTOLD}")),
