@@ -34,8 +34,8 @@ impl Log {
         Self { store, replica }
     }
 
-    /// Runs blocking work off the reactor. While the disk is full it waits: nothing is lost by that, and consensus
-    /// goes on by itself once there is space. Until then this node neither votes nor acknowledges.
+    /// Runs blocking work off the reactor. While the disk is full, or no file can be had, it waits: nothing is lost by
+    /// that, and consensus goes on by itself afterwards. Until then this node neither votes nor acknowledges.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl Fn(&RaftStore<Engine>) -> Result<T, EngineError> + Send + Sync + 'static,
@@ -46,8 +46,8 @@ impl Log {
             let done = tokio::task::spawn_blocking(move || work(&store)).await;
             match done.unwrap_or_else(|error| Err(EngineError::Failed(format!("its thread ended: {error}"))))
             {
-                Err(EngineError::DiskFull(why)) => {
-                    tracing::warn!("the consensus log waits for space: {why}");
+                Err(EngineError::DiskFull(why) | EngineError::Shortage(why)) => {
+                    tracing::warn!("the consensus log waits for space, or for a file: {why}");
                     tokio::time::sleep(DISK_FULL_PAUSE).await;
                 }
                 result => break result,

@@ -230,9 +230,9 @@ pub enum Refusal {
     #[n(4)]
     #[error("the disk is full")]
     DiskFull,
-    /// A queue or a hint store is at its limit.
+    /// A queue or a hint store is at its limit, or the operating system gives no file now.
     #[n(5)]
-    #[error("a queue of the replica is full")]
+    #[error("the replica has no room for it now")]
     Overloaded,
     /// The deadline had passed before the request was carried out.
     #[n(6)]

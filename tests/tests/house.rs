@@ -235,6 +235,20 @@ fn every_folder_has_working_code_with_an_essay_in_front() {
     }
 }
 
+/// These panic where an output is closed or full. What a program says goes through its outputs, which do not.
+#[test]
+fn no_program_prints_in_a_way_that_can_end_it() {
+    let printing = ["print!(", "println!(", "eprint!(", "eprintln!("];
+    for (folder, _) in ORDER.iter().filter(|(folder, _)| !matches!(*folder, "tests" | "jepsen")) {
+        for (path, text) in sources(&format!("{folder}/src")) {
+            for (number, line) in code(&path, &text) {
+                let says = printing.iter().find(|word| line.contains(**word));
+                assert!(says.is_none(), "{}:{number} says {}", path.display(), says.unwrap_or(&""));
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_is_left_undone() {
     for (folder, _) in ORDER {

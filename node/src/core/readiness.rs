@@ -80,6 +80,12 @@ impl Core {
                     .to_owned(),
             );
         }
+        if let Some(shortage) = self.local.replica().engine().shortage() {
+            reasons.push(format!(
+                "the operating system gives this node no file: {shortage}; writes are refused meanwhile, nothing is \
+                 lost, and they go on by themselves; allow it more open files (LimitNOFILE), or stop what uses them up"
+            ));
+        }
         if let Some(duplicate) = self.links.duplicate().borrow().clone() {
             reasons.push(duplicate.why);
         }

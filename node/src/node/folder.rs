@@ -254,7 +254,7 @@ pub async fn begin_life(
     }
 }
 
-/// Opens the folder's database. One that another process is just leaving is waited for, and so is space on a full disk.
+/// Opens the folder's database. One that another process is just leaving is waited for, and so is space on a full disk, or a file where none can be had.
 /// One that is damaged or gone gives an engine that doubts: the node must be able to say so.
 pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, StartError> {
     let mut said_full = false;
@@ -277,9 +277,9 @@ pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, Star
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Err(error @ OpenError::DiskFull(_)) => {
+            Err(error @ (OpenError::DiskFull(_) | OpenError::Shortage { .. })) => {
                 if !std::mem::replace(&mut said_full, true) {
-                    tracing::error!("{error}; waiting for space");
+                    tracing::error!("{error}; waiting for that");
                 }
                 tokio::time::sleep(DISK_FULL_PAUSE).await;
             }

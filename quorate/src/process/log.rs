@@ -20,6 +20,7 @@ use quorate_http::metrics::lines::DROPPED;
 use quorate_node::PANICKED;
 use std::fs::{File, TryLockError};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::panic::PanicHookInfo;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -259,8 +260,9 @@ enum Sink {
 
 impl Sink {
     fn reopen(&mut self) -> Result<(), LogFileError> {
-        if let Sink::File(file) = self {
-            *file = LogFile::open(&file.path.clone())?;
+        match self {
+            Sink::File(file) if !file.is_in_its_place() => *file = LogFile::open(&file.path.clone())?,
+            _ => {}
         }
         Ok(())
     }
@@ -316,6 +318,14 @@ impl LogFile {
         }
         let written = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, written })
+    }
+}
+
+impl LogFile {
+    /// Whether nobody has moved it away.
+    fn is_in_its_place(&self) -> bool {
+        let found = |facts: io::Result<std::fs::Metadata>| facts.ok().map(|facts| (facts.dev(), facts.ino()));
+        found(self.file.metadata()) == found(std::fs::metadata(&self.path))
     }
 }
 

@@ -4,10 +4,10 @@ use crate::process::{Dev, PATIENCE, Running, quorate};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A port that was free a moment ago, with those that three nodes and their control port need beside it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
         let port = first.local_addr().expect("bound").port();
@@ -64,6 +64,58 @@ fn data_is_there_the_next_time() {
     dev.process.terminate().expect_code(0);
     let dev = Dev::with(folder.path(), 3, port);
     assert_eq!(dev.run(2, &["get", "demo", "k"]).expect_code(0).stdout, b"kept");
+}
+
+#[test]
+fn data_is_there_on_other_ports_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::with(folder.path(), 3, free_port());
+    dev.run(0, &["put", "demo", "k", "kept"]).expect_code(0);
+    dev.process.terminate().expect_code(0);
+    for port in [free_port(), 0] {
+        let dev = Dev::with(folder.path(), 3, port);
+        assert_eq!(dev.run(2, &["get", "demo", "k"]).expect_code(0).stdout, b"kept");
+        dev.process.terminate().expect_code(0);
+    }
+}
+
+#[test]
+fn fewer_nodes_than_a_folder_has_are_refused_at_once_and_without_a_number_all_of_them_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::with(folder.path(), 4, free_port());
+    dev.process.terminate().expect_code(0);
+    let begun = Instant::now();
+    let fewer = dev_on(folder.path(), 7400).args(["--nodes", "1"]).output().expect("runs");
+    let fewer = crate::process::Ended::from(fewer).expect_code(2);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(fewer.stderr.contains("n1, n2, n3, n4") && fewer.stderr.contains("--nodes 4"), "{fewer:?}");
+    assert!(fewer.stderr.contains("7400, 7410, 7420, 7430"), "{fewer:?}");
+
+    let mut command = quorate();
+    command.args(["--output", "jsonl", "dev", "--port", "0", "--data"]).arg(folder.path());
+    let ready: serde_json::Value = serde_json::from_str(&Running::start(command).line()).expect("JSON");
+    assert_eq!(ready["nodes"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_change_without_a_majority_says_what_it_waits_for_and_claims_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 3);
+    for node in ["n2", "n3"] {
+        dev.disturb("kill", node).expect_code(0);
+    }
+    let endpoint = dev.endpoint(0).to_owned();
+    let begun = Instant::now();
+    let mut command = quorate();
+    command.args(["--endpoint", &endpoint, "--timeout", "6s", "table", "create", "late"]);
+    let mut waiting = Running::start(command);
+    let first = waiting.until_said("making table late takes a while");
+    // Within a second, on a machine that has something else to do too.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(first.contains("down"), "{first}");
+    let last = waiting.until_said("nothing was changed");
+    assert!(last.contains("1 of 3 voters") && last.contains("fewer than 2 owners up"), "{last}");
+    assert!(!last.contains("not affected"), "{last}");
 }
 
 #[test]

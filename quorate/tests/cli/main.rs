@@ -10,3 +10,4 @@ mod outcomes;
 mod process;
 mod refusals;
 mod serve;
+mod service;

@@ -118,6 +118,7 @@ fn a_log_that_was_moved_away_is_opened_anew() {
     let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
     let mut sink = Sink::File(LogFile::open(&path).expect("made"));
     sink.write_all(b"one\n").expect("written");
+    sink.reopen().expect("it is where it was");
     std::fs::rename(&path, &moved).expect("moved");
     sink.reopen().expect("opened anew");
     sink.write_all(b"two\n").expect("written");

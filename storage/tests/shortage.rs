@@ -1,0 +1,125 @@
+//! Files run out while values are written: refused while it lasts, then on, and never a doubt. In a process of its own,
+//! whose limit is really lowered.
+
+use quorate_model::Durability;
+use quorate_storage::engine::Batch;
+use quorate_storage::{
+    Engine, EngineError, Family, OpenError, OpenMode, ReadTier, RocksEngine, RocksOptions,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Names the folder in the process whose files run out.
+const FOLDER: &str = "SHORTAGE_TEST_FOLDER";
+
+/// A wait that never ends in order.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Small memtables: a new log every few values.
+fn options() -> RocksOptions {
+    RocksOptions { memtable_bytes: 1 << 20, open_files_max: 64, ..RocksOptions::default() }
+}
+
+fn key(number: u32) -> Vec<u8> {
+    format!("key {number}").into_bytes()
+}
+
+fn put(engine: &RocksEngine, number: u32) -> Result<(), EngineError> {
+    let mut batch = Batch::default();
+    batch.put(Family::Records, key(number), vec![number as u8; 32 << 10]);
+    engine.write(batch, Durability::Sync)
+}
+
+/// Takes every file that this process may still open, until it is dropped.
+struct NoFiles {
+    usual: Rlimit,
+    _taken: Vec<File>,
+}
+
+impl NoFiles {
+    fn begin() -> Self {
+        let usual = getrlimit(Resource::Nofile);
+        let numbers = std::fs::read_dir("/proc/self/fd").expect("a listing");
+        let numbers = numbers.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+        let highest = numbers.max().expect("a file");
+        setrlimit(Resource::Nofile, Rlimit { current: Some(highest + 1), ..usual })
+            .expect("it may be lowered");
+        let taken = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        Self { usual, _taken: taken }
+    }
+}
+
+impl Drop for NoFiles {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.usual).expect("it was so before");
+    }
+}
+
+#[test]
+fn when_files_run_out_writes_are_refused_for_so_long_and_the_data_are_not_doubted() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return run_out_of_files(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "when_files_run_out_writes_are_refused_for_so_long_and_the_data_are_not_doubted";
+    let child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(FOLDER, folder.path())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{}\n{said}", String::from_utf8_lossy(&child.stdout));
+}
+
+fn run_out_of_files(folder: &Path) {
+    let engine = RocksEngine::open(folder, OpenMode::Create, &options()).expect("a new one");
+    let mut acknowledged = Vec::new();
+    let mut next = 0;
+    let mut write_until = |engine: &RocksEngine, acknowledged: &mut Vec<u32>, good: bool| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no write was {}", if good { "taken" } else { "refused" });
+            next += 1;
+            match put(engine, next) {
+                Ok(()) => acknowledged.push(next),
+                Err(EngineError::Shortage(_)) if good => {}
+                Err(EngineError::Shortage(reason)) => return reason,
+                Err(other) => panic!("{other}"),
+            }
+            if good && acknowledged.last() == Some(&next) {
+                return String::new();
+            }
+        }
+    };
+    for round in 0..3 {
+        write_until(&engine, &mut acknowledged, true);
+        let no_files = NoFiles::begin();
+        let reason = write_until(&engine, &mut acknowledged, false);
+        assert!(reason.contains("Too many open files"), "{reason}");
+        assert!(engine.shortage().is_some() && engine.doubt().is_none(), "round {round}");
+        // It lasts: nothing is taken, and what is in memory can be read.
+        assert!(matches!(put(&engine, 0), Err(EngineError::Shortage(_))));
+        drop(no_files);
+        write_until(&engine, &mut acknowledged, true);
+        assert!(engine.shortage().is_none() && engine.doubt().is_none(), "round {round}");
+    }
+    let all_are_there = |engine: &RocksEngine| {
+        for number in &acknowledged {
+            let found = engine.get(Family::Records, &key(*number), ReadTier::Disk).expect("readable");
+            assert!(matches!(found, quorate_storage::engine::Lookup::Found(_)), "{number} was acknowledged");
+        }
+        assert_eq!(engine.doubt(), None);
+    };
+    all_are_there(&engine);
+    drop(engine);
+
+    // No file for an open either: that is said, and the next one is believed.
+    let no_files = NoFiles::begin();
+    let refused = RocksEngine::open(folder, OpenMode::Existing, &options()).expect_err("no file");
+    drop(no_files);
+    assert!(matches!(refused, OpenError::Shortage { .. }), "{refused}");
+    all_are_there(&RocksEngine::open(folder, OpenMode::Existing, &options()).expect("whole"));
+}
