@@ -70,7 +70,7 @@ impl Client {
                 Ok(answer) => Ok(answer),
                 Err(error) => Err(Why::Broken(error.to_string())),
             },
-            Err(error @ CallError::NotSent(_)) => Err(Why::Unreachable(error)),
+            Err(error @ (CallError::NotSent(_) | CallError::NotUnderstood)) => Err(Why::Unreachable(error)),
             Err(error @ CallError::Lost(_)) => Err(Why::Broken(error.to_string())),
         }
     }

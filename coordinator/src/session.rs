@@ -145,7 +145,9 @@ impl<M: Machine> Session<M> {
                 | Refusal::DiskFull
                 | Refusal::Overloaded
                 | Refusal::Late
-                | Refusal::Exhausted => None,
+                | Refusal::Exhausted
+                | Refusal::NotUnderstood
+                | Refusal::Unfamiliar => None,
             },
         };
         self.feed(now, Input::Failed { call, failure, newer }, actions);

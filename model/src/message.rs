@@ -2,11 +2,13 @@
 //!
 //! Every request names a *place*: the table, the shard's epoch as the coordinator knows it, and the sort key. A
 //! replica that does not own the place at that epoch refuses, and a refusal is a promise: nothing was stored.
-//! Everything here is encoded with numbered CBOR fields, so that a newer node may add optional ones.
+//! Everything here is encoded with numbered CBOR fields, so that a newer node may add optional ones; a whole message that
+//! is new says since which version it exists. `docs/upgrade.md` says what may change.
 
 use crate::ids::{Epoch, NodeId, TableId};
 use crate::key::SortKey;
 use crate::operation::Operations;
+use crate::protocol::Protocol;
 use crate::record::{Body, Record};
 use crate::table::Durability;
 use crate::time::WallTime;
@@ -166,7 +168,7 @@ pub enum Reply {
     Inspected(#[n(0)] Inspection),
     /// Nothing was stored, for this reason.
     #[n(7)]
-    Refused(#[n(0)] Refusal),
+    Refused(#[cbor(n(0), with = "refusal")] Refusal),
     /// The disk failed while this request was carried out: it may or may not be there after a restart. The
     /// replica is poisoned from now on.
     #[n(8)]
@@ -242,6 +244,45 @@ pub enum Refusal {
     #[n(7)]
     #[error("the key's version numbers are used up")]
     Exhausted,
+    /// The node runs a version that does not have this request.
+    #[n(8)]
+    #[error("the node runs an older version, which does not have this request; upgrade it")]
+    NotUnderstood,
+    /// The node runs a newer version, and refused for a reason that this one does not have.
+    #[n(9)]
+    #[error("the node runs a newer version and refused for a reason that this version does not know")]
+    Unfamiliar,
+}
+
+/// A refusal on the wire: whatever its reason, nothing was stored, so one of a newer version is taken for what it is.
+mod refusal {
+    use super::Refusal;
+    use minicbor::decode::Error;
+    use minicbor::{Decoder, Encoder};
+
+    /// The highest number of a reason that this version knows.
+    const KNOWN_MAX: u32 = 9;
+
+    pub fn encode<C, W: minicbor::encode::Write>(
+        refusal: &Refusal,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.encode(refusal)?;
+        Ok(())
+    }
+
+    pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Refusal, Error> {
+        let mut ahead = d.probe();
+        if ahead.array()? != Some(2) {
+            return Err(Error::message("not a refusal"));
+        }
+        if ahead.u32()? <= KNOWN_MAX {
+            return d.decode();
+        }
+        d.skip()?;
+        Ok(Refusal::Unfamiliar)
+    }
 }
 
 impl Request {
@@ -257,11 +298,87 @@ impl Request {
         }
     }
 
+    /// The version of the protocol since which it exists. Where a peer speaks an older one, it is not sent.
+    pub fn since(&self) -> Protocol {
+        match self {
+            Request::Ask { .. }
+            | Request::Read { .. }
+            | Request::Write { .. }
+            | Request::Assign { .. }
+            | Request::Hint { .. }
+            | Request::Inspect { .. } => Protocol(1),
+        }
+    }
+
     /// Whether it changes what is stored, so that a lost answer leaves its outcome unknown.
     pub fn is_write(&self) -> bool {
         match self {
             Request::Write { .. } | Request::Assign { .. } | Request::Hint { .. } => true,
             Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use minicbor::Encoder;
+
+    /// An answer of a later version: `fields` behind what this version knows of it.
+    fn reply(number: u32, fields: &[u64]) -> Vec<u8> {
+        let mut e = Encoder::new(Vec::new());
+        e.array(2).expect("memory").u32(number).expect("memory");
+        e.array(fields.len() as u64).expect("memory");
+        for field in fields {
+            e.u64(*field).expect("memory");
+        }
+        e.into_writer()
+    }
+
+    #[test]
+    fn a_refusal_of_a_later_version_is_a_refusal() {
+        let mut bytes = vec![0x82, 7, 0x81];
+        bytes.extend(reply(4_711, &[1, 2]));
+        let taken: Reply = minicbor::decode(&bytes).expect("a refusal");
+        assert_eq!(taken, Reply::Refused(Refusal::Unfamiliar));
+    }
+
+    #[test]
+    fn every_refusal_survives_the_wire() {
+        let all = [
+            Refusal::Stale { current: Epoch(3) },
+            Refusal::Behind { current: Epoch(4) },
+            Refusal::NotOwner,
+            Refusal::Doubtful,
+            Refusal::DiskFull,
+            Refusal::Overloaded,
+            Refusal::Late,
+            Refusal::Exhausted,
+            Refusal::NotUnderstood,
+            Refusal::Unfamiliar,
+        ];
+        for refusal in all {
+            let bytes = minicbor::to_vec(Reply::Refused(refusal)).expect("memory");
+            let back: Reply = minicbor::decode(&bytes).expect("what was just encoded");
+            assert_eq!(back, Reply::Refused(refusal));
+        }
+    }
+
+    #[test]
+    fn a_field_of_a_later_version_is_skipped() {
+        let at =
+            Place { table: TableId(1), epoch: Epoch(2), sort_key: SortKey::new(Bytes::from_static(b"k")) };
+        let mut e = Encoder::new(Vec::new());
+        // `Read { at, whole }`, with a third field that a later version added.
+        e.array(2).expect("memory").u32(1).expect("memory").array(3).expect("memory");
+        e.encode(&at).expect("memory").bool(true).expect("memory").str("new").expect("memory");
+        let read: Request = minicbor::decode(&e.into_writer()).expect("a read");
+        assert_eq!(read, Request::Read { at, whole: true });
+    }
+
+    #[test]
+    fn a_request_of_a_later_version_is_none_of_ours() {
+        assert!(minicbor::decode::<Request>(&reply(99, &[])).is_err());
     }
 }

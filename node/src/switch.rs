@@ -4,7 +4,7 @@ use crate::drive::{Completion, Transport};
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use quorate_coordinator::Failure;
-use quorate_model::{Answer, NodeId, Reply, Request};
+use quorate_model::{Answer, NodeId, Refusal, Reply, Request};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -33,6 +33,7 @@ impl Transport for Switch {
                 Box::new(move |reply| completion.complete(Ok(reply))),
             );
         }
+        let asked = Kind::Data.asked_since(request.since());
         let fill =
             |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
         let recollection = Arc::clone(&self.recollection);
@@ -47,9 +48,10 @@ impl Transport for Switch {
                     }
                 },
                 Err(CallError::NotSent(_)) => Err(Failure::NotSent),
+                Err(CallError::NotUnderstood) => Err(Failure::Refused(Refusal::NotUnderstood)),
                 Err(CallError::Lost(_)) => Err(Failure::Lost),
             });
         };
-        self.links.send(to, Lane::Data, Kind::Data, deadline, fill, Box::new(answered));
+        self.links.send(to, Lane::Data, asked, deadline, fill, Box::new(answered));
     }
 }

@@ -82,6 +82,12 @@ happenings! {
     CatalogAwaited => "catalogs awaited and heard",
     /// A coordinator waited for the catalog in vain.
     CatalogMissed => "catalogs awaited in vain",
+    /// Two nodes spoke the newer of two versions.
+    SpokeNewer => "messages in the newer of two versions",
+    /// Two nodes spoke the older of two versions, because one of them knew no other.
+    SpokeOlder => "messages in the older of two versions",
+    /// A request was not sent, because the other end runs a version without it.
+    NotUnderstood => "requests that an older version does not have",
     /// An operation took a newer plan before it was answered.
     Replanned => "operations replanned",
     /// A table's durability was raised under operations.

@@ -67,6 +67,7 @@ pub mod serve;
 pub mod setting;
 pub mod shrink;
 pub mod story;
+pub mod versions;
 pub mod world;
 
 pub use cut::Case;

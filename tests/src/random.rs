@@ -51,6 +51,8 @@ pub enum For {
     Replay,
     /// The second phase.
     Closing,
+    /// Which version each node runs.
+    Versions,
 }
 
 impl Random {

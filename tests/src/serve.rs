@@ -14,10 +14,11 @@ impl World {
     /// Sends a request over the network, or straight to the node itself. Its caller waits for so many microseconds.
     pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Request, remaining: u64) {
         self.tell(|| format!("{} -> {to} {} {}", from.node, from.asker, brief::request(&request)));
-        let random = &mut self.random(For::Request, from.whom());
         // Each call ends at its deadline at the latest.
         let expired = Event::Fail { to: from.clone(), failure: Failure::Lost };
         self.schedule.after(remaining, expired);
+        let Some(request) = self.pass(&from, to, request) else { return };
+        let random = &mut self.random(For::Request, from.whom());
         if from.node == to {
             let micros = random.between(5, 50);
             return self.schedule.after(micros, Event::Arrive { to, from, request, remaining });
@@ -56,6 +57,7 @@ impl World {
         let random = &mut self.random(For::Arrival, from.whom());
         // They have shaken hands before.
         self.introduce(at, from.node);
+        self.assert_understood(at, &request);
         if self.node(at).process.is_none() {
             if random.chance(700) {
                 let micros = random.between(100, 5_000);
@@ -226,6 +228,8 @@ impl World {
                 }
                 Refusal::Overloaded => self.met(Happening::Overloaded),
                 Refusal::Late => self.met(Happening::Late),
+                // Told by the connection, before anything arrives.
+                Refusal::NotUnderstood | Refusal::Unfamiliar => {}
                 Refusal::NotOwner | Refusal::Exhausted => {}
             },
             Reply::Broken => self.met(Happening::DiskFailed),
@@ -297,6 +301,7 @@ impl World {
     }
 
     fn reply(&mut self, at: NodeId, to: Caller, reply: Reply) {
+        let reply = self.pass_back(reply);
         let random = &mut self.random(For::Reply, to.whom());
         let by = at;
         let process = self.node(at).process.as_ref().expect("only a living process answers");

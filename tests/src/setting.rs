@@ -190,6 +190,8 @@ pub struct Setting {
     pub habits: Habits,
     /// What breaks.
     pub mishaps: Mishaps,
+    /// The life of each node from which on it runs a newer version; empty: all run one version.
+    pub upgrades: Vec<u32>,
     /// What is left out of the history, to make it shorter.
     pub trim: Trim,
 }
@@ -220,6 +222,7 @@ impl Setting {
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
+            upgrades: Vec::new(),
             trim: Trim::default(),
         };
         setting.tables = vec![table(random, n)];
@@ -232,6 +235,7 @@ impl Setting {
             setting.hint_bytes_max = 400;
         }
         setting.keep_promises_possible(random);
+        setting.upgrades = Self::upgrades(seed, setting.nodes);
         setting
     }
 
@@ -439,6 +443,16 @@ impl Setting {
         (self.keys, self.clients, self.alters, self.sync_max) = (1, 1, 0, 12_000);
         (self.habits.read, self.habits.write, self.habits.pause_max) = (10, 90, 2_000);
         self.habits.other_level = 0;
+    }
+
+    /// When each node of a cluster is upgraded, where a history tells of an upgrade. A stream of its own: all else that the
+    /// seed chooses is the same with it and without.
+    fn upgrades(seed: u64, nodes: u64) -> Vec<u32> {
+        let random = &mut Random::new(seed, For::Versions, [0, 0]);
+        if !random.chance(150) {
+            return Vec::new();
+        }
+        (0..nodes).map(|_| *random.pick(&[1, 1, 2, 2, 3])).collect()
     }
 
     /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.

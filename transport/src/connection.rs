@@ -1,7 +1,7 @@
 //! One outgoing connection at work: writes what is queued, reads answers, says that it is there, and notices when
 //! the other end is not.
 
-use crate::frame::{self, Header, Kind};
+use crate::frame::{self, FrameError, Header, Kind};
 use crate::outbox::{Outbox, Writing};
 use crate::pending::Calls;
 use crate::{Limits, handshake};
@@ -63,6 +63,7 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                         Ok(Some((header, payload))) => match header.kind {
                             Kind::Answer => calls.complete(header.id, payload),
                             Kind::Alive => {}
+                            Kind::NotUnderstood => calls.not_understood(header.id),
                             Kind::Handshake => {
                                 return match handshake::late_refusal(&payload) {
                                     Some(reason) => format!("refused by the other node: {reason}"),
@@ -73,6 +74,8 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                                 return "a request where an answer was due".to_owned();
                             }
                         },
+                        // What a later version says beside its answers is not for this one.
+                        Err(FrameError::Kind { .. }) => {}
                         Err(error) => return error.to_string(),
                     }
                 }

@@ -162,7 +162,7 @@ impl Link {
 
     /// Runs a connection to its end. The guard clears up also when this future is dropped half-way.
     async fn run(&self, dialing: &Dialing, socket: TcpStream, proven: Proven) -> String {
-        let calls = Arc::new(Calls::new(dialing.limits.queued_bytes_max));
+        let calls = Arc::new(Calls::new(dialing.limits.queued_bytes_max, proven.protocol));
         self.connects.fetch_add(1, Ordering::Relaxed);
         self.unreachable.store(false, Ordering::Relaxed);
         *self.error() = None;

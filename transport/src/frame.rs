@@ -8,9 +8,11 @@
 //!
 //! `length` counts everything behind itself. `remaining` is how long the sender will still wait, since two nodes
 //! share no clock: the receiver adds it to its own. The decoder is total: any bytes are a frame, an incomplete one, or
-//! a [`FrameError`], which ends the connection.
+//! a [`FrameError`]. A frame of a kind that this version does not have is taken off the buffer whole, so that the
+//! connection can go on; every other error ends it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use quorate_model::Protocol;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -36,6 +38,8 @@ pub enum Kind {
     Alive = 2,
     /// One step of the handshake.
     Handshake = 3,
+    /// "I do not have this request": its id is that of the request, of which nothing was done.
+    NotUnderstood = 4,
     /// A request for the replica.
     Data = 16,
     /// Several requests for the replica, answered together.
@@ -44,6 +48,21 @@ pub enum Kind {
     Consensus = 18,
     /// A small question about the catalog, or a request to change it.
     Control = 19,
+}
+
+/// What a peer is asked: the kind of its frame, and since which version of the protocol the request exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The kind of the frame.
+    pub kind: Kind,
+    /// Since when it exists.
+    pub since: Protocol,
+}
+
+impl From<Kind> for Asked {
+    fn from(kind: Kind) -> Self {
+        Self { kind, since: kind.since() }
+    }
 }
 
 /// What stands before a payload.
@@ -66,17 +85,49 @@ pub enum FrameError {
     /// Another layout.
     #[error("frame version {0} is not known")]
     Version(u8),
-    /// A kind of frame that this version does not have.
-    #[error("frame kind {0} is not known")]
-    Kind(u8),
+    /// A kind of frame that this version does not have. The frame is off the buffer, and the next one can be read.
+    #[error("frame kind {number} is not known")]
+    Kind {
+        /// Its number.
+        number: u8,
+        /// The request's id; 0: it asks for nothing.
+        id: u64,
+    },
 }
 
 impl Kind {
     /// The kind of this number.
     fn of(number: u8) -> Option<Self> {
-        [Kind::Answer, Kind::Alive, Kind::Handshake, Kind::Data, Kind::Batch, Kind::Consensus, Kind::Control]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        let all = [
+            Kind::Answer,
+            Kind::Alive,
+            Kind::Handshake,
+            Kind::NotUnderstood,
+            Kind::Data,
+            Kind::Batch,
+            Kind::Consensus,
+            Kind::Control,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// Since which version of the protocol it exists.
+    pub fn since(self) -> Protocol {
+        match self {
+            Kind::Answer
+            | Kind::Alive
+            | Kind::Handshake
+            | Kind::NotUnderstood
+            | Kind::Data
+            | Kind::Batch
+            | Kind::Consensus
+            | Kind::Control => Protocol(1),
+        }
+    }
+
+    /// A request of this kind, which exists since the later of the two.
+    pub fn asked_since(self, since: Protocol) -> Asked {
+        Asked { kind: self, since: since.max(self.since()) }
     }
 }
 
@@ -109,7 +160,7 @@ pub fn decode(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<(Header,
     if !(REST_BYTES..=bytes_max).contains(&length) {
         return Err(FrameError::Length(length));
     }
-    // A wrong version or kind is refused before its payload is waited for.
+    // A wrong version is refused before its payload is waited for.
     if let Some(version) = buffer.get(LENGTH_BYTES).copied().filter(|version| *version != VERSION) {
         return Err(FrameError::Version(version));
     }
@@ -119,9 +170,10 @@ pub fn decode(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<(Header,
     }
     buffer.advance(LENGTH_BYTES + 1);
     let number = buffer.get_u8();
-    let kind = Kind::of(number).ok_or(FrameError::Kind(number))?;
-    let header = Header { kind, id: buffer.get_u64(), remaining_ms: buffer.get_u32() };
-    Ok(Some((header, buffer.split_to(length - REST_BYTES).freeze())))
+    let (id, remaining_ms) = (buffer.get_u64(), buffer.get_u32());
+    let payload = buffer.split_to(length - REST_BYTES).freeze();
+    let kind = Kind::of(number).ok_or(FrameError::Kind { number, id })?;
+    Ok(Some((Header { kind, id, remaining_ms }, payload)))
 }
 
 #[cfg(test)]
@@ -176,6 +228,9 @@ mod tests {
         assert_eq!(decode(&mut other, LIMIT), Err(FrameError::Version(2)));
         let mut other = BytesMut::from(&frame[..]);
         other[5] = 99;
-        assert_eq!(decode(&mut other, LIMIT), Err(FrameError::Kind(99)));
+        other.extend_from_slice(&frame);
+        assert_eq!(decode(&mut other, LIMIT), Err(FrameError::Kind { number: 99, id: 1 }));
+        let next = decode(&mut other, LIMIT).map(|frame| frame.map(|(header, _)| header.kind));
+        assert_eq!(next, Ok(Some(Kind::Alive)), "the frame behind it can be read");
     }
 }

@@ -18,11 +18,11 @@
 
 use crate::Lane;
 use crate::frame::{self, FrameError, Header, Kind};
-use crate::hello::{Challenge, Hello, PROTOCOL, Step};
+use crate::hello::{Challenge, Hello, Step};
 use crate::memory::Memory;
 use bytes::{Bytes, BytesMut};
 use hmac::{Hmac, Mac};
-use quorate_model::{Boot, ClusterId, Committed, NodeId};
+use quorate_model::{Boot, ClusterId, Committed, NodeId, Protocol};
 use sha2::Sha256;
 use std::fmt;
 use std::io;
@@ -64,6 +64,8 @@ pub struct Proven {
     pub incarnation: u64,
     /// How far it remembers this node to have come.
     pub remembered: Option<Committed>,
+    /// The version of the protocol that the two speak.
+    pub protocol: Protocol,
 }
 
 /// Why there is no connection.
@@ -131,8 +133,8 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     memory: &dyn Memory,
 ) -> Result<Proven, HandshakeError> {
     let hello = Hello {
-        protocol_min: *PROTOCOL.start(),
-        protocol_max: *PROTOCOL.end(),
+        protocol_min: Protocol::OLDEST.0,
+        protocol_max: Protocol::NEWEST.0,
         cluster: identity.cluster,
         node: identity.node,
         boot: identity.boot,
@@ -149,6 +151,10 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         Step::Refused(reason) => return Err(HandshakeError::There(reason)),
         Step::Hello(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
+    let protocol = Protocol(challenge.protocol);
+    if !(Protocol::OLDEST..=Protocol::NEWEST).contains(&protocol) {
+        return refuse(socket, no_common((Protocol::OLDEST, Protocol::NEWEST), (protocol, protocol))).await;
+    }
     if challenge.cluster != identity.cluster {
         let reason = RefusalReason::Cluster { dialer: identity.cluster, acceptor: challenge.cluster };
         return refuse(socket, reason).await;
@@ -168,7 +174,7 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(reason) = earlier(memory, node, incarnation) {
                 return refuse(socket, reason).await;
             }
-            Ok(Proven { node, boot, lane, incarnation, remembered })
+            Ok(Proven { node, boot, lane, incarnation, remembered, protocol })
         }
         Step::Refused(reason) => Err(HandshakeError::There(reason)),
         Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) => Err(out_of_order()),
@@ -190,16 +196,11 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
         Step::Refused(reason) => return Err(HandshakeError::There(reason)),
         Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
-    let protocol = hello.protocol_max.min(*PROTOCOL.end());
-    if protocol < hello.protocol_min.max(*PROTOCOL.start()) {
-        let reason = RefusalReason::Protocol {
-            dialer_min: hello.protocol_min,
-            dialer_max: hello.protocol_max,
-            acceptor_min: *PROTOCOL.start(),
-            acceptor_max: *PROTOCOL.end(),
-        };
-        return refuse(socket, reason).await;
-    }
+    let (theirs, ours) =
+        ((Protocol(hello.protocol_min), Protocol(hello.protocol_max)), (Protocol::OLDEST, Protocol::NEWEST));
+    let Some(protocol) = Protocol::common(theirs, ours) else {
+        return refuse(socket, no_common(theirs, ours)).await;
+    };
     if hello.cluster != identity.cluster {
         let reason = RefusalReason::Cluster { dialer: hello.cluster, acceptor: identity.cluster };
         return refuse(socket, reason).await;
@@ -210,7 +211,8 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     }
     let Identity { cluster, node, boot, incarnation } = identity;
     let remembered = memory.of(hello.node);
-    let challenge = Challenge { protocol, cluster, node, boot, nonce: nonce(), incarnation, remembered };
+    let challenge =
+        Challenge { protocol: protocol.0, cluster, node, boot, nonce: nonce(), incarnation, remembered };
     let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
     let theirs = match read(socket).await?.0 {
         Step::Proof(proof) => proof,
@@ -224,7 +226,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     if let Some(reason) = earlier(memory, node, incarnation) {
         return refuse(socket, reason).await;
     }
-    let proven = Proven { node, boot, lane, incarnation, remembered };
+    let proven = Proven { node, boot, lane, incarnation, remembered, protocol };
     let admitted = match admit(proven) {
         Ok(admitted) => admitted,
         Err(reason) => return refuse(socket, reason).await,
@@ -232,6 +234,16 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     let proof = secret.mac(ACCEPTOR, &hello_bytes, &challenge_bytes).finalize().into_bytes();
     write(socket, &Step::Accepted(proof.to_vec())).await?;
     Ok((proven, admitted))
+}
+
+/// The refusal of two ends that have no version of the protocol in common.
+fn no_common(dialer: (Protocol, Protocol), acceptor: (Protocol, Protocol)) -> RefusalReason {
+    RefusalReason::Protocol {
+        dialer_min: dialer.0.0,
+        dialer_max: dialer.1.0,
+        acceptor_min: acceptor.0.0,
+        acceptor_max: acceptor.1.0,
+    }
 }
 
 /// Why a node is not let in, if a later incarnation of it counts.
@@ -293,7 +305,13 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), Han
     };
     match header.kind {
         Kind::Handshake => {}
-        Kind::Answer | Kind::Alive | Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+        Kind::Answer
+        | Kind::Alive
+        | Kind::NotUnderstood
+        | Kind::Data
+        | Kind::Batch
+        | Kind::Consensus
+        | Kind::Control => {
             return Err(HandshakeError::Gibberish("a frame before the handshake"));
         }
     }

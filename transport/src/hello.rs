@@ -6,9 +6,6 @@ use quorate_model::{Boot, ClusterId, Committed, NodeId};
 use std::fmt;
 use thiserror::Error;
 
-/// The protocol versions this build speaks. A rolling upgrade needs neighbours that overlap.
-pub const PROTOCOL: std::ops::RangeInclusive<u32> = 1..=1;
-
 /// One frame of the handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Step {

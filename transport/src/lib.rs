@@ -18,7 +18,10 @@
 //! # Invariants
 //!
 //! - Each call ends exactly once: with an answer, or with a [`CallError`] that is true. [`CallError::NotSent`] means
-//!   that not one byte of the request was given to the operating system; everything else is [`CallError::Lost`].
+//!   that not one byte of the request was given to the operating system, [`CallError::NotUnderstood`] that the other
+//!   end does not have it; everything else is [`CallError::Lost`].
+//! - A connection knows the version of the protocol that its two ends speak. What the other end does not have is not
+//!   sent; if it comes all the same it is answered at once, and the connection goes on.
 //! - A connection that dies fails all its calls at once. A peer that falls silent for [`Limits::silence`] is dead.
 //! - Every queue is bounded in bytes; a full one refuses (`NotSent`), it does not wait.
 //! - Before the handshake has proved the cluster's secret on both sides, no request is looked at.
@@ -42,7 +45,7 @@ mod outbox;
 mod pending;
 mod server;
 
-pub use frame::{FrameError, Header, Kind};
+pub use frame::{Asked, FrameError, Header, Kind};
 pub use handshake::{Identity, RefusalReason, Secret};
 pub use links::{LinkReport, Links};
 pub use memory::{Forgetful, Memory};
@@ -85,6 +88,11 @@ pub enum CallError {
     /// Not one byte of the request left this node: it certainly had no effect.
     #[error("not sent: {0}")]
     NotSent(&'static str),
+    /// The other node runs an older version, which does not have this request: it certainly had no effect.
+    #[error(
+        "not understood: the other node runs an older version, which does not have this request; upgrade it"
+    )]
+    NotUnderstood,
     /// The request, or a part of it, left this node: nobody knows whether it arrived.
     #[error("no answer: {0}")]
     Lost(&'static str),

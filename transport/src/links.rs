@@ -1,7 +1,7 @@
 //! The links of this node to all other members: who is there, who answers, and how to call.
 
 use crate::dialer::{Dialing, Duplicate, Link};
-use crate::frame::Kind;
+use crate::frame::Asked;
 use crate::handshake::{Identity, Secret};
 use crate::pending::{Answered, Sink};
 use crate::{CallError, Lane, Limits, Memory};
@@ -127,7 +127,7 @@ impl Links {
         &self,
         to: NodeId,
         lane: Lane,
-        kind: Kind,
+        asked: impl Into<Asked>,
         deadline: Instant,
         fill: impl FnOnce(&mut Vec<u8>),
         sink: Sink,
@@ -140,26 +140,26 @@ impl Links {
             member.link(lane).calls.load_full()
         };
         match calls {
-            Some(calls) => calls.send(kind, deadline, fill, sink),
+            Some(calls) => calls.send(asked.into(), deadline, fill, sink),
             None => sink(Err(CallError::NotSent("there is no connection to this node"))),
         }
     }
 
     /// Sends a request, now; the returned future waits for its end.
-    pub fn call(
+    pub fn call<A: Into<Asked>>(
         &self,
         to: NodeId,
         lane: Lane,
-        kind: Kind,
+        asked: A,
         deadline: Instant,
         payload: &[u8],
-    ) -> impl Future<Output = Answered> + use<> {
+    ) -> impl Future<Output = Answered> + use<A> {
         let (tell, hear) = oneshot::channel();
         let sink = Box::new(move |answered| {
             // The caller may have gone; nobody else wants the answer.
             drop(tell.send(answered));
         });
-        self.send(to, lane, kind, deadline, |out| out.extend_from_slice(payload), sink);
+        self.send(to, lane, asked.into(), deadline, |out| out.extend_from_slice(payload), sink);
         async { hear.await.unwrap_or(Err(CallError::Lost("the connection was torn down"))) }
     }
 

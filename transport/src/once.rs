@@ -2,7 +2,7 @@
 
 use crate::handshake::{self, HandshakeError, Identity, Secret};
 use crate::pending::Calls;
-use crate::{CallError, Forgetful, Kind, Lane, Limits, connection};
+use crate::{Asked, CallError, Forgetful, Lane, Limits, connection};
 use bytes::Bytes;
 use quorate_model::NodeId;
 use thiserror::Error;
@@ -29,7 +29,7 @@ pub async fn ask_once(
     address: &str,
     secret: &Secret,
     identity: Identity,
-    kind: Kind,
+    asked: Asked,
     payload: &[u8],
     deadline: Instant,
 ) -> Result<Bytes, OnceError> {
@@ -37,15 +37,16 @@ pub async fn ask_once(
     let dial = async {
         let mut socket = TcpStream::connect(address).await.map_err(HandshakeError::from)?;
         socket.set_nodelay(true).map_err(HandshakeError::from)?;
-        handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent, &Forgetful).await?;
-        Ok::<_, HandshakeError>(socket)
+        let proven =
+            handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent, &Forgetful).await?;
+        Ok::<_, HandshakeError>((socket, proven.protocol))
     };
     let by = deadline.min(Instant::now() + limits.handshake);
-    let socket = tokio::time::timeout_at(by, dial).await.map_err(|_| OnceError::TooLate)??;
-    let calls = Calls::new(limits.queued_bytes_max);
+    let (socket, protocol) = tokio::time::timeout_at(by, dial).await.map_err(|_| OnceError::TooLate)??;
+    let calls = Calls::new(limits.queued_bytes_max, protocol);
     let (tell, hear) = oneshot::channel();
     let sink = Box::new(move |answered| drop(tell.send(answered)));
-    calls.send(kind, deadline, |out| out.extend_from_slice(payload), sink);
+    calls.send(asked, deadline, |out| out.extend_from_slice(payload), sink);
     tokio::select! {
         answered = hear => Ok(answered.unwrap_or(Err(CallError::Lost("the connection was torn down")))?),
         why = connection::run(socket, &calls, &limits) => {

@@ -242,7 +242,16 @@ impl Responder {
 
     /// Sends the answer. A connection that has ended or a full queue swallows it: the peer finds its call lost.
     pub fn answer(self, fill: impl FnOnce(&mut Vec<u8>)) {
-        let header = Header { kind: Kind::Answer, id: self.id, remaining_ms: 0 };
+        self.say(Kind::Answer, fill);
+    }
+
+    /// Says that this version does not have the request. Nothing may have been done of it.
+    pub fn not_understood(self) {
+        self.say(Kind::NotUnderstood, |_| ());
+    }
+
+    fn say(self, kind: Kind, fill: impl FnOnce(&mut Vec<u8>)) {
+        let header = Header { kind, id: self.id, remaining_ms: 0 };
         if let Err(Rejected::Full) = self.outbox.push(0, frame::encode(header, fill)) {
             tracing::warn!("an answer to a peer was dropped: its queue is full");
         }

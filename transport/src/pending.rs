@@ -1,9 +1,10 @@
 //! Calls that wait for their answers, by id; and the truth about each when there is none.
 
 use crate::CallError;
-use crate::frame::{self, Header, Kind};
+use crate::frame::{self, Asked, Header};
 use crate::outbox::{Outbox, Rejected};
 use bytes::Bytes;
+use quorate_model::Protocol;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,8 @@ pub struct Calls {
     state: Mutex<State>,
     /// What waits to be written.
     pub outbox: Outbox,
+    /// The version of the protocol that the two ends speak.
+    protocol: Protocol,
     sent: AtomicU64,
     /// When the other end was last heard, in milliseconds since `begun`.
     heard_ms: AtomicU64,
@@ -41,10 +44,11 @@ struct Pending {
 }
 
 impl Calls {
-    /// None yet, on a connection that may queue so many bytes.
-    pub fn new(queued_bytes_max: usize) -> Self {
+    /// None yet, on a connection that may queue so many bytes and whose ends speak this version.
+    pub fn new(queued_bytes_max: usize, protocol: Protocol) -> Self {
         Self {
             state: Mutex::default(),
+            protocol,
             outbox: Outbox::new(queued_bytes_max),
             sent: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),
@@ -52,8 +56,13 @@ impl Calls {
         }
     }
 
-    /// Queues a request. The sink hears its end: at once if it cannot be queued, at `deadline` at the latest.
-    pub fn send(&self, kind: Kind, deadline: Instant, fill: impl FnOnce(&mut Vec<u8>), sink: Sink) {
+    /// Queues a request. The sink hears its end: at once if it cannot be queued or the other end does not have it, at
+    /// `deadline` at the latest.
+    pub fn send(&self, asked: Asked, deadline: Instant, fill: impl FnOnce(&mut Vec<u8>), sink: Sink) {
+        let Asked { kind, since } = asked;
+        if !self.protocol.has(since) {
+            return sink(Err(CallError::NotUnderstood));
+        }
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             return sink(Err(CallError::NotSent("the deadline had passed")));
@@ -89,6 +98,14 @@ impl Calls {
         let pending = self.lock().pending.remove(&id);
         if let Some(pending) = pending {
             (pending.sink)(Ok(payload));
+        }
+    }
+
+    /// The other end does not have this request.
+    pub fn not_understood(&self, id: u64) {
+        let pending = self.lock().pending.remove(&id);
+        if let Some(pending) = pending {
+            (pending.sink)(Err(CallError::NotUnderstood));
         }
     }
 

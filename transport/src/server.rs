@@ -1,7 +1,7 @@
 //! The acceptor: proves who dials, then hands each request to a [`Service`].
 
 use crate::connection::{self, READ_BUFFER_BYTES};
-use crate::frame::{self, Kind};
+use crate::frame::{self, FrameError, Kind};
 use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::outbox::{Outbox, Responder, Working, Writing};
 use crate::{Lane, Limits, Memory};
@@ -225,6 +225,17 @@ impl Server {
                 let (header, payload) = match frame::decode(&mut buffer, self.limits.frame_bytes_max) {
                     Ok(None) => break,
                     Ok(Some(frame)) => frame,
+                    Err(FrameError::Kind { number, id }) => {
+                        // A later version asks for something, unless it only says something.
+                        if id != 0 {
+                            tracing::warn!(
+                                "node {} asked what this version does not have: {number}",
+                                caller.node
+                            );
+                            Responder::new(Arc::clone(outbox), id, Arc::clone(&working), 0).not_understood();
+                        }
+                        continue;
+                    }
                     Err(error) => return self.refused(&format!("node {}: {error}", caller.node)),
                 };
                 match header.kind {
@@ -235,7 +246,7 @@ impl Server {
                         }
                         return;
                     }
-                    Kind::Answer => return,
+                    Kind::Answer | Kind::NotUnderstood => return,
                     Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
                         let bytes = payload.len() + READ_BUFFER_BYTES / 1_024;
                         let responder =

@@ -122,9 +122,10 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
     let cluster = page.cluster().map_err(Attempt::Failed)?;
     let identity = Identity { cluster, node: NodeId(0), boot: node.boot, incarnation: 1 };
     let request = ControlRequest::Join(node.clone());
-    let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
+    let payload = minicbor::to_vec(&request).expect("encoding into memory cannot fail");
     let deadline = Instant::now() + ATTEMPT;
-    let answer = ask_once(&page.peer_address, secret, identity, Kind::Control, &payload, deadline).await;
+    let asked = Kind::Control.asked_since(request.since());
+    let answer = ask_once(&page.peer_address, secret, identity, asked, &payload, deadline).await;
     let payload = answer.map_err(|error: OnceError| {
         Attempt::Failed(format!("its peer address {}: {error}", page.peer_address))
     })?;

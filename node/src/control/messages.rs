@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use minicbor::{Decode, Encode};
-use quorate_model::{ClusterId, Committed, Epoch, NodeId};
+use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol};
 use quorate_ring::{NewNode, Receipt, Rejection};
 
 /// What a node asks another one.
@@ -30,6 +30,21 @@ pub enum ControlRequest {
     /// "You lead: take my vote away, I have lost what I voted for." Answered with `Applied` once that is committed.
     #[n(6)]
     Forget,
+}
+
+impl ControlRequest {
+    /// The version of the protocol since which it exists. Where a peer speaks an older one, it is not sent.
+    pub fn since(&self) -> Protocol {
+        match self {
+            ControlRequest::Join(_)
+            | ControlRequest::Propose(_)
+            | ControlRequest::Epoch
+            | ControlRequest::Reached(_)
+            | ControlRequest::Report
+            | ControlRequest::Disk(_)
+            | ControlRequest::Forget => Protocol(1),
+        }
+    }
 }
 
 /// How a member's disk is, as it says itself.

@@ -69,6 +69,9 @@ impl Control {
             Err(CallError::NotSent(why)) => {
                 ControlReply::NotWritten(format!("the leader, node {leader}, cannot be reached: {why}"))
             }
+            Err(error @ CallError::NotUnderstood) => {
+                ControlReply::NotWritten(format!("the leader, node {leader}: {error}"))
+            }
             Err(CallError::Lost(why)) => {
                 ControlReply::Unknown(format!("the leader, node {leader}, did not answer: {why}"))
             }
@@ -166,7 +169,13 @@ impl Control {
         deadline: Instant,
     ) -> impl Future<Output = Result<ControlReply, CallError>> + use<> {
         let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
-        let answered = self.links.call(node, Lane::Urgent, Kind::Control, deadline, &payload);
+        let answered = self.links.call(
+            node,
+            Lane::Urgent,
+            Kind::Control.asked_since(request.since()),
+            deadline,
+            &payload,
+        );
         async move {
             let payload = answered.await?;
             minicbor::decode(&payload).map_err(|_| CallError::Lost("its answer makes no sense"))

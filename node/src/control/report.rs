@@ -1,7 +1,7 @@
 //! What a member says of itself when another one asks: only it knows its disk, its store of hints and its version.
 //!
-//! Nobody decides anything by it; it is for people who ask one node about all of them. A member of an older version
-//! does not know the question: it stays silent, and is shown as one that did not answer.
+//! Nobody decides anything by it; it is for people who ask one node about all of them. A member of a version
+//! that does not know the question says so, and is shown as one that did not answer.
 
 use super::messages::{ControlReply, ControlRequest};
 use super::{Control, Replica};
@@ -100,6 +100,7 @@ impl Control {
                         | ControlReply::Disk(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
+                    Err(error @ CallError::NotUnderstood) => Err(error.to_string()),
                 },
             };
             reports.push((node, report));

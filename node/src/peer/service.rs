@@ -49,14 +49,14 @@ impl Peers {
                 let reply = move |reply| replied(responder, reply, &recollection);
                 self.local.begin(request, deadline, Box::new(reply));
             }
-            Err(error) => tracing::warn!("a peer's request makes no sense: {error}"),
+            Err(error) => not_understood(responder, &error),
         }
     }
 
     fn batch(&self, payload: &[u8], deadline: Instant, responder: Responder) {
         let requests = match requests(payload) {
             Ok(requests) => requests,
-            Err(error) => return tracing::warn!("a peer's batch makes no sense: {error}"),
+            Err(error) => return not_understood(responder, &error),
         };
         if requests.is_empty() {
             return replied(responder, Vec::<Reply>::new(), &self.recollection);
@@ -112,6 +112,12 @@ fn replied<T: Encode<()>>(responder: Responder, reply: T, recollection: &Recolle
     answer(responder, &recollection.answer(reply));
 }
 
+/// Says at once that this version does not have what was asked: a later one does, or the bytes are nobody's.
+fn not_understood(responder: Responder, error: &minicbor::decode::Error) {
+    tracing::warn!("a peer asked what this version does not understand: {error}");
+    responder.not_understood();
+}
+
 fn answer<T: Encode<()>>(responder: Responder, reply: &T) {
     responder.answer(|out| minicbor::encode(reply, out).expect("encoding into memory cannot fail"));
 }
@@ -139,7 +145,7 @@ impl Service for Peers {
                 let request = match minicbor::decode::<ControlRequest>(&payload) {
                     Ok(request) if matches!(request, ControlRequest::Join(_)) == joining => request,
                     Ok(_) => return tracing::warn!("node {} asked for what it may not", from.node),
-                    Err(error) => return tracing::warn!("a peer's question makes no sense: {error}"),
+                    Err(error) => return not_understood(responder, &error),
                 };
                 if let ControlRequest::Disk(state) = request {
                     self.recollection.note(from.node, state);
@@ -156,7 +162,7 @@ impl Service for Peers {
                 tracing::warn!("a node that is no member yet asked for more than to join");
             }
             // The server keeps these to itself.
-            Kind::Answer | Kind::Alive | Kind::Handshake => {}
+            Kind::Answer | Kind::Alive | Kind::Handshake | Kind::NotUnderstood => {}
         }
     }
 

@@ -1,7 +1,8 @@
 //! Calls end exactly once, and what is said about those without an answer is true.
 
 use super::*;
-use crate::{CallError, Kind};
+use crate::{CallError, Header, Kind, frame, handshake};
+use quorate_model::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -139,4 +140,51 @@ async fn connected_to_a_deaf_peer() -> (Links, TcpStream) {
     let links = links(identity(1), SECRET, NodeId(2), address);
     until("the data lane is up", &links, || links.is_up(NodeId(2))).await;
     (links, accepting.await.expect("accepted"))
+}
+
+#[tokio::test]
+async fn what_the_other_end_does_not_have_is_refused_at_once_and_not_sent() {
+    let acceptor = Acceptor::start(identity(2), SECRET, Echo { keeps: true, ..Echo::default() }).await;
+    let links = links(identity(1), SECRET, NodeId(2), acceptor.address);
+    connected(&links, NodeId(2)).await;
+    let later = Kind::Data.asked_since(Protocol(Protocol::NEWEST.0 + 1));
+    let end = links.call(NodeId(2), Lane::Data, later, deadline(), b"x").await;
+    assert_eq!(end, Err(CallError::NotUnderstood));
+    let known = links.call(NodeId(2), Lane::Data, Kind::Data, deadline(), b"x");
+    until("what it has arrives", &links, || acceptor.echo.kept.lock().expect("unpoisoned").len() == 1).await;
+    acceptor.echo.kept.lock().expect("unpoisoned").remove(0).not_understood();
+    assert_eq!(known.await, Err(CallError::NotUnderstood), "the other end may say so as well");
+    assert!(links.is_up(NodeId(2)), "the connection goes on");
+}
+
+/// A dialer that did not know better, and sends a kind of frame that a later version has.
+#[tokio::test]
+async fn a_kind_of_frame_that_is_not_known_is_answered_at_once_and_the_next_one_served() {
+    let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
+    let mut socket = TcpStream::connect(acceptor.address).await.expect("connects");
+    let secret = Secret::new(SECRET);
+    let dialed = handshake::dial(&mut socket, &secret, identity(1), NodeId(2), Lane::Data, &Forgetful).await;
+    assert_eq!(dialed.expect("proven").protocol, Protocol::NEWEST);
+    let frame_of = |kind, id| {
+        frame::encode(Header { kind, id, remaining_ms: 10_000 }, |out| out.extend_from_slice(b"hello"))
+    };
+    for id in [7, 0] {
+        let mut unknown = frame_of(Kind::Data, id);
+        unknown[5] = 200;
+        socket.write_all(&unknown).await.expect("written");
+    }
+    socket.write_all(&frame_of(Kind::Data, 8)).await.expect("written");
+    let mut buffer = bytes::BytesMut::new();
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        let read = tokio::time::timeout(PATIENCE, socket.read_buf(&mut buffer)).await.expect("in time");
+        assert!(read.expect("the connection goes on") > 0, "the connection goes on");
+        while let Some((header, payload)) = frame::decode(&mut buffer, 4_096).expect("frames") {
+            if header.kind != Kind::Alive {
+                heard.push((header.kind, header.id, payload));
+            }
+        }
+    }
+    assert_eq!(heard[0], (Kind::NotUnderstood, 7, bytes::Bytes::new()));
+    assert_eq!(heard[1], (Kind::Answer, 8, bytes::Bytes::from_static(b"hello")));
 }
