@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 /// A replicated key-value database: one binary, plain HTTP, no other service to run.
 #[derive(Debug, Parser)]
-#[command(name = "quorate", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "quorate", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Begin with `quorate dev`: a cluster of three nodes on this machine.\n\n\
     Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable (not applied),\n\
     6 unknown outcome, 7 not allowed, 8 unhealthy (status --check), 9 declined,\n    141 whoever read the output has gone.")]

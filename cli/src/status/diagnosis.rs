@@ -167,6 +167,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
         problems.extend(facts.full_disks());
         problems.extend(facts.catalog());
         problems.extend(facts.down());
+        problems.extend(facts.unheard().filter(|_| facts.is_serving()).map(|member| facts.cut(member)));
     }
     problems.extend(facts.members.iter().filter_map(|member| facts.not_ready(member, is_cut_off)));
     problems.extend(facts.members.iter().filter_map(|member| facts.nearly_full(member)));
@@ -200,10 +201,6 @@ fn are(names: &[String]) -> String {
     format!("{} {}", listed(names), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn it(names: &[String]) -> &'static str {
-    if names.len() == 1 { "it" } else { "them" }
-}
-
 impl Facts {
     fn ids(&self, which: impl Fn(&Member) -> bool) -> Vec<String> {
         self.members.iter().filter(|member| which(member)).map(|member| member.id.clone()).collect()
@@ -212,6 +209,20 @@ impl Facts {
     /// Members that neither the node that was asked nor this machine hears.
     fn gone(&self) -> Vec<String> {
         self.ids(|member| !member.is_heard && matches!(member.answer, Answer::Silent(_)))
+    }
+
+    /// Members that this machine hears, and the node that was asked does not.
+    fn unheard(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| !member.is_heard && !matches!(member.answer, Answer::Silent(_)))
+    }
+
+    /// Whether no request is refused for want of owners.
+    fn is_serving(&self) -> bool {
+        match self.refusing {
+            Some(refusing) => refusing == Refusing::default(),
+            // An older node says it in words alone; some of them may be about the catalog.
+            None => !self.at_risk.iter().any(|risk| risk.starts_with("table ")),
+        }
     }
 
     /// Whether the node that was asked hears nobody, while others say that they can serve.
@@ -256,21 +267,23 @@ impl Facts {
 
     /// Shards that refuse requests, and the nodes because of which they do.
     fn too_few_owners(&self) -> Option<Problem> {
-        let impact = match self.refusing {
-            Some(Refusing { reads: 0, writes: 0 }) => return None,
-            Some(refusing) => self.impact(refusing),
-            // An older node says it in words alone; the last sentence may be about the catalog.
-            None if self.at_risk.iter().any(|risk| risk.starts_with("table ")) => {
-                "some shards refuse reads or writes".to_owned()
-            }
-            None => return None,
-        };
-        let down = self.ids(|member| !member.is_heard);
+        if self.is_serving() {
+            return None;
+        }
+        let impact = self.refusing.map_or_else(
+            || "some shards refuse reads or writes".to_owned(),
+            |refusing| self.impact(refusing),
+        );
+        let gone = self.gone();
         let mut causes = Vec::new();
         let mut ways = Vec::new();
-        if !down.is_empty() {
-            causes.push(format!("{} down", are(&down)));
-            ways.push(self.start(&down));
+        if !gone.is_empty() {
+            causes.push(format!("{} down", are(&gone)));
+            ways.push(self.start(&gone));
+        }
+        for member in self.unheard() {
+            causes.push(format!("{} runs but is not heard", member.id));
+            ways.push(self.reconnect(member));
         }
         for member in self.members.iter().filter(|member| member.is_heard) {
             let Some(cause) = &member.doubt else { continue };
@@ -291,38 +304,32 @@ impl Facts {
         }
     }
 
+    /// How a node that runs is heard again.
+    fn reconnect(&self, member: &Member) -> String {
+        if self.is_dev {
+            format!("`quorate dev heal {}` ends a `dev cut`", member.id)
+        } else {
+            format!("check the network to the peer address {}", member.peer_address)
+        }
+    }
+
     /// Members that are down, where every shard still has what it needs.
     fn down(&self) -> Option<Problem> {
-        let (gone, cut): (Vec<&Member>, Vec<&Member>) = self
-            .members
-            .iter()
-            .filter(|member| !member.is_heard)
-            .partition(|member| matches!(member.answer, Answer::Silent(_)));
-        let serving =
-            self.refusing.map_or(self.at_risk.is_empty(), |refusing| refusing == Refusing::default());
-        if let Some(member) = cut.first() {
-            let ids: Vec<String> = cut.iter().map(|member| member.id.clone()).collect();
-            let runs = if ids.len() == 1 { "runs" } else { "run" };
-            let what = format!(
-                "{} {runs}, but {} does not hear {}{}",
-                listed(&ids),
-                self.asked,
-                it(&ids),
-                if serving { ": reads and writes go on through the others" } else { "" }
-            );
-            let then = if self.is_dev {
-                format!("`quorate dev heal {}` ends a `dev cut`", member.id)
-            } else {
-                format!("check the network to its peer address {}", member.peer_address)
-            };
-            return Some(Problem::new(Severity::Degraded, what, then));
-        }
-        if gone.is_empty() || !serving {
+        let gone = self.gone();
+        if gone.is_empty() || !self.is_serving() {
             return None;
         }
-        let ids = self.gone();
-        let what = format!("{} down: reads and writes go on, every shard has a quorum", are(&ids));
-        Some(Problem::new(Severity::Degraded, what, self.start(&ids)))
+        let what = format!("{} down: reads and writes go on, every shard has a quorum", are(&gone));
+        Some(Problem::new(Severity::Degraded, what, self.start(&gone)))
+    }
+
+    /// The same of a member that runs.
+    fn cut(&self, member: &Member) -> Problem {
+        let what = format!(
+            "{} runs, but {} does not hear it: reads and writes go on through the others",
+            member.id, self.asked
+        );
+        Problem::new(Severity::Degraded, what, self.reconnect(member))
     }
 
     fn full_disks(&self) -> Option<Problem> {

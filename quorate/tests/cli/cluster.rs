@@ -182,6 +182,13 @@ fn a_node_that_is_cut_off_refuses_and_heals() {
     let refused = dev.until(1, &["put", "demo", "k", "v"], 5);
     assert!(refused.stderr.contains("nothing was stored"), "{refused:?}");
     dev.until(0, &["put", "demo", "k", "v"], 0);
+    // Both sides say which of them is cut off.
+    dev.until_says(
+        0,
+        &["status"],
+        "!! n2 runs, but n1 does not hear it: reads and writes go on through the others",
+    );
+    dev.until_says(1, &["status"], "!! n2, which was asked, is cut off from its peers and refuses requests");
     dev.disturb("heal", "n2").expect_code(0);
     dev.until(1, &["status", "--check"], 0);
     assert_eq!(dev.run(1, &["get", "demo", "k"]).expect_code(0).stdout, b"v");

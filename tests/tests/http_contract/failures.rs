@@ -115,6 +115,7 @@ fn a_table_below_a_quorum_needs_every_owner_for_a_write() {
     assert!(unready["reasons"].to_string().contains("table quick: "), "{unready}");
     let shown = get("/v1/cluster").of(cluster.at(0)).is(200).json();
     assert!(shown["at_risk"].to_string().contains("table quick: "), "{shown}");
+    assert_eq!((&shown["shards_refusing_reads"], &shown["shards_refusing_writes"]), (&json!(0), &json!(8)));
     assert_eq!(get("/v1/tables/quick/keys/a?r=2").of(cluster.at(0)).is(200).text(), "x", "reads go on");
     let batch = json!({"items": [{"put": {"key": "a", "value": "b"}}]});
     post("/v1/tables/quick/batch", &batch).of(cluster.at(0)).is(200);

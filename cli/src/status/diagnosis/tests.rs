@@ -201,7 +201,18 @@ const ROWS: &[Row] = &[
         },
         Severity::Degraded,
         "n3 runs, but n1 does not hear it: reads and writes go on through the others; \
-         check the network to its peer address 10.0.0.3:7500",
+         check the network to the peer address 10.0.0.3:7500",
+    ),
+    (
+        |facts| {
+            down(facts, 2);
+            facts.members[1].is_heard = false;
+            not_ready(facts, 1, "unavailable");
+            refusing(facts, 64, 64);
+        },
+        Severity::Broken,
+        "n3 is down, n2 runs but is not heard: all 64 shards refuse reads and writes; start n3 again, \
+         check the network to the peer address 10.0.0.2:7500",
     ),
     (
         |facts| {
