@@ -71,12 +71,12 @@ pub fn render(
                 Align::Right => (missing, 0),
                 Align::Name | Align::Left => (0, missing),
             };
-            if !text.is_empty() {
+            if text.is_empty() {
+                blanks += missing + GAP;
+            } else {
                 line.push_str(&" ".repeat(blanks + before));
                 line.push_str(&paint(word, &text));
                 blanks = after + GAP;
-            } else {
-                blanks += missing + GAP;
             }
         }
         line

@@ -427,7 +427,7 @@ mod tests {
     fn a_view_leaves_the_rest_to_wide() {
         let node = json!({"id": "n1", "name": "n1", "zone": "z1", "state": "up", "peer_address": "a:1", "weight": 1.0});
         assert_eq!(
-            table(&Output::piped(false), Some(NODES), &[node.clone()]),
+            table(&Output::piped(false), Some(NODES), std::slice::from_ref(&node)),
             "NODE  ZONE  STATE\nn1    z1    up"
         );
         assert_eq!(

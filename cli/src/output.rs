@@ -125,7 +125,6 @@ impl Output {
     }
 
     /// Bytes to standard output.
-    #[expect(clippy::unused_self, reason = "whoever writes must hold the value that says how")]
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
