@@ -97,6 +97,12 @@ pub struct Detail {
 }
 
 impl Operation {
+    /// An operation of which no more is known than this, and that is no closing read.
+    pub fn new(client: u32, key: &str, kind: Kind, call: u64, ret: Option<u64>, status: Status) -> Operation {
+        let (client, key, detail) = (ClientId(client), key.to_owned(), Detail::default());
+        Operation { client, key, kind, call, ret, status, closing: false, detail }
+    }
+
     /// Whether it returned before the other was called, so that every order must keep it first.
     pub fn precedes(&self, other: &Operation) -> bool {
         self.ret.is_some_and(|ret| ret < other.call)

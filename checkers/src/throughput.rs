@@ -62,20 +62,12 @@ fn successes(history: &History) -> impl Iterator<Item = (u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{ClientId, Detail};
 
     const SECOND: u64 = 1_000_000_000;
 
     fn history(returns: &[(u64, Status)]) -> History {
-        let operation = |(client, (ret, status)): (u32, &(u64, Status))| Operation {
-            client: ClientId(client),
-            key: "k".into(),
-            kind: Kind::Delete,
-            call: ret.saturating_sub(SECOND),
-            ret: Some(*ret),
-            status: *status,
-            closing: false,
-            detail: Detail::default(),
+        let operation = |(client, (ret, status)): (u32, &(u64, Status))| {
+            Operation::new(client, "k", Kind::Delete, ret.saturating_sub(SECOND), Some(*ret), *status)
         };
         History { operations: (1..).zip(returns).map(operation).collect() }
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::history::History;
 use crate::judgement::Measure;
 use crate::linearizable::{self, Limits, Verdict};
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
+use crate::operation::{ClientId, Kind, Operation, Status};
 
 /// How "nothing" is called during the search.
 const NOTHING: &str = "(nothing)";
@@ -36,14 +36,9 @@ pub fn check(history: &History, limits: Limits) -> linearizable::Report {
     linearizable::Report { operations: history.operations.len(), keys }
 }
 
-fn made_up(key: &str, call: u64, ret: Option<u64>, kind: Kind, status: Status) -> Operation {
-    let (client, key, detail) = (ClientId(0), key.to_owned(), Detail::default());
-    Operation { client, key, kind, call, ret, status, closing: false, detail }
-}
-
 /// Before everything, nothing is there.
 fn beginning(key: &str) -> Operation {
-    made_up(key, 0, Some(0), Kind::Write { value: NOTHING.to_owned() }, Status::Ok)
+    Operation::new(0, key, Kind::Write { value: NOTHING.to_owned() }, 0, Some(0), Status::Ok)
 }
 
 /// What may make an end of the value, if it has a time to live.
@@ -52,7 +47,7 @@ fn expiry(operation: &Operation) -> Option<Operation> {
     operation.detail.ttl_ms?;
     let may_be_there = matches!(operation.status, Status::Ok | Status::Unknown);
     let kind = Kind::Cas { expect: Some(value.clone()), value: NOTHING.to_owned() };
-    may_be_there.then(|| made_up(&operation.key, operation.call, None, kind, Status::Unknown))
+    may_be_there.then(|| Operation::new(0, &operation.key, kind, operation.call, None, Status::Unknown))
 }
 
 fn with_nothing_as_a_value(operation: &Operation) -> Operation {

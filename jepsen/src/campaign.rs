@@ -180,39 +180,26 @@ pub async fn run(
 /// Takes from a segment what this machine cannot do, says so in the run's record, and says whether anything is left.
 fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> bool {
     let was_disturbed = !segment.faults.is_empty();
-    let forgets = segment.proof.durability == Durability::Os;
-    if forgets && !ground.knows_boot_ids && segment.faults.iter().any(|fault| fault.name.starts_with("power"))
-    {
-        let why = "this binary takes no path of the machine's boot id, so a cut of its power cannot be told"
-            .to_owned();
-        let what = "power with tables of durability os".to_owned();
-        if !record.left_out.iter().any(|left| left.what == what) {
-            eprintln!("left out: {what}: {why}");
-            record.left_out.push(LeftOut { what, why });
-        }
-        segment.faults.retain(|fault| !fault.name.starts_with("power"));
-    }
-    let (workload, durability) = (segment.proof.name, segment.proof.durability);
+    let (workload, durability) = (segment.proof.name, segment.proof.options.durability);
     segment.faults.retain(|fault| {
-        let is_borne = suite::bears(workload, durability, fault);
-        if !is_borne {
-            let what = format!("{} with {workload}", fault.name);
+        let forgets = durability == Durability::Os && fault.name.starts_with("power");
+        let left = if forgets && !ground.knows_boot_ids {
+            let why =
+                "this binary takes no path of the machine's boot id, so a cut of its power cannot be told";
+            LeftOut { what: "power with tables of durability os".to_owned(), why: why.to_owned() }
+        } else if !suite::bears(workload, durability, fault) {
             let why = "this workload asks every owner, and a damaged one gives no answer".to_owned();
-            if !record.left_out.iter().any(|left| left.what == what) {
-                record.left_out.push(LeftOut { what, why });
-            }
+            LeftOut { what: format!("{} with {workload}", fault.name), why }
+        } else if let Some(why) = ground.machine.lacks_for(fault) {
+            LeftOut { what: fault.name.to_owned(), why }
+        } else {
+            return true;
+        };
+        if !record.left_out.iter().any(|one| one.what == left.what) {
+            eprintln!("left out: {}: {}", left.what, left.why);
+            record.left_out.push(left);
         }
-        is_borne
-    });
-    segment.faults.retain(|fault| match ground.machine.lacks_for(fault) {
-        None => true,
-        Some(why) => {
-            if !record.left_out.iter().any(|left| left.what == fault.name) {
-                eprintln!("left out: {}: {why}", fault.name);
-                record.left_out.push(LeftOut { what: fault.name.to_owned(), why });
-            }
-            false
-        }
+        false
     });
     // A segment that was to break something and cannot would only repeat what happens without faults.
     !(was_disturbed && segment.faults.is_empty())

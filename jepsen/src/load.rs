@@ -219,7 +219,7 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use quorate_checkers::operation::{ClientId, Detail, Kind};
+    use quorate_checkers::operation::{Detail, Kind};
     use rand::SeedableRng as _;
 
     use super::*;
@@ -232,14 +232,8 @@ mod tests {
 
     fn request(number: u32, call: u64, node: u16, status: Status) -> Operation {
         Operation {
-            client: ClientId(number),
-            key: "k".into(),
-            kind: Kind::Delete,
-            call,
-            ret: Some(call + SECOND / 100),
-            status,
-            closing: false,
             detail: Detail { node: Some(node), ..Detail::default() },
+            ..Operation::new(number, "k", Kind::Delete, call, Some(call + SECOND / 100), status)
         }
     }
 

@@ -140,7 +140,7 @@ fn belongs(operation: &Operation, majority: &[String]) -> bool {
 mod tests {
     use super::*;
     use quorate_checkers::level::Level;
-    use quorate_checkers::operation::{ClientId, Detail, Kind};
+    use quorate_checkers::operation::{Detail, Kind};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -159,14 +159,8 @@ mod tests {
 
     fn operation(call: u64, node: u16, level: Level, status: Status) -> Operation {
         Operation {
-            client: ClientId(1),
-            key: "k".into(),
-            kind: Kind::Delete,
-            call,
-            ret: Some(call + 1),
-            status,
-            closing: false,
             detail: Detail { node: Some(node), level: Some(level), ..Detail::default() },
+            ..Operation::new(1, "k", Kind::Delete, call, Some(call + 1), status)
         }
     }
 

@@ -10,13 +10,12 @@ pub mod aim;
 mod clock;
 mod damage;
 mod disk;
-mod kill;
 mod latency;
 pub mod needs;
 mod packet_loss;
 mod partition;
-mod pause;
 mod power;
+mod process;
 mod reset;
 pub mod schedule;
 mod slow_link;
@@ -30,6 +29,7 @@ use damage::{Damage, Kind};
 use disk::Disk;
 use needs::Need;
 use partition::{Partition, Shape};
+use process::Process;
 use starve::{Resource, Starve};
 
 /// Breaks something, and heals it.
@@ -124,15 +124,15 @@ const fn damaging(
 #[rustfmt::skip]
 pub const FAULTS: &[Entry] = &[
     entry("kill-one", "kill -9 of one node, and its return", &[], WHILE,
-        || Box::new(kill::Kill::new(Extent::One))),
+        || Box::new(Process::new(process::Manner::Kill, Extent::One))),
     entry("kill-minority", "kill -9 of some nodes, fewer than half", &[], WHILE,
-        || Box::new(kill::Kill::new(Extent::Minority))),
+        || Box::new(Process::new(process::Manner::Kill, Extent::Minority))),
     entry("kill-all", "kill -9 of all nodes at once", &[], 200..3_000,
-        || Box::new(kill::Kill::new(Extent::All))),
+        || Box::new(Process::new(process::Manner::Kill, Extent::All))),
     entry("pause-short", "SIGSTOP of some nodes for a while", &[], 1_000..6_000,
-        || Box::new(pause::Pause::new(Extent::Minority))),
+        || Box::new(Process::new(process::Manner::Pause, Extent::Minority))),
     entry("pause-long", "SIGSTOP of one node past every timeout", &[], 12_000..60_000,
-        || Box::new(pause::Pause::new(Extent::One))),
+        || Box::new(Process::new(process::Manner::Pause, Extent::One))),
     entry("partition-one", "one node alone", BRIDGE, LONG,
         || Box::new(Partition::new("partition-one", Shape::One))),
     entry("partition-halves", "a minority and a majority", BRIDGE, LONG,

@@ -52,7 +52,7 @@ pub fn read_file(path: &Path) -> Result<History, ReadError> {
 
 #[cfg(test)]
 mod tests {
-    use quorate_checkers::operation::{ClientId, Detail, Kind, Status};
+    use quorate_checkers::operation::{Kind, Status};
 
     use super::*;
 
@@ -60,16 +60,7 @@ mod tests {
     fn the_recorder_orders_by_call() {
         let recorder = Recorder::start();
         for (client, call) in [(3, 20), (2, 10), (1, 10)] {
-            recorder.record(Operation {
-                client: ClientId(client),
-                key: "k".into(),
-                kind: Kind::Delete,
-                call,
-                ret: Some(30),
-                status: Status::Ok,
-                closing: false,
-                detail: Detail::default(),
-            });
+            recorder.record(Operation::new(client, "k", Kind::Delete, call, Some(30), Status::Ok));
         }
         let clients: Vec<u32> =
             recorder.history().operations.iter().map(|operation| operation.client.0).collect();

@@ -37,12 +37,12 @@ pub struct Ground {
 pub struct Proof {
     /// The name of the workload.
     pub name: &'static str,
-    /// What an acknowledgement means in its table.
-    pub durability: Durability,
     /// What the nodes run under, as the beginning of a command line; empty: nothing.
     pub under: Vec<String>,
-    /// The arguments of the command that does it again, without those that all have.
-    pub arguments: String,
+    /// The command that does it again, where it has a course of its own; `None`: that of its workload.
+    pub command: Option<String>,
+    /// How much of it, and what an acknowledgement means in its table.
+    pub options: workload::Options,
     /// Makes the workload.
     pub make: Arc<dyn Fn() -> Arc<dyn Workload> + Send + Sync>,
 }
@@ -50,32 +50,18 @@ pub struct Proof {
 impl Proof {
     /// A workload of the table.
     pub fn of(entry: &'static workload::Entry, options: workload::Options) -> Proof {
-        let os = match options.durability {
-            Durability::Sync => "",
-            Durability::Os => " --durability os",
-        };
-        let arguments = format!(
-            "{os} --operations-per-key {} --keys-at-once {}",
-            options.operations_per_key, options.keys_at_once
-        );
-        let (name, durability) = (entry.name, options.durability);
-        Proof {
-            name,
-            durability,
-            under: Vec::new(),
-            arguments,
-            make: Arc::new(move || (entry.make)(options)),
-        }
+        let make = Arc::new(move || (entry.make)(options));
+        Proof { name: entry.name, under: Vec::new(), command: None, options, make }
     }
 
-    /// A workload with a course of its own.
+    /// A workload with a course of its own, and the command that does it again.
     pub fn with_course<W: Workload + 'static>(
         name: &'static str,
-        arguments: String,
+        command: String,
         make: impl Fn() -> W + Send + Sync + 'static,
     ) -> Proof {
-        let (durability, under) = (Durability::Sync, Vec::new());
-        Proof { name, durability, under, arguments, make: Arc::new(move || Arc::new(make())) }
+        let (options, make) = (workload::Options::default(), Arc::new(move || Arc::new(make()) as _));
+        Proof { name, under: Vec::new(), command: Some(command), options, make }
     }
 }
 
@@ -185,7 +171,7 @@ impl Segment {
         SegmentRecord {
             number: self.number,
             workload: self.proof.name.to_owned(),
-            durability: self.proof.durability.name().to_owned(),
+            durability: self.proof.options.durability.name().to_owned(),
             faults: self.faults.iter().map(|fault| fault.name.to_owned()).collect(),
             seed: self.settings.seed,
             command: self.command(ground),
@@ -213,6 +199,9 @@ impl Segment {
 
     /// The command that does the same again.
     fn command(&self, ground: &Ground) -> String {
+        if let Some(command) = &self.proof.command {
+            return command.clone();
+        }
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
         let mut more = String::new();
@@ -234,18 +223,21 @@ impl Segment {
         if !self.environment.is_empty() {
             more += &format!(" --binary {}", ground.binary.display());
         }
-        let ordinary = format!(
-            " --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --clients {} --hold-seconds {}",
-            self.settings.clients,
-            self.hold_max.as_secs(),
-            seconds = self.settings.time.as_secs(),
-        );
-        let ordinary = if (self.proof.make)().course().is_some() { String::new() } else { ordinary };
-        let (name, arguments) = (self.proof.name, &self.proof.arguments);
+        let os = match self.proof.options.durability {
+            Durability::Sync => "",
+            Durability::Os => " --durability os",
+        };
+        let seconds = self.settings.time.as_secs();
         format!(
-            "scripts/jepsen {name}{arguments}{ordinary} --nodes {} --seed {}{more}",
+            "scripts/jepsen {}{os} --nemesis {faults} --seconds {seconds} --segment-seconds {seconds} --nodes {} \
+             --clients {} --operations-per-key {} --keys-at-once {} --hold-seconds {} --seed {}{more}",
+            self.proof.name,
             self.nodes.len(),
-            self.settings.seed
+            self.settings.clients,
+            self.proof.options.operations_per_key,
+            self.proof.options.keys_at_once,
+            self.hold_max.as_secs(),
+            self.settings.seed,
         )
     }
 }

@@ -4,21 +4,8 @@ mod against_brute_force;
 mod known;
 mod large;
 
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
-
-/// An operation at times counted in small whole numbers.
-fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Operation {
-    Operation {
-        client: ClientId(client),
-        key: "k".into(),
-        kind,
-        call,
-        ret: Some(ret),
-        status,
-        closing: false,
-        detail: Detail::default(),
-    }
-}
+use crate::operation::Kind;
+use crate::tests::brute_force::operation;
 
 fn wrote(value: &str) -> Kind {
     Kind::Write { value: value.into() }

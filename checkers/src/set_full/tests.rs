@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::linearizable;
-use crate::operation::{ClientId, Detail, Kind, Operation};
+use crate::operation::{Kind, Operation};
 
 fn add(element: &str, call: u64, ret: u64, status: Status) -> Add {
     Add { element: element.into(), call, ret, status }
@@ -104,16 +104,8 @@ fn the_longest_time_to_visibility_is_told() {
 
 #[test]
 fn a_history_of_keys_is_judged_element_by_element() {
-    let operation = |key: &str, kind, call, status| Operation {
-        client: ClientId(1),
-        key: key.into(),
-        kind,
-        call,
-        ret: Some(call + 1),
-        status,
-        closing: false,
-        detail: Detail::default(),
-    };
+    let operation =
+        |key: &str, kind, call, status| Operation::new(1, key, kind, call, Some(call + 1), status);
     let wrote = |key: &str, call, status| operation(key, Kind::Write { value: key.into() }, call, status);
     let read = |key: &str, value: Option<&str>, call| {
         operation(key, Kind::Read { value: value.map(str::to_owned) }, call, Ok)
@@ -157,10 +149,7 @@ fn each_element_is_judged_as_a_register_would_be() {
             .map(|_| interval())
             .map(|(call, ret, luck)| look(call, ret, if call + luck as u64 > 20 { &["a"] } else { &[] }))
             .collect();
-        let as_register = |kind, call, ret, status| {
-            let (client, key, detail) = (ClientId(0), String::new(), Detail::default());
-            Operation { client, key, kind, call, ret: Some(ret), status, closing: false, detail }
-        };
+        let as_register = |kind, call, ret, status| Operation::new(0, "", kind, call, Some(ret), status);
         let mut register = vec![as_register(Kind::Write { value: "a".into() }, call, ret, status)];
         register.extend(looks.iter().map(|look| {
             as_register(Kind::Read { value: look.elements.first().cloned() }, look.call, look.ret, Ok)

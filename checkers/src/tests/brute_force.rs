@@ -4,7 +4,7 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::operation::{ClientId, Detail, Kind, Operation, Status};
+use crate::operation::{Kind, Operation, Status};
 
 /// What is in the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,7 @@ fn try_from(steps: &[Step<'_>], done: &mut Vec<bool>, state: Held<'_>) -> bool {
 
 /// An operation on the key `k`, at times counted in small whole numbers.
 pub(crate) fn operation(client: u32, call: u64, ret: u64, kind: Kind, status: Status) -> Operation {
-    let (key, detail) = ("k".to_owned(), Detail::default());
-    Operation { client: ClientId(client), key, kind, call, ret: Some(ret), status, closing: false, detail }
+    Operation::new(client, "k", kind, call, Some(ret), status)
 }
 
 /// What a small random history is made of.

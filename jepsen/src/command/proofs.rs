@@ -64,18 +64,13 @@ pub async fn workload(
 
 /// Load while nodes are killed and come back.
 pub async fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
-    let (rounds, rate, seconds) = (arguments.rounds, arguments.rate, arguments.down_seconds);
     let settings = load::Settings {
-        rounds,
-        rate,
-        down: Duration::from_secs(seconds),
+        rounds: arguments.rounds,
+        rate: arguments.rate,
+        down: Duration::from_secs(arguments.down_seconds),
         quiet: Duration::from_secs(arguments.quiet_seconds),
     };
-    let again = format!(
-        " --rounds {rounds} --rate {rate} --down-seconds {seconds} --quiet-seconds {}",
-        arguments.quiet_seconds
-    );
-    let proof = Proof::with_course(load::NAME, again, move || Load::new(settings));
+    let proof = Proof::with_course(load::NAME, this_command(), move || Load::new(settings));
     on_loopback(proof, &arguments.cluster, Vec::new()).await
 }
 
@@ -83,14 +78,10 @@ pub async fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
 pub async fn overload(arguments: &OverloadArguments) -> Result<ExitCode, Failure> {
     let settings =
         overload::Settings { time: Duration::from_secs(arguments.seconds), factor: arguments.factor };
-    let (running, delay) = (arguments.requests_running_max, arguments.sync_delay_ms);
-    let again = format!(
-        " --seconds {} --factor {} --requests-running-max {running} --sync-delay-ms {delay}",
-        arguments.seconds, arguments.factor
-    );
-    let mut proof = Proof::with_course(overload::NAME, again, move || Overload::new(settings));
-    proof.under = overload::tracer(delay);
-    on_loopback(proof, &arguments.cluster, overload::environment(running)).await
+    let mut proof = Proof::with_course(overload::NAME, this_command(), move || Overload::new(settings));
+    proof.under = overload::tracer(arguments.sync_delay_ms);
+    let environment = overload::environment(arguments.requests_running_max);
+    on_loopback(proof, &arguments.cluster, environment).await
 }
 
 /// One segment of a workload with a course of its own, on loopback.

@@ -152,7 +152,7 @@ impl fmt::Display for Phase {
 
 #[cfg(test)]
 mod tests {
-    use quorate_checkers::operation::{ClientId, Detail, Kind, Operation};
+    use quorate_checkers::operation::{Detail, Kind, Operation};
 
     use super::*;
 
@@ -160,14 +160,8 @@ mod tests {
 
     fn request(due: u64, status: Status, refusal: Option<&str>) -> Operation {
         Operation {
-            client: ClientId(1),
-            key: "k".into(),
-            kind: Kind::Write { value: "v".into() },
-            call: due,
-            ret: Some(due + SECOND / 100),
-            status,
-            closing: false,
             detail: Detail { refusal: refusal.map(str::to_owned), ..Detail::default() },
+            ..Operation::new(1, "k", Kind::Write { value: "v".into() }, due, Some(due + SECOND / 100), status)
         }
     }
 

@@ -131,20 +131,13 @@ fn milliseconds(nanoseconds: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_checkers::operation::{ClientId, Detail, Kind, Operation};
+    use quorate_checkers::operation::{Kind, Operation};
 
     const SECOND: u64 = 1_000_000_000;
 
     fn history(returns: &[u64]) -> History {
-        let operation = |ret: &u64| Operation {
-            client: ClientId(1),
-            key: "k".into(),
-            kind: Kind::Delete,
-            call: ret * SECOND - SECOND / 2,
-            ret: Some(ret * SECOND),
-            status: Status::Ok,
-            closing: false,
-            detail: Detail::default(),
+        let operation = |ret: &u64| {
+            Operation::new(1, "k", Kind::Delete, ret * SECOND - SECOND / 2, Some(ret * SECOND), Status::Ok)
         };
         History { operations: returns.iter().map(operation).collect() }
     }

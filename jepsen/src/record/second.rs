@@ -86,18 +86,12 @@ pub fn availability<'a>(seconds: impl Iterator<Item = &'a SecondRecord>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_checkers::operation::{ClientId, Detail, Kind, Operation};
+    use quorate_checkers::operation::{Detail, Kind, Operation};
 
     fn operation(client: u32, node: u16, call_ms: u64, ret_ms: u64, status: Status) -> Operation {
         Operation {
-            client: ClientId(client),
-            key: "k".into(),
-            kind: Kind::Delete,
-            call: call_ms * 1_000_000,
-            ret: Some(ret_ms * 1_000_000),
-            status,
-            closing: false,
             detail: Detail { node: Some(node), ..Detail::default() },
+            ..Operation::new(client, "k", Kind::Delete, call_ms * 1_000_000, Some(ret_ms * 1_000_000), status)
         }
     }
 

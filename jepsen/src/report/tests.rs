@@ -3,20 +3,14 @@ use crate::record::{EventKind, LeftOut, by_second, of_faults};
 use crate::run::Verdict;
 use quorate_checkers::history::History;
 use quorate_checkers::judgement::{Finding, Measure};
-use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
+use quorate_checkers::operation::{Detail, Kind, Operation, Status};
 
 const SECOND: u64 = 1_000_000_000;
 
 fn operation(at: u64, node: u16, status: Status) -> Operation {
     Operation {
-        client: ClientId(1),
-        key: "k<1>".into(),
-        kind: Kind::Write { value: "v".into() },
-        call: at,
-        ret: Some(at + SECOND / 100),
-        status,
-        closing: false,
         detail: Detail { node: Some(node), ..Detail::default() },
+        ..Operation::new(1, "k<1>", Kind::Write { value: "v".into() }, at, Some(at + SECOND / 100), status)
     }
 }
 

@@ -10,7 +10,7 @@
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
 use quorate_checkers::linearizable::{Limits, Verdict, check_key};
-use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
+use quorate_checkers::operation::{Kind, Operation, Status};
 use quorate_coordinator::answer::Outcome as Claim;
 use quorate_model::Version;
 use std::collections::BTreeMap;
@@ -98,14 +98,5 @@ fn acknowledged_at(evidence: &Evidence<'_>, spot: Spot, version: Version) -> Opt
 }
 
 fn operation(client: u32, call: Moment, ret: Option<Moment>, kind: Kind, status: Status) -> Operation {
-    Operation {
-        client: ClientId(client),
-        key: String::new(),
-        kind,
-        call: call.0,
-        ret: ret.map(|moment| moment.0),
-        status,
-        closing: false,
-        detail: Detail::default(),
-    }
+    Operation::new(client, "", kind, call.0, ret.map(|moment| moment.0), status)
 }
