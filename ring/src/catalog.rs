@@ -31,7 +31,9 @@ pub mod shard;
 pub(crate) mod snapshot;
 
 pub use apply::{Applied, Created, Receipt};
-pub use command::{Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand};
+pub use command::{
+    Claim, Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
+};
 pub use node::{Node, RequestId, Weight, WeightOutOfRange, is_address, is_label};
 pub use rejection::Rejection;
 pub use shard::{Shard, TableEntry};

@@ -49,8 +49,8 @@ pub mod spread;
 pub mod view;
 
 pub use catalog::{
-    Applied, Catalog, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt, Rejection,
-    RequestId, Shard, TableChange, TableEntry, TtlChange, Weight,
+    Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,
+    Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange, Weight,
 };
 pub use plan::{Candidate, OwnerSet, Plan};
 pub use ring::Ring;

@@ -68,12 +68,14 @@ impl Catalog {
         }
         match command {
             Command::Found(found) => self.found(found),
-            Command::AddNode(node) => self.add_node(node),
-            Command::UpdateNode(update) => self.update_node(update),
+            Command::AddNode(node) => self.add_node(node, Addresses::Free),
+            Command::UpdateNode(update) => self.update_node(update, Addresses::Free),
             Command::SetVoter { node, voter } => self.set_voter(*node, *voter),
             Command::CreateTable(table) => self.create_table(table),
             Command::AlterTable(change) => self.alter_table(change),
             Command::DropTable { table } => self.drop_table(*table),
+            Command::Announce(update) => self.update_node(update, Addresses::Taken),
+            Command::Admit(node) => self.add_node(node, Addresses::Taken),
         }
     }
 
@@ -95,7 +97,7 @@ impl Catalog {
         Ok(next.with_new_node(&found.node, Voter::Yes))
     }
 
-    fn add_node(&self, new: &NewNode) -> Result<Applied, Rejection> {
+    fn add_node(&self, new: &NewNode, addresses: Addresses) -> Result<Applied, Rejection> {
         if let Some(node) = self.nodes().find(|node| node.request == new.request) {
             return Ok(self.repeated(Created::Node(node.id)));
         }
@@ -109,15 +111,16 @@ impl Catalog {
         if self.next_node == NodeId(u64::MAX) {
             return Err(Rejection::IdsExhausted { what: "node".to_owned() });
         }
-        self.check_addresses_free(self.next_node, &new.http_address, &new.peer_address)?;
-        Ok(self.next().with_new_node(new, Voter::No))
+        let next = self.with_addresses(self.next_node, &new.http_address, &new.peer_address, addresses)?;
+        Ok(next.with_new_node(new, Voter::No))
     }
 
-    fn update_node(&self, update: &NodeUpdate) -> Result<Applied, Rejection> {
+    fn update_node(&self, update: &NodeUpdate, addresses: Addresses) -> Result<Applied, Rejection> {
         let node = self.node(update.node).ok_or(Rejection::NoSuchNode { node: update.node })?;
         check_address("http", &update.http_address)?;
         check_address("peer", &update.peer_address)?;
-        self.check_addresses_free(node.id, &update.http_address, &update.peer_address)?;
+        let (http, peer) = (update.http_address.as_str(), update.peer_address.as_str());
+        let next = self.with_addresses(node.id, http, peer, addresses)?;
         let incarnation = update.incarnation.unwrap_or(node.incarnation);
         if incarnation < node.incarnation {
             let (node, told, counts) = (node.id, incarnation, node.incarnation);
@@ -130,22 +133,56 @@ impl Catalog {
             peer_address: update.peer_address.clone(),
             ..Node::clone(node)
         };
-        if updated == **node {
+        if updated == **node && self.address_holder(Some(node.id), http, peer).is_none() {
             return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
         }
-        Ok(self.next().with_node(updated))
+        Ok(next.with_node(updated))
     }
 
-    /// That no other member is reached at these addresses: whoever is dialed there could be only one of the two.
-    fn check_addresses_free(&self, own: NodeId, http: &str, peer: &str) -> Result<(), Rejection> {
-        for other in self.nodes().filter(|other| other.id != own) {
-            let taken = [("http", http, &other.http_address), ("peer", peer, &other.peer_address)];
-            if let Some((what, address, _)) = taken.into_iter().find(|(_, asked, theirs)| asked == theirs) {
-                let (what, address) = (what.to_owned(), address.to_owned());
-                return Err(Rejection::AddressTaken { what, address, node: other.id });
+    /// The next catalog, in which no member but `own` has one of these addresses: only one of two is reached there.
+    fn with_addresses(
+        &self,
+        own: NodeId,
+        http: &str,
+        peer: &str,
+        addresses: Addresses,
+    ) -> Result<Self, Rejection> {
+        let holder = self.address_holder(Some(own), http, peer);
+        match (addresses, holder) {
+            (_, None) => Ok(self.next()),
+            (Addresses::Free, Some((what, other))) => {
+                let address = if what == "http" { http } else { peer }.to_owned();
+                Err(Rejection::AddressTaken { what: what.to_owned(), address, node: other.id })
+            }
+            (Addresses::Taken, Some(_)) => {
+                let mut next = self.next();
+                let others = self.nodes().filter(|other| other.id != own);
+                for other in others.filter(|it| it.http_address == http || it.peer_address == peer) {
+                    let mut without = Node::clone(other);
+                    if without.http_address == http {
+                        without.http_address.clear();
+                    }
+                    if without.peer_address == peer {
+                        without.peer_address.clear();
+                    }
+                    Arc::make_mut(&mut next.nodes).insert(without.id, Arc::new(without));
+                }
+                Ok(next)
             }
         }
-        Ok(())
+    }
+
+    /// Another member than `own` that has one of these addresses, and which: `http` or `peer`.
+    pub fn address_holder(
+        &self,
+        own: Option<NodeId>,
+        http: &str,
+        peer: &str,
+    ) -> Option<(&'static str, &Arc<Node>)> {
+        self.nodes().filter(|other| Some(other.id) != own).find_map(|other| {
+            let has = [("http", other.http_address == http), ("peer", other.peer_address == peer)];
+            has.into_iter().find_map(|(what, has)| has.then_some((what, other)))
+        })
     }
 
     fn set_voter(&self, id: NodeId, voter: bool) -> Result<Applied, Rejection> {
@@ -336,6 +373,15 @@ impl Catalog {
         Arc::make_mut(&mut self.nodes).insert(node.id, Arc::new(node));
         Applied { catalog: self, created: None, repeated: false }
     }
+}
+
+/// What happens if another member has an address that a node asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    /// The command is rejected.
+    Free,
+    /// The other member has none any more.
+    Taken,
 }
 
 /// Whether a new node votes.

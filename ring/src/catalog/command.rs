@@ -21,10 +21,11 @@ pub enum Command {
     /// The first command of a cluster: its name, its id and its first node, which becomes its first voter.
     #[n(0)]
     Found(#[n(0)] Found),
-    /// A node becomes a member.
+    /// A node becomes a member, if no member has its addresses. In the logs of earlier versions; now it is `Admit`.
     #[n(1)]
     AddNode(#[n(0)] NewNode),
-    /// A member has started again, perhaps elsewhere.
+    /// A member has started again, perhaps elsewhere, if no other one has its addresses. In the logs of earlier versions;
+    /// now it is `Announce`.
     #[n(2)]
     UpdateNode(#[n(0)] NodeUpdate),
     /// A member becomes a voter in consensus on the catalog, or ceases to be one.
@@ -50,6 +51,14 @@ pub enum Command {
         #[n(0)]
         table: TableId,
     },
+    /// A member has started again, perhaps elsewhere. Its addresses are its own from now on: another member that had one of
+    /// them has none until it announces where it is. So members that have changed places all get through, in any order.
+    /// The leader writes it only if no other member is heard there.
+    #[n(7)]
+    Announce(#[n(0)] NodeUpdate),
+    /// A node becomes a member. Its addresses are its own, as with `Announce`: a member that is gone does not keep them.
+    #[n(8)]
+    Admit(#[n(0)] NewNode),
 }
 
 /// A new cluster.
@@ -110,6 +119,17 @@ pub struct NodeUpdate {
     /// Which of its replicas this is; a later one than before after a loss was accepted. `None`: the one that counts.
     #[n(4)]
     pub incarnation: Option<u32>,
+}
+
+/// The addresses that a command takes for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// Whose they become; `None`: a node that is no member yet.
+    pub node: Option<NodeId>,
+    /// `host:port` where clients reach it.
+    pub http_address: &'a str,
+    /// `host:port` where peers reach it.
+    pub peer_address: &'a str,
 }
 
 /// A table that somebody wants.
@@ -212,6 +232,25 @@ impl TableChange {
 }
 
 impl Command {
+    /// Who is reached where from this command on, if it takes addresses for a node; `None` is a node without an id.
+    pub fn claim(&self) -> Option<Claim<'_>> {
+        match self {
+            Command::Announce(NodeUpdate { node, http_address, peer_address, .. }) => {
+                Some(Claim { node: Some(*node), http_address, peer_address })
+            }
+            Command::Admit(NewNode { http_address, peer_address, .. }) => {
+                Some(Claim { node: None, http_address, peer_address })
+            }
+            Command::Found(_)
+            | Command::AddNode(_)
+            | Command::UpdateNode(_)
+            | Command::SetVoter { .. }
+            | Command::CreateTable(_)
+            | Command::AlterTable(_)
+            | Command::DropTable { .. } => None,
+        }
+    }
+
     /// The bytes that stand in the log: a version byte, then CBOR.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![COMMAND_VERSION];

@@ -20,10 +20,11 @@ pub struct Node {
     /// Its share of the data.
     #[n(3)]
     pub weight: Weight,
-    /// `host:port` where clients reach it.
+    /// `host:port` where clients reach it. Empty: not known, since another member has taken the address and this one has
+    /// not said yet where it is.
     #[n(4)]
     pub http_address: String,
-    /// `host:port` where peers reach it.
+    /// `host:port` where peers reach it; empty as above.
     #[n(5)]
     pub peer_address: String,
     /// Whether it votes in consensus on the catalog.
@@ -141,6 +142,11 @@ pub fn is_address(text: &str) -> bool {
         && host.bytes().all(|byte| byte.is_ascii_graphic())
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether this can be what the catalog knows of a node's address: one, or none.
+pub(crate) fn is_known_address(text: &str) -> bool {
+    text.is_empty() || is_address(text)
 }
 
 #[cfg(test)]

@@ -235,8 +235,8 @@ pub enum Rejection {
     /// Another member is reached there.
     #[n(24)]
     #[error(
-        "the {what} address {address} is another member's ({node}): give each node a host:port of its own; what a \
-         member that has moved or is gone had can be taken once it has announced another"
+        "the {what} address {address} is another member's ({node}), which is heard there: give each node a host:port of its \
+         own"
     )]
     AddressTaken {
         /// `http` or `peer`.

@@ -4,7 +4,7 @@
 //! everything that the rest of the crate relies on.
 
 use super::shard::intervals;
-use super::{Catalog, Node, RequestId, Shard, TableEntry, is_address, is_label};
+use super::{Catalog, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
 use crate::plan::OwnerSet;
 use minicbor::{Decode, Encode};
 use quorate_model::table::is_table_name;
@@ -187,8 +187,8 @@ impl CatalogForm {
             is_label(&node.name)
                 && is_label(&node.zone)
                 && node.weight.is_in_range()
-                && is_address(&node.http_address)
-                && is_address(&node.peer_address)
+                && is_known_address(&node.http_address)
+                && is_known_address(&node.peer_address)
         };
         if !self.nodes.iter().all(sound) {
             return Err("a node's name, zone, weight or address is out of range");

@@ -136,6 +136,59 @@ fn no_two_members_are_reached_at_one_address() {
     assert_eq!(accept(&catalog, &Command::UpdateNode(stays)).epoch(), Epoch(3));
 }
 
+fn announced(catalog: &Catalog, number: u64, at: u64) -> Catalog {
+    let update = NodeUpdate {
+        node: NodeId(number),
+        boot: Boot(100 + number),
+        http_address: node(at).http_address,
+        peer_address: node(at).peer_address,
+        incarnation: None,
+    };
+    accept(catalog, &Command::Announce(update))
+}
+
+fn peer_addresses(catalog: &Catalog) -> Vec<String> {
+    catalog.nodes().map(|node| node.peer_address.clone()).collect()
+}
+
+#[test]
+fn members_that_return_with_each_others_addresses_all_get_them_in_any_order() {
+    // n1 is where n2 was, n2 where n3 was, n3 where n1 was.
+    let moves = [(1, 2), (2, 3), (3, 1)];
+    let wanted: Vec<_> = moves.iter().map(|(_, at)| node(*at).peer_address).collect();
+    for first in 0..3 {
+        for second in (0..3).filter(|second| *second != first) {
+            let mut catalog = founded(3);
+            for (who, at) in [moves[first], moves[second], moves[3 - first - second]] {
+                catalog = announced(&catalog, who, at);
+            }
+            assert_eq!(peer_addresses(&catalog), wanted, "n{} first, then n{}", first + 1, second + 1);
+        }
+    }
+}
+
+#[test]
+fn whoever_loses_an_address_has_none_until_it_says_where_it_is() {
+    let catalog = announced(&founded(3), 1, 2);
+    let moved = [node(2).peer_address, String::new(), node(3).peer_address];
+    assert_eq!(peer_addresses(&catalog), moved);
+    assert_eq!(catalog.node(NodeId(2)).expect("still a member").http_address, "");
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog.clone()), "a snapshot keeps it");
+    let back = announced(&catalog, 2, 2);
+    assert_eq!(peer_addresses(&back), [String::new(), node(2).peer_address, node(3).peer_address]);
+}
+
+#[test]
+fn a_new_node_at_the_address_of_a_dead_member_joins_and_the_dead_one_no_longer_has_it() {
+    let catalog = founded(3);
+    let anew = NewNode { http_address: node(3).http_address, peer_address: node(3).peer_address, ..node(4) };
+    let joined = accept(&catalog, &Command::Admit(anew.clone()));
+    let wanted = [node(1).peer_address, node(2).peer_address, String::new(), node(3).peer_address];
+    assert_eq!(peer_addresses(&joined), wanted);
+    let again = joined.apply(&Command::Admit(anew)).expect("a repeat");
+    assert!(again.repeated && again.catalog == joined);
+}
+
 #[test]
 fn the_last_voter_stays_one() {
     let catalog = founded(2);
@@ -436,8 +489,10 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => new_node.clone().prop_map(|node| Command::Found(Found {
             cluster: ClusterId(1), name: "c".to_owned(), node
         })),
-        4 => new_node.prop_map(Command::AddNode),
-        1 => update.prop_map(Command::UpdateNode),
+        2 => new_node.clone().prop_map(Command::AddNode),
+        2 => new_node.prop_map(Command::Admit),
+        1 => update.clone().prop_map(Command::UpdateNode),
+        1 => update.prop_map(Command::Announce),
         2 => (small, any::<bool>()).prop_map(|(node, voter)| Command::SetVoter { node: NodeId(node), voter }),
         4 => new_table.prop_map(Command::CreateTable),
         2 => change.prop_map(Command::AlterTable),
@@ -467,6 +522,10 @@ proptest! {
                 Err(rejection) => prop_assert!(rejection.to_string().len() > 20),
             }
             prop_assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog.clone()));
+            let mut peers: Vec<_> = catalog.nodes().map(|node| &node.peer_address).collect();
+            peers.retain(|address| !address.is_empty());
+            peers.sort();
+            prop_assert!(peers.windows(2).all(|two| two[0] != two[1]), "one address, one member: {:?}", peers);
         }
     }
 
