@@ -32,6 +32,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
     let disks = app.core.disks();
     let risks = risks(&view, &alive, &disks, None);
     let (refusing_reads, refusing_writes) = shards_refusing(&view, |node| counts(node, &alive, &disks));
+    let lost = app.core.whereabouts_unknown();
     Ok(json(
         StatusCode::OK,
         &document!({
@@ -41,8 +42,11 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
             "peer_address": app.core.reached().peer_address,
             "epoch": view.epoch().0,
             "leader": app.core.leader().map(|leader| leader.to_string()),
-            "healthy": risks.is_empty() && alive.iter().all(|(_, alive)| *alive) && ailing(&disks).is_empty(),
-            "health": health(&risks, &alive, &disks),
+            "healthy": risks.is_empty()
+                && alive.iter().all(|(_, alive)| *alive)
+                && ailing(&disks).is_empty()
+                && lost.is_none(),
+            "health": health(&risks, &alive, &disks, lost),
             "nodes": alive.len(),
             "nodes_up": alive.iter().filter(|(_, alive)| *alive).count(),
             "tables": view.catalog().tables().len(),
@@ -81,13 +85,19 @@ fn ailing(disks: &BTreeMap<NodeId, DiskState>) -> Vec<String> {
     disks.iter().filter_map(of).collect()
 }
 
-fn health(risks: &[String], alive: &[(NodeId, bool)], disks: &BTreeMap<NodeId, DiskState>) -> String {
+fn health(
+    risks: &[String],
+    alive: &[(NodeId, bool)],
+    disks: &BTreeMap<NodeId, DiskState>,
+    lost: Option<String>,
+) -> String {
     let down: Vec<String> =
         alive.iter().filter(|(_, alive)| !alive).map(|(node, _)| node.to_string()).collect();
     let mut troubles = ailing(disks);
     if !down.is_empty() {
         troubles.insert(0, format!("{} down", down.join(", ")));
     }
+    troubles.extend(lost);
     match risks.first() {
         None if troubles.is_empty() => "all nodes are up and every shard has a quorum".to_owned(),
         None => format!("{}; every shard has a quorum", troubles.join("; ")),
@@ -227,7 +237,7 @@ fn located(app: &App, table: &str, key: &Key) -> Result<Json, Problem> {
                 "node": owner.node.to_string(),
                 "name": node.map(|node| node.name.as_str()),
                 "zone": node.map(|node| node.zone.as_str()),
-                "address": node.map(|node| node.http_address.as_str()),
+                "address": node.and_then(|node| members::known(&node.http_address)),
                 "up": owner.node == app.core.node() || owner.alive,
             })
         })

@@ -23,6 +23,7 @@ use crate::metrics::{LevelLabel, Metrics, Operation};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use quorate_node::PANICKED;
+use quorate_node::control::WAITING;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -115,6 +117,17 @@ impl Edge {
             Problem::from(Fault::Panicked).into_response()
         });
         self.router.store(Arc::new(routes.layer(caught)));
+    }
+
+    /// Says on each answer that the node waits to become a member, so that another one that waits for it learns that.
+    pub fn wait_to_join(&self, address: &str) {
+        // An address that is no text is reached by nobody, and said by nobody.
+        let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static(""));
+        let waiting = map_response(move |mut answer: Response| {
+            answer.headers_mut().insert(WAITING, address.clone());
+            std::future::ready(answer)
+        });
+        self.router.store(Arc::new(starting(self.broken.clone()).layer(waiting)));
     }
 
     fn name(&self) -> Arc<str> {

@@ -82,6 +82,11 @@ pub fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
     found.ok_or_else(|| no_such().into())
 }
 
+/// An address of the catalog; `None`: it is not known where the member is.
+pub fn known(address: &str) -> Option<&str> {
+    (!address.is_empty()).then_some(address)
+}
+
 /// What is known of the members, taken once for a whole answer.
 struct Seen {
     by: NodeId,
@@ -133,8 +138,8 @@ impl Seen {
             "zone": node.zone,
             "weight": node.weight.as_f64(),
             // Of itself a node knows where it is, whatever the catalog still says.
-            "address": if id == self.by { &self.reached.http_address } else { &node.http_address },
-            "peer_address": if id == self.by { &self.reached.peer_address } else { &node.peer_address },
+            "address": known(if id == self.by { &self.reached.http_address } else { &node.http_address }),
+            "peer_address": known(if id == self.by { &self.reached.peer_address } else { &node.peer_address }),
             "voter": node.voter,
             "doubt": self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
             "disk_full": self.disks.get(&id).is_some_and(|disk| disk.full),

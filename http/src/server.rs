@@ -112,6 +112,11 @@ impl Server {
         self.edge.open(routes(App::new(Arc::clone(core), &self.edge)));
     }
 
+    /// Says from now on that the node, which is reached here, waits to become a member of a cluster.
+    pub fn wait_to_join(&self, address: &str) {
+        self.edge.wait_to_join(address);
+    }
+
     /// Serves these routes from now on, in place of a node's.
     pub fn open_routes(&self, routes: axum::Router) {
         self.edge.open(routes);

@@ -50,6 +50,19 @@ impl Committed {
     }
 }
 
+impl Committed {
+    /// Whether a peer that says this of a node has met another process with that node's id while this one lived `now`:
+    /// the folder does not know the boot id (`is_own`), and the peer said something else (`said_before`) earlier in this
+    /// life. So what it says now is no earlier life, and nothing that this node could have lost.
+    ///
+    /// What a peer says first in a life may be of an earlier one: an old copy of a folder does not know the boots after
+    /// it, and is judged by its counter ([`Committed::proves_loss`]).
+    pub fn proves_copy(self, now: Life, is_own: bool, said_before: Option<Option<Committed>>) -> bool {
+        let is_news = said_before.is_some_and(|before| before != Some(self));
+        self.life.incarnation == now.incarnation && self.life.boot != now.boot && !is_own && is_news
+    }
+}
+
 impl fmt::Display for CommitCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -70,6 +83,20 @@ mod tests {
         assert_eq!(said(1, 1, 9).furthest(said(1, 2, 7)), said(1, 1, 9), "a late message of an earlier life");
         assert_eq!(said(1, 1, 9).furthest(said(2, 3, 1)), said(2, 3, 1), "a later incarnation begins anew");
         assert_eq!(said(1, 1, 9).furthest(said(1, 2, 9)), said(1, 2, 9), "the later of two that say as much");
+    }
+
+    #[test]
+    fn a_process_that_the_folder_does_not_know_is_a_copy_only_if_it_was_met_during_this_life() {
+        let now = Life { incarnation: 1, boot: Boot(8) };
+        let copy = said(1, 9, 50);
+        assert!(copy.proves_copy(now, false, Some(Some(said(1, 8, 20)))));
+        assert!(copy.proves_copy(now, false, Some(None)), "it remembered nothing, then this");
+        assert!(said(1, 9, 51).proves_copy(now, false, Some(Some(copy))), "it goes on elsewhere");
+        assert!(!copy.proves_copy(now, false, None), "an old folder does not know what came after it");
+        assert!(!copy.proves_copy(now, false, Some(Some(copy))), "judged before");
+        assert!(!copy.proves_copy(now, true, Some(None)), "a late message of an earlier life");
+        assert!(!said(1, 8, 50).proves_copy(now, true, Some(None)), "this very life");
+        assert!(!said(2, 9, 50).proves_copy(now, false, Some(None)), "another incarnation");
     }
 
     #[test]

@@ -22,6 +22,7 @@
 pub mod find;
 mod forget;
 pub mod found;
+pub mod living;
 mod messages;
 mod propose;
 pub mod publish;
@@ -29,7 +30,8 @@ mod report;
 pub mod voters;
 
 pub use find::find_members;
-pub use found::{JoinError, cluster_at, join};
+pub use found::{JoinError, WAITING, cluster_at, join};
+pub use living::Living;
 pub use messages::{ControlReply, ControlRequest, DiskState};
 pub use report::Report;
 

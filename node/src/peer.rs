@@ -14,6 +14,7 @@
 //!   epoch that the sender knows is on its way here too.
 //! - What panics is counted and answered by silence (the caller finds its call lost); it never ends the node.
 
+mod admission;
 mod answer;
 mod local;
 mod service;

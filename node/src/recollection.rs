@@ -4,11 +4,11 @@
 use crate::control::DiskState;
 use crate::engine::{Engine, Replica};
 use crate::views::Views;
-use quorate_model::{Answer, Committed, Life, NodeId};
+use quorate_model::{Answer, Boot, Committed, Life, NodeId};
 use quorate_storage::ReplicaHealth;
 use quorate_storage::recollection::{self, LISTEN_MAX};
-use quorate_transport::{Links, Memory};
-use std::collections::BTreeMap;
+use quorate_transport::{Copied, Links, Memory};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,9 +26,15 @@ pub struct Recollection {
 }
 
 impl Recollection {
-    /// Of a node that lives this life.
-    pub fn new(replica: Arc<Replica>, views: Arc<Views>, node: NodeId, life: Life) -> Self {
-        let known = recollection::Recollection::new(Arc::clone(&replica), node, life);
+    /// Of a node that lives this life, on a folder that has had these boot ids.
+    pub fn new(
+        replica: Arc<Replica>,
+        views: Arc<Views>,
+        node: NodeId,
+        life: Life,
+        boots: BTreeSet<Boot>,
+    ) -> Self {
+        let known = recollection::Recollection::new(Arc::clone(&replica), node, life).on_folder(boots);
         Self { known, replica, views, disks: Mutex::default() }
     }
 
@@ -88,8 +94,12 @@ impl Memory for Recollection {
         self.known.tells(peer)
     }
 
-    fn told(&self, peer: NodeId, of_this_node: Option<Committed>) {
+    fn told(&self, peer: NodeId, of_this_node: Option<Committed>) -> Result<(), Copied> {
+        if let Some(boot) = self.known.met_copy(peer, of_this_node) {
+            return Err(Copied { boot });
+        }
         self.known.told(peer, of_this_node);
+        Ok(())
     }
 
     fn incarnation_that_counts(&self, node: NodeId) -> Option<u64> {

@@ -65,6 +65,8 @@ decoders! {
     "disk-key" => disk_key,
     "identity" => identity,
     "identity-resealed" => |bytes| identity(&resealed_text(bytes)),
+    "boots" => quorate_storage::decoders::boots,
+    "boots-resealed" => |bytes| quorate_storage::decoders::boots(&resealed_text(bytes)),
     "life" => quorate_storage::decoders::life,
     "life-resealed" => |bytes| quorate_storage::decoders::life(&resealed_text(bytes)),
     "manifest-mark" => quorate_storage::decoders::manifest_mark,

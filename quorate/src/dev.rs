@@ -342,7 +342,7 @@ async fn start_in_order(
             slots.iter().filter(|slot| slot.running.is_some()).map(|slot| slot.http.to_string()).collect();
         let entry = match (begun[*at], found) {
             (true, _) => again.clone(),
-            (false, true) => Entry::Found { cluster_name: "dev".to_owned() },
+            (false, true) => Entry::found("dev"),
             (false, false) => Entry::Join { addresses },
         };
         found = false;

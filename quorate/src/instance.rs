@@ -11,7 +11,8 @@ use crate::breakage;
 use crate::config::{Config, settings::limits_in_force};
 use quorate_http::{Hosts, Limits, Server, Setup};
 use quorate_node::node::listen;
-use quorate_node::{Node, NodeConfig, Runtime, StartError};
+use quorate_node::{Entry, Node, NodeConfig, Runtime, StartError};
+use quorate_storage::Identity;
 use std::net::SocketAddr;
 
 /// Everything that a node and its HTTP server are told.
@@ -95,5 +96,10 @@ fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartE
     let hosts = Hosts::new(allowed_hosts.iter().chain([&node.http_address, &node.name]));
     let setup = Setup { hosts, limits, in_force, broken: breakage::broken() };
     let failed = |error| StartError::Listen { what: "clients", address, error };
-    Ok((Server::start(listener, setup).map_err(failed)?, node))
+    let server = Server::start(listener, setup).map_err(failed)?;
+    // What can't be read is said when the node opens its folder.
+    if matches!(node.entry, Entry::Join { .. }) && matches!(Identity::read(&node.data), Ok(None)) {
+        server.wait_to_join(&node.http_address);
+    }
+    Ok((server, node))
 }

@@ -1,6 +1,7 @@
 //! The decoders of this crate that nobody else calls, for whoever tries the decoders of all outside bytes: each says whether
 //! it takes some bytes, and panics if it can't write and read again what it took.
 
+pub use crate::boots::takes as boots;
 pub use crate::life::takes as life;
 pub use crate::raft_store::takes as consensus_value;
 pub use crate::replica::hints::takes as refused_hints;

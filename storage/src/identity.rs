@@ -17,7 +17,7 @@
 //!
 //! It is replaced as a whole: written beside, synced, renamed, and the folder synced. It comes first and goes last;
 //! data without it mean that it was lost, never that the folder may be founded anew. Beside it lies `db/`, which is
-//! RocksDB's, the `watermark` of what was durable, the `manifest-mark`, `life` (how the last life ended), and after a doubt the file
+//! RocksDB's, the `watermark` of what was durable, the `manifest-mark`, `life` (how the last life ended), `boots` (its boot ids), and after a doubt the file
 //! `doubtful` that says why.
 
 use crate::file;
@@ -242,7 +242,7 @@ impl Stage {
 }
 
 /// What is never there before an identity is.
-const DATA: [&str; 6] = ["db", "watermark", "manifest-mark", "doubtful", "life", "accepted"];
+const DATA: [&str; 7] = ["db", "watermark", "manifest-mark", "doubtful", "life", "boots", "accepted"];
 
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
 /// founding or joining that was cut short left behind, is no such file.

@@ -37,6 +37,7 @@
 //! interval of keys, so that a split or a merge rewrites nothing. No cache of records: RocksDB has one.
 
 pub mod acceptance;
+pub mod boots;
 pub mod committer;
 pub mod decoders;
 pub mod disk;
@@ -56,6 +57,7 @@ pub mod rocks;
 pub mod rules;
 
 pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
+pub use boots::note_boot;
 pub use committer::{CommitQueue, Committer, CommitterStatistics, Complete};
 pub use doubt::{Cause, Doubt};
 pub use engine::{Engine, EngineError, EngineStatistics, Family, PageLimit, ReadTier};

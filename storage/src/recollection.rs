@@ -17,8 +17,8 @@
 use crate::doubt::{Cause, Doubt};
 use crate::engine::Engine;
 use crate::replica::Replica;
-use quorate_model::{Answer, Committed, Life, NodeId};
-use std::collections::BTreeSet;
+use quorate_model::{Answer, Boot, Committed, Life, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,14 +31,22 @@ pub struct Recollection<E> {
     replica: Arc<Replica<E>>,
     node: NodeId,
     life: Life,
-    /// Who has told this start of the node what it remembers.
-    heard: Mutex<BTreeSet<NodeId>>,
+    /// The boot ids that the folder has had; none where it has no such file.
+    boots: BTreeSet<Boot>,
+    /// Who has told this start of the node what it remembers, and what it told last.
+    heard: Mutex<BTreeMap<NodeId, Option<Committed>>>,
 }
 
 impl<E: Engine> Recollection<E> {
     /// Of a node that lives this life over this replica.
     pub fn new(replica: Arc<Replica<E>>, node: NodeId, life: Life) -> Self {
-        Self { replica, node, life, heard: Mutex::default() }
+        Self { replica, node, life, boots: BTreeSet::new(), heard: Mutex::default() }
+    }
+
+    /// The same, on a folder that has had these boot ids.
+    #[must_use]
+    pub fn on_folder(self, boots: BTreeSet<Boot>) -> Self {
+        Self { boots, ..self }
     }
 
     /// Which life of the node it is.
@@ -73,10 +81,20 @@ impl<E: Engine> Recollection<E> {
         self.replica.remembered(peer)
     }
 
+    /// Another process with this node's id that a peer has met since it told this start of the node something else: a copy
+    /// of the folder was started. What such a process did is nothing that this one lost, so it is not told to the replica;
+    /// but the peer counts on it, so nothing may pass between the two.
+    pub fn met_copy(&self, by: NodeId, of_this_node: Option<Committed>) -> Option<Boot> {
+        let remembered = of_this_node?;
+        let boot = remembered.life.boot;
+        let said_before = self.heard().get(&by).copied();
+        remembered.proves_copy(self.life, self.boots.contains(&boot), said_before).then_some(boot)
+    }
+
     /// A peer tells what it remembers of this node. Poisons the replica if it is more than there is; whether it did.
     pub fn told(&self, by: NodeId, of_this_node: Option<Committed>) -> bool {
         let lost = of_this_node.is_some_and(|remembered| self.replica.recall(by, remembered, self.life));
-        self.heard().insert(by);
+        self.heard().insert(by, of_this_node);
         lost
     }
 
@@ -95,10 +113,10 @@ impl<E: Engine> Recollection<E> {
     /// Those of the members that have not told this start of the node what they remember of it.
     pub fn unheard(&self, members: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
         let heard = self.heard();
-        members.into_iter().filter(|member| *member != self.node && !heard.contains(member)).collect()
+        members.into_iter().filter(|member| *member != self.node && !heard.contains_key(member)).collect()
     }
 
-    fn heard(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<NodeId, Option<Committed>>> {
         // Every change of it is complete, whoever panicked elsewhere.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

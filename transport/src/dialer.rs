@@ -1,21 +1,28 @@
 //! One lane to one member: dials, runs the connection, and dials again, for as long as the member is one.
+//!
+//! A member may be elsewhere than the catalog says: where it was heard last, or where another member says it is. Each
+//! such place is dialed in turn, and the handshake proves who is there. Where another member than the expected one
+//! answers, that one is looked for there.
 
-use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
+use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret, Whereabouts};
 use crate::pending::Calls;
+use crate::places::Places;
 use crate::{Lane, Limits, Memory, connection};
 use arc_swap::ArcSwapOption;
-use quorate_model::NodeId;
+use quorate_model::{Boot, NodeId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 /// What all dialers of a node share.
 pub struct Dialing {
     /// Who this node is.
     pub identity: Identity,
+    /// What it says of itself beside that.
+    pub whereabouts: Whereabouts,
     /// The cluster's secret.
     pub secret: Secret,
     /// Limits of the traffic.
@@ -28,6 +35,8 @@ pub struct Dialing {
     pub changes: watch::Sender<u64>,
     /// Told whenever a peer says that another live process has our id.
     pub duplicate: watch::Sender<Option<Duplicate>>,
+    /// Members that were found where another one was expected.
+    pub found: mpsc::Sender<(NodeId, String)>,
 }
 
 /// A peer has refused this node because another live process has its id.
@@ -35,8 +44,14 @@ pub struct Dialing {
 pub struct Duplicate {
     /// The peer.
     pub peer: NodeId,
+    /// Where it was dialed.
+    pub address: String,
     /// Its sentence.
     pub why: String,
+    /// When it said so.
+    pub said: Instant,
+    /// When it had heard the other process.
+    pub heard: Instant,
 }
 
 /// One lane to one member.
@@ -47,8 +62,10 @@ pub struct Link {
     pub lane: Lane,
     /// Where it is dialed; changes when the member moves.
     pub address: watch::Sender<String>,
-    /// What the catalog said last; only another address there moves the link.
-    pub announced: Mutex<String>,
+    /// Where else it may be.
+    pub places: Mutex<Places>,
+    /// Who was there last, and where: proved.
+    pub met: Mutex<Option<Met>>,
     /// The connection, while there is one.
     pub calls: ArcSwapOption<Calls>,
     /// Dial at once: the member has just been heard of.
@@ -63,13 +80,70 @@ pub struct Link {
     pub last_error: Mutex<Option<String>>,
 }
 
+/// A member that has proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Its process.
+    pub boot: Boot,
+    /// Where it was dialed.
+    pub address: String,
+    /// When it was heard last, once the connection has ended.
+    pub heard: Option<Instant>,
+}
+
+impl Dialing {
+    /// Makes a connection to a member and proves who is there.
+    pub async fn dial(
+        &self,
+        node: NodeId,
+        lane: Lane,
+        target: &str,
+    ) -> Result<(TcpStream, Proven), HandshakeError> {
+        let mut socket = TcpStream::connect(target).await?;
+        socket.set_nodelay(true)?;
+        let Dialing { secret, identity, whereabouts, memory, .. } = self;
+        let whom = (node, lane);
+        let dialed = handshake::dial(&mut socket, secret, *identity, whereabouts, whom, &**memory).await;
+        dialed.map(|proven| (socket, proven))
+    }
+
+    /// Acts on why there is no connection to a member at an address.
+    pub fn heed(&self, peer: NodeId, target: &str, error: &HandshakeError) {
+        let me = self.identity.node;
+        match error.proven_refusal() {
+            Some(RefusalReason::Incarnation { node, counts, .. }) if *node == me => {
+                self.memory.superseded(peer, *counts);
+            }
+            Some(duplicate @ RefusalReason::Duplicate { node, heard_ms, .. }) if *node == me => {
+                let said = Instant::now();
+                let heard = heard_ms.and_then(|ms| said.checked_sub(Duration::from_millis(ms)));
+                let (heard, why) = (heard.unwrap_or(said), duplicate.to_string());
+                let address = target.to_owned();
+                self.duplicate.send_replace(Some(Duplicate { peer, address, why, said, heard }));
+            }
+            Some(_) | None => {}
+        }
+        if let Some(instead) = error.found_instead().filter(|instead| *instead != NodeId(0)) {
+            // A hint more or less: the queue may be full.
+            let _full = self.found.try_send((instead, target.to_owned()));
+        }
+    }
+
+    /// A member at an address believes in this process; what another one has said still stands.
+    pub fn believed(&self, peer: NodeId, target: &str) {
+        self.duplicate
+            .send_if_modified(|known| known.take_if(|it| it.peer == peer && it.address == target).is_some());
+    }
+}
+
 impl Link {
     /// A link that nobody dials yet.
     pub fn new(node: NodeId, lane: Lane, address: String) -> Self {
         Self {
             node,
             lane,
-            announced: Mutex::new(address.clone()),
+            places: Mutex::new(Places::new(&address)),
+            met: Mutex::default(),
             address: watch::Sender::new(address),
             calls: ArcSwapOption::empty(),
             wake: Notify::new(),
@@ -82,11 +156,27 @@ impl Link {
 
     /// Takes the catalog's address, where that is another than before.
     pub fn announce(&self, address: &str) {
-        let mut announced = self.announced.lock().expect("nothing panics while it holds this lock");
-        if *announced != address {
-            address.clone_into(&mut announced);
+        if self.places().announce(address) {
             self.move_to(address);
         }
+    }
+
+    /// Takes an address at which the member may be; dials it, unless there is a connection.
+    pub fn suggest(&self, address: &str) {
+        self.places().suggest(address);
+        if self.calls.load().is_none() {
+            self.move_to(address);
+            self.wake.notify_one();
+        }
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, Places> {
+        self.places.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// Who was there last.
+    pub fn met(&self) -> std::sync::MutexGuard<'_, Option<Met>> {
+        self.met.lock().expect("nothing panics while it holds this lock")
     }
 
     /// From now on the member is dialed there; a connection to elsewhere ends.
@@ -111,13 +201,25 @@ impl Link {
                 return;
             }
             let target = address.borrow_and_update().clone();
+            if target.is_empty() {
+                self.unreachable.store(true, Ordering::Relaxed);
+                self.ended(&dialing, &target, "where it is is not known yet".to_owned());
+                if address.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
             let dialed = tokio::time::timeout(dialing.limits.handshake, self.dial(&dialing, &target)).await;
             let why = match dialed {
                 Ok(Ok((socket, proven))) => {
                     pause = first;
-                    // Before anything passes: this node may have to doubt itself.
-                    dialing.memory.told(self.node, proven.remembered);
-                    let connection = self.run(&dialing, socket, proven);
+                    // What was only suggested meanwhile is of no interest any more.
+                    let wanted = address.borrow_and_update().clone();
+                    if wanted != target && !self.places().is_announced(&wanted) {
+                        self.move_to(&target);
+                        address.mark_unchanged();
+                    }
+                    let connection = self.run(&dialing, socket, proven, &target);
                     tokio::select! {
                         why = connection => why,
                         _ = cut.wait_for(|cut| *cut) => "peer traffic is cut".to_owned(),
@@ -125,23 +227,23 @@ impl Link {
                     }
                 }
                 Ok(Err(error)) => {
-                    self.unreachable.store(matches!(error, HandshakeError::Io(_)), Ordering::Relaxed);
-                    if let Some(RefusalReason::Incarnation { node, counts, .. }) = error.refusal()
-                        && *node == dialing.identity.node
-                    {
-                        dialing.memory.superseded(self.node, *counts);
-                    }
-                    if let Some(duplicate @ RefusalReason::Duplicate { node, .. }) = error.refusal()
-                        && *node == dialing.identity.node
-                    {
-                        let why = duplicate.to_string();
-                        dialing.duplicate.send_replace(Some(Duplicate { peer: self.node, why }));
-                    }
+                    let is_there = !matches!(error, HandshakeError::Io(_)) && error.found_instead().is_none();
+                    self.unreachable.store(!is_there, Ordering::Relaxed);
+                    dialing.heed(self.node, &target, &error);
                     error.to_string()
                 }
-                Err(_) => format!("no connection within {} ms", dialing.limits.handshake.as_millis()),
+                Err(_) => {
+                    self.unreachable.store(true, Ordering::Relaxed);
+                    format!("no connection within {} ms", dialing.limits.handshake.as_millis())
+                }
             };
             self.ended(&dialing, &target, why);
+            // The next attempt is made where it may be else. What was announced or suggested meanwhile comes first.
+            if *address.borrow() == target
+                && let Some(next) = self.places().after(&target)
+            {
+                self.move_to(&next);
+            }
             // Up to half of the pause is random, so that a cluster does not dial in step.
             let until = Instant::now() + pause.mul_f64(0.5 + random_fraction() / 2.0);
             pause = (pause * 2).min(longest);
@@ -153,23 +255,17 @@ impl Link {
     }
 
     async fn dial(&self, dialing: &Dialing, target: &str) -> Result<(TcpStream, Proven), HandshakeError> {
-        let mut socket = TcpStream::connect(target).await?;
-        socket.set_nodelay(true)?;
-        let Dialing { secret, identity, memory, .. } = dialing;
-        let dialed = handshake::dial(&mut socket, secret, *identity, self.node, self.lane, &**memory).await;
-        dialed.map(|proven| (socket, proven))
+        dialing.dial(self.node, self.lane, target).await
     }
 
     /// Runs a connection to its end. The guard clears up also when this future is dropped half-way.
-    async fn run(&self, dialing: &Dialing, socket: TcpStream, proven: Proven) -> String {
+    async fn run(&self, dialing: &Dialing, socket: TcpStream, proven: Proven, target: &str) -> String {
         let calls = Arc::new(Calls::new(dialing.limits.queued_bytes_max, proven.protocol));
         self.connects.fetch_add(1, Ordering::Relaxed);
         self.unreachable.store(false, Ordering::Relaxed);
         *self.error() = None;
-        // The peer believes in this life of ours; what another one has said still stands.
-        dialing
-            .duplicate
-            .send_if_modified(|known| known.take_if(|duplicate| duplicate.peer == self.node).is_some());
+        *self.met() = Some(Met { boot: proven.boot, address: target.to_owned(), heard: None });
+        dialing.believed(self.node, target);
         self.calls.store(Some(Arc::clone(&calls)));
         match self.lane {
             Lane::Data => tracing::info!(node = %self.node, boot = %proven.boot, "connected to a peer"),
@@ -214,6 +310,9 @@ struct Up<'a> {
 
 impl Drop for Up<'_> {
     fn drop(&mut self) {
+        if let Some(met) = &mut *self.link.met() {
+            met.heard = Instant::now().checked_sub(self.calls.silent_for());
+        }
         self.link.calls.store(None);
         self.link.sent_before.fetch_add(self.calls.sent(), Ordering::Relaxed);
         self.calls.close(&[]);

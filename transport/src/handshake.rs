@@ -14,14 +14,16 @@
 //! shown one, and both compare in constant time.
 //!
 //! Either side may answer `Refused` with a reason instead of its next step. Both sides log it: an operator looks at
-//! one of the two first, and should find the cause there.
+//! one of the two first, and should find the cause there. An acceptor that refuses a dialer that has proved the secret
+//! proves it too: only then does the dialer act on the reason, for anything may listen at an address that a member had.
 
 use crate::Lane;
 use crate::frame::{self, FrameError, Header, Kind};
 use crate::hello::{Challenge, Hello, Step};
-use crate::memory::Memory;
+use crate::memory::{Copied, Memory};
 use bytes::{Bytes, BytesMut};
 use hmac::{Hmac, Mac};
+use minicbor::bytes::ByteVec;
 use quorate_model::{Boot, ClusterId, Committed, NodeId, Protocol};
 use sha2::Sha256;
 use std::fmt;
@@ -75,8 +77,13 @@ pub enum HandshakeError {
     #[error("refused by this node: {0}")]
     Here(RefusalReason),
     /// The other end refused.
-    #[error("refused by the other node: {0}")]
-    There(RefusalReason),
+    #[error("refused by the other node: {reason}")]
+    There {
+        /// Why.
+        reason: RefusalReason,
+        /// Whether it has proved the secret.
+        proven: bool,
+    },
     /// The other end does not speak this protocol.
     #[error("the other end does not speak Quorate's peer protocol ({0})")]
     Gibberish(&'static str),
@@ -89,11 +96,28 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The reason, if one of the two refused.
-    pub fn refusal(&self) -> Option<&RefusalReason> {
+    /// The other end's reason, if it has proved the secret.
+    pub fn proven_refusal(&self) -> Option<&RefusalReason> {
         match self {
-            HandshakeError::Here(reason) | HandshakeError::There(reason) => Some(reason),
-            HandshakeError::Gibberish(_) | HandshakeError::Frame(_) | HandshakeError::Io(_) => None,
+            HandshakeError::There { reason, proven: true } => Some(reason),
+            HandshakeError::There { proven: false, .. }
+            | HandshakeError::Here(_)
+            | HandshakeError::Gibberish(_)
+            | HandshakeError::Frame(_)
+            | HandshakeError::Io(_) => None,
+        }
+    }
+
+    /// Who is at an address where another node was expected, as either end says: worth a look, no more.
+    pub fn found_instead(&self) -> Option<NodeId> {
+        match self {
+            HandshakeError::There { reason: RefusalReason::Address { actual, .. }, .. }
+            | HandshakeError::Here(RefusalReason::Address { actual, .. }) => Some(*actual),
+            HandshakeError::There { .. }
+            | HandshakeError::Here(_)
+            | HandshakeError::Gibberish(_)
+            | HandshakeError::Frame(_)
+            | HandshakeError::Io(_) => None,
         }
     }
 }
@@ -122,14 +146,24 @@ impl Secret {
 
 const DIALER: &str = "quorate peer handshake 1: dialer";
 const ACCEPTOR: &str = "quorate peer handshake 1: acceptor";
+const REFUSAL: &str = "quorate peer handshake 1: refusal";
+
+/// What a dialer says of itself beside its identity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// `host:port` where peers reach it.
+    pub peer_address: Option<String>,
+    /// The name of its cluster.
+    pub cluster_name: Option<String>,
+}
 
 /// The dialer's side. `expected` is whom the catalog says is at this address; 0: whoever it is.
 pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut S,
     secret: &Secret,
     identity: Identity,
-    expected: NodeId,
-    lane: Lane,
+    whereabouts: &Whereabouts,
+    (expected, lane): (NodeId, Lane),
     memory: &dyn Memory,
 ) -> Result<Proven, HandshakeError> {
     let hello = Hello {
@@ -143,12 +177,14 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         nonce: nonce(),
         incarnation: identity.incarnation,
         remembered: memory.of(expected),
+        peer_address: whereabouts.peer_address.clone(),
+        cluster_name: whereabouts.cluster_name.clone(),
     };
     let hello_bytes = write(socket, &Step::Hello(hello)).await?;
     let (step, challenge_bytes) = read(socket).await?;
     let challenge = match step {
         Step::Challenge(challenge) => challenge,
-        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Refused(reason, _) => return Err(HandshakeError::There { reason, proven: false }),
         Step::Hello(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
     let protocol = Protocol(challenge.protocol);
@@ -174,9 +210,17 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(reason) = earlier(memory, node, incarnation) {
                 return refuse(socket, reason).await;
             }
+            // Before anything passes: this node may have to doubt itself.
+            if let Err(reason) = told(memory, identity, node, remembered) {
+                return refuse(socket, reason).await;
+            }
             Ok(Proven { node, boot, lane, incarnation, remembered, protocol })
         }
-        Step::Refused(reason) => Err(HandshakeError::There(reason)),
+        Step::Refused(reason, proof) => {
+            let mac = secret.mac(REFUSAL, &hello_bytes, &proved(&challenge_bytes, &reason));
+            let proven = proof.is_some_and(|proof| mac.verify_slice(&proof).is_ok());
+            Err(HandshakeError::There { reason, proven })
+        }
         Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) => Err(out_of_order()),
     }
 }
@@ -188,12 +232,12 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     secret: &Secret,
     identity: Identity,
     memory: &dyn Memory,
-    admit: impl FnOnce(Proven) -> Result<T, RefusalReason>,
+    admit: impl FnOnce(Proven, Option<String>) -> Result<T, RefusalReason>,
 ) -> Result<(Proven, T), HandshakeError> {
     let (step, hello_bytes) = read(socket).await?;
     let hello = match step {
         Step::Hello(hello) => hello,
-        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Refused(reason, _) => return Err(HandshakeError::There { reason, proven: false }),
         Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
     let (theirs, ours) =
@@ -216,20 +260,30 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
     let theirs = match read(socket).await?.0 {
         Step::Proof(proof) => proof,
-        Step::Refused(reason) => return Err(HandshakeError::There(reason)),
+        Step::Refused(reason, _) => return Err(HandshakeError::There { reason, proven: false }),
         Step::Hello(_) | Step::Challenge(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
     if secret.mac(DIALER, &hello_bytes, &challenge_bytes).verify_slice(&theirs).is_err() {
         return refuse(socket, RefusalReason::Secret).await;
     }
-    let Hello { node, boot, lane, incarnation, remembered, .. } = hello;
-    if let Some(reason) = earlier(memory, node, incarnation) {
-        return refuse(socket, reason).await;
-    }
+    let Hello { node, boot, lane, incarnation, remembered, peer_address, .. } = hello;
     let proven = Proven { node, boot, lane, incarnation, remembered, protocol };
-    let admitted = match admit(proven) {
+    let admitted = match earlier(memory, node, incarnation) {
+        Some(reason) => Err(reason),
+        None => admit(proven, peer_address),
+    };
+    // Before anything passes: this node may have to doubt itself. Who is not let in has nothing to say.
+    let admitted = admitted.and_then(|admitted| {
+        told(memory, identity, node, remembered)?;
+        Ok(admitted)
+    });
+    let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(reason) => return refuse(socket, reason).await,
+        Err(reason) => {
+            let mac = secret.mac(REFUSAL, &hello_bytes, &proved(&challenge_bytes, &reason));
+            let proof = mac.finalize().into_bytes().to_vec();
+            return refuse_with(socket, reason, Some(proof.into())).await;
+        }
     };
     let proof = secret.mac(ACCEPTOR, &hello_bytes, &challenge_bytes).finalize().into_bytes();
     write(socket, &Step::Accepted(proof.to_vec())).await?;
@@ -252,10 +306,76 @@ fn earlier(memory: &dyn Memory, node: NodeId, told: u64) -> Option<RefusalReason
     (told < counts).then_some(RefusalReason::Incarnation { node, told, counts })
 }
 
+/// Hands on what a peer remembers of this node. The one that joins, and the one that is asked to let another join, have
+/// nothing to remember.
+fn told(
+    memory: &dyn Memory,
+    identity: Identity,
+    by: NodeId,
+    of_this_node: Option<Committed>,
+) -> Result<(), RefusalReason> {
+    if by == NodeId(0) || identity.node == NodeId(0) {
+        return Ok(());
+    }
+    memory.told(by, of_this_node).map_err(|Copied { boot }| RefusalReason::Copied {
+        node: identity.node,
+        boot,
+        by,
+    })
+}
+
+/// What the proof of a refusal is about, beside the dialer's first frame.
+fn proved(challenge: &[u8], reason: &RefusalReason) -> Vec<u8> {
+    let mut proved = challenge.to_vec();
+    minicbor::encode(reason, &mut proved).expect("encoding into memory cannot fail");
+    proved
+}
+
+/// Who knocks at the address of a node that is about to found a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// The name of that.
+    pub cluster_name: Option<String>,
+    /// Its id there.
+    pub node: NodeId,
+    /// Whom it expects here.
+    pub expected: NodeId,
+    /// Where peers reach it.
+    pub peer_address: Option<String>,
+}
+
+/// Hears who dials a node that has no identity yet, lets it prove the secret, and sends it away.
+pub async fn hear_knock<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut S,
+    secret: &Secret,
+    boot: Boot,
+) -> Result<Knock, HandshakeError> {
+    let (step, hello_bytes) = read(socket).await?;
+    let Step::Hello(hello) = step else { return Err(out_of_order()) };
+    // It goes on only with whom it expects; it is not let in.
+    let Hello { cluster, expected, .. } = hello;
+    let theirs = (Protocol(hello.protocol_min), Protocol(hello.protocol_max));
+    let common = Protocol::common(theirs, (Protocol::OLDEST, Protocol::NEWEST));
+    let protocol = common.unwrap_or(Protocol::NEWEST).0;
+    let (node, incarnation) = (expected, u64::MAX);
+    let challenge =
+        Challenge { protocol, cluster, node, boot, nonce: nonce(), incarnation, remembered: None };
+    let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
+    let Step::Proof(theirs) = read(socket).await?.0 else { return Err(out_of_order()) };
+    if secret.mac(DIALER, &hello_bytes, &challenge_bytes).verify_slice(&theirs).is_err() {
+        return refuse(socket, RefusalReason::Secret).await;
+    }
+    let Hello { node, peer_address, cluster_name, .. } = hello;
+    drop(write(socket, &Step::Refused(RefusalReason::Closed, None)).await);
+    Ok(Knock { cluster, cluster_name, node, expected, peer_address })
+}
+
 /// A refusal that arrives after the handshake: the dialer did not believe the acceptor's proof.
 pub fn late_refusal(payload: &[u8]) -> Option<RefusalReason> {
     match minicbor::decode(payload) {
-        Ok(Step::Refused(reason)) => Some(reason),
+        Ok(Step::Refused(reason, _)) => Some(reason),
         Ok(Step::Hello(_) | Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_)) | Err(_) => None,
     }
 }
@@ -265,8 +385,16 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin, T>(
     socket: &mut S,
     reason: RefusalReason,
 ) -> Result<T, HandshakeError> {
+    refuse_with(socket, reason, None).await
+}
+
+async fn refuse_with<S: AsyncRead + AsyncWrite + Unpin, T>(
+    socket: &mut S,
+    reason: RefusalReason,
+    proof: Option<ByteVec>,
+) -> Result<T, HandshakeError> {
     // Whether it arrives changes nothing here: the connection ends either way.
-    drop(write(socket, &Step::Refused(reason.clone())).await);
+    drop(write(socket, &Step::Refused(reason.clone(), proof)).await);
     drop(socket.shutdown().await);
     Err(HandshakeError::Here(reason))
 }

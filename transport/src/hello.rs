@@ -1,6 +1,7 @@
 //! The words of the handshake. Its steps are in [`super::handshake`].
 
 use crate::Lane;
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Committed, NodeId};
 use std::fmt;
@@ -21,9 +22,9 @@ pub enum Step {
     /// Acceptor: so do I.
     #[n(3)]
     Accepted(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
-    /// Either: no, and why.
+    /// Either: no, and why. An acceptor that was shown a proof adds its own, so that the dialer can believe it.
     #[n(4)]
-    Refused(#[n(0)] RefusalReason),
+    Refused(#[n(0)] RefusalReason, #[n(1)] Option<ByteVec>),
 }
 
 /// What a dialer says first.
@@ -59,6 +60,13 @@ pub struct Hello {
     /// How far it remembers the node to have come that it believes to dial.
     #[n(9)]
     pub remembered: Option<Committed>,
+    /// Where it is reached by peers, as it says itself; `None`: a node of an earlier version, or one that asks a single
+    /// question.
+    #[n(10)]
+    pub peer_address: Option<String>,
+    /// The name of its cluster, for a founder that hears it.
+    #[n(11)]
+    pub cluster_name: Option<String>,
 }
 
 /// What an acceptor answers.
@@ -129,15 +137,19 @@ pub enum RefusalReason {
     /// Another process with this id is alive.
     #[n(3)]
     #[error(
-        "another live process has the id {node} (boot {other}); two processes must never share an id: stop one, and never copy a data folder"
+        "another live process has the id {node} (boot {other}); two processes must never share an id: stop one, and never \
+         copy a data folder"
     )]
     Duplicate {
         /// The id.
         #[n(0)]
         node: NodeId,
-        /// The life that holds it.
+        /// The boot that holds it.
         #[n(1)]
         other: Boot,
+        /// How long ago the acceptor heard that process, in milliseconds.
+        #[n(2)]
+        heard_ms: Option<u64>,
     },
     /// The address belongs to another node.
     #[n(4)]
@@ -182,6 +194,41 @@ pub enum RefusalReason {
         /// What the catalog says.
         #[n(2)]
         counts: u64,
+    },
+    /// A node comes from another address than the one that is known, and may still live at that one.
+    #[n(9)]
+    #[error(
+        "node {node} was known at {known} and comes from elsewhere: it is let in once nothing has been heard from there \
+         for {silence_ms} ms"
+    )]
+    Moved {
+        /// The node.
+        #[n(0)]
+        node: NodeId,
+        /// Where the acceptor knows it.
+        #[n(1)]
+        known: String,
+        /// How long that address must be silent, in milliseconds.
+        #[n(2)]
+        silence_ms: u64,
+    },
+    /// The other end has met another process with this node's id, while this one lived.
+    #[n(10)]
+    #[error(
+        "node {by} has met another process with the id {node} (boot {boot}), of which the folder of {node} knows nothing: a \
+         copy of a data folder was started; nothing passes between the two. If node {by} is such a copy, stop it; if not, \
+         stop the copy of {node} and start {node} again: it then finds out whether it misses anything"
+    )]
+    Copied {
+        /// Who was met.
+        #[n(0)]
+        node: NodeId,
+        /// The process that was met.
+        #[n(1)]
+        boot: Boot,
+        /// Who has met it.
+        #[n(2)]
+        by: NodeId,
     },
 }
 

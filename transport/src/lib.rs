@@ -43,12 +43,14 @@ mod memory;
 mod once;
 mod outbox;
 mod pending;
+mod places;
 mod server;
 
+pub use dialer::Met;
 pub use frame::{Asked, FrameError, Header, Kind};
-pub use handshake::{Identity, RefusalReason, Secret};
+pub use handshake::{HandshakeError, Identity, Knock, RefusalReason, Secret, Whereabouts, hear_knock};
 pub use links::{LinkReport, Links};
-pub use memory::{Forgetful, Memory};
+pub use memory::{Copied, Forgetful, Memory};
 pub use once::{OnceError, ask_once};
 pub use outbox::Responder;
 pub use pending::{Answered, Sink};

@@ -1,8 +1,8 @@
 //! The links of this node to all other members: who is there, who answers, and how to call.
 
-use crate::dialer::{Dialing, Duplicate, Link};
+use crate::dialer::{Dialing, Duplicate, Link, Met};
 use crate::frame::Asked;
-use crate::handshake::{Identity, Secret};
+use crate::handshake::{HandshakeError, Identity, Proven, Secret, Whereabouts};
 use crate::pending::{Answered, Sink};
 use crate::{CallError, Lane, Limits, Memory};
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -22,7 +22,14 @@ pub struct Links {
     changing: Mutex<()>,
     dialing: Arc<Dialing>,
     cut: watch::Sender<bool>,
+    /// Members that were found where another one was expected, until somebody looks.
+    found: Mutex<Option<mpsc::Receiver<(NodeId, String)>>>,
+    /// Since when it could have heard anybody.
+    begun: Instant,
 }
+
+/// Members found at addresses of others that wait to be looked at.
+const FOUND_MAX: usize = 64;
 
 /// One other member: a link for each lane, each with the task that keeps it.
 struct Member {
@@ -68,9 +75,23 @@ impl Drop for Member {
 impl Links {
     /// No members yet.
     pub fn new(identity: Identity, secret: Secret, limits: Limits, memory: Arc<dyn Memory>) -> Self {
+        Self::of(identity, Whereabouts::default(), secret, limits, memory)
+    }
+
+    /// No members yet; this node says where it is reached.
+    pub fn of(
+        identity: Identity,
+        whereabouts: Whereabouts,
+        secret: Secret,
+        limits: Limits,
+        memory: Arc<dyn Memory>,
+    ) -> Self {
         let cut = watch::Sender::new(false);
+        let (found, look) = mpsc::channel(FOUND_MAX);
         let dialing = Dialing {
             identity,
+            whereabouts,
+            found,
             secret,
             limits,
             memory,
@@ -78,7 +99,14 @@ impl Links {
             changes: watch::Sender::new(0),
             duplicate: watch::Sender::new(None),
         };
-        Self { members: ArcSwap::default(), changing: Mutex::default(), dialing: Arc::new(dialing), cut }
+        Self {
+            members: ArcSwap::default(),
+            changing: Mutex::default(),
+            dialing: Arc::new(dialing),
+            cut,
+            found: Mutex::new(Some(look)),
+            begun: Instant::now(),
+        }
     }
 
     /// Takes the members of a newer catalog with their peer addresses; this node itself is left out. Must be called
@@ -103,9 +131,59 @@ impl Links {
     pub fn suggest(&self, node: NodeId, address: &str) {
         let members = self.members.load();
         let Some(member) = members.get(&node) else { return };
-        for link in member.links.iter().filter(|link| link.calls.load().is_none()) {
-            link.move_to(address);
-            link.wake.notify_one();
+        for link in &member.links {
+            link.suggest(address);
+        }
+    }
+
+    /// Looks for members where they answered in the place of others, until the task is aborted.
+    pub async fn look_where_found(&self) {
+        let found = self.found.lock().expect("nothing panics while it holds this lock").take();
+        let Some(mut found) = found else { return };
+        while let Some((node, address)) = found.recv().await {
+            self.suggest(node, &address);
+        }
+    }
+
+    /// The process of a member that a connection leads to now, and where.
+    pub fn met(&self, node: NodeId) -> Option<Met> {
+        let members = self.members.load();
+        let mut up = members.get(&node)?.links.iter().filter(|link| link.calls.load().is_some());
+        up.find_map(|link| link.met().clone())
+    }
+
+    /// How long nothing has been heard of a member on any connection to it; counted from the start at most.
+    pub fn silent_for(&self, node: NodeId) -> Duration {
+        let members = self.members.load();
+        let heard = members.get(&node).into_iter().flat_map(|member| &member.links).filter_map(|link| {
+            let calls = link.calls.load();
+            match calls.as_ref() {
+                Some(calls) => Instant::now().checked_sub(calls.silent_for()),
+                None => link.met().as_ref().and_then(|met| met.heard),
+            }
+        });
+        heard.fold(self.begun, Ord::max).elapsed()
+    }
+
+    /// How long a member must be silent to count as gone.
+    pub fn silence(&self) -> Duration {
+        self.dialing.limits.silence
+    }
+
+    /// Asks who is at an address, as a connection to this member would, and acts on the answer.
+    pub async fn probe(&self, node: NodeId, address: &str) -> Result<Proven, HandshakeError> {
+        let dialed = self.dialing.dial(node, Lane::Urgent, address);
+        let late = |_| HandshakeError::Io(std::io::ErrorKind::TimedOut.into());
+        let dialed = tokio::time::timeout(self.dialing.limits.handshake, dialed).await.map_err(late);
+        match dialed.flatten() {
+            Ok((_, proven)) => {
+                self.dialing.believed(node, address);
+                Ok(proven)
+            }
+            Err(error) => {
+                self.dialing.heed(node, address, &error);
+                Err(error)
+            }
         }
     }
 

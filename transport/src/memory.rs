@@ -4,21 +4,29 @@
 //! both have proved the secret, each judges itself by what it was told: a node that began below that has lost something,
 //! and must know it before it answers the peer. And a node whose earlier incarnation turns up is not let in.
 
-use quorate_model::{Committed, NodeId};
+use quorate_model::{Boot, Committed, NodeId};
 
 /// This node's memory, as connections use it.
 pub trait Memory: Send + Sync + 'static {
     /// How far a peer had come, as far as this node knows.
     fn of(&self, peer: NodeId) -> Option<Committed>;
 
-    /// A peer that has proved the secret remembers this of this node. Called before any request of that connection.
-    fn told(&self, peer: NodeId, of_this_node: Option<Committed>);
+    /// A peer that has proved the secret remembers this of this node. Called before any request of that connection; an
+    /// error ends the connection.
+    fn told(&self, peer: NodeId, of_this_node: Option<Committed>) -> Result<(), Copied>;
 
     /// Which incarnation of a member counts; `None`: it is not known.
     fn incarnation_that_counts(&self, node: NodeId) -> Option<u64>;
 
     /// A peer does not let this node in, because another incarnation of it counts.
     fn superseded(&self, by: NodeId, counts: u64);
+}
+
+/// A peer has met another process with this node's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// That process.
+    pub boot: Boot,
 }
 
 /// No memory at all: for a connection that asks one question, and for tests.
@@ -30,7 +38,9 @@ impl Memory for Forgetful {
         None
     }
 
-    fn told(&self, _: NodeId, _: Option<Committed>) {}
+    fn told(&self, _: NodeId, _: Option<Committed>) -> Result<(), Copied> {
+        Ok(())
+    }
 
     fn incarnation_that_counts(&self, _: NodeId) -> Option<u64> {
         None

@@ -1,6 +1,6 @@
 //! One question over a connection of its own: how a node that is no member yet asks to become one.
 
-use crate::handshake::{self, HandshakeError, Identity, Secret};
+use crate::handshake::{self, HandshakeError, Identity, Secret, Whereabouts};
 use crate::pending::Calls;
 use crate::{Asked, CallError, Forgetful, Lane, Limits, connection};
 use bytes::Bytes;
@@ -37,8 +37,8 @@ pub async fn ask_once(
     let dial = async {
         let mut socket = TcpStream::connect(address).await.map_err(HandshakeError::from)?;
         socket.set_nodelay(true).map_err(HandshakeError::from)?;
-        let proven =
-            handshake::dial(&mut socket, secret, identity, NodeId(0), Lane::Urgent, &Forgetful).await?;
+        let (nowhere, whom) = (Whereabouts::default(), (NodeId(0), Lane::Urgent));
+        let proven = handshake::dial(&mut socket, secret, identity, &nowhere, whom, &Forgetful).await?;
         Ok::<_, HandshakeError>((socket, proven.protocol))
     };
     let by = deadline.min(Instant::now() + limits.handshake);

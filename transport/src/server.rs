@@ -10,6 +10,7 @@ use quorate_model::{Boot, NodeId};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -50,11 +51,11 @@ pub trait Service: Send + Sync + 'static {
     /// Begins one request; the answer may come later, from any thread.
     fn begin(&self, incoming: Incoming, responder: Responder);
 
-    /// A member has dialed this node: it is there.
-    fn heard_of(&self, node: NodeId);
+    /// A member has dialed this node: it is there, and says where it is reached.
+    fn heard_of(&self, node: NodeId, peer_address: Option<&str>);
 
-    /// Whether a node may connect at all. 0 is a node that wants to join.
-    fn is_member(&self, node: NodeId) -> bool;
+    /// Whether a node that has proved the secret may connect. Not asked about a node that wants to join.
+    fn admits(&self, caller: &Caller, peer_address: Option<&str>) -> Result<(), RefusalReason>;
 }
 
 /// The acceptor of one node.
@@ -65,8 +66,9 @@ pub struct Server {
     service: Arc<dyn Service>,
     memory: Arc<dyn Memory>,
     cut: watch::Sender<bool>,
-    /// Which life of each member is connected, and how many connections it has.
-    alive: Mutex<HashMap<NodeId, (Boot, usize)>>,
+    /// Which process of each member is connected.
+    alive: Mutex<HashMap<NodeId, Alive>>,
+    begun: Instant,
     last_refusal: Mutex<Option<(String, Instant)>>,
     unproven: Mutex<Unproven>,
     /// Room for proven connections.
@@ -81,10 +83,21 @@ struct Unproven {
     number: u64,
 }
 
+/// A process of a member that is connected.
+struct Alive {
+    boot: Boot,
+    connections: usize,
+    /// When it was heard last on any of them, in milliseconds since the server's beginning.
+    heard_ms: Arc<AtomicU64>,
+}
+
 /// One place among the connections of a member.
 struct Admission {
     server: Arc<Server>,
     node: NodeId,
+    /// Where it says it is.
+    peer_address: Option<String>,
+    heard_ms: Arc<AtomicU64>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -107,6 +120,7 @@ impl Server {
             memory,
             cut: watch::Sender::new(false),
             alive: Mutex::default(),
+            begun: Instant::now(),
             last_refusal: Mutex::default(),
         })
     }
@@ -180,27 +194,25 @@ impl Server {
         if *self.cut.borrow() || socket.set_nodelay(true).is_err() {
             return;
         }
-        let admit = |proven| self.admit(proven);
+        let admit = |proven, peer_address| self.admit(proven, peer_address);
         let handshake = handshake::accept(&mut socket, &self.secret, self.identity, &*self.memory, admit);
         let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
         self.forget_unproven(number);
-        let (caller, _admission) = match accepted {
+        let (caller, admission) = match accepted {
             Ok(Ok(accepted)) => accepted,
             // A port that is probed, or a dialer that died: nothing to tell an operator.
             Ok(Err(HandshakeError::Io(_))) | Err(_) => return,
             Ok(Err(error)) => return self.refused(&error.to_string()),
         };
         if caller.node != NodeId(0) {
-            // Before anything passes: this node may have to doubt itself.
-            self.memory.told(caller.node, caller.remembered);
-            self.service.heard_of(caller.node);
+            self.service.heard_of(caller.node, admission.peer_address.as_deref());
         }
         let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));
         let mut writing = Writing::default();
         let (mut from, mut to) = socket.split();
         tokio::select! {
             _ = outbox.write_to(&mut to, &mut writing) => {}
-            () = self.read_requests(&mut from, caller, &outbox) => {}
+            () = self.read_requests(&mut from, caller, &outbox, &admission.heard_ms) => {}
             never = connection::say_alive(&outbox, self.limits.keepalive) => match never {},
         }
         outbox.close();
@@ -212,6 +224,7 @@ impl Server {
         from: &mut R,
         caller: Caller,
         outbox: &Arc<Outbox>,
+        heard_ms: &AtomicU64,
     ) {
         let working = Arc::new(Working::default());
         let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
@@ -219,7 +232,7 @@ impl Server {
             // A dialer that lives says so: silence means that it is gone.
             match tokio::time::timeout(self.limits.silence, from.read_buf(&mut buffer)).await {
                 Ok(Ok(0) | Err(_)) | Err(_) => return,
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => heard_ms.store(self.millis(), Ordering::Relaxed),
             }
             loop {
                 let (header, payload) = match frame::decode(&mut buffer, self.limits.frame_bytes_max) {
@@ -274,35 +287,49 @@ impl Server {
         }
     }
 
-    /// A proven node takes its place, unless another life of it is here.
-    fn admit(self: &Arc<Self>, proven: Proven) -> Result<Admission, RefusalReason> {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A proven node takes its place, unless another process of it is here.
+    fn admit(
+        self: &Arc<Self>,
+        proven: Proven,
+        peer_address: Option<String>,
+    ) -> Result<Admission, RefusalReason> {
         let Proven { node, boot, lane, .. } = proven;
         let joining = node == NodeId(0);
         if joining && lane != Lane::Urgent {
             return Err(RefusalReason::NotMember { node });
         }
-        if !joining && !self.service.is_member(node) {
-            return Err(RefusalReason::NotMember { node });
-        }
         if node == self.identity.node {
-            return Err(RefusalReason::Duplicate { node, other: self.identity.boot });
+            return Err(RefusalReason::Duplicate { node, other: self.identity.boot, heard_ms: Some(0) });
         }
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| RefusalReason::TooMany)?;
         let mut alive = self.alive.lock().expect("nothing panics while it holds this lock");
         match alive.get(&node) {
-            Some((other, _)) if *other != boot && !joining => {
-                return Err(RefusalReason::Duplicate { node, other: *other });
+            Some(other) if other.boot != boot && !joining => {
+                let heard_ms = self.millis().saturating_sub(other.heard_ms.load(Ordering::Relaxed));
+                let (other, heard_ms) = (other.boot, Some(heard_ms));
+                return Err(RefusalReason::Duplicate { node, other, heard_ms });
             }
-            Some((_, count)) if !joining && *count >= self.limits.incoming_per_member_max => {
+            Some(same) if !joining && same.connections >= self.limits.incoming_per_member_max => {
                 return Err(RefusalReason::TooMany);
             }
-            Some((_, count)) if joining && *count >= self.limits.unproven_max => {
+            Some(others) if joining && others.connections >= self.limits.unproven_max => {
                 return Err(RefusalReason::TooMany);
             }
             Some(_) | None => {}
         }
-        alive.entry(node).or_insert((boot, 0)).1 += 1;
-        Ok(Admission { server: Arc::clone(self), node, _place: place })
+        if !joining {
+            self.service.admits(&proven, peer_address.as_deref())?;
+        }
+        let none = || Alive { boot, connections: 0, heard_ms: Arc::default() };
+        let here = alive.entry(node).or_insert_with(none);
+        here.connections += 1;
+        here.heard_ms.store(self.millis(), Ordering::Relaxed);
+        let heard_ms = Arc::clone(&here.heard_ms);
+        Ok(Admission { server: Arc::clone(self), node, peer_address, heard_ms, _place: place })
     }
 
     /// Remembers why a connection was refused, and logs it unless it was just logged.
@@ -320,8 +347,8 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let mut alive = self.server.alive.lock().expect("nothing panics while it holds this lock");
         if let Some(entry) = alive.get_mut(&self.node) {
-            entry.1 -= 1;
-            if entry.1 == 0 {
+            entry.connections -= 1;
+            if entry.connections == 0 {
                 alive.remove(&self.node);
             }
         }

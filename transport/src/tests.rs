@@ -3,7 +3,10 @@
 mod calls;
 mod handshakes;
 
-use crate::{Forgetful, Identity, Incoming, Lane, Limits, Links, Responder, Secret, Server, Service};
+use crate::{
+    Caller, Forgetful, Identity, Incoming, Lane, Limits, Links, RefusalReason, Responder, Secret, Server,
+    Service,
+};
 use quorate_model::{Boot, ClusterId, NodeId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -41,10 +44,11 @@ impl Service for Echo {
         }
     }
 
-    fn heard_of(&self, _: NodeId) {}
+    fn heard_of(&self, _: NodeId, _: Option<&str>) {}
 
-    fn is_member(&self, node: NodeId) -> bool {
-        node.0 < 90
+    fn admits(&self, caller: &Caller, _: Option<&str>) -> Result<(), RefusalReason> {
+        let node = caller.node;
+        if node.0 < 90 { Ok(()) } else { Err(RefusalReason::NotMember { node }) }
     }
 }
 

@@ -39,7 +39,8 @@ impl Control {
                         | ControlReply::Rejected(_)
                         | ControlReply::Unknown(_)
                         | ControlReply::Report(_)
-                        | ControlReply::Disk(_),
+                        | ControlReply::Disk(_)
+                        | ControlReply::Found(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

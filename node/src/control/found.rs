@@ -4,13 +4,16 @@
 //! where its peers are reached and which cluster that is, and then asks over the peer port, where it must prove the
 //! secret. It keeps trying while it says so; only a rejection by the catalog ends it. The request id is drawn once per
 //! data folder, so that a repeated request finds the id that the first one was issued.
+//!
+//! An address that another member is heard at is refused. The member may have died a moment ago, so that a rejection for
+//! that is repeated for a while ([`ADDRESS_PATIENCE`]) before it counts.
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest};
 use crate::core::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
-use quorate_ring::{Command, Found, NewNode, Rejection};
+use quorate_ring::{Command, Found, NewNode, Rejection, View};
 use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,11 +29,20 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// Pause between two rounds over the given addresses.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A member that has just died may seem to be heard at its address for so long.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What does not heal by itself within this time is said louder.
+const LOUD_AFTER: Duration = Duration::from_secs(15);
+
 /// How long a founding node may take to become its own leader.
 const FOUNDING: Duration = Duration::from_secs(20);
 
 /// Where a member says which cluster it belongs to.
 const PAGE: &str = "/v1/cluster";
+
+/// A header of a node that waits to become a member: where it says that clients reach it, so that one that asks itself knows.
+pub const WAITING: &str = "quorate-waiting";
 
 /// Largest answer of a member's cluster pages, in bytes.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -61,6 +73,7 @@ pub enum JoinError {
 #[derive(Deserialize)]
 struct ClusterPage {
     id: String,
+    name: Option<String>,
     peer_address: String,
 }
 
@@ -79,10 +92,21 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
     let _installed = rustls::crypto::ring::default_provider().install_default();
     // Each address has its own reason, which is said when it changes.
     let mut said = BTreeMap::new();
+    let mut taken_since = None;
     loop {
         for address in addresses {
             match attempt(address, secret, node).await {
                 Ok(joined) => return Ok(joined),
+                Err(Attempt::Rejected(rejection @ Rejection::AddressTaken { .. })) => {
+                    let since = *taken_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= ADDRESS_PATIENCE {
+                        return Err(JoinError::Rejected(rejection));
+                    }
+                    if said.get(address) != Some(&rejection.to_string()) {
+                        tracing::warn!("joining at {address}: {rejection}; trying again for a few seconds");
+                        said.insert(address, rejection.to_string());
+                    }
+                }
                 Err(Attempt::Rejected(rejection)) => return Err(JoinError::Rejected(rejection)),
                 Err(Attempt::Failed(why)) => {
                     if said.get(address) != Some(&why) {
@@ -112,13 +136,26 @@ pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
     None
 }
 
+/// The cluster of the member at this HTTP address, and its name.
+pub(super) async fn cluster_page(address: &str) -> Option<(ClusterId, Option<String>)> {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let page = fetch::<ClusterPage>(address, PAGE).await.ok()?;
+    Some((page.cluster().ok()?, page.name))
+}
+
 enum Attempt {
     Rejected(Rejection),
     Failed(String),
 }
 
 async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joined, Attempt> {
-    let page: ClusterPage = fetch(address, PAGE).await.map_err(Attempt::Failed)?;
+    let page: ClusterPage = match fetch(address, PAGE).await {
+        Ok(page) => page,
+        Err(NoPage::Waiting { address }) => {
+            return Err(Attempt::Failed(waiting(&address, &node.http_address)));
+        }
+        Err(NoPage::Failed(why)) => return Err(Attempt::Failed(why)),
+    };
     let cluster = page.cluster().map_err(Attempt::Failed)?;
     let identity = Identity { cluster, node: NodeId(0), boot: node.boot, incarnation: 1 };
     let request = ControlRequest::Join(node.clone());
@@ -138,14 +175,52 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
             | ControlReply::NotLeader(_)
             | ControlReply::Applied(_)
             | ControlReply::Report(_)
-            | ControlReply::Disk(_),
+            | ControlReply::Disk(_)
+            | ControlReply::Found(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }
 }
 
+/// What it means that the node at an address waits to become a member itself.
+fn waiting(theirs: &str, ours: &str) -> String {
+    if theirs == ours {
+        return "this is the address of this node itself: say --join with the HTTP address of another node, one that is a \
+                member; if there is no cluster yet, found one by starting exactly one node with --bootstrap --cluster-name \
+                NAME instead"
+            .to_owned();
+    }
+    "the node there waits to become a member, too: no cluster has been founded yet, as far as it knows; found one by \
+     starting exactly one node with --bootstrap --cluster-name NAME instead of --join"
+        .to_owned()
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(super) enum NoPage {
+    /// The node there is not a member yet; where it says that clients reach it.
+    Waiting { address: String },
+    /// Another reason.
+    Failed(String),
+}
+
+impl std::fmt::Display for NoPage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoPage::Waiting { .. } => f.write_str("the node there waits to become a member"),
+            NoPage::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
 /// Reads a page of a member's.
-pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Result<T, String> {
+pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Result<T, NoPage> {
+    let page = read(address, path).await?;
+    understood(&page).map_err(NoPage::Failed)
+}
+
+async fn read(address: &str, path: &str) -> Result<Vec<u8>, NoPage> {
+    let failed = |error: reqwest::Error| NoPage::Failed(because(&error));
     let client = reqwest::Client::builder()
         // Plain HTTP alone: a system without certificates of authorities is no reason to fail.
         .tls_certs_only([])
@@ -153,20 +228,24 @@ pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Res
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ATTEMPT)
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| NoPage::Failed(error.to_string()))?;
     let url = format!("http://{address}{path}");
-    let mut response = client.get(url).send().await.map_err(|error| because(&error))?;
+    let mut response = client.get(url).send().await.map_err(failed)?;
     if !response.status().is_success() {
-        return Err(format!("it answered {}", response.status()));
+        if let Some(address) = response.headers().get(WAITING) {
+            let address = address.to_str().unwrap_or_default().to_owned();
+            return Err(NoPage::Waiting { address });
+        }
+        return Err(NoPage::Failed(format!("it answered {}", response.status())));
     }
     let mut page = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| because(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if page.len() + chunk.len() > PAGE_BYTES_MAX {
-            return Err("its answer is too long for a Quorate node's".to_owned());
+            return Err(NoPage::Failed("its answer is too long for a Quorate node's".to_owned()));
         }
         page.extend_from_slice(&chunk);
     }
-    understood(&page)
+    Ok(page)
 }
 
 pub(super) fn understood<T: DeserializeOwned>(page: &[u8]) -> Result<T, String> {
@@ -206,27 +285,12 @@ impl Control {
         }
     }
 
-    /// Tells the catalog of this life under the addresses that it has, where it does not take others: this node can
-    /// then dial its peers, if not the other way round.
-    async fn announce_boot(&self, boot: Boot, incarnation: u32) {
-        let view = self.views.current();
-        let Some(known) = view.catalog().node(self.node).filter(|known| known.boot != boot) else { return };
-        let update = quorate_ring::NodeUpdate {
-            node: self.node,
-            boot,
-            http_address: known.http_address.clone(),
-            peer_address: known.peer_address.clone(),
-            incarnation: Some(incarnation),
-        };
-        if let Err(error) = self.write(&Command::UpdateNode(update), Instant::now() + ATTEMPT).await {
-            tracing::debug!("announcing this life of the node failed: {error}");
-        }
-    }
-
     /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows. Returns the epoch from which
-    /// on the catalog has this life of it.
+    /// on the catalog has this boot of it at these addresses.
     pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) -> Epoch {
-        let mut said = None;
+        let (mut said, since) = (None, Instant::now());
+        let boot_known = |view: &View| view.catalog().node(self.node).map(|known| known.boot);
+        let was_known = boot_known(&self.views.current()) == Some(boot);
         let incarnation = u32::try_from(self.links.identity().incarnation).unwrap_or(u32::MAX);
         let update = quorate_ring::NodeUpdate {
             node: self.node,
@@ -245,15 +309,23 @@ impl Control {
             {
                 return view.epoch();
             }
-            match self.write(&Command::UpdateNode(update.clone()), Instant::now() + ATTEMPT).await {
+            // Another process has announced itself since: this one does not take the place back.
+            if was_known && boot_known(&view) != Some(boot) {
+                return view.epoch();
+            }
+            match self.write(&Command::Announce(update.clone()), Instant::now() + ATTEMPT).await {
                 Ok(receipt) => return receipt.epoch,
-                // Whoever has the address may be about to announce another: several nodes may move at once.
+                // Whoever is heard at the address may be about to leave it: several nodes may move at once.
                 Err(ProposeError::Rejected(rejection)) => {
-                    if said.as_ref() != Some(&rejection) {
-                        tracing::error!("the catalog does not take this node's address: {rejection}");
-                        said = Some(rejection);
+                    let is_loud = since.elapsed() >= LOUD_AFTER;
+                    if said.as_ref() != Some(&(rejection.clone(), is_loud)) {
+                        if is_loud {
+                            tracing::error!("the catalog does not take this node's address: {rejection}");
+                        } else {
+                            tracing::info!("the catalog does not take this node's address yet: {rejection}");
+                        }
+                        said = Some((rejection, is_loud));
                     }
-                    self.announce_boot(boot, incarnation).await;
                     tokio::time::sleep(PAUSE).await;
                 }
                 // Without a majority nothing can be said; key traffic goes on meanwhile.

@@ -30,6 +30,20 @@ pub enum ControlRequest {
     /// "You lead: take my vote away, I have lost what I voted for." Answered with `Applied` once that is committed.
     #[n(6)]
     Forget,
+    /// "Where are these members?" Answered with `Found`.
+    #[n(7)]
+    Find(#[n(0)] Vec<NodeId>),
+}
+
+/// Where a member is, as far as another one knows.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Whereabouts {
+    /// The member.
+    #[n(0)]
+    pub node: NodeId,
+    /// `host:port` where it is connected, or else where the catalog has it.
+    #[n(1)]
+    pub peer_address: String,
 }
 
 impl ControlRequest {
@@ -101,6 +115,9 @@ pub enum ControlReply {
     /// To `Disk`: so is mine.
     #[n(8)]
     Disk(#[n(0)] DiskState),
+    /// To `Find`: those of which it knows something.
+    #[n(9)]
+    Found(#[n(0)] Vec<Whereabouts>),
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::messages::{ControlReply, ControlRequest, DiskState};
 use crate::core::{ProposeError, Proposed};
 use quorate_consensus::{Consensus, WriteError};
 use quorate_model::{Epoch, NodeId};
-use quorate_ring::{Command, Created, NewNode, Receipt};
+use quorate_ring::{Command, Created, NewNode, Receipt, Rejection};
 use quorate_transport::{CallError, Kind, Lane};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,7 +32,7 @@ impl Control {
         let mut attempts = Attempts::of(command);
         // Who knows no leader may be the one that nobody finds any more: it asks around for its address, since whoever
         // does not lead says who does. Nothing else is worth an answer that may never come.
-        let asks_around = matches!(command, Command::UpdateNode(_));
+        let asks_around = matches!(command, Command::Announce(_));
         let mut asked = 0;
         loop {
             let leader = attempts.hint.take().or_else(|| self.consensus.leader());
@@ -79,6 +79,9 @@ impl Control {
     }
 
     async fn write_here(&self, command: Command, deadline: Instant) -> ControlReply {
+        if let Some(rejection) = self.address_taken(&command) {
+            return ControlReply::Rejected(rejection);
+        }
         match self.consensus.write(command, deadline).await {
             Ok(Ok(receipt)) => ControlReply::Written(receipt),
             Ok(Err(rejection)) => ControlReply::Rejected(rejection),
@@ -91,6 +94,27 @@ impl Control {
             }
             Err(WriteError::Unknown(why)) => ControlReply::Unknown(why),
         }
+    }
+
+    /// Why the leader does not take an address for a node: another member is heard there, by the process that announced
+    /// it. What the catalog alone says of a member that is not heard keeps nobody from an address.
+    fn address_taken(&self, command: &Command) -> Option<Rejection> {
+        let claim = command.claim().filter(|_| self.consensus.is_leader())?;
+        let view = self.views.current();
+        let holder = view.catalog().address_holder(claim.node, claim.http_address, claim.peer_address);
+        let (what, holder) = holder?;
+        let is_heard = if holder.id == self.node {
+            holder.boot == self.links.identity().boot
+        } else {
+            let met = self.links.met(holder.id);
+            met.is_some_and(|met| met.boot == holder.boot && met.address == holder.peer_address)
+        };
+        let address = if what == "http" { claim.http_address } else { claim.peer_address };
+        is_heard.then(|| Rejection::AddressTaken {
+            what: what.to_owned(),
+            address: address.to_owned(),
+            node: holder.id,
+        })
     }
 
     /// Waits until every member that can be reached has applied an epoch; returns those that had not in time.
@@ -203,12 +227,13 @@ impl Control {
             }
             ControlRequest::Join(node) => self.admit(node, until).await,
             ControlRequest::Report => ControlReply::Report(self.report()),
+            ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
         }
     }
 
     /// Makes a node a member, from whichever member it asked.
     async fn admit(&self, node: NewNode, deadline: Instant) -> ControlReply {
-        match self.write(&Command::AddNode(node), deadline).await {
+        match self.write(&Command::Admit(node), deadline).await {
             Ok(Receipt { epoch, created: Some(Created::Node(node)), .. }) => {
                 // The links to it are made from the catalog that has it.
                 self.views.reached(epoch, deadline).await;
@@ -260,7 +285,8 @@ impl Attempts {
             ControlReply::Joined { .. }
             | ControlReply::Applied(_)
             | ControlReply::Report(_)
-            | ControlReply::Disk(_) => {
+            | ControlReply::Disk(_)
+            | ControlReply::Found(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }
@@ -282,6 +308,8 @@ fn is_repeatable(command: &Command) -> bool {
         Command::Found(_)
         | Command::AddNode(_)
         | Command::UpdateNode(_)
+        | Command::Announce(_)
+        | Command::Admit(_)
         | Command::SetVoter { .. }
         | Command::CreateTable(_) => true,
         Command::AlterTable(_) | Command::DropTable { .. } => false,

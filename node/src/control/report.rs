@@ -97,7 +97,8 @@ impl Control {
                         | ControlReply::NotWritten(_)
                         | ControlReply::Unknown(_)
                         | ControlReply::Applied(_)
-                        | ControlReply::Disk(_),
+                        | ControlReply::Disk(_)
+                        | ControlReply::Found(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

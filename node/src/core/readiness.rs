@@ -1,6 +1,6 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
-use super::{Core, HintStatistics, Statistics};
+use super::{Core, HintStatistics, Reached, Statistics};
 use crate::control::DiskState;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
@@ -127,6 +127,20 @@ impl Core {
             Some(risk) => format!("{risk} (and {} tables more)", risks.len() - 1),
         };
         format!("{up} of {} voters can be reached from here; {keys}", voters.len())
+    }
+
+    /// Half a sentence on what this node can't know while the catalog does not say where it is; `None`: it does.
+    pub fn whereabouts_unknown(&self) -> Option<String> {
+        let view = self.view();
+        let known = view.catalog().node(self.node)?;
+        let Reached { http_address, peer_address } = &self.reached;
+        let is_known = known.http_address == *http_address && known.peer_address == *peer_address;
+        (!is_known).then(|| {
+            format!(
+                "{} has moved and the catalog does not have its address yet: the others may not reach it",
+                self.node
+            )
+        })
     }
 
     /// What an operator can do about a doubt. Damage may hide behind any key, so that only other data help; data that

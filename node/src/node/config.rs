@@ -1,6 +1,6 @@
 //! What a node is told when it is started, and why it does not start.
 
-use crate::control::JoinError;
+use crate::control::{JoinError, Living};
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::Timing;
@@ -13,6 +13,7 @@ use quorate_transport::{self as transport, Secret};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Everything that a node is told.
@@ -79,16 +80,36 @@ pub struct StorageConfig {
 pub enum Entry {
     /// Not at all: it must have been begun already.
     Existing,
-    /// By founding a cluster.
+    /// By founding a cluster, unless one of its name is seen to live already.
     Found {
         /// The cluster's name.
         cluster_name: String,
+        /// HTTP addresses at which nodes of it may be, `host:port`.
+        contacts: Vec<String>,
+        /// How long it is heard who dials the peer port: members that live dial a former one.
+        knocks: Duration,
     },
     /// By becoming a member of one.
     Join {
         /// HTTP addresses of members, `host:port`.
         addresses: Vec<String>,
     },
+}
+
+impl Entry {
+    /// By founding a cluster that nobody can know yet.
+    pub fn found(cluster_name: &str) -> Self {
+        let (contacts, knocks) = (Vec::new(), Duration::ZERO);
+        Self::Found { cluster_name: cluster_name.to_owned(), contacts, knocks }
+    }
+
+    /// HTTP addresses of other nodes that it was told.
+    pub fn addresses(&self) -> &[String] {
+        match self {
+            Entry::Existing => &[],
+            Entry::Found { contacts: addresses, .. } | Entry::Join { addresses } => addresses,
+        }
+    }
 }
 
 /// Why a node did not start. Nothing was changed, unless it says so.
@@ -101,6 +122,19 @@ pub enum StartError {
         .0.display()
     )]
     EmptyFolder(PathBuf),
+    /// A cluster of the name lives already.
+    #[error(
+        "the folder {} is empty, and {living}; this node does not found a second one. If it was a member, its data are \
+         lost: let it join as a new node, with --join HOST:PORT (the HTTP address of any member) in place of --bootstrap, \
+         and with a --name that no member has",
+        folder.display()
+    )]
+    Living {
+        /// The folder.
+        folder: PathBuf,
+        /// The cluster.
+        living: Living,
+    },
     /// Whose folder it is.
     #[error("{0}")]
     Identity(#[from] IdentityError),

@@ -8,11 +8,13 @@ use quorate_storage::{
     Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, LifeNote, OpenError, OpenMode,
     RocksEngine, Stage, identity, keep_private, machine_run,
 };
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 /// The file that keeps a join request's id until the folder has an identity.
@@ -71,7 +73,8 @@ fn is_of_a_node(name: &str) -> bool {
 }
 
 /// The folder's identity; an empty folder gets one, as the entry says. From here on nobody else can read the folder.
-pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, StartError> {
+/// Nothing is answered on the port for peers yet.
+pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> Result<Identity, StartError> {
     let config = introduction.config;
     // A folder that is not there is made only where something is to begin in it.
     let is_wanted = config.data.exists() || !matches!(config.entry, Entry::Existing);
@@ -88,17 +91,26 @@ pub async fn identify(introduction: &Introduction<'_>) -> Result<Identity, Start
     }
     let identity = match &config.entry {
         Entry::Existing => return Err(StartError::EmptyFolder(config.data.clone())),
-        Entry::Found { cluster_name } => Identity {
-            cluster: ClusterId(random()),
-            cluster_name: cluster_name.clone(),
-            node: Catalog::FIRST_NODE,
-            incarnation: 1,
-            stage: Stage::Founding,
-        },
+        Entry::Found { cluster_name, contacts, knocks } => {
+            let here = (peers, &config.secret, introduction.boot);
+            if let Some(living) = control::living::find(cluster_name, contacts, *knocks, here).await {
+                return Err(StartError::Living { folder: config.data.clone(), living });
+            }
+            Identity {
+                cluster: ClusterId(random()),
+                cluster_name: cluster_name.clone(),
+                node: Catalog::FIRST_NODE,
+                incarnation: 1,
+                stage: Stage::Founding,
+            }
+        }
         Entry::Join { addresses } => {
+            let is_new = !config.data.exists();
             let request = join_request(&config.data)
                 .map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
-            let joined = control::join(addresses, &config.secret, &introduction.node(request)).await?;
+            let joined = control::join(addresses, &config.secret, &introduction.node(request)).await;
+            // Nothing came of it: a folder that was made for this is as it was.
+            let joined = joined.inspect_err(|_| forget_request(&config.data, is_new))?;
             tracing::info!(node = %joined.node, cluster = %joined.cluster, name = joined.name, "joined a cluster");
             warn_of_misleading_name(&config.name, joined.node);
             Identity {
@@ -130,8 +142,8 @@ fn warn_of_misleading_name(name: &str, node: NodeId) {
 async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), StartError> {
     match &config.entry {
         Entry::Existing => {}
-        Entry::Found { cluster_name } if *cluster_name == identity.cluster_name => {}
-        Entry::Found { cluster_name } => {
+        Entry::Found { cluster_name, .. } if *cluster_name == identity.cluster_name => {}
+        Entry::Found { cluster_name, .. } => {
             return Err(StartError::OtherName {
                 folder: config.data.clone(),
                 found: identity.cluster_name.clone(),
@@ -174,6 +186,15 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
     std::fs::rename(&beside, &path)?;
     File::open(folder)?.sync_all()?;
     Ok(RequestId(request))
+}
+
+/// Removes what a request to join has left, and the folder too if it was made for it: the cluster has refused the node.
+fn forget_request(folder: &Path, is_new: bool) {
+    // What can't be removed is what an empty folder may hold.
+    drop(std::fs::remove_file(folder.join(JOINING)));
+    if is_new {
+        drop(std::fs::remove_dir(folder));
+    }
 }
 
 fn request_id(text: &str) -> Option<RequestId> {
@@ -250,6 +271,23 @@ pub async fn begin_life(
         Some(doubt) => {
             engine.mark_doubtful(doubt);
             Ok(None)
+        }
+    }
+}
+
+/// Notes this start's boot id in the folder, before any peer can hear it; the boot ids of the folder.
+pub async fn note_boot(config: &NodeConfig, boot: Boot) -> BTreeSet<Boot> {
+    let folder = config.data.clone();
+    match tokio::task::spawn_blocking(move || quorate_storage::note_boot(&folder, boot)).await {
+        Ok(Ok(boots)) => boots,
+        // What a member says of an earlier life is then judged by its counter alone.
+        Ok(Err(error)) => {
+            tracing::warn!("the folder can't note the boot id of this start: {error}");
+            BTreeSet::from([boot])
+        }
+        Err(error) => {
+            tracing::warn!("the folder can't note the boot id of this start: {error}");
+            BTreeSet::from([boot])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The parts of a running node, put together and taken apart in order.
 
 use super::folder::{self, Introduction};
-use super::{Entry, NodeConfig, StartError, tasks};
+use super::{NodeConfig, StartError, tasks};
 use crate::control::publish::Publisher;
 use crate::control::{self, Control, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
@@ -17,7 +17,7 @@ use quorate_coordinator::Context;
 use quorate_model::{Life, NodeId};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Engine as _, Identity, LifeNote, RaftStore, Stage};
-use quorate_transport::{self as transport, Links, Memory, Server, Service, bind};
+use quorate_transport::{self as transport, Links, Memory, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -63,13 +63,14 @@ impl Parts {
         let peer_advertised = config.peer_advertise.clone().unwrap_or_else(|| peer_address.to_string());
         let boot = folder::draw_boot();
         let introduction = Introduction { config: &config, peer_address: &peer_advertised, boot };
-        let mut identity = folder::identify(&introduction).await?;
+        let mut identity = folder::identify(&introduction, &peer_listener).await?;
         let node = identity.node;
         if identity.stage == Stage::Member {
             identity = folder::accept(&config, identity).await?;
         }
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
         let life = folder::begin_life(&config, identity.stage, &engine).await?;
+        let boots = folder::note_boot(&config, boot).await;
 
         // What keys need.
         let rules = config.rules;
@@ -83,12 +84,17 @@ impl Parts {
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
         let views = Arc::new(Views::new(node, Catalog::empty()));
         let lives = Life { incarnation: identity.incarnation, boot };
-        let recollection = Arc::new(Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, lives));
+        let recollection = Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, lives, boots);
+        let recollection = Arc::new(recollection);
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
         let memory: Arc<dyn Memory> = Arc::clone(&recollection) as Arc<dyn Memory>;
         let (secret, peer_limits) = (config.secret.clone(), config.peer_limits.clone());
-        let links = Links::new(me, secret.clone(), peer_limits.clone(), Arc::clone(&memory));
+        let whereabouts = Whereabouts {
+            peer_address: Some(peer_advertised.clone()),
+            cluster_name: Some(identity.cluster_name.clone()),
+        };
+        let links = Links::of(me, whereabouts, secret.clone(), peer_limits.clone(), Arc::clone(&memory));
         let links = Arc::new(links);
         let local = Local::new(
             Arc::clone(&replica),
@@ -110,6 +116,8 @@ impl Parts {
         let beginning =
             Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
         beginning.last_known_catalog().await;
+        let former = views.current().catalog().node(node).map(|known| known.peer_address.clone());
+        let former = former.filter(|former| *former != peer_advertised);
         let server = Server::new(me, secret, peer_limits, Arc::clone(&peers) as Arc<dyn Service>, memory);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
@@ -150,7 +158,12 @@ impl Parts {
         };
         let failed = watch::Sender::new(None);
         tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
-        tasks.spawn(tasks::duplicate(Arc::clone(&links), failed.clone()));
+        tasks.spawn(tasks::duplicate(Arc::clone(&links), former.is_none(), failed.clone()));
+        let looking = Arc::clone(&links);
+        tasks.spawn(async move { looking.look_where_found().await });
+        if let Some(former) = former.filter(|former| !former.is_empty()) {
+            tasks.spawn(tasks::watch_home(Arc::clone(&links), former));
+        }
         tasks.spawn(tasks::recollect(
             Arc::clone(&replica),
             Arc::clone(&recollection),
@@ -174,10 +187,12 @@ impl Parts {
                 failed.clone(),
             ));
         }
-        if let (Entry::Join { addresses }, Stage::Member) = (&config.entry, identity.stage) {
-            let (addresses, links) = (addresses.clone(), Arc::clone(&links));
-            tasks.spawn(control::find_members(addresses, identity.cluster, links));
-        }
+        tasks.spawn(control::find_members(
+            config.entry.addresses().to_vec(),
+            identity.cluster,
+            Arc::clone(&control),
+            Arc::clone(&links),
+        ));
         if identity.stage == Stage::Joining && !silent {
             tasks.spawn(tasks::membership(node, Arc::clone(&views), config.data.clone(), identity.clone()));
         }

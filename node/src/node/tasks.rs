@@ -5,7 +5,7 @@ use crate::engine::Replica;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use quorate_model::{Boot, NodeId};
-use quorate_ring::Liveness;
+use quorate_ring::{Liveness, Node};
 use quorate_storage::{Identity, Stage};
 use quorate_transport::{Lane, Links, RefusalReason};
 use std::collections::BTreeMap;
@@ -24,12 +24,24 @@ const RECOLLECT: Duration = Duration::from_secs(1);
 /// What was told is told again after so long: the one that heard it may have been started anew.
 const RETELL: Duration = Duration::from_secs(5);
 
-/// A refusal as a duplicate counts once it is repeated after so long: the connection of a process that has just been
-/// killed may have seemed alive a moment longer.
+/// A refusal as a duplicate counts once the other process was heard so long after the first one: the connection of a
+/// process that has been killed, or cut off, may seem alive until its silence is noticed.
 const DUPLICATE_CONFIRM: Duration = Duration::from_secs(1);
+
+/// A node where the catalog knows it gives one that comes from elsewhere so long to find it there and end.
+const DUPLICATE_HOME: Duration = Duration::from_secs(10);
 
 /// A refusal as a duplicate that nobody repeats for so long is forgotten.
 const DUPLICATE_MEMORY: Duration = Duration::from_secs(5);
+
+/// How often whoever refused this node is asked again.
+const DUPLICATE_LOOK: Duration = Duration::from_millis(500);
+
+/// Pauses between two looks at the address that a node had before: at first, and later.
+const HOME_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// For so long the first of them.
+const HOME_WATCH: Duration = Duration::from_mins(2);
 
 /// How long a catalog that knows this life of the node may take to arrive here before it is asked for again.
 const CATALOG_WAIT: Duration = Duration::from_secs(5);
@@ -105,25 +117,57 @@ pub async fn recollect(
     }
 }
 
-/// Ends the node if another live process uses its id. Meanwhile it serves no keys.
-pub async fn duplicate(links: Arc<Links>, failed: watch::Sender<Option<String>>) {
+/// Ends the node if another live process uses its id. Meanwhile it serves no keys. `is_home`: it is where the catalog knew
+/// it when it started.
+pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<Option<String>>) {
     let mut duplicate = links.duplicate();
+    let patience = if is_home { DUPLICATE_HOME } else { DUPLICATE_CONFIRM };
     loop {
         if duplicate.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        tokio::time::sleep(DUPLICATE_CONFIRM).await;
-        duplicate.mark_unchanged();
-        let repeated = tokio::time::timeout(DUPLICATE_MEMORY, duplicate.changed()).await;
-        if repeated.is_err() {
-            links.forget_duplicate();
+        tracing::warn!("another process may have the id of this node: it serves no keys until that is clear");
+        let first = Instant::now();
+        loop {
+            tokio::time::sleep(DUPLICATE_LOOK).await;
+            let Some(said) = duplicate.borrow().clone() else { break };
+            if said.heard >= first + patience {
+                let (address, peer) = (&said.address, said.peer);
+                let found = if peer == links.identity().node {
+                    format!("it answers at {address}, where this node was before; this process ends")
+                } else {
+                    format!("node {peer} at {address} hears it; this process ends")
+                };
+                let why = format!("{}: {found}", said.why);
+                tracing::error!("this node must not go on: {why}");
+                failed.send_replace(Some(why));
+                return;
+            }
+            if said.said.elapsed() >= DUPLICATE_MEMORY {
+                links.forget_duplicate();
+                break;
+            }
+            // The connection to that member may have gone elsewhere since: what was said there stands until it is unsaid.
+            let _acted_upon = links.probe(said.peer, &said.address).await;
         }
-        let why = duplicate.borrow().as_ref().map(|duplicate| duplicate.why.clone());
-        if let Some(why) = why.filter(|_| repeated.is_ok()) {
-            tracing::error!("this node must not go on: {why}");
-            failed.send_replace(Some(why));
+        tracing::info!("no other process has the id of this node any more");
+    }
+}
+
+/// A node that is not where it was looks at its former address: a process of the same id there is the original of a copy, or
+/// a copy. The one that has moved gives way.
+pub async fn watch_home(links: Arc<Links>, former: String) {
+    let me = links.identity().node;
+    let begun = Instant::now();
+    loop {
+        if let Err(error) = links.probe(me, &former).await
+            && error.found_instead().is_some()
+        {
+            // The address belongs to another member now.
             return;
         }
+        let (first, later) = HOME_LOOK;
+        tokio::time::sleep(if begun.elapsed() < HOME_WATCH { first } else { later }).await;
     }
 }
 
@@ -137,19 +181,27 @@ pub async fn announce(
     failed: watch::Sender<Option<String>>,
 ) {
     let (boot, http_address, peer_address) = me;
-    let known = control.announce(boot, http_address, peer_address).await;
+    let known = control.announce(boot, http_address.clone(), peer_address.clone()).await;
     links.wake_all();
     while !views.reached(known, Instant::now() + CATALOG_WAIT).await {}
     links.wake_all();
     let mut epochs = views.news();
     loop {
         epochs.borrow_and_update();
-        let other = views.current().catalog().node(node).map(|known| known.boot);
-        if let Some(other) = other.filter(|other| *other != boot) {
-            let why = RefusalReason::Duplicate { node, other }.to_string();
+        let view = views.current();
+        let known = view.catalog().node(node);
+        if let Some(other) = known.map(|known| known.boot).filter(|other| *other != boot) {
+            let why = RefusalReason::Duplicate { node, other, heard_ms: None }.to_string();
             tracing::error!("this node must not go on: {why}");
             failed.send_replace(Some(why));
             return;
+        }
+        let is_elsewhere =
+            |known: &Arc<Node>| known.http_address != http_address || known.peer_address != peer_address;
+        if known.is_some_and(is_elsewhere) {
+            // Another member has announced one of its addresses, and is not heard there if this one is.
+            tracing::info!("the catalog does not say any more where this node is: it announces it again");
+            control.announce(boot, http_address.clone(), peer_address.clone()).await;
         }
         if epochs.changed().await.is_err() {
             return;

@@ -4,6 +4,7 @@ mod cluster;
 mod disk;
 mod hints;
 mod membership;
+mod moves;
 
 use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{GetRequest, PutRequest};
@@ -45,7 +46,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         name: format!("n{}", number + 1),
         zone: format!("z{}", number + 1),
         weight: Weight::ONE,
-        http_address: "127.0.0.1:1".into(),
+        http_address: format!("127.0.0.1:{}", number + 1),
         peer_listen: peers,
         peer_advertise: None,
         peer_backlog: 16,
@@ -73,7 +74,7 @@ impl Cluster {
     async fn start(count: usize) -> Self {
         let mut cluster =
             Self { folders: Vec::new(), nodes: Vec::new(), addresses: Vec::new(), contact: loopback(1) };
-        cluster.add(Entry::Found { cluster_name: "tests".into() }).await;
+        cluster.add(Entry::found("tests")).await;
         cluster.contact = cluster_page(cluster.node(0)).await;
         for _ in 1..count {
             cluster.join().await;

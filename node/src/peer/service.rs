@@ -2,11 +2,12 @@
 
 use crate::control::{Control, ControlReply, ControlRequest};
 use crate::peer::Local;
+use crate::peer::admission::{Seen, admission};
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
 use quorate_model::{NodeId, Reply, Request};
-use quorate_transport::{Incoming, Kind, Links, Responder, Service};
+use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::Instant;
@@ -166,14 +167,26 @@ impl Service for Peers {
         }
     }
 
-    fn heard_of(&self, node: NodeId) {
-        self.links.wake(node);
+    fn heard_of(&self, node: NodeId, peer_address: Option<&str>) {
+        match peer_address {
+            Some(peer_address) => self.links.suggest(node, peer_address),
+            None => self.links.wake(node),
+        }
     }
 
-    fn is_member(&self, node: NodeId) -> bool {
+    fn admits(&self, caller: &Caller, peer_address: Option<&str>) -> Result<(), RefusalReason> {
+        let node = caller.node;
         let view = self.views.current();
         let catalog = view.catalog();
-        // A node that has just joined knows nobody yet, and the leader must be able to tell it.
-        catalog.node(self.node).is_none() || catalog.node(node).is_some()
+        match catalog.node(node) {
+            Some(known) => {
+                let silence = self.links.silence();
+                let seen = Seen { met: self.links.met(node), silent: self.links.silent_for(node), silence };
+                admission(known, caller.boot, peer_address, &seen)
+            }
+            // A node that has just joined knows nobody yet, and the leader must be able to tell it.
+            None if catalog.node(self.node).is_none() => Ok(()),
+            None => Err(RefusalReason::NotMember { node }),
+        }
     }
 }

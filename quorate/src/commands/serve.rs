@@ -180,7 +180,7 @@ fn refused(error: &process::Error) -> Failure {
 
 fn not_started(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::EmptyFolder(_) | StartError::OtherName { .. } => Exit::Usage,
+        StartError::EmptyFolder(_) | StartError::OtherName { .. } | StartError::Living { .. } => Exit::Usage,
         StartError::Identity(_)
         | StartError::Folder { .. }
         | StartError::Open(_)
@@ -212,7 +212,12 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         return Err(Failure::new(Exit::Usage, sentence));
     }
     let entry = match (&config.cluster_name, config.bootstrap, config.join.as_slice()) {
-        (Some(cluster_name), true, _) => Entry::Found { cluster_name: cluster_name.clone() },
+        (Some(cluster_name), true, members) => Entry::Found {
+            cluster_name: cluster_name.clone(),
+            contacts: members.iter().map(ToString::to_string).collect(),
+            // Members dial a former one after each such pause at the latest.
+            knocks: 2 * config.peer_limits.backoff_max,
+        },
         (_, _, []) => Entry::Existing,
         (_, _, members) => Entry::Join { addresses: members.iter().map(ToString::to_string).collect() },
     };

@@ -41,11 +41,11 @@ pub const SETTINGS: &[Setting] = settings! {
     "weight" "NUMBER": Weight weight,
         "This node's share of the data, 0.01 to 100: 1 is an ordinary node, 2 one that holds twice as much.";
     "bootstrap" "": Switch bootstrap,
-        "Found a new cluster in an empty data folder. Needs `cluster_name`; excludes `join`. Without effect on a folder that has a node.";
+        "Found a new cluster in an empty data folder, unless one of that name is seen to live: at the addresses of `join`, or because its members dial `peer_listen`. Needs `cluster_name`. Without effect on a folder that has a node.";
     "cluster_name" "NAME": TextOption cluster_name,
         "The name of the cluster that `bootstrap` founds; 1 to 64 of a-z, 0-9, '_' and '-'.";
     "join" "ADDR": Endpoints join,
-        "HTTP addresses of members to ask for admission with an empty data folder; may be given several times. Keeps trying.";
+        "HTTP addresses of other nodes; may be given several times. With an empty data folder they are asked for admission, again and again. Later they are asked for members that are not where the catalog says.";
     "secret_file" "FILE": Path secret_file,
         "A file with the secret all members share, 16 bytes or more. Needed as soon as `peer_listen` is not loopback.";
     "insecure" "": Switch insecure,

@@ -165,9 +165,6 @@ fn unsafe_binds_and_contradictions_are_refused_in_one_sentence() {
     assert!(refused(&[("peer_listen", "[::]:7500"), ("secret_file", "s")]).contains("--peer-advertise"));
     assert!(refused(&[("listen", "127.0.0.1:7500")]).contains("a port each"));
     assert!(refused(&[("bootstrap", "true")]).contains("--cluster-name"));
-    assert!(
-        refused(&[("bootstrap", "true"), ("cluster_name", "c"), ("join", "a")]).contains("only one of them")
-    );
     assert!(refused(&[("bootstrap", "true"), ("cluster_name", "My Cluster")]).contains("cluster_name has"));
     assert!(refused(&[("name", "a b")]).contains("name has"));
     assert!(refused(&[("advertise", "0.0.0.0:7400")]).contains("advertise 0.0.0.0 is no address"));

@@ -91,9 +91,6 @@ fn names(config: &Config) -> Result<(), Error> {
 }
 
 fn founding(config: &Config) -> Result<(), Error> {
-    refuse(config.bootstrap && !config.join.is_empty(), || {
-        "--bootstrap founds a new cluster and --join enters an existing one: say only one of them".to_owned()
-    })?;
     refuse(config.bootstrap && config.cluster_name.is_none(), || {
         "--bootstrap founds a new cluster and needs its name: say --cluster-name NAME too".to_owned()
     })?;

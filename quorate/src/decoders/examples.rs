@@ -126,6 +126,8 @@ fn steps() -> Vec<Step> {
         nonce: [7; 32],
         incarnation: 1,
         remembered: None,
+        peer_address: Some("127.0.0.1:7500".into()),
+        cluster_name: Some("dev".into()),
     };
     let challenge = Challenge {
         protocol: 1,
@@ -141,7 +143,8 @@ fn steps() -> Vec<Step> {
         Step::Challenge(challenge),
         Step::Proof(vec![1; 32]),
         Step::Accepted(vec![2; 32]),
-        Step::Refused(RefusalReason::Secret),
+        Step::Refused(RefusalReason::Secret, None),
+        Step::Refused(RefusalReason::Secret, Some(vec![3; 32].into())),
     ]
 }
 
@@ -252,6 +255,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ControlRequest::Propose(commands()[1].encode()),
             ControlRequest::Epoch,
             ControlRequest::Reached(Epoch(4)),
+            ControlRequest::Find(vec![NodeId(2), NodeId(3)]),
         ]),
         "control-reply" => encoded(control_replies()),
         "consensus-message" => encoded(messages()),

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod dev;
+mod joining;
 mod loss;
 mod offline;
 mod outcomes;

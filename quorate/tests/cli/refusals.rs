@@ -76,11 +76,23 @@ fn founding_under_the_id_of_another() {
 }
 
 #[test]
-fn founding_and_joining_at_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut command = serve(folder.path());
-    command.args(["--bootstrap", "--cluster-name", "c", "--join", "127.0.0.1:1"]);
-    assert!(refused(command).contains("only one of them"));
+fn founding_a_cluster_that_lives_already() {
+    let (first, emptied) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let mut command = serve(first.path());
+    command.args(["--bootstrap", "--cluster-name", "first"]);
+    let mut node = Running::start(command);
+    let said: serde_json::Value = serde_json::from_str(&node.until_said("the node serves")).expect("JSON");
+    let mut command = serve(emptied.path());
+    command
+        .args(["--bootstrap", "--cluster-name", "first", "--join"])
+        .arg(said["clients"].as_str().expect("text"));
+    let refused = refused(command);
+    assert!(
+        refused.contains("a cluster named first lives already") && refused.contains("--join"),
+        "{refused}"
+    );
+    assert!(std::fs::read_dir(emptied.path()).expect("readable").next().is_none(), "nothing was begun");
+    node.terminate().expect_code(0);
 }
 
 #[test]

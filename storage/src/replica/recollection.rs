@@ -133,9 +133,10 @@ impl<E: Engine> Replica<E> {
         self.suspect(Doubt::new(
             Cause::Behind,
             format!(
-                "the database began at change {}, but node {peer} remembers change {} of it: acknowledged records are \
-                 missing, or the folder is an old copy",
-                self.began, remembered.counter
+                "the database began at change {}, but node {peer} remembers change {} of it (boot {}): acknowledged \
+                 records are missing, or the folder is an old copy, or a copy of it ran elsewhere; if there is a newer \
+                 folder, use that one",
+                self.began, remembered.counter, remembered.life.boot
             ),
         ));
         true

@@ -77,7 +77,7 @@ impl Cluster {
         let mut configs = Vec::new();
         for index in 0..count {
             let entry = match nodes.first() {
-                None => Entry::Found { cluster_name: "contract".to_owned() },
+                None => Entry::found("contract"),
                 Some(first) => Entry::Join { addresses: vec![first.http_address().to_string()] },
             };
             let full = Arc::clone(&disk_is_full);

@@ -127,7 +127,7 @@ async fn connected_to_a_deaf_peer() -> (Links, TcpStream) {
         loop {
             let (mut socket, _) = listener.accept().await.expect("accepts");
             let secret = Secret::new(SECRET);
-            let admit = |_| Ok::<_, RefusalReason>(());
+            let admit = |_, _| Ok::<_, RefusalReason>(());
             let (proven, ()) = handshake::accept(&mut socket, &secret, identity(2), &Forgetful, admit)
                 .await
                 .expect("proven");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::handshake::{self, HandshakeError, RefusalReason};
 use crate::hello::{Hello, Step};
-use crate::{Kind, frame};
+use crate::{Kind, Whereabouts, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 
@@ -92,7 +92,7 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
     let (mut dialer, mut acceptor) = duplex(64 * 1024);
     let secret = Secret::new(SECRET);
     let accept = async {
-        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()))
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_, _| Ok::<_, RefusalReason>(()))
             .await
             .err()
     };
@@ -107,6 +107,8 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
         nonce: [0; 32],
         incarnation: 1,
         remembered: None,
+        peer_address: None,
+        cluster_name: None,
     };
     let payload = minicbor::to_vec(Step::Hello(hello)).expect("encodes");
     let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
@@ -127,37 +129,41 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
     let secret = Secret::new(SECRET);
     let (mut dialer, mut middle) = duplex(64 * 1024);
     let (mut middle_out, mut acceptor) = duplex(64 * 1024);
-    let dial = handshake::dial(&mut dialer, &secret, identity(1), NodeId(2), Lane::Data, &Forgetful);
+    let (nowhere, whom) = (Whereabouts::default(), (NodeId(2), Lane::Data));
+    let dial = handshake::dial(&mut dialer, &secret, identity(1), &nowhere, whom, &Forgetful);
     let accept =
-        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()));
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_, _| Ok::<_, RefusalReason>(()));
     // The one in the middle passes Hello and Challenge on, then answers the dialer's proof with the proof itself.
-    let reflect = async {
-        let hello = read_frame(&mut middle).await;
-        middle_out.write_all(&hello).await.expect("passed on");
-        let challenge = read_frame(&mut middle_out).await;
-        middle.write_all(&challenge).await.expect("passed on");
-        let proof = read_frame(&mut middle).await;
-        let (_, payload) =
-            frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096).expect("a frame").expect("whole");
-        let Ok(Step::Proof(mac)) = minicbor::decode(&payload) else { panic!("not a proof") };
-        let reflected = minicbor::to_vec(Step::Accepted(mac)).expect("encodes");
-        let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
-        let reflected = frame::encode(header, |out| out.extend_from_slice(&reflected));
-        middle.write_all(&reflected).await.expect("sent back");
-        // The same proof on a new connection, with another nonce.
-        let (mut replay, mut fresh) = duplex(64 * 1024);
-        let second = Secret::new(SECRET);
-        let accept =
-            handshake::accept(&mut fresh, &second, identity(2), &Forgetful, |_| Ok::<_, RefusalReason>(()));
-        let replayed = async {
-            replay.write_all(&hello).await.expect("replayed");
-            read_frame(&mut replay).await;
-            replay.write_all(&proof).await.expect("replayed");
+    let reflect =
+        async {
+            let hello = read_frame(&mut middle).await;
+            middle_out.write_all(&hello).await.expect("passed on");
+            let challenge = read_frame(&mut middle_out).await;
+            middle.write_all(&challenge).await.expect("passed on");
+            let proof = read_frame(&mut middle).await;
+            let (_, payload) = frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096)
+                .expect("a frame")
+                .expect("whole");
+            let Ok(Step::Proof(mac)) = minicbor::decode(&payload) else { panic!("not a proof") };
+            let reflected = minicbor::to_vec(Step::Accepted(mac)).expect("encodes");
+            let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
+            let reflected = frame::encode(header, |out| out.extend_from_slice(&reflected));
+            middle.write_all(&reflected).await.expect("sent back");
+            // The same proof on a new connection, with another nonce.
+            let (mut replay, mut fresh) = duplex(64 * 1024);
+            let second = Secret::new(SECRET);
+            let accept = handshake::accept(&mut fresh, &second, identity(2), &Forgetful, |_, _| {
+                Ok::<_, RefusalReason>(())
+            });
+            let replayed = async {
+                replay.write_all(&hello).await.expect("replayed");
+                read_frame(&mut replay).await;
+                replay.write_all(&proof).await.expect("replayed");
+            };
+            let (accepted, ()) = tokio::join!(accept, replayed);
+            drop(middle_out);
+            accepted.err()
         };
-        let (accepted, ()) = tokio::join!(accept, replayed);
-        drop(middle_out);
-        accepted.err()
-    };
     let (dialed, _, replayed) = tokio::join!(dial, accept, reflect);
     assert!(matches!(dialed, Err(HandshakeError::Here(RefusalReason::Secret))), "{dialed:?}");
     assert!(matches!(replayed, Some(HandshakeError::Here(RefusalReason::Secret))), "{replayed:?}");

@@ -83,7 +83,7 @@ async fn a_folder_of_another_cluster_is_refused() {
     let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
     let error = start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
     assert!(matches!(error, StartError::Identity(IdentityError::OtherCluster { .. })), "{error}");
-    let entry = Entry::Found { cluster_name: "tests".into() };
+    let entry = Entry::found("tests");
     let error = start(config(1, folder.path(), entry, loopback(0))).await.err().expect("refused");
     assert!(error.to_string().contains("belongs to the cluster others, not to tests"), "{error}");
 }
