@@ -101,6 +101,10 @@ impl Control {
     fn address_taken(&self, command: &Command) -> Option<Rejection> {
         let claim = command.claim().filter(|_| self.consensus.is_leader())?;
         let view = self.views.current();
+        // What the catalog itself says to a command comes first: that it was applied before, or another reason.
+        if view.catalog().apply(command).map_or(true, |applied| applied.repeated) {
+            return None;
+        }
         let holder = view.catalog().address_holder(claim.node, claim.http_address, claim.peer_address);
         let (what, holder) = holder?;
         let is_heard = if holder.id == self.node {

@@ -76,6 +76,7 @@ fn is_of_a_node(name: &str) -> bool {
 /// Nothing is answered on the port for peers yet.
 pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> Result<Identity, StartError> {
     let config = introduction.config;
+    let is_new = !config.data.exists();
     // A folder that is not there is made only where something is to begin in it.
     let is_wanted = config.data.exists() || !matches!(config.entry, Entry::Existing);
     if is_wanted && keep_private(&config.data, is_of_a_node)? {
@@ -94,6 +95,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
         Entry::Found { cluster_name, contacts, knocks } => {
             let here = (peers, &config.secret, introduction.boot);
             if let Some(living) = control::living::find(cluster_name, contacts, *knocks, here).await {
+                forget_request(&config.data, is_new);
                 return Err(StartError::Living { folder: config.data.clone(), living });
             }
             Identity {
@@ -105,7 +107,6 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
             }
         }
         Entry::Join { addresses } => {
-            let is_new = !config.data.exists();
             let request = join_request(&config.data)
                 .map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
             let joined = control::join(addresses, &config.secret, &introduction.node(request)).await;
@@ -188,7 +189,7 @@ fn join_request(folder: &Path) -> io::Result<RequestId> {
     Ok(RequestId(request))
 }
 
-/// Removes what a request to join has left, and the folder too if it was made for it: the cluster has refused the node.
+/// Removes what a request to join has left, and the folder too if it was made for it: the node does not begin.
 fn forget_request(folder: &Path, is_new: bool) {
     // What can't be removed is what an empty folder may hold.
     drop(std::fs::remove_file(folder.join(JOINING)));
