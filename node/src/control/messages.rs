@@ -56,7 +56,8 @@ impl ControlRequest {
             | ControlRequest::Reached(_)
             | ControlRequest::Report
             | ControlRequest::Disk(_)
-            | ControlRequest::Forget => Protocol(1),
+            | ControlRequest::Forget
+            | ControlRequest::Find(_) => Protocol(1),
         }
     }
 }

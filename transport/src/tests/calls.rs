@@ -163,7 +163,8 @@ async fn a_kind_of_frame_that_is_not_known_is_answered_at_once_and_the_next_one_
     let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
     let mut socket = TcpStream::connect(acceptor.address).await.expect("connects");
     let secret = Secret::new(SECRET);
-    let dialed = handshake::dial(&mut socket, &secret, identity(1), NodeId(2), Lane::Data, &Forgetful).await;
+    let (nowhere, whom) = (crate::Whereabouts::default(), (NodeId(2), Lane::Data));
+    let dialed = handshake::dial(&mut socket, &secret, identity(1), &nowhere, whom, &Forgetful).await;
     assert_eq!(dialed.expect("proven").protocol, Protocol::NEWEST);
     let frame_of = |kind, id| {
         frame::encode(Header { kind, id, remaining_ms: 10_000 }, |out| out.extend_from_slice(b"hello"))
