@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{cluster, key, node, status, table};
+use crate::{cluster, key, mget, node, status, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -17,7 +17,7 @@ pub enum Command {
     /// Delete a key.
     Delete(key::Delete),
     /// Read many keys at once.
-    Mget(key::Mget),
+    Mget(mget::Mget),
     /// Show where a key lives.
     Locate(key::Locate),
     /// Show where a key lives and what each owner holds of it.

@@ -25,6 +25,7 @@ pub mod decoders;
 pub mod document;
 mod exit;
 mod key;
+mod mget;
 mod node;
 pub mod output;
 pub mod quantity;

@@ -93,7 +93,7 @@ async fn of_the_node(context: &Context, node: &str) -> Result<Client, Failure> {
 /// What may be lost, for people.
 fn sentences(loss: &Json) -> Vec<String> {
     let text = |name: &str| loss.get(name).and_then(Json::as_str).map(printable).unwrap_or_default();
-    let mut lines = vec![format!("{} doubts its disk ({}): {}", text("node"), text("cause"), text("doubt"))];
+    let mut lines = vec![format!("{} is doubtful ({}): {}", text("node"), text("cause"), text("doubt"))];
     let tables = loss.get("tables").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     lines.extend(tables.iter().filter_map(|table| table.get("loss")?.as_str().map(printable)));
     if tables.is_empty() {

@@ -1,8 +1,9 @@
 //! `quorate status`: one screen that says what is wrong, what that means, and what to do.
 //!
-//! [`facts`] asks the cluster and every member, [`diagnosis`] judges, and this module shows it: the worst problem on
+//! [`asked`] asks the cluster and every member, [`diagnosis`] judges, and this module shows it: the worst problem on
 //! the first line, the others below it, then the members.
 
+mod asked;
 mod diagnosis;
 mod facts;
 
@@ -11,9 +12,10 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Tone, Word};
 use crate::quantity::{bytes, count, counted, span};
+use asked::{Asked, Said};
 use clap::Args;
-use diagnosis::{Answer, Facts, Member, Problem, Severity, all_well, diagnose};
-use facts::Asked;
+use diagnosis::{Problem, Severity, all_well, diagnose};
+use facts::{Answer, Facts, Member};
 use quorate_client::Client;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -196,7 +198,7 @@ impl Screen {
 
     /// Why members are not ready, below the table: their own words, or what happened to the question.
     fn reasons(&self, output: &Output) -> Vec<String> {
-        let reason = |(member, said): (&Member, &facts::Said)| {
+        let reason = |(member, said): (&Member, &Said)| {
             let why = match &member.answer {
                 Answer::Ready => return None,
                 // The tables that lack owners stand above.
@@ -239,7 +241,7 @@ impl Screen {
 }
 
 /// A member's row.
-fn row(member: &Member, asked: &facts::Said) -> Vec<Word> {
+fn row(member: &Member, asked: &Said) -> Vec<Word> {
     let number = |name: &str| asked.document.get(name).and_then(Json::as_u64);
     let text = |name: &str| asked.document.get(name).map(crate::document::word).unwrap_or_default();
     let is = |name: &str| asked.document.get(name).and_then(Json::as_bool) == Some(true);

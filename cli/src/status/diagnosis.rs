@@ -7,90 +7,12 @@
 //! This module asks nobody and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
+use super::facts::{Answer, Facts, Member, Refusing};
 use crate::quantity::{bytes, count, counted, listed};
 use std::collections::BTreeMap;
 
 /// A disk with less than this many times the space at which writes stop is nearly full.
 const NEARLY_FULL_TIMES: u64 = 8;
-
-/// What is known of the cluster at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Facts {
-    /// The id of the node that was asked; the rest is as this node sees it.
-    pub asked: String,
-    /// The members.
-    pub members: Vec<Member>,
-    /// The leader of the catalog.
-    pub leader: Option<String>,
-    /// Shards of all tables.
-    pub shards: u64,
-    /// Shards of which reads, and of which writes, are refused at their tables' levels; `None`: an older node was asked.
-    pub refusing: Option<Refusing>,
-    /// The node's own sentences about tables at risk.
-    pub at_risk: Vec<String>,
-    /// What the node says of the whole, if it sees something wrong.
-    pub complaint: Option<String>,
-    /// Free space at which the node that was asked stops to take writes.
-    pub free_bytes_min: Option<u64>,
-    /// Whether this is a cluster of `quorate dev`, whose nodes are started by `quorate dev start`.
-    pub is_dev: bool,
-}
-
-/// Shards that have too few owners up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refusing {
-    /// For a read at their table's level.
-    pub reads: u64,
-    /// For a write at their table's level.
-    pub writes: u64,
-}
-
-/// One member: what the node that was asked says of it, and what it says itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Member {
-    /// Its id.
-    pub id: String,
-    /// Its name, where that is another word.
-    pub name: String,
-    /// Where its clients reach it.
-    pub address: String,
-    /// Where its peers reach it.
-    pub peer_address: String,
-    /// Whether the node that was asked hears it.
-    pub is_heard: bool,
-    /// Whether it votes on the catalog.
-    pub is_voter: bool,
-    /// What it said to this machine.
-    pub answer: Answer,
-    /// Why it is doubtful, in one word.
-    pub doubt: Option<String>,
-    /// Whether it refuses writes for want of space.
-    pub disk_full: bool,
-    /// Free space on its disk.
-    pub free_bytes: Option<u64>,
-    /// The version of its program.
-    pub version: Option<String>,
-    /// Hints that wait for it, at every member that answered.
-    pub hints: u64,
-    /// Hints that it could not keep for others, since its data folder was made.
-    pub hints_overflow: u64,
-}
-
-/// How a member answered when it was asked whether it is ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It is.
-    Ready,
-    /// It is not, and says why.
-    NotReady {
-        /// The word for it: `starting`, `draining`, `replica-doubtful`, `unavailable`.
-        code: String,
-        /// The sentence.
-        why: String,
-    },
-    /// It could not be asked.
-    Silent(String),
-}
 
 /// How much a problem matters. The order is that of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
