@@ -105,7 +105,7 @@ pub struct SegmentRecord {
     pub seconds: f64,
     /// The nodes' names, in order.
     pub nodes: Vec<String>,
-    /// How many clients worked at once.
+    /// How many clients worked at once; 0 where the workload has a course of its own.
     pub clients: u32,
     /// How it ended.
     pub verdict: run::Verdict,

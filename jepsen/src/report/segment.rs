@@ -79,11 +79,14 @@ fn reasons(record: &SegmentRecord) -> String {
 }
 
 fn figures(record: &SegmentRecord) -> String {
+    let clients = match record.clients {
+        0 => "At rates of its own".to_owned(),
+        clients => format!("{clients} clients"),
+    };
     let mut rows = vec![(
         "Load".to_owned(),
         format!(
-            "{} clients for {}: {} operations, {:.0} a second, longest gap {}",
-            record.clients,
+            "{clients} for {}: {} operations, {:.0} a second, longest gap {}",
             long_time(record.seconds),
             count(record.completed),
             record.per_second,
