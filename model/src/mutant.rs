@@ -66,8 +66,6 @@ pub enum Mutant {
     FoundIdAnsweredAtOnce,
     /// A found id is answered once a write quorum holds its record or a later one, whether or not they know the id.
     FoundIdNotCounted,
-    /// A found id is answered once a write quorum knows it, each owner perhaps as another attempt's.
-    FoundIdOfAnyAttempt,
     /// A record that loses takes its operation ids with it.
     IdsLostWithLosingRecord,
     /// A sequence below the client's last is applied.
@@ -167,7 +165,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 73] = [
+    pub const ALL: [Mutant; 72] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -193,7 +191,6 @@ impl Mutant {
         Mutant::RetriesApplied,
         Mutant::FoundIdAnsweredAtOnce,
         Mutant::FoundIdNotCounted,
-        Mutant::FoundIdOfAnyAttempt,
         Mutant::IdsLostWithLosingRecord,
         Mutant::LowerSequenceApplied,
         Mutant::ForgottenClientApplied,

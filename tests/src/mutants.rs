@@ -58,7 +58,6 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::ForgottenClientApplied
         | Mutant::ClientsForgottenEarly
         | Mutant::FoundIdNotCounted
-        | Mutant::FoundIdOfAnyAttempt
         | Mutant::AssignedSpreadRenewed
         | Mutant::BodyNotCompared
         | Mutant::IdBelowPromise
