@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_millis(2);
 /// Clients at work.
 #[derive(Debug)]
 pub struct Shift {
+    /// When it began, in nanoseconds of the history.
+    pub began: u64,
     over: Arc<AtomicBool>,
     working: JoinHandle<Worked>,
 }
@@ -61,15 +63,17 @@ impl Shift {
             }
             worked
         });
-        Shift { over, working }
+        Shift { began: run.recorder.now(), over, working }
     }
 
-    /// So many requests a second.
-    pub fn open(workload: &Arc<dyn Workload>, run: &Arc<Run>, per_second: f64) -> Shift {
+    /// So many requests a second, due from now on and for so long.
+    pub fn open(workload: &Arc<dyn Workload>, run: &Arc<Run>, per_second: f64, time: Duration) -> Shift {
         let over = Arc::new(AtomicBool::new(false));
-        let working =
-            tokio::spawn(at_rate(Arc::clone(workload), Arc::clone(run), per_second, Arc::clone(&over)));
-        Shift { over, working }
+        let began = run.recorder.now();
+        let until = began.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let rate = Rate { per_second, began, until };
+        let working = tokio::spawn(at_rate(Arc::clone(workload), Arc::clone(run), rate, Arc::clone(&over)));
+        Shift { began, over, working }
     }
 
     /// No client begins anything any more.
@@ -96,19 +100,25 @@ fn broke_off(error: &tokio::task::JoinError) -> String {
     format!("a client broke off: {error}")
 }
 
-async fn at_rate(
-    workload: Arc<dyn Workload>,
-    run: Arc<Run>,
+/// When requests are due: so many a second from one moment to another, in nanoseconds of the history.
+#[derive(Clone, Copy)]
+struct Rate {
     per_second: f64,
-    over: Arc<AtomicBool>,
-) -> Worked {
-    let (began, mut worked) = (run.recorder.now(), Worked::default());
+    began: u64,
+    until: u64,
+}
+
+async fn at_rate(workload: Arc<dyn Workload>, run: Arc<Run>, rate: Rate, over: Arc<AtomicBool>) -> Worked {
+    let mut worked = Worked::default();
     let idle: Arc<Mutex<VecDeque<Client>>> = Arc::default();
     let (mut acting, mut made, mut turns) = (JoinSet::new(), 0, 0_u64);
-    while !over.load(Ordering::Relaxed) {
-        let elapsed = (run.recorder.now() - began) as f64 / 1e9;
-        while (turns as f64) < elapsed * per_second {
-            let due = began + whole(turns as f64 / per_second * 1e9);
+    while !over.load(Ordering::Relaxed) && run.recorder.now() < rate.until {
+        let now = run.recorder.now().min(rate.until - 1);
+        loop {
+            let due = rate.began.saturating_add(whole(turns as f64 / rate.per_second * 1e9));
+            if due > now {
+                break;
+            }
             turns += 1;
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let client =

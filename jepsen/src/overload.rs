@@ -153,9 +153,9 @@ impl Overload {
         let (best, peak) = peak.unwrap_or_default();
         let (normal, flood) = (best / 2.0, best * self.settings.factor);
         let mut open = async |rate, time| {
-            let (from, shift) = (now(), Shift::open(workload, run, rate));
+            let shift = Shift::open(workload, run, rate, time);
             let memory = spend(cluster, time).await;
-            shift.stop();
+            let from = shift.began;
             (shift, Stretch { from, time, memory, worked: Worked::default() })
         };
         let drained =

@@ -56,7 +56,7 @@ impl Course for Load {
     ) -> Driving<'a> {
         Box::pin(async move {
             let mut driven = Driven::default();
-            let shift = Shift::open(workload, run, f64::from(self.settings.rate));
+            let shift = Shift::open(workload, run, f64::from(self.settings.rate), Duration::MAX);
             let first = ChaCha8Rng::seed_from_u64(run.seed()).random_range(0..cluster.nodes().len());
             for number in 0..self.settings.rounds {
                 self.begin_phase(format!("quiet-{number}"));
