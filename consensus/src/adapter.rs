@@ -114,7 +114,7 @@ async fn watch_over(raft: Raft, changes: watch::Sender<u64>) {
                 }
                 Err(Fatal::Stopped) => return,
                 Err(Fatal::StorageError(error)) => {
-                    tracing::error!("consensus has stopped on this node, its disk failed: {error}");
+                    tracing::error!("consensus has stopped on this node: {error}");
                     return;
                 }
             }

@@ -69,8 +69,10 @@ pub(super) fn reading(error: &EngineError) -> StorageError {
     StorageIOError::read(AnyError::new(error)).into()
 }
 
+/// What can't be read although its checksum is right: a newer version wrote it. Nothing of it is applied, and nothing is
+/// held against the disk.
 pub(super) fn malformed(error: &impl std::fmt::Display) -> EngineError {
-    EngineError::Corrupt(error.to_string())
+    EngineError::Newer(error.to_string())
 }
 
 impl RaftLogReader<Types> for Log {

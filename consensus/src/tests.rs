@@ -3,12 +3,12 @@
 use crate::types::{LogId, SnapshotMeta, StorageError, Types};
 use crate::{Log, Machine, Publish};
 use openraft::CommittedLeaderId;
-use openraft::storage::RaftStateMachine;
+use openraft::storage::{RaftLogReader, RaftLogStorage, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
 use quorate_model::{Boot, NodeId, Rules};
 use quorate_ring::Catalog;
 use quorate_storage::disk::Replica;
-use quorate_storage::{OpenMode, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
+use quorate_storage::{OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
 use std::pin::Pin;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -57,4 +57,25 @@ async fn an_older_snapshot_never_replaces_a_newer_one() {
     let kept = machine.get_current_snapshot().await.expect("readable").expect("there is one");
     assert_eq!(kept.meta, at(5));
     assert!(machine.save(&at(6), Catalog::empty().encode()).await.expect("kept"));
+}
+
+/// A node that was taken back to an older version after a newer one had written a command that only that one has.
+#[tokio::test]
+async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Arc::new(
+        RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens"),
+    );
+    let store = RaftStore::new(Arc::clone(&engine));
+    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, ReplicaLimits::default()));
+    // `{ at: { term: 1, node: 1, index: 1 }, payload: Command(form 1, command 99) }`.
+    let newer = [0x82, 0x83, 1, 1, 1, 0x82, 1, 0x81, 0x45, 1, 0x82, 0x18, 99, 0x80];
+    store.append(&[RaftEntry { index: 1, bytes: newer.to_vec().into() }]).expect("appended");
+    let mut log = Log::new(store, Arc::clone(&replica));
+    let error = log.try_get_log_entries(1..2).await.expect_err("not known");
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert!(error.to_string().contains("not a catalog command that this version knows"), "{error}");
+    let error = log.get_log_state().await.expect_err("consensus does not begin");
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert!(!replica.is_doubtful(), "the disk is sound");
 }

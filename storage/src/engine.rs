@@ -227,6 +227,11 @@ pub enum EngineError {
     /// What was read is not what was written.
     #[error("the disk returned damaged data ({0}); nothing was changed, the data can't be trusted any more")]
     Corrupt(String),
+    /// What was read is whole, and of a form that this version does not know.
+    #[error(
+        "the data were written by a newer version ({0}); nothing was changed; start the newer version again"
+    )]
+    Newer(String),
     /// Anything else. A batch that was being written may or may not be there after a restart.
     #[error("the disk failed ({0}); a write that was under way may or may not be there after a restart")]
     Failed(String),
@@ -239,7 +244,7 @@ impl EngineError {
     /// What it says about the data; `None`: nothing is wrong with them.
     pub fn doubt(&self) -> Option<Doubt> {
         match self {
-            EngineError::DiskFull(_) | EngineError::Shortage(_) => None,
+            EngineError::DiskFull(_) | EngineError::Shortage(_) | EngineError::Newer(_) => None,
             EngineError::Corrupt(_) => Some(Doubt::new(Cause::Damaged, self.to_string())),
             EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 Some(Doubt::new(Cause::Failed, self.to_string()))

@@ -174,7 +174,13 @@ impl<E: Engine> RaftStore<E> {
     /// Passes a result on; an error of the disk becomes a doubt about the whole folder.
     fn watched<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
         match &result {
-            Ok(_) | Err(EngineError::DiskFull(_) | EngineError::Shortage(_) | EngineError::Doubtful(_)) => {}
+            Ok(_)
+            | Err(
+                EngineError::DiskFull(_)
+                | EngineError::Shortage(_)
+                | EngineError::Newer(_)
+                | EngineError::Doubtful(_),
+            ) => {}
             Err(error @ (EngineError::Corrupt(_) | EngineError::Failed(_))) => {
                 if let Some(Doubt { cause, reason }) = error.doubt() {
                     self.engine.mark_doubtful(Doubt::new(cause, format!("the consensus log: {reason}")));

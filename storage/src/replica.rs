@@ -376,6 +376,8 @@ impl<E: Engine> Replica<E> {
         match error {
             EngineError::DiskFull(_) => Refusal::DiskFull,
             EngineError::Shortage(_) => Refusal::Overloaded,
+            // Refused, and not held against the disk.
+            EngineError::Newer(_) => Refusal::Doubtful,
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 self.found(error);
                 Refusal::Doubtful

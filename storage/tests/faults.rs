@@ -5,8 +5,9 @@ use quorate_model::{
     Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Record, Refusal, Reply,
     Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
+use quorate_storage::engine::Batch;
 use quorate_storage::{
-    Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits, keys,
+    Engine as _, Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits, keys,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -179,6 +180,25 @@ fn every_damaged_record_is_noticed_by_every_way_to_it() {
         let request = ask(place(SYNC, "k"));
         assert_eq!(store.read(&request, ReadTier::Disk), Some(DOUBTFUL), "{request:?}");
     }
+}
+
+/// Written by a newer version before the node was taken back to this one; its checksum is right.
+#[test]
+fn a_record_of_a_newer_version_is_refused_and_not_held_against_the_disk() {
+    let engine = Arc::new(MemoryEngine::new());
+    let store = replica(&engine);
+    let mut bytes = record(2, value("new")).encode();
+    bytes[0] += 1;
+    let content = bytes.len() - 4;
+    let checksum = crc32fast::hash(&bytes[..content]).to_be_bytes();
+    bytes[content..].copy_from_slice(&checksum);
+    let mut batch = Batch::default();
+    batch.put(Family::Records, keys::record(SYNC, &place(SYNC, "k").sort_key), bytes);
+    engine.write(batch, Durability::Sync).expect("written");
+    assert_eq!(store.read(&Request::Ask { at: place(SYNC, "k") }, ReadTier::Disk), Some(DOUBTFUL));
+    assert_eq!(apply(&store, write(SYNC, "k", 3)), DOUBTFUL, "it is not written over");
+    assert!(store.health().doubt.is_none(), "the disk is sound");
+    assert!(is_written(&apply(&store, write(SYNC, "other", 1))), "the rest is served");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::handshake::{HandshakeError, Identity, Proven, Secret, Whereabouts};
 use crate::pending::{Answered, Sink};
 use crate::{CallError, Lane, Limits, Memory};
 use arc_swap::ArcSwap;
-use quorate_model::NodeId;
+use quorate_model::{NodeId, Protocol};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -254,6 +254,19 @@ impl Links {
     /// Whether this lane of a member is connected.
     pub fn is_lane_up(&self, node: NodeId, lane: Lane) -> bool {
         self.members.load().get(&node).is_some_and(|member| member.link(lane).calls.load().is_some())
+    }
+
+    /// A member that is not known to have what exists since `since`: it speaks an older version, or is not connected.
+    /// The oldest version is everybody's.
+    pub fn lacks(&self, since: Protocol) -> Option<NodeId> {
+        if since <= Protocol::OLDEST {
+            return None;
+        }
+        let has = |member: &Member| {
+            let calls = member.link(Lane::Urgent).calls.load();
+            calls.as_ref().is_some_and(|calls| calls.protocol().has(since))
+        };
+        self.members.load().iter().find(|(_, member)| !has(member)).map(|(node, _)| *node)
     }
 
     /// Whether a peer has refused this node because another live process has its id.

@@ -162,6 +162,11 @@ impl Calls {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The version of the protocol that the two ends speak.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// Calls that wait for an answer.
     pub fn in_flight(&self) -> usize {
         self.lock().pending.len()

@@ -82,6 +82,13 @@ impl Control {
         if let Some(rejection) = self.address_taken(&command) {
             return ControlReply::Rejected(rejection);
         }
+        // Every member applies every command.
+        if let Some(member) = self.links.lacks(command.since()) {
+            return ControlReply::NotWritten(format!(
+                "node {member} runs an older version, which does not have this change, or can't be asked; upgrade it, \
+                 start it, or remove it"
+            ));
+        }
         match self.consensus.write(command, deadline).await {
             Ok(Ok(receipt)) => ControlReply::Written(receipt),
             Ok(Err(rejection)) => ControlReply::Rejected(rejection),

@@ -9,7 +9,7 @@
 
 use crate::catalog::{RequestId, Weight};
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, Durability, Level, Mode, NodeId, Sharding, TableId};
+use quorate_model::{Boot, ClusterId, Durability, Level, Mode, NodeId, Protocol, Sharding, TableId};
 use thiserror::Error;
 
 /// The form of encoded commands: the first byte.
@@ -248,6 +248,22 @@ impl Command {
             | Command::CreateTable(_)
             | Command::AlterTable(_)
             | Command::DropTable { .. } => None,
+        }
+    }
+
+    /// The version of the protocol since which it exists. The leader does not write it while a member speaks an older
+    /// one: every member applies every command.
+    pub fn since(&self) -> Protocol {
+        match self {
+            Command::Found(_)
+            | Command::AddNode(_)
+            | Command::UpdateNode(_)
+            | Command::SetVoter { .. }
+            | Command::CreateTable(_)
+            | Command::AlterTable(_)
+            | Command::DropTable { .. }
+            | Command::Announce(_)
+            | Command::Admit(_) => Protocol(1),
         }
     }
 

@@ -251,6 +251,7 @@ impl<'a, E: Engine> Round<'a, E> {
         }
         let fate = match error {
             EngineError::DiskFull(_) => Reply::Refused(Refusal::DiskFull),
+            EngineError::Newer(_) => Reply::Refused(Refusal::Doubtful),
             EngineError::Shortage(_) => Reply::Refused(Refusal::Overloaded),
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
                 replica.found(&error);

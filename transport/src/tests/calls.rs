@@ -155,6 +155,8 @@ async fn what_the_other_end_does_not_have_is_refused_at_once_and_not_sent() {
     acceptor.echo.kept.lock().expect("unpoisoned").remove(0).not_understood();
     assert_eq!(known.await, Err(CallError::NotUnderstood), "the other end may say so as well");
     assert!(links.is_up(NodeId(2)), "the connection goes on");
+    assert_eq!(links.lacks(Protocol::NEWEST), None, "both have it");
+    assert_eq!(links.lacks(Protocol(Protocol::NEWEST.0 + 1)), Some(NodeId(2)));
 }
 
 /// A dialer that did not know better, and sends a kind of frame that a later version has.
