@@ -3,7 +3,7 @@
 //! A table is no wider than it is told to be. What gives way is the middle of names: both ends of
 //! `rel-production-eu-west-1-quorate-db-0` say more than its middle does. Numbers and states are never cut.
 
-use crate::output::Word;
+use crate::word::Word;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Blanks between two columns.

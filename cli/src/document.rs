@@ -6,8 +6,9 @@
 
 use crate::columns::{Align, Column};
 use crate::exit::Failure;
-use crate::output::{Output, Tone, Word, printable};
+use crate::output::{Output, printable};
 use crate::quantity;
+use crate::word::{Tone, Word};
 use serde_json::{Map, Value as Json};
 use std::time::{Duration, SystemTime};
 

@@ -33,6 +33,7 @@ mod ring_picture;
 mod status;
 mod table;
 mod wait;
+pub mod word;
 
 pub use command::Command;
 pub use context::{Context, Global, block_on};

@@ -3,23 +3,15 @@
 
 use crate::answer::Meta;
 use crate::endpoint::Endpoint;
-use crate::error::{Attempt, Error, Outcome};
+use crate::error::{Attempt, Error};
 use crate::key;
+use crate::outcome::{Effect, Outcome};
 use crate::problem::Problem;
 use reqwest::Method;
 use std::time::{Duration, Instant};
 
 /// Largest body this client takes: a value of the hard limit, or a full page of values, with room for JSON.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// Whether a request can change data: what may be repeated, and what silence means, depends on nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// It changes nothing: any endpoint may be asked again.
-    Read,
-    /// It may change something: only what certainly had no effect is sent elsewhere.
-    Write,
-}
 
 /// A request that can be sent to any endpoint.
 #[derive(Clone, Debug)]

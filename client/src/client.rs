@@ -1,10 +1,11 @@
 //! The client: endpoints, and the operations on keys. Those on tables and members are in `cluster`.
 
 use crate::answer::{Answered, Found, MgetItem, Value, Written};
-use crate::call::{Answer, Call, Effect};
+use crate::call::{Answer, Call};
 use crate::endpoint::{DEFAULT_PORT, Endpoint};
 use crate::error::Error;
 use crate::key::{key_json, key_path};
+use crate::outcome::Effect;
 use quorate_model::{Durability, Level, OperationId};
 use reqwest::Method;
 use serde::de::DeserializeOwned;

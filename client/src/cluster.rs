@@ -3,10 +3,11 @@
 //! The documents are what the server answers: this crate reads the members it needs and passes the rest on, so that
 //! an older client shows a newer server's answer whole.
 
-use crate::call::{Call, Effect};
+use crate::call::Call;
 use crate::client::{Client, GRACE, decode, millis};
 use crate::error::Error;
 use crate::key::encoded;
+use crate::outcome::Effect;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};

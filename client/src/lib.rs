@@ -33,14 +33,16 @@ pub mod decoders;
 mod endpoint;
 mod error;
 mod key;
+mod outcome;
 mod problem;
 
 pub use answer::{Answered, Consistency, Found, Meta, MgetItem, Value, Written};
 pub use client::{Client, ConfigError, Options, Read, Write};
 pub use cluster::{Alteration, Node, TableSpec};
 pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
-pub use error::{Attempt, Error, Outcome};
+pub use error::{Attempt, Error};
 pub use key::{from_base64, key_path, to_base64};
+pub use outcome::Outcome;
 pub use problem::{Problem, ProblemReplica};
 pub use reqwest::Method;
 

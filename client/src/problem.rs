@@ -1,6 +1,6 @@
 //! Problems: how a server says no (RFC 9457, `application/problem+json`).
 
-use crate::error::Outcome;
+use crate::outcome::{Effect, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -66,12 +66,10 @@ impl Problem {
     }
 
     /// What happened to the data: what the server says, else what the status allows to conclude.
-    pub(crate) fn concluded(&self, effect: crate::call::Effect) -> Outcome {
+    pub(crate) fn concluded(&self, effect: Effect) -> Outcome {
         match effect {
-            crate::call::Effect::Read => Outcome::NotApplied,
-            crate::call::Effect::Write => {
-                self.outcome.unwrap_or_else(|| Outcome::of_write_status(self.status))
-            }
+            Effect::Read => Outcome::NotApplied,
+            Effect::Write => self.outcome.unwrap_or_else(|| Outcome::of_write_status(self.status)),
         }
     }
 }

@@ -8,8 +8,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::target;
 use super::text::shown;
-use crate::edge::Edge;
-use crate::health::Broken;
+use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::Metrics;
 use axum::extract::{FromRef, Request};
@@ -47,17 +46,17 @@ pub struct App {
 }
 
 impl App {
-    /// Around a running node, behind this edge.
-    pub fn new(core: Arc<Core>, edge: &Edge) -> Self {
-        Self {
-            core,
-            limits: Arc::clone(&edge.limits),
-            in_force: Arc::clone(&edge.in_force),
-            broken: edge.broken.clone(),
-            metrics: Arc::clone(&edge.metrics),
-            bodies: Budget::new(edge.limits.bodies_bytes_max),
-            answers: Budget::new(edge.limits.answers_bytes_max),
-        }
+    /// Around a running node.
+    pub fn new(
+        core: Arc<Core>,
+        limits: Arc<Limits>,
+        in_force: Arc<[InForce]>,
+        broken: Broken,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let bodies = Budget::new(limits.bodies_bytes_max);
+        let answers = Budget::new(limits.answers_bytes_max);
+        Self { core, limits, in_force, broken, metrics, bodies, answers }
     }
 
     /// The table that a path names. Waits at most `timeout` for a newer catalog.

@@ -8,7 +8,7 @@ use super::edge::{Edge, Tracked};
 use super::fault::Fault;
 use super::problem::Problem;
 use super::pulse::{Phase, Pulse};
-use super::server::Scope;
+use super::scope::Scope;
 use super::wire::{Valve, Wire};
 use crate::metrics::Closed;
 use axum::body::Body;

@@ -10,14 +10,15 @@
 use super::failures::Failures;
 use super::fault::Fault;
 use super::head;
-use super::health::{self, Broken};
+use super::health;
 use super::host::Hosts;
-use super::observe::{Ended, operation, outcome, trace_of};
+use super::observe::{Ended, RequestName, operation, outcome, trace_of};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
 use super::routes::method_not_allowed;
-use super::server::Scope;
+use super::scope::Scope;
 use super::text::shown;
+use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::{LevelLabel, Metrics, Operation};
 use arc_swap::ArcSwap;
@@ -79,10 +80,6 @@ pub struct Edge {
     life: u32,
     requests: AtomicU64,
 }
-
-/// The id of a request: in its answer, in its errors and in the log.
-#[derive(Clone, Debug)]
-pub struct RequestName(pub Arc<str>);
 
 impl Edge {
     /// Around routes that say that the node is starting.

@@ -13,7 +13,8 @@ use super::target::KeyError;
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
-use quorate_node::core::{LossError, ProposeError};
+use quorate_node::control::ProposeError;
+use quorate_node::core::LossError;
 use quorate_ring::Rejection;
 use thiserror::Error;
 

@@ -22,6 +22,7 @@
 mod answer;
 mod app;
 pub mod body;
+mod broken;
 mod budget;
 mod bulk;
 mod cluster;
@@ -45,6 +46,7 @@ pub mod problem;
 mod pulse;
 pub mod query;
 mod routes;
+mod scope;
 pub mod server;
 mod tables;
 pub mod target;

@@ -13,6 +13,9 @@
 //!
 //! The limits inside a node and between nodes stand where they are kept; the program's configuration gathers all of them.
 
+use quorate_model::level::N_MAX;
+use quorate_ring::catalog;
+use serde_json::{Value as Json, json};
 use std::time::Duration;
 
 /// What a node takes from its clients. All of it is shown by `GET /v1/limits`.
@@ -112,4 +115,26 @@ pub struct InForce {
     pub name: String,
     /// Bytes, items or milliseconds.
     pub value: u64,
+}
+
+/// Every limit in force, those of clients first and without their section; then what no configuration changes,
+/// because all members must agree on it.
+pub fn page(in_force: &[InForce]) -> Json {
+    let mut document = json!({
+        "catalog": {
+            "nodes_max": catalog::NODES_MAX,
+            "tables_max": catalog::TABLES_MAX,
+            "shards_max": catalog::SHARDS_MAX,
+            "shards_per_table_max": catalog::SHARDS_PER_TABLE_MAX,
+            "copies_max": N_MAX,
+        },
+    });
+    for InForce { section, name, value } in in_force {
+        if *section == "limits" {
+            document[name] = (*value).into();
+        } else {
+            document[section][name] = (*value).into();
+        }
+    }
+    document
 }

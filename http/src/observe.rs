@@ -5,6 +5,7 @@ use super::failures::Failures;
 use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
 use http::{HeaderMap, Method, StatusCode};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a request asks for, by its method and the shape of its path: for counting, before it is routed.
@@ -62,6 +63,10 @@ pub fn trace_of(headers: &HeaderMap) -> Option<&str> {
     let ended = version != "00" || parts.next().is_none();
     (whole && ended && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
 }
+
+/// The id of a request: in its answer, in its errors and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestName(pub Arc<str>);
 
 /// A request that has been answered, for the log.
 pub struct Ended<'a> {

@@ -17,6 +17,7 @@
 mod operations;
 mod parameters;
 mod schemas;
+mod shapes;
 
 use super::code::Code;
 use super::head;
@@ -104,7 +105,7 @@ fn by_status(operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
 
 fn content(content: Content, limits: &Limits) -> Json {
     match content {
-        Content::Document(schema) => json!({ head::JSON: { "schema": schemas::reference(schema) } }),
+        Content::Document(schema) => json!({ head::JSON: { "schema": shapes::reference(schema) } }),
         // A value has the media type that it was stored with.
         Content::Value => {
             json!({ "*/*": { "schema": { "type": "string", "format": "binary", "maxLength": limits.value_bytes_max } } })
@@ -183,7 +184,7 @@ fn refusal(codes: &[Code], head: bool) -> Json {
     let status = codes.first().map(|code| code.status().as_u16());
     let words: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     let schema = json!({ "allOf": [
-        schemas::reference("Problem"),
+        shapes::reference("Problem"),
         { "type": "object", "properties": { "status": { "const": status }, "code": { "enum": words } } },
     ] });
     response["content"] = json!({ PROBLEM_JSON: { "schema": schema } });

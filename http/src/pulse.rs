@@ -13,7 +13,7 @@
 //! (the request's, and the body's), so here it has none. Beside all of that stands the stall: an answer that the
 //! client does not take.
 
-use super::server::Scope;
+use super::scope::Scope;
 use crate::limits::Limits;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -16,6 +16,7 @@ use super::{App, routes};
 use crate::edge::Setup;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, States};
+use crate::scope::Scope;
 use quorate_node::core::Core;
 use std::io;
 use std::net::SocketAddr;
@@ -28,15 +29,6 @@ use tokio::time::{sleep, timeout};
 
 /// How long the loop rests when the process can't take a connection (no descriptors left).
 const REST: Duration = Duration::from_millis(100);
-
-/// What a connection is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything, one request after another.
-    Everything,
-    /// One question on health, metrics or limits: the connections that serve everything are all taken.
-    Health,
-}
 
 /// Room for one connection, given back when this is dropped.
 #[derive(Debug)]
@@ -109,7 +101,14 @@ impl Server {
     /// Serves this node from now on.
     pub fn open(&self, core: &Arc<Core>) {
         self.edge.metrics.register(Box::new(States::new(Arc::downgrade(core))));
-        self.edge.open(routes(App::new(Arc::clone(core), &self.edge)));
+        let Edge { limits, in_force, broken, metrics, .. } = &*self.edge;
+        self.edge.open(routes(App::new(
+            Arc::clone(core),
+            Arc::clone(limits),
+            Arc::clone(in_force),
+            broken.clone(),
+            Arc::clone(metrics),
+        )));
     }
 
     /// Says from now on that the node, which is reached here, waits to become a member of a cluster.

@@ -25,6 +25,7 @@ pub mod found;
 pub mod living;
 mod messages;
 mod propose;
+mod proposed;
 pub mod publish;
 mod report;
 pub mod voters;
@@ -32,8 +33,8 @@ pub mod voters;
 pub use find::find_members;
 pub use found::{JoinError, WAITING, cluster_at, join};
 pub use living::Living;
-pub use messages::{ControlReply, ControlRequest, DiskState};
-pub use report::Report;
+pub use messages::{ControlReply, ControlRequest, DiskState, Report};
+pub use proposed::{ProposeError, Proposed};
 
 use crate::engine::Replica;
 use crate::views::Views;

@@ -16,11 +16,11 @@ mod statistics;
 
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use readiness::{shards_refusing, tables_at_risk};
-pub use request::{Attempt, GetRequest, ProposeError, Proposed, PutRequest};
+pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 
 use crate::clock;
-use crate::control::{Control, DiskState, Report};
+use crate::control::{Control, DiskState, ProposeError, Proposed, Report};
 use crate::drive::{Driver, Load, Subject};
 use crate::peer::Local;
 use crate::recollection::Recollection;

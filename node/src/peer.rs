@@ -15,10 +15,10 @@
 //! - What panics is counted and answered by silence (the caller finds its call lost); it never ends the node.
 
 mod admission;
-mod answer;
+mod batch;
 mod local;
 mod service;
 
-pub use answer::answers;
+pub use batch::{BATCH_ITEMS_MAX, answers, requests};
 pub use local::{DiskReads, Local, ReadLimits};
-pub use service::{BATCH_ITEMS_MAX, Peers, requests};
+pub use service::Peers;

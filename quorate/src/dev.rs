@@ -17,42 +17,26 @@
 //! - First starts are in order, so that names and ids agree: n1 is `n1`.
 
 pub mod control;
+mod error;
+mod plan;
+mod slot;
 
-use crate::breakage;
-use crate::instance::{Instance, InstanceConfig};
+pub use error::{Error, TABLE};
+pub use plan::{NODES_MAX, Plan};
+pub use slot::{CONNECTIONS_MAX, NodeState, PORT_STEP};
+
+use crate::instance::Instance;
+use error::READY_TIMEOUT;
 use quorate_client::{Client, Endpoint, Error as ClientError, Options, TableSpec};
-use quorate_coordinator::Timing;
-use quorate_http::Limits;
-use quorate_node::hints::ReplayLimits;
-use quorate_node::node::BOOT_ID_FILE;
-use quorate_node::{Entry, NodeConfig, StartError, StorageConfig};
-use quorate_ring::Weight;
+use quorate_node::{Entry, StartError};
 use quorate_storage::{Identity, IdentityError};
-use quorate_transport::Secret;
-use serde::Serialize;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use slot::Slot;
+use std::path::Path;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::time::{Instant, sleep};
-
-/// Most nodes of a development cluster: each has an engine, threads and ports of its own.
-pub const NODES_MAX: usize = 9;
-
-/// From one node's ports to the next one's.
-pub const PORT_STEP: u16 = 10;
 
 /// From the first port to the control port.
 pub const CONTROL_STEP: u16 = 9;
-
-/// Client connections of each node; a machine that plays three should not need many open files.
-pub const CONNECTIONS_MAX: usize = 256;
-
-/// The table that is there from the start.
-pub const TABLE: &str = "demo";
-
-/// How long the nodes may take to be ready for their tables.
-const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often they are asked.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
@@ -60,40 +44,9 @@ const READY_INTERVAL: Duration = Duration::from_millis(50);
 /// A wait that takes longer than this is explained.
 const WORDLESS_MAX: Duration = Duration::from_millis(700);
 
-/// Threads of each node.
-const WORKERS: usize = 2;
-
-/// What to build.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// How many nodes, from 1 to [`NODES_MAX`].
-    pub nodes: usize,
-    /// How many zones they are spread over, from 1 to the number of nodes.
-    pub zones: usize,
-    /// The first port; 0: whatever is free, for tests.
-    pub port: u16,
-    /// The folder that holds the nodes' folders.
-    pub folder: PathBuf,
-}
-
 /// A development cluster. Dropped without [`Cluster::shutdown`], its nodes end like killed ones.
 pub struct Cluster {
     slots: Vec<Slot>,
-}
-
-/// One node's place, whether it runs or not.
-struct Slot {
-    name: String,
-    zone: String,
-    http: SocketAddr,
-    peer: SocketAddr,
-    folder: PathBuf,
-    running: Option<Running>,
-}
-
-struct Running {
-    instance: Instance,
-    is_cut: bool,
 }
 
 /// What a second terminal can do to a node.
@@ -109,62 +62,6 @@ pub enum Act {
     Heal,
 }
 
-/// A node, as the control port shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct NodeState {
-    /// Its name.
-    pub name: String,
-    /// Its zone.
-    pub zone: String,
-    /// Where clients reach it.
-    pub http: SocketAddr,
-    /// Where peers reach it.
-    pub peer: SocketAddr,
-    /// `up`, `down` or `cut`.
-    pub state: &'static str,
-}
-
-/// Why the cluster is not there, or does not do what it was told.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// A node did not start.
-    #[error("{name} did not start: {error}")]
-    Start {
-        /// Its name.
-        name: String,
-        /// Why.
-        error: StartError,
-    },
-    /// A node's folder.
-    #[error("{0}")]
-    Folder(#[from] IdentityError),
-    /// Nodes that run and are not ready.
-    #[error("the nodes are not ready after {} s: {reason}", READY_TIMEOUT.as_secs())]
-    NotReady {
-        /// What the last one said.
-        reason: String,
-    },
-    /// The table could not be made.
-    #[error("the table {TABLE} could not be made: {0}")]
-    Table(String),
-    /// No such node.
-    #[error("there is no node {name}; there are {names}")]
-    NoSuchNode {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        names: String,
-    },
-    /// Nothing to do.
-    #[error("{name} {state}; nothing was done")]
-    Already {
-        /// The node.
-        name: String,
-        /// Its state, as a half sentence.
-        state: &'static str,
-    },
-}
-
 /// The nodes that a folder holds, by their numbers: 1 for n1.
 pub fn kept(folder: &Path) -> Result<Vec<usize>, IdentityError> {
     let mut kept = Vec::new();
@@ -174,11 +71,6 @@ pub fn kept(folder: &Path) -> Result<Vec<usize>, IdentityError> {
         }
     }
     Ok(kept)
-}
-
-/// An address on loopback that was free a moment ago.
-fn free_address() -> Option<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()
 }
 
 impl Cluster {
@@ -349,102 +241,6 @@ async fn start_in_order(
         slots[*at].start(entry).await?;
     }
     Ok(())
-}
-
-impl Slot {
-    fn new(plan: &Plan, at: usize) -> Self {
-        let name = format!("n{}", at + 1);
-        let step = u16::try_from(at).expect("a few nodes") * PORT_STEP;
-        let address = |offset: u16| {
-            let port = if plan.port == 0 { 0 } else { plan.port + step + offset };
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-        };
-        Self {
-            zone: format!("z{}", at % plan.zones + 1),
-            http: address(0),
-            peer: address(1),
-            folder: plan.folder.join(&name),
-            name,
-            running: None,
-        }
-    }
-
-    fn config(&self, entry: Entry) -> InstanceConfig {
-        // Nobody balances load over this machine: it stops without notice.
-        let limits =
-            Limits { connections_max: CONNECTIONS_MAX, drain_notice: Duration::ZERO, ..Limits::default() };
-        let node = NodeConfig {
-            data: self.folder.clone(),
-            name: self.name.clone(),
-            zone: self.zone.clone(),
-            weight: Weight::ONE,
-            http_address: String::new(),
-            peer_listen: self.peer,
-            peer_advertise: None,
-            peer_backlog: limits.connections_backlog,
-            entry,
-            secret: Secret::new(Vec::new()),
-            peer_limits: quorate_transport::Limits::default(),
-            storage: StorageConfig::default(),
-            replay: ReplayLimits::default(),
-            timing: Timing::default(),
-            rules: breakage::rules(),
-            boot_id_file: BOOT_ID_FILE.into(),
-        };
-        InstanceConfig {
-            listen: self.http,
-            advertise: None,
-            allowed_hosts: Vec::new(),
-            limits,
-            workers: Some(WORKERS),
-            node,
-        }
-    }
-
-    async fn start(&mut self, entry: Entry) -> Result<(), Error> {
-        let started = Instance::start(self.config(entry)).await;
-        self.runs(started.map_err(|error| Error::Start { name: self.name.clone(), error })?);
-        Ok(())
-    }
-
-    /// Draws its ports now, where any will do: the others must know where it will be.
-    fn settle(&mut self) {
-        for address in [&mut self.http, &mut self.peer] {
-            if address.port() == 0 {
-                *address = free_address().unwrap_or(*address);
-            }
-        }
-    }
-
-    /// Which zone the catalog says it is in.
-    fn learn_zone(&mut self) {
-        let Some(running) = &self.running else { return };
-        let view = running.instance.node().core().view();
-        if let Some(known) = view.catalog().node(running.instance.node().id()) {
-            self.zone.clone_from(&known.zone);
-        }
-    }
-
-    fn runs(&mut self, instance: Instance) {
-        // A port that was drawn is kept: a node that is started again is found where it was.
-        self.http = instance.http_address();
-        self.peer = instance.node().peer_address();
-        self.running = Some(Running { instance, is_cut: false });
-    }
-
-    fn state(&self) -> NodeState {
-        NodeState {
-            name: self.name.clone(),
-            zone: self.zone.clone(),
-            http: self.http,
-            peer: self.peer,
-            state: match &self.running {
-                None => "down",
-                Some(Running { is_cut: true, .. }) => "cut",
-                Some(Running { is_cut: false, .. }) => "up",
-            },
-        }
-    }
 }
 
 impl Act {

@@ -34,7 +34,7 @@ pub use apply::{Applied, Created, Receipt};
 pub use command::{
     Claim, Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
-pub use node::{Node, RequestId, Weight, WeightOutOfRange, is_address, is_label};
+pub use node::{Node, RequestId, is_address, is_label};
 pub use rejection::Rejection;
 pub use shard::{Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
@@ -168,7 +168,7 @@ impl Catalog {
 
     /// The nodes as the ring knows them.
     pub fn members(&self) -> Members {
-        Members::of(self.nodes.values().map(Arc::as_ref))
+        Members::of(self.nodes.values().map(|node| (node.id, node.zone.as_str(), node.weight)))
     }
 
     /// What one node owns, and what it does not: the part of the catalog by which its storage refuses.

@@ -19,7 +19,7 @@
 //!
 //!   commands ──> Catalog ──┬──> Layout (what one node's storage admits)
 //!   (consensus)     │      └──> View = Catalog + who seems down ──> Plan of one request
-//!                   └──> placement: owners of new tables; what moves when members change, and why
+//!                   └──> placement: owners of new tables, and what moves when members change
 //! ```
 //!
 //! # Entry points
@@ -37,9 +37,9 @@
 //!
 //! # What is absent
 //!
-//! Consensus itself (`node`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
-//! yet once a table is made: [`placement::rebalance`] knows what should move, and the stages in which a shard moves
-//! will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
+//! Consensus itself (`consensus`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
+//! yet once a table is made: [`placement::place`] starts from the owners of today and moves little, and the stages in
+//! which a shard moves will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
 
 pub mod catalog;
 pub mod placement;
@@ -47,11 +47,13 @@ pub mod plan;
 pub mod ring;
 pub mod spread;
 pub mod view;
+pub mod weight;
 
 pub use catalog::{
     Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,
-    Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange, Weight,
+    Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use plan::{Candidate, OwnerSet, Plan};
 pub use ring::Ring;
 pub use view::{Liveness, Location, View};
+pub use weight::{Weight, WeightOutOfRange};

@@ -17,9 +17,8 @@
 //! A position is a hash of (node id, index) and nothing else, so that no node's name, address, or neighbour moves
 //! it. Golden vectors pin it.
 
-use crate::catalog::{Node, Weight};
-use crate::plan::OwnerSet;
 use crate::spread::Spread;
+use crate::weight::Weight;
 use quorate_model::{NodeId, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,16 +69,16 @@ pub fn positions_of(weight: Weight) -> u32 {
 }
 
 impl Members {
-    /// The members of a catalog.
-    pub fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
-        let mut nodes: Vec<&Node> = nodes.into_iter().collect();
-        nodes.sort_by_key(|node| node.id);
-        nodes.dedup_by_key(|node| node.id);
-        let zones: BTreeSet<&str> = nodes.iter().map(|node| node.zone.as_str()).collect();
+    /// These nodes, each with its zone and weight.
+    pub fn of<'a>(nodes: impl IntoIterator<Item = (NodeId, &'a str, Weight)>) -> Self {
+        let mut nodes: Vec<(NodeId, &str, Weight)> = nodes.into_iter().collect();
+        nodes.sort_by_key(|(node, ..)| *node);
+        nodes.dedup_by_key(|(node, ..)| *node);
+        let zones: BTreeSet<&str> = nodes.iter().map(|(_, zone, _)| *zone).collect();
         let index: BTreeMap<&str, usize> = zones.iter().enumerate().map(|(at, zone)| (*zone, at)).collect();
         let members = nodes
             .iter()
-            .map(|node| Member { node: node.id, zone: index[node.zone.as_str()], weight: node.weight })
+            .map(|(node, zone, weight)| Member { node: *node, zone: index[zone], weight: *weight })
             .collect();
         Self { members, zones: zones.into_iter().map(str::to_owned).collect() }
     }
@@ -151,25 +150,6 @@ impl Ring {
         let start = self.positions.partition_point(|(token, _)| *token < from);
         let (before, after) = self.positions.split_at(start);
         after.iter().chain(before).map(|(_, owner)| *owner as usize)
-    }
-
-    /// The first `n` distinct nodes of a walk, in distinct zones where there are enough (see [`Spread`]); `None`
-    /// with fewer than `n` nodes. This is where copies would be if nothing bounded the load.
-    pub fn preferred(&self, from: Token, n: u8) -> Option<OwnerSet> {
-        let spread = self.members.spread(n)?;
-        let mut chosen = OwnerSet::new();
-        let mut in_zone = vec![0; self.members.zones().len()];
-        for at in self.walk(from) {
-            if chosen.len() == usize::from(n) {
-                break;
-            }
-            let member = self.members.as_slice()[at];
-            if !chosen.contains(&member.node) && spread.admits(&in_zone, member.zone) {
-                chosen.push(member.node);
-                in_zone[member.zone] += 1;
-            }
-        }
-        Some(chosen)
     }
 
     /// How far a walk from a token goes until it meets a member (an index).

@@ -1,6 +1,6 @@
 //! Parameters of paths, queries and headers, and the headers of answers.
 
-use super::schemas::{self, BASE64URL, DURATION, LEVEL};
+use super::shapes::{DURATION, LEVEL, reference};
 use crate::limits::Limits;
 use crate::query::Name;
 use serde_json::{Map, Value as Json, json};
@@ -26,7 +26,7 @@ pub fn of_path(path: &str, limits: &Limits) -> Vec<Json> {
 
 fn in_path(name: &str, limits: &Limits) -> Json {
     let (schema, says) = match name {
-        "table" => (schemas::reference("TableName"), "The table's name"),
+        "table" => (reference("TableName"), "The table's name"),
         "key" => (
             // As base64url with its padding it is a third longer.
             json!({ "type": "string", "minLength": 1, "maxLength": limits.key_bytes_max.div_ceil(3) * 4 }),
@@ -62,7 +62,7 @@ pub fn of_query(name: Name) -> Json {
             "Server-Timing, and what each owner said",
         ),
         Name::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
-        Name::Table => (schemas::reference("TableName"), "This table alone; default: all"),
+        Name::Table => (reference("TableName"), "This table alone; default: all"),
     };
     json!({ "name": name.as_str(), "in": "query", "required": false, "schema": schema, "description": says })
 }
@@ -145,8 +145,3 @@ pub fn response_headers() -> Map<String, Json> {
 
 /// A version in text: `<seq>-<writer>`.
 const VERSION: &str = "^[0-9]+-[0-9a-zA-Z.]+";
-
-/// A key or a value as base64url, with or without its padding.
-pub fn base64url() -> Json {
-    json!({ "type": "string", "pattern": BASE64URL, "contentEncoding": "base64url" })
-}

@@ -3,33 +3,15 @@
 //! What goes in is closed: a field that is not named here is refused. What comes out may gain fields in later
 //! versions; those that are `required` stay.
 
-use super::parameters::base64url;
+use super::shapes::{
+    BASE64, MEDIA_TYPE, base64url, closed, copies, count, count_or_null, duration, flag, level, list, moment,
+    node, object, optional, reference, text, text_or_null, word,
+};
 use crate::code::Code;
-use crate::health::limits_of;
-use crate::limits::{InForce, Limits};
-use quorate_model::level::N_MAX;
+use crate::limits::{InForce, Limits, page};
 use quorate_model::record::CONTENT_TYPE_BYTES_MAX;
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use serde_json::{Map, Value as Json, json};
-
-/// A level in text: a name, or a number up to [`N_MAX`].
-pub const LEVEL: &str = "^(one|quorum|all|[1-9]|1[0-5])$";
-/// A duration that is valid everywhere, as `250ms` or `10m`: up to the greatest round number of digits within a
-/// hundred years.
-pub const DURATION: &str =
-    "^([1-9][0-9]{0,11}ms|[1-9][0-9]{0,8}s|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$";
-/// base64url in its one canonical form: the bits that are left over are zero; padding may be there.
-pub const BASE64URL: &str =
-    "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw](==)?|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]=?)?$";
-/// The same in either alphabet.
-const BASE64: &str =
-    "^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-][AQgw](==)?|[A-Za-z0-9+/_-]{2}[AEIMQUYcgkosw048]=?)?$";
-const MEDIA_TYPE: &str = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[ -~]*)?$";
-
-/// A reference to one of [`all`].
-pub fn reference(name: &str) -> Json {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
 
 /// Every schema, by its name.
 pub fn all(limits: &Limits, in_force: &[InForce]) -> Map<String, Json> {
@@ -49,81 +31,6 @@ pub fn all(limits: &Limits, in_force: &[InForce]) -> Map<String, Json> {
 }
 
 type Named = (&'static str, Json);
-
-/// An object with these fields, each of them there unless its name ends in a question mark.
-fn object(fields: &[(&str, Json)]) -> Json {
-    let required: Vec<&str> =
-        fields.iter().map(|(name, _)| *name).filter(|name| !name.ends_with('?')).collect();
-    let properties: Map<String, Json> =
-        fields.iter().map(|(name, schema)| (name.trim_end_matches('?').to_owned(), schema.clone())).collect();
-    json!({ "type": "object", "required": required, "properties": properties })
-}
-
-/// The same where no other field is taken.
-fn closed(fields: &[(&str, Json)]) -> Json {
-    let mut schema = object(fields);
-    schema["additionalProperties"] = false.into();
-    schema
-}
-
-fn text() -> Json {
-    json!({ "type": "string" })
-}
-
-fn text_or_null() -> Json {
-    json!({ "type": ["string", "null"] })
-}
-
-fn count() -> Json {
-    json!({ "type": "integer", "minimum": 0 })
-}
-
-fn count_or_null() -> Json {
-    json!({ "type": ["integer", "null"], "minimum": 0 })
-}
-
-fn flag() -> Json {
-    json!({ "type": "boolean" })
-}
-
-fn copies() -> Json {
-    json!({ "type": "integer", "minimum": 1, "maximum": N_MAX })
-}
-
-fn word(words: &[&str]) -> Json {
-    json!({ "type": "string", "enum": words })
-}
-
-fn list(of: Json) -> Json {
-    json!({ "type": "array", "items": of })
-}
-
-fn node() -> Json {
-    json!({ "type": "string", "pattern": "^n[0-9]+$" })
-}
-
-fn moment() -> Json {
-    json!({ "type": ["string", "null"], "format": "date-time" })
-}
-
-fn level(more: &[Json]) -> Json {
-    let levels = [json!({ "type": "string", "pattern": LEVEL }), copies()];
-    json!({ "anyOf": levels.iter().chain(more).collect::<Vec<_>>() })
-}
-
-/// A field that may be left out, or be `null` with the same meaning.
-fn optional(mut schema: Json) -> Json {
-    if let Some(words) = schema.get_mut("enum").and_then(Json::as_array_mut) {
-        words.push(Json::Null);
-    }
-    let kind = schema["type"].take();
-    schema["type"] = json!([kind, "null"]);
-    schema
-}
-
-fn duration() -> Json {
-    json!({ "type": "string", "pattern": DURATION })
-}
 
 fn problem() -> Json {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
@@ -464,7 +371,7 @@ fn of_cluster(in_force: &[InForce]) -> Vec<Named> {
                 ("shards", list(reference("Shard"))),
             ]),
         ),
-        ("Limits", counts(&limits_of(in_force))),
+        ("Limits", counts(&page(in_force))),
         ("Live", object(&[("status", json!({ "const": "live" })), ("broken_on_purpose?", text())])),
         (
             "Ready",

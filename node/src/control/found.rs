@@ -10,7 +10,7 @@
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest};
-use crate::core::ProposeError;
+use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
 use quorate_ring::{Command, Found, NewNode, Rejection, View};

@@ -1,6 +1,5 @@
 //! Small questions between members about the catalog.
 
-use super::report::Report;
 use minicbor::{Decode, Encode};
 use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol};
 use quorate_ring::{NewNode, Receipt, Rejection};
@@ -74,6 +73,35 @@ pub struct DiskState {
     /// Whether it refuses writes for want of space.
     #[n(2)]
     pub full: bool,
+}
+
+/// What a member says of itself. Later versions add fields at the end, as options.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Report {
+    /// The version of its program.
+    #[n(0)]
+    pub version: String,
+    /// The epoch of the catalog that it has applied.
+    #[n(1)]
+    pub epoch: Epoch,
+    /// Bytes of its live data files.
+    #[n(2)]
+    pub bytes: u64,
+    /// Bytes free on its disk, if it can say.
+    #[n(3)]
+    pub free_bytes: Option<u64>,
+    /// The hints that it keeps, by owner; those without any are left out.
+    #[n(4)]
+    pub hints: Vec<(NodeId, u64)>,
+    /// Hints that it could not keep.
+    #[n(5)]
+    pub hints_overflow: u64,
+    /// Why it doubts its disk, if it does.
+    #[n(6)]
+    pub doubt: Option<String>,
+    /// Whether it refuses writes for want of space.
+    #[n(7)]
+    pub disk_full: bool,
 }
 
 /// What it answers.

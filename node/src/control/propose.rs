@@ -2,7 +2,7 @@
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
-use crate::core::{ProposeError, Proposed};
+use super::proposed::{ProposeError, Proposed};
 use quorate_consensus::{Consensus, WriteError};
 use quorate_model::{Epoch, NodeId};
 use quorate_ring::{Command, Created, NewNode, Receipt, Rejection};

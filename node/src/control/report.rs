@@ -3,42 +3,12 @@
 //! Nobody decides anything by it; it is for people who ask one node about all of them. A member of a version
 //! that does not know the question says so, and is shown as one that did not answer.
 
-use super::messages::{ControlReply, ControlRequest};
+use super::messages::{ControlReply, ControlRequest, Report};
 use super::{Control, Replica};
-use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId};
 use quorate_storage::Engine as _;
 use quorate_transport::CallError;
 use tokio::time::Instant;
-
-/// What a member says of itself. Later versions add fields at the end, as options.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Report {
-    /// The version of its program.
-    #[n(0)]
-    pub version: String,
-    /// The epoch of the catalog that it has applied.
-    #[n(1)]
-    pub epoch: Epoch,
-    /// Bytes of its live data files.
-    #[n(2)]
-    pub bytes: u64,
-    /// Bytes free on its disk, if it can say.
-    #[n(3)]
-    pub free_bytes: Option<u64>,
-    /// The hints that it keeps, by owner; those without any are left out.
-    #[n(4)]
-    pub hints: Vec<(NodeId, u64)>,
-    /// Hints that it could not keep.
-    #[n(5)]
-    pub hints_overflow: u64,
-    /// Why it doubts its disk, if it does.
-    #[n(6)]
-    pub doubt: Option<String>,
-    /// Whether it refuses writes for want of space.
-    #[n(7)]
-    pub disk_full: bool,
-}
 
 impl Report {
     /// Of this node.

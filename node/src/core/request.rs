@@ -1,11 +1,9 @@
 //! What the HTTP edge asks of the core. Everything here is already validated: the edge turns text into these, and
 //! refuses what does not fit before the core hears of it.
 
-use quorate_model::{Body, Durability, Key, NodeId, OperationId, Table};
-use quorate_ring::{Receipt, Rejection};
+use quorate_model::{Body, Durability, Key, OperationId, Table};
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 
 /// A read of one key.
 #[derive(Clone, Debug)]
@@ -48,37 +46,4 @@ pub struct Attempt {
     pub id: OperationId,
     /// `retry=true`.
     pub retry: bool,
-}
-
-/// A change of the catalog that has taken effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposed {
-    /// The epoch that has the change, and what it made. Every reachable member has applied it, but for those in
-    /// `lagging`.
-    pub receipt: Receipt,
-    /// Reachable members that had not applied it when the timeout came. They will; until then they may answer
-    /// from the catalog before it.
-    pub lagging: Vec<NodeId>,
-}
-
-/// Why a change of the catalog was not made, or whether nobody knows.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ProposeError {
-    /// The catalog does not allow it; nothing has changed.
-    #[error("{0}; nothing was changed")]
-    Rejected(Rejection),
-    /// No leader with a majority of the voters could be reached; nothing has changed and nothing will.
-    #[error("{reason}; nothing was changed; try again once a majority of the voters is up")]
-    Unavailable {
-        /// What is missing.
-        reason: String,
-    },
-    /// It was handed to the leader and no answer came back: it may take effect, or may yet, at most once.
-    #[error(
-        "{reason}; the change may have taken effect, or may yet; look at the catalog before trying again"
-    )]
-    Unknown {
-        /// What happened.
-        reason: String,
-    },
 }

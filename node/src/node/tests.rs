@@ -7,7 +7,7 @@ mod membership;
 mod moves;
 
 use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
-use crate::core::{GetRequest, PutRequest};
+use crate::core::{Core, GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, NodeId, Rules, Table};
@@ -75,7 +75,7 @@ impl Cluster {
         let mut cluster =
             Self { folders: Vec::new(), nodes: Vec::new(), addresses: Vec::new(), contact: loopback(1) };
         cluster.add(Entry::found("tests")).await;
-        cluster.contact = cluster_page(cluster.node(0)).await;
+        cluster.contact = serve_page(cluster.node(0)).await;
         for _ in 1..count {
             cluster.join().await;
         }
@@ -196,17 +196,30 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// What a node that joins or looks for members needs of `GET /v1/cluster` and `GET /v1/cluster/nodes`, on one page.
-async fn cluster_page(node: &Node) -> SocketAddr {
-    let (cluster, id, peer) = (node.core().cluster().id, node.id(), node.peer_address());
-    let itself = format!(r#"{{"id":"{id}","peer_address":"{peer}"}}"#);
-    let page = format!(
-        r#"{{"id":"{cluster}","peer_address":"{peer}","cluster":"{cluster}","seen_by":"{id}","nodes":[{itself}]}}"#
-    );
+fn cluster_page(core: &Core) -> String {
+    let (cluster, itself) = (core.cluster().id, core.node());
+    let view = core.view();
+    let listed = view.catalog().nodes().map(|node| {
+        let is_itself = node.id == itself;
+        let peer = if is_itself { &core.reached().peer_address } else { &node.peer_address };
+        format!(r#"{{"id":"{}","peer_address":"{peer}"}}"#, node.id)
+    });
+    format!(
+        r#"{{"id":"{cluster}","peer_address":"{}","cluster":"{cluster}","seen_by":"{itself}","nodes":[{}]}}"#,
+        core.reached().peer_address,
+        listed.collect::<Vec<_>>().join(",")
+    )
+}
+
+/// Serves that page for as long as the node runs.
+async fn serve_page(node: &Node) -> SocketAddr {
+    let core = Arc::downgrade(node.core());
     let listener = TcpListener::bind(loopback(0)).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         loop {
             let (mut socket, _) = listener.accept().await.expect("accepts");
+            let Some(page) = core.upgrade().map(|core| cluster_page(&core)) else { return };
             let mut head = [0; 1_024];
             let _bytes = socket.read(&mut head).await.expect("a request");
             let length = page.len();

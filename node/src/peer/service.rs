@@ -1,8 +1,9 @@
 //! Requests of peers, by kind.
 
+use super::admission::{Seen, admission};
+use super::batch::requests;
+use super::local::Local;
 use crate::control::{Control, ControlReply, ControlRequest};
-use crate::peer::Local;
-use crate::peer::admission::{Seen, admission};
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
@@ -11,9 +12,6 @@ use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder,
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::Instant;
-
-/// Most requests of one batch.
-pub const BATCH_ITEMS_MAX: usize = 1_024;
 
 /// Serves peers.
 pub struct Peers {
@@ -71,16 +69,6 @@ impl Peers {
         for (index, request) in requests.into_iter().enumerate() {
             let batch = Arc::clone(&batch);
             self.local.begin(request, deadline, Box::new(move |reply| batch.replied(index, reply)));
-        }
-    }
-}
-
-/// The requests of a batch; their number is checked before they are decoded.
-pub fn requests(payload: &[u8]) -> Result<Vec<Request>, minicbor::decode::Error> {
-    match minicbor::Decoder::new(payload).array()? {
-        Some(count) if count <= BATCH_ITEMS_MAX as u64 => minicbor::decode(payload),
-        Some(_) | None => {
-            Err(minicbor::decode::Error::message("a batch has a known and bounded number of requests"))
         }
     }
 }

@@ -1,23 +1,21 @@
 //! `quorate dev`: a cluster to try things on, and the words that somebody reads in their first minute.
 
+mod folder;
+mod greeting;
+
 use crate::dev::{
-    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, NodeState, PORT_STEP, Plan, TABLE,
-    control, kept,
+    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, PORT_STEP, Plan, control, kept,
 };
 use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
 use clap::{Args, Subcommand};
-use quorate_cli::columns::name;
-use quorate_cli::output::{Output, Tone, Word};
-use quorate_cli::quantity::counted;
+use folder::{Folder, LOG};
+use greeting::{Greeting, called};
 use quorate_cli::{Context, Exit, Failure, block_on, document};
 use quorate_client::{Client, Endpoint, Method, Options};
 use quorate_http::Limits;
-use quorate_storage::{RocksOptions, keep_private};
-use serde_json::{Value as Json, json};
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
+use quorate_storage::RocksOptions;
+use serde_json::Value as Json;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +26,6 @@ const ACT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Nodes of a new cluster that nobody gave a number.
 const NODES: usize = 3;
-
-/// The log, in the folder of the nodes' folders.
-const LOG: &str = "dev.log";
-
-/// So many names of a temporary folder are tried.
-const TEMPORARY_NAMES_MAX: usize = 64;
 
 /// `quorate dev`.
 #[derive(Args, Debug)]
@@ -92,13 +84,6 @@ struct Target {
     node: String,
 }
 
-/// Where the nodes' folders are.
-struct Folder {
-    path: PathBuf,
-    /// Whether it is deleted at the end.
-    is_temporary: bool,
-}
-
 impl Dev {
     /// Runs a cluster, or disturbs the one that runs.
     pub fn run(self, context: &Context) -> Result<(), Failure> {
@@ -120,7 +105,7 @@ impl Dev {
 impl Run {
     fn run(self, context: &Context) -> Result<(), Failure> {
         process::keep_files_private();
-        let folder = Folder::open(&self, &context.output)?;
+        let folder = Folder::open(self.data.as_deref(), self.ephemeral, &context.output)?;
         let nodes = self.nodes(&folder)?;
         let zones = self.zones.unwrap_or(nodes.min(3));
         if !(1..=NODES_MAX).contains(&nodes) || !(1..=nodes).contains(&zones) {
@@ -238,203 +223,6 @@ fn not_started(error: &Error, log: &Path) -> Failure {
         | Error::Already { .. } => format!("the log says more: {}", log.display()),
     };
     Failure::new(Exit::Other, error.to_string()).next(next)
-}
-
-impl Folder {
-    fn open(run: &Run, output: &Output) -> Result<Self, Failure> {
-        let is_temporary = run.ephemeral;
-        if is_temporary {
-            return Ok(Self { path: temporary_folder()?, is_temporary });
-        }
-        let path = match &run.data {
-            Some(path) => path.clone(),
-            None => default_folder()?,
-        };
-        let is_ours = |name: &str| name == LOG || name == "n1";
-        let narrowed =
-            keep_private(&path, is_ours).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
-        if narrowed {
-            output.note(&format!(
-                "other users of this machine could read {}: it is kept to this user now",
-                path.display()
-            ));
-        }
-        Ok(Self { path, is_temporary })
-    }
-
-    fn farewell(&self) -> String {
-        if self.is_temporary {
-            "stopped; the data is deleted".to_owned()
-        } else {
-            format!("stopped; the data is kept in {}", self.path.display())
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.is_temporary {
-            // It is in the folder for temporary things: what cannot be deleted now, the system deletes.
-            let _left = std::fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-/// A new folder for temporary things, under a name that nobody has taken.
-fn temporary_folder() -> Result<PathBuf, Failure> {
-    let above = std::env::temp_dir();
-    for attempt in 0..TEMPORARY_NAMES_MAX {
-        let path = above.join(format!("quorate-dev-{}-{attempt}", std::process::id()));
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => return Ok(path),
-            // Another user's, perhaps: it is left alone.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                let sentence = format!("{} cannot be made: {error}", path.display());
-                return Err(Failure::new(Exit::Other, sentence).next("set TMPDIR, or say --data DIR"));
-            }
-        }
-    }
-    let sentence = format!("every name for a temporary folder in {} is taken", above.display());
-    Err(Failure::new(Exit::Other, sentence).next("set TMPDIR, or say --data DIR"))
-}
-
-/// Where programs keep a user's data.
-fn default_folder() -> Result<PathBuf, Failure> {
-    let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = of("XDG_DATA_HOME").or_else(|| Some(of("HOME")?.join(".local/share")));
-    data.map(|data| data.join("quorate/dev")).ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no HOME to keep the data in: say --data DIR or --ephemeral")
-    })
-}
-
-/// What a first-time user needs to know, and nothing else.
-struct Greeting<'a> {
-    nodes: &'a [NodeState],
-    control: SocketAddr,
-    folder: &'a Folder,
-    log: &'a Path,
-}
-
-impl Greeting<'_> {
-    fn json(&self) -> Json {
-        json!({
-            "nodes": self.nodes,
-            "control": self.control,
-            "table": TABLE,
-            "data": self.folder.path,
-            "ephemeral": self.folder.is_temporary,
-            "log": self.log,
-        })
-    }
-
-    fn text(&self, output: &Output) -> String {
-        let strong = |text: &str| output.toned(Tone::Strong, text);
-        let faint = |text: &str| output.toned(Tone::Faint, text);
-        let zones = self.nodes.iter().map(|node| &node.zone).collect::<std::collections::BTreeSet<_>>().len();
-        let rows = self
-            .nodes
-            .iter()
-            .map(|node| {
-                vec![
-                    Word::toned(Tone::Strong, node.name.as_str()),
-                    format!("http://{}", node.http).into(),
-                    node.zone.as_str().into(),
-                ]
-            })
-            .collect::<Vec<_>>();
-        let table = output.table(&[name("NODE"), name("CLIENTS"), name("ZONE")], &rows);
-        let kept = if self.folder.is_temporary { "deleted at the end" } else { "kept for the next time" };
-        let mut lines = vec![
-            String::new(),
-            format!(
-                "{}  {} in {}, one process, talking over loopback TCP",
-                strong("Quorate is up"),
-                counted(self.nodes.len() as u64, "node"),
-                counted(zones as u64, "zone"),
-            ),
-            String::new(),
-        ];
-        lines.extend(table.lines().map(|line| format!("  {line}")));
-        lines.push(String::new());
-        lines.push(format!("  {}  {} ({kept})", faint("data"), self.folder.path.display()));
-        lines.push(format!("  {}   {}", faint("log"), self.log.display()));
-        lines.push(String::new());
-        lines.push(strong("Try it, in a second terminal"));
-        lines.push(String::new());
-        lines.extend(self.suggestions(output));
-        lines.push(String::new());
-        lines.push(faint("Ctrl-C stops the cluster."));
-        lines.join("\n")
-    }
-
-    /// Commands that can be pasted as they are.
-    fn suggestions(&self, output: &Output) -> Vec<String> {
-        let faint = |text: &str| format!("  {}", output.toned(Tone::Faint, text));
-        let first = &self.nodes[0];
-        let key = |node: &NodeState| format!("http://{}/v1/tables/{TABLE}/keys/greeting", node.http);
-        let quorate = self.command();
-        let (Some(other), Some(last)) = (self.nodes.get(1), self.nodes.last()) else {
-            return vec![
-                faint("# store and read"),
-                format!("  curl -X PUT {} -d 'hello'", key(first)),
-                format!("  curl -i     {}", key(first)),
-            ];
-        };
-        let mut lines = vec![
-            faint("# store at one node, read at another; the answer says what it promises"),
-            format!("  curl -X PUT {} -d 'hello'", key(first)),
-            format!("  curl -i     {}", key(other)),
-            String::new(),
-        ];
-        let after = if self.nodes.len() > 2 {
-            "# kill a node, abruptly: the two that are left are a quorum, and both commands still work"
-        } else {
-            "# kill a node, abruptly: one of two is no quorum, and both commands say so"
-        };
-        lines.extend([
-            faint(after),
-            format!("  {quorate} dev kill {}", last.name),
-            format!("  {quorate} explain {TABLE} greeting"),
-            String::new(),
-            faint("# bring it back: it catches up by itself"),
-            format!("  {quorate} dev start {}", last.name),
-            format!("  {quorate} status"),
-        ]);
-        lines
-    }
-
-    /// How this program is called from another terminal, with the endpoint if it is not the usual one.
-    fn command(&self) -> String {
-        called(Some(&self.nodes[0].http.into()))
-    }
-}
-
-/// How this program is called for the cluster of this node: with the endpoint if it is not the usual one.
-fn called(endpoint: Option<&Endpoint>) -> String {
-    let program = program();
-    match endpoint {
-        Some(endpoint) if endpoint.port() != quorate_client::DEFAULT_PORT => {
-            format!("{program} --endpoint {endpoint}")
-        }
-        Some(_) | None => program,
-    }
-}
-
-/// `quorate` if that is what a shell would find, else where this program is.
-fn program() -> String {
-    let Ok(this) = std::env::current_exe() else { return "quorate".to_owned() };
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&paths).map(|folder| folder.join("quorate")).find(|path| path.is_file());
-    if found.and_then(|found| found.canonicalize().ok()) == this.canonicalize().ok() {
-        return "quorate".to_owned();
-    }
-    // A checkout has a wrapper that is easier to type.
-    if Path::new("scripts/quorate").is_file() {
-        return "scripts/quorate".to_owned();
-    }
-    this.display().to_string()
 }
 
 /// Does something to a node of the cluster that runs in another terminal.

@@ -4,7 +4,7 @@
 //! clients may do, `peers` the traffic between members, `timing` the patience of one operation, `replica`, `replay`,
 //! `committer`, `reads` and `rocksdb` the storage.
 
-use super::settings::Setting;
+use super::setting::Setting;
 use super::values::Slot;
 
 macro_rules! settings {

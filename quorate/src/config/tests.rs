@@ -1,8 +1,12 @@
 use super::sample::{example, sample, show};
+use super::settings::SETTINGS;
 use super::validate::validate;
 use super::*;
+use quorate_client::Endpoint;
 use quorate_http::InForce;
+use std::fmt;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -2,7 +2,8 @@
 
 mod limits;
 
-use super::{Config, Error};
+use super::error::{Error, refuse};
+use super::fields::Config;
 use crate::process;
 use quorate_client::Endpoint;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +22,6 @@ pub fn validate(config: &Config) -> Result<(), Error> {
     founding(config)?;
     process::log_filter(&config.log_filter).map_err(|error| Error::Relation(error.to_string()))?;
     limits::check(config)
-}
-
-fn refuse(condition: bool, sentence: impl FnOnce() -> String) -> Result<(), Error> {
-    if condition { Err(Error::Relation(sentence())) } else { Ok(()) }
 }
 
 fn exposure(config: &Config) -> Result<(), Error> {

@@ -10,7 +10,8 @@ use super::{
     Rejection, SHARDS_MAX, SHARDS_PER_TABLE_MAX, Shard, TABLES_MAX, TTL_MS_MAX, TableChange, TableEntry,
     TtlChange, is_address, is_label,
 };
-use crate::placement;
+use crate::placement::{Settled, TableWish, place};
+use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
@@ -217,10 +218,11 @@ impl Catalog {
                 owners: crate::plan::OwnerSet::new(),
             })
             .collect();
-        let positions: Vec<_> = shards.iter().map(|shard| shard.position(new.sharding)).collect();
-        let placement = placement::place_table(self, new.n, &positions)
+        // The other tables stay where they are.
+        let wish = TableWish::new(new.n, shards.iter().map(|shard| shard.position(new.sharding)));
+        let placed = place(&Ring::of(self.members()), &self.settled(), &[wish])
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
-        for (shard, owners) in shards.iter_mut().zip(placement.owners.into_iter().flatten()) {
+        for (shard, owners) in shards.iter_mut().zip(placed.into_iter().flatten()) {
             shard.owners = owners;
         }
         let table = Table {
@@ -245,6 +247,18 @@ impl Catalog {
         Arc::make_mut(&mut next.names).insert(new.name.clone(), id);
         Arc::make_mut(&mut next.tables).insert(id, Arc::new(entry));
         Ok(Applied { catalog: next, created: Some(Created::Table(id)), repeated: false })
+    }
+
+    /// What all tables have on each node.
+    fn settled(&self) -> Settled {
+        let mut settled = Settled::default();
+        for entry in self.tables() {
+            *settled.shards_by_copies.entry(entry.n).or_default() += entry.shards().len() as u64;
+            for owner in entry.shards().iter().flat_map(|shard| &shard.owners) {
+                *settled.copies.entry(*owner).or_default() += 1;
+            }
+        }
+        settled
     }
 
     fn check_new_table(&self, new: &NewTable) -> Result<(), Rejection> {

@@ -7,7 +7,8 @@
 //!
 //! [`apply`]: crate::Catalog::apply
 
-use crate::catalog::{RequestId, Weight};
+use crate::catalog::RequestId;
+use crate::weight::Weight;
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Durability, Level, Mode, NodeId, Protocol, Sharding, TableId};
 use thiserror::Error;

@@ -1,6 +1,7 @@
 //! Why a command was rejected. A rejected command changed nothing, on any node.
 
-use crate::catalog::{SHARDS_PER_TABLE_MAX, TTL_MS_MAX, Weight};
+use crate::catalog::{SHARDS_PER_TABLE_MAX, TTL_MS_MAX};
+use crate::weight::Weight;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::{Level, NodeId, TableId};

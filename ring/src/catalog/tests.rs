@@ -1,4 +1,5 @@
 use super::*;
+use crate::weight::Weight;
 use proptest::prelude::*;
 use quorate_model::{Boot, Durability, Key, Level, Place, Refusal, Sharding, SortKey, Token};
 

@@ -1,7 +1,7 @@
 //! The board on which a placement is worked out: who holds what, how much of it, and the laws of one exchange.
 
 use super::share::{Bounds, Shares, Slack};
-use super::{Settled, TableWish};
+use super::wish::{Settled, TableWish};
 use crate::ring::{Members, Ring};
 use crate::spread::Spread;
 use quorate_model::{NodeId, Token};
@@ -26,8 +26,6 @@ pub(super) struct Board<'a> {
     pub(super) newcomers: Vec<bool>,
     /// How many copies each node should hold in all.
     pub(super) total_bounds: Vec<Bounds>,
-    /// The shares behind the bounds, by number of copies.
-    pub(super) shares: BTreeMap<u8, Shares>,
 }
 
 /// One table of the plan.
@@ -100,7 +98,6 @@ impl<'a> Board<'a> {
             total,
             newcomers,
             total_bounds: total_share.into_iter().map(|share| Bounds::around(share, slack)).collect(),
-            shares,
         })
     }
 

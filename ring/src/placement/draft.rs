@@ -6,14 +6,16 @@ use super::board::{Board, Holders, Scale};
 /// Positions that a walk reads before it gives up and takes the emptiest node instead.
 const WALK_POSITIONS_MAX: usize = 4_096;
 
-/// Gives every shard its copies; returns how many of today's copies the spread over zones forced off their nodes.
-pub(super) fn draft(board: &mut Board) -> u64 {
+/// Gives every shard its copies.
+pub(super) fn draft(board: &mut Board) {
     for shard in 0..board.shards.len() {
         for holder in board.shards[shard].today.clone() {
             board.put(shard, holder);
         }
     }
-    let forced = (0..board.shards.len()).map(|shard| keep_lawful(board, shard)).sum();
+    for shard in 0..board.shards.len() {
+        keep_lawful(board, shard);
+    }
     let (new, old): (Vec<usize>, Vec<usize>) =
         (0..board.shards.len()).partition(|shard| board.shards[*shard].is_new);
     for shard in old {
@@ -23,11 +25,10 @@ pub(super) fn draft(board: &mut Board) -> u64 {
         walk(board, shard);
         complete(board, shard);
     }
-    forced
 }
 
-/// Drops copies that no lawful spread can keep, the fullest nodes' first; returns how many.
-fn keep_lawful(board: &mut Board, shard: usize) -> u64 {
+/// Drops copies that no lawful spread can keep, the fullest nodes' first.
+fn keep_lawful(board: &mut Board, shard: usize) {
     let mut holders: Holders = board.shards[shard].holders.clone();
     holders.sort_by_key(|node| (board.fullness(Scale::Total, *node), *node));
     let spread = &board.tables[board.shards[shard].table].spread;
@@ -42,10 +43,9 @@ fn keep_lawful(board: &mut Board, shard: usize) -> u64 {
             dropped.push(node);
         }
     }
-    for node in &dropped {
-        board.take(shard, *node);
+    for node in dropped {
+        board.take(shard, node);
     }
-    dropped.len() as u64
 }
 
 /// Takes nodes with room in the order of the ring.

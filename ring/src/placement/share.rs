@@ -31,21 +31,6 @@ const TOLERANCE: u128 = ONE >> 22;
 pub(super) struct Shares {
     /// In units of 1 / [`ONE`] copies per shard, ordered as the members.
     pub(super) per_shard: Vec<u128>,
-    /// What keeps each member from its proportion.
-    pub(super) limits: Vec<Limit>,
-}
-
-/// What keeps a node's share from being proportional to its weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// Nothing.
-    Nothing,
-    /// It holds a copy of every shard, and cannot hold two.
-    EveryShard,
-    /// Its zone holds as much as a zone may.
-    ZoneFull,
-    /// Its zone has to hold more than its weight.
-    ZoneNeeded,
 }
 
 /// How many copies a node should hold.
@@ -80,34 +65,14 @@ impl Shares {
         let level = highest(|level| {
             zones.iter().map(|zone| zone.clamped(level)).sum::<u128>() <= u128::from(n) * ONE
         });
-        let mut shares =
-            Self { per_shard: vec![0; members.len()], limits: vec![Limit::Nothing; members.len()] };
-        let weights: u128 = zones.iter().flat_map(|zone| &zone.nodes).map(|(_, weight)| weight).sum();
+        let mut per_shard = vec![0; members.len()];
         for zone in &zones {
             let own_level = zone.own_level(level);
-            let is_bounded = own_level != level || zone.least == zone.most;
             for (at, weight) in &zone.nodes {
-                let share = poured(own_level, *weight);
-                let proportion = u128::from(n) * ONE * weight / weights;
-                shares.per_shard[*at] = share;
-                shares.limits[*at] = Limit::between(share, proportion, is_bounded);
+                per_shard[*at] = poured(own_level, *weight);
             }
         }
-        Some(shares)
-    }
-}
-
-impl Limit {
-    fn between(share: u128, proportion: u128, zone_is_bounded: bool) -> Self {
-        if share == ONE && proportion > ONE {
-            Limit::EveryShard
-        } else if zone_is_bounded && share + TOLERANCE < proportion {
-            Limit::ZoneFull
-        } else if zone_is_bounded && share > proportion + TOLERANCE {
-            Limit::ZoneNeeded
-        } else {
-            Limit::Nothing
-        }
+        Some(Self { per_shard })
     }
 }
 
@@ -191,17 +156,14 @@ fn highest(holds: impl Fn(u128) -> bool) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Node, Weight};
+    use crate::weight::Weight;
     use quorate_model::NodeId;
 
     fn shares(n: u8, nodes: &[(&str, f64)]) -> Vec<f64> {
-        let nodes: Vec<Node> = (1..)
+        let nodes = (1..)
             .zip(nodes)
-            .map(|(id, (zone, weight))| {
-                Node::sample(NodeId(id), zone, Weight::new(*weight).expect("in range"))
-            })
-            .collect();
-        let shares = Shares::of(&Members::of(&nodes), n).expect("enough nodes");
+            .map(|(id, (zone, weight))| (NodeId(id), *zone, Weight::new(*weight).expect("in range")));
+        let shares = Shares::of(&Members::of(nodes), n).expect("enough nodes");
         let rounded = |share: &u128| (*share as f64 / ONE as f64 * 1e6).round() / 1e6;
         shares.per_shard.iter().map(rounded).collect()
     }

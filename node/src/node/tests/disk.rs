@@ -243,7 +243,7 @@ async fn nodes_that_all_moved_at_once_find_each_other_by_their_clients_addresses
     // The first node's address for clients is all that the others are told.
     cluster.addresses = vec![loopback(0); 3];
     cluster.restart(0).await;
-    let contact = cluster_page(cluster.node(0)).await;
+    let contact = serve_page(cluster.node(0)).await;
     for index in 1..3 {
         cluster
             .restart_with(index, |config| config.entry = Entry::Join { addresses: vec![contact.to_string()] })

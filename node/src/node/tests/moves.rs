@@ -187,7 +187,7 @@ impl Copies {
         for (index, folder) in self.folders.iter().enumerate() {
             let entry = match self.nodes.first() {
                 None => Entry::Existing,
-                Some(first) => Entry::Join { addresses: vec![cluster_page(first).await.to_string()] },
+                Some(first) => Entry::Join { addresses: vec![serve_page(first).await.to_string()] },
             };
             let node = start(config(index, folder.path(), entry, loopback(0))).await.expect("starts");
             self.nodes.push(node);
@@ -286,7 +286,7 @@ async fn an_original_that_was_cut_off_does_not_doubt_its_disk_for_what_a_copy_of
 #[tokio::test]
 async fn a_founder_that_sees_a_living_cluster_of_the_name_does_not_found() {
     let mut cluster = Cluster::start(3).await;
-    let contact = cluster_page(cluster.node(1)).await.to_string();
+    let contact = serve_page(cluster.node(1)).await.to_string();
     cluster.kill(0).await;
     let found =
         |contacts: Vec<String>, knocks| Entry::Found { cluster_name: "tests".into(), contacts, knocks };

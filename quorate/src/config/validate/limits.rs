@@ -1,8 +1,8 @@
 //! Limits: the range of each, and their relations. A limit of nothing, or one that another makes pointless, is refused
 //! before anything starts.
 
-use super::{Error, refuse};
 use crate::config::Config;
+use crate::config::error::{Error, refuse};
 use crate::config::values::in_bytes;
 use quorate_node::peer::BATCH_ITEMS_MAX;
 use quorate_transport as transport;

@@ -1,0 +1,163 @@
+//! One node's place in a development cluster: its name, folder and ports, whether it runs or not.
+
+use super::error::Error;
+use super::plan::Plan;
+use crate::breakage;
+use crate::instance::{Instance, InstanceConfig};
+use quorate_coordinator::Timing;
+use quorate_http::Limits;
+use quorate_node::hints::ReplayLimits;
+use quorate_node::node::BOOT_ID_FILE;
+use quorate_node::{Entry, NodeConfig, StorageConfig};
+use quorate_ring::Weight;
+use quorate_transport::Secret;
+use serde::Serialize;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// From one node's ports to the next one's.
+pub const PORT_STEP: u16 = 10;
+
+/// Client connections of each node; a machine that plays three should not need many open files.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// Threads of each node.
+const WORKERS: usize = 2;
+
+/// One node's place, whether it runs or not.
+pub struct Slot {
+    pub name: String,
+    pub zone: String,
+    pub http: SocketAddr,
+    pub peer: SocketAddr,
+    pub folder: PathBuf,
+    pub running: Option<Running>,
+}
+
+/// A node that runs.
+pub struct Running {
+    pub instance: Instance,
+    pub is_cut: bool,
+}
+
+/// A node, as the control port shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeState {
+    /// Its name.
+    pub name: String,
+    /// Its zone.
+    pub zone: String,
+    /// Where clients reach it.
+    pub http: SocketAddr,
+    /// Where peers reach it.
+    pub peer: SocketAddr,
+    /// `up`, `down` or `cut`.
+    pub state: &'static str,
+}
+
+impl Slot {
+    /// Before it has ever run.
+    pub fn new(plan: &Plan, at: usize) -> Self {
+        let name = format!("n{}", at + 1);
+        let step = u16::try_from(at).expect("a few nodes") * PORT_STEP;
+        let address = |offset: u16| {
+            let port = if plan.port == 0 { 0 } else { plan.port + step + offset };
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        };
+        Self {
+            zone: format!("z{}", at % plan.zones + 1),
+            http: address(0),
+            peer: address(1),
+            folder: plan.folder.join(&name),
+            name,
+            running: None,
+        }
+    }
+
+    /// What its instance is told.
+    pub fn config(&self, entry: Entry) -> InstanceConfig {
+        // Nobody balances load over this machine: it stops without notice.
+        let limits =
+            Limits { connections_max: CONNECTIONS_MAX, drain_notice: Duration::ZERO, ..Limits::default() };
+        let node = NodeConfig {
+            data: self.folder.clone(),
+            name: self.name.clone(),
+            zone: self.zone.clone(),
+            weight: Weight::ONE,
+            http_address: String::new(),
+            peer_listen: self.peer,
+            peer_advertise: None,
+            peer_backlog: limits.connections_backlog,
+            entry,
+            secret: Secret::new(Vec::new()),
+            peer_limits: quorate_transport::Limits::default(),
+            storage: StorageConfig::default(),
+            replay: ReplayLimits::default(),
+            timing: Timing::default(),
+            rules: breakage::rules(),
+            boot_id_file: BOOT_ID_FILE.into(),
+        };
+        InstanceConfig {
+            listen: self.http,
+            advertise: None,
+            allowed_hosts: Vec::new(),
+            limits,
+            workers: Some(WORKERS),
+            node,
+        }
+    }
+
+    /// Starts it.
+    pub async fn start(&mut self, entry: Entry) -> Result<(), Error> {
+        let started = Instance::start(self.config(entry)).await;
+        self.runs(started.map_err(|error| Error::Start { name: self.name.clone(), error })?);
+        Ok(())
+    }
+
+    /// Draws its ports now, where any will do: the others must know where it will be.
+    pub fn settle(&mut self) {
+        for address in [&mut self.http, &mut self.peer] {
+            if address.port() == 0 {
+                *address = free_address().unwrap_or(*address);
+            }
+        }
+    }
+
+    /// Which zone the catalog says it is in.
+    pub fn learn_zone(&mut self) {
+        let Some(running) = &self.running else { return };
+        let view = running.instance.node().core().view();
+        if let Some(known) = view.catalog().node(running.instance.node().id()) {
+            self.zone.clone_from(&known.zone);
+        }
+    }
+
+    /// It runs from now on.
+    pub fn runs(&mut self, instance: Instance) {
+        // A port that was drawn is kept: a node that is started again is found where it was.
+        self.http = instance.http_address();
+        self.peer = instance.node().peer_address();
+        self.running = Some(Running { instance, is_cut: false });
+    }
+
+    /// As the control port shows it.
+    pub fn state(&self) -> NodeState {
+        NodeState {
+            name: self.name.clone(),
+            zone: self.zone.clone(),
+            http: self.http,
+            peer: self.peer,
+            state: match &self.running {
+                None => "down",
+                Some(Running { is_cut: true, .. }) => "cut",
+                Some(Running { is_cut: false, .. }) => "up",
+            },
+        }
+    }
+}
+
+/// An address on loopback that was free a moment ago.
+fn free_address() -> Option<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()
+}
