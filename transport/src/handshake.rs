@@ -22,23 +22,18 @@ use crate::frame::{self, FrameError, Header, Kind};
 use crate::hello::{Challenge, Hello, Step};
 use crate::memory::{Copied, Memory};
 use bytes::{Bytes, BytesMut};
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use minicbor::bytes::ByteVec;
 use quorate_model::{Boot, ClusterId, Committed, NodeId, Protocol};
-use sha2::Sha256;
-use std::fmt;
 use std::io;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub use crate::hello::RefusalReason;
+pub use crate::secret::Secret;
 
 /// No frame of a handshake is longer.
 const HANDSHAKE_BYTES_MAX: usize = 4_096;
-
-/// What the nodes of one cluster share and nobody else knows. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
 
 /// Who a node is, on each of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,28 +114,6 @@ impl HandshakeError {
             | HandshakeError::Frame(_)
             | HandshakeError::Io(_) => None,
         }
-    }
-}
-
-impl Secret {
-    /// Of these bytes. Empty means: none, which only loopback addresses allow.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn mac(&self, label: &str, hello: &[u8], challenge: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
-        for part in [label.as_bytes(), hello, challenge] {
-            // Each part with its length, so that no byte can move from one to the next.
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
     }
 }
 
@@ -445,10 +418,4 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), Han
     }
     let step = minicbor::decode(&payload).map_err(|_| HandshakeError::Gibberish("a malformed step"))?;
     Ok((step, payload))
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }

@@ -44,6 +44,7 @@ mod once;
 mod outbox;
 mod pending;
 mod places;
+mod secret;
 mod server;
 
 pub use dialer::Met;
