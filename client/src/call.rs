@@ -103,6 +103,10 @@ impl Call {
             request = request.header(*name, value);
         }
         if let Some(body) = &self.body {
+            if body.is_empty() {
+                // The HTTP library says nothing of a body that is empty, which is then none at all.
+                request = request.header(reqwest::header::CONTENT_LENGTH, 0);
+            }
             request = request.body(body.clone());
         }
         match tokio::time::timeout(timeout, self.exchange(request, endpoint)).await {

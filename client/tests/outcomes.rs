@@ -197,3 +197,23 @@ async fn a_silent_endpoint_is_soon_left_for_the_next_and_remembered() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!((silent.requests(), second.requests()), (1, 3));
 }
+
+#[tokio::test]
+async fn an_empty_value_is_a_body_of_no_bytes_and_not_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let endpoint = Endpoint::from(listener.local_addr().expect("bound"));
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a whole head"));
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{STORED}", STORED.len());
+        stream.write_all(answer.as_bytes()).await.expect("sent");
+        String::from_utf8(head).expect("an ASCII head").to_ascii_lowercase()
+    });
+    let client = Client::new(Options { endpoints: vec![endpoint], ..Options::default() }).expect("a client");
+    client.put("t", b"k", Vec::new(), &Write::default()).await.expect("stored");
+    let head = asked.await.expect("no panic");
+    assert_eq!(head.matches("content-length: 0\r\n").count(), 1, "{head}");
+}

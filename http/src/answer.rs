@@ -2,10 +2,10 @@
 
 use super::fault::Fault;
 use super::problem::{Problem, Replica};
-use super::text;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
+use quorate_api::text;
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetAnswer, PutAnswer};
 use quorate_model::{Body, Key, Record, Version, WallTime};

@@ -5,16 +5,14 @@ use super::budget::{Budget, Share};
 use super::fault::Fault;
 use super::head;
 use super::problem::Problem;
-use super::query::Query;
-use super::target;
-use super::text::shown;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::Metrics;
-use axum::extract::{FromRef, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use quorate_api::query::Query;
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
 use serde::Serialize;
@@ -59,18 +57,24 @@ impl App {
         Self { core, limits, in_force, broken, metrics, bodies, answers }
     }
 
-    /// The table that a path names. Waits at most `timeout` for a newer catalog.
-    pub async fn table(&self, path: &str, timeout: Duration) -> Result<Arc<Table>, Problem> {
-        let Some(name) = target::table_name(path) else {
-            let name = path.split('/').nth(3).unwrap_or_default();
-            return Err(Fault::NoSuchTable { name: shown(name) }.into());
-        };
+    /// The table of this name. Waits at most `timeout` for a newer catalog.
+    pub async fn table(&self, name: String, timeout: Duration) -> Result<Arc<Table>, Problem> {
         let table = self.core.table(&name, Instant::now() + timeout).await;
         table.ok_or_else(|| match self.core.refuses_keys() {
             // What such a node does not find may be what it has lost.
             Some(doubt) => Fault::Doubtful { doubt }.into(),
             None => Fault::NoSuchTable { name }.into(),
         })
+    }
+
+    /// How long a client waits: what it asks for, cut to what the server allows.
+    pub fn timeout(&self, query: &Query) -> Duration {
+        query.timeout(self.limits.request_timeout, self.limits.request_timeout_max)
+    }
+
+    /// The same for a change of the catalog, which takes the members' time too.
+    pub fn change_timeout(&self, query: &Query) -> Duration {
+        query.timeout(self.limits.change_timeout, self.limits.request_timeout_max)
     }
 
     /// The shard of a key, for people who have to find out what is wrong with it.
@@ -138,18 +142,11 @@ impl App {
     }
 }
 
-impl FromRef<App> for Broken {
-    fn from_ref(app: &App) -> Self {
-        app.broken.clone()
-    }
-}
-
-/// What a request that is not one write may carry: known parameters, an answer it accepts, and no operation id.
-pub fn plain(request: &Request, takes: &[super::query::Name]) -> Result<Query, Problem> {
-    let query = Query::parse(request.uri().query(), takes)?;
+/// What a request that is not one write may carry beside its first line: an answer it accepts, and no operation id.
+pub fn plain(request: &Request) -> Result<(), Problem> {
     head::refuse_operation(request.headers())?;
     head::expect_accepted(request.headers(), head::JSON)?;
-    Ok(query)
+    Ok(())
 }
 
 /// A whole JSON document, or why it was not understood.

@@ -5,13 +5,13 @@
 //! and one budget of memory for all bodies at work. Room in the budget is taken before the bytes are.
 
 use super::budget::{Budget, Full, Share};
-use super::code::Code;
 use crate::limits::Limits;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
+use quorate_api::Code;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 

@@ -14,13 +14,14 @@ use super::fault::Fault;
 use super::keys::{Read, Write};
 use super::observe::RequestName;
 use super::problem::Problem;
-use super::query::{self, Query};
 use super::{head, observe};
 use crate::metrics::Operation;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use documents::{BatchDocument, MgetDocument, distinct, few};
 use http::StatusCode;
+use quorate_api::OnTable;
+use quorate_api::query::{Query, QueryError};
 use quorate_model::{Body, Durability, Key, Level, Table};
 use serde::Serialize;
 use serde_json::{Value as Json, json as document};
@@ -42,11 +43,12 @@ struct Common {
 }
 
 /// Which side of a table's levels a request is on.
-type Side = fn(&Query, &Table) -> Result<(Level, u8), query::QueryError>;
+type Side = fn(&Query, &Table) -> Result<(Level, u8), QueryError>;
 
 /// `POST /v1/tables/{t}/mget`
-pub async fn mget(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let (common, request) = Common::read(app, request, query::MGET, Query::read_level).await?;
+pub async fn mget(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    let name = begun(&app, &request)?;
+    let common = Common::read(app, on, query, name, Query::read_level).await?;
     let app = common.app.clone();
     // Its memory counts until the request is answered.
     let (wanted, _held): (MgetDocument, _) =
@@ -88,9 +90,10 @@ impl Room {
 }
 
 /// `POST /v1/tables/{t}/batch`
-pub async fn batch(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
     head::refuse_conditions(request.headers())?;
-    let (common, request) = Common::read(app, request, query::BATCH, Query::write_level).await?;
+    let name = begun(&app, &request)?;
+    let common = Common::read(app, on, query, name, Query::write_level).await?;
     let app = common.app.clone();
     let (wanted, _held): (BatchDocument, _) =
         app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
@@ -109,24 +112,23 @@ pub async fn batch(State(app): State<App>, request: Request) -> Result<Response,
     Ok(json(StatusCode::OK, &document!({ "results": results.await })))
 }
 
+/// Refuses what can't be begun. The request's id.
+fn begun(app: &App, request: &Request) -> Result<Arc<str>, Problem> {
+    app.expect_serving()?;
+    super::app::plain(request)?;
+    let name = request.extensions().get::<RequestName>();
+    Ok(name.map_or_else(|| "".into(), |name| Arc::clone(&name.0)))
+}
+
 impl Common {
-    async fn read(
-        app: App,
-        request: Request,
-        takes: &[query::Name],
-        level: Side,
-    ) -> Result<(Self, Request), Problem> {
-        app.expect_serving()?;
-        let query = super::app::plain(&request, takes)?;
-        let timeout = query.timeout(&app.limits);
-        let table = app.table(request.uri().path(), timeout).await?;
-        let on_table = |error: query::QueryError| Problem::from(error).on(&table);
+    async fn read(app: App, on: OnTable, query: Query, name: Arc<str>, level: Side) -> Result<Self, Problem> {
+        let timeout = app.timeout(&query);
+        let table = app.table(on.table, timeout).await?;
+        let on_table = |error: QueryError| Problem::from(error).on(&table);
         let (level, required) = level(&query, &table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
-        let name =
-            request.extensions().get::<RequestName>().map_or_else(|| "".into(), |name| Arc::clone(&name.0));
         let deadline = Instant::now() + timeout;
-        Ok((Self { app, table, level, required, durability, deadline, name }, request))
+        Ok(Self { app, table, level, required, durability, deadline, name })
     }
 
     fn left(&self) -> Duration {

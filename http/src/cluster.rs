@@ -5,12 +5,13 @@ use super::app::{App, json, plain};
 use super::fault::Fault;
 use super::members;
 use super::problem::Problem;
-use super::query;
 use super::tables::{shard_documents, sort_key};
-use super::text::shown;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
+use quorate_api::query::Query;
+use quorate_api::text::shown;
+use quorate_api::{OnKey, OnNode};
 use quorate_model::{Inspection, Key, NodeId};
 use quorate_node::control::DiskState;
 use quorate_node::core::{shards_refusing, tables_at_risk};
@@ -23,8 +24,8 @@ use std::collections::BTreeMap;
 const RING_SHARDS_MAX: usize = 4 * SHARDS_PER_TABLE_MAX as usize;
 
 /// `GET /v1/cluster`
-pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
     let view = app.core.view();
     let identity = app.core.cluster();
     let alive = app.core.liveness();
@@ -54,7 +55,7 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
             "shards_refusing_reads": refusing_reads,
             "shards_refusing_writes": refusing_writes,
             "at_risk": risks,
-            "here": here(&app),
+            "here": here(app),
         }),
     ))
 }
@@ -135,10 +136,10 @@ fn counts(node: NodeId, alive: &[(NodeId, bool)], disks: &BTreeMap<NodeId, DiskS
 }
 
 /// `GET /v1/cluster/nodes/{id}/safe-to-stop`
-pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub fn safe_to_stop(app: &App, on: &OnNode, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
     let view = app.core.view();
-    let node = members::named(&view, request.uri().path())?;
+    let node = members::named(&view, on)?;
     let risks = risks(&view, &app.core.liveness(), &app.core.disks(), Some(node.id));
     if risks.is_empty() {
         return Ok(json(StatusCode::OK, &document!({ "node": node.id.to_string(), "safe": true })));
@@ -147,8 +148,8 @@ pub async fn safe_to_stop(State(app): State<App>, request: Request) -> Result<Re
 }
 
 /// `GET /v1/cluster/ring?table=`
-pub async fn ring(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::RING)?;
+pub fn ring(app: &App, query: &Query, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
     app.expect_catalog()?;
     let view = app.core.view();
     let tables: Vec<&TableEntry> = match &query.table {
@@ -175,21 +176,19 @@ pub async fn ring(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `GET /v1/tables/{t}/locate/{key}`
-pub async fn locate(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::LOCATE)?;
-    let path = request.uri().path();
-    let key = super::target::key(path, query.base64, app.limits.key_bytes_max)?;
-    let table = app.table(path, query.timeout(&app.limits)).await?;
+pub async fn locate(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let OnKey { table, key } = on;
+    let table = app.table(table, app.timeout(&query)).await?;
     Ok(json(StatusCode::OK, &located(&app, &table.name, &key)?))
 }
 
 /// `GET /v1/tables/{t}/explain/{key}`
-pub async fn explain(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::EXPLAIN)?;
-    let path = request.uri().path();
-    let key = super::target::key(path, query.base64, app.limits.key_bytes_max)?;
-    let timeout = query.timeout(&app.limits);
-    let table = app.table(path, timeout).await?;
+pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let OnKey { table, key } = on;
+    let timeout = app.timeout(&query);
+    let table = app.table(table, timeout).await?;
     let mut answer = located(&app, &table.name, &key)?;
     let inspected = app.core.inspect(&table, &key, timeout).await;
     let owners = answer["owners"].as_array().cloned().unwrap_or_default();

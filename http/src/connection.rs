@@ -12,7 +12,11 @@ use super::scope::Scope;
 use super::wire::{Valve, Wire};
 use crate::metrics::Closed;
 use axum::body::Body;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -22,7 +26,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -36,6 +40,11 @@ const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same where the client was asking for nothing when this node began to stop.
 const LINGER_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Most bytes of a refused request's body that are read so that its connection can go on.
+const REST_BYTES_MAX: usize = 64 * 1024;
+/// How long they are waited for.
+const REST_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Hands each request of one connection to the edge.
 pub(super) struct Requests {
@@ -54,11 +63,75 @@ impl Service<Request<Incoming>> for Requests {
         self.pulse.serving();
         let (edge, pulse) = (Arc::clone(&self.edge), Arc::clone(&self.pulse));
         let (local, scope) = (self.local, self.scope);
+        // Reading on would ask for the body of a client that waits for our word before it sends any.
+        let waits = request.headers().contains_key(EXPECT);
+        let watched = Arc::clone(&pulse);
+        let request = request.map(|body| Body::new(Watched { body: Some(body), pulse: watched }));
         Box::pin(async move {
-            let response = edge.answer(request.map(Body::new), local, scope).await;
+            let mut response = edge.answer(request, local, scope).await;
+            if let Some(rest) = pulse.rest()
+                && (waits || !is_read_out(rest).await)
+            {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| Tracked::new(body, pulse)))
         })
     }
+}
+
+/// A request's body. What its handler leaves of it goes back to the connection: the next request begins behind it.
+struct Watched {
+    body: Option<Incoming>,
+    pulse: Arc<Pulse>,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if frame.is_none() {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
+            self.pulse.leave(body);
+        }
+    }
+}
+
+/// Reads on to the end of a body that nobody wants, if that is near: otherwise the connection ends with the answer, and
+/// says so.
+async fn is_read_out(mut body: Incoming) -> bool {
+    let all = async {
+        let mut left = REST_BYTES_MAX;
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(bytes) else { return false };
+            left = less;
+        }
+        true
+    };
+    timeout(REST_TIMEOUT, all).await.unwrap_or(false)
 }
 
 type Connection = http1::Connection<TokioIo<Wire<TcpStream>>, Requests>;

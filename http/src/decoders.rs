@@ -4,24 +4,30 @@ use super::app::understood;
 use super::bulk::documents::{BatchDocument, MgetDocument, distinct, few};
 use super::host::Hosts;
 use super::loss::Decision;
-use super::query::{self, Query};
 use super::tables::{NewTableDocument, TableChangeDocument};
-use super::{head, observe, target, text};
+use super::{head, observe};
 use crate::limits::Limits;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use quorate_api::query::{self, Query};
+use quorate_api::{Asked, Route, text};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// A path with a key in it. What `key_path` (our own client's way to write one) makes of that key must name it again.
-pub fn path(bytes: &[u8], key_path: fn(&str, &str, &[u8]) -> (String, bool)) -> bool {
+/// A path with a key in it. What the client's way to write one makes of that key must name it again.
+pub fn path(bytes: &[u8]) -> bool {
     let Ok(path) = std::str::from_utf8(bytes) else { return false };
     let limit = limits().key_bytes_max;
-    let keys = [false, true].map(|base64| target::key(path, base64, limit));
-    for key in keys.iter().flatten() {
-        assert!((1..=limit).contains(&key.as_bytes().len()));
-        let (path, base64) = key_path("t", "keys", key.as_bytes());
-        assert_eq!(target::key(&path, base64, limit).as_ref(), Ok(key));
+    let mut is_key = false;
+    for query in [None, Some("enc=b64")] {
+        let Ok(Asked { route, .. }) = Asked::read(&Method::GET, path, query, limit) else { continue };
+        let (path, base64) = route.path();
+        let again = Asked::read(&Method::GET, &path, base64.then_some("enc=b64"), limit);
+        assert_eq!(again.as_ref().map(|again| &again.route), Ok(&route));
+        if let Route::Read(on) | Route::Locate(on) | Route::Explain(on) = route {
+            assert!((1..=limit).contains(&on.key.as_bytes().len()));
+            is_key = true;
+        }
     }
-    target::table_name(path).is_some() && keys.iter().any(Result::is_ok)
+    is_key
 }
 
 /// A query, as each kind of request takes it.
@@ -33,7 +39,9 @@ pub fn query(bytes: &[u8]) -> bool {
     let read: Vec<Query> =
         kinds.into_iter().filter_map(|takes| Query::parse(Some(raw), takes).ok()).collect();
     for query in &read {
-        assert!(query.timeout(&limits) <= limits.request_timeout_max);
+        assert!(
+            query.timeout(limits.request_timeout, limits.request_timeout_max) <= limits.request_timeout_max
+        );
         assert!(query.ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
     }
     !read.is_empty()

@@ -17,7 +17,6 @@ use super::problem::{PROBLEM_JSON, Problem};
 use super::pulse::Pulse;
 use super::routes::method_not_allowed;
 use super::scope::Scope;
-use super::text::shown;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::{LevelLabel, Metrics, Operation};
@@ -31,6 +30,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
+use quorate_api::text::shown;
 use quorate_node::PANICKED;
 use quorate_node::control::WAITING;
 use std::net::IpAddr;
@@ -180,7 +180,13 @@ impl Edge {
             let limit = self.limits.connections_max;
             return Problem::from(Fault::TooManyConnections { limit }).into_response();
         }
-        if let Err(error) = self.hosts.check(request.uri(), request.headers(), local) {
+        let (uri, headers) = (request.uri(), request.headers());
+        let checked = if operation == Operation::Health {
+            self.hosts.check_health(request.version(), uri, headers, local)
+        } else {
+            self.hosts.check(uri, headers, local)
+        };
+        if let Err(error) = checked {
             return Problem::from(error).into_response();
         }
         if let Err(error) = head::expect_framing(request.headers()) {
@@ -234,10 +240,9 @@ impl Edge {
 fn starting(broken: Broken) -> Router {
     let not_yet = || async { Problem::from(Fault::Starting) };
     Router::new()
-        .route("/health/live", get(health::live))
+        .route("/health/live", get(move || std::future::ready(health::live(&broken))))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_yet)
-        .with_state(broken)
 }
 
 /// A request at work: its share of the limit, and of the gauge.

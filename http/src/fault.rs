@@ -5,11 +5,11 @@
 //! statuses: a new way to fail does not compile before it is known what a client sees of it.
 
 use super::body::BodyError;
-use super::code::Code;
 use super::head::HeadError;
 use super::host::HostError;
-use super::query::QueryError;
-use super::target::KeyError;
+use quorate_api::Code;
+use quorate_api::key::KeyError;
+use quorate_api::query::QueryError;
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};

@@ -1,12 +1,12 @@
 //! Request headers, read strictly: a condition that can't be judged is refused, never treated as advice.
 
-use super::code::Code;
-use super::text::shown;
 use http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use quorate_api::Code;
+use quorate_api::text::shown;
 use quorate_model::OperationId;
 use quorate_model::operation::ParseOperationIdError;
 use quorate_model::record::CONTENT_TYPE_BYTES_MAX;
@@ -279,6 +279,12 @@ pub fn expect_accepted(headers: &HeaderMap, offered: &str) -> Result<(), HeadErr
     } else {
         Err(HeadError::NotAcceptable { offered: offered.to_owned() })
     }
+}
+
+/// Whether a person asks, with a browser: `Accept` names HTML.
+pub fn prefers_html(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case("text/html"))
 }
 
 fn accepts(headers: &HeaderMap, offered: &str) -> bool {

@@ -1,30 +1,29 @@
 //! What a load balancer, an operator and Prometheus ask.
 
 use super::app::{App, json, plain};
-use super::code::Code;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{openapi as interface, query};
 use crate::broken::Broken;
-use crate::limits::page;
-use axum::extract::{Request, State};
+use crate::limits::{InForce, Limits, page};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use serde_json::json as document;
-
-/// The media type of the metrics.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use quorate_api::Code;
+use quorate_api::header::OPENMETRICS;
+use quorate_api::openapi::{self as interface, Bounds};
+use quorate_ring::catalog;
+use serde_json::{Value as Json, json as document};
 
 /// `GET /health/live`: the process works.
-pub async fn live(State(broken): State<Broken>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
-    Ok(json(StatusCode::OK, &broken.truthful(document!({ "status": "live" }))))
+///
+/// A probe asks this, with whatever headers it has: none of them is looked at. The same goes for [`ready`] and [`metrics`].
+pub fn live(broken: &Broken) -> Response {
+    json(StatusCode::OK, &broken.truthful(document!({ "status": "live" })))
 }
 
 /// `GET /health/ready`: this node can serve its tables at their default levels.
-pub async fn ready(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub fn ready(app: &App) -> Result<Response, Problem> {
     let reasons = app.core.readiness();
     if reasons.is_empty() {
         let document = document!({ "ready": true, "reasons": [] });
@@ -43,21 +42,31 @@ pub async fn ready(State(app): State<App>, request: Request) -> Result<Response,
 }
 
 /// `GET /metrics`
-pub async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    query::Query::parse(request.uri().query(), query::NONE)?;
+pub fn metrics(app: &App) -> Response {
     let mut response = app.metrics.text().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-    Ok(response)
+    response
 }
 
 /// `GET /v1/limits`
-pub async fn limits(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub fn limits(app: &App, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
     Ok(json(StatusCode::OK, &page(&app.in_force)))
 }
 
 /// `GET /openapi.json`
-pub async fn openapi(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
-    Ok(json(StatusCode::OK, &interface::document(&app.limits, &app.in_force)))
+pub fn openapi(app: &App, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
+    Ok(json(StatusCode::OK, &described(&app.limits, &app.in_force)))
+}
+
+/// The description of the interface, with these limits in its schemas.
+pub fn described(limits: &Limits, in_force: &[InForce]) -> Json {
+    let bounds = Bounds {
+        key_bytes_max: limits.key_bytes_max,
+        value_bytes_max: limits.value_bytes_max,
+        batch_items_max: limits.batch_items_max,
+        shards_per_table_max: catalog::SHARDS_PER_TABLE_MAX,
+    };
+    interface::document(&bounds, &page(in_force))
 }

@@ -10,11 +10,11 @@
 //!
 //! Programs that are no browsers send neither of the last two and notice nothing of them.
 
-use super::code::Code;
-use super::text::shown;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, Uri, Version};
+use quorate_api::Code;
+use quorate_api::text::shown;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use thiserror::Error;
@@ -85,6 +85,21 @@ impl Hosts {
             Err(_) => plain(name),
         };
         Self(names.into_iter().map(|name| host(name.as_ref())).collect())
+    }
+
+    /// The same for a question on this node's health: one of HTTP/1.0 need not name a host (RFC 9112, 3.2), and load
+    /// balancers don't.
+    pub fn check_health(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+        local: IpAddr,
+    ) -> Result<(), HostError> {
+        let is_nameless = version == Version::HTTP_10
+            && ![HOST, ORIGIN, SEC_FETCH_SITE].iter().any(|name| headers.contains_key(name))
+            && uri.authority().is_none();
+        if is_nameless { Ok(()) } else { self.check(uri, headers, local) }
     }
 
     /// Checks that a request that came in on the address `local` is meant for us.

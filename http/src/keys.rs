@@ -6,13 +6,13 @@ use super::body::{Kind, Received};
 use super::fault::Fault;
 use super::head;
 use super::problem::Problem;
-use super::query::{self, Query};
-use super::target;
 use crate::metrics::LevelLabel;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use quorate_api::OnKey;
+use quorate_api::query::{Query, QueryError};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{Body, Durability, Key, Level, Table};
 use quorate_node::core::{Attempt, GetRequest, PutRequest};
@@ -21,16 +21,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// `GET` and `HEAD`.
-pub async fn read(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
     let (parts, _) = request.into_parts();
     app.expect_serving()?;
-    let query = Query::parse(parts.uri.query(), query::READ)?;
     head::refuse_operation(&parts.headers)?;
     let known = head::none_match(&parts.headers)?;
-    let key = target::key(parts.uri.path(), query.base64, app.limits.key_bytes_max)?;
-    let timeout = query.timeout(&app.limits);
-    let table = app.table(parts.uri.path(), timeout).await?;
+    let OnKey { table, key } = on;
+    let timeout = app.timeout(&query);
+    let table = app.table(table, timeout).await?;
     let (level, required) = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
     let timeout = timeout.saturating_sub(started.elapsed());
     let read = Read { table: &table, key: &key, level, required, timeout };
@@ -56,11 +55,11 @@ pub async fn read(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `PUT` and `POST`.
-pub async fn write(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub async fn write(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let content_type = head::content_type(&parts.headers);
-    let prepared = Prepared::read(&app, &parts, query::WRITE, started).await?;
+    let prepared = Prepared::read(&app, on, query, &parts, started).await?;
     let content_type = content_type?;
     head::expect_length(&parts.headers)?;
     let bytes_max = app.limits.value_bytes_max;
@@ -72,10 +71,10 @@ pub async fn write(State(app): State<App>, request: Request) -> Result<Response,
 }
 
 /// `DELETE`.
-pub async fn delete(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub async fn delete(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
     let (parts, _) = request.into_parts();
-    let prepared = Prepared::read(&app, &parts, query::DELETE, started).await?;
+    let prepared = Prepared::read(&app, on, query, &parts, started).await?;
     prepared.run(&app, Body::Tombstone, started).await
 }
 
@@ -185,14 +184,13 @@ struct Prepared {
 impl Prepared {
     async fn read(
         app: &App,
+        on: OnKey,
+        query: Query,
         parts: &Parts,
-        takes: &[query::Name],
         started: Instant,
     ) -> Result<Self, Problem> {
         app.expect_serving()?;
-        let query = Query::parse(parts.uri.query(), takes)?;
         head::refuse_conditions(&parts.headers)?;
-        let key = target::key(parts.uri.path(), query.base64, app.limits.key_bytes_max)?;
         let operation = head::operation(&parts.headers)?.map(|id| Attempt { id, retry: query.retry });
         if query.retry && operation.is_none() {
             return Err(head::HeadError::RetryWithoutOperation.into());
@@ -201,9 +199,10 @@ impl Prepared {
         if !minimal {
             head::expect_accepted(&parts.headers, head::JSON)?;
         }
-        let timeout = query.timeout(&app.limits);
-        let table = app.table(parts.uri.path(), timeout.saturating_sub(started.elapsed())).await?;
-        let on_table = |error: query::QueryError| Problem::from(error).on(&table);
+        let OnKey { table, key } = on;
+        let timeout = app.timeout(&query);
+        let table = app.table(table, timeout.saturating_sub(started.elapsed())).await?;
+        let on_table = |error: QueryError| Problem::from(error).on(&table);
         let (level, required) = query.write_level(&table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
         let table_w = table.w_required();

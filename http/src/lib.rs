@@ -3,7 +3,7 @@
 //! ```text
 //!   socket ──> connection ──> edge ─────────> routes ──> keys, bulk, tables, cluster, health ──> Core
 //!              timeouts       id, host,       the whole  parse (query, head, target, body),
-//!              caps, drain    room, panics    surface    ask, answer; refuse with a Problem
+//!              caps, drain    room, panics    one match  ask, answer; refuse with a Problem
 //! ```
 //!
 //! # Invariants
@@ -26,7 +26,6 @@ mod broken;
 mod budget;
 mod bulk;
 mod cluster;
-pub mod code;
 mod connection;
 pub mod decoders;
 pub mod edge;
@@ -41,20 +40,18 @@ mod loss;
 mod members;
 pub mod metrics;
 mod observe;
-pub mod openapi;
 pub mod problem;
 mod pulse;
-pub mod query;
+mod root;
 mod routes;
 mod scope;
 pub mod server;
 mod tables;
-pub mod target;
-pub mod text;
 mod wire;
 
 pub use app::App;
 pub use edge::{Edge, Setup};
+pub use health::described;
 pub use host::Hosts;
 pub use limits::{InForce, Limits};
 pub use routes::routes;

@@ -5,11 +5,12 @@ use super::body::Kind;
 use super::fault::Fault;
 use super::members::named;
 use super::problem::Problem;
-use super::query::{self, Query};
-use super::text::shown;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
+use quorate_api::OnNode;
+use quorate_api::query::Query;
+use quorate_api::text::shown;
 use quorate_node::core::{Loss, LossError};
 use serde::Deserialize;
 use serde_json::{Value as Json, json as document};
@@ -24,19 +25,19 @@ pub(super) struct Decision {
 }
 
 /// `GET /v1/cluster/nodes/{id}/accept-loss`: what may be lost, and whether that can be accepted.
-pub async fn preview(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
-    expect_here(&app, request.uri().path())?;
+pub fn preview(app: &App, on: &OnNode, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
+    expect_here(app, on)?;
     let loss = app.core.loss().map_err(Fault::Loss)?;
     let refusal = app.core.expect_acceptable(&loss.doubt).err();
-    Ok(json(StatusCode::OK, &described(&app, &loss, refusal.as_ref())))
+    Ok(json(StatusCode::OK, &described(app, &loss, refusal.as_ref())))
 }
 
 /// `POST /v1/cluster/nodes/{id}/accept-loss`: the decision.
-pub async fn accept(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query: Query = plain(&request, query::CHANGE)?;
-    expect_here(&app, request.uri().path())?;
-    let timeout = query.change_timeout(&app.limits);
+pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    expect_here(&app, &on)?;
+    let timeout = app.change_timeout(&query);
     let bytes_max = app.limits.document_bytes_max;
     let (decision, _room): (Decision, _) = app.document(request, Kind::Document, bytes_max).await?;
     let (id, name) = called(&app);
@@ -93,12 +94,11 @@ fn called(app: &App) -> (String, Option<String>) {
 }
 
 /// Only the node itself can read its disk. One without a catalog knows itself by its id alone.
-fn expect_here(app: &App, path: &str) -> Result<(), Problem> {
-    let asked = path.split('/').nth(4).unwrap_or_default();
-    if asked == app.core.node().to_string() {
+fn expect_here(app: &App, on: &OnNode) -> Result<(), Problem> {
+    if on.node == app.core.node().to_string() {
         return Ok(());
     }
-    let node = named(&app.core.view(), path)?;
+    let node = named(&app.core.view(), on)?;
     if node.id == app.core.node() {
         return Ok(());
     }

@@ -7,11 +7,11 @@
 use super::app::{App, json, plain};
 use super::fault::Fault;
 use super::problem::Problem;
-use super::query;
-use super::text::{self, shown};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
+use quorate_api::OnNode;
+use quorate_api::text::shown;
 use quorate_model::NodeId;
 use quorate_node::control::{DiskState, Report};
 use quorate_node::core::{LinkStatistics, Reached};
@@ -21,14 +21,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-const NODES: &str = "/v1/cluster/nodes/";
-
 /// How long members may take to say how they are. They answer from memory: more would only delay the answer.
 const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// `GET /v1/cluster/nodes`
-pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
     let view = app.core.view();
     let seen = Seen::now(&app, &view).await;
     let nodes: Vec<Json> = view.catalog().nodes().map(|node| seen.document(node)).collect();
@@ -45,10 +43,10 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `GET /v1/cluster/nodes/{id}`
-pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub async fn show(app: App, on: OnNode, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
     let view = app.core.view();
-    let node = named(&view, request.uri().path())?;
+    let node = named(&view, &on)?;
     let seen = Seen::now(&app, &view).await;
     let mut answer = seen.document(&node);
     answer["seen_by"] = document!(seen.by.to_string());
@@ -56,12 +54,10 @@ pub async fn show(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(json(StatusCode::OK, &answer))
 }
 
-/// The member that a path names, by its id or its name. What is the id of one and the name of another is refused,
+/// The member that a client names, by its id or its name. What is the id of one and the name of another is refused,
 /// unless it says which is meant: `id:n2`, `name:n2`.
-pub fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
-    let raw = path.strip_prefix(NODES).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let no_such = || Fault::NoSuchNode { id: shown(raw) };
-    let text = text::decode(raw).ok_or_else(no_such)?;
+pub fn named(view: &View, on: &OnNode) -> Result<Arc<Node>, Problem> {
+    let text = on.node.as_str();
     let by_id = |text: &str| {
         let id = text.strip_prefix('n').unwrap_or(text).parse().ok().map(NodeId)?;
         view.catalog().node(id).filter(|node| node.id.to_string().ends_with(text)).cloned()
@@ -71,15 +67,15 @@ pub fn named(view: &View, path: &str) -> Result<Arc<Node>, Problem> {
         Some(("id", id)) => by_id(id),
         Some(("name", name)) => by_name(name),
         Some(_) => None,
-        None => match (by_id(&text), by_name(&text)) {
+        None => match (by_id(text), by_name(text)) {
             (Some(one), Some(other)) if one.id != other.id => {
-                return Err(Fault::AmbiguousNode { text: shown(&text), one: one.id, other: other.id }.into());
+                return Err(Fault::AmbiguousNode { text: shown(text), one: one.id, other: other.id }.into());
             }
             (Some(node), _) | (None, Some(node)) => Some(node),
             (None, None) => None,
         },
     };
-    found.ok_or_else(|| no_such().into())
+    found.ok_or_else(|| Fault::NoSuchNode { id: shown(text) }.into())
 }
 
 /// An address of the catalog; `None`: it is not known where the member is.

@@ -1,39 +1,46 @@
 //! How a request is named, judged and logged: what the metrics and the log say of it.
 
-use super::code::Code;
 use super::failures::Failures;
 use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
 use http::{HeaderMap, Method, StatusCode};
+use quorate_api::Code;
+use quorate_api::route::{self, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a request asks for, by its method and the shape of its path: for counting, before it is routed.
 pub fn operation(method: &Method, path: &str) -> Operation {
-    let Some(rest) = path.strip_prefix("/v1/") else {
-        return match path {
-            "/openapi.json" => Operation::Cluster,
-            "/metrics" => Operation::Health,
-            path if path.starts_with("/health/") => Operation::Health,
-            _ => Operation::Unknown,
-        };
+    let Some(asked) = Path::find(path).and_then(|path| path.operation(method)) else {
+        return Operation::Unknown;
     };
-    let mut parts = rest.split('/');
-    match (parts.next().unwrap_or_default(), parts.nth(1)) {
-        ("tables", Some("keys")) => match *method {
-            Method::GET | Method::HEAD => Operation::Get,
-            Method::PUT | Method::POST => Operation::Put,
-            Method::DELETE => Operation::Delete,
-            _ => Operation::Unknown,
-        },
-        ("tables", Some("mget")) => Operation::Mget,
-        ("tables", Some("batch")) => Operation::Batch,
-        ("tables", Some("locate")) => Operation::Locate,
-        ("tables", Some("explain")) => Operation::Explain,
-        ("tables", _) => Operation::Tables,
-        ("cluster", _) => Operation::Cluster,
-        ("limits", _) => Operation::Health,
-        _ => Operation::Unknown,
+    match asked {
+        route::Operation::Read => Operation::Get,
+        route::Operation::Put | route::Operation::Post => Operation::Put,
+        route::Operation::Delete => Operation::Delete,
+        route::Operation::Mget => Operation::Mget,
+        route::Operation::Batch => Operation::Batch,
+        route::Operation::Locate => Operation::Locate,
+        route::Operation::Explain => Operation::Explain,
+        route::Operation::ListTables
+        | route::Operation::CreateTable
+        | route::Operation::DescribeTable
+        | route::Operation::AlterTable
+        | route::Operation::DropTable
+        | route::Operation::ListShards => Operation::Tables,
+        route::Operation::Root
+        | route::Operation::ShowCluster
+        | route::Operation::ListNodes
+        | route::Operation::ShowNode
+        | route::Operation::SafeToStop
+        | route::Operation::PreviewLoss
+        | route::Operation::AcceptLoss
+        | route::Operation::ShowRing
+        | route::Operation::OpenApi => Operation::Cluster,
+        route::Operation::Live
+        | route::Operation::Ready
+        | route::Operation::Metrics
+        | route::Operation::ShowLimits => Operation::Health,
     }
 }
 

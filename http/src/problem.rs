@@ -3,19 +3,18 @@
 //! A [`Fault`] says what went wrong; a [`Problem`] adds where: on which table, in which shard, at which level. A handler
 //! returns a problem, and the edge writes the body last, when it knows the request's id.
 
-use super::code::Code;
 use super::fault::{Counts, Fault};
 use crate::metrics::LevelLabel;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use quorate_api::{Code, RouteError};
 use quorate_coordinator::PutError;
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_model::{Level, ShardId, Table};
 use serde::Serialize;
 
-/// The media type of every refusal.
-pub const PROBLEM_JSON: &str = "application/problem+json";
+pub use quorate_api::header::PROBLEM_JSON;
 
 /// A fault, with where it happened: what is sent to the client.
 #[derive(Clone, Debug)]
@@ -41,6 +40,23 @@ impl<F: Into<Fault>> From<F> for Problem {
             idempotent: false,
             headers: HeaderMap::new(),
         }))
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::NoSuchRoute => Fault::NoSuchRoute.into(),
+            RouteError::MethodNotAllowed { method, allow } => {
+                let allow = HeaderValue::from_str(&allow).expect("names of methods");
+                let headers = HeaderMap::from_iter([(ALLOW, allow)]);
+                Problem::from(Fault::MethodNotAllowed { method }).with_headers(headers)
+            }
+            RouteError::NoSuchTable { name } => Fault::NoSuchTable { name }.into(),
+            RouteError::NoSuchNode { id } => Fault::NoSuchNode { id }.into(),
+            RouteError::Query(error) => error.into(),
+            RouteError::Key(error) => error.into(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 
 use super::scope::Scope;
 use crate::limits::Limits;
+use hyper::body::Incoming;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -43,6 +44,8 @@ pub struct Pulse {
     idle_timeout: Duration,
     stall_timeout: Duration,
     state: Mutex<State>,
+    /// What its request's handler left of the body.
+    rest: Mutex<Option<Incoming>>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,18 @@ impl Pulse {
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
             state: Mutex::new(State { phase: Phase::Fresh, since: Instant::now(), stalled_since: None }),
+            rest: Mutex::new(None),
         }
+    }
+
+    /// A body that was not read to its end.
+    pub fn leave(&self, rest: Incoming) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    }
+
+    /// What was left of the body.
+    pub fn rest(&self) -> Option<Incoming> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Where it stands.

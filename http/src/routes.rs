@@ -1,53 +1,54 @@
-//! The whole HTTP surface, on one screen.
+//! The whole HTTP surface, on one screen: a request's first line is read once, and its handler gets what it names.
 
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::text::shown;
-use super::{bulk, cluster, health, keys, loss, members, tables};
+use super::{bulk, cluster, health, keys, loss, members, root, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
-use http::{HeaderName, HeaderValue};
-
-const QUORATE_EPOCH: HeaderName = HeaderName::from_static("quorate-epoch");
-const QUORATE_COORDINATOR: HeaderName = HeaderName::from_static("quorate-coordinator");
+use http::HeaderValue;
+use quorate_api::header::{QUORATE_COORDINATOR, QUORATE_EPOCH};
+use quorate_api::text::shown;
+use quorate_api::{Asked, Route};
 
 /// Every route of a node.
 pub fn routes(app: App) -> Router {
-    Router::new()
-        .route("/v1/tables", get(tables::list).post(tables::create))
-        .route("/v1/tables/{table}", get(tables::show).patch(tables::alter).delete(tables::drop_table))
-        .route("/v1/tables/{table}/shards", get(tables::shards))
-        .route("/v1/tables/{table}/keys/", one_key())
-        .route("/v1/tables/{table}/keys/{*key}", one_key())
-        .route("/v1/tables/{table}/mget", post(bulk::mget))
-        .route("/v1/tables/{table}/batch", post(bulk::batch))
-        .route("/v1/tables/{table}/locate/", get(cluster::locate))
-        .route("/v1/tables/{table}/locate/{*key}", get(cluster::locate))
-        .route("/v1/tables/{table}/explain/", get(cluster::explain))
-        .route("/v1/tables/{table}/explain/{*key}", get(cluster::explain))
-        .route("/v1/cluster", get(cluster::show))
-        .route("/v1/cluster/nodes", get(members::list))
-        .route("/v1/cluster/nodes/{node}", get(members::show))
-        .route("/v1/cluster/nodes/{node}/safe-to-stop", get(cluster::safe_to_stop))
-        .route("/v1/cluster/nodes/{node}/accept-loss", get(loss::preview).post(loss::accept))
-        .route("/v1/cluster/ring", get(cluster::ring))
-        .route("/v1/limits", get(health::limits))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/openapi.json", get(health::openapi))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(no_such_route)
-        .layer(map_response_with_state(app.clone(), sign))
-        .with_state(app)
+    Router::new().fallback(serve).layer(map_response_with_state(app.clone(), sign)).with_state(app)
 }
 
-fn one_key() -> axum::routing::MethodRouter<App> {
-    get(keys::read).put(keys::write).post(keys::write).delete(keys::delete)
+async fn serve(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let (method, uri) = (request.method(), request.uri());
+    let Asked { route, query } = Asked::read(method, uri.path(), uri.query(), app.limits.key_bytes_max)?;
+    match route {
+        Route::Read(on) => keys::read(app, on, query, request).await,
+        Route::Put(on) | Route::Post(on) => keys::write(app, on, query, request).await,
+        Route::Delete(on) => keys::delete(app, on, query, request).await,
+        Route::Mget(on) => bulk::mget(app, on, query, request).await,
+        Route::Batch(on) => bulk::batch(app, on, query, request).await,
+        Route::Locate(on) => cluster::locate(app, on, query, request).await,
+        Route::Explain(on) => cluster::explain(app, on, query, request).await,
+        Route::ListTables => tables::list(&app, &request),
+        Route::CreateTable => tables::create(app, query, request).await,
+        Route::DescribeTable(on) => tables::show(app, on, query, request).await,
+        Route::AlterTable(on) => tables::alter(app, on, query, request).await,
+        Route::DropTable(on) => tables::drop_table(app, on, query, request).await,
+        Route::ListShards(on) => tables::shards(app, on, query, request).await,
+        Route::ShowCluster => cluster::show(&app, &request),
+        Route::ListNodes => members::list(app, request).await,
+        Route::ShowNode(on) => members::show(app, on, request).await,
+        Route::SafeToStop(on) => cluster::safe_to_stop(&app, &on, &request),
+        Route::PreviewLoss(on) => loss::preview(&app, &on, &request),
+        Route::AcceptLoss(on) => loss::accept(app, on, query, request).await,
+        Route::ShowRing => cluster::ring(&app, &query, &request),
+        Route::ShowLimits => health::limits(&app, &request),
+        Route::Live => Ok(health::live(&app.broken)),
+        Route::Ready => health::ready(&app),
+        Route::Metrics => Ok(health::metrics(&app)),
+        Route::OpenApi => health::openapi(&app, &request),
+        Route::Root => root::show(&app, &request),
+    }
 }
 
 /// Every answer says which node gave it, and under which epoch.
@@ -57,10 +58,6 @@ async fn sign(State(app): State<App>, mut response: Response) -> Response {
     let node = HeaderValue::from_str(&app.core.node().to_string()).expect("a letter and digits");
     headers.insert(QUORATE_COORDINATOR, node);
     response
-}
-
-async fn no_such_route() -> Problem {
-    Fault::NoSuchRoute.into()
 }
 
 /// The router adds `Allow`.

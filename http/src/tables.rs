@@ -5,12 +5,13 @@ use super::app::{App, json, plain};
 use super::body::Kind;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::query::{self, Query};
-use super::text;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
+use quorate_api::OnTable;
+use quorate_api::query::{self, Query};
+use quorate_api::text;
 use quorate_model::{Durability, Key, Level, Mode, Sharding, SortKey};
 use quorate_ring::{Command, NewTable, RequestId, TableChange, TableEntry, TtlChange};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -118,8 +119,8 @@ fn level_json(level: Level) -> Json {
 }
 
 /// `GET /v1/tables`
-pub async fn list(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    plain(&request, query::NONE)?;
+pub fn list(app: &App, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
     app.expect_catalog()?;
     let view = app.core.view();
     let tables: Vec<TableDocument> =
@@ -128,18 +129,18 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// `GET /v1/tables/{t}`
-pub async fn show(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::NONE)?;
-    let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
+pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let table = app.table(on.table, app.timeout(&query)).await?;
     let view = app.core.view();
     let entry = view.table_by_id(table.id).ok_or_else(|| gone(&table.name))?;
     Ok(json(StatusCode::OK, &TableDocument::from(entry)))
 }
 
 /// `GET /v1/tables/{t}/shards`
-pub async fn shards(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::NONE)?;
-    let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
+pub async fn shards(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let table = app.table(on.table, app.timeout(&query)).await?;
     let view = app.core.view();
     let entry = view.table_by_id(table.id).ok_or_else(|| gone(&table.name))?;
     let shards: Vec<Json> = shard_documents(entry).collect();
@@ -178,8 +179,8 @@ pub fn sort_key(table: &TableEntry, bound: &SortKey) -> Json {
 }
 
 /// `POST /v1/tables`
-pub async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::CHANGE)?;
+pub async fn create(app: App, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
     let (wanted, _held): (NewTableDocument, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let name = wanted.name.clone();
@@ -195,9 +196,9 @@ pub async fn create(State(app): State<App>, request: Request) -> Result<Response
 }
 
 /// `PATCH /v1/tables/{t}`
-pub async fn alter(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::CHANGE)?;
-    let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
+pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let table = app.table(on.table, app.timeout(&query)).await?;
     let (wanted, _held): (TableChangeDocument, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     wanted.expect_any()?;
@@ -218,9 +219,9 @@ pub async fn alter(State(app): State<App>, request: Request) -> Result<Response,
 }
 
 /// `DELETE /v1/tables/{t}`
-pub async fn drop_table(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let query = plain(&request, query::CHANGE)?;
-    let table = app.table(request.uri().path(), query.timeout(&app.limits)).await?;
+pub async fn drop_table(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let table = app.table(on.table, app.timeout(&query)).await?;
     let epoch = propose(&app, Command::DropTable { table: table.id }, &query).await?;
     Ok(json(StatusCode::OK, &document!({ "dropped": table.name, "epoch": epoch })))
 }
@@ -228,7 +229,7 @@ pub async fn drop_table(State(app): State<App>, request: Request) -> Result<Resp
 /// Changes the catalog; the epoch since.
 async fn propose(app: &App, command: Command, query: &Query) -> Result<Json, Problem> {
     app.expect_serving()?;
-    let proposed = app.core.propose(command, query.change_timeout(&app.limits)).await?;
+    let proposed = app.core.propose(command, app.change_timeout(query)).await?;
     if !proposed.lagging.is_empty() {
         tracing::warn!(epoch = %proposed.receipt.epoch, lagging = ?proposed.lagging, "members have not applied a change yet");
     }

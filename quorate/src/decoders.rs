@@ -16,7 +16,7 @@
 use crate::config::Resolved;
 use bytes::BytesMut;
 use minicbor::{Decode, Encode};
-use quorate_client::{Endpoint, key_path};
+use quorate_client::Endpoint;
 use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_http::decoders as http;
@@ -89,7 +89,7 @@ decoders! {
     "catalog" => catalog,
     "command" => command,
     // From clients.
-    "path" => |bytes| http::path(bytes, key_path),
+    "path" => http::path,
     "query" => http::query,
     "headers" => http::headers,
     "duration" => http::duration,

@@ -15,10 +15,11 @@ const ORDER: &[(&str, &[&str])] = &[
     ("ring", &["model"]),
     ("coordinator", &["model", "ring"]),
     ("storage", &["model"]),
+    ("api", &["model"]),
     ("transport", &["model"]),
     ("consensus", &["model", "ring", "storage", "transport"]),
     ("node", &["model", "ring", "coordinator", "storage", "transport", "consensus"]),
-    ("http", &["model", "ring", "coordinator", "node"]),
+    ("http", &["model", "ring", "coordinator", "api", "node"]),
     ("client", &["model"]),
     ("cli", &["model", "client"]),
     (

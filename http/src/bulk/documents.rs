@@ -1,15 +1,14 @@
 //! The documents of `mget` and `batch`: every field is known, or all is refused.
 
 use crate::fault::Fault;
+use crate::head;
 use crate::limits::Limits;
 use crate::problem::Problem;
-use crate::{head, query, target, text};
+use quorate_api::header::TEXT;
+use quorate_api::{key, query, text};
 use quorate_model::{Body, Key};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-
-/// The media type of a value that came as JSON text without one.
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The body of an `mget`.
 #[derive(Debug, Deserialize)]
@@ -119,7 +118,7 @@ impl NamedKey {
                 return Err(invalid(at, "a key is either \"key\" (text) or \"key_b64\" (base64url)"));
             }
         };
-        target::checked(bytes, bytes_max).map_err(|error| invalid(at, &error.to_string()))
+        key::checked(bytes, bytes_max).map_err(|error| invalid(at, &error.to_string()))
     }
 }
 

@@ -4,12 +4,12 @@
 use super::ask::Answer;
 use super::ledger;
 use quorate::config::{Config, settings::limits_in_force};
-use quorate_http::{Limits, openapi};
+use quorate_http::{Limits, described};
 use serde_json::Value as Json;
 use std::sync::LazyLock;
 
 pub static DESCRIPTION: LazyLock<Json> =
-    LazyLock::new(|| openapi::document(&Limits::default(), &limits_in_force(&Config::default())));
+    LazyLock::new(|| described(&Limits::default(), &limits_in_force(&Config::default())));
 
 /// Headers of HTTP itself, which OpenAPI leaves to it, or describes as the content.
 const OF_HTTP: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];
@@ -116,6 +116,7 @@ fn fits(value: &Json, schema: &Json, at: &str) -> Result<(), String> {
             "enum" => items().any(|word| word == value),
             "type" => is_of(value, wanted) || items().any(|kind| is_of(value, kind)),
             "anyOf" => items().any(|one| fits(value, one, at).is_ok()),
+            "oneOf" => items().filter(|one| fits(value, one, at).is_ok()).count() == 1,
             "minimum" => value.as_f64().is_none_or(|number| Some(number) >= wanted.as_f64()),
             "maximum" => value.as_f64().is_none_or(|number| Some(number) <= wanted.as_f64()),
             "required" => items().all(|name| {
@@ -131,9 +132,14 @@ fn fits(value: &Json, schema: &Json, at: &str) -> Result<(), String> {
                 true
             }
             "allOf" => {
-                // What is common to all of them names the fields; the others narrow them.
-                for (place, one) in items().enumerate() {
-                    if place == 0 { fits(value, one, at)? } else { narrows(value, one, at)? }
+                for (name, _) in value.as_object().into_iter().flatten() {
+                    let is_named = items().any(|one| resolved(one)["properties"].get(name).is_some());
+                    if !is_named {
+                        return Err(format!("{at}/{name} is not described"));
+                    }
+                }
+                for one in items() {
+                    narrows(value, resolved(one), at)?;
                 }
                 true
             }
@@ -144,7 +150,14 @@ fn fits(value: &Json, schema: &Json, at: &str) -> Result<(), String> {
                 }
                 true
             }
-            "additionalProperties" | "pattern" | "format" | "description" | "maxLength" | "minLength" => true,
+            "additionalProperties"
+            | "propertyNames"
+            | "pattern"
+            | "format"
+            | "contentEncoding"
+            | "description"
+            | "maxLength"
+            | "minLength" => true,
             other => return Err(format!("{at}: this test does not know {other}")),
         };
         if !fine {
@@ -156,8 +169,14 @@ fn fits(value: &Json, schema: &Json, at: &str) -> Result<(), String> {
 
 /// Whether the fields that a schema names fit it; it may not name all.
 fn narrows(value: &Json, schema: &Json, at: &str) -> Result<(), String> {
+    let required = schema["required"].as_array().into_iter().flatten();
+    if let Some(absent) = required.filter_map(Json::as_str).find(|name| value.get(*name).is_none()) {
+        return Err(format!("{at}/{absent} is not there"));
+    }
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        fits(&value[name], field, &format!("{at}/{name}"))?;
+        if let Some(value) = value.get(name) {
+            fits(value, field, &format!("{at}/{name}"))?;
+        }
     }
     Ok(())
 }

@@ -56,7 +56,6 @@ fn what_is_not_built_is_no_route() {
     let cluster = shared();
     let node = cluster.at(0);
     for target in [
-        "/",
         "/v1",
         "/v2/tables",
         "/v1/jobs",
@@ -70,6 +69,21 @@ fn what_is_not_built_is_no_route() {
     ] {
         get(target).of(node).refuses(404, "no-such-route");
     }
+}
+
+#[test]
+fn the_root_shows_where_to_go_on() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let links = get("/").of(node).is(200).json();
+    assert_eq!((links["name"].as_str(), links["node"].as_str()), (Some("quorate"), Some("n1")));
+    for link in links["links"].as_array().expect("a list") {
+        get(link["href"].as_str().expect("a path")).of(node).is(200);
+    }
+    let page = get("/").header("Accept", "text/html,*/*;q=0.8").of(node).is(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.text().contains("<a href=\"/v1/cluster\">"), "{}", page.text());
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
 }
 
 #[test]

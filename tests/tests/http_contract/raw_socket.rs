@@ -6,6 +6,7 @@
 
 mod bodies;
 mod heads;
+mod next_request;
 mod peers;
 mod protocols;
 mod slow;

@@ -17,10 +17,10 @@ fn table() -> Table {
     }
 }
 
-fn refused(raw: &str, takes: &[Name]) -> Code {
+fn refused(raw: &str, takes: &[Parameter]) -> Code {
     let outcome = Query::parse(Some(raw), takes).and_then(|query| {
         query.durability(&Table { durability: Durability::Sync, ..table() })?;
-        if takes.contains(&Name::R) { query.read_level(&table()) } else { query.write_level(&table()) }
+        if takes.contains(&Parameter::R) { query.read_level(&table()) } else { query.write_level(&table()) }
     });
     outcome.expect_err(raw).code()
 }
@@ -98,8 +98,8 @@ fn durability_may_only_rise() {
 
 #[test]
 fn timeouts_are_cut_to_the_servers_own() {
-    let limits = crate::limits::Limits::default();
-    let timeout = |raw| Query::parse(Some(raw), READ).expect(raw).timeout(&limits);
+    let (default, max) = (Duration::from_secs(2), Duration::from_secs(60));
+    let timeout = |raw| Query::parse(Some(raw), READ).expect(raw).timeout(default, max);
     assert_eq!(timeout(""), Duration::from_secs(2));
     assert_eq!(timeout("timeout=250ms"), Duration::from_millis(250));
     assert_eq!(timeout("timeout=1h"), Duration::from_secs(60));

@@ -1,13 +1,13 @@
 //! The description of the whole interface for programs: `GET /openapi.json`, OpenAPI 3.1.
 //!
-//! It is put together from what the code itself goes by, so that it can't drift from it: the parameters of a
-//! request are the list that its parser takes ([`super::query`]), the refusals are codes with the statuses and titles
-//! they are sent with ([`Code`]), the limits are those in force. What is written by hand is one table of
-//! `operations` and the `schemas` of the documents.
+//! It is put together from what the code itself goes by, so that it can't drift from it: the documents are the types
+//! that are sent, with the schemas that `utoipa` derives from them; paths, methods and parameters are those of
+//! [`Operation`], which the server's parser goes by; the refusals are codes with the statuses and titles that they are
+//! sent with ([`Code`]); the limits are those in force. What is written by hand is one table of `operations`: what
+//! each answers, and for what it is refused.
 //!
-//! Tests hold it to the code from three sides: the router's paths and methods and the table name each other, every
-//! code is on some operation, and every answer of the contract tests (its status, its code, each field of its
-//! document) must be found here.
+//! Tests hold it to the code: every operation stands in the table once, every code is on some operation, and every answer
+//! of the contract tests (its status, its code, each field of its document) must be found here.
 //!
 //! # What is absent
 //!
@@ -17,16 +17,17 @@
 mod operations;
 mod parameters;
 mod schemas;
-mod shapes;
 
-use super::code::Code;
-use super::head;
-use super::problem::PROBLEM_JSON;
-use crate::limits::{InForce, Limits};
-use operations::{Answer, Content, OPERATIONS, Operation};
+use crate::code::Code;
+use crate::header::{JSON, PROBLEM_JSON};
+use crate::route::Operation;
+use http::Method;
+use operations::{Answer, Content, Described};
 use parameters::Header;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use schemas::Bounds;
 
 const DESCRIPTION: &str = "Any node answers any request. Each answer says how consistent it was \
 (`Quorate-Consistency`); each refusal is a problem document (RFC 9457) whose `code` and `outcome` a program decides \
@@ -36,14 +37,15 @@ by. A path that is not listed here is 404 `no-such-route`, another method on one
 /// What a read that found no value says of it.
 const ABSENT_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "Server-Timing"];
 
-/// The document, with these limits in its schemas.
-pub fn document(limits: &Limits, in_force: &[InForce]) -> Json {
+/// The document, with these limits in its schemas. `limits` is what `GET /v1/limits` answers.
+pub fn document(bounds: &Bounds, limits: &Json) -> Json {
     let mut paths: BTreeMap<&str, Map<String, Json>> = BTreeMap::new();
-    for operation in OPERATIONS {
-        let path = paths.entry(operation.path).or_default();
-        path.insert(operation.method.to_owned(), described(operation, limits, false));
-        if operation.method == "get" {
-            path.insert("head".to_owned(), described(operation, limits, true));
+    for operation in Operation::ALL.iter().copied() {
+        let path = paths.entry(operation.template()).or_default();
+        let method = operation.method();
+        path.insert(method.as_str().to_ascii_lowercase(), described(operation, bounds, false));
+        if method == Method::GET {
+            path.insert("head".to_owned(), described(operation, bounds, true));
         }
     }
     let nowhere = [Code::NoSuchRoute, Code::MethodNotAllowed];
@@ -58,7 +60,7 @@ pub fn document(limits: &Limits, in_force: &[InForce]) -> Json {
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas::all(limits, in_force),
+            "schemas": schemas::all(bounds, limits),
             "headers": parameters::response_headers(),
             "responses": nowhere.iter().map(|code| (code.as_str().to_owned(), refusal(&[*code], false))).collect::<Map<_, _>>(),
         },
@@ -66,19 +68,17 @@ pub fn document(limits: &Limits, in_force: &[InForce]) -> Json {
 }
 
 /// One operation; `head`: as it answers to HEAD, which is without bodies.
-fn described(operation: &Operation, limits: &Limits, head: bool) -> Json {
-    let Operation { path, id, says, takes, headers, body, answers, .. } = operation;
-    let named = parameters::of_path(path, limits);
-    let query = takes.iter().map(|name| parameters::of_query(*name));
-    let headers = [Header::Traceparent].iter().chain(*headers).map(|header| parameters::of_header(*header));
-    let mut responses: Map<String, Json> = answers
-        .iter()
-        .map(|answer| (answer.status.to_string(), success(operation, answer, limits, head)))
-        .collect();
-    for (status, codes) in by_status(operation) {
+fn described(operation: Operation, bounds: &Bounds, head: bool) -> Json {
+    let Described { id, says, headers, body, answers, codes } = operations::described(operation);
+    let named = parameters::of_path(operation.template(), bounds);
+    let query = operation.takes().iter().map(|name| parameters::of_query(*name));
+    let headers = [Header::Traceparent].iter().chain(headers).map(|header| parameters::of_header(*header));
+    let mut responses: Map<String, Json> =
+        answers.iter().map(|answer| (answer.status.to_string(), success(codes, answer, head))).collect();
+    for (status, codes) in by_status(codes) {
         responses.insert(status.to_string(), refusal(&codes, head));
     }
-    let id = if head { format!("{id}Head") } else { (*id).to_owned() };
+    let id = if head { format!("{id}Head") } else { id.to_owned() };
     let mut all = json!({
         "operationId": id,
         "summary": says,
@@ -86,16 +86,22 @@ fn described(operation: &Operation, limits: &Limits, head: bool) -> Json {
         "responses": responses,
     });
     if let Some(body) = body {
-        all["requestBody"] = json!({ "required": true, "content": content(*body, limits) });
+        let content = match body {
+            Content::Value => json!({ "*/*": { "schema": {
+                "type": "string", "format": "binary", "maxLength": bounds.value_bytes_max,
+            } } }),
+            other => content(*other),
+        };
+        all["requestBody"] = json!({ "required": true, "content": content });
     }
     all
 }
 
 /// The codes of an operation, by the status that they come with.
-fn by_status(operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
+fn by_status(codes: &[&[Code]]) -> BTreeMap<u16, Vec<Code>> {
     let mut seen = BTreeSet::new();
     let mut all: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in operation.codes.iter().copied().flatten() {
+    for code in codes.iter().copied().flatten() {
         if seen.insert(code.as_str()) {
             all.entry(code.status().as_u16()).or_default().push(*code);
         }
@@ -103,29 +109,41 @@ fn by_status(operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
     all
 }
 
-fn content(content: Content, limits: &Limits) -> Json {
+fn content(content: Content) -> Json {
+    let of = |kind: &str, schema: Json| {
+        let mut all = Map::new();
+        all.insert(kind.to_owned(), json!({ "schema": schema }));
+        Json::Object(all)
+    };
     match content {
-        Content::Document(schema) => json!({ head::JSON: { "schema": shapes::reference(schema) } }),
-        // A value has the media type that it was stored with.
-        Content::Value => {
-            json!({ "*/*": { "schema": { "type": "string", "format": "binary", "maxLength": limits.value_bytes_max } } })
+        Content::Document(schema) => of(JSON, schemas::reference(&schema.name())),
+        Content::Limits => of(JSON, schemas::reference(schemas::LIMITS)),
+        Content::Interface => of(JSON, schemas::reference(schemas::INTERFACE)),
+        Content::Metrics => of("application/openmetrics-text", json!({ "type": "string" })),
+        Content::Links(schema) => {
+            let mut all = of(JSON, schemas::reference(&schema.name()));
+            all["text/html"] = json!({ "schema": { "type": "string" } });
+            all
         }
-        Content::Metrics => json!({ "application/openmetrics-text": { "schema": { "type": "string" } } }),
+        // What the bytes mean follows from the media type that they were stored with: of JSON they may be anything,
+        // and an empty value is nothing at all to its reader. So no schema holds for them.
+        Content::Value => json!({ "*/*": {} }),
     }
 }
 
-fn success(operation: &Operation, answer: &Answer, limits: &Limits, head: bool) -> Json {
+fn success(codes: &[&[Code]], answer: &Answer, head: bool) -> Json {
     let mut response = json!({ "description": answer.says });
     let always = ["Quorate-Request", "Quorate-Epoch", "Quorate-Coordinator", "X-Content-Type-Options"];
     let mut headers: Map<String, Json> =
         always.iter().chain(answer.headers).map(|name| header(name)).collect();
-    if !operation.codes.iter().copied().flatten().any(|code| *code == Code::Starting) {
+    if !codes.iter().copied().flatten().any(|code| *code == Code::Starting) {
         // What is answered before there is a node can't say which it is.
         headers.extend(["Quorate-Epoch", "Quorate-Coordinator"].map(optional));
     }
     response["headers"] = headers.into();
-    let links = answer.leads_to.iter().map(|id| {
-        ((*id).to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
+    let links = answer.leads_to.iter().map(|operation| {
+        let id = operations::described(*operation).id;
+        (id.to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
     });
     if !answer.leads_to.is_empty() {
         response["links"] = links.collect::<Map<_, _>>().into();
@@ -133,12 +151,7 @@ fn success(operation: &Operation, answer: &Answer, limits: &Limits, head: bool) 
     if let Some(of) = answer.content
         && !head
     {
-        response["content"] = match of {
-            // What the bytes mean follows from the media type that they were stored with: of JSON they may be anything,
-            // and an empty value is nothing at all to its reader. So no schema holds for them.
-            Content::Value => json!({ "*/*": {} }),
-            Content::Document(_) | Content::Metrics => content(of, limits),
-        };
+        response["content"] = content(of);
     }
     response
 }
@@ -184,7 +197,7 @@ fn refusal(codes: &[Code], head: bool) -> Json {
     let status = codes.first().map(|code| code.status().as_u16());
     let words: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     let schema = json!({ "allOf": [
-        shapes::reference("Problem"),
+        schemas::reference("Problem"),
         { "type": "object", "properties": { "status": { "const": status }, "code": { "enum": words } } },
     ] });
     response["content"] = json!({ PROBLEM_JSON: { "schema": schema } });

@@ -7,7 +7,7 @@ mod error;
 
 pub use error::QueryError;
 
-use super::text::{self, shown};
+use crate::text::{self, shown};
 use quorate_model::{Durability, Level, Table};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const TTL_MS_MAX: u64 = 36_500 * 24 * 3_600 * 1_000;
 
 /// The parameters there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum Parameter {
     /// `consistency`
     Consistency,
     /// `r`
@@ -40,35 +40,44 @@ pub enum Name {
 }
 
 /// Parameters of a read of one key.
-pub const READ: &[Name] = &[Name::Consistency, Name::R, Name::Timeout, Name::Trace, Name::Enc];
+pub const READ: &[Parameter] =
+    &[Parameter::Consistency, Parameter::R, Parameter::Timeout, Parameter::Trace, Parameter::Enc];
 /// Parameters of a write of one key.
-pub const WRITE: &[Name] = &[
-    Name::Consistency,
-    Name::W,
-    Name::Timeout,
-    Name::Durability,
-    Name::Ttl,
-    Name::Retry,
-    Name::Trace,
-    Name::Enc,
+pub const WRITE: &[Parameter] = &[
+    Parameter::Consistency,
+    Parameter::W,
+    Parameter::Timeout,
+    Parameter::Durability,
+    Parameter::Ttl,
+    Parameter::Retry,
+    Parameter::Trace,
+    Parameter::Enc,
 ];
 /// Parameters of a delete of one key: as a write, but a tombstone does not expire.
-pub const DELETE: &[Name] =
-    &[Name::Consistency, Name::W, Name::Timeout, Name::Durability, Name::Retry, Name::Trace, Name::Enc];
+pub const DELETE: &[Parameter] = &[
+    Parameter::Consistency,
+    Parameter::W,
+    Parameter::Timeout,
+    Parameter::Durability,
+    Parameter::Retry,
+    Parameter::Trace,
+    Parameter::Enc,
+];
 /// Parameters of `mget`.
-pub const MGET: &[Name] = &[Name::Consistency, Name::R, Name::Timeout];
+pub const MGET: &[Parameter] = &[Parameter::Consistency, Parameter::R, Parameter::Timeout];
 /// Parameters of `batch`.
-pub const BATCH: &[Name] = &[Name::Consistency, Name::W, Name::Timeout, Name::Durability];
+pub const BATCH: &[Parameter] =
+    &[Parameter::Consistency, Parameter::W, Parameter::Timeout, Parameter::Durability];
 /// Parameters of `locate`.
-pub const LOCATE: &[Name] = &[Name::Enc];
+pub const LOCATE: &[Parameter] = &[Parameter::Enc];
 /// Parameters of `explain`.
-pub const EXPLAIN: &[Name] = &[Name::Enc, Name::Timeout];
+pub const EXPLAIN: &[Parameter] = &[Parameter::Enc, Parameter::Timeout];
 /// Parameters of a change of the catalog.
-pub const CHANGE: &[Name] = &[Name::Timeout];
+pub const CHANGE: &[Parameter] = &[Parameter::Timeout];
 /// Parameters of the ring.
-pub const RING: &[Name] = &[Name::Table];
+pub const RING: &[Parameter] = &[Parameter::Table];
 /// Parameters of requests that have none.
-pub const NONE: &[Name] = &[];
+pub const NONE: &[Parameter] = &[];
 
 /// What a query says. What it does not say is `None` or false.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,42 +99,48 @@ pub struct Query {
     pub table: Option<String>,
 }
 
-impl Name {
-    const ALL: [Name; 10] = [
-        Name::Consistency,
-        Name::R,
-        Name::W,
-        Name::Timeout,
-        Name::Durability,
-        Name::Ttl,
-        Name::Retry,
-        Name::Trace,
-        Name::Enc,
-        Name::Table,
+impl Parameter {
+    /// Every parameter.
+    pub const ALL: [Parameter; 10] = [
+        Parameter::Consistency,
+        Parameter::R,
+        Parameter::W,
+        Parameter::Timeout,
+        Parameter::Durability,
+        Parameter::Ttl,
+        Parameter::Retry,
+        Parameter::Trace,
+        Parameter::Enc,
+        Parameter::Table,
     ];
 
     /// As it stands in the query.
     pub fn as_str(self) -> &'static str {
         match self {
-            Name::Consistency => "consistency",
-            Name::R => "r",
-            Name::W => "w",
-            Name::Timeout => "timeout",
-            Name::Durability => "durability",
-            Name::Ttl => "ttl",
-            Name::Retry => "retry",
-            Name::Trace => "trace",
-            Name::Enc => "enc",
-            Name::Table => "table",
+            Parameter::Consistency => "consistency",
+            Parameter::R => "r",
+            Parameter::W => "w",
+            Parameter::Timeout => "timeout",
+            Parameter::Durability => "durability",
+            Parameter::Ttl => "ttl",
+            Parameter::Retry => "retry",
+            Parameter::Trace => "trace",
+            Parameter::Enc => "enc",
+            Parameter::Table => "table",
         }
     }
 
-    fn refused_here(self, takes: &[Name]) -> QueryError {
+    /// Its place in a set of parameters.
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    fn refused_here(self, takes: &[Parameter]) -> QueryError {
         match self {
-            Name::W if takes.contains(&Name::R) => {
+            Parameter::W if takes.contains(&Parameter::R) => {
                 QueryError::OtherSide { name: "w", its: "writes", here: "read" }
             }
-            Name::R if takes.contains(&Name::W) => {
+            Parameter::R if takes.contains(&Parameter::W) => {
                 QueryError::OtherSide { name: "r", its: "reads", here: "write" }
             }
             name => QueryError::NotHere { name: name.as_str(), known: known(takes) },
@@ -133,7 +148,7 @@ impl Name {
     }
 }
 
-fn known(takes: &[Name]) -> String {
+fn known(takes: &[Parameter]) -> String {
     if takes.is_empty() {
         return "this request takes none".to_owned();
     }
@@ -143,42 +158,42 @@ fn known(takes: &[Name]) -> String {
 
 impl Query {
     /// Reads a raw query string (without its `?`), of which this request takes only some parameters.
-    pub fn parse(raw: Option<&str>, takes: &[Name]) -> Result<Self, QueryError> {
+    pub fn parse(raw: Option<&str>, takes: &[Parameter]) -> Result<Self, QueryError> {
         let mut query = Self::default();
-        let mut seen: Vec<Name> = Vec::new();
+        let mut seen = 0;
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = text::decode(name).ok_or(QueryError::Escape)?;
             let value = text::decode(value).ok_or(QueryError::Escape)?;
-            let name = Name::ALL
+            let name = Parameter::ALL
                 .into_iter()
                 .find(|known| known.as_str() == name)
                 .ok_or_else(|| QueryError::Unknown { name: shown(&name), known: known(takes) })?;
             if !takes.contains(&name) {
                 return Err(name.refused_here(takes));
             }
-            if seen.contains(&name) {
+            if seen & name.bit() != 0 {
                 return Err(QueryError::Repeated { name: name.as_str() });
             }
-            seen.push(name);
+            seen |= name.bit();
             query.take(name, &value)?;
         }
         Ok(query)
     }
 
-    fn take(&mut self, name: Name, value: &str) -> Result<(), QueryError> {
+    fn take(&mut self, name: Parameter, value: &str) -> Result<(), QueryError> {
         match name {
-            Name::Consistency => self.consistency = Some(level("consistency", value)?),
-            Name::R => self.r = Some(level("r", value)?),
-            Name::W => self.w = Some(level("w", value)?),
-            Name::Timeout => self.timeout = Some(Duration::from_millis(duration_ms("timeout", value)?)),
-            Name::Ttl => self.ttl_ms = Some(ttl_ms(value)?),
-            Name::Durability => self.durability = Some(durability(value)?),
-            Name::Retry => self.retry = flag("retry", value)?,
-            Name::Trace => self.trace = flag("trace", value)?,
-            Name::Enc if value == "b64" => self.base64 = true,
-            Name::Enc => return Err(QueryError::Enc { value: shown(value) }),
-            Name::Table => self.table = Some(value.to_owned()),
+            Parameter::Consistency => self.consistency = Some(level("consistency", value)?),
+            Parameter::R => self.r = Some(level("r", value)?),
+            Parameter::W => self.w = Some(level("w", value)?),
+            Parameter::Timeout => self.timeout = Some(Duration::from_millis(duration_ms("timeout", value)?)),
+            Parameter::Ttl => self.ttl_ms = Some(ttl_ms(value)?),
+            Parameter::Durability => self.durability = Some(durability(value)?),
+            Parameter::Retry => self.retry = flag("retry", value)?,
+            Parameter::Trace => self.trace = flag("trace", value)?,
+            Parameter::Enc if value == "b64" => self.base64 = true,
+            Parameter::Enc => return Err(QueryError::Enc { value: shown(value) }),
+            Parameter::Table => self.table = Some(value.to_owned()),
         }
         Ok(())
     }
@@ -230,14 +245,9 @@ impl Query {
         }
     }
 
-    /// How long the client waits: what it asks for, cut to what the server allows.
-    pub fn timeout(&self, limits: &crate::limits::Limits) -> Duration {
-        self.timeout.unwrap_or(limits.request_timeout).min(limits.request_timeout_max)
-    }
-
-    /// The same for a change of the catalog, which takes the members' time too.
-    pub fn change_timeout(&self, limits: &crate::limits::Limits) -> Duration {
-        self.timeout.unwrap_or(limits.change_timeout).min(limits.request_timeout_max)
+    /// How long the client waits: what it asks for, else `default`; at most `max`.
+    pub fn timeout(&self, default: Duration, max: Duration) -> Duration {
+        self.timeout.unwrap_or(default).min(max)
     }
 }
 

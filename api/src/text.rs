@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::borrow::Cow;
 
 /// base64url, with or without its padding.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -32,8 +34,20 @@ pub fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Undoes percent-escapes once; `None` also where the result is not UTF-8.
-pub fn decode(text: &str) -> Option<String> {
-    String::from_utf8(decode_bytes(text.as_bytes())?).ok()
+pub fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('%') {
+        String::from_utf8(decode_bytes(text.as_bytes())?).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(text))
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// One segment of a path, or a value of a query, percent-encoded.
+pub fn encode(bytes: &[u8]) -> String {
+    percent_encode(bytes, RESERVED).to_string()
 }
 
 /// Bytes of base64url, with or without padding.

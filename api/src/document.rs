@@ -1,0 +1,23 @@
+//! The documents: what stands in the bodies of requests and answers, each written once.
+//!
+//! What goes in is closed: a member that is not named is refused. What comes out may gain members in later versions; a
+//! client of an older version passes over them. A member that is added later is an `Option`, so that a newer client
+//! reads an older server.
+
+mod cluster;
+mod key;
+mod level;
+mod loss;
+mod many;
+mod problem;
+mod service;
+mod table;
+
+pub use cluster::{Cluster, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
+pub use key::{Explanation, Held, Inspection, KeyName, Location, Owner, Silent, Written};
+pub use level::Level;
+pub use loss::{AcceptLoss, Loss, LossAccepted, TableLoss};
+pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};
+pub use problem::{Problem, Replica};
+pub use service::{Link, Links, Live, Ready};
+pub use table::{Dropped, Shard, Shards, Table, TableChange, TableSpec, Tables};

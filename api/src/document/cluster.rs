@@ -1,0 +1,200 @@
+//! The cluster, as the answering node sees it.
+
+use super::Shard;
+use crate::form::{self, Word};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// The cluster, and a sentence on its health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cluster {
+    /// Its label.
+    pub name: String,
+    /// Drawn when it was founded.
+    #[schema(value_type = form::ClusterId)]
+    pub id: String,
+    /// The node that answers.
+    #[schema(value_type = form::NodeId)]
+    pub node: String,
+    /// Where peers reach that node.
+    #[schema(required)]
+    pub peer_address: Option<String>,
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// Who leads the catalog, if anybody is known to.
+    #[schema(required)]
+    pub leader: Option<String>,
+    /// Whether nothing is wrong that this node knows of.
+    pub healthy: bool,
+    /// A sentence for people.
+    pub health: String,
+    /// Members.
+    pub nodes: u64,
+    /// Members that can be reached now.
+    pub nodes_up: u64,
+    /// Tables.
+    pub tables: u64,
+    /// Shards of all tables.
+    pub shards: u64,
+    /// Shards that refuse reads at their table's level now.
+    pub shards_refusing_reads: u64,
+    /// Shards that refuse writes at their table's level now.
+    pub shards_refusing_writes: u64,
+    /// What has no quorum now.
+    pub at_risk: Vec<String>,
+    /// What only the answering node can say.
+    pub here: Here,
+}
+
+/// What only the answering node can say: about its own hints and its own disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Here {
+    /// Hints that it keeps, by the member they are for.
+    pub hints_waiting: BTreeMap<String, u64>,
+    /// Hints that did not fit.
+    pub hints_overflow: u64,
+    /// Why it doubts its disk, if it does.
+    #[schema(required)]
+    pub replica_doubt: Option<String>,
+    /// The same in one word.
+    #[schema(required)]
+    pub doubt_cause: Option<String>,
+    /// Whether its disk is full.
+    pub disk_full: bool,
+    /// Free bytes of its disk, if it knows them.
+    #[schema(required)]
+    pub free_bytes: Option<u64>,
+}
+
+/// The members.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Nodes {
+    /// The cluster's id.
+    #[schema(value_type = form::ClusterId)]
+    pub cluster: String,
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// The node that answers.
+    #[schema(value_type = form::NodeId)]
+    pub seen_by: String,
+    /// Members that did not say how they are.
+    #[schema(value_type = Vec<form::NodeId>)]
+    pub unanswered: Vec<String>,
+    /// The members.
+    pub nodes: Vec<Node>,
+}
+
+/// A member: what the catalog says of it, what the answering node sees, and what it says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its id.
+    #[schema(value_type = form::NodeId)]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is reached.
+    #[schema(value_type = form::State)]
+    pub state: Word,
+    /// Its failure domain.
+    pub zone: String,
+    /// Its share of the data, as a factor.
+    pub weight: f64,
+    /// Where clients reach it; `null`: it is not known where it is.
+    #[schema(required)]
+    pub address: Option<String>,
+    /// Where peers reach it; `null` likewise.
+    #[schema(required)]
+    pub peer_address: Option<String>,
+    /// Whether it votes on the catalog.
+    pub voter: bool,
+    /// Why it doubts its disk, if it does: one word.
+    #[schema(required)]
+    pub doubt: Option<String>,
+    /// Whether its disk is full.
+    pub disk_full: bool,
+    /// Whether it leads the catalog.
+    pub leader: bool,
+    /// Copies of shards that it should hold.
+    pub shards: u64,
+    /// Hints kept for it by all members that answered.
+    pub hints: u64,
+    /// How long it has said nothing.
+    #[schema(required)]
+    pub silent_ms: Option<u64>,
+    /// Not measured yet.
+    #[schema(required)]
+    pub phi: Option<f64>,
+    /// Not done yet.
+    #[schema(required)]
+    pub last_sync: Option<String>,
+    /// Bytes of its live files.
+    #[schema(required)]
+    pub bytes: Option<u64>,
+    /// Free bytes of its disk.
+    #[schema(required)]
+    pub free_bytes: Option<u64>,
+    /// The version of its program.
+    #[schema(required)]
+    pub version: Option<String>,
+    /// The epoch of its catalog.
+    #[schema(required)]
+    pub epoch: Option<u64>,
+    /// Grows when it has accepted a loss.
+    pub incarnation: u64,
+    /// The epoch in which it became a member.
+    pub joined_epoch: u64,
+    /// Why it did not say how it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One member, and who sees it so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeDetails {
+    /// The member.
+    #[serde(flatten)]
+    pub node: Node,
+    /// The node that answers.
+    #[schema(value_type = form::NodeId)]
+    pub seen_by: String,
+    /// Members that did not say how they are.
+    #[schema(value_type = Vec<form::NodeId>)]
+    pub unanswered: Vec<String>,
+}
+
+/// Positions, shards and owners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ring {
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// The members.
+    pub nodes: Vec<RingNode>,
+    /// The shards of the tables asked for.
+    pub shards: Vec<Shard>,
+}
+
+/// A member on the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RingNode {
+    /// Its id.
+    #[schema(value_type = form::NodeId)]
+    pub node: String,
+    /// Its name.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+    /// Its positions.
+    pub positions: u64,
+}
+
+/// A member that may be stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SafeToStop {
+    /// Which.
+    #[schema(value_type = form::NodeId)]
+    pub node: String,
+    /// Always true: the other answer is a problem.
+    #[schema(schema_with = form::always_true)]
+    pub safe: bool,
+}

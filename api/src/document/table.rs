@@ -1,0 +1,162 @@
+//! Tables: what they shall be, and what they are.
+
+use super::Level;
+use crate::form::{self, Word};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+/// What a new table shall be; what is left out is left to the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a table")]
+pub struct TableSpec {
+    /// 1 to 64 of a-z, 0-9, `_` and `-`.
+    #[schema(value_type = form::TableName)]
+    pub name: String,
+    /// `hash`; `range` is not built yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^hash$")]
+    pub sharding: Option<String>,
+    /// Copies of each record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 15)]
+    pub n: Option<u8>,
+    /// Default level of reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r: Option<Level>,
+    /// The write promise, and the default level of writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub w: Option<Level>,
+    /// The protocol that keeps its keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Mode>)]
+    pub mode: Option<String>,
+    /// Shards that it starts with: a power of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub shards: Option<u32>,
+    /// What an acknowledgement means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Durability>)]
+    pub durability: Option<String>,
+    /// How long values live that name no ttl.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Duration>)]
+    pub ttl: Option<String>,
+}
+
+/// What to change of a table, at least one of its fields; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with the fields to change")]
+#[schema(min_properties = 1)]
+pub struct TableChange {
+    /// Can't be changed yet: taken so that the refusal can say so.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub n: Option<u8>,
+    /// Default level of reads.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Level)]
+    pub r: Option<Level>,
+    /// Can't be changed: taken so that the refusal can say so.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub w: Option<Level>,
+    /// What an acknowledgement means.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = form::Durability)]
+    pub durability: Option<String>,
+    /// How long values live that name no ttl; `null` (`Some(None)`): until they are deleted.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Duration>)]
+    pub ttl: Option<Option<String>>,
+}
+
+/// A field that is either absent or has a value: `null` is one only where the type has it.
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Table {
+    /// Its name.
+    #[schema(value_type = form::TableName)]
+    pub name: String,
+    /// Issued by the catalog, never reused.
+    pub id: String,
+    /// How its keys are laid out.
+    #[schema(value_type = form::Sharding)]
+    pub sharding: Word,
+    /// Copies of each record.
+    #[schema(minimum = 1, maximum = 15)]
+    pub n: u8,
+    /// Default level of reads.
+    pub r: Level,
+    /// The write promise, and the default level of writes.
+    pub w: Level,
+    /// The protocol that keeps its keys.
+    #[schema(value_type = form::Mode)]
+    pub mode: Word,
+    /// Its shards.
+    pub shards: u64,
+    /// What an acknowledgement means.
+    #[schema(value_type = form::Durability)]
+    pub durability: Word,
+    /// How long values live that name no ttl; `null`: until they are deleted.
+    #[schema(required)]
+    pub ttl: Option<String>,
+    /// The catalog's epoch since which it is so.
+    pub epoch: u64,
+}
+
+/// Every table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tables {
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// The tables.
+    pub tables: Vec<Table>,
+}
+
+/// A table that is no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Dropped {
+    /// Its name.
+    #[schema(value_type = form::TableName)]
+    pub dropped: String,
+    /// The catalog's epoch since which it is gone.
+    pub epoch: u64,
+}
+
+/// A shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Shard {
+    /// `<table>/<index>`.
+    pub id: String,
+    /// Its number within its table.
+    pub index: u32,
+    /// Where it begins.
+    pub start: String,
+    /// Where it ends; `null`: at the end of the space.
+    #[schema(required)]
+    pub end: Option<String>,
+    /// Its position on the ring.
+    pub position: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its owners, in the order of preference.
+    #[schema(value_type = Vec<form::NodeId>)]
+    pub owners: Vec<String>,
+}
+
+/// The shards of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Shards {
+    /// The table.
+    #[schema(value_type = form::TableName)]
+    pub table: String,
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// The shards, in the order of the space.
+    pub shards: Vec<Shard>,
+}

@@ -1,0 +1,278 @@
+//! The forms of text in documents, each with its schema: words of a closed list, and texts of a pattern.
+//!
+//! A document holds such a text as [`Word`] or as `String` and names its form for the schema alone
+//! (`#[schema(value_type = ..)]`): a client must be able to read the answer of a newer server, whose list of words may
+//! be longer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A word of ours in a document: on the way out it is a constant, on the way in it may be one that this version does
+/// not know.
+pub type Word = Cow<'static, str>;
+
+/// A text that is none of the words of its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this version does not know that word")]
+pub struct UnknownWord;
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every word of the list.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl From<$name> for Word {
+            fn from(word: $name) -> Self {
+                Cow::Borrowed(word.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                one_of(Self::ALL.iter().map(|word| word.as_str()))
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What happened to the data of a request that failed.
+    Outcome {
+        /// It had no effect and never will. Reads are always this.
+        NotApplied = "not_applied",
+        /// It may have taken effect, or may yet, at most once.
+        Unknown = "unknown",
+    }
+    /// What an answer promises.
+    Guarantee {
+        /// As if there were one copy.
+        Linearizable = "linearizable",
+        /// A read sees every write that was acknowledged before it began.
+        Regular = "regular",
+        /// Replicas agree in the end.
+        Eventual = "eventual",
+    }
+    /// What one owner said.
+    Said {
+        /// It holds the write durably.
+        Ack = "ack",
+        /// It answered round one of a write, and acknowledged nothing of it.
+        Answered = "answered",
+        /// It has not answered yet, and is not late.
+        Waiting = "waiting",
+        /// It did not answer in time.
+        Timeout = "timeout",
+        /// It is down.
+        Down = "down",
+        /// The connection to it ended before its answer.
+        Lost = "lost",
+        /// It refused.
+        Refused = "refused",
+    }
+    /// How a table's keys are laid out.
+    Sharding {
+        /// By token.
+        Hash = "hash",
+        /// By key.
+        Range = "range",
+    }
+    /// What an acknowledgement means.
+    Durability {
+        /// It is on the disk.
+        Sync = "sync",
+        /// It is handed to the operating system.
+        Os = "os",
+    }
+    /// The protocol that keeps a table's keys.
+    Mode {
+        /// Two-round multi-writer quorum register.
+        Register = "register",
+    }
+    /// Whether a member is reached.
+    State {
+        /// It is.
+        Up = "up",
+        /// It is not.
+        Down = "down",
+    }
+    /// Why a member doubts its disk.
+    DoubtCause {
+        /// Something on the disk is not what was written.
+        Damaged = "damaged",
+        /// The disk failed.
+        Failed = "failed",
+        /// It holds less than it had acknowledged.
+        Behind = "behind",
+        /// The machine stopped, and what was not synced may be gone.
+        MachineStopped = "machine-stopped",
+    }
+    /// That a process works.
+    Liveness {
+        /// It does.
+        Live = "live",
+    }
+}
+
+fn one_of(words: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+}
+
+macro_rules! forms {
+    ($($(#[$doc:meta])* $name:ident $pattern:literal $says:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl $name {
+            /// The regular expression that it fits.
+            pub const PATTERN: &'static str = $pattern;
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(Self::PATTERN))
+                    .description(Some($says))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )*};
+}
+
+forms! {
+    /// A table's name.
+    TableName "^[a-z0-9_-]{1,64}$" "A table's name";
+    /// A member's id.
+    NodeId "^n[0-9]+$" "A member's id";
+    /// A cluster's id.
+    ClusterId "^[0-9a-f]{32}$" "A cluster's id, drawn when it was founded";
+    /// A version in text.
+    Version "^[0-9]+-[0-9a-zA-Z.]+$" "`<seq>-<writer>`; the number grows with every update of the key";
+    /// A version as an entity tag.
+    EntityTag "^\"[0-9]+-[0-9a-zA-Z.]+\"$" "The version as a strong validator";
+    /// A duration that is valid everywhere: up to the greatest round number of digits within a hundred years.
+    Duration "^([1-9][0-9]{0,11}ms|[1-9][0-9]{0,8}s|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$"
+        "A whole number above zero and ms, s, m, h or d";
+    /// A level in text: a name, or a number up to 15.
+    LevelName "^(one|quorum|all|[1-9]|1[0-5])$" "A consistency level";
+    /// A media type.
+    MediaType "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[ -~]*)?$" "A media type";
+    /// Where a problem's kind is described.
+    ProblemType "^/problems/[a-z-]+$" "Names the kind of problem";
+}
+
+/// Bytes as base64url in its one canonical form: the bits that are left over are zero; padding may be there.
+#[derive(Clone, Copy, Debug)]
+pub struct Base64Url;
+
+impl Base64Url {
+    /// The regular expression that it fits.
+    pub const PATTERN: &'static str =
+        "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw](==)?|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]=?)?$";
+}
+
+impl PartialSchema for Base64Url {
+    fn schema() -> RefOr<Schema> {
+        encoded(Self::PATTERN, "base64url").min_length(Some(2)).into()
+    }
+}
+
+impl ToSchema for Base64Url {}
+
+/// Bytes as base64 in either alphabet.
+#[derive(Clone, Copy, Debug)]
+pub struct Base64;
+
+impl Base64 {
+    /// The regular expression that it fits.
+    pub const PATTERN: &'static str =
+        "^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-][AQgw](==)?|[A-Za-z0-9+/_-]{2}[AEIMQUYcgkosw048]=?)?$";
+}
+
+impl PartialSchema for Base64 {
+    fn schema() -> RefOr<Schema> {
+        encoded(Self::PATTERN, "base64").into()
+    }
+}
+
+impl ToSchema for Base64 {}
+
+/// A text that is not empty.
+#[derive(Clone, Copy, Debug)]
+pub struct SomeText;
+
+impl PartialSchema for SomeText {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).into()
+    }
+}
+
+impl ToSchema for SomeText {}
+
+/// How many owners: 1 to the greatest N there is.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnerCount;
+
+impl PartialSchema for OwnerCount {
+    fn schema() -> RefOr<Schema> {
+        let max = quorate_model::level::N_MAX;
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(max)).into()
+    }
+}
+
+impl ToSchema for OwnerCount {}
+
+/// The schema of what is always `true`.
+pub fn always_true() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
+}
+
+fn encoded(pattern: &str, encoding: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).content_encoding(encoding)
+}

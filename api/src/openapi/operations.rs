@@ -1,0 +1,395 @@
+//! Every operation: what it takes, what it answers, and for what it is refused.
+
+use super::parameters::Header;
+use super::schemas::Reference;
+use crate::code::Code;
+use crate::document::{
+    AcceptLoss, Batch, Cluster, Dropped, Explanation, Links, Live, Location, Loss, LossAccepted, Mget,
+    NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec, Tables,
+    Written,
+};
+use crate::route::Operation;
+use utoipa::ToSchema;
+
+/// What there is to say of an operation, beside its path, its method and its parameters.
+pub struct Described {
+    /// Its name in generated clients.
+    pub id: &'static str,
+    /// One line on what it does.
+    pub says: &'static str,
+    /// Request headers with a meaning here.
+    pub headers: &'static [Header],
+    /// Its body, if it takes one.
+    pub body: Option<&'static Content>,
+    /// How it answers when it does what it was asked for.
+    pub answers: &'static [Answer],
+    /// For what it is refused, or how it fails.
+    pub codes: &'static [&'static [Code]],
+}
+
+/// What a body is.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// JSON of this schema.
+    Document(Reference),
+    /// The same, or a page for people.
+    Links(Reference),
+    /// A stored value.
+    Value,
+    /// Every limit in force.
+    Limits,
+    /// Text for Prometheus.
+    Metrics,
+    /// This description.
+    Interface,
+}
+
+/// A success.
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// What it means.
+    pub says: &'static str,
+    /// Its body.
+    pub content: Option<Content>,
+    /// Response headers that it may carry, beside those of every answer.
+    pub headers: &'static [&'static str],
+    /// Operations that go on with the table it names.
+    pub leads_to: &'static [Operation],
+}
+
+/// A document of this type.
+const fn document<T: ToSchema>() -> Content {
+    Content::Document(Reference::to::<T>())
+}
+
+const fn done(content: Content) -> Answer {
+    Answer { status: 200, says: "Done", content: Some(content), headers: &[], leads_to: &[] }
+}
+
+const fn ok<T: ToSchema>() -> Answer {
+    done(document::<T>())
+}
+
+/// What any request may meet, whatever it asks.
+const EDGE: &[Code] = &[
+    Code::BadRequest,
+    Code::RequestTimeout,
+    Code::KeyTooLong,
+    Code::ExpectationFailed,
+    Code::BadHost,
+    Code::HeadersTooLarge,
+    Code::Internal,
+];
+/// A node that is not there yet.
+const STARTING: &[Code] = &[Code::Starting];
+/// A node at its limit; health and metrics are answered even then.
+const AT_WORK: &[Code] = &[Code::Starting, Code::Overloaded];
+/// What every parser of a query refuses.
+const QUERY: &[Code] = &[Code::UnknownParameter, Code::InvalidParameter];
+/// What every request that is not one write refuses.
+const PLAIN: &[Code] = &[Code::InvalidHeader, Code::NotAcceptable];
+/// A node that doubts its disk may have lost the table.
+const TABLE: &[Code] = &[Code::NoSuchTable, Code::ReplicaDoubtful];
+const NODE: &[Code] = &[Code::NoSuchNode];
+const KEY: &[Code] = &[Code::InvalidKey, Code::KeyTooLong];
+/// A node that stops, or doubts its disk, begins nothing.
+const SERVING: &[Code] = &[Code::Draining, Code::ReplicaDoubtful];
+/// What owners that can't answer come down to. Of many keys, each item has its own.
+const OWNERS: &[Code] =
+    &[Code::Unavailable, Code::Overloaded, Code::ReplicaDoubtful, Code::Draining, Code::DiskFull];
+const LEVEL: &[Code] = &[Code::InvalidConsistency];
+const READ: &[Code] = &[Code::NoSuchKey, Code::InvalidHeader, Code::NotAcceptable, Code::ReadTimeout];
+const WRITE: &[Code] = &[
+    Code::ConditionsNeedConsensus,
+    Code::InvalidHeader,
+    Code::NotAcceptable,
+    Code::IdempotencyExpired,
+    Code::IdempotencyReused,
+    Code::VersionsExhausted,
+    Code::WriteTimeout,
+];
+/// A body of any kind.
+const BODY: &[Code] = &[Code::InvalidBody, Code::LengthRequired, Code::UnsupportedMediaType];
+const VALUE: &[Code] = &[Code::ValueTooLarge, Code::Overloaded];
+const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded];
+const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
+/// A change of the catalog. Only one that makes something can meet a limit of the catalog.
+const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
+/// What a table that would be made may meet in the catalog.
+const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];
+
+const READ_HEADERS: &[&str] = &[
+    "Quorate-Consistency",
+    "Quorate-Version",
+    "ETag",
+    "Last-Modified",
+    "Expires",
+    "Server-Timing",
+    "Cache-Control",
+    "Content-Security-Policy",
+];
+const WRITE_HEADERS: &[&str] =
+    &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing", "Cache-Control"];
+
+const WRITTEN: &[Answer] = &[
+    Answer {
+        status: 200,
+        says: "As many owners as asked for hold it durably",
+        content: Some(document::<Written>()),
+        headers: WRITE_HEADERS,
+        leads_to: &[],
+    },
+    Answer {
+        status: 204,
+        says: "The same, to `Prefer: return=minimal`",
+        content: None,
+        headers: WRITE_HEADERS,
+        leads_to: &[],
+    },
+];
+
+/// A request that shows something: no body, no headers of its own.
+const fn shown(
+    id: &'static str,
+    says: &'static str,
+    answers: &'static [Answer],
+    codes: &'static [&'static [Code]],
+) -> Described {
+    Described { id, says, headers: &[], body: None, answers, codes }
+}
+
+/// A request with a body.
+const fn taking(
+    id: &'static str,
+    says: &'static str,
+    body: &'static Content,
+    answers: &'static [Answer],
+    codes: &'static [&'static [Code]],
+) -> Described {
+    Described { id, says, headers: &[], body: Some(body), answers, codes }
+}
+
+const fn put(id: &'static str, says: &'static str) -> Described {
+    Described {
+        headers: &[Header::IdempotencyKey, Header::Prefer],
+        ..taking(
+            id,
+            says,
+            &Content::Value,
+            WRITTEN,
+            &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, WRITE, BODY, VALUE, OWNERS],
+        )
+    }
+}
+
+/// What there is to say of an operation.
+pub const fn described(operation: Operation) -> Described {
+    match operation {
+        Operation::Root => shown(
+            "root",
+            "Where to go on from here: a page for people, links for programs",
+            const {
+                &[Answer {
+                    headers: &["Vary", "Content-Security-Policy"],
+                    ..done(Content::Links(Reference::to::<Links>()))
+                }]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::Read => Described {
+            headers: &[Header::IfNoneMatch],
+            ..shown(
+                "read",
+                "The value's bytes, with the media type it was stored with",
+                &[
+                    Answer {
+                        status: 200,
+                        says: "The value",
+                        content: Some(Content::Value),
+                        headers: READ_HEADERS,
+                        leads_to: &[],
+                    },
+                    Answer {
+                        status: 304,
+                        says: "The client holds this version already",
+                        content: None,
+                        headers: READ_HEADERS,
+                        leads_to: &[],
+                    },
+                ],
+                &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, READ, OWNERS],
+            )
+        },
+        Operation::Put => put("put", "Store the body as the value; an empty body is a value"),
+        Operation::Post => put("post", "The same as PUT"),
+        Operation::Delete => Described {
+            headers: &[Header::IdempotencyKey, Header::Prefer],
+            ..shown(
+                "delete",
+                "Delete the key; deleting what is not there is no error",
+                WRITTEN,
+                &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, WRITE, OWNERS],
+            )
+        },
+        Operation::Mget => taking(
+            "mget",
+            "Read many keys; each result has its own status",
+            const { &document::<Mget>() },
+            const { &[ok::<Results>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, LEVEL, BODY, BATCH, SERVING],
+        ),
+        Operation::Batch => taking(
+            "batch",
+            "Write many keys, not atomically; each result has its own status",
+            const { &document::<Batch>() },
+            const { &[ok::<Results>()] },
+            &[
+                EDGE,
+                AT_WORK,
+                QUERY,
+                PLAIN,
+                &[Code::ConditionsNeedConsensus],
+                TABLE,
+                LEVEL,
+                BODY,
+                VALUE,
+                BATCH,
+                SERVING,
+            ],
+        ),
+        Operation::Locate => shown(
+            "locate",
+            "Where a key lives: its token, shard and owners",
+            const { &[ok::<Location>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, KEY, TABLE],
+        ),
+        Operation::Explain => shown(
+            "explain",
+            "Where a key lives, and what each owner says it holds",
+            const { &[ok::<Explanation>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, KEY, TABLE],
+        ),
+        Operation::ListTables => shown(
+            "listTables",
+            "Every table",
+            const { &[ok::<Tables>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::ReplicaDoubtful]],
+        ),
+        Operation::CreateTable => taking(
+            "createTable",
+            "Make a table",
+            const { &document::<TableSpec>() },
+            const {
+                &[Answer {
+                    status: 201,
+                    says: "Every member that can be reached knows the table",
+                    content: Some(document::<Table>()),
+                    headers: &["Location"],
+                    leads_to: &[
+                        Operation::DescribeTable,
+                        Operation::AlterTable,
+                        Operation::DropTable,
+                        Operation::ListShards,
+                    ],
+                }]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN, LEVEL, BODY, DOCUMENT, CHANGE, MADE],
+        ),
+        Operation::DescribeTable => shown(
+            "describeTable",
+            "One table",
+            const { &[ok::<Table>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::AlterTable => taking(
+            "alterTable",
+            "Change a table's `r`, `durability` or `ttl`",
+            const { &document::<TableChange>() },
+            const { &[ok::<Table>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, LEVEL, BODY, DOCUMENT, CHANGE],
+        ),
+        Operation::DropTable => shown(
+            "dropTable",
+            "Drop a table and all its data",
+            const { &[ok::<Dropped>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, CHANGE],
+        ),
+        Operation::ListShards => shown(
+            "listShards",
+            "A table's shards: intervals, epochs, owners",
+            const { &[ok::<Shards>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::ShowCluster => shown(
+            "showCluster",
+            "The cluster, and a sentence on its health",
+            const { &[ok::<Cluster>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::ListNodes => shown(
+            "listNodes",
+            "The members, as this node sees them",
+            const { &[ok::<Nodes>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::ShowNode => shown(
+            "showNode",
+            "One member, by its id or name",
+            const { &[ok::<NodeDetails>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE],
+        ),
+        Operation::SafeToStop => shown(
+            "safeToStop",
+            "Whether every table keeps its quorums without this member",
+            const { &[ok::<SafeToStop>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, &[Code::Unavailable]],
+        ),
+        Operation::PreviewLoss => shown(
+            "previewLoss",
+            "What a member that doubts its disk may have lost; only that member can answer",
+            const { &[ok::<Loss>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, &[Code::LossNotAccepted]],
+        ),
+        Operation::AcceptLoss => taking(
+            "acceptLoss",
+            "Let a member that doubts its disk go on with what it still has",
+            const { &document::<AcceptLoss>() },
+            const { &[ok::<LossAccepted>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, BODY, DOCUMENT, &[Code::LossNotAccepted, Code::Unavailable]],
+        ),
+        Operation::ShowRing => shown(
+            "showRing",
+            "Positions, shards and owners",
+            const { &[ok::<Ring>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::ShowLimits => shown(
+            "showLimits",
+            "Every limit in force",
+            const { &[done(Content::Limits)] },
+            &[EDGE, STARTING, QUERY, PLAIN],
+        ),
+        Operation::Live => {
+            shown("live", "Whether the process works", const { &[ok::<Live>()] }, &[EDGE, QUERY])
+        }
+        Operation::Ready => shown(
+            "ready",
+            "Whether this node can serve its tables at their default levels",
+            const { &[ok::<Ready>()] },
+            &[EDGE, STARTING, QUERY, &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining]],
+        ),
+        Operation::Metrics => shown(
+            "metrics",
+            "Metrics in the text form of OpenMetrics",
+            const { &[done(Content::Metrics)] },
+            &[EDGE, STARTING, QUERY],
+        ),
+        Operation::OpenApi => shown(
+            "openapi",
+            "This document",
+            const { &[done(Content::Interface)] },
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+    }
+}

@@ -1,0 +1,135 @@
+//! Parameters of paths, queries and headers, and the headers of answers.
+
+use super::schemas::{Bounds, form, reference};
+use crate::form::{self, Duration, LevelName};
+use crate::query::Parameter;
+use serde_json::{Map, Value as Json, json};
+
+/// Request headers that have a meaning on some operations only.
+#[derive(Clone, Copy)]
+pub enum Header {
+    /// `If-None-Match`
+    IfNoneMatch,
+    /// `Idempotency-Key`
+    IdempotencyKey,
+    /// `Prefer`
+    Prefer,
+    /// `traceparent`, on every operation.
+    Traceparent,
+}
+
+/// The parameters of a path, in the order in which they stand in it.
+pub fn of_path(path: &str, bounds: &Bounds) -> Vec<Json> {
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    names.map(|name| in_path(name, bounds)).collect()
+}
+
+fn in_path(name: &str, bounds: &Bounds) -> Json {
+    let (schema, says) = match name {
+        "table" => (reference("TableName"), "The table's name"),
+        "key" => (
+            // As base64url with its padding it is a third longer.
+            json!({ "type": "string", "minLength": 1, "maxLength": bounds.key_bytes_max.div_ceil(3) * 4 }),
+            "Any bytes, percent-decoded once; a raw slash is part of the key",
+        ),
+        // The one that is left: a member.
+        _ => (json!({ "type": "string", "minLength": 1 }), "A member's id (as n2) or its name"),
+    };
+    json!({ "name": name, "in": "path", "required": true, "schema": schema, "description": says })
+}
+
+/// A parameter of the query.
+pub fn of_query(name: Parameter) -> Json {
+    let flag = || json!({ "type": "string", "enum": ["true", "false"] });
+    let (schema, says) = match name {
+        Parameter::Consistency => (form::<LevelName>(), "The level of this request; default: the table's"),
+        Parameter::R => (form::<LevelName>(), "Owners that must answer; beside consistency only if equal"),
+        Parameter::W => (form::<LevelName>(), "Owners that must hold it; beside consistency only if equal"),
+        Parameter::Timeout => (form::<Duration>(), "How long to wait, cut to the server's limit"),
+        Parameter::Durability => {
+            (form::<form::Durability>(), "What an acknowledgement means; never less than the table's")
+        }
+        Parameter::Ttl => (form::<Duration>(), "How long this value lives"),
+        Parameter::Retry => (flag(), "With Idempotency-Key: this is not the first attempt"),
+        Parameter::Trace => (flag(), "Server-Timing, and what each owner said"),
+        Parameter::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
+        Parameter::Table => (reference("TableName"), "This table alone; default: all"),
+    };
+    json!({ "name": name.as_str(), "in": "query", "required": false, "schema": schema, "description": says })
+}
+
+/// A header of the request.
+pub fn of_header(header: Header) -> Json {
+    let (name, schema, says) = match header {
+        Header::IfNoneMatch => (
+            "If-None-Match",
+            json!({ "type": "string" }),
+            "304 if the version is one of these, so that the value is not sent again",
+        ),
+        Header::IdempotencyKey => (
+            "Idempotency-Key",
+            json!({ "type": "string", "pattern": "^[!-~]{1,64}:[0-9]{1,19}$" }),
+            "<client>:<sequence>; the sequence grows with each write of a client",
+        ),
+        Header::Traceparent => (
+            "traceparent",
+            json!({ "type": "string" }),
+            "W3C trace context: its trace id stands beside the request's id in the node's log; one that is malformed \
+             is not looked at",
+        ),
+        Header::Prefer => ("Prefer", json!({ "type": "string" }), "return=minimal: 204 without a body"),
+    };
+    json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": says })
+}
+
+/// Every header that answers carry.
+pub fn response_headers() -> Map<String, Json> {
+    let text = || json!({ "type": "string" });
+    let pattern = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let always = |word: &str| json!({ "const": word });
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let worth = "^(linearizable|regular|eventual); [rw]=[0-9]+; n=[0-9]+; acks=[0-9]+; repaired=[0-9]+$";
+    let all = [
+        ("Quorate-Request", true, pattern("^[0-9a-f]{8}-[0-9a-f]+$"), "The request's id, also in the log"),
+        ("Quorate-Epoch", true, number(), "The catalog's epoch that the answer was given under"),
+        ("Quorate-Coordinator", true, form::<form::NodeId>(), "The member that answered"),
+        ("Quorate-Consistency", true, pattern(worth), "What the answer was worth"),
+        (
+            "Quorate-Version",
+            true,
+            form::<form::Version>(),
+            "The version; its first number grows with every update",
+        ),
+        ("ETag", true, form::<form::EntityTag>(), "The version as a strong validator"),
+        (
+            "Last-Modified",
+            false,
+            text(),
+            "When it was written, by the clock of its coordinator; never compared",
+        ),
+        ("Expires", false, text(), "When the value expires, if it does"),
+        ("Server-Timing", false, text(), "With trace=true: the whole, then each owner"),
+        (
+            "Cache-Control",
+            false,
+            text(),
+            "Whether a cache may keep it: it has to ask again, or may not keep it at all",
+        ),
+        ("Vary", true, text(), "What else the answer depends on"),
+        ("X-Content-Type-Options", true, always("nosniff"), "Nobody is to guess another media type"),
+        (
+            "Content-Security-Policy",
+            true,
+            text(),
+            "What a page may load and do: a stored one must not act in the name of this node",
+        ),
+        ("Location", true, text(), "The path of what was made"),
+        ("Retry-After", true, number(), "Seconds after which trying again makes sense"),
+        ("Allow", true, text(), "The methods that the path takes"),
+    ];
+    all.into_iter()
+        .map(|(name, required, schema, says)| {
+            (name.to_owned(), json!({ "required": required, "schema": schema, "description": says }))
+        })
+        .collect()
+}

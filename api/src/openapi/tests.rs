@@ -1,0 +1,87 @@
+use super::*;
+use std::collections::BTreeSet;
+
+const BOUNDS: Bounds =
+    Bounds { key_bytes_max: 77, value_bytes_max: 1024, batch_items_max: 5, shards_per_table_max: 4096 };
+
+#[test]
+fn every_code_is_on_some_operation_or_belongs_to_none() {
+    let named: BTreeSet<&str> = Operation::ALL
+        .iter()
+        .flat_map(|operation| operations::described(*operation).codes.iter().copied().flatten())
+        .map(|code| code.as_str())
+        .collect();
+    let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let nowhere: Vec<&str> = all.difference(&named).copied().collect();
+    assert_eq!(nowhere, ["method-not-allowed", "no-such-route"]);
+}
+
+#[test]
+fn references_lead_somewhere_and_names_are_unique() {
+    let document = document(&BOUNDS, &json!({ "key_bytes_max": 77, "inner": { "one": 1 } }));
+    let mut references = Vec::new();
+    walk(&document, &mut |key, value| {
+        if key == "$ref" {
+            references.push(value.as_str().expect("a reference is text").to_owned());
+        }
+    });
+    assert!(!references.is_empty());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').expect("within the document");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    let operations = document["paths"].as_object().into_iter().flatten();
+    let operations: Vec<&Json> =
+        operations.filter_map(|(_, all)| all.as_object()).flat_map(Map::values).collect();
+    let names: Vec<&str> = operations.iter().filter_map(|one| one["operationId"].as_str()).collect();
+    let unique: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!((unique.len(), names.len()), (operations.len(), operations.len()), "{names:?}");
+}
+
+fn walk<'a>(value: &'a Json, visit: &mut impl FnMut(&str, &'a Json)) {
+    match value {
+        Json::Object(fields) => {
+            for (key, field) in fields {
+                visit(key, field);
+                walk(field, visit);
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
+#[test]
+fn limits_in_force_are_in_the_schemas() {
+    let document = document(&BOUNDS, &json!({ "key_bytes_max": 77, "inner": { "one": 1 } }));
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["NamedKey"]["oneOf"][0]["properties"]["key"]["maxLength"], 77);
+    assert_eq!(schemas["Mget"]["properties"]["keys"]["maxItems"], 5);
+    assert_eq!(schemas["Batch"]["properties"]["items"]["maxItems"], 5);
+    assert_eq!(schemas["Limits"]["properties"]["inner"]["required"], json!(["one"]));
+}
+
+#[test]
+fn of_a_key_and_of_a_value_a_request_has_one() {
+    let document = document(&BOUNDS, &json!({}));
+    let choices = document["components"]["schemas"]["PutItem"]["oneOf"].as_array().expect("choices");
+    let required: Vec<&Json> = choices.iter().map(|choice| &choice["required"]).collect();
+    let wanted = [["key", "value"], ["key", "value_b64"], ["key_b64", "value"], ["key_b64", "value_b64"]];
+    assert_eq!(
+        required,
+        wanted.iter().map(|names| json!(names)).collect::<Vec<_>>().iter().collect::<Vec<_>>()
+    );
+    for choice in choices {
+        assert_eq!(choice["additionalProperties"], false, "{choice}");
+        assert_eq!(choice["properties"].as_object().map(Map::len), Some(4), "{choice}");
+    }
+}
+
+#[test]
+fn what_an_answer_may_lack_is_never_null() {
+    let document = document(&BOUNDS, &json!({}));
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Problem"]["properties"]["table"]["type"], "string");
+    assert_eq!(schemas["Result"]["properties"]["error"]["$ref"], "#/components/schemas/Problem");
+    assert_eq!(schemas["Cluster"]["properties"]["leader"]["type"], json!(["string", "null"]));
+}
