@@ -147,7 +147,7 @@ fn headers_without_a_meaning_are_refused_by_every_operation() {
             // It has the media type that it was stored with.
             super::ask::put(&plain(one), "x").of(node).is(200);
         }
-        one.ask(&one.method, &plain(one)).header("Accept", "text/html").of(node)
+        one.ask(&one.method, &plain(one)).header("Accept", "image/png").of(node)
     });
     refused(400, "conditions-need-consensus", |one| {
         one.ask(&one.method, &plain(one)).header("If-Match", "\"x\"").of(node)
