@@ -180,9 +180,12 @@ impl Cluster {
     }
 
     fn restart(&self, node: usize, harm: impl FnOnce(&Path)) -> SocketAddr {
+        // Where it was: at another address it would be let in only once its former process is surely silent.
+        let peer_address = self.with(node, |instance| instance.node().peer_address());
         self.kill(node);
         let mut config = self.configs[node].clone();
         config.node.entry = Entry::Existing;
+        config.node.peer_listen = peer_address;
         harm(&config.node.data);
         let started = self.runtime.block_on(Instance::start(config)).expect("a doubtful node starts");
         let address = started.http_address();
