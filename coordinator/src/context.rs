@@ -4,7 +4,7 @@ use crate::rules::{time, write};
 use quorate_model::{Boot, Instant, NodeId, Rules, Span, Stamps};
 
 /// The longest pause before a record is sent again; pauses double from [`Timing::again`] on.
-pub const AGAIN_MAX: Span = Span::from_millis(400);
+pub const RESEND_AFTER_MAX: Span = Span::from_millis(400);
 
 /// Where an operation runs, and by which rules and times.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Context {
 impl Context {
     /// When an operation whose client must be answered at `deadline` answers it at the latest.
     pub fn deadline(&self, deadline: Instant) -> Instant {
-        time::answered_at_the_latest(self.rules, deadline, self.timing.again)
+        time::answered_at_the_latest(self.rules, deadline, self.timing.resend_after)
     }
 
     /// Where the versions of this start of the process come from: its boot id was drawn for it.
@@ -30,7 +30,7 @@ impl Context {
 
     /// The times by which a record is sent.
     pub fn sending(&self) -> Timing {
-        Timing { again: time::sent_again_after(self.rules, self.timing.again), ..self.timing }
+        Timing { resend_after: time::sent_again_after(self.rules, self.timing.resend_after), ..self.timing }
     }
 
     /// Whether an operation that was answered ends when its time to settle is over.
@@ -46,9 +46,9 @@ pub struct Timing {
     /// silent partition is felt longer.
     pub hedge: Span,
     /// How long to wait before an owner that failed is asked, or sent the same record, again.
-    pub again: Span,
+    pub resend_after: Span,
     /// How long owners that failed are asked again before the operation gives up for lack of owners.
-    pub patience: Span,
+    pub give_up_after: Span,
     /// How long after the answer late acknowledgements are awaited before a hint takes their place.
     pub settle: Span,
 }
@@ -57,8 +57,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             hedge: Span::from_millis(20),
-            again: Span::from_millis(50),
-            patience: Span::from_millis(250),
+            resend_after: Span::from_millis(50),
+            give_up_after: Span::from_millis(250),
             settle: Span::from_millis(300),
         }
     }

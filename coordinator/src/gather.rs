@@ -21,7 +21,7 @@ pub struct Gather<T> {
     pending: Nodes,
     failed: Nodes,
     hedge_at: Option<Instant>,
-    again_at: Option<Instant>,
+    resend_at: Option<Instant>,
 }
 
 /// How far a gathering is.
@@ -41,13 +41,13 @@ impl<T> Gather<T> {
         Self {
             required,
             timing,
-            give_up_at: now.instant + timing.patience,
+            give_up_at: now.instant + timing.give_up_after,
             answered: Nodes::default(),
             answers: SmallVec::new(),
             pending: Nodes::default(),
             failed: Nodes::default(),
             hedge_at: None,
-            again_at: None,
+            resend_at: None,
         }
     }
 
@@ -68,8 +68,8 @@ impl<T> Gather<T> {
 
     /// Whom to ask at a tick: another owner beside a silent one, or those that failed a moment ago.
     pub fn on_tick(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
-        if self.again_at.is_some_and(|at| at <= now.instant) {
-            self.again_at = None;
+        if self.resend_at.is_some_and(|at| at <= now.instant) {
+            self.resend_at = None;
             self.failed = Nodes::default();
             return self.next(now, owners);
         }
@@ -110,12 +110,12 @@ impl<T> Gather<T> {
         if owners.reachable(&self.failed, self.required) {
             return Progress::Waiting;
         }
-        if self.again_at.is_some() {
+        if self.resend_at.is_some() {
             return Progress::Waiting;
         }
-        let again_at = now.instant + self.timing.again;
-        if again_at <= self.give_up_at {
-            self.again_at = Some(again_at);
+        let resend_at = now.instant + self.timing.resend_after;
+        if resend_at <= self.give_up_at {
+            self.resend_at = Some(resend_at);
             return Progress::Waiting;
         }
         Progress::Impossible
@@ -123,7 +123,7 @@ impl<T> Gather<T> {
 
     /// When it wants a tick.
     pub fn wake_at(&self) -> Option<Instant> {
-        [self.hedge_at, self.again_at].into_iter().flatten().min()
+        [self.hedge_at, self.resend_at].into_iter().flatten().min()
     }
 
     /// The answers so far, in the order in which they came.

@@ -29,8 +29,8 @@ use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
 use crate::settling::Settling;
-use crate::spread::Spread;
 use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply, WallTime};
 use quorate_ring::Plan;
 use std::sync::Arc;
@@ -77,9 +77,9 @@ enum Phase {
     /// The greatest is known by its digest only; these owners hold it too, and one is asked beside a silent one.
     Fetching { views: Vec<(NodeId, View)>, sources: Vec<NodeId>, hedge_at: Instant },
     /// A write quorum is being made to hold the answer, and the client waits.
-    Repairing(Spread),
+    Repairing(RoundTwo),
     /// The client is answered; the other stale owners are being repaired.
-    Settling { spread: Option<Spread>, until: Instant },
+    Settling { round_two: Option<RoundTwo>, until: Instant },
     /// The client is answered with what this read has made final: every owner gets it, or a hint.
     Finishing(Settling),
     /// Nothing more will happen.
@@ -124,20 +124,20 @@ impl Get {
                 self.advance_asking(now, effects);
             }
             Phase::Fetching { .. } if purpose == Purpose::Fetch => self.fetch_next(now, effects),
-            Phase::Repairing(spread) if purpose == Purpose::Write => {
-                spread.fail(now, to, failure);
+            Phase::Repairing(round_two) if purpose == Purpose::Write => {
+                round_two.fail(now, to, failure);
                 if replanned {
                     self.replan(now, effects);
                 }
-                let Phase::Repairing(spread) = &self.phase else { return };
-                let gave_up = spread.is_settled() && spread.wake_at().is_none();
+                let Phase::Repairing(round_two) = &self.phase else { return };
+                let gave_up = round_two.is_settled() && round_two.wake_at().is_none();
                 if gave_up {
-                    let (acks, required) = (spread.count(&self.course.owners), spread.required());
+                    let (acks, required) = (round_two.count(&self.course.owners), round_two.required());
                     self.give_up(now, acks, required, effects);
                 }
             }
-            Phase::Settling { spread: Some(spread), .. } if purpose == Purpose::Write => {
-                spread.fail(now, to, failure);
+            Phase::Settling { round_two: Some(round_two), .. } if purpose == Purpose::Write => {
+                round_two.fail(now, to, failure);
                 self.advance_settle(effects);
             }
             Phase::Finishing(settling) => {
@@ -157,9 +157,9 @@ impl Get {
     fn replan(&mut self, now: Now, effects: &mut Effects) {
         match &mut self.phase {
             Phase::Asking(_) | Phase::Fetching { .. } => self.begin_anew(now, effects),
-            Phase::Repairing(spread) => {
-                spread.again_now();
-                spread.send(now, &mut self.course, effects);
+            Phase::Repairing(round_two) => {
+                round_two.resend_now();
+                round_two.send(now, &mut self.course, effects);
             }
             Phase::Idle | Phase::Settling { .. } | Phase::Finishing(_) | Phase::Done => {}
         }
@@ -178,9 +178,9 @@ impl Get {
                 self.ask(now, &more, effects);
                 self.advance_asking(now, effects);
             }
-            Phase::Repairing(spread) => {
-                if spread.again(now) {
-                    spread.send(now, &mut self.course, effects);
+            Phase::Repairing(round_two) => {
+                if round_two.is_resend_due(now) {
+                    round_two.send(now, &mut self.course, effects);
                 }
             }
             Phase::Fetching { hedge_at, .. } => {
@@ -210,7 +210,7 @@ impl Get {
         let owners = &self.course.owners;
         match &self.phase {
             Phase::Asking(gather) => Some((gather.count(owners), gather.required())),
-            Phase::Repairing(spread) => Some((spread.count(owners), spread.required())),
+            Phase::Repairing(round_two) => Some((round_two.count(owners), round_two.required())),
             Phase::Idle | Phase::Fetching { .. } => Some((0, self.question.required)),
             Phase::Settling { .. } | Phase::Finishing(_) | Phase::Done => None,
         }
@@ -268,7 +268,7 @@ impl Machine for Get {
     fn wake_at(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Asking(gather) => gather.wake_at(),
-            Phase::Repairing(spread) => spread.wake_at(),
+            Phase::Repairing(round_two) => round_two.wake_at(),
             Phase::Fetching { hedge_at, .. } => Some(*hedge_at),
             Phase::Settling { until, .. } => return Some(*until),
             Phase::Finishing(settling) => return Some(settling.wake_at()),

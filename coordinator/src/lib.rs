@@ -17,7 +17,7 @@
 //!         ├── retry ──> fetch ────────┼──> spread ──> Respond ──> settle (hints)
 //!         └── assign (`one`) ─────────┘
 //!   get ───── gather ──> judge ──┬──> Respond ──> repair
-//!                                └──> spread (repair before the answer) ──> Respond
+//!                                └──> round two (repair before the answer) ──> Respond
 //! ```
 //!
 //! # Invariants
@@ -49,9 +49,9 @@ pub mod session;
 mod calls;
 mod course;
 mod gather;
+mod round_two;
 mod rules;
 mod settling;
-mod spread;
 #[cfg(test)]
 mod story;
 

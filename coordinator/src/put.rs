@@ -3,7 +3,7 @@
 //! ```text
 //!  Start ──> round one ──> round two ──> Respond ──> settle ──> Done
 //!              │    │          ▲            ▲          late acks, hints
-//!              │    └─ retry ──┘ (its id was found: fetch, spread, repeat the first answer)
+//!              │    └─ retry ──┘ (its id was found: fetch, send on, repeat the first answer)
 //!              └─ `one` below the table's w: assign ┘ (the first owner gives the version)
 //! ```
 //!
@@ -21,8 +21,8 @@
 mod assign;
 mod retry;
 mod round_one;
+mod round_two;
 mod settle;
-mod spreading;
 
 use crate::answer::{PutAnswer, PutError};
 use crate::calls::Purpose;
@@ -31,9 +31,9 @@ use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
 use crate::rules::{self, outcome};
 use crate::settling::Settling;
-use crate::spread::Spread;
 use quorate_model::message::Draft;
 use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
 use quorate_ring::Plan;
@@ -94,7 +94,7 @@ enum Phase {
     /// At `one`: these owners certainly did not take it; one is being tried.
     Assigning(Nodes),
     /// The record is on its way, and the client waits.
-    Spreading(Spread),
+    RoundTwo(RoundTwo),
     /// The client is answered.
     Settling(Settling),
     /// Nothing more will happen.
@@ -140,9 +140,9 @@ impl Put {
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
             (Purpose::Assign, Reply::Assigned { record }) => self.on_assigned(now, to, record, effects),
             (Purpose::Write, Reply::Written { .. }) => match &mut self.phase {
-                Phase::Spreading(spread) => {
-                    spread.acknowledge(to);
-                    self.advance_spread(now, effects);
+                Phase::RoundTwo(round_two) => {
+                    round_two.acknowledge(to);
+                    self.advance_round_two(now, effects);
                 }
                 Phase::Settling(settling) => {
                     settling.acknowledge(to);
@@ -168,13 +168,13 @@ impl Put {
             Phase::Assigning(_) if purpose == Purpose::Assign => {
                 self.on_assign_failed(now, failed, effects);
             }
-            Phase::Spreading(_) if purpose == Purpose::Write => self.on_spread_failed(now, failed, effects),
+            Phase::RoundTwo(_) if purpose == Purpose::Write => self.on_round_two_failed(now, failed, effects),
             Phase::Settling(_) => self.on_failed_settling(now, to, purpose, failure, effects),
             Phase::Idle
             | Phase::RoundOne(_)
             | Phase::Fetching
             | Phase::Assigning(_)
-            | Phase::Spreading(_)
+            | Phase::RoundTwo(_)
             | Phase::Done => {}
         }
     }
@@ -189,7 +189,7 @@ impl Put {
                 self.start_round_one(now, effects);
             }
             Phase::Assigning(tried) => *tried = Nodes::default(),
-            Phase::Spreading(_) => self.respread(now, effects),
+            Phase::RoundTwo(_) => self.resend(now, effects),
             Phase::Idle | Phase::Settling(_) | Phase::Done => {}
         }
     }
@@ -204,7 +204,7 @@ impl Put {
                 self.ask(now, &more, effects);
                 self.advance_round_one(now, effects);
             }
-            Phase::Spreading(_) => self.on_spread_tick(now, effects),
+            Phase::RoundTwo(_) => self.on_round_two_tick(now, effects),
             Phase::Settling(_) => self.on_settle_tick(now, effects),
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
         }
@@ -220,7 +220,7 @@ impl Put {
             }
             // An earlier attempt was found, or one owner was sent the draft and is silent.
             Phase::Fetching | Phase::Assigning(_) => self.finish(self.unknown(now, 0, true), effects),
-            Phase::Spreading(spread) => self.fail_spread(now, spread, true, effects),
+            Phase::RoundTwo(round_two) => self.fail_round_two(now, round_two, true, effects),
             phase @ (Phase::Settling(_) | Phase::Done) => {
                 self.phase = phase;
                 return false;
@@ -295,7 +295,7 @@ impl Machine for Put {
     fn wake_at(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::RoundOne(gather) => gather.wake_at(),
-            Phase::Spreading(spread) => spread.wake_at(),
+            Phase::RoundTwo(round_two) => round_two.wake_at(),
             Phase::Settling(settling) => return Some(settling.wake_at()),
             Phase::Idle | Phase::Fetching | Phase::Assigning(_) => None,
             Phase::Done => return None,

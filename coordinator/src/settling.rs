@@ -8,15 +8,15 @@ use crate::calls::Purpose;
 use crate::course::Course;
 use crate::machine::{Effect, Failure};
 use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
 use crate::rules::hints;
-use crate::spread::Spread;
 use quorate_model::{Instant, NodeId, Now, Request};
 
 /// A record whose client is answered, on its way to the owners that lack it.
 #[derive(Debug)]
 pub struct Settling {
     /// The record and who holds it.
-    spread: Spread,
+    round_two: RoundTwo,
     /// Owners for whom a hint was left.
     hinted: Nodes,
     /// When silent owners get a hint.
@@ -27,11 +27,16 @@ pub struct Settling {
 
 impl Settling {
     /// The client is answered; owners that have failed get their hints.
-    pub fn begin<A>(now: Now, spread: Spread, course: &mut Course, effects: &mut Vec<Effect<A>>) -> Self {
+    pub fn begin<A>(
+        now: Now,
+        round_two: RoundTwo,
+        course: &mut Course,
+        effects: &mut Vec<Effect<A>>,
+    ) -> Self {
         let until = now.instant + course.context.timing.settle;
         let end = until + course.context.timing.settle;
-        let failed: Vec<NodeId> = spread.failed().iter().collect();
-        let mut settling = Self { spread, hinted: Nodes::default(), until: Some(until), end };
+        let failed: Vec<NodeId> = round_two.failed().iter().collect();
+        let mut settling = Self { round_two, hinted: Nodes::default(), until: Some(until), end };
         for owner in failed {
             settling.leave_hint(now, owner, course, effects);
         }
@@ -40,7 +45,7 @@ impl Settling {
 
     /// An owner has acknowledged.
     pub fn acknowledge(&mut self, owner: NodeId) {
-        self.spread.acknowledge(owner);
+        self.round_two.acknowledge(owner);
     }
 
     /// A call got no answer that counts.
@@ -54,12 +59,12 @@ impl Settling {
         match purpose {
             Purpose::Write if hints::needs_none(course.context.rules, failure) => self.acknowledge(to),
             Purpose::Write => {
-                self.spread.fail(now, to, failure);
+                self.round_two.fail(now, to, failure);
                 self.leave_hint(now, to, course, effects);
             }
             // The own store would not keep it: an owner that holds the record may.
             Purpose::Hint(owner) if to == course.context.local => {
-                let keeper = self.spread.holders().iter().find(|node| *node != to && *node != owner);
+                let keeper = self.round_two.holders().iter().find(|node| *node != to && *node != owner);
                 self.send_hint(now, owner, keeper, course, effects);
             }
             Purpose::Hint(_) | Purpose::Ask | Purpose::Read | Purpose::Fetch | Purpose::Assign => {}
@@ -73,7 +78,7 @@ impl Settling {
             self.until = None;
             self.end = self.end.max(now.instant + course.context.timing.settle);
             let silent: Vec<NodeId> =
-                course.owners.in_order().filter(|node| !self.spread.is_held_by(*node)).collect();
+                course.owners.in_order().filter(|node| !self.round_two.is_held_by(*node)).collect();
             for owner in silent {
                 self.leave_hint(now, owner, course, effects);
             }
@@ -88,7 +93,7 @@ impl Settling {
 
     /// Whether every owner has acknowledged or has its hint.
     pub fn is_settled(&self, course: &Course) -> bool {
-        (self.spread.is_settled() || self.until.is_none()) && !course.calls.is_hinting()
+        (self.round_two.is_settled() || self.until.is_none()) && !course.calls.is_hinting()
     }
 
     /// When it wants a tick.
@@ -102,7 +107,7 @@ impl Settling {
             return;
         }
         let keeper = if owner == local {
-            self.spread.holders().iter().find(|node| *node != local)
+            self.round_two.holders().iter().find(|node| *node != local)
         } else {
             Some(local)
         };
@@ -118,7 +123,7 @@ impl Settling {
         effects: &mut Vec<Effect<A>>,
     ) {
         if let Some(keeper) = keeper {
-            let (at, record) = (course.plan.place.clone(), self.spread.record().clone());
+            let (at, record) = (course.plan.place.clone(), self.round_two.record().clone());
             let request = Request::Hint { owner, at, record };
             course.calls.send(now, keeper, Purpose::Hint(owner), request, effects);
         }

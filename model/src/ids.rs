@@ -31,7 +31,7 @@ id!(
     Epoch(u64), "{}"
 );
 id!(
-    /// 64 random bits drawn at each start of a process: tells two lives of one node apart.
+    /// 64 random bits drawn at each start of a process: tells two runs of one node apart.
     Boot(u64), "{:016x}"
 );
 

@@ -45,7 +45,7 @@ pub mod token;
 pub mod version;
 
 pub use answer::Answer;
-pub use commit::{CommitCounter, Committed, Life};
+pub use commit::{CommitCounter, Committed, Run};
 pub use hint::Hint;
 pub use ids::{Boot, ClusterId, Epoch, NodeId, ShardId, TableId};
 pub use key::{Interval, Key, SortKey};

@@ -170,7 +170,7 @@ pub enum Reply {
     #[n(7)]
     Refused(#[cbor(n(0), with = "refusal")] Refusal),
     /// The disk failed while this request was carried out: it may or may not be there after a restart. The
-    /// replica is poisoned from now on.
+    /// replica is doubtful from now on.
     #[n(8)]
     Broken,
 }

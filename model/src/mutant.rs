@@ -119,9 +119,9 @@ pub enum Mutant {
     /// The owner that assigns a version at `one` does not look at what it holds.
     AssignedWithoutLooking,
     /// What an owner assigned at `one` goes to no other owner.
-    AssignedNotSpread,
+    AssignedNotSent,
     /// What an owner assigned at `one` goes to the others under a version of the coordinator's own.
-    AssignedSpreadRenewed,
+    AssignedSentRenewed,
     /// Operation ids are taken below the table's w, where nobody looks for them.
     IdBelowPromise,
     /// A process that starts again makes versions as the one before did, from the beginning.
@@ -217,8 +217,8 @@ impl Mutant {
         Mutant::HeldNotSynced,
         Mutant::RaisedTableNotSynced,
         Mutant::AssignedWithoutLooking,
-        Mutant::AssignedNotSpread,
-        Mutant::AssignedSpreadRenewed,
+        Mutant::AssignedNotSent,
+        Mutant::AssignedSentRenewed,
         Mutant::IdBelowPromise,
         Mutant::BootReused,
         Mutant::FinalLeftUnhinted,

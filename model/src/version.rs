@@ -70,12 +70,12 @@ pub struct SeqExhausted;
 pub struct ParseVersionError;
 
 impl Stamps {
-    /// The source of this life of this node. `boot` must be drawn anew at each start, and for each source.
+    /// The source of this run of this node. `boot` must be drawn anew at each start, and for each source.
     pub fn new(node: NodeId, boot: Boot) -> Self {
         Self { node, boot, next: 0 }
     }
 
-    /// The source of this life of this node's replica, for writes at `one`. Its versions say that nobody was asked
+    /// The source of this run of this node's replica, for writes at `one`. Its versions say that nobody was asked
     /// first: they may stand below a write that was acknowledged before ([`Version::is_assigned`]).
     pub fn assigning(node: NodeId, boot: Boot) -> Self {
         Self { node, boot, next: ASSIGNED }

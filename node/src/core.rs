@@ -251,7 +251,7 @@ impl Core {
         self.driver.load()
     }
 
-    /// Where this life of the node is reached, whatever the catalog still says.
+    /// Where this run of the node is reached, whatever the catalog still says.
     pub fn reached(&self) -> &Reached {
         &self.reached
     }

@@ -4,7 +4,7 @@
 use crate::control::DiskState;
 use crate::engine::{Engine, Replica};
 use crate::views::Views;
-use quorate_model::{Answer, Boot, Committed, Life, NodeId};
+use quorate_model::{Answer, Boot, Committed, NodeId, Run};
 use quorate_storage::ReplicaHealth;
 use quorate_storage::recollection::{self, LISTEN_MAX};
 use quorate_transport::{Copied, Links, Memory};
@@ -26,15 +26,15 @@ pub struct Recollection {
 }
 
 impl Recollection {
-    /// Of a node that lives this life, on a folder that has had these boot ids.
+    /// Of a node that runs so, on a folder that has had these boot ids.
     pub fn new(
         replica: Arc<Replica>,
         views: Arc<Views>,
         node: NodeId,
-        life: Life,
+        run: Run,
         boots: BTreeSet<Boot>,
     ) -> Self {
-        let known = recollection::Recollection::new(Arc::clone(&replica), node, life).on_folder(boots);
+        let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
         Self { known, replica, views, disks: Mutex::default() }
     }
 

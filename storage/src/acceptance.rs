@@ -27,9 +27,9 @@ use crate::engine::{Batch, Engine, EngineError, Family, KeyRange, for_each};
 use crate::file;
 use crate::identity::{Identity, IdentityError};
 use crate::keys::{self, DiskKey};
-use crate::life::LifeNote;
 use crate::replica::Replica;
 use crate::rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
+use crate::run_note::RunNote;
 use quorate_model::{Durability, Record};
 use std::io;
 use std::path::Path;
@@ -170,7 +170,7 @@ impl Acceptance {
         }
         engine.begin_anew()?;
         drop(engine);
-        LifeNote::forget(folder)?;
+        RunNote::forget(folder)?;
         identity.incarnation = acceptance.incarnation;
         identity.write(folder)?;
         file::remove(folder, doubt::FILE)?;

@@ -109,7 +109,7 @@ struct Ready {
 }
 
 impl DoubtMark {
-    /// Reads what an earlier life left. A mark that can't be read counts as one.
+    /// Reads what an earlier run left. A mark that can't be read counts as one.
     pub(crate) fn read(folder: &Path) -> Self {
         let doubt = OnceLock::new();
         let found = match fs::read(folder.join(FILE)) {

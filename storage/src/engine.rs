@@ -307,7 +307,7 @@ pub trait Engine: Send + Sync + 'static {
     /// housekeeping ([`Batch::housekeeping`]), and no power cut takes it back.
     fn committed(&self) -> CommitCounter;
 
-    /// Why this engine's data were doubted, in this life or an earlier one; `None`: they never were.
+    /// Why this engine's data were doubted, in this run or an earlier one; `None`: they never were.
     fn doubt(&self) -> Option<Doubt>;
 
     /// Whether they were.

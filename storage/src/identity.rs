@@ -17,7 +17,7 @@
 //!
 //! It is replaced as a whole: written beside, synced, renamed, and the folder synced. It comes first and goes last;
 //! data without it mean that it was lost, never that the folder may be founded anew. Beside it lies `db/`, which is
-//! RocksDB's, the `watermark` of what was durable, the `manifest-mark`, `life` (how the last life ended), `boots` (its boot ids), and after a doubt the file
+//! RocksDB's, the `watermark` of what was durable, the `manifest-mark`, `life` (how the last run ended), `boots` (its boot ids), and after a doubt the file
 //! `doubtful` that says why.
 
 use crate::file;

@@ -5,7 +5,7 @@
 //! synced before the call returns.
 //!
 //! A folder that is doubted is doubted here too: a node that lost data must not vote as if it had not. Every method
-//! refuses then, and an error found here poisons the replica over the same engine. Only what is opened for looking
+//! refuses then, and an error here makes the replica doubtful over the same engine. Only what is opened for looking
 //! ([`RaftStore::of_doubted`]) reads on: the last known catalog tells a doubted node where it belongs.
 
 use crate::doubt::Doubt;

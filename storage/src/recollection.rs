@@ -17,7 +17,7 @@
 use crate::doubt::{Cause, Doubt};
 use crate::engine::Engine;
 use crate::replica::Replica;
-use quorate_model::{Answer, Boot, Committed, Life, NodeId};
+use quorate_model::{Answer, Boot, Committed, NodeId, Run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub const LISTEN_MAX: Duration = Duration::from_secs(1);
 pub struct Recollection<E> {
     replica: Arc<Replica<E>>,
     node: NodeId,
-    life: Life,
+    run: Run,
     /// The boot ids that the folder has had; none where it has no such file.
     boots: BTreeSet<Boot>,
     /// Who has told this start of the node what it remembers, and what it told last.
@@ -38,9 +38,9 @@ pub struct Recollection<E> {
 }
 
 impl<E: Engine> Recollection<E> {
-    /// Of a node that lives this life over this replica.
-    pub fn new(replica: Arc<Replica<E>>, node: NodeId, life: Life) -> Self {
-        Self { replica, node, life, boots: BTreeSet::new(), heard: Mutex::default() }
+    /// Of a node that runs so over this replica.
+    pub fn new(replica: Arc<Replica<E>>, node: NodeId, run: Run) -> Self {
+        Self { replica, node, run, boots: BTreeSet::new(), heard: Mutex::default() }
     }
 
     /// The same, on a folder that has had these boot ids.
@@ -49,14 +49,14 @@ impl<E: Engine> Recollection<E> {
         Self { boots, ..self }
     }
 
-    /// Which life of the node it is.
-    pub fn life(&self) -> Life {
-        self.life
+    /// Which run of the node it is.
+    pub fn run(&self) -> Run {
+        self.run
     }
 
     /// How far this node has come; `None` while it doubts its disk.
     pub fn committed(&self) -> Option<Committed> {
-        self.replica.committed().map(|counter| Committed { life: self.life, counter })
+        self.replica.committed().map(|counter| Committed { run: self.run, counter })
     }
 
     /// What this node answers a peer: the reply, with how far it has come by now.
@@ -86,26 +86,26 @@ impl<E: Engine> Recollection<E> {
     /// but the peer counts on it, so nothing may pass between the two.
     pub fn met_copy(&self, by: NodeId, of_this_node: Option<Committed>) -> Option<Boot> {
         let remembered = of_this_node?;
-        let boot = remembered.life.boot;
+        let boot = remembered.run.boot;
         let said_before = self.heard().get(&by).copied();
-        remembered.proves_copy(self.life, self.boots.contains(&boot), said_before).then_some(boot)
+        remembered.proves_copy(self.run, self.boots.contains(&boot), said_before).then_some(boot)
     }
 
-    /// A peer tells what it remembers of this node. Poisons the replica if it is more than there is; whether it did.
+    /// A peer tells what it remembers of this node. The replica becomes doubtful if it is more than there is; whether it did.
     pub fn told(&self, by: NodeId, of_this_node: Option<Committed>) -> bool {
-        let lost = of_this_node.is_some_and(|remembered| self.replica.recall(by, remembered, self.life));
+        let lost = of_this_node.is_some_and(|remembered| self.replica.recall(by, remembered, self.run));
         self.heard().insert(by, of_this_node);
         lost
     }
 
     /// A peer says that another incarnation of this node counts: then this folder is from before a loss was accepted.
     pub fn superseded(&self, by: NodeId, counts: u64) {
-        self.replica.suspect(Doubt::new(
+        self.replica.mark_doubtful(Doubt::new(
             Cause::Behind,
             format!(
                 "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
                  from before a loss was accepted",
-                self.life.incarnation
+                self.run.incarnation
             ),
         ));
     }

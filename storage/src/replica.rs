@@ -15,13 +15,13 @@
 //!   that was held already. So are the answers of reads, at the table's level: a record of a `sync` table becomes
 //!   visible after its sync only, and a table that is raised to `sync` is synced before the new layout counts.
 //! - **Merging never loses**: the greater version wins whole, and the operation ids of both stay.
-//! - **One doubt ends all**: an error of the engine or a checksum that does not match poisons the replica. From then
+//! - **One doubt ends all**: an error of the engine or a checksum that does not match makes the replica doubtful. From then
 //!   on it refuses everything, after a restart too, and never says "not found". Its health says why.
 //! - A full disk is not a doubt: writes are refused before the space is used up, reads go on.
 //!
 //! # What is left out
 //!
-//! Healing. A poisoned replica returns through the catalog, as a new incarnation that merges from its peers.
+//! Healing. A doubtful replica returns through the catalog, as a new incarnation that merges from its peers.
 
 #[cfg(feature = "mutants")]
 mod discard;
@@ -63,7 +63,7 @@ pub struct Replica<E> {
     hints: Mutex<HintBook>,
     /// What peers said of their progress.
     recollection: Mutex<Recollection>,
-    /// How far the engine had come at the beginning of this life.
+    /// How far the engine had come at the beginning of this run.
     began: CommitCounter,
     counters: Counters,
 }
@@ -124,8 +124,8 @@ impl<E: Engine> Replica<E> {
     /// The replica over an engine, owning nothing until [`Replica::install`]. `boot` must be drawn anew for each
     /// replica and differ from the coordinator's: it makes the versions that this replica assigns unique.
     ///
-    /// What an earlier life wrote and did not sync is synced first. If that or reading the hints fails, or if the
-    /// engine was doubted before, the replica is poisoned from the start.
+    /// What an earlier run wrote and did not sync is synced first. If that or reading the hints fails, or if the
+    /// engine was doubted before, the replica is doubtful from the start.
     pub fn new(engine: Arc<E>, node: NodeId, boot: Boot, rules: Rules, limits: ReplicaLimits) -> Self {
         let mut replica = Self {
             engine,
@@ -148,7 +148,7 @@ impl<E: Engine> Replica<E> {
                     *replica.hints() = hints;
                     *replica.recollection() = recollection;
                 }
-                Err(error) => replica.found(&error),
+                Err(error) => replica.judge(&error),
             }
         }
         replica
@@ -172,7 +172,7 @@ impl<E: Engine> Replica<E> {
         if syncs && writer.unsynced && !self.is_doubtful() {
             match self.sync(&mut writer) {
                 Ok(()) => {}
-                Err(error) => self.found(&error),
+                Err(error) => self.judge(&error),
             }
         }
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
@@ -213,14 +213,14 @@ impl<E: Engine> Replica<E> {
         self.engine.is_doubtful()
     }
 
-    /// Poisons the replica because something failed that somebody else found, such as a write of the consensus log.
+    /// Makes the replica doubtful because something else failed, such as a write of the consensus log.
     /// The first doubt stays.
     pub fn doubt(&self, reason: &str) {
-        self.suspect(Doubt::new(Cause::Failed, reason));
+        self.mark_doubtful(Doubt::new(Cause::Failed, reason));
     }
 
-    /// Poisons the replica. The first doubt stays.
-    pub fn suspect(&self, doubt: Doubt) {
+    /// Makes the replica doubtful. The first doubt stays.
+    pub fn mark_doubtful(&self, doubt: Doubt) {
         self.engine.mark_doubtful(doubt);
     }
 
@@ -327,7 +327,7 @@ impl<E: Engine> Replica<E> {
         Ok(Reply::Inspected(Inspection { hints_for, ..inspection.unwrap_or_default() }))
     }
 
-    /// Writes one batch and keeps the books about what is synced. What is remembered of peers rides along in a synced
+    /// Writes one batch and keeps the books about what is synced. What is remembered of peers is piggybacked in a synced
     /// one.
     fn write(
         &self,
@@ -335,8 +335,8 @@ impl<E: Engine> Replica<E> {
         mut batch: Batch,
         durability: Durability,
     ) -> Result<(), EngineError> {
-        let rides = match durability {
-            Durability::Sync if !batch.is_housekeeping() => self.recollection().ride(&mut batch),
+        let piggybacked = match durability {
+            Durability::Sync if !batch.is_housekeeping() => self.recollection().piggyback(&mut batch),
             Durability::Os | Durability::Sync => BTreeMap::new(),
         };
         self.engine.write(batch, durability)?;
@@ -344,7 +344,7 @@ impl<E: Engine> Replica<E> {
         match durability {
             Durability::Os => writer.unsynced = true,
             Durability::Sync => {
-                self.recollection().saved(&rides);
+                self.recollection().saved(&piggybacked);
                 self.synced(writer);
             }
         }
@@ -371,7 +371,7 @@ impl<E: Engine> Replica<E> {
         if self.is_doubtful() { Err(Refusal::Doubtful) } else { Ok(()) }
     }
 
-    /// What an error means to the one who asked; poisons the replica unless the disk is merely full.
+    /// What an error means to the sender of the request; makes the replica doubtful unless the disk is merely full.
     fn refusal(&self, error: &EngineError) -> Refusal {
         match error {
             EngineError::DiskFull(_) => Refusal::DiskFull,
@@ -379,16 +379,16 @@ impl<E: Engine> Replica<E> {
             // Refused, and not held against the disk.
             EngineError::Newer(_) => Refusal::Doubtful,
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
-                self.found(error);
+                self.judge(error);
                 Refusal::Doubtful
             }
         }
     }
 
-    /// Poisons the replica unless the error says that nothing is wrong with the data.
-    fn found(&self, error: &EngineError) {
+    /// Makes the replica doubtful unless the error says that nothing is wrong with the data.
+    fn judge(&self, error: &EngineError) {
         if let Some(doubt) = rules::doubt::cast_by(self.rules, error) {
-            self.suspect(doubt);
+            self.mark_doubtful(doubt);
         }
     }
 

@@ -35,7 +35,7 @@
 //! # Errors of background work
 //!
 //! A flush or compaction that meets an error or a bad checksum makes RocksDB refuse the next write with it, which
-//! poisons the replica. Reads verify the checksum of every block.
+//! makes the replica doubtful. Reads verify the checksum of every block.
 
 pub(crate) mod manifest;
 mod open;

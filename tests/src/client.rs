@@ -7,8 +7,8 @@
 
 use crate::brief;
 use crate::drive::{Operation, Running, Watched};
+use crate::event::Event;
 use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
-use crate::parcel::Event;
 use crate::random::{For, Random};
 use crate::world::World;
 use bytes::Bytes;
@@ -329,7 +329,7 @@ impl World {
             ret: None,
             outcome: Outcome::Open,
             made: Vec::new(),
-            spread: false,
+            sent: false,
             durability: plan.table.durability,
             based_on: None,
             messages: 0,

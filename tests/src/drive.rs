@@ -6,9 +6,9 @@
 
 use crate::brief;
 use crate::coverage::Happening;
+use crate::event::{Asker, Caller, Event};
 use crate::heard::Heard;
 use crate::history::{AttemptId, Name, Outcome, Spot};
-use crate::parcel::{Asker, Caller, Event};
 use crate::world::World;
 use quorate_coordinator::answer::Outcome as Claim;
 use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Session};
@@ -136,9 +136,9 @@ impl World {
     }
 
     /// A call of an operation has ended.
-    pub(crate) fn end_call(&mut self, on: NodeId, life: u32, number: u64, call: Call, ended: Ended) {
+    pub(crate) fn end_call(&mut self, on: NodeId, run: u32, number: u64, call: Call, ended: Ended) {
         let now = self.schedule.now();
-        let Some(process) = self.node(on).living(life) else { return };
+        let Some(process) = self.node(on).living(run) else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
         if let (Some(asked), Ok(Reply::Refused(Refusal::Stale { .. }))) =
             (running.asked.get_mut(&call), &ended)
@@ -159,9 +159,9 @@ impl World {
     }
 
     /// An operation asked to be woken about now.
-    pub(crate) fn wake(&mut self, on: NodeId, life: u32, number: u64) {
+    pub(crate) fn wake(&mut self, on: NodeId, run: u32, number: u64) {
         let now = self.schedule.now();
-        let Some(process) = self.node(on).living(life) else { return };
+        let Some(process) = self.node(on).living(run) else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
         running.woken_at = None;
         match running.session.wake_at() {
@@ -263,7 +263,7 @@ impl World {
     }
 
     fn plan_wake(&mut self, on: NodeId, number: u64) {
-        let (life, now) = (self.node(on).life, self.schedule.now());
+        let (run, now) = (self.node(on).run, self.schedule.now());
         let Some(process) = self.node(on).process.as_mut() else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
         let Some(at) = running.session.wake_at() else { return };
@@ -271,7 +271,7 @@ impl World {
         let at = at.0.max(now + 1);
         if running.woken_at.is_none_or(|planned| planned > at) {
             running.woken_at = Some(at);
-            self.schedule.at(at, Event::Tick { node: on, life, number });
+            self.schedule.at(at, Event::Tick { node: on, run, number });
         }
     }
 
@@ -290,7 +290,7 @@ impl World {
         seen.messages += 1;
         match &request {
             Request::Write { record, .. } => {
-                seen.spread = true;
+                seen.sent = true;
                 let operations = record.operations.as_slice().len();
                 self.history.operations_max = self.history.operations_max.max(operations);
                 self.history.sent(attempt, spot, record);
@@ -306,11 +306,11 @@ impl World {
         if epoch < running.epoch {
             self.history.ignored_plans.push((spot, attempt));
         }
-        let life = self.node(on).life;
+        let run = self.node(on).run;
         let now = self.schedule.now();
         let remaining = deadline.0 - now;
         let asker = Asker::Operation { number, attempt, name: running.name, call };
-        self.send(Caller { node: on, life, asker }, to, request, remaining);
+        self.send(Caller { node: on, run, asker }, to, request, remaining);
     }
 
     /// An operation has all the answers that it asked for: those that were given under its present plan are counted.

@@ -4,7 +4,7 @@
 //! the second phase begins is mended then; only a disk that failed for good stays failed, and its node with it.
 
 use crate::coverage::Happening;
-use crate::parcel::Event;
+use crate::event::Event;
 use crate::random::{For, Random};
 use crate::setting::Mishaps;
 use crate::world::World;

@@ -33,7 +33,7 @@ impl World {
         };
         let process = self.node(of).process.as_ref();
         process.is_some_and(|process| {
-            remembered.proves_loss(process.recollection.life(), process.replica.began())
+            remembered.proves_loss(process.recollection.run(), process.replica.began())
         })
     }
 }

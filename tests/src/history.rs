@@ -121,7 +121,7 @@ pub struct Attempt {
     /// The versions that this attempt was the first to send. A write has at most one.
     pub made: Vec<Version>,
     /// Whether it sent its record to owners itself. A write at `one` whose owner's answer got lost never knew it.
-    pub spread: bool,
+    pub sent: bool,
     /// What its answer means at least, if it is a read: the least durable plan that it followed.
     pub durability: Durability,
     /// When it left asking behind (its first record was sent, or it was answered): the owners whose answers had been

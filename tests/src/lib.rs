@@ -53,10 +53,10 @@ pub mod heard;
 pub mod history;
 pub mod invariants;
 
+pub mod event;
 pub mod mutants;
 pub mod network;
 pub mod node;
-pub mod parcel;
 #[cfg(feature = "mutants")]
 pub mod purge;
 pub mod random;

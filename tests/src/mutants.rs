@@ -58,7 +58,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::ForgottenClientApplied
         | Mutant::ClientsForgottenEarly
         | Mutant::FoundIdNotCounted
-        | Mutant::AssignedSpreadRenewed
+        | Mutant::AssignedSentRenewed
         | Mutant::BodyNotCompared
         | Mutant::IdBelowPromise
         | Mutant::OneTriedTwice
@@ -69,7 +69,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FinalLeftUnhinted
         | Mutant::HintErasedUnrepaired
         | Mutant::ExpiredCallCounts
-        | Mutant::AssignedNotSpread
+        | Mutant::AssignedNotSent
         | Mutant::SentToFewerOwners
         | Mutant::HigherVersionRefused
         | Mutant::StaleLeftBehind

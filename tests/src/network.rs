@@ -30,7 +30,7 @@ pub struct Conditions {
 
 /// What becomes of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fate {
+pub struct Delivery {
     /// When copies of it arrive, in microseconds from now; none, one or two.
     pub arrivals: [Option<u64>; 2],
     /// When the sender hears that it is lost; not at all if it hears nothing.
@@ -71,32 +71,32 @@ impl Network {
     }
 
     /// What becomes of a request that is sent now.
-    pub fn request(&self, random: &mut Random, now: u64, from: NodeId, to: NodeId) -> Fate {
+    pub fn request(&self, random: &mut Random, now: u64, from: NodeId, to: NodeId) -> Delivery {
         // A connection needs both directions: one cut way is enough to know that it is down.
         let cut = self.cuts.get(&(from, to));
         let noticed = [cut, self.cuts.get(&(to, from))].into_iter().flatten().min().copied();
         match noticed {
-            Some(noticed) if noticed <= now => Fate::never_left(random),
+            Some(noticed) if noticed <= now => Delivery::never_left(random),
             Some(noticed) => {
-                let mut fate = match cut {
-                    Some(_) => Fate::vanished(self.kind_of_cut(from, to)),
+                let mut delivery = match cut {
+                    Some(_) => Delivery::vanished(self.kind_of_cut(from, to)),
                     None => self.travel(random, to),
                 };
-                fate.lost = random.chance(700).then(|| noticed - now + random.below(2_000));
-                fate
+                delivery.lost = random.chance(700).then(|| noticed - now + random.below(2_000));
+                delivery
             }
             None => self.travel(random, to),
         }
     }
 
     /// What becomes of an answer that is sent now.
-    pub fn reply(&self, random: &mut Random, from: NodeId, to: NodeId) -> Fate {
+    pub fn reply(&self, random: &mut Random, from: NodeId, to: NodeId) -> Delivery {
         if self.cuts.contains_key(&(from, to)) {
-            return Fate::vanished(self.kind_of_cut(from, to));
+            return Delivery::vanished(self.kind_of_cut(from, to));
         }
-        let mut fate = self.travel(random, to);
-        fate.lost = None;
-        fate
+        let mut delivery = self.travel(random, to);
+        delivery.lost = None;
+        delivery
     }
 
     /// Whether nothing is cut between two nodes.
@@ -116,11 +116,11 @@ impl Network {
         if self.cuts.contains_key(&(to, from)) { Happening::Partitioned } else { Happening::OneWay }
     }
 
-    fn travel(&self, random: &mut Random, to: NodeId) -> Fate {
+    fn travel(&self, random: &mut Random, to: NodeId) -> Delivery {
         let conditions = &self.conditions;
         if random.chance(conditions.loss) {
             let lost = random.chance(500).then(|| random.between(1_000, 300_000));
-            return Fate { lost, ..Fate::vanished(Happening::Lost) };
+            return Delivery { lost, ..Delivery::vanished(Happening::Lost) };
         }
         let (first, is_tail) = self.delay(random, to);
         let second = random.chance(conditions.duplication).then(|| first + self.delay(random, to).0);
@@ -131,7 +131,7 @@ impl Network {
             (is_tail, Happening::Tail),
         ];
         let befell = befell.into_iter().find(|(did, _)| *did).map(|(_, happening)| happening);
-        Fate { arrivals: [Some(first), second], lost, not_sent: false, befell }
+        Delivery { arrivals: [Some(first), second], lost, not_sent: false, befell }
     }
 
     /// How long a message takes, and whether that is far longer than usual.
@@ -143,7 +143,7 @@ impl Network {
     }
 }
 
-impl Fate {
+impl Delivery {
     /// Nothing arrives and nobody is told.
     pub fn vanished(befell: Happening) -> Self {
         Self { arrivals: [None; 2], lost: None, not_sent: false, befell: Some(befell) }

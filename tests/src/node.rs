@@ -2,14 +2,14 @@
 //!
 //! The disk is the memory engine, which forgets what was not synced when the power is cut. The process is the real
 //! replica over that engine, the operations that it coordinates, and a source of stamps with its own boot. A new
-//! process is a new *life*: whatever was on its way to the old one finds nobody.
+//! process is a new *run*: whatever was on its way to the old one finds nobody.
 
 use crate::clock::Clock;
 use crate::drive::Running;
-use crate::parcel::Job;
+use crate::event::Job;
 use crate::replay::Batch;
 use quorate_coordinator::Replay;
-use quorate_model::{Boot, Life, NodeId, Rules, Stamps};
+use quorate_model::{Boot, NodeId, Rules, Run, Stamps};
 use quorate_storage::{CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Node {
     /// Its wall clock.
     pub clock: Clock,
     /// How many processes it has had: tells the present one from those before.
-    pub life: u32,
+    pub run: u32,
     /// The process; `None` while it is down.
     pub process: Option<Process>,
     /// When everybody knows that it is down, in microseconds.
@@ -77,7 +77,7 @@ impl Node {
             id,
             engine: Arc::new(MemoryEngine::new()),
             clock,
-            life: 0,
+            run: 0,
             process: None,
             down_known_at: 0,
             paused_until: 0,
@@ -100,11 +100,11 @@ impl Node {
         (limits, committer): (ReplicaLimits, CommitterLimits),
         (replay, stamps): (Replay, Stamps),
     ) {
-        self.life += 1;
+        self.run += 1;
         let engine = Arc::clone(&self.engine);
         let replica = Arc::new(Replica::new(engine, self.id, replica_boot, rules, limits));
         self.process = Some(Process {
-            recollection: Recollection::new(Arc::clone(&replica), self.id, Life { incarnation: 1, boot }),
+            recollection: Recollection::new(Arc::clone(&replica), self.id, Run { incarnation: 1, boot }),
             replica,
             stamps,
             running: BTreeMap::new(),
@@ -140,8 +140,8 @@ impl Node {
         self.standstills.iter().map(overlap).sum()
     }
 
-    /// The process of that life, if it still lives.
-    pub fn living(&mut self, life: u32) -> Option<&mut Process> {
-        if self.life == life { self.process.as_mut() } else { None }
+    /// The process of that run, if it still lives.
+    pub fn living(&mut self, run: u32) -> Option<&mut Process> {
+        if self.run == run { self.process.as_mut() } else { None }
     }
 }

@@ -1,6 +1,6 @@
 //! Chance: one seed, and nothing else decides what happens in a history.
 //!
-//! Every draw belongs to a *stream* that is named after what is decided ([`For`]) and for whom: the fate of one message
+//! Every draw belongs to a *stream* that is named after what is decided ([`For`]) and for whom: what becomes of one message
 //! of one operation, what one client does next, how long one mishap lasts. Streams do not disturb each other, so that
 //! a history without one of its operations is the same history without that operation, and not another one: this is
 //! what lets a failing history be shrunk.
@@ -25,8 +25,8 @@ pub enum For {
     Mishaps,
     /// What one mishap does when it strikes.
     Mishap,
-    /// The life of one process.
-    Life,
+    /// What one process draws.
+    Process,
     /// Whom each client likes.
     Client,
     /// What a client does next.
@@ -39,11 +39,11 @@ pub enum For {
     Pause,
     /// Who seems down to one coordinator at one moment.
     Liveness,
-    /// The fate of one request.
+    /// What becomes of one request.
     Request,
     /// What becomes of one request where it arrives.
     Arrival,
-    /// The fate of one answer.
+    /// What becomes of one answer.
     Reply,
     /// How long one batch takes.
     Commit,

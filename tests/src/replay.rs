@@ -1,14 +1,14 @@
 //! Hints on their way to their owners: the real replay, as the node carries it out.
 //!
 //! What is sent when, and erased when, the machine decides ([`quorate_coordinator::replay`]). Here its pages are read, its
-//! batches sent, its reads begun and its hints erased. A batch travels as its single requests, each with a fate of its
+//! batches sent, its reads begun and its hints erased. A batch travels as its single requests, each with a delivery of its
 //! own; it is answered when all of them are, and lost with the first that is.
 
 use crate::coverage::Happening;
 use crate::drive::Operation;
+use crate::event::{Asker, Caller, Event};
 use crate::heard::Heard;
 use crate::history::{Asked, AttemptId, Hinted, Outcome, Spot};
-use crate::parcel::{Asker, Caller, Event};
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::replay::{Action, Input};
@@ -46,7 +46,7 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug)]
 pub struct Repair {
     node: NodeId,
-    life: u32,
+    run: u32,
     owner: NodeId,
     number: u32,
 }
@@ -59,48 +59,48 @@ pub fn of_node(context: Context) -> Replay {
 impl World {
     /// Plans the next look of a process through its hints: a timer is a little late.
     pub(crate) fn plan_replay(&mut self, node: NodeId) {
-        let (life, now) = (self.node(node).life, self.schedule.now());
+        let (run, now) = (self.node(node).run, self.schedule.now());
         self.node(node).replays += 1;
         let whom = [node.0, self.node(node).replays];
         let late = self.random(For::Replay, whom).below(LOOK_EVERY / 2);
         let process = self.node(node).process.as_ref().expect("only a living process replays");
         let at = process.replay.as_ref().map_or(now, |replay| replay.wake_at().0.max(now));
-        self.schedule.at(at + late, Event::Replay { node, life });
+        self.schedule.at(at + late, Event::Replay { node, run });
     }
 
     /// A process looks through its hints.
-    pub(crate) fn replay(&mut self, on: NodeId, life: u32) {
-        let Some(process) = self.node(on).living(life) else { return };
+    pub(crate) fn replay(&mut self, on: NodeId, run: u32) {
+        let Some(process) = self.node(on).living(run) else { return };
         let counts = process.replica.hint_counts();
         let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
         let reachable = if process.replica.is_doubtful() { Vec::new() } else { waiting.collect() };
         #[cfg(feature = "mutants")]
         self.sweep(on);
-        self.step_replay(on, life, Input::Look(reachable));
+        self.step_replay(on, run, Input::Look(reachable));
         self.plan_replay(on);
     }
 
     /// Tells the replay of a process something, and does what it wants done.
-    fn step_replay(&mut self, on: NodeId, life: u32, input: Input) {
+    fn step_replay(&mut self, on: NodeId, run: u32, input: Input) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now_on(on);
             self.node(on).replays += 1;
             let whom = [on.0, self.node(on).replays];
-            let Some(process) = self.node(on).living(life) else { return };
+            let Some(process) = self.node(on).living(run) else { return };
             // Out of its process, so that it can look plans up in the world.
             let Some(mut replay) = process.replay.take() else { return };
             let mut actions = Vec::new();
             replay.step(now, input, &Heard { world: self, on, whom }, &mut actions);
-            self.node(on).living(life).expect("a step does not end its process").replay = Some(replay);
+            self.node(on).living(run).expect("a step does not end its process").replay = Some(replay);
             for action in actions {
-                inputs.extend(self.carry_out(on, life, action));
+                inputs.extend(self.carry_out(on, run, action));
             }
         }
     }
 
     /// Does what a replay wants done; what came of it, if that is known at once.
-    fn carry_out(&mut self, on: NodeId, life: u32, action: Action) -> Option<Input> {
+    fn carry_out(&mut self, on: NodeId, run: u32, action: Action) -> Option<Input> {
         let process = self.node(on).process.as_ref().expect("only a living process replays");
         match action {
             Action::Page { owner, after, items, bytes } => {
@@ -111,7 +111,7 @@ impl World {
                 Some(Input::Erased(owner, process.replica.erase_hints(owner, &hints)))
             }
             Action::Send { owner, requests, deadline } => {
-                self.send_batch(on, life, owner, requests, deadline.0);
+                self.send_batch(on, run, owner, requests, deadline.0);
                 None
             }
             Action::Read { owner, number, machine, plan, deadline } => {
@@ -120,14 +120,14 @@ impl World {
                 let (asked, timeout) =
                     (Asked::Read { required: plan.table.n }, deadline.0 - self.schedule.now());
                 let read = self.begin(name, on, spot, asked, timeout, Operation::Get(machine), &plan);
-                self.repairs.insert(read, Repair { node: on, life, owner, number });
+                self.repairs.insert(read, Repair { node: on, run, owner, number });
                 None
             }
             Action::Ended { .. } => None,
         }
     }
 
-    fn send_batch(&mut self, on: NodeId, life: u32, owner: NodeId, requests: Vec<Request>, deadline: u64) {
+    fn send_batch(&mut self, on: NodeId, run: u32, owner: NodeId, requests: Vec<Request>, deadline: u64) {
         let remaining = deadline - self.schedule.now();
         let first = self.node(on).replays + 1;
         self.node(on).replays += requests.len() as u64;
@@ -136,7 +136,7 @@ impl World {
         process.batches_sent.insert(owner, batch);
         for (number, request) in (first..).zip(requests) {
             let asker = Asker::Replay { number, owner };
-            self.send(Caller { node: on, life, asker }, owner, request, remaining);
+            self.send(Caller { node: on, run, asker }, owner, request, remaining);
         }
     }
 
@@ -144,11 +144,11 @@ impl World {
     pub(crate) fn end_replayed(
         &mut self,
         on: NodeId,
-        life: u32,
+        run: u32,
         (owner, number): (NodeId, u64),
         reply: Option<Reply>,
     ) {
-        let Some(process) = self.node(on).living(life) else { return };
+        let Some(process) = self.node(on).living(run) else { return };
         let Some(batch) = process.batches_sent.get_mut(&owner) else { return };
         let Some(at) = number.checked_sub(batch.number).filter(|at| *at < batch.replies.len() as u64) else {
             return;
@@ -163,7 +163,7 @@ impl World {
         for (request, reply) in requests.iter().zip(replies.iter().flatten()) {
             self.note_handed_over(on, owner, request, reply);
         }
-        self.step_replay(on, life, Input::Replies(owner, replies));
+        self.step_replay(on, run, Input::Replies(owner, replies));
     }
 
     /// What the history must know of a hint that was answered.
@@ -181,23 +181,23 @@ impl World {
 
     /// A read that was to bring owners together is over.
     pub(crate) fn repaired(&mut self, read: AttemptId, outcome: &Outcome) {
-        let Some(Repair { node, life, owner, number }) = self.repairs.remove(&read) else { return };
+        let Some(Repair { node, run, owner, number }) = self.repairs.remove(&read) else { return };
         let answer = match outcome {
             Outcome::Got(answer) => Some(Ok(answer.clone())),
             Outcome::GetFailed(error) => Some(Err(error.clone())),
             Outcome::Open | Outcome::Stored(_) | Outcome::PutFailed(_) | Outcome::Vanished => None,
         };
-        self.schedule.after(0, Event::Repaired { node, life, owner, number, answer: answer.map(Box::new) });
+        self.schedule.after(0, Event::Repaired { node, run, owner, number, answer: answer.map(Box::new) });
     }
 
     /// A replay hears what came of one of its reads.
     pub(crate) fn hear_repaired(
         &mut self,
-        (node, life): (NodeId, u32),
+        (node, run): (NodeId, u32),
         (owner, number): (NodeId, u32),
         answer: Option<quorate_coordinator::get::Answer>,
     ) {
-        self.step_replay(node, life, Input::Read(owner, number, answer));
+        self.step_replay(node, run, Input::Read(owner, number, answer));
     }
 
     /// All hints that a node keeps for an owner; none if it doubts its disk.

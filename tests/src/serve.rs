@@ -2,8 +2,8 @@
 
 use crate::brief;
 use crate::coverage::Happening;
-use crate::network::Fate;
-use crate::parcel::{Asker, Caller, Event, Job};
+use crate::event::{Asker, Caller, Event, Job};
+use crate::network::Delivery;
 use crate::random::{For, mix};
 use crate::world::World;
 use quorate_coordinator::Failure;
@@ -25,28 +25,31 @@ impl World {
         }
         let now = self.schedule.now();
         let is_down = self.node(to).process.is_none() && self.node(to).down_known_at <= now;
-        let fate =
-            if is_down { Fate::never_left(random) } else { self.network.request(random, now, from.node, to) };
-        self.befall(&fate, from.node, to);
-        if let Some(micros) = fate.lost {
-            let failure = if fate.not_sent { Failure::NotSent } else { Failure::Lost };
+        let delivery = if is_down {
+            Delivery::never_left(random)
+        } else {
+            self.network.request(random, now, from.node, to)
+        };
+        self.befall(&delivery, from.node, to);
+        if let Some(micros) = delivery.lost {
+            let failure = if delivery.not_sent { Failure::NotSent } else { Failure::Lost };
             self.schedule.after(micros, Event::Fail { to: from.clone(), failure });
         }
         // Connections deliver a frame at most once. Requests are built to stand more than that, but for this one:
         // the owner that assigns a version would assign two.
         let copies = if matches!(request, Request::Assign { .. }) { 1 } else { 2 };
-        for micros in fate.arrivals.into_iter().take(copies).flatten() {
+        for micros in delivery.arrivals.into_iter().take(copies).flatten() {
             let event = Event::Arrive { to, from: from.clone(), request: request.clone(), remaining };
             self.schedule.after(micros, event);
         }
     }
 
     /// Counts what befell a message.
-    fn befall(&mut self, fate: &Fate, from: NodeId, to: NodeId) {
-        if let Some(happening) = fate.befell {
+    fn befall(&mut self, delivery: &Delivery, from: NodeId, to: NodeId) {
+        if let Some(happening) = delivery.befell {
             self.met(happening);
         }
-        let arrival = fate.arrivals[0].map(|micros| self.schedule.now() + micros);
+        let arrival = delivery.arrivals[0].map(|micros| self.schedule.now() + micros);
         if arrival.is_some_and(|at| self.network.is_overtaking(from, to, at)) {
             self.met(Happening::Reordered);
         }
@@ -87,14 +90,14 @@ impl World {
 
     /// The committer turns to what waits, unless it is at it.
     fn begin_batch(&mut self, at: NodeId) {
-        let (now, life) = (self.schedule.now(), self.node(at).life);
+        let (now, run) = (self.schedule.now(), self.node(at).run);
         let is_slow = self.node(at).slow_until > now;
         let process = self.node(at).process.as_mut().expect("only a living process commits");
         if process.queue.is_empty() || std::mem::replace(&mut process.committing, true) {
             return;
         }
         process.batches += 1;
-        let whom = [mix(at.0) ^ u64::from(life), process.batches];
+        let whom = [mix(at.0) ^ u64::from(run), process.batches];
         let random = &mut self.random(For::Commit, whom);
         let micros = if is_slow {
             self.met(Happening::SlowDisk);
@@ -102,13 +105,13 @@ impl World {
         } else {
             random.between(50, self.setting.sync_max)
         };
-        self.schedule.after(micros, Event::Commit { node: at, life });
+        self.schedule.after(micros, Event::Commit { node: at, run });
     }
 
     /// A replica has written what waited; what waited too long is refused.
-    pub(crate) fn commit(&mut self, at: NodeId, life: u32) {
+    pub(crate) fn commit(&mut self, at: NodeId, run: u32) {
         let now = self.schedule.now();
-        let Some(process) = self.node(at).living(life) else { return };
+        let Some(process) = self.node(at).living(run) else { return };
         process.committing = false;
         let batch = process.queue.take(now);
         let requests: Vec<Request> = batch.requests().cloned().collect();
@@ -310,9 +313,9 @@ impl World {
             let micros = random.between(5, 50);
             return self.schedule.after(micros, Event::Return { to, by, answer });
         }
-        let fate = self.network.reply(random, at, to.node);
-        self.befall(&fate, at, to.node);
-        for micros in fate.arrivals.into_iter().flatten() {
+        let delivery = self.network.reply(random, at, to.node);
+        self.befall(&delivery, at, to.node);
+        for micros in delivery.arrivals.into_iter().flatten() {
             let event = Event::Return { to: to.clone(), by, answer: answer.clone() };
             self.schedule.after(micros, event);
         }

@@ -2,8 +2,8 @@
 //! is, what breaks and what clients like to do.
 //!
 //! Histories are small (a few nodes, a few keys, twenty to sixty operations) and nasty: what a large history shows
-//! after hours a small one shows at once if its parts meet often enough. A *mood* aims a history at one rule, so that
-//! rare meetings (seventeen clients on one key, a clock that jumps past an expiry) are not left to luck. The mood is
+//! after hours a small one shows at once if its parts meet often enough. A *profile* aims a history at one rule, so that
+//! rare meetings (seventeen clients on one key, a clock that jumps past an expiry) are not left to luck. The profile is
 //! chosen by the seed alone: intact and broken protocols get the same histories.
 
 use crate::cut::Trim;
@@ -17,16 +17,16 @@ pub const HINT_BYTES_MAX: u64 = 1_000_000;
 
 /// What a history is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mood {
+pub enum Profile {
     /// A bit of everything.
     Mixed,
     /// All clients at one key, and messages that overtake each other.
-    Crowd,
+    Contention,
     /// Lost answers and retries at other coordinators.
     Retries,
     /// More clients on one key than it remembers.
     Forgetting,
-    /// Short lives of values and clocks that disagree.
+    /// Short times to live and clocks that disagree.
     Expiry,
     /// Levels mixed on the same keys.
     Levels,
@@ -46,22 +46,22 @@ pub enum Mood {
     Raising,
 }
 
-impl Mood {
+impl Profile {
     /// All of them.
-    pub const ALL: [Mood; 13] = [
-        Mood::Mixed,
-        Mood::Crowd,
-        Mood::Retries,
-        Mood::Forgetting,
-        Mood::Expiry,
-        Mood::Levels,
-        Mood::Eager,
-        Mood::Overtaking,
-        Mood::Power,
-        Mood::Absence,
-        Mood::Catalog,
-        Mood::Slowness,
-        Mood::Raising,
+    pub const ALL: [Profile; 13] = [
+        Profile::Mixed,
+        Profile::Contention,
+        Profile::Retries,
+        Profile::Forgetting,
+        Profile::Expiry,
+        Profile::Levels,
+        Profile::Eager,
+        Profile::Overtaking,
+        Profile::Power,
+        Profile::Absence,
+        Profile::Catalog,
+        Profile::Slowness,
+        Profile::Raising,
     ];
 }
 
@@ -98,7 +98,7 @@ pub struct Habits {
     pub other_level: u64,
     /// Chance that a write carries an operation id.
     pub id: u64,
-    /// Chance that a write whose fate is unknown is tried again.
+    /// Chance that a write of unknown outcome is tried again.
     pub retry: u64,
     /// Chance that a write asks to be synced whatever its table says.
     pub raised: u64,
@@ -155,7 +155,7 @@ pub struct Setting {
     /// The seed.
     pub seed: u64,
     /// What the history is aimed at.
-    pub mood: Mood,
+    pub profile: Profile,
     /// Nodes in the cluster; those above a table's N own nothing of some keys.
     pub nodes: u64,
     /// The tables.
@@ -190,7 +190,7 @@ pub struct Setting {
     pub habits: Habits,
     /// What breaks.
     pub mishaps: Mishaps,
-    /// The life of each node from which on it runs a newer version; empty: all run one version.
+    /// The run of each node from which on it runs a newer version; empty: all run one version.
     pub upgrades: Vec<u32>,
     /// What is left out of the history, to make it shorter.
     pub trim: Trim,
@@ -200,11 +200,11 @@ impl Setting {
     /// What this seed chooses.
     pub fn of_seed(seed: u64) -> Self {
         let random = &mut Random::new(seed, For::Setting, [0, 0]);
-        let mood = Mood::ALL[(seed % Mood::ALL.len() as u64) as usize];
+        let profile = Profile::ALL[(seed % Profile::ALL.len() as u64) as usize];
         let n = [3, 5, 4, 2, 1][random.weighted(&[70, 14, 10, 4, 2])];
         let mut setting = Self {
             seed,
-            mood,
+            profile,
             nodes: u64::from(n) + [0, 1, 2][random.weighted(&[60, 25, 15])],
             tables: Vec::new(),
             keys: random.between(1, 3),
@@ -259,12 +259,12 @@ impl Setting {
         }
     }
 
-    /// Turns the history towards its mood.
+    /// Turns the history towards its profile.
     fn aim(&mut self, random: &mut Random) {
         let (habits, mishaps) = (&mut self.habits, &mut self.mishaps);
-        match self.mood {
-            Mood::Mixed => {}
-            Mood::Crowd => {
+        match self.profile {
+            Profile::Mixed => {}
+            Profile::Contention => {
                 self.keys = 1;
                 self.tables.truncate(1);
                 self.clients = random.between(3, 6) as u32;
@@ -278,7 +278,7 @@ impl Setting {
                     self.conditions = Conditions { tail: 400, tail_max: 80_000, loss: 80, ..self.conditions };
                 }
             }
-            Mood::Retries => {
+            Profile::Retries => {
                 (habits.id, habits.retry, habits.repeat) = (900, 900, 25);
                 self.keys = random.between(1, 2);
                 if random.chance(500) {
@@ -301,7 +301,7 @@ impl Setting {
                 self.conditions.loss = self.conditions.loss.max(80);
                 self.conditions.reset = 60;
             }
-            Mood::Forgetting => {
+            Profile::Forgetting => {
                 (habits.id, habits.retry, habits.repeat) = (1_000, 800, 35);
                 (habits.names, habits.write, habits.read) = (random.between(5, 9), 70, 15);
                 (self.keys, self.clients) = (1, 3);
@@ -309,7 +309,7 @@ impl Setting {
                 self.operations = random.between(60, 90) as u32;
                 mishaps.count_max = 2;
             }
-            Mood::Expiry => {
+            Profile::Expiry => {
                 // Few writes, so that one version is read, expires and is flagged while copies of it are still under
                 // way; and clocks so far apart that some reader would show it again.
                 (habits.ttl, habits.read, habits.write) = (900, 90, 20);
@@ -329,7 +329,7 @@ impl Setting {
                     (self.timeout, mishaps.count_max) = ((300_000, 900_000), 0);
                 }
             }
-            Mood::Levels => {
+            Profile::Levels => {
                 habits.other_level = 700;
                 self.keys = random.between(1, 2);
                 // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
@@ -352,7 +352,7 @@ impl Setting {
                     }
                 }
             }
-            Mood::Eager => {
+            Profile::Eager => {
                 (self.tables[0].w, self.tables[0].n, habits.other_level) = (Level::One, 3, 1_000);
                 self.nodes = self.nodes.max(3);
                 self.tables[0].r = Level::Quorum;
@@ -362,7 +362,7 @@ impl Setting {
                 (habits.read, habits.write, self.clients, self.sync_max) = (10, 90, 3, 300);
                 mishaps.count_max = 0;
             }
-            Mood::Overtaking => {
+            Profile::Overtaking => {
                 (self.tables[0].w, self.tables[0].r, habits.other_level) =
                     (Level::Quorum, Level::Quorum, 700);
                 (self.tables[0].n, self.nodes, self.hedge) = (3, 3, Span::from_millis(200));
@@ -374,7 +374,7 @@ impl Setting {
                 self.operations = random.between(120, 160) as u32;
                 mishaps.count_max = 0;
             }
-            Mood::Power => {
+            Profile::Power => {
                 (mishaps.count_max, mishaps.power, mishaps.blackout, mishaps.crash) = (6, 60, 40, 20);
                 // A disk that is slow has taken much that it has not synced when its power is cut.
                 (mishaps.lie, mishaps.slow_disk, habits.pause_max) = (15, 40, 5_000);
@@ -388,19 +388,19 @@ impl Setting {
                     self.restart_often();
                 }
             }
-            Mood::Absence => {
+            Profile::Absence => {
                 (mishaps.isolate, mishaps.crash, mishaps.split) = (60, 40, 30);
                 habits.write = 70;
                 self.keys = random.between(2, 4);
             }
-            Mood::Catalog => {
+            Profile::Catalog => {
                 self.alters = random.between(2, 6);
                 (mishaps.lag, mishaps.count_max) = (60, 6);
                 (mishaps.power, mishaps.blackout) = (0, 0);
                 self.conditions.tail = 150;
                 (self.keys, habits.write) = (random.between(1, 2), 60);
             }
-            Mood::Slowness => {
+            Profile::Slowness => {
                 (mishaps.pause, mishaps.slow_disk, mishaps.count_max) = (40, 90, 6);
                 (habits.write, self.timeout) = (90, (1_500_000, 2_000_000));
                 // Few writes of many keys: what is missing somewhere is not soon hidden by something later.
@@ -409,7 +409,7 @@ impl Setting {
                     self.tables[0].w = Level::All;
                 }
             }
-            Mood::Raising => {
+            Profile::Raising => {
                 *mishaps = Mishaps { count_max: 6, power: 20, blackout: 80, ..Mishaps::default() };
                 mishaps.lasting_max = 40_000;
                 self.operations = random.between(60, 100) as u32;
@@ -432,7 +432,7 @@ impl Setting {
         }
     }
 
-    /// Lives so short that the first write of each is often cut off, with its record on one owner and not on others.
+    /// Times to live so short that the first write of each is often cut off, with its record on one owner and not on others.
     fn restart_often(&mut self) {
         self.mishaps = Mishaps { count_max: 40, blackout: 1, lasting_max: 20_000, ..Mishaps::default() };
         self.tables.truncate(1);
@@ -457,10 +457,10 @@ impl Setting {
 
     /// Takes out what no protocol can stand, so that what is left must be stood: a failed disk is a minority.
     fn keep_promises_possible(&mut self, random: &mut Random) {
-        // Outside the moods that are about power, most tables that may forget are kept from it: much less can be
+        // Outside the profiles that are about power, most tables that may forget are kept from it: much less can be
         // demanded of them.
         let os = self.tables.iter().any(|table| table.durability == Durability::Os);
-        let is_about_power = matches!(self.mood, Mood::Power | Mood::Raising);
+        let is_about_power = matches!(self.profile, Profile::Power | Profile::Raising);
         if os && !is_about_power && random.chance(800) {
             (self.mishaps.power, self.mishaps.blackout) = (0, 0);
         }

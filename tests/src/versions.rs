@@ -1,11 +1,11 @@
 //! Two versions of the program in one cluster, as an upgrade of one node after the other leaves them.
 //!
-//! In some histories each node begins as an older version and starts as a newer one from some life of it on. What passes
+//! In some histories each node begins as an older version and starts as a newer one from some run of it on. What passes
 //! between two nodes then goes through the product's own encoding, and what the older of the two does not have is refused
 //! before it leaves, as a connection does it. Writes at `one` stand for what is new: the older version has all but them.
 
 use crate::coverage::Happening;
-use crate::parcel::{Caller, Event};
+use crate::event::{Caller, Event};
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Failure;
@@ -28,10 +28,10 @@ impl World {
         !self.setting.upgrades.is_empty() && !self.closing
     }
 
-    /// The newest protocol that a node speaks in its present life.
+    /// The newest protocol that a node speaks in its present run.
     fn newest_of(&self, node: NodeId) -> Protocol {
         let at = (node.0 - 1) as usize;
-        if self.nodes[at].life >= self.setting.upgrades[at] { NEWER } else { OLDER }
+        if self.nodes[at].run >= self.setting.upgrades[at] { NEWER } else { OLDER }
     }
 
     /// What arrives of a request; `None`: the caller was told that the other end does not have it.

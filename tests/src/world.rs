@@ -4,11 +4,11 @@ use crate::client::{Client, Job};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::coverage::Happening;
+use crate::event::{Asker, Event};
 use crate::faults::Drawn;
 use crate::history::{AttemptId, History, Moment, Name, Outcome, Spot};
 use crate::network::Network;
 use crate::node::Node;
-use crate::parcel::{Asker, Event};
 use crate::random::{For, Random};
 use crate::replay::{self, Repair};
 use crate::schedule::Schedule;
@@ -188,30 +188,30 @@ impl World {
         match event {
             Event::Arrive { to, from, request, remaining } => self.arrive(to, from, request, remaining),
             Event::Return { to, by, answer } => {
-                let Some(process) = self.node(to.node).living(to.life) else { return };
+                let Some(process) = self.node(to.node).living(to.run) else { return };
                 let reply = process.recollection.open(by, answer);
                 match to.asker {
                     Asker::Operation { number, call, .. } => {
-                        self.end_call(to.node, to.life, number, call, Ok(reply));
+                        self.end_call(to.node, to.run, number, call, Ok(reply));
                     }
                     Asker::Replay { number, owner } => {
-                        self.end_replayed(to.node, to.life, (owner, number), Some(reply));
+                        self.end_replayed(to.node, to.run, (owner, number), Some(reply));
                     }
                 }
             }
             Event::Fail { to, failure } => match to.asker {
                 Asker::Operation { number, call, .. } => {
-                    self.end_call(to.node, to.life, number, call, Err(failure));
+                    self.end_call(to.node, to.run, number, call, Err(failure));
                 }
                 Asker::Replay { number, owner } => {
-                    self.end_replayed(to.node, to.life, (owner, number), None);
+                    self.end_replayed(to.node, to.run, (owner, number), None);
                 }
             },
-            Event::Commit { node, life } => self.commit(node, life),
-            Event::Tick { node, life, number } => self.wake(node, life, number),
-            Event::Replay { node, life } => self.replay(node, life),
-            Event::Repaired { node, life, owner, number, answer } => {
-                self.hear_repaired((node, life), (owner, number), answer.map(|answer| *answer));
+            Event::Commit { node, run } => self.commit(node, run),
+            Event::Tick { node, run, number } => self.wake(node, run, number),
+            Event::Replay { node, run } => self.replay(node, run),
+            Event::Repaired { node, run, owner, number, answer } => {
+                self.hear_repaired((node, run), (owner, number), answer.map(|answer| *answer));
             }
             Event::Act { client } => self.act(client),
             Event::Break(number) if !self.closing => self.strike(number),
@@ -227,8 +227,8 @@ impl World {
             return;
         }
         let rules = self.rules;
-        let life = self.node(id).life;
-        let mut random = self.random(For::Life, [id.0, u64::from(life)]);
+        let run = self.node(id).run;
+        let mut random = self.random(For::Process, [id.0, u64::from(run)]);
         let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
         let replay = replay::of_node(self.context(id));
         let stamps = self.context(id).stamps(boot);
@@ -249,9 +249,9 @@ impl World {
 
     /// Ends the process of a node; its clients hear no more.
     pub(crate) fn crash(&mut self, id: NodeId) {
-        let life = self.node(id).life;
+        let run = self.node(id).run;
         let known =
-            self.schedule.now() + self.random(For::Life, [id.0, u64::from(life) << 32]).below(100_000);
+            self.schedule.now() + self.random(For::Process, [id.0, u64::from(run) << 32]).below(100_000);
         let now = self.schedule.now();
         let node = self.node(id);
         node.down_known_at = known;

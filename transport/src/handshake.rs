@@ -42,7 +42,7 @@ pub struct Identity {
     pub cluster: ClusterId,
     /// Its id; 0 before it has joined.
     pub node: NodeId,
-    /// This life of it.
+    /// This run of it.
     pub boot: Boot,
     /// Which of its replicas it is, from 1.
     pub incarnation: u64,
@@ -53,7 +53,7 @@ pub struct Identity {
 pub struct Proven {
     /// Its id; 0: it wants to join.
     pub node: NodeId,
-    /// This life of it.
+    /// This run of it.
     pub boot: Boot,
     /// What the connection is for.
     pub lane: Lane,

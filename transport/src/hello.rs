@@ -42,7 +42,7 @@ pub struct Hello {
     /// Its id; 0 if it has none yet and wants to join.
     #[n(3)]
     pub node: NodeId,
-    /// This life of it.
+    /// This run of it.
     #[n(4)]
     pub boot: Boot,
     /// Whom it believes to dial; 0 if it does not know (a node that joins).
@@ -81,7 +81,7 @@ pub struct Challenge {
     /// Its id.
     #[n(2)]
     pub node: NodeId,
-    /// This life of it.
+    /// This run of it.
     #[n(3)]
     pub boot: Boot,
     /// Random, so that no proof can be used twice.

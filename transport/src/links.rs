@@ -297,7 +297,7 @@ impl Links {
         self.dialing.duplicate.subscribe()
     }
 
-    /// The catalog knows this life of this node: whoever has refused it so far may let it in now.
+    /// The catalog knows this run of this node: whoever has refused it so far may let it in now.
     pub fn wake_all(&self) {
         let members = self.members.load();
         members.keys().for_each(|node| self.wake(*node));

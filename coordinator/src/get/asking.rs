@@ -90,16 +90,16 @@ impl Get {
         if self.course.owners.met(&holders, enough) {
             return self.answer_first(now, record, holders, |record| record, effects);
         }
-        let spread = self.spread(now, record, enough, holders);
-        self.start_repairing(now, spread, effects);
+        let round_two = self.round_two(now, record, enough, holders);
+        self.start_repairing(now, round_two, effects);
     }
 
     /// No owner holds the flag yet: it has to reach a write quorum before the client is told of it.
     fn make_expiry_final(&mut self, now: Now, due: Record, effects: &mut Effects) {
         self.unlearned = Nodes::default();
         let enough = expiry::flagged_before_answer(self.course.context.rules, self.course.n());
-        let spread = self.spread(now, due.into_expired(), enough, Nodes::default());
-        self.start_repairing(now, spread, effects);
+        let round_two = self.round_two(now, due.into_expired(), enough, Nodes::default());
+        self.start_repairing(now, round_two, effects);
     }
 
     /// Answers at once, and brings owners that are behind up to date then.
@@ -115,7 +115,7 @@ impl Get {
         self.respond(now, Some(shown(record.clone())), acks, 0, effects);
         let needs_repair = self.is_anybody_behind() && read::repairs(self.course.context.rules);
         let quorum = level::quorum(self.course.n());
-        let spread = needs_repair.then(|| self.spread(now, record, quorum, holders));
-        self.settle(now, spread, effects);
+        let round_two = needs_repair.then(|| self.round_two(now, record, quorum, holders));
+        self.settle(now, round_two, effects);
     }
 }

@@ -2,16 +2,16 @@
 
 use super::{Effects, Get, Phase};
 use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
 use crate::rules::{hints, one, read};
 use crate::settling::Settling;
-use crate::spread::Spread;
 use quorate_model::{Held, NodeId, Now, Record};
 
 impl Get {
     /// The record on its way to `required` owners, of which `holders` hold it.
-    pub(super) fn spread(&self, now: Now, record: Record, required: u8, holders: Nodes) -> Spread {
+    pub(super) fn round_two(&self, now: Now, record: Record, required: u8, holders: Nodes) -> RoundTwo {
         let durability = self.course.plan.table.durability;
-        Spread::new(now, record, durability, required, holders, self.course.context.sending())
+        RoundTwo::new(now, record, durability, required, holders, self.course.context.sending())
     }
 
     /// Whether an owner that answered lacks the greatest, or an operation id of it.
@@ -20,9 +20,9 @@ impl Get {
     }
 
     /// The client waits until enough owners hold the record.
-    pub(super) fn start_repairing(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
-        spread.send(now, &mut self.course, effects);
-        self.phase = Phase::Repairing(spread);
+    pub(super) fn start_repairing(&mut self, now: Now, mut round_two: RoundTwo, effects: &mut Effects) {
+        round_two.send(now, &mut self.course, effects);
+        self.phase = Phase::Repairing(round_two);
         self.advance_repair(now, effects);
     }
 
@@ -30,12 +30,12 @@ impl Get {
         let is_overtaken = self.is_overtaken(held);
         match &mut self.phase {
             Phase::Repairing(_) if is_overtaken => self.begin_anew(now, effects),
-            Phase::Repairing(spread) => {
-                spread.acknowledge(to);
+            Phase::Repairing(round_two) => {
+                round_two.acknowledge(to);
                 self.advance_repair(now, effects);
             }
-            Phase::Settling { spread: Some(spread), .. } => {
-                spread.acknowledge(to);
+            Phase::Settling { round_two: Some(round_two), .. } => {
+                round_two.acknowledge(to);
                 self.advance_settle(effects);
             }
             Phase::Finishing(settling) => {
@@ -45,61 +45,61 @@ impl Get {
             Phase::Idle
             | Phase::Asking(_)
             | Phase::Fetching { .. }
-            | Phase::Settling { spread: None, .. }
+            | Phase::Settling { round_two: None, .. }
             | Phase::Done => {}
         }
     }
 
     /// Whether the record that is being made safe must not be answered any more.
     fn is_overtaken(&self, held: Held) -> bool {
-        let Phase::Repairing(spread) = &self.phase else { return false };
-        one::is_overtaken(self.course.context.rules, spread.record().version, held)
+        let Phase::Repairing(round_two) = &self.phase else { return false };
+        one::is_overtaken(self.course.context.rules, round_two.record().version, held)
     }
 
     fn advance_repair(&mut self, now: Now, effects: &mut Effects) {
-        let Phase::Repairing(spread) = &self.phase else { return };
-        if !spread.is_met(&self.course.owners) {
+        let Phase::Repairing(round_two) = &self.phase else { return };
+        if !round_two.is_met(&self.course.owners) {
             return;
         }
-        let Phase::Repairing(spread) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
-        let repaired = self.stale.iter().filter(|node| spread.is_held_by(*node)).count() as u8;
-        let record = spread.record().clone();
-        self.respond(now, Some(record), spread.count(&self.course.owners), repaired, effects);
+        let Phase::Repairing(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+        let repaired = self.stale.iter().filter(|node| round_two.is_held_by(*node)).count() as u8;
+        let record = round_two.record().clone();
+        self.respond(now, Some(record), round_two.count(&self.course.owners), repaired, effects);
         if hints::left_by_reads(self.course.context.rules) {
-            self.finish_repair(now, spread, effects);
+            self.finish_repair(now, round_two, effects);
         } else {
-            self.settle(now, Some(spread), effects);
+            self.settle(now, Some(round_two), effects);
         }
     }
 
     /// The client is answered with what this read has made final: every owner gets that, or a hint.
-    fn finish_repair(&mut self, now: Now, mut spread: Spread, effects: &mut Effects) {
-        spread.take_back(&self.unlearned);
+    fn finish_repair(&mut self, now: Now, mut round_two: RoundTwo, effects: &mut Effects) {
+        round_two.take_back(&self.unlearned);
         let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
         if read::repairs_the_others(self.course.context.rules) {
-            spread.send_to(now, &mut self.course, &behind, effects);
+            round_two.send_to(now, &mut self.course, &behind, effects);
         }
-        self.phase = Phase::Finishing(Settling::begin(now, spread, &mut self.course, effects));
+        self.phase = Phase::Finishing(Settling::begin(now, round_two, &mut self.course, effects));
         self.advance_settle(effects);
     }
 
     /// The client is answered; owners known to be stale are brought up to date.
-    pub(super) fn settle(&mut self, now: Now, mut spread: Option<Spread>, effects: &mut Effects) {
-        if let Some(spread) = &mut spread {
-            spread.take_back(&self.unlearned);
+    pub(super) fn settle(&mut self, now: Now, mut round_two: Option<RoundTwo>, effects: &mut Effects) {
+        if let Some(round_two) = &mut round_two {
+            round_two.take_back(&self.unlearned);
             let behind: Nodes = self.stale.iter().chain(self.unlearned.iter()).collect();
             if read::repairs_the_others(self.course.context.rules) {
-                spread.send_to(now, &mut self.course, &behind, effects);
+                round_two.send_to(now, &mut self.course, &behind, effects);
             }
         }
         let until = now.instant + self.course.context.timing.settle;
-        self.phase = Phase::Settling { spread, until };
+        self.phase = Phase::Settling { round_two, until };
         self.advance_settle(effects);
     }
 
     pub(super) fn advance_settle(&mut self, effects: &mut Effects) {
         let is_over = match &self.phase {
-            Phase::Settling { spread, .. } => spread.as_ref().is_none_or(Spread::is_settled),
+            Phase::Settling { round_two, .. } => round_two.as_ref().is_none_or(RoundTwo::is_settled),
             Phase::Finishing(settling) => settling.is_settled(&self.course),
             Phase::Idle | Phase::Asking(_) | Phase::Fetching { .. } | Phase::Repairing(_) | Phase::Done => {
                 false

@@ -9,8 +9,8 @@ use crate::calls::Purpose;
 use crate::course::Failed;
 use crate::machine::Effect;
 use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
 use crate::rules::one;
-use crate::spread::Spread;
 use quorate_model::{NodeId, Now, Record, Request};
 
 impl Put {
@@ -38,14 +38,14 @@ impl Put {
         let version = record.version;
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
         let rules = self.course.context.rules;
-        let record = one::spread_as_assigned(rules, record, self.order.stamp);
+        let record = one::sent_on_as_assigned(rules, record, self.order.stamp);
         let holders: Nodes = [by].into_iter().collect();
-        let mut spread =
-            Spread::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
+        let mut round_two =
+            RoundTwo::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
         if one::goes_to_the_others(rules) {
-            spread.send(now, &mut self.course, effects);
+            round_two.send(now, &mut self.course, effects);
         }
-        self.settle(now, spread, effects);
+        self.settle(now, round_two, effects);
     }
 
     /// The owner took nothing, for certain, or nobody knows. Where the plan was stale, everybody may be tried again.

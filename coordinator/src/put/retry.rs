@@ -3,7 +3,7 @@
 //! The first answer may be repeated only once a write quorum holds the record of that operation (or a later one)
 //! *and* its id: the attempt that left the id behind may itself never have reached a quorum, and an answer makes it
 //! acknowledged. Where the quorum is missing, the greatest record is fetched from an owner that holds it, given
-//! every id that round one saw, and spread.
+//! every id that round one saw, and sent on.
 
 use super::round_one::Known;
 use super::{Effects, Phase, Put};
@@ -77,7 +77,7 @@ impl Put {
         }
     }
 
-    /// Spreads the fetched record with every id that round one saw.
+    /// Sends the fetched record on with every id that round one saw.
     pub(super) fn on_fetched(
         &mut self,
         now: Now,
@@ -96,7 +96,7 @@ impl Put {
         };
         record.operations = record.operations.merge(&found.union);
         let holders = found.holders.clone();
-        self.spread(now, record, self.replay_requires(), holders, effects);
+        self.round_two(now, record, self.replay_requires(), holders, effects);
     }
 
     /// A write quorum, or more where the request asks for more.

@@ -107,7 +107,7 @@ impl Put {
             body: draft.body,
             operations,
         };
-        self.spread(now, record, self.order.required, Nodes::default(), effects);
+        self.round_two(now, record, self.order.required, Nodes::default(), effects);
     }
 
     /// How many owners seem alive (or have just answered, whatever they seem), if that is fewer than the request's W:

@@ -3,14 +3,14 @@
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::machine::{Effect, Failure};
+use crate::round_two::RoundTwo;
 use crate::settling::Settling;
-use crate::spread::Spread;
 use quorate_model::{NodeId, Now};
 
 impl Put {
     /// The client is answered; the operation lives on.
-    pub(super) fn settle(&mut self, now: Now, spread: Spread, effects: &mut Effects) {
-        self.phase = Phase::Settling(Settling::begin(now, spread, &mut self.course, effects));
+    pub(super) fn settle(&mut self, now: Now, round_two: RoundTwo, effects: &mut Effects) {
+        self.phase = Phase::Settling(Settling::begin(now, round_two, &mut self.course, effects));
         self.advance_settle(effects);
     }
 

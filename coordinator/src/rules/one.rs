@@ -19,7 +19,7 @@ pub fn may_try_another(rules: Rules, failure: Failure) -> bool {
 /// Rule 11.
 #[inline]
 pub fn goes_to_the_others(rules: Rules) -> bool {
-    !rules.broken(Mutant::AssignedNotSpread)
+    !rules.broken(Mutant::AssignedNotSent)
 }
 
 /// What the first owner assigned goes to the others as it is, under the version that it got there.
@@ -27,9 +27,9 @@ pub fn goes_to_the_others(rules: Rules) -> bool {
 /// Rule 11.
 #[inline]
 #[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
-pub fn spread_as_assigned(rules: Rules, record: Record, stamp: Stamp) -> Record {
+pub fn sent_on_as_assigned(rules: Rules, record: Record, stamp: Stamp) -> Record {
     #[cfg(feature = "mutants")]
-    if rules.broken(Mutant::AssignedSpreadRenewed) {
+    if rules.broken(Mutant::AssignedSentRenewed) {
         let version = stamp.above(Some(record.version)).unwrap_or(record.version);
         return Record { version, ..record };
     }

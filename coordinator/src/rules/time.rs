@@ -4,18 +4,18 @@ use quorate_model::{Instant, Mutant, Rules, Span};
 
 /// A client is answered by its deadline.
 ///
-/// Rule 14. `again` is the pause after which failed owners are asked again.
+/// Rule 14. `resend_after` is the pause after which failed owners are asked again.
 #[inline]
-pub fn answered_at_the_latest(rules: Rules, deadline: Instant, again: Span) -> Instant {
-    if rules.broken(Mutant::DeadlineStretched) { deadline + again } else { deadline }
+pub fn answered_at_the_latest(rules: Rules, deadline: Instant, resend_after: Span) -> Instant {
+    if rules.broken(Mutant::DeadlineStretched) { deadline + resend_after } else { deadline }
 }
 
 /// A record is sent again after a pause, which doubles each time.
 ///
 /// Rule 14. The first pause.
 #[inline]
-pub fn sent_again_after(rules: Rules, again: Span) -> Span {
-    if rules.broken(Mutant::ResentAtOnce) { Span(0) } else { again }
+pub fn sent_again_after(rules: Rules, resend_after: Span) -> Span {
+    if rules.broken(Mutant::ResentAtOnce) { Span(0) } else { resend_after }
 }
 
 /// An operation that was answered ends once its time to settle is over, whatever it still waits for.

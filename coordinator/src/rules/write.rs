@@ -1,7 +1,7 @@
 //! Writes: how many are asked, which version they get, and who must hold it.
 
 use crate::machine::Failure;
-use crate::spread::Spread;
+use crate::round_two::RoundTwo;
 use quorate_model::version::SeqExhausted;
 use quorate_model::{Boot, Mutant, Now, Rules, Stamp, Version, level};
 
@@ -91,9 +91,9 @@ pub fn failure_counts(rules: Rules, failure: Failure) -> bool {
 /// Rule 7.
 #[inline]
 #[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
-pub fn sent_again_as_it_is(rules: Rules, spread: &mut Spread, stamp: Stamp) {
+pub fn sent_again_as_it_is(rules: Rules, round_two: &mut RoundTwo, stamp: Stamp) {
     #[cfg(feature = "mutants")]
     if rules.broken(Mutant::SecondVersion) {
-        spread.renew(stamp);
+        round_two.renew(stamp);
     }
 }

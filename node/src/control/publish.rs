@@ -8,7 +8,7 @@ use crate::views::Views;
 use quorate_consensus::Publish;
 use quorate_model::{Durability, Layout, NodeId};
 use quorate_ring::Catalog;
-use quorate_storage::{LifeNote, PurgeError};
+use quorate_storage::{PurgeError, RunNote};
 use quorate_transport::Links;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct Publisher {
     links: Arc<Links>,
     views: Arc<Views>,
     /// `None`: on a disk that is doubted, or in a test.
-    life: Option<Arc<LifeNote>>,
+    run: Option<Arc<RunNote>>,
 }
 
 impl Publisher {
@@ -30,9 +30,9 @@ impl Publisher {
         replica: Arc<Replica>,
         links: Arc<Links>,
         views: Arc<Views>,
-        life: Option<Arc<LifeNote>>,
+        run: Option<Arc<RunNote>>,
     ) -> Self {
-        Self { node, replica, links, views, life }
+        Self { node, replica, links, views, run }
     }
 
     /// Publishes a catalog. The one that is in force already changes nothing, and an older one (such as the last
@@ -42,11 +42,11 @@ impl Publisher {
             return;
         }
         let layout = catalog.layout(self.node);
-        let (replica, life) = (Arc::clone(&self.replica), self.life.clone());
+        let (replica, run) = (Arc::clone(&self.replica), self.run.clone());
         // Waits for the batch that is being written, so not on the reactor.
         let installed = tokio::task::spawn_blocking(move || {
-            let layout = match life {
-                Some(life) if !replica.is_doubtful() => promised(layout, &life),
+            let layout = match run {
+                Some(run) if !replica.is_doubtful() => promised(layout, &run),
                 Some(_) | None => layout,
             };
             replica.install(layout);
@@ -85,7 +85,7 @@ impl Publish for Publisher {
 
 /// A layout under which nothing is promised that the folder does not know of: before this node acknowledges anything
 /// that is not synced, that is noted. Where it can't be, such tables are synced like all others.
-fn promised(mut layout: Layout, life: &LifeNote) -> Layout {
+fn promised(mut layout: Layout, run: &RunNote) -> Layout {
     let is_unsynced = layout
         .tables
         .values()
@@ -93,7 +93,7 @@ fn promised(mut layout: Layout, life: &LifeNote) -> Layout {
     if !is_unsynced {
         return layout;
     }
-    if let Err(error) = life.promise_unsynced() {
+    if let Err(error) = run.promise_unsynced() {
         tracing::warn!(%error, "the folder can't note that this node serves tables with durability=os: it syncs them");
         for table in layout.tables.values_mut() {
             table.durability = Durability::Sync;

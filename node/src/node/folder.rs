@@ -5,8 +5,8 @@ use crate::control;
 use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
-    Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, LifeNote, OpenError, OpenMode,
-    RocksEngine, Stage, identity, keep_private, machine_run,
+    Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, OpenError, OpenMode, RocksEngine,
+    RunNote, Stage, identity, keep_private, machine_run,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -36,7 +36,7 @@ fn random() -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-/// 64 bits for one life of something.
+/// 64 bits for one run of something.
 pub fn draw_boot() -> Boot {
     Boot(getrandom::u64().expect("the operating system has random bytes"))
 }
@@ -47,7 +47,7 @@ pub struct Introduction<'a> {
     pub config: &'a NodeConfig,
     /// Where peers reach it.
     pub peer_address: &'a str,
-    /// This life of it.
+    /// This run of it.
     pub boot: Boot,
 }
 
@@ -243,12 +243,12 @@ pub async fn accept(config: &NodeConfig, identity: Identity) -> Result<Identity,
     }
 }
 
-/// Notes that a life begins, unless the data are doubted; doubts them if the last one ended with the machine.
-pub async fn begin_life(
+/// Notes that a run begins, unless the data are doubted; doubts them if the last one ended with the machine.
+pub async fn begin_run(
     config: &NodeConfig,
     stage: Stage,
     engine: &Arc<RocksEngine>,
-) -> Result<Option<Arc<LifeNote>>, StartError> {
+) -> Result<Option<Arc<RunNote>>, StartError> {
     if engine.is_doubtful() {
         return Ok(None);
     }
@@ -263,12 +263,12 @@ pub async fn begin_life(
             // Equal to no other one.
             format!("unknown-{:032x}", random())
         });
-        LifeNote::begin(&folder, &machine, may_be_missing)
+        RunNote::begin(&folder, &machine, may_be_missing)
     });
     let began = began.await.map_err(|error| StartError::Runtime(error.to_string()))?;
-    let (life, doubt) = began.map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
+    let (run, doubt) = began.map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
     match doubt {
-        None => Ok(Some(Arc::new(life))),
+        None => Ok(Some(Arc::new(run))),
         Some(doubt) => {
             engine.mark_doubtful(doubt);
             Ok(None)
@@ -281,7 +281,7 @@ pub async fn note_boot(config: &NodeConfig, boot: Boot) -> BTreeSet<Boot> {
     let folder = config.data.clone();
     match tokio::task::spawn_blocking(move || quorate_storage::note_boot(&folder, boot)).await {
         Ok(Ok(boots)) => boots,
-        // What a member says of an earlier life is then judged by its counter alone.
+        // What a member says of an earlier run is then judged by its counter alone.
         Ok(Err(error)) => {
             tracing::warn!("the folder can't note the boot id of this start: {error}");
             BTreeSet::from([boot])

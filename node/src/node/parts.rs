@@ -14,9 +14,9 @@ use crate::switch::Switch;
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
-use quorate_model::{Life, NodeId};
+use quorate_model::{NodeId, Run};
 use quorate_ring::Catalog;
-use quorate_storage::{Committer, Engine as _, Identity, LifeNote, RaftStore, Stage};
+use quorate_storage::{Committer, Engine as _, Identity, RaftStore, RunNote, Stage};
 use quorate_transport::{self as transport, Links, Memory, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -39,7 +39,7 @@ pub struct Parts {
     pub peer_address: SocketAddr,
     pub failed: watch::Sender<Option<String>>,
     /// `None` on a disk that was doubted from the start.
-    life: Option<Arc<LifeNote>>,
+    run: Option<Arc<RunNote>>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
 }
@@ -69,7 +69,7 @@ impl Parts {
             identity = folder::accept(&config, identity).await?;
         }
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
-        let life = folder::begin_life(&config, identity.stage, &engine).await?;
+        let run = folder::begin_run(&config, identity.stage, &engine).await?;
         let boots = folder::note_boot(&config, boot).await;
 
         // What keys need.
@@ -83,8 +83,8 @@ impl Parts {
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
         let views = Arc::new(Views::new(node, Catalog::empty()));
-        let lives = Life { incarnation: identity.incarnation, boot };
-        let recollection = Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, lives, boots);
+        let this_run = Run { incarnation: identity.incarnation, boot };
+        let recollection = Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, this_run, boots);
         let recollection = Arc::new(recollection);
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
@@ -112,7 +112,7 @@ impl Parts {
 
         // The last known catalog says who the members are; they say what they remember of this node.
         let publisher =
-            Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views), life.clone());
+            Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views), run.clone());
         let beginning =
             Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
         beginning.last_known_catalog().await;
@@ -218,7 +218,7 @@ impl Parts {
                 tracing::error!(%node, "the node refuses every key: {reason}");
             }
         }
-        Ok(Self { core, links, server, committer, peer_address, failed, life, tasks })
+        Ok(Self { core, links, server, committer, peer_address, failed, run, tasks })
     }
 
     /// Takes it apart in order.
@@ -235,27 +235,27 @@ impl Parts {
         let committer = Arc::clone(&self.committer);
         let stopped = tokio::task::spawn_blocking(move || committer.stop()).await;
         stopped.expect("stopping a committer does not panic");
-        self.end_life().await;
+        self.end_run().await;
         tracing::info!(node = %self.core.node, "the node has stopped");
     }
 }
 
 impl Parts {
     /// Syncs what tables with `durability=os` have left to the operating system, and notes that nothing is missing.
-    async fn end_life(&mut self) {
-        let Some(life) = self.life.take() else { return };
+    async fn end_run(&mut self) {
+        let Some(run) = self.run.take() else { return };
         let replica = Arc::clone(self.core.local.replica());
         let ended = tokio::task::spawn_blocking(move || {
             if replica.is_doubtful() {
                 return Ok(());
             }
             replica.engine().sync().map_err(|error| error.to_string())?;
-            life.end().map_err(|error| error.to_string())
+            run.end().map_err(|error| error.to_string())
         });
         match ended.await.expect("syncing does not panic") {
             Ok(()) => {}
-            // The next start finds a life that did not end in order, and judges it as such.
-            Err(error) => tracing::warn!("this life did not end in order: {error}"),
+            // The next start finds a run that did not end in order, and judges it as such.
+            Err(error) => tracing::warn!("this run did not end in order: {error}"),
         }
     }
 }

@@ -43,7 +43,7 @@ const HOME_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// For so long the first of them.
 const HOME_WATCH: Duration = Duration::from_mins(2);
 
-/// How long a catalog that knows this life of the node may take to arrive here before it is asked for again.
+/// How long a catalog that knows this run of the node may take to arrive here before it is asked for again.
 const CATALOG_WAIT: Duration = Duration::from_secs(5);
 
 /// Publishes who can be reached, whenever that changes.
@@ -171,7 +171,7 @@ pub async fn watch_home(links: Arc<Links>, former: String) {
     }
 }
 
-/// Tells the catalog that this node lives again; ends it if the catalog hears of another life of it afterwards.
+/// Tells the catalog that this node lives again; ends it if the catalog hears of another run of it afterwards.
 pub async fn announce(
     node: NodeId,
     control: Arc<Control>,

@@ -1,7 +1,7 @@
 //! The list of settings, in the order of the sample file: each is written down here and nowhere else.
 //!
 //! A section is one struct of limits, and the names in it are the struct's fields (a test compares them): `limits` what
-//! clients may do, `peers` the traffic between members, `timing` the patience of one operation, `replica`, `replay`,
+//! clients may do, `peers` the traffic between members, `timing` the waits of one operation, `replica`, `replay`,
 //! `committer`, `reads` and `rocksdb` the storage.
 
 use super::setting::Setting;
@@ -131,10 +131,10 @@ pub const SETTINGS: &[Setting] = settings! {
 
     "timing.hedge": Span timing.hedge,
         "How long an owner may be silent before another one is asked beside it. Lower: more messages; higher: a silent owner is felt longer.";
-    "timing.again": Span timing.again,
+    "timing.resend_after": Span timing.resend_after,
         "How long to wait before an owner that failed is asked, or sent the same record, again.";
-    "timing.patience": Span timing.patience,
-        "How long owners that failed are asked again before the request is given up for lack of owners. At least again.";
+    "timing.give_up_after": Span timing.give_up_after,
+        "How long owners that failed are asked again before the request is given up for lack of owners. At least resend_after.";
     "timing.settle": Span timing.settle,
         "How long after the answer late acknowledgements are awaited before a hint takes their place.";
 

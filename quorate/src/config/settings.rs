@@ -21,9 +21,17 @@ pub fn is_section(name: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.name.split_once('.').is_some_and(|(section, _)| section == name))
 }
 
-/// The setting that was probably meant: `-` for `_`, or a slip of up to two letters.
+/// Settings that had another name before, with the name that they have now.
+const RENAMED: &[(&str, &str)] =
+    &[("timing.again", "timing.resend_after"), ("timing.patience", "timing.give_up_after")];
+
+/// The setting that was probably meant: an earlier name, `-` for `_`, or a slip of up to two letters.
 pub fn similar(name: &str) -> Option<String> {
     let name = name.replace('-', "_");
+    let is_old = |old: &str| old == name || old.replace('.', "_") == name;
+    if let Some((_, new)) = RENAMED.iter().find(|(old, _)| is_old(old)) {
+        return Some((*new).to_owned());
+    }
     let distance = |setting: &&Setting| {
         let inner = setting.name.rsplit('.').next().unwrap_or(setting.name);
         edits(&name, setting.name).min(edits(&name, inner)).min(edits(&name, &setting.name.replace('.', "_")))

@@ -63,6 +63,8 @@ fn an_unknown_name_is_an_error_wherever_it_stands() {
         ("peer-listen = \"127.0.0.1:1\"", "did you mean peer_listen?"),
         ("colour = 1", "colour in "),
         ("[limits]\nvalue_byte_max = 1", "did you mean limits.value_bytes_max?"),
+        ("[timing]\nagain = \"1s\"", "did you mean timing.resend_after?"),
+        ("[timing]\npatience = \"1s\"", "did you mean timing.give_up_after?"),
         ("[log]\nformat = \"json\"", "log in "),
     ] {
         let file = file(text);
@@ -195,7 +197,7 @@ fn limits_that_contradict_each_other_are_refused() {
         ("[peers]\nframe_bytes_max = \"1MiB\"", "peers.frame_bytes_max"),
         ("[peers]\nkeepalive = \"2s\"", "peers.keepalive"),
         ("[peers]\nbackoff_min = \"2s\"", "peers.backoff_max"),
-        ("[timing]\nagain = \"1s\"", "timing.patience"),
+        ("[timing]\nresend_after = \"1s\"", "timing.give_up_after"),
         ("[replica]\nhint_bytes_per_owner_max = \"2GiB\"", "replica.hint_bytes_max"),
         ("[replica]\nfree_bytes_min = \"32MiB\"", "rocksdb.memtable_bytes"),
         ("[replay]\nbatch_items_max = 1025", "replay.batch_items_max"),

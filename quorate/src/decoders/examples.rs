@@ -8,8 +8,8 @@ use minicbor::to_vec;
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Life,
-    NodeId, Operation, Operations, Place, Refusal, SortKey, Stamps, TableId, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, NodeId,
+    Operation, Operations, Place, Refusal, Run, SortKey, Stamps, TableId, WallTime,
 };
 use quorate_ring::catalog::Created;
 use quorate_ring::{Found, NewNode, NewTable, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight};
@@ -177,7 +177,7 @@ fn replies() -> Vec<Reply> {
 }
 
 fn committed() -> Committed {
-    Committed { life: Life { incarnation: 2, boot: Boot(4) }, counter: CommitCounter(900) }
+    Committed { run: Run { incarnation: 2, boot: Boot(4) }, counter: CommitCounter(900) }
 }
 
 /// With its checksum behind it.

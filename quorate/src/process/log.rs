@@ -58,7 +58,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends log lines to standard error, for the rest of this process's life.
+/// Sends log lines to standard error, for the rest of this process's run.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), super::Error> {
     let terminal = io::stderr().is_terminal();
     let json = match format {

@@ -97,7 +97,7 @@ pub struct NewNode {
     /// `host:port` where peers reach it.
     #[n(5)]
     pub peer_address: String,
-    /// The life of its process.
+    /// The run of its process.
     #[n(6)]
     pub boot: Boot,
 }
@@ -108,7 +108,7 @@ pub struct NodeUpdate {
     /// Who.
     #[n(0)]
     pub node: NodeId,
-    /// The life of its process.
+    /// The run of its process.
     #[n(1)]
     pub boot: Boot,
     /// `host:port` where clients reach it.

@@ -30,7 +30,7 @@ pub struct Node {
     /// Whether it votes in consensus on the catalog.
     #[n(6)]
     pub voter: bool,
-    /// The life of its process that announced itself last.
+    /// The run of its process that announced itself last.
     #[n(7)]
     pub boot: Boot,
     /// Which of its replicas counts, from 1: grows when the node returns after having lost data.

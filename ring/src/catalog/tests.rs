@@ -277,12 +277,12 @@ fn the_limits_of_a_cluster_hold() {
     }
     let one_more = reject(&catalog, &Command::CreateTable(small(TABLES_MAX)));
     assert_eq!(one_more, Rejection::TooManyTables { limit: TABLES_MAX });
-    let mut crowded = founded(1);
+    let mut full = founded(1);
     let large = |number: u32| NewTable { n: 1, shards: SHARDS_PER_TABLE_MAX, ..table(&format!("t{number}")) };
     for number in 0..SHARDS_MAX / SHARDS_PER_TABLE_MAX {
-        crowded = accept(&crowded, &Command::CreateTable(large(number)));
+        full = accept(&full, &Command::CreateTable(large(number)));
     }
-    let rejected = reject(&crowded, &Command::CreateTable(small(SHARDS_MAX)));
+    let rejected = reject(&full, &Command::CreateTable(small(SHARDS_MAX)));
     assert_eq!(rejected, Rejection::TooManyShards { asked: 1, now: SHARDS_MAX, limit: SHARDS_MAX });
     catalog.next_table = TableId(u32::MAX);
     let dropped = accept(&catalog, &Command::DropTable { table: TableId(1) });
@@ -291,11 +291,11 @@ fn the_limits_of_a_cluster_hold() {
     catalog.next_node = NodeId(u64::MAX);
     let last = reject(&catalog, &Command::AddNode(node(2)));
     assert!(last.to_string().contains("last node id"), "{last}");
-    let crowd = (0..u64::from(NODES_MAX)).map(|id| {
+    let members = (0..u64::from(NODES_MAX)).map(|id| {
         let node = Node::sample(NodeId(id), "z", Weight::ONE);
         (node.id, Arc::new(Node { request: RequestId(u128::from(id) + 1_000_000), ..node }))
     });
-    catalog.nodes = Arc::new(crowd.collect());
+    catalog.nodes = Arc::new(members.collect());
     let new = NewNode { name: "one-more".to_owned(), ..node(2) };
     assert_eq!(reject(&catalog, &Command::AddNode(new)), Rejection::TooManyNodes { limit: NODES_MAX });
 }

@@ -24,7 +24,7 @@ impl<E: Engine> Replica<E> {
         });
         match walked.and_then(|()| self.write(&mut writer, batch, Durability::Sync)) {
             Ok(()) => {}
-            Err(error) => self.found(&error),
+            Err(error) => self.judge(&error),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! There is at most one hint per owner and place: a second one is merged into it. What is kept is bounded, per owner
 //! and in all, in bytes and in number; what goes over is refused and counted, so that the gap is known and sync can
-//! be asked to close it. The counter rides along in the batch that is written anyway, so a crash may forget the
+//! be asked to close it. The counter is piggybacked on the batch that is written anyway, so a crash may forget the
 //! last of it.
 //!
 //! Erasing is not synced: a hint that comes back after a power cut is merged again, which changes nothing.

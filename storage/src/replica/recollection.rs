@@ -1,10 +1,10 @@
 //! What peers said of their progress, kept for them: the memory that a damaged disk does not have of itself.
 //!
 //! A peer's commit counter comes with each of its answers and must outlive a power cut of the whole cluster. That
-//! costs no sync of its own: what is new rides along in the next batch that is synced anyway, and where no such batch
+//! costs no sync of its own: what is new is piggybacked on the next batch that is synced anyway, and where no such batch
 //! comes, [`Replica::save_remembered`] is called now and then beside the data path.
 //!
-//! The other way round, [`Replica::recall`] takes what a peer remembers of this node. If an earlier life of this
+//! The other way round, [`Replica::recall`] takes what a peer remembers of this node. If an earlier run of this
 //! incarnation had come further than this one began, acknowledged records are missing here: the log was cut short, or
 //! the folder is an old copy.
 //!
@@ -15,7 +15,7 @@ use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, for_each};
 use crate::keys::{self, DiskKey};
 use crate::rules::listening;
-use quorate_model::{CommitCounter, Committed, Durability, Life, NodeId, Refusal};
+use quorate_model::{CommitCounter, Committed, Durability, NodeId, Refusal, Run};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered of whom.
@@ -45,20 +45,20 @@ impl Recollection {
     }
 
     /// Adds what is not on the disk yet to a batch, and says what that is.
-    pub(super) fn ride(&self, batch: &mut Batch) -> BTreeMap<NodeId, Committed> {
-        let riding: BTreeMap<NodeId, Committed> =
+    pub(super) fn piggyback(&self, batch: &mut Batch) -> BTreeMap<NodeId, Committed> {
+        let piggybacked: BTreeMap<NodeId, Committed> =
             self.unsaved.iter().filter_map(|peer| Some((*peer, *self.known.get(peer)?))).collect();
-        for (peer, committed) in &riding {
+        for (peer, committed) in &piggybacked {
             let key = DiskKey::PeerCommitted { peer: *peer };
             batch.put(key.family(), key.encode(), sealed(committed));
         }
-        riding
+        piggybacked
     }
 
     /// These are on the disk now; what was heard meanwhile is not.
-    pub(super) fn saved(&mut self, rode: &BTreeMap<NodeId, Committed>) {
+    pub(super) fn saved(&mut self, piggybacked: &BTreeMap<NodeId, Committed>) {
         let known = &self.known;
-        self.unsaved.retain(|peer| known.get(peer) != rode.get(peer));
+        self.unsaved.retain(|peer| known.get(peer) != piggybacked.get(peer));
     }
 }
 
@@ -89,7 +89,7 @@ impl<E: Engine> Replica<E> {
         (!self.is_doubtful()).then(|| self.engine.committed())
     }
 
-    /// How far it had come when this life of it began.
+    /// How far it had come when this run of it began.
     pub fn began(&self) -> CommitCounter {
         self.began
     }
@@ -115,28 +115,28 @@ impl<E: Engine> Replica<E> {
         let mut writer = self.writer();
         self.trusted()?;
         let mut batch = Batch::housekeeping();
-        let riding = self.recollection().ride(&mut batch);
-        if riding.is_empty() {
+        let piggybacked = self.recollection().piggyback(&mut batch);
+        if piggybacked.is_empty() {
             return Ok(false);
         }
         self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
-        self.recollection().saved(&riding);
+        self.recollection().saved(&piggybacked);
         Ok(true)
     }
 
-    /// Takes what a peer remembers of this node, which lives `now`. Poisons the replica if an earlier life had come
+    /// Takes what a peer remembers of this node, whose run is `now`. The replica becomes doubtful if an earlier run had come
     /// further than this one began; whether it did.
-    pub fn recall(&self, peer: NodeId, remembered: Committed, now: Life) -> bool {
+    pub fn recall(&self, peer: NodeId, remembered: Committed, now: Run) -> bool {
         if !listening::hears_peers(self.rules) || !remembered.proves_loss(now, self.began) {
             return false;
         }
-        self.suspect(Doubt::new(
+        self.mark_doubtful(Doubt::new(
             Cause::Behind,
             format!(
                 "the database began at change {}, but node {peer} remembers change {} of it (boot {}): acknowledged \
                  records are missing, or the folder is an old copy, or a copy of it ran elsewhere; if there is a newer \
                  folder, use that one",
-                self.began, remembered.counter, remembered.life.boot
+                self.began, remembered.counter, remembered.run.boot
             ),
         ));
         true

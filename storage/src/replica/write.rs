@@ -223,7 +223,7 @@ impl<'a, E: Engine> Round<'a, E> {
     fn finish(self, steps: Vec<Step>) -> Vec<Step> {
         let Round { replica, writer, overlay, durability, hints_before, overflowed, .. } = self;
         if replica.is_doubtful() {
-            // Reading for this batch has poisoned the replica: nothing of it is written.
+            // Reading for this batch has made the replica doubtful: nothing of it is written.
             return steps.iter().map(|_| Step::Refused(Refusal::Doubtful)).collect();
         }
         let mut batch = Batch::default();
@@ -249,19 +249,19 @@ impl<'a, E: Engine> Round<'a, E> {
         if let Some(before) = hints_before {
             *replica.hints() = before;
         }
-        let fate = match error {
+        let outcome = match error {
             EngineError::DiskFull(_) => Reply::Refused(Refusal::DiskFull),
             EngineError::Newer(_) => Reply::Refused(Refusal::Doubtful),
             EngineError::Shortage(_) => Reply::Refused(Refusal::Overloaded),
             EngineError::Corrupt(_) | EngineError::Failed(_) | EngineError::Doubtful(_) => {
-                replica.found(&error);
+                replica.judge(&error);
                 Reply::Broken
             }
         };
-        let fates = steps.into_iter().map(|step| match step {
-            Step::Promised(_) => Step::Promised(fate.clone()),
+        let outcomes = steps.into_iter().map(|step| match step {
+            Step::Promised(_) => Step::Promised(outcome.clone()),
             Step::Refused(_) | Step::Question => step,
         });
-        fates.collect()
+        outcomes.collect()
     }
 }

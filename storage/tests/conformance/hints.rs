@@ -118,11 +118,7 @@ pub fn limits_refuse_and_count(mut bench: impl Bench) {
     let narrow = ReplicaLimits { hint_bytes_max: 2 * bytes, ..limits() };
     let store = replica_with(&bench, narrow, Boot(3));
     assert_eq!(apply(&store, hint(OTHER, place(SYNC_TABLE, "b"), record(1, "v"))), refused);
-    assert_eq!(
-        (counts(&store, OWNER).refused, counts(&store, OTHER).refused),
-        (2, 1),
-        "counted across lives"
-    );
+    assert_eq!((counts(&store, OWNER).refused, counts(&store, OTHER).refused), (2, 1), "counted across runs");
     assert_eq!(kept(&store, OWNER).len(), 1);
 }
 

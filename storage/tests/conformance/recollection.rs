@@ -3,13 +3,13 @@
 use crate::bench::{
     Bench, EPOCH, OS_TABLE, SYNC_TABLE, apply, damage, place, record, replica, sort_key, write,
 };
-use quorate_model::{Boot, CommitCounter, Committed, Life, NodeId, Refusal, Reply, Request};
+use quorate_model::{Boot, CommitCounter, Committed, NodeId, Refusal, Reply, Request, Run};
 use quorate_storage::{Cause, Engine, Family, ReadTier, Replica, keys};
 
 const PEER: NodeId = NodeId(3);
 
 fn said(boot: u64, counter: u64) -> Committed {
-    Committed { life: Life { incarnation: 1, boot: Boot(boot) }, counter: CommitCounter(counter) }
+    Committed { run: Run { incarnation: 1, boot: Boot(boot) }, counter: CommitCounter(counter) }
 }
 
 fn counter<E: Engine>(store: &Replica<E>) -> CommitCounter {
@@ -61,11 +61,11 @@ pub fn without_traffic_it_is_saved_and_counts_as_no_progress(mut bench: impl Ben
 pub fn a_peer_that_remembers_more_poisons(bench: impl Bench) {
     let store = replica(&bench);
     apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
-    let now = Life { incarnation: 1, boot: Boot(8) };
+    let now = Run { incarnation: 1, boot: Boot(8) };
     let began = store.began().0;
     assert!(!store.recall(PEER, said(7, began), now), "just as far");
-    assert!(!store.recall(PEER, said(8, began + 9), now), "said by this very life");
-    let later = Life { incarnation: 2, ..now };
+    assert!(!store.recall(PEER, said(8, began + 9), now), "said by this very run");
+    let later = Run { incarnation: 2, ..now };
     assert!(!store.recall(PEER, said(7, began + 9), later), "what that one lost was accepted");
     assert!(store.recall(PEER, said(7, began + 1), now));
     let doubt = store.health().doubt.expect("it doubts");

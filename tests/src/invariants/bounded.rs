@@ -8,14 +8,14 @@
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Spot};
 use quorate_coordinator::Timing;
-use quorate_coordinator::context::AGAIN_MAX;
+use quorate_coordinator::context::RESEND_AFTER_MAX;
 use quorate_model::operation::CLIENTS_MAX;
 
 /// How late a timer may be, in microseconds.
 const TIMER_MAX: u64 = 1_000;
 
 /// Times that a record is sent again before its pauses are that long.
-const AGAIN_SOONER: u64 = 4;
+const RESENDS_SOONER: u64 = 4;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (setting, history) = (evidence.setting, evidence.history);
@@ -62,10 +62,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// How many messages an operation may send: under each plan that it follows, so many rounds to each owner.
 fn messages_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     let timing = Timing::default();
-    let asked = 1 + timing.patience.0 / timing.again.0;
+    let asked = 1 + timing.give_up_after.0 / timing.resend_after.0;
     // Another owner beside a silent one, the record of one that sent a digest, a hint at each of two keepers.
     let beside = 4;
-    let sent = 1 + AGAIN_SOONER + attempt.timeout / AGAIN_MAX.0;
+    let sent = 1 + RESENDS_SOONER + attempt.timeout / RESEND_AFTER_MAX.0;
     let begins = 1 + u64::from(attempt.replans) + begun_anew_max(evidence, attempt);
     u64::from(evidence.table(attempt.spot).n) * (asked + beside + sent) * begins
 }

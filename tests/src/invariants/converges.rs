@@ -103,7 +103,7 @@ fn stored<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (AttemptId, &'
 
 /// Whether a write ended with its coordinator alive and aware of the version that it had got.
 fn ended_at_peace(attempt: &Attempt) -> bool {
-    attempt.lived.is_some() && (attempt.spread || matches!(attempt.outcome, Outcome::Stored(_)))
+    attempt.lived.is_some() && (attempt.sent || matches!(attempt.outcome, Outcome::Stored(_)))
 }
 
 /// An owner held something later than the hint that it was brought. Perhaps nobody else knew, so the hint was all that

@@ -7,24 +7,27 @@ use serde_json::json;
 #[test]
 fn a_table_is_made_shown_altered_and_dropped() {
     let cluster = shared();
-    let wanted = json!({"name": "life", "sharding": "hash", "n": 3, "r": "quorum", "w": 2, "mode": "register",
+    let wanted = json!({"name": "lifecycle", "sharding": "hash", "n": 3, "r": "quorum", "w": 2, "mode": "register",
                         "shards": 16, "durability": "os", "ttl": "60s"});
     let made = post("/v1/tables", &wanted).of(cluster.at(1)).is(201);
-    assert_eq!(made.header("location"), "/v1/tables/life");
+    assert_eq!(made.header("location"), "/v1/tables/lifecycle");
     for node in 0..3 {
-        let shown = get("/v1/tables/life").of(cluster.at(node)).is(200).json();
-        assert_eq!((&shown["name"], &shown["w"], &shown["ttl"]), (&json!("life"), &json!(2), &json!("1m")));
+        let shown = get("/v1/tables/lifecycle").of(cluster.at(node)).is(200).json();
+        assert_eq!(
+            (&shown["name"], &shown["w"], &shown["ttl"]),
+            (&json!("lifecycle"), &json!(2), &json!("1m"))
+        );
         assert_eq!(
             (&shown["shards"], &shown["durability"], &shown["mode"]),
             (&json!(16), &json!("os"), &json!("register"))
         );
     }
     let listed = get("/v1/tables").of(cluster.at(2)).is(200).json();
-    assert!(listed["tables"].as_array().unwrap().iter().any(|table| table["name"] == "life"));
+    assert!(listed["tables"].as_array().unwrap().iter().any(|table| table["name"] == "lifecycle"));
     post("/v1/tables", &wanted).of(cluster.at(0)).refuses(409, "table-exists");
 
     let patch = |document: &serde_json::Value| {
-        ask("PATCH", "/v1/tables/life")
+        ask("PATCH", "/v1/tables/lifecycle")
             .header("Content-Type", "application/json")
             .body(document.to_string())
             .of(cluster.at(0))
@@ -49,11 +52,11 @@ fn a_table_is_made_shown_altered_and_dropped() {
     let level = patch(&json!({"r": 300})).refuses(400, "invalid-body");
     assert!(level["detail"].as_str().unwrap().contains("r: a level is `one`"), "{level}");
 
-    let dropped = ask("DELETE", "/v1/tables/life").of(cluster.at(2)).is(200).json();
-    assert_eq!(dropped["dropped"], "life");
+    let dropped = ask("DELETE", "/v1/tables/lifecycle").of(cluster.at(2)).is(200).json();
+    assert_eq!(dropped["dropped"], "lifecycle");
     for node in 0..3 {
-        get("/v1/tables/life").of(cluster.at(node)).refuses(404, "no-such-table");
-        get("/v1/tables/life/keys/a").of(cluster.at(node)).refuses(404, "no-such-table");
+        get("/v1/tables/lifecycle").of(cluster.at(node)).refuses(404, "no-such-table");
+        get("/v1/tables/lifecycle/keys/a").of(cluster.at(node)).refuses(404, "no-such-table");
     }
 }
 

@@ -344,7 +344,7 @@ async fn damage_and_fresh_doubts_are_not_accepted() {
     assert_eq!(refused, Err(LossError::NotRestarted));
     let damaged = quorate_storage::Doubt::new(Cause::Damaged, "a checksum does not match");
     cluster.restart(1).await;
-    cluster.node(1).core().local.replica().suspect(damaged);
+    cluster.node(1).core().local.replica().mark_doubtful(damaged);
     cluster.kill(1).await;
     cluster.restart(1).await;
     let refused = cluster.node(1).core().accept_loss(Instant::now() + TIMEOUT).await;

@@ -141,8 +141,13 @@ fn timing(config: &Config) -> Result<(), Error> {
     let most = Duration::from_mins(1);
     let time = |span: quorate_model::Span| Duration::from_micros(span.0);
     lasting("timing.hedge", time(timing.hedge), most, of_request)?;
-    lasting("timing.patience", time(timing.patience), most, of_request)?;
-    lasting("timing.again", time(timing.again), time(timing.patience), "timing.patience")?;
+    lasting("timing.give_up_after", time(timing.give_up_after), most, of_request)?;
+    lasting(
+        "timing.resend_after",
+        time(timing.resend_after),
+        time(timing.give_up_after),
+        "timing.give_up_after",
+    )?;
     lasting("timing.settle", time(timing.settle), most, of_request)
 }
 

@@ -76,11 +76,11 @@ fn a_recorded_handshake_opens_nothing() {
 }
 
 #[test]
-fn a_crowd_of_strangers_costs_no_quorum() {
+fn connections_without_a_proof_costs_no_quorum() {
     let cluster = Cluster::of_three();
-    let guard = Guard::new(&cluster, "crowd");
+    let guard = Guard::new(&cluster, "strangers");
     let ports: Vec<SocketAddr> = (0..3).map(|node| peer_port(&cluster, node)).collect();
-    let crowd: Vec<TcpStream> = (0..300)
+    let strangers: Vec<TcpStream> = (0..300)
         .map(|at| {
             let mut socket = TcpStream::connect(ports[at % 3]).unwrap();
             // Some say half of something.
@@ -92,11 +92,11 @@ fn a_crowd_of_strangers_costs_no_quorum() {
         })
         .collect();
     for at in 0..50 {
-        put(&key("crowded"), at.to_string()).of(cluster.at(at % 3)).is(200);
-        assert_eq!(get(&key("crowded")).of(cluster.at((at + 1) % 3)).is(200).text(), at.to_string());
+        put(&key("strangers"), at.to_string()).of(cluster.at(at % 3)).is(200);
+        assert_eq!(get(&key("strangers")).of(cluster.at((at + 1) % 3)).is(200).text(), at.to_string());
     }
     let began = Instant::now();
-    for mut socket in crowd {
+    for mut socket in strangers {
         // Closed or reset: over.
         let _ = socket.read_to_end(&mut Vec::new());
     }

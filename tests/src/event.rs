@@ -12,7 +12,7 @@ pub struct Caller {
     /// The node.
     pub node: NodeId,
     /// Its process.
-    pub life: u32,
+    pub run: u32,
     /// What of it.
     pub asker: Asker,
 }
@@ -84,14 +84,14 @@ pub enum Event {
         /// Where.
         node: NodeId,
         /// Which process.
-        life: u32,
+        run: u32,
     },
     /// An operation wanted to be woken.
     Tick {
         /// Where.
         node: NodeId,
         /// Which process.
-        life: u32,
+        run: u32,
         /// Which operation.
         number: u64,
     },
@@ -100,14 +100,14 @@ pub enum Event {
         /// Where.
         node: NodeId,
         /// Which process.
-        life: u32,
+        run: u32,
     },
     /// A read that a replay asked for is over.
     Repaired {
         /// Where.
         node: NodeId,
         /// Which process.
-        life: u32,
+        run: u32,
         /// For whose hint.
         owner: NodeId,
         /// Which of its reads.

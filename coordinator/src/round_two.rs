@@ -5,7 +5,7 @@
 //! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
 
 use crate::calls::Purpose;
-use crate::context::{AGAIN_MAX, Timing};
+use crate::context::{RESEND_AFTER_MAX, Timing};
 use crate::course::Course;
 use crate::machine::{Effect, Failure};
 use crate::owners::{Nodes, Owners};
@@ -15,7 +15,7 @@ use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
 
 /// One record on its way to a quorum.
 #[derive(Debug)]
-pub struct Spread {
+pub struct RoundTwo {
     record: Record,
     durability: Durability,
     required: u8,
@@ -23,12 +23,12 @@ pub struct Spread {
     pending: Nodes,
     failed: Nodes,
     stored: bool,
-    again_at: Option<Instant>,
-    again_after: Span,
+    resend_at: Option<Instant>,
+    resend_after: Span,
     give_up_at: Instant,
 }
 
-impl Spread {
+impl RoundTwo {
     /// A record on its way to `required` owners, of which `holders` hold it (or something later) already.
     pub fn new(
         now: Now,
@@ -46,9 +46,9 @@ impl Spread {
             holders,
             pending: Nodes::default(),
             failed: Nodes::default(),
-            again_at: None,
-            again_after: timing.again,
-            give_up_at: now.instant + timing.patience,
+            resend_at: None,
+            resend_after: timing.resend_after,
+            give_up_at: now.instant + timing.give_up_after,
         }
     }
 
@@ -109,22 +109,22 @@ impl Spread {
         if self.pending.remove(node) {
             self.failed.insert(node);
         }
-        let again_at = now.instant + self.again_after;
-        if self.stored || !self.pending.is_empty() || again_at <= self.give_up_at {
-            self.again_at.get_or_insert(again_at);
-        } else if self.again_at.is_some_and(|at| at > self.give_up_at) {
+        let resend_at = now.instant + self.resend_after;
+        if self.stored || !self.pending.is_empty() || resend_at <= self.give_up_at {
+            self.resend_at.get_or_insert(resend_at);
+        } else if self.resend_at.is_some_and(|at| at > self.give_up_at) {
             // An earlier failure counted on an owner that might still take it, and that has failed since.
-            self.again_at = None;
+            self.resend_at = None;
         }
     }
 
     /// Those that failed may be sent the record again, if the time has come; true if so.
-    pub fn again(&mut self, now: Now) -> bool {
-        if self.again_at.is_none_or(|at| at > now.instant) {
+    pub fn is_resend_due(&mut self, now: Now) -> bool {
+        if self.resend_at.is_none_or(|at| at > now.instant) {
             return false;
         }
-        self.again_at = None;
-        self.again_after = Span(self.again_after.0.saturating_mul(2)).min(AGAIN_MAX);
+        self.resend_at = None;
+        self.resend_after = Span(self.resend_after.0.saturating_mul(2)).min(RESEND_AFTER_MAX);
         self.failed = Nodes::default();
         true
     }
@@ -175,8 +175,8 @@ impl Spread {
     }
 
     /// Sends are due at once, to whoever lacks the record: the owners may have changed.
-    pub fn again_now(&mut self) {
-        self.again_at = None;
+    pub fn resend_now(&mut self) {
+        self.resend_at = None;
         self.failed = Nodes::default();
     }
 
@@ -188,6 +188,6 @@ impl Spread {
 
     /// When it wants a tick.
     pub fn wake_at(&self) -> Option<Instant> {
-        self.again_at
+        self.resend_at
     }
 }

@@ -1,8 +1,8 @@
-//! How the last life of a folder ended: what a table with `durability=os` needs to know about a stop of the machine.
+//! How the last run of a folder ended: what a table with `durability=os` needs to know about a stop of the machine.
 //!
 //! Such a table's records are acknowledged once the operating system has them. A killed process leaves them there; a
 //! machine that stops without warning does not, and the log looks whole afterwards, since its end was never on the disk.
-//! So each life of a node is noted in the file `life`: in which run of the machine it began, whether it promised
+//! So each run of a node is noted in the file `life`: in which run of the machine it began, whether it promised
 //! anything that was not synced, and whether it was stopped in order, with everything synced.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! crc32 89abcdef
 //! ```
 //!
-//! A life that was running, with unsynced promises, in another run of the machine has lost something. Where only
+//! A run that was running, with unsynced promises, in another run of the machine has lost something. Where only
 //! `sync` tables are, a power cut takes nothing that was acknowledged.
 
 use crate::doubt::{Cause, Doubt};
@@ -39,9 +39,9 @@ pub fn machine_run(file: &Path) -> io::Result<String> {
     Ok(id.to_owned())
 }
 
-/// The note about the life that runs.
+/// The note about the run that runs.
 #[derive(Debug)]
-pub struct LifeNote {
+pub struct RunNote {
     folder: PathBuf,
     noted: Mutex<Noted>,
 }
@@ -78,7 +78,7 @@ impl Noted {
         Some(Self { machine, unsynced, running })
     }
 
-    /// What the note of an earlier life says about the data, in this run of the machine.
+    /// What the note of an earlier run says about the data, in this run of the machine.
     fn doubt(&self, machine: &str) -> Option<Doubt> {
         let lost = self.running && self.unsynced && self.machine != machine;
         lost.then(|| {
@@ -98,8 +98,8 @@ pub fn takes(bytes: &[u8]) -> bool {
     true
 }
 
-impl LifeNote {
-    /// Begins a life in a folder, in this run of the machine; says what the end of the last one means for the data. With
+impl RunNote {
+    /// Begins a run in a folder, in this run of the machine; says what the end of the last one means for the data. With
     /// a doubt nothing is noted. A folder that is being founded may have no note yet (`may_be_missing`).
     pub fn begin(folder: &Path, machine: &str, may_be_missing: bool) -> io::Result<(Self, Option<Doubt>)> {
         let untold = |what: &str| {
@@ -135,7 +135,7 @@ impl LifeNote {
         self.note(|noted| noted.unsynced = true)
     }
 
-    /// Notes that this life ended in order. Everything must be synced by now.
+    /// Notes that this run ended in order. Everything must be synced by now.
     pub fn end(&self) -> io::Result<()> {
         self.note(|noted| {
             noted.unsynced = false;
@@ -143,7 +143,7 @@ impl LifeNote {
         })
     }
 
-    /// Replaces whatever is noted about earlier lives: what they lost was accepted.
+    /// Replaces whatever is noted about earlier runs: what they lost was accepted.
     pub(crate) fn forget(folder: &Path) -> io::Result<()> {
         let noted = Noted { machine: "none".to_owned(), unsynced: false, running: false };
         file::replace(folder, FILE, noted.encode().as_bytes())
@@ -170,14 +170,14 @@ impl LifeNote {
 mod tests {
     use super::*;
 
-    fn begin(folder: &Path, machine: &str) -> (LifeNote, Option<Cause>) {
-        let (life, doubt) = LifeNote::begin(folder, machine, false).expect("noted");
-        (life, doubt.map(|doubt| doubt.cause))
+    fn begin(folder: &Path, machine: &str) -> (RunNote, Option<Cause>) {
+        let (run, doubt) = RunNote::begin(folder, machine, false).expect("noted");
+        (run, doubt.map(|doubt| doubt.cause))
     }
 
     fn founded() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
-        LifeNote::begin(folder.path(), "one", true).expect("noted");
+        RunNote::begin(folder.path(), "one", true).expect("noted");
         folder
     }
 
@@ -185,22 +185,22 @@ mod tests {
     fn a_stop_of_the_machine_counts_only_where_something_was_promised_unsynced() {
         let folder = founded();
         assert_eq!(begin(folder.path(), "two").1, None, "all that was acknowledged was synced");
-        let (life, _) = begin(folder.path(), "two");
-        life.promise_unsynced().expect("noted");
+        let (run, _) = begin(folder.path(), "two");
+        run.promise_unsynced().expect("noted");
         assert_eq!(begin(folder.path(), "two").1, None, "a killed process leaves it with the machine");
         assert_eq!(begin(folder.path(), "two").1, None, "and so does the next one");
         assert_eq!(begin(folder.path(), "three").1, Some(Cause::MachineStopped));
         assert_eq!(begin(folder.path(), "three").1, Some(Cause::MachineStopped), "it is not forgotten");
-        LifeNote::forget(folder.path()).expect("noted");
+        RunNote::forget(folder.path()).expect("noted");
         assert_eq!(begin(folder.path(), "three").1, None, "until it was accepted");
     }
 
     #[test]
     fn a_life_that_ended_in_order_lost_nothing() {
         let folder = founded();
-        let (life, _) = begin(folder.path(), "one");
-        life.promise_unsynced().expect("noted");
-        life.end().expect("noted");
+        let (run, _) = begin(folder.path(), "one");
+        run.promise_unsynced().expect("noted");
+        run.end().expect("noted");
         assert_eq!(begin(folder.path(), "two").1, None);
     }
 

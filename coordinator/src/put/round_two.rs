@@ -1,0 +1,108 @@
+//! Round two: the record goes to all owners, and W of them must durably hold it before the client is answered.
+
+use super::{Effects, Phase, Put};
+use crate::course::Failed;
+use crate::machine::Effect;
+use crate::owners::Nodes;
+use crate::round_two::RoundTwo;
+use crate::rules::{outcome, replan, write};
+use quorate_model::{Now, Record};
+
+impl Put {
+    /// Sends a record to all owners; `holders` have it (or something later) already.
+    pub(super) fn round_two(
+        &mut self,
+        now: Now,
+        record: Record,
+        required: u8,
+        holders: Nodes,
+        effects: &mut Effects,
+    ) {
+        let rules = self.course.context.rules;
+        let required = write::acknowledged_by(rules, required);
+        let mut round_two = RoundTwo::new(
+            now,
+            record,
+            self.order.durability,
+            required,
+            holders,
+            self.course.context.sending(),
+        );
+        let is_sent_to = |place, _| write::is_sent_to(rules, place, required);
+        round_two.send_where(now, &mut self.course, is_sent_to, effects);
+        self.phase = Phase::RoundTwo(round_two);
+        self.advance_round_two(now, effects);
+    }
+
+    /// An owner did not take the record.
+    pub(super) fn on_round_two_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
+        let Phase::RoundTwo(round_two) = &mut self.phase else { return };
+        let rules = self.course.context.rules;
+        let failure = outcome::known_of_record(rules, failed.failure);
+        round_two.fail(now, failed.to, failure);
+        if write::failure_counts(rules, failure) {
+            round_two.acknowledge(failed.to);
+        }
+        if failed.replanned {
+            self.replan(now, effects);
+        }
+        self.advance_round_two(now, effects);
+    }
+
+    /// A newer plan changes where the record goes, never what it is.
+    pub(super) fn resend(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::RoundTwo(round_two) = &mut self.phase else { return };
+        replan::sent_on_as_it_is(self.course.context.rules, round_two, self.order.stamp);
+        round_two.resend_now();
+        round_two.send(now, &mut self.course, effects);
+    }
+
+    pub(super) fn on_round_two_tick(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::RoundTwo(round_two) = &mut self.phase else { return };
+        if round_two.is_resend_due(now) {
+            write::sent_again_as_it_is(self.course.context.rules, round_two, self.order.stamp);
+            round_two.send(now, &mut self.course, effects);
+        }
+        self.advance_round_two(now, effects);
+    }
+
+    pub(super) fn advance_round_two(&mut self, now: Now, effects: &mut Effects) {
+        let Phase::RoundTwo(round_two) = &self.phase else { return };
+        if round_two.is_met(&self.course.owners) {
+            let Phase::RoundTwo(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+            let version =
+                self.found.as_ref().map_or(round_two.record().version, |found| found.operation.version);
+            let answer = self.done(now, version, round_two.count(&self.course.owners));
+            effects.push(Effect::Respond(Ok(answer)));
+            self.settle(now, round_two, effects);
+        } else if round_two.is_not_applied() && round_two.wake_at().is_none() {
+            let Phase::RoundTwo(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+            self.fail_round_two(now, round_two, false, effects);
+        }
+    }
+
+    /// Owners that failed get a hint as soon as the client is answered: the answer says so.
+    fn announce_hints(&mut self, round_two: &RoundTwo) {
+        for owner in round_two.failed().iter() {
+            self.course.calls.hinted(owner);
+        }
+    }
+
+    /// Round two ended without its W.
+    pub(super) fn fail_round_two(
+        &mut self,
+        now: Now,
+        round_two: RoundTwo,
+        timed_out: bool,
+        effects: &mut Effects,
+    ) {
+        let acks = round_two.count(&self.course.owners);
+        if self.found.is_none() && round_two.is_not_applied() {
+            return self.finish(self.unavailable(now, acks, round_two.required()), effects);
+        }
+        self.announce_hints(&round_two);
+        let error = self.unknown(now, acks, timed_out);
+        effects.push(Effect::Respond(Err(error)));
+        self.settle(now, round_two, effects);
+    }
+}
