@@ -1,7 +1,9 @@
 //! How a command ends: the exit code that scripts rely on, and the sentence that people need.
 
 use crate::output::printable;
-use quorate_client::{Attempt, DEFAULT_PORT, Endpoint, Error, Outcome, Problem};
+use quorate_api::Code;
+use quorate_api::document::Problem;
+use quorate_client::{Attempt, DEFAULT_PORT, Endpoint, Error, Outcome};
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
 
@@ -195,14 +197,14 @@ fn unknown_next() -> String {
 }
 
 fn problem_sentence(problem: &Problem) -> String {
-    let text = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let text: &str = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
     format!("{} ({})", text.trim_end_matches('.'), problem.code)
 }
 
 fn of_problem(problem: &Problem, outcome: Outcome) -> Exit {
     match (outcome, problem.status) {
         (Outcome::Unknown, _) => Exit::Unknown,
-        (_, 404) if problem.code == "no-such-route" => Exit::Other,
+        (_, 404) if problem.known_code() == Some(Code::NoSuchRoute) => Exit::Other,
         (_, 404) => Exit::NotFound,
         (_, 409 | 412) => Exit::Conflict,
         (_, 429 | 503 | 504 | 507) => Exit::Unavailable,
@@ -214,25 +216,57 @@ fn of_problem(problem: &Problem, outcome: Outcome) -> Exit {
 
 /// The way out, for what happens often enough to have one.
 fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
-    let next = match problem.code.as_str() {
-        "no-such-table" => "see the tables with `quorate table list`, or make it with `quorate table create`",
-        "no-such-route" => "this server is older or newer than this command, or does not do that yet",
-        "table-exists" => "see it with `quorate table describe`, or choose another name",
+    let or_unknown = || (outcome == Outcome::Unknown).then(unknown_next);
+    let Some(code) = problem.known_code() else { return or_unknown() };
+    let next = match code {
+        Code::NoSuchTable => {
+            "see the tables with `quorate table list`, or make it with `quorate table create`"
+        }
+        Code::NoSuchRoute => "this server is older or newer than this command, or does not do that yet",
+        Code::TableExists => "see it with `quorate table describe`, or choose another name",
         // Only a request for a key counts owners.
-        "unavailable" if problem.status == 503 && problem.more.contains_key("required") => {
+        Code::Unavailable if problem.status == 503 && problem.required.is_some() => {
             "see which nodes are down with `quorate status`; a lower -c asks fewer of them and promises less"
         }
-        "unavailable" if problem.status == 503 => "see which nodes are down with `quorate status`",
-        "draining" | "starting" | "overloaded" => {
+        Code::Unavailable if problem.status == 503 => "see which nodes are down with `quorate status`",
+        Code::Draining | Code::Starting | Code::Overloaded => {
             "try again in a moment, or name another node with --endpoint"
         }
-        "disk-full" => "free or add disk space on the nodes named by `quorate status`; reads go on",
-        "replica-doubtful" => {
+        Code::DiskFull => "free or add disk space on the nodes named by `quorate status`; reads go on",
+        Code::ReplicaDoubtful => {
             "see `quorate status`: a node lost data and must be healed from its peers first"
         }
-        "idempotency-reused" => "use a higher sequence for a new write",
-        "idempotency-expired" => "read the key to see what is there, then write with a higher sequence",
-        _ => return (outcome == Outcome::Unknown).then(unknown_next),
+        Code::IdempotencyReused => "use a higher sequence for a new write",
+        Code::IdempotencyExpired => "read the key to see what is there, then write with a higher sequence",
+        Code::BadRequest
+        | Code::InvalidConsistency
+        | Code::UnknownParameter
+        | Code::InvalidParameter
+        | Code::InvalidHeader
+        | Code::InvalidKey
+        | Code::InvalidBody
+        | Code::ConditionsNeedConsensus
+        | Code::NoSuchKey
+        | Code::NoSuchNode
+        | Code::MethodNotAllowed
+        | Code::NotAcceptable
+        | Code::RequestTimeout
+        | Code::CatalogRefused
+        | Code::LossNotAccepted
+        | Code::VersionsExhausted
+        | Code::LengthRequired
+        | Code::ValueTooLarge
+        | Code::BatchTooLarge
+        | Code::BodyTooLarge
+        | Code::KeyTooLong
+        | Code::UnsupportedMediaType
+        | Code::ExpectationFailed
+        | Code::BadHost
+        | Code::HeadersTooLarge
+        | Code::Internal
+        | Code::Unavailable
+        | Code::ReadTimeout
+        | Code::WriteTimeout => return or_unknown(),
     };
     Some(next.to_owned())
 }
@@ -243,7 +277,7 @@ mod tests {
 
     fn failure(status: u16, code: &str, outcome: Outcome) -> Failure {
         let problem =
-            Problem { status, code: code.to_owned(), detail: "d.".to_owned(), ..Problem::default() };
+            Problem { status, code: code.to_owned().into(), detail: "d.".to_owned(), ..Problem::default() };
         Failure::from(Error::Problem {
             endpoint: Endpoint::new("a", 1),
             problem: Box::new(problem),

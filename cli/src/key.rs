@@ -7,7 +7,9 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, printable, readable};
 use crate::quantity;
 use clap::Args;
-use quorate_client::{Answered, Found, Meta, Read, Write, Written, from_base64, to_base64};
+use quorate_api::document::Written;
+use quorate_api::text::{from_base64, to_base64url};
+use quorate_client::{Answered, Found, Meta, Read, Write};
 use quorate_model::{Durability, Level, OperationId};
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
@@ -370,6 +372,6 @@ fn promise(meta: &Meta) -> String {
 fn put_bytes(document: &mut Json, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => document[name] = json!(text),
-        Err(_) => document[format!("{name}_b64")] = json!(to_base64(bytes)),
+        Err(_) => document[format!("{name}_b64")] = json!(to_base64url(bytes)),
     }
 }

@@ -7,6 +7,7 @@ use crate::key::{ReadFlags, key_bytes};
 use crate::output::{Tone, Word, printable, readable};
 use crate::quantity;
 use clap::Args;
+use quorate_client::MgetItem;
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
 
@@ -56,7 +57,7 @@ impl Mget {
                     let value = match &item.value {
                         Some(value) => Word::from(shortened(&value.bytes)),
                         None if item.status == 404 => Word::toned(Tone::Faint, "no such key"),
-                        None => Word::toned(Tone::Bad, printable(&refusal(&item.raw))),
+                        None => Word::toned(Tone::Bad, printable(refusal(item))),
                     };
                     vec![readable(&item.key).into(), item.status.to_string().into(), value]
                 })
@@ -94,8 +95,10 @@ fn shortened(bytes: &[u8]) -> String {
     format!("{beginning}… ({})", quantity::bytes(bytes.len() as u64))
 }
 
-fn refusal(raw: &Json) -> String {
-    let problem = raw.get("error").or_else(|| raw.get("problem")).unwrap_or(raw);
-    let word = |name| problem.get(name).and_then(Json::as_str);
-    word("detail").or_else(|| word("code")).unwrap_or("could not be read").to_owned()
+/// Why there is no value, in words.
+fn refusal(item: &MgetItem) -> &str {
+    let said = item.error.as_ref().map_or("", |problem| {
+        if problem.detail.is_empty() { &problem.code } else { problem.detail.as_str() }
+    });
+    if said.is_empty() { "could not be read" } else { said }
 }

@@ -4,9 +4,8 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::{confirm, document};
 use clap::{Args, Subcommand};
-use quorate_client::{Alteration, TableSpec};
+use quorate_api::document::{self as documents, TableChange, TableSpec};
 use quorate_model::Level;
-use serde_json::{Value as Json, json};
 
 /// `quorate table`.
 #[derive(Args, Debug)]
@@ -131,10 +130,7 @@ impl TableCommand {
             }
             Action::Alter(Alter { table, change }) => {
                 let answer = context
-                    .told(
-                        &format!("changing table {table}"),
-                        client.alter_table(&table, &change.alteration()),
-                    )
+                    .told(&format!("changing table {table}"), client.alter_table(&table, &change.document()))
                     .await?;
                 output.note(&format!("table {table} is changed"));
                 document::show(output, &answer)
@@ -153,22 +149,14 @@ impl TableCommand {
     }
 }
 
-/// A level in JSON: a number, or its name.
-fn level(level: Level) -> Json {
-    match level {
-        Level::Count(count) => json!(count),
-        Level::One | Level::Quorum | Level::All => json!(level.to_string()),
-    }
-}
-
 impl Create {
     fn spec(&self) -> TableSpec {
         TableSpec {
             name: self.table.clone(),
             sharding: self.sharding.clone(),
             n: self.n,
-            r: self.r.map(level),
-            w: self.w.map(level),
+            r: self.r.map(documents::Level::from),
+            w: self.w.map(documents::Level::from),
             mode: self.mode.clone(),
             shards: self.shards,
             durability: self.durability.clone(),
@@ -178,9 +166,13 @@ impl Create {
 }
 
 impl Change {
-    fn alteration(self) -> Alteration {
-        let ttl = self.ttl.map(|ttl| if ttl == "none" { Json::Null } else { json!(ttl) });
-        Alteration { r: self.r.map(level), durability: self.durability, ttl }
+    fn document(self) -> TableChange {
+        TableChange {
+            r: self.r.map(documents::Level::from),
+            durability: self.durability,
+            ttl: self.ttl.map(|ttl| (ttl != "none").then_some(ttl)),
+            ..TableChange::default()
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a server answers, decoded.
 
-use crate::key::from_base64;
+use quorate_api::document::{KeyResult, Problem};
+use quorate_api::header;
 use quorate_model::Version;
-use reqwest::header::HeaderMap;
+use reqwest::header::{self as standard, HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -70,27 +71,8 @@ pub struct Value {
     pub content_type: Option<String>,
 }
 
-/// An acknowledged write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
-    /// The version it became (`<seq>-<writer>`).
-    pub version: String,
-    /// The strong validator.
-    #[serde(default)]
-    pub etag: String,
-    /// Owners that durably hold it.
-    pub acks: u8,
-    /// Owners it waited for.
-    pub required: u8,
-    /// What it promises.
-    pub consistency: String,
-    /// Whether an earlier attempt had done it already.
-    #[serde(default)]
-    pub replayed: bool,
-}
-
 /// One result of an mget, in the order of the keys asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MgetItem {
     /// The key.
     pub key: Vec<u8>,
@@ -100,70 +82,62 @@ pub struct MgetItem {
     pub value: Option<Value>,
     /// Its version, if one is known.
     pub version: Option<String>,
+    /// Why it could not be read.
+    pub error: Option<Problem>,
     /// The item as the server sent it.
     pub raw: Json,
 }
 
 impl Meta {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text =
+            |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Self {
-            version: text("quorate-version").and_then(|version| version.parse().ok()),
-            etag: text("etag"),
-            consistency: text("quorate-consistency").map(Consistency::of),
-            epoch: text("quorate-epoch").and_then(|epoch| epoch.parse().ok()),
-            coordinator: text("quorate-coordinator"),
-            request: text("quorate-request"),
-            content_type: text("content-type"),
-            server_timing: text("server-timing"),
-            expires: text("expires"),
-            last_modified: text("last-modified"),
+            version: text(header::QUORATE_VERSION).and_then(|version| version.parse().ok()),
+            etag: text(standard::ETAG),
+            consistency: text(header::QUORATE_CONSISTENCY).map(Consistency::of),
+            epoch: text(header::QUORATE_EPOCH).and_then(|epoch| epoch.parse().ok()),
+            coordinator: text(header::QUORATE_COORDINATOR),
+            request: text(header::QUORATE_REQUEST),
+            content_type: text(standard::CONTENT_TYPE),
+            server_timing: text(header::SERVER_TIMING),
+            expires: text(standard::EXPIRES),
+            last_modified: text(standard::LAST_MODIFIED),
         }
     }
 }
 
 impl Consistency {
     fn of(text: String) -> Self {
-        let guarantee = text.split(';').next().unwrap_or("").trim().to_owned();
+        let guarantee = header::Consistency(&text).guarantee().to_owned();
         Self { guarantee, text }
     }
 
     /// One of the counts, such as `r`, `n`, `acks` or `repaired`.
     pub fn count(&self, name: &str) -> Option<u64> {
-        self.text.split(';').skip(1).find_map(|pair| {
-            let (found, value) = pair.trim().split_once('=')?;
-            if found == name { value.parse().ok() } else { None }
-        })
+        header::Consistency(&self.text).count(name)
     }
 }
 
 impl MgetItem {
     /// The results of an mget of these keys; `None` if there is not one for each.
     pub(crate) fn all(keys: &[Vec<u8>], document: &Json) -> Option<Vec<Self>> {
-        let results = ["results", "items"].iter().find_map(|name| document.get(name)?.as_array())?;
-        let one_each = results.len() == keys.len();
-        one_each.then(|| keys.iter().zip(results).map(|(key, raw)| Self::of(key, raw)).collect())
+        let results = document.get("results")?.as_array().filter(|results| results.len() == keys.len())?;
+        keys.iter().zip(results).map(|(key, raw)| Self::of(key, raw)).collect()
     }
 
-    /// One element of `items`; `key` is what was asked at its place.
-    pub(crate) fn of(key: &[u8], raw: &Json) -> Self {
-        let value = match (raw.get("value"), raw.get("value_b64")) {
-            (Some(Json::String(text)), _) => Some(text.as_bytes().to_vec()),
-            (_, Some(Json::String(text))) => from_base64(text),
-            _ => None,
-        };
-        let content_type = raw.get("content_type").and_then(Json::as_str).map(str::to_owned);
-        Self {
+    /// One of the results; `key` is what was asked at its place.
+    pub(crate) fn of(key: &[u8], raw: &Json) -> Option<Self> {
+        let result = KeyResult::deserialize(raw).ok()?;
+        let value = result.bytes().map(|bytes| Value { bytes, content_type: result.content_type.clone() });
+        Some(Self {
             key: key.to_vec(),
-            status: raw
-                .get("status")
-                .and_then(Json::as_u64)
-                .and_then(|s| u16::try_from(s).ok())
-                .unwrap_or(500),
-            value: value.map(|bytes| Value { bytes, content_type }),
-            version: raw.get("version").and_then(Json::as_str).map(str::to_owned),
+            status: result.status,
+            value,
+            version: result.version,
+            error: result.error,
             raw: raw.clone(),
-        }
+        })
     }
 }
 
@@ -173,18 +147,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_consistency_header_is_read() {
-        let consistency = Consistency::of("linearizable; r=2; n=3; acks=2; repaired=1".into());
-        assert_eq!(consistency.guarantee, "linearizable");
-        assert_eq!(consistency.count("repaired"), Some(1));
-        assert_eq!(consistency.count("w"), None);
-    }
-
-    #[test]
-    fn mget_values_are_text_or_base64() {
-        let item = MgetItem::of(b"k", &json!({"status":200,"value_b64":"_w"}));
-        assert_eq!(item.value.map(|value| value.bytes), Some(vec![0xff]));
-        let item = MgetItem::of(b"k", &json!({"status":404}));
-        assert_eq!((item.status, item.value), (404, None));
+    fn an_mget_has_a_result_for_each_key_and_keeps_what_a_newer_server_adds() {
+        let keys = [b"a".to_vec(), b"b".to_vec()];
+        let document = json!({"results": [
+            {"key": "a", "status": 200, "value_b64": "_w", "tomorrow": 1},
+            {"key": "b", "status": 503, "error": {"code": "unavailable", "detail": "too few"}},
+        ]});
+        let items = MgetItem::all(&keys, &document).expect("two results");
+        assert_eq!(items[0].value.as_ref().map(|value| value.bytes.as_slice()), Some(&[0xff][..]));
+        assert_eq!(items[0].raw["tomorrow"], 1);
+        assert_eq!((items[1].status, &items[1].value), (503, &None));
+        assert_eq!(items[1].error.as_ref().map(|error| error.detail.as_str()), Some("too few"));
+        assert_eq!(MgetItem::all(&keys[..1], &document), None);
+        assert_eq!(MgetItem::all(&keys[..1], &json!({"results": ["no object"]})), None);
     }
 }

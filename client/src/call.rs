@@ -4,10 +4,13 @@
 use crate::answer::Meta;
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, Error};
-use crate::key;
 use crate::outcome::{Effect, Outcome};
-use crate::problem::Problem;
+use quorate_api::document::Problem;
+use quorate_api::query::Parameter;
+use quorate_api::text;
 use reqwest::Method;
+use reqwest::header::HeaderName;
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 /// Largest body this client takes: a value of the hard limit, or a full page of values, with room for JSON.
@@ -19,8 +22,8 @@ pub(crate) struct Call {
     pub method: Method,
     /// Percent-encoded already.
     pub path: String,
-    pub query: Vec<(&'static str, String)>,
-    pub headers: Vec<(&'static str, String)>,
+    pub query: Vec<(Parameter, String)>,
+    pub headers: Vec<(HeaderName, String)>,
     pub body: Option<Vec<u8>>,
     pub effect: Effect,
     /// For the whole call, over all endpoints.
@@ -97,10 +100,10 @@ impl Call {
         endpoint: &Endpoint,
         timeout: Duration,
     ) -> Result<Answer, Failure> {
-        let url = endpoint.url(&format!("{}{}", self.path, key::query(&self.query)));
+        let url = endpoint.url(&format!("{}{}", self.path, query(&self.query)));
         let mut request = http.request(self.method.clone(), url);
         for (name, value) in &self.headers {
-            request = request.header(*name, value);
+            request = request.header(name, value);
         }
         if let Some(body) = &self.body {
             if body.is_empty() {
@@ -162,7 +165,7 @@ impl Call {
         if problem.instance.is_none() {
             problem.instance.clone_from(&meta.request);
         }
-        let outcome = problem.concluded(self.effect);
+        let outcome = Outcome::of_refusal(&problem, self.effect);
         Error::Problem {
             endpoint: endpoint.clone(),
             problem: Box::new(problem),
@@ -193,6 +196,17 @@ impl Call {
     }
 }
 
+/// A query string with its `?`, or nothing.
+fn query(pairs: &[(Parameter, String)]) -> String {
+    let mut query = String::new();
+    for (name, value) in pairs {
+        let separator = if query.is_empty() { '?' } else { '&' };
+        let (name, value) = (name.as_str(), text::encode(value.as_bytes()));
+        write!(query, "{separator}{name}={value}").expect("a String takes every write");
+    }
+    query
+}
+
 fn not_sent(endpoint: &Endpoint, cause: String) -> Failure {
     Failure::NotSent(Attempt { endpoint: endpoint.clone(), cause })
 }
@@ -213,5 +227,17 @@ fn cause(error: &reqwest::Error) -> String {
     match innermost.downcast_ref::<std::io::Error>() {
         Some(io) => io_cause(io),
         None => innermost.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_encoded() {
+        assert_eq!(query(&[]), "");
+        let pairs = [(Parameter::W, "2".to_owned()), (Parameter::Table, "a&b".to_owned())];
+        assert_eq!(query(&pairs), "?w=2&table=a%26b");
     }
 }

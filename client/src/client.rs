@@ -1,15 +1,19 @@
 //! The client: endpoints, and the operations on keys. Those on tables and members are in `cluster`.
 
-use crate::answer::{Answered, Found, MgetItem, Value, Written};
+use crate::answer::{Answered, Found, MgetItem, Value};
 use crate::call::{Answer, Call};
 use crate::endpoint::{DEFAULT_PORT, Endpoint};
 use crate::error::Error;
-use crate::key::{key_json, key_path};
 use crate::outcome::Effect;
+use quorate_api::document::{KeyArgument, Mget, Written};
+use quorate_api::query::Parameter;
+use quorate_api::{Code, OnKey, OnTable, Route, header};
 use quorate_model::{Durability, Level, OperationId};
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -127,9 +131,9 @@ impl Client {
 
     /// Reads one key.
     pub async fn get(&self, table: &str, key: &[u8], read: &Read) -> Result<Answered<Found>, Error> {
-        let mut call = self.on_key(Method::GET, table, key, Effect::Read);
-        push_level(&mut call, "consistency", read.consistency);
-        push_level(&mut call, "r", read.r);
+        let mut call = self.on_keys(&Route::Read(OnKey::new(table, key)));
+        push_level(&mut call, Parameter::Consistency, read.consistency);
+        push_level(&mut call, Parameter::R, read.r);
         push_trace(&mut call, read.trace);
         match self.send(&call).await {
             Ok(answer) => {
@@ -137,7 +141,7 @@ impl Client {
                 let value = Value { bytes: answer.body, content_type };
                 Ok(Answered { answer: Found::Value(value), meta: answer.meta })
             }
-            Err(Error::Problem { problem, meta, .. }) if problem.code == "no-such-key" => {
+            Err(Error::Problem { problem, meta, .. }) if problem.known_code() == Some(Code::NoSuchKey) => {
                 Ok(Answered { answer: Found::Absent { reason: problem.detail }, meta: *meta })
             }
             Err(error) => Err(error),
@@ -152,33 +156,30 @@ impl Client {
         value: Vec<u8>,
         write: &Write,
     ) -> Result<Answered<Written>, Error> {
-        let mut call = self.on_key(Method::PUT, table, key, Effect::Write);
+        let mut call = self.on_keys(&Route::Put(OnKey::new(table, key)));
         call.body = Some(value);
         if let Some(ttl) = write.ttl {
-            call.query.push(("ttl", millis(ttl)));
+            call.query.push((Parameter::Ttl, millis(ttl)));
         }
         if let Some(content_type) = &write.content_type {
-            call.headers.push(("content-type", content_type.clone()));
+            call.headers.push((CONTENT_TYPE, content_type.clone()));
         }
         self.write(call, write).await
     }
 
     /// Deletes a key (writes a tombstone). `ttl` and `content_type` do not apply.
     pub async fn delete(&self, table: &str, key: &[u8], write: &Write) -> Result<Answered<Written>, Error> {
-        let call = self.on_key(Method::DELETE, table, key, Effect::Write);
+        let call = self.on_keys(&Route::Delete(OnKey::new(table, key)));
         self.write(call, write).await
     }
 
     /// Reads many keys; the results come in their order, each with its own status.
     pub async fn mget(&self, table: &str, keys: &[Vec<u8>], read: &Read) -> Result<Vec<MgetItem>, Error> {
-        let body = json!({ "keys": keys.iter().map(|key| key_json(key)).collect::<Vec<_>>() });
-        let mut call = self.on_table(Method::POST, table, "/mget", Effect::Read);
-        call.headers.push(("content-type", "application/json".to_owned()));
-        call.body = Some(body.to_string().into_bytes());
-        call.query.push(("timeout", millis(self.options.timeout)));
-        call.timeout = self.options.timeout + GRACE;
-        push_level(&mut call, "consistency", read.consistency);
-        push_level(&mut call, "r", read.r);
+        let keys_asked = keys.iter().map(|key| KeyArgument::from(key.as_slice())).collect();
+        let mut call = self.on_keys(&Route::Mget(OnTable::new(table)));
+        push_document(&mut call, &Mget { keys: keys_asked });
+        push_level(&mut call, Parameter::Consistency, read.consistency);
+        push_level(&mut call, Parameter::R, read.r);
         push_trace(&mut call, read.trace);
         let answer = self.send(&call).await?;
         let decoded: Json = decode(&call, &answer)?;
@@ -190,59 +191,61 @@ impl Client {
 
     /// Where a key lives: token, shard, owners in preference order, epoch.
     pub async fn locate(&self, table: &str, key: &[u8]) -> Result<Json, Error> {
-        self.about_key("locate", table, key).await
+        self.about_key(&Route::Locate(OnKey::new(table, key))).await
     }
 
     /// The same, and what each owner holds of it.
     pub async fn explain(&self, table: &str, key: &[u8]) -> Result<Json, Error> {
-        self.about_key("explain", table, key).await
+        self.about_key(&Route::Explain(OnKey::new(table, key))).await
     }
 
-    async fn about_key(&self, route: &str, table: &str, key: &[u8]) -> Result<Json, Error> {
-        let (path, b64) = key_path(table, route, key);
-        let mut call = self.call(Method::GET, path, Effect::Read);
+    async fn about_key(&self, route: &Route) -> Result<Json, Error> {
+        let mut call = self.on_route(route);
         call.patience = None;
         call.timeout = self.options.timeout + GRACE;
-        push_b64(&mut call, b64);
         let answer = self.send(&call).await?;
         decode(&call, &answer)
     }
 
     async fn write(&self, mut call: Call, write: &Write) -> Result<Answered<Written>, Error> {
-        push_level(&mut call, "consistency", write.consistency);
-        push_level(&mut call, "w", write.w);
+        push_level(&mut call, Parameter::Consistency, write.consistency);
+        push_level(&mut call, Parameter::W, write.w);
         push_trace(&mut call, write.trace);
         if let Some(durability) = write.durability {
-            call.query.push(("durability", durability.to_string()));
+            call.query.push((Parameter::Durability, durability.to_string()));
         }
         if let Some(operation) = &write.operation {
-            call.headers.push(("idempotency-key", operation.to_string()));
+            call.headers.push((header::IDEMPOTENCY_KEY, operation.to_string()));
         }
         if write.retry {
-            call.query.push(("retry", "true".to_owned()));
+            call.query.push((Parameter::Retry, "true".to_owned()));
         }
         let answer = self.send(&call).await?;
         let written = decode(&call, &answer)?;
         Ok(Answered { answer: written, meta: answer.meta })
     }
 
-    fn on_key(&self, method: Method, table: &str, key: &[u8], effect: Effect) -> Call {
-        let (path, b64) = key_path(table, "keys", key);
-        let mut call = self.call(method, path, effect);
+    /// An operation on keys: the server is told how long it may take.
+    fn on_keys(&self, route: &Route) -> Call {
+        let mut call = self.on_route(route);
         call.patience = None;
-        call.query.push(("timeout", millis(self.options.timeout)));
+        call.query.push((Parameter::Timeout, millis(self.options.timeout)));
         call.timeout = self.options.timeout + GRACE;
-        push_b64(&mut call, b64);
         call
     }
 
-    pub(crate) fn on_table(&self, method: Method, table: &str, rest: &str, effect: Effect) -> Call {
-        let table = crate::key::encoded(table.as_bytes());
-        let call = self.call(method, format!("/v1/tables/{table}{rest}"), effect);
-        Call { patience: None, ..call }
+    /// A call with the timeout of administration.
+    pub(crate) fn on_route(&self, route: &Route) -> Call {
+        let (path, base64) = route.path();
+        let operation = route.operation();
+        let mut call = self.call(operation.method(), path, Effect::of(operation));
+        if base64 {
+            call.query.push((Parameter::Enc, "b64".to_owned()));
+        }
+        call
     }
 
-    /// A call with the timeout of administration and nothing else.
+    /// The same, on a path that is no route of a node.
     pub(crate) fn call(&self, method: Method, path: String, effect: Effect) -> Call {
         Call {
             method,
@@ -284,7 +287,13 @@ pub(crate) fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
 
-fn push_level(call: &mut Call, name: &'static str, level: Option<Level>) {
+/// Gives a call a JSON document to send.
+pub(crate) fn push_document<T: Serialize>(call: &mut Call, document: &T) {
+    call.headers.push((CONTENT_TYPE, header::JSON.to_owned()));
+    call.body = Some(serde_json::to_vec(document).expect("a struct of plain members is JSON"));
+}
+
+fn push_level(call: &mut Call, name: Parameter, level: Option<Level>) {
     if let Some(level) = level {
         call.query.push((name, level.to_string()));
     }
@@ -292,12 +301,6 @@ fn push_level(call: &mut Call, name: &'static str, level: Option<Level>) {
 
 fn push_trace(call: &mut Call, trace: bool) {
     if trace {
-        call.query.push(("trace", "true".to_owned()));
-    }
-}
-
-fn push_b64(call: &mut Call, b64: bool) {
-    if b64 {
-        call.query.push(("enc", "b64".to_owned()));
+        call.query.push((Parameter::Trace, "true".to_owned()));
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Left out: documents that are handed on as the JSON they are.
 
-use crate::answer::{Meta, MgetItem, Written};
-use crate::problem::Problem;
+use crate::answer::{Meta, MgetItem};
+use quorate_api::document::{Problem, Written};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
 

@@ -3,7 +3,7 @@
 use crate::answer::Meta;
 use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
-use crate::problem::Problem;
+use quorate_api::document::Problem;
 use std::fmt;
 use thiserror::Error;
 
@@ -101,6 +101,6 @@ impl Error {
 
     /// The problem's stable word, such as `no-such-table`; empty if no server said one.
     pub fn code(&self) -> &str {
-        self.problem().map_or("", |problem| problem.code.as_str())
+        self.problem().map_or("", |problem| &problem.code)
     }
 }

@@ -20,6 +20,8 @@
 //! - Every key of bytes reaches the server unchanged, whatever a URL library would make of `..`, `%` or `/`.
 //! - Waiting, and the size of an answer, are bounded.
 //!
+//! Paths, parameters, headers and documents are those of [`quorate_api`], which the server reads and writes too.
+//!
 //! # What is left out, and why
 //!
 //! No routing to owners yet: any node coordinates any request, and the ring stays the server's business. No proxies
@@ -32,18 +34,14 @@ mod cluster;
 pub mod decoders;
 mod endpoint;
 mod error;
-mod key;
 mod outcome;
-mod problem;
 
-pub use answer::{Answered, Consistency, Found, Meta, MgetItem, Value, Written};
+pub use answer::{Answered, Consistency, Found, Meta, MgetItem, Value};
 pub use client::{Client, ConfigError, Options, Read, Write};
-pub use cluster::{Alteration, Node, TableSpec};
 pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
 pub use error::{Attempt, Error};
-pub use key::{from_base64, key_path, to_base64};
 pub use outcome::Outcome;
-pub use problem::{Problem, ProblemReplica};
+pub use quorate_api::document;
 pub use reqwest::Method;
 
 /// Makes *ring* the process's TLS provider, if it has none yet. The HTTP library panics without one; calling this

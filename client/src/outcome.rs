@@ -1,6 +1,9 @@
 //! What a request can do to the data, and what it did.
 
-use serde::{Deserialize, Serialize};
+use quorate_api::Operation;
+use quorate_api::document::Problem;
+use reqwest::Method;
+use serde::Serialize;
 use std::fmt;
 
 /// Whether a request can change data: what may be repeated, and what silence means, depends on nothing else.
@@ -12,8 +15,9 @@ pub(crate) enum Effect {
     Write,
 }
 
-/// What happened to the data of a request that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What happened to the data of a request that has no good answer: what a server may say of it
+/// ([`quorate_api::Outcome`]), and one word more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It took effect, although the answer could not be used.
@@ -24,7 +28,37 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Effect {
+    /// The effect of this operation: a POST that only reads is `mget`.
+    pub fn of(operation: Operation) -> Self {
+        if operation.method() == Method::GET || operation == Operation::Mget {
+            Effect::Read
+        } else {
+            Effect::Write
+        }
+    }
+}
+
+impl From<quorate_api::Outcome> for Outcome {
+    fn from(outcome: quorate_api::Outcome) -> Self {
+        match outcome {
+            quorate_api::Outcome::NotApplied => Outcome::NotApplied,
+            quorate_api::Outcome::Unknown => Outcome::Unknown,
+        }
+    }
+}
+
 impl Outcome {
+    /// What happened to the data: what the server says, else what the status allows to conclude. A word that this
+    /// version does not know may mean anything.
+    pub(crate) fn of_refusal(problem: &Problem, effect: Effect) -> Self {
+        match (effect, &problem.outcome) {
+            (Effect::Read, _) => Outcome::NotApplied,
+            (Effect::Write, None) => Outcome::of_write_status(problem.status),
+            (Effect::Write, Some(_)) => problem.known_outcome().map_or(Outcome::Unknown, Outcome::from),
+        }
+    }
+
     /// What a status alone allows to conclude of a write.
     pub(crate) fn of_write_status(status: u16) -> Self {
         match status {
@@ -47,5 +81,41 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_newer_server_promises_nothing() {
+        let problem =
+            |outcome| Problem { status: 503, outcome, code: "unavailable".into(), ..Problem::default() };
+        let concluded = |outcome: Option<&'static str>| {
+            Outcome::of_refusal(&problem(outcome.map(Into::into)), Effect::Write)
+        };
+        assert_eq!(concluded(None), Outcome::NotApplied);
+        assert_eq!(concluded(Some("not_applied")), Outcome::NotApplied);
+        assert_eq!(concluded(Some("unknown")), Outcome::Unknown);
+        assert_eq!(concluded(Some("half_applied")), Outcome::Unknown);
+        assert_eq!(Outcome::of_refusal(&problem(Some("unknown".into())), Effect::Read), Outcome::NotApplied);
+    }
+
+    #[test]
+    fn what_can_change_data_is_sent_once() {
+        let all = Operation::ALL.iter().copied();
+        let once: Vec<Operation> = all.filter(|operation| Effect::of(*operation) == Effect::Write).collect();
+        let changes = [
+            Operation::Put,
+            Operation::Post,
+            Operation::Delete,
+            Operation::Batch,
+            Operation::CreateTable,
+            Operation::AlterTable,
+            Operation::DropTable,
+            Operation::AcceptLoss,
+        ];
+        assert_eq!(once, changes);
     }
 }

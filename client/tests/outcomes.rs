@@ -9,8 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const STORED: &str =
-    r#"{"version":"1-n1.0.0","etag":"\"x\"","acks":2,"required":2,"consistency":"linearizable"}"#;
+const STORED: &str = r#"{"version":"1-n1.0.0","etag":"\"x\"","acks":2,"required":2,"n":3,"consistency":"linearizable","replayed":false}"#;
 
 /// A server with one behaviour, and how many requests it has read.
 struct Script {

@@ -27,7 +27,8 @@ pub use slot::{CONNECTIONS_MAX, NodeState, PORT_STEP};
 
 use crate::instance::Instance;
 use error::READY_TIMEOUT;
-use quorate_client::{Client, Endpoint, Error as ClientError, Options, TableSpec};
+use quorate_client::document::TableSpec;
+use quorate_client::{Client, Endpoint, Error as ClientError, Options};
 use quorate_node::{Entry, StartError};
 use quorate_storage::{Identity, IdentityError};
 use slot::Slot;

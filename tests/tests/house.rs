@@ -20,8 +20,8 @@ const ORDER: &[(&str, &[&str])] = &[
     ("consensus", &["model", "ring", "storage", "transport"]),
     ("node", &["model", "ring", "coordinator", "storage", "transport", "consensus"]),
     ("http", &["model", "ring", "coordinator", "api", "node"]),
-    ("client", &["model"]),
-    ("cli", &["model", "client"]),
+    ("client", &["model", "api"]),
+    ("cli", &["model", "api", "client"]),
     (
         "quorate",
         &[

@@ -87,6 +87,10 @@ pub struct Replica {
     /// Whether a hint is kept for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hint: bool,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub more: Map<String, Json>,
 }
 
 impl Problem {
@@ -115,13 +119,14 @@ mod tests {
     fn unknown_members_and_words_are_kept() {
         let body = br#"{"type":"/problems/write-timeout","title":"t","status":504,"code":"write-timeout","detail":"d",
             "outcome":"unknown","required":2,"acks":1,"tomorrow":true,
-            "replicas":[{"node":"n1","result":"ack","ms":3},{"node":"n2","result":"dreaming"}]}"#;
+            "replicas":[{"node":"n1","result":"ack","ms":3},{"node":"n2","result":"dreaming","of":"sheep"}]}"#;
         let problem = Problem::parse(504, body).expect("a problem");
         assert_eq!(problem.known_outcome(), Some(Outcome::Unknown));
         assert_eq!((problem.required, problem.replicas[0].ms), (Some(2), Some(3)));
         assert_eq!(problem.replicas[1].result, "dreaming");
         let again = serde_json::to_value(&problem).expect("a document of plain values");
         assert_eq!(again["tomorrow"], true);
+        assert_eq!(again["replicas"][1]["of"], "sheep");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Asked {
     pub async fn of(client: &Client) -> Result<Self, Failure> {
         let cluster = client.cluster().await?;
         let documents = document::elements(client.nodes().await?, "nodes");
-        let limits = client.ask("/v1/limits".to_owned()).await.ok();
+        let limits = client.limits().await.ok();
         let mut asked = JoinSet::new();
         for (at, document) in documents.iter().enumerate() {
             let endpoint = document.get("address").and_then(|address| address.as_str()?.parse().ok());
@@ -176,7 +176,7 @@ async fn ask(endpoint: Option<Endpoint>) -> (Answer, Option<Json>) {
     let answer = match ready {
         Ok(()) => Answer::Ready,
         Err(quorate_client::Error::Problem { problem, .. }) => {
-            Answer::NotReady { code: problem.code.clone(), why: printable(&problem.detail) }
+            Answer::NotReady { code: problem.code.into_owned(), why: printable(&problem.detail) }
         }
         Err(error) => Answer::Silent(printable(&error.cause())),
     };
