@@ -45,16 +45,17 @@ impl ClusterCommand {
         match self.action {
             Action::Nodes => {
                 let nodes =
-                    document::elements(context.told("listing members", client.nodes()).await?, "nodes");
+                    document::elements(context.told("listing members", client.nodes()).await?.json, "nodes");
                 document::show_list(output, document::NODES, &nodes, "there is no member")
             }
             Action::Ring(Ring { table, svg: None }) => document::show(
                 output,
-                &context.told("reading the ring", client.ring(table.as_deref())).await?,
+                &context.told("reading the ring", client.ring(table.as_deref())).await?.json,
             ),
             Action::Ring(Ring { table, svg: Some(file) }) => {
                 let ring = context.told("reading the ring", client.ring(table.as_deref())).await?;
-                let picture = ring_picture::svg(&ring).map_err(|cause| Failure::new(Exit::Other, cause))?;
+                let picture =
+                    ring_picture::svg(&ring.read).map_err(|cause| Failure::new(Exit::Other, cause))?;
                 std::fs::write(&file, picture).map_err(|error| {
                     Failure::new(Exit::Other, format!("{} cannot be written: {error}", file.display()))
                 })?;

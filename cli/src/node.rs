@@ -5,8 +5,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::printable;
 use crate::{confirm, document};
 use clap::{Args, Subcommand};
+use quorate_api::document::Loss;
 use quorate_client::{Client, Endpoint, Options};
-use serde_json::Value as Json;
 
 /// `quorate node`.
 #[derive(Args, Debug)]
@@ -46,7 +46,9 @@ impl NodeCommand {
     /// Does it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
-            Action::Show { node } => document::show(&context.output, &context.client()?.node(&node).await?),
+            Action::Show { node } => {
+                document::show(&context.output, &context.client()?.node(&node).await?.json)
+            }
             Action::AcceptLoss(accept) => accept.run(context).await,
         }
     }
@@ -59,13 +61,13 @@ impl AcceptLoss {
         let client = of_the_node(context, node).await?;
         let loss = context.told("looking at what is there", client.loss(node)).await?;
         if self.preview {
-            return document::show(output, &loss);
+            return document::show(output, &loss.json);
         }
-        for line in sentences(&loss) {
+        for line in sentences(&loss.read) {
             output.note(&line);
         }
-        if let Some(refusal) = loss.get("refusal").and_then(Json::as_str) {
-            return Err(Failure::new(Exit::Conflict, printable(refusal)));
+        if let Some(refusal) = loss.read.refusal {
+            return Err(Failure::new(Exit::Conflict, printable(&refusal)));
         }
         let what = confirm::Loss {
             name: node,
@@ -84,19 +86,17 @@ impl AcceptLoss {
 async fn of_the_node(context: &Context, node: &str) -> Result<Client, Failure> {
     let any = context.client()?;
     let Ok(known) = any.node(node).await else { return Ok(any) };
-    let address: Option<Endpoint> =
-        known.get("address").and_then(Json::as_str).and_then(|it| it.parse().ok());
+    let address: Option<Endpoint> = known.read.node.address.and_then(|address| address.parse().ok());
     let Some(address) = address else { return Ok(any) };
     Ok(Client::new(Options { endpoints: vec![address], ..context.options.clone() })?)
 }
 
 /// What may be lost, for people.
-fn sentences(loss: &Json) -> Vec<String> {
-    let text = |name: &str| loss.get(name).and_then(Json::as_str).map(printable).unwrap_or_default();
-    let mut lines = vec![format!("{} is doubtful ({}): {}", text("node"), text("cause"), text("doubt"))];
-    let tables = loss.get("tables").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-    lines.extend(tables.iter().filter_map(|table| table.get("loss")?.as_str().map(printable)));
-    if tables.is_empty() {
+fn sentences(loss: &Loss) -> Vec<String> {
+    let doubtful = format!("{} is doubtful ({}): {}", loss.node, loss.cause, loss.doubt);
+    let mut lines = vec![printable(&doubtful)];
+    lines.extend(loss.tables.iter().map(|table| printable(&table.loss)));
+    if loss.tables.is_empty() {
         lines.push("it knows of no table of which it owns a shard".to_owned());
     }
     lines

@@ -1,6 +1,7 @@
 //! The ring as a picture: one circle of shards for each place in the order of owners, a colour for each node.
 
-use serde_json::Value as Json;
+use crate::output::printable;
+use quorate_api::document::{self, Ring};
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::fmt::Write;
@@ -21,7 +22,7 @@ struct Shard {
 }
 
 /// Draws the ring's document.
-pub fn svg(ring: &Json) -> Result<String, String> {
+pub fn svg(ring: &Ring) -> Result<String, String> {
     let shards = shards(ring)?;
     let mut colors: BTreeMap<&str, String> = BTreeMap::new();
     for owner in shards.iter().flat_map(|shard| &shard.owners) {
@@ -68,9 +69,8 @@ pub fn svg(ring: &Json) -> Result<String, String> {
     Ok(text)
 }
 
-fn shards(ring: &Json) -> Result<Vec<Shard>, String> {
-    let listed = ring.get("shards").and_then(Json::as_array).ok_or("the ring's document lists no shards")?;
-    let mut shards: Vec<Shard> = listed.iter().filter_map(shard).collect();
+fn shards(ring: &Ring) -> Result<Vec<Shard>, String> {
+    let mut shards: Vec<Shard> = ring.shards.iter().filter_map(shard).collect();
     shards.sort_by(|a, b| a.start.total_cmp(&b.start));
     if shards.is_empty() {
         Err("there is no shard to draw: make a table first".to_owned())
@@ -79,22 +79,14 @@ fn shards(ring: &Json) -> Result<Vec<Shard>, String> {
     }
 }
 
-fn shard(document: &Json) -> Option<Shard> {
+fn shard(shard: &document::Shard) -> Option<Shard> {
     // 64-bit tokens as 16 hexadecimal digits; the last interval ends where the ring closes.
-    let position = |name: &str| {
-        let token = u64::from_str_radix(document.get(name)?.as_str()?, 16).ok()?;
-        Some(token as f64 / 2f64.powi(64))
-    };
-    let owners = document.get("owners")?.as_array()?.iter().map(|owner| {
-        let name = owner.get("name").or_else(|| owner.get("node")).unwrap_or(owner);
-        name.as_str().map_or_else(|| name.to_string(), str::to_owned)
-    });
-    let label = document.get("id").or_else(|| document.get("shard")).map(crate::document::word);
+    let position = |token: &str| Some(u64::from_str_radix(token, 16).ok()? as f64 / 2f64.powi(64));
     Some(Shard {
-        start: position("start")?,
-        end: position("end").unwrap_or(1.0),
-        label: label.unwrap_or_else(|| "shard".to_owned()),
-        owners: owners.collect(),
+        start: position(&shard.start)?,
+        end: shard.end.as_deref().and_then(position).unwrap_or(1.0),
+        label: printable(&shard.id),
+        owners: shard.owners.clone(),
     })
 }
 
@@ -115,18 +107,28 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn each_owner_of_each_shard_is_an_arc() {
-        let ring = json!({"shards": [
-            {"id": "demo/0", "start": "0000000000000000", "end": "8000000000000000", "owners": ["n1", "n2"]},
-            {"id": "demo/1", "start": "8000000000000000", "end": null, "owners": ["<n3>", "n1"]},
-        ]});
+        let half = "8000000000000000";
+        let shard = |index: u32, start: &str, end: Option<&str>, owners: [&str; 2]| document::Shard {
+            id: format!("demo/{index}"),
+            index,
+            start: start.to_owned(),
+            end: end.map(str::to_owned),
+            position: start.to_owned(),
+            epoch: 1,
+            owners: owners.map(str::to_owned).to_vec(),
+        };
+        let of = |shards| Ring { epoch: 1, nodes: Vec::new(), shards };
+        let ring = of(vec![
+            shard(0, "0000000000000000", Some(half), ["n1", "n2"]),
+            shard(1, half, None, ["<n3>", "n1"]),
+        ]);
         let picture = svg(&ring).expect("a picture");
         assert_eq!(picture.matches("<path").count(), 4);
         assert_eq!(picture.matches("<rect").count(), 3);
         assert!(picture.contains("&lt;n3&gt;") && !picture.contains("<n3>"));
-        assert!(svg(&json!({"shards": []})).is_err());
+        assert!(svg(&of(Vec::new())).is_err());
     }
 }

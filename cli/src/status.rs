@@ -10,7 +10,7 @@ mod facts;
 use crate::columns::{left, name, right};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Tone, Word};
+use crate::output::{Output, Tone, Word, printable};
 use crate::quantity::{bytes, count, counted, span};
 use asked::{Asked, Said};
 use clap::Args;
@@ -143,7 +143,7 @@ impl Screen {
             "healthy": self.is_healthy(),
             "health": self.sentence(),
             "problems": problems,
-            "cluster": self.asked.cluster,
+            "cluster": self.asked.cluster.json,
             "nodes": self.asked.documents(),
         })
     }
@@ -207,7 +207,7 @@ impl Screen {
                 }
                 Answer::NotReady { why, .. } | Answer::Silent(why) => why,
             };
-            let silent = said.document.get("silent_ms").and_then(Json::as_u64).filter(|_| !member.is_heard);
+            let silent = said.node.read.silent_ms.filter(|_| !member.is_heard);
             let since = silent.map_or_else(String::new, |ms| {
                 format!(", not heard for {}", span(Duration::from_millis(ms)))
             });
@@ -242,12 +242,10 @@ impl Screen {
 
 /// A member's row.
 fn row(member: &Member, asked: &Said) -> Vec<Word> {
-    let number = |name: &str| asked.document.get(name).and_then(Json::as_u64);
-    let text = |name: &str| asked.document.get(name).map(crate::document::word).unwrap_or_default();
-    let is = |name: &str| asked.document.get(name).and_then(Json::as_bool) == Some(true);
-    let role = if is("leader") {
+    let node = &asked.node.read;
+    let role = if node.leader {
         "leader"
-    } else if is("voter") {
+    } else if node.voter {
         "voter"
     } else {
         "learner"
@@ -256,12 +254,12 @@ fn row(member: &Member, asked: &Said) -> Vec<Word> {
     vec![
         member.id.as_str().into(),
         member.name.as_str().into(),
-        text("zone").into(),
+        printable(&node.zone).into(),
         state(member),
         role.into(),
         member.address.as_str().into(),
-        or_dash(number("shards").map(count)),
-        or_dash(number("bytes").map(bytes)),
+        count(node.shards).into(),
+        or_dash(node.bytes.map(bytes)),
         or_dash(member.free_bytes.map(bytes)),
         count(member.hints).into(),
         or_dash(member.version.clone()),

@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::output::printable;
 use quorate_client::{Client, Options};
-use serde_json::Value as Json;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -46,10 +45,9 @@ impl Context {
         let Ok(client) = Client::new(options) else { return "the node has not answered yet".to_owned() };
         match tokio::time::timeout(QUESTION, client.cluster()).await {
             Ok(Ok(cluster)) => {
-                let leaderless = cluster.get("leader").is_none_or(Json::is_null);
-                let health = cluster.get("health").and_then(Json::as_str).map(printable).unwrap_or_default();
-                let of_leader = if leaderless { "the catalog has no leader; " } else { "" };
-                format!("{of_leader}{health}")
+                let cluster = cluster.read;
+                let of_leader = if cluster.leader.is_none() { "the catalog has no leader; " } else { "" };
+                format!("{of_leader}{}", printable(&cluster.health))
             }
             Ok(Err(_)) | Err(_) => "the node has not answered yet".to_owned(),
         }

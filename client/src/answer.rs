@@ -4,7 +4,8 @@ use quorate_api::document::{KeyResult, Problem};
 use quorate_api::header;
 use quorate_model::Version;
 use reqwest::header::{self as standard, HeaderMap, HeaderName};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
 /// What the headers of an answer say.
@@ -48,6 +49,15 @@ pub struct Answered<T> {
     pub answer: T,
     /// What its headers say.
     pub meta: Meta,
+}
+
+/// A server's document: as this version reads it, and as it came. What a newer server adds is in the latter alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document<T> {
+    /// What this version knows of it.
+    pub read: T,
+    /// All of it.
+    pub json: Json,
 }
 
 /// What a read found.
@@ -119,6 +129,14 @@ impl Consistency {
     }
 }
 
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Document<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(from)?;
+        let read = T::deserialize(&json).map_err(D::Error::custom)?;
+        Ok(Self { read, json })
+    }
+}
+
 impl MgetItem {
     /// The results of an mget of these keys; `None` if there is not one for each.
     pub(crate) fn all(keys: &[Vec<u8>], document: &Json) -> Option<Vec<Self>> {
@@ -144,7 +162,16 @@ impl MgetItem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorate_api::document::Tables;
     use serde_json::json;
+
+    #[test]
+    fn a_document_keeps_what_a_newer_server_adds() {
+        let text = r#"{"epoch": 7, "tables": [], "tomorrow": {"n": 1}}"#;
+        let document: Document<Tables> = serde_json::from_str(text).expect("a document");
+        assert_eq!((document.read.epoch, &document.json["tomorrow"]["n"]), (7, &json!(1)));
+        assert!(serde_json::from_str::<Document<Tables>>("{}").is_err(), "no document of tables");
+    }
 
     #[test]
     fn an_mget_has_a_result_for_each_key_and_keeps_what_a_newer_server_adds() {

@@ -1,17 +1,19 @@
 //! Tables, members and the state of the cluster.
 //!
-//! The documents are what the server answers: this crate reads the members it needs and passes the rest on, so that
-//! an older client shows a newer server's answer whole.
+//! A document whose members somebody decides by comes as [`Document`]: typed, and as it is. One that is only shown comes
+//! as it is. So an older client shows a newer server's answer whole.
 
+use crate::answer::Document;
 use crate::call::Call;
 use crate::client::{Client, GRACE, decode, millis, push_document};
 use crate::error::Error;
 use crate::outcome::Effect;
-use quorate_api::document::{AcceptLoss, TableChange, TableSpec};
+use quorate_api::document::{AcceptLoss, Cluster, Loss, NodeDetails, Nodes, Ring, TableChange, TableSpec};
 use quorate_api::query::Parameter;
 use quorate_api::{OnNode, OnTable, Route};
 use reqwest::Method;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 impl Client {
@@ -41,22 +43,22 @@ impl Client {
     }
 
     /// Name, epoch, leader, health sentence, counts.
-    pub async fn cluster(&self) -> Result<Json, Error> {
+    pub async fn cluster(&self) -> Result<Document<Cluster>, Error> {
         self.show(&Route::ShowCluster).await
     }
 
     /// The members.
-    pub async fn nodes(&self) -> Result<Json, Error> {
+    pub async fn nodes(&self) -> Result<Document<Nodes>, Error> {
         self.show(&Route::ListNodes).await
     }
 
     /// One member, by its id or its name.
-    pub async fn node(&self, node: &str) -> Result<Json, Error> {
+    pub async fn node(&self, node: &str) -> Result<Document<NodeDetails>, Error> {
         self.show(&Route::ShowNode(OnNode::new(node))).await
     }
 
     /// What a member that doubts its disk may have lost. Only that member can answer.
-    pub async fn loss(&self, node: &str) -> Result<Json, Error> {
+    pub async fn loss(&self, node: &str) -> Result<Document<Loss>, Error> {
         self.show(&Route::PreviewLoss(OnNode::new(node))).await
     }
 
@@ -67,7 +69,7 @@ impl Client {
     }
 
     /// Positions, shards and owners of one table, or of all.
-    pub async fn ring(&self, table: Option<&str>) -> Result<Json, Error> {
+    pub async fn ring(&self, table: Option<&str>) -> Result<Document<Ring>, Error> {
         let mut call = self.on_route(&Route::ShowRing);
         call.query.extend(table.map(|name| (Parameter::Table, name.to_owned())));
         self.document(&call).await
@@ -88,11 +90,11 @@ impl Client {
         self.document(&self.call(Method::GET, path, Effect::Read)).await
     }
 
-    async fn show(&self, route: &Route) -> Result<Json, Error> {
+    async fn show<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
         self.document(&self.on_route(route)).await
     }
 
-    async fn document(&self, call: &Call) -> Result<Json, Error> {
+    async fn document<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
         let answer = self.send(call).await?;
         decode(call, &answer)
     }

@@ -36,7 +36,7 @@ mod endpoint;
 mod error;
 mod outcome;
 
-pub use answer::{Answered, Consistency, Found, Meta, MgetItem, Value};
+pub use answer::{Answered, Consistency, Document, Found, Meta, MgetItem, Value};
 pub use client::{Client, ConfigError, Options, Read, Write};
 pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
 pub use error::{Attempt, Error};

@@ -140,11 +140,7 @@ impl Facts {
 
     /// Whether no request is refused for want of owners.
     fn is_serving(&self) -> bool {
-        match self.refusing {
-            Some(refusing) => refusing == Refusing::default(),
-            // An older node says it in words alone; some of them may be about the catalog.
-            None => !self.at_risk.iter().any(|risk| risk.starts_with("table ")),
-        }
+        self.refusing == Refusing::default()
     }
 
     /// Whether the node that was asked hears nobody, while others say that they can serve.
@@ -170,7 +166,7 @@ impl Facts {
     }
 
     /// What happens to requests, as the end of a sentence.
-    fn impact(&self, refusing: Refusing) -> String {
+    fn impact(&self) -> String {
         let of = |short: u64| {
             if short == self.shards {
                 format!("all {} shards refuse", count(self.shards))
@@ -178,7 +174,7 @@ impl Facts {
                 format!("{} of {} shards refuse", count(short), count(self.shards))
             }
         };
-        match (refusing.reads, refusing.writes) {
+        match (self.refusing.reads, self.refusing.writes) {
             (0, 0) => "reads and writes go on".to_owned(),
             (reads, writes) if reads == writes => format!("{} reads and writes", of(reads)),
             (0, writes) => format!("{} writes, reads go on", of(writes)),
@@ -192,10 +188,7 @@ impl Facts {
         if self.is_serving() {
             return None;
         }
-        let impact = self.refusing.map_or_else(
-            || "some shards refuse reads or writes".to_owned(),
-            |refusing| self.impact(refusing),
-        );
+        let impact = self.impact();
         let gone = self.gone();
         let mut causes = Vec::new();
         let mut ways = Vec::new();

@@ -11,8 +11,8 @@ pub struct Facts {
     pub leader: Option<String>,
     /// Shards of all tables.
     pub shards: u64,
-    /// Shards of which reads, and of which writes, are refused at their tables' levels; `None`: an older node was asked.
-    pub refusing: Option<Refusing>,
+    /// Shards of which reads, and of which writes, are refused at their tables' levels.
+    pub refusing: Refusing,
     /// The node's own sentences about tables at risk.
     pub at_risk: Vec<String>,
     /// What the node says of the whole, if it sees something wrong.

@@ -9,7 +9,7 @@ fn well() -> Facts {
         members: (1..=3).map(member).collect(),
         leader: Some("n1".to_owned()),
         shards: 64,
-        refusing: Some(Refusing::default()),
+        refusing: Refusing::default(),
         free_bytes_min: Some(128 << 20),
         ..Facts::default()
     }
@@ -48,7 +48,7 @@ fn doubtful(facts: &mut Facts, at: usize, cause: &str) {
 }
 
 fn refusing(facts: &mut Facts, reads: u64, writes: u64) {
-    facts.refusing = Some(Refusing { reads, writes });
+    facts.refusing = Refusing { reads, writes };
     facts.at_risk = vec!["table demo: some of its shards have fewer than 2 owners up".to_owned()];
 }
 
@@ -103,15 +103,6 @@ const ROWS: &[Row] = &[
         Severity::Broken,
         "n2 is down, n3 is doubtful (behind): all 64 shards refuse reads and writes; start n2 again, \
          `quorate node accept-loss n3 --preview`",
-    ),
-    (
-        |facts| {
-            down(facts, 2);
-            facts.refusing = None;
-            facts.at_risk = vec!["table demo: 64 of 64 shards have fewer than 3 owners up".to_owned()];
-        },
-        Severity::Broken,
-        "n3 is down: some shards refuse reads or writes; start n3 again",
     ),
     (
         |facts| doubtful(facts, 2, "behind"),
