@@ -246,7 +246,9 @@ impl<'a, E: Engine> Round<'a, E> {
             Ok(())
         };
         let Err(error) = done else { return steps };
-        if let Some(before) = hints_before {
+        // Without a doubt nothing of the batch is there. After an error that casts one it may be: then the books stay at
+        // the most that may be held, so that what is taken off them later was counted.
+        if let (None, Some(before)) = (error.doubt(), hints_before) {
             *replica.hints() = before;
         }
         let outcome = match error {
