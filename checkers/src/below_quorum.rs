@@ -1,7 +1,7 @@
 //! What is asked below the quorum: little is promised, and that little is judged.
 //!
-//! **Integrity.** A read shows nothing that nobody wrote: of each value that is seen there is a write that was called
-//! before the read returned and that did not certainly fail.
+//! **Integrity.** A read shows nothing that no client wrote: of each value that is seen there is a write that was
+//! called before the read returned and that did not certainly fail.
 //!
 //! **The mixture.** Levels may be mixed on one key, and those who ask at a quorum are still promised linearizability
 //! among themselves. To them a write below the quorum is one of unknown outcome, whatever its answer was: it may take
@@ -12,10 +12,10 @@
 //! was acknowledged at the table's `w` or above before it began, or one that was under way: it is never stale in the
 //! sense below.
 //!
-//! **Staleness** is measured elsewhere, and is no promise there. A read is stale by the time since the value that it showed was surely
-//! overwritten: since the return of the first write or delete that was acknowledged as a quorum counts it, was called
-//! after that value was acknowledged, and returned before the read was called. Where nobody writes at a quorum, every
-//! acknowledged write counts.
+//! **Staleness** is measured elsewhere, and is no promise there. A read is stale by the time since the value that it
+//! showed was surely overwritten: since the return of the first write or delete that was acknowledged as a quorum
+//! counts it, was called after that value was acknowledged, and returned before the read was called. Where nobody
+//! writes at a quorum, every acknowledged write counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,7 +45,7 @@ pub struct Integrity {
     pub missed: Vec<Finding>,
     /// Whether a stale read breaks a promise.
     pub must_be_fresh: bool,
-    /// Reads of what nobody wrote, each with the failed or late writes of that value.
+    /// Reads of what no client wrote, each with the failed or late writes of that value.
     pub phantoms: Vec<Finding>,
 }
 
@@ -230,7 +230,7 @@ impl Mixture {
 impl fmt::Display for Integrity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (reads, stale, phantoms) = (self.reads, self.stale.len(), self.phantoms.len());
-        write!(formatter, "{reads} reads: {stale} stale, {phantoms} of what nobody wrote")?;
+        write!(formatter, "{reads} reads: {stale} stale, {phantoms} of what no client wrote")?;
         if self.must_be_fresh && stale > 0 {
             write!(formatter, ", where none may be stale")?;
         }

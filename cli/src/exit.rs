@@ -31,7 +31,7 @@ pub enum Exit {
     Unhealthy = 8,
     /// The user said no, or was not asked.
     Declined = 9,
-    /// Whoever read the output has gone, as `head` does: what a shell reports of other tools, 128 + SIGPIPE.
+    /// The reader of the output has gone, as `head` does: what a shell reports of other tools, 128 + SIGPIPE.
     ReaderGone = 141,
 }
 

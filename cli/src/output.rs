@@ -86,7 +86,7 @@ impl Output {
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
-            // Whoever reads has seen enough: `quorate ... | head` is no failure worth a word. It is no success either:
+            // The reader has seen enough: `quorate ... | head` is no failure worth a word. It is no success either:
             // `status --check` may have had bad news.
             let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
             let exit = if gone { Exit::ReaderGone } else { Exit::Other };

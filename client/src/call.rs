@@ -187,7 +187,7 @@ impl Call {
         let outcome = match self.effect {
             Effect::Read => Outcome::NotApplied,
             Effect::Write => match Outcome::of_write_status(status) {
-                // Whoever answers so need not be a Quorate node: a proxy's 502 proves nothing.
+                // What answers so need not be a Quorate node: a proxy's 502 proves nothing.
                 Outcome::NotApplied if status >= 500 => Outcome::Unknown,
                 outcome => outcome,
             },

@@ -1,4 +1,4 @@
-//! The decoders of what servers answer, for whoever tries the decoders of all outside bytes: each says whether it takes
+//! The decoders of what servers answer, for the test of every decoder of outside bytes: each says whether it takes
 //! some bytes, and panics if it breaks its promise.
 //!
 //! Left out: documents that are handed on as the JSON they are.

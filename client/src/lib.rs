@@ -15,7 +15,7 @@
 //! # Invariants
 //!
 //! - A write goes to a second endpoint only when it is certain that the first attempt had no effect. There is no
-//!   other retry: whoever wants one sends the same operation id again, with `retry`, and knows why.
+//!   other retry: a caller that wants one sends the same operation id again, with `retry`, and knows why.
 //! - An error of unknown outcome is never shown as a failure, nor a refusal as a success.
 //! - Every key of bytes reaches the server unchanged, whatever a URL library would make of `..`, `%` or `/`.
 //! - Waiting, and the size of an answer, are bounded.

@@ -99,7 +99,7 @@ impl Openraft {
 }
 
 /// Counts changes, and ends the process if the core panics: a node whose consensus has died silently would keep a
-/// vote that nobody can use.
+/// vote that no candidate can use.
 async fn watch_over(raft: Raft, changes: watch::Sender<u64>) {
     let mut metrics = raft.metrics();
     let mut seen = None;
@@ -230,7 +230,7 @@ impl Consensus for Openraft {
     async fn remove(&self, node: NodeId) -> Result<(), String> {
         let raft = self.speaking()?;
         let node = BTreeSet::from([node.0]);
-        // A voter first becomes nobody's vote, then nobody; a learner can only become nobody.
+        // A voter is first demoted to learner, then removed; a learner is only removed.
         let membership = || {
             let metrics = raft.metrics();
             let metrics = metrics.borrow();

@@ -56,7 +56,7 @@ pub struct MembershipNow {
     pub changing: bool,
 }
 
-/// Why a command was not written here, or whether nobody knows.
+/// Why a command was not written here, or whether that is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteError {
     /// This node does not lead, as it found before it handed the command to its log; perhaps that one does. Not
@@ -66,7 +66,7 @@ pub enum WriteError {
     NoMajority,
     /// Consensus does not run on this node. Not written.
     Stopped(String),
-    /// It was handed to the log and nobody confirmed it: it is there, was cut off again by another leader, or came
+    /// It was handed to the log and not confirmed: it is there, was cut off again by another leader, or came
     /// to nothing.
     Unknown(String),
 }

@@ -69,8 +69,8 @@ pub(super) fn reading(error: &EngineError) -> StorageError {
     StorageIOError::read(AnyError::new(error)).into()
 }
 
-/// What can't be read although its checksum is right: a newer version wrote it. Nothing of it is applied, and nothing is
-/// held against the disk.
+/// What can't be read although its checksum is right: a newer version wrote it. Nothing of it is applied, and nothing
+/// is held against the disk.
 pub(super) fn malformed(error: &impl std::fmt::Display) -> EngineError {
     EngineError::Newer(error.to_string())
 }
@@ -175,6 +175,6 @@ impl RaftLogStorage<Types> for Log {
 
     async fn purge(&mut self, at: LogId) -> Result<(), StorageError> {
         let bytes = at.encode();
-        self.blocking(move |store| store.purge_up_to(at.index, &bytes)).await.map_err(|error| writing(&error))
+        self.blocking(move |store| store.cut_up_to(at.index, &bytes)).await.map_err(|error| writing(&error))
     }
 }

@@ -1,7 +1,7 @@
 //! The state machine of consensus: `Catalog::apply`, and nothing else.
 //!
 //! What was applied is kept in memory and in snapshots; between two snapshots the log has it. At a start the library
-//! applies again what was known to be committed, from this node's own disk and without asking anybody, so key traffic
+//! applies again what was known to be committed, from this node's own disk and without asking a peer, so key traffic
 //! begins from the last known catalog also where there is no majority.
 
 use crate::codec::Coded;
@@ -27,8 +27,8 @@ pub trait Publish: Send + Sync + 'static {
 pub struct Machine {
     log: Log,
     state: Arc<Mutex<State>>,
-    /// Held from looking at the snapshot on the disk until its successor is there: the builder works beside whoever
-    /// installs one.
+    /// Held from looking at the snapshot on the disk until its successor is there: the builder works beside a call
+    /// that installs one.
     saving: Arc<tokio::sync::Mutex<()>>,
     publisher: Arc<dyn Publish>,
 }
@@ -159,7 +159,7 @@ impl RaftStateMachine<Types> for Machine {
             }
             (answers, Arc::clone(&state.catalog))
         };
-        // Only what is published counts as applied: whoever waits for this entry finds its effect in the view.
+        // Only what is published counts as applied: a caller that waits for this entry finds its effect in the view.
         self.publisher.publish(catalog).await;
         Ok(answers)
     }

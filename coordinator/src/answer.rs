@@ -159,7 +159,7 @@ pub enum PutError {
         "this operation id was used for another body; nothing was stored now; use a new sequence for a new write"
     )]
     IdempotencyReused,
-    /// An operation id on a write below the table's w: nobody would look for it there.
+    /// An operation id on a write below the table's w: no round would look for it there.
     #[error(
         "an operation id needs the table's write level of {table_w} owners; this write asks for {required}; nothing was stored"
     )]

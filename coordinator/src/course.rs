@@ -1,8 +1,8 @@
 //! What a read and a write on their way have in common: the plan in force, its owners, the calls.
 //!
 //! Both machines hold one [`Course`] and ask it what an input means to them. It knows which calls are open, so an
-//! answer that comes twice is nobody's; and it is the one place that takes a newer plan after a refusal. What follows
-//! from a new plan (round one again, the same version again) is the machine's to decide.
+//! answer that comes twice belongs to no call; and it is the one place that takes a newer plan after a refusal. What
+//! follows from a new plan (round one again, the same version again) is the machine's to decide.
 
 use crate::answer::ReplicaReport;
 use crate::calls::{Calls, Closed, Purpose};

@@ -7,13 +7,14 @@
 //!                        └─ below quorum: answer the greatest ──────▲
 //! ```
 //!
-//! At `quorum` and above nobody is answered a version that a write quorum does not hold: otherwise the next read
+//! At `quorum` and above no client is answered a version that a write quorum does not hold: otherwise the next read
 //! might find the older one. Below quorum nothing is written before the answer, and an expired record is simply not
 //! shown. An owner may answer with what orders its record and a digest instead of the record (large values); the
 //! record is then fetched from one that holds it.
 //!
 //! One exception: what an owner assigned to a write at `one` is not answered if an owner turns out to hold something
-//! later. Such a write asked nobody, so it may have begun after the later one was acknowledged; the read starts over.
+//! later. Such a write asked no other owner, so it may have begun after the later one was acknowledged; the read starts
+//! over.
 //!
 //! A read has no effect of its own: when it fails, it can be repeated.
 
@@ -40,7 +41,7 @@ use judge::View;
 /// What a read's client is told.
 pub type Answer = Result<GetAnswer, GetError>;
 
-/// One read as it was asked for, checked by whoever took it.
+/// One read as it was asked for, checked by the node that took it.
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
     /// Owners that must answer: 1 to N.
@@ -64,7 +65,7 @@ pub struct Get {
     unlearned: Nodes,
     /// The owner that is asked for the whole record; the others may answer with a digest.
     whole_from: Option<NodeId>,
-    /// Whether nobody who held the greatest would show it: now everybody is asked for the whole record.
+    /// Whether no holder of the greatest would show it: now every owner is asked for the whole record.
     begun_anew: bool,
 }
 

@@ -6,7 +6,7 @@
 //!   driver  ──────────>  step  ──────────>  Send | Respond | Done
 //! ```
 //!
-//! A machine does no I/O and knows no time but what it is told. Whoever drives it (the process, or the simulator)
+//! A machine does no I/O and knows no time but what it is told. Its driver (the process, or the simulator)
 //! sends what it asks to be sent, hands back each answer with the call it belongs to, and calls `Tick` when
 //! [`Machine::wake_at`] has come. The operation lives on after `Respond`: late acknowledgements, repairs and hints
 //! are sends of the same machine. After `Done` it must not be stepped again.
@@ -49,7 +49,7 @@ pub enum Input {
 pub enum Failure {
     /// The request never left this node: it certainly had no effect.
     NotSent,
-    /// The request may have arrived; nobody knows.
+    /// Whether the request arrived is unknown.
     Lost,
     /// The replica refused: it certainly had no effect.
     Refused(Refusal),

@@ -1,8 +1,8 @@
 //! Where plans come from: the newest catalog that a node has applied, with who seems down.
 //!
-//! An operation goes by one plan. Where it needs another (an owner refused for the sake of the catalog, a hint is handed
-//! over long after it was kept), it is looked up here by whoever drives the machines: the process in its views, the
-//! simulator in its catalog.
+//! An operation goes by one plan. Where it needs another (an owner refused for the sake of the catalog, a hint is
+//! handed over long after it was kept), it is looked up here by the driver of the machines: the process in its views,
+//! the simulator in its catalog.
 
 use quorate_model::{Epoch, SortKey, TableId};
 use quorate_ring::Plan;

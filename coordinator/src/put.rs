@@ -45,7 +45,7 @@ use round_one::Known;
 /// What a write's client is told.
 pub type Answer = Result<PutAnswer, PutError>;
 
-/// One write as it was asked for, checked by whoever took it.
+/// One write as it was asked for, checked by the node that took it.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The value or tombstone, the coordinator's clock, and the expiry.

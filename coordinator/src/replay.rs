@@ -5,8 +5,8 @@
 //!                                                  └── holds something higher ──> read at all owners ──┘
 //! ```
 //!
-//! One machine without I/O for all owners of one node ([`Replay`]): it is told who can be reached, what a page, a batch, a
-//! read or an erasure came to, and says what to do next. Its owners go on independently of each other.
+//! One machine without I/O for all owners of one node ([`Replay`]): it is told who can be reached, what a page, a
+//! batch, a read or an erasure came to, and says what to do next. Its owners go on independently of each other.
 //!
 //! # Invariants
 //!
@@ -14,11 +14,11 @@
 //!   table is gone. (A hint that has grown meanwhile stays: the replica sees to that.)
 //! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a read at
 //!   every owner makes them agree, and the hint is erased once a read saw that they do. As long as one of them is away,
-//!   or has only just been sent the record, the hint stays, and is looked at again: nobody else remembers that these
+//!   or has only just been sent the record, the hint stays, and is looked at again: no other node remembers that these
 //!   owners differ.
 //! - One batch at a time for each owner, and so many reads at once: replay delays no key traffic.
-//! - An owner that takes nothing now (away, its disk or its queue full, its catalog behind) is left alone until the next
-//!   look.
+//! - An owner that takes nothing now (away, its disk or its queue full, its catalog behind) is left alone until the
+//!   next look.
 //!
 //! # What is left out
 //!
@@ -68,8 +68,8 @@ impl Default for ReplayLimits {
 /// What a replay is told.
 #[derive(Debug)]
 pub enum Input {
-    /// It is time to look ([`Replay::wake_at`]), or a link has changed: for these owners hints are kept, and they seem to
-    /// be reachable. None of them while this node doubts its disk.
+    /// It is time to look ([`Replay::wake_at`]), or a link has changed: for these owners hints are kept, and they seem
+    /// to be reachable. None of them while this node doubts its disk.
     Look(Vec<NodeId>),
     /// A page of an owner's hints, empty behind the last; or why this node can't read it.
     Page(NodeId, Result<Vec<Hint>, Refusal>),

@@ -159,7 +159,7 @@ impl RoundTwo {
         &self.failed
     }
 
-    /// Whether nobody has still to answer.
+    /// Whether no owner has still to answer.
     pub fn is_settled(&self) -> bool {
         self.pending.is_empty()
     }
@@ -174,7 +174,7 @@ impl RoundTwo {
         &self.record
     }
 
-    /// Sends are due at once, to whoever lacks the record: the owners may have changed.
+    /// Sends are due at once, to every owner that lacks the record: the owners may have changed.
     pub fn resend_now(&mut self) {
         self.resend_at = None;
         self.failed = Nodes::default();

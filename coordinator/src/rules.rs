@@ -12,7 +12,7 @@
 //! # Invariants
 //!
 //! - A mutant is named in one function of this folder (or of `storage/src/rules`) and nowhere else in the product.
-//! - A rule is a function of its arguments: it holds no state, sends nothing and asks nobody.
+//! - A rule is a function of its arguments: it holds no state, sends nothing and asks no node.
 //! - In a build without mutants [`Rules::broken`](quorate_model::Rules::broken) is constantly false, and each of these
 //!   functions is its last line.
 

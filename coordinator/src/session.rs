@@ -1,8 +1,8 @@
 //! The session of one operation: what stands between its machine and the world.
 //!
-//! A machine ([`crate::machine`]) says what to send and is told what came of it. The session keeps its calls: under which
-//! epoch each was sent, how long it may take, and what its end means. It is a machine without I/O too, so that the
-//! process and the simulator run the same one; they only send, wait and look up plans.
+//! A machine ([`crate::machine`]) says what to send and is told what came of it. The session keeps its calls: under
+//! which epoch each was sent, how long it may take, and what its end means. It is a machine without I/O too, so that
+//! the process and the simulator run the same one; they only send, wait and look up plans.
 //!
 //! ```text
 //!            ┌── Send, with a deadline ──> transport ──┐
@@ -19,8 +19,8 @@
 //! - A refusal for reasons of the catalog comes with the newest plan, if that differs from what was refused.
 //! - Where an owner knows a catalog that this node has not applied, the refusal waits for it, a moment at most
 //!   ([`CATALOG_WAIT`]): it is on its way, or does not come at all.
-//! - A call may outlive the client's deadline ([`CALL_TIMEOUT_MIN`]): late acknowledgements and repairs are worth waiting
-//!   for, since the alternative is a hint. When the machine is done nothing is waited for any more.
+//! - A call may outlive the client's deadline ([`CALL_TIMEOUT_MIN`]): late acknowledgements and repairs are worth
+//!   waiting for, since the alternative is a hint. When the machine is done nothing is waited for any more.
 
 use crate::machine::{Call, Effect, Failure, Input, Machine};
 use crate::plans::Plans;
@@ -36,8 +36,8 @@ pub const CALL_TIMEOUT_MIN: Span = Span::from_millis(1_500);
 /// How long a refusal waits for the catalog that its owner knows already.
 pub const CATALOG_WAIT: Span = Span::from_millis(500);
 
-/// How a call ended, as the transport saw it. Refusals and broken disks may come as replies: the session knows what they
-/// mean.
+/// How a call ended, as the transport saw it. Refusals and broken disks may come as replies: the session knows what
+/// they mean.
 pub type Ended = Result<Reply, Failure>;
 
 /// The key that an operation is about: what a newer plan is looked up by.
@@ -181,7 +181,7 @@ impl<M: Machine> Session<M> {
         self.waiting.iter().map(|waiting| waiting.needed).min()
     }
 
-    /// The operation's machine, for whoever watches it.
+    /// The operation's machine, for its observer.
     pub fn machine_mut(&mut self) -> &mut M {
         &mut self.machine
     }

@@ -1,14 +1,14 @@
 //! One connection, from its first byte to its end.
 //!
-//! The HTTP library parses and frames; this file decides how long the client may take (see [`super::pulse`]), says
+//! The HTTP library parses and frames; this file decides how long the client may take (see [`super::timers`]), says
 //! why where the library would only hang up, and closes so that the last answer arrives: a socket closed over
 //! unread bytes would take the answer with it.
 
 use super::edge::{Edge, Tracked};
 use super::fault::Fault;
 use super::problem::Problem;
-use super::pulse::{Phase, Pulse};
 use super::scope::Scope;
+use super::timers::{Phase, Timers};
 use super::wire::{Valve, Wire};
 use crate::metrics::Closed;
 use axum::body::Body;
@@ -49,7 +49,7 @@ const REST_TIMEOUT: Duration = Duration::from_millis(50);
 /// Hands each request of one connection to the edge.
 pub(super) struct Requests {
     edge: Arc<Edge>,
-    pulse: Arc<Pulse>,
+    timers: Arc<Timers>,
     local: IpAddr,
     scope: Scope,
 }
@@ -60,21 +60,21 @@ impl Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.pulse.serving();
-        let (edge, pulse) = (Arc::clone(&self.edge), Arc::clone(&self.pulse));
+        self.timers.serving();
+        let (edge, timers) = (Arc::clone(&self.edge), Arc::clone(&self.timers));
         let (local, scope) = (self.local, self.scope);
         // Reading on would ask for the body of a client that waits for our word before it sends any.
         let waits = request.headers().contains_key(EXPECT);
-        let watched = Arc::clone(&pulse);
-        let request = request.map(|body| Body::new(Watched { body: Some(body), pulse: watched }));
+        let watched = Arc::clone(&timers);
+        let request = request.map(|body| Body::new(Watched { body: Some(body), timers: watched }));
         Box::pin(async move {
             let mut response = edge.answer(request, local, scope).await;
-            if let Some(rest) = pulse.rest()
+            if let Some(rest) = timers.rest()
                 && (waits || !is_read_out(rest).await)
             {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| Tracked::new(body, pulse)))
+            Ok(response.map(|body| Tracked::new(body, timers)))
         })
     }
 }
@@ -82,7 +82,7 @@ impl Service<Request<Incoming>> for Requests {
 /// A request's body. What its handler leaves of it goes back to the connection: the next request begins behind it.
 struct Watched {
     body: Option<Incoming>,
-    pulse: Arc<Pulse>,
+    timers: Arc<Timers>,
 }
 
 impl http_body::Body for Watched {
@@ -113,7 +113,7 @@ impl http_body::Body for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            self.pulse.leave(body);
+            self.timers.leave(body);
         }
     }
 }
@@ -145,18 +145,19 @@ enum End {
 /// Serves one connection until it ends. `drain` asks it to end after the request at work.
 pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receiver<bool>, scope: Scope) {
     let Ok(local) = socket.local_addr() else { return };
-    let pulse = Arc::new(Pulse::new(&edge.limits, scope));
+    let timers = Arc::new(Timers::new(&edge.limits, scope));
     let valve = Arc::new(Valve::default());
-    let wire = Wire::new(socket, Arc::clone(&pulse), Arc::clone(&valve));
-    let requests = Requests { edge: Arc::clone(&edge), pulse: Arc::clone(&pulse), local: local.ip(), scope };
+    let wire = Wire::new(socket, Arc::clone(&timers), Arc::clone(&valve));
+    let requests =
+        Requests { edge: Arc::clone(&edge), timers: Arc::clone(&timers), local: local.ip(), scope };
     let mut builder = http1::Builder::new();
-    // Deadlines are ours (see the pulse).
+    // Deadlines are ours (see the timers).
     builder.max_header_size(edge.limits.head_bytes_max).header_read_timeout(None);
     builder.max_buf_size((edge.limits.head_bytes_max * 2).max(64 * 1024));
     let mut connection = builder.serve_connection(TokioIo::new(wire), requests);
     let mut linger = LINGER_TIMEOUT;
-    let end = run(&mut connection, &pulse, &valve, &mut drain, &mut linger).await;
-    let phase = pulse.phase();
+    let end = run(&mut connection, &timers, &valve, &mut drain, &mut linger).await;
+    let phase = timers.phase();
     let (mut socket, held) = connection.into_parts().io.into_inner().into_parts();
     let (closed, fault) = match end {
         End::TimedOut { stalled: true } => (Closed::Stalled, None),
@@ -197,7 +198,7 @@ fn fault_of(edge: &Edge, held: &[u8]) -> Fault {
 
 async fn run(
     connection: &mut Connection,
-    pulse: &Pulse,
+    timers: &Timers,
     valve: &Valve,
     drain: &mut watch::Receiver<bool>,
     linger: &mut Duration,
@@ -205,7 +206,7 @@ async fn run(
     let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
     let mut draining = false;
     loop {
-        let mut polled = poll_fn(|cx| poll(connection, pulse, valve, alarm.as_mut(), cx));
+        let mut polled = poll_fn(|cx| poll(connection, timers, valve, alarm.as_mut(), cx));
         let asked = async {
             if draining {
                 std::future::pending::<()>().await;
@@ -217,7 +218,7 @@ async fn run(
             end = &mut polled => return end,
             () = asked => draining = true,
         }
-        if matches!(pulse.phase(), Phase::Fresh | Phase::Idle) {
+        if matches!(timers.phase(), Phase::Fresh | Phase::Idle) {
             *linger = LINGER_IDLE_TIMEOUT;
         }
         Pin::new(&mut *connection).graceful_shutdown();
@@ -226,7 +227,7 @@ async fn run(
 
 fn poll(
     connection: &mut Connection,
-    pulse: &Pulse,
+    timers: &Timers,
     valve: &Valve,
     mut alarm: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
@@ -239,7 +240,7 @@ fn poll(
         cx.waker().wake_by_ref();
     }
     loop {
-        let Some((deadline, stalled)) = pulse.deadline() else { return Poll::Pending };
+        let Some((deadline, stalled)) = timers.deadline() else { return Poll::Pending };
         // Deadlines move away with every request; the alarm follows only when it rings, or when one comes nearer.
         if deadline < alarm.deadline() || alarm.is_elapsed() {
             if deadline <= Instant::now() {

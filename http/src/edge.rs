@@ -14,9 +14,9 @@ use super::health;
 use super::host::Hosts;
 use super::observe::{Ended, RequestName, operation, outcome, trace_of};
 use super::problem::{PROBLEM_JSON, Problem};
-use super::pulse::Pulse;
 use super::routes::method_not_allowed;
 use super::scope::Scope;
+use super::timers::Timers;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::{LevelLabel, Metrics, Operation};
@@ -277,23 +277,23 @@ fn write_body(response: &mut Response, problem: &Problem, name: &str) {
     *response.body_mut() = Body::from(body);
 }
 
-/// A body that tells the connection's pulse when it has been handed over.
+/// A body that tells the connection's timers when it has been handed over.
 #[derive(Debug)]
 pub struct Tracked<B> {
     body: B,
-    pulse: Arc<Pulse>,
+    timers: Arc<Timers>,
 }
 
 impl<B> Tracked<B> {
     /// Of this connection.
-    pub fn new(body: B, pulse: Arc<Pulse>) -> Self {
-        Self { body, pulse }
+    pub fn new(body: B, timers: Arc<Timers>) -> Self {
+        Self { body, timers }
     }
 }
 
 impl<B> Drop for Tracked<B> {
     fn drop(&mut self) {
-        self.pulse.served();
+        self.timers.served();
     }
 }
 

@@ -41,12 +41,12 @@ mod members;
 pub mod metrics;
 mod observe;
 pub mod problem;
-mod pulse;
 mod root;
 mod routes;
 mod scope;
 pub mod server;
 mod tables;
+mod timers;
 mod wire;
 
 pub use app::App;

@@ -32,19 +32,19 @@ const REST: Duration = Duration::from_millis(100);
 
 /// Room for one connection, given back when this is dropped.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     scope: Scope,
     _permit: OwnedSemaphorePermit,
 }
 
 /// Room for connections.
 #[derive(Clone, Debug)]
-struct Places {
+struct Slots {
     everything: Arc<Semaphore>,
     health: Arc<Semaphore>,
 }
 
-impl Places {
+impl Slots {
     fn new(limits: &Limits) -> Self {
         Self {
             everything: Arc::new(Semaphore::new(limits.connections_max)),
@@ -53,21 +53,21 @@ impl Places {
     }
 
     /// A place, once there is one; where there are both, one that serves everything.
-    async fn wait(&self) -> Place {
+    async fn wait(&self) -> Slot {
         let of = |room: &Arc<Semaphore>| Arc::clone(room).acquire_owned();
         let (scope, permit) = tokio::select! {
             biased;
             permit = of(&self.everything) => (Scope::Everything, permit),
             permit = of(&self.health) => (Scope::Health, permit),
         };
-        Place { scope, _permit: permit.expect("this semaphore is never closed") }
+        Slot { scope, _permit: permit.expect("this semaphore is never closed") }
     }
 
     /// The same place, or a better one that has become free meanwhile.
-    fn better(&self, place: Place) -> Place {
-        match (place.scope, Arc::clone(&self.everything).try_acquire_owned()) {
-            (Scope::Health, Ok(permit)) => Place { scope: Scope::Everything, _permit: permit },
-            (Scope::Everything, _) | (Scope::Health, Err(_)) => place,
+    fn better(&self, slot: Slot) -> Slot {
+        match (slot.scope, Arc::clone(&self.everything).try_acquire_owned()) {
+            (Scope::Health, Ok(permit)) => Slot { scope: Scope::Everything, _permit: permit },
+            (Scope::Everything, _) | (Scope::Health, Err(_)) => slot,
         }
     }
 }
@@ -126,7 +126,7 @@ impl Server {
         self.address
     }
 
-    /// Goes on as it is for a moment, so that whoever asks hears that the node is draining. Then takes no new
+    /// Goes on as it is for a moment, so that a client that asks hears that the node is draining. Then takes no new
     /// connection, ends idle ones, lets requests at work finish within the drain timeout, and ends what is left.
     pub async fn drain(mut self) {
         sleep(self.drain_notice).await;
@@ -144,7 +144,7 @@ impl Drop for Server {
 
 async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
     let draining = drain.clone();
-    let places = Places::new(&edge.limits);
+    let slots = Slots::new(&edge.limits);
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
     let mut summing_up = tokio::time::interval(failures::INTERVAL);
@@ -153,11 +153,11 @@ async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiv
             _ = summing_up.tick() => edge.failures.sum_up(),
             // An error means that the server is gone.
             _ = drain.wait_for(|drain| *drain) => break,
-            (socket, place) = next(&listener, &places) => {
+            (socket, slot) = next(&listener, &slots) => {
                 // Without delay even where the peer's answers are small; a socket that refuses works too.
                 let _ = socket.set_nodelay(true);
                 edge.metrics.connections.inc();
-                connections.spawn(one(Arc::clone(&edge), socket, draining.clone(), place));
+                connections.spawn(one(Arc::clone(&edge), socket, draining.clone(), slot));
             }
         }
         while connections.try_join_next().is_some() {}
@@ -168,11 +168,11 @@ async fn accept(edge: Arc<Edge>, listener: TcpListener, mut drain: watch::Receiv
 }
 
 /// The next connection, once there is room for one more; until then they wait in the backlog.
-async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
-    let place = places.wait().await;
+async fn next(listener: &TcpListener, slots: &Slots) -> (TcpStream, Slot) {
+    let slot = slots.wait().await;
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return (socket, places.better(place)),
+            Ok((socket, _)) => return (socket, slots.better(slot)),
             Err(error) => {
                 // A connection that ended before it was taken, or no descriptor left for it.
                 tracing::warn!(%error, "can't take a connection");
@@ -182,7 +182,7 @@ async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
     }
 }
 
-async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, place: Place) {
+async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, slot: Slot) {
     /// Counts down also where the task is aborted.
     struct Open(Arc<Edge>);
     impl Drop for Open {
@@ -192,8 +192,8 @@ async fn one(edge: Arc<Edge>, socket: TcpStream, drain: watch::Receiver<bool>, p
     }
     edge.metrics.connections_open.inc();
     let open = Open(Arc::clone(&edge));
-    connection::serve(edge, socket, drain, place.scope).await;
-    drop((open, place));
+    connection::serve(edge, socket, drain, slot.scope).await;
+    drop((open, slot));
 }
 
 #[cfg(test)]

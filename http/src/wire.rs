@@ -1,11 +1,11 @@
-//! A client's socket, as the HTTP library sees it: it tells the connection's pulse what it sees, and it holds back
+//! A client's socket, as the HTTP library sees it: it tells the connection's timers what it sees, and it holds back
 //! the one thing that the library says on its own.
 //!
 //! To a head that it can't read the library answers 400, 414 or 431 without a body. Our answers always say why, so
 //! such a head is kept here instead of being sent. If the connection then ends with an error the driver answers
 //! in full; otherwise it was a client's value that happens to look the same, and it is sent as it is.
 
-use super::pulse::{Phase, Pulse};
+use super::timers::{Phase, Timers};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ const RELEASED: u8 = 2;
 /// Longest answer that the library makes on its own.
 const BARE_BYTES_MAX: usize = 256;
 
-/// A socket with a pulse.
+/// A socket with head, idle and stall timers.
 #[derive(Debug)]
 pub struct Wire<S> {
     socket: S,
-    pulse: Arc<Pulse>,
+    timers: Arc<Timers>,
     valve: Arc<Valve>,
     held: Vec<u8>,
 }
@@ -45,8 +45,8 @@ impl Valve {
 
 impl<S> Wire<S> {
     /// Around a socket.
-    pub fn new(socket: S, pulse: Arc<Pulse>, valve: Arc<Valve>) -> Self {
-        Self { socket, pulse, valve, held: Vec::new() }
+    pub fn new(socket: S, timers: Arc<Timers>, valve: Arc<Valve>) -> Self {
+        Self { socket, timers, valve, held: Vec::new() }
     }
 
     /// The socket, and what was held back.
@@ -59,7 +59,7 @@ impl<S> Wire<S> {
         bytes.starts_with(b"HTTP/1.1 4")
             && bytes.len() <= BARE_BYTES_MAX
             && bytes.ends_with(b"\r\n\r\n")
-            && self.pulse.phase() != Phase::Serving
+            && self.timers.phase() != Phase::Serving
             && !bytes.windows(10).any(|window| window.eq_ignore_ascii_case(b"\r\nquorate-"))
     }
 }
@@ -79,8 +79,8 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 
     fn note<T>(&self, sent: &Poll<io::Result<T>>) {
         match sent {
-            Poll::Ready(_) => self.pulse.sent(),
-            Poll::Pending => self.pulse.stalled(),
+            Poll::Ready(_) => self.timers.sent(),
+            Poll::Pending => self.timers.stalled(),
         }
     }
 }
@@ -94,7 +94,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.socket).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.pulse.received();
+            self.timers.received();
         }
         outcome
     }

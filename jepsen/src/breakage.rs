@@ -109,13 +109,13 @@ pub struct Hunt {
     /// When the looking for the first began, what came of it so far.
     looking: Option<(Instant, Met)>,
     /// What the whole build did, by workload, faults, nodes and seconds.
-    whole: BTreeMap<Place, Whole>,
+    whole: BTreeMap<Spot, Whole>,
     /// How each was met.
     met: Vec<Met>,
 }
 
 /// Where a breakage shows: workload, faults, nodes, seconds.
-type Place = (&'static str, &'static str, usize, u64);
+type Spot = (&'static str, &'static str, usize, u64);
 
 /// What the whole build does under a workload and faults.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ enum Whole {
 }
 
 impl Breakage {
-    fn place(&self) -> Place {
+    fn place(&self) -> Spot {
         (self.workload, self.faults, self.nodes, self.seconds)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The clients of a proof must not be clever. They follow no redirect, use no proxy, try nothing twice and choose no
 //! node: what happened to this one request is what gets written down. Of a request without an answer only one thing
-//! matters: can it have reached the node? If no connection was made, it cannot; otherwise nobody knows.
+//! matters: can it have reached the node? If no connection was made, it cannot; otherwise it is unknown.
 
 use std::error::Error;
 use std::time::Duration;

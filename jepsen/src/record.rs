@@ -10,7 +10,7 @@
 //! report.html
 //! ```
 //!
-//! Whoever makes a run writes these files as it goes on; whoever reads them knows nothing of the run. A run that was
+//! The run writes these files as it goes on; their reader knows nothing of the run. A run that was
 //! broken off is a folder like any other: what is there counts, and what is missing is said. Files are replaced as a
 //! whole, by renaming, so that none is ever seen half written.
 //!

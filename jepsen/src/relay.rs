@@ -2,7 +2,7 @@
 //!
 //! For each pair of a port and a target it listens, connects on, and sends each piece on in both directions after a
 //! delay, with some chance added, in the order in which the pieces came. It runs as a process of its own on a host of a
-//! run, as a hidden subcommand of this program; whoever started it kills it.
+//! run, as a hidden subcommand of this program; its starter kills it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

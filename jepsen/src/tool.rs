@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Places for programs of administration, looked at after `PATH`.
+/// Folders for programs of administration, looked at after `PATH`.
 const MORE_PLACES: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
 /// A command that could not be run, or that failed. What it was to change is not changed, or not wholly.

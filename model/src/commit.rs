@@ -1,8 +1,9 @@
 //! How far a replica has come: what makes a log that was cut short, or a folder that is an old copy, noticeable.
 //!
 //! A log that ends too early looks like one whose last write was torn: nothing in it says that acknowledged records
-//! are missing behind its end. So each replica counts its durable changes, says the count in its answers, and whoever
-//! hears it remembers it. A node that starts again below what a peer remembers of it has lost something, and knows.
+//! are missing behind its end. So each replica counts its durable changes, says the count in its answers, and the node
+//! that hears it remembers it. A node that starts again below what a peer remembers of it has lost something, and
+//! knows.
 
 use crate::ids::Boot;
 use minicbor::{Decode, Encode};
@@ -51,9 +52,9 @@ impl Committed {
 }
 
 impl Committed {
-    /// Whether a peer that says this of a node has met another process with that node's id while this one had the run `now`:
-    /// the folder does not know the boot id (`is_own`), and the peer said something else (`said_before`) earlier in this
-    /// run. So what it says now is no earlier run, and nothing that this node could have lost.
+    /// Whether a peer that says this of a node has met another process with that node's id while this one had the run
+    /// `now`: the folder does not know the boot id (`is_own`), and the peer said something else (`said_before`) earlier
+    /// in this run. So what it says now is no earlier run, and nothing that this node could have lost.
     ///
     /// What a peer says first in a run may be of an earlier one: an old copy of a folder does not know the boots after
     /// it, and is judged by its counter ([`Committed::proves_loss`]).

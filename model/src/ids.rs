@@ -19,7 +19,7 @@ macro_rules! id {
 }
 
 id!(
-    /// A member of the cluster. Issued by the catalog, from 1 upwards, never reused; 0 is nobody.
+    /// A member of the cluster. Issued by the catalog, from 1 upwards, never reused; 0 is no node.
     NodeId(u64), "n{}"
 );
 id!(

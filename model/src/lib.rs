@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //!
-//! - Two different writes never have equal versions, and nobody outside [`version`] makes one.
+//! - Two different writes never have equal versions, and no code outside [`version`] makes one.
 //! - [`record::merge`] is commutative, associative and idempotent: replicas that saw the same records hold the
 //!   same state, in whatever order they saw them.
 //! - Operation ids survive the record that brought them: a record that loses still leaves its ids.

@@ -1,8 +1,8 @@
 //! Ways to break the protocol on purpose, one at a time, so that the tests can show that they would notice.
 //!
-//! Each [`Mutant`] breaks exactly one rule of the register protocol, in the function that is this rule: in a `rules` folder
-//! of the coordinator or the storage (`docs/rules.md` lists them; that no boot id comes twice is a rule of `version.rs`).
-//! [`Rules`] is handed to the machines and
+//! Each [`Mutant`] breaks exactly one rule of the register protocol, in the function that is this rule: in a `rules`
+//! folder of the coordinator or the storage (`docs/rules.md` lists them; that no boot id comes twice is a rule of
+//! `version.rs`). [`Rules`] is handed to the machines and
 //! replicas; in an ordinary build it is empty and [`Rules::broken`] is constantly false, so that a mutant costs
 //! nothing and cannot be switched on. Only a build with the feature `mutants` can break a rule, and a release build
 //! with that feature does not compile.
@@ -56,7 +56,7 @@ pub enum Mutant {
     LostCalledNotSent,
     /// Tombstones go when they have reached some age.
     TombstonesDroppedByAge,
-    /// Tombstones go once every owner holds them, and nobody remembers the version under which the key stays dead.
+    /// Tombstones go once every owner holds them, and no node remembers the version under which the key stays dead.
     TombstonesDroppedUnfloored,
     /// Replicas keep what arrived last instead of what is greatest.
     LastArrivalWins,
@@ -122,12 +122,12 @@ pub enum Mutant {
     AssignedNotSent,
     /// What an owner assigned at `one` goes to the others under a version of the coordinator's own.
     AssignedSentRenewed,
-    /// Operation ids are taken below the table's w, where nobody looks for them.
+    /// Operation ids are taken below the table's w, where no round looks for them.
     IdBelowPromise,
     /// A process that starts again makes versions as the one before did, from the beginning.
     BootReused,
-    /// What a read made final at a quorum (that a value has expired, a record that few owners had) leaves no hint for the
-    /// owners that were away.
+    /// What a read made final at a quorum (that a value has expired, a record that few owners had) leaves no hint for
+    /// the owners that were away.
     FinalLeftUnhinted,
     /// A hint is erased when it is sent, not when its owner has it.
     HintErasedUnanswered,

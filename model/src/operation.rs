@@ -14,7 +14,7 @@
 //! # Forgetting
 //!
 //! Past sixteen clients the one whose last write has the lowest version is forgotten. As long as fewer than sixteen
-//! are remembered nobody was ever forgotten ([`Operations::may_have_forgotten`]), which is what lets a first
+//! are remembered no client was ever forgotten ([`Operations::may_have_forgotten`]), which is what lets a first
 //! attempt that never arrived be told from one that was evicted.
 
 use crate::version::Version;

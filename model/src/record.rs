@@ -72,7 +72,7 @@ pub enum Body {
     Expired,
 }
 
-/// Bytes that are not a record. Whoever reads them from a disk must doubt the disk.
+/// Bytes that are not a record. A replica that reads them from its disk must doubt the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// Shorter or longer than its header says.
@@ -116,7 +116,7 @@ impl Record {
         Held { version: self.version, expired: self.body == Body::Expired }
     }
 
-    /// Whether it holds a value whose time has come and that nobody has flagged yet.
+    /// Whether it holds a value whose time has come and that is not flagged yet.
     pub fn is_due(&self, now: WallTime) -> bool {
         matches!(self.body, Body::Value { .. }) && self.expires_at.is_some_and(|at| at <= now)
     }

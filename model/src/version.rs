@@ -34,7 +34,7 @@ pub struct Stamp {
     counter: u64,
 }
 
-/// Set in the counter of a version that an owner assigned to a write at `one`, which asked nobody first.
+/// Set in the counter of a version that an owner assigned to a write at `one`, which asked no other owner first.
 const ASSIGNED: u64 = 1 << 63;
 
 /// A writer's source of stamps. One per (node, boot): two sources with the same pair would repeat each other.
@@ -75,7 +75,7 @@ impl Stamps {
         Self { node, boot, next: 0 }
     }
 
-    /// The source of this run of this node's replica, for writes at `one`. Its versions say that nobody was asked
+    /// The source of this run of this node's replica, for writes at `one`. Its versions say that no owner was asked
     /// first: they may stand below a write that was acknowledged before ([`Version::is_assigned`]).
     pub fn assigning(node: NodeId, boot: Boot) -> Self {
         Self { node, boot, next: ASSIGNED }
@@ -162,7 +162,7 @@ impl Version {
 }
 
 impl Held {
-    /// A version that nobody found expired.
+    /// A version that no read found expired.
     pub fn live(version: Version) -> Self {
         Self { version, expired: false }
     }

@@ -11,8 +11,8 @@
 //!   after a restart, with or without a majority.
 //! - A change that is reported as *not applied* was handed to no log. What was handed to one and not confirmed is
 //!   *unknown*; commands carry a request id where a repetition must find the first one's result.
-//! - A change is answered once every member that can be reached has applied it: whoever was told that a table exists
-//!   can use it through any node.
+//! - A change is answered once every member that can be reached has applied it: a client that was told that a table
+//!   exists can use it through any node.
 //!
 //! # What is left out
 //!

@@ -1,8 +1,9 @@
 //! The driver: runs any operation's machine, over a transport, to its end.
 //!
 //! What decides is a session ([`quorate_coordinator::session`]) and the machine in it; here messages are sent, answers
-//! awaited and plans looked up. It is the only place on the data path that awaits replies. Each operation is one task with
-//! one mailbox: every answer, from a peer or from this node's own replica, lands there, with the call it belongs to.
+//! awaited and plans looked up. It is the only place on the data path that awaits replies. Each operation is one task
+//! with one mailbox: every answer, from a peer or from this node's own replica, lands there, with the call it belongs
+//! to.
 //!
 //! ```text
 //!            ┌────────── Send ──> Transport ──┬─> this node's replica
@@ -90,7 +91,7 @@ pub struct Load {
     pub value_bytes: u64,
 }
 
-/// The machine panicked: a bug. What it had sent is sent; nobody knows more.
+/// The machine panicked: a bug. What it had sent is sent; no more is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 

@@ -6,9 +6,9 @@
 //!            found or join                              peer port, links, hints, voters  <──────────┘
 //! ```
 //!
-//! A node has a [`Runtime`] of its own, so that it can be stopped as a whole: in order ([`Node::shutdown`]), or as a killed
-//! process would stop ([`Node::kill`]). What serves its clients runs there too, and begins before the node and ends before
-//! it: the program's part.
+//! A node has a [`Runtime`] of its own, so that it can be stopped as a whole: in order ([`Node::shutdown`]), or as a
+//! killed process would stop ([`Node::kill`]). What serves its clients runs there too, and begins before the node and
+//! ends before it: the program's part.
 //!
 //! # Invariants
 //!
@@ -81,8 +81,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // A process that ends while its database is still closing aborts in the database's own destructors. From a thread
-        // of its own, since a runtime must not be waited for within another.
+        // A process that ends while its database is still closing aborts in the database's own destructors. From a
+        // thread of its own, since a runtime must not be waited for within another.
         if let Some(runtime) = self.0.take() {
             let closing = std::thread::Builder::new().spawn(move || runtime.shutdown_timeout(TASKS_TIMEOUT));
             if let Ok(closing) = closing {
@@ -114,12 +114,12 @@ impl Node {
         self.parts().peer_address
     }
 
-    /// Turns into a sentence when this node must not go on: whoever started it should stop it and say why.
+    /// Turns into a sentence when this node must not go on: the program that started it should stop it and say why.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.parts().failed.subscribe()
     }
 
-    /// Turns true when this node must be started again to go on: whoever started it should stop it and do so.
+    /// Turns true when this node must be started again to go on: the program that started it should stop it and do so.
     pub fn restart(&self) -> watch::Receiver<bool> {
         self.parts().core.restart.subscribe()
     }

@@ -7,7 +7,7 @@ use crate::views::Views;
 use quorate_model::{Answer, Boot, Committed, NodeId, Run};
 use quorate_storage::ReplicaHealth;
 use quorate_storage::recollection::{self, LISTEN_MAX};
-use quorate_transport::{Copied, Links, Memory};
+use quorate_transport::{Copied, Links, PeerCounters};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl Recollection {
     }
 }
 
-impl Memory for Recollection {
+impl PeerCounters for Recollection {
     fn of(&self, peer: NodeId) -> Option<Committed> {
         self.known.tells(peer)
     }

@@ -2,7 +2,7 @@
 //!
 //! Consensus applies commands in its own time; requests never wait for it. In between stands one pointer: a request
 //! takes the view that is there and keeps it. Publishing goes in one order only: first the replica refuses by the new
-//! layout, then the view is there, then those that waited for the epoch are woken. So nobody is sent here under an
+//! layout, then the view is there, then those that waited for the epoch are woken. So no request is sent here under an
 //! epoch whose layout the replica does not have yet.
 
 use arc_swap::ArcSwap;

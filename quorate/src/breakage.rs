@@ -1,4 +1,4 @@
-//! Which rule of the protocol this process breaks on purpose: none, in every build that anybody uses.
+//! Which rule of the protocol this process breaks on purpose: none, in every build for use.
 //!
 //! A suite that finds nothing may be blind. So the binary `quorate-broken` is the real program with one
 //! [`Mutant`](quorate_model::Mutant) that `QUORATE_BREAK` names when it starts, and the suites have to find it. It
@@ -43,7 +43,7 @@ pub fn choose() -> Result<(), String> {
             names.join(", ")
         ));
     };
-    // Nobody reads standard error: there is nobody to tell that, either.
+    // Standard error is closed: that cannot be told, either.
     let _unread = writeln!(
         std::io::stderr().lock(),
         "THIS BUILD IS BROKEN ON PURPOSE ({asked}): its answers are wrong, never keep data in it"

@@ -7,18 +7,19 @@
 //! ```
 //!
 //! Nothing here is a simulation: each node is what `serve` starts, with its own folder and its own runtime. What only
-//! this mode has is the control port, on loopback alone, where a second terminal can kill a node as abruptly as a
+//! this mode has is the command port, on loopback alone, where a second terminal can kill a node as abruptly as a
 //! power switch, start it again, and cut or heal its peer traffic.
 //!
 //! # Invariants
 //!
 //! - A cluster is founded only if none of the folders has a node: a lost folder joins again, as a new member.
-//! - Ports are this run's, not the folder's: nodes that come back elsewhere look for each other where this run puts them.
+//! - Ports are this run's, not the folder's: nodes that come back elsewhere look for each other where this run puts
+//!   them.
 //! - First starts are in order, so that names and ids agree: n1 is `n1`.
 
-pub mod control;
 mod error;
 mod plan;
+pub mod remote;
 mod slot;
 
 pub use error::{Error, TABLE};
@@ -36,7 +37,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// From the first port to the control port.
+/// From the first port to the command port.
 pub const CONTROL_STEP: u16 = 9;
 
 /// How often they are asked.
@@ -75,7 +76,8 @@ pub fn kept(folder: &Path) -> Result<Vec<usize>, IdentityError> {
 }
 
 impl Cluster {
-    /// Starts every node, waits until all are ready, and makes the table. Tells what it waits for, if that takes a while.
+    /// Starts every node, waits until all are ready, and makes the table. Tells what it waits for, if that takes a
+    /// while.
     pub async fn start(plan: &Plan, tell: impl Fn(&str)) -> Result<Self, Error> {
         let mut slots: Vec<Slot> = (0..plan.nodes).map(|at| Slot::new(plan, at)).collect();
         let mut begun = Vec::new();

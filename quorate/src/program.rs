@@ -20,7 +20,7 @@ use std::process::ExitCode;
 #[command(name = "quorate", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Begin with `quorate dev`: a cluster of three nodes on this machine.\n\n\
     Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable (not applied),\n\
-    6 unknown outcome, 7 not allowed, 8 unhealthy (status --check), 9 declined,\n    141 whoever read the output has gone.")]
+    6 unknown outcome, 7 not allowed, 8 unhealthy (status --check), 9 declined,\n    141 the reader of the output has gone.")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
 fn misunderstood(error: &clap::Error) -> ExitCode {
     let format = asked_format(std::env::args_os().skip(1));
     if !error.use_stderr() || format == Format::Table {
-        // Nobody reads it: there is nobody to tell that, either.
+        // Standard error is closed: that cannot be told, either.
         let _unread = error.print();
         return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
     }

@@ -25,8 +25,8 @@
 //!
 //! # What is absent
 //!
-//! Bytes and heat: a copy counts as one. Time, throttling and the order of moves: those belong to whoever carries a
-//! plan out.
+//! Bytes and heat: a copy counts as one. Time, throttling and the order of moves: those belong to the job that carries
+//! a plan out.
 
 mod balance;
 mod board;

@@ -140,7 +140,7 @@ impl Ring {
         self.positions.len()
     }
 
-    /// Whether nobody stands on it.
+    /// Whether it has no node.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }

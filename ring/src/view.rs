@@ -39,7 +39,7 @@ pub struct Location {
 }
 
 impl Liveness {
-    /// Nobody seems down.
+    /// No node seems down.
     pub fn all_alive() -> Self {
         Self::default()
     }

@@ -7,11 +7,11 @@
 //! submit ─> CommitQueue ─> up to one batch ─> Replica::apply ─> callbacks
 //! ```
 //!
-//! What waits, what becomes a batch and who is told what is decided by [`queue`], plain code that the simulator calls too.
-//! Here are the thread, the lock and the clock.
+//! What waits, what becomes a batch and who is told what is decided by [`queue`], plain code that the simulator calls
+//! too. Here are the thread, the lock and the clock.
 //!
 //! The queue is bounded twice: a full one refuses at once, and a request whose deadline passed while it waited is
-//! refused instead of being stored for nobody. Both refusals promise that nothing was stored.
+//! refused instead of being stored for no caller. Both refusals promise that nothing was stored.
 //!
 //! This is the only place of this crate that looks at a clock, and only for deadlines.
 
@@ -57,7 +57,7 @@ impl Committer {
         let shared = Arc::new(Shared { queue: Mutex::new(CommitQueue::new(limits)), bell: Condvar::new() });
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || {
-            // However the loop ends, nobody may go on queueing for it.
+            // However the loop ends, no caller may go on queueing for it.
             let _closing = Closing { shared: &worker, replica: &replica };
             while let Some(batch) = worker.next_batch() {
                 batch.carry_out(&replica, |complete, reply| complete(reply));
@@ -83,7 +83,7 @@ impl Committer {
         self.join();
     }
 
-    /// Refuses what comes from now on, drops what waits without calling anybody back, and returns when the batch
+    /// Refuses what comes from now on, drops what waits without completing any call, and returns when the batch
     /// under way is done: as near to a killed process as a live one gets.
     pub fn abandon(&self) {
         self.shared.abandon();
@@ -138,7 +138,7 @@ impl Shared {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Every change of the queue is complete, whoever panicked elsewhere.
+        // Every change of the queue is complete, even after a panic elsewhere.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

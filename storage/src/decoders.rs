@@ -1,5 +1,5 @@
-//! The decoders of this crate that nobody else calls, for whoever tries the decoders of all outside bytes: each says whether
-//! it takes some bytes, and panics if it can't write and read again what it took.
+//! The decoders of this crate that no other crate calls, for the test of every decoder of outside bytes: each says
+//! whether it takes some bytes, and panics if it can't write and read again what it took.
 
 pub use crate::boots::takes as boots;
 pub use crate::raft_store::takes as consensus_value;

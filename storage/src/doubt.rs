@@ -38,7 +38,7 @@ pub struct Doubt {
 pub enum Cause {
     /// What was read is not what was written, or a file is gone: any key may be damaged.
     Damaged,
-    /// The disk failed an operation, or the process lost track of one: nobody knows what reached the disk.
+    /// The disk failed an operation, or the process lost track of one: it is unknown what reached the disk.
     Failed,
     /// The data end before something that was durable once: acknowledged records are missing at the end.
     Behind,
@@ -125,7 +125,7 @@ impl DoubtMark {
         Self { folder: folder.into(), doubt, ready: Mutex::default() }
     }
 
-    /// Why the mark can't be looked at now, where the operating system only has no file for it: nobody knows whether
+    /// Why the mark can't be looked at now, where the operating system only has no file for it: it is unknown whether
     /// there is one.
     pub(crate) fn read_in_vain(folder: &Path) -> Option<io::Error> {
         File::open(folder.join(FILE)).err().filter(file::is_shortage)

@@ -166,7 +166,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that nobody is promised anything for: it does not count as progress. (Otherwise two nodes that write
+    /// A batch that promises nothing to a caller: it does not count as progress. (Otherwise two nodes that write
     /// down each other's progress would never come to rest.)
     pub fn housekeeping() -> Self {
         Self { housekeeping: true, ..Self::default() }

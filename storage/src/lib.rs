@@ -1,7 +1,7 @@
 //! What one node durably holds.
 //!
 //! The promise of a quorum is only as good as the disks below it: an owner that acknowledges and then forgets turns
-//! a majority into a minority without anybody noticing. So this crate is about two words, *durable* and *doubtful*:
+//! a majority into a minority unnoticed. So this crate is about two words, *durable* and *doubtful*:
 //!
 //! ```text
 //!   requests                questions
@@ -21,15 +21,15 @@
 //!
 //! # Invariants
 //!
-//! - Nothing is acknowledged before it is as durable as was asked for, whoever stored it.
+//! - Nothing is acknowledged before it is as durable as was asked for, whichever caller stored it.
 //! - After any doubt about the disk (a failed sync, a checksum, a damaged log) the replica refuses everything, also
 //!   after a restart; it never answers "not found" out of ignorance.
 //! - A refusal means that nothing was stored. If that can't be promised the answer is
 //!   [`Reply::Broken`](quorate_model::Reply::Broken).
 //! - Nothing above this crate knows RocksDB, and nothing here knows nodes, rings, quorums or tokio.
 //!
-//! Each rule of the protocol that a replica keeps is a function with a name ([`rules`]), and the mutants that break it are
-//! there. The rules' page is `docs/rules.md`.
+//! Each rule of the protocol that a replica keeps is a function with a name ([`rules`]), and the mutants that break it
+//! are there. The rules' page is `docs/rules.md`.
 //!
 //! # What is left out
 //!
@@ -67,6 +67,6 @@ pub use memory::{Fault, MemoryEngine};
 pub use privacy::{PrivacyError, keep_private};
 pub use raft_store::{RaftEntry, RaftStore};
 pub use recollection::Recollection;
-pub use replica::{OwnerHints, PurgeError, Replica, ReplicaHealth, ReplicaStatistics};
+pub use replica::{ClearError, OwnerHints, Replica, ReplicaHealth, ReplicaStatistics};
 pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 pub use run_note::{RunNote, machine_run};

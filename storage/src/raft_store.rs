@@ -70,7 +70,7 @@ impl<E: Engine> RaftStore<E> {
 
     /// Removes the entries up to and including `index`, and remembers `purged` as the position they ended at, in
     /// one batch. Synced.
-    pub fn purge_up_to(&self, index: u64, purged: &[u8]) -> Result<(), EngineError> {
+    pub fn cut_up_to(&self, index: u64, purged: &[u8]) -> Result<(), EngineError> {
         let mut batch = Batch::default();
         batch.delete_range(Family::Raft, keys::raft_entries(0, index.checked_add(1)));
         batch.put(Family::Meta, DiskKey::RaftPurged.encode(), sealed(purged));
@@ -198,7 +198,7 @@ fn sealed(value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether these bytes are a value of consensus; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are a value of consensus; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     let Ok(value) = opened(Bytes::copy_from_slice(bytes)) else { return false };
     assert_eq!(sealed(&value), bytes, "a value has one form");

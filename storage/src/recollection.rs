@@ -5,8 +5,8 @@
 //!   each handshake    <── "you had come so far"       <── told and judged before anything is answered
 //! ```
 //!
-//! Between two nodes nothing is answered before each has told the other what it remembers of it. Beyond that, a node that
-//! starts again listens to *all* members that it can reach before it answers anybody or votes, a moment at most
+//! Between two nodes nothing is answered before each has told the other what it remembers of it. Beyond that, a node
+//! that starts again listens to *all* members that it can reach before it answers a request or votes, a moment at most
 //! ([`LISTEN_MAX`]): the one that remembers most may not be the one that asks first.
 //!
 //! Plain code without threads or clocks of its own: the node and the simulator carry its words.
@@ -81,9 +81,9 @@ impl<E: Engine> Recollection<E> {
         self.replica.remembered(peer)
     }
 
-    /// Another process with this node's id that a peer has met since it told this start of the node something else: a copy
-    /// of the folder was started. What such a process did is nothing that this one lost, so it is not told to the replica;
-    /// but the peer counts on it, so nothing may pass between the two.
+    /// Another process with this node's id that a peer has met since it told this start of the node something else: a
+    /// copy of the folder was started. What such a process did is nothing that this one lost, so it is not told to the
+    /// replica; but the peer counts on it, so nothing may pass between the two.
     pub fn met_copy(&self, by: NodeId, of_this_node: Option<Committed>) -> Option<Boot> {
         let remembered = of_this_node?;
         let boot = remembered.run.boot;
@@ -91,7 +91,8 @@ impl<E: Engine> Recollection<E> {
         remembered.proves_copy(self.run, self.boots.contains(&boot), said_before).then_some(boot)
     }
 
-    /// A peer tells what it remembers of this node. The replica becomes doubtful if it is more than there is; whether it did.
+    /// A peer tells what it remembers of this node. The replica becomes doubtful if it is more than there is; whether
+    /// it did.
     pub fn told(&self, by: NodeId, of_this_node: Option<Committed>) -> bool {
         let lost = of_this_node.is_some_and(|remembered| self.replica.recall(by, remembered, self.run));
         self.heard().insert(by, of_this_node);
@@ -117,7 +118,7 @@ impl<E: Engine> Recollection<E> {
     }
 
     fn heard(&self) -> MutexGuard<'_, BTreeMap<NodeId, Option<Committed>>> {
-        // Every change of it is complete, whoever panicked elsewhere.
+        // Every change of it is complete, even after a panic elsewhere.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

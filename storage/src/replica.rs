@@ -15,18 +15,18 @@
 //!   that was held already. So are the answers of reads, at the table's level: a record of a `sync` table becomes
 //!   visible after its sync only, and a table that is raised to `sync` is synced before the new layout counts.
 //! - **Merging never loses**: the greater version wins whole, and the operation ids of both stay.
-//! - **One doubt ends all**: an error of the engine or a checksum that does not match makes the replica doubtful. From then
-//!   on it refuses everything, after a restart too, and never says "not found". Its health says why.
+//! - **One doubt ends all**: an error of the engine or a checksum that does not match makes the replica doubtful. From
+//!   then on it refuses everything, after a restart too, and never says "not found". Its health says why.
 //! - A full disk is not a doubt: writes are refused before the space is used up, reads go on.
 //!
 //! # What is left out
 //!
 //! Healing. A doubtful replica returns through the catalog, as a new incarnation that merges from its peers.
 
+mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
 pub(crate) mod hints;
-mod purge;
 pub(crate) mod recollection;
 mod write;
 
@@ -48,8 +48,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
+pub use clear::ClearError;
 pub use hints::OwnerHints;
-pub use purge::PurgeError;
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.
 #[derive(Debug)]
@@ -327,8 +327,8 @@ impl<E: Engine> Replica<E> {
         Ok(Reply::Inspected(Inspection { hints_for, ..inspection.unwrap_or_default() }))
     }
 
-    /// Writes one batch and keeps the books about what is synced. What is remembered of peers is piggybacked in a synced
-    /// one.
+    /// Writes one batch and keeps the books about what is synced. What is remembered of peers is piggybacked in a
+    /// synced one.
     fn write(
         &self,
         writer: &mut Writer,
@@ -397,7 +397,7 @@ impl<E: Engine> Replica<E> {
     }
 
     fn recollection(&self) -> MutexGuard<'_, Recollection> {
-        // Every change of it is complete, whoever panicked elsewhere.
+        // Every change of it is complete, even after a panic elsewhere.
         self.recollection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

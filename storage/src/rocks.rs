@@ -5,8 +5,8 @@
 //! - **Recovery.** Its default drops everything behind the first damaged byte of the log and says OK. Here only a
 //!   torn tail is tolerated (a write that was never acknowledged); any other damage fails the open, and
 //!   [`OpenError::Doubtful`] leaves the mark of doubt, so that no later open is believed either.
-//! - **A log that was cut short** looks like one with a torn tail. The watermark (a file) tells them apart: a write that
-//!   was synced is no tail.
+//! - **A log that was cut short** looks like one with a torn tail. The watermark (a file) tells them apart: a write
+//!   that was synced is no tail.
 //! - **A list of tables that was cut short** looks like one with a torn tail too. A note of the manifest (another file)
 //!   tells of it: see `manifest.rs`.
 //! - **A lost database.** A folder that should hold one is opened with [`OpenMode::Existing`], or RocksDB would make a
@@ -19,13 +19,14 @@
 //! batch is not applied, and RocksDB refuses every later write before touching the log, reads going on. The same
 //! holds after a flush or compaction that found no space. RocksDB looks at the free space every five seconds and
 //! resumes, with a new log, once the largest memtable fits ([`RocksOptions::memtable_bytes`] / 4); until then all
-//! writes are `DiskFull`. A *sync* that fails for want of space is a failure like any other, since nobody knows what
+//! writes are `DiskFull`. A *sync* that fails for want of space is a failure like any other, since it is unknown what
 //! reached the disk. Replicas refuse writes before any of this, while [`Engine::free_bytes`] is below their reserve.
 //!
 //! # No files
 //!
-//! A log or a table that could not be created, because the operating system has no file for it, is a passing shortage and no
-//! doubt: writes are refused until there is one, and then the database is opened anew in place. See `shortage.rs`.
+//! A log or a table that could not be created, because the operating system has no file for it, is a passing shortage
+//! and no doubt: writes are refused until there is one, and then the database is opened anew in place. See
+//! `shortage.rs`.
 //!
 //! # A database that can't be opened
 //!
@@ -166,7 +167,7 @@ impl RocksEngine {
     }
 }
 
-/// The database, kept open by whoever holds this.
+/// The database, kept open for as long as this exists.
 struct InUse<'a>(RwLockReadGuard<'a, Option<Opened>>);
 
 impl Deref for InUse<'_> {
@@ -255,7 +256,7 @@ impl Engine for RocksEngine {
                 Change::Delete { family, key } => changes.delete_cf(opened.family(*family), key),
                 Change::DeleteRange { range, .. } if range.is_empty() => {}
                 Change::DeleteRange { family, range } => {
-                    // No key begins with this byte: it is nobody's tag.
+                    // No key begins with this byte: it is no key's tag.
                     let end = range.end.clone().unwrap_or_else(|| vec![u8::MAX]);
                     changes.delete_range_cf(opened.family(*family), &range.start, &end);
                 }
@@ -263,7 +264,7 @@ impl Engine for RocksEngine {
         }
         let mut options = WriteOptions::default();
         options.set_sync(durability == Durability::Sync);
-        // The log is in order: with this batch all before it is synced, whoever else writes meanwhile.
+        // The log is in order: with this batch all before it is synced, also with other writers meanwhile.
         let durable = opened.database.latest_sequence_number() + changes.len() as u64;
         self.begun(opened.database.write_opt(changes, &options).map_err(|error| judge(&error)))?;
         self.writes.fetch_add(1, Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! How the last run of a folder ended: what a table with `durability=os` needs to know about a stop of the machine.
 //!
 //! Such a table's records are acknowledged once the operating system has them. A killed process leaves them there; a
-//! machine that stops without warning does not, and the log looks whole afterwards, since its end was never on the disk.
-//! So each run of a node is noted in the file `life`: in which run of the machine it began, whether it promised
+//! machine that stops without warning does not, and the log looks whole afterwards, since its end was never on the
+//! disk. So each run of a node is noted in the file `life`: in which run of the machine it began, whether it promised
 //! anything that was not synced, and whether it was stopped in order, with everything synced.
 //!
 //! ```text
@@ -91,7 +91,7 @@ impl Noted {
     }
 }
 
-/// Whether these bytes are a note; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are a note; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     let Some(noted) = Noted::decode(bytes) else { return false };
     assert_eq!(Noted::decode(noted.encode().as_bytes()), Some(noted));
@@ -104,7 +104,7 @@ impl RunNote {
     pub fn begin(folder: &Path, machine: &str, may_be_missing: bool) -> io::Result<(Self, Option<Doubt>)> {
         let untold = |what: &str| {
             let reason = format!(
-                "the file life {what}, so that nobody can tell whether the machine stopped while acknowledged records \
+                "the file life {what}, so that it cannot be known whether the machine stopped while acknowledged records \
                  were in its memory alone"
             );
             Some(Doubt::new(Cause::MachineStopped, reason))
@@ -130,7 +130,8 @@ impl RunNote {
         Ok((Self { folder: folder.into(), noted: Mutex::new(noted) }, doubt))
     }
 
-    /// Notes that from now on something may be acknowledged that is not synced. Durable when it returns; again: nothing.
+    /// Notes that from now on something may be acknowledged that is not synced. Durable when it returns; again:
+    /// nothing.
     pub fn promise_unsynced(&self) -> io::Result<()> {
         self.note(|noted| noted.unsynced = true)
     }
@@ -161,7 +162,7 @@ impl RunNote {
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
-        // It is replaced as a whole, whoever panicked elsewhere.
+        // It is replaced as a whole, even after a panic elsewhere.
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
 //! Laws over random histories: whatever is written, in whatever batches, with power cuts in between, a replica holds
-//! the merge of everything it acknowledged, and nothing that nobody wrote.
+//! the merge of everything it acknowledged, and nothing that no client wrote.
 
 use proptest::prelude::*;
 use quorate_model::message::Draft;

@@ -1,6 +1,6 @@
 //! Clients: what they ask, of whom, and what they do when an answer does not come.
 //!
-//! A client does one thing at a time (a batch is one thing). It gives most writes a value that nobody wrote before.
+//! A client does one thing at a time (a batch is one thing). It gives most writes a value that no client wrote before.
 //! When it does not learn what became of a write, it may try again at another coordinator, under the same operation
 //! id and with the same body, or drop it and go on. It also remembers old writes and repeats some of them long after,
 //! which must never do anything.
@@ -231,7 +231,7 @@ impl World {
         let Some(on) = self.some_coordinator(job.name.client, random) else { return };
         job.write.is_retry = job.attempts > 0;
         if job.attempts > 0 && random.chance(self.setting.habits.raised_again) {
-            // Whoever asks for more than before gets it.
+            // A retry that asks for more than before gets it.
             job.write.durability = Durability::Sync;
         }
         job.attempts += 1;

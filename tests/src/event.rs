@@ -63,7 +63,7 @@ pub enum Event {
         /// How long the caller waited for it when it left, in microseconds: the receiver's clock begins anew.
         remaining: u64,
     },
-    /// An answer arrives at whoever asked.
+    /// An answer arrives at its caller.
     Return {
         /// Whom it is for.
         to: Caller,
@@ -72,7 +72,7 @@ pub enum Event {
         /// The answer, with how far the disk of the one who answers had come.
         answer: Answer<Reply>,
     },
-    /// Whoever asked hears that there will be no answer.
+    /// The caller hears that there will be no answer.
     Fail {
         /// Whom it is for.
         to: Caller,

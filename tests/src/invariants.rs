@@ -11,8 +11,9 @@
 //! they meet the others all the same must see what was acknowledged. Until its node hears from a peer what is missing,
 //! nobody can know; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
 //!
-//! Nothing vanishes: there is no purge yet, so whoever finds nothing at all has lost what was there. What a reader
-//! calls expired is a record too, and may be called so only once a clock has come that far ([`History::reached`]).
+//! Nothing vanishes: there is no purge yet, so a reader that finds nothing at all has lost what was there. What a
+//! reader calls expired is a record too, and may be called so only once a clock has come that far
+//! ([`History::reached`]).
 
 mod answers;
 mod bounded;
@@ -40,7 +41,7 @@ pub enum Invariant {
     /// What was acknowledged is met by later readers, stands above what was acknowledged before, and is there at the
     /// end.
     Durable,
-    /// What anybody sees was written so by somebody before.
+    /// What a client sees was written so by a client before.
     Phantom,
     /// What was once read at a quorum is never unread.
     Flicker,

@@ -144,7 +144,7 @@ impl Network {
 }
 
 impl Delivery {
-    /// Nothing arrives and nobody is told.
+    /// Nothing arrives and no caller is told.
     pub fn vanished(befell: Happening) -> Self {
         Self { arrivals: [None; 2], lost: None, not_sent: false, befell: Some(befell) }
     }

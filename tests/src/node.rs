@@ -2,7 +2,7 @@
 //!
 //! The disk is the memory engine, which forgets what was not synced when the power is cut. The process is the real
 //! replica over that engine, the operations that it coordinates, and a source of stamps with its own boot. A new
-//! process is a new *run*: whatever was on its way to the old one finds nobody.
+//! process is a new *run*: whatever was on its way to the old one is dropped.
 
 use crate::clock::Clock;
 use crate::drive::Running;

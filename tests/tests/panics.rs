@@ -1,4 +1,4 @@
-//! A panic of a node is found by whoever reads its log.
+//! A panic of a node is found by the reader of its log.
 //!
 //! The proofs demand "no panic in any log", and know nothing of the node but its output. So what the node's own hook
 //! really writes is given here to the very function that looks for it there. A hook and a logger are a process's, so

@@ -4,10 +4,10 @@
 //! such place is dialed in turn, and the handshake proves who is there. Where another member than the expected one
 //! answers, that one is looked for there.
 
+use crate::addresses::Addresses;
 use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret, Whereabouts};
 use crate::pending::Calls;
-use crate::places::Places;
-use crate::{Lane, Limits, Memory, connection};
+use crate::{Lane, Limits, PeerCounters, connection};
 use arc_swap::ArcSwapOption;
 use quorate_model::{Boot, NodeId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub struct Dialing {
     /// Limits of the traffic.
     pub limits: Limits,
     /// What is remembered of the past.
-    pub memory: Arc<dyn Memory>,
+    pub counters: Arc<dyn PeerCounters>,
     /// Whether all peer traffic is cut.
     pub cut: watch::Receiver<bool>,
     /// Counts changes of any link's state.
@@ -63,7 +63,7 @@ pub struct Link {
     /// Where it is dialed; changes when the member moves.
     pub address: watch::Sender<String>,
     /// Where else it may be.
-    pub places: Mutex<Places>,
+    pub addresses: Mutex<Addresses>,
     /// Who was there last, and where: proved.
     pub met: Mutex<Option<Met>>,
     /// The connection, while there is one.
@@ -74,7 +74,7 @@ pub struct Link {
     pub connects: AtomicU64,
     /// Calls queued on connections that have ended.
     pub sent_before: AtomicU64,
-    /// Whether nobody answered at its address when it was dialed last.
+    /// Whether no process answered at its address when it was dialed last.
     pub unreachable: AtomicBool,
     /// Why the last connection ended, or was not made.
     pub last_error: Mutex<Option<String>>,
@@ -101,9 +101,9 @@ impl Dialing {
     ) -> Result<(TcpStream, Proven), HandshakeError> {
         let mut socket = TcpStream::connect(target).await?;
         socket.set_nodelay(true)?;
-        let Dialing { secret, identity, whereabouts, memory, .. } = self;
+        let Dialing { secret, identity, whereabouts, counters, .. } = self;
         let whom = (node, lane);
-        let dialed = handshake::dial(&mut socket, secret, *identity, whereabouts, whom, &**memory).await;
+        let dialed = handshake::dial(&mut socket, secret, *identity, whereabouts, whom, &**counters).await;
         dialed.map(|proven| (socket, proven))
     }
 
@@ -112,7 +112,7 @@ impl Dialing {
         let me = self.identity.node;
         match error.proven_refusal() {
             Some(RefusalReason::Incarnation { node, counts, .. }) if *node == me => {
-                self.memory.superseded(peer, *counts);
+                self.counters.superseded(peer, *counts);
             }
             Some(duplicate @ RefusalReason::Duplicate { node, heard_ms, .. }) if *node == me => {
                 let said = Instant::now();
@@ -137,12 +137,12 @@ impl Dialing {
 }
 
 impl Link {
-    /// A link that nobody dials yet.
+    /// A link that is not dialed yet.
     pub fn new(node: NodeId, lane: Lane, address: String) -> Self {
         Self {
             node,
             lane,
-            places: Mutex::new(Places::new(&address)),
+            addresses: Mutex::new(Addresses::new(&address)),
             met: Mutex::default(),
             address: watch::Sender::new(address),
             calls: ArcSwapOption::empty(),
@@ -156,22 +156,22 @@ impl Link {
 
     /// Takes the catalog's address, where that is another than before.
     pub fn announce(&self, address: &str) {
-        if self.places().announce(address) {
+        if self.addresses().announce(address) {
             self.move_to(address);
         }
     }
 
     /// Takes an address at which the member may be; dials it, unless there is a connection.
     pub fn suggest(&self, address: &str) {
-        self.places().suggest(address);
+        self.addresses().suggest(address);
         if self.calls.load().is_none() {
             self.move_to(address);
             self.wake.notify_one();
         }
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, Places> {
-        self.places.lock().expect("nothing panics while it holds this lock")
+    fn addresses(&self) -> std::sync::MutexGuard<'_, Addresses> {
+        self.addresses.lock().expect("nothing panics while it holds this lock")
     }
 
     /// Who was there last.
@@ -215,7 +215,7 @@ impl Link {
                     pause = first;
                     // What was only suggested meanwhile is of no interest any more.
                     let wanted = address.borrow_and_update().clone();
-                    if wanted != target && !self.places().is_announced(&wanted) {
+                    if wanted != target && !self.addresses().is_announced(&wanted) {
                         self.move_to(&target);
                         address.mark_unchanged();
                     }
@@ -240,7 +240,7 @@ impl Link {
             self.ended(&dialing, &target, why);
             // The next attempt is made where it may be else. What was announced or suggested meanwhile comes first.
             if *address.borrow() == target
-                && let Some(next) = self.places().after(&target)
+                && let Some(next) = self.addresses().after(&target)
             {
                 self.move_to(&next);
             }

@@ -20,7 +20,7 @@
 use crate::Lane;
 use crate::frame::{self, FrameError, Header, Kind};
 use crate::hello::{Challenge, Hello, Step};
-use crate::memory::{Copied, Memory};
+use crate::peer_counters::{Copied, PeerCounters};
 use bytes::{Bytes, BytesMut};
 use hmac::Mac;
 use minicbor::bytes::ByteVec;
@@ -130,14 +130,14 @@ pub struct Whereabouts {
     pub cluster_name: Option<String>,
 }
 
-/// The dialer's side. `expected` is whom the catalog says is at this address; 0: whoever it is.
+/// The dialer's side. `expected` is whom the catalog says is at this address; 0: any node.
 pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut S,
     secret: &Secret,
     identity: Identity,
     whereabouts: &Whereabouts,
     (expected, lane): (NodeId, Lane),
-    memory: &dyn Memory,
+    counters: &dyn PeerCounters,
 ) -> Result<Proven, HandshakeError> {
     let hello = Hello {
         protocol_min: Protocol::OLDEST.0,
@@ -149,7 +149,7 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         lane,
         nonce: nonce(),
         incarnation: identity.incarnation,
-        remembered: memory.of(expected),
+        remembered: counters.of(expected),
         peer_address: whereabouts.peer_address.clone(),
         cluster_name: whereabouts.cluster_name.clone(),
     };
@@ -180,11 +180,11 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
                 return refuse(socket, RefusalReason::Secret).await;
             }
             let Challenge { node, boot, incarnation, remembered, .. } = challenge;
-            if let Some(reason) = earlier(memory, node, incarnation) {
+            if let Some(reason) = earlier(counters, node, incarnation) {
                 return refuse(socket, reason).await;
             }
             // Before anything passes: this node may have to doubt itself.
-            if let Err(reason) = told(memory, identity, node, remembered) {
+            if let Err(reason) = told(counters, identity, node, remembered) {
                 return refuse(socket, reason).await;
             }
             Ok(Proven { node, boot, lane, incarnation, remembered, protocol })
@@ -198,13 +198,13 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The acceptor's side. `admit` is asked once the dialer has proved the secret, so that nobody else learns anything
-/// from it or takes a place.
+/// The acceptor's side. `admit` is asked once the dialer has proved the secret, so that no other process learns
+/// anything from it or takes a place.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     socket: &mut S,
     secret: &Secret,
     identity: Identity,
-    memory: &dyn Memory,
+    counters: &dyn PeerCounters,
     admit: impl FnOnce(Proven, Option<String>) -> Result<T, RefusalReason>,
 ) -> Result<(Proven, T), HandshakeError> {
     let (step, hello_bytes) = read(socket).await?;
@@ -227,7 +227,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
         return refuse(socket, reason).await;
     }
     let Identity { cluster, node, boot, incarnation } = identity;
-    let remembered = memory.of(hello.node);
+    let remembered = counters.of(hello.node);
     let challenge =
         Challenge { protocol: protocol.0, cluster, node, boot, nonce: nonce(), incarnation, remembered };
     let challenge_bytes = write(socket, &Step::Challenge(challenge)).await?;
@@ -241,13 +241,13 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     }
     let Hello { node, boot, lane, incarnation, remembered, peer_address, .. } = hello;
     let proven = Proven { node, boot, lane, incarnation, remembered, protocol };
-    let admitted = match earlier(memory, node, incarnation) {
+    let admitted = match earlier(counters, node, incarnation) {
         Some(reason) => Err(reason),
         None => admit(proven, peer_address),
     };
     // Before anything passes: this node may have to doubt itself. Who is not let in has nothing to say.
     let admitted = admitted.and_then(|admitted| {
-        told(memory, identity, node, remembered)?;
+        told(counters, identity, node, remembered)?;
         Ok(admitted)
     });
     let admitted = match admitted {
@@ -274,15 +274,15 @@ fn no_common(dialer: (Protocol, Protocol), acceptor: (Protocol, Protocol)) -> Re
 }
 
 /// Why a node is not let in, if a later incarnation of it counts.
-fn earlier(memory: &dyn Memory, node: NodeId, told: u64) -> Option<RefusalReason> {
-    let counts = memory.incarnation_that_counts(node)?;
+fn earlier(counters: &dyn PeerCounters, node: NodeId, told: u64) -> Option<RefusalReason> {
+    let counts = counters.incarnation_that_counts(node)?;
     (told < counts).then_some(RefusalReason::Incarnation { node, told, counts })
 }
 
 /// Hands on what a peer remembers of this node. The one that joins, and the one that is asked to let another join, have
 /// nothing to remember.
 fn told(
-    memory: &dyn Memory,
+    counters: &dyn PeerCounters,
     identity: Identity,
     by: NodeId,
     of_this_node: Option<Committed>,
@@ -290,7 +290,7 @@ fn told(
     if by == NodeId(0) || identity.node == NodeId(0) {
         return Ok(());
     }
-    memory.told(by, of_this_node).map_err(|Copied { boot }| RefusalReason::Copied {
+    counters.told(by, of_this_node).map_err(|Copied { boot }| RefusalReason::Copied {
         node: identity.node,
         boot,
         by,
@@ -390,7 +390,7 @@ async fn write<S: AsyncWrite + Unpin>(socket: &mut S, step: &Step) -> Result<Byt
     Ok(payload.into())
 }
 
-/// Reads one step and not one byte more: what follows belongs to whoever reads next.
+/// Reads one step and not one byte more: what follows belongs to the next reader.
 async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), HandshakeError> {
     let mut length = [0; 4];
     socket.read_exact(&mut length).await?;

@@ -30,20 +30,20 @@
 //! # What is absent
 //!
 //! Encryption: the handshake authenticates both ends of a connection, not each byte, so peers belong on a network
-//! that nobody else writes to (TLS has its own issue). Retries: a call is tried once; whoever made it decides what to
+//! that no other process writes to (TLS has its own issue). Retries: a call is tried once; its caller decides what to
 //! do, because only it knows whether trying again is safe. Names: a peer is reached under the address in the catalog.
 
+mod addresses;
 mod connection;
 mod dialer;
 pub mod frame;
 mod handshake;
 pub mod hello;
 mod links;
-mod memory;
 mod once;
 mod outbox;
+mod peer_counters;
 mod pending;
-mod places;
 mod secret;
 mod server;
 
@@ -51,9 +51,9 @@ pub use dialer::Met;
 pub use frame::{Asked, FrameError, Header, Kind};
 pub use handshake::{HandshakeError, Identity, Knock, RefusalReason, Secret, Whereabouts, hear_knock};
 pub use links::{LinkReport, Links};
-pub use memory::{Copied, Forgetful, Memory};
 pub use once::{OnceError, ask_once};
 pub use outbox::Responder;
+pub use peer_counters::{Copied, Forgetful, PeerCounters};
 pub use pending::{Answered, Sink};
 pub use server::{Caller, Incoming, Server, Service, bind};
 
@@ -96,7 +96,7 @@ pub enum CallError {
         "not understood: the other node runs an older version, which does not have this request; upgrade it"
     )]
     NotUnderstood,
-    /// The request, or a part of it, left this node: nobody knows whether it arrived.
+    /// The request, or a part of it, left this node: it is unknown whether it arrived.
     #[error("no answer: {0}")]
     Lost(&'static str),
 }
@@ -116,7 +116,7 @@ pub struct Limits {
     /// Incoming connections of one member, so that one whose old connections still seem alive can make new ones.
     /// Default 6: two for every lane.
     pub incoming_per_member_max: usize,
-    /// Incoming connections that have not proved the secret yet. Past it the oldest goes: whoever knows the secret
+    /// Incoming connections that have not proved the secret yet. Past it the oldest goes: a peer that knows the secret
     /// proves it at once. Default 64.
     pub unproven_max: usize,
     /// A connection that has nothing else to say says so this often. Default 1 s.

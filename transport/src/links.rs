@@ -4,7 +4,7 @@ use crate::dialer::{Dialing, Duplicate, Link, Met};
 use crate::frame::Asked;
 use crate::handshake::{HandshakeError, Identity, Proven, Secret, Whereabouts};
 use crate::pending::{Answered, Sink};
-use crate::{CallError, Lane, Limits, Memory};
+use crate::{CallError, Lane, Limits, PeerCounters};
 use arc_swap::ArcSwap;
 use quorate_model::{NodeId, Protocol};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct Links {
     cut: watch::Sender<bool>,
     /// Members that were found where another one was expected, until somebody looks.
     found: Mutex<Option<mpsc::Receiver<(NodeId, String)>>>,
-    /// Since when it could have heard anybody.
+    /// Since when it could have heard a peer.
     begun: Instant,
 }
 
@@ -74,8 +74,8 @@ impl Drop for Member {
 
 impl Links {
     /// No members yet.
-    pub fn new(identity: Identity, secret: Secret, limits: Limits, memory: Arc<dyn Memory>) -> Self {
-        Self::of(identity, Whereabouts::default(), secret, limits, memory)
+    pub fn new(identity: Identity, secret: Secret, limits: Limits, counters: Arc<dyn PeerCounters>) -> Self {
+        Self::of(identity, Whereabouts::default(), secret, limits, counters)
     }
 
     /// No members yet; this node says where it is reached.
@@ -84,7 +84,7 @@ impl Links {
         whereabouts: Whereabouts,
         secret: Secret,
         limits: Limits,
-        memory: Arc<dyn Memory>,
+        counters: Arc<dyn PeerCounters>,
     ) -> Self {
         let cut = watch::Sender::new(false);
         let (found, look) = mpsc::channel(FOUND_MAX);
@@ -94,7 +94,7 @@ impl Links {
             found,
             secret,
             limits,
-            memory,
+            counters,
             cut: cut.subscribe(),
             changes: watch::Sender::new(0),
             duplicate: watch::Sender::new(None),
@@ -126,8 +126,8 @@ impl Links {
         self.dialing.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// A member may be reached at this address, as somebody else says: its links that are down dial it there. Whoever
-    /// answers must still prove that it is that member.
+    /// A member may be reached at this address, as another member says: its links that are down dial it there. The
+    /// process that answers must still prove that it is that member.
     pub fn suggest(&self, node: NodeId, address: &str) {
         let members = self.members.load();
         let Some(member) = members.get(&node) else { return };
@@ -234,7 +234,7 @@ impl Links {
     ) -> impl Future<Output = Answered> + use<A> {
         let (tell, hear) = oneshot::channel();
         let sink = Box::new(move |answered| {
-            // The caller may have gone; nobody else wants the answer.
+            // The caller may have gone; no one else waits for the answer.
             drop(tell.send(answered));
         });
         self.send(to, lane, asked.into(), deadline, |out| out.extend_from_slice(payload), sink);
@@ -274,12 +274,12 @@ impl Links {
         self.dialing.duplicate.borrow().is_some()
     }
 
-    /// Forgets such a refusal, which nobody has repeated.
+    /// Forgets such a refusal, which was not repeated.
     pub fn forget_duplicate(&self) {
         self.dialing.duplicate.send_replace(None);
     }
 
-    /// Whether nobody answers at a member's address: waiting for it would be in vain.
+    /// Whether no process answers at a member's address: waiting for it would be in vain.
     pub fn is_unreachable(&self, node: NodeId) -> bool {
         let members = self.members.load();
         members
@@ -297,7 +297,7 @@ impl Links {
         self.dialing.duplicate.subscribe()
     }
 
-    /// The catalog knows this run of this node: whoever has refused it so far may let it in now.
+    /// The catalog knows this run of this node: a member that has refused it so far may let it in now.
     pub fn wake_all(&self) {
         let members = self.members.load();
         members.keys().for_each(|node| self.wake(*node));

@@ -24,7 +24,7 @@ pub enum OnceError {
     TooLate,
 }
 
-/// Dials whoever is at `address`, asks one question, and hangs up.
+/// Dials the process at `address`, asks one question, and hangs up.
 pub async fn ask_once(
     address: &str,
     secret: &Secret,

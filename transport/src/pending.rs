@@ -93,7 +93,7 @@ impl Calls {
         }
     }
 
-    /// An answer has come. One that nobody waits for any more is dropped.
+    /// An answer has come. One that no call waits for any more is dropped.
     pub fn complete(&self, id: u64, payload: Bytes) {
         let pending = self.lock().pending.remove(&id);
         if let Some(pending) = pending {

@@ -4,7 +4,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 
-/// What the nodes of one cluster share and nobody else knows. Never shown.
+/// What the nodes of one cluster share and no other process knows. Never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 

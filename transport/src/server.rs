@@ -4,7 +4,7 @@ use crate::connection::{self, READ_BUFFER_BYTES};
 use crate::frame::{self, FrameError, Kind};
 use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::outbox::{Outbox, Responder, Working, Writing};
-use crate::{Lane, Limits, Memory};
+use crate::{Lane, Limits, PeerCounters};
 use bytes::{Bytes, BytesMut};
 use quorate_model::{Boot, NodeId};
 use std::collections::{HashMap, VecDeque};
@@ -64,7 +64,7 @@ pub struct Server {
     secret: Secret,
     limits: Limits,
     service: Arc<dyn Service>,
-    memory: Arc<dyn Memory>,
+    counters: Arc<dyn PeerCounters>,
     cut: watch::Sender<bool>,
     /// Which process of each member is connected.
     alive: Mutex<HashMap<NodeId, Alive>>,
@@ -72,7 +72,7 @@ pub struct Server {
     last_refusal: Mutex<Option<(String, Instant)>>,
     unproven: Mutex<Unproven>,
     /// Room for proven connections.
-    places: Arc<Semaphore>,
+    addresses: Arc<Semaphore>,
 }
 
 /// Connections that have not proved the secret yet, the oldest first.
@@ -108,16 +108,16 @@ impl Server {
         secret: Secret,
         limits: Limits,
         service: Arc<dyn Service>,
-        memory: Arc<dyn Memory>,
+        counters: Arc<dyn PeerCounters>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            places: Arc::new(Semaphore::new(limits.incoming_max)),
+            addresses: Arc::new(Semaphore::new(limits.incoming_max)),
             unproven: Mutex::default(),
             identity,
             secret,
             limits,
             service,
-            memory,
+            counters,
             cut: watch::Sender::new(false),
             alive: Mutex::default(),
             begun: Instant::now(),
@@ -195,7 +195,7 @@ impl Server {
             return;
         }
         let admit = |proven, peer_address| self.admit(proven, peer_address);
-        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, &*self.memory, admit);
+        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, &*self.counters, admit);
         let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
         self.forget_unproven(number);
         let (caller, admission) = match accepted {
@@ -305,7 +305,7 @@ impl Server {
         if node == self.identity.node {
             return Err(RefusalReason::Duplicate { node, other: self.identity.boot, heard_ms: Some(0) });
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| RefusalReason::TooMany)?;
+        let place = Arc::clone(&self.addresses).try_acquire_owned().map_err(|_| RefusalReason::TooMany)?;
         let mut alive = self.alive.lock().expect("nothing panics while it holds this lock");
         match alive.get(&node) {
             Some(other) if other.boot != boot && !joining => {

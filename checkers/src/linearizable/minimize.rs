@@ -113,9 +113,9 @@ fn may_have_made(operation: &Operation) -> bool {
 }
 
 /// Whether what is kept misses nothing that was left out: nobody in it saw, or expected, what that made, and nobody
-/// found a mismatch, which may be owed to anything.
+/// found a mismatch, which may be due to anything.
 ///
-/// Values are taken strictly, so that what is shown always tells where a value came from. An absence may be owed to
+/// Values are taken strictly, so that what is shown always tells where a value came from. An absence may be due to
 /// many deletes, most of them long ago; those that cannot be its reason are not missed.
 fn is_fair(whole: &[Operation], kept: &[bool]) -> bool {
     let (rest, left_out): (Vec<_>, Vec<_>) = whole.iter().zip(kept).partition(|(_, kept)| **kept);
@@ -138,7 +138,7 @@ fn is_fair(whole: &[Operation], kept: &[bool]) -> bool {
         })
 }
 
-/// Whether an absence may be owed to this delete: not if the looker returned before it, and not if it surely had
+/// Whether an absence may be due to this delete: not if the looker returned before it, and not if it surely had
 /// taken effect before some write, and that one before the looker.
 fn may_be_reason(delete: &Operation, looker: &Operation, rest: &[&Operation]) -> bool {
     let is_overwritten = || {

@@ -16,7 +16,7 @@ pub(super) struct View {
 /// What the answers mean together.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judged {
-    /// Nobody holds anything.
+    /// No owner holds anything.
     Nothing,
     /// The greatest is known by its digest only: fetch it from one of these, the last first.
     Fetch { sources: Vec<NodeId> },

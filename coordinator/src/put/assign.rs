@@ -48,7 +48,7 @@ impl Put {
         self.settle(now, round_two, effects);
     }
 
-    /// The owner took nothing, for certain, or nobody knows. Where the plan was stale, everybody may be tried again.
+    /// The owner took nothing, for certain, or it is unknown. Where the plan was stale, every owner may be tried again.
     pub(super) fn on_assign_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Failed { to, failure, replanned, .. } = failed;
         if replanned {

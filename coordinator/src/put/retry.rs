@@ -43,7 +43,7 @@ impl Put {
             has_record && retry::knows_attempt(rules, &known.operations, &operation)
         };
         // Round one tells what is durable as the table says. Where the request asks for more, every owner has to be
-        // written to once more: nobody knows whether what it holds is synced.
+        // written to once more: whether what it holds is synced is unknown.
         let is_raised = self.order.durability > self.course.plan.table.durability;
         let holders: Nodes =
             known.iter().filter(|(_, known)| holds(known) && !is_raised).map(|(node, _)| *node).collect();
@@ -72,7 +72,7 @@ impl Put {
                 let request = Request::Read { at: self.course.plan.place.clone(), whole: true };
                 self.course.calls.send(now, node, Purpose::Fetch, request, effects);
             }
-            // The earlier attempt is there, and nobody can say more now.
+            // The earlier attempt is there, and no more can be said now.
             None => self.finish(self.unknown(now, 0, false), effects),
         }
     }

@@ -38,9 +38,9 @@ pub fn sent_on_as_assigned(rules: Rules, record: Record, stamp: Stamp) -> Record
 
 /// A read at a quorum does not answer a version that was assigned at `one` if an owner holds something later.
 ///
-/// Rule 11. Such a write asked nobody, so it may have begun after the later one was acknowledged. Any other version may
-/// be answered: its write asked a quorum, so what is above it was written while it was under way, or after it. Two
-/// quorums share an owner, so a read that makes it safe hears of the later one.
+/// Rule 11. Such a write asked no other owner, so it may have begun after the later one was acknowledged. Any other
+/// version may be answered: its write asked a quorum, so what is above it was written while it was under way, or after
+/// it. Two quorums share an owner, so a read that makes it safe hears of the later one.
 #[inline]
 pub fn is_overtaken(rules: Rules, version: Version, held: Held) -> bool {
     version.is_assigned() && held.version > version && !rules.broken(Mutant::OvertakenAnswered)

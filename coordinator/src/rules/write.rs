@@ -5,8 +5,8 @@ use crate::round_two::RoundTwo;
 use quorate_model::version::SeqExhausted;
 use quorate_model::{Boot, Mutant, Now, Rules, Stamp, Version, level};
 
-/// Round one waits for `N - min(table's w, quorum) + 1` owners, whatever the request's own w: whoever acknowledged a
-/// write is among them.
+/// Round one waits for `N - min(table's w, quorum) + 1` owners, whatever the request's own w: an owner that
+/// acknowledged a write is among them.
 ///
 /// Rule 1.
 #[inline]

@@ -57,7 +57,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Forgets everything that was not synced. Whoever has files open there gets errors from now on.
+    /// Forgets everything that was not synced. Processes with files open there get errors from now on.
     pub fn cut_power(&self) -> Result<(), Error> {
         tool::run("perl", &["-e", SHUT_DOWN, &self.place.display().to_string()])?;
         Ok(())

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::hosts::Hosts;
 use super::memory::{self, Memory};
-use super::node::Place;
+use super::node::Site;
 use super::{Cluster, Error, Node, Plan, ports};
 use crate::http::{Body, Http, Reply};
 
@@ -31,9 +31,9 @@ impl Cluster {
         let places = match &hosts {
             Some(hosts) => {
                 write_secret(&plan.folder)?;
-                hosts.all().iter().cloned().map(Place::Host).collect()
+                hosts.all().iter().cloned().map(Site::Host).collect()
             }
-            None => places_on_loopback(plan.nodes.len())?,
+            None => sites_on_loopback(plan.nodes.len())?,
         };
         let mut nodes = Vec::new();
         for (index, (shape, place)) in plan.nodes.iter().zip(places).enumerate() {
@@ -135,9 +135,9 @@ fn write_secret(folder: &Path) -> Result<(), Error> {
 }
 
 /// Ports for so many nodes on loopback.
-fn places_on_loopback(count: usize) -> Result<Vec<Place>, Error> {
+fn sites_on_loopback(count: usize) -> Result<Vec<Site>, Error> {
     let ports = ports::free(count * 2)?;
-    Ok(ports.chunks_exact(2).map(|two| Place::Loopback { port: two[0], peer_port: two[1] }).collect())
+    Ok(ports.chunks_exact(2).map(|two| Site::Loopback { port: two[0], peer_port: two[1] }).collect())
 }
 
 /// The members that an answer lists: an array, alone or as the member `nodes` or `items`.

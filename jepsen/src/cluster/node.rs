@@ -22,7 +22,7 @@ const BOOT_ID_VARIABLE: &str = "QUORATE_BOOT_ID_FILE";
 
 /// Where a node runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Site {
     /// A process beside the others, on loopback.
     Loopback {
         /// Where clients are answered.
@@ -69,7 +69,7 @@ pub struct Node {
     folder: PathBuf,
     data: PathBuf,
     log: PathBuf,
-    place: Place,
+    site: Site,
     shape: NodeShape,
     environment: BTreeMap<String, String>,
     under: Vec<String>,
@@ -85,7 +85,7 @@ pub struct Node {
 
 impl Node {
     /// A node with an empty folder that has not been started yet.
-    pub(super) fn prepare(plan: &Plan, index: usize, shape: &NodeShape, place: Place) -> Result<Node, Error> {
+    pub(super) fn prepare(plan: &Plan, index: usize, shape: &NodeShape, site: Site) -> Result<Node, Error> {
         let name = format!("n{}", index + 1);
         let home = plan.folder.join(&name);
         std::fs::create_dir_all(&home)
@@ -122,7 +122,7 @@ impl Node {
             environment,
             name,
             data,
-            place,
+            site,
             disk,
         };
         node.write_boot_id(0)?;
@@ -136,9 +136,9 @@ impl Node {
 
     /// Where clients find it, as host and port.
     pub fn address(&self) -> String {
-        match &self.place {
-            Place::Loopback { port, .. } => format!("127.0.0.1:{port}"),
-            Place::Host(host) => host.address(),
+        match &self.site {
+            Site::Loopback { port, .. } => format!("127.0.0.1:{port}"),
+            Site::Host(host) => host.address(),
         }
     }
 
@@ -159,9 +159,9 @@ impl Node {
 
     /// Its host, if it has one of its own.
     pub fn host(&self) -> Option<&Host> {
-        match &self.place {
-            Place::Loopback { .. } => None,
-            Place::Host(host) => Some(host),
+        match &self.site {
+            Site::Loopback { .. } => None,
+            Site::Host(host) => Some(host),
         }
     }
 
@@ -305,20 +305,20 @@ impl Node {
 
     fn command(&self, membership: &[&str]) -> Command {
         // Should this program be killed, the kernel kills the node: nobody else knows that it is there.
-        let mut command = match &self.place {
-            Place::Loopback { .. } => tool::command("setpriv"),
-            Place::Host(host) => host.command(Path::new("setpriv")),
+        let mut command = match &self.site {
+            Site::Loopback { .. } => tool::command("setpriv"),
+            Site::Host(host) => host.command(Path::new("setpriv")),
         };
         // The environment is set by `env`, after all of that: it is meant for the node alone.
         command.args(["--pdeathsig", "KILL", "env"]);
         command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         command.args(&self.under).arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
         command.args(["--listen", &self.address(), "--name", &self.name]);
-        match &self.place {
-            Place::Loopback { peer_port, .. } => {
+        match &self.site {
+            Site::Loopback { peer_port, .. } => {
                 command.args(["--peer-listen", &format!("127.0.0.1:{peer_port}")]);
             }
-            Place::Host(host) => {
+            Site::Host(host) => {
                 let secret = self.folder.with_file_name(super::founding::SECRET_FILE);
                 command
                     .args(["--peer-listen", &host.peer_address(), "--insecure", "--secret-file"])

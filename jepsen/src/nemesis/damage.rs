@@ -85,7 +85,7 @@ impl Fault for Damage {
         let what = damage(file, self.manner, random).map_err(failed)?;
         let expected = expected(file);
         match expected {
-            // The documented end: without it nobody knows whose data these are.
+            // The documented end: without it it is unknown whose data these are.
             Expected::End => node.excuse(Some(Excuse::NoIdentity)),
             Expected::Doubt(_) | Expected::DoubtOrWhole(_) => {}
         }
@@ -141,8 +141,8 @@ fn kind_of(path: &Path) -> Option<Kind> {
     }
 }
 
-/// What a node is expected to do that finds a file damaged. Its own small files it reads at every start, and each counts as
-/// what it could have told (`docs/operations.md`); of all others it may not need the place that was hit.
+/// What a node is expected to do that finds a file damaged. Its own small files it reads at every start, and each
+/// counts as what it could have told (`docs/operations.md`); of all others it may not need the place that was hit.
 fn expected(path: &Path) -> Expected {
     match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "identity" => Expected::End,

@@ -4,9 +4,9 @@
 //! an error that a machine without power would not have shown it. It comes back under another boot id, as after a real
 //! start of a machine.
 //!
-//! With tables that sync before they acknowledge, nothing acknowledged is lost, whoever was struck. With tables that
-//! only hand over to the operating system, whoever was struck has lost something and must step out: then it is a
-//! minority at most.
+//! With tables that sync before they acknowledge, nothing acknowledged is lost, whichever node was struck. With tables
+//! that only hand over to the operating system, the node that was struck has lost something and must step out: then it
+//! is a minority at most.
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;

@@ -1,10 +1,10 @@
 //! All levels on the same keys: one, quorum, all and numbers, for both sides and for one.
 //!
-//! Whoever asks at a quorum must not suffer from those who ask for less. So the answers at a quorum and above are
+//! A client at a quorum must not suffer from those that ask for less. So the answers at a quorum and above are
 //! judged for linearizability, where a write below the quorum counts as one of unknown outcome, whatever it was told;
-//! reads below the quorum must be of something that somebody wrote (see [`quorate_checkers::below_quorum`]). **Measured**: how
-//! stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth of the completed
-//! operations must be below the quorum.
+//! reads below the quorum must be of something that somebody wrote (see [`quorate_checkers::below_quorum`]).
+//! **Measured**: how stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth
+//! of the completed operations must be below the quorum.
 
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;

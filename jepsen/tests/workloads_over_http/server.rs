@@ -30,7 +30,7 @@ pub enum Manner {
     LosesWritesBelowTheQuorum,
     /// Some writes that are done are answered with "not applied".
     DoesWhatItRefuses,
-    /// Some reads find a value that nobody wrote.
+    /// Some reads find a value that no client wrote.
     Invents,
     /// Some reads end in an internal error.
     BreaksTheContract,

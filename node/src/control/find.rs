@@ -1,11 +1,11 @@
 //! Finding members that are not where the catalog says.
 //!
-//! A node that moves announces its new address in the catalog. But if a majority moves at the same time (a cluster that is
-//! restarted in another network), nobody reaches anybody under the last known addresses, and so nothing can be
-//! announced. And two nodes that have moved don't reach each other, though a third reaches both. So a node that misses a
-//! member asks, as long as it does: the members that it reaches, over the peer port, and the HTTP addresses of `--join`, if
-//! it was given any. Each node knows its own address, where it is connected to others, and whatever its catalog says of
-//! the rest. What comes back is a suggestion of where to dial; the handshake proves who is there.
+//! A node that moves announces its new address in the catalog. But if a majority moves at the same time (a cluster that
+//! is restarted in another network), no member reaches another under the last known addresses, and so nothing can be
+//! announced. And two nodes that have moved don't reach each other, though a third reaches both. So a node that misses
+//! a member asks, as long as it does: the members that it reaches, over the peer port, and the HTTP addresses of
+//! `--join`, if it was given any. Each node knows its own address, where it is connected to others, and whatever its
+//! catalog says of the rest. What comes back is a suggestion of where to dial; the handshake proves who is there.
 
 use super::Control;
 use super::found::{fetch, understood};

@@ -1,9 +1,10 @@
 //! Taking away the vote of a node that lost what it voted for.
 //!
-//! A node whose log was cut short may have voted, or acknowledged entries, and forgotten it. Before it begins anew with an
-//! empty log it must not be a voter any more, and that must be committed *without it*: then every later majority knows it,
-//! and no candidate with an older membership can win by the vote of one who remembers nothing. So the node asks the
-//! leader, waits, and only then forgets. The leader adds it again as a member that learns, and in time as a voter.
+//! A node whose log was cut short may have voted, or acknowledged entries, and forgotten it. Before it begins anew with
+//! an empty log it must not be a voter any more, and that must be committed *without it*: then every later majority
+//! knows it, and no candidate with an older membership can win by the vote of one who remembers nothing. So the node
+//! asks the leader, waits, and only then forgets. The leader adds it again as a member that learns, and in time as a
+//! voter.
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest};
@@ -25,7 +26,8 @@ impl Control {
             let members = self.links.members().into_iter();
             let mut open: Vec<NodeId> =
                 members.filter(|node| self.links.is_lane_up(*node, Lane::Urgent)).collect();
-            // Whoever does not lead says who does, so that the leader is found even if it is not asked first.
+            // A member that does not lead says which one does, so that the leader is found even if it is not asked
+            // first.
             while let Some(node) = open.pop() {
                 match self.ask(node, &ControlRequest::Forget, deadline).await {
                     Ok(ControlReply::Applied(_)) => return Ok(()),

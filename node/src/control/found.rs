@@ -5,8 +5,8 @@
 //! secret. It keeps trying while it says so; only a rejection by the catalog ends it. The request id is drawn once per
 //! data folder, so that a repeated request finds the id that the first one was issued.
 //!
-//! An address that another member is heard at is refused. The member may have died a moment ago, so that a rejection for
-//! that is repeated for a while ([`ADDRESS_PATIENCE`]) before it counts.
+//! An address that another member is heard at is refused. The member may have died a moment ago, so that a rejection
+//! for that is repeated for a while ([`ADDRESS_PATIENCE`]) before it counts.
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest};
@@ -41,7 +41,8 @@ const FOUNDING: Duration = Duration::from_secs(20);
 /// Where a member says which cluster it belongs to.
 const PAGE: &str = "/v1/cluster";
 
-/// A header of a node that waits to become a member: where it says that clients reach it, so that one that asks itself knows.
+/// A header of a node that waits to become a member: where it says that clients reach it, so that one that asks itself
+/// knows.
 pub const WAITING: &str = "quorate-waiting";
 
 /// Largest answer of a member's cluster pages, in bytes.
@@ -64,7 +65,7 @@ pub enum JoinError {
     /// The catalog does not allow it.
     #[error("the cluster does not take this node: {0}")]
     Rejected(Rejection),
-    /// Nobody to ask.
+    /// No member to ask.
     #[error("no address to join at: give --join host:port, the HTTP address of any member")]
     NoAddress,
 }
@@ -315,7 +316,7 @@ impl Control {
             }
             match self.write(&Command::Announce(update.clone()), Instant::now() + ATTEMPT).await {
                 Ok(receipt) => return receipt.epoch,
-                // Whoever is heard at the address may be about to leave it: several nodes may move at once.
+                // The process heard at the address may be about to leave it: several nodes may move at once.
                 Err(ProposeError::Rejected(rejection)) => {
                     let is_loud = since.elapsed() >= LOUD_AFTER;
                     if said.as_ref() != Some(&(rejection.clone(), is_loud)) {

@@ -1,11 +1,11 @@
 //! Whether the cluster that this node is about to found lives already.
 //!
-//! A folder that was lost looks like one that never was, so a node that is told to found a cluster may be a former member
-//! of it. It would found a second cluster of the same name, healthy and empty. So it looks first: at the members that it was
-//! told of, and at whoever dials its peer port. Members that are alive dial a member's address again and again, and prove
-//! the secret.
+//! A folder that was lost looks like one that never was, so a node that is told to found a cluster may be a former
+//! member of it. It would found a second cluster of the same name, healthy and empty. So it looks first: at the members
+//! that it was told of, and at the processes that dial its peer port. Members that are alive dial a member's address
+//! again and again, and prove the secret.
 //!
-//! Left out: certainty. A founder that can reach nobody founds; a unit file should not say `--bootstrap`.
+//! Left out: certainty. A founder that can reach no member founds; a unit file should not say `--bootstrap`.
 
 use super::found::cluster_page;
 use quorate_model::{Boot, ClusterId};
@@ -90,8 +90,8 @@ async fn heard(name: &str, listener: &TcpListener, secret: &Secret, boot: Boot) 
     }
 }
 
-/// What a knock says of a cluster of this name. A node of an earlier version does not say which name its cluster has; that
-/// it expects a member here is enough.
+/// What a knock says of a cluster of this name. A node of an earlier version does not say which name its cluster has;
+/// that it expects a member here is enough.
 fn living(name: &str, knock: &Knock) -> Option<Living> {
     let Knock { cluster, cluster_name, node, expected, peer_address } = knock;
     if cluster_name.as_deref().is_some_and(|theirs| theirs != name) {

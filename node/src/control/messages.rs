@@ -22,8 +22,8 @@ pub enum ControlRequest {
     /// "How are you?"
     #[n(4)]
     Report,
-    /// "So my disk is: remember it. And yours?" Answered with `Disk`: a member whose catalog can't be read knows nobody
-    /// whom it could tell by itself.
+    /// "So my disk is: remember it. And yours?" Answered with `Disk`: a member whose catalog can't be read knows no
+    /// member whom it could tell by itself.
     #[n(5)]
     Disk(#[n(0)] DiskState),
     /// "You lead: take my vote away, I have lost what I voted for." Answered with `Applied` once that is committed.
@@ -132,7 +132,7 @@ pub enum ControlReply {
     /// To `Propose` and `Join`: not written, and why.
     #[n(4)]
     NotWritten(#[n(0)] String),
-    /// To `Propose` and `Join`: nobody knows, and why.
+    /// To `Propose` and `Join`: the outcome is unknown, and why.
     #[n(5)]
     Unknown(#[n(0)] String),
     /// To `Epoch` and `Reached`: applied up to here.

@@ -30,8 +30,9 @@ impl Control {
     /// Writes a command through the leader.
     pub async fn write(&self, command: &Command, deadline: Instant) -> Result<Receipt, ProposeError> {
         let mut attempts = Attempts::of(command);
-        // Who knows no leader may be the one that nobody finds any more: it asks around for its address, since whoever
-        // does not lead says who does. Nothing else is worth an answer that may never come.
+        // A member that knows no leader may be the one that no other finds any more: it asks around for its
+        // address, since a member that does not lead says which one does. Nothing else is worth an answer that may
+        // never come.
         let asks_around = matches!(command, Command::Announce(_));
         let mut asked = 0;
         loop {
@@ -104,7 +105,7 @@ impl Control {
     }
 
     /// Why the leader does not take an address for a node: another member is heard there, by the process that announced
-    /// it. What the catalog alone says of a member that is not heard keeps nobody from an address.
+    /// it. What the catalog alone says of a member that is not heard keeps no member from an address.
     fn address_taken(&self, command: &Command) -> Option<Rejection> {
         let claim = command.claim().filter(|_| self.consensus.is_leader())?;
         let view = self.views.current();
@@ -219,7 +220,7 @@ impl Control {
 
     /// Carries out a peer's question.
     pub async fn serve(&self, request: ControlRequest, deadline: Instant) -> ControlReply {
-        // Whoever asks must hear of it before its own deadline.
+        // The asking member must hear of it before its own deadline.
         let until = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
         match request {
             // What a peer says of its disk is remembered before it comes here.
@@ -289,7 +290,7 @@ impl Attempts {
             ControlReply::Unknown(reason) if !self.repeatable => {
                 return Some(Err(ProposeError::Unknown { reason }));
             }
-            // A repetition finds what this attempt has done. Until one does, nobody knows.
+            // A repetition finds what this attempt has done. Until one does, the outcome is unknown.
             ControlReply::Unknown(why) => self.maybe_written = Some(why),
             ControlReply::NotLeader(other) => self.hint = other.filter(|other| *other != leader),
             ControlReply::NotWritten(why) => self.reason = why,

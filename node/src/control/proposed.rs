@@ -15,7 +15,7 @@ pub struct Proposed {
     pub lagging: Vec<NodeId>,
 }
 
-/// Why a change of the catalog was not made, or whether nobody knows.
+/// Why a change of the catalog was not made, or whether that is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProposeError {
     /// The catalog does not allow it; nothing has changed.

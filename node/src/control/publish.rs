@@ -8,7 +8,7 @@ use crate::views::Views;
 use quorate_consensus::Publish;
 use quorate_model::{Durability, Layout, NodeId};
 use quorate_ring::Catalog;
-use quorate_storage::{PurgeError, RunNote};
+use quorate_storage::{ClearError, RunNote};
 use quorate_transport::Links;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -65,10 +65,10 @@ impl Publisher {
             // A doubtful replica keeps what it has.
             let Ok(stored) = replica.stored_tables() else { return };
             for table in stored.into_iter().filter(|table| catalog.is_dropped(*table)) {
-                match replica.purge_table(table) {
+                match replica.clear_table(table) {
                     Ok(()) => tracing::info!(%table, "removed the data of a dropped table"),
-                    Err(PurgeError::InUse(_)) => {}
-                    Err(PurgeError::Refused(refusal)) => {
+                    Err(ClearError::InUse(_)) => {}
+                    Err(ClearError::Refused(refusal)) => {
                         tracing::warn!(%table, "the data of a dropped table are still here: {refusal}");
                     }
                 }

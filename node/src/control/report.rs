@@ -1,6 +1,6 @@
 //! What a member says of itself when another one asks: only it knows its disk, its store of hints and its version.
 //!
-//! Nobody decides anything by it; it is for people who ask one node about all of them. A member of a version
+//! No decision depends on it; it is for people who ask one node about all of them. A member of a version
 //! that does not know the question says so, and is shown as one that did not answer.
 
 use super::messages::{ControlReply, ControlRequest, Report};

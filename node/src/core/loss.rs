@@ -1,11 +1,12 @@
 //! Accepting that this node's replica has lost something: what may be lost, and going on with the rest.
 //!
-//! Only what is whole and too short can be accepted in place ([`quorate_storage::acceptance`]). What is lost depends on the
-//! other owners: an acknowledged write is on as many owners as the table's `w` says, so that the others still have it,
-//! unless w is 1 or they are lost too; but a quorum that this node is in may not see it until a read has met an owner
-//! that has it. That is said for each table, before an operator decides.
+//! Only what is whole and too short can be accepted in place ([`quorate_storage::acceptance`]). What is lost depends on
+//! the other owners: an acknowledged write is on as many owners as the table's `w` says, so that the others still have
+//! it, unless w is 1 or they are lost too; but a quorum that this node is in may not see it until a read has met an
+//! owner that has it. That is said for each table, before an operator decides.
 //!
-//! Left out: what exactly is missing (only another owner knows), and merging it from them before this node counts again.
+//! Left out: what exactly is missing (only another owner knows), and merging it from them before this node counts
+//! again.
 
 use super::Core;
 use quorate_model::{Durability, NodeId};
@@ -186,8 +187,8 @@ impl Core {
         }
     }
 
-    /// Accepts the loss: reads everything that is left, has this node's vote taken away where it may have been lost, and
-    /// writes the decision down. It is carried out when the node starts again, which it asks for.
+    /// Accepts the loss: reads everything that is left, has this node's vote taken away where it may have been lost,
+    /// and writes the decision down. It is carried out when the node starts again, which it asks for.
     pub async fn accept_loss(&self, deadline: Instant) -> Result<Accepted, LossError> {
         let Loss { doubt, incarnation, .. } = self.loss()?;
         self.expect_acceptable(&doubt)?;
@@ -212,7 +213,7 @@ impl Core {
     }
 
     /// Whether no vote can be among what was lost: the log of consensus is always synced, which a stop of the machine
-    /// takes nothing of; and who is the only member has nobody to have promised anything to.
+    /// takes nothing of; and who is the only member has promised nothing to another.
     fn votes_are_safe(&self, doubt: &Doubt) -> bool {
         doubt.cause == Cause::MachineStopped || self.view().catalog().nodes().len() == 1
     }

@@ -97,7 +97,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// By founding a cluster that nobody can know yet.
+    /// By founding a cluster that no other node can know yet.
     pub fn found(cluster_name: &str) -> Self {
         let (contacts, knocks) = (Vec::new(), Duration::ZERO);
         Self::Found { cluster_name: cluster_name.to_owned(), contacts, knocks }
@@ -115,7 +115,7 @@ impl Entry {
 /// Why a node did not start. Nothing was changed, unless it says so.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The folder is empty, and nobody said what to do about it.
+    /// The folder is empty, and no option said what to do about it.
     #[error(
         "the folder {} is empty: found a cluster in it (serve --bootstrap --cluster-name NAME), or join one \
          (serve --join host:port); if this node had data here, it has lost them: do not found again, replace the node",

@@ -72,7 +72,7 @@ fn is_of_a_node(name: &str) -> bool {
         || matches!(name.strip_suffix(".new").unwrap_or(name), JOINING | "db" | "lost+found")
 }
 
-/// The folder's identity; an empty folder gets one, as the entry says. From here on nobody else can read the folder.
+/// The folder's identity; an empty folder gets one, as the entry says. From here on no other user can read the folder.
 /// Nothing is answered on the port for peers yet.
 pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> Result<Identity, StartError> {
     let config = introduction.config;
@@ -138,8 +138,8 @@ fn warn_of_misleading_name(name: &str, node: NodeId) {
     }
 }
 
-/// Whoever says which cluster is meant is believed: a folder of another is not opened. With `--join`, only if one of
-/// the members answers within a moment: a node that has its catalog needs nobody to start.
+/// An operator who says which cluster is meant is believed: a folder of another is not opened. With `--join`, only if
+/// one of the members answers within a moment: a node that has its catalog needs no other to start.
 async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), StartError> {
     match &config.entry {
         Entry::Existing => {}
@@ -293,8 +293,9 @@ pub async fn note_boot(config: &NodeConfig, boot: Boot) -> BTreeSet<Boot> {
     }
 }
 
-/// Opens the folder's database. One that another process is just leaving is waited for, and so is space on a full disk, or a file where none can be had.
-/// One that is damaged or gone gives an engine that doubts: the node must be able to say so.
+/// Opens the folder's database. One that another process is just leaving is waited for, and so is space on a full disk,
+/// or a file where none can be had. One that is damaged or gone gives an engine that doubts: the node must be able to
+/// say so.
 pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, StartError> {
     let mut said_full = false;
     let mode = match stage {

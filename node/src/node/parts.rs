@@ -17,7 +17,7 @@ use quorate_coordinator::Context;
 use quorate_model::{NodeId, Run};
 use quorate_ring::Catalog;
 use quorate_storage::{Committer, Engine as _, Identity, RaftStore, RunNote, Stage};
-use quorate_transport::{self as transport, Links, Memory, Server, Service, Whereabouts, bind};
+use quorate_transport::{self as transport, Links, PeerCounters, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -88,13 +88,13 @@ impl Parts {
         let recollection = Arc::new(recollection);
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
-        let memory: Arc<dyn Memory> = Arc::clone(&recollection) as Arc<dyn Memory>;
+        let counters: Arc<dyn PeerCounters> = Arc::clone(&recollection) as Arc<dyn PeerCounters>;
         let (secret, peer_limits) = (config.secret.clone(), config.peer_limits.clone());
         let whereabouts = Whereabouts {
             peer_address: Some(peer_advertised.clone()),
             cluster_name: Some(identity.cluster_name.clone()),
         };
-        let links = Links::of(me, whereabouts, secret.clone(), peer_limits.clone(), Arc::clone(&memory));
+        let links = Links::of(me, whereabouts, secret.clone(), peer_limits.clone(), Arc::clone(&counters));
         let links = Arc::new(links);
         let local = Local::new(
             Arc::clone(&replica),
@@ -118,7 +118,7 @@ impl Parts {
         beginning.last_known_catalog().await;
         let former = views.current().catalog().node(node).map(|known| known.peer_address.clone());
         let former = former.filter(|former| *former != peer_advertised);
-        let server = Server::new(me, secret, peer_limits, Arc::clone(&peers) as Arc<dyn Service>, memory);
+        let server = Server::new(me, secret, peer_limits, Arc::clone(&peers) as Arc<dyn Service>, counters);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
         recollection.hear_members(&links).await;

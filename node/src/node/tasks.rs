@@ -31,10 +31,10 @@ const DUPLICATE_CONFIRM: Duration = Duration::from_secs(1);
 /// A node where the catalog knows it gives one that comes from elsewhere so long to find it there and end.
 const DUPLICATE_HOME: Duration = Duration::from_secs(10);
 
-/// A refusal as a duplicate that nobody repeats for so long is forgotten.
+/// A refusal as a duplicate that is not repeated for so long is forgotten.
 const DUPLICATE_MEMORY: Duration = Duration::from_secs(5);
 
-/// How often whoever refused this node is asked again.
+/// How often the member that refused this node is asked again.
 const DUPLICATE_LOOK: Duration = Duration::from_millis(500);
 
 /// Pauses between two looks at the address that a node had before: at first, and later.
@@ -73,8 +73,8 @@ pub async fn health(replica: Arc<Replica>, control: Arc<Control>) {
 }
 
 /// Makes durable what peers have said of their progress, and tells them how this node's disk is, where no traffic does
-/// either, and hears how theirs are. A doubtful node goes on telling: the others should not count on it. One that can't read
-/// the catalog knows nobody to tell, but answers those who tell it.
+/// either, and hears how theirs are. A doubtful node goes on telling: the others should not count on it. One that can't
+/// read the catalog knows no member to tell, but answers those that tell it.
 pub async fn recollect(
     replica: Arc<Replica>,
     recollection: Arc<Recollection>,
@@ -117,8 +117,8 @@ pub async fn recollect(
     }
 }
 
-/// Ends the node if another live process uses its id. Meanwhile it serves no keys. `is_home`: it is where the catalog knew
-/// it when it started.
+/// Ends the node if another live process uses its id. Meanwhile it serves no keys. `is_home`: it is where the catalog
+/// knew it when it started.
 pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<Option<String>>) {
     let mut duplicate = links.duplicate();
     let patience = if is_home { DUPLICATE_HOME } else { DUPLICATE_CONFIRM };
@@ -147,15 +147,16 @@ pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<O
                 links.forget_duplicate();
                 break;
             }
-            // The connection to that member may have gone elsewhere since: what was said there stands until it is unsaid.
+            // The connection to that member may have gone elsewhere since: what was said there stands until it is
+            // unsaid.
             let _acted_upon = links.probe(said.peer, &said.address).await;
         }
         tracing::info!("no other process has the id of this node any more");
     }
 }
 
-/// A node that is not where it was looks at its former address: a process of the same id there is the original of a copy, or
-/// a copy. The one that has moved gives way.
+/// A node that is not where it was looks at its former address: a process of the same id there is the original of a
+/// copy, or a copy. The one that has moved gives way.
 pub async fn watch_home(links: Arc<Links>, former: String) {
     let me = links.identity().node;
     let begun = Instant::now();

@@ -20,7 +20,7 @@ pub struct Peers {
     links: Arc<Links>,
     views: Arc<Views>,
     recollection: Arc<Recollection>,
-    /// Set once consensus runs; until then there is nobody to ask.
+    /// Set once consensus runs; until then there is none to ask.
     control: OnceLock<Arc<Control>>,
 }
 
@@ -101,7 +101,7 @@ fn replied<T: Encode<()>>(responder: Responder, reply: T, recollection: &Recolle
     answer(responder, &recollection.answer(reply));
 }
 
-/// Says at once that this version does not have what was asked: a later one does, or the bytes are nobody's.
+/// Says at once that this version does not have what was asked: a later one does, or the bytes are no version's.
 fn not_understood(responder: Responder, error: &minicbor::decode::Error) {
     tracing::warn!("a peer asked what this version does not understand: {error}");
     responder.not_understood();
@@ -172,7 +172,7 @@ impl Service for Peers {
                 let seen = Seen { met: self.links.met(node), silent: self.links.silent_for(node), silence };
                 admission(known, caller.boot, peer_address, &seen)
             }
-            // A node that has just joined knows nobody yet, and the leader must be able to tell it.
+            // A node that has just joined knows no member yet, and the leader must be able to tell it.
             None if catalog.node(self.node).is_none() => Ok(()),
             None => Err(RefusalReason::NotMember { node }),
         }

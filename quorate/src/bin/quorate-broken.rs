@@ -1,6 +1,7 @@
 //! The `quorate` binary with one rule of the protocol broken, for suites that must show that they would notice.
 //!
-//! `QUORATE_BREAK` names the rule, or `none`. Everything else is as in `quorate`. A release build of it does not compile.
+//! `QUORATE_BREAK` names the rule, or `none`. Everything else is as in `quorate`. A release build of it does not
+//! compile.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     if let Err(error) = quorate::breakage::choose() {
-        // Nobody reads standard error: the exit code says it, too.
+        // Standard error may be closed: the exit code says it, too.
         let _unread = writeln!(std::io::stderr().lock(), "error: {error}");
         return USAGE.into();
     }

@@ -4,7 +4,7 @@ mod folder;
 mod greeting;
 
 use crate::dev::{
-    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, PORT_STEP, Plan, control, kept,
+    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, PORT_STEP, Plan, kept, remote,
 };
 use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
 use clap::{Args, Subcommand};
@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 /// How long killing or starting a node may take.
 const ACT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Nodes of a new cluster that nobody gave a number.
+/// Nodes of a new cluster without a given number.
 const NODES: usize = 3;
 
 /// `quorate dev`.
@@ -182,16 +182,16 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
         _ = signals.wait() => return Ok(()),
     };
     let nodes = cluster.nodes();
-    let shared: control::Shared = Arc::new(Mutex::new(Some(cluster)));
+    let shared: remote::Shared = Arc::new(Mutex::new(Some(cluster)));
     let port = if plan.port == 0 { 0 } else { plan.port + CONTROL_STEP };
-    let server = control::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Arc::clone(&shared)).map_err(
-        |error| Failure::new(Exit::Other, format!("the control port {port} cannot be used: {error}")),
+    let server = remote::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Arc::clone(&shared)).map_err(
+        |error| Failure::new(Exit::Other, format!("the command port {port} cannot be used: {error}")),
     )?;
     let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log };
     let greeted =
         if output.is_json() { output.json(&greeting.json()) } else { output.line(&greeting.text(output)) };
     if let Err(failure) = greeted {
-        // The cluster is there, whoever reads of it or not.
+        // The cluster is there, whether its output is read or not.
         tracing::warn!("{}", failure.sentence);
         output.note(&format!("{}; the cluster is up all the same", failure.sentence));
     }
@@ -251,7 +251,7 @@ async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure>
     Ok(())
 }
 
-/// The control port of the cluster that the endpoints belong to: nine ports above the first node's, on loopback.
+/// The command port of the cluster that the endpoints belong to: nine ports above the first node's, on loopback.
 async fn find_control(context: &Context) -> Result<Client, Failure> {
     for endpoint in &context.options.endpoints {
         for candidate in candidates(endpoint) {
@@ -268,7 +268,7 @@ async fn find_control(context: &Context) -> Result<Client, Failure> {
         .next("start one with `quorate dev`, or name its first node with --endpoint 127.0.0.1:PORT"))
 }
 
-/// Where the control port may be, if this is the endpoint of one of its nodes, or the control port itself.
+/// Where the command port may be, if this is the endpoint of one of its nodes, or the command port itself.
 fn candidates(endpoint: &Endpoint) -> Vec<Endpoint> {
     let port = endpoint.port();
     let of_node = (0..NODES_MAX as u16).filter_map(|at| {

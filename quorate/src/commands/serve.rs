@@ -249,7 +249,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
     })
 }
 
-/// Whoever names a cluster means that one: a folder of another is not started under its name.
+/// An operator who names a cluster means that one: a folder of another is not started under its name.
 fn check_cluster(config: &Config, folder: &Path) -> Result<(), Failure> {
     let identity = Identity::read(folder).map_err(|error| not_started(&StartError::Identity(error)))?;
     match (identity, &config.cluster_name) {

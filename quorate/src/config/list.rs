@@ -49,7 +49,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "secret_file" "FILE": Path secret_file,
         "A file with the secret all members share, 16 bytes or more. Needed as soon as `peer_listen` is not loopback.";
     "insecure" "": Switch insecure,
-        "Serve clients on a network although there is no TLS and no access control: whoever reaches `listen` can do everything.";
+        "Serve clients on a network although there is no TLS and no access control: every client that reaches `listen` can do everything.";
     "log_format" "FORMAT": Format log_format,
         "How log lines look: text, json, or auto (text on a terminal, else json).";
     "log_filter" "FILTER": Text log_filter,

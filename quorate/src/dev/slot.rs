@@ -41,7 +41,7 @@ pub struct Running {
     pub is_cut: bool,
 }
 
-/// A node, as the control port shows it.
+/// A node, as the command port shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeState {
     /// Its name.
@@ -77,7 +77,7 @@ impl Slot {
 
     /// What its instance is told.
     pub fn config(&self, entry: Entry) -> InstanceConfig {
-        // Nobody balances load over this machine: it stops without notice.
+        // No load balancer watches this machine: it stops without notice.
         let limits =
             Limits { connections_max: CONNECTIONS_MAX, drain_notice: Duration::ZERO, ..Limits::default() };
         let node = NodeConfig {
@@ -141,7 +141,7 @@ impl Slot {
         self.running = Some(Running { instance, is_cut: false });
     }
 
-    /// As the control port shows it.
+    /// As the command port shows it.
     pub fn state(&self) -> NodeState {
         NodeState {
             name: self.name.clone(),

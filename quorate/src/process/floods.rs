@@ -1,9 +1,9 @@
 //! Floods of log lines: what clients, peers or a broken network can cause at will is written a few times, then counted.
 //!
-//! A place in the code (a call site) may write [`LINES_MAX`] lines in [`INTERVAL`]. What it has to say beyond that is held
-//! back, and at the end of the interval one line says how much that was, and what the last of it said. So no log grows with what a
-//! stranger does, whichever place it comes from, also one that is written tomorrow. Lines at `debug` and `trace` are only
-//! there because somebody asked for them: they are not counted.
+//! A place in the code (a call site) may write [`LINES_MAX`] lines in [`INTERVAL`]. What it has to say beyond that is
+//! held back, and at the end of the interval one line says how much that was, and what the last of it said. So no log
+//! grows with what a stranger does, whichever place it comes from, also one that is written tomorrow. Lines at `debug`
+//! and `trace` are only there because somebody asked for them: they are not counted.
 
 use quorate_http::metrics::lines::HELD_BACK;
 use std::collections::HashMap;
@@ -27,10 +27,10 @@ const TARGET: &str = "quorate::floods";
 
 /// What every place has written lately. Its copies are one.
 #[derive(Clone, Debug, Default)]
-pub struct Floods(Arc<Mutex<HashMap<Identifier, Place>>>);
+pub struct Floods(Arc<Mutex<HashMap<Identifier, CallSite>>>);
 
 #[derive(Debug)]
-struct Place {
+struct CallSite {
     metadata: &'static Metadata<'static>,
     began: Instant,
     written: u32,
@@ -46,7 +46,7 @@ impl Floods {
             return true;
         }
         let mut places = self.places();
-        let place = places.entry(metadata.callsite()).or_insert_with(|| Place::new(metadata, now));
+        let place = places.entry(metadata.callsite()).or_insert_with(|| CallSite::new(metadata, now));
         if place.held_back == 0 && now.duration_since(place.began) >= INTERVAL {
             (place.began, place.written) = (now, 0);
         }
@@ -63,15 +63,16 @@ impl Floods {
 
     /// Says of each place whose interval is over how much it has held back. Called from time to time.
     pub fn sum_up(&self, now: Instant) {
-        let over: Vec<Place> = {
+        let over: Vec<CallSite> = {
             let mut places = self.places();
-            let is_over = |place: &Place| now.saturating_duration_since(place.began) >= INTERVAL;
+            let is_over = |place: &CallSite| now.saturating_duration_since(place.began) >= INTERVAL;
             let ids: Vec<Identifier> =
                 places.iter().filter(|(_, place)| is_over(place)).map(|(id, _)| id.clone()).collect();
             ids.into_iter().filter_map(|id| places.remove(&id)).collect()
         };
         // Not under the lock: these are lines too.
-        for Place { metadata, held_back, last, .. } in over.into_iter().filter(|place| place.held_back > 0) {
+        for CallSite { metadata, held_back, last, .. } in over.into_iter().filter(|place| place.held_back > 0)
+        {
             let place = metadata.target();
             let seconds = INTERVAL.as_secs();
             macro_rules! say {
@@ -89,13 +90,13 @@ impl Floods {
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<Identifier, Place>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<Identifier, CallSite>> {
         // Every change of it is complete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
+impl CallSite {
     fn new(metadata: &'static Metadata<'static>, began: Instant) -> Self {
         Self { metadata, began, written: 0, held_back: 0, last: String::new() }
     }
@@ -132,13 +133,13 @@ mod tests {
 
     impl Lines {
         fn text(&self) -> String {
-            String::from_utf8(self.0.lock().expect("nobody panics here").clone()).expect("text")
+            String::from_utf8(self.0.lock().expect("no panic while it is held").clone()).expect("text")
         }
     }
 
     impl Write for Lines {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("nobody panics here").write(line)
+            self.0.lock().expect("no panic while it is held").write(line)
         }
 
         fn flush(&mut self) -> io::Result<()> {

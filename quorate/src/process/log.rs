@@ -6,8 +6,9 @@
 //!                                 held back              full: dropped   failed: dropped
 //! ```
 //!
-//! Whoever logs hands its line to a bounded queue and goes on. One thread writes; what it can't write, because the disk
-//! is full, the pipe closed, or its reader asleep, is dropped and counted, and the thread says so once the sink takes lines again.
+//! A thread that logs hands its line to a bounded queue and goes on. One thread writes; what it can't write, because
+//! the disk is full, the pipe closed, or its reader asleep, is dropped and counted, and the thread says so once the
+//! sink takes lines again.
 //!
 //! # Invariants
 //!
@@ -154,7 +155,7 @@ pub fn log_panics() {
                 flush_log();
             }
         } else {
-            // Nobody reads standard error: there is nobody to tell that, either.
+            // Standard error is closed: that cannot be told, either.
             let _unread =
                 writeln!(io::stderr().lock(), "{PANICKED}, in thread {thread} at {place}: {message}");
         }
@@ -209,7 +210,7 @@ impl MakeWriter<'_> for Queue {
     }
 }
 
-/// Writes what comes, until nobody can send any more.
+/// Writes what comes, until no sender is left.
 fn write(mut sink: Sink, waiting: &Receiver<Message>, floods: &Floods) {
     let mut ticked = Instant::now();
     let mut told = DROPPED.total();
@@ -228,7 +229,7 @@ fn write(mut sink: Sink, waiting: &Receiver<Message>, floods: &Floods) {
             },
             Ok(Message::Flush(done)) => {
                 let _unread = sink.flush();
-                // Whoever waits no longer has gone on.
+                // A caller that waits no longer has gone on.
                 let _gone = done.try_send(());
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -322,7 +323,7 @@ impl LogFile {
 }
 
 impl LogFile {
-    /// Whether nobody has moved it away.
+    /// Whether it was not moved away.
     fn is_in_its_place(&self) -> bool {
         let found = |facts: io::Result<std::fs::Metadata>| facts.ok().map(|facts| (facts.dev(), facts.ino()));
         found(self.file.metadata()) == found(std::fs::metadata(&self.path))

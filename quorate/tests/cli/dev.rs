@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A port that was free a moment ago, with those that three nodes and their control port need beside it.
+/// A port that was free a moment ago, with those that three nodes and their command port need beside it.
 pub fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");

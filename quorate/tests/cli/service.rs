@@ -1,4 +1,5 @@
-//! What surrounds a service: broken outputs, signals, terminals, the rights of its folder, variables that nobody wrote.
+//! What surrounds a service: broken outputs, signals, terminals, the rights of its folder, variables that no person
+//! wrote.
 
 use crate::dev::free_port;
 use crate::process::{Ended, PATIENCE, Running, quorate, run};

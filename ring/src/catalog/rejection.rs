@@ -103,7 +103,7 @@ pub enum Rejection {
         #[n(0)]
         limit: u32,
     },
-    /// Nobody would vote any more.
+    /// No voter would be left.
     #[n(10)]
     #[error("{node} is the only voter: make another node a voter first")]
     LastVoter {

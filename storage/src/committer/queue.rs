@@ -183,7 +183,7 @@ impl<C> Batch<C> {
     }
 }
 
-/// The committer has ended, in order or in a panic. After a panic nobody knows what became of the batch under way, and
+/// The committer has ended, in order or in a panic. After a panic it is unknown what became of the batch under way, and
 /// nothing will be stored any more: the replica is doubtful.
 pub fn ended<E: Engine>(replica: &Replica<E>, panicked: bool) {
     if panicked {

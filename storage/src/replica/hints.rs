@@ -42,7 +42,7 @@ fn refused(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-/// Whether these bytes are such a number; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are such a number; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     refused(bytes).is_some_and(|count| count.to_be_bytes() == *bytes)
 }
@@ -152,7 +152,7 @@ impl<E: Engine> Replica<E> {
     /// stays: the owner does not know the rest of it. Writers go on meanwhile: each step is short.
     pub fn erase_hints(&self, owner: NodeId, acknowledged: &[Hint]) -> Result<usize, Refusal> {
         self.trusted()?;
-        // Read and compared without the lock, so that nobody waits for the disk.
+        // Read and compared without the lock, so that no request waits for the disk.
         let mut known = BTreeMap::new();
         for hint in acknowledged {
             let key = keys::hint(owner, hint.table, &hint.sort_key);

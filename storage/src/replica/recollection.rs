@@ -1,8 +1,8 @@
 //! What peers said of their progress, kept for them: the memory that a damaged disk does not have of itself.
 //!
 //! A peer's commit counter comes with each of its answers and must outlive a power cut of the whole cluster. That
-//! costs no sync of its own: what is new is piggybacked on the next batch that is synced anyway, and where no such batch
-//! comes, [`Replica::save_remembered`] is called now and then beside the data path.
+//! costs no sync of its own: what is new is piggybacked on the next batch that is synced anyway, and where no such
+//! batch comes, [`Replica::save_remembered`] is called now and then beside the data path.
 //!
 //! The other way round, [`Replica::recall`] takes what a peer remembers of this node. If an earlier run of this
 //! incarnation had come further than this one began, acknowledged records are missing here: the log was cut short, or
@@ -69,7 +69,7 @@ fn sealed(committed: &Committed) -> Vec<u8> {
     bytes
 }
 
-/// Whether these bytes are a note about a peer; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are a note about a peer; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     let Some(committed) = opened(bytes) else { return false };
     assert_eq!(opened(&sealed(&committed)), Some(committed));
@@ -84,7 +84,7 @@ fn opened(sealed: &[u8]) -> Option<Committed> {
 
 impl<E: Engine> Replica<E> {
     /// How far this replica has come, for its answers. Everything that it acknowledged as synced lies before it. `None`
-    /// while it doubts its disk: it says nothing then that anybody should remember.
+    /// while it doubts its disk: it says nothing then that a peer should remember.
     pub fn committed(&self) -> Option<CommitCounter> {
         (!self.is_doubtful()).then(|| self.engine.committed())
     }
@@ -124,8 +124,8 @@ impl<E: Engine> Replica<E> {
         Ok(true)
     }
 
-    /// Takes what a peer remembers of this node, whose run is `now`. The replica becomes doubtful if an earlier run had come
-    /// further than this one began; whether it did.
+    /// Takes what a peer remembers of this node, whose run is `now`. The replica becomes doubtful if an earlier run had
+    /// come further than this one began; whether it did.
     pub fn recall(&self, peer: NodeId, remembered: Committed, now: Run) -> bool {
         if !listening::hears_peers(self.rules) || !remembered.proves_loss(now, self.began) {
             return false;

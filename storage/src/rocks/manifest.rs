@@ -1,11 +1,11 @@
 //! The note of the manifest: how long RocksDB's list of its tables once was, and what was in it.
 //!
-//! The manifest tells which tables there are, and from which log on records are in no table yet. One whose end is missing
-//! looks like one whose last entry was torn, and is believed: the tables that its end named are removed as leftovers, the
-//! log that held their records before is long gone, and the newest log ends where it should. So records would be missing
-//! from the middle, without a word (a cut of a few hundred bytes lost half of the records, and the open said OK). So
-//! after each sync of the log the length and the checksum of the manifest are noted in a small file of its own, in place;
-//! before an open, the manifest must have at least that, unless it is a newer one.
+//! The manifest tells which tables there are, and from which log on records are in no table yet. One whose end is
+//! missing looks like one whose last entry was torn, and is believed: the tables that its end named are removed as
+//! leftovers, the log that held their records before is long gone, and the newest log ends where it should. So records
+//! would be missing from the middle, without a word (a cut of a few hundred bytes lost half of the records, and the
+//! open said OK). So after each sync of the log the length and the checksum of the manifest are noted in a small file
+//! of its own, in place; before an open, the manifest must have at least that, unless it is a newer one.
 //!
 //! ```text
 //! 0        8        16      20      24
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The note is never ahead of what is durable: what the manifest has gained is synced before it is noted. It may lag
-//! behind: by what was flushed after the last sync of the log. A loss of just that takes the database back to before the
-//! last sync, which the watermark sees. A folder without a note is one of an older version, or new.
+//! behind: by what was flushed after the last sync of the log. A loss of just that takes the database back to before
+//! the last sync, which the watermark sees. A folder without a note is one of an older version, or new.
 
 use super::OpenError;
 use super::shortage::not_opened;
@@ -68,7 +68,7 @@ struct Manifest {
 pub(super) enum Look {
     /// It has all that is known to have been in it, or nothing is known of it.
     Whole,
-    /// The note itself can't be read: the manifest may be short, and nobody can tell.
+    /// The note itself can't be read: the manifest may be short: it cannot be known.
     Untold(String),
     /// Something that was in it is missing or different, with a sentence: tables may be missing.
     Damaged(String),
@@ -83,7 +83,8 @@ pub(super) fn look(folder: &Path) -> Result<Look, OpenError> {
         Err(error) => return Err(failed(error)),
     };
     let Some(mark) = decode(&bytes) else {
-        let what = "the note of the manifest is damaged, so that nobody can tell whether tables are missing";
+        let what =
+            "the note of the manifest is damaged, so that it cannot be known whether tables are missing";
         return Ok(Look::Untold(what.to_owned()));
     };
     // Of a manifest that can't be found RocksDB itself says more.
@@ -161,7 +162,7 @@ impl Manifest {
         Ok(Self { file: File::open(path)?, number, length: 0, content: crc32fast::Hasher::new() })
     }
 
-    /// Reads what was added, and makes it durable before anybody counts on it.
+    /// Reads what was added, and makes it durable before it is relied on.
     fn catch_up(&mut self) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let added = usize::try_from(length.saturating_sub(self.length)).map_err(io::Error::other)?;
@@ -200,7 +201,7 @@ fn decode(bytes: &[u8]) -> Option<Mark> {
     })
 }
 
-/// Whether these bytes are a note; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are a note; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     let Some(mark) = decode(bytes) else { return false };
     assert_eq!(encode(mark)[..], *bytes, "a note has one form");

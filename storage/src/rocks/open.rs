@@ -128,7 +128,7 @@ pub(super) fn database(
         Look::Whole => None,
         Look::Untold(reason) => Some(reason),
         Look::Damaged(reason) => {
-            // Not opened: that would remove the tables that nobody names any more.
+            // Not opened: that would remove the tables that no manifest names any more.
             doubt.set(Doubt::new(Cause::Damaged, reason.as_str()));
             return Err(OpenError::Doubtful { folder: folder.into(), reason });
         }

@@ -1,11 +1,11 @@
 //! A passing shortage: the operating system gives no file, or no memory for one, now.
 //!
 //! A log, a table or a list of tables that could not be *created* or *opened* (EMFILE, ENFILE, ENOMEM, EMLINK) proves
-//! nothing about what is on the disk: nothing was written there. RocksDB judges otherwise. It keeps the first such error of a new log
-//! or table as a fatal one and refuses every later write with it, for as long as it is open. So the engine refuses
-//! writes while the shortage lasts ([`EngineError::Shortage`]), and once the files that it needs can be had it closes the database and
-//! opens it anew, in place. What was acknowledged is in the log; what was refused was never written. The database is
-//! opened as at any start: what is missing, or damaged, is found as it would be there.
+//! nothing about what is on the disk: nothing was written there. RocksDB judges otherwise. It keeps the first such
+//! error of a new log or table as a fatal one and refuses every later write with it, for as long as it is open. So the
+//! engine refuses writes while the shortage lasts ([`EngineError::Shortage`]), and once the files that it needs can be
+//! had it closes the database and opens it anew, in place. What was acknowledged is in the log; what was refused was
+//! never written. The database is opened as at any start: what is missing, or damaged, is found as it would be there.
 //!
 //! Whatever may have changed the disk is no shortage: an error of a sync or of a write, whatever number it has.
 
@@ -98,7 +98,7 @@ impl RocksEngine {
 
     /// Closes the database and opens it again.
     fn open_anew(&self) -> Result<(), EngineError> {
-        // Whoever reads now is waited for; whoever comes waits.
+        // Reads under way are waited for; later ones wait.
         let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if !self.shortage.is_there.load(Ordering::Relaxed) {
             return Ok(());

@@ -25,7 +25,7 @@ const FILE: &str = "watermark";
 const BYTES: usize = 12;
 
 /// What a watermark that can't be read leaves open.
-const UNTOLD: &str = "so that nobody can tell whether the database ends too early";
+const UNTOLD: &str = "so that it cannot be known whether the database ends too early";
 
 #[derive(Debug)]
 pub(super) struct Watermark {
@@ -96,7 +96,7 @@ fn encode(sequence: u64) -> [u8; BYTES] {
     bytes
 }
 
-/// Whether these bytes are a note; for whoever tries the decoders of all outside bytes.
+/// Whether these bytes are a note; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
     let Some(sequence) = decode(bytes) else { return false };
     assert_eq!(encode(sequence)[..], *bytes, "a note has one form");

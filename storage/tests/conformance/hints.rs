@@ -145,7 +145,7 @@ pub fn a_dropped_table_takes_its_hints_along(bench: impl Bench) {
         apply(&store, hint(owner, place(OS_TABLE, "k"), record(1, "v")));
     }
     store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Os)]));
-    store.purge_table(SYNC_TABLE).expect("purged");
+    store.clear_table(SYNC_TABLE).expect("cleared");
     for owner in [OWNER, OTHER] {
         let left: Vec<TableId> = kept(&store, owner).iter().map(|hint| hint.table).collect();
         assert_eq!((left, counts(&store, owner).count), (vec![OS_TABLE], 1));

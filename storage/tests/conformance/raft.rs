@@ -25,7 +25,7 @@ pub fn entries_are_appended_truncated_and_purged(bench: impl Bench) {
     assert_eq!(store.last().expect("readable"), entries(299..300).pop());
     store.truncate_from(290).expect("written");
     assert_eq!(store.last().expect("readable").map(|entry| entry.index), Some(289));
-    store.purge_up_to(280, b"280").expect("written");
+    store.cut_up_to(280, b"280").expect("written");
     assert_eq!(indices(&store, 0, None), (281..290).collect::<Vec<_>>());
     assert_eq!(store.purged().expect("readable").as_deref(), Some(&b"280"[..]));
     store.append(&entries(290..292)).expect("written behind a truncation");

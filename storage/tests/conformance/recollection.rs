@@ -71,7 +71,7 @@ pub fn a_peer_that_remembers_more_poisons(bench: impl Bench) {
     let doubt = store.health().doubt.expect("it doubts");
     assert_eq!(doubt.cause, Cause::Behind);
     assert!(doubt.reason.contains("n3 remembers change"), "{doubt}");
-    assert_eq!(store.committed(), None, "nobody should remember what it says now");
+    assert_eq!(store.committed(), None, "no peer should remember what it says now");
     assert_eq!(store.save_remembered(), Err(Refusal::Doubtful));
     let read = store.read(&Request::Read { at: place(SYNC_TABLE, "k"), whole: true }, ReadTier::Disk);
     assert_eq!(read, Some(Reply::Refused(Refusal::Doubtful)));

@@ -8,7 +8,7 @@ use quorate_model::message::SMALL_BYTES;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Held, Operations, Record, Refusal, Reply, Request, TableId, WallTime,
 };
-use quorate_storage::{Engine, Family, PurgeError, ReadTier, keys};
+use quorate_storage::{ClearError, Engine, Family, ReadTier, keys};
 
 pub fn a_write_is_read_back(mut bench: impl Bench) {
     let store = replica(&bench);
@@ -242,12 +242,12 @@ pub fn a_dropped_table_is_purged(mut bench: impl Bench) {
     apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
     apply(&store, write(place(OS_TABLE, "k"), record(1, "v")));
     assert_eq!(store.stored_tables(), Ok(vec![SYNC_TABLE, OS_TABLE]));
-    assert_eq!(store.purge_table(SYNC_TABLE), Err(PurgeError::InUse(SYNC_TABLE)));
+    assert_eq!(store.clear_table(SYNC_TABLE), Err(ClearError::InUse(SYNC_TABLE)));
     store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Os)]));
     let gone = apply(&store, write(place(SYNC_TABLE, "k"), record(2, "v")));
     assert_eq!(gone, Reply::Refused(Refusal::Stale { current: Epoch(6) }));
-    assert_eq!(store.purge_table(SYNC_TABLE), Ok(()));
-    assert_eq!(store.purge_table(TableId(77)), Ok(()), "what is not there is purged already");
+    assert_eq!(store.clear_table(SYNC_TABLE), Ok(()));
+    assert_eq!(store.clear_table(TableId(77)), Ok(()), "what is not there is cleared already");
     drop(store);
     bench.restart();
     let store = replica(&bench);

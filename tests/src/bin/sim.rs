@@ -220,12 +220,12 @@ fn night(order: &Order, rules: Rules) -> std::io::Result<bool> {
         let figures = run_until(from..from + CHUNK, rules, is_enough, |report| {
             if let Err(error) = note(order, report) {
                 STOPPED.store(true, Ordering::Relaxed);
-                *unnoted.lock().expect("nobody panics while it holds this lock") = Some(error);
+                *unnoted.lock().expect("no panic while it is held") = Some(error);
             }
         });
         // Whatever was begun is done.
         from += figures.seeds;
-        if let Some(error) = unnoted.into_inner().expect("nobody panics while it holds this lock") {
+        if let Some(error) = unnoted.into_inner().expect("no panic while it is held") {
             return Err(error);
         }
         for report in total.join(figures).into_iter().take(SHRUNK_MAX - shrunk) {

@@ -72,8 +72,8 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// What a read made final before it answered (that a value has expired, or a record that few owners had) is at each owner,
-/// or a hint for that owner was asked for: nobody else knows that this owner lacks it.
+/// What a read made final before it answered (that a value has expired, or a record that few owners had) is at each
+/// owner, or a hint for that owner was asked for: nobody else knows that this owner lacks it.
 fn reads_left_hints(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, id, sent) in &evidence.history.wrote_first {
         let attempt = &evidence.history.attempts[id.0];
@@ -114,7 +114,8 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
         let owners = &ending.owners[&hint.spot];
         let is_one_out =
             |owner: &NodeId| ending.doubtful.contains(owner) || evidence.history.liars.contains(owner);
-        // The hint itself became what its owner holds: then whoever made that settles it, and leaves hints for all.
+        // The hint itself became what its owner holds: then the operation that made that settles it, and leaves hints
+        // for all.
         let has_grown = |kept: &Hinted| {
             (kept.keeper, kept.owner, kept.spot) == (hint.keeper, hint.owner, hint.spot)
                 && kept.held >= hint.held
@@ -133,8 +134,9 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
     }
 }
 
-/// Where every write that was stored anywhere ended at peace, and every hint that it asked for was kept, all owners hold
-/// the same version before anybody reads. (That a version is expired is for readers to find, who leave hints of their own: see above.)
+/// Where every write that was stored anywhere ended at peace, and every hint that it asked for was kept, all owners
+/// hold the same version before anybody reads. (That a version is expired is for readers to find, who leave hints of
+/// their own: see above.)
 fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
     if !ending.doubtful.is_empty() || !evidence.history.liars.is_empty() {

@@ -1,4 +1,4 @@
-//! No phantom: every record that anybody sees, or any replica holds, was written so by somebody who asked for it
+//! No phantom: every record that a client sees, or a replica holds, was written so by a client that asked for it
 //! before, and one version has one content.
 
 use super::{Evidence, Findings};

@@ -34,7 +34,7 @@ fn the_cluster_and_its_members_are_shown() {
         assert_eq!(
             (node["epoch"].is_u64(), &node["phi"]),
             (true, &Json::Null),
-            "nobody measures phi: {node}"
+            "no node measures phi: {node}"
         );
         assert!(node.get("error").is_none(), "{node}");
     }

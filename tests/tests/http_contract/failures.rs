@@ -291,6 +291,6 @@ fn a_stopping_node_says_so() {
     get("/health/live").of(cluster.at(0)).is(200);
     let address = cluster.at(0);
     cluster.shut_down(0);
-    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(std::net::TcpStream::connect(address).is_err(), "no process listens any more");
     assert_eq!(get(&key("kept")).of(cluster.at(1)).is(200).text(), "x");
 }

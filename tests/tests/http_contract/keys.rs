@@ -82,7 +82,7 @@ fn a_deleted_key_is_gone_and_says_which_version_deleted_it() {
     let cluster = shared();
     let target = key("deleted");
     let missing = get(&target).of(cluster.at(0)).is(404);
-    assert!(!missing.has("quorate-version"), "nobody has ever written it");
+    assert!(!missing.has("quorate-version"), "no client has ever written it");
     missing.refuses(404, "no-such-key");
     put(&target, "x").of(cluster.at(0)).is(200);
     let deleted = ask("DELETE", &target).of(cluster.at(1)).is(200);

@@ -53,7 +53,7 @@ async fn a_connection_that_dies_loses_all_its_calls_at_once() {
         let end = call.await;
         assert!(matches!(end, Err(CallError::Lost(_))), "it had arrived: {end:?}");
     }
-    assert!(begun.elapsed() < PATIENCE / 2, "nobody waited for a deadline");
+    assert!(begun.elapsed() < PATIENCE / 2, "no call waited for a deadline");
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ fn an_unknown_swap_is_proved_by_what_follows() {
 }
 
 #[test]
-fn a_mismatch_may_be_owed_to_an_unknown_write() {
+fn a_mismatch_may_be_due_to_an_unknown_write() {
     is_linearizable(&[
         op(1, 0, 1, wrote("a"), Ok),
         op(2, 2, 3, wrote("nobody looks for this"), Unknown),

@@ -33,7 +33,7 @@ async fn a_log_that_was_cut_while_all_nodes_were_down_is_noticed_by_what_the_oth
     let table = cluster.create_table("users", 3).await;
     fill(&cluster, 0, &table, 0..20).await;
     let folder = cluster.folders[2].path().to_owned();
-    // What a power cut would have left of a note that nobody syncs.
+    // What a power cut would have left of a note that is not synced.
     let watermark = fs::read(folder.join("watermark")).expect("readable");
     fill(&cluster, 0, &table, 20..60).await;
     let told = |index: usize| cluster.node(index).core().local.replica().remembered(NodeId(3));
@@ -156,7 +156,7 @@ async fn a_database_that_cannot_be_opened_does_not_end_the_node() {
         assert!(doubtful.core().readiness().join("; ").contains("with an empty folder"));
         assert!(doubtful.core().refuses_keys().is_some(), "it serves no key");
         fill(&cluster, round, &table, 0..5).await;
-        // It knows nobody whom it could tell; the others hear it as soon as they tell of themselves.
+        // It knows no member that it could tell; the others hear it as soon as they tell of themselves.
         until("the others have heard of the doubt", || {
             let said =
                 (0..2).map(|n| cluster.node(n).core().disks().get(&NodeId(3)).and_then(|d| d.doubt.clone()));
@@ -332,7 +332,7 @@ async fn an_accepted_loss_lets_the_node_vote_and_serve_again_as_a_new_incarnatio
 #[tokio::test]
 async fn damage_and_fresh_doubts_are_not_accepted() {
     let (mut cluster, _table, _older) = with_a_node_behind().await;
-    // Without the others nobody can take its vote away.
+    // Without the others no member can take its vote away.
     cluster.kill(0).await;
     cluster.kill(1).await;
     let soon = Instant::now() + Duration::from_secs(1);

@@ -50,7 +50,7 @@ async fn a_node_that_returns_gets_what_it_missed_within_seconds() {
     assert_eq!(replayed, KEYS as u64);
 }
 
-/// The owner has heard of a later write than the hint: nobody may be left behind with the earlier one.
+/// The owner has heard of a later write than the hint: no owner may be left behind with the earlier one.
 #[tokio::test]
 async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
     let mut cluster = Cluster::start(3).await;
@@ -62,7 +62,7 @@ async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
     .await;
     put(cluster.node(0), &table, "k", "first").await.expect("two of three are enough");
     until("a hint is kept", || hints_kept(&cluster) == 1).await;
-    // A later version lies on the third node alone, as after a write that reached only it. Nobody may reach it
+    // A later version lies on the third node alone, as after a write that reached only it. No node may reach it
     // before.
     cluster.node(0).cut(true);
     cluster.node(1).cut(true);

@@ -60,7 +60,7 @@ async fn a_copied_folder_is_not_let_in_beside_the_living_node() {
     let founding = Identity { stage: Stage::Joining, ..original };
     founding.write(copy.path()).expect("written");
     let twin = start(config(2, copy.path(), Entry::Existing, loopback(0))).await.expect("starts");
-    // It knows nobody, so nobody is dialed; the others never let it in. It is not ready and never will be.
+    // It knows no member, so none is dialed; the others never let it in. It is not ready and never will be.
     assert!(!twin.core().readiness().is_empty());
     assert_eq!(cluster.node(0).core().view().catalog().node(NodeId(3)).expect("there").peer_address, {
         cluster.addresses[2].to_string()

@@ -88,7 +88,7 @@ async fn a_moved_member_claims_no_health_until_the_catalog_knows_where_it_is() {
         cluster.kill(index).await;
     }
     restart_at(&mut cluster, &[(0, &("127.0.0.1:11".to_owned(), loopback(0)))]).await;
-    let said = cluster.node(0).core().whereabouts_unknown().expect("nobody has heard it yet");
+    let said = cluster.node(0).core().whereabouts_unknown().expect("no member has heard it yet");
     assert!(said.contains("n1 has moved"), "{said}");
 }
 
@@ -141,8 +141,8 @@ async fn a_node_that_is_refused_leaves_no_folder() {
     assert!(!data.exists(), "the next start finds nothing");
 }
 
-/// The folder of a node is started elsewhere while its old process seems alive: its host was cut off, so that no connection
-/// has ended.
+/// The folder of a node is started elsewhere while its old process seems alive: its host was cut off, so that no
+/// connection has ended.
 #[tokio::test]
 async fn a_folder_that_starts_elsewhere_waits_until_the_old_process_is_surely_silent() {
     let mut cluster = Cluster::start(3).await;
@@ -165,7 +165,7 @@ async fn a_folder_that_starts_elsewhere_waits_until_the_old_process_is_surely_si
     assert_eq!(cluster.node(2).failed().borrow().clone(), None);
 }
 
-/// Copies of all data folders, taken while nobody runs.
+/// Copies of all data folders, taken while no node runs.
 struct Copies {
     folders: Vec<TempDir>,
     nodes: Vec<Node>,

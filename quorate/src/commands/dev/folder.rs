@@ -23,7 +23,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder of this path, or the usual one; a temporary one is new. What other users could read is kept from them.
+    /// The folder of this path, or the usual one; a temporary one is new. What other users could read is kept from
+    /// them.
     pub fn open(path: Option<&Path>, is_temporary: bool, output: &Output) -> Result<Self, Failure> {
         if is_temporary {
             return Ok(Self { path: temporary_folder()?, is_temporary });
@@ -63,7 +64,7 @@ impl Drop for Folder {
     }
 }
 
-/// A new folder for temporary things, under a name that nobody has taken.
+/// A new folder for temporary things, under a name that is not taken.
 fn temporary_folder() -> Result<PathBuf, Failure> {
     let above = std::env::temp_dir();
     for attempt in 0..TEMPORARY_NAMES_MAX {

@@ -8,13 +8,13 @@ struct Taken(Arc<Mutex<Vec<u8>>>);
 
 impl Taken {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("nobody panics here").clone()).expect("text")
+        String::from_utf8(self.0.lock().expect("no panic while it is held").clone()).expect("text")
     }
 }
 
 impl Write for Taken {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics here").write(line)
+        self.0.lock().expect("no panic while it is held").write(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {

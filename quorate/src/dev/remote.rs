@@ -1,4 +1,4 @@
-//! The control port of a development cluster: what a second terminal can do to its nodes.
+//! The command port of a development cluster: what a second terminal can do to its nodes.
 //!
 //! ```text
 //! GET  /v1/dev                          the nodes and their states
@@ -25,10 +25,10 @@ use tokio::sync::Mutex;
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 16;
 
-/// The cluster, shared by the control port and whoever stops it.
+/// The cluster, shared by the command port and the stop.
 pub type Shared = Arc<Mutex<Option<Cluster>>>;
 
-/// Serves the control port. The cluster is `None` once it is about to stop.
+/// Serves the command port. The cluster is `None` once it is about to stop.
 pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
     let limits = Limits { connections_max: 16, requests_running_max: 16, ..Limits::default() };
     let server = Server::start(bind(address, BACKLOG)?, Setup { limits, ..Setup::default() })?;
@@ -64,7 +64,7 @@ async fn no_such_route() -> Response {
     problem(
         StatusCode::NOT_FOUND,
         "no-such-route",
-        "the control port serves GET /v1/dev and POST /v1/dev/nodes/<node>/kill, start, cut or heal",
+        "the command port serves GET /v1/dev and POST /v1/dev/nodes/<node>/kill, start, cut or heal",
     )
 }
 

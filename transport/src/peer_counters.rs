@@ -1,13 +1,13 @@
 //! What two nodes tell each other of the past, before any request passes between them.
 //!
 //! Each end of a connection says in its part of the handshake how far it remembers the other one to have come. Once
-//! both have proved the secret, each judges itself by what it was told: a node that began below that has lost something,
-//! and must know it before it answers the peer. And a node whose earlier incarnation turns up is not let in.
+//! both have proved the secret, each judges itself by what it was told: a node that began below that has lost
+//! something, and must know it before it answers the peer. And a node whose earlier incarnation turns up is not let in.
 
 use quorate_model::{Boot, Committed, NodeId};
 
-/// This node's memory, as connections use it.
-pub trait Memory: Send + Sync + 'static {
+/// The commit counters of peers that this node remembers, as connections use them.
+pub trait PeerCounters: Send + Sync + 'static {
     /// How far a peer had come, as far as this node knows.
     fn of(&self, peer: NodeId) -> Option<Committed>;
 
@@ -29,11 +29,11 @@ pub struct Copied {
     pub boot: Boot,
 }
 
-/// No memory at all: for a connection that asks one question, and for tests.
+/// No counters at all: for a connection that asks one question, and for tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Forgetful;
 
-impl Memory for Forgetful {
+impl PeerCounters for Forgetful {
     fn of(&self, _: NodeId) -> Option<Committed> {
         None
     }

@@ -20,8 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a client may take for its question where connections are scarce: whoever asks for a node's health asks at
-/// once.
+/// How long a client may take for its question where connections are scarce: a client that asks for a node's health
+/// asks at once.
 const HEALTH_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where a connection stands.
@@ -39,7 +39,7 @@ pub enum Phase {
 
 /// One connection's state, shared by its socket, its service and its driver.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Timers {
     head_timeout: Duration,
     idle_timeout: Duration,
     stall_timeout: Duration,
@@ -55,7 +55,7 @@ struct State {
     stalled_since: Option<Instant>,
 }
 
-impl Pulse {
+impl Timers {
     /// Of a connection that begins now.
     pub fn new(limits: &Limits, scope: Scope) -> Self {
         let head_timeout = match scope {
@@ -152,27 +152,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn dribbling_a_head_does_not_prolong_it() {
         let limits = Limits::default();
-        let pulse = Pulse::new(&limits, Scope::Everything);
-        pulse.received();
-        let deadline = pulse.deadline();
+        let timers = Timers::new(&limits, Scope::Everything);
+        timers.received();
+        let deadline = timers.deadline();
         tokio::time::advance(Duration::from_secs(3)).await;
-        pulse.received();
-        assert_eq!(pulse.deadline(), deadline);
+        timers.received();
+        assert_eq!(timers.deadline(), deadline);
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
         let limits = Limits::default();
-        let pulse = Pulse::new(&limits, Scope::Everything);
+        let timers = Timers::new(&limits, Scope::Everything);
         let start = Instant::now();
-        assert_eq!(pulse.deadline(), Some((start + limits.head_timeout, false)), "silent from the beginning");
-        pulse.received();
-        pulse.serving();
-        assert_eq!(pulse.deadline(), None, "the request has its own");
-        pulse.stalled();
-        assert_eq!(pulse.deadline(), Some((start + limits.stall_timeout, true)));
-        pulse.sent();
-        pulse.served();
-        assert_eq!(pulse.deadline(), Some((start + limits.idle_timeout, false)));
+        assert_eq!(
+            timers.deadline(),
+            Some((start + limits.head_timeout, false)),
+            "silent from the beginning"
+        );
+        timers.received();
+        timers.serving();
+        assert_eq!(timers.deadline(), None, "the request has its own");
+        timers.stalled();
+        assert_eq!(timers.deadline(), Some((start + limits.stall_timeout, true)));
+        timers.sent();
+        timers.served();
+        assert_eq!(timers.deadline(), Some((start + limits.idle_timeout, false)));
     }
 }

@@ -1,7 +1,7 @@
 //! Where a member may be: what the catalog says, and where it was heard or others say it is.
 //!
-//! None of it is believed: the handshake proves who is there. So an address more costs an attempt, and one less may cost
-//! the connection; a few of the latest are kept.
+//! None of it is believed: the handshake proves who is there. So an address more costs an attempt, and one less may
+//! cost the connection; a few of the latest are kept.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,14 @@ const SUGGESTED_MAX: usize = 3;
 
 /// The addresses at which a member may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Addresses {
     /// What the catalog said last; empty: it knows none.
     announced: String,
     /// The latest first.
     suggested: VecDeque<String>,
 }
 
-impl Places {
+impl Addresses {
     /// The one that the catalog knows.
     pub fn new(announced: &str) -> Self {
         Self { announced: announced.to_owned(), suggested: VecDeque::new() }
@@ -64,9 +64,9 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn rounds(places: &Places, from: &str) -> Vec<String> {
+    fn rounds(addresses: &Addresses, from: &str) -> Vec<String> {
         let mut tried = vec![from.to_owned()];
-        while let Some(next) = places.after(tried.last().expect("never empty")) {
+        while let Some(next) = addresses.after(tried.last().expect("never empty")) {
             if tried.contains(&next) {
                 break;
             }
@@ -77,28 +77,28 @@ mod tests {
 
     #[test]
     fn each_place_is_tried_in_turn() {
-        let mut places = Places::new("a:1");
-        assert_eq!(places.after("a:1"), None, "nowhere else");
-        places.suggest("b:1");
-        places.suggest("c:1");
-        places.suggest("b:1");
-        assert_eq!(rounds(&places, "a:1"), ["a:1", "b:1", "c:1"]);
-        assert_eq!(places.after("c:1"), Some("a:1".into()), "and again");
+        let mut addresses = Addresses::new("a:1");
+        assert_eq!(addresses.after("a:1"), None, "nowhere else");
+        addresses.suggest("b:1");
+        addresses.suggest("c:1");
+        addresses.suggest("b:1");
+        assert_eq!(rounds(&addresses, "a:1"), ["a:1", "b:1", "c:1"]);
+        assert_eq!(addresses.after("c:1"), Some("a:1".into()), "and again");
         for number in 1..=5 {
-            places.suggest(&format!("d:{number}"));
+            addresses.suggest(&format!("d:{number}"));
         }
-        assert_eq!(rounds(&places, "a:1"), ["a:1", "d:5", "d:4", "d:3"], "the latest are kept");
+        assert_eq!(rounds(&addresses, "a:1"), ["a:1", "d:5", "d:4", "d:3"], "the latest are kept");
     }
 
     #[test]
     fn a_member_without_an_announced_address_is_dialed_where_it_was_heard() {
-        let mut places = Places::new("a:1");
-        assert!(!places.announce(""), "no address is none to move to");
-        assert_eq!(places.after("a:1"), None);
-        places.suggest("b:1");
-        assert_eq!(places.after("a:1"), Some("b:1".into()));
-        assert!(places.announce("b:1"));
-        assert_eq!(rounds(&places, "b:1"), ["b:1"], "it is the announced one now");
-        assert!(!places.announce("b:1"));
+        let mut addresses = Addresses::new("a:1");
+        assert!(!addresses.announce(""), "no address is none to move to");
+        assert_eq!(addresses.after("a:1"), None);
+        addresses.suggest("b:1");
+        assert_eq!(addresses.after("a:1"), Some("b:1".into()));
+        assert!(addresses.announce("b:1"));
+        assert_eq!(rounds(&addresses, "b:1"), ["b:1"], "it is the announced one now");
+        assert!(!addresses.announce("b:1"));
     }
 }

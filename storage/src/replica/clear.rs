@@ -11,27 +11,27 @@ use std::sync::MutexGuard;
 use thiserror::Error;
 
 /// Hints that are removed at a time: writers wait for one such step at most.
-const PURGE_STEP: PageLimit = PageLimit { items: 256, bytes: 1024 * 1024 };
+const CLEAR_STEP: PageLimit = PageLimit { items: 256, bytes: 1024 * 1024 };
 
 /// Why a dropped table's data are still there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PurgeError {
+pub enum ClearError {
     /// The installed layout knows the table: its data are in use.
     #[error("table {0} is in the catalog, its data were left alone; install the layout without it first")]
     InUse(TableId),
     /// Refused or interrupted; purging again is harmless.
-    #[error("the table's data may still be there: {0}; purge again")]
+    #[error("the table's data may still be there: {0}; clear it again")]
     Refused(#[from] Refusal),
 }
 
 impl<E: Engine> Replica<E> {
     /// Removes what is held of a table that the catalog dropped: its hints, then its records. The layout without it
     /// must be installed. Durable when it returns. Writers go on meanwhile: each step is short.
-    pub fn purge_table(&self, table: TableId) -> Result<(), PurgeError> {
+    pub fn clear_table(&self, table: TableId) -> Result<(), ClearError> {
         // Records last: they are what a later start finds if this one is interrupted.
         let owners = self.hints().owners();
         for owner in owners {
-            while self.purge_hints(owner, table)? {}
+            while self.clear_hints(owner, table)? {}
         }
         let mut writer = self.not_in_use(table)?;
         let mut batch = Batch::default();
@@ -41,14 +41,14 @@ impl<E: Engine> Replica<E> {
     }
 
     /// Removes some of a table's hints for one owner; `false`: there is none left.
-    fn purge_hints(&self, owner: NodeId, table: TableId) -> Result<bool, PurgeError> {
+    fn clear_hints(&self, owner: NodeId, table: TableId) -> Result<bool, ClearError> {
         let range = keys::hints_of_table(owner, table);
         let page = || {
-            let page = self.engine.scan(Family::Hints, &range, Direction::Forward, PURGE_STEP);
+            let page = self.engine.scan(Family::Hints, &range, Direction::Forward, CLEAR_STEP);
             page.map_err(|error| self.refusal(&error))
         };
         self.trusted()?;
-        // Read beforehand without the lock, so that nobody waits for the disk.
+        // Read beforehand without the lock, so that no request waits for the disk.
         if page()?.is_empty() {
             return Ok(false);
         }
@@ -64,17 +64,17 @@ impl<E: Engine> Replica<E> {
     }
 
     /// The right to write, if the layout does not know the table.
-    fn not_in_use(&self, table: TableId) -> Result<MutexGuard<'_, Writer>, PurgeError> {
+    fn not_in_use(&self, table: TableId) -> Result<MutexGuard<'_, Writer>, ClearError> {
         let writer = self.writer();
         if self.layout().tables.contains_key(&table) {
-            return Err(PurgeError::InUse(table));
+            return Err(ClearError::InUse(table));
         }
         self.trusted()?;
         Ok(writer)
     }
 
     /// The tables of which records are held, whether the catalog knows them or not: what a node compares with the
-    /// catalog when it starts, in order to purge what was dropped meanwhile.
+    /// catalog when it starts, in order to clear what was dropped meanwhile.
     pub fn stored_tables(&self) -> Result<Vec<TableId>, Refusal> {
         self.trusted()?;
         let one = PageLimit { items: 1, bytes: 1 };
