@@ -58,7 +58,7 @@ pub struct Failed {
     pub to: NodeId,
     /// Why.
     pub purpose: Purpose,
-    /// What is known of its fate.
+    /// What is known of its outcome.
     pub failure: Failure,
     /// Whether a newer plan came with it and is in force now.
     pub replanned: bool,
@@ -121,7 +121,7 @@ impl Course {
 }
 
 impl Failed {
-    /// An answer of another kind than was asked for: the peer is broken, and the fate of the call unknown.
+    /// An answer of another kind than was asked for: the peer is broken, and the outcome of the call unknown.
     pub fn nonsense(to: NodeId, purpose: Purpose) -> Self {
         Self { to, purpose, failure: Failure::Lost, replanned: false }
     }

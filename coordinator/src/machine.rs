@@ -35,7 +35,7 @@ pub enum Input {
     Failed {
         /// Which call.
         call: Call,
-        /// What is known of its fate.
+        /// What is known of its outcome.
         failure: Failure,
         /// After a refusal for reasons of the catalog: the key's plan in a newer view, if there is one.
         newer: Option<Arc<Plan>>,

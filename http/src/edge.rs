@@ -77,7 +77,7 @@ pub struct Edge {
     hosts: Hosts,
     running: Semaphore,
     router: ArcSwap<Router>,
-    life: u32,
+    run: u32,
     requests: AtomicU64,
 }
 
@@ -86,15 +86,15 @@ impl Edge {
     pub fn new(setup: Setup, metrics: Arc<Metrics>) -> Self {
         let Setup { hosts, limits, in_force, broken } = setup;
         let broken = Broken(broken.map(Arc::from));
-        let mut life = [0; 4];
-        // Request ids need to be told apart, not to be secret: without randomness they repeat from life to life.
-        let _ = getrandom::fill(&mut life);
+        let mut run = [0; 4];
+        // Request ids need to be told apart, not to be secret: without randomness they repeat from run to run.
+        let _ = getrandom::fill(&mut run);
         Self {
             failures: Failures::default(),
             hosts,
             running: Semaphore::new(limits.requests_running_max),
             router: ArcSwap::from_pointee(starting(broken.clone())),
-            life: u32::from_be_bytes(life),
+            run: u32::from_be_bytes(run),
             requests: AtomicU64::new(0),
             limits: Arc::new(limits),
             in_force: in_force.into(),
@@ -129,7 +129,7 @@ impl Edge {
 
     fn name(&self) -> Arc<str> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        format!("{:08x}-{number:x}", self.life).into()
+        format!("{:08x}-{number:x}", self.run).into()
     }
 
     /// Answers one request that came in on the address `local`, on a connection that is served so much.

@@ -76,7 +76,7 @@ pub enum Event {
     Fail {
         /// Whom it is for.
         to: Caller,
-        /// What is known of its fate.
+        /// What is known of its outcome.
         failure: Failure,
     },
     /// A replica has written its batch.

@@ -5,6 +5,8 @@
 mod circles;
 #[path = "house/rules.rs"]
 mod rules;
+#[path = "house/words.rs"]
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
