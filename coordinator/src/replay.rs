@@ -143,7 +143,7 @@ pub enum Pause {
     /// The owner is away, or does not answer.
     Away,
     /// The owner takes nothing now: what it said last.
-    Refused(Reply),
+    Refused(Box<Reply>),
     /// This node's own disk.
     Here(Refusal),
 }

@@ -231,9 +231,8 @@ impl World {
                 }
                 Refusal::Overloaded => self.met(Happening::Overloaded),
                 Refusal::Late => self.met(Happening::Late),
-                // Told by the connection, before anything arrives.
-                Refusal::NotUnderstood | Refusal::Unfamiliar => {}
-                Refusal::NotOwner | Refusal::Exhausted => {}
+                // The connection tells the first two, before anything arrives.
+                Refusal::NotUnderstood | Refusal::Unfamiliar | Refusal::NotOwner | Refusal::Exhausted => {}
             },
             Reply::Broken => self.met(Happening::DiskFailed),
             Reply::Digest { held: Some(_), .. } => self.met(Happening::Digest),

@@ -241,13 +241,11 @@ impl Owner {
             self.stage = Stage::Erasing { page };
             return Ok(());
         }
-        match page.refused {
-            Some(reply) => Err(Some(Pause::Refused(reply))),
-            None => {
-                self.ask_page(at, Some(page.last), actions);
-                Ok(())
-            }
+        if let Some(reply) = page.refused {
+            return Err(Some(Pause::Refused(Box::new(reply))));
         }
+        self.ask_page(at, Some(page.last), actions);
+        Ok(())
     }
 
     fn is_owner(&self, plan: &Plan) -> bool {

@@ -73,8 +73,8 @@ fn begun(deadline: u64) -> (Session<Probe>, Vec<Action<()>>) {
     (session, actions)
 }
 
-fn stale(current: u64) -> Ended {
-    Ok(Reply::Refused(Refusal::Stale { current: Epoch(current) }))
+fn stale(current: u64) -> Reply {
+    Reply::Refused(Refusal::Stale { current: Epoch(current) })
 }
 
 const OLD: Known = Known { catalog: Epoch(1), shard: Epoch(1) };
@@ -116,7 +116,7 @@ fn a_broken_disk_is_a_lost_call_and_a_refusal_is_a_refusal() {
 #[test]
 fn a_refusal_because_of_the_catalog_brings_the_newest_plan_if_it_differs() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), stale(3), &NEWER, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3)), &NEWER, &mut actions);
     assert_eq!(heard(&mut session), ["1 Refused(Stale { current: Epoch(3) }) newer=Some(3)"]);
     for (known, newer) in [(&LATER, "None"), (&NEWER, "Some(3)")] {
         let (mut session, mut actions) = begun(10);
@@ -128,7 +128,7 @@ fn a_refusal_because_of_the_catalog_brings_the_newest_plan_if_it_differs() {
 #[test]
 fn a_refusal_waits_for_the_catalog_that_its_owner_knows() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), stale(3), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
     session.ended(at(2), Call(1), Err(Failure::Lost), &OLD, &mut actions);
     assert_eq!((heard(&mut session).len(), session.awaits()), (0, Some(Epoch(3))), "it has its answer");
     session.caught_up(at(3), &OLD, &mut actions);
@@ -141,7 +141,7 @@ fn a_refusal_waits_for_the_catalog_that_its_owner_knows() {
 #[test]
 fn a_refusal_does_not_wait_for_ever() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), stale(3), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
     assert_eq!(session.wake_at(), Some(Instant(1 + CATALOG_WAIT.0)));
     session.tick(at(CATALOG_WAIT.0), &OLD, &mut actions);
     assert!(heard(&mut session).is_empty(), "neither its time nor the machine's");
@@ -153,7 +153,7 @@ fn a_refusal_does_not_wait_for_ever() {
 fn the_machine_is_woken_when_it_wants_to_be() {
     let (mut session, mut actions) = begun(10);
     session.machine_mut().wake_at = Some(Instant(700_000));
-    session.ended(at(1), Call(1), stale(3), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
     assert_eq!(session.wake_at(), Some(Instant(1 + CATALOG_WAIT.0)));
     session.tick(at(700_000), &OLD, &mut actions);
     assert_eq!(heard(&mut session), ["1 Refused(Stale { current: Epoch(3) }) newer=None", "tick"]);
@@ -163,7 +163,7 @@ fn the_machine_is_woken_when_it_wants_to_be() {
 fn nothing_reaches_a_machine_that_is_done() {
     let (mut session, mut actions) = begun(10);
     session.machine_mut().wake_at = Some(Instant(5));
-    session.ended(at(1), Call(1), stale(3), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
     session.machine_mut().ends = true;
     session.tick(at(6), &OLD, &mut actions);
     assert!(matches!(actions.last(), Some(Action::Done)));

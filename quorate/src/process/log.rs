@@ -224,7 +224,7 @@ fn write(mut sink: Sink, waiting: &Receiver<Message>, floods: &Floods) {
             Ok(Message::Reopen) => match sink.reopen() {
                 Ok(()) => tracing::info!("the log file is opened anew"),
                 Err(error) => {
-                    tracing::warn!("the log file can't be opened anew, and goes on as it is: {error}")
+                    tracing::warn!("the log file can't be opened anew, and goes on as it is: {error}");
                 }
             },
             Ok(Message::Flush(done)) => {

@@ -25,14 +25,14 @@ impl Write for Taken {
 /// A sink that fails as long as it is told to.
 struct Failing {
     fails: Receiver<bool>,
-    failing: bool,
+    is_full: bool,
     taken: Taken,
 }
 
 impl Write for Failing {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.failing = self.fails.try_iter().last().unwrap_or(self.failing);
-        if self.failing { Err(io::ErrorKind::StorageFull.into()) } else { self.taken.write(line) }
+        self.is_full = self.fails.try_iter().last().unwrap_or(self.is_full);
+        if self.is_full { Err(io::ErrorKind::StorageFull.into()) } else { self.taken.write(line) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -69,7 +69,7 @@ fn flushed(queue: &Queue) {
 fn lines_that_a_failing_sink_does_not_take_are_counted_and_the_next_ones_come() {
     let (tell, fails) = channel();
     let taken = Taken::default();
-    let mut queue = queue(Failing { fails, failing: true, taken: taken.clone() });
+    let mut queue = queue(Failing { fails, is_full: true, taken: taken.clone() });
     let before = DROPPED.total();
     for line in ["one\n", "two\n"] {
         assert_eq!(queue.write(line.as_bytes()).expect("never fails"), 4);
