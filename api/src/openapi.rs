@@ -28,6 +28,7 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use schemas::Bounds;
+use schemas::Reference;
 
 const DESCRIPTION: &str = "Any node answers any request. Each answer says how consistent it was \
 (`Quorate-Consistency`); each refusal is a problem document (RFC 9457) whose `code` and `outcome` a program decides \
@@ -60,10 +61,23 @@ pub fn document(bounds: &Bounds, limits: &Json) -> Json {
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas::all(bounds, limits),
+            "schemas": schemas::all(referred(), bounds, limits),
             "headers": parameters::response_headers(),
             "responses": nowhere.iter().map(|code| (code.as_str().to_owned(), refusal(&[*code], false))).collect::<Map<_, _>>(),
         },
+    })
+}
+
+/// The schemas that operations take and answer with.
+fn referred() -> impl Iterator<Item = Reference> {
+    Operation::ALL.iter().flat_map(|operation| {
+        let Described { answers, body, .. } = operations::described(*operation);
+        let contents = answers.iter().filter_map(|answer| answer.content).chain(body.copied());
+        let schemas = contents.filter_map(|content| match content {
+            Content::Document(schema) | Content::Links(schema) => Some(schema),
+            Content::Value | Content::Limits | Content::Metrics | Content::Interface => None,
+        });
+        schemas.collect::<Vec<_>>()
     })
 }
 

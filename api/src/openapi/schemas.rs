@@ -4,8 +4,6 @@
 //! that are `required` stay. Three things are added to what is derived: the limits in force, that a field which may be
 //! left out of an answer is never `null` there, and of which fields a request has exactly one.
 
-use super::operations::{self, Content};
-use crate::route::Operation;
 use serde_json::{Map, Value as Json, json};
 use std::borrow::Cow;
 use utoipa::openapi::RefOr;
@@ -72,20 +70,13 @@ fn json(schema: &RefOr<Schema>) -> Json {
     serde_json::to_value(schema).expect("a document of plain values")
 }
 
-/// Every schema, by its name.
-pub fn all(bounds: &Bounds, limits: &Json) -> Map<String, Json> {
+/// Every schema by its name: those that are referred to, and what they refer to themselves.
+pub fn all(referred: impl Iterator<Item = Reference>, bounds: &Bounds, limits: &Json) -> Map<String, Json> {
     let mut derived = Named::new();
     add::<crate::document::Problem>(&mut derived);
     add::<crate::form::TableName>(&mut derived);
-    for operation in Operation::ALL {
-        let described = operations::described(*operation);
-        let contents =
-            described.answers.iter().filter_map(|answer| answer.content).chain(described.body.copied());
-        for content in contents {
-            if let Content::Document(schema) | Content::Links(schema) = content {
-                (schema.add)(&mut derived);
-            }
-        }
+    for schema in referred {
+        (schema.add)(&mut derived);
     }
     let mut all: Map<String, Json> =
         derived.iter().map(|(name, schema)| (name.clone(), json(schema))).collect();
