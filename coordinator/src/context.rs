@@ -3,7 +3,7 @@
 use crate::rules::{time, write};
 use quorate_model::{Boot, Instant, NodeId, Rules, Span, Stamps};
 
-/// The longest pause before a record is sent again; pauses double from [`Timing::again`] on.
+/// The longest pause before a record is sent again; pauses double from [`Timing::resend_after`] on.
 pub const RESEND_AFTER_MAX: Span = Span::from_millis(400);
 
 /// Where an operation runs, and by which rules and times.

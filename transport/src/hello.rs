@@ -1,4 +1,4 @@
-//! The words of the handshake. Its steps are in [`super::handshake`].
+//! The words of the handshake. Its steps are in `handshake`.
 
 use crate::Lane;
 use minicbor::bytes::ByteVec;

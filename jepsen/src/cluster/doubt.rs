@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows how a node keeps its data. Before anything breaks, and again before each round of faults, *probes* are
 //! written: keys that all their owners have acknowledged. Afterwards each damaged node is asked, at each recovery and at the
-//! end, and its [`Testimony`] is judged:
+//! end, and its `Testimony` is judged:
 //!
 //! | asked | must say |
 //! |---|---|

@@ -6,7 +6,7 @@
 //! data folder, so that a repeated request finds the id that the first one was issued.
 //!
 //! An address that another member is heard at is refused. The member may have died a moment ago, so that a rejection
-//! for that is repeated for a while ([`ADDRESS_PATIENCE`]) before it counts.
+//! for that is repeated for a while (`ADDRESS_PATIENCE`) before it counts.
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest};
