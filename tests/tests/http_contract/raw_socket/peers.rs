@@ -76,9 +76,9 @@ fn a_recorded_handshake_opens_nothing() {
 }
 
 #[test]
-fn connections_without_a_proof_costs_no_quorum() {
+fn connections_without_a_proof_cost_no_quorum() {
     let cluster = Cluster::of_three();
-    let guard = Guard::new(&cluster, "strangers");
+    let guard = Guard::new(&cluster, "unproven");
     let ports: Vec<SocketAddr> = (0..3).map(|node| peer_port(&cluster, node)).collect();
     let strangers: Vec<TcpStream> = (0..300)
         .map(|at| {
