@@ -8,18 +8,18 @@
 //!                                             └─ path(): the way back, for the client
 //! ```
 //!
-//! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
-//! 405 with the list of those. The description of the interface ([`crate::openapi`]) is written along [`Operation`], so
-//! that what is served and what is described can't differ.
+//! [`Asked`] reads a request's first line; here stands all that it can say. The description of the interface
+//! ([`crate::openapi`]) is written along [`Operation`], so that what is served and what is described can't differ.
 
-use crate::code::Code;
-use crate::key::{self, KeyError};
-use crate::query::{self, Parameter, Query, QueryError};
-use crate::text::{self, shown};
+mod asked;
+
+pub use asked::{Asked, Path, RouteError};
+
+use crate::key;
+use crate::query::{self, Parameter};
+use crate::text;
 use http::Method;
 use quorate_model::Key;
-use quorate_model::table::is_table_name;
-use thiserror::Error;
 
 /// A key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,210 +144,6 @@ routes! {
     Metrics = GET NONE;
     /// The description of the interface.
     OpenApi = GET NONE;
-}
-
-/// A request's method, path and query, understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// What it asks for.
-    pub route: Route,
-    /// How.
-    pub query: Query,
-}
-
-/// Why a request's first line was refused. Nothing was done.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RouteError {
-    /// No such path.
-    #[error("nothing is served under this path, or not yet")]
-    NoSuchRoute,
-    /// Another method.
-    #[error("this path does not take {method}; Allow says what it takes")]
-    MethodNotAllowed {
-        /// As it came, escaped.
-        method: String,
-        /// What it takes, as `Allow` has it.
-        allow: String,
-    },
-    /// A name that no table can have.
-    #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
-    NoSuchTable {
-        /// As it came, escaped.
-        name: String,
-    },
-    /// A name that no member can have.
-    #[error("there is no member \"{id}\"; GET /v1/cluster/nodes lists those there are")]
-    NoSuchNode {
-        /// As it came, escaped.
-        id: String,
-    },
-    /// A query parameter.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// The key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-}
-
-impl RouteError {
-    /// The code that a program sees.
-    pub fn code(&self) -> Code {
-        match self {
-            RouteError::NoSuchRoute => Code::NoSuchRoute,
-            RouteError::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            RouteError::NoSuchTable { .. } => Code::NoSuchTable,
-            RouteError::NoSuchNode { .. } => Code::NoSuchNode,
-            RouteError::Query(error) => error.code(),
-            RouteError::Key(error) => error.code(),
-        }
-    }
-}
-
-/// A path with its names as they came: still escaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Path<'a> {
-    /// What may be done with it.
-    operations: &'static [Operation],
-    /// The table, or the member.
-    name: &'a str,
-    key: &'a str,
-}
-
-impl<'a> Path<'a> {
-    /// The path, if it is one of ours.
-    pub fn find(path: &'a str) -> Option<Self> {
-        let of = |operations| Some(Self { operations, name: "", key: "" });
-        match path {
-            "/" => of(&[Operation::Root]),
-            "/health/live" => of(&[Operation::Live]),
-            "/health/ready" => of(&[Operation::Ready]),
-            "/metrics" => of(&[Operation::Metrics]),
-            "/openapi.json" => of(&[Operation::OpenApi]),
-            "/v1/limits" => of(&[Operation::ShowLimits]),
-            "/v1/tables" => of(&[Operation::ListTables, Operation::CreateTable]),
-            "/v1/cluster" => of(&[Operation::ShowCluster]),
-            "/v1/cluster/nodes" => of(&[Operation::ListNodes]),
-            "/v1/cluster/ring" => of(&[Operation::ShowRing]),
-            _ => match (path.strip_prefix("/v1/tables/"), path.strip_prefix("/v1/cluster/nodes/")) {
-                (Some(rest), _) => Self::of_table(rest),
-                (None, Some(rest)) => Self::of_node(rest),
-                (None, None) => None,
-            },
-        }
-    }
-
-    fn of_table(rest: &'a str) -> Option<Self> {
-        let (name, rest) = rest.split_once('/').map_or((rest, None), |(name, rest)| (name, Some(rest)));
-        let (verb, key) = rest.map_or((None, None), |rest| match rest.split_once('/') {
-            Some((verb, key)) => (Some(verb), Some(key)),
-            None => (Some(rest), None),
-        });
-        let operations: &'static [Operation] = match (verb, key) {
-            (None, None) => &[Operation::DescribeTable, Operation::AlterTable, Operation::DropTable],
-            (Some("shards"), None) => &[Operation::ListShards],
-            (Some("mget"), None) => &[Operation::Mget],
-            (Some("batch"), None) => &[Operation::Batch],
-            (Some("keys"), Some(_)) => &[Operation::Read, Operation::Put, Operation::Post, Operation::Delete],
-            (Some("locate"), Some(_)) => &[Operation::Locate],
-            (Some("explain"), Some(_)) => &[Operation::Explain],
-            (Some(_) | None, _) => return None,
-        };
-        (!name.is_empty()).then_some(Self { operations, name, key: key.unwrap_or_default() })
-    }
-
-    fn of_node(rest: &'a str) -> Option<Self> {
-        let (name, verb) = rest.split_once('/').map_or((rest, None), |(name, verb)| (name, Some(verb)));
-        let operations: &'static [Operation] = match verb {
-            None => &[Operation::ShowNode],
-            Some("safe-to-stop") => &[Operation::SafeToStop],
-            Some("accept-loss") => &[Operation::PreviewLoss, Operation::AcceptLoss],
-            Some(_) => return None,
-        };
-        (!name.is_empty()).then_some(Self { operations, name, key: "" })
-    }
-
-    /// What this method asks of it.
-    pub fn operation(&self, method: &Method) -> Option<Operation> {
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
-        self.operations.iter().copied().find(|operation| operation.method() == *method)
-    }
-
-    /// The methods that it takes, as `Allow` has them.
-    fn allow(&self) -> String {
-        let mut methods: Vec<String> = Vec::new();
-        for operation in self.operations {
-            methods.push(operation.method().to_string());
-            if operation.method() == Method::GET {
-                methods.push(Method::HEAD.to_string());
-            }
-        }
-        methods.join(",")
-    }
-
-    fn table(&self) -> Result<OnTable, RouteError> {
-        let name = text::decode(self.name).filter(|name| is_table_name(name));
-        let no_such = || RouteError::NoSuchTable { name: shown(self.name) };
-        Ok(OnTable { table: name.ok_or_else(no_such)?.into_owned() })
-    }
-
-    fn key(&self, query: &Query, bytes_max: usize) -> Result<OnKey, RouteError> {
-        let key = key::from_path(self.key, query.base64, bytes_max)?;
-        Ok(OnKey { table: self.table()?.table, key })
-    }
-
-    fn node(&self) -> Result<OnNode, RouteError> {
-        let name = text::decode(self.name);
-        let no_such = || RouteError::NoSuchNode { id: shown(self.name) };
-        Ok(OnNode { node: name.ok_or_else(no_such)?.into_owned() })
-    }
-}
-
-impl Asked {
-    /// Reads a request's method, path and query (without its `?`). A key has at most `key_bytes_max` bytes.
-    pub fn read(
-        method: &Method,
-        path: &str,
-        query: Option<&str>,
-        key_bytes_max: usize,
-    ) -> Result<Self, RouteError> {
-        let path = Path::find(path).ok_or(RouteError::NoSuchRoute)?;
-        let operation = path.operation(method).ok_or_else(|| RouteError::MethodNotAllowed {
-            method: shown(method.as_str()),
-            allow: path.allow(),
-        })?;
-        let query = Query::parse(query, operation.takes())?;
-        let on_key = || path.key(&query, key_bytes_max);
-        let route = match operation {
-            Operation::Root => Route::Root,
-            Operation::Read => Route::Read(on_key()?),
-            Operation::Put => Route::Put(on_key()?),
-            Operation::Post => Route::Post(on_key()?),
-            Operation::Delete => Route::Delete(on_key()?),
-            Operation::Mget => Route::Mget(path.table()?),
-            Operation::Batch => Route::Batch(path.table()?),
-            Operation::Locate => Route::Locate(on_key()?),
-            Operation::Explain => Route::Explain(on_key()?),
-            Operation::ListTables => Route::ListTables,
-            Operation::CreateTable => Route::CreateTable,
-            Operation::DescribeTable => Route::DescribeTable(path.table()?),
-            Operation::AlterTable => Route::AlterTable(path.table()?),
-            Operation::DropTable => Route::DropTable(path.table()?),
-            Operation::ListShards => Route::ListShards(path.table()?),
-            Operation::ShowCluster => Route::ShowCluster,
-            Operation::ListNodes => Route::ListNodes,
-            Operation::ShowNode => Route::ShowNode(path.node()?),
-            Operation::SafeToStop => Route::SafeToStop(path.node()?),
-            Operation::PreviewLoss => Route::PreviewLoss(path.node()?),
-            Operation::AcceptLoss => Route::AcceptLoss(path.node()?),
-            Operation::ShowRing => Route::ShowRing,
-            Operation::ShowLimits => Route::ShowLimits,
-            Operation::Live => Route::Live,
-            Operation::Ready => Route::Ready,
-            Operation::Metrics => Route::Metrics,
-            Operation::OpenApi => Route::OpenApi,
-        };
-        Ok(Self { route, query })
-    }
 }
 
 impl Operation {

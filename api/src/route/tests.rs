@@ -1,4 +1,6 @@
 use super::*;
+use crate::code::Code;
+use crate::key::KeyError;
 use proptest::prelude::*;
 
 fn asked(method: &Method, path: &str) -> Result<Route, RouteError> {
