@@ -48,7 +48,7 @@ codes! {
     BadRequest = BAD_REQUEST "bad-request" "The request is malformed";
     /// A level that is none, is out of range, contradicts another or is on the wrong side.
     InvalidConsistency = BAD_REQUEST "invalid-consistency" "The consistency asked for is not possible here";
-    /// A query parameter nobody knows, or that has no meaning on this request.
+    /// A query parameter that is unknown, or has no meaning on this request.
     UnknownParameter = BAD_REQUEST "unknown-parameter" "A query parameter is not known here";
     /// A query parameter that is known and whose value is not.
     InvalidParameter = BAD_REQUEST "invalid-parameter" "A query parameter has no valid value";
@@ -101,7 +101,7 @@ codes! {
     /// An `Expect` that is not met.
     ExpectationFailed = EXPECTATION_FAILED "expectation-failed" "The expectation can't be met";
     /// A host or an origin that is not ours.
-    BadHost = MISDIRECTED_REQUEST "bad-host" "The request is meant for somebody else";
+    BadHost = MISDIRECTED_REQUEST "bad-host" "The request is meant for another host";
     /// The head is over its limit.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large";
     /// A bug.

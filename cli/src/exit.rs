@@ -19,11 +19,11 @@ pub enum Exit {
     Usage = 2,
     /// No such key, table or node.
     NotFound = 3,
-    /// Somebody else was there first.
+    /// Another writer was there first.
     Conflict = 4,
-    /// Too few nodes can answer; nothing was applied.
+    /// No node or too few answered, or there was no room or space for it; nothing was applied.
     Unavailable = 5,
-    /// A write that may or may not have taken effect.
+    /// A write or a change that may or may not have taken effect.
     Unknown = 6,
     /// The server does not let this client do it.
     NotAllowed = 7,

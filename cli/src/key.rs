@@ -207,7 +207,7 @@ impl Get {
         }
         match answer {
             Found::Absent { reason } => {
-                // What follows speaks of headers, which nobody sees here.
+                // What follows speaks of headers, which are not shown here.
                 let why = reason.split(';').next().unwrap_or_default();
                 let version = meta.version.map(|version| format!(", version {version}")).unwrap_or_default();
                 let (key, why, promise) = (readable(&key), printable(why), promise(&meta));

@@ -118,7 +118,7 @@ impl Output {
     /// Words for a person, unless they asked for quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            // Nobody reads standard error: there is nobody to tell that, either.
+            // A standard error that can't be written can't be told so.
             let _unread = writeln!(std::io::stderr().lock(), "{text}");
         }
     }

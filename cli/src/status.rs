@@ -40,7 +40,7 @@ const RISKS_SHOWN_MAX: usize = 4;
     after_help = "The first line says what is wrong and what to do; further problems follow, the worst first.\n\n\
     Examples:\n  \
       quorate status --watch\n  \
-      quorate status --check || page-somebody        # 8: unhealthy, 5: no node answers\n  \
+      quorate status --check || page-operator        # 8: unhealthy, 5: no node answers\n  \
       quorate --output json status | jq '.problems'"
 )]
 pub struct Status {
@@ -93,7 +93,7 @@ async fn watch(context: &Context, client: &Client) -> Result<(), Failure> {
         match Screen::of(client).await {
             Ok(screen) if draws => output.bytes(redrawn(&screen.text(output), is_first).as_bytes())?,
             Ok(screen) => screen.show(output)?,
-            // A cluster that cannot be reached for a while is what somebody who watches wants to see.
+            // A cluster that cannot be reached for a while is what an operator who watches wants to see.
             Err(failure) if draws => output.bytes(redrawn(&failure.text(), is_first).as_bytes())?,
             Err(failure) => output.failure(&failure),
         }

@@ -136,7 +136,7 @@ impl TableCommand {
                 document::show(output, &answer)
             }
             Action::Drop(drop) => {
-                // Whether it exists comes first: nobody should type the name of a table that is not there.
+                // Whether it exists comes first: an operator should not have to type the name of a table that is not there.
                 context.told(&format!("looking for table {}", drop.table), client.table(&drop.table)).await?;
                 drop.confirm(context)?;
                 let answer = context

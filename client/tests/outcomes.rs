@@ -77,8 +77,8 @@ fn stored() -> Say {
     Say::Answer(200, "application/json", STORED.to_owned())
 }
 
-/// An endpoint that nobody listens on.
-async fn nobody() -> Endpoint {
+/// An endpoint without a server.
+async fn no_server() -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     Endpoint::from(listener.local_addr().expect("bound"))
 }
@@ -96,7 +96,7 @@ async fn put(client: &Client) -> Result<(), Error> {
 #[tokio::test]
 async fn a_write_that_could_not_be_sent_goes_to_the_next_endpoint() {
     let good = Script::start(stored()).await;
-    let client = client(&[&nobody().await, &good.endpoint]);
+    let client = client(&[&no_server().await, &good.endpoint]);
     put(&client).await.expect("the second endpoint stores it");
     put(&client).await.expect("and is asked first from then on");
     assert_eq!(good.requests(), 2);
@@ -174,7 +174,7 @@ async fn a_proxys_error_page_proves_nothing() {
 
 #[tokio::test]
 async fn when_nobody_listens_nothing_was_applied() {
-    let error = put(&client(&[&nobody().await])).await.expect_err("nobody is there");
+    let error = put(&client(&[&no_server().await])).await.expect_err("no server is there");
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert!(error.to_string().contains("connection refused"), "{error}");
 }

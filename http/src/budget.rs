@@ -35,7 +35,7 @@ impl Budget {
         Ok(())
     }
 
-    /// The same bytes, which give their room back when nobody holds any of them any more: an answer's, when they are
+    /// The same bytes, which give their room back when no reader holds any of them any more: an answer's, when they are
     /// in the hands of the operating system or their connection is gone.
     pub fn hold(&self, bytes: Bytes) -> Result<Bytes, Full> {
         let mut share = None;
@@ -44,7 +44,7 @@ impl Budget {
     }
 }
 
-/// Bytes that keep a share for as long as anybody holds any of them.
+/// Bytes that keep a share for as long as any of them is held.
 pub fn held(bytes: Bytes, share: Option<Share>) -> Bytes {
     Bytes::from_owner(Held { bytes, _share: share })
 }

@@ -118,7 +118,7 @@ impl Drop for Watched {
     }
 }
 
-/// Reads on to the end of a body that nobody wants, if that is near: otherwise the connection ends with the answer, and
+/// Reads on to the end of a body that no handler wants, if that is near: otherwise the connection ends with the answer, and
 /// says so.
 async fn is_read_out(mut body: Incoming) -> bool {
     let all = async {

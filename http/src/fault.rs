@@ -85,7 +85,7 @@ pub enum Fault {
         /// As it came, escaped.
         method: String,
     },
-    /// A change of the catalog was not made, or nobody knows.
+    /// A change of the catalog was not made, or it is not known whether it was.
     #[error(transparent)]
     Propose(#[from] ProposeError),
     /// More items than a batch may have.
@@ -140,7 +140,7 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
-    /// Answers that nobody takes hold too much.
+    /// Answers that their clients do not take hold too much.
     #[error(
         "answers that their clients have not taken yet fill their {limit} bytes, which is this node's limit; try again, \
          or use another node"

@@ -3,7 +3,7 @@
 //! Two kinds, for two reasons. What happens with every request (counts, latencies) is counted here, through
 //! *handles*: the label sets are a small fixed grid, and a request finds its cell by three array indices, not by
 //! hashing labels under a lock. What is a state (hints waiting, queues, links, the engine) is asked of its owner
-//! when somebody scrapes, by a collector, and costs nothing in between.
+//! when Prometheus scrapes, by a collector, and costs nothing in between.
 //!
 //! Names are `quorate_<what>_<unit>`; a counter ends in `_total`, as Prometheus wants it.
 

@@ -116,7 +116,7 @@ pub fn response_headers() -> Map<String, Json> {
             "Whether a cache may keep it: it has to ask again, or may not keep it at all",
         ),
         ("Vary", true, text(), "What else the answer depends on"),
-        ("X-Content-Type-Options", true, always("nosniff"), "Nobody is to guess another media type"),
+        ("X-Content-Type-Options", true, always("nosniff"), "A client must not guess another media type"),
         (
             "Content-Security-Policy",
             true,

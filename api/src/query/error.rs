@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Why a query was refused. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QueryError {
-    /// A name nobody knows.
+    /// An unknown name.
     #[error("the query parameter \"{name}\" is not known; {known}")]
     Unknown {
         /// As it came, escaped.

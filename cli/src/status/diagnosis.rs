@@ -4,7 +4,7 @@
 //!   documents of /v1/cluster and of every member ──> Facts ──> diagnose ──> Problems ──> the screen, --check, JSON
 //! ```
 //!
-//! This module asks nobody and prints nothing. It claims only what the facts say: a node that is asked sees its peers
+//! This module asks no node and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
 use super::facts::{Answer, Facts, Member, Refusing};
@@ -19,7 +19,7 @@ const NEARLY_FULL_TIMES: u64 = 8;
 pub enum Severity {
     /// Requests are refused.
     Broken,
-    /// Nothing is refused, but one more failure may change that, or somebody has to decide.
+    /// Nothing is refused, but one more failure may change that, or an operator has to decide.
     Degraded,
     /// All is well, and will not stay so by itself.
     Warning,
@@ -143,7 +143,7 @@ impl Facts {
         self.refusing == Refusing::default()
     }
 
-    /// Whether the node that was asked hears nobody, while others say that they can serve.
+    /// Whether the node that was asked hears no other, while others say that they can serve.
     fn is_asked_cut_off(&self) -> bool {
         let others = || self.members.iter().filter(|member| member.id != self.asked);
         others().all(|member| !member.is_heard) && others().any(|member| member.answer == Answer::Ready)

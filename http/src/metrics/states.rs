@@ -52,7 +52,7 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
         ),
         (
             "replica_free_bytes",
-            "Free bytes on the disk of the data folder; 0 also where nobody can tell",
+            "Free bytes on the disk of the data folder; 0 also where the system does not tell",
             statistics.free_bytes.unwrap_or(0),
         ),
         ("operations_running", "Operations whose machines are at work", statistics.operations_running),

@@ -312,7 +312,7 @@ async fn draining_finishes_what_is_at_work_and_nothing_else() {
     let address = rig.server.address();
     let drained = tokio::spawn(rig.server.drain());
     assert_eq!(rest(&mut idle).await, "", "an idle connection is closed");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "no socket listens any more");
     rig.gate.notify_one();
     let answer = rest(&mut busy).await;
     assert!(answer.ends_with("waited"), "{answer}");

@@ -1,4 +1,4 @@
-//! `quorate dev`: a cluster to try things on, and the words that somebody reads in their first minute.
+//! `quorate dev`: a cluster to try things on, and the words that a newcomer reads in the first minute.
 
 mod folder;
 mod greeting;

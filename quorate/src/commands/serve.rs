@@ -94,7 +94,7 @@ async fn until_stopped(
 /// Why one run of a node ended in order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// Somebody stopped it.
+    /// A signal stopped it.
     Stopped,
     /// It goes on after a start.
     Restart,

@@ -3,7 +3,7 @@
 //! A place in the code (a call site) may write [`LINES_MAX`] lines in [`INTERVAL`]. What it has to say beyond that is
 //! held back, and at the end of the interval one line says how much that was, and what the last of it said. So no log
 //! grows with what a stranger does, whichever place it comes from, also one that is written tomorrow. Lines at `debug`
-//! and `trace` are only there because somebody asked for them: they are not counted.
+//! and `trace` are only there because the operator asked for them: they are not counted.
 
 use quorate_http::metrics::lines::HELD_BACK;
 use std::collections::HashMap;

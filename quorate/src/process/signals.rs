@@ -28,7 +28,7 @@ const MEANINGLESS: &[(Number, &str)] = &[
     (Number::STKFLT, "SIGSTKFLT"),
 ];
 
-/// Waits until somebody wants this process to stop.
+/// The signals that ask this process to stop.
 pub struct StopSignal {
     terminate: Signal,
     interrupt: Signal,
@@ -89,7 +89,7 @@ impl StopSignal {
         }
     }
 
-    /// The next one that somebody sends on purpose: a terminal that goes may say so several times.
+    /// The next one that is sent on purpose: a terminal that goes may say so several times.
     pub async fn wait_for_another(&mut self) -> &'static str {
         loop {
             match self.wait().await {

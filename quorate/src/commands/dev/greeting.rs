@@ -1,4 +1,4 @@
-//! The words that somebody reads in their first minute.
+//! The words that a newcomer reads in the first minute.
 
 use super::folder::Folder;
 use crate::dev::{NodeState, TABLE};
