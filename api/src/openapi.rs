@@ -19,6 +19,7 @@ mod parameters;
 mod schemas;
 
 use crate::code::Code;
+use crate::document::Limits;
 use crate::header::{JSON, PROBLEM_JSON};
 use crate::route::Operation;
 use http::Method;
@@ -38,8 +39,8 @@ by. A path that is not listed here is 404 `no-such-route`, another method on one
 /// What a read that found no value says of it.
 const ABSENT_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "Server-Timing"];
 
-/// The document, with these limits in its schemas. `limits` is what `GET /v1/limits` answers.
-pub fn document(bounds: &Bounds, limits: &Json) -> Json {
+/// The document, with these limits in its schemas.
+pub fn document(bounds: &Bounds, limits: &Limits) -> Json {
     let mut paths: BTreeMap<&str, Map<String, Json>> = BTreeMap::new();
     for operation in Operation::ALL.iter().copied() {
         let path = paths.entry(operation.template()).or_default();

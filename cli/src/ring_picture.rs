@@ -1,7 +1,7 @@
 //! The ring as a picture: one circle of shards for each place in the order of owners, a colour for each node.
 
 use crate::output::printable;
-use quorate_api::document::{self, Ring};
+use quorate_api::document::{self, Bound, Ring};
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::fmt::Write;
@@ -80,11 +80,14 @@ fn shards(ring: &Ring) -> Result<Vec<Shard>, String> {
 }
 
 fn shard(shard: &document::Shard) -> Option<Shard> {
-    // 64-bit tokens as 16 hexadecimal digits; the last interval ends where the ring closes.
-    let position = |token: &str| Some(u64::from_str_radix(token, 16).ok()? as f64 / 2f64.powi(64));
+    // The last interval ends where the ring closes. A shard between keys has no place on it.
+    let position = |bound: &Bound| match bound {
+        Bound::Token(token) => Some(u64::from_str_radix(token, 16).ok()? as f64 / 2f64.powi(64)),
+        Bound::Key(_) => None,
+    };
     Some(Shard {
         start: position(&shard.start)?,
-        end: shard.end.as_deref().and_then(position).unwrap_or(1.0),
+        end: shard.end.as_ref().and_then(position).unwrap_or(1.0),
         label: printable(&shard.id),
         owners: shard.owners.clone(),
     })
@@ -114,8 +117,8 @@ mod tests {
         let shard = |index: u32, start: &str, end: Option<&str>, owners: [&str; 2]| document::Shard {
             id: format!("demo/{index}"),
             index,
-            start: start.to_owned(),
-            end: end.map(str::to_owned),
+            start: Bound::Token(start.to_owned()),
+            end: end.map(|end| Bound::Token(end.to_owned())),
             position: start.to_owned(),
             epoch: 1,
             owners: owners.map(str::to_owned).to_vec(),

@@ -1,6 +1,6 @@
 //! Tables, members and the state of the cluster.
 //!
-//! A document whose members somebody decides by comes as [`Document`]: typed, and as it is. One that is only shown comes
+//! A document whose members a program decides by comes as [`Document`]: typed, and as it is. One that is only shown comes
 //! as it is. So an older client shows a newer server's answer whole.
 
 use crate::answer::Document;
@@ -8,7 +8,9 @@ use crate::call::Call;
 use crate::client::{Client, GRACE, decode, millis, push_document};
 use crate::error::Error;
 use crate::outcome::Effect;
-use quorate_api::document::{AcceptLoss, Cluster, Loss, NodeDetails, Nodes, Ring, TableChange, TableSpec};
+use quorate_api::document::{
+    AcceptLoss, Cluster, Limits, Loss, NodeDetails, Nodes, Ring, TableChange, TableSpec,
+};
 use quorate_api::query::Parameter;
 use quorate_api::{OnNode, OnTable, Route};
 use reqwest::Method;
@@ -76,7 +78,7 @@ impl Client {
     }
 
     /// The limits in force at the node that answers.
-    pub async fn limits(&self) -> Result<Json, Error> {
+    pub async fn limits(&self) -> Result<Limits, Error> {
         self.show(&Route::ShowLimits).await
     }
 

@@ -1,22 +1,16 @@
 //! Answers of the core, as headers and documents: each says what it was.
 
 use super::fault::Fault;
-use super::problem::{Problem, Replica};
+use super::problem::{Problem, replica_so_far};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
-use quorate_api::text;
+use quorate_api::document::Written;
+use quorate_api::header::{OCTETS, QUORATE_CONSISTENCY, QUORATE_VERSION, SERVER_TIMING};
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetAnswer, PutAnswer};
-use quorate_model::{Body, Key, Record, Version, WallTime};
-use serde::Serialize;
+use quorate_model::{Body, Record, Version, WallTime};
 use std::time::{Duration, UNIX_EPOCH};
-
-/// `Quorate-Version`
-pub const QUORATE_VERSION: HeaderName = HeaderName::from_static("quorate-version");
-const QUORATE_CONSISTENCY: HeaderName = HeaderName::from_static("quorate-consistency");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const CONTENT_SECURITY_POLICY: HeaderName = HeaderName::from_static("content-security-policy");
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("visible ASCII")
@@ -61,7 +55,7 @@ pub fn value_headers(headers: &mut HeaderMap, record: &Record, content_type: &st
     }
     // What was stored came from a client; an older node may have let through what this one does not.
     let stored = HeaderValue::from_str(content_type);
-    headers.insert(CONTENT_TYPE, stored.unwrap_or(HeaderValue::from_static(super::head::OCTETS)));
+    headers.insert(CONTENT_TYPE, stored.unwrap_or(HeaderValue::from_static(OCTETS)));
     // A stored page must not act in the name of this node.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
 }
@@ -108,70 +102,18 @@ pub fn value_of(answer: &GetAnswer) -> Result<(&Record, &str, &Bytes), Problem> 
     Err(Problem::from(Fault::NoSuchKey(missing)).with_headers(read_headers(answer)))
 }
 
-/// What a write answers with.
-#[derive(Debug, Serialize)]
-pub struct Written {
-    version: String,
-    etag: String,
-    acks: u8,
-    required: u8,
-    n: u8,
-    consistency: &'static str,
-    replayed: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    replicas: Vec<Replica>,
-}
-
-impl Written {
-    /// Of an answer, with what each owner said if that was asked for.
-    pub fn of(answer: &PutAnswer, trace: bool) -> Self {
-        let replicas = if trace { answer.replicas.as_slice() } else { &[] };
-        Self {
-            version: answer.version.to_string(),
-            etag: etag(answer.version),
-            acks: answer.acks,
-            required: answer.required,
-            n: answer.n,
-            consistency: answer.guarantee.as_str(),
-            replayed: answer.replayed,
-            replicas: replicas.iter().map(Replica::so_far).collect(),
-        }
-    }
-}
-
-/// A key in JSON: `key` where it is UTF-8, else `key_b64`.
-#[derive(Debug, Serialize)]
-pub struct KeyText {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_b64: Option<String>,
-}
-
-impl From<&Key> for KeyText {
-    fn from(key: &Key) -> Self {
-        match std::str::from_utf8(key.as_bytes()) {
-            Ok(text) => Self { key: Some(text.to_owned()), key_b64: None },
-            Err(_) => Self { key: None, key_b64: Some(text::to_base64url(key.as_bytes())) },
-        }
-    }
-}
-
-/// A value in JSON: `value` where it is UTF-8, else `value_b64`.
-#[derive(Debug, Serialize)]
-pub struct ValueText {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value_b64: Option<String>,
-}
-
-impl From<&[u8]> for ValueText {
-    fn from(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self { value: Some(text.to_owned()), value_b64: None },
-            Err(_) => Self { value: None, value_b64: Some(text::to_base64url(bytes)) },
-        }
+/// What a write answers with, and what each owner said if that was asked for.
+pub fn written(answer: &PutAnswer, trace: bool) -> Written {
+    let replicas = if trace { answer.replicas.as_slice() } else { &[] };
+    Written {
+        version: answer.version.to_string(),
+        etag: etag(answer.version),
+        acks: answer.acks,
+        required: answer.required,
+        n: answer.n,
+        consistency: answer.guarantee.as_str().into(),
+        replayed: answer.replayed,
+        replicas: replicas.iter().map(replica_so_far).collect(),
     }
 }
 

@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use quorate_api::header::JSON;
 use quorate_api::query::Query;
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
@@ -145,7 +146,7 @@ impl App {
 /// What a request that is not one write may carry beside its first line: an answer it accepts, and no operation id.
 pub fn plain(request: &Request) -> Result<(), Problem> {
     head::refuse_operation(request.headers())?;
-    head::expect_accepted(request.headers(), head::JSON)?;
+    head::expect_accepted(request.headers(), JSON)?;
     Ok(())
 }
 
@@ -194,6 +195,6 @@ pub fn json(status: StatusCode, document: &impl Serialize) -> Response {
 /// The bytes of a JSON document as an answer.
 pub fn json_bytes(status: StatusCode, body: bytes::Bytes) -> Response {
     let mut response = (status, body).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(head::JSON));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }

@@ -6,25 +6,26 @@
 
 pub(super) mod documents;
 
-use super::answer::{self, KeyText, ValueText, Written};
+use super::answer;
 use super::app::{App, json, json_bytes};
 use super::body::Kind;
 use super::budget::{Share, held};
 use super::fault::Fault;
-use super::keys::{Read, Write};
+use super::keys;
 use super::observe::RequestName;
 use super::problem::Problem;
 use super::{head, observe};
 use crate::metrics::Operation;
 use axum::extract::Request;
 use axum::response::Response;
-use documents::{BatchDocument, MgetDocument, distinct, few};
+use documents::{distinct, few, key_argument, named_key};
 use http::StatusCode;
 use quorate_api::OnTable;
+use quorate_api::document::{Batch, KeyResult, Mget, Results};
+use quorate_api::header::QUORATE_VERSION;
 use quorate_api::query::{Query, QueryError};
 use quorate_model::{Body, Durability, Key, Level, Table};
-use serde::Serialize;
-use serde_json::{Value as Json, json as document};
+use quorate_node::core::{GetRequest, PutRequest};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -51,17 +52,16 @@ pub async fn mget(app: App, on: OnTable, query: Query, request: Request) -> Resu
     let common = Common::read(app, on, query, name, Query::read_level).await?;
     let app = common.app.clone();
     // Its memory counts until the request is answered.
-    let (wanted, _held): (MgetDocument, _) =
-        app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
+    let (wanted, _held): (Mget, _) = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let keys = wanted.keys.into_iter().enumerate();
-    let keys = few(keys.map(|(at, key)| key.read(at, app.limits.key_bytes_max)), &app.limits)?;
+    let keys = few(keys.map(|(at, key)| key_argument(at, key, app.limits.key_bytes_max)), &app.limits)?;
     let room = Arc::new(Mutex::new(Room { left: app.limits.batch_bytes_max, share: None }));
     let shared = Arc::clone(&room);
     let results = side_by_side(&common, keys, move |common, key| {
         let room = Arc::clone(&shared);
-        async move { common.get(&key, &room).await }
+        async move { common.get(key, &room).await }
     });
-    let body = serde_json::to_vec(&document!({ "results": results.await }));
+    let body = serde_json::to_vec(&Results { results: results.await });
     let body = body.expect("a document of plain values");
     let share = room.lock().expect("nothing panics while it holds this lock").share.take();
     Ok(json_bytes(StatusCode::OK, held(body.into(), share)))
@@ -95,21 +95,20 @@ pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Res
     let name = begun(&app, &request)?;
     let common = Common::read(app, on, query, name, Query::write_level).await?;
     let app = common.app.clone();
-    let (wanted, _held): (BatchDocument, _) =
-        app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
+    let (wanted, _held): (Batch, _) = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let mut bodies = Vec::with_capacity(wanted.items.len());
     let mut keys = Vec::with_capacity(wanted.items.len());
     for (at, item) in wanted.items.into_iter().enumerate() {
-        let (key, body, ttl_ms) = item.read(at, &app.limits)?;
-        keys.push(key.read(at, app.limits.key_bytes_max));
+        let (key, body, ttl_ms) = documents::item(at, item, &app.limits)?;
+        keys.push(named_key(at, key, app.limits.key_bytes_max));
         bodies.push((body, ttl_ms));
     }
     let keys = distinct(few(keys.into_iter(), &app.limits)?)?;
     let items = keys.into_iter().zip(bodies).collect();
     let results = side_by_side(&common, items, |common, (key, (body, ttl_ms))| async move {
-        common.put(&key, body, ttl_ms).await
+        common.put(key, body, ttl_ms).await
     });
-    Ok(json(StatusCode::OK, &document!({ "results": results.await })))
+    Ok(json(StatusCode::OK, &Results { results: results.await }))
 }
 
 /// Refuses what can't be begun. The request's id.
@@ -135,100 +134,92 @@ impl Common {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn get(self, key: &Key, room: &Mutex<Room>) -> Json {
+    async fn get(self, key: Key, room: &Mutex<Room>) -> KeyResult {
         let started = Instant::now();
-        let outcome = self.read_value(key, room).await;
-        self.counted(Operation::Get, key, started, outcome)
+        let request =
+            GetRequest { table: Arc::clone(&self.table), key, required: self.required, timeout: self.left() };
+        let outcome = self.value(&request, room).await;
+        self.counted(Operation::Get, &request.key, started, outcome)
     }
 
-    async fn read_value(&self, key: &Key, room: &Mutex<Room>) -> Result<Json, Problem> {
-        let Common { table, level, required, .. } = self;
-        let read = Read { table, key, level: *level, required: *required, timeout: self.left() };
-        let answer = read.run(&self.app).await?;
+    async fn value(&self, request: &GetRequest, room: &Mutex<Room>) -> Result<KeyResult, Problem> {
+        let answer = keys::get(&self.app, request, self.level).await?;
         let (record, content_type, payload) = answer::value_of(&answer)?;
         room.lock().expect("nothing panics while it holds this lock").take(payload.len(), &self.app)?;
         self.app.metrics.value_bytes_out.inc_by(payload.len() as u64);
-        let described = document!({
-            "version": record.version.to_string(),
-            "etag": answer::etag(record.version),
-            "content_type": content_type,
-            "expires": record.expires_at.map(answer::timestamp),
-            "acks": answer.acks,
-            "required": answer.required,
-            "consistency": answer.guarantee.as_str(),
-        });
-        Ok(item(key, StatusCode::OK, &described, &ValueText::from(payload.as_ref())))
+        let described = KeyResult {
+            version: Some(record.version.to_string()),
+            etag: Some(answer::etag(record.version)),
+            content_type: Some(content_type.to_owned()),
+            expires: record.expires_at.map(answer::timestamp),
+            acks: Some(answer.acks),
+            required: Some(answer.required),
+            consistency: Some(answer.guarantee.as_str().into()),
+            ..done(&request.key)
+        };
+        Ok(described.with_value(payload))
     }
 
-    async fn put(self, key: &Key, body: Body, ttl_ms: Option<u64>) -> Json {
+    async fn put(self, key: Key, body: Body, ttl_ms: Option<u64>) -> KeyResult {
         let started = Instant::now();
         let operation = match body {
             Body::Value { .. } => Operation::Put,
             Body::Tombstone | Body::Expired => Operation::Delete,
         };
-        let Common { table, level, required, durability, .. } = &self;
         self.app.metrics.value_bytes_in.inc_by(body.value_bytes() as u64);
-        let write = Write {
-            table,
+        let request = PutRequest {
+            table: Arc::clone(&self.table),
             key,
-            body,
-            level: *level,
-            required: *required,
-            durability: *durability,
+            required: self.required,
+            durability: self.durability,
             ttl_ms,
             operation: None,
             timeout: self.left(),
         };
-        let outcome = write.run(&self.app).await;
-        let outcome =
-            outcome.map(|answer| item(key, StatusCode::OK, &document!({}), &Written::of(&answer, false)));
-        self.counted(operation, key, started, outcome)
+        let outcome = keys::put(&self.app, &request, body, self.level).await;
+        let outcome = outcome.map(|answer| done(&request.key).with_write(answer::written(&answer, false)));
+        self.counted(operation, &request.key, started, outcome)
     }
 
+    /// The item's result, counted as the request that it could have been.
     fn counted(
         &self,
         operation: Operation,
         key: &Key,
         started: Instant,
-        outcome: Result<Json, Problem>,
-    ) -> Json {
+        outcome: Result<KeyResult, Problem>,
+    ) -> KeyResult {
         let problem = outcome.as_ref().err();
         let status = problem.map_or(StatusCode::OK, |problem| problem.code().status());
         let ended = observe::outcome(status, problem);
         self.app.metrics.request(operation, self.level.into(), ended, started.elapsed());
-        outcome.unwrap_or_else(|problem| {
-            let error = problem.document(&self.name);
-            let version = problem.header(&answer::QUORATE_VERSION);
-            item(key, status, &document!({ "error": error, "version": version }), &document!({}))
+        outcome.unwrap_or_else(|problem| KeyResult {
+            error: Some(problem.document(&self.name)),
+            version: problem.header(&QUORATE_VERSION).map(str::to_owned),
+            ..KeyResult::of(key.as_bytes(), status.as_u16())
         })
     }
 }
 
-/// One result: the key, its status, and the members of two documents.
-fn item(key: &Key, status: StatusCode, first: &Json, second: &impl Serialize) -> Json {
-    let mut all = serde_json::to_value(KeyText::from(key)).expect("a document of plain values");
-    all["status"] = status.as_u16().into();
-    for part in [first.clone(), serde_json::to_value(second).expect("a document of plain values")] {
-        if let (Json::Object(all), Json::Object(part)) = (&mut all, part) {
-            all.extend(part.into_iter().filter(|(_, value)| !value.is_null()));
-        }
-    }
-    all
+/// The result of an item that went well.
+fn done(key: &Key) -> KeyResult {
+    KeyResult::of(key.as_bytes(), StatusCode::OK.as_u16())
 }
 
 /// Runs every item, a bounded number at a time; results in the order of the items.
-async fn side_by_side<T, F, W>(common: &Common, items: Vec<T>, work: W) -> Vec<Json>
+async fn side_by_side<T, F, W>(common: &Common, items: Vec<T>, work: W) -> Vec<KeyResult>
 where
     T: Send + 'static,
-    F: Future<Output = Json> + Send + 'static,
+    F: Future<Output = KeyResult> + Send + 'static,
     W: Fn(Common, T) -> F,
 {
     let bug = || {
         common.app.metrics.panics.inc();
         let problem = Problem::from(Fault::Panicked);
-        document!({ "status": problem.code().status().as_u16(), "error": problem.document(&common.name) })
+        let error = Some(problem.document(&common.name));
+        KeyResult { status: problem.code().status().as_u16(), error, ..KeyResult::default() }
     };
-    let mut results: Vec<Option<Json>> = std::iter::repeat_with(|| None).take(items.len()).collect();
+    let mut results: Vec<Option<KeyResult>> = std::iter::repeat_with(|| None).take(items.len()).collect();
     let mut running = JoinSet::new();
     let mut waiting = items.into_iter().enumerate();
     loop {

@@ -1,13 +1,12 @@
 //! Decoders of what clients send, for the table of all decoders: whether each takes some bytes.
 
 use super::app::understood;
-use super::bulk::documents::{BatchDocument, MgetDocument, distinct, few};
+use super::bulk::documents::{self, distinct, few, key_argument, named_key};
 use super::host::Hosts;
-use super::loss::Decision;
-use super::tables::{NewTableDocument, TableChangeDocument};
-use super::{head, observe};
+use super::{head, observe, tables};
 use crate::limits::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use quorate_api::document::{AcceptLoss, Batch, Mget, TableChange, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::{Asked, Route, text};
 use std::net::{IpAddr, Ipv4Addr};
@@ -89,38 +88,38 @@ pub fn duration(bytes: &[u8]) -> bool {
 /// The document of an `mget`.
 pub fn mget(bytes: &[u8]) -> bool {
     let limits = limits();
-    let Ok(document) = understood::<MgetDocument>(bytes) else { return false };
+    let Ok(document) = understood::<Mget>(bytes) else { return false };
     let keys = document.keys.into_iter().enumerate();
-    few(keys.map(|(at, key)| key.read(at, limits.key_bytes_max)), &limits).is_ok()
+    few(keys.map(|(at, key)| key_argument(at, key, limits.key_bytes_max)), &limits).is_ok()
 }
 
 /// The document of a `batch`.
 pub fn batch(bytes: &[u8]) -> bool {
     let limits = limits();
-    let Ok(document) = understood::<BatchDocument>(bytes) else { return false };
+    let Ok(document) = understood::<Batch>(bytes) else { return false };
     let mut keys = Vec::new();
     for (at, item) in document.items.into_iter().enumerate() {
-        let Ok((key, body, ttl_ms)) = item.read(at, &limits) else { return false };
+        let Ok((key, body, ttl_ms)) = documents::item(at, item, &limits) else { return false };
         assert!(body.value_bytes() <= limits.value_bytes_max);
         assert!(ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
-        keys.push(key.read(at, limits.key_bytes_max));
+        keys.push(named_key(at, key, limits.key_bytes_max));
     }
     few(keys.into_iter(), &limits).and_then(distinct).is_ok()
 }
 
 /// The document of a new table.
 pub fn new_table(bytes: &[u8]) -> bool {
-    understood::<NewTableDocument>(bytes).is_ok_and(|wanted| wanted.read().is_ok())
+    understood::<TableSpec>(bytes).is_ok_and(|wanted| tables::new_table(wanted).is_ok())
 }
 
 /// The document of a change of a table.
 pub fn table_change(bytes: &[u8]) -> bool {
-    understood::<TableChangeDocument>(bytes).is_ok_and(|wanted| wanted.expect_any().is_ok())
+    understood::<TableChange>(bytes).is_ok_and(|wanted| tables::expect_any(&wanted).is_ok())
 }
 
 /// The document that accepts a loss.
 pub fn accept_loss(bytes: &[u8]) -> bool {
-    understood::<Decision>(bytes).is_ok()
+    understood::<AcceptLoss>(bytes).is_ok()
 }
 
 /// The limits that the decoders of requests keep to here.

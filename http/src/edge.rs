@@ -13,7 +13,7 @@ use super::head;
 use super::health;
 use super::host::Hosts;
 use super::observe::{Ended, RequestName, operation, outcome, trace_of};
-use super::problem::{PROBLEM_JSON, Problem};
+use super::problem::Problem;
 use super::routes::method_not_allowed;
 use super::scope::Scope;
 use super::timers::Timers;
@@ -27,9 +27,10 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
+use quorate_api::header::{PROBLEM_JSON, QUORATE_REQUEST};
 use quorate_api::text::shown;
 use quorate_node::PANICKED;
 use quorate_node::control::WAITING;
@@ -43,10 +44,6 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
-
-const QUORATE_REQUEST: HeaderName = HeaderName::from_static("quorate-request");
-const NOSNIFF: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
 /// What an HTTP server is told.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +115,7 @@ impl Edge {
 
     /// Says on each answer that the node waits to become a member, so that another one that waits for it learns that.
     pub fn wait_to_join(&self, address: &str) {
-        // An address that is no text is reached by nobody, and said by nobody.
+        // An address that is no text leads nowhere.
         let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static(""));
         let waiting = map_response(move |mut answer: Response| {
             answer.headers_mut().insert(WAITING, address.clone());
@@ -156,8 +153,7 @@ impl Edge {
         if scope == Scope::Health {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let (key, value) = NOSNIFF;
-        response.headers_mut().insert(key, value);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let id = HeaderValue::from_str(&name).expect("hexadecimal digits and a dash");
         response.headers_mut().insert(QUORATE_REQUEST, id);
         let took = started.elapsed();
@@ -226,7 +222,7 @@ impl Edge {
         let reason = status.canonical_reason().unwrap_or_default();
         let mut out = format!(
             "HTTP/1.1 {} {reason}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\
-             quorate-request: {name}\r\n\r\n",
+             {QUORATE_REQUEST}: {name}\r\n\r\n",
             status.as_u16(),
             body.len()
         )

@@ -6,19 +6,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_api::Code;
+use quorate_api::header::{IDEMPOTENCY_KEY, JSON, OCTETS, PREFER};
 use quorate_api::text::shown;
 use quorate_model::OperationId;
 use quorate_model::operation::ParseOperationIdError;
 use quorate_model::record::CONTENT_TYPE_BYTES_MAX;
 use thiserror::Error;
-
-/// The media type of a value that was stored without one.
-pub const OCTETS: &str = "application/octet-stream";
-/// The media type of every document.
-pub const JSON: &str = "application/json";
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// Why a header was refused. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -91,7 +84,7 @@ pub enum HeadError {
         /// As it came, escaped.
         value: String,
     },
-    /// An `Expect` that nobody here can meet.
+    /// An `Expect` that this server can't meet.
     #[error("Expect: {value} is not known: only 100-continue is; nothing was done")]
     Expectation {
         /// As it came, escaped.

@@ -10,24 +10,26 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use quorate_api::Code;
+use quorate_api::document::{self, Live};
+use quorate_api::form::Liveness;
 use quorate_api::header::OPENMETRICS;
 use quorate_api::openapi::{self as interface, Bounds};
 use quorate_ring::catalog;
-use serde_json::{Value as Json, json as document};
+use serde_json::Value as Json;
 
 /// `GET /health/live`: the process works.
 ///
 /// A probe asks this, with whatever headers it has: none of them is looked at. The same goes for [`ready`] and [`metrics`].
 pub fn live(broken: &Broken) -> Response {
-    json(StatusCode::OK, &broken.truthful(document!({ "status": "live" })))
+    json(StatusCode::OK, &Live { status: Liveness::Live.into(), broken_on_purpose: broken.word() })
 }
 
 /// `GET /health/ready`: this node can serve its tables at their default levels.
 pub fn ready(app: &App) -> Result<Response, Problem> {
     let reasons = app.core.readiness();
     if reasons.is_empty() {
-        let document = document!({ "ready": true, "reasons": [] });
-        return Ok(json(StatusCode::OK, &app.broken.truthful(document)));
+        let document = document::Ready { ready: true, reasons, broken_on_purpose: app.broken.word() };
+        return Ok(json(StatusCode::OK, &document));
     }
     let code = if app.core.is_draining() {
         Code::Draining

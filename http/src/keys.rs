@@ -1,6 +1,6 @@
 //! One key: read, write, delete, and where it lives.
 
-use super::answer::{self, Written};
+use super::answer;
 use super::app::{App, json};
 use super::body::{Kind, Received};
 use super::fault::Fault;
@@ -12,12 +12,11 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use quorate_api::OnKey;
+use quorate_api::header::JSON;
 use quorate_api::query::{Query, QueryError};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
-use quorate_model::{Body, Durability, Key, Level, Table};
+use quorate_model::{Body, Key, Level, Table};
 use quorate_node::core::{Attempt, GetRequest, PutRequest};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// `GET` and `HEAD`.
@@ -27,18 +26,17 @@ pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result
     app.expect_serving()?;
     head::refuse_operation(&parts.headers)?;
     let known = head::none_match(&parts.headers)?;
-    let OnKey { table, key } = on;
     let timeout = app.timeout(&query);
-    let table = app.table(table, timeout).await?;
+    let table = app.table(on.table, timeout).await?;
     let (level, required) = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
     let timeout = timeout.saturating_sub(started.elapsed());
-    let read = Read { table: &table, key: &key, level, required, timeout };
-    let answer = read.run(&app).await?;
+    let request = GetRequest { table, key: on.key, required, timeout };
+    let answer = get(&app, &request, level).await?;
     let mut headers = answer::read_headers(&answer);
     if query.trace {
         answer::server_timing(&mut headers, started.elapsed(), &answer.replicas);
     }
-    let problem = |problem: Problem| problem.with_headers(headers.clone()).on(&table).at(level);
+    let problem = |problem: Problem| problem.with_headers(headers.clone()).on(&request.table).at(level);
     let (record, content_type, payload) = answer::value_of(&answer).map_err(problem)?;
     let status = if known.names(&answer::etag(record.version)) {
         StatusCode::NOT_MODIFIED
@@ -49,7 +47,7 @@ pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result
     };
     answer::value_headers(&mut headers, record, content_type);
     let body = if status == StatusCode::OK { payload.clone() } else { bytes::Bytes::new() };
-    let body = app.answered(body).map_err(|full| full.on(&table).at(level))?;
+    let body = app.answered(body).map_err(|full| full.on(&request.table).at(level))?;
     app.metrics.value_bytes_out.inc_by(body.len() as u64);
     Ok(finish(status, headers, body, level))
 }
@@ -59,103 +57,69 @@ pub async fn write(app: App, on: OnKey, query: Query, request: Request) -> Resul
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let content_type = head::content_type(&parts.headers);
-    let prepared = Prepared::read(&app, on, query, &parts, started).await?;
+    let write = Write::read(&app, on, &query, &parts, started).await?;
     let content_type = content_type?;
     head::expect_length(&parts.headers)?;
     let bytes_max = app.limits.value_bytes_max;
     let received = app.bodies.receive(&parts.headers, body, Kind::Value, bytes_max, &app.limits).await;
     // Room for the body is held until the write is answered.
-    let Received { bytes, room: _held } = received.map_err(|error| prepared.problem(error))?;
+    let Received { bytes, room: _held } = received.map_err(|error| write.problem(error))?;
     app.metrics.value_bytes_in.inc_by(bytes.len() as u64);
-    prepared.run(&app, Body::Value { content_type, payload: bytes }, started).await
+    write.run(&app, Body::Value { content_type, payload: bytes }, started).await
 }
 
 /// `DELETE`.
 pub async fn delete(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
     let (parts, _) = request.into_parts();
-    let prepared = Prepared::read(&app, on, query, &parts, started).await?;
-    prepared.run(&app, Body::Tombstone, started).await
+    let write = Write::read(&app, on, &query, &parts, started).await?;
+    write.run(&app, Body::Tombstone, started).await
 }
 
-/// A read whose every word has been understood.
-pub(super) struct Read<'a> {
-    pub table: &'a Arc<Table>,
-    pub key: &'a Key,
-    pub level: Level,
-    pub required: u8,
-    pub timeout: Duration,
-}
-
-impl Read<'_> {
-    /// Asks the core, and counts what the owners said.
-    pub async fn run(self, app: &App) -> Result<GetAnswer, Problem> {
-        let Read { table, key, level, required, timeout } = self;
-        app.expect_room(0).map_err(|full| full.at(level))?;
-        let request = GetRequest { table: Arc::clone(table), key: key.clone(), required, timeout };
-        match app.core.get(request).await {
-            Ok(answer) => {
-                app.metrics.replicas(&answer.replicas);
-                app.metrics.repairs.inc_by(u64::from(answer.repaired));
-                Ok(answer)
-            }
-            Err(error) => {
-                app.metrics.replicas(match &error {
-                    GetError::Unavailable { replicas, .. }
-                    | GetError::Timeout { replicas, .. }
-                    | GetError::Divergent { replicas } => replicas,
-                });
-                Err(located(app, Problem::from(error).at(level), table, key))
-            }
+/// Reads a key at this level, and counts what the owners said.
+pub(super) async fn get(app: &App, request: &GetRequest, level: Level) -> Result<GetAnswer, Problem> {
+    app.expect_room(0).map_err(|full| full.at(level))?;
+    match app.core.get(request).await {
+        Ok(answer) => {
+            app.metrics.replicas(&answer.replicas);
+            app.metrics.repairs.inc_by(u64::from(answer.repaired));
+            Ok(answer)
+        }
+        Err(error) => {
+            app.metrics.replicas(match &error {
+                GetError::Unavailable { replicas, .. }
+                | GetError::Timeout { replicas, .. }
+                | GetError::Divergent { replicas } => replicas,
+            });
+            Err(located(app, Problem::from(error).at(level), &request.table, &request.key))
         }
     }
 }
 
-/// A write whose every word has been understood, but for its body.
-pub(super) struct Write<'a> {
-    pub table: &'a Arc<Table>,
-    pub key: &'a Key,
-    pub body: Body,
-    pub level: Level,
-    pub required: u8,
-    pub durability: Durability,
-    pub ttl_ms: Option<u64>,
-    pub operation: Option<Attempt>,
-    pub timeout: Duration,
-}
-
-impl Write<'_> {
-    /// Asks the core, and counts what the owners said.
-    pub async fn run(self, app: &App) -> Result<PutAnswer, Problem> {
-        let Write { table, key, body, level, required, durability, ttl_ms, operation, timeout } = self;
-        let idempotent = operation.is_some();
-        app.expect_room(body.value_bytes()).map_err(|full| full.at(level).with_operation(idempotent))?;
-        let request = PutRequest {
-            table: Arc::clone(table),
-            key: key.clone(),
-            body,
-            required,
-            durability,
-            ttl_ms,
-            operation,
-            timeout,
-        };
-        match app.core.put(request).await {
-            Ok(answer) => {
-                app.metrics.replicas(&answer.replicas);
-                Ok(answer)
-            }
-            Err(error) => {
-                app.metrics.replicas(match &error {
-                    PutError::Unavailable { replicas, .. } | PutError::Unknown { replicas, .. } => replicas,
-                    PutError::IdempotencyExpired
-                    | PutError::IdempotencyReused
-                    | PutError::IdempotencyBelowTable { .. }
-                    | PutError::Exhausted => &[],
-                });
-                let problem = Problem::from(error).at(level).with_operation(idempotent);
-                Err(located(app, problem, table, key))
-            }
+/// Writes a key at this level, and counts what the owners said.
+pub(super) async fn put(
+    app: &App,
+    request: &PutRequest,
+    body: Body,
+    level: Level,
+) -> Result<PutAnswer, Problem> {
+    let idempotent = request.operation.is_some();
+    app.expect_room(body.value_bytes()).map_err(|full| full.at(level).with_operation(idempotent))?;
+    match app.core.put(request, body).await {
+        Ok(answer) => {
+            app.metrics.replicas(&answer.replicas);
+            Ok(answer)
+        }
+        Err(error) => {
+            app.metrics.replicas(match &error {
+                PutError::Unavailable { replicas, .. } | PutError::Unknown { replicas, .. } => replicas,
+                PutError::IdempotencyExpired
+                | PutError::IdempotencyReused
+                | PutError::IdempotencyBelowTable { .. }
+                | PutError::Exhausted => &[],
+            });
+            let problem = Problem::from(error).at(level).with_operation(idempotent);
+            Err(located(app, problem, &request.table, &request.key))
         }
     }
 }
@@ -168,24 +132,19 @@ fn located(app: &App, problem: Problem, table: &Table, key: &Key) -> Problem {
     }
 }
 
-/// What a write's head says.
-struct Prepared {
-    table: Arc<Table>,
-    key: Key,
-    query: Query,
+/// A write whose head has been understood: what the core is asked, but for the body, and how to answer.
+struct Write {
+    request: PutRequest,
     level: Level,
-    required: u8,
-    durability: Durability,
-    operation: Option<Attempt>,
-    timeout: Duration,
+    trace: bool,
     minimal: bool,
 }
 
-impl Prepared {
+impl Write {
     async fn read(
         app: &App,
         on: OnKey,
-        query: Query,
+        query: &Query,
         parts: &Parts,
         started: Instant,
     ) -> Result<Self, Problem> {
@@ -197,11 +156,10 @@ impl Prepared {
         }
         let minimal = head::prefers_minimal(&parts.headers);
         if !minimal {
-            head::expect_accepted(&parts.headers, head::JSON)?;
+            head::expect_accepted(&parts.headers, JSON)?;
         }
-        let OnKey { table, key } = on;
-        let timeout = app.timeout(&query);
-        let table = app.table(table, timeout.saturating_sub(started.elapsed())).await?;
+        let timeout = app.timeout(query);
+        let table = app.table(on.table, timeout.saturating_sub(started.elapsed())).await?;
         let on_table = |error: QueryError| Problem::from(error).on(&table);
         let (level, required) = query.write_level(&table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
@@ -209,35 +167,26 @@ impl Prepared {
         if operation.is_some() && required < table_w {
             return Err(Problem::from(head::HeadError::OperationBelowTable { required, table_w }).on(&table));
         }
-        Ok(Self { table, key, query, level, required, durability, operation, timeout, minimal })
+        let ttl_ms = query.ttl_ms;
+        let request = PutRequest { table, key: on.key, required, durability, ttl_ms, operation, timeout };
+        Ok(Self { request, level, trace: query.trace, minimal })
     }
 
     fn problem(&self, fault: impl Into<Fault>) -> Problem {
-        Problem::from(fault).on(&self.table).at(self.level)
+        Problem::from(fault).on(&self.request.table).at(self.level)
     }
 
     async fn run(self, app: &App, body: Body, started: Instant) -> Result<Response, Problem> {
-        let Prepared { table, key, query, level, required, durability, operation, timeout, minimal } = self;
-        let write = Write {
-            table: &table,
-            key: &key,
-            body,
-            level,
-            required,
-            durability,
-            ttl_ms: query.ttl_ms,
-            operation,
-            timeout,
-        };
-        let answer = write.run(app).await?;
+        let Self { request, level, trace, minimal } = self;
+        let answer = put(app, &request, body, level).await?;
         let mut headers = answer::write_headers(&answer);
-        if query.trace {
+        if trace {
             answer::server_timing(&mut headers, started.elapsed(), &answer.replicas);
         }
         if minimal {
             return Ok(finish(StatusCode::NO_CONTENT, headers, bytes::Bytes::new(), level));
         }
-        let mut response = json(StatusCode::OK, &Written::of(&answer, query.trace));
+        let mut response = json(StatusCode::OK, &answer::written(&answer, trace));
         response.headers_mut().extend(headers);
         response.extensions_mut().insert(LevelLabel::from(level));
         Ok(response)

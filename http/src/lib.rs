@@ -36,6 +36,7 @@ mod health;
 pub mod host;
 mod keys;
 pub mod limits;
+mod locate;
 mod loss;
 mod members;
 pub mod metrics;

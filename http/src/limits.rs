@@ -13,9 +13,9 @@
 //!
 //! The limits inside a node and between nodes stand where they are kept; the program's configuration gathers all of them.
 
+use quorate_api::document;
 use quorate_model::level::N_MAX;
 use quorate_ring::catalog;
-use serde_json::{Value as Json, json};
 use std::time::Duration;
 
 /// What a node takes from its clients. All of it is shown by `GET /v1/limits`.
@@ -117,24 +117,21 @@ pub struct InForce {
     pub value: u64,
 }
 
-/// Every limit in force, those of clients first and without their section; then what no configuration changes,
-/// because all members must agree on it.
-pub fn page(in_force: &[InForce]) -> Json {
-    let mut document = json!({
-        "catalog": {
-            "nodes_max": catalog::NODES_MAX,
-            "tables_max": catalog::TABLES_MAX,
-            "shards_max": catalog::SHARDS_MAX,
-            "shards_per_table_max": catalog::SHARDS_PER_TABLE_MAX,
-            "copies_max": N_MAX,
-        },
-    });
+/// Every limit in force, those of clients without their section; among them what no configuration changes, because all
+/// members must agree on it.
+pub fn page(in_force: &[InForce]) -> document::Limits {
+    let mut page = document::Limits::default();
     for InForce { section, name, value } in in_force {
-        if *section == "limits" {
-            document[name] = (*value).into();
-        } else {
-            document[section][name] = (*value).into();
-        }
+        page.insert((*section != "limits").then_some(section), name, *value);
     }
-    document
+    for (name, value) in [
+        ("nodes_max", catalog::NODES_MAX),
+        ("tables_max", catalog::TABLES_MAX),
+        ("shards_max", catalog::SHARDS_MAX),
+        ("shards_per_table_max", catalog::SHARDS_PER_TABLE_MAX),
+        ("copies_max", N_MAX.into()),
+    ] {
+        page.insert(Some("catalog"), name, value.into());
+    }
+    page
 }

@@ -9,20 +9,11 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
+use quorate_api::document::{self, AcceptLoss};
 use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_node::core::{Loss, LossError};
-use serde::Deserialize;
-use serde_json::{Value as Json, json as document};
 use tokio::time::Instant;
-
-/// The decision.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Decision {
-    /// The id or the name of the node that may have lost something.
-    accept_data_loss: String,
-}
 
 /// `GET /v1/cluster/nodes/{id}/accept-loss`: what may be lost, and whether that can be accepted.
 pub fn preview(app: &App, on: &OnNode, request: &Request) -> Result<Response, Problem> {
@@ -39,7 +30,7 @@ pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Res
     expect_here(&app, &on)?;
     let timeout = app.change_timeout(&query);
     let bytes_max = app.limits.document_bytes_max;
-    let (decision, _room): (Decision, _) = app.document(request, Kind::Document, bytes_max).await?;
+    let (decision, _room): (AcceptLoss, _) = app.document(request, Kind::Document, bytes_max).await?;
     let (id, name) = called(&app);
     if decision.accept_data_loss != id && Some(&decision.accept_data_loss) != name.as_ref() {
         let given = shown(&decision.accept_data_loss);
@@ -48,43 +39,38 @@ pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Res
     let accepted = app.core.accept_loss(Instant::now() + timeout).await.map_err(Fault::Loss)?;
     Ok(json(
         StatusCode::OK,
-        &document!({
-            "node": id,
-            "incarnation": accepted.incarnation,
-            "records": accepted.records,
-            "next": "the node goes on with what it has once it has started again: `serve` does that by itself now, a \
-                     node of `dev` is killed and started by hand",
-        }),
+        &document::LossAccepted {
+            node: id,
+            incarnation: accepted.incarnation,
+            records: accepted.records,
+            next: "the node goes on with what it has once it has started again: `serve` does that by itself now, a \
+                   node of `dev` is killed and started by hand"
+                .to_owned(),
+        },
     ))
 }
 
-fn described(app: &App, loss: &Loss, refusal: Option<&LossError>) -> Json {
-    let (id, name) = called(app);
-    let tables: Vec<Json> = loss
-        .tables
-        .iter()
-        .map(|table| {
-            document!({
-                "table": table.name,
-                "n": table.n,
-                "w": table.w,
-                "durability": table.durability.as_str(),
-                "shards": table.shards,
-                "shards_confirmed": table.shards_confirmed,
-                "loss": table.sentence(),
-            })
-        })
-        .collect();
-    document!({
-        "node": id,
-        "name": name,
-        "incarnation": loss.incarnation,
-        "cause": loss.doubt.cause.as_str(),
-        "doubt": loss.doubt.reason,
-        "acceptable": refusal.is_none(),
-        "refusal": refusal.map(ToString::to_string),
-        "tables": tables,
-    })
+fn described(app: &App, loss: &Loss, refusal: Option<&LossError>) -> document::Loss {
+    let (node, name) = called(app);
+    let tables = loss.tables.iter().map(|table| document::TableLoss {
+        table: table.name.clone(),
+        n: table.n,
+        w: table.w,
+        durability: table.durability.as_str().into(),
+        shards: table.shards as u64,
+        shards_confirmed: table.shards_confirmed as u64,
+        loss: table.sentence(),
+    });
+    document::Loss {
+        node,
+        name,
+        incarnation: loss.incarnation,
+        cause: loss.doubt.cause.as_str().into(),
+        doubt: loss.doubt.reason.clone(),
+        acceptable: refusal.is_none(),
+        refusal: refusal.map(ToString::to_string),
+        tables: tables.collect(),
+    }
 }
 
 /// This node's id and its name.

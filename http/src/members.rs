@@ -11,12 +11,13 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
+use quorate_api::document::{self, NodeDetails, Nodes};
+use quorate_api::form::State;
 use quorate_api::text::shown;
 use quorate_model::NodeId;
 use quorate_node::control::{DiskState, Report};
 use quorate_node::core::{LinkStatistics, Reached};
 use quorate_ring::{Node, View};
-use serde_json::{Value as Json, json as document};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,17 +30,14 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     plain(&request)?;
     let view = app.core.view();
     let seen = Seen::now(&app, &view).await;
-    let nodes: Vec<Json> = view.catalog().nodes().map(|node| seen.document(node)).collect();
-    Ok(json(
-        StatusCode::OK,
-        &document!({
-            "cluster": app.core.cluster().id.to_string(),
-            "epoch": view.epoch().0,
-            "seen_by": seen.by.to_string(),
-            "unanswered": seen.unanswered(),
-            "nodes": nodes,
-        }),
-    ))
+    let document = Nodes {
+        cluster: app.core.cluster().id.to_string(),
+        epoch: view.epoch().0,
+        seen_by: seen.by.to_string(),
+        unanswered: seen.unanswered(),
+        nodes: view.catalog().nodes().map(|node| seen.document(node)).collect(),
+    };
+    Ok(json(StatusCode::OK, &document))
 }
 
 /// `GET /v1/cluster/nodes/{id}`
@@ -48,10 +46,8 @@ pub async fn show(app: App, on: OnNode, request: Request) -> Result<Response, Pr
     let view = app.core.view();
     let node = named(&view, &on)?;
     let seen = Seen::now(&app, &view).await;
-    let mut answer = seen.document(&node);
-    answer["seen_by"] = document!(seen.by.to_string());
-    answer["unanswered"] = document!(seen.unanswered());
-    Ok(json(StatusCode::OK, &answer))
+    let (node, seen_by, unanswered) = (seen.document(&node), seen.by.to_string(), seen.unanswered());
+    Ok(json(StatusCode::OK, &NodeDetails { node, seen_by, unanswered }))
 }
 
 /// The member that a client names, by its id or its name. What is the id of one and the name of another is refused,
@@ -79,8 +75,8 @@ pub fn named(view: &View, on: &OnNode) -> Result<Arc<Node>, Problem> {
 }
 
 /// An address of the catalog; `None`: it is not known where the member is.
-pub fn known(address: &str) -> Option<&str> {
-    (!address.is_empty()).then_some(address)
+pub fn known(address: &str) -> Option<String> {
+    (!address.is_empty()).then(|| address.to_owned())
 }
 
 /// What is known of the members, taken once for a whole answer.
@@ -120,50 +116,52 @@ impl Seen {
         silent.map(|(node, _)| node.to_string()).collect()
     }
 
-    fn document(&self, node: &Node) -> Json {
+    fn document(&self, node: &Node) -> document::Node {
         let id = node.id;
         let report = self.reports.get(&id);
         let said = report.and_then(|report| report.as_ref().ok());
         let mut links = self.links.iter().filter(|link| link.node == id);
         let silent_ms = if id == self.by { Some(0) } else { links.clone().filter_map(|l| l.silent_ms).min() };
-        let hints: u64 = self.reports.values().flatten().map(|report| report.hints_for(id)).sum();
-        let mut answer = document!({
-            "id": id.to_string(),
-            "name": node.name,
-            "state": if self.alive.get(&id).copied().unwrap_or(false) { "up" } else { "down" },
-            "zone": node.zone,
-            "weight": node.weight.as_f64(),
-            // Of itself a node knows where it is, whatever the catalog still says.
-            "address": known(if id == self.by { &self.reached.http_address } else { &node.http_address }),
-            "peer_address": known(if id == self.by { &self.reached.peer_address } else { &node.peer_address }),
-            "voter": node.voter,
-            "doubt": self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
-            "disk_full": self.disks.get(&id).is_some_and(|disk| disk.full),
-            "leader": self.leader == Some(id),
-            "shards": self.copies.get(&id).copied().unwrap_or(0),
-            "hints": hints,
-            "silent_ms": silent_ms,
-            // Not built yet: nothing measures the one, nothing does the other.
-            "phi": null,
-            "last_sync": null,
-            "bytes": said.map(|report| report.bytes),
-            "free_bytes": said.and_then(|report| report.free_bytes),
-            "version": said.map(|report| report.version.as_str()),
-            "epoch": said.map(|report| report.epoch.0),
-            "incarnation": node.incarnation,
-            "joined_epoch": node.joined.0,
-        });
+        let is_up = self.alive.get(&id).copied().unwrap_or(false);
         let why = match report {
             Some(Ok(_)) => None,
             Some(Err(why)) => Some(why.as_str()),
             None => Some("it became a member just now, and was not asked yet"),
         };
-        if let Some(why) = why {
-            // What a link has seen says more than that there is none.
-            let seen = links.find_map(|link| link.last_error.as_deref().filter(|_| !link.up));
-            answer["error"] =
-                document!(seen.map_or_else(|| why.to_owned(), |seen| format!("{why} ({seen})")));
+        // What a link has seen says more than that there is none.
+        let seen = links.find_map(|link| link.last_error.as_deref().filter(|_| !link.up));
+        let error = why.map(|why| seen.map_or_else(|| why.to_owned(), |seen| format!("{why} ({seen})")));
+        // Of itself a node knows where it is, whatever the catalog still says.
+        let (address, peer_address) = if id == self.by {
+            (&self.reached.http_address, &self.reached.peer_address)
+        } else {
+            (&node.http_address, &node.peer_address)
+        };
+        document::Node {
+            id: id.to_string(),
+            name: node.name.clone(),
+            state: if is_up { State::Up } else { State::Down }.into(),
+            zone: node.zone.clone(),
+            weight: node.weight.as_f64(),
+            address: known(address),
+            peer_address: known(peer_address),
+            voter: node.voter,
+            doubt: self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
+            disk_full: self.disks.get(&id).is_some_and(|disk| disk.full),
+            leader: self.leader == Some(id),
+            shards: self.copies.get(&id).copied().unwrap_or(0),
+            hints: self.reports.values().flatten().map(|report| report.hints_for(id)).sum(),
+            silent_ms,
+            // Not built yet: nothing measures the one, nothing does the other.
+            phi: None,
+            last_sync: None,
+            bytes: said.map(|report| report.bytes),
+            free_bytes: said.and_then(|report| report.free_bytes),
+            version: said.map(|report| report.version.clone()),
+            epoch: said.map(|report| report.epoch.0),
+            incarnation: node.incarnation.into(),
+            joined_epoch: node.joined.0,
+            error,
         }
-        answer
     }
 }

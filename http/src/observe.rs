@@ -5,6 +5,7 @@ use super::problem::Problem;
 use crate::metrics::{Operation, Outcome};
 use http::{HeaderMap, Method, StatusCode};
 use quorate_api::Code;
+use quorate_api::header::TRACEPARENT;
 use quorate_api::route::{self, Path};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub fn outcome(status: StatusCode, problem: Option<&Problem>) -> Outcome {
 
 /// The trace id of a well-formed `traceparent`: version, 32 digits, 16 digits, flags.
 pub fn trace_of(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let mut parts = text.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let digits = |part: &str, count| {
@@ -111,7 +112,7 @@ impl Ended<'_> {
     }
 }
 
-/// What a node says to everybody while it is in that state, and what a load balancer asks again and again.
+/// What a node says to every client while it is in that state, and what a load balancer asks again and again.
 fn is_routine(problem: &Problem) -> bool {
     problem.is_verdict() || matches!(problem.code(), Code::Overloaded | Code::Draining | Code::Starting)
 }
@@ -138,7 +139,7 @@ mod tests {
     fn a_trace_is_taken_only_where_it_is_whole() {
         let trace = |text: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert("traceparent", text.parse().expect("a header value"));
+            headers.insert(TRACEPARENT, text.parse().expect("a header value"));
             trace_of(&headers).map(str::to_owned)
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";

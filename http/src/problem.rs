@@ -8,13 +8,13 @@ use crate::metrics::LevelLabel;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use quorate_api::{Code, RouteError};
+use quorate_api::document::{self, Replica};
+use quorate_api::form::{self, Said};
+use quorate_api::header::PROBLEM_JSON;
+use quorate_api::{Code, RouteError, Word};
 use quorate_coordinator::PutError;
 use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_model::{Level, ShardId, Table};
-use serde::Serialize;
-
-pub use quorate_api::header::PROBLEM_JSON;
 
 /// A fault, with where it happened: what is sent to the client.
 #[derive(Clone, Debug)]
@@ -140,23 +140,24 @@ impl Problem {
     }
 
     /// The body, for the request of this id.
-    pub fn document<'a>(&'a self, instance: &'a str) -> Document<'a> {
+    pub fn document(&self, instance: &str) -> document::Problem {
         let fields = &*self.0;
         let Counts { n, required, acks, replicas } = fields.fault.counts();
         let code = self.code();
-        Document {
-            kind: format!("/problems/{}", code.as_str()),
-            title: code.title(),
+        let outcome = match fields.fault.outcome() {
+            Outcome::NotApplied => form::Outcome::NotApplied,
+            Outcome::Unknown => form::Outcome::Unknown,
+        };
+        document::Problem {
+            kind: code.kind().into(),
+            title: code.title().into(),
             status: code.status().as_u16(),
-            code: code.as_str(),
+            code: code.as_str().into(),
             detail: self.detail(),
-            instance,
-            outcome: match fields.fault.outcome() {
-                Outcome::NotApplied => "not_applied",
-                Outcome::Unknown => "unknown",
-            },
-            retry: self.retry(),
-            table: fields.table.as_deref(),
+            instance: Some(instance.to_owned()),
+            outcome: Some(outcome.into()),
+            retry: self.retry().map(Word::from),
+            table: fields.table.clone(),
             shard: fields.shard.map(|shard| {
                 let table = fields.table.clone().unwrap_or_else(|| shard.table.to_string());
                 format!("{table}/{}", shard.index)
@@ -165,8 +166,9 @@ impl Problem {
             n,
             required,
             acks,
-            replicas: replicas.iter().map(Replica::from).collect(),
-            reasons: fields.fault.reasons(),
+            replicas: replicas.iter().map(replica).collect(),
+            reasons: fields.fault.reasons().to_vec(),
+            more: serde_json::Map::new(),
         }
     }
 
@@ -203,76 +205,36 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The body of a problem.
-#[derive(Debug, Serialize)]
-pub struct Document<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    detail: String,
-    instance: &'a str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    table: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shard: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consistency: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    required: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acks: Option<u8>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    replicas: Vec<Replica>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    reasons: &'a [String],
-}
-
-/// What one owner said, in JSON.
-#[derive(Clone, Debug, Serialize)]
-pub struct Replica {
-    node: String,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    hint: bool,
-}
-
-impl Replica {
-    /// Of an operation that went well: who has not answered yet is not late.
-    pub fn so_far(report: &ReplicaReport) -> Self {
-        match report.result {
-            ReplicaResult::Timeout => Replica { result: "waiting", ..Replica::from(report) },
-            ReplicaResult::Ack
-            | ReplicaResult::Answered
-            | ReplicaResult::Down
-            | ReplicaResult::Lost
-            | ReplicaResult::Refused(_) => Replica::from(report),
-        }
+/// What one owner said of an operation that went well: who has not answered yet is not late.
+pub fn replica_so_far(report: &ReplicaReport) -> Replica {
+    match report.result {
+        ReplicaResult::Timeout => Replica { result: Said::Waiting.into(), ..replica(report) },
+        ReplicaResult::Ack
+        | ReplicaResult::Answered
+        | ReplicaResult::Down
+        | ReplicaResult::Lost
+        | ReplicaResult::Refused(_) => replica(report),
     }
 }
 
-impl From<&ReplicaReport> for Replica {
-    fn from(report: &ReplicaReport) -> Self {
-        let ms = Some(report.after.as_millis());
-        let (result, ms, reason) = match report.result {
-            ReplicaResult::Ack => ("ack", ms, None),
-            ReplicaResult::Answered => ("answered", ms, None),
-            ReplicaResult::Timeout => ("timeout", None, None),
-            ReplicaResult::Down => ("down", None, None),
-            ReplicaResult::Lost => ("lost", ms, None),
-            ReplicaResult::Refused(refusal) => ("refused", ms, Some(refusal.to_string())),
-        };
-        Replica { node: report.node.to_string(), result, ms, reason, hint: report.hint }
+/// What one owner said.
+fn replica(report: &ReplicaReport) -> Replica {
+    let ms = Some(report.after.as_millis());
+    let (result, ms, reason) = match report.result {
+        ReplicaResult::Ack => (Said::Ack, ms, None),
+        ReplicaResult::Answered => (Said::Answered, ms, None),
+        ReplicaResult::Timeout => (Said::Timeout, None, None),
+        ReplicaResult::Down => (Said::Down, None, None),
+        ReplicaResult::Lost => (Said::Lost, ms, None),
+        ReplicaResult::Refused(refusal) => (Said::Refused, ms, Some(refusal.to_string())),
+    };
+    Replica {
+        node: report.node.to_string(),
+        result: result.into(),
+        ms,
+        reason,
+        hint: report.hint,
+        ..Replica::default()
     }
 }
 

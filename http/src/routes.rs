@@ -3,7 +3,7 @@
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{bulk, cluster, health, keys, loss, members, root, tables};
+use super::{bulk, cluster, health, keys, locate, loss, members, root, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -27,8 +27,8 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::Delete(on) => keys::delete(app, on, query, request).await,
         Route::Mget(on) => bulk::mget(app, on, query, request).await,
         Route::Batch(on) => bulk::batch(app, on, query, request).await,
-        Route::Locate(on) => cluster::locate(app, on, query, request).await,
-        Route::Explain(on) => cluster::explain(app, on, query, request).await,
+        Route::Locate(on) => locate::locate(app, on, query, request).await,
+        Route::Explain(on) => locate::explain(app, on, query, request).await,
         Route::ListTables => tables::list(&app, &request),
         Route::CreateTable => tables::create(app, query, request).await,
         Route::DescribeTable(on) => tables::show(app, on, query, request).await,

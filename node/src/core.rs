@@ -107,45 +107,45 @@ impl Core {
     }
 
     /// Reads one key.
-    pub async fn get(&self, request: GetRequest) -> Result<GetAnswer, GetError> {
+    pub async fn get(&self, request: &GetRequest) -> Result<GetAnswer, GetError> {
         let GetRequest { table, key, required, timeout } = request;
-        let sort_key = table.sort_key(&key);
-        let Some(plan) = self.plan(&table, &sort_key) else {
+        let (required, sort_key) = (*required, table.sort_key(key));
+        let Some(plan) = self.plan(table, &sort_key) else {
             return Err(GetError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
         };
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + *timeout;
         let question = coordinator::Question { required, deadline: clock::instant(deadline) };
         let machine = coordinator::Get::new(Arc::new(plan), question, self.context);
         let subject = Subject { table: table.id, sort_key, deadline, value_bytes: 0 };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 
-    /// Writes one key: a put or a delete.
-    pub async fn put(&self, request: PutRequest) -> Result<PutAnswer, PutError> {
-        let PutRequest { table, key, body, required, durability, ttl_ms, operation, timeout } = request;
-        let sort_key = table.sort_key(&key);
-        let Some(plan) = self.plan(&table, &sort_key) else {
+    /// Writes one key: [`Body::Value`] stores, [`Body::Tombstone`] deletes; [`Body::Expired`] is nothing to write.
+    pub async fn put(&self, request: &PutRequest, body: Body) -> Result<PutAnswer, PutError> {
+        let PutRequest { table, key, required, durability, ttl_ms, operation, timeout } = request;
+        let (required, ttl_ms, sort_key) = (*required, *ttl_ms, table.sort_key(key));
+        let Some(plan) = self.plan(table, &sort_key) else {
             let (n, replicas) = (table.n, Vec::new());
-            let retried = operation.is_some_and(|attempt| attempt.retry);
+            let retried = operation.as_ref().is_some_and(|attempt| attempt.retry);
             return Err(PutError::Unavailable { required, acks: 0, n, replicas, retried });
         };
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + *timeout;
         let value_bytes = body.value_bytes();
         let now = clock::wall();
         let expires_at = match &body {
             Body::Value { .. } => ttl_ms.or(table.ttl_ms).map(|ttl_ms| now.plus_millis(ttl_ms)),
             Body::Tombstone | Body::Expired => None,
         };
-        let attempt = operation.map(|Attempt { id, retry }| coordinator::Attempt {
-            id,
+        let attempt = operation.as_ref().map(|Attempt { id, retry }| coordinator::Attempt {
+            id: id.clone(),
             digest: digest(&body, ttl_ms),
-            is_retry: retry,
+            is_retry: *retry,
         });
         let stamp = self.stamps.lock().expect("nothing panics while it holds this lock").draw();
         let order = coordinator::Order {
             draft: Draft { body, written_at: now, expires_at },
             required,
-            durability: durability.max(table.durability),
+            durability: table.durability.max(*durability),
             attempt,
             stamp,
             deadline: clock::instant(deadline),

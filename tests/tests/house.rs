@@ -31,6 +31,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "ring",
             "coordinator",
             "storage",
+            "api",
             "transport",
             "consensus",
             "node",

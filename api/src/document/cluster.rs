@@ -22,7 +22,7 @@ pub struct Cluster {
     pub peer_address: Option<String>,
     /// The catalog's epoch.
     pub epoch: u64,
-    /// Who leads the catalog, if anybody is known to.
+    /// The member that leads the catalog, if one is known to.
     #[schema(required)]
     pub leader: Option<String>,
     /// Whether nothing is wrong that this node knows of.

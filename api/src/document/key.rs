@@ -1,23 +1,9 @@
 //! What is answered about one key.
 
-use super::Replica;
+use super::{Bound, Replica};
 use crate::form::{self, Word};
-use crate::text;
-use quorate_model::Key;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// A key in JSON: `key` where it is UTF-8, else `key_b64`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct KeyName {
-    /// As text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// As base64url.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<form::Base64Url>)]
-    pub key_b64: Option<String>,
-}
 
 /// A write that reached its level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -57,15 +43,16 @@ pub struct Location {
     pub key_b64: Option<String>,
     /// Its table.
     pub table: String,
-    /// Its place on the ring, in hexadecimal digits.
+    /// Its place on the ring.
+    #[schema(value_type = form::Token)]
     pub token: String,
     /// Its shard.
     pub shard: String,
     /// Where the shard begins.
-    pub start: String,
+    pub start: Bound,
     /// Where it ends; `null`: at the end of the space.
     #[schema(required)]
-    pub end: Option<String>,
+    pub end: Option<Bound>,
     /// The shard's epoch.
     pub shard_epoch: u64,
     /// The catalog's epoch.
@@ -153,19 +140,4 @@ pub struct Silent {
     pub node: String,
     /// Why.
     pub error: String,
-}
-
-impl From<&[u8]> for KeyName {
-    fn from(key: &[u8]) -> Self {
-        match std::str::from_utf8(key) {
-            Ok(text) => Self { key: Some(text.to_owned()), key_b64: None },
-            Err(_) => Self { key: None, key_b64: Some(text::to_base64url(key)) },
-        }
-    }
-}
-
-impl From<&Key> for KeyName {
-    fn from(key: &Key) -> Self {
-        Self::from(key.as_bytes())
-    }
 }

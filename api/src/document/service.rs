@@ -1,7 +1,8 @@
-//! What a load balancer asks.
+//! What a load balancer asks, and what a person asks first.
 
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Where to go on from `/`.
@@ -57,4 +58,41 @@ pub struct Ready {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub broken_on_purpose: Option<Word>,
+}
+
+/// Every limit in force: what clients may do by its name, all others in their section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Limits(BTreeMap<String, Limit>);
+
+/// A limit, or a section of limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Limit {
+    /// Bytes, items or milliseconds.
+    Count(u64),
+    /// By their names.
+    Section(BTreeMap<String, u64>),
+}
+
+impl Limits {
+    /// Puts a limit in its section, or outside of all.
+    pub fn insert(&mut self, section: Option<&str>, name: &str, value: u64) {
+        let Some(section) = section else {
+            self.0.insert(name.to_owned(), Limit::Count(value));
+            return;
+        };
+        let found = self.0.entry(section.to_owned()).or_insert_with(|| Limit::Section(BTreeMap::new()));
+        if let Limit::Section(limits) = found {
+            limits.insert(name.to_owned(), value);
+        }
+    }
+
+    /// A limit of a section; `None`: the server has none of that name.
+    pub fn get(&self, section: &str, name: &str) -> Option<u64> {
+        match self.0.get(section)? {
+            Limit::Section(limits) => limits.get(name).copied(),
+            Limit::Count(_) => None,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Tables: what they shall be, and what they are.
 
-use super::Level;
+use super::{Bound, Level};
 use crate::form::{self, Word};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -136,11 +136,12 @@ pub struct Shard {
     /// Its number within its table.
     pub index: u32,
     /// Where it begins.
-    pub start: String,
+    pub start: Bound,
     /// Where it ends; `null`: at the end of the space.
     #[schema(required)]
-    pub end: Option<String>,
+    pub end: Option<Bound>,
     /// Its position on the ring.
+    #[schema(value_type = form::Token)]
     pub position: String,
     /// Its epoch.
     pub epoch: u64,

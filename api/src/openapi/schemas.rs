@@ -4,6 +4,7 @@
 //! that are `required` stay. Three things are added to what is derived: the limits in force, that a field which may be
 //! left out of an answer is never `null` there, and of which fields a request has exactly one.
 
+use crate::document::Limits;
 use serde_json::{Map, Value as Json, json};
 use std::borrow::Cow;
 use utoipa::openapi::RefOr;
@@ -71,7 +72,7 @@ fn json(schema: &RefOr<Schema>) -> Json {
 }
 
 /// Every schema by its name: those that are referred to, and what they refer to themselves.
-pub fn all(referred: impl Iterator<Item = Reference>, bounds: &Bounds, limits: &Json) -> Map<String, Json> {
+pub fn all(referred: impl Iterator<Item = Reference>, bounds: &Bounds, limits: &Limits) -> Map<String, Json> {
     let mut derived = Named::new();
     add::<crate::document::Problem>(&mut derived);
     add::<crate::form::TableName>(&mut derived);
@@ -87,7 +88,8 @@ pub fn all(referred: impl Iterator<Item = Reference>, bounds: &Bounds, limits: &
     exactly_one(&mut all, "NamedKey", &[&["key", "key_b64", "b64"]]);
     exactly_one(&mut all, "PutItem", &[&["key", "key_b64"], &["value", "value_b64"]]);
     exactly_one(&mut all, "BatchItem", &[&["put", "delete"]]);
-    all.insert(LIMITS.to_owned(), counts(limits));
+    let limits = serde_json::to_value(limits).expect("a document of plain values");
+    all.insert(LIMITS.to_owned(), counts(&limits));
     let members = ["openapi", "info", "paths", "components"];
     all.insert(INTERFACE.to_owned(), json!({ "type": "object", "required": members }));
     all

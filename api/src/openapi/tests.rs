@@ -4,6 +4,13 @@ use std::collections::BTreeSet;
 const BOUNDS: Bounds =
     Bounds { key_bytes_max: 77, value_bytes_max: 1024, batch_items_max: 5, shards_per_table_max: 4096 };
 
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.insert(None, "key_bytes_max", 77);
+    limits.insert(Some("inner"), "one", 1);
+    limits
+}
+
 #[test]
 fn every_code_is_on_some_operation_or_belongs_to_none() {
     let named: BTreeSet<&str> = Operation::ALL
@@ -18,7 +25,7 @@ fn every_code_is_on_some_operation_or_belongs_to_none() {
 
 #[test]
 fn references_lead_somewhere_and_names_are_unique() {
-    let document = document(&BOUNDS, &json!({ "key_bytes_max": 77, "inner": { "one": 1 } }));
+    let document = document(&BOUNDS, &limits());
     let mut references = Vec::new();
     walk(&document, &mut |key, value| {
         if key == "$ref" {
@@ -53,7 +60,7 @@ fn walk<'a>(value: &'a Json, visit: &mut impl FnMut(&str, &'a Json)) {
 
 #[test]
 fn limits_in_force_are_in_the_schemas() {
-    let document = document(&BOUNDS, &json!({ "key_bytes_max": 77, "inner": { "one": 1 } }));
+    let document = document(&BOUNDS, &limits());
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["NamedKey"]["oneOf"][0]["properties"]["key"]["maxLength"], 77);
     assert_eq!(schemas["Mget"]["properties"]["keys"]["maxItems"], 5);
@@ -63,7 +70,7 @@ fn limits_in_force_are_in_the_schemas() {
 
 #[test]
 fn of_a_key_and_of_a_value_a_request_has_one() {
-    let document = document(&BOUNDS, &json!({}));
+    let document = document(&BOUNDS, &Limits::default());
     let choices = document["components"]["schemas"]["PutItem"]["oneOf"].as_array().expect("choices");
     let required: Vec<&Json> = choices.iter().map(|choice| &choice["required"]).collect();
     let wanted = [["key", "value"], ["key", "value_b64"], ["key_b64", "value"], ["key_b64", "value_b64"]];
@@ -79,7 +86,7 @@ fn of_a_key_and_of_a_value_a_request_has_one() {
 
 #[test]
 fn what_an_answer_may_lack_is_never_null() {
-    let document = document(&BOUNDS, &json!({}));
+    let document = document(&BOUNDS, &Limits::default());
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["Problem"]["properties"]["table"]["type"], "string");
     assert_eq!(schemas["Result"]["properties"]["error"]["$ref"], "#/components/schemas/Problem");

@@ -4,7 +4,7 @@ use super::facts::{Answer, Facts, Member, Refusing};
 use crate::document;
 use crate::exit::Failure;
 use crate::output::printable;
-use quorate_api::document::{Cluster, Here, Node};
+use quorate_api::document::{Cluster, Here, Limits, Node};
 use quorate_api::form::State;
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
@@ -21,7 +21,7 @@ pub struct Asked {
     /// Its members.
     pub members: Vec<Said>,
     /// The limits in force at that node; `None`: it did not say.
-    limits: Option<Json>,
+    limits: Option<Limits>,
 }
 
 /// One member: what the node that was asked says of it, and what it says itself.
@@ -96,10 +96,7 @@ impl Asked {
             },
             at_risk: cluster.at_risk.iter().map(|risk| printable(risk)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
-            free_bytes_min: self
-                .limits
-                .as_ref()
-                .and_then(|all| all.get("replica")?.get("free_bytes_min")?.as_u64()),
+            free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),
         }
     }

@@ -1,7 +1,7 @@
 //! What the HTTP edge asks of the core. Everything here is already validated: the edge turns text into these, and
 //! refuses what does not fit before the core hears of it.
 
-use quorate_model::{Body, Durability, Key, OperationId, Table};
+use quorate_model::{Durability, Key, OperationId, Table};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,13 @@ pub struct GetRequest {
     pub timeout: Duration,
 }
 
-/// A write of one key: a value, or a tombstone for a delete.
+/// A write of one key, but for its body: a value, or a tombstone for a delete.
 #[derive(Clone, Debug)]
 pub struct PutRequest {
     /// The table, as [`super::Core::table`] gave it.
     pub table: Arc<Table>,
     /// The key.
     pub key: Key,
-    /// [`Body::Value`] to store, [`Body::Tombstone`] to delete; never [`Body::Expired`].
-    pub body: Body,
     /// Owners that must hold it durably, from 1 to the table's n.
     pub required: u8,
     /// What an acknowledgement means: the table's durability or more.

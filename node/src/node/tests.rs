@@ -165,19 +165,18 @@ async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<
     let request = PutRequest {
         table: Arc::clone(table),
         key: Key::new(key.as_bytes().to_vec()),
-        body,
         required: table.w_required(),
         durability: Durability::Os,
         ttl_ms: None,
         operation: None,
         timeout: TIMEOUT,
     };
-    node.core().put(request).await
+    node.core().put(&request, body).await
 }
 
 async fn get(node: &Node, table: &Arc<Table>, key: &str, required: u8) -> Result<GetAnswer, GetError> {
     let key = Key::new(key.as_bytes().to_vec());
-    node.core().get(GetRequest { table: Arc::clone(table), key, required, timeout: TIMEOUT }).await
+    node.core().get(&GetRequest { table: Arc::clone(table), key, required, timeout: TIMEOUT }).await
 }
 
 fn value(answer: Result<GetAnswer, GetError>) -> Option<String> {

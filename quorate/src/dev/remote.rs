@@ -14,7 +14,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use quorate_http::problem::PROBLEM_JSON;
+use quorate_api::Outcome;
+use quorate_api::document::Problem;
+use quorate_api::header::PROBLEM_JSON;
 use quorate_http::{Limits, Server, Setup};
 use quorate_node::bind;
 use serde_json::json;
@@ -88,9 +90,14 @@ fn refusal(error: &Error) -> Response {
 }
 
 fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let document = json!({
-        "type": format!("/problems/{code}"), "title": status.canonical_reason(), "status": status.as_u16(),
-        "code": code, "detail": detail, "outcome": "not_applied",
-    });
-    (status, [(CONTENT_TYPE, PROBLEM_JSON)], document.to_string()).into_response()
+    let problem = Problem {
+        kind: format!("/problems/{code}").into(),
+        title: status.canonical_reason().unwrap_or_default().into(),
+        status: status.as_u16(),
+        code: code.to_owned().into(),
+        detail: detail.to_owned(),
+        outcome: Some(Outcome::NotApplied.into()),
+        ..Problem::default()
+    };
+    (status, [(CONTENT_TYPE, PROBLEM_JSON)], Json(problem)).into_response()
 }

@@ -1,0 +1,95 @@
+//! Where a key lives, and what each owner says that it holds.
+
+use super::answer::timestamp;
+use super::app::{App, json, plain};
+use super::fault::Fault;
+use super::members;
+use super::problem::Problem;
+use super::tables::bound;
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+use quorate_api::OnKey;
+use quorate_api::document::{self, Explanation, Held, KeyName, Owner, Silent};
+use quorate_api::query::Query;
+use quorate_model::{Inspection, Key, NodeId};
+use quorate_ring::Location;
+
+/// `GET /v1/tables/{t}/locate/{key}`
+pub async fn locate(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let OnKey { table, key } = on;
+    let table = app.table(table, app.timeout(&query)).await?;
+    Ok(json(StatusCode::OK, &located(&app, &table.name, &key)?))
+}
+
+/// `GET /v1/tables/{t}/explain/{key}`
+pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let OnKey { table, key } = on;
+    let timeout = app.timeout(&query);
+    let table = app.table(table, timeout).await?;
+    let location = located(&app, &table.name, &key)?;
+    let inspected = app.core.inspect(&table, &key, timeout).await;
+    let is_owner = |node: NodeId| location.owners.iter().any(|owner| owner.node == node.to_string());
+    let (of_owners, of_others): (Vec<_>, Vec<_>) =
+        inspected.into_iter().partition(|(node, _)| is_owner(*node));
+    let hints_elsewhere =
+        of_others.iter().filter(|(_, known)| known.as_ref().is_ok_and(|i| !i.hints_for.is_empty()));
+    let held: Vec<_> =
+        of_owners.iter().filter_map(|(_, known)| known.as_ref().ok()).map(|i| (i.held, i.digest)).collect();
+    let document = Explanation {
+        agree: held.len() == of_owners.len() && held.windows(2).all(|pair| pair[0] == pair[1]),
+        replicas: of_owners.iter().map(|(node, known)| inspection(*node, known)).collect(),
+        hints_elsewhere: hints_elsewhere.map(|(node, known)| inspection(*node, known)).collect(),
+        location,
+    };
+    Ok(json(StatusCode::OK, &document))
+}
+
+fn inspection(node: NodeId, known: &Result<Inspection, String>) -> document::Inspection {
+    let node = node.to_string();
+    match known {
+        Err(why) => document::Inspection::Silent(Silent { node, error: why.clone() }),
+        Ok(inspection) => document::Inspection::Held(Held {
+            node,
+            version: inspection.held.map(|held| held.version.to_string()),
+            expired: inspection.held.is_some_and(|held| held.expired),
+            tombstone: inspection.tombstone,
+            size: inspection.value_bytes,
+            digest: format!("{:016x}", inspection.digest),
+            written_at: inspection.written_at.map(timestamp),
+            expires_at: inspection.expires_at.map(timestamp),
+            hints_for: inspection.hints_for.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Problem> {
+    let view = app.core.view();
+    let entry = view.table(table).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
+    let Location { token, shard, interval, epoch, owners } = view.locate(entry, key);
+    let owners = owners.iter().map(|owner| {
+        let node = view.catalog().node(owner.node);
+        Owner {
+            node: owner.node.to_string(),
+            name: node.map(|node| node.name.clone()),
+            zone: node.map(|node| node.zone.clone()),
+            address: node.and_then(|node| members::known(&node.http_address)),
+            up: owner.node == app.core.node() || owner.alive,
+        }
+    });
+    let KeyName { key, key_b64 } = KeyName::from(key);
+    Ok(document::Location {
+        key,
+        key_b64,
+        table: table.to_owned(),
+        token: token.to_string(),
+        shard: format!("{table}/{}", shard.index),
+        start: bound(entry, &interval.start),
+        end: interval.end.as_ref().map(|end| bound(entry, end)),
+        shard_epoch: epoch.0,
+        epoch: view.epoch().0,
+        owners: owners.collect(),
+    })
+}
