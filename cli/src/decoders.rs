@@ -1,3 +1,7 @@
-//! Decoders of what a person types, for the table of all decoders: whether each takes some bytes.
+//! The decoder of this crate: a key, as a person types it.
 
-pub use crate::key::takes_key as key;
+use crate::key;
+
+quorate_model::decoders! {
+    "cli-key" => key::takes_key,
+}

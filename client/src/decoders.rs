@@ -1,15 +1,24 @@
-//! The decoders of what servers answer, for the test of every decoder of outside bytes: each says whether it takes
-//! some bytes, and panics if it breaks its promise.
+//! The decoders of this crate: where a server is, and what it answers.
 //!
 //! Left out: documents that are handed on as the JSON they are.
 
 use crate::answer::{Meta, MgetItem};
+use crate::endpoint::Endpoint;
 use quorate_api::document::{Problem, Written};
+use quorate_model::decoder::text;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
+quorate_model::decoders! {
+    "endpoint" => text::<Endpoint>,
+    "problem" => problem,
+    "written" => written,
+    "results" => results,
+    "answer-headers" => headers,
+}
+
 /// The body of an acknowledged write.
-pub fn written(bytes: &[u8]) -> bool {
+fn written(bytes: &[u8]) -> bool {
     let Ok(written) = serde_json::from_slice::<Written>(bytes) else { return false };
     let once = serde_json::to_vec(&written).expect("a struct of plain members is JSON");
     assert_eq!(serde_json::from_slice::<Written>(&once).expect("what was written can be read"), written);
@@ -17,7 +26,7 @@ pub fn written(bytes: &[u8]) -> bool {
 }
 
 /// The body of an mget of two keys.
-pub fn results(bytes: &[u8]) -> bool {
+fn results(bytes: &[u8]) -> bool {
     let Ok(document) = serde_json::from_slice::<Json>(bytes) else { return false };
     let Some(items) = MgetItem::all(&[b"a".to_vec(), b"b".to_vec()], &document) else { return false };
     assert_eq!(items.len(), 2);
@@ -25,7 +34,7 @@ pub fn results(bytes: &[u8]) -> bool {
 }
 
 /// The body of a refusal, which came with the status 503.
-pub fn problem(bytes: &[u8]) -> bool {
+fn problem(bytes: &[u8]) -> bool {
     let Some(problem) = Problem::parse(503, bytes) else { return false };
     let once = serde_json::to_vec(&problem).expect("a struct of plain members is JSON");
     assert_eq!(Problem::parse(503, &once), Some(problem));
@@ -33,7 +42,7 @@ pub fn problem(bytes: &[u8]) -> bool {
 }
 
 /// Lines of headers, of which each that says something about the answer is looked at.
-pub fn headers(bytes: &[u8]) -> bool {
+fn headers(bytes: &[u8]) -> bool {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };

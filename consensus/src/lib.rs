@@ -20,6 +20,7 @@
 mod adapter;
 pub mod codec;
 mod consensus;
+pub mod decoders;
 mod log;
 pub mod machine;
 pub mod message;

@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use quorate::decoders::{ALL, Decoder};
+use quorate::decoders::{Decoder, all};
 use std::sync::LazyLock;
 
 static CHOSEN: LazyLock<&'static Decoder> = LazyLock::new(|| {
     let name = std::env::var("DECODER").expect("DECODER names one decoder, such as record");
-    ALL.iter().find(|decoder| decoder.name == name).unwrap_or_else(|| {
-        let names: Vec<&str> = ALL.iter().map(|decoder| decoder.name).collect();
+    all().find(|decoder| decoder.name == name).unwrap_or_else(|| {
+        let names: Vec<&str> = all().map(|decoder| decoder.name).collect();
         panic!("there is no decoder {name}; there are {}", names.join(", "))
     })
 });

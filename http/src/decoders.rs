@@ -1,53 +1,26 @@
-//! Decoders of what clients send, for the table of all decoders: whether each takes some bytes.
+//! The decoders of this crate: what clients send behind the first line.
 
 use super::app::understood;
 use super::bulk::documents::{self, distinct, few, key_argument, named_key};
 use super::host::Hosts;
 use super::{head, observe, tables};
 use crate::limits::Limits;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use quorate_api::document::{AcceptLoss, Batch, Mget, TableChange, TableSpec};
-use quorate_api::query::{self, Query};
-use quorate_api::{Asked, Route, text};
+use quorate_api::query;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// A path with a key in it. What the client's way to write one makes of that key must name it again.
-pub fn path(bytes: &[u8]) -> bool {
-    let Ok(path) = std::str::from_utf8(bytes) else { return false };
-    let limit = limits().key_bytes_max;
-    let mut is_key = false;
-    for query in [None, Some("enc=b64")] {
-        let Ok(Asked { route, .. }) = Asked::read(&Method::GET, path, query, limit) else { continue };
-        let (path, base64) = route.path();
-        let again = Asked::read(&Method::GET, &path, base64.then_some("enc=b64"), limit);
-        assert_eq!(again.as_ref().map(|again| &again.route), Ok(&route));
-        if let Route::Read(on) | Route::Locate(on) | Route::Explain(on) = route {
-            assert!((1..=limit).contains(&on.key.as_bytes().len()));
-            is_key = true;
-        }
-    }
-    is_key
-}
-
-/// A query, as each kind of request takes it.
-pub fn query(bytes: &[u8]) -> bool {
-    let Ok(raw) = std::str::from_utf8(bytes) else { return false };
-    let limits = limits();
-    let kinds =
-        [query::READ, query::WRITE, query::DELETE, query::MGET, query::BATCH, query::RING, query::NONE];
-    let read: Vec<Query> =
-        kinds.into_iter().filter_map(|takes| Query::parse(Some(raw), takes).ok()).collect();
-    for query in &read {
-        assert!(
-            query.timeout(limits.request_timeout, limits.request_timeout_max) <= limits.request_timeout_max
-        );
-        assert!(query.ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
-    }
-    !read.is_empty()
+quorate_model::decoders! {
+    "headers" => headers,
+    "mget" => mget,
+    "batch" => batch,
+    "new-table" => new_table,
+    "table-change" => table_change,
+    "accept-loss" => accept_loss,
 }
 
 /// Lines of headers, looked at by everything that looks at any.
-pub fn headers(bytes: &[u8]) -> bool {
+fn headers(bytes: &[u8]) -> bool {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
@@ -78,15 +51,8 @@ pub fn headers(bytes: &[u8]) -> bool {
     checks.into_iter().all(|fine| fine)
 }
 
-/// A length of time.
-pub fn duration(bytes: &[u8]) -> bool {
-    let Some(millis) = std::str::from_utf8(bytes).ok().and_then(text::duration_ms) else { return false };
-    assert_eq!(text::duration_ms(&text::duration(millis)), Some(millis));
-    true
-}
-
 /// The document of an `mget`.
-pub fn mget(bytes: &[u8]) -> bool {
+fn mget(bytes: &[u8]) -> bool {
     let limits = limits();
     let Ok(document) = understood::<Mget>(bytes) else { return false };
     let keys = document.keys.into_iter().enumerate();
@@ -94,7 +60,7 @@ pub fn mget(bytes: &[u8]) -> bool {
 }
 
 /// The document of a `batch`.
-pub fn batch(bytes: &[u8]) -> bool {
+fn batch(bytes: &[u8]) -> bool {
     let limits = limits();
     let Ok(document) = understood::<Batch>(bytes) else { return false };
     let mut keys = Vec::new();
@@ -108,17 +74,17 @@ pub fn batch(bytes: &[u8]) -> bool {
 }
 
 /// The document of a new table.
-pub fn new_table(bytes: &[u8]) -> bool {
+fn new_table(bytes: &[u8]) -> bool {
     understood::<TableSpec>(bytes).is_ok_and(|wanted| tables::new_table(wanted).is_ok())
 }
 
 /// The document of a change of a table.
-pub fn table_change(bytes: &[u8]) -> bool {
+fn table_change(bytes: &[u8]) -> bool {
     understood::<TableChange>(bytes).is_ok_and(|wanted| tables::expect_any(&wanted).is_ok())
 }
 
 /// The document that accepts a loss.
-pub fn accept_loss(bytes: &[u8]) -> bool {
+fn accept_loss(bytes: &[u8]) -> bool {
     understood::<AcceptLoss>(bytes).is_ok()
 }
 

@@ -29,6 +29,8 @@
 pub mod answer;
 pub mod cbor;
 pub mod commit;
+pub mod decoder;
+pub mod decoders;
 pub mod hint;
 pub mod ids;
 pub mod key;

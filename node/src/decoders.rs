@@ -1,4 +1,29 @@
-//! Decoders of what a node reads from outside, for the table of all decoders: whether each takes some bytes.
+//! The decoders of this crate: what other nodes send, and what a node that joins reads of them.
 
-pub use crate::control::{find::takes as nodes_page, found::takes as cluster_page};
-pub use crate::node::folder::takes as join_request;
+use crate::control::{ControlReply, ControlRequest, find, found};
+use crate::node::folder;
+use crate::peer::{self, BATCH_ITEMS_MAX};
+use quorate_model::decoder::cbor;
+use quorate_model::{Answer, Reply};
+
+quorate_model::decoders! {
+    "requests" => requests,
+    "answers" => answers,
+    "control-request" => cbor::<ControlRequest>,
+    "control-reply" => cbor::<ControlReply>,
+    "join-request" => folder::takes,
+    "cluster-page" => found::takes,
+    "nodes-page" => find::takes,
+}
+
+fn requests(bytes: &[u8]) -> bool {
+    let Ok(requests) = peer::requests(bytes) else { return false };
+    assert!(requests.len() <= BATCH_ITEMS_MAX);
+    true
+}
+
+fn answers(bytes: &[u8]) -> bool {
+    let Ok(answer) = peer::answers(bytes) else { return false };
+    assert!(answer.open(drop).len() <= BATCH_ITEMS_MAX);
+    cbor::<Answer<Vec<Reply>>>(bytes)
+}

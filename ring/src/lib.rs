@@ -42,6 +42,7 @@
 //! which a shard moves will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
 
 pub mod catalog;
+pub mod decoders;
 pub mod placement;
 pub mod plan;
 pub mod ring;

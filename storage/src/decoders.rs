@@ -1,10 +1,51 @@
-//! The decoders of this crate that no other crate calls, for the test of every decoder of outside bytes: each says
-//! whether it takes some bytes, and panics if it can't write and read again what it took.
+//! The decoders of this crate: what is read from a disk.
 
-pub use crate::boots::takes as boots;
-pub use crate::raft_store::takes as consensus_value;
-pub use crate::replica::hints::takes as refused_hints;
-pub use crate::replica::recollection::takes as remembered;
-pub use crate::rocks::manifest::takes as manifest_mark;
-pub use crate::rocks::watermark::takes as watermark;
-pub use crate::run_note::takes as life;
+use crate::keys::DiskKey;
+use crate::replica::{hints, recollection};
+use crate::rocks::{manifest, watermark};
+use crate::{Acceptance, Doubt, Identity, boots, raft_store, run_note};
+use quorate_model::decoder::{resealed, resealed_text};
+use std::path::Path;
+
+quorate_model::decoders! {
+    "disk-key" => disk_key,
+    "identity" => identity,
+    "identity-resealed" => |bytes| identity(&resealed_text(bytes)),
+    "boots" => boots::takes,
+    "boots-resealed" => |bytes| boots::takes(&resealed_text(bytes)),
+    "life" => run_note::takes,
+    "life-resealed" => |bytes| run_note::takes(&resealed_text(bytes)),
+    "manifest-mark" => manifest::takes,
+    "manifest-mark-resealed" => |bytes| manifest::takes(&resealed(bytes)),
+    "watermark" => watermark::takes,
+    "watermark-resealed" => |bytes| watermark::takes(&resealed(bytes)),
+    "remembered" => recollection::takes,
+    "remembered-resealed" => |bytes| recollection::takes(&resealed(bytes)),
+    "refused-hints" => hints::takes,
+    "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
+    "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),
+    "doubt" => doubt,
+    "consensus-value" => raft_store::takes,
+}
+
+fn disk_key(bytes: &[u8]) -> bool {
+    let Some(key) = DiskKey::decode(bytes) else { return false };
+    assert_eq!(key.encode(), bytes, "a key has one form");
+    true
+}
+
+fn identity(bytes: &[u8]) -> bool {
+    let folder = Path::new("folder");
+    let Ok(identity) = Identity::decode(folder, bytes) else { return false };
+    let again = Identity::decode(folder, identity.encode().as_bytes());
+    assert_eq!(again.expect("what was written can be read"), identity);
+    true
+}
+
+/// Anything in that file is a doubt; only what was written is known for what it is.
+fn doubt(bytes: &[u8]) -> bool {
+    let doubt = Doubt::decode(bytes);
+    let again = Doubt::decode(doubt.encode().as_bytes());
+    assert_eq!(again.cause, doubt.cause);
+    doubt.encode().as_bytes() == bytes
+}

@@ -35,6 +35,7 @@
 
 mod addresses;
 mod connection;
+pub mod decoders;
 mod dialer;
 pub mod frame;
 mod handshake;

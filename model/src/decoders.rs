@@ -1,0 +1,20 @@
+//! The decoders of this crate: what replicas say to each other, what they store, and the texts that clients name.
+
+use crate::decoder::{cbor, resealed, text};
+use crate::{Answer, Level, OperationId, Record, Reply, Request, Version};
+
+crate::decoders! {
+    "request" => cbor::<Request>,
+    "answer" => cbor::<Answer<Reply>>,
+    "record" => record,
+    "record-resealed" => |bytes| record(&resealed(bytes)),
+    "operation-id" => text::<OperationId>,
+    "level" => text::<Level>,
+    "version" => text::<Version>,
+}
+
+fn record(bytes: &[u8]) -> bool {
+    let Ok(record) = Record::decode(bytes) else { return false };
+    assert_eq!(Record::decode(&record.encode()), Ok(record));
+    true
+}
