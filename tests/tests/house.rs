@@ -3,6 +3,8 @@
 
 #[path = "house/circles.rs"]
 mod circles;
+#[path = "house/pages.rs"]
+mod pages;
 #[path = "house/rules.rs"]
 mod rules;
 #[path = "house/words.rs"]
