@@ -25,6 +25,11 @@ const RING_SHARDS_MAX: usize = 4 * SHARDS_PER_TABLE_MAX as usize;
 /// `GET /v1/cluster`
 pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
     plain(request)?;
+    Ok(json(StatusCode::OK, &seen(app)))
+}
+
+/// The cluster, as this node sees it now.
+pub fn seen(app: &App) -> document::Cluster {
     let view = app.core.view();
     let identity = app.core.cluster();
     let alive = app.core.liveness();
@@ -34,7 +39,7 @@ pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
     let (refusing_reads, refusing_writes) = shards_refusing(&view, |node| counts(node, &alive, &disks));
     let lost = app.core.whereabouts_unknown();
     let all_up = alive.iter().all(|(_, alive)| *alive);
-    let document = document::Cluster {
+    document::Cluster {
         name: identity.name.clone(),
         id: identity.id.to_string(),
         node: app.core.node().to_string(),
@@ -51,8 +56,7 @@ pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
         shards_refusing_writes: refusing_writes as u64,
         at_risk: risks,
         here: here(app),
-    };
-    Ok(json(StatusCode::OK, &document))
+    }
 }
 
 /// What only the node that answers can say: about its own store of hints and its own disk.

@@ -1,13 +1,14 @@
 //! `GET /`: where to go on from here, as a small page for a person and as JSON for a program.
 
 use super::app::{App, json};
+use super::cluster;
 use super::head;
 use super::problem::Problem;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use http::{HeaderValue, StatusCode};
-use quorate_api::document::{Link, Links};
+use quorate_api::document::{Cluster, Link, Links};
 use quorate_api::header::{HTML, JSON};
 
 /// Paths and what is there.
@@ -30,8 +31,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const STYLE: &str = "\
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 44rem; margin: 3rem auto; padding: 0 1rem }
-h1 { margin-bottom: 0 } p { margin-top: .25rem } dt { margin-top: .75rem } dd { margin: 0; opacity: .75 }
-a, code { font-family: ui-monospace, monospace }";
+h1 { margin-bottom: 0 } p { margin: .25rem 0 }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; margin: 1rem 0 2rem } dd { margin: 0; min-width: 0 }
+a, code { font-family: ui-monospace, monospace; overflow-wrap: anywhere }
+@media (max-width: 36rem) { dl { grid-template-columns: 1fr } dd { margin-bottom: .6rem } }";
 
 /// `GET /`
 pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
@@ -62,22 +65,31 @@ fn guarded(mut response: Response) -> Response {
 }
 
 fn page(app: &App) -> String {
-    let (node, cluster) = (app.core.node(), escaped(&app.core.cluster().name));
-    let ready = if app.core.readiness().is_empty() {
-        "It serves its tables at their default levels."
+    let Cluster { name, node, health, .. } = cluster::seen(app);
+    let (name, health) = (escaped(&name), escaped(&health));
+    let unready = if app.core.readiness().is_empty() {
+        ""
     } else {
-        "It can't serve all of its tables now; <a href=\"/health/ready\">/health/ready</a> says why."
+        "<p>This node can't serve all of its tables now: <a href=\"/health/ready\">/health/ready</a> says why.\n"
     };
     let links: String =
         LINKS.iter().map(|(href, title)| format!("<dt><a href=\"{href}\">{href}</a><dd>{title}\n")).collect();
+    let address = escaped(&app.core.reached().http_address);
+    let view = app.core.view();
+    let a_key = match view.catalog().tables().next() {
+        Some(table) => {
+            format!("<dt>A key<dd><code>curl {address}/v1/tables/{}/keys/greeting</code>\n", table.name)
+        }
+        None => String::new(),
+    };
+    let version = env!("CARGO_PKG_VERSION");
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Quorate {node}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Quorate {node} of {name}</title>\n\
          <style>{STYLE}</style>\n<h1>Quorate</h1>\n\
-         <p>Node {node} of the cluster <b>{cluster}</b>, version {}. {ready}\n<dl>\n{links}</dl>\n\
-         <p>A value: <code>curl localhost:7400/v1/tables/demo/keys/greeting</code>. \
-         The same from a terminal: <code>quorate status</code>.\n</html>\n",
-        env!("CARGO_PKG_VERSION")
+         <p>Node {node} of the cluster <b>{name}</b>, version {version}.\n<p>Health: {health}.\n{unready}\
+         <dl>\n{links}</dl>\n<p>From a terminal:\n\
+         <dl>\n<dt>The cluster<dd><code>quorate --endpoint {address} status</code>\n{a_key}</dl>\n</html>\n"
     )
 }
 

@@ -83,6 +83,11 @@ fn the_root_shows_where_to_go_on() {
     let page = get("/").header("Accept", "text/html,*/*;q=0.8").of(node).is(200);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(page.text().contains("<a href=\"/v1/cluster\">"), "{}", page.text());
+    // What it says to type reaches this node, and a table that there is.
+    let typed = page.text().split_once("<code>curl ").map(|(_, rest)| rest.to_owned()).expect("a curl");
+    let path =
+        typed.strip_prefix(&node.to_string()).expect("this node").split_once("/keys/").expect("a key").0;
+    get(path).of(node).is(200);
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
 }
 
