@@ -8,13 +8,13 @@
 //!
 //! # The idea
 //!
-//! Each operation is a state machine without I/O ([`machine`]): told of a start, an answer, a failure or a moment, it
+//! Each operation is a state machine without I/O (`machine.rs`): told of a start, an answer, a failure or a moment, it
 //! says what to send, what to answer, and when it is done. Quorums are counted by small pure objects over *sets*
-//! of owners ([`owners`]), so that a shard that moves (two sets) needs no special path.
+//! of owners (`owners.rs`), so that a shard that moves (two sets) needs no special path.
 //!
 //! ```text
 //!   put ──┬── round one ──> gather ───┐
-//!         ├── retry ──> fetch ────────┼──> spread ──> Respond ──> settle (hints)
+//!         ├── retry ──> fetch ────────┼──> round two ──> Respond ──> settle (hints)
 //!         └── assign (`one`) ─────────┘
 //!   get ───── gather ──> judge ──┬──> Respond ──> repair
 //!                                └──> round two (repair before the answer) ──> Respond
@@ -39,10 +39,11 @@
 pub mod answer;
 pub mod context;
 pub mod get;
-pub mod machine;
-pub mod owners;
-pub mod plans;
-pub mod put;
+mod machine;
+pub mod order;
+mod owners;
+mod plans;
+mod put;
 pub mod replay;
 pub mod session;
 
@@ -59,7 +60,8 @@ pub use answer::{GetAnswer, GetError, Outcome, PutAnswer, PutError, ReplicaRepor
 pub use context::{Context, Timing};
 pub use get::{Get, Question};
 pub use machine::{Call, Effect, Failure, Input, Machine};
+pub use order::{Attempt, Order};
 pub use plans::Plans;
-pub use put::{Attempt, Order, Put};
+pub use put::Put;
 pub use replay::{Replay, ReplayLimits};
 pub use session::{Action, Ended, Session, Subject};

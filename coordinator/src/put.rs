@@ -19,6 +19,7 @@
 //! Left out: conditions on writes (a `consensus` table's), and floors (with the purge of tombstones).
 
 mod assign;
+mod found;
 mod retry;
 mod round_one;
 mod round_two;
@@ -30,48 +31,19 @@ use crate::context::Context;
 use crate::course::{Course, Failed, Taken};
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
+use crate::order::Order;
 use crate::owners::Nodes;
 use crate::round_two::RoundTwo;
 use crate::rules::{self, outcome};
 use crate::settling::Settling;
-use quorate_model::message::Draft;
-use quorate_model::{Durability, Guarantee, Instant, NodeId, Now, OperationId, Reply, Stamp, Version};
+use quorate_model::{Guarantee, Instant, NodeId, Now, Reply, Version};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
-use retry::Found;
-use round_one::Known;
+use found::{Found, Known};
 
 /// What a write's client is told.
 pub type Answer = Result<PutAnswer, PutError>;
-
-/// One write as it was asked for, checked by the node that took it.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The value or tombstone, the coordinator's clock, and the expiry.
-    pub draft: Draft,
-    /// Owners that must acknowledge: 1 to N.
-    pub required: u8,
-    /// What an acknowledgement means: at least the table's.
-    pub durability: Durability,
-    /// The client's id for it, if it gave one. Refused below the table's w.
-    pub attempt: Option<Attempt>,
-    /// The unique part of the version it will get.
-    pub stamp: Stamp,
-    /// When the client must be answered.
-    pub deadline: Instant,
-}
-
-/// One attempt of a write that its client can repeat.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// `<client>:<sequence>`.
-    pub id: OperationId,
-    /// Digest of everything that the client said: another body under the same id is refused.
-    pub digest: u64,
-    /// Whether the client says that this is not the first attempt.
-    pub is_retry: bool,
-}
 
 /// A write on its way.
 #[derive(Debug)]

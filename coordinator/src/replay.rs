@@ -24,46 +24,22 @@
 //!
 //! Hints of owners that are none any more: shards do not move yet. They are kept.
 
+mod limits;
 mod owner;
+mod wanted;
+
+pub use limits::ReplayLimits;
+pub use wanted::{Action, Pause};
 
 use crate::context::Context;
-use crate::get::{self, Get};
+use crate::get;
 use crate::plans::Plans;
 use owner::Owner;
-use quorate_model::{Hint, Instant, NodeId, Now, Refusal, Reply, Request, SortKey, Span, TableId};
-use quorate_ring::Plan;
+use quorate_model::{Hint, Instant, NodeId, Now, Refusal, Reply, Span};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How often owners are looked at, beside at every change of a link.
 const LOOK_EVERY: Span = Span::from_millis(500);
-
-/// Limits of the replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplayLimits {
-    /// Hints of one batch. Default 512.
-    pub batch_items_max: usize,
-    /// Bytes of one batch. Default 2 MiB.
-    pub batch_bytes_max: usize,
-    /// How long an owner may take for one batch. Default 10 s.
-    pub batch_timeout: Span,
-    /// Reads at once for one owner. Default 16.
-    pub repairs_running_max: usize,
-    /// How long one such read may take. Default 5 s.
-    pub repair_timeout: Span,
-}
-
-impl Default for ReplayLimits {
-    fn default() -> Self {
-        Self {
-            batch_items_max: 512,
-            batch_bytes_max: 2 * 1024 * 1024,
-            batch_timeout: Span::from_millis(10_000),
-            repairs_running_max: 16,
-            repair_timeout: Span::from_millis(5_000),
-        }
-    }
-}
 
 /// What a replay is told.
 #[derive(Debug)]
@@ -81,71 +57,6 @@ pub enum Input {
     Erased(NodeId, Result<usize, Refusal>),
     /// What an owner's replay asked for came to nothing.
     Failed(NodeId),
-}
-
-/// What a replay wants done. Each but the last is answered by one input.
-#[derive(Debug)]
-pub enum Action {
-    /// Read a page of an owner's hints, behind a place: so many, and so many bytes.
-    Page {
-        /// Whose.
-        owner: NodeId,
-        /// Behind which; `None`: from the first.
-        after: Option<(TableId, SortKey)>,
-        /// How many at most.
-        items: usize,
-        /// How many bytes at most.
-        bytes: usize,
-    },
-    /// Send a batch to an owner.
-    Send {
-        /// Whom.
-        owner: NodeId,
-        /// The batch.
-        requests: Vec<Request>,
-        /// When it is lost.
-        deadline: Instant,
-    },
-    /// Run a read at all owners of a key.
-    Read {
-        /// For whose hint.
-        owner: NodeId,
-        /// Which of them.
-        number: u32,
-        /// The read.
-        machine: Box<Get>,
-        /// The plan that it goes by.
-        plan: Arc<Plan>,
-        /// When it must be answered.
-        deadline: Instant,
-    },
-    /// Erase hints of an owner.
-    Erase {
-        /// Whose.
-        owner: NodeId,
-        /// Which, as they were read.
-        hints: Vec<Hint>,
-    },
-    /// An owner's replay has ended for now.
-    Ended {
-        /// Whose.
-        owner: NodeId,
-        /// Hints that were handed over.
-        handed_over: u64,
-        /// Why it did not get further; `None`: there is no page left.
-        pause: Option<Pause>,
-    },
-}
-
-/// Why an owner's replay did not get further.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// The owner is away, or does not answer.
-    Away,
-    /// The owner takes nothing now: what it said last.
-    Refused(Box<Reply>),
-    /// This node's own disk.
-    Here(Refusal),
 }
 
 /// See the module's essay.

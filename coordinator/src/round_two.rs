@@ -1,7 +1,7 @@
 //! Bringing one record to a quorum of owners: round two of a write, a repair before the answer, a found retry.
 //!
 //! The record goes to every owner that is not known to hold it (or something later), always under the same version.
-//! An owner that fails is sent the same record again while somebody waits for the quorum: merging makes that
+//! An owner that fails is sent the same record again while its client waits for the quorum: merging makes that
 //! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
 
 use crate::calls::Purpose;
@@ -9,8 +9,6 @@ use crate::context::{RESEND_AFTER_MAX, Timing};
 use crate::course::Course;
 use crate::machine::{Effect, Failure};
 use crate::owners::{Nodes, Owners};
-#[cfg(feature = "mutants")]
-use quorate_model::Stamp;
 use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
 
 /// One record on its way to a quorum.
@@ -180,10 +178,9 @@ impl RoundTwo {
         self.failed = Nodes::default();
     }
 
-    /// Another version of the same write: what some mutants make.
-    #[cfg(feature = "mutants")]
-    pub fn renew(&mut self, stamp: Stamp) {
-        self.record.version = stamp.above(Some(self.record.version)).expect("far from the end");
+    /// The record, for the rules that it is sent again as it is.
+    pub fn record_mut(&mut self) -> &mut Record {
+        &mut self.record
     }
 
     /// When it wants a tick.

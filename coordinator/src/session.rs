@@ -1,6 +1,6 @@
 //! The session of one operation: what stands between its machine and the world.
 //!
-//! A machine ([`crate::machine`]) says what to send and is told what came of it. The session keeps its calls: under
+//! A machine (`machine.rs`) says what to send and is told what came of it. The session keeps its calls: under
 //! which epoch each was sent, how long it may take, and what its end means. It is a machine without I/O too, so that
 //! the process and the simulator run the same one; they only send, wait and look up plans.
 //!

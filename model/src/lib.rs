@@ -26,24 +26,24 @@
 //! does not know where a key lives (`ring`), how many answers are enough (`coordinator`) or what a disk is
 //! (`storage`).
 
-pub mod answer;
-pub mod cbor;
-pub mod commit;
+mod answer;
+mod cbor;
+mod commit;
 pub mod decoder;
 pub mod decoders;
-pub mod hint;
-pub mod ids;
+mod hint;
+mod ids;
 pub mod key;
-pub mod layout;
+mod layout;
 pub mod level;
 pub mod message;
-pub mod mutant;
+mod mutant;
 pub mod operation;
-pub mod protocol;
+mod protocol;
 pub mod record;
 pub mod table;
-pub mod time;
-pub mod token;
+mod time;
+mod token;
 pub mod version;
 
 pub use answer::Answer;

@@ -5,18 +5,18 @@
 //!     └─> control (consensus, catalog) ──> views                                            └─> peer ──> replica
 //! ```
 
-pub mod clock;
+mod clock;
 pub mod control;
 pub mod core;
 pub mod decoders;
-pub mod drive;
-pub mod engine;
+mod drive;
+mod engine;
 pub mod hints;
 pub mod node;
 pub mod peer;
-pub mod recollection;
-pub mod switch;
-pub mod views;
+mod recollection;
+mod switch;
+mod views;
 
 pub use node::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 pub use quorate_consensus::PANICKED;

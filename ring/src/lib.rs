@@ -25,7 +25,7 @@
 //! # Entry points
 //!
 //! [`Catalog::apply`] makes the next catalog. [`View::plan`] is what a coordinator asks. [`Catalog::layout`] is what a
-//! replica refuses by. [`placement::place`] decides who owns what.
+//! replica refuses by. `placement::place` decides who owns what.
 //!
 //! # Invariants
 //!
@@ -38,17 +38,17 @@
 //! # What is absent
 //!
 //! Consensus itself (`consensus`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
-//! yet once a table is made: [`placement::place`] starts from the owners of today and moves little, and the stages in
+//! yet once a table is made: `placement::place` starts from the owners of today and moves little, and the stages in
 //! which a shard moves will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
 
 pub mod catalog;
 pub mod decoders;
-pub mod placement;
-pub mod plan;
+mod placement;
+mod plan;
 pub mod ring;
-pub mod spread;
-pub mod view;
-pub mod weight;
+mod spread;
+mod view;
+mod weight;
 
 pub use catalog::{
     Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,

@@ -36,7 +36,7 @@ mod exchange;
 mod share;
 mod wish;
 
-pub use wish::{Settled, ShardWish, TableWish};
+pub use wish::{Settled, TableWish};
 
 use crate::plan::OwnerSet;
 use crate::ring::Ring;

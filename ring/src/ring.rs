@@ -11,8 +11,8 @@
 //!             n2  n1
 //! ```
 //!
-//! The walk alone leaves some nodes far above the mean, so [`crate::placement`] bounds it; the ring is what makes
-//! two plans alike: a node that joins takes its places from everybody, and changes no order between the others.
+//! The walk alone leaves some nodes far above the mean, so `placement.rs` bounds it; the ring is what makes
+//! two plans alike: a node that joins takes its places from all others, and changes no order between the others.
 //!
 //! A position is a hash of (node id, index) and nothing else, so that no node's name, address, or neighbour moves
 //! it. Golden vectors pin it.

@@ -1,7 +1,7 @@
 //! The decoders of this crate: what is read from a disk.
 
 use crate::keys::DiskKey;
-use crate::replica::{hints, recollection};
+use crate::replica::{hint_book, peer_book};
 use crate::rocks::{manifest, watermark};
 use crate::{Acceptance, Doubt, Identity, boots, raft_store, run_note};
 use quorate_model::decoder::{resealed, resealed_text};
@@ -19,9 +19,9 @@ quorate_model::decoders! {
     "manifest-mark-resealed" => |bytes| manifest::takes(&resealed(bytes)),
     "watermark" => watermark::takes,
     "watermark-resealed" => |bytes| watermark::takes(&resealed(bytes)),
-    "remembered" => recollection::takes,
-    "remembered-resealed" => |bytes| recollection::takes(&resealed(bytes)),
-    "refused-hints" => hints::takes,
+    "remembered" => peer_book::takes,
+    "remembered-resealed" => |bytes| peer_book::takes(&resealed(bytes)),
+    "refused-hints" => hint_book::takes,
     "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
     "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),
     "doubt" => doubt,

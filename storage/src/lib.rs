@@ -36,25 +36,25 @@
 //! No clock (deadlines of the committer excepted): nothing is dropped because of its age. No shards: a shard is an
 //! interval of keys, so that a split or a merge rewrites nothing. No cache of records: RocksDB has one.
 
-pub mod acceptance;
-pub mod boots;
-pub mod committer;
+mod acceptance;
+mod boots;
+mod committer;
 pub mod decoders;
 pub mod disk;
-pub mod doubt;
+mod doubt;
 pub mod engine;
 mod file;
 pub mod identity;
 pub mod keys;
-pub mod limits;
-pub mod memory;
-pub mod privacy;
-pub mod raft_store;
+mod limits;
+mod memory;
+mod privacy;
+mod raft_store;
 pub mod recollection;
-pub mod replica;
+mod replica;
 pub mod rocks;
 pub mod rules;
-pub mod run_note;
+mod run_note;
 
 pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
 pub use boots::note_boot;

@@ -26,8 +26,10 @@
 mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
-pub(crate) mod hints;
-pub(crate) mod recollection;
+pub(crate) mod hint_book;
+mod hints;
+pub(crate) mod peer_book;
+mod recollection;
 mod write;
 
 use crate::doubt::{Cause, Doubt};
@@ -36,20 +38,20 @@ use crate::keys;
 use crate::limits::ReplicaLimits;
 use crate::rules::{self, admission, durability};
 use bytes::Bytes;
-use hints::HintBook;
+use hint_book::HintBook;
+use peer_book::PeerBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
     Body, Boot, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply,
     Request, Rules, Stamps,
 };
-use recollection::Recollection;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 pub use clear::ClearError;
-pub use hints::OwnerHints;
+pub use hint_book::OwnerHints;
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub struct Replica<E> {
     /// Changed by who holds the writer only; a lock of its own, so that looking never waits for a sync.
     hints: Mutex<HintBook>,
     /// What peers said of their progress.
-    recollection: Mutex<Recollection>,
+    peers: Mutex<PeerBook>,
     /// How far the engine had come at the beginning of this run.
     began: CommitCounter,
     counters: Counters,
@@ -134,7 +136,7 @@ impl<E: Engine> Replica<E> {
             layout: RwLock::default(),
             writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
             hints: Mutex::default(),
-            recollection: Mutex::default(),
+            peers: Mutex::default(),
             began: CommitCounter::default(),
             counters: Counters::default(),
         };
@@ -142,11 +144,11 @@ impl<E: Engine> Replica<E> {
             let synced = replica.engine.sync();
             replica.began = replica.engine.committed();
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
-            let loaded = hints.and_then(|hints| Ok((hints, Recollection::load(&*replica.engine)?)));
+            let loaded = hints.and_then(|hints| Ok((hints, PeerBook::load(&*replica.engine)?)));
             match loaded {
-                Ok((hints, recollection)) => {
+                Ok((hints, peers)) => {
                     *replica.hints() = hints;
-                    *replica.recollection() = recollection;
+                    *replica.peers() = peers;
                 }
                 Err(error) => replica.judge(&error),
             }
@@ -336,7 +338,7 @@ impl<E: Engine> Replica<E> {
         durability: Durability,
     ) -> Result<(), EngineError> {
         let piggybacked = match durability {
-            Durability::Sync if !batch.is_housekeeping() => self.recollection().piggyback(&mut batch),
+            Durability::Sync if !batch.is_housekeeping() => self.peers().piggyback(&mut batch),
             Durability::Os | Durability::Sync => BTreeMap::new(),
         };
         self.engine.write(batch, durability)?;
@@ -344,7 +346,7 @@ impl<E: Engine> Replica<E> {
         match durability {
             Durability::Os => writer.unsynced = true,
             Durability::Sync => {
-                self.recollection().saved(&piggybacked);
+                self.peers().saved(&piggybacked);
                 self.synced(writer);
             }
         }
@@ -396,9 +398,9 @@ impl<E: Engine> Replica<E> {
         self.layout.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recollection(&self) -> MutexGuard<'_, Recollection> {
+    fn peers(&self) -> MutexGuard<'_, PeerBook> {
         // Every change of it is complete, even after a panic elsewhere.
-        self.recollection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hints(&self) -> MutexGuard<'_, HintBook> {
@@ -410,7 +412,7 @@ impl<E: Engine> Replica<E> {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(|poisoned| {
-            // Somebody panicked half-way through a batch: what the books say may not be what the disk holds.
+            // A batch ended half-way in a panic: what the books say may not be what the disk holds.
             self.doubt("a batch ended in a panic");
             poisoned.into_inner()
         })

@@ -26,7 +26,7 @@
 //!
 //! A log or a table that could not be created, because the operating system has no file for it, is a passing shortage
 //! and no doubt: writes are refused until there is one, and then the database is opened anew in place. See
-//! `shortage.rs`.
+//! `shortage.rs` and `reopen.rs`.
 //!
 //! # A database that can't be opened
 //!
@@ -40,12 +40,15 @@
 
 pub(crate) mod manifest;
 mod open;
+mod open_error;
 mod options;
+mod reopen;
 mod shortage;
 mod statistics;
 pub(crate) mod watermark;
 
-pub use open::{OpenError, OpenMode};
+pub use open::OpenMode;
+pub use open_error::OpenError;
 pub use options::{FreeBytes, Probe, RocksOptions};
 
 use crate::doubt::{Doubt, DoubtMark};
@@ -117,11 +120,6 @@ impl RocksEngine {
         let sequence = opened.database.latest_sequence_number();
         Watermark::reset(&self.folder, sequence)
             .map_err(|error| EngineError::Failed(format!("the watermark: {error}")))
-    }
-
-    /// Whether there is a database at all.
-    pub fn has_database(&self) -> bool {
-        self.slot().is_some()
     }
 
     fn slot(&self) -> RwLockReadGuard<'_, Option<Opened>> {

@@ -13,7 +13,7 @@ use crate::random::{For, Random};
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
-use quorate_coordinator::{Get, Put, Session, Subject, Timing, get, put};
+use quorate_coordinator::{Get, Put, Session, Subject, Timing, get, order};
 use quorate_model::message::{Draft, SMALL_BYTES};
 use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token, level};
 use quorate_ring::Plan;
@@ -285,13 +285,13 @@ impl World {
             }
             None => Body::Tombstone,
         };
-        let attempt = write.id.clone().map(|id| put::Attempt {
+        let attempt = write.id.clone().map(|id| order::Attempt {
             id,
             digest: Token::of(write.value.as_deref().unwrap_or("deleted").as_bytes()).0,
             is_retry: write.is_retry,
         });
         let stamp = self.node(on).process.as_mut().expect("clients ask living nodes").stamps.draw();
-        let order = put::Order {
+        let order = order::Order {
             draft: Draft { body, written_at, expires_at: write.expires_at },
             required: write.required,
             durability: asked,

@@ -1,7 +1,7 @@
 //! From a history without an order to the few operations that show it.
 //!
 //! Not every part of a history may be left out: without a write, those who read its value would seem to have seen
-//! what was never written. So a part is *fair* if whatever makes a state that somebody in it saw is in it too. A fair
+//! what was never written. So a part is *fair* if whatever makes a state that an operation in it saw is in it too. A fair
 //! part without an order proves that the whole has none (an order of the whole, cut down to the part, would be an
 //! order of the part); the search for a small one goes in two steps:
 //!
@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answer, Limits, answer_key};
+use super::search::{Answer, Limits, answer_key};
 use crate::operation::{Kind, Operation, Status};
 
 /// The few operations that have no order, in the order of their calls. The operations given must have none.

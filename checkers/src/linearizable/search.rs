@@ -15,8 +15,46 @@ use std::hash::BuildHasherDefault;
 
 use smallvec::SmallVec;
 
-use super::prepare::{ABSENT, Definite, Needs, Problem, State, UNSEEN};
-use super::{Answer, Limits};
+use super::prepare::{ABSENT, Definite, Needs, Problem, State, UNSEEN, prepare};
+use crate::operation::Operation;
+
+/// How much work a search may do before it gives up as undecided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Configurations to visit per search. Raise it if honest histories come out undecided; each step costs about a
+    /// microsecond and up to a few hundred bytes.
+    pub steps_max: u64,
+}
+
+impl Default for Limits {
+    /// Two million steps.
+    fn default() -> Limits {
+        Limits { steps_max: 2_000_000 }
+    }
+}
+
+impl Limits {
+    /// To make a violation small, many searches are done: each may do less, and what it can't decide stays in.
+    pub(super) fn for_minimizing(self) -> Limits {
+        Limits { steps_max: self.steps_max.min(20_000) }
+    }
+}
+
+/// The bare answer of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An order exists.
+    Yes,
+    /// No order exists.
+    No,
+    /// The limit came first.
+    Undecided,
+}
+
+/// The bare answer for the operations of one key, for those who ask very often: a violation is not made small.
+pub fn answer_key(operations: &[Operation], limits: Limits) -> Answer {
+    search(&prepare(operations.iter()), limits)
+}
 
 /// Searches for an order.
 pub(super) fn search(problem: &Problem, limits: Limits) -> Answer {

@@ -31,14 +31,14 @@ impl Put {
         }
     }
 
-    pub(super) fn on_assigned(&mut self, now: Now, by: NodeId, record: Record, effects: &mut Effects) {
+    pub(super) fn on_assigned(&mut self, now: Now, by: NodeId, mut record: Record, effects: &mut Effects) {
         if !matches!(self.phase, Phase::Assigning(_)) {
             return;
         }
         let version = record.version;
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
         let rules = self.course.context.rules;
-        let record = one::sent_on_as_assigned(rules, record, self.order.stamp);
+        one::sent_on_as_assigned(rules, &mut record, self.order.stamp);
         let holders: Nodes = [by].into_iter().collect();
         let mut round_two =
             RoundTwo::new(now, record, self.order.durability, 1, holders, self.course.context.sending());

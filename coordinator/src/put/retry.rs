@@ -5,7 +5,7 @@
 //! acknowledged. Where the quorum is missing, the greatest record is fetched from an owner that holds it, given
 //! every id that round one saw, and sent on.
 
-use super::round_one::Known;
+use super::found::{Found, Known};
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::course::Failed;
@@ -13,19 +13,6 @@ use crate::machine::Effect;
 use crate::owners::Nodes;
 use crate::rules::retry;
 use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request, level};
-
-/// An earlier attempt that was found, and where.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The operation, with the version it got.
-    pub operation: Operation,
-    /// Owners that hold its record (or a later one) and its id.
-    holders: Nodes,
-    /// Every id that round one saw.
-    union: Operations,
-    /// Owners to fetch the record from, the least first.
-    sources: Vec<NodeId>,
-}
 
 impl Put {
     /// Repeats the first answer, once a write quorum holds what it says.

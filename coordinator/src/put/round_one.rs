@@ -1,5 +1,6 @@
 //! Round one: what do enough owners hold, and has this operation been seen?
 
+use super::found::Known;
 use super::{Effects, Phase, Put};
 use crate::answer::PutError;
 use crate::calls::Purpose;
@@ -7,14 +8,7 @@ use crate::gather::{Gather, Progress};
 use crate::owners::Nodes;
 use crate::rules::retry::{self, Verdict};
 use crate::rules::write;
-use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request, Version};
-
-/// One owner's answer to round one.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub held: Option<Held>,
-    pub operations: Operations,
-}
+use quorate_model::{NodeId, Now, Operation, Operations, Record, Request, Version};
 
 impl Put {
     pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {

@@ -52,7 +52,7 @@ impl Put {
     /// A newer plan changes where the record goes, never what it is.
     pub(super) fn resend(&mut self, now: Now, effects: &mut Effects) {
         let Phase::RoundTwo(round_two) = &mut self.phase else { return };
-        replan::sent_on_as_it_is(self.course.context.rules, round_two, self.order.stamp);
+        replan::sent_on_as_it_is(self.course.context.rules, round_two.record_mut(), self.order.stamp);
         round_two.resend_now();
         round_two.send(now, &mut self.course, effects);
     }
@@ -60,7 +60,7 @@ impl Put {
     pub(super) fn on_round_two_tick(&mut self, now: Now, effects: &mut Effects) {
         let Phase::RoundTwo(round_two) = &mut self.phase else { return };
         if round_two.is_resend_due(now) {
-            write::sent_again_as_it_is(self.course.context.rules, round_two, self.order.stamp);
+            write::sent_again_as_it_is(self.course.context.rules, round_two.record_mut(), self.order.stamp);
             round_two.send(now, &mut self.course, effects);
         }
         self.advance_round_two(now, effects);

@@ -2,7 +2,8 @@
 //!
 //! A step that ends the replay for now is an error: with the reason, or without one when no page is left.
 
-use super::{Action, Pause, ReplayLimits};
+use super::limits::ReplayLimits;
+use super::wanted::{Action, Pause};
 use crate::context::Context;
 use crate::get::{self, Get, Question};
 use crate::plans::Plans;

@@ -3,7 +3,8 @@
 use super::*;
 use crate::context::Timing;
 use crate::story::{plan_of_sets, record_of};
-use quorate_model::{Epoch, Held, Rules, WallTime};
+use quorate_model::{Epoch, Held, Rules, SortKey, TableId, WallTime};
+use quorate_ring::Plan;
 
 /// Every key's owners are these; one of them may seem down, or the table be gone.
 #[derive(Default)]

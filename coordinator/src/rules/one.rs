@@ -1,5 +1,7 @@
 //! Writes at `one`, below the table's w: the first owner reached gives the version.
 
+#[cfg(feature = "mutants")]
+use super::write::renew;
 use crate::machine::Failure;
 use quorate_model::{Held, Mutant, Record, Rules, Stamp, Version};
 
@@ -27,13 +29,11 @@ pub fn goes_to_the_others(rules: Rules) -> bool {
 /// Rule 11.
 #[inline]
 #[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
-pub fn sent_on_as_assigned(rules: Rules, record: Record, stamp: Stamp) -> Record {
+pub fn sent_on_as_assigned(rules: Rules, record: &mut Record, stamp: Stamp) {
     #[cfg(feature = "mutants")]
     if rules.broken(Mutant::AssignedSentRenewed) {
-        let version = stamp.above(Some(record.version)).unwrap_or(record.version);
-        return Record { version, ..record };
+        renew(record, stamp);
     }
-    record
 }
 
 /// A read at a quorum does not answer a version that was assigned at `one` if an owner holds something later.

@@ -1,7 +1,8 @@
 //! Newer plans: what a coordinator does that was refused because the owners have changed.
 
-use crate::round_two::RoundTwo;
-use quorate_model::{Epoch, Mutant, Rules, Stamp};
+#[cfg(feature = "mutants")]
+use super::write::renew;
+use quorate_model::{Epoch, Mutant, Record, Rules, Stamp};
 
 /// A coordinator that was refused goes on by the newer plan.
 ///
@@ -32,9 +33,9 @@ pub fn asks_again(rules: Rules, is_replanned: bool) -> bool {
 /// Rule 6.
 #[inline]
 #[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
-pub fn sent_on_as_it_is(rules: Rules, round_two: &mut RoundTwo, stamp: Stamp) {
+pub fn sent_on_as_it_is(rules: Rules, record: &mut Record, stamp: Stamp) {
     #[cfg(feature = "mutants")]
     if rules.broken(Mutant::NewVersionOnReplan) {
-        round_two.renew(stamp);
+        renew(record, stamp);
     }
 }

@@ -1,6 +1,6 @@
 //! Retries: an attempt that was seen before is not applied again.
 
-use crate::put::Attempt;
+use crate::order::Attempt;
 use quorate_model::operation::Recall;
 use quorate_model::{Mutant, Operation, Operations, Rules};
 

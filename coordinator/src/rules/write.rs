@@ -1,9 +1,8 @@
 //! Writes: how many are asked, which version they get, and who must hold it.
 
 use crate::machine::Failure;
-use crate::round_two::RoundTwo;
 use quorate_model::version::SeqExhausted;
-use quorate_model::{Boot, Mutant, Now, Rules, Stamp, Version, level};
+use quorate_model::{Boot, Mutant, Now, Record, Rules, Stamp, Version, level};
 
 /// Round one waits for `N - min(table's w, quorum) + 1` owners, whatever the request's own w: an owner that
 /// acknowledged a write is among them.
@@ -91,9 +90,15 @@ pub fn failure_counts(rules: Rules, failure: Failure) -> bool {
 /// Rule 7.
 #[inline]
 #[cfg_attr(not(feature = "mutants"), expect(unused_variables, reason = "only its mutant changes anything"))]
-pub fn sent_again_as_it_is(rules: Rules, round_two: &mut RoundTwo, stamp: Stamp) {
+pub fn sent_again_as_it_is(rules: Rules, record: &mut Record, stamp: Stamp) {
     #[cfg(feature = "mutants")]
     if rules.broken(Mutant::SecondVersion) {
-        round_two.renew(stamp);
+        renew(record, stamp);
     }
+}
+
+/// Another version of the same write: what some mutants make.
+#[cfg(feature = "mutants")]
+pub(super) fn renew(record: &mut Record, stamp: Stamp) {
+    record.version = stamp.above(Some(record.version)).unwrap_or(record.version);
 }

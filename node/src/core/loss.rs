@@ -1,6 +1,6 @@
 //! Accepting that this node's replica has lost something: what may be lost, and going on with the rest.
 //!
-//! Only what is whole and too short can be accepted in place ([`quorate_storage::acceptance`]). What is lost depends on
+//! Only what is whole and too short can be accepted in place ([`quorate_storage::Acceptance`]). What is lost depends on
 //! the other owners: an acknowledged write is on as many owners as the table's `w` says, so that the others still have
 //! it, unless w is 1 or they are lost too; but a quorum that this node is in may not see it until a read has met an
 //! owner that has it. That is said for each table, before an operator decides.

@@ -1,4 +1,5 @@
 use super::share::{Bounds, ONE, Shares, Slack};
+use super::wish::ShardWish;
 use super::*;
 use crate::ring::Members;
 use crate::weight::Weight;
@@ -31,7 +32,7 @@ fn all_owned(wishes: &[TableWish], placement: &[Vec<OwnerSet>]) -> Vec<TableWish
     wishes.iter().zip(placement).map(|(wish, owners)| owned(wish, owners)).collect()
 }
 
-/// Distinct owners in ring order, spread over zones, and everybody within bounds.
+/// Distinct owners in ring order, spread over zones, and every node within bounds.
 fn check_laws(ring: &Ring, wishes: &[TableWish], placement: &[Vec<OwnerSet>], slack: Slack) {
     let members = ring.members();
     let mut total = vec![0u64; members.len()];

@@ -1,16 +1,14 @@
-//! Hints: records kept for owners that could not be reached, and the books about them.
+//! Hints: records kept for owners that could not be reached.
 //!
-//! There is at most one hint per owner and place: a second one is merged into it. What is kept is bounded, per owner
-//! and in all, in bytes and in number; what goes over is refused and counted, so that the gap is known and sync can
-//! be asked to close it. The counter is piggybacked on the batch that is written anyway, so a crash may forget the
-//! last of it.
+//! There is at most one hint per owner and place: a second one is merged into it. How much is kept for whom is in the
+//! book of hints (`hint_book.rs`).
 //!
 //! Erasing is not synced: a hint that comes back after a power cut is merged again, which changes nothing.
 
+use super::hint_book::OwnerHints;
 use super::{Replica, Writer};
-use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each};
+use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier};
 use crate::keys::{self, DiskKey};
-use crate::limits::ReplicaLimits;
 use bytes::Bytes;
 use quorate_model::{Durability, Hint, NodeId, Refusal, SortKey, TableId, record};
 use std::collections::BTreeMap;
@@ -18,116 +16,10 @@ use std::collections::BTreeMap;
 /// Hints that are erased at a time: writers wait for one such step at most.
 const ERASE_STEP: usize = 64;
 
-/// What is kept for one owner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnerHints {
-    /// Number of hints.
-    pub count: u64,
-    /// Bytes of their keys and records.
-    pub bytes: u64,
-    /// Hints that were refused because of the limits, since this folder exists.
-    pub refused: u64,
-}
-
-/// The books: how much is kept for whom.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HintBook {
-    owners: BTreeMap<NodeId, OwnerHints>,
-    count: u64,
-    bytes: u64,
-}
-
-/// How many hints were refused, as it is kept on the disk.
-fn refused(bytes: &[u8]) -> Option<u64> {
-    bytes.try_into().ok().map(u64::from_be_bytes)
-}
-
-/// Whether these bytes are such a number; for the test of every decoder of outside bytes.
-pub fn takes(bytes: &[u8]) -> bool {
-    refused(bytes).is_some_and(|count| count.to_be_bytes() == *bytes)
-}
-
-impl HintBook {
-    /// Counts what is on the disk.
-    pub(super) fn load(engine: &impl Engine) -> Result<Self, EngineError> {
-        let mut book = Self::default();
-        for_each(engine, Family::Hints, keys::hints(), |key, value| {
-            let Some(DiskKey::Hint { owner, .. }) = DiskKey::decode(&key) else {
-                return Err(EngineError::Corrupt("a key that is no hint's".into()));
-            };
-            book.add(owner, (key.len() + value.len()) as u64);
-            Ok(())
-        })?;
-        for_each(engine, Family::Meta, keys::hint_overflows(), |key, value| {
-            let (Some(DiskKey::HintOverflow { owner }), Some(count)) =
-                (DiskKey::decode(&key), refused(&value))
-            else {
-                return Err(EngineError::Corrupt("a damaged counter of refused hints".into()));
-            };
-            book.owners.entry(owner).or_default().refused = count;
-            Ok(())
-        })?;
-        Ok(book)
-    }
-
-    /// Owners for whom hints are kept.
-    pub(super) fn owners(&self) -> Vec<NodeId> {
-        self.owners.iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| *owner).collect()
-    }
-
-    /// Notes that a hint of `before` bytes (or none) becomes one of `after` bytes; `false`, with the refusal
-    /// counted, if that is over a limit.
-    pub(super) fn replace(
-        &mut self,
-        owner: NodeId,
-        before: Option<u64>,
-        after: u64,
-        limits: &ReplicaLimits,
-    ) -> bool {
-        let hints = self.owners.entry(owner).or_default();
-        let before_bytes = before.unwrap_or(0);
-        let fits = hints.bytes - before_bytes + after <= limits.hint_bytes_per_owner_max
-            && self.bytes - before_bytes + after <= limits.hint_bytes_max
-            && (before.is_some() || self.count < limits.hints_max);
-        if !fits {
-            hints.refused += 1;
-            return false;
-        }
-        if let Some(before) = before {
-            self.remove(owner, before);
-        }
-        self.add(owner, after);
-        true
-    }
-
-    /// Adds the counter of an owner's refused hints to a batch.
-    pub(super) fn put_refused(&self, owner: NodeId, batch: &mut Batch) {
-        let refused = self.owners.get(&owner).map_or(0, |hints| hints.refused);
-        let key = DiskKey::HintOverflow { owner };
-        batch.put(key.family(), key.encode(), refused.to_be_bytes().to_vec());
-    }
-
-    fn add(&mut self, owner: NodeId, bytes: u64) {
-        let hints = self.owners.entry(owner).or_default();
-        hints.count += 1;
-        hints.bytes += bytes;
-        self.count += 1;
-        self.bytes += bytes;
-    }
-
-    fn remove(&mut self, owner: NodeId, bytes: u64) {
-        let hints = self.owners.get_mut(&owner).expect("only what was counted is removed");
-        hints.count -= 1;
-        hints.bytes -= bytes;
-        self.count -= 1;
-        self.bytes -= bytes;
-    }
-}
-
 impl<E: Engine> Replica<E> {
     /// What is kept for whom, and how much was refused.
     pub fn hint_counts(&self) -> BTreeMap<NodeId, OwnerHints> {
-        self.hints().owners.clone()
+        self.hints().counts()
     }
 
     /// One page of the hints for an owner, ordered by table and position, behind `after` (from the first if `None`).

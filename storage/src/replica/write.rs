@@ -1,6 +1,6 @@
 //! One batch of writes: admitted one by one, merged over each other, written and synced once.
 
-use super::hints::HintBook;
+use super::hint_book::HintBook;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;

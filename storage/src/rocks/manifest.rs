@@ -18,8 +18,7 @@
 //! behind: by what was flushed after the last sync of the log. A loss of just that takes the database back to before
 //! the last sync, which the watermark sees. A folder without a note is one of an older version, or new.
 
-use super::OpenError;
-use super::shortage::not_opened;
+use super::open_error::{OpenError, not_opened};
 use crate::file;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -117,7 +116,7 @@ pub(super) fn look(folder: &Path) -> Result<Look, OpenError> {
 }
 
 /// The manifest that a database names as its own, and the number of it. The error: no file can be had now, so that
-/// nobody knows.
+/// it is not known.
 fn current(database: &Path) -> io::Result<Option<(u64, PathBuf)>> {
     let name = match std::fs::read_to_string(database.join("CURRENT")) {
         Ok(name) => name,

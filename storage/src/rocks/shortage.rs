@@ -1,16 +1,11 @@
 //! A passing shortage: the operating system gives no file, or no memory for one, now.
 //!
 //! A log, a table or a list of tables that could not be *created* or *opened* (EMFILE, ENFILE, ENOMEM, EMLINK) proves
-//! nothing about what is on the disk: nothing was written there. RocksDB judges otherwise. It keeps the first such
-//! error of a new log or table as a fatal one and refuses every later write with it, for as long as it is open. So the
-//! engine refuses writes while the shortage lasts ([`EngineError::Shortage`]), and once the files that it needs can be
-//! had it closes the database and opens it anew, in place. What was acknowledged is in the log; what was refused was
-//! never written. The database is opened as at any start: what is missing, or damaged, is found as it would be there.
+//! nothing about what is on the disk: nothing was written there. Whatever may have changed the disk is no shortage: an
+//! error of a sync or of a write, whatever number it has.
 //!
-//! Whatever may have changed the disk is no shortage: an error of a sync or of a write, whatever number it has.
+//! How the engine goes on afterwards is in `reopen.rs`.
 
-use super::{EngineError, OpenError, RocksEngine, open};
-use crate::file;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +50,7 @@ struct State {
 
 impl Shortage {
     /// Notes that RocksDB refuses writes from now on.
-    fn begin(&self, reason: &str) {
+    pub(super) fn begin(&self, reason: &str) {
         if !self.is_there.swap(true, Ordering::Relaxed) {
             tracing::warn!(reason, "no file can be had: writes are refused until one can, nothing is lost");
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,86 +59,37 @@ impl Shortage {
         }
     }
 
+    /// Whether it is time to try to go on; if so, the attempt is noted as made.
+    pub(super) fn is_attempt_due(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = state.tried.is_none_or(|tried| tried.elapsed() >= PAUSE);
+        if due {
+            state.tried = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Whether writes are refused.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Relaxed)
+    }
+
+    /// Notes that writes go on.
+    pub(super) fn end(&self) {
+        self.is_there.store(false, Ordering::Relaxed);
+    }
+
     /// Why writes are refused, if they are.
     pub(super) fn reason(&self) -> Option<String> {
         let state = || self.state.lock().unwrap_or_else(PoisonError::into_inner).reason.clone();
-        self.is_there.load(Ordering::Relaxed).then(state)
-    }
-}
-
-impl RocksEngine {
-    /// Passes on what a write has come to. One that RocksDB could not begin for want of a file stops it.
-    pub(super) fn begun<T>(&self, written: Result<T, EngineError>) -> Result<T, EngineError> {
-        if let Err(EngineError::Shortage(reason)) = &written {
-            self.shortage.begin(reason);
-        }
-        written
-    }
-
-    /// Before a write: goes on after a shortage, if it is over.
-    pub(super) fn go_on(&self) -> Result<(), EngineError> {
-        let Some(reason) = self.shortage.reason() else { return Ok(()) };
-        {
-            let mut state = self.shortage.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.tried.is_some_and(|tried| tried.elapsed() < PAUSE) {
-                return Err(EngineError::Shortage(reason));
-            }
-            state.tried = Some(Instant::now());
-        }
-        if let Err(error) = files_are_free() {
-            return Err(EngineError::Shortage(error.to_string()));
-        }
-        self.open_anew()
-    }
-
-    /// Closes the database and opens it again.
-    fn open_anew(&self) -> Result<(), EngineError> {
-        // Reads under way are waited for; later ones wait.
-        let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        if !self.shortage.is_there.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if let Some(opened) = slot.take() {
-            opened.database.cancel_all_background_work(true);
-        }
-        match open::database(&self.folder, open::OpenMode::Existing, &self.options, &self.doubt) {
-            Ok(opened) => {
-                *slot = Some(opened);
-                self.shortage.is_there.store(false, Ordering::Relaxed);
-                tracing::warn!("files can be had again: the database was opened anew, writes go on");
-                match self.doubt.doubt() {
-                    None => Ok(()),
-                    Some(doubt) => Err(EngineError::Doubtful(doubt.to_string())),
-                }
-            }
-            // Tried again: until then there is nothing to read from either.
-            Err(error @ (OpenError::Shortage { .. } | OpenError::DiskFull(_) | OpenError::Locked(_))) => {
-                Err(EngineError::Shortage(error.to_string()))
-            }
-            Err(
-                error @ (OpenError::Newer { .. }
-                | OpenError::Missing(_)
-                | OpenError::Doubtful { .. }
-                | OpenError::Failed { .. }),
-            ) => Err(EngineError::Failed(error.to_string())),
-        }
+        self.is_there().then(state)
     }
 }
 
 /// Whether some files can be had now.
-fn files_are_free() -> io::Result<()> {
+pub(super) fn files_are_free() -> io::Result<()> {
     let opened: io::Result<Vec<File>> = (0..FILES_FREE).map(|_| File::open("/dev/null")).collect();
     opened.map(drop)
-}
-
-/// The error of an open, from one of the operating system.
-pub(super) fn not_opened(folder: &std::path::Path, error: &io::Error) -> OpenError {
-    let (folder, reason) = (folder.to_owned(), error.to_string());
-    if file::is_shortage(error) {
-        OpenError::Shortage { folder, reason }
-    } else {
-        OpenError::Failed { folder, reason }
-    }
 }
 
 #[cfg(test)]

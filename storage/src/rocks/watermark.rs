@@ -12,8 +12,7 @@
 //! u64        u32       big-endian
 //! ```
 
-use super::OpenError;
-use super::shortage::not_opened;
+use super::open_error::{OpenError, not_opened};
 use crate::file;
 use std::fs::{File, OpenOptions};
 use std::io;
