@@ -22,8 +22,6 @@ pub enum Family {
     Records,
     /// Records kept for other owners.
     Hints,
-    /// Digests of intervals, for sync.
-    Digests,
     /// Small state of this node.
     Meta,
     /// The consensus log.
@@ -32,15 +30,13 @@ pub enum Family {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Family; 5] =
-        [Family::Records, Family::Hints, Family::Digests, Family::Meta, Family::Raft];
+    pub const ALL: [Family; 4] = [Family::Records, Family::Hints, Family::Meta, Family::Raft];
 
     /// Its name on disk; pinned.
     pub fn name(self) -> &'static str {
         match self {
             Family::Records => "records",
             Family::Hints => "hints",
-            Family::Digests => "digests",
             Family::Meta => "meta",
             Family::Raft => "raft",
         }

@@ -256,7 +256,7 @@ mod tests {
             assert_eq!(key.family(), family, "{key:?}");
         }
         let names = Family::ALL.map(Family::name);
-        assert_eq!(names, ["records", "hints", "digests", "meta", "raft"]);
+        assert_eq!(names, ["records", "hints", "meta", "raft"]);
     }
 
     #[test]

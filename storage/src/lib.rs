@@ -10,7 +10,7 @@
 //!      │ batches                │                 │
 //!      └─> Replica::apply   Replica::read         │
 //!               └──────┬────────┘                 │
-//!                   Engine: one log, atomic batches, five families
+//!                   Engine: one log, atomic batches, four families
 //!                   ├── RocksEngine    a disk
 //!                   └── MemoryEngine   the simulator's disk: crashes, errors, damage, no space, on demand
 //! ```

@@ -1,4 +1,4 @@
-//! The engine on a disk: one RocksDB, with one log and the five families.
+//! The engine on a disk: one RocksDB, with one log and the four families.
 //!
 //! What RocksDB must be told, because its defaults would break the promise:
 //!

@@ -276,7 +276,7 @@ fn a_lost_database_is_not_made_anew() {
 }
 
 #[test]
-fn a_folder_in_use_and_a_newer_ones_are_told_apart() {
+fn a_folder_in_use_a_newer_ones_and_an_earlier_ones_are_told_apart() {
     let folder = folder_with_log();
     let first = open(folder.path()).expect("opens");
     let second = open(folder.path()).expect_err("in use");
@@ -285,9 +285,14 @@ fn a_folder_in_use_and_a_newer_ones_are_told_apart() {
     let path = folder.path().join("db");
     let mut any = rocksdb::Options::default();
     any.create_missing_column_families(true);
-    let families = rocksdb::DB::list_cf(&any, &path).expect("readable");
-    let families = families.into_iter().chain(["of the future".to_owned()]);
-    drop(rocksdb::DB::open_cf(&any, &path, families).expect("a newer version opens it"));
+    let add = |family: &str| {
+        let families = rocksdb::DB::list_cf(&any, &path).expect("readable");
+        let families = families.into_iter().chain([family.to_owned()]);
+        drop(rocksdb::DB::open_cf(&any, &path, families).expect("another version opens it"));
+    };
+    add("digests");
+    drop(open(folder.path()).expect("an earlier version's, with a family that is not used any more"));
+    add("of the future");
     let error = open(folder.path()).expect_err("newer");
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");
     assert!(!folder.path().join("doubtful").exists(), "neither is a doubt");

@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicU64;
 
+/// Families that earlier versions made. Nothing was ever written to them.
+const UNUSED: [&str; 1] = ["digests"];
+
 /// Whether a database must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -64,9 +67,7 @@ pub(super) fn database(
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
     let mut database_options = options.of_database();
     database_options.create_if_missing(mode == OpenMode::Create);
-    if there {
-        known_families(folder, &path)?;
-    }
+    let unused = if there { unused_families(folder, &path)? } else { Vec::new() };
     let untold = match manifest::look(folder)? {
         Look::Whole => None,
         Look::Untold(reason) => Some(reason),
@@ -78,8 +79,9 @@ pub(super) fn database(
     };
     let families = Family::ALL
         .map(|family| ColumnFamilyDescriptor::new(family.name(), options.of_family(family, &cache)));
-    let own = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, RocksOptions::of_nothing());
-    let families = families.into_iter().chain([own]);
+    let empty = [DEFAULT_COLUMN_FAMILY_NAME].into_iter().chain(unused);
+    let empty = empty.map(|name| ColumnFamilyDescriptor::new(name, RocksOptions::of_nothing()));
+    let families = families.into_iter().chain(empty);
     let database = Database::open_cf_descriptors(&database_options, &path, families)
         .map_err(|error| explain(folder, &error))
         .inspect_err(|error| {
@@ -97,17 +99,22 @@ pub(super) fn database(
     Ok(Opened { database, cache, watermark, manifest })
 }
 
-/// A family that this version does not know is a newer version's.
-fn known_families(folder: &Path, path: &Path) -> Result<(), OpenError> {
+/// Those of a database's families that earlier versions made and none writes. They are opened as they are, since RocksDB
+/// opens all or none. A family that this version does not know is a newer version's.
+fn unused_families(folder: &Path, path: &Path) -> Result<Vec<&'static str>, OpenError> {
     // An unreadable list is left to the open itself, which says more.
     let names = Database::list_cf(&Options::default(), path).unwrap_or_default();
-    let known = |name: &str| {
-        name == DEFAULT_COLUMN_FAMILY_NAME || Family::ALL.iter().any(|family| family.name() == name)
-    };
-    match names.iter().find(|name| !known(name)) {
-        Some(name) => Err(OpenError::Newer { folder: folder.into(), reason: format!("family {name}") }),
-        None => Ok(()),
+    let mut unused = Vec::new();
+    for name in names {
+        let is_used =
+            name == DEFAULT_COLUMN_FAMILY_NAME || Family::ALL.iter().any(|family| family.name() == name);
+        match UNUSED.iter().find(|unused| **unused == name) {
+            Some(name) => unused.push(*name),
+            None if is_used => {}
+            None => return Err(OpenError::Newer { folder: folder.into(), reason: format!("family {name}") }),
+        }
     }
+    Ok(unused)
 }
 
 fn explain(folder: &Path, error: &rocksdb::Error) -> OpenError {

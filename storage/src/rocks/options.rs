@@ -90,7 +90,7 @@ impl RocksOptions {
         options
     }
 
-    /// Options of RocksDB's own family, which stays empty. Left to itself it would claim a memtable of 64 MiB, and
+    /// Options of RocksDB's own family and of those that no version writes any more, which stay empty. Left to itself it would claim a memtable of 64 MiB, and
     /// the largest memtable is how much free space RocksDB wants to see before it writes again after a full disk.
     pub(super) fn of_nothing() -> Options {
         let mut options = Options::default();
@@ -103,7 +103,7 @@ impl RocksOptions {
         let mut options = Options::default();
         options.set_write_buffer_size(match family {
             Family::Records => self.memtable_bytes / 4,
-            Family::Hints | Family::Digests | Family::Meta | Family::Raft => self.memtable_bytes / 16,
+            Family::Hints | Family::Meta | Family::Raft => self.memtable_bytes / 16,
         });
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
