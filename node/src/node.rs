@@ -14,15 +14,16 @@
 //!
 //! - Key traffic is served once the last known catalog is in force; that needs no other node.
 //! - Stopping in order: not ready, finish what has begun, stop consensus, commit what waits, close the database.
-//! - A node that doubts its disk starts too, without consensus, even if its database can't be opened: it votes for
-//!   nobody, refuses every key and says why.
-//! - Before it answers or votes, a node has heard what the members remember of it ([`crate::recollection`]).
+//! - A node that doubts its disk starts too, without consensus, even if its database can't be opened: it does not
+//!   vote, refuses every key and says why.
+//! - Before it answers or votes, a node has heard what the members remember of it (`recollection.rs`).
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;
 pub mod folder;
 mod parts;
 mod tasks;
+mod uniqueness;
 
 pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig, is_like_an_id};
 pub use parts::listen;

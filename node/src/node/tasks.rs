@@ -1,11 +1,12 @@
 //! What goes on beside requests: who is alive, whether the disk is trusted, whether this node may go on at all.
 
+use super::uniqueness::{self, Known, Refused, Verdict};
 use crate::control::{Control, DiskState};
 use crate::engine::Replica;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use quorate_model::{Boot, NodeId};
-use quorate_ring::{Liveness, Node};
+use quorate_ring::Liveness;
 use quorate_storage::{Identity, Stage};
 use quorate_transport::{Lane, Links, RefusalReason};
 use std::collections::BTreeMap;
@@ -24,24 +25,8 @@ const RECOLLECT: Duration = Duration::from_secs(1);
 /// What was told is told again after so long: the one that heard it may have been started anew.
 const RETELL: Duration = Duration::from_secs(5);
 
-/// A refusal as a duplicate counts once the other process was heard so long after the first one: the connection of a
-/// process that has been killed, or cut off, may seem alive until its silence is noticed.
-const DUPLICATE_CONFIRM: Duration = Duration::from_secs(1);
-
-/// A node where the catalog knows it gives one that comes from elsewhere so long to find it there and end.
-const DUPLICATE_HOME: Duration = Duration::from_secs(10);
-
-/// A refusal as a duplicate that is not repeated for so long is forgotten.
-const DUPLICATE_MEMORY: Duration = Duration::from_secs(5);
-
 /// How often the member that refused this node is asked again.
 const DUPLICATE_LOOK: Duration = Duration::from_millis(500);
-
-/// Pauses between two looks at the address that a node had before: at first, and later.
-const HOME_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-
-/// For so long the first of them.
-const HOME_WATCH: Duration = Duration::from_mins(2);
 
 /// How long a catalog that knows this run of the node may take to arrive here before it is asked for again.
 const CATALOG_WAIT: Duration = Duration::from_secs(5);
@@ -121,7 +106,6 @@ pub async fn recollect(
 /// knew it when it started.
 pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<Option<String>>) {
     let mut duplicate = links.duplicate();
-    let patience = if is_home { DUPLICATE_HOME } else { DUPLICATE_CONFIRM };
     loop {
         if duplicate.wait_for(Option::is_some).await.is_err() {
             return;
@@ -131,21 +115,27 @@ pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<O
         loop {
             tokio::time::sleep(DUPLICATE_LOOK).await;
             let Some(said) = duplicate.borrow().clone() else { break };
-            if said.heard >= first + patience {
-                let (address, peer) = (&said.address, said.peer);
-                let found = if peer == links.identity().node {
-                    format!("it answers at {address}, where this node was before; this process ends")
-                } else {
-                    format!("node {peer} at {address} hears it; this process ends")
-                };
-                let why = format!("{}: {found}", said.why);
-                tracing::error!("this node must not go on: {why}");
-                failed.send_replace(Some(why));
-                return;
-            }
-            if said.said.elapsed() >= DUPLICATE_MEMORY {
-                links.forget_duplicate();
-                break;
+            let now = Instant::now();
+            let ago = |moment: Instant| now.duration_since(moment);
+            let refusal = Refused { first: ago(first), said: ago(said.said), heard: ago(said.heard) };
+            match uniqueness::refused(refusal, is_home) {
+                Verdict::Proven => {
+                    let (address, peer) = (&said.address, said.peer);
+                    let found = if peer == links.identity().node {
+                        format!("it answers at {address}, where this node was before; this process ends")
+                    } else {
+                        format!("node {peer} at {address} hears it; this process ends")
+                    };
+                    let why = format!("{}: {found}", said.why);
+                    tracing::error!("this node must not go on: {why}");
+                    failed.send_replace(Some(why));
+                    return;
+                }
+                Verdict::Over => {
+                    links.forget_duplicate();
+                    break;
+                }
+                Verdict::Open => {}
             }
             // The connection to that member may have gone elsewhere since: what was said there stands until it is
             // unsaid.
@@ -167,8 +157,7 @@ pub async fn watch_home(links: Arc<Links>, former: String) {
             // The address belongs to another member now.
             return;
         }
-        let (first, later) = HOME_LOOK;
-        tokio::time::sleep(if begun.elapsed() < HOME_WATCH { first } else { later }).await;
+        tokio::time::sleep(uniqueness::next_look_at_home(begun.elapsed())).await;
     }
 }
 
@@ -190,19 +179,19 @@ pub async fn announce(
     loop {
         epochs.borrow_and_update();
         let view = views.current();
-        let known = view.catalog().node(node);
-        if let Some(other) = known.map(|known| known.boot).filter(|other| *other != boot) {
-            let why = RefusalReason::Duplicate { node, other, heard_ms: None }.to_string();
-            tracing::error!("this node must not go on: {why}");
-            failed.send_replace(Some(why));
-            return;
-        }
-        let is_elsewhere =
-            |known: &Arc<Node>| known.http_address != http_address || known.peer_address != peer_address;
-        if known.is_some_and(is_elsewhere) {
-            // Another member has announced one of its addresses, and is not heard there if this one is.
-            tracing::info!("the catalog does not say any more where this node is: it announces it again");
-            control.announce(boot, http_address.clone(), peer_address.clone()).await;
+        let known = view.catalog().node(node).map(|known| &**known);
+        match uniqueness::in_catalog(known, boot, &http_address, &peer_address) {
+            Known::Other(other) => {
+                let why = RefusalReason::Duplicate { node, other, heard_ms: None }.to_string();
+                tracing::error!("this node must not go on: {why}");
+                failed.send_replace(Some(why));
+                return;
+            }
+            Known::Elsewhere => {
+                tracing::info!("the catalog does not say any more where this node is: it announces it again");
+                control.announce(boot, http_address.clone(), peer_address.clone()).await;
+            }
+            Known::AsItIs => {}
         }
         if epochs.changed().await.is_err() {
             return;
