@@ -66,6 +66,8 @@ pub enum Mutant {
     FoundIdAnsweredAtOnce,
     /// A found id is answered once a write quorum holds its record or a later one, whether or not they know the id.
     FoundIdNotCounted,
+    /// An owner that knows a found id as another attempt's counts as a holder of the one that is to be repeated.
+    OtherAttemptCounted,
     /// A record that loses takes its operation ids with it.
     IdsLostWithLosingRecord,
     /// A sequence below the client's last is applied.
@@ -165,7 +167,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 72] = [
+    pub const ALL: [Mutant; 73] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -191,6 +193,7 @@ impl Mutant {
         Mutant::RetriesApplied,
         Mutant::FoundIdAnsweredAtOnce,
         Mutant::FoundIdNotCounted,
+        Mutant::OtherAttemptCounted,
         Mutant::IdsLostWithLosingRecord,
         Mutant::LowerSequenceApplied,
         Mutant::ForgottenClientApplied,

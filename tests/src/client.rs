@@ -215,10 +215,10 @@ impl World {
     /// Repeats a write that was over long ago; sometimes, by mistake, with another body.
     fn repeat_something(&mut self, name: Name, random: &mut Random) {
         let past = &self.clients[name.client as usize].past;
-        if past.is_empty() {
-            return self.read_something(name, random);
-        }
-        let mut job = random.pick(past).clone();
+        let Some(last) = past.last() else { return self.read_something(name, random) };
+        let latest = self.setting.habits.latest;
+        let is_latest = latest > 0 && random.chance(latest);
+        let mut job = if is_latest { last.clone() } else { random.pick(past).clone() };
         job.name = name;
         job.attempts = ATTEMPTS_MAX;
         if job.acknowledged && random.chance(150) {
@@ -415,7 +415,7 @@ impl World {
     }
 }
 
-/// A value that nobody else writes.
+/// A value that no other write has.
 fn new_value(name: Name) -> String {
     let part = ["", "b", "c"][usize::from(name.part)];
     format!("v{}.{}{part}", name.client, name.action)

@@ -58,6 +58,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::ForgottenClientApplied
         | Mutant::ClientsForgottenEarly
         | Mutant::FoundIdNotCounted
+        | Mutant::OtherAttemptCounted
         | Mutant::AssignedSentRenewed
         | Mutant::BodyNotCompared
         | Mutant::IdBelowPromise

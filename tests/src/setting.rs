@@ -93,6 +93,8 @@ pub struct Habits {
     pub batch: u64,
     /// Weight of repeating a write that was done or given up long ago.
     pub repeat: u64,
+    /// Chance that what is repeated is the latest of them.
+    pub latest: u64,
     /// Chance that an operation asks for another level than its table's: half of the time for `one`, else often for a
     /// quorum.
     pub other_level: u64,
@@ -127,7 +129,7 @@ pub struct Mishaps {
     pub blackout: u64,
     /// A process stands still and goes on.
     pub pause: u64,
-    /// One node loses everybody.
+    /// One node loses all others.
     pub isolate: u64,
     /// The nodes fall into two halves.
     pub split: u64,
@@ -282,24 +284,17 @@ impl Setting {
                 (habits.id, habits.retry, habits.repeat) = (900, 900, 25);
                 self.keys = random.between(1, 2);
                 if random.chance(500) {
-                    // An id that one owner knows, later writes at all of them, and nobody to tell the others of the
-                    // id: neither a hint nor a read.
+                    // An id that one owner knows, later writes at all of them, and neither a hint nor a read that
+                    // tells the others of the id.
                     (self.keys, self.hints_max, self.conditions.loss) = (1, 0, 300);
                     (habits.read, habits.batch, habits.names) = (1, 0, 1);
                     (self.timeout, self.operations) = ((100_000, 200_000), random.between(14, 24) as u32);
-                    if random.chance(500) {
-                        // Several attempts at one id, each known to another owner, and repeated again and again.
-                        (habits.names, habits.repeat, self.clients) = (3, 120, 2);
-                        (self.tables[0].n, self.nodes) = (3, 3);
-                        (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
-                        self.tables.truncate(1);
-                        (self.timeout, self.operations) = ((30_000, 120_000), random.between(30, 50) as u32);
-                        (habits.other_level, habits.ttl, mishaps.count_max) = (0, 0, 1);
-                        self.conditions.loss = random.between(300, 450);
-                    }
                 }
                 self.conditions.loss = self.conditions.loss.max(80);
                 self.conditions.reset = 60;
+                if random.chance(400) {
+                    self.attempt_often(random);
+                }
             }
             Profile::Forgetting => {
                 (habits.id, habits.retry, habits.repeat) = (1_000, 800, 35);
@@ -332,7 +327,7 @@ impl Setting {
             Profile::Levels => {
                 habits.other_level = 700;
                 self.keys = random.between(1, 2);
-                // Coordinators that own nothing, and answers that get lost: nobody knows what an owner assigned.
+                // Coordinators that own nothing, and answers that get lost: no coordinator knows what an owner assigned.
                 self.nodes += 2;
                 self.conditions.reset = 250;
                 match random.weighted(&[50, 30, 20]) {
@@ -345,7 +340,7 @@ impl Setting {
                         self.conditions.reset = 20;
                     }
                     _ => {
-                        // One owner alone: if its answer is lost, nobody else tells that it took the write.
+                        // One owner alone: if its answer is lost, no other owner tells that it took the write.
                         (self.tables[0].n, self.tables[0].r, self.tables[0].w) =
                             (1, Level::Quorum, Level::Quorum);
                         self.conditions.reset = 400;
@@ -450,6 +445,23 @@ impl Setting {
         self.habits.other_level = 0;
     }
 
+    /// Attempts at one id that are cut off, each with its record on another owner; later writes that hide them all; and
+    /// the latest write of each client repeated again and again, while late messages make that every repetition hears of
+    /// other owners.
+    fn attempt_often(&mut self, random: &mut Random) {
+        self.restart_often();
+        let (habits, mishaps) = (&mut self.habits, &mut self.mishaps);
+        mishaps.count_max = 200;
+        (habits.id, habits.retry, habits.names) = (1_000, 900, 1);
+        (habits.read, habits.write, habits.delete, habits.batch) = (1, 40, 0, 0);
+        (habits.repeat, habits.latest, habits.ttl) = (60, 900, 0);
+        // Neither a hint nor a read tells the other owners of an attempt.
+        (self.nodes, self.clients, self.hints_max) = (3, 2, 0);
+        (self.hedge, self.timeout) = (Span::from_millis(3), (60_000, 200_000));
+        self.operations = random.between(120, 180) as u32;
+        self.conditions = Conditions { tail: 250, tail_max: 40_000, ..Conditions::default() };
+    }
+
     /// When each node of a cluster is upgraded, where a history tells of an upgrade. A stream of its own: all else that the
     /// seed chooses is the same with it and without.
     fn upgrades(seed: u64, nodes: u64) -> Vec<u32> {
@@ -525,6 +537,7 @@ fn habits(random: &mut Random) -> Habits {
         delete: *random.pick(&[0, 5, 20]),
         batch: *random.pick(&[0, 5]),
         repeat: *random.pick(&[0, 10]),
+        latest: 0,
         other_level: *random.pick(&[0, 100, 300]),
         id: *random.pick(&[0, 300, 900]),
         retry: *random.pick(&[300, 800]),

@@ -53,7 +53,7 @@ pub fn verdict(rules: Rules, attempt: &Attempt, union: &Operations) -> Verdict {
 #[inline]
 pub fn knows_attempt(rules: Rules, operations: &Operations, found: &Operation) -> bool {
     match operations.recall(&found.id) {
-        Recall::Found(known) => known.version == found.version,
+        Recall::Found(known) => known.version == found.version || rules.broken(Mutant::OtherAttemptCounted),
         Recall::Unknown | Recall::Next | Recall::Passed => rules.broken(Mutant::FoundIdNotCounted),
     }
 }
