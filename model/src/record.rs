@@ -67,7 +67,7 @@ pub enum Body {
     /// Deleted by a client.
     #[n(1)]
     Tombstone,
-    /// Found expired by somebody, which is final.
+    /// Found expired by a read, which is final.
     #[n(2)]
     Expired,
 }

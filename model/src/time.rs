@@ -12,7 +12,7 @@ pub struct Instant(pub u64);
 #[cbor(transparent)]
 pub struct Span(#[n(0)] pub u64);
 
-/// A moment of somebody's wall clock, in milliseconds since the Unix epoch. It decides when a value expires and
+/// A moment of one wall clock, in milliseconds since the Unix epoch. It decides when a value expires and
 /// is shown to people; it never orders two writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]

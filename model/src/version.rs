@@ -52,7 +52,7 @@ pub struct Held {
     /// The version.
     #[n(0)]
     pub version: Version,
-    /// Whether somebody found this version past its expiry instant and made that final.
+    /// Whether a read found this version past its expiry instant and made that final.
     #[n(1)]
     pub expired: bool,
 }

@@ -2,7 +2,7 @@
 //!
 //! A folder is made 0700 and what is in it 0600. One that is found wider (an older version made it, or an operator with the
 //! usual umask) is narrowed, if it is surely a node's own: empty, or begun as one. Any other is refused, since narrowing
-//! `/tmp` or a shared mount would take it from everybody else.
+//! `/tmp` or a shared mount would take it from every other user.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -19,7 +19,7 @@ const FILE: u32 = 0o600;
 /// What other users may do.
 const OTHERS: u32 = 0o077;
 
-/// What a folder for everybody has, such as `/tmp`.
+/// What a folder for all users has, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// Why a folder can't be kept private. Nothing in it was changed.
@@ -67,7 +67,7 @@ pub fn keep_private(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<boo
     }
     let shared = |why: String| PrivacyError::Shared { folder: folder.into(), mode, why };
     if mode & STICKY != 0 {
-        return Err(shared("it is one for everybody".to_owned()));
+        return Err(shared("it is one for all users".to_owned()));
     }
     let mut entries =
         fs::read_dir(folder).map_err(failed)?.collect::<io::Result<Vec<_>>>().map_err(failed)?.into_iter();
@@ -172,7 +172,7 @@ mod tests {
         // Even if a node was begun there once.
         fs::write(folder.path().join("identity"), "x").expect("written");
         set(folder.path(), 0o1777);
-        assert!(keep(folder.path()).expect_err("everybody's").to_string().contains("everybody"));
+        assert!(keep(folder.path()).expect_err("all users'").to_string().contains("all users"));
         assert_eq!(mode(folder.path()), 0o1777);
     }
 

@@ -19,7 +19,7 @@ pub struct Cluster {
     tables: Vec<TableId>,
     keys: BTreeMap<Spot, Key>,
     spots: BTreeMap<(TableId, SortKey), Spot>,
-    /// How many commands everybody has heard at the beginning.
+    /// How many commands every node has heard at the beginning.
     pub heard_first: usize,
     /// How many there are before durability begins to change.
     pub founded: usize,

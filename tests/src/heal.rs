@@ -82,7 +82,7 @@ impl World {
         ending
     }
 
-    /// Nobody waits for reads that bring owners together and are still under way: the history is over.
+    /// No client waits for reads that bring owners together and are still under way: the history is over.
     fn leave_repairs(&mut self) {
         let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
         for running in processes.flat_map(|process| process.running.values()) {
@@ -156,7 +156,7 @@ impl World {
 
     /// What an owner that can be asked holds now.
     fn holding(&mut self, spot: Spot, owner: NodeId) -> Option<Record> {
-        let plan = self.plan_of(owner, spot, [0, 0]).expect("everybody has heard of every table");
+        let plan = self.plan_of(owner, spot, [0, 0]).expect("every node has heard of every table");
         let request = Request::Read { at: plan.place.clone(), whole: true };
         let process = self.node(owner).process.as_ref().expect("all were started");
         match process.replica.read(&request, ReadTier::Disk) {

@@ -86,7 +86,7 @@ pub enum Outcome {
     GetFailed(GetError),
     /// A write failed, or may have.
     PutFailed(PutError),
-    /// The coordinator died and nobody will ever answer.
+    /// The coordinator died and no answer will ever come.
     Vanished,
 }
 
@@ -236,7 +236,7 @@ impl History {
         Moment(2 * self.walls.len() as u64)
     }
 
-    /// Notes that somebody looked at a wall clock.
+    /// Notes that a process looked at a wall clock.
     pub fn looked(&mut self, wall: WallTime) {
         if let Some(furthest) = self.walls.last_mut() {
             *furthest = wall.max(*furthest);
@@ -244,7 +244,7 @@ impl History {
     }
 
     /// When a value that was asked for at `call` could first be taken for expired: the first moment after that at which
-    /// any clock that somebody looked at had come so far. `None`: never.
+    /// any clock that a process looked at had come so far. `None`: never.
     pub fn reached(&self, call: Moment, expires_at: WallTime) -> Option<Moment> {
         let first = (call.0 / 2).saturating_sub(1) as usize;
         let since = self.walls.get(first..)?.iter().position(|furthest| *furthest >= expires_at)?;

@@ -9,7 +9,7 @@
 //!
 //! A disk that forgets what it called synced is one holder less ([`History::surely`]): who asks so many owners that
 //! they meet the others all the same must see what was acknowledged. Until its node hears from a peer what is missing,
-//! nobody can know; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
+//! cannot be known; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
 //!
 //! Nothing vanishes: there is no purge yet, so a reader that finds nothing at all has lost what was there. What a
 //! reader calls expired is a record too, and may be called so only once a clock has come that far
@@ -167,7 +167,7 @@ impl Evidence<'_> {
         table.w.required(table.n).expect("levels are drawn within n")
     }
 
-    /// When a version could first be taken for expired; `None`: never, or nobody made it.
+    /// When a version could first be taken for expired; `None`: never, or no write made it.
     fn expired_since(&self, spot: Spot, version: Version, expires_at: WallTime) -> Option<Moment> {
         let maker = self.history.makers.get(&(spot, version))?;
         self.history.reached(self.history.attempts[maker.0].call, expires_at)

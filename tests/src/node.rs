@@ -27,7 +27,7 @@ pub struct Node {
     pub run: u32,
     /// The process; `None` while it is down.
     pub process: Option<Process>,
-    /// When everybody knows that it is down, in microseconds.
+    /// When every node knows that it is down, in microseconds.
     pub down_known_at: u64,
     /// It stands still until then, in microseconds.
     pub paused_until: u64,

@@ -57,7 +57,7 @@ pub struct Figures {
 
 /// Runs one history. A panic anywhere in it is a broken promise like any other; what had happened until then is kept.
 pub fn run(case: &Case, rules: Rules, telling: Telling) -> Report {
-    // Outside of what may panic. Nobody goes on with it afterwards: it is only looked at.
+    // Outside of what may panic. It is only looked at afterwards.
     let mut world = World::new(case.setting(), rules, telling);
     let ending = guarded(|| {
         world.run_breaking();

@@ -1,4 +1,4 @@
-//! The story of a history: one line for each thing that happened, told only when somebody listens.
+//! The story of a history: one line for each thing that happened, told only when it is listened to.
 //!
 //! Running a seed is cheap and telling it is not, so the suite runs silently and tells a failing seed once more. The
 //! same seed tells the same story, byte for byte.
@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Whether a history is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
-    /// Nobody listens.
+    /// Nothing is told.
     Silent,
     /// Every event becomes a line.
     Aloud,
@@ -31,7 +31,7 @@ impl Story {
         }
     }
 
-    /// Adds a line, made only if somebody listens. `at` is in microseconds.
+    /// Adds a line, made only if it is told. `at` is in microseconds.
     pub fn tell(&mut self, at: u64, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             let (millis, micros) = (at / 1_000, at % 1_000);
@@ -39,7 +39,7 @@ impl Story {
         }
     }
 
-    /// All lines, empty if nobody listened.
+    /// All lines, empty if nothing was told.
     pub fn into_text(self) -> String {
         self.lines.unwrap_or_default()
     }

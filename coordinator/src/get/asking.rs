@@ -113,7 +113,7 @@ impl Get {
     ) {
         let acks = self.course.owners.count(&holders);
         self.respond(now, Some(shown(record.clone())), acks, 0, effects);
-        let needs_repair = self.is_anybody_behind() && read::repairs(self.course.context.rules);
+        let needs_repair = self.is_any_owner_behind() && read::repairs(self.course.context.rules);
         let quorum = level::quorum(self.course.n());
         let round_two = needs_repair.then(|| self.round_two(now, record, quorum, holders));
         self.settle(now, round_two, effects);

@@ -27,7 +27,7 @@ impl Get {
         self.course.calls.send(now, from, Purpose::Fetch, request, effects);
     }
 
-    /// The owner that was asked to show the greatest record is silent or has failed: the next one, or everybody anew.
+    /// The owner that was asked to show the greatest record is silent or has failed: the next one, or all owners anew.
     pub(super) fn fetch_next(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Fetching { views, sources, hedge_at } = &mut self.phase else { return };
         *hedge_at = now.instant + self.course.context.timing.hedge;

@@ -15,7 +15,7 @@ impl Get {
     }
 
     /// Whether an owner that answered lacks the greatest, or an operation id of it.
-    pub(super) fn is_anybody_behind(&self) -> bool {
+    pub(super) fn is_any_owner_behind(&self) -> bool {
         !self.stale.is_empty() || !self.unlearned.is_empty()
     }
 

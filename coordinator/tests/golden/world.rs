@@ -12,7 +12,7 @@
 //! get [r=LEVEL]
 //! wait MS                                          time passes, the machine ticks when it wants to
 //! stand MS                                         the process stands still so long, then ticks once
-//! replicas                                         what everybody holds, and the hints
+//! replicas                                         what every replica holds, and the hints
 //! ```
 //!
 //! A *silent* node takes nothing and never answers; a *lossy* one takes what it is sent to store, and its answer is

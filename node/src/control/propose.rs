@@ -1,4 +1,4 @@
-//! Changing the catalog from any node: find the leader, have it written, wait until everybody has it.
+//! Changing the catalog from any node: find the leader, have it written, wait until every node has it.
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
@@ -37,7 +37,7 @@ impl Control {
         let mut asked = 0;
         loop {
             let leader = attempts.hint.take().or_else(|| self.consensus.leader());
-            let leader = leader.or_else(|| asks_around.then(|| self.someone(&mut asked)).flatten());
+            let leader = leader.or_else(|| asks_around.then(|| self.next_reachable(&mut asked)).flatten());
             if let Some(leader) = leader {
                 let reply = self.write_at(leader, command, deadline).await;
                 if let Some(ended) = attempts.hear(leader, reply) {
@@ -52,7 +52,7 @@ impl Control {
     }
 
     /// One of the members that can be reached, each in its turn.
-    fn someone(&self, asked: &mut usize) -> Option<NodeId> {
+    fn next_reachable(&self, asked: &mut usize) -> Option<NodeId> {
         let members = self.links.members().into_iter();
         let reachable: Vec<NodeId> =
             members.filter(|node| self.links.is_lane_up(*node, Lane::Urgent)).collect();

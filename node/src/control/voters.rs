@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_becomes_a_voter_while_too_few_are_ready() {
+    fn no_node_becomes_a_voter_while_too_few_are_ready() {
         let ready = |node| node != NodeId(3);
         assert_eq!(wanted_voters(&catalog(&["a", "b", "c"]), &ids(&[1]), ready), None);
     }

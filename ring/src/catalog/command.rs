@@ -133,7 +133,7 @@ pub struct Claim<'a> {
     pub peer_address: &'a str,
 }
 
-/// A table that somebody wants.
+/// A table that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct NewTable {
     /// Drawn at random: a repeated request finds the table that the first one made.

@@ -169,7 +169,7 @@ fn members_that_return_with_each_others_addresses_all_get_them_in_any_order() {
 }
 
 #[test]
-fn whoever_loses_an_address_has_none_until_it_says_where_it_is() {
+fn a_member_that_loses_an_address_has_none_until_it_says_where_it_is() {
     let catalog = announced(&founded(3), 1, 2);
     let moved = [node(2).peer_address, String::new(), node(3).peer_address];
     assert_eq!(peer_addresses(&catalog), moved);

@@ -61,7 +61,7 @@ impl Search {
     }
 }
 
-/// An exchange between two of today's owners of a shard that somebody else has joined: it costs no move.
+/// An exchange between two of today's owners of a shard that another node has joined: it costs no move.
 pub(super) fn back_home(board: &Board, search: &Search) -> Option<Vec<Exchange>> {
     returns(board, search, |node| search.gives[node])
         .filter(|exchange| search.allows(board, *exchange))

@@ -164,7 +164,7 @@ fn stopping_carries_out_what_waits_and_refuses_the_rest() {
 }
 
 #[test]
-fn abandoning_calls_nobody_back() {
+fn abandoning_completes_no_call() {
     let (committer, go) = held_up(CommitterLimits::default());
     let (to, from) = channel();
     submit(&committer, "a", None, &to);

@@ -35,7 +35,7 @@ fn an_empty_folder_has_no_identity_and_a_strange_one_is_refused() {
     }
     assert_eq!(Identity::read(folder.path()).expect("an interrupted founding"), None);
     fs::write(folder.path().join("holiday\n.jpg"), b"").expect("written");
-    let error = Identity::read(folder.path()).expect_err("somebody else's folder");
+    let error = Identity::read(folder.path()).expect_err("another program's folder");
     assert!(matches!(&error, IdentityError::Foreign { found, .. } if found == "holiday\\n.jpg"), "{error}");
 }
 

@@ -26,7 +26,7 @@ const MUTANT_SEEDS_MAX: u64 = 1_000;
 /// Stories that are shrunk and kept in one night; further failures are only noted.
 const SHRUNK_MAX: usize = 20;
 
-/// Failures after which a night ends: one cause has more of them than anybody looks at.
+/// Failures after which a night ends: one cause has more of them than are worth a look.
 const FAILURES_MAX: u64 = 500;
 
 /// Whether a signal has asked for the end.

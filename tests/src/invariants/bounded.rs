@@ -70,7 +70,7 @@ fn messages_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     u64::from(evidence.table(attempt.spot).n) * (asked + beside + sent) * begins
 }
 
-/// How often a read may begin anew: when nobody shows what it looks for, and for each version that was assigned without
+/// How often a read may begin anew: when no owner shows what it looks for, and for each version that was assigned without
 /// asking, which may have been overtaken.
 fn begun_anew_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     let is_assigned =

@@ -47,7 +47,7 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Every write that ended in peace is at each owner, or a hint for that owner was asked for. The one exception: a
-/// coordinator whose own replica failed, and which knows of no other owner that took the record, has nobody to keep
+/// coordinator whose own replica failed, and which knows of no other owner that took the record, has no owner to keep
 /// the hint; then the write was not acknowledged either.
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (id, attempt, version) in stored(evidence) {
@@ -59,9 +59,9 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
                     continue;
                 }
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
-                let nobody_keeps = *owner == attempt.coordinator && !is_acknowledged;
+                let has_no_keeper = *owner == attempt.coordinator && !is_acknowledged;
                 let is_there = is_as_late(record.as_ref(), version);
-                if !is_there && !nobody_keeps && !evidence.history.hinted.contains(&(id, *owner)) {
+                if !is_there && !has_no_keeper && !evidence.history.hinted.contains(&(id, *owner)) {
                     findings.broken(
                         attempt.spot,
                         format!("{version} is missing at {owner}, and no hint was left"),
@@ -73,7 +73,7 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// What a read made final before it answered (that a value has expired, or a record that few owners had) is at each
-/// owner, or a hint for that owner was asked for: nobody else knows that this owner lacks it.
+/// owner, or a hint for that owner was asked for: no other node knows that this owner lacks it.
 fn reads_left_hints(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, id, sent) in &evidence.history.wrote_first {
         let attempt = &evidence.history.attempts[id.0];
@@ -106,7 +106,7 @@ fn ended_at_peace(attempt: &Attempt) -> bool {
     attempt.lived.is_some() && (attempt.sent || matches!(attempt.outcome, Outcome::Stored(_)))
 }
 
-/// An owner held something later than the hint that it was brought. Perhaps nobody else knew, so the hint was all that
+/// An owner held something later than the hint that it was brought. Perhaps no other owner knew, so the hint was all that
 /// told that owners differ: it may not go before all of them hold what the owner held.
 fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
@@ -135,7 +135,7 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
 }
 
 /// Where every write that was stored anywhere ended at peace, and every hint that it asked for was kept, all owners
-/// hold the same version before anybody reads. (That a version is expired is for readers to find, who leave hints of
+/// hold the same version before any read. (That a version is expired is for readers to find, who leave hints of
 /// their own: see above.)
 fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
@@ -145,11 +145,11 @@ fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Finding
     for (spot, owners) in &ending.owners {
         let mut stored = stored(evidence).filter(|(_, attempt, _)| attempt.spot == *spot);
         let is_whole = stored.all(|(id, attempt, _)| {
-            let owes_nobody = |owner: &NodeId| {
+            let owes_no_hint = |owner: &NodeId| {
                 let asked = evidence.history.hinted.contains(&(id, *owner));
                 asked <= evidence.history.kept.contains(&(id, *owner))
             };
-            ended_at_peace(attempt) && owners.iter().all(owes_nobody) && !keeps_none(attempt, owners)
+            ended_at_peace(attempt) && owners.iter().all(owes_no_hint) && !keeps_none(attempt, owners)
         });
         if !is_whole || evidence.may_forget(*spot) {
             continue;
@@ -162,7 +162,7 @@ fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Finding
     }
 }
 
-/// Whether a write may have found nobody to keep the hint for its own coordinator.
+/// Whether a write may have found no owner to keep the hint for its own coordinator.
 fn keeps_none(attempt: &Attempt, owners: &[NodeId]) -> bool {
     owners.contains(&attempt.coordinator) && !matches!(attempt.outcome, Outcome::Stored(_))
 }

@@ -58,8 +58,8 @@ fn below_later_writes(
         return;
     }
     for (later, write, after) in evidence.history.acknowledged() {
-        let asked_nobody = write.required == 1 && table_w > 1;
-        let follows = later.spot == spot && earlier.precedes(later) && !after.replayed && !asked_nobody;
+        let asked_no_owner = write.required == 1 && table_w > 1;
+        let follows = later.spot == spot && earlier.precedes(later) && !after.replayed && !asked_no_owner;
         if follows && after.version <= before.version {
             let what = format!("{} was acknowledged, and then {} below it", before.version, after.version);
             findings.broken(spot, what);

@@ -16,7 +16,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         );
     }
     for (spot, attempt) in &evidence.history.not_awaited {
-        let what = format!("op {} was refused as stale, and nobody waited for the newer catalog", attempt.0);
+        let what = format!(
+            "op {} was refused as stale, and its coordinator did not wait for the newer catalog",
+            attempt.0
+        );
         findings.broken(*spot, what);
     }
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {
@@ -35,7 +38,7 @@ fn needed(evidence: &Evidence<'_>, attempt: &Attempt) -> u8 {
     let (n, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
     match &attempt.asked {
         Asked::Read { required } => *required,
-        // The first owner gives the version, and nobody is asked.
+        // The first owner gives the version, and no other is asked.
         Asked::Write(write) if write.required == 1 && table_w > 1 => 0,
         Asked::Write(_) => level::round_one(n, table_w),
     }

@@ -41,7 +41,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn known(evidence: &Evidence<'_>, findings: &mut Findings, spot: Spot, record: &Record) {
     let version = record.version;
     let Some(maker) = evidence.history.makers.get(&(spot, version)) else {
-        return findings.broken(spot, format!("nobody made {version}"));
+        return findings.broken(spot, format!("no write made {version}"));
     };
     let Asked::Write(write) = &evidence.history.attempts[maker.0].asked else {
         return findings.broken(spot, format!("a read made {version}"));

@@ -1,7 +1,7 @@
 //! What the tests of this contract really received, compared with what `/openapi.json` says that there is.
 //!
 //! Each answer that is held to the description is noted: operation, status, code. One test runs all the others in a process
-//! of their own, and then asks of every answer that is described whether anybody received it. An answer that no test here
+//! of their own, and then asks of every answer that is described whether a client received it. An answer that no test here
 //! brings about stands in a table, with its reason; one that stands there and was received is a finding too.
 //!
 //! Left out: `HEAD`, whose answers have no code.
@@ -22,7 +22,7 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("versions-exhausted", &[], "2^64 updates of one key; tests of the node's faults"),
 ];
 
-/// Notes one answer, if somebody wants to know.
+/// Notes one answer, if the answers are kept.
 pub fn note(operation: &str, status: u16, code: Option<&str>) {
     let Some(ledger) = std::env::var_os(LEDGER) else { return };
     let line = format!("{operation} {status} {}\n", code.unwrap_or("-"));

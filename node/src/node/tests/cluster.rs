@@ -51,7 +51,7 @@ async fn key_traffic_goes_on_without_a_majority_of_the_voters() {
 }
 
 #[tokio::test]
-async fn a_restarted_node_serves_its_last_catalog_without_asking_anybody() {
+async fn a_restarted_node_serves_its_last_catalog_without_asking_a_peer() {
     let mut cluster = Cluster::start(3).await;
     let table = cluster.create_table("users", 3).await;
     put(cluster.node(0), &table, "ada", "1815").await.expect("written");

@@ -46,7 +46,7 @@ fn http_1_0_is_spoken() {
 }
 
 #[test]
-fn an_upgrade_that_nobody_offers_is_not_made() {
+fn an_upgrade_that_is_not_offered_is_not_made() {
     let cluster = shared();
     let (node, guard) = (cluster.at(0), Guard::new(&cluster, "upgrade"));
     for to in ["h2c", "websocket", "TLS/1.2"] {

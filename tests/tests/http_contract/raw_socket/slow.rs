@@ -45,7 +45,7 @@ fn dribble(mut socket: TcpStream, bytes: &[u8]) -> super::Ended {
 }
 
 #[test]
-fn whoever_keeps_a_connection_for_nothing_loses_it() {
+fn a_client_that_keeps_a_connection_for_nothing_loses_it() {
     let cluster = impatient();
     let (node, guard) = (cluster.at(0), Guard::new(&cluster, "patience"));
     let silent: Vec<TcpStream> = (0..300).map(|_| open(node)).collect();

@@ -88,7 +88,7 @@ fn what_is_no_path_of_ours_is_refused() {
 }
 
 #[test]
-fn methods_that_nobody_has_are_refused() {
+fn methods_that_do_not_exist_are_refused() {
     let cluster = shared();
     let (node, guard) = (cluster.at(0), Guard::new(&cluster, "methods"));
     let target = key("methods");
