@@ -84,7 +84,7 @@ pub enum PayloadForm {
     Membership(#[n(0)] MembershipForm),
 }
 
-/// Who votes (two sets while that changes), and everybody.
+/// The voters (two sets while that changes), and all members.
 #[derive(Encode, Decode)]
 pub struct MembershipForm {
     #[n(0)]

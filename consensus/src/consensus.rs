@@ -48,7 +48,7 @@ pub trait Consensus: Send + Sync + 'static {
 pub struct MembershipNow {
     /// Who votes.
     pub voters: BTreeSet<NodeId>,
-    /// Everybody who is sent the log.
+    /// Voters and learners: all that are sent the log.
     pub members: BTreeSet<NodeId>,
     /// Members that miss next to nothing.
     pub up_to_date: BTreeSet<NodeId>,

@@ -22,7 +22,7 @@ pub struct Links {
     changing: Mutex<()>,
     dialing: Arc<Dialing>,
     cut: watch::Sender<bool>,
-    /// Members that were found where another one was expected, until somebody looks.
+    /// Members that were found where another one was expected, until the control plane looks.
     found: Mutex<Option<mpsc::Receiver<(NodeId, String)>>>,
     /// Since when it could have heard a peer.
     begun: Instant,
@@ -257,7 +257,7 @@ impl Links {
     }
 
     /// A member that is not known to have what exists since `since`: it speaks an older version, or is not connected.
-    /// The oldest version is everybody's.
+    /// The oldest version is every member's.
     pub fn lacks(&self, since: Protocol) -> Option<NodeId> {
         if since <= Protocol::OLDEST {
             return None;

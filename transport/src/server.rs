@@ -273,8 +273,8 @@ impl Server {
             if buffer.is_empty() && buffer.capacity() > 16 * READ_BUFFER_BYTES {
                 buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
             }
-            // Past its share a peer is not read: its own queue fills, and it refuses. While it is not read nobody
-            // would notice that it is gone, so that it may not last longer than silence may.
+            // Past its share a peer is not read: its own queue fills, and it refuses. While it is not
+            // read, its end would go unnoticed, so that this may not last longer than silence may.
             let room = async {
                 working.at_most(self.limits.working_bytes_max).await;
                 outbox.shrunk_below(self.limits.queued_bytes_max / 2).await;

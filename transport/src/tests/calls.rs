@@ -68,7 +68,7 @@ async fn a_call_without_an_answer_ends_at_its_deadline() {
     assert!(links.is_up(NodeId(2)), "a slow answer is no reason to hang up");
 }
 
-/// While a peer is past its share its socket is not read, and nobody would notice that it has died.
+/// While a peer is past its share its socket is not read, and its death would go unnoticed.
 #[tokio::test]
 async fn a_peer_whose_requests_do_not_end_is_hung_up_on() {
     let nothing = Limits { working_bytes_max: 0, ..limits() };
