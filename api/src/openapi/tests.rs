@@ -1,4 +1,8 @@
 use super::*;
+use crate::header::{
+    IDEMPOTENCY_KEY, PREFER, QUORATE_CONSISTENCY, QUORATE_COORDINATOR, QUORATE_EPOCH, QUORATE_REQUEST,
+    QUORATE_VERSION, SERVER_TIMING, TRACEPARENT,
+};
 use std::collections::BTreeSet;
 
 const BOUNDS: Bounds =
@@ -91,4 +95,29 @@ fn what_an_answer_may_lack_is_never_null() {
     assert_eq!(schemas["Problem"]["properties"]["table"]["type"], "string");
     assert_eq!(schemas["Result"]["properties"]["error"]["$ref"], "#/components/schemas/Problem");
     assert_eq!(schemas["Cluster"]["properties"]["leader"]["type"], json!(["string", "null"]));
+}
+
+#[test]
+fn headers_are_described_under_the_names_that_are_sent() {
+    let described: BTreeSet<String> =
+        parameters::response_headers().keys().map(|name| name.to_ascii_lowercase()).collect();
+    let ours = [QUORATE_VERSION, QUORATE_CONSISTENCY, QUORATE_EPOCH, QUORATE_COORDINATOR, QUORATE_REQUEST];
+    let sent: BTreeSet<&str> = ours.iter().map(|name| name.as_str()).collect();
+    assert_eq!(
+        described
+            .iter()
+            .map(String::as_str)
+            .filter(|name| name.starts_with("quorate-"))
+            .collect::<BTreeSet<_>>(),
+        sent
+    );
+    assert!(described.contains(SERVER_TIMING.as_str()));
+    for (header, name) in [
+        (Header::IdempotencyKey, IDEMPOTENCY_KEY),
+        (Header::Prefer, PREFER),
+        (Header::Traceparent, TRACEPARENT),
+    ] {
+        let described = parameters::of_header(header);
+        assert!(described["name"].as_str().is_some_and(|called| called.eq_ignore_ascii_case(name.as_str())));
+    }
 }
