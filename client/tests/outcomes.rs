@@ -3,8 +3,9 @@
 //! The servers here are scripts: each accepts connections, reads one request, and then says what it was told to.
 
 use quorate_client::{Client, Endpoint, Error, Found, Options, Outcome, Read, Write};
-use std::sync::Arc;
+use quorate_ports::Block;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,9 +79,9 @@ fn stored() -> Say {
 }
 
 /// An endpoint without a server.
-async fn no_server() -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-    Endpoint::from(listener.local_addr().expect("bound"))
+fn no_server() -> Endpoint {
+    static FREE: LazyLock<Block> = LazyLock::new(|| Block::take().expect("free ports"));
+    Endpoint::new("127.0.0.1", FREE.port(0))
 }
 
 fn client(endpoints: &[&Endpoint]) -> Client {
@@ -96,7 +97,7 @@ async fn put(client: &Client) -> Result<(), Error> {
 #[tokio::test]
 async fn a_write_that_could_not_be_sent_goes_to_the_next_endpoint() {
     let good = Script::start(stored()).await;
-    let client = client(&[&no_server().await, &good.endpoint]);
+    let client = client(&[&no_server(), &good.endpoint]);
     put(&client).await.expect("the second endpoint stores it");
     put(&client).await.expect("and is asked first from then on");
     assert_eq!(good.requests(), 2);
@@ -174,9 +175,36 @@ async fn a_proxys_error_page_proves_nothing() {
 
 #[tokio::test]
 async fn when_nobody_listens_nothing_was_applied() {
-    let error = put(&client(&[&no_server().await])).await.expect_err("no server is there");
+    let error = put(&client(&[&no_server()])).await.expect_err("no server is there");
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert!(error.to_string().contains("connection refused"), "{error}");
+}
+
+/// What a retry did not do says nothing of the attempts before it; and its operation id makes one more harmless.
+#[tokio::test]
+async fn of_a_retry_nothing_is_called_not_applied_and_another_endpoint_is_asked() {
+    let retry = Write { operation: "me:1".parse().ok(), retry: true, ..Write::default() };
+    assert!(retry.operation.is_some());
+    let put = async |endpoints: &[&Endpoint]| {
+        client(endpoints).put("t", b"k", b"v".to_vec(), &retry).await.map(|_| ())
+    };
+    let error = put(&[&no_server()]).await.expect_err("no server is there");
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    for (status, code, said) in [
+        (503, "draining", "not_applied"),
+        (503, "overloaded", "unknown"),
+        (431, "headers-too-large", "not_applied"),
+    ] {
+        let refusing = Script::start(problem(status, code, Some(said))).await;
+        let error = put(&[&refusing.endpoint]).await.expect_err("refused");
+        assert_eq!((error.code(), error.outcome()), (code, Outcome::Unknown));
+        let good = Script::start(stored()).await;
+        let elsewhere = put(&[&refusing.endpoint, &good.endpoint]).await;
+        assert_eq!(elsewhere.is_ok(), status == 503, "{code}: {elsewhere:?}");
+    }
+    let reused = Script::start(problem(409, "idempotency-reused", Some("not_applied"))).await;
+    let error = put(&[&reused.endpoint]).await.expect_err("another write");
+    assert_eq!(error.outcome(), Outcome::NotApplied);
 }
 
 #[tokio::test]

@@ -23,7 +23,6 @@ mod memory;
 pub mod network;
 mod node;
 mod plan;
-mod ports;
 pub mod slot;
 
 use std::collections::BTreeMap;
@@ -40,6 +39,7 @@ use memory::Memory;
 pub use node::{Excuse, Node};
 pub use plan::{NodeShape, Plan};
 use quorate_checkers::panics;
+use quorate_ports::Block;
 
 /// How often a condition is looked at again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -56,6 +56,8 @@ pub struct Cluster {
     // Dropped in this order: nodes first, then what they stand on.
     nodes: Vec<Node>,
     hosts: Option<Hosts>,
+    /// Without hosts of their own: nodes that are killed must get the same ports back.
+    _ports: Vec<Block>,
     http: Http,
     claims: BTreeMap<usize, &'static str>,
     /// Nodes whose disks were damaged, or may have forgotten.

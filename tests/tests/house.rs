@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 /// Which of our crates each of our crates may depend on, for its code or its tests.
 const ORDER: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("ports", &[]),
     ("ring", &["model"]),
     ("coordinator", &["model", "ring"]),
     ("storage", &["model"]),
     ("api", &["model"]),
     ("transport", &["model"]),
     ("consensus", &["model", "ring", "storage", "transport"]),
-    ("node", &["model", "ring", "coordinator", "storage", "transport", "consensus"]),
+    ("node", &["model", "ring", "coordinator", "storage", "transport", "consensus", "ports"]),
     ("http", &["model", "ring", "coordinator", "api", "node"]),
-    ("client", &["model", "api"]),
+    ("client", &["model", "api", "ports"]),
     ("cli", &["model", "api", "client"]),
     (
         "quorate",
@@ -40,10 +41,11 @@ const ORDER: &[(&str, &[&str])] = &[
             "http",
             "client",
             "cli",
+            "ports",
         ],
     ),
     ("checkers", &[]),
-    ("jepsen", &["checkers"]),
+    ("jepsen", &["checkers", "ports"]),
     (
         "tests",
         &[
@@ -57,6 +59,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "client",
             "quorate",
             "checkers",
+            "ports",
         ],
     ),
 ];

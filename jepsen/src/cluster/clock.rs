@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use crate::tool;
+use quorate_ports::Block;
 
 const SOURCE: &str = include_str!("clock.c");
 
@@ -105,8 +106,8 @@ fn file_in(folder: &Path) -> PathBuf {
 /// that it notices when the clock is set right. A server may keep a date until its clock has passed it, so the clock
 /// goes forwards.
 fn try_node(trial: &Path, binary: &Path, variables: &[String]) -> Result<(), Error> {
-    let ports = super::ports::free(2)?;
-    let address = format!("127.0.0.1:{}", ports[0]);
+    let ports = Block::take().map_err(|_| Error::NoFreePorts)?;
+    let address = ports.address(0);
     let data = trial.join("data");
     let failed = |cause| Error::Host { what: format!("start {}", binary.display()), cause };
     std::fs::create_dir_all(&data).map_err(failed)?;
@@ -115,7 +116,7 @@ fn try_node(trial: &Path, binary: &Path, variables: &[String]) -> Result<(), Err
         .args(variables)
         .arg(binary)
         .args(["serve", "--bootstrap", "--cluster-name", "clock-trial", "--listen", &address])
-        .args(["--peer-listen", &format!("127.0.0.1:{}", ports[1]), "--data"])
+        .args(["--peer-listen", &ports.address(1), "--data"])
         .arg(&data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

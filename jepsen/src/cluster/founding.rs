@@ -12,8 +12,9 @@ use serde_json::Value;
 use super::hosts::Hosts;
 use super::memory::{self, Memory};
 use super::node::Site;
-use super::{Cluster, Error, Node, Plan, ports};
+use super::{Cluster, Error, Node, Plan};
 use crate::http::{Body, Http, Reply};
+use quorate_ports::{Block, PORTS};
 
 /// How long a cluster may take to found itself, gather its members and make a table.
 const FOUNDING_TIMEOUT: Duration = Duration::from_mins(1);
@@ -28,10 +29,10 @@ impl Cluster {
             .map_err(|cause| Error::Host { what: format!("folder {}", plan.folder.display()), cause })?;
         let hosts =
             plan.slot.as_ref().map(|slot| Hosts::make(Arc::clone(slot), plan.nodes.len())).transpose()?;
-        let places = match &hosts {
+        let (places, ports) = match &hosts {
             Some(hosts) => {
                 write_secret(&plan.folder)?;
-                hosts.all().iter().cloned().map(Site::Host).collect()
+                (hosts.all().iter().cloned().map(Site::Host).collect(), Vec::new())
             }
             None => sites_on_loopback(plan.nodes.len())?,
         };
@@ -42,6 +43,7 @@ impl Cluster {
         let mut cluster = Cluster {
             nodes,
             hosts,
+            _ports: ports,
             http: Http::new(),
             claims: BTreeMap::new(),
             damaged: BTreeMap::new(),
@@ -134,10 +136,17 @@ fn write_secret(folder: &Path) -> Result<(), Error> {
         .map_err(|cause| Error::Host { what: format!("secret {}", path.display()), cause })
 }
 
-/// Ports for so many nodes on loopback.
-fn sites_on_loopback(count: usize) -> Result<Vec<Site>, Error> {
-    let ports = ports::free(count * 2)?;
-    Ok(ports.chunks_exact(2).map(|two| Site::Loopback { port: two[0], peer_port: two[1] }).collect())
+/// Places for so many nodes on loopback, and the blocks that their ports are from.
+fn sites_on_loopback(count: usize) -> Result<(Vec<Site>, Vec<Block>), Error> {
+    let (mut sites, mut blocks) = (Vec::new(), Vec::new());
+    while sites.len() < count {
+        let block = Block::take().map_err(|_| Error::NoFreePorts)?;
+        let places = (0..PORTS / 2).take(count - sites.len());
+        let site = |at| Site::Loopback { port: block.port(2 * at), peer_port: block.port(2 * at + 1) };
+        sites.extend(places.map(site));
+        blocks.push(block);
+    }
+    Ok((sites, blocks))
 }
 
 /// The members that an answer lists: an array, alone or as the member `nodes` or `items`.

@@ -11,6 +11,7 @@ use crate::core::{Core, GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, NodeId, Rules, Table};
+use quorate_ports::Block;
 use quorate_ring::{Command, NewTable, RequestId, Weight};
 use quorate_transport::{self as transport, Secret};
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ struct Cluster {
     nodes: Vec<Option<Node>>,
     addresses: Vec<SocketAddr>,
     contact: SocketAddr,
+    /// Where peers listen, so that an address is free again when its node has ended.
+    ports: Block,
 }
 
 fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> NodeConfig {
@@ -72,8 +75,13 @@ async fn start(config: NodeConfig) -> Result<Node, StartError> {
 impl Cluster {
     /// Founds a cluster and lets others join until there are `count`.
     async fn start(count: usize) -> Self {
-        let mut cluster =
-            Self { folders: Vec::new(), nodes: Vec::new(), addresses: Vec::new(), contact: loopback(1) };
+        let mut cluster = Self {
+            folders: Vec::new(),
+            nodes: Vec::new(),
+            addresses: Vec::new(),
+            contact: loopback(1),
+            ports: Block::take().expect("free ports"),
+        };
         cluster.add(Entry::found("tests")).await;
         cluster.contact = serve_page(cluster.node(0)).await;
         for _ in 1..count {
@@ -85,7 +93,9 @@ impl Cluster {
 
     async fn add(&mut self, entry: Entry) {
         let folder = tempfile::tempdir().expect("a folder");
-        let node = start(config(self.nodes.len(), folder.path(), entry, loopback(0))).await.expect("starts");
+        let place = self.nodes.len();
+        let peers = loopback(self.ports.port(u16::try_from(place).expect("a few nodes")));
+        let node = start(config(place, folder.path(), entry, peers)).await.expect("starts");
         self.addresses.push(node.peer_address());
         self.folders.push(folder);
         self.nodes.push(Some(node));

@@ -1,24 +1,10 @@
 //! The first minute: what `quorate dev` prints is true, and what it keeps is there the next time.
 
-use crate::process::{Dev, PATIENCE, Running, quorate};
-use std::net::{Ipv4Addr, TcpListener};
+use crate::process::{Dev, PATIENCE, Running, free_ports, quorate};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// A port that was free a moment ago, with those that three nodes and their command port need beside it.
-pub fn free_port() -> u16 {
-    loop {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
-        let port = first.local_addr().expect("bound").port();
-        let others = [1, 9, 10, 11, 20, 21].map(|step| {
-            port.checked_add(step).and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
-        });
-        if others.iter().all(Option::is_some) && port < 65_000 {
-            return port;
-        }
-    }
-}
 
 fn dev_on(folder: &Path, port: u16) -> Command {
     let mut command = quorate();
@@ -28,8 +14,8 @@ fn dev_on(folder: &Path, port: u16) -> Command {
 
 #[test]
 fn every_command_it_suggests_works() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut process = Running::start(dev_on(folder.path(), free_port()));
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let mut process = Running::start(dev_on(folder.path(), ports.port(0)));
     let mut suggested = Vec::new();
     loop {
         let line = process.line();
@@ -58,21 +44,22 @@ fn every_command_it_suggests_works() {
 #[test]
 fn data_is_there_the_next_time() {
     let folder = tempfile::tempdir().expect("a folder");
-    let port = free_port();
-    let dev = Dev::with(folder.path(), 3, port);
+    let ports = free_ports();
+    let dev = Dev::with(folder.path(), 3, ports.port(0));
     dev.run(0, &["put", "demo", "k", "kept"]).expect_code(0);
     dev.process.terminate().expect_code(0);
-    let dev = Dev::with(folder.path(), 3, port);
+    let dev = Dev::with(folder.path(), 3, ports.port(0));
     assert_eq!(dev.run(2, &["get", "demo", "k"]).expect_code(0).stdout, b"kept");
 }
 
 #[test]
 fn data_is_there_on_other_ports_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let dev = Dev::with(folder.path(), 3, free_port());
+    let dev = Dev::start(folder.path(), 3);
     dev.run(0, &["put", "demo", "k", "kept"]).expect_code(0);
     dev.process.terminate().expect_code(0);
-    for port in [free_port(), 0] {
+    let others = free_ports();
+    for port in [others.port(0), 0] {
         let dev = Dev::with(folder.path(), 3, port);
         assert_eq!(dev.run(2, &["get", "demo", "k"]).expect_code(0).stdout, b"kept");
         dev.process.terminate().expect_code(0);
@@ -82,7 +69,7 @@ fn data_is_there_on_other_ports_too() {
 #[test]
 fn fewer_nodes_than_a_folder_has_are_refused_at_once_and_without_a_number_all_of_them_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let dev = Dev::with(folder.path(), 4, free_port());
+    let dev = Dev::start(folder.path(), 4);
     dev.process.terminate().expect_code(0);
     let begun = Instant::now();
     let fewer = dev_on(folder.path(), 7400).args(["--nodes", "1"]).output().expect("runs");
@@ -92,7 +79,10 @@ fn fewer_nodes_than_a_folder_has_are_refused_at_once_and_without_a_number_all_of
     assert!(fewer.stderr.contains("7400, 7410, 7420, 7430"), "{fewer:?}");
 
     let mut command = quorate();
-    command.args(["--output", "jsonl", "dev", "--port", "0", "--data"]).arg(folder.path());
+    let ports = free_ports();
+    command
+        .args(["--output", "jsonl", "dev", "--port", &ports.port(0).to_string(), "--data"])
+        .arg(folder.path());
     let ready: serde_json::Value = serde_json::from_str(&Running::start(command).line()).expect("JSON");
     assert_eq!(ready["nodes"].as_array().map(Vec::len), Some(4));
 }
@@ -135,10 +125,10 @@ fn an_ephemeral_cluster_leaves_nothing() {
 #[test]
 fn a_port_in_use_is_said_with_a_way_out() {
     let folder = tempfile::tempdir().expect("a folder");
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
-    let port = taken.local_addr().expect("bound").port().min(65_000);
-    let ended =
-        crate::process::Ended::from(dev_on(folder.path(), port).output().expect("runs")).expect_code(1);
+    let ports = free_ports();
+    let _taken = TcpListener::bind(ports.address(0)).expect("it is free");
+    let ended = dev_on(folder.path(), ports.port(0)).output().expect("runs");
+    let ended = crate::process::Ended::from(ended).expect_code(1);
     assert!(ended.stderr.contains("in use") && ended.stderr.contains("--port"), "{ended:?}");
 }
 
@@ -163,13 +153,14 @@ fn the_control_port_is_not_for_web_pages() {
 #[test]
 fn a_second_one_on_the_same_folder_leaves_the_first_ones_log_alone() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut first = Running::start(dev_on(folder.path(), free_port()));
+    let (ports, others) = (free_ports(), free_ports());
+    let mut first = Running::start(dev_on(folder.path(), ports.port(0)));
     while !first.line().contains("Ctrl-C") {}
     let log = || std::fs::metadata(folder.path().join("dev.log")).expect("a log").len();
     let before = log();
     assert!(before > 0);
-    let second = crate::process::Ended::from(dev_on(folder.path(), free_port()).output().expect("runs"));
-    let second = second.expect_code(1);
+    let second = dev_on(folder.path(), others.port(0)).output().expect("runs");
+    let second = crate::process::Ended::from(second).expect_code(1);
     assert!(second.stderr.contains("another `quorate dev` runs"), "{second:?}");
     assert!(log() >= before, "the log was emptied");
     first.terminate().expect_code(0);

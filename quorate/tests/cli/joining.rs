@@ -1,14 +1,7 @@
 //! `serve --join` where there is nothing to join: it says why, and what to do.
 
-use crate::process::{Running, quorate};
-use std::net::TcpListener;
+use crate::process::{Running, free_ports, quorate};
 use std::path::Path;
-
-/// Addresses that are free now, and that both sides of a test must know before either starts.
-fn free() -> [String; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").to_string())
-}
 
 fn joining(data: &Path, listen: &str, join: &str) -> Running {
     let mut command = quorate();
@@ -20,7 +13,8 @@ fn joining(data: &Path, listen: &str, join: &str) -> Running {
 #[test]
 fn a_node_that_is_told_to_join_itself_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [here, _] = free();
+    let ports = free_ports();
+    let here = ports.address(0);
     let mut node = joining(folder.path(), &here, &here);
     let said = node.until_said("this is the address of this node itself");
     assert!(said.contains("--bootstrap --cluster-name NAME"), "{said}");
@@ -30,7 +24,9 @@ fn a_node_that_is_told_to_join_itself_says_so() {
 #[test]
 fn two_empty_nodes_that_wait_for_one_another_say_that_there_is_no_cluster() {
     let (one, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let [here, there] = free();
+    // Both must be known before either starts.
+    let ports = free_ports();
+    let [here, there] = [0, 1].map(|at| ports.address(at));
     let mut nodes = [joining(one.path(), &here, &there), joining(other.path(), &there, &here)];
     for node in &mut nodes {
         let said = node.until_said("no cluster has been founded yet");

@@ -1,6 +1,6 @@
 //! The real binary, end to end: what it prints, the codes it ends with, what it refuses and how it says so.
 //!
-//! No port is fixed: nodes and clusters draw free ones and say which.
+//! No port is fixed: nodes and clusters draw free ones and say which, or have a block of ports to themselves.
 
 mod cluster;
 mod dev;

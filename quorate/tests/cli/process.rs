@@ -1,5 +1,6 @@
 //! Running the binary: commands that end, and processes that run until they are told to stop.
 
+use quorate_ports::Block;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -146,17 +147,27 @@ impl Drop for Running {
     }
 }
 
-/// A development cluster on free ports.
+/// Ports that no other test has, as long as this lives; those of six nodes of `dev`, or of one that serves.
+pub fn free_ports() -> Block {
+    Block::take().expect("free ports")
+}
+
+/// A development cluster.
 pub struct Dev {
     pub process: Running,
     pub ready: serde_json::Value,
+    _ports: Option<Block>,
 }
 
 impl Dev {
+    /// On ports of its own: a node that was killed finds them free again.
     pub fn start(folder: &Path, nodes: usize) -> Self {
-        Self::with(folder, nodes, 0)
+        let ports = free_ports();
+        let dev = Self::with(folder, nodes, ports.port(0));
+        Self { _ports: Some(ports), ..dev }
     }
 
+    /// On ports that the test has taken, or on any (0).
     pub fn with(folder: &Path, nodes: usize, port: u16) -> Self {
         let mut command = quorate();
         command.args([
@@ -171,7 +182,7 @@ impl Dev {
         command.arg("--data").arg(folder);
         let mut process = Running::start(command);
         let ready = serde_json::from_str(&process.line()).expect("one JSON object");
-        Self { process, ready }
+        Self { process, ready, _ports: None }
     }
 
     /// A node's HTTP address, counted from 0.

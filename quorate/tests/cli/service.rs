@@ -1,8 +1,7 @@
 //! What surrounds a service: broken outputs, signals, terminals, the rights of its folder, variables that no person
 //! wrote.
 
-use crate::dev::free_port;
-use crate::process::{Ended, PATIENCE, Running, quorate, run};
+use crate::process::{Ended, PATIENCE, Running, free_ports, quorate, run};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -88,7 +87,8 @@ fn metric(port: u16, name: &str) -> u64 {
 
 #[test]
 fn a_node_whose_log_has_no_room_serves_counts_what_it_drops_and_stops_in_order() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let full = OpenOptions::new().write(true).open("/dev/full").expect("a device of every Linux");
     let node =
         Killed(serve(folder.path(), port).stdout(Stdio::null()).stderr(full).spawn().expect("it starts"));
@@ -100,7 +100,8 @@ fn a_node_whose_log_has_no_room_serves_counts_what_it_drops_and_stops_in_order()
 
 #[test]
 fn a_node_whose_log_nobody_reads_any_more_serves_and_stops_in_order() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let mut command = serve(folder.path(), port);
     let mut node = Killed(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts"));
     is_ready(port);
@@ -118,7 +119,8 @@ fn a_node_whose_log_nobody_reads_any_more_serves_and_stops_in_order() {
 
 #[test]
 fn a_development_cluster_whose_outputs_have_no_room_serves_and_stops_in_order() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let full = || OpenOptions::new().write(true).open("/dev/full").expect("a device of every Linux");
     let mut command = quorate();
     command.args(["dev", "--nodes", "1", "--port", &port.to_string(), "--data"]).arg(folder.path());
@@ -145,7 +147,8 @@ fn data_that_finds_no_room_is_an_error_and_a_reader_that_has_gone_is_none() {
 
 #[test]
 fn no_signal_but_those_that_stop_it_ends_a_node() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     // Without a terminal, as under a service manager.
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(quorate().get_program());
@@ -183,7 +186,8 @@ fn pid_of(data: &Path) -> String {
 
 #[test]
 fn a_terminal_that_is_closed_stops_a_node_in_order() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let (data, log) = (folder.path().join("data"), folder.path().join("log"));
     let mut node = quorate();
     serving(&mut node, &data, port);
@@ -225,7 +229,8 @@ fn the_log_of_a_development_cluster_goes_on_in_a_new_file_once_it_was_moved_away
 #[test]
 fn no_other_user_reads_a_nodes_folder_new_or_old() {
     let above = tempfile::tempdir().expect("a folder");
-    let (data, port) = (above.path().join("data"), free_port());
+    let (data, ports) = (above.path().join("data"), free_ports());
+    let port = ports.port(0);
     let rights = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     let run = || {
         let mut node = Running::start(serve(&data, port));
@@ -258,18 +263,20 @@ fn a_folder_that_is_not_a_nodes_own_is_refused_and_its_rights_stay() {
     let set = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode));
     let rights = || std::fs::metadata(folder.path()).expect("it is there").permissions().mode() & 0o7777;
     set(0o1777).expect("it is ours");
-    let ended = Ended::from(serve(folder.path(), free_port()).output().expect("it runs")).expect_code(1);
+    let ports = free_ports();
+    let ended = Ended::from(serve(folder.path(), ports.port(0)).output().expect("it runs")).expect_code(1);
     assert!(ended.stderr.contains("1777") && ended.stderr.contains("chmod 0700"), "{ended:?}");
     assert_eq!(rights(), 0o1777);
     set(0o755).expect("it is ours");
     File::create(folder.path().join("letters")).expect("made");
-    Ended::from(serve(folder.path(), free_port()).output().expect("it runs")).expect_code(1);
+    Ended::from(serve(folder.path(), ports.port(0)).output().expect("it runs")).expect_code(1);
     assert_eq!(rights(), 0o755);
 }
 
 #[test]
 fn links_to_services_are_one_warning_and_a_slip_is_an_error() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let mut command = serve(folder.path(), port);
     command.env("QUORATE_PORT", "tcp://10.0.0.9:7400").env("QUORATE_SERVICE_HOST", "10.0.0.9");
     command.env("QUORATE_PORT_7400_TCP", "tcp://10.0.0.9:7400").env("QUORATE_PEERS_SERVICE_HOST", "10.0.0.9");
@@ -283,7 +290,8 @@ fn links_to_services_are_one_warning_and_a_slip_is_an_error() {
 
 #[test]
 fn what_clients_do_wrong_does_not_make_the_log_grow() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let port = ports.port(0);
     let mut node = Running::start(serve(folder.path(), port));
     node.until_said("the node serves");
     is_ready(port);

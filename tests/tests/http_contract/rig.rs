@@ -8,6 +8,7 @@ use quorate_http::{Limits, Server, Setup};
 use quorate_model::{Durability, Rules};
 use quorate_node::hints::ReplayLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig, bind};
+use quorate_ports::Block;
 use quorate_ring::Weight;
 use quorate_storage::RocksOptions;
 use quorate_storage::rocks::FreeBytes;
@@ -32,6 +33,8 @@ pub struct Cluster {
     disk_is_full: Arc<AtomicBool>,
     runtime: Runtime,
     _folder: TempDir,
+    /// Where peers listen, so that an address is free again when its node has ended.
+    _ports: Block,
 }
 
 /// The cluster that all tests share that break nothing. Ends with the last of them.
@@ -72,6 +75,7 @@ impl Cluster {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().expect("a folder");
+        let ports = Block::take().expect("free ports");
         let disk_is_full = Arc::new(AtomicBool::new(false));
         let mut nodes: Vec<Instance> = Vec::new();
         let mut configs = Vec::new();
@@ -88,7 +92,7 @@ impl Cluster {
                 zone: format!("z{}", index + 1),
                 weight: Weight::ONE,
                 http_address: String::new(),
-                peer_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                peer_listen: (Ipv4Addr::LOCALHOST, ports.port(u16::try_from(index).expect("a few"))).into(),
                 peer_advertise: None,
                 peer_backlog: limits.connections_backlog,
                 entry,
@@ -125,7 +129,8 @@ impl Cluster {
         }
         let addresses: Vec<SocketAddr> = nodes.iter().map(Instance::http_address).collect();
         let nodes = nodes.into_iter().map(|node| Mutex::new(Some(node))).collect();
-        let cluster = Self { nodes, configs, addresses, disk_is_full, runtime, _folder: folder };
+        let cluster =
+            Self { nodes, configs, addresses, disk_is_full, runtime, _folder: folder, _ports: ports };
         for node in 0..count {
             until("every node knows every node, and that it is up", || {
                 let seen = get("/v1/cluster").of(cluster.at(node)).is(200).json();
@@ -180,12 +185,11 @@ impl Cluster {
     }
 
     fn restart(&self, node: usize, harm: impl FnOnce(&Path)) -> SocketAddr {
-        // Where it was: at another address it would be let in only once its former process is surely silent.
-        let peer_address = self.with(node, |instance| instance.node().peer_address());
+        // Its peers' port is the one it had: at another address it would be let in only once its former process is surely
+        // silent.
         self.kill(node);
         let mut config = self.configs[node].clone();
         config.node.entry = Entry::Existing;
-        config.node.peer_listen = peer_address;
         harm(&config.node.data);
         let started = self.runtime.block_on(Instance::start(config)).expect("a doubtful node starts");
         let address = started.http_address();
