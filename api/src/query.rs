@@ -181,6 +181,14 @@ impl Query {
         Ok(query)
     }
 
+    /// Whether a raw query says that this is not the first attempt, whatever else it says: for what is refused before it
+    /// is understood.
+    pub fn says_retry(raw: Option<&str>) -> bool {
+        let is = |text: &str, word: &str| text::decode(text).is_some_and(|text| text == word);
+        let mut pairs = raw.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        pairs.any(|(name, value)| is(name, Parameter::Retry.as_str()) && is(value, "true"))
+    }
+
     fn take(&mut self, name: Parameter, value: &str) -> Result<(), QueryError> {
         match name {
             Parameter::Consistency => self.consistency = Some(level("consistency", value)?),

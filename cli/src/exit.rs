@@ -135,8 +135,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let outcome = error.outcome();
         let (exit, next) = match &error {
-            Error::Unreachable(_) => (
-                Exit::Unavailable,
+            Error::Unreachable { outcome, .. } => (
+                if *outcome == Outcome::Unknown { Exit::Unknown } else { Exit::Unavailable },
                 Some(
                     "start a cluster with `quorate dev`, or name a node that runs: --endpoint HOST:PORT, or \
                      QUORATE_ENDPOINTS for every command"
@@ -172,7 +172,12 @@ impl From<Error> for Failure {
         let (sentence, tried) = match error {
             Error::Problem { problem, .. } => (problem_sentence(&problem), Vec::new()),
             // Each of them stands on its own line.
-            Error::Unreachable(tried) => ("no node answers, and nothing was done".to_owned(), tried),
+            Error::Unreachable { tried, outcome: Outcome::Unknown } => (
+                "no node answers, and nothing was done now; an earlier attempt may have been applied"
+                    .to_owned(),
+                tried,
+            ),
+            Error::Unreachable { tried, .. } => ("no node answers, and nothing was done".to_owned(), tried),
             error @ (Error::Lost { .. } | Error::Unintelligible { .. }) => (error.to_string(), Vec::new()),
         };
         Failure { exit, sentence, next, problem, outcome: Some(outcome), tried, is_said: false }

@@ -5,6 +5,7 @@ use crate::answer::Meta;
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, Error};
 use crate::outcome::{Effect, Outcome};
+use quorate_api::Code;
 use quorate_api::document::Problem;
 use quorate_api::query::Parameter;
 use quorate_api::text;
@@ -79,7 +80,14 @@ impl Call {
             }
         }
         // What a server said tells more than which ones were silent.
-        Err(refused.unwrap_or(Error::Unreachable(silent)))
+        let outcome = if self.is_retry() { Outcome::Unknown } else { Outcome::NotApplied };
+        Err(refused.unwrap_or(Error::Unreachable { tried: silent, outcome }))
+    }
+
+    /// Whether it says that it is not the first attempt: then its operation id makes one more harmless, and what an
+    /// attempt did not do says nothing of those before it.
+    fn is_retry(&self) -> bool {
+        self.query.iter().any(|(name, _)| *name == Parameter::Retry)
     }
 
     /// Whether another endpoint may do better after this answer, and asking it is safe.
@@ -87,10 +95,11 @@ impl Call {
         match error {
             // A refusal that names this node's state, not the request's fault, and had no effect.
             Error::Problem { problem, outcome, .. } => {
-                *outcome == Outcome::NotApplied
+                let is_harmless = *outcome == Outcome::NotApplied || self.is_retry();
+                is_harmless
                     && (problem.status == 503 || (self.effect == Effect::Read && problem.status >= 500))
             }
-            Error::Unreachable(_) | Error::Lost { .. } | Error::Unintelligible { .. } => false,
+            Error::Unreachable { .. } | Error::Lost { .. } | Error::Unintelligible { .. } => false,
         }
     }
 
@@ -165,7 +174,16 @@ impl Call {
         if problem.instance.is_none() {
             problem.instance.clone_from(&meta.request);
         }
-        let outcome = Outcome::of_refusal(&problem, self.effect);
+        let outcome = match Outcome::of_refusal(&problem, self.effect) {
+            // A node that could not read the request's head does not know that it was a retry. One with another body is
+            // another write.
+            Outcome::NotApplied
+                if self.is_retry() && problem.known_code() != Some(Code::IdempotencyReused) =>
+            {
+                Outcome::Unknown
+            }
+            outcome => outcome,
+        };
         Error::Problem {
             endpoint: endpoint.clone(),
             problem: Box::new(problem),
@@ -187,6 +205,7 @@ impl Call {
         let outcome = match self.effect {
             Effect::Read => Outcome::NotApplied,
             Effect::Write => match Outcome::of_write_status(status) {
+                Outcome::NotApplied if self.is_retry() => Outcome::Unknown,
                 // What answers so need not be a Quorate node: a proxy's 502 proves nothing.
                 Outcome::NotApplied if status >= 500 => Outcome::Unknown,
                 outcome => outcome,

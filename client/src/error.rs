@@ -20,8 +20,13 @@ pub struct Attempt {
 #[derive(Clone, Debug, Error)]
 pub enum Error {
     /// No endpoint answered. Of a write nothing was sent; a read was sent where its attempt says so, in vain.
-    #[error("no node answers: {}", attempts(.0))]
-    Unreachable(Vec<Attempt>),
+    #[error("no node answers: {}", attempts(.tried))]
+    Unreachable {
+        /// Each endpoint, and what happened.
+        tried: Vec<Attempt>,
+        /// Unknown for a retry: an earlier attempt may have been applied.
+        outcome: Outcome,
+    },
     /// The request was sent, and then the connection broke or nothing came in time.
     #[error("{endpoint} gave no answer: {cause}")]
     Lost {
@@ -72,8 +77,8 @@ impl Error {
     /// What happened to the data.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Error::Unreachable(_) => Outcome::NotApplied,
-            Error::Lost { outcome, .. }
+            Error::Unreachable { outcome, .. }
+            | Error::Lost { outcome, .. }
             | Error::Problem { outcome, .. }
             | Error::Unintelligible { outcome, .. } => *outcome,
         }
@@ -82,9 +87,9 @@ impl Error {
     /// Why, in words for people: the server's, or what happened to the connection.
     pub fn cause(&self) -> String {
         match self {
-            Error::Unreachable(attempts) => match attempts.as_slice() {
+            Error::Unreachable { tried, .. } => match tried.as_slice() {
                 [attempt] => attempt.cause.clone(),
-                attempts => attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join(", "),
+                tried => attempts(tried),
             },
             Error::Lost { cause, .. } | Error::Unintelligible { cause, .. } => cause.clone(),
             Error::Problem { problem, .. } => problem.detail.clone(),
@@ -95,7 +100,7 @@ impl Error {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Error::Problem { problem, .. } => Some(problem),
-            Error::Unreachable(_) | Error::Lost { .. } | Error::Unintelligible { .. } => None,
+            Error::Unreachable { .. } | Error::Lost { .. } | Error::Unintelligible { .. } => None,
         }
     }
 

@@ -31,6 +31,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTI
 use http::{HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use quorate_api::header::{PROBLEM_JSON, QUORATE_REQUEST};
+use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_node::PANICKED;
 use quorate_node::control::WAITING;
@@ -140,8 +141,10 @@ impl Edge {
         request.extensions_mut().insert(RequestName(Arc::clone(&name)));
         let head = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), shown(request.uri().path())));
+        let is_write = matches!(operation, Operation::Put | Operation::Delete);
+        let retried = is_write && Query::says_retry(request.uri().query());
         let mut response = self.route(request, operation, local, scope).instrument(span).await;
-        let problem = response.extensions_mut().remove::<Problem>();
+        let problem = response.extensions_mut().remove::<Problem>().map(|problem| problem.of_retry(retried));
         let level = response.extensions_mut().remove::<LevelLabel>();
         if response.status() == StatusCode::NOT_MODIFIED {
             // To HEAD the router says 0, which would be the length of the value.

@@ -27,6 +27,7 @@ struct Fields {
     shard: Option<ShardId>,
     level: Option<Level>,
     idempotent: bool,
+    retried: bool,
     headers: HeaderMap,
 }
 
@@ -38,6 +39,7 @@ impl<F: Into<Fault>> From<F> for Problem {
             shard: None,
             level: None,
             idempotent: false,
+            retried: false,
             headers: HeaderMap::new(),
         }))
     }
@@ -86,6 +88,9 @@ impl Problem {
             sentence.push_str("; down: ");
             sentence.push_str(&down.join(", "));
         }
+        if self.hides_an_attempt() {
+            sentence.push_str("; an earlier attempt may have been applied");
+        }
         sentence
     }
 
@@ -127,6 +132,28 @@ impl Problem {
         self
     }
 
+    /// Of a write that says that it is not the first attempt (or not).
+    #[must_use]
+    pub fn of_retry(mut self, retried: bool) -> Self {
+        self.0.retried = retried;
+        self
+    }
+
+    /// What happened to the data: of the write, whichever attempt this is.
+    pub fn outcome(&self) -> Outcome {
+        if self.hides_an_attempt() { Outcome::Unknown } else { self.0.fault.outcome() }
+    }
+
+    /// Whether the fault speaks of this attempt alone, and others went before. A request with another body is another
+    /// write; and some faults speak of earlier attempts themselves.
+    fn hides_an_attempt(&self) -> bool {
+        let speaks_of_all = matches!(
+            self.0.fault,
+            Fault::Put(PutError::IdempotencyReused | PutError::IdempotencyExpired | PutError::Unknown { .. })
+        );
+        self.0.retried && !speaks_of_all
+    }
+
     /// With these headers.
     #[must_use]
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {
@@ -144,7 +171,7 @@ impl Problem {
         let fields = &*self.0;
         let Counts { n, required, acks, replicas } = fields.fault.counts();
         let code = self.code();
-        let outcome = match fields.fault.outcome() {
+        let outcome = match self.outcome() {
             Outcome::NotApplied => form::Outcome::NotApplied,
             Outcome::Unknown => form::Outcome::Unknown,
         };

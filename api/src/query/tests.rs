@@ -26,6 +26,19 @@ fn refused(raw: &str, takes: &[Parameter]) -> Code {
 }
 
 #[test]
+fn a_retry_is_recognised_whatever_else_is_said() {
+    for raw in
+        ["retry=true", "w=9&retry=true&colour=red", "%72etry=tru%65", "%&retry=true", "retry=no&retry=true"]
+    {
+        assert!(Query::says_retry(Some(raw)), "{raw}");
+    }
+    for raw in [None, Some(""), Some("retry"), Some("retry=false"), Some("retry=true%"), Some("x=retry=true")]
+    {
+        assert!(!Query::says_retry(raw), "{raw:?}");
+    }
+}
+
+#[test]
 fn a_typo_never_weakens_a_read() {
     for raw in ["consistncy=quorum", "R=2", "r%00=1", "x", "durability=sync", "ttl=1s", "retry=true"] {
         assert_eq!(refused(raw, READ), Code::UnknownParameter, "{raw}");

@@ -45,6 +45,31 @@ fn keys_of_any_bytes_and_values_of_any_origin() {
     );
 }
 
+/// Empty is not absent: an empty value is stored, wherever it comes from, and given back.
+#[test]
+fn an_empty_value_is_a_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 1);
+    let file = folder.path().join("empty");
+    std::fs::write(&file, "").expect("written");
+    let from_file = format!("@{}", file.display());
+    // `-` reads /dev/null, which is what `quorate` has for its standard input here.
+    for (key, value) in [("said", ""), ("piped", "-"), ("filed", &*from_file)] {
+        dev.run(0, &["put", "demo", key, "something"]).expect_code(0);
+        dev.run(0, &["put", "demo", key, value]).expect_code(0);
+        assert_eq!(dev.run(0, &["get", "demo", key]).expect_code(0).stdout, b"", "{key}");
+        let shown = dev.run(0, &["get", "demo", key, "--output", "json"]).expect_code(0).json();
+        assert_eq!(shown["value"], "", "{key}: {shown}");
+        let again = ["put", "demo", key, value, "--idempotency-key", "me:1"];
+        dev.run(0, &again).expect_code(0);
+        let again =
+            dev.run(0, &[&again[..], &["--retry", "--output", "json"]].concat()).expect_code(0).json();
+        assert_eq!(again["replayed"], true, "{key}: {again}");
+        dev.run(0, &["delete", "demo", key]).expect_code(0);
+        dev.run(0, &["get", "demo", key]).expect_code(3);
+    }
+}
+
 #[test]
 fn answers_say_what_they_promise() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -146,6 +171,12 @@ fn exit_codes_tell_what_a_lost_node_means() {
     assert_eq!(unhealthy["nodes"][2]["error"], "connection refused");
     dev.run(0, &["put", "demo", "k", "w"]).expect_code(0);
     assert_eq!(dev.run(1, &["get", "demo", "k"]).expect_code(0).stdout, b"w");
+
+    // A retry that reaches no node does not know what became of the write.
+    let id = ["put", "demo", "k", "w", "--idempotency-key", "me:1"];
+    run(&[&["--endpoint", dev.endpoint(2)], &id[..]].concat()).expect_code(5);
+    let retry = run(&[&["--endpoint", dev.endpoint(2)], &id[..], &["--retry"]].concat()).expect_code(6);
+    assert!(retry.stderr.contains("an earlier attempt may have been applied"), "{retry:?}");
 
     // The first endpoint is dead: the next one is asked, for writes too, since nothing was sent.
     let (dead, alive) = (dev.endpoint(2), dev.endpoint(0));

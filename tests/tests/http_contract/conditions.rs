@@ -1,7 +1,9 @@
 //! Conditions, preferences and operation ids.
 
 use super::ask::{WRITES, ask, get, post, put, write};
-use super::rig::{key, shared};
+use super::rig::{Cluster, key, shared};
+use quorate_http::Limits;
+use quorate_model::Durability;
 use serde_json::json;
 
 #[test]
@@ -89,6 +91,49 @@ fn every_method_that_writes_keeps_to_operation_ids() {
         attempt(0, "app:2", "").is(200);
         attempt(1, "app:1", "?retry=true").refuses(409, "idempotency-expired");
     }
+}
+
+/// The outcome is that of the write: its first attempt was applied, and no refusal of a later one may deny that.
+#[test]
+fn a_refused_retry_does_not_say_that_the_write_was_not_applied() {
+    let cluster = Cluster::start(1, Limits::default());
+    cluster.make_table("t", 1, Durability::Os);
+    let node = cluster.at(0);
+    let (starting, nowhere) = (cluster.server_without_node(), "/v1/tables/none/keys/a".to_owned());
+    let busy = cluster.second_server(0, Limits { requests_running_max: 0, ..Limits::default() });
+    let full = cluster.second_server(0, Limits { operations_running_max: 0, ..Limits::default() });
+    let target = key("refused-retry");
+    put(&target, "x").header("Idempotency-Key", "app:1").of(node).is(200);
+    let asked = |node, method, target: &str, retry: bool, status, code: &str| {
+        let sign = if target.contains('?') { '&' } else { '?' };
+        let target = if retry { format!("{target}{sign}retry=true") } else { target.to_owned() };
+        let request = write(method, &target, "x").header("Idempotency-Key", "app:1");
+        let problem = request.of(node).refuses(status, code);
+        let expected = if retry { "unknown" } else { "not_applied" };
+        assert_eq!(problem["outcome"], expected, "{method} {target}: {problem}");
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert_eq!(detail.ends_with("an earlier attempt may have been applied"), retry, "{detail}");
+    };
+    let both = |node, target: &str, status, code: &str| {
+        for method in WRITES {
+            asked(node, method, target, true, status, code);
+            asked(node, method, target, false, status, code);
+        }
+    };
+    both(starting.address(), &target, 503, "starting");
+    both(busy.address(), &target, 503, "overloaded");
+    both(full.address(), &target, 503, "overloaded");
+    both(node, &nowhere, 404, "no-such-table");
+    both(node, &format!("{target}?colour=red"), 400, "unknown-parameter");
+    let other = put(&format!("{target}?retry=true"), "y").header("Idempotency-Key", "app:1").of(node);
+    assert_eq!(other.refuses(409, "idempotency-reused")["outcome"], "not_applied", "another write");
+    let again = put(&format!("{target}?retry=true"), "x").header("Idempotency-Key", "app:1").of(node);
+    assert_eq!(again.is(200).json()["replayed"], true);
+    // A read is no write, whatever it says.
+    let read = get(&format!("{target}?retry=true")).of(node).refuses(400, "unknown-parameter");
+    assert_eq!(read["outcome"], "not_applied");
+    cluster.with(0, |instance| instance.node().core().drain());
+    both(node, &target, 503, "draining");
 }
 
 #[test]

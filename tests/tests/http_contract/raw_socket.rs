@@ -8,6 +8,7 @@ mod bodies;
 mod heads;
 mod next_request;
 mod peers;
+mod probes;
 mod protocols;
 mod slow;
 mod targets;

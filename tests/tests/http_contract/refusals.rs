@@ -10,16 +10,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One method of one path.
-struct Operation {
-    id: &'static str,
-    method: String,
-    template: &'static str,
+pub struct Operation {
+    pub id: &'static str,
+    pub method: String,
+    pub template: &'static str,
     described: &'static Json,
 }
 
 impl Operation {
     /// Those that may be refused with this code.
-    fn all_with(code: &str) -> Vec<Self> {
+    pub fn all_with(code: &str) -> Vec<Self> {
         let paths = DESCRIPTION["paths"].as_object().expect("paths");
         let all = paths.iter().flat_map(|(template, methods)| {
             let methods = methods.as_object().expect("methods").iter();
@@ -40,17 +40,17 @@ impl Operation {
         codes.any(|codes| codes.iter().any(|known| known == code))
     }
 
-    fn has_parameter(&self, name: &str) -> bool {
+    pub fn has_parameter(&self, name: &str) -> bool {
         let parameters = self.described["parameters"].as_array().into_iter().flatten();
         parameters.into_iter().any(|parameter| parameter["name"] == name)
     }
 
-    fn target(&self, table: &str, key: &str, node: &str) -> String {
+    pub fn target(&self, table: &str, key: &str, node: &str) -> String {
         self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node)
     }
 
     /// A body that this operation takes, with its media type; none where it takes none.
-    fn body(&self) -> Option<(&'static str, String)> {
+    pub fn body(&self) -> Option<(&'static str, String)> {
         let content = self.described["requestBody"]["content"].as_object()?;
         if !content.contains_key("application/json") {
             return Some(("text/plain", "x".to_owned()));
@@ -91,7 +91,7 @@ fn refused(status: u16, code: &str, how: impl Fn(&Operation) -> Answer) {
 }
 
 /// The target of an operation on what is there.
-fn plain(one: &Operation) -> String {
+pub fn plain(one: &Operation) -> String {
     one.target("t", "refused", "n1")
 }
 
