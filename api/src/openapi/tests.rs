@@ -102,7 +102,7 @@ fn headers_are_described_under_the_names_that_are_sent() {
     let described: BTreeSet<String> =
         parameters::response_headers().keys().map(|name| name.to_ascii_lowercase()).collect();
     let ours = [QUORATE_VERSION, QUORATE_CONSISTENCY, QUORATE_EPOCH, QUORATE_COORDINATOR, QUORATE_REQUEST];
-    let sent: BTreeSet<&str> = ours.iter().map(|name| name.as_str()).collect();
+    let sent: BTreeSet<&str> = ours.iter().map(http::HeaderName::as_str).collect();
     assert_eq!(
         described
             .iter()
