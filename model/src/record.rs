@@ -121,8 +121,8 @@ impl Record {
         matches!(self.body, Body::Value { .. }) && self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// The same version, found expired: beats this record and loses to every later version. Everyone who makes it
-    /// makes the same bytes.
+    /// The same version, found expired: beats this record and loses to every later version. Every node that
+    /// makes it makes the same bytes.
     #[must_use]
     pub fn into_expired(self) -> Self {
         Self { body: Body::Expired, ..self }
