@@ -174,11 +174,6 @@ impl Operation {
             Operation::OpenApi => "/openapi.json",
         }
     }
-
-    /// Whether it asks how the process is, or what it is: answered also while everything else is refused.
-    pub fn is_health(self) -> bool {
-        matches!(self, Operation::Live | Operation::Ready | Operation::Metrics | Operation::ShowLimits)
-    }
 }
 
 impl Route {

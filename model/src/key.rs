@@ -91,12 +91,6 @@ impl Interval {
     pub fn contains(&self, sort_key: &SortKey) -> bool {
         *sort_key >= self.start && self.end.as_ref().is_none_or(|end| sort_key < end)
     }
-
-    /// Whether the two share a sort key.
-    pub fn overlaps(&self, other: &Interval) -> bool {
-        self.end.as_ref().is_none_or(|end| other.start < *end)
-            && other.end.as_ref().is_none_or(|end| self.start < *end)
-    }
 }
 
 impl fmt::Display for Key {
@@ -147,7 +141,5 @@ mod tests {
         assert!(interval.contains(&at(10)) && interval.contains(&at(19)));
         assert!(!interval.contains(&at(9)) && !interval.contains(&at(20)));
         assert!(Interval::everything().contains(&at(u64::MAX)));
-        assert!(!interval.overlaps(&Interval { start: at(20), end: None }));
-        assert!(interval.overlaps(&Interval { start: at(19), end: None }));
     }
 }

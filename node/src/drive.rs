@@ -23,6 +23,7 @@ use quorate_coordinator::{Action, Call, Ended, Failure, Machine, Session, sessio
 use quorate_model::{Epoch, NodeId, Reply, Request, Rules, SortKey, TableId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -92,14 +93,15 @@ pub struct Load {
 }
 
 /// The machine panicked: a bug. What it had sent is sent; no more is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the operation's machine has panicked; its outcome is unknown")]
 pub struct Panicked;
 
 impl Panicked {
     /// Lets the caller panic too: there is no answer, and the edge turns a panic into "500, a bug" with the
     /// request's id.
     pub fn propagate(self) -> ! {
-        panic!("the operation's machine has panicked; its outcome is unknown")
+        panic!("{self}")
     }
 }
 

@@ -133,12 +133,6 @@ impl View {
         }
     }
 
-    /// The plan of an older view again, in this one; `None` if the table is gone.
-    pub fn plan_again(&self, older: &Plan, local: NodeId) -> Option<Plan> {
-        let table = self.table_by_id(older.table.id)?;
-        Some(self.plan_at(table, older.place.sort_key.clone(), local))
-    }
-
     /// Where a key lives, for people.
     pub fn locate(&self, table: &TableEntry, key: &Key) -> Location {
         let shard = table.shard_of(key);

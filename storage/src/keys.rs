@@ -15,7 +15,7 @@
 //! A tag is never given to another kind, and a layout never changes under its tag: golden bytes below.
 
 use crate::engine::{Family, KeyRange};
-use quorate_model::{Interval, NodeId, SortKey, TableId};
+use quorate_model::{NodeId, SortKey, TableId};
 
 /// A key on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,13 +166,6 @@ pub fn hint(owner: NodeId, table: TableId, sort_key: &SortKey) -> Vec<u8> {
     key
 }
 
-/// All records of a table within an interval of its sort space.
-pub fn records_in(table: TableId, interval: &Interval) -> KeyRange {
-    let whole = records_of(table);
-    let end = interval.end.as_ref().map(|end| record(table, end));
-    KeyRange { start: record(table, &interval.start), end: end.or(whole.end) }
-}
-
 /// All records of a table.
 pub fn records_of(table: TableId) -> KeyRange {
     KeyRange::of_prefix(tagged(RECORD, &table.0.to_be_bytes()))
@@ -269,17 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_an_interval_of_keys() {
+    fn records_of_a_table_lie_in_its_range() {
         let at = |token| SortKey::at_token(Token(token));
-        let interval = Interval { start: at(10), end: Some(at(20)) };
-        let range = records_in(TableId(1), &interval);
-        assert!(range.contains(&record(TableId(1), &at(10))) && range.contains(&record(TableId(1), &at(19))));
-        assert!(
-            !range.contains(&record(TableId(1), &at(20))) && !range.contains(&record(TableId(2), &at(10)))
-        );
-        let everything = records_in(TableId(1), &Interval::everything());
-        assert_eq!(everything, records_of(TableId(1)));
-        assert!(!everything.contains(&record(TableId(2), &SortKey::new(Vec::new()))));
+        let range = records_of(TableId(1));
+        assert!(range.contains(&record(TableId(1), &SortKey::new(Vec::new()))));
+        assert!(range.contains(&record(TableId(1), &at(u64::MAX))));
+        assert!(!range.contains(&record(TableId(2), &SortKey::new(Vec::new()))));
+        assert!(!range.contains(&record(TableId(0), &at(u64::MAX))));
     }
 
     #[test]

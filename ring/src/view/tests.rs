@@ -54,18 +54,6 @@ fn this_node_is_alive_to_itself() {
 }
 
 #[test]
-fn a_plan_is_made_again_in_a_newer_view_until_the_table_is_gone() {
-    let older = view(&[]);
-    let users = older.table("users").expect("made");
-    let plan = older.plan(users, &Key::new(&b"k"[..]), NodeId(1));
-    let more = older.catalog().apply(&crate::Command::CreateTable(table("carts"))).expect("accepted").catalog;
-    let newer = older.with_catalog(Arc::new(more.clone()));
-    assert_eq!(newer.plan_again(&plan, NodeId(1)), Some(plan.clone()));
-    let dropped = more.apply(&crate::Command::DropTable { table: users.id }).expect("accepted").catalog;
-    assert_eq!(older.with_catalog(Arc::new(dropped)).plan_again(&plan, NodeId(1)), None);
-}
-
-#[test]
 fn locate_says_what_plan_does() {
     let view = view(&[2]);
     let users = view.table("users").expect("made");
