@@ -58,8 +58,8 @@ impl Block {
         // Those that begin at the same time begin at different places, so that they seldom meet.
         let start = (moment ^ std::process::id().wrapping_mul(7_919)) % u32::from(count);
         let start = u16::try_from(start).expect("it is below the count");
-        let places = (start..count).chain(0..start).map(|at| range.start + at * STEP);
-        places.filter_map(Self::at).next().ok_or_else(|| {
+        let mut places = (start..count).chain(0..start).map(|at| range.start + at * STEP);
+        places.find_map(Self::at).ok_or_else(|| {
             let sentence = "every block of ports is taken: end the tests and clusters that still run";
             io::Error::new(io::ErrorKind::AddrInUse, sentence)
         })
