@@ -91,6 +91,15 @@ fn fewer_nodes_than_a_folder_has_are_refused_at_once_and_without_a_number_all_of
 fn a_change_without_a_majority_says_what_it_waits_for_and_claims_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let dev = Dev::start(folder.path(), 3);
+    // A member is a voter a little after it is ready.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let nodes = dev.run(0, &["cluster", "nodes", "--output", "json"]).expect_code(0).json();
+        if nodes.as_array().expect("a list").iter().all(|node| node["voter"] == true) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "they never all vote: {nodes}");
+    }
     for node in ["n2", "n3"] {
         dev.disturb("kill", node).expect_code(0);
     }
