@@ -29,9 +29,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
-
-use crate::http::{Body, Http, Reply};
+use crate::http::Http;
 use doubt::{Expected, Probe};
 pub use error::Error;
 use hosts::Hosts;
@@ -169,8 +167,7 @@ impl Cluster {
         self.ask_damaged(LAST_WORD_TIMEOUT).await;
         let mut misdeeds: Vec<String> = self.nodes.iter_mut().flat_map(Node::misdeeds).collect();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
-            let url = format!("{}/metrics", node.endpoint());
-            if let Reply::Answer(answer) = self.http.ask(Method::GET, &url, Body::Empty).await {
+            if let Ok(answer) = self.http.get(&format!("{}/metrics", node.endpoint())).await.answer() {
                 let page = String::from_utf8_lossy(&answer.body);
                 let panics = panics::in_metrics(&page).into_iter();
                 misdeeds.extend(panics.map(|said| format!("{} panicked: {said}", node.name())));
@@ -193,16 +190,7 @@ impl Cluster {
     }
 
     async fn get_ok(&self, index: usize, path: &str) -> Result<(), String> {
-        let url = format!("{}{path}", self.nodes[index].endpoint());
-        match self.http.ask(Method::GET, &url, Body::Empty).await {
-            Reply::Answer(answer) if answer.status == 200 => Ok(()),
-            Reply::Answer(answer) => {
-                let problem = answer.json();
-                let whole = String::from_utf8_lossy(&answer.body);
-                Err(format!("{} {}", answer.status, problem["detail"].as_str().unwrap_or(&whole)))
-            }
-            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
-        }
+        self.http.get(&format!("{}{path}", self.nodes[index].endpoint())).await.success().map(drop)
     }
 
     /// Waits for a condition, as long as no node ends by itself.

@@ -41,6 +41,25 @@ pub enum Reply {
     },
 }
 
+impl Reply {
+    /// The answer, or what happened instead.
+    pub fn answer(self) -> Result<Answer, String> {
+        match self {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
+        }
+    }
+
+    /// The answer if it is one of success, or in a few words what came instead.
+    pub fn success(self) -> Result<Answer, String> {
+        let answer = self.answer()?;
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    }
+}
+
 /// An answer with its whole body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -123,12 +142,9 @@ impl Http {
         }
     }
 
-    /// Whether a path answers with 200.
-    pub async fn is_ok(&self, url: &str) -> bool {
-        match self.ask(Method::GET, url, Body::Empty).await {
-            Reply::Answer(answer) => answer.status == 200,
-            Reply::NotSent { .. } | Reply::Lost { .. } => false,
-        }
+    /// Reads a document.
+    pub async fn get(&self, url: &str) -> Reply {
+        self.ask(Method::GET, url, Body::Empty).await
     }
 }
 

@@ -24,13 +24,16 @@ mod starve;
 use rand_chacha::ChaCha8Rng;
 
 use crate::cluster::{Cluster, Error};
-use aim::Extent;
+use aim::{Extent, aimed};
+use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
 use needs::Need;
 use partition::{Partition, Shape};
+use power::Power;
 use process::Process;
-use starve::{Resource, Starve};
+use reset::Reset;
+use starve::Starve;
 
 /// Breaks something, and heals it.
 pub trait Fault: Send {
@@ -124,15 +127,15 @@ const fn damaging(
 #[rustfmt::skip]
 pub const FAULTS: &[Entry] = &[
     entry("kill-one", "kill -9 of one node, and its return", &[], WHILE,
-        || Box::new(Process::new(process::Manner::Kill, Extent::One))),
+        || aimed(Extent::One, Process::Kill)),
     entry("kill-minority", "kill -9 of some nodes, fewer than half", &[], WHILE,
-        || Box::new(Process::new(process::Manner::Kill, Extent::Minority))),
+        || aimed(Extent::Minority, Process::Kill)),
     entry("kill-all", "kill -9 of all nodes at once", &[], 200..3_000,
-        || Box::new(Process::new(process::Manner::Kill, Extent::All))),
+        || aimed(Extent::All, Process::Kill)),
     entry("pause-short", "SIGSTOP of some nodes for a while", &[], 1_000..6_000,
-        || Box::new(Process::new(process::Manner::Pause, Extent::Minority))),
+        || aimed(Extent::Minority, Process::Pause)),
     entry("pause-long", "SIGSTOP of one node past every timeout", &[], 12_000..60_000,
-        || Box::new(Process::new(process::Manner::Pause, Extent::One))),
+        || aimed(Extent::One, Process::Pause)),
     entry("partition-one", "one node alone", BRIDGE, LONG,
         || Box::new(Partition::new("partition-one", Shape::One))),
     entry("partition-halves", "a minority and a majority", BRIDGE, LONG,
@@ -144,49 +147,49 @@ pub const FAULTS: &[Entry] = &[
     entry("partition-oneway", "one node is not heard, or does not hear", BRIDGE, LONG,
         || Box::new(Partition::new("partition-oneway", Shape::OneWay))),
     entry("packet-loss", "frames are lost at some hosts", BRIDGE, LONG,
-        || Box::new(packet_loss::PacketLoss::new())),
+        || aimed(Extent::Some, packet_loss::PacketLoss)),
     entry("slow-link", "narrow links at some hosts", &[Need::Hosts, Need::Shaping], LONG,
-        || Box::new(slow_link::SlowLink::new())),
+        || aimed(Extent::Minority, slow_link::SlowLink)),
     entry("latency", "latency with jitter between hosts", &[Need::Hosts, Need::Redirection, Need::Cutting], LONG,
-        || Box::new(latency::Latency::new())),
+        || aimed(Extent::Some, latency::Latency::default())),
     entry("reset-cut", "connections between members are cut", &[Need::Hosts, Need::Cutting], 200..1_000,
-        || Box::new(reset::Reset::new(reset::Manner::Cut))),
+        || aimed(Extent::Some, Reset::Cut)),
     entry("reset-all", "all that some hosts send to members is answered with resets", &[Need::Hosts, Need::Rejection],
-        WHILE, || Box::new(reset::Reset::new(reset::Manner::Reject))),
+        WHILE, || aimed(Extent::Minority, Reset::Reject)),
     entry("clock-step", "clocks jump by 1 s to 5 min", &[Need::Clock], LONG,
-        || Box::new(clock::Clock::new(clock::Manner::Step))),
+        || aimed(Extent::Some, Clock::new(clock::Manner::Step))),
     entry("clock-strobe", "clocks jump to and fro", &[Need::Clock], LONG,
-        || Box::new(clock::Clock::new(clock::Manner::Strobe))),
+        || aimed(Extent::Some, Clock::new(clock::Manner::Strobe))),
     entry("clock-rate", "clocks run at half or twice the speed", &[Need::Clock], LONG,
-        || Box::new(clock::Clock::new(clock::Manner::Rate))),
+        || aimed(Extent::Some, Clock::new(clock::Manner::Rate))),
     entry("power-one", "one machine loses its power", &[Need::Disks], WHILE,
-        || Box::new(power::Power::new(Extent::One))),
+        || aimed(Extent::One, Power::default())),
     entry("power-minority", "some machines lose their power, fewer than half", &[Need::Disks], WHILE,
-        || Box::new(power::Power::new(Extent::Minority))),
+        || aimed(Extent::Minority, Power::default())),
     entry("power-all", "all machines lose their power at once", &[Need::Disks], 200..3_000,
-        || Box::new(power::Power::new(Extent::All))),
+        || aimed(Extent::All, Power::default())),
     entry("disk-slow", "syncs take 50 to 700 ms", &[Need::Tracing], WHILE,
-        || Box::new(Disk::new("disk-slow", disk::Manner::Slow))),
+        || aimed(Extent::Minority, Disk::new(disk::Manner::Slow))),
     entry("disk-full", "no space is left", &[Need::Disks], WHILE,
-        || Box::new(Disk::new("disk-full", disk::Manner::Full))),
+        || aimed(Extent::Minority, Disk::new(disk::Manner::Full))),
     damaging("disk-fails", "every sync of one node fails", &[Need::Tracing],
-        || Box::new(Disk::new("disk-fails", disk::Manner::Fails))),
+        || aimed(Extent::One, Disk::new(disk::Manner::Fails))),
     damaging("flip-log", "a bit flips in one node's log", &[],
-        || Box::new(Damage::new("flip-log", damage::Manner::Flip, Kind::Log))),
+        || Box::new(Damage::new(damage::Manner::Flip, Kind::Log))),
     damaging("flip-table", "a bit flips in one node's tables", &[],
-        || Box::new(Damage::new("flip-table", damage::Manner::Flip, Kind::Table))),
+        || Box::new(Damage::new(damage::Manner::Flip, Kind::Table))),
     damaging("flip-own", "a bit flips in one node's own files", &[],
-        || Box::new(Damage::new("flip-own", damage::Manner::Flip, Kind::Own))),
+        || Box::new(Damage::new(damage::Manner::Flip, Kind::Own))),
     damaging("cut-log", "the end of one node's log is missing", &[],
-        || Box::new(Damage::new("cut-log", damage::Manner::Cut, Kind::Log))),
+        || Box::new(Damage::new(damage::Manner::Cut, Kind::Log))),
     damaging("cut-table", "the end of one node's table is missing", &[],
-        || Box::new(Damage::new("cut-table", damage::Manner::Cut, Kind::Table))),
+        || Box::new(Damage::new(damage::Manner::Cut, Kind::Table))),
     damaging("cut-own", "the end of one of a node's own files is missing", &[],
-        || Box::new(Damage::new("cut-own", damage::Manner::Cut, Kind::Own))),
+        || Box::new(Damage::new(damage::Manner::Cut, Kind::Own))),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
-        || Box::new(Starve::new("starve-processor", Resource::Processor))),
+        || aimed(Extent::Minority, Starve::of_processor())),
     entry("starve-memory", "hardly any more memory for some nodes", &[Need::Groups], LONG,
-        || Box::new(Starve::new("starve-memory", Resource::Memory))),
+        || aimed(Extent::Minority, Starve::of_memory())),
 ];
 
 /// The faults that a list of names means: names of faults, names that several share (`partition`, `clock`), `all`, or

@@ -4,7 +4,6 @@
 //! one that somebody else wrote in this shape can be judged too. What was found by looking at the nodes rather than by
 //! reading, and the load that a run demands, are not in the file, and are not judged again.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::recorder;
@@ -14,32 +13,27 @@ use quorate_checkers::history::ReadError;
 use quorate_checkers::judgement::{self, Judgement};
 
 /// Why nothing was judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is no such workload.
-    NoSuchWorkload(String),
+    #[error("no workload is called {name:?}; there are {}", workload_names())]
+    NoSuchWorkload {
+        /// What it was called.
+        name: String,
+    },
     /// The file cannot be read, or is no history.
+    #[error("{0}; nothing was judged")]
     Unreadable(ReadError),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::NoSuchWorkload(name) => {
-                let names: Vec<&str> = WORKLOADS.iter().map(|entry| entry.name).collect();
-                write!(formatter, "no workload is called {name:?}; there are {}", names.join(", "))
-            }
-            Error::Unreadable(error) => write!(formatter, "{error}; nothing was judged"),
-        }
-    }
+fn workload_names() -> String {
+    WORKLOADS.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
 }
-
-impl std::error::Error for Error {}
 
 /// Judges a history file as this workload would.
 pub fn judge_file(path: &Path, workload: &str) -> Result<Judgement, Error> {
     let entry = WORKLOADS.iter().find(|entry| entry.name == workload);
-    let entry = entry.ok_or_else(|| Error::NoSuchWorkload(workload.to_owned()))?;
+    let entry = entry.ok_or_else(|| Error::NoSuchWorkload { name: workload.to_owned() })?;
     let history = recorder::read_file(path).map_err(Error::Unreadable)?;
     Ok((entry.make)(Options::default()).judge(&history).bounded())
 }
@@ -78,7 +72,7 @@ mod tests {
             Ok(Verdict::Violated)
         );
         assert_eq!(judged(GOOD, "churn"), Ok(Verdict::Void), "nothing was deleted");
-        assert_eq!(judged(GOOD, "nothing"), Err(Error::NoSuchWorkload("nothing".into())));
+        assert_eq!(judged(GOOD, "nothing"), Err(Error::NoSuchWorkload { name: "nothing".into() }));
         assert!(matches!(judged("{}", "register"), Err(Error::Unreadable(_))));
     }
 }

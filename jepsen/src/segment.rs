@@ -85,35 +85,14 @@ pub struct Segment {
 }
 
 /// Why a segment came to no end. Nothing of it is kept.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There was no cluster to test.
-    Cluster(cluster::Error),
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
     /// What came of it could not be written.
-    Record(crate::record::Error),
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Error::Cluster(error) => error.fmt(formatter),
-            Error::Record(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<cluster::Error> for Error {
-    fn from(error: cluster::Error) -> Error {
-        Error::Cluster(error)
-    }
-}
-
-impl From<crate::record::Error> for Error {
-    fn from(error: crate::record::Error) -> Error {
-        Error::Record(error)
-    }
+    #[error(transparent)]
+    Record(#[from] crate::record::Error),
 }
 
 impl Segment {

@@ -4,30 +4,23 @@
 //! tried by hand: an error says the whole command and what it answered. Programs are looked for in the places for
 //! administration too, which are not on everybody's path.
 
-use std::fmt;
 use std::io::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Folders for programs of administration, looked at after `PATH`.
 const MORE_PLACES: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
 /// A command that could not be run, or that failed. What it was to change is not changed, or not wholly.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{command}`: {said}")]
 pub struct Error {
     /// The whole command.
     pub command: String,
     /// What came of it.
     pub said: String,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}`: {}", self.command, self.said)
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Where a program is; `None` if the machine does not have it.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -41,6 +34,44 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// A command that has not been started, of a program wherever it is.
 pub fn command(program: &str) -> Command {
     Command::new(find(program).unwrap_or_else(|| Path::new(program).to_owned()))
+}
+
+/// A process that goes on beside this one, reads nothing and writes nothing; killed when this is dropped.
+#[derive(Debug)]
+pub struct Background(Child);
+
+impl Background {
+    /// Starts a command.
+    pub fn start(command: &mut Command) -> std::io::Result<Background> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Background)
+    }
+
+    /// The same, with what it writes on standard output for the one who started it.
+    pub fn start_with_output(command: &mut Command) -> std::io::Result<Background> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map(Background)
+    }
+}
+
+impl Deref for Background {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Background {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Both fail only if it is gone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a command to its end, and gives what it wrote on standard output.

@@ -32,6 +32,7 @@ mod register_one;
 mod regular;
 mod retries;
 mod set;
+mod single;
 mod ttl;
 
 use std::collections::BTreeSet;
@@ -53,7 +54,6 @@ pub use ask::{Asked, How, ManyAsked, Parameter, Request};
 pub use client::Client;
 use quorate_checkers::history::History;
 use quorate_checkers::judgement::{Finding, Judgement, Measure};
-use quorate_checkers::level::Level;
 use quorate_checkers::operation::ClientId;
 
 /// A future of which a table of workloads can tell the type.
@@ -72,7 +72,7 @@ pub trait Workload: Send + Sync {
 
     /// What is done when everything is healed and the clients have stopped: every key is read at every node, at quorum.
     fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
-        Box::pin(async move { closing::close(run, self.keys(), &How::default()).await })
+        closing::at_quorum(run, self.keys())
     }
 
     /// What the history proves. It looks at nothing but the history, so a file can be judged again.
@@ -189,53 +189,31 @@ pub struct Entry {
     pub make: fn(Options) -> Arc<dyn Workload>,
 }
 
+const fn entry(name: &'static str, about: &'static str, make: fn(Options) -> Arc<dyn Workload>) -> Entry {
+    Entry { name, about, make }
+}
+
 /// All workloads.
+#[rustfmt::skip]
 pub const WORKLOADS: &[Entry] = &[
-    Entry {
-        name: "register",
-        about: "Read, write and delete single keys at quorum; judged for linearizability per key",
-        make: |options| Arc::new(register::Register::new(options, Level::Quorum)),
-    },
-    Entry {
-        name: "register-all",
-        about: "The same at level all",
-        make: |options| Arc::new(register::Register::new(options, Level::All)),
-    },
-    Entry {
-        name: "register-one",
-        about: "The same at level one; judged for integrity and agreement in the end, staleness is measured",
-        make: |options| Arc::new(register_one::RegisterOne::new(options)),
-    },
-    Entry {
-        name: "set",
-        about: "Write each key once and look for all of them; nothing that is known may go away",
-        make: |options| Arc::new(set::Set::new(options)),
-    },
-    Entry {
-        name: "retries",
-        about: "Write with operation ids and retry at other nodes; no acknowledged write is applied again",
-        make: |options| Arc::new(retries::Retries::new(options)),
-    },
-    Entry {
-        name: "churn",
-        about: "Delete keys and make them again; nothing that is over comes back",
-        make: |options| Arc::new(churn::Churn::new(options)),
-    },
-    Entry {
-        name: "ttl",
-        about: "Write values that expire; once seen expired, never seen again",
-        make: |options| Arc::new(ttl::Ttl::new(options)),
-    },
-    Entry {
-        name: "regular",
-        about: "Writes at one and above, reads at all, of a table whose w is one; no read misses what was acknowledged",
-        make: |options| Arc::new(regular::Regular::new(options)),
-    },
-    Entry {
-        name: "mixed",
-        about: "All levels on the same keys; what is asked at a quorum is linearizable",
-        make: |options| Arc::new(mixed::Mixed::new(options)),
-    },
+    entry("register", "Read, write and delete single keys at quorum; judged for linearizability per key",
+        |options| Arc::new(register::at_quorum(options))),
+    entry("register-all", "The same at level all",
+        |options| Arc::new(register::at_all(options))),
+    entry("register-one", "The same at level one; judged for integrity and agreement in the end, staleness is measured",
+        |options| Arc::new(register_one::make(options))),
+    entry("set", "Write each key once and look for all of them; nothing that is known may go away",
+        |options| Arc::new(set::Set::new(options))),
+    entry("retries", "Write with operation ids and retry at other nodes; no acknowledged write is applied again",
+        |options| Arc::new(retries::Retries::new(options))),
+    entry("churn", "Delete keys and make them again; nothing that is over comes back",
+        |options| Arc::new(churn::Churn::new(options))),
+    entry("ttl", "Write values that expire; once seen expired, never seen again",
+        |options| Arc::new(ttl::make(options))),
+    entry("regular", "Writes at one and above, reads at all, of a table whose w is one; no read misses what was acknowledged",
+        |options| Arc::new(regular::make(options))),
+    entry("mixed", "All levels on the same keys; what is asked at a quorum is linearizable",
+        |options| Arc::new(mixed::make(options))),
 ];
 
 /// What the clients of one run share.

@@ -10,11 +10,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Error;
-use crate::tool;
+use crate::tool::{self, Background};
 use quorate_ports::Block;
 
 const SOURCE: &str = include_str!("clock.c");
@@ -63,8 +62,7 @@ impl Clock {
         tool::run_with("cc", &["-x", "c", "-shared", "-fPIC", "-O2", "-o", &output, "-"], SOURCE)?;
         let clock = Clock { library };
         let trial = folder.join("clock-trial");
-        std::fs::create_dir_all(&trial)
-            .map_err(|cause| Error::Host { what: format!("folder {}", trial.display()), cause })?;
+        std::fs::create_dir_all(&trial).map_err(Error::host(format!("folder {}", trial.display())))?;
         let variables = clock.environment(&trial)?;
         let variables: Vec<String> =
             variables.iter().chain(environment).map(|(name, value)| format!("{name}={value}")).collect();
@@ -109,29 +107,16 @@ fn try_node(trial: &Path, binary: &Path, variables: &[String]) -> Result<(), Err
     let ports = Block::take().map_err(|_| Error::NoFreePorts)?;
     let address = ports.address(0);
     let data = trial.join("data");
-    let failed = |cause| Error::Host { what: format!("start {}", binary.display()), cause };
-    std::fs::create_dir_all(&data).map_err(failed)?;
-    let mut node = tool::command("setpriv")
-        .args(["--pdeathsig", "KILL", "env"])
-        .args(variables)
-        .arg(binary)
-        .args(["serve", "--bootstrap", "--cluster-name", "clock-trial", "--listen", &address])
-        .args(["--peer-listen", &ports.address(1), "--data"])
-        .arg(&data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    let late = wait_for_date(&address, |shown| shown + DAY < since_epoch());
-    let right = late.and_then(|()| {
-        set(trial, Setting::Right)?;
-        wait_for_date(&address, |shown| shown + DAY > since_epoch())
-    });
-    // Both fail only if it is gone.
-    let _ = node.kill();
-    let _ = node.wait();
-    right
+    let failed = || Error::host(format!("start {}", binary.display()));
+    std::fs::create_dir_all(&data).map_err(failed())?;
+    let mut command = tool::command("setpriv");
+    command.args(["--pdeathsig", "KILL", "env"]).args(variables).arg(binary);
+    command.args(["serve", "--bootstrap", "--cluster-name", "clock-trial", "--listen", &address]);
+    command.args(["--peer-listen", &ports.address(1), "--data"]).arg(&data);
+    let _node = Background::start(&mut command).map_err(failed())?;
+    wait_for_date(&address, |shown| shown + DAY < since_epoch())?;
+    set(trial, Setting::Right)?;
+    wait_for_date(&address, |shown| shown + DAY > since_epoch())
 }
 
 /// Waits until a node's answers have a date of this kind.

@@ -24,7 +24,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{Cluster, POLL_INTERVAL};
-use crate::http::{Answer, Body, Http, Reply};
+use crate::http::{Answer, Body, Http};
 
 /// How many probes are written at a time: of so many each node owns some.
 const PROBES: usize = 8;
@@ -219,17 +219,10 @@ impl Cluster {
         for _ in 0..PROBES {
             let (table, key) = (self.table.clone(), format!("jepsen-probe-{}", self.probes.len() + 1));
             let url = format!("{}/{table}/keys/{key}?consistency=all", self.nodes[0].endpoint());
-            match self.http.ask(Method::PUT, &url, Body::Text(PROBE_VALUE.to_owned())).await {
-                Reply::Answer(answer) if answer.is_success() => {
-                    let json = answer.json();
-                    let version = json["version"].as_str().unwrap_or(&answer.version).to_owned();
-                    self.probes.push(Probe { table, key, version });
-                }
-                Reply::Answer(answer) => {
-                    return Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
-                }
-                Reply::NotSent { cause } | Reply::Lost { cause, .. } => return Err(cause),
-            }
+            let value = Body::Text(PROBE_VALUE.to_owned());
+            let answer = self.http.ask(Method::PUT, &url, value).await.success()?;
+            let version = answer.json()["version"].as_str().unwrap_or(&answer.version).to_owned();
+            self.probes.push(Probe { table, key, version });
         }
         Ok(())
     }
@@ -306,10 +299,7 @@ impl Cluster {
 }
 
 async fn answer(http: &Http, url: &str) -> Option<Answer> {
-    match http.ask(Method::GET, url, Body::Empty).await {
-        Reply::Answer(answer) => Some(answer),
-        Reply::NotSent { .. } | Reply::Lost { .. } => None,
-    }
+    http.get(url).await.answer().ok()
 }
 
 /// What is wrong with an answer about a probe. Any error is better than a wrong answer, but for `no-such-key`, which is

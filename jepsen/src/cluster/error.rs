@@ -1,15 +1,15 @@
 //! Why there is no cluster to test.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::slot;
+use super::slot::SLOTS;
 use crate::tool;
 
 /// Why there is no cluster to test. Nothing was proved.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A folder, a log file or a port could not be had.
+    #[error("{what}: {cause}")]
     Host {
         /// What was wanted.
         what: String,
@@ -17,14 +17,21 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// No run of free ports was found.
+    #[error("no free ports on loopback; end other test clusters")]
     NoFreePorts,
     /// Hosts of their own need root.
+    #[error(
+        "hosts of their own need root; --hosts loopback runs processes on loopback, with the faults that need no root"
+    )]
     NotRoot,
     /// As many runs as there may be are on this machine.
+    #[error("{SLOTS} runs are on this machine already; let one of them end")]
     NoFreeSlot,
     /// A program of the system failed.
-    Tool(tool::Error),
+    #[error(transparent)]
+    Tool(#[from] tool::Error),
     /// A node ended by itself.
+    #[error("node {node} ended by itself: {how}")]
     Exited {
         /// Its name.
         node: String,
@@ -32,6 +39,7 @@ pub enum Error {
         how: String,
     },
     /// A condition did not come in time.
+    #[error("{what} did not come within {} s; last seen: {last}", waited.as_secs())]
     TooLate {
         /// What was waited for.
         what: String,
@@ -42,31 +50,9 @@ pub enum Error {
     },
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Host { what, cause } => write!(formatter, "{what}: {cause}"),
-            Error::NoFreePorts => formatter.write_str("no free ports on loopback; end other test clusters"),
-            Error::NotRoot => formatter.write_str(
-                "hosts of their own need root; --hosts loopback runs processes on loopback, with the faults that need \
-                 no root",
-            ),
-            Error::NoFreeSlot => {
-                write!(formatter, "{} runs are on this machine already; let one of them end", slot::SLOTS)
-            }
-            Error::Tool(error) => error.fmt(formatter),
-            Error::Exited { node, how } => write!(formatter, "node {node} ended by itself: {how}"),
-            Error::TooLate { what, waited, last } => {
-                write!(formatter, "{what} did not come within {} s; last seen: {last}", waited.as_secs())
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<tool::Error> for Error {
-    fn from(error: tool::Error) -> Error {
-        Error::Tool(error)
+impl Error {
+    /// Of something of the operating system that could not be had.
+    pub fn host(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
+        move |cause| Error::Host { what: what.to_string(), cause }
     }
 }

@@ -26,7 +26,7 @@ impl Cluster {
     /// Starts all nodes and waits until every one of them is a member and ready.
     pub async fn start(plan: &Plan) -> Result<Cluster, Error> {
         std::fs::create_dir_all(&plan.folder)
-            .map_err(|cause| Error::Host { what: format!("folder {}", plan.folder.display()), cause })?;
+            .map_err(Error::host(format!("folder {}", plan.folder.display())))?;
         let hosts =
             plan.slot.as_ref().map(|slot| Hosts::make(Arc::clone(slot), plan.nodes.len())).transpose()?;
         let (places, ports) = match &hosts {
@@ -56,7 +56,9 @@ impl Cluster {
         let founder = cluster.nodes[0].address();
         cluster.nodes[0].found()?;
         cluster
-            .wait("the founder to live", FOUNDING_TIMEOUT, async |cluster| cluster.is_live(0).await)
+            .wait("the founder to live", FOUNDING_TIMEOUT, async |cluster| {
+                cluster.get_ok(0, "/health/live").await
+            })
             .await?;
         for node in &mut cluster.nodes[1..] {
             node.join(&founder)?;
@@ -75,13 +77,8 @@ impl Cluster {
         let bound = Cell::new(None);
         self.wait("the limits of a node", FOUNDING_TIMEOUT, async |cluster| {
             let url = format!("{}/v1/limits", cluster.nodes[0].endpoint());
-            match cluster.http.ask(Method::GET, &url, Body::Empty).await {
-                Reply::Answer(answer) => {
-                    bound.set(Some(memory::bound(&answer.json())?));
-                    Ok(())
-                }
-                Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
-            }
+            bound.set(Some(memory::bound(&cluster.http.get(&url).await.answer()?.json())?));
+            Ok(())
         })
         .await?;
         self.memory.set_bound(bound.get());
@@ -93,13 +90,11 @@ impl Cluster {
         self.forgets_on_power_cut |= table["durability"] == "os";
         self.wait("the table to be made", FOUNDING_TIMEOUT, async |cluster| {
             let url = format!("{}/v1/tables", cluster.nodes[0].endpoint());
-            let reply = cluster.http.ask(Method::POST, &url, Body::Json(table.clone())).await;
-            match reply {
-                Reply::Answer(answer) if answer.is_success() || answer.status == 409 => Ok(()),
-                Reply::Answer(answer) => {
-                    Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+            match cluster.http.ask(Method::POST, &url, Body::Json(table.clone())).await {
+                Reply::Answer(answer) if answer.status == 409 => Ok(()),
+                reply @ (Reply::Answer(_) | Reply::NotSent { .. } | Reply::Lost { .. }) => {
+                    reply.success().map(drop)
                 }
-                Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(cause),
             }
         })
         .await?;
@@ -107,20 +102,11 @@ impl Cluster {
         self.write_first_probes(table["name"].as_str().unwrap_or_default(), FOUNDING_TIMEOUT).await
     }
 
-    async fn is_live(&self, index: usize) -> Result<(), String> {
-        self.get_ok(index, "/health/live").await
-    }
-
     async fn all_know_all(&self) -> Result<(), String> {
         for node in &self.nodes {
-            let url = format!("{}/v1/cluster/nodes", node.endpoint());
-            let members = match self.http.ask(Method::GET, &url, Body::Empty).await {
-                Reply::Answer(answer) if answer.status == 200 => count_members(&answer.json()),
-                Reply::Answer(answer) => return Err(format!("{}: {}", node.name(), answer.status)),
-                Reply::NotSent { cause } | Reply::Lost { cause, .. } => {
-                    return Err(format!("{}: {cause}", node.name()));
-                }
-            };
+            let list = self.http.get(&format!("{}/v1/cluster/nodes", node.endpoint())).await.success();
+            let list = list.map_err(|why| format!("{}: {why}", node.name()))?.json();
+            let members = members(&list).map_or(0, Vec::len);
             if members != self.nodes.len() {
                 return Err(format!("{} knows {members} of {} members", node.name(), self.nodes.len()));
             }
@@ -133,7 +119,7 @@ impl Cluster {
 fn write_secret(folder: &Path) -> Result<(), Error> {
     let path = folder.join(SECRET_FILE);
     std::fs::write(&path, "the secret of a cluster that lives for a minute\n")
-        .map_err(|cause| Error::Host { what: format!("secret {}", path.display()), cause })
+        .map_err(Error::host(format!("secret {}", path.display())))
 }
 
 /// Places for so many nodes on loopback, and the blocks that their ports are from.
@@ -152,9 +138,4 @@ fn sites_on_loopback(count: usize) -> Result<(Vec<Site>, Vec<Block>), Error> {
 /// The members that an answer lists: an array, alone or as the member `nodes` or `items`.
 pub(super) fn members(json: &Value) -> Option<&Vec<Value>> {
     json.as_array().or_else(|| ["nodes", "items"].iter().find_map(|name| json[name].as_array()))
-}
-
-/// How many there are.
-fn count_members(json: &Value) -> usize {
-    members(json).map_or(0, Vec::len)
 }

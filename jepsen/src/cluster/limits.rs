@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::tool;
+use crate::tool::{self, Background};
 
 /// Where groups may be: two trees of the first version, then the one of the second.
 pub(super) const ROOTS: [&str; 3] = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
@@ -36,7 +36,7 @@ pub enum Limit {
 /// Makes a group of this name, limits it, puts a process into it, and removes it: what cannot be done here fails.
 pub fn try_out(group: &str) -> Result<(), Error> {
     let failed = |cause| Error::Host { what: "a process for a trial".to_owned(), cause };
-    let mut process = tool::command("sleep").arg("60").spawn().map_err(failed)?;
+    let process = Background::start(tool::command("sleep").arg("60")).map_err(failed)?;
     let of_one = |limit_of| {
         limit(group, process.id(), limit_of)?;
         let file = folder(group, limit_of).join("cgroup.procs");
@@ -48,9 +48,7 @@ pub fn try_out(group: &str) -> Result<(), Error> {
     };
     let limits = [Limit::Processor { percent: 50 }, Limit::Memory { bytes: 16 << 20 }];
     let tried = limits.into_iter().try_for_each(of_one);
-    // Both fail only if it is gone.
-    let _ = process.kill();
-    let _ = process.wait();
+    drop(process);
     for limit in limits {
         // Where both kinds share a group it is gone the second time.
         let _ = fs::remove_dir(folder(group, limit));
@@ -71,11 +69,10 @@ pub fn limit(group: &str, pid: u32, limit: Limit) -> Result<(), Error> {
         let _ = fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +memory");
     }
     let at = |what: &str| format!("control group {}: {what}", folder.display());
-    fs::create_dir_all(&folder).map_err(|cause| Error::Host { what: at("make it"), cause })?;
+    fs::create_dir_all(&folder).map_err(Error::host(at("make it")))?;
     let limit = beyond(limit, used_bytes(&folder));
-    set(group, limit).map_err(|cause| Error::Host { what: at("limit it"), cause })?;
-    fs::write(folder.join("cgroup.procs"), pid.to_string())
-        .map_err(|cause| Error::Host { what: at("put a process into it"), cause })
+    set(group, limit).map_err(Error::host(at("limit it")))?;
+    fs::write(folder.join("cgroup.procs"), pid.to_string()).map_err(Error::host(at("put a process into it")))
 }
 
 /// Takes the limit of this kind from a group again; its number does not matter.
@@ -87,8 +84,7 @@ pub fn lift(group: &str, limit: Limit) -> Result<(), Error> {
     if !folder(group, limit).exists() {
         return Ok(());
     }
-    set(group, without)
-        .map_err(|cause| Error::Host { what: format!("free the control group {group}"), cause })
+    set(group, without).map_err(Error::host(format!("free the control group {group}")))
 }
 
 fn folder(group: &str, limit: Limit) -> PathBuf {

@@ -88,8 +88,7 @@ impl Node {
     pub(super) fn prepare(plan: &Plan, index: usize, shape: &NodeShape, site: Site) -> Result<Node, Error> {
         let name = format!("n{}", index + 1);
         let home = plan.folder.join(&name);
-        std::fs::create_dir_all(&home)
-            .map_err(|cause| Error::Host { what: format!("folder {}", home.display()), cause })?;
+        std::fs::create_dir_all(&home).map_err(Error::host(format!("folder {}", home.display())))?;
         let mut environment: BTreeMap<String, String> = plan.environment.iter().cloned().collect();
         if let Some(clock) = &plan.clock {
             environment.extend(clock.environment(&home)?);
@@ -107,8 +106,7 @@ impl Node {
         };
         // The root of a file system is never empty, and a node founds itself in an empty folder only.
         let data = if disk.is_some() { home.join("disk/data") } else { home.join("data") };
-        std::fs::create_dir_all(&data)
-            .map_err(|cause| Error::Host { what: format!("folder {}", data.display()), cause })?;
+        std::fs::create_dir_all(&data).map_err(Error::host(format!("folder {}", data.display())))?;
         let node = Node {
             log: plan.folder.join(format!("{name}.log")),
             folder: home,
@@ -238,8 +236,7 @@ impl Node {
     pub fn write_boot_id(&self, boot: u64) -> Result<(), Error> {
         let path = boot_id_file(&self.folder);
         let id = format!("00000000-0000-4000-8000-{:012x}\n", boot & 0xffff_ffff_ffff);
-        std::fs::write(&path, id)
-            .map_err(|cause| Error::Host { what: format!("boot id {}", path.display()), cause })
+        std::fs::write(&path, id).map_err(Error::host(format!("boot id {}", path.display())))
     }
 
     /// From now on it may end by itself, for this reason, without that being a misdeed; with `None`, no more.
@@ -293,12 +290,10 @@ impl Node {
     fn spawn(&mut self, membership: &[&str]) -> Result<(), Error> {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let log = self.open_log()?;
-        let errors = log.try_clone().map_err(|cause| Error::Host { what: "log".to_owned(), cause })?;
+        let errors = log.try_clone().map_err(Error::host("log"))?;
         let mut command = self.command(membership);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let process = command
-            .spawn()
-            .map_err(|cause| Error::Host { what: format!("start {}", self.binary.display()), cause })?;
+        let process = command.spawn().map_err(Error::host(format!("start {}", self.binary.display())))?;
         self.process = Some(process);
         Ok(())
     }
@@ -340,7 +335,7 @@ impl Node {
             .create(true)
             .append(true)
             .open(&self.log)
-            .map_err(|cause| Error::Host { what: format!("log {}", self.log.display()), cause })
+            .map_err(Error::host(format!("log {}", self.log.display())))
     }
 }
 

@@ -34,7 +34,7 @@ impl Slot {
                 .create(true)
                 .append(true)
                 .open(&path)
-                .map_err(|cause| Error::Host { what: format!("lock {}", path.display()), cause })?;
+                .map_err(Error::host(format!("lock {}", path.display())))?;
             match lock.try_lock() {
                 Ok(()) => {
                     let slot = Slot { number, _lock: lock };

@@ -7,7 +7,8 @@ use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::cluster::Cluster;
+use super::{Fault, Struck};
+use crate::cluster::{Cluster, Error};
 
 /// How many nodes a fault strikes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,71 @@ impl Aim {
             self.strikes[*index] += 1;
         }
         order
+    }
+}
+
+/// What happened, in the words of a timeline.
+pub type Told = Result<String, Error>;
+
+/// What happens to nodes that were chosen, and how it is undone.
+pub trait Effect: Send {
+    /// The name under which it claims nodes, of which only free ones are chosen then; `None` if it needs no claim.
+    fn claims(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// At most so many nodes.
+    fn limit(&self, _cluster: &Cluster) -> usize {
+        usize::MAX
+    }
+
+    /// Whether the other nodes must go on serving meanwhile.
+    fn spares_others(&self) -> bool {
+        false
+    }
+
+    /// Does it to these nodes, of which there is one at least, and says what.
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told;
+
+    /// Undoes it, and says what.
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told;
+}
+
+/// A fault that chooses its nodes anew each time.
+pub struct Aimed<E> {
+    effect: E,
+    aim: Aim,
+    struck: Vec<usize>,
+}
+
+/// This effect on so many nodes at once.
+pub fn aimed<E: Effect + 'static>(extent: Extent, effect: E) -> Box<dyn Fault> {
+    Box::new(Aimed { effect, aim: Aim::new(extent), struck: Vec::new() })
+}
+
+impl<E: Effect> Fault for Aimed<E> {
+    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
+        let claims = self.effect.claims();
+        let among = if claims.is_some() { cluster.free() } else { (0..cluster.nodes().len()).collect() };
+        self.struck = self.aim.choose(&among, cluster, self.effect.limit(cluster), random);
+        if self.struck.is_empty() {
+            return Ok(None);
+        }
+        for index in &self.struck {
+            claims.into_iter().for_each(|name| cluster.claim(*index, name));
+        }
+        let what = self.effect.strike(cluster, &self.struck, random)?;
+        let struck = Struck::of(cluster, &self.struck, &what);
+        Ok(struck
+            .map(|struck| if self.effect.spares_others() { struck.others_serve(cluster) } else { struck }))
+    }
+
+    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
+        let struck = std::mem::take(&mut self.struck);
+        if self.effect.claims().is_some() {
+            cluster.release_all(&struck);
+        }
+        self.effect.heal(cluster, &struck)
     }
 }
 

@@ -12,10 +12,9 @@ use std::time::Duration;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
+use crate::cluster::Cluster;
 use crate::cluster::clock::{Setting, set};
-use crate::cluster::{Cluster, Error};
 
 /// How far a clock jumps, in milliseconds.
 const STEP_MS: std::ops::RangeInclusive<i64> = 1_000..=300_000;
@@ -34,19 +33,17 @@ pub enum Manner {
     Rate,
 }
 
-/// The fault, and whose clocks it has.
+/// The fault, and what makes clocks jump to and fro.
 #[derive(Debug)]
 pub struct Clock {
     manner: Manner,
-    aim: Aim,
-    folders: Vec<PathBuf>,
     strobe: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl Clock {
-    /// In this manner, of some nodes or all.
+    /// In this manner.
     pub fn new(manner: Manner) -> Clock {
-        Clock { manner, aim: Aim::new(Extent::Some), folders: Vec::new(), strobe: None }
+        Clock { manner, strobe: None }
     }
 
     fn end_strobe(&mut self) {
@@ -59,38 +56,31 @@ impl Clock {
     }
 }
 
-impl Fault for Clock {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let everybody: Vec<usize> = (0..cluster.nodes().len()).collect();
-        let struck = self.aim.choose(&everybody, cluster, usize::MAX, random);
-        self.folders = struck.iter().map(|index| cluster.nodes()[*index].folder().to_owned()).collect();
+fn folders(cluster: &Cluster, nodes: &[usize]) -> Vec<PathBuf> {
+    nodes.iter().map(|index| cluster.nodes()[*index].folder().to_owned()).collect()
+}
+
+impl Effect for Clock {
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
         let sign = if random.random() { 1 } else { -1 };
         let ms = sign * random.random_range(STEP_MS);
         let percent = if random.random() { 50 } else { 200 };
-        let set_all = |setting| self.folders.iter().try_for_each(|folder| set(folder, setting));
-        let what = match self.manner {
-            Manner::Step => {
-                set_all(Setting::Shifted { ms })?;
-                format!("its clock jumps by {ms} ms")
-            }
-            Manner::Strobe => {
-                set_all(Setting::Shifted { ms })?;
-                self.strobe = Some(strobe(self.folders.clone(), ms));
-                format!("its clock jumps to and fro by {ms} ms")
-            }
-            Manner::Rate => {
-                set_all(Setting::Paced { percent })?;
-                format!("its clock runs at {percent} %")
-            }
+        let (setting, what) = match self.manner {
+            Manner::Step => (Setting::Shifted { ms }, format!("its clock jumps by {ms} ms")),
+            Manner::Strobe => (Setting::Shifted { ms }, format!("its clock jumps to and fro by {ms} ms")),
+            Manner::Rate => (Setting::Paced { percent }, format!("its clock runs at {percent} %")),
         };
-        Ok(Struck::of(cluster, &struck, &what))
+        let folders = folders(cluster, nodes);
+        folders.iter().try_for_each(|folder| set(folder, setting))?;
+        if self.manner == Manner::Strobe {
+            self.strobe = Some(strobe(folders, ms));
+        }
+        Ok(what)
     }
 
-    fn heal(&mut self, _cluster: &mut Cluster) -> Result<String, Error> {
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
         self.end_strobe();
-        for folder in self.folders.drain(..) {
-            set(&folder, Setting::Right)?;
-        }
+        folders(cluster, nodes).iter().try_for_each(|folder| set(folder, Setting::Right))?;
         Ok("right again".to_owned())
     }
 }

@@ -44,7 +44,6 @@ pub enum Kind {
 /// The fault, and whom it struck.
 #[derive(Debug)]
 pub struct Damage {
-    name: &'static str,
     manner: Manner,
     kind: Kind,
     aim: Aim,
@@ -52,9 +51,9 @@ pub struct Damage {
 }
 
 impl Damage {
-    /// Damage to files of this kind, under its name in the table of faults.
-    pub fn new(name: &'static str, manner: Manner, kind: Kind) -> Damage {
-        Damage { name, manner, kind, aim: Aim::new(Extent::One), down: Vec::new() }
+    /// Damage to files of this kind.
+    pub fn new(manner: Manner, kind: Kind) -> Damage {
+        Damage { manner, kind, aim: Aim::new(Extent::One), down: Vec::new() }
     }
 }
 
@@ -62,7 +61,7 @@ impl Fault for Damage {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
         self.down = self.aim.choose(&cluster.free(), cluster, cluster.may_make_doubtful(), random);
         let Some(index) = self.down.first().copied() else { return Ok(None) };
-        cluster.claim(index, self.name);
+        cluster.claim(index, "damage");
         let node = cluster.node_mut(index);
         node.kill();
         if files_of(node.data(), self.kind).is_empty() {

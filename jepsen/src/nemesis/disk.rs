@@ -15,8 +15,7 @@ use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
 use crate::cluster::doubt::{Cause, Expected};
 use crate::cluster::{Cluster, Error};
 use crate::tool;
@@ -41,13 +40,10 @@ pub enum Manner {
     Full,
 }
 
-/// The fault, whom it struck, and the tracer that does it.
+/// The fault, and the tracers that do it.
 #[derive(Debug)]
 pub struct Disk {
-    name: &'static str,
     manner: Manner,
-    aim: Aim,
-    struck: Vec<usize>,
     tracers: Vec<Tracer>,
 }
 
@@ -63,13 +59,9 @@ struct Tracer {
 }
 
 impl Disk {
-    /// A disk of this manner, under its name in the table of faults.
-    pub fn new(name: &'static str, manner: Manner) -> Disk {
-        let extent = match manner {
-            Manner::Fails => Extent::One,
-            Manner::Slow | Manner::Full => Extent::Minority,
-        };
-        Disk { name, manner, aim: Aim::new(extent), struck: Vec::new(), tracers: Vec::new() }
+    /// A disk of this manner.
+    pub fn new(manner: Manner) -> Disk {
+        Disk { manner, tracers: Vec::new() }
     }
 
     /// Lets the tracers go, and gives how many syncs each node tried. An error names one that was gone before.
@@ -122,17 +114,21 @@ impl Drop for Tracer {
     }
 }
 
-impl Fault for Disk {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let limit = match self.manner {
+impl Effect for Disk {
+    fn claims(&self) -> Option<&'static str> {
+        Some("disk")
+    }
+
+    fn limit(&self, cluster: &Cluster) -> usize {
+        match self.manner {
             Manner::Fails => cluster.may_make_doubtful(),
             Manner::Slow | Manner::Full => usize::MAX,
-        };
-        self.struck = self.aim.choose(&cluster.free(), cluster, limit, random);
+        }
+    }
+
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
         let ms = random.random_range(SYNC_MS);
-        for index in &self.struck {
-            cluster.claim(*index, self.name);
-            let node = &cluster.nodes()[*index];
+        for index in nodes {
             match self.manner {
                 Manner::Fails => {
                     cluster.expect(*index, Expected::DoubtOrWhole(&[Cause::Failed]));
@@ -141,25 +137,25 @@ impl Fault for Disk {
                 Manner::Slow => {
                     self.tracers.extend(trace(cluster, *index, &format!("delay_enter={}", ms * 1_000))?);
                 }
-                Manner::Full => node.disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?,
+                Manner::Full => {
+                    cluster.nodes()[*index].disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?
+                }
             }
         }
         for tracer in &mut self.tracers {
             tracer.wait_until_it_holds()?;
         }
-        let what = match self.manner {
+        Ok(match self.manner {
             Manner::Fails => "its disk fails every sync".to_owned(),
             Manner::Slow => format!("its disk takes {ms} ms for a sync"),
             Manner::Full => "its disk is full".to_owned(),
-        };
-        Ok(Struck::of(cluster, &self.struck, &what))
+        })
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        cluster.release_all(&self.struck);
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
         let tried = self.end_tracers(cluster);
-        for index in self.struck.drain(..) {
-            if let (Some(disk), Manner::Full) = (cluster.nodes()[index].disk(), self.manner) {
+        for index in nodes {
+            if let (Some(disk), Manner::Full) = (cluster.nodes()[*index].disk(), self.manner) {
                 disk.empty()?;
             }
         }
@@ -192,7 +188,7 @@ fn trace(cluster: &Cluster, index: usize, injection: &str) -> Result<Option<Trac
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|cause| Error::Host { what: "strace".to_owned(), cause })?;
+        .map_err(Error::host("strace"))?;
     Ok(Some(Tracer { index, process, held: pid, log }))
 }
 

@@ -5,17 +5,16 @@
 //! rule lets pass, and holds back whatever it relays. Connections that are there already would not notice, so they are
 //! cut first (`ss -K`), as they are in the end, when the relay goes away.
 
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
 use crate::cluster::hosts::{Host, PEER_PORT};
 use crate::cluster::{Cluster, Error};
-use crate::{relay, tool};
+use crate::relay;
+use crate::tool::{self, Background};
 
 /// The table of rules, in the host's own namespace.
 const TABLE: &str = "latency";
@@ -32,34 +31,25 @@ const RELAY_PORT: usize = 9_000;
 /// How long a relay may take until it listens.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The fault, and its relays.
-#[derive(Debug)]
+/// The fault, and its relays, each with the place of its node.
+#[derive(Debug, Default)]
 pub struct Latency {
-    aim: Aim,
-    relays: Vec<(usize, Child)>,
+    relays: Vec<(usize, Background)>,
 }
 
-impl Latency {
-    /// Strikes some hosts or all.
-    pub fn new() -> Latency {
-        Latency { aim: Aim::new(Extent::Some), relays: Vec::new() }
-    }
-}
-
-impl Fault for Latency {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let everybody: Vec<usize> = (0..cluster.nodes().len()).collect();
-        let struck = self.aim.choose(&everybody, cluster, usize::MAX, random);
+impl Effect for Latency {
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
         let (delay, jitter) = (random.random_range(DELAY_MS), random.random_range(JITTER_MS));
-        for index in &struck {
-            let targets: Vec<Host> = cluster.nodes().iter().filter_map(|node| node.host()).cloned().collect();
-            let Some(host) = cluster.nodes()[*index].host() else { continue };
-            self.relays.push((*index, relay_on(host, &targets, delay, jitter)?));
+        let targets: Vec<Host> = cluster.nodes().iter().filter_map(|node| node.host()).cloned().collect();
+        for index in nodes {
+            if let Some(host) = cluster.nodes()[*index].host() {
+                self.relays.push((*index, relay_on(host, &targets, delay, jitter)?));
+            }
         }
-        Ok(Struck::of(cluster, &struck, &format!("is {delay} to {} ms away", delay + jitter)))
+        Ok(format!("is {delay} to {} ms away", delay + jitter))
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
+    fn heal(&mut self, cluster: &mut Cluster, _nodes: &[usize]) -> Told {
         let mut failed = None;
         for (index, mut relay) in self.relays.drain(..) {
             if let Ok(Some(status)) = relay.try_wait() {
@@ -67,7 +57,7 @@ impl Fault for Latency {
                 let said = format!("that of {name} ended before its time: {status}");
                 failed = Some(tool::Error { command: relay::SUBCOMMAND.to_owned(), said });
             }
-            end(&mut relay);
+            drop(relay);
             if let Some(host) = cluster.nodes()[index].host()
                 && let Err(error) = host.run("nft", &["delete", "table", "ip", TABLE], "")
             {
@@ -78,27 +68,12 @@ impl Fault for Latency {
     }
 }
 
-impl Drop for Latency {
-    fn drop(&mut self) {
-        for (_, relay) in &mut self.relays {
-            end(relay);
-        }
-    }
-}
-
-fn end(relay: &mut Child) {
-    // Both fail only if it is gone.
-    let _ = relay.kill();
-    let _ = relay.wait();
-}
-
 /// Starts a relay on a host and turns its new connections to it.
-fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Result<Child, Error> {
+fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Result<Background, Error> {
     let second = second_address(&host.ip);
     // It may have been added by an earlier strike.
     host.run("ip", &["addr", "replace", &format!("{second}/24"), "dev", "eth0"], "")?;
-    let program = std::env::current_exe()
-        .map_err(|cause| Error::Host { what: "this program's own file".to_owned(), cause })?;
+    let program = std::env::current_exe().map_err(Error::host("this program's own file"))?;
     let mut command = host.command(&program);
     command.arg(relay::SUBCOMMAND).args(["--from", &second]);
     command.args(["--delay-ms", &delay_ms.to_string(), "--jitter-ms", &jitter_ms.to_string()]);
@@ -108,27 +83,19 @@ fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Res
         rules += &format!("    ip daddr {} tcp dport {PEER_PORT} redirect to :{number}\n", target.ip);
         number += 1;
     }
-    let mut relay = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|cause| Error::Host { what: format!("a relay on {}", host.namespace), cause })?;
+    let mut relay =
+        Background::start(&mut command).map_err(Error::host(format!("a relay on {}", host.namespace)))?;
     let table = format!(
         "table ip {TABLE} {{\n  chain out {{\n    type nat hook output priority -100\n{rules}  }}\n}}\n"
     );
     // What is turned to a port that nobody listens on is refused: that would be another fault.
-    let turned = wait_until_it_listens(&mut relay, RELAY_PORT..number)
-        .and_then(|()| host.run("nft", &["-f", "-"], &table))
-        .and_then(|_| super::reset::cut_peers(host));
-    if let Err(error) = turned {
-        end(&mut relay);
-        return Err(error.into());
-    }
+    wait_until_it_listens(&mut relay, RELAY_PORT..number)?;
+    host.run("nft", &["-f", "-"], &table)?;
+    super::reset::cut_peers(host)?;
     Ok(relay)
 }
 
-fn wait_until_it_listens(relay: &mut Child, ports: std::ops::Range<usize>) -> Result<(), tool::Error> {
+fn wait_until_it_listens(relay: &mut Background, ports: std::ops::Range<usize>) -> Result<(), tool::Error> {
     let deadline = Instant::now() + LISTEN_TIMEOUT;
     loop {
         // Before it has gone to its host the page is that of another one, where nobody listens on these ports.

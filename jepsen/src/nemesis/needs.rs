@@ -75,8 +75,7 @@ impl Machine {
         binary: &Path,
         environment: &[(String, String)],
     ) -> Result<Machine, Error> {
-        std::fs::create_dir_all(folder)
-            .map_err(|cause| Error::Host { what: format!("folder {}", folder.display()), cause })?;
+        std::fs::create_dir_all(folder).map_err(Error::host(format!("folder {}", folder.display())))?;
         let slot = slot.map(Arc::new);
         let mut machine = Machine { slot: slot.clone(), clock: None, lacks: BTreeMap::new() };
         match Clock::make(folder, binary, environment) {

@@ -6,10 +6,9 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
+use crate::cluster::Cluster;
 use crate::cluster::network::Rule;
-use crate::cluster::{Cluster, Error};
 
 const NAME: &str = "packet-loss";
 
@@ -18,28 +17,19 @@ const PERCENT: std::ops::RangeInclusive<u8> = 3..=25;
 
 /// The fault.
 #[derive(Debug)]
-pub struct PacketLoss {
-    aim: Aim,
-}
+pub struct PacketLoss;
 
-impl PacketLoss {
-    /// Strikes some hosts or all.
-    pub fn new() -> PacketLoss {
-        PacketLoss { aim: Aim::new(Extent::Some) }
-    }
-}
-
-impl Fault for PacketLoss {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let everybody: Vec<usize> = (0..cluster.nodes().len()).collect();
-        let struck = self.aim.choose(&everybody, cluster, usize::MAX, random);
+impl Effect for PacketLoss {
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
         let percent = random.random_range(PERCENT);
-        let Some(hosts) = cluster.hosts_mut() else { return Ok(None) };
-        hosts.network.set(NAME, struck.iter().map(|host| Rule::Lose { host: *host, percent }).collect())?;
-        Ok(Struck::of(cluster, &struck, &format!("loses {percent} % of its frames")))
+        if let Some(hosts) = cluster.hosts_mut() {
+            let rules = nodes.iter().map(|host| Rule::Lose { host: *host, percent });
+            hosts.network.set(NAME, rules.collect())?;
+        }
+        Ok(format!("loses {percent} % of its frames"))
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
+    fn heal(&mut self, cluster: &mut Cluster, _nodes: &[usize]) -> Told {
         if let Some(hosts) = cluster.hosts_mut() {
             hosts.network.lift(NAME)?;
         }

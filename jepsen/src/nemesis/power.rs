@@ -11,57 +11,45 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
+use crate::cluster::Cluster;
 use crate::cluster::doubt::{Cause, Expected};
-use crate::cluster::{Cluster, Error};
 
-const NAME: &str = "power";
-
-/// The fault, and whom it struck.
-#[derive(Debug)]
+/// The fault, and the number of the last boot.
+#[derive(Debug, Default)]
 pub struct Power {
-    aim: Aim,
-    dark: Vec<usize>,
     boots: u64,
 }
 
-impl Power {
-    /// Strikes so many machines at once.
-    pub fn new(extent: Extent) -> Power {
-        Power { aim: Aim::new(extent), dark: Vec::new(), boots: 0 }
+impl Effect for Power {
+    fn claims(&self) -> Option<&'static str> {
+        Some("power")
     }
-}
 
-impl Fault for Power {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let limit = if cluster.forgets_on_power_cut() { cluster.may_make_doubtful() } else { usize::MAX };
-        self.dark = self.aim.choose(&cluster.free(), cluster, limit, random);
+    fn limit(&self, cluster: &Cluster) -> usize {
+        if cluster.forgets_on_power_cut() { cluster.may_make_doubtful() } else { usize::MAX }
+    }
+
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
         self.boots = random.random();
-        for index in &self.dark {
-            cluster.claim(*index, NAME);
+        for index in nodes {
             cluster.node_mut(*index).pause();
         }
-        for index in &self.dark {
-            if let Some(disk) = cluster.nodes()[*index].disk() {
-                disk.cut_power()?;
-            }
+        for disk in nodes.iter().filter_map(|index| cluster.nodes()[*index].disk()) {
+            disk.cut_power()?;
         }
-        for index in &self.dark {
+        for index in nodes {
             cluster.node_mut(*index).kill();
-        }
-        if cluster.forgets_on_power_cut() {
-            for index in &self.dark {
+            if cluster.forgets_on_power_cut() {
                 cluster.expect(*index, Expected::Doubt(&[Cause::MachineStopped]));
             }
         }
-        Ok(Struck::of(cluster, &self.dark, "lost its power"))
+        Ok("lost its power".to_owned())
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        cluster.release_all(&self.dark);
-        for index in self.dark.drain(..) {
-            let node = cluster.node_mut(index);
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
+        for index in nodes {
+            let node = cluster.node_mut(*index);
             if let Some(disk) = node.disk() {
                 disk.restore()?;
             }

@@ -8,63 +8,52 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
-use crate::cluster::{Cluster, Error};
+use super::aim::{Effect, Told};
+use crate::cluster::Cluster;
 
 /// What is done to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum Process {
     /// SIGKILL, and another process on the same folder.
     Kill,
     /// SIGSTOP, and SIGCONT.
     Pause,
 }
 
-/// The fault, and whom it struck.
-#[derive(Debug)]
-pub struct Process {
-    manner: Manner,
-    aim: Aim,
-    struck: Vec<usize>,
-}
-
-impl Process {
-    /// Strikes so many at once.
-    pub fn new(manner: Manner, extent: Extent) -> Process {
-        Process { manner, aim: Aim::new(extent), struck: Vec::new() }
-    }
-}
-
-impl Fault for Process {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let (name, what) = match self.manner {
-            Manner::Kill => ("kill", "killed"),
-            Manner::Pause => ("pause", "stopped"),
-        };
-        self.struck = self.aim.choose(&cluster.free(), cluster, usize::MAX, random);
-        for index in &self.struck {
-            cluster.claim(*index, name);
-            match self.manner {
-                Manner::Kill => cluster.node_mut(*index).kill(),
-                Manner::Pause => cluster.node_mut(*index).pause(),
-            }
-        }
-        Ok(Struck::of(cluster, &self.struck, what).map(|struck| struck.others_serve(cluster)))
+impl Effect for Process {
+    fn claims(&self) -> Option<&'static str> {
+        Some("process")
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        cluster.release_all(&self.struck);
-        for index in self.struck.drain(..) {
-            match self.manner {
-                Manner::Kill => cluster.node_mut(index).start_again()?,
-                Manner::Pause => cluster.node_mut(index).go_on(),
+    fn spares_others(&self) -> bool {
+        true
+    }
+
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], _random: &mut ChaCha8Rng) -> Told {
+        for index in nodes {
+            match self {
+                Process::Kill => cluster.node_mut(*index).kill(),
+                Process::Pause => cluster.node_mut(*index).pause(),
             }
         }
-        let said = match self.manner {
-            Manner::Kill => "started again",
-            Manner::Pause => "goes on",
+        let what = match self {
+            Process::Kill => "killed",
+            Process::Pause => "stopped",
         };
-        Ok(said.to_owned())
+        Ok(what.to_owned())
+    }
+
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
+        for index in nodes {
+            match self {
+                Process::Kill => cluster.node_mut(*index).start_again()?,
+                Process::Pause => cluster.node_mut(*index).go_on(),
+            }
+        }
+        let what = match self {
+            Process::Kill => "started again",
+            Process::Pause => "goes on",
+        };
+        Ok(what.to_owned())
     }
 }

@@ -6,57 +6,34 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
 use crate::cluster::hosts::{Host, PEER_PORT};
 use crate::cluster::{Cluster, Error};
-use crate::tool;
+use crate::tool::{self, Background};
 
 /// The table of rules, in the host's own namespace.
 const TABLE: &str = "resets";
 
 /// How it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum Reset {
     /// Once.
     Cut,
     /// Until it is healed.
     Reject,
 }
 
-/// The fault, and whom it struck.
-#[derive(Debug)]
-pub struct Reset {
-    manner: Manner,
-    aim: Aim,
-    struck: Vec<usize>,
-}
-
-impl Reset {
-    /// In this manner.
-    pub fn new(manner: Manner) -> Reset {
-        let extent = match manner {
-            Manner::Cut => Extent::Some,
-            Manner::Reject => Extent::Minority,
-        };
-        Reset { manner, aim: Aim::new(extent), struck: Vec::new() }
-    }
-}
-
-impl Fault for Reset {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let everybody: Vec<usize> = (0..cluster.nodes().len()).collect();
-        self.struck = self.aim.choose(&everybody, cluster, usize::MAX, random);
-        for host in self.struck.iter().filter_map(|index| cluster.nodes()[*index].host()) {
-            match self.manner {
-                Manner::Cut => cut_peers(host)?,
-                Manner::Reject => {
+impl Effect for Reset {
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], _random: &mut ChaCha8Rng) -> Told {
+        for host in nodes.iter().filter_map(|index| cluster.nodes()[*index].host()) {
+            match self {
+                Reset::Cut => cut_peers(host)?,
+                Reset::Reject => {
                     let table = format!(
                         "table ip {TABLE} {{\n  chain out {{\n    type filter hook output priority 0\n    \
                          tcp dport {PEER_PORT} reject with tcp reset\n    tcp sport {PEER_PORT} reject with tcp \
@@ -66,16 +43,16 @@ impl Fault for Reset {
                 }
             }
         }
-        let what = match self.manner {
-            Manner::Cut => "had its connections reset",
-            Manner::Reject => "gets resets only",
+        let what = match self {
+            Reset::Cut => "had its connections reset",
+            Reset::Reject => "gets resets only",
         };
-        Ok(Struck::of(cluster, &self.struck, what))
+        Ok(what.to_owned())
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        for index in self.struck.drain(..) {
-            if let (Some(host), Manner::Reject) = (cluster.nodes()[index].host(), self.manner) {
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
+        for index in nodes {
+            if let (Some(host), Reset::Reject) = (cluster.nodes()[*index].host(), &self) {
                 host.run("nft", &["delete", "table", "ip", TABLE], "")?;
             }
         }
@@ -120,29 +97,24 @@ pub(super) fn try_out(from: &Host, to: &Host) -> Result<(), Error> {
 
 /// One end of a connection, a process that is killed when this is dropped.
 struct TrialEnd {
-    process: Child,
+    _process: Background,
     lines: Receiver<String>,
 }
 
 impl TrialEnd {
     fn start(host: &Host, how: &str, address: &str, says: &str) -> Result<TrialEnd, Error> {
-        let failed = |cause| Error::Host { what: format!("a connection on {}", host.namespace), cause };
         let perl = tool::find("perl").unwrap_or_else(|| Path::new("perl").to_owned());
-        let mut process = host
-            .command(&perl)
-            .args(["-e", END_OF_A_CONNECTION, how, address])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+        let mut command = host.command(&perl);
+        command.args(["-e", END_OF_A_CONNECTION, how, address]);
+        let mut process = Background::start_with_output(&mut command)
+            .map_err(Error::host(format!("a connection on {}", host.namespace)))?;
         let output = process.stdout.take().expect("it was asked for");
         let (send, lines) = channel();
         // It ends with the process, or when nobody listens any more.
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });
-        let end = TrialEnd { process, lines };
+        let end = TrialEnd { _process: process, lines };
         end.expect(says)?;
         Ok(end)
     }
@@ -154,13 +126,5 @@ impl TrialEnd {
         }
         let said = format!("an established connection was not {line}: {said:?}");
         Err(tool::Error { command: "ss -K".to_owned(), said }.into())
-    }
-}
-
-impl Drop for TrialEnd {
-    fn drop(&mut self) {
-        // Both fail only if it is gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

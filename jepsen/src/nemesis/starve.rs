@@ -6,10 +6,9 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
+use super::aim::{Effect, Told};
 use crate::cluster::limits::{self, Limit};
-use crate::cluster::{Cluster, Error, Excuse};
+use crate::cluster::{Cluster, Excuse};
 
 /// Hundredths of one processor that are left.
 const PERCENT: std::ops::RangeInclusive<u64> = 2..=15;
@@ -17,67 +16,67 @@ const PERCENT: std::ops::RangeInclusive<u64> = 2..=15;
 /// Memory that a node may take beyond what it has, in MiB.
 const MORE_MIB: std::ops::RangeInclusive<u64> = 4..=32;
 
-/// What there is little of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// Time on the processor.
-    Processor,
-    /// Memory.
-    Memory,
-}
-
-/// The fault, and whom it struck.
+/// What there is little of. The limits hold their latest numbers.
 #[derive(Debug)]
 pub struct Starve {
-    name: &'static str,
-    resource: Resource,
-    aim: Aim,
-    struck: Vec<(usize, Limit)>,
+    limit: Limit,
 }
 
 impl Starve {
-    /// Of this resource, under its name in the table of faults.
-    pub fn new(name: &'static str, resource: Resource) -> Starve {
-        Starve { name, resource, aim: Aim::new(Extent::Minority), struck: Vec::new() }
+    /// Time on the processor.
+    pub fn of_processor() -> Starve {
+        Starve { limit: Limit::Processor { percent: 100 } }
     }
 
-    fn indexes(&self) -> Vec<usize> {
-        self.struck.iter().map(|(index, _)| *index).collect()
+    /// Memory.
+    pub fn of_memory() -> Starve {
+        Starve { limit: Limit::Memory { bytes: 0 } }
+    }
+
+    /// Whether the kernel may kill a node for it, now or no more.
+    fn excuse(&self) -> Option<Excuse> {
+        match self.limit {
+            Limit::Processor { .. } => None,
+            Limit::Memory { .. } => Some(Excuse::NoMemory),
+        }
     }
 }
 
-impl Fault for Starve {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let limit = match self.resource {
-            Resource::Processor => Limit::Processor { percent: random.random_range(PERCENT) },
-            Resource::Memory => Limit::Memory { bytes: random.random_range(MORE_MIB) << 20 },
+impl Effect for Starve {
+    fn claims(&self) -> Option<&'static str> {
+        Some("starve")
+    }
+
+    fn strike(&mut self, cluster: &mut Cluster, nodes: &[usize], random: &mut ChaCha8Rng) -> Told {
+        let (limit, what) = match self.limit {
+            Limit::Processor { .. } => {
+                let percent = random.random_range(PERCENT);
+                (Limit::Processor { percent }, format!("has {percent} % of a processor"))
+            }
+            Limit::Memory { .. } => {
+                let mib = random.random_range(MORE_MIB);
+                (Limit::Memory { bytes: mib << 20 }, format!("gets {mib} MiB of memory more and no more"))
+            }
         };
-        let chosen = self.aim.choose(&cluster.free(), cluster, usize::MAX, random);
-        for index in chosen {
-            cluster.claim(index, self.name);
-            self.struck.push((index, limit));
-            let group = group(cluster, index);
-            let node = cluster.node_mut(index);
-            if self.resource == Resource::Memory {
-                node.excuse(Some(Excuse::NoMemory));
+        self.limit = limit;
+        for index in nodes {
+            let group = group(cluster, *index);
+            let node = cluster.node_mut(*index);
+            if let Some(excuse) = self.excuse() {
+                node.excuse(Some(excuse));
             }
             if let Some(pid) = node.pid() {
                 limits::limit(&group, pid, limit)?;
             }
         }
-        let what = match limit {
-            Limit::Processor { percent } => format!("has {percent} % of a processor"),
-            Limit::Memory { bytes } => format!("gets {} MiB of memory more and no more", bytes >> 20),
-        };
-        Ok(Struck::of(cluster, &self.indexes(), &what))
+        Ok(what)
     }
 
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        cluster.release_all(&self.indexes());
-        for (index, limit) in std::mem::take(&mut self.struck) {
-            limits::lift(&group(cluster, index), limit)?;
-            let node = cluster.node_mut(index);
-            if self.resource == Resource::Memory {
+    fn heal(&mut self, cluster: &mut Cluster, nodes: &[usize]) -> Told {
+        for index in nodes {
+            limits::lift(&group(cluster, *index), self.limit)?;
+            let node = cluster.node_mut(*index);
+            if self.excuse().is_some() {
                 node.excuse(None);
             }
             node.start_again()?;

@@ -1,8 +1,7 @@
 //! The folder of a run: where each file is, how it is written and read back.
 
-use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -25,7 +24,8 @@ pub struct SegmentFolder {
 }
 
 /// A file of a run that cannot be written or read. What was judged before stays judged.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {cause}", path.display())]
 pub struct Error {
     /// The file.
     pub path: PathBuf,
@@ -33,13 +33,11 @@ pub struct Error {
     pub cause: String,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.path.display(), self.cause)
+impl Error {
+    fn at(path: &Path) -> impl Fn(std::io::Error) -> Error {
+        move |cause| Error { path: path.to_owned(), cause: cause.to_string() }
     }
 }
-
-impl std::error::Error for Error {}
 
 impl RunFolder {
     /// A run's folder, which need not exist yet.
@@ -85,10 +83,10 @@ impl RunFolder {
 
     /// All segments that are done, in the order of their numbers.
     pub fn read_segments(&self) -> Result<Vec<(SegmentRecord, SegmentFolder)>, Error> {
-        let at = |cause: std::io::Error| Error { path: self.path.clone(), cause: cause.to_string() };
+        let at = Error::at(&self.path);
         let mut done = Vec::new();
-        for entry in std::fs::read_dir(&self.path).map_err(at)? {
-            let entry = entry.map_err(at)?;
+        for entry in std::fs::read_dir(&self.path).map_err(&at)? {
+            let entry = entry.map_err(&at)?;
             let folder = SegmentFolder { path: entry.path() };
             if entry.file_name().to_string_lossy().starts_with("segment-") && folder.is_done() {
                 done.push((folder.read()?, folder));
@@ -118,9 +116,7 @@ impl SegmentFolder {
     /// Removes what a segment that was broken off left here: a new cluster must not find an old one's data.
     pub fn clear(&self) -> Result<(), Error> {
         match std::fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error { path: self.path.clone(), cause: error.to_string() })
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::at(&self.path)(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -168,7 +164,7 @@ impl SegmentFolder {
 }
 
 fn make(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path).map_err(|cause| Error { path: path.to_owned(), cause: cause.to_string() })
+    std::fs::create_dir_all(path).map_err(Error::at(path))
 }
 
 /// Writes a file beside the one that is meant, and puts it in its place once it is whole.
@@ -182,9 +178,7 @@ fn replace(
         write(&mut file)?;
         file.flush()
     });
-    written
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|cause| Error { path: path.to_owned(), cause: cause.to_string() })
+    written.and_then(|()| std::fs::rename(&beside, path)).map_err(Error::at(path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
@@ -205,21 +199,14 @@ fn write_lines(path: &Path, values: &[impl Serialize]) -> Result<(), Error> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let at = |cause: String| Error { path: path.to_owned(), cause };
-    let file = File::open(path).map_err(|cause| at(cause.to_string()))?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|cause| at(cause.to_string()))
+    let file = File::open(path).map_err(Error::at(path))?;
+    serde_json::from_reader(BufReader::new(file)).map_err(|cause| Error::at(path)(cause.into()))
 }
 
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
-    let at = |cause: String| Error { path: path.to_owned(), cause };
-    let file = File::open(path).map_err(|cause| at(cause.to_string()))?;
-    let mut values = Vec::new();
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        let line = line.map_err(|cause| at(cause.to_string()))?;
-        let value = serde_json::from_str(&line).map_err(|cause| at(format!("line {number}: {cause}")))?;
-        values.push(value);
-    }
-    Ok(values)
+    let file = File::open(path).map_err(Error::at(path))?;
+    let values = serde_json::Deserializer::from_reader(BufReader::new(file)).into_iter();
+    values.collect::<Result<_, _>>().map_err(|cause| Error::at(path)(cause.into()))
 }
 
 #[cfg(test)]

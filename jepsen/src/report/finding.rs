@@ -1,109 +1,77 @@
 //! A violation: the sentence, and the few operations that show it, as intervals of time.
+//!
+//! Calls and returns are drawn in their order. Their distances differ by powers of ten, so that a scale would show
+//! nothing; the order is all that counts.
 
-use super::text::{escape, time};
 use quorate_checkers::judgement::Finding;
 use quorate_checkers::operation::{Kind, Operation, Status};
+use serde::Serialize;
 
 /// So many operations are drawn.
 const DRAWN_MAX: usize = 40;
 
-const WIDTH: f64 = 960.0;
-const LEFT: f64 = 330.0;
-const RIGHT: f64 = 20.0;
-const ROW: f64 = 20.0;
-
-pub(super) fn section(finding: &Finding) -> String {
-    let mut html = format!(
-        "<div class=\"finding\"><h4>key <code>{}</code></h4><p>{}</p>\n",
-        escape(&finding.key),
-        escape(&finding.what)
-    );
-    if finding.operations.is_empty() {
-        html += "<p class=\"note\">The operations of this key were not made few: others of this segment were.</p></div>\n";
-        return html;
-    }
-    html += &format!("<div class=\"wide\">{}</div>\n", svg(&finding.operations));
-    let lines: Vec<String> =
-        finding.operations.iter().filter_map(|one| serde_json::to_string(one).ok()).collect();
-    html += &format!(
-        "<details><summary>as lines of a history</summary><pre>{}</pre></details></div>\n",
-        escape(&lines.join("\n"))
-    );
-    html
+/// A violation, as it is drawn.
+#[derive(Serialize)]
+pub(super) struct Drawn {
+    key: String,
+    what: String,
+    rows: Vec<Row>,
+    /// When the first was called, and how long all took, in milliseconds.
+    begin_ms: f64,
+    length_ms: f64,
+    /// How many operations are not drawn.
+    more: usize,
+    /// All of them, as lines of a history.
+    lines: String,
 }
 
-fn svg(operations: &[Operation]) -> String {
-    let shown = &operations[..operations.len().min(DRAWN_MAX)];
-    let begin = shown.iter().map(|one| one.call).min().unwrap_or(0);
-    let end = shown.iter().map(|one| one.ret.unwrap_or(one.call)).max().unwrap_or(begin);
-    let end = end.max(begin + 1);
-    let moments = Moments::of(shown);
-    let x = |at: u64| LEFT + (WIDTH - LEFT - RIGHT) * moments.place(at);
-    let mut parts = Vec::new();
-    for (index, one) in shown.iter().enumerate() {
-        let y = 6.0 + ROW * index as f64;
-        parts.push(format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            LEFT - 10.0,
-            y + 13.0,
-            escape(&sentence(one))
-        ));
-        let since = x(one.call);
-        // What is unknown, or never returned, may take effect until the end.
-        let is_open =
-            one.ret.is_none() || (one.status == Status::Unknown && !matches!(one.kind, Kind::Read { .. }));
-        let until = one.ret.map_or(WIDTH - RIGHT, &x);
-        parts.push(format!(
-            "<rect class=\"{}\" x=\"{since:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"11\" rx=\"3\"><title>{} to {}</title></rect>",
-            class(one),
-            y + 4.0,
-            (until - since).max(3.0),
-            escape(&time((one.call - begin) as f64 / 1e6)),
-            escape(&one.ret.map_or("never".to_owned(), |ret| time(ret.saturating_sub(begin) as f64 / 1e6))),
-        ));
-        if is_open {
-            let y = y + 9.5;
-            parts.push(format!(
-                "<line class=\"open\" x1=\"{until:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
-                WIDTH - RIGHT
-            ));
+/// One operation. Places are shares of the width, from 0 to 1.
+#[derive(Serialize)]
+struct Row {
+    sentence: String,
+    class: &'static str,
+    since: f64,
+    until: f64,
+    /// Whether it may take effect until the end: what is unknown, or never returned.
+    is_open: bool,
+    called_ms: f64,
+    returned_ms: Option<f64>,
+}
+
+impl Drawn {
+    pub(super) fn of(finding: &Finding) -> Drawn {
+        let all = &finding.operations;
+        let shown = &all[..all.len().min(DRAWN_MAX)];
+        let mut moments: Vec<u64> =
+            shown.iter().flat_map(|one| [Some(one.call), one.ret]).flatten().collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let (begin, end) = (moments.first().copied().unwrap_or(0), moments.last().copied().unwrap_or(0));
+        let place = |at: u64| {
+            moments.partition_point(|moment| *moment < at) as f64
+                / moments.len().saturating_sub(1).max(1) as f64
+        };
+        let ms = |at: u64| at.saturating_sub(begin) as f64 / 1e6;
+        let row = |one: &Operation| Row {
+            sentence: sentence(one),
+            class: class(one),
+            since: place(one.call),
+            until: one.ret.map_or(1.0, place),
+            is_open: one.ret.is_none()
+                || (one.status == Status::Unknown && !matches!(one.kind, Kind::Read { .. })),
+            called_ms: ms(one.call),
+            returned_ms: one.ret.map(ms),
+        };
+        let lines: Vec<String> = all.iter().filter_map(|one| serde_json::to_string(one).ok()).collect();
+        Drawn {
+            key: finding.key.clone(),
+            what: finding.what.clone(),
+            rows: shown.iter().map(row).collect(),
+            begin_ms: begin as f64 / 1e6,
+            length_ms: ms(end),
+            more: all.len() - shown.len(),
+            lines: lines.join("\n"),
         }
-    }
-    let y = 6.0 + ROW * shown.len() as f64;
-    let length = time((end - begin) as f64 / 1e6);
-    let from = time(begin as f64 / 1e6);
-    let more = operations.len() - shown.len();
-    let more = if more > 0 { format!("; {more} operations more") } else { String::new() };
-    parts.push(format!(
-        "<text x=\"{LEFT}\" y=\"{:.1}\">in the order of time, not to scale; begins at {from}, lasts {length}{more}</text>",
-        y + 14.0
-    ));
-    format!(
-        "<svg class=\"intervals\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"the operations that show it\">{}</svg>",
-        y + 22.0,
-        parts.concat()
-    )
-}
-
-/// Calls and returns in their order. Their distances differ by powers of ten, so that a scale would show nothing; the
-/// order is all that counts.
-struct Moments {
-    ordered: Vec<u64>,
-}
-
-impl Moments {
-    fn of(operations: &[Operation]) -> Moments {
-        let mut ordered: Vec<u64> =
-            operations.iter().flat_map(|one| [Some(one.call), one.ret]).flatten().collect();
-        ordered.sort_unstable();
-        ordered.dedup();
-        Moments { ordered }
-    }
-
-    /// From 0 to 1.
-    fn place(&self, at: u64) -> f64 {
-        let before = self.ordered.partition_point(|moment| *moment < at);
-        before as f64 / (self.ordered.len().saturating_sub(1)).max(1) as f64
     }
 }
 

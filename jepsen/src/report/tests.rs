@@ -115,7 +115,7 @@ fn the_cost_of_a_fault_is_that_of_all_its_strikes() {
     let row = report.lines().find(|line| line.starts_with("<tr><td>kill</td>")).expect("a row of the fault");
     assert!(row.contains(">2<"), "two segments, two strikes: {row}");
     assert!(row.contains(">4.1 s<") || row.contains(">4.0 s<"), "the longest gap: {row}");
-    assert!(row.contains("1.0 s / 1.0 s"), "the recovery: {row}");
+    assert!(row.contains("1.0 s &#x2f; 1.0 s"), "the recovery: {row}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::http::{Ask, Body, Reply};
+use crate::http::{Ask, Body};
 use crate::outcome::{Attempt, Expected, Outcome, Verb, judge, judge_many};
 use quorate_checkers::level::Level;
 use quorate_checkers::operation::{ClientId, Detail, Kind, Operation, Status};
@@ -180,13 +180,7 @@ impl Run {
     /// What `explain` says of a key, at one node; an error says what it answered instead.
     pub async fn explain(&self, key: &str, node: usize) -> Result<Value, String> {
         let url = format!("{}/v1/tables/{}/explain/{key}", self.endpoints[node], self.table);
-        match self.http.ask(Method::GET, &url, Body::Empty).await {
-            Reply::Answer(answer) if answer.status == 200 => Ok(answer.json()),
-            Reply::Answer(answer) => {
-                Err(format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
-            }
-            Reply::NotSent { cause } | Reply::Lost { cause, .. } => Err(format!("no answer: {cause}")),
-        }
+        self.http.get(&url).await.success().map(|answer| answer.json())
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Asked, Closed, How, ManyAsked, Request, Run};
+use super::{Asked, Closed, How, ManyAsked, Request, Run, Running};
 use quorate_checkers::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
@@ -28,7 +28,12 @@ pub(super) async fn close(run: &Arc<Run>, keys: Vec<String>, how: &How) -> Close
     Closed { void: read_everywhere(run, keys, how).await, ..Closed::default() }
 }
 
-/// The same at quorum, with many keys in one request.
+/// The same at quorum.
+pub(super) fn at_quorum(run: &Arc<Run>, keys: Vec<String>) -> Running<'_, Closed> {
+    Box::pin(async move { close(run, keys, &How::default()).await })
+}
+
+/// The same with many keys in one request.
 pub(super) async fn close_in_bulk(run: &Arc<Run>, keys: Vec<String>, at_once: usize) -> Closed {
     let mut closed = Closed::default();
     for node in run.answerable() {

@@ -9,18 +9,14 @@
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 
-use super::client::Client;
-use super::keys::RotatingKeys;
-use super::{How, Judgement, Options, Parameter, Request, Running, Workload};
+use super::single::Single;
+use super::{How, Judgement, Options, Parameter, Request};
 use crate::outcome::COPIES;
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
 use quorate_checkers::operation::Status;
-
-const TABLE: &str = "mixed";
 
 /// Writes below the quorum may take effect at any time, and each makes the search longer.
 const SHARE_OF_KEY_MAX: u32 = 300;
@@ -30,48 +26,20 @@ const SHARE_OF_KEY_MAX: u32 = 300;
 const KEYS_TIMES: usize = 8;
 
 /// The workload.
-#[derive(Debug)]
-pub struct Mixed {
-    options: Options,
-    keys: RotatingKeys,
+pub(super) fn make(options: Options) -> Single {
+    let keys_at_once = options.keys_at_once.saturating_mul(KEYS_TIMES);
+    Single::new("mixed", Options { keys_at_once, ..options }, SHARE_OF_KEY_MAX, draw, judge)
 }
 
-impl Mixed {
-    /// A workload that has not begun.
-    pub fn new(options: Options) -> Mixed {
-        let share = options.operations_per_key.min(SHARE_OF_KEY_MAX);
-        Mixed { options, keys: RotatingKeys::new(share, options.keys_at_once.saturating_mul(KEYS_TIMES)) }
+fn judge(history: &History) -> Judgement {
+    let mut judgement = below_quorum::check_mixed(history, COPIES).judgement();
+    let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
+    let below = completed().filter(|operation| !below_quorum::is_quorum(operation, COPIES)).count();
+    let all = completed().count();
+    if below * 10 < all {
+        judgement.void.push(format!("only {below} of {all} completed operations were below the quorum"));
     }
-}
-
-impl Workload for Mixed {
-    fn table(&self) -> Value {
-        self.options.table(TABLE)
-    }
-
-    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
-        Box::pin(async move {
-            let key = self.keys.take(&mut client.random).key;
-            let value = client.unique();
-            let (request, how) = draw(&mut client.random, value);
-            client.ask(&key, request, how).await;
-        })
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.keys.all()
-    }
-
-    fn judge(&self, history: &History) -> Judgement {
-        let mut judgement = below_quorum::check_mixed(history, COPIES).judgement();
-        let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
-        let below = completed().filter(|operation| !below_quorum::is_quorum(operation, COPIES)).count();
-        let all = completed().count();
-        if below * 10 < all {
-            judgement.void.push(format!("only {below} of {all} completed operations were below the quorum"));
-        }
-        judgement
-    }
+    judgement
 }
 
 /// Some request at some level.

@@ -10,17 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use super::client::Client;
-use super::keys::RotatingKeys;
-use super::{Closed, Finding, How, Judgement, Measure, Options, Run, Running, Workload, closing, register};
+use super::keys::OPERATIONS_PER_KEY_MAX;
+use super::single::Single;
+use super::{Closed, Finding, How, Judgement, Measure, Options, Run, Running, closing, register};
 use crate::agreement::{self, Emptiness};
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
-
-const TABLE: &str = "register-one";
 
 /// How long owners may take to agree once a quorum has read a key.
 const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,70 +28,42 @@ const ALONE_TIMEOUT: Duration = Duration::from_secs(5);
 const KEYS_MAX: usize = 2_000;
 
 /// The workload.
-#[derive(Debug)]
-pub struct RegisterOne {
-    options: Options,
-    keys: RotatingKeys,
+pub(super) fn make(options: Options) -> Single {
+    let draw = |random: &mut _, value| register::draw(random, value, Level::One);
+    let single = Single::new("register-one", options, OPERATIONS_PER_KEY_MAX, draw, judge);
+    Single { close, ..single }
 }
 
-impl RegisterOne {
-    /// A workload that has not begun.
-    pub fn new(options: Options) -> RegisterOne {
-        RegisterOne { options, keys: RotatingKeys::new(options.operations_per_key, options.keys_at_once) }
-    }
-}
-
-impl Workload for RegisterOne {
-    fn table(&self) -> Value {
-        self.options.table(TABLE)
-    }
-
-    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
-        Box::pin(async move {
-            let key = self.keys.take(&mut client.random).key;
-            let value = client.unique();
-            let request = register::draw(&mut client.random, value);
-            client.ask(&key, request, How::at(Level::One)).await;
-        })
-    }
-
-    fn keys(&self) -> Vec<String> {
-        let mut keys = self.keys.all();
+fn close(run: &Arc<Run>, mut keys: Vec<String>) -> Running<'_, Closed> {
+    Box::pin(async move {
         keys.truncate(KEYS_MAX);
-        keys
-    }
-
-    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
-        Box::pin(async move {
-            let keys = self.keys();
-            let begun = Instant::now();
-            let alone = agreement::wait(run, keys.clone(), begun, ALONE_TIMEOUT, Emptiness::IsEqual).await;
-            let open = alone.as_ref().map_or_else(BTreeMap::len, |_| 0);
-            let mut measures =
-                vec![Measure::share("keys whose owners agreed unread", keys.len() - open, keys.len())];
-            if let Ok(took) = alone {
-                let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-                measures.push(Measure::time("time until all owners agreed unread", took));
-            }
-            let unread = closing::read_everywhere(run, keys.clone(), &How::default()).await;
-            let begun = Instant::now();
-            let agreed = agreement::wait(run, keys, begun, AGREEMENT_TIMEOUT, Emptiness::IsEqual).await;
-            let open = agreed.err().unwrap_or_default();
-            let finding = |(key, difference): (String, String)| Finding {
-                key,
-                what: format!("its owners still differ in the end: {difference}"),
-                operations: Vec::new(),
-            };
-            Closed { void: unread, findings: open.into_iter().map(finding).collect(), measures }
-        })
-    }
-
-    fn judge(&self, history: &History) -> Judgement {
-        let mut judgement = below_quorum::check_integrity(history).judgement();
-        let closing = || history.operations.iter().filter(|operation| operation.closing);
-        if closing().next().is_none() {
-            judgement.void.push("no key was read in the end".to_owned());
+        let begun = Instant::now();
+        let alone = agreement::wait(run, keys.clone(), begun, ALONE_TIMEOUT, Emptiness::IsEqual).await;
+        let open = alone.as_ref().map_or_else(BTreeMap::len, |_| 0);
+        let mut measures =
+            vec![Measure::share("keys whose owners agreed unread", keys.len() - open, keys.len())];
+        if let Ok(took) = alone {
+            let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            measures.push(Measure::time("time until all owners agreed unread", took));
         }
-        judgement
+        let unread = closing::read_everywhere(run, keys.clone(), &How::default()).await;
+        let begun = Instant::now();
+        let agreed = agreement::wait(run, keys, begun, AGREEMENT_TIMEOUT, Emptiness::IsEqual).await;
+        let open = agreed.err().unwrap_or_default();
+        let finding = |(key, difference): (String, String)| Finding {
+            key,
+            what: format!("its owners still differ in the end: {difference}"),
+            operations: Vec::new(),
+        };
+        Closed { void: unread, findings: open.into_iter().map(finding).collect(), measures }
+    })
+}
+
+fn judge(history: &History) -> Judgement {
+    let mut judgement = below_quorum::check_integrity(history).judgement();
+    let closing = || history.operations.iter().filter(|operation| operation.closing);
+    if closing().next().is_none() {
+        judgement.void.push("no key was read in the end".to_owned());
     }
+    judgement
 }

@@ -11,86 +11,57 @@ use std::sync::Arc;
 
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
-use serde_json::{Value, json};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 
-use super::client::Client;
-use super::keys::RotatingKeys;
 use super::register::SHARE_MAX;
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::single::Single;
+use super::{Closed, How, Judgement, Options, Request, Run, Running, closing};
 use crate::outcome::COPIES;
 use quorate_checkers::below_quorum;
 use quorate_checkers::history::History;
 use quorate_checkers::level::Level;
 use quorate_checkers::operation::{Kind, Status};
 
-const TABLE: &str = "regular";
-
 /// The table's `w`.
 const TABLE_W: Level = Level::One;
 
 /// The workload.
-#[derive(Debug)]
-pub struct Regular {
-    options: Options,
-    keys: RotatingKeys,
-}
-
-impl Regular {
-    /// A workload that has not begun.
-    pub fn new(options: Options) -> Regular {
-        let share = options.operations_per_key.min(SHARE_MAX);
-        Regular { options, keys: RotatingKeys::new(share, options.keys_at_once) }
-    }
+pub(super) fn make(options: Options) -> Single {
+    let mut single = Single::new("regular", options, SHARE_MAX, draw, judge);
+    single.table["w"] = json!(TABLE_W.to_string());
+    Single { close, ..single }
 }
 
 fn at(level: Level) -> How {
     How { table_w: TABLE_W, ..How::at(level) }
 }
 
-impl Workload for Regular {
-    fn table(&self) -> Value {
-        let mut table = self.options.table(TABLE);
-        table["w"] = json!(TABLE_W.to_string());
-        table
+fn draw(random: &mut ChaCha8Rng, value: String) -> (Request, How) {
+    if random.random_bool(0.5) {
+        return (Request::Read, at(Level::All));
     }
+    let levels = [Level::One, Level::Quorum, Level::Count(2), Level::All];
+    (Request::Write { value }, at(*levels.choose(random).expect("not empty")))
+}
 
-    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
-        Box::pin(async move {
-            let key = self.keys.take(&mut client.random).key;
-            let (request, how) = if client.random.random_bool(0.5) {
-                (Request::Read, at(Level::All))
-            } else {
-                let level = [Level::One, Level::Quorum, Level::Count(2), Level::All];
-                let level = *level.choose(&mut client.random).expect("not empty");
-                (Request::Write { value: client.unique() }, at(level))
-            };
-            client.ask(&key, request, how).await;
-        })
-    }
+fn close(run: &Arc<Run>, keys: Vec<String>) -> Running<'_, Closed> {
+    Box::pin(async move {
+        let all_are_there = run.answerable().len() == run.endpoints.len();
+        let level = if all_are_there { Level::All } else { Level::Quorum };
+        closing::close(run, keys, &at(level)).await
+    })
+}
 
-    fn keys(&self) -> Vec<String> {
-        self.keys.all()
+fn judge(history: &History) -> Judgement {
+    let mut judgement = below_quorum::check_regular(history, COPIES, TABLE_W).judgement();
+    let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
+    let is_sure = |level: Option<Level>| level.is_some_and(|level| level.owners(COPIES) == COPIES);
+    let reads =
+        completed().filter(|one| matches!(one.kind, Kind::Read { .. }) && is_sure(one.detail.level)).count();
+    let all = completed().count();
+    if reads * 5 < all {
+        judgement.void.push(format!("only {reads} of {all} completed operations were reads at all"));
     }
-
-    fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
-        Box::pin(async move {
-            let all_are_there = run.answerable().len() == run.endpoints.len();
-            let level = if all_are_there { Level::All } else { Level::Quorum };
-            closing::close(run, self.keys(), &at(level)).await
-        })
-    }
-
-    fn judge(&self, history: &History) -> Judgement {
-        let mut judgement = below_quorum::check_regular(history, COPIES, TABLE_W).judgement();
-        let completed = || history.operations.iter().filter(|operation| operation.status == Status::Ok);
-        let is_sure = |level: Option<Level>| level.is_some_and(|level| level.owners(COPIES) == COPIES);
-        let reads = completed()
-            .filter(|one| matches!(one.kind, Kind::Read { .. }) && is_sure(one.detail.level))
-            .count();
-        let all = completed().count();
-        if reads * 5 < all {
-            judgement.void.push(format!("only {reads} of {all} completed operations were reads at all"));
-        }
-        judgement
-    }
+    judgement
 }

@@ -8,16 +8,13 @@
 use std::time::Duration;
 
 use rand::Rng as _;
-use serde_json::Value;
+use rand_chacha::ChaCha8Rng;
 
-use super::client::Client;
-use super::keys::RotatingKeys;
-use super::{How, Judgement, Options, Request, Running, Workload};
+use super::single::Single;
+use super::{How, Judgement, Options, Request};
 use quorate_checkers::history::History;
 use quorate_checkers::linearizable::Limits;
 use quorate_checkers::{no_return, ttl};
-
-const TABLE: &str = "ttl";
 
 /// A key gets at most this many operations: each value that may expire makes the search longer.
 const SHARE_MAX: u32 = 120;
@@ -32,53 +29,31 @@ const TTL_MS: std::ops::Range<u64> = 200..1_500;
 const EXPIRED_MIN: usize = 20;
 
 /// The workload.
-#[derive(Debug)]
-pub struct Ttl {
-    options: Options,
-    keys: RotatingKeys,
+pub(super) fn make(options: Options) -> Single {
+    let keys_at_once = options.keys_at_once.saturating_mul(KEYS_TIMES);
+    Single::new("ttl", Options { keys_at_once, ..options }, SHARE_MAX, draw, judge)
 }
 
-impl Ttl {
-    /// A workload that has not begun.
-    pub fn new(options: Options) -> Ttl {
-        let share = options.operations_per_key.min(SHARE_MAX);
-        Ttl { options, keys: RotatingKeys::new(share, options.keys_at_once.saturating_mul(KEYS_TIMES)) }
-    }
-}
-
-impl Workload for Ttl {
-    fn table(&self) -> Value {
-        self.options.table(TABLE)
-    }
-
-    fn act<'a>(&'a self, client: &'a mut Client) -> Running<'a, ()> {
-        Box::pin(async move {
-            let key = self.keys.take(&mut client.random).key;
-            let (request, ttl) = match client.random.random_range(0..40) {
-                0..4 => {
-                    let ttl = Duration::from_millis(client.random.random_range(TTL_MS));
-                    (Request::Write { value: client.unique() }, Some(ttl))
-                }
-                4 => (Request::Write { value: client.unique() }, None),
-                5 => (Request::Delete, None),
-                _ => (Request::Read, None),
-            };
-            client.ask(&key, request, How { ttl, ..How::default() }).await;
-        })
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.keys.all()
-    }
-
-    fn judge(&self, history: &History) -> Judgement {
-        let mut judgement = Judgement::of_registers(&ttl::check(history, Limits::default()));
-        judgement.add(no_return::check(history).judgement());
-        let timing = ttl::timing(history);
-        judgement.measures.extend(timing.measures());
-        if timing.expired < EXPIRED_MIN {
-            judgement.void.push(format!("only {} values were seen to expire", timing.expired));
+fn draw(random: &mut ChaCha8Rng, value: String) -> (Request, How) {
+    let (request, ttl) = match random.random_range(0..40) {
+        0..4 => {
+            let ttl = Duration::from_millis(random.random_range(TTL_MS));
+            (Request::Write { value }, Some(ttl))
         }
-        judgement
+        4 => (Request::Write { value }, None),
+        5 => (Request::Delete, None),
+        _ => (Request::Read, None),
+    };
+    (request, How { ttl, ..How::default() })
+}
+
+fn judge(history: &History) -> Judgement {
+    let mut judgement = Judgement::of_registers(&ttl::check(history, Limits::default()));
+    judgement.add(no_return::check(history).judgement());
+    let timing = ttl::timing(history);
+    judgement.measures.extend(timing.measures());
+    if timing.expired < EXPIRED_MIN {
+        judgement.void.push(format!("only {} values were seen to expire", timing.expired));
     }
+    judgement
 }
