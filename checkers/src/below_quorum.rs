@@ -14,10 +14,9 @@
 //!
 //! **Staleness** is measured elsewhere, and is no promise there. A read is stale by the time since the value that it
 //! showed was surely overwritten: since the return of the first write or delete that was acknowledged as a quorum
-//! counts it, was called after that value was acknowledged, and returned before the read was called. Where nobody
+//! counts it, was called after that value was acknowledged, and returned before the read was called. Where no client
 //! writes at a quorum, every acknowledged write counts.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::history::History;
@@ -103,12 +102,8 @@ fn check_reads(
     is_judged: impl Fn(&Operation) -> bool,
     overwrites: impl Fn(&Operation) -> bool,
 ) -> Integrity {
-    let mut by_key: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
-    for operation in &history.operations {
-        by_key.entry(&operation.key).or_default().push(operation);
-    }
     let mut found = Integrity::default();
-    for operations in by_key.values() {
+    for operations in history.by_key(|_| true).values() {
         let writes: Vec<&Operation> =
             operations.iter().copied().filter(|one| !matches!(one.kind, Kind::Read { .. })).collect();
         for read in operations.iter().filter(|one| one.status == Status::Ok && is_judged(one)) {
@@ -152,7 +147,7 @@ fn phantom(read: &Operation, value: Option<&str>, writes: &[&Operation]) -> Opti
         of_value().any(|write| may_have_happened(write) && read.ret.is_none_or(|ret| write.call <= ret));
     (!has_reason).then(|| Finding {
         key: read.key.clone(),
-        what: format!("a read saw {value:?}, which nobody can have written by then"),
+        what: format!("a read saw {value:?}, which no client can have written by then"),
         operations: of_value().chain([read]).cloned().collect(),
     })
 }

@@ -22,7 +22,7 @@
 //! | `ttl_ms` | the time to live that was asked for: the value may become absent, once, at any time |
 //! | `refusal` | what came in place of a success, in a few words: `503 unavailable`, `timeout` |
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,15 @@ impl History {
     /// Puts the operations in the order of their calls; those of one moment in the order of their clients.
     pub fn sort(&mut self) {
         self.operations.sort_by_key(|operation| (operation.call, operation.client));
+    }
+
+    /// The operations of each key that are of this kind, in the order that they have here.
+    pub(crate) fn by_key(&self, is_meant: impl Fn(&Operation) -> bool) -> BTreeMap<&str, Vec<&Operation>> {
+        let mut by_key: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+        for operation in self.operations.iter().filter(|one| is_meant(one)) {
+            by_key.entry(&operation.key).or_default().push(operation);
+        }
+        by_key
     }
 
     /// Writes the history as JSON lines, in the order it is in.
@@ -70,21 +79,14 @@ impl History {
 }
 
 /// A history file that cannot be read. Nothing was judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("history, line {line}: {cause}")]
 pub struct ReadError {
     /// The line, from 1; 0 if the file could not be opened.
     pub line: usize,
     /// What is wrong with it.
     pub cause: String,
 }
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "history, line {}: {}", self.line, self.cause)
-    }
-}
-
-impl std::error::Error for ReadError {}
 
 /// The shape of one line of a history file.
 #[derive(Serialize, Deserialize)]

@@ -27,7 +27,7 @@
 //!    mostly cannot matter at all.
 //! 2. An open operation that only observes, and fits the present state, is taken at once: it can never be better to
 //!    wait.
-//! 3. A value that is still to be seen by somebody, and that nobody else can bring back, must not be overwritten.
+//! 3. A value that is still to be seen by a read, and that no other write can bring back, must not be overwritten.
 //!
 //! **Verdicts** are three: yes, no with the few operations that show it, and *undecided* when a limit was reached.
 //! Undecided is not passed. Results depend on the history and the step limit alone: there is no limit of time, and nothing

@@ -34,12 +34,8 @@ pub struct Report {
 
 /// Judges a history of unique values, in any order.
 pub fn check(history: &History) -> Report {
-    let mut by_key: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
-    for operation in history.operations.iter().filter(|one| one.status != Status::Fail) {
-        by_key.entry(&operation.key).or_default().push(operation);
-    }
     let mut report = Report::default();
-    for operations in by_key.values() {
+    for operations in history.by_key(|one| one.status != Status::Fail).values() {
         check_key(operations, &mut report);
     }
     report

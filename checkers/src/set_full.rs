@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::history::History;
-use crate::judgement::{self, Judgement, Measure};
+use crate::judgement::{self, Judgement, Measure, Verdict};
 use crate::operation::{Kind, Operation, Status};
 
 /// So many findings of each kind are told one by one.
@@ -89,7 +89,7 @@ pub struct Report {
     pub looks: usize,
     /// What was found, by element.
     pub findings: BTreeMap<String, Vec<Finding>>,
-    /// Acknowledged elements for which nobody looked afterwards.
+    /// Acknowledged elements for which no client looked afterwards.
     pub unjudged: BTreeSet<String>,
     /// The longest time, in nanoseconds, between the acknowledgement of an element and the call of a later look that
     /// still missed it; `None` if no look missed any.
@@ -98,17 +98,6 @@ pub struct Report {
     pub surfaced: usize,
     /// The longest time, in nanoseconds, from the call of such an adding to the end of the first look that showed it.
     pub longest_surfacing: Option<u64>,
-}
-
-/// The verdict of a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing is wrong, and every acknowledged element was looked for.
-    Passed,
-    /// Something is wrong.
-    Violation,
-    /// Nothing wrong was seen, but not everything was looked for. This is not a pass.
-    Undecided,
 }
 
 impl Report {
@@ -139,33 +128,22 @@ impl Report {
         ];
         let mut judgement = Judgement::of(self.to_string(), findings.collect(), measures);
         judgement.findings_count = self.findings.values().map(Vec::len).sum();
-        judgement.verdict = match self.verdict() {
-            Verdict::Passed => judgement::Verdict::Passed,
-            Verdict::Violation => judgement::Verdict::Violation,
-            Verdict::Undecided => judgement::Verdict::Undecided,
-        };
+        judgement.verdict = self.verdict();
         judgement
     }
 
     /// The first few findings of each kind.
     fn told(&self) -> Vec<(&str, &Finding)> {
-        let mut counts = [0; 4];
-        let mut told = Vec::new();
-        for (element, findings) in &self.findings {
-            for finding in findings {
-                let kind = match finding {
-                    Finding::Lost { .. } => 0,
-                    Finding::Flicker { .. } => 1,
-                    Finding::Phantom { .. } => 2,
-                    Finding::Twice { .. } => 3,
-                };
-                counts[kind] += 1;
-                if counts[kind] <= TOLD_MAX {
-                    told.push((element.as_str(), finding));
-                }
-            }
-        }
-        told
+        let mut counts = BTreeMap::new();
+        let all =
+            self.findings.iter().flat_map(|(element, found)| found.iter().map(move |one| (element, one)));
+        all.filter(|(_, finding)| {
+            let count = counts.entry(finding.kind()).or_insert(0);
+            *count += 1;
+            *count <= TOLD_MAX
+        })
+        .map(|(element, finding)| (element.as_str(), finding))
+        .collect()
     }
 
     /// The verdict.
@@ -197,26 +175,41 @@ impl fmt::Display for Report {
     }
 }
 
+impl Finding {
+    fn kind(&self) -> &'static str {
+        match self {
+            Finding::Lost { .. } => "lost",
+            Finding::Flicker { .. } => "flickers",
+            Finding::Phantom { .. } => "seen",
+            Finding::Twice { .. } => "shown twice",
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = |ns: &u64| *ns as f64 / 1e6;
+        let kind = self.kind();
+        let ms = |ns: &u64| *ns as f64 / 1e6;
         match self {
-            Finding::Lost { known, missed } => write!(
-                formatter,
-                "lost: known since {:.3} ms, missing from {:.3} ms on",
-                milliseconds(known),
-                milliseconds(missed)
-            ),
-            Finding::Flicker { known, missed } => write!(
-                formatter,
-                "flickers: known since {:.3} ms, missing at {:.3} ms, seen again later",
-                milliseconds(known),
-                milliseconds(missed)
-            ),
-            Finding::Phantom { seen } => {
-                write!(formatter, "seen at {:.3} ms, though nobody can have added it", milliseconds(seen))
+            Finding::Lost { known, missed } => {
+                write!(
+                    formatter,
+                    "{kind}: known since {:.3} ms, missing from {:.3} ms on",
+                    ms(known),
+                    ms(missed)
+                )
             }
-            Finding::Twice { seen } => write!(formatter, "shown twice at {:.3} ms", milliseconds(seen)),
+            Finding::Flicker { known, missed } => {
+                let (known, missed) = (ms(known), ms(missed));
+                write!(
+                    formatter,
+                    "{kind}: known since {known:.3} ms, missing at {missed:.3} ms, seen again later"
+                )
+            }
+            Finding::Phantom { seen } => {
+                write!(formatter, "{kind} at {:.3} ms, though no client can have added it", ms(seen))
+            }
+            Finding::Twice { seen } => write!(formatter, "{kind} at {:.3} ms", ms(seen)),
         }
     }
 }

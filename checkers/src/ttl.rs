@@ -80,7 +80,7 @@ fn as_it_was(operation: Operation) -> Option<Operation> {
 /// When values were seen to expire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// Values that were acknowledged, and seen to be gone though nobody can have deleted or overwritten them.
+    /// Values that were acknowledged, and seen to be gone though no client can have deleted or overwritten them.
     pub expired: usize,
     /// The longest time, in nanoseconds, by which one of them was gone before its time was up.
     pub earliest: u64,
@@ -90,12 +90,8 @@ pub struct Timing {
 
 /// Measures when values expired, by the clock of the clients.
 pub fn timing(history: &History) -> Timing {
-    let mut by_key: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
-    for operation in history.operations.iter().filter(|one| one.status != Status::Fail) {
-        by_key.entry(&operation.key).or_default().push(operation);
-    }
     let mut timing = Timing::default();
-    for operations in by_key.values() {
+    for operations in history.by_key(|one| one.status != Status::Fail).values() {
         for write in operations.iter().filter(|one| one.status == Status::Ok) {
             if let (Kind::Write { value }, Some(ttl), Some(ret)) =
                 (&write.kind, write.detail.ttl_ms, write.ret)

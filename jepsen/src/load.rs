@@ -37,8 +37,9 @@ use rounds::Round;
 /// The name of the workload and of its table.
 pub const NAME: &str = "load";
 
-/// Below so many completed requests a second, in any phase, the run is void.
-const PER_SECOND_MIN: f64 = 200.0;
+/// While a node is away, this share of the requests a second that completed just before must complete, or the run is void:
+/// a ratio of one run, so that it does not depend on the machine.
+const RATE_KEPT_MIN: f64 = 2.0 / 3.0;
 
 /// How many keys a phase has.
 const KEYS_PER_PHASE: u32 = 500;
@@ -146,7 +147,7 @@ impl Workload for Load {
 /// What is wrong with the rounds, and with the requests meanwhile, whatever their order.
 fn closed(rounds: &[Round], history: &History) -> Closed {
     let mut closed = Closed::default();
-    let mut lowest = f64::INFINITY;
+    let (mut lowest, mut quiet_since) = (1.0_f64, 0);
     for (number, round) in (1..).zip(rounds) {
         let finding = |what: String| Finding { key: round.node.clone(), what, operations: Vec::new() };
         let mut find = |what: String| closed.findings.push(finding(format!("round {number}: {what}")));
@@ -168,17 +169,22 @@ fn closed(rounds: &[Round], history: &History) -> Closed {
         if round.differed_before == 0 {
             closed.void.push(format!("round {number}: {} had missed nothing that was looked at", round.node));
         }
-        lowest = lowest.min(throughput::measure(history, round.killed, round.back).per_second);
-    }
-    if lowest < PER_SECOND_MIN {
-        closed
-            .void
-            .push(format!("{lowest:.1} requests a second while a node was away are below {PER_SECOND_MIN}"));
+        let rate = |from, to| throughput::measure(history, from, to).per_second;
+        let (quiet, away) = (rate(quiet_since, round.killed), rate(round.killed, round.back));
+        if away < quiet * RATE_KEPT_MIN {
+            closed.void.push(format!(
+                "round {number}: {away:.1} requests a second while {} was away, {quiet:.1} before",
+                round.node
+            ));
+        }
+        lowest = lowest.min(if quiet > 0.0 { away / quiet } else { 0.0 });
+        // The end of time if it was never welcome again: then there is no rate to compare with.
+        quiet_since = round.welcome;
     }
     closed.measures.push(Measure {
-        name: "lowest rate of a phase".to_owned(),
-        value: lowest,
-        unit: "1/s".to_owned(),
+        name: "lowest rate while a node was away, of that before".to_owned(),
+        value: 100.0 * lowest,
+        unit: "%".to_owned(),
     });
     let (failed, orphaned) = failures(rounds, history);
     closed.measures.push(Measure::count("requests under way at a node when it was killed", orphaned));
@@ -293,7 +299,8 @@ mod tests {
     #[test]
     fn too_little_load_or_nothing_missed_proves_nothing() {
         let (round, mut history) = good();
-        history.operations.retain(|one| one.call % (SECOND / 100) == 0);
+        let is_away = |one: &Operation| (5 * SECOND..10 * SECOND).contains(&one.call);
+        history.operations.retain(|one| !is_away(one) || one.client.0 % 2 == 0);
         assert_eq!(closed(std::slice::from_ref(&round), &history).void.len(), 1);
         let (mut round, history) = good();
         round.differed_before = 0;

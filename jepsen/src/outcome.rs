@@ -180,7 +180,7 @@ fn success(expected: Expected, answer: &Answer) -> Outcome {
     }
     match verb {
         Verb::Read => {
-            // Whatever is not text, nobody wrote: the checker sees it as a value from nowhere.
+            // What is not text was written by no client: the checker sees it as a value from nowhere.
             outcome.value = Some(String::from_utf8_lossy(&answer.body).into_owned());
         }
         Verb::Write | Verb::Delete => {

@@ -107,7 +107,7 @@ fn a_regular_read_sees_what_was_acknowledged_at_any_level_or_what_was_under_way(
         Verdict::Passed,
         "two and one are not more than three"
     );
-    assert_eq!(with(read(Level::Quorum, 4, saw("c"))), Verdict::Violation, "nobody wrote that");
+    assert_eq!(with(read(Level::Quorum, 4, saw("c"))), Verdict::Violation, "no client wrote that");
     let lost = at(Level::One, operation(1, 2, 3, wrote("b"), Unknown));
     assert_eq!(verdict(&[first.clone(), lost, read(Level::All, 9, saw("a"))]), Verdict::Passed);
 }

@@ -112,7 +112,7 @@ fn may_have_made(operation: &Operation) -> bool {
     }
 }
 
-/// Whether what is kept misses nothing that was left out: nobody in it saw, or expected, what that made, and nobody
+/// Whether what is kept misses nothing that was left out: no operation in it saw, or expected, what that made, and none
 /// found a mismatch, which may be due to anything.
 ///
 /// Values are taken strictly, so that what is shown always tells where a value came from. An absence may be due to

@@ -8,9 +8,9 @@
 //! **Intervals are tightened.** Let `w` be the only operation that can have made the value `v`, and `r` one that
 //! surely saw `v`. Then `w` took effect, and before `r` did: so `w` must be done when `r` returns, and `r` cannot be
 //! done before `w` is called. For an operation of unknown outcome that is the difference between "at any time or
-//! never" and an ordinary interval. What stays optional is what nobody is known to have seen: writes whose value
-//! nobody looks for are dropped (to leave one out shows the value before it to nobody who could not bear it, as
-//! long as there is no mismatch, which only says what was *not* seen), deletes stay if somebody found nothing.
+//! never" and an ordinary interval. What stays optional is what no read is known to have seen: writes whose value
+//! no operation looks for are dropped (to leave one out shows the value before it to no operation that could not bear it,
+//! as long as there is no mismatch, which only says what was *not* seen), deletes stay if a read found nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,8 +5,8 @@
 //!
 //! - *Observers first.* An open operation that changes nothing and fits the state is done at once. (In any order that
 //!   does it later, it can be moved to here: it changes nothing for the others, and here it fits.)
-//! - *Forget what nobody looks for.* A state that no open operation can tell from others becomes [`UNSEEN`].
-//! - *Do not overwrite the irreplaceable.* If an open operation must still see the present state, and nobody can
+//! - *Forget what no operation looks for.* A state that no open operation can tell from others becomes [`UNSEEN`].
+//! - *Do not overwrite the irreplaceable.* If an open operation must still see the present state, and no other can
 //!   bring it back, then nothing that changes it may come next.
 
 use std::collections::HashSet;
@@ -180,7 +180,7 @@ impl Configuration {
         }
     }
 
-    /// An observer that fits; or a write that nobody looks for over a value that nobody looks for.
+    /// An observer that fits; or a write over a value, where no operation looks for either.
     fn is_harmless(&self, problem: &Problem, one: &Definite) -> bool {
         match one.effect.leaves {
             None => one.effect.needs.fits(self.state),
@@ -232,7 +232,7 @@ impl Configuration {
         }
     }
 
-    /// Whether the present state may be left: somebody can bring it back, or nobody but this one must still see it.
+    /// Whether the present state may be left: another can bring it back, or none but this one must still see it.
     fn may_overwrite(&self, problem: &Problem, by: Option<usize>) -> bool {
         let state = self.state as usize;
         let must_still_see = |watcher: &u32| {

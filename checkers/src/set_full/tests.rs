@@ -88,7 +88,7 @@ fn one_look_shows_an_element_twice() {
 }
 
 #[test]
-fn what_nobody_looked_for_is_undecided() {
+fn what_no_look_was_for_is_undecided() {
     let report = check(&[add("a", 0, 10, Ok)], &[look(1, 2, &[])]);
     assert_eq!(report.verdict(), Verdict::Undecided);
     assert_eq!(report.unjudged, BTreeSet::from(["a".to_owned()]));

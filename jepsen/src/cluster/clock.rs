@@ -21,7 +21,7 @@ const SOURCE: &str = include_str!("clock.c");
 /// The name of the variable that `clock.c` reads.
 const VARIABLE: &str = "JEPSEN_CLOCK_FILE";
 
-/// How wrong a clock is in a trial: far enough that nobody takes it for the right one.
+/// How wrong a clock is in a trial: far enough not to be taken for the right one.
 const A_YEAR_AGO: Setting = Setting::Shifted { ms: -86_400_000 * 365 };
 
 /// How near to the right time a clock must be to be right in a trial.

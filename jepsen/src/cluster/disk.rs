@@ -63,13 +63,13 @@ impl Disk {
         Ok(())
     }
 
-    /// Mounts what is left after the power was cut, once nobody has files open there.
+    /// Mounts what is left after the power was cut, once no process has files open there.
     pub fn restore(&self) -> Result<(), Error> {
         tool::run("umount", &[&self.place.display().to_string()])?;
         self.mount()
     }
 
-    /// Gives all space that is left to one file, until nobody else can write anything.
+    /// Gives all space that is left to one file, until no process can write anything.
     pub fn fill(&self) -> Result<(), Error> {
         for _ in 0..FILLINGS_MAX {
             self.fill_once();

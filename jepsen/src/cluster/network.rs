@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn two_groups_are_cut_in_both_directions_and_nobody_from_itself() {
+    fn two_groups_are_cut_in_both_directions_and_no_host_from_itself() {
         let cuts = between(&[0, 1], &[1, 2]);
         assert!(cuts.contains(&Rule::Cut { from: 0, to: 2 }) && cuts.contains(&Rule::Cut { from: 2, to: 0 }));
         assert!(!cuts.contains(&Rule::Cut { from: 1, to: 1 }));

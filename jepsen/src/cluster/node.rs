@@ -299,7 +299,7 @@ impl Node {
     }
 
     fn command(&self, membership: &[&str]) -> Command {
-        // Should this program be killed, the kernel kills the node: nobody else knows that it is there.
+        // Should this program be killed, the kernel kills the node: no other process knows that it is there.
         let mut command = match &self.site {
             Site::Loopback { .. } => tool::command("setpriv"),
             Site::Host(host) => host.command(Path::new("setpriv")),

@@ -127,7 +127,7 @@ fn files_of(data: &Path, kind: Kind) -> Vec<PathBuf> {
     files
 }
 
-/// What a file is; `None` for those that nobody reads again, such as the database's diary.
+/// What a file is; `None` for those that no process reads again, such as the database's diary.
 fn kind_of(path: &Path) -> Option<Kind> {
     let name = path.file_name()?.to_str()?;
     let is_of_database = path.parent()?.file_name()? == "db";

@@ -4,7 +4,7 @@
 //! and `fsync` in the kernel's place, or late. A full one is made by giving all space that is left to another file. A
 //! sync that failed may have lost what it was to keep, so such a node must doubt its disk, unless it has tried none.
 //!
-//! A tracer that sits nowhere does nothing, and nobody would notice: so it is waited for, and must still be there when
+//! A tracer that sits nowhere does nothing, without a sign of it: so it is waited for, and must still be there when
 //! the disk is to be well again.
 
 use std::path::{Path, PathBuf};
@@ -192,7 +192,7 @@ fn trace(cluster: &Cluster, index: usize, injection: &str) -> Result<Option<Trac
     Ok(Some(Tracer { index, process, held: pid, log }))
 }
 
-/// Whether a process is there, and is more than an exit status that nobody has asked for.
+/// Whether a process is there, and is more than a zombie: an exit status that was not collected.
 fn is_there(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("VmRSS:"))
@@ -202,7 +202,7 @@ fn is_there(pid: u32) -> bool {
 fn holds_all(tracer: u32, pid: u32) -> bool {
     let threads = std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task"));
     let mut held = threads.into_iter().flatten().flatten().filter_map(|thread| {
-        // A thread that has just ended needs nobody.
+        // A thread that has just ended needs no tracer.
         let status = std::fs::read_to_string(thread.path().join("status")).ok()?;
         Some(tracer_in(&status) == Some(tracer))
     });
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_holds_a_process_that_nobody_traces() {
+    fn a_process_without_a_tracer_is_not_held() {
         assert!(!holds_all(1, std::process::id()) && is_there(std::process::id()));
     }
 }

@@ -88,7 +88,7 @@ fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Res
     let table = format!(
         "table ip {TABLE} {{\n  chain out {{\n    type nat hook output priority -100\n{rules}  }}\n}}\n"
     );
-    // What is turned to a port that nobody listens on is refused: that would be another fault.
+    // What is turned to a port without a listener is refused: that would be another fault.
     wait_until_it_listens(&mut relay, RELAY_PORT..number)?;
     host.run("nft", &["-f", "-"], &table)?;
     super::reset::cut_peers(host)?;
@@ -98,7 +98,7 @@ fn relay_on(host: &Host, targets: &[Host], delay_ms: u64, jitter_ms: u64) -> Res
 fn wait_until_it_listens(relay: &mut Background, ports: std::ops::Range<usize>) -> Result<(), tool::Error> {
     let deadline = Instant::now() + LISTEN_TIMEOUT;
     loop {
-        // Before it has gone to its host the page is that of another one, where nobody listens on these ports.
+        // Before it has gone to its host the page is that of another one, without a listener on these ports.
         let page = std::fs::read_to_string(format!("/proc/{}/net/tcp", relay.id())).unwrap_or_default();
         if ports.clone().all(|port| listens(&page, port)) {
             return Ok(());

@@ -110,7 +110,7 @@ impl TrialEnd {
             .map_err(Error::host(format!("a connection on {}", host.namespace)))?;
         let output = process.stdout.take().expect("it was asked for");
         let (send, lines) = channel();
-        // It ends with the process, or when nobody listens any more.
+        // It ends with the process, or when the receiver is gone.
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_nobody_measured_proves_nothing() {
+    fn memory_that_was_not_measured_proves_nothing() {
         let spoils: [fn(&mut Report); 3] = [
             |report| report.peak.measured = 2,
             |report| report.overload.measured = 0,

@@ -22,7 +22,7 @@ use quorate_checkers::operation::Status;
 const SHARE_OF_KEY_MAX: u32 = 300;
 
 /// So many times the keys of other workloads. A write at all asks the fewest what is newest, so it is the first to go
-/// wrong where somebody is behind; a key that is written too often leaves nobody behind for long.
+/// wrong where an owner is behind; a key that is written too often leaves no owner behind for long.
 const KEYS_TIMES: usize = 8;
 
 /// The workload.

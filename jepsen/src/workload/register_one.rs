@@ -2,7 +2,7 @@
 //!
 //! A read may be stale and a write may lose to an older one. But a read shows nothing that no client wrote, and once
 //! all is healed and a quorum has read a key, all its owners hold the same, and so every node answers the same.
-//! **Measured**: how stale reads were, and how many keys agreed by themselves, before anybody read them. **In the
+//! **Measured**: how stale reads were, and how many keys agreed by themselves, before any client read them. **In the
 //! end** the owners are looked at through `explain`, which repairs nothing, then every key is read at every node at
 //! quorum, and then its owners must agree within [`AGREEMENT_TIMEOUT`]. **At least** the operations of every run.
 

@@ -16,7 +16,7 @@ pub(super) struct Single {
     pub table: Value,
     /// The keys that it uses.
     pub keys: RotatingKeys,
-    /// Draws what is asked; the text is a value that nobody else writes.
+    /// Draws what is asked; the text is a value that no other request writes.
     pub draw: fn(&mut ChaCha8Rng, String) -> (Request, How),
     /// What is done in the end.
     pub close: for<'a> fn(&'a Arc<Run>, Vec<String>) -> Running<'a, Closed>,

@@ -19,7 +19,7 @@ async fn a_regular_read_that_misses_what_was_acknowledged_is_a_violation() {
     // Few writes are below the quorum, and fewer are read before they are overwritten.
     let longer = run_for(Duration::from_secs(3), "regular", Manner::LosesWritesBelowTheQuorum).await;
     assert_violated(&longer, "where none may be stale");
-    assert_violated(&run_against("regular", Manner::Invents).await, "nobody can have written");
+    assert_violated(&run_against("regular", Manner::Invents).await, "no client can have written");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,8 +38,8 @@ async fn writes_at_one_may_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_wrote_is_a_violation_at_every_level() {
-    assert_violated(&run_against("register-one", Manner::Invents).await, "nobody can have written");
+async fn what_no_client_wrote_is_a_violation_at_every_level() {
+    assert_violated(&run_against("register-one", Manner::Invents).await, "no client can have written");
     assert_violated(&run_against("mixed", Manner::Invents).await, "invented");
 }
 

@@ -25,6 +25,6 @@ async fn an_element_that_is_there_and_not_there_flickers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_element_that_failed_or_was_never_added_is_a_phantom() {
-    assert_violated(&run_against("set", Manner::DoesWhatItRefuses).await, "nobody can have added it");
-    assert_violated(&run_against("set", Manner::Invents).await, "nobody can have added it");
+    assert_violated(&run_against("set", Manner::DoesWhatItRefuses).await, "no client can have added it");
+    assert_violated(&run_against("set", Manner::Invents).await, "no client can have added it");
 }

@@ -113,7 +113,7 @@ fn two_unknown_deletes_explain_two_absences() {
 }
 
 #[test]
-fn a_failed_write_that_nobody_sees() {
+fn a_failed_write_that_no_read_sees() {
     is_linearizable(&[op(1, 0, 1, wrote("a"), Fail), op(1, 2, 3, saw_nothing(), Ok)]);
 }
 
@@ -161,7 +161,7 @@ fn an_unknown_swap_is_proved_by_what_follows() {
 fn a_mismatch_may_be_due_to_an_unknown_write() {
     is_linearizable(&[
         op(1, 0, 1, wrote("a"), Ok),
-        op(2, 2, 3, wrote("nobody looks for this"), Unknown),
+        op(2, 2, 3, wrote("no read looks for this"), Unknown),
         op(1, 4, 5, swapped("a", "c"), Mismatch),
     ]);
 }
@@ -224,7 +224,7 @@ fn a_failed_write_was_seen() {
 }
 
 #[test]
-fn a_value_that_nobody_wrote() {
+fn a_value_that_no_client_wrote() {
     is_violated_by(&[op(1, 0, 1, wrote("a"), Ok), op(2, 2, 3, saw("b"), Ok)], &[2]);
 }
 
