@@ -71,7 +71,7 @@ const PURE: &[&str] = &["model", "ring", "coordinator"];
 const JUDGES: &[&str] = &["checkers"];
 
 /// What the judges may use from outside: the format of history files.
-const JUDGES_DEPENDENCIES: &[&str] = &["serde", "serde_json", "smallvec"];
+const JUDGES_DEPENDENCIES: &[&str] = &["serde", "serde_json", "smallvec", "thiserror"];
 
 /// What a pure crate may use from outside: encoding, hashing and small containers.
 const PURE_DEPENDENCIES: &[&str] =

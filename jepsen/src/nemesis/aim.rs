@@ -121,7 +121,9 @@ impl<E: Effect> Fault for Aimed<E> {
             return Ok(None);
         }
         for index in &self.struck {
-            claims.into_iter().for_each(|name| cluster.claim(*index, name));
+            if let Some(name) = claims {
+                cluster.claim(*index, name);
+            }
         }
         let what = self.effect.strike(cluster, &self.struck, random)?;
         let struck = Struck::of(cluster, &self.struck, &what);

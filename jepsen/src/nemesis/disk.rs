@@ -138,7 +138,7 @@ impl Effect for Disk {
                     self.tracers.extend(trace(cluster, *index, &format!("delay_enter={}", ms * 1_000))?);
                 }
                 Manner::Full => {
-                    cluster.nodes()[*index].disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?
+                    cluster.nodes()[*index].disk().map_or(Ok(()), crate::cluster::disk::Disk::fill)?;
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Early {
             Coming::AtOnce => socket.write_all(&[head.as_bytes(), &body[..]].concat()).expect("sent"),
             Coming::Later | Coming::InChunks | Coming::Long | Coming::Begun => {
                 socket.write_all(head.as_bytes()).expect("the head");
-                // It has taken the head by the time that it answers somebody else.
+                // It has taken the head by the time that it answers another connection.
                 send(*node, &[b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"]);
                 // A node that has said so may close before it has all.
                 let _ = socket.write_all(&body);
