@@ -42,6 +42,8 @@ pub const NODES: View = View {
         ("name", Name),
         ("zone", Name),
         ("state", Left),
+        ("silent_ms", Right),
+        ("phi", Right),
         ("role", Left),
         ("address", Name),
         ("shards", Right),

@@ -14,9 +14,10 @@ use quorate_api::OnNode;
 use quorate_api::document::{self, NodeDetails, Nodes};
 use quorate_api::form::State;
 use quorate_api::text::shown;
-use quorate_model::NodeId;
+use quorate_model::{NodeId, Span};
 use quorate_node::control::{DiskState, Report};
 use quorate_node::core::{LinkStatistics, Reached};
+use quorate_ring::liveness::Verdict;
 use quorate_ring::{Node, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ struct Seen {
     leader: Option<NodeId>,
     copies: BTreeMap<NodeId, u64>,
     links: Vec<LinkStatistics>,
+    verdicts: BTreeMap<NodeId, Verdict>,
     reports: BTreeMap<NodeId, Result<Report, String>>,
     disks: BTreeMap<NodeId, DiskState>,
     reached: Reached,
@@ -104,6 +106,7 @@ impl Seen {
             leader: app.core.leader(),
             copies,
             links: app.core.links(),
+            verdicts: app.core.verdicts(),
             disks: app.core.disks(),
             reached: app.core.reached().clone(),
             reports: app.core.reports(REPORT_TIMEOUT).await.into_iter().collect(),
@@ -121,7 +124,8 @@ impl Seen {
         let report = self.reports.get(&id);
         let said = report.and_then(|report| report.as_ref().ok());
         let mut links = self.links.iter().filter(|link| link.node == id);
-        let silent_ms = if id == self.by { Some(0) } else { links.clone().filter_map(|l| l.silent_ms).min() };
+        let verdict = self.verdicts.get(&id);
+        let silent = verdict.and_then(|verdict| verdict.silent).map(Span::as_millis);
         let is_up = self.alive.get(&id).copied().unwrap_or(false);
         let why = match report {
             Some(Ok(_)) => None,
@@ -151,9 +155,10 @@ impl Seen {
             leader: self.leader == Some(id),
             shards: self.copies.get(&id).copied().unwrap_or(0),
             hints: self.reports.values().flatten().map(|report| report.hints_for(id)).sum(),
-            silent_ms,
-            // Not built yet: nothing measures the one, nothing does the other.
-            phi: None,
+            silent_ms: if id == self.by { Some(0) } else { silent },
+            phi: verdict.map(|verdict| (verdict.phi * 10.0).round() / 10.0),
+            reason: verdict.and_then(|verdict| verdict.why).map(|why| why.to_string()),
+            // Not built yet.
             last_sync: None,
             bytes: said.map(|report| report.bytes),
             free_bytes: said.and_then(|report| report.free_bytes),

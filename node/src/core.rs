@@ -22,6 +22,7 @@ pub use statistics::{HintStatistics, LinkStatistics, Statistics};
 use crate::clock;
 use crate::control::{Control, DiskState, ProposeError, Proposed, Report};
 use crate::drive::{Driver, Load, Subject};
+use crate::liveness::Judge;
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
@@ -31,6 +32,7 @@ use quorate_model::message::Draft;
 use quorate_model::{
     Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table,
 };
+use quorate_ring::liveness::Verdict;
 use quorate_ring::{Command, Plan, View};
 use quorate_transport::Links;
 use std::collections::BTreeMap;
@@ -74,6 +76,7 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) recollection: Arc<Recollection>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) reached: Reached,
     pub(crate) folder: PathBuf,
     /// Turns true when this node should be stopped and started again.
@@ -263,7 +266,12 @@ impl Core {
         disks
     }
 
-    /// Which members this node can reach now, itself included.
+    /// What this node makes of each other member's signs of presence.
+    pub fn verdicts(&self) -> BTreeMap<NodeId, Verdict> {
+        self.judge.verdicts()
+    }
+
+    /// Which members do not seem down to this node, itself included.
     pub fn liveness(&self) -> Vec<(NodeId, bool)> {
         let view = self.view();
         let alive = |node: NodeId| node == self.node || view.liveness().is_alive(node);

@@ -12,6 +12,7 @@ pub mod decoders;
 mod drive;
 mod engine;
 pub mod hints;
+pub mod liveness;
 pub mod node;
 pub mod peer;
 mod recollection;

@@ -43,6 +43,7 @@
 
 pub mod catalog;
 pub mod decoders;
+pub mod liveness;
 mod placement;
 mod plan;
 pub mod ring;
@@ -54,7 +55,8 @@ pub use catalog::{
     Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,
     Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
+pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan};
 pub use ring::Ring;
-pub use view::{Liveness, Location, View};
+pub use view::{Location, View};
 pub use weight::{Weight, WeightOutOfRange};

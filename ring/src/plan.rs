@@ -20,7 +20,7 @@ pub struct Plan {
     /// The sets in which quorums are counted; each has N owners.
     pub sets: SmallVec<[OwnerSet; 1]>,
     /// Every owner once, in the order in which they should be asked: this node first, then those that seem alive
-    /// in ring order, then the others.
+    /// in ring order, then those that may be down, then the others.
     pub candidates: SmallVec<[Candidate; 5]>,
 }
 

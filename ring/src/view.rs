@@ -5,16 +5,11 @@
 //! are not enough others.
 
 use crate::catalog::{Catalog, Shard, TableEntry};
+use crate::liveness::Liveness;
 use crate::plan::{Candidate, Plan};
 use quorate_model::{Epoch, Interval, Key, NodeId, Place, ShardId, SortKey, TableId, Token};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// Which members seem down to one node. Few at any time, so a short ordered list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Liveness {
-    down: Arc<[NodeId]>,
-}
 
 /// What a request knows of the cluster. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,31 +31,6 @@ pub struct Location {
     pub epoch: Epoch,
     /// Its owners in ring order, and whether they seem alive.
     pub owners: SmallVec<[Candidate; 5]>,
-}
-
-impl Liveness {
-    /// No node seems down.
-    pub fn all_alive() -> Self {
-        Self::default()
-    }
-
-    /// These seem down, the others alive.
-    pub fn with_down(nodes: impl IntoIterator<Item = NodeId>) -> Self {
-        let mut down: Vec<NodeId> = nodes.into_iter().collect();
-        down.sort_unstable();
-        down.dedup();
-        Self { down: down.into() }
-    }
-
-    /// Whether a node seems alive.
-    pub fn is_alive(&self, node: NodeId) -> bool {
-        self.down.binary_search(&node).is_err()
-    }
-
-    /// The nodes that seem down, ordered by id.
-    pub fn down(&self) -> &[NodeId] {
-        &self.down
-    }
 }
 
 impl View {
@@ -115,11 +85,12 @@ impl View {
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
         let mut candidates = self.owners_of(shard);
-        // The sort is stable: within each of the three groups the ring order stays.
+        // The sort is stable: within each of the four groups the ring order stays.
         candidates.sort_by_key(|candidate| match candidate {
             Candidate { node, .. } if *node == local => 0,
-            Candidate { alive: true, .. } => 1,
-            Candidate { alive: false, .. } => 2,
+            Candidate { node, alive: true } if !self.liveness.is_late(*node) => 1,
+            Candidate { alive: true, .. } => 2,
+            Candidate { alive: false, .. } => 3,
         });
         if let Some(first) = candidates.first_mut().filter(|first| first.node == local) {
             first.alive = true;

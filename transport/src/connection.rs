@@ -1,6 +1,7 @@
 //! One outgoing connection at work: writes what is queued, reads answers, says that it is there, and notices when
 //! the other end is not.
 
+use crate::contact::{self, Contact};
 use crate::frame::{self, FrameError, Header, Kind};
 use crate::outbox::{Outbox, Writing};
 use crate::pending::Calls;
@@ -19,14 +20,19 @@ const SWEEP: Duration = Duration::from_millis(50);
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Runs a connection until it ends, ends all its calls, and says why it ended.
-pub async fn run(mut socket: TcpStream, calls: &Calls, limits: &Limits) -> String {
+pub async fn run(
+    mut socket: TcpStream,
+    calls: &Calls,
+    limits: &Limits,
+    (contact, every): (&Contact, impl Fn() -> Duration),
+) -> String {
     let mut writing = Writing::default();
     let why = {
         let (mut from, mut to) = socket.split();
         tokio::select! {
             error = calls.outbox.write_to(&mut to, &mut writing) => format!("writing failed: {error}"),
-            why = read_answers(&mut from, calls, limits) => why,
-            never = say_alive(&calls.outbox, limits.keepalive) => match never {},
+            why = read_answers(&mut from, calls, limits, contact) => why,
+            never = say_alive(&calls.outbox, contact, every) => match never {},
         }
     };
     calls.close(&writing.untouched());
@@ -35,17 +41,24 @@ pub async fn run(mut socket: TcpStream, calls: &Calls, limits: &Limits) -> Strin
 
 /// Says now and then that this end is there. Each end does so by itself: an answer to a question would stand behind
 /// whatever is queued, and a deep queue is no reason to hang up.
-pub async fn say_alive(outbox: &Outbox, every: Duration) -> Infallible {
+pub async fn say_alive(outbox: &Outbox, contact: &Contact, every: impl Fn() -> Duration) -> Infallible {
     loop {
-        tokio::time::sleep(every).await;
-        let alive = frame::encode(Header { kind: Kind::Alive, id: 0, remaining_ms: 0 }, |_| ());
+        tokio::time::sleep(every()).await;
+        let alive = frame::encode(Header { kind: Kind::Alive, id: 0, remaining_ms: 0 }, |out| {
+            minicbor::encode(contact.alive(), out).expect("encoding into memory cannot fail");
+        });
         // A full queue says by itself that something is under way; a closed one has nothing to say.
         let _rejected = outbox.push(0, alive);
     }
 }
 
 /// Reads answers until the other end fails or falls silent.
-async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limits: &Limits) -> String {
+async fn read_answers<R: AsyncReadExt + Unpin>(
+    from: &mut R,
+    calls: &Calls,
+    limits: &Limits,
+    contact: &Contact,
+) -> String {
     let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,7 +67,10 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
             read = from.read_buf(&mut buffer) => {
                 match read {
                     Ok(0) => return "the other node closed the connection".to_owned(),
-                    Ok(_) => calls.heard(),
+                    Ok(_) => {
+                        calls.heard();
+                        contact.heard();
+                    }
                     Err(error) => return format!("reading failed: {error}"),
                 }
                 loop {
@@ -62,7 +78,11 @@ async fn read_answers<R: AsyncReadExt + Unpin>(from: &mut R, calls: &Calls, limi
                         Ok(None) => break,
                         Ok(Some((header, payload))) => match header.kind {
                             Kind::Answer => calls.complete(header.id, payload),
-                            Kind::Alive => {}
+                            Kind::Alive => {
+                                if let Some(alive) = contact::decode(&payload) {
+                                    contact.said(alive);
+                                }
+                            }
                             Kind::NotUnderstood => calls.not_understood(header.id),
                             Kind::Handshake => {
                                 return match handshake::late_refusal(&payload) {

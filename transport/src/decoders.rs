@@ -1,5 +1,6 @@
 //! The decoders of this crate: what comes over a connection between nodes.
 
+use crate::contact::Alive;
 use crate::frame;
 use crate::hello::Step;
 use bytes::BytesMut;
@@ -8,6 +9,7 @@ use quorate_model::decoder::cbor;
 quorate_model::decoders! {
     "frame" => frames,
     "handshake" => cbor::<Step>,
+    "alive" => cbor::<Alive>,
 }
 
 fn frames(bytes: &[u8]) -> bool {

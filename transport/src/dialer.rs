@@ -5,6 +5,7 @@
 //! answers, that one is looked for there.
 
 use crate::addresses::Addresses;
+use crate::contact::Contacts;
 use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret, Whereabouts};
 use crate::pending::Calls;
 use crate::{Lane, Limits, PeerCounters, connection};
@@ -29,6 +30,8 @@ pub struct Dialing {
     pub limits: Limits,
     /// What is remembered of the past.
     pub counters: Arc<dyn PeerCounters>,
+    /// When each member was heard last.
+    pub contacts: Arc<Contacts>,
     /// Whether all peer traffic is cut.
     pub cut: watch::Receiver<bool>,
     /// Counts changes of any link's state.
@@ -275,7 +278,9 @@ impl Link {
         }
         dialing.changes.send_modify(|changes| *changes += 1);
         let up = Up { link: self, dialing, calls: &calls };
-        let why = connection::run(socket, &calls, &dialing.limits).await;
+        let contact = dialing.contacts.of(self.node);
+        let every = || dialing.limits.alive_every(self.lane, dialing.contacts.expected());
+        let why = connection::run(socket, &calls, &dialing.limits, (&contact, every)).await;
         drop(up);
         why
     }

@@ -35,6 +35,7 @@
 
 mod addresses;
 mod connection;
+mod contact;
 pub mod decoders;
 mod dialer;
 pub mod frame;
@@ -48,6 +49,7 @@ mod pending;
 mod secret;
 mod server;
 
+pub use contact::{Alive, Contacts};
 pub use dialer::Met;
 pub use frame::{Asked, FrameError, Header, Kind};
 pub use handshake::{HandshakeError, Identity, Knock, RefusalReason, Secret, Whereabouts, hear_knock};
@@ -122,6 +124,9 @@ pub struct Limits {
     pub unproven_max: usize,
     /// A connection that has nothing else to say says so this often. Default 1 s.
     pub keepalive: Duration,
+    /// The same on the urgent lane: members are judged by it. More than `keepalive` counts as it. Beyond 256 members that much more
+    /// rarely, up to `keepalive`, so that it costs a node no more. Default 250 ms.
+    pub alive: Duration,
     /// A peer that has said nothing for so long is dead; at least twice `keepalive`. Default 3 s.
     pub silence: Duration,
     /// A connection that is not made and proved in this time is given up. Default 3 s.
@@ -138,6 +143,14 @@ impl Limits {
         let incoming = self.incoming_max.min(members * self.incoming_per_member_max);
         incoming + self.unproven_max + members * Lane::ALL.len()
     }
+
+    /// How often a connection says that this node is there, in a cluster of so many members.
+    pub fn alive_every(&self, lane: Lane, members: usize) -> Duration {
+        match lane {
+            Lane::Urgent => self.alive.mul_f64((members as f64 / 256.0).max(1.0)).min(self.keepalive),
+            Lane::Data | Lane::Bulk => self.keepalive,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -150,6 +163,7 @@ impl Default for Limits {
             incoming_per_member_max: 2 * Lane::ALL.len(),
             unproven_max: 64,
             keepalive: Duration::from_secs(1),
+            alive: Duration::from_millis(250),
             silence: Duration::from_secs(3),
             handshake: Duration::from_secs(3),
             backoff_min: Duration::from_millis(50),

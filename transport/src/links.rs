@@ -4,7 +4,7 @@ use crate::dialer::{Dialing, Duplicate, Link, Met};
 use crate::frame::Asked;
 use crate::handshake::{HandshakeError, Identity, Proven, Secret, Whereabouts};
 use crate::pending::{Answered, Sink};
-use crate::{CallError, Lane, Limits, PeerCounters};
+use crate::{CallError, Contacts, Lane, Limits, PeerCounters};
 use arc_swap::ArcSwap;
 use quorate_model::{NodeId, Protocol};
 use std::collections::BTreeMap;
@@ -46,8 +46,6 @@ pub struct LinkReport {
     pub lane: Lane,
     /// Whether it is connected.
     pub up: bool,
-    /// How long the member has said nothing on it; `None`: it is not connected.
-    pub silent: Option<Duration>,
     /// Calls that wait for an answer.
     pub in_flight: usize,
     /// Bytes that wait to be written.
@@ -95,6 +93,7 @@ impl Links {
             secret,
             limits,
             counters,
+            contacts: Arc::default(),
             cut: cut.subscribe(),
             changes: watch::Sender::new(0),
             duplicate: watch::Sender::new(None),
@@ -122,6 +121,7 @@ impl Links {
             }
             new.insert(node, member);
         }
+        self.dialing.contacts.expect(new.len() + 1);
         self.members.store(Arc::new(new));
         self.dialing.changes.send_modify(|changes| *changes += 1);
     }
@@ -241,6 +241,19 @@ impl Links {
         async { hear.await.unwrap_or(Err(CallError::Lost("the connection was torn down"))) }
     }
 
+    /// When each member was heard last, for the connections that come in.
+    pub fn contacts(&self) -> Arc<Contacts> {
+        Arc::clone(&self.dialing.contacts)
+    }
+
+    /// Calls of key traffic to a member, in a row up to the last, that have waited for an answer for longer than
+    /// `late`, or have none.
+    pub fn unanswered(&self, node: NodeId, late: Duration) -> u32 {
+        let members = self.members.load();
+        let calls = members.get(&node).and_then(|member| member.link(Lane::Data).calls.load_full());
+        calls.map_or(0, |calls| calls.unanswered(late))
+    }
+
     /// Who this node is, on each of its connections.
     pub fn identity(&self) -> Identity {
         self.dialing.identity
@@ -339,7 +352,6 @@ fn report(link: &Link) -> LinkReport {
         node: link.node,
         lane: link.lane,
         up: calls.is_some(),
-        silent: calls.map(|calls| calls.silent_for()),
         in_flight: calls.map_or(0, |calls| calls.in_flight()),
         queued_bytes: calls.map_or(0, |calls| calls.outbox.bytes()),
         sent: link.sent_before.load(Ordering::Relaxed) + calls.map_or(0, |calls| calls.sent()),

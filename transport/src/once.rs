@@ -2,7 +2,7 @@
 
 use crate::handshake::{self, HandshakeError, Identity, Secret, Whereabouts};
 use crate::pending::Calls;
-use crate::{Asked, CallError, Forgetful, Lane, Limits, connection};
+use crate::{Asked, CallError, Contacts, Forgetful, Lane, Limits, connection};
 use bytes::Bytes;
 use quorate_model::NodeId;
 use thiserror::Error;
@@ -47,9 +47,11 @@ pub async fn ask_once(
     let (tell, hear) = oneshot::channel();
     let sink = Box::new(move |answered| drop(tell.send(answered)));
     calls.send(asked, deadline, |out| out.extend_from_slice(payload), sink);
+    let (contacts, every) = (Contacts::default(), || limits.keepalive);
+    let contact = contacts.of(NodeId(0));
     tokio::select! {
         answered = hear => Ok(answered.unwrap_or(Err(CallError::Lost("the connection was torn down")))?),
-        why = connection::run(socket, &calls, &limits) => {
+        why = connection::run(socket, &calls, &limits, (&contact, every)) => {
             tracing::debug!("the connection ended before the answer: {why}");
             Err(CallError::Lost("the connection ended before the answer").into())
         }

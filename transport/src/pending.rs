@@ -35,12 +35,26 @@ pub struct Calls {
 struct State {
     pending: HashMap<u64, Pending>,
     last_id: u64,
+    /// Calls that ended without an answer since the last one that had one.
+    lost_in_a_row: u32,
+    /// The last call that was answered.
+    last_answered: u64,
     closed: bool,
 }
 
 struct Pending {
+    sent: Instant,
     deadline: Instant,
     sink: Sink,
+}
+
+impl State {
+    /// Takes out a call that the other end has answered, whether it is waited for or not.
+    fn answered(&mut self, id: u64) -> Option<Pending> {
+        self.last_answered = self.last_answered.max(id);
+        self.lost_in_a_row = 0;
+        self.pending.remove(&id)
+    }
 }
 
 impl Calls {
@@ -63,7 +77,8 @@ impl Calls {
         if !self.protocol.has(since) {
             return sink(Err(CallError::NotUnderstood));
         }
-        let remaining = deadline.saturating_duration_since(Instant::now());
+        let sent = Instant::now();
+        let remaining = deadline.saturating_duration_since(sent);
         if remaining.is_zero() {
             return sink(Err(CallError::NotSent("the deadline had passed")));
         }
@@ -78,7 +93,7 @@ impl Calls {
             frame[frame::ID_AT].copy_from_slice(&id.to_be_bytes());
             match if state.closed { Err(Rejected::Closed) } else { self.outbox.push(id, frame) } {
                 Ok(()) => {
-                    state.pending.insert(id, Pending { deadline, sink });
+                    state.pending.insert(id, Pending { sent, deadline, sink });
                     None
                 }
                 Err(Rejected::Closed) => Some((sink, "the connection has ended")),
@@ -95,7 +110,7 @@ impl Calls {
 
     /// An answer has come. One that no call waits for any more is dropped.
     pub fn complete(&self, id: u64, payload: Bytes) {
-        let pending = self.lock().pending.remove(&id);
+        let pending = self.lock().answered(id);
         if let Some(pending) = pending {
             (pending.sink)(Ok(payload));
         }
@@ -103,7 +118,7 @@ impl Calls {
 
     /// The other end does not have this request.
     pub fn not_understood(&self, id: u64) {
-        let pending = self.lock().pending.remove(&id);
+        let pending = self.lock().answered(id);
         if let Some(pending) = pending {
             (pending.sink)(Err(CallError::NotUnderstood));
         }
@@ -117,6 +132,7 @@ impl Calls {
                 state.pending.iter().filter(|(_, call)| call.deadline <= now).map(|(id, _)| *id).collect();
             let ended = ids.into_iter().filter_map(|id| {
                 let withdrawn = self.outbox.withdraw(id);
+                state.lost_in_a_row = state.lost_in_a_row.saturating_add(u32::from(id > state.last_answered));
                 Some((state.pending.remove(&id)?, withdrawn))
             });
             ended.collect()
@@ -160,6 +176,17 @@ impl Calls {
 
     fn millis(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Calls since the last one that was answered: those that ended without an answer, and those that have waited for
+    /// one for longer than `late`.
+    pub fn unanswered(&self, late: Duration) -> u32 {
+        let (now, state) = (Instant::now(), self.lock());
+        let is_late = |(id, call): &(&u64, &Pending)| {
+            **id > state.last_answered && now.saturating_duration_since(call.sent) > late
+        };
+        let waiting = state.pending.iter().filter(is_late).count();
+        state.lost_in_a_row.saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX))
     }
 
     /// The version of the protocol that the two ends speak.

@@ -1,6 +1,7 @@
 //! The acceptor: proves who dials, then hands each request to a [`Service`].
 
 use crate::connection::{self, READ_BUFFER_BYTES};
+use crate::contact::{self, Contact, Contacts};
 use crate::frame::{self, FrameError, Kind};
 use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Secret};
 use crate::outbox::{Outbox, Responder, Working, Writing};
@@ -65,6 +66,7 @@ pub struct Server {
     limits: Limits,
     service: Arc<dyn Service>,
     counters: Arc<dyn PeerCounters>,
+    contacts: Arc<Contacts>,
     cut: watch::Sender<bool>,
     /// Which process of each member is connected.
     alive: Mutex<HashMap<NodeId, Alive>>,
@@ -109,6 +111,7 @@ impl Server {
         limits: Limits,
         service: Arc<dyn Service>,
         counters: Arc<dyn PeerCounters>,
+        contacts: Arc<Contacts>,
     ) -> Arc<Self> {
         Arc::new(Self {
             addresses: Arc::new(Semaphore::new(limits.incoming_max)),
@@ -118,6 +121,7 @@ impl Server {
             limits,
             service,
             counters,
+            contacts,
             cut: watch::Sender::new(false),
             alive: Mutex::default(),
             begun: Instant::now(),
@@ -207,13 +211,17 @@ impl Server {
         if caller.node != NodeId(0) {
             self.service.heard_of(caller.node, admission.peer_address.as_deref());
         }
+        // One that wants to join is no member yet: it is not judged.
+        let contact = self.contacts.of(caller.node);
+        let every = || self.limits.alive_every(caller.lane, self.contacts.expected());
+        let heard = (&*admission.heard_ms, &*contact);
         let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));
         let mut writing = Writing::default();
         let (mut from, mut to) = socket.split();
         tokio::select! {
             _ = outbox.write_to(&mut to, &mut writing) => {}
-            () = self.read_requests(&mut from, caller, &outbox, &admission.heard_ms) => {}
-            never = connection::say_alive(&outbox, self.limits.keepalive) => match never {},
+            () = self.read_requests(&mut from, caller, &outbox, heard) => {}
+            never = connection::say_alive(&outbox, &contact, every) => match never {},
         }
         outbox.close();
     }
@@ -224,7 +232,7 @@ impl Server {
         from: &mut R,
         caller: Caller,
         outbox: &Arc<Outbox>,
-        heard_ms: &AtomicU64,
+        (heard_ms, contact): (&AtomicU64, &Contact),
     ) {
         let working = Arc::new(Working::default());
         let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
@@ -232,7 +240,10 @@ impl Server {
             // A dialer that lives says so: silence means that it is gone.
             match tokio::time::timeout(self.limits.silence, from.read_buf(&mut buffer)).await {
                 Ok(Ok(0) | Err(_)) | Err(_) => return,
-                Ok(Ok(_)) => heard_ms.store(self.millis(), Ordering::Relaxed),
+                Ok(Ok(_)) => {
+                    heard_ms.store(self.millis(), Ordering::Relaxed);
+                    contact.heard();
+                }
             }
             loop {
                 let (header, payload) = match frame::decode(&mut buffer, self.limits.frame_bytes_max) {
@@ -252,7 +263,11 @@ impl Server {
                     Err(error) => return self.refused(&format!("node {}: {error}", caller.node)),
                 };
                 match header.kind {
-                    Kind::Alive => {}
+                    Kind::Alive => {
+                        if let Some(alive) = contact::decode(&payload) {
+                            contact.said(alive);
+                        }
+                    }
                     Kind::Handshake => {
                         if let Some(reason) = handshake::late_refusal(&payload) {
                             self.refused(&format!("refused by the other node: {reason}"));

@@ -69,7 +69,8 @@ impl Acceptor {
         let address = listener.local_addr().expect("bound");
         let echo = Arc::new(echo);
         let service: Arc<dyn Service> = Arc::clone(&echo) as Arc<dyn Service>;
-        let server = Server::new(identity, Secret::new(secret), limits, service, Arc::new(Forgetful));
+        let server =
+            Server::new(identity, Secret::new(secret), limits, service, Arc::new(Forgetful), Arc::default());
         let task = tokio::spawn(Arc::clone(&server).run(listener));
         Self { server, echo, address, task }
     }

@@ -119,12 +119,16 @@ pub struct Node {
     pub shards: u64,
     /// Hints kept for it by all members that answered.
     pub hints: u64,
-    /// How long it has said nothing.
+    /// How long nothing has been heard of it, on any connection.
     #[schema(required)]
     pub silent_ms: Option<u64>,
-    /// Not measured yet.
+    /// How surprising its silence is: one so long was to be expected once in 10^phi signs of presence. From 0 to 99; from 5 on
+    /// it is asked last, from 8 on it is down.
     #[schema(required)]
     pub phi: Option<f64>,
+    /// Why it is down, or asked after the others.
+    #[schema(required)]
+    pub reason: Option<String>,
     /// Not done yet.
     #[schema(required)]
     pub last_sync: Option<String>,

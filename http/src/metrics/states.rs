@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use quorate_model::NodeId;
 use quorate_node::core::{Core, LinkStatistics, Statistics};
+use quorate_ring::liveness::{Standing, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Weak;
@@ -34,7 +35,8 @@ impl Collector for States {
         let statistics = core.statistics();
         singles(&mut encoder, &statistics)?;
         hints(&mut encoder, &core, &statistics)?;
-        links(&mut encoder, &statistics.links)
+        links(&mut encoder, &statistics.links)?;
+        members(&mut encoder, &core.verdicts())
     }
 }
 
@@ -167,6 +169,32 @@ fn links(encoder: &mut DescriptorEncoder, links: &[LinkStatistics]) -> fmt::Resu
             let labels = [("node", link.node.to_string()), ("lane", link.lane.to_owned())];
             counter(family.encode_family(&labels)?, value(link))?;
         }
+    }
+    Ok(())
+}
+
+/// What this node makes of the other members' signs of presence.
+fn members(encoder: &mut DescriptorEncoder, verdicts: &BTreeMap<NodeId, Verdict>) -> fmt::Result {
+    type Value = fn(&Verdict) -> f64;
+    let gauges: [(&str, &str, Value); 3] = [
+        ("member_up", "1 unless a member is down for this node", |it| {
+            f64::from(it.standing != Standing::Down)
+        }),
+        ("member_phi", "How surprising a member's silence is: 5 it is asked last, 8 it is down", |it| it.phi),
+        ("member_silent_seconds", "Since when nothing was heard of a member; NaN: never", |it| {
+            it.silent.map_or(f64::NAN, |silent| silent.0 as f64 / 1e6)
+        }),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (node, verdict) in verdicts {
+            ConstGauge::new(value(verdict)).encode(family.encode_family(&[("node", node.to_string())])?)?;
+        }
+    }
+    let (name, help) = ("member_falls", "How often a member went down for this node");
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (node, verdict) in verdicts {
+        counter(family.encode_family(&[("node", node.to_string())])?, verdict.falls)?;
     }
     Ok(())
 }

@@ -61,8 +61,6 @@ pub struct LinkStatistics {
     pub lane: &'static str,
     /// Whether it is up.
     pub up: bool,
-    /// How long the member has said nothing on it, in milliseconds; `None`: it is not up.
-    pub silent_ms: Option<u64>,
     /// Requests that wait for an answer.
     pub in_flight: u64,
     /// Bytes that wait to be written.
@@ -81,7 +79,6 @@ impl From<LinkReport> for LinkStatistics {
             node: report.node,
             lane: report.lane.as_str(),
             up: report.up,
-            silent_ms: report.silent.map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
             in_flight: report.in_flight as u64,
             queued_bytes: report.queued_bytes as u64,
             sent_total: report.sent,

@@ -8,6 +8,7 @@ use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
 use crate::hints::{Progress, Replay};
+use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
 use crate::switch::Switch;
@@ -94,6 +95,7 @@ impl Parts {
             peer_address: Some(peer_advertised.clone()),
             cluster_name: Some(identity.cluster_name.clone()),
         };
+        let alive = peer_limits.alive;
         let links = Links::of(me, whereabouts, secret.clone(), peer_limits.clone(), Arc::clone(&counters));
         let links = Arc::new(links);
         let local = Local::new(
@@ -118,7 +120,8 @@ impl Parts {
         beginning.last_known_catalog().await;
         let former = views.current().catalog().node(node).map(|known| known.peer_address.clone());
         let former = former.filter(|former| *former != peer_advertised);
-        let server = Server::new(me, secret, peer_limits, Arc::clone(&peers) as Arc<dyn Service>, counters);
+        let service = Arc::clone(&peers) as Arc<dyn Service>;
+        let server = Server::new(me, secret, peer_limits, service, counters, links.contacts());
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
         recollection.hear_members(&links).await;
@@ -156,8 +159,11 @@ impl Parts {
             limits: config.replay,
             recollection: Arc::clone(&recollection),
         };
+        let late = Duration::from_micros(context.timing.hedge.0);
+        let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), alive, late);
+        let judge = Arc::new(judge);
         let failed = watch::Sender::new(None);
-        tasks.spawn(tasks::liveness(node, Arc::clone(&links), Arc::clone(&views)));
+        tasks.spawn(Arc::clone(&judge).keep());
         tasks.spawn(tasks::duplicate(Arc::clone(&links), former.is_none(), failed.clone()));
         let looking = Arc::clone(&links);
         tasks.spawn(async move { looking.look_where_found().await });
@@ -209,6 +215,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             recollection,
+            judge,
             reached,
             folder: config.data.clone(),
             restart: watch::Sender::new(false),

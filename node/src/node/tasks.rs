@@ -6,7 +6,6 @@ use crate::engine::Replica;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use quorate_model::{Boot, NodeId};
-use quorate_ring::Liveness;
 use quorate_storage::{Identity, Stage};
 use quorate_transport::{Lane, Links, RefusalReason};
 use std::collections::BTreeMap;
@@ -30,23 +29,6 @@ const DUPLICATE_LOOK: Duration = Duration::from_millis(500);
 
 /// How long a catalog that knows this run of the node may take to arrive here before it is asked for again.
 const CATALOG_WAIT: Duration = Duration::from_secs(5);
-
-/// Publishes who can be reached, whenever that changes.
-pub async fn liveness(node: NodeId, links: Arc<Links>, views: Arc<Views>) {
-    let mut changes = links.changes();
-    let mut epochs = views.news();
-    loop {
-        changes.borrow_and_update();
-        epochs.borrow_and_update();
-        let view = views.current();
-        let others = view.catalog().nodes().map(|other| other.id).filter(|other| *other != node);
-        views.set_liveness(Liveness::with_down(others.filter(|other| !links.is_up(*other))));
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            changed = epochs.changed() => if changed.is_err() { return },
-        }
-    }
-}
 
 /// A replica that doubts its disk takes no part in consensus either.
 pub async fn health(replica: Arc<Replica>, control: Arc<Control>) {

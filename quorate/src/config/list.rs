@@ -120,6 +120,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Peer connections that have not proved the cluster's secret yet; beyond it the oldest is closed.";
     "peers.keepalive": Duration peer_limits.keepalive,
         "A connection between members that has nothing else to say says so this often. At most half of silence.";
+    "peers.alive": Duration peer_limits.alive,
+        "The same on the connection by which members are judged to be up or down; with more than 256 members, that much more rarely. Lower: faster detection; higher: fewer messages. More than keepalive counts as keepalive.";
     "peers.silence": Duration peer_limits.silence,
         "A member that has said nothing for so long is down, as is one that leaves its requests at work for so long. Lower: faster detection; higher: fewer false alarms on a slow network. At least twice keepalive of every member.";
     "peers.handshake": Duration peer_limits.handshake,

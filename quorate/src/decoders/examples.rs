@@ -22,9 +22,9 @@ use quorate_ring::{
 };
 use quorate_storage::keys::DiskKey;
 use quorate_storage::{Identity, Stage};
-use quorate_transport::Lane;
 use quorate_transport::frame::{self, Header, Kind};
 use quorate_transport::hello::{Challenge, Hello, RefusalReason, Step};
+use quorate_transport::{Alive, Lane};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -249,6 +249,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             vec![one.clone(), [one.clone(), one].concat()]
         }
         "handshake" => encoded(steps()),
+        "alive" => encoded([Alive { unheard_ms: None }, Alive { unheard_ms: Some(1_700) }]),
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
         "answer" => {

@@ -2,7 +2,7 @@
 
 use super::ask::{get, put};
 use super::rig::{key, shared};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 #[test]
 fn the_cluster_and_its_members_are_shown() {
@@ -31,10 +31,13 @@ fn the_cluster_and_its_members_are_shown() {
         assert!(node["bytes"].is_u64() && node["silent_ms"].as_u64() < Some(3_000), "{node}");
         assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
         // Which epoch a member has applied by now is its own matter: voters may be changing.
+        assert!(node["epoch"].is_u64() && node["reason"].is_null(), "{node}");
+        // A node does not judge itself.
+        let is_judged = node["id"] != nodes["seen_by"];
         assert_eq!(
-            (node["epoch"].is_u64(), &node["phi"]),
-            (true, &Json::Null),
-            "no node measures phi: {node}"
+            node["phi"].as_f64().map(|phi| (0.0..5.0).contains(&phi)),
+            is_judged.then_some(true),
+            "{node}"
         );
         assert!(node.get("error").is_none(), "{node}");
     }

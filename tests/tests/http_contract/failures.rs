@@ -53,7 +53,8 @@ fn one_node_of_three_may_die_and_two_may_not() {
     assert_eq!((&shown["healthy"], &shown["nodes_up"]), (&json!(false), &json!(2)));
     let lost = get("/v1/cluster/nodes/n3").of(cluster.at(0)).is(200).json();
     assert_eq!((&lost["state"], &lost["unanswered"]), (&json!("down"), &json!(["n3"])), "{lost}");
-    assert!(lost["bytes"].is_null() && lost["silent_ms"].is_null() && lost["error"].is_string(), "{lost}");
+    assert!(lost["bytes"].is_null() && lost["silent_ms"].is_u64() && lost["error"].is_string(), "{lost}");
+    assert_eq!(lost["reason"], "no connection");
     get("/v1/cluster/nodes/n3/safe-to-stop").of(cluster.at(0)).is(200);
     let unsafe_now = get("/v1/cluster/nodes/n2/safe-to-stop").of(cluster.at(0)).refuses(503, "unavailable");
     assert!(unsafe_now["reasons"][0].as_str().unwrap().starts_with("table t: "), "{unsafe_now}");

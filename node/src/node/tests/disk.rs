@@ -122,7 +122,7 @@ async fn after_a_stop_of_the_machine(durability: Durability) -> (Cluster, tempfi
 async fn a_stop_of_the_machine_is_a_doubt_where_records_were_not_synced() {
     let (mut cluster, _kernel) = after_a_stop_of_the_machine(Durability::Os).await;
     let (cause, reason) = doubt(cluster.node(0)).expect("it doubts its disk");
-    assert_eq!(cause, Cause::MachineStopped);
+    assert_eq!(cause, Cause::MachineStopped, "{reason}");
     assert!(reason.contains("durability=os"), "{reason}");
     let table = cluster.table(0, "users").await;
     assert!(get(cluster.node(0), &table, "k", 1).await.is_err(), "it answers nothing");
@@ -308,9 +308,9 @@ async fn an_accepted_loss_lets_the_node_vote_and_serve_again_as_a_new_incarnatio
     cluster.restart(2).await;
     assert_eq!(doubt(cluster.node(2)), None);
     until("it votes again", || voters(&cluster) == [NodeId(1), NodeId(2), NodeId(3)].into()).await;
+    let incarnation = || cluster.node(1).core().view().catalog().node(NodeId(3)).map(|node| node.incarnation);
+    until("the others know its new incarnation", || incarnation() == Some(2)).await;
     cluster.settled().await;
-    let known = cluster.node(1).core().view();
-    assert_eq!(known.catalog().node(NodeId(3)).map(|node| node.incarnation), Some(2));
     for n in 0..20 {
         assert_eq!(value(get(cluster.node(2), &table, &format!("k{n}"), 3).await), Some("v".into()));
     }

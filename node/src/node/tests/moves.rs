@@ -155,8 +155,9 @@ async fn a_folder_that_starts_elsewhere_waits_until_the_old_process_is_surely_si
     // What is left of the old process: connections on which nothing comes.
     let identity = Identity { cluster: cluster_id, node: NodeId(3), boot, incarnation: 1 };
     let never = Duration::from_hours(1);
-    let limits = transport::Limits { keepalive: never, backoff_min: never, ..transport::Limits::default() };
-    let old = Links::new(identity, Secret::new(&b"the secret of the tests"[..]), limits, Arc::new(Forgetful));
+    let never =
+        transport::Limits { keepalive: never, alive: never, backoff_min: never, ..Default::default() };
+    let old = Links::new(identity, Secret::new(&b"the secret of the tests"[..]), never, Arc::new(Forgetful));
     old.set_members(members.iter().map(|(node, address)| (*node, address.as_str())));
     until("the old process seems alive", || old.is_up(NodeId(1)) && old.is_up(NodeId(2))).await;
     cluster.addresses[2] = loopback(0);

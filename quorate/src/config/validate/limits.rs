@@ -130,6 +130,7 @@ fn peers(config: &Config) -> Result<(), Error> {
     within("peers.unproven_max", peers.unproven_max, 1..=10_000, "a bound on one process")?;
     lasting("peers.silence", peers.silence, HOUR, "a member that is down must be noticed")?;
     lasting("peers.keepalive", peers.keepalive, peers.silence / 2, "half of peers.silence")?;
+    lasting("peers.alive", peers.alive, HOUR, "a bound on one pause")?;
     lasting("peers.handshake", peers.handshake, HOUR, "a bound on one attempt")?;
     lasting("peers.backoff_max", peers.backoff_max, HOUR, "a bound on one pause")?;
     lasting("peers.backoff_min", peers.backoff_min, peers.backoff_max, "peers.backoff_max")
