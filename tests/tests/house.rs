@@ -336,3 +336,30 @@ fn the_way_of_a_put_names_few_files_and_each_is_there() {
         assert!(root().join(file).is_file(), "{file} is not there");
     }
 }
+
+#[test]
+fn whatever_builds_links_the_one_library_of_rocksdb() {
+    let mut building = 0;
+    for entry in std::fs::read_dir(root().join("scripts")).expect("readable").flatten() {
+        let (name, text) = (entry.file_name(), std::fs::read_to_string(entry.path()).expect("text"));
+        let builds = ["build", "test", "run", "clippy", "doc"].map(|verb| format!("cargo {verb} "));
+        let first = text.lines().position(|line| {
+            !line.trim_start().starts_with('#') && builds.iter().any(|verb| line.contains(verb.as_str()))
+        });
+        // They are what makes the library, and the place where the others get it.
+        let Some(first) = first.filter(|_| name != "rocksdb" && name != "env") else { continue };
+        let prepared = text.lines().position(|line| line.trim_start().starts_with("prepare_build"));
+        assert!(
+            prepared.is_some_and(|prepared| prepared < first),
+            "scripts/{} compiles RocksDB",
+            name.display()
+        );
+        building += 1;
+    }
+    assert!(building >= 5, "only {building} scripts build: does this test still see them?");
+    let env = std::fs::read_to_string(root().join("scripts/env")).expect("text");
+    assert!(
+        env.contains("export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1 JEMALLOC_OVERRIDE="),
+        "each profile gets them"
+    );
+}
