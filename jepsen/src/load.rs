@@ -177,8 +177,10 @@ fn closed(rounds: &[Round], history: &History) -> Closed {
                 round.node
             ));
         }
-        lowest = lowest.min(if quiet > 0.0 { away / quiet } else { 0.0 });
-        // The end of time if it was never welcome again: then there is no rate to compare with.
+        // One that was never welcome again is found wrong above; after it there is no rate to compare with.
+        if quiet > 0.0 {
+            lowest = lowest.min(away / quiet);
+        }
         quiet_since = round.welcome;
     }
     closed.measures.push(Measure {
