@@ -50,7 +50,7 @@ impl Killed {
 }
 
 fn signal(pid: &str, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), pid]).status().expect("kill runs");
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
     assert!(sent.success(), "{pid} had ended already");
 }
 
