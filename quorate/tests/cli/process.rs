@@ -1,6 +1,7 @@
 //! Running the binary: commands that end, and processes that run until they are told to stop.
 
 use quorate_ports::Block;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -9,6 +10,28 @@ use std::time::{Duration, Instant};
 
 /// How long anything here may take. A condition that is not met by then is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Sends a signal to a process that runs. Not by `kill`: a bare Debian has no such program.
+#[track_caller]
+pub fn signal(pid: &str, name: &str) {
+    let signal = match name {
+        "ALRM" => Signal::ALARM,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "IO" => Signal::IO,
+        "PIPE" => Signal::PIPE,
+        "PROF" => Signal::PROF,
+        "PWR" => Signal::POWER,
+        "STKFLT" => Signal::STKFLT,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "VTALRM" => Signal::VTALARM,
+        other => panic!("what is SIG{other}?"),
+    };
+    let process = pid.parse().ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(process, signal).unwrap_or_else(|error| panic!("process {pid}: {error}"));
+}
 
 /// The binary, with none of this environment's own settings.
 pub fn quorate() -> Command {
@@ -119,20 +142,16 @@ impl Running {
 
     /// Asks it to stop, as a service manager does, and waits for that.
     pub fn terminate(self) -> Ended {
-        self.signal("-TERM")
+        self.signal("TERM")
     }
 
     /// Presses Ctrl-C, and waits for the end.
     pub fn interrupt(self) -> Ended {
-        self.signal("-INT")
+        self.signal("INT")
     }
 
-    fn signal(mut self, signal: &str) -> Ended {
-        let pid = self.child.id().to_string();
-        // The shell's own: a bare system has no program of this name.
-        let sent =
-            Command::new("sh").args(["-c", &format!("kill {signal} {pid}")]).status().expect("a shell");
-        assert!(sent.success(), "it had ended already: {:#?}", self.said);
+    fn signal(mut self, name: &str) -> Ended {
+        signal(&self.child.id().to_string(), name);
         let mut stdout = Vec::new();
         self.stdout.read_to_end(&mut stdout).expect("readable");
         let status = self.child.wait().expect("waited for");

@@ -1,7 +1,7 @@
 //! What surrounds a service: broken outputs, signals, terminals, the rights of its folder, variables that no person
 //! wrote.
 
-use crate::process::{Ended, PATIENCE, Running, free_ports, quorate, run};
+use crate::process::{Ended, PATIENCE, Running, free_ports, quorate, run, signal};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -47,11 +47,6 @@ impl Killed {
             std::thread::yield_now();
         }
     }
-}
-
-fn signal(pid: &str, name: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("a shell");
-    assert!(sent.success(), "{pid} had ended already");
 }
 
 /// Waits until a node is ready.
