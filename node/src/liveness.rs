@@ -27,10 +27,9 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Of this node; members say every so often that they are there.
-    pub fn new(node: NodeId, links: Arc<Links>, views: Arc<Views>, every: Duration, late: Duration) -> Self {
-        let limits = Limits { every: span(every), ..Limits::default() };
-        Self { node, links, views, detector: Mutex::new(Detector::new(limits)), late }
+    /// Of this node.
+    pub fn new(node: NodeId, links: Arc<Links>, views: Arc<Views>, late: Duration) -> Self {
+        Self { node, links, views, detector: Mutex::default(), late }
     }
 
     /// The last judgement of each other member.
@@ -63,6 +62,7 @@ impl Judge {
         let liveness = {
             let mut detector = self.detector();
             let before = detector.verdicts();
+            detector.set_limits(Limits::every(span(self.links.alive_every())));
             let liveness = detector.judge(now, others.map(|other| (other, self.signs(other))));
             log_changes(&before, &detector.verdicts());
             liveness

@@ -240,7 +240,7 @@ fn a_judge_that_ignores_what_members_do_not_hear_is_caught() {
 
 #[test]
 fn a_judge_that_forgets_falls_at_once_is_caught() {
-    let caught = caught(Limits { memory: Span(0), ..Limits::default() });
+    let caught = caught(Limits { fall_counts: Span(0), ..Limits::default() });
     assert!(caught.as_ref().is_some_and(|(_, what)| what.contains("changes in a minute")), "{caught:?}");
 }
 

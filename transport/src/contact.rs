@@ -17,15 +17,18 @@ const NEVER: u64 = u64::MAX;
 /// What a frame of kind `Alive` carries. An earlier version sends an empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Alive {
-    /// For how long the sender has not heard the receiver on any connection, in milliseconds; `None`: never yet.
+    /// For how long the sender has not heard the receiver on any connection, in milliseconds; since it knows of it, if it
+    /// never has.
     #[n(0)]
-    pub unheard_ms: Option<u64>,
+    pub unheard_ms: u64,
 }
 
 /// What is known of one member's signs of presence.
 #[derive(Debug)]
 pub struct Contact {
     begun: Instant,
+    /// When it was heard of.
+    known: Instant,
     /// Milliseconds since `begun`.
     heard_ms: AtomicU64,
     /// What it said last of how long it has not heard this node.
@@ -50,7 +53,7 @@ impl Contact {
 
     /// It has said this of itself.
     pub fn said(&self, alive: Alive) {
-        self.unheard_ms.store(alive.unheard_ms.unwrap_or(NEVER), Ordering::Relaxed);
+        self.unheard_ms.store(alive.unheard_ms, Ordering::Relaxed);
     }
 
     /// When it was heard last; `None`: never.
@@ -61,7 +64,7 @@ impl Contact {
         }
     }
 
-    /// For how long it had not heard this node, as it said last; `None`: it did not say, or has never heard it.
+    /// For how long it had not heard this node, as it said last; `None`: it did not say.
     pub fn unheard(&self) -> Option<Duration> {
         match self.unheard_ms.load(Ordering::Relaxed) {
             NEVER => None,
@@ -71,8 +74,8 @@ impl Contact {
 
     /// What this node says to it.
     pub fn alive(&self) -> Alive {
-        let millis = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(NEVER);
-        Alive { unheard_ms: self.last_heard().map(millis) }
+        let since = self.last_heard().unwrap_or(self.known);
+        Alive { unheard_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(NEVER - 1) }
     }
 }
 
@@ -89,7 +92,7 @@ impl Contacts {
         let begun = self.begun;
         let new = || {
             let (heard_ms, unheard_ms) = (AtomicU64::new(NEVER), AtomicU64::new(NEVER));
-            Arc::new(Contact { begun, heard_ms, unheard_ms })
+            Arc::new(Contact { begun, known: Instant::now(), heard_ms, unheard_ms })
         };
         Arc::clone(members.entry(node).or_insert_with(new))
     }
@@ -118,12 +121,13 @@ mod tests {
     async fn what_is_said_is_how_long_the_member_was_not_heard() {
         let contacts = Contacts::default();
         let contact = contacts.of(NodeId(2));
-        assert_eq!((contact.alive(), contact.unheard()), (Alive { unheard_ms: None }, None));
+        assert_eq!((contact.alive(), contact.unheard()), (Alive { unheard_ms: 0 }, None));
         tokio::time::advance(Duration::from_millis(700)).await;
+        assert_eq!(contact.alive(), Alive { unheard_ms: 700 }, "never heard is not heard");
         contact.heard();
         tokio::time::advance(Duration::from_millis(40)).await;
         let alive = contacts.of(NodeId(2)).alive();
-        assert_eq!(alive, Alive { unheard_ms: Some(40) });
+        assert_eq!(alive, Alive { unheard_ms: 40 });
         let sent = minicbor::to_vec(alive).expect("it is encoded");
         contact.said(decode(&sent).expect("it is decoded"));
         assert_eq!(contact.unheard(), Some(Duration::from_millis(40)));

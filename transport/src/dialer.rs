@@ -279,6 +279,8 @@ impl Link {
         dialing.changes.send_modify(|changes| *changes += 1);
         let up = Up { link: self, dialing, calls: &calls };
         let contact = dialing.contacts.of(self.node);
+        // It has just proved who it is.
+        contact.heard();
         let every = || dialing.limits.alive_every(self.lane, dialing.contacts.expected());
         let why = connection::run(socket, &calls, &dialing.limits, (&contact, every)).await;
         drop(up);

@@ -246,6 +246,11 @@ impl Links {
         Arc::clone(&self.dialing.contacts)
     }
 
+    /// How often a member says that it is there, if it has the same settings.
+    pub fn alive_every(&self) -> Duration {
+        self.dialing.limits.alive_every(Lane::Urgent, self.dialing.contacts.expected())
+    }
+
     /// Calls of key traffic to a member, in a row up to the last, that have waited for an answer for longer than
     /// `late`, or have none.
     pub fn unanswered(&self, node: NodeId, late: Duration) -> u32 {

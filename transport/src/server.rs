@@ -213,6 +213,7 @@ impl Server {
         }
         // One that wants to join is no member yet: it is not judged.
         let contact = self.contacts.of(caller.node);
+        contact.heard();
         let every = || self.limits.alive_every(caller.lane, self.contacts.expected());
         let heard = (&*admission.heard_ms, &*contact);
         let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));

@@ -95,7 +95,6 @@ impl Parts {
             peer_address: Some(peer_advertised.clone()),
             cluster_name: Some(identity.cluster_name.clone()),
         };
-        let alive = peer_limits.alive;
         let links = Links::of(me, whereabouts, secret.clone(), peer_limits.clone(), Arc::clone(&counters));
         let links = Arc::new(links);
         let local = Local::new(
@@ -160,7 +159,7 @@ impl Parts {
             recollection: Arc::clone(&recollection),
         };
         let late = Duration::from_micros(context.timing.hedge.0);
-        let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), alive, late);
+        let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), late);
         let judge = Arc::new(judge);
         let failed = watch::Sender::new(None);
         tasks.spawn(Arc::clone(&judge).keep());

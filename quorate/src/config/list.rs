@@ -123,7 +123,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "peers.alive": Duration peer_limits.alive,
         "The same on the connection by which members are judged to be up or down; with more than 256 members, that much more rarely. Lower: faster detection; higher: fewer messages. More than keepalive counts as keepalive.";
     "peers.silence": Duration peer_limits.silence,
-        "A member that has said nothing for so long is down, as is one that leaves its requests at work for so long. Lower: faster detection; higher: fewer false alarms on a slow network. At least twice keepalive of every member.";
+        "A connection on which a member has said nothing for so long is ended, as is one whose requests are at work for so long; a member is down before that. Lower: faster reconnection; higher: fewer lost connections on a slow network. At least twice keepalive of every member.";
     "peers.handshake": Duration peer_limits.handshake,
         "A connection to a member that is not made and proved in this time is given up.";
     "peers.backoff_min": Duration peer_limits.backoff_min,

@@ -249,7 +249,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             vec![one.clone(), [one.clone(), one].concat()]
         }
         "handshake" => encoded(steps()),
-        "alive" => encoded([Alive { unheard_ms: None }, Alive { unheard_ms: Some(1_700) }]),
+        "alive" => encoded([Alive { unheard_ms: 0 }, Alive { unheard_ms: 1_700 }]),
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
         "answer" => {

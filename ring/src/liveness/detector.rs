@@ -29,7 +29,7 @@ pub struct Limits {
     pub down_phi: f64,
     /// For so long a member may be without a connection before it is down. Default 300 ms.
     pub unconnected: Span,
-    /// A member that has not heard this node for so long is down for it. Default 1.5 s.
+    /// A member that has not heard this node for so long is down for it. Default 1.5 s: six intervals.
     pub unheard: Span,
     /// So many calls in a row that stay unanswered make a member late. Default 3.
     pub unanswered: u32,
@@ -39,8 +39,8 @@ pub struct Limits {
     pub steady_min: Span,
     /// The longest time that falls may add up to. Default 10 s.
     pub steady_max: Span,
-    /// For so long a fall is remembered. Default 1 min.
-    pub memory: Span,
+    /// For so long a fall counts. Default 1 min.
+    pub fall_counts: Span,
 }
 
 impl Default for Limits {
@@ -57,8 +57,18 @@ impl Default for Limits {
             distrust: Span::from_millis(1_000),
             steady_min: Span::from_millis(750),
             steady_max: Span::from_millis(10_000),
-            memory: Span::from_millis(60_000),
+            fall_counts: Span::from_millis(60_000),
         }
+    }
+}
+
+impl Limits {
+    /// Where members say so often that they are there. What counts intervals grows with them.
+    pub fn every(every: Span) -> Self {
+        let limits = Self::default();
+        let intervals = |count: u64| Span(every.0.saturating_mul(count));
+        let (unheard, steady_min) = (limits.unheard.max(intervals(6)), limits.steady_min.max(intervals(3)));
+        Self { every, unheard, steady_min, steady_max: limits.steady_max.max(steady_min), ..limits }
     }
 }
 
@@ -136,6 +146,8 @@ struct Member {
     unconnected: Option<Instant>,
     /// Whether it was ever alive.
     known: bool,
+    /// Calls to it that were unanswered when it was judged last.
+    unanswered: u32,
     /// Until when it is late because of its calls.
     distrusted: Option<Instant>,
     /// Since when nothing speaks against it; only of one that is down.
@@ -161,6 +173,11 @@ impl Detector {
     /// Nothing is known of any member.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// Other limits hold from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Judges these members, and forgets all others.
@@ -205,6 +222,7 @@ impl Member {
             intervals: VecDeque::new(),
             unconnected: Some(now),
             known: false,
+            unanswered: 0,
             distrusted: None,
             steady: None,
             fallen: VecDeque::new(),
@@ -222,10 +240,12 @@ impl Member {
     fn judge(&mut self, now: Instant, signs: Signs, limits: &Limits) {
         self.hear(signs.heard, limits);
         self.unconnected = if signs.connected { None } else { self.unconnected.or(Some(now)) };
-        if signs.unanswered >= limits.unanswered {
+        // Once for each further call: one that is asked no more could never answer.
+        if signs.unanswered >= limits.unanswered && signs.unanswered > self.unanswered {
             self.distrusted = Some(now + limits.distrust);
         }
-        self.fallen.retain(|at| now - *at <= limits.memory);
+        self.unanswered = signs.unanswered;
+        self.fallen.retain(|at| now - *at <= limits.fall_counts);
         let phi = self.phi(now, limits);
         let down = self.is_down(now, &signs, phi, limits);
         let (standing, why) = match down {
@@ -263,7 +283,8 @@ impl Member {
 
     /// What speaks for it being down.
     fn is_down(&self, now: Instant, signs: &Signs, phi: f64, limits: &Limits) -> Option<Why> {
-        if self.unconnected.is_some_and(|since| now - since >= limits.unconnected) {
+        // One that was never met may be anywhere.
+        if self.unconnected.is_some_and(|since| !self.known || now - since >= limits.unconnected) {
             Some(Why::NotConnected)
         } else if phi >= limits.down_phi {
             Some(Why::Silent)
@@ -318,6 +339,7 @@ impl Member {
         let e = (-late * (1.5976 + 0.070_566 * late * late)).exp();
         let later = if late > 0.0 { e / (1.0 + e) } else { 1.0 - 1.0 / (1.0 + e.min(1e300)) };
         let phi = -later.max(1e-99).log10();
-        phi.clamp(0.0, PHI_MAX)
+        // Not minus zero.
+        phi.clamp(0.0, PHI_MAX) + 0.0
     }
 }

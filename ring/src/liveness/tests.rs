@@ -50,7 +50,7 @@ fn a_member_that_is_there_is_alive_at_once_and_stays_so() {
     for _ in 0..600 {
         let verdict = watch.pass(STEP, true);
         assert_eq!((verdict.standing, verdict.why), (Standing::Alive, None));
-        assert!(verdict.phi < 1.0, "{verdict:?}");
+        assert!(verdict.phi < 1.0 && verdict.phi.is_sign_positive(), "{verdict:?}");
     }
 }
 
@@ -77,10 +77,18 @@ fn one_that_can_not_be_connected_is_asked_last_at_once_and_down_after_300_ms() {
     // One that was never there did not fall.
     let mut never = Watch::new();
     never.signs.connected = false;
-    assert_eq!(never.pass(1_000, false).standing, Standing::Down);
+    assert_eq!(never.pass(STEP, false).standing, Standing::Down, "one that was never met is down at once");
     never.signs.connected = true;
     let verdict = never.pass(STEP, true);
     assert_eq!((verdict.standing, verdict.falls), (Standing::Alive, 0));
+}
+
+#[test]
+fn what_counts_intervals_grows_with_them() {
+    assert_eq!(Limits::every(Span::from_millis(250)), Limits::default());
+    let rare = Limits::every(Span::from_millis(2_000));
+    assert_eq!((rare.unheard, rare.steady_min), (Span::from_millis(12_000), Span::from_millis(6_000)));
+    assert!(rare.steady_max >= rare.steady_min);
 }
 
 #[test]
@@ -103,9 +111,16 @@ fn calls_that_stay_unanswered_make_it_suspect_for_a_second() {
     watch.signs.unanswered = 3;
     let verdict = watch.pass(STEP, true);
     assert_eq!((verdict.standing, verdict.why), (Standing::Late, Some(Why::Unanswered)));
-    watch.signs.unanswered = 0;
     assert_eq!(watch.pass(900, true).standing, Standing::Late);
-    assert_eq!(watch.pass(STEP, true).standing, Standing::Alive);
+    assert_eq!(
+        watch.pass(STEP, true).standing,
+        Standing::Alive,
+        "it is tried again, although nothing was answered"
+    );
+    watch.signs.unanswered = 4;
+    assert_eq!(watch.pass(STEP, true).standing, Standing::Late, "another call");
+    watch.signs.unanswered = 0;
+    assert_eq!(watch.pass(1_000, true).standing, Standing::Alive);
 }
 
 #[test]
