@@ -275,6 +275,9 @@ fn cell(name: &str, value: &Json) -> Word {
         (_, Json::String(text)) if name.ends_with("_at") => {
             moment(text).map_or_else(|| printable(text), |(_, ago)| ago)
         }
+        ("silent_ms", Json::Number(ms)) => {
+            ms.as_u64().map_or_else(|| word(value), |ms| quantity::short_span(Duration::from_millis(ms)))
+        }
         _ => said(name, value),
     };
     toned(name, text)
@@ -304,6 +307,7 @@ fn said(name: &str, value: &Json) -> String {
             }
             Some(ms) if last.ends_with("_ms") => quantity::span(Duration::from_millis(ms)),
             Some(count) if COUNTS.contains(&last) => quantity::count(count),
+            None if last == "phi" => number.as_f64().map_or_else(|| word(value), quantity::short),
             Some(_) | None => word(value),
         },
         Json::String(text) if last.ends_with("_at") => match moment(text) {
@@ -393,9 +397,9 @@ mod tests {
         let long = "rel-production-eu-west-1-orders-service-quorate-db-0";
         let element = json!({
             "id": long, "node": long, "name": format!("{long}.example"), "key": long, "zone": "eu-west-1-availability-zone-b",
-            "state": "doubtful", "leader": true, "voter": true, "address": format!("{long}.internal.example:65535"),
+            "state": "doubtful", "silent_ms": 86_399_000, "phi": 99.0, "leader": true, "voter": true, "address": format!("{long}.internal.example:65535"),
             "shards": 262_144, "bytes": 1_125_895_000_000_000_u64, "free_bytes": 1_125_895_000_000_000_u64,
-            "hints": 1_234_567_890, "sharding": "range", "mode": "consensus", "n": 15, "r": "quorum", "w": "quorum",
+            "hints": 9_999_999, "sharding": "range", "mode": "consensus", "n": 15, "r": "quorum", "w": "quorum",
             "durability": "sync", "ttl": "36500d", "owners": [long, long, long], "start": "ffffffffffffffff",
             "end": long, "epoch": 1_234_567, "up": false, "version": "1234567890123-12.1234567.1234567",
             "size": 1_048_575, "tombstone": false, "expired": false, "written_at": "2020-11-28T15:19:37.123Z",

@@ -2,9 +2,27 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Bytes in the largest unit that leaves at least one before the point: `3.2 GiB`.
+/// Bytes in at most three digits before the unit: `3.2 GiB`, `512 GiB`; 1,000 of a unit are said in the next one.
 pub fn bytes(count: u64) -> String {
-    bytesize::ByteSize(count).to_string()
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut units = ["KiB", "MiB", "GiB", "TiB", "PiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if value < 99.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// A number with one digit after the point, if it is small enough for that to matter: `0.3`, `12`.
+pub fn short(number: f64) -> String {
+    if number < 9.95 { format!("{number:.1}") } else { format!("{number:.0}") }
 }
 
 /// A count with a comma at each thousand: `12,345`.
@@ -42,6 +60,11 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// A length of time in its largest unit, for a narrow column: `140 ms`, `3.2 s`, `3 m`.
+pub fn short_span(time: Duration) -> String {
+    span(time).split_inclusive(' ').take(2).collect::<String>().trim_end().to_owned()
+}
+
 /// How long ago something was, or in how long it will be; `now` is given, so that a test can say it.
 pub fn relative(at: SystemTime, now: SystemTime) -> String {
     match (now.duration_since(at), at.duration_since(now)) {
@@ -71,7 +94,11 @@ mod tests {
             [0, 999, 1000, 12_345, 1_234_567].map(count),
             ["0", "999", "1,000", "12,345", "1,234,567"]
         );
-        assert_eq!([0, 1023, 1 << 20, 3_435_973_837].map(bytes), ["0 B", "1023 B", "1.0 MiB", "3.2 GiB"]);
+        assert_eq!(
+            [0, 999, 1000, 1023, 1 << 20, 3_435_973_837, 102_350, 1_048_000, u64::MAX].map(bytes),
+            ["0 B", "999 B", "1.0 KiB", "1.0 KiB", "1.0 MiB", "3.2 GiB", "100 KiB", "1.0 MiB", "16384 PiB"]
+        );
+        assert_eq!([0.34, 9.9, 12.3, 99.0].map(short), ["0.3", "9.9", "12", "99"]);
         assert_eq!((counted(1, "node"), counted(3, "node")), ("1 node".into(), "3 nodes".into()));
     }
 
@@ -87,7 +114,12 @@ mod tests {
             (7_380_000, "2 h 3 m"),
             (187_200_000, "2 d 4 h"),
         ] {
-            assert_eq!(span(Duration::from_millis(ms)), text);
+            let time = Duration::from_millis(ms);
+            assert_eq!(span(time), text);
+            assert!(
+                text.starts_with(&short_span(time)) && short_span(time).split(' ').count() == 2,
+                "{text}"
+            );
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         assert_eq!(relative(now, now), "now");

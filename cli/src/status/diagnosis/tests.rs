@@ -169,7 +169,7 @@ const ROWS: &[Row] = &[
     (
         |facts| facts.members[1].free_bytes = Some(300 << 20),
         Severity::Warning,
-        "the disk of n2 is nearly full: 300.0 MiB free, it refuses writes at 128.0 MiB; free some space there",
+        "the disk of n2 is nearly full: 300 MiB free, it refuses writes at 128 MiB; free some space there",
     ),
     (
         // The node that was asked is the one without a network.
