@@ -79,3 +79,23 @@ async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_di
     assert!(error.to_string().contains("newer version"), "{error}");
     assert!(!replica.is_doubtful(), "the disk is sound");
 }
+
+/// A runtime that ends cancels what waits for a thread: that is no failure of the disk, and a doubt would outlive it.
+#[test]
+fn the_end_of_the_process_is_not_held_against_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens");
+    let engine = Arc::new(engine);
+    let store = RaftStore::new(Arc::clone(&engine));
+    let limits = ReplicaLimits::default();
+    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, limits));
+    let mut log = Log::new(store, Arc::clone(&replica));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let ended = runtime.handle().clone();
+    runtime.shutdown_background();
+    let _in_the_ended_one = ended.enter();
+    let mut read = std::pin::pin!(log.read_vote());
+    let polled = read.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending(), "it ends with its task: {polled:?}");
+    assert!(!replica.is_doubtful(), "{:?}", replica.health().doubt);
+}
