@@ -176,7 +176,7 @@ impl Catalog {
         let shard = |shard: &Shard| ShardLayout {
             interval: shard.interval.clone(),
             epoch: shard.epoch,
-            owned: shard.owners.contains(&node),
+            owned: shard.is_owned_by(node),
         };
         let table = |entry: &Arc<TableEntry>| TableLayout {
             durability: entry.durability,

@@ -64,7 +64,7 @@ impl World {
         for spot in self.cluster.spots() {
             let plan = self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new());
             let plan = plan.expect("the whole log makes every table");
-            ending.owners.insert(spot, plan.sets.iter().flatten().copied().collect());
+            ending.owners.insert(spot, plan.sets.iter().flatten().map(|owner| owner.node).collect());
         }
         self.run_until(STRAGGLERS_MAX, |_| false);
         if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending)) {

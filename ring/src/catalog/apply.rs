@@ -11,6 +11,7 @@ use super::{
     TtlChange, is_address, is_label,
 };
 use crate::placement::{Settled, TableWish, place};
+use crate::plan::{Owner, OwnerSet};
 use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
@@ -215,7 +216,7 @@ impl Catalog {
                 id: ShardId { table: id, index },
                 interval,
                 epoch: next.epoch,
-                owners: crate::plan::OwnerSet::new(),
+                owners: OwnerSet::new(),
             })
             .collect();
         // The other tables stay where they are.
@@ -223,7 +224,7 @@ impl Catalog {
         let placed = place(&Ring::of(self.members()), &self.settled(), &[wish])
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
         for (shard, owners) in shards.iter_mut().zip(placed.into_iter().flatten()) {
-            shard.owners = owners;
+            shard.owners = owners.into_iter().map(Owner::unnamed).collect();
         }
         let table = Table {
             id,
@@ -255,7 +256,7 @@ impl Catalog {
         for entry in self.tables() {
             *settled.shards_by_copies.entry(entry.n).or_default() += entry.shards().len() as u64;
             for owner in entry.shards().iter().flat_map(|shard| &shard.owners) {
-                *settled.copies.entry(*owner).or_default() += 1;
+                *settled.copies.entry(owner.node).or_default() += 1;
             }
         }
         settled

@@ -2,7 +2,7 @@
 
 use crate::catalog::RequestId;
 use crate::plan::OwnerSet;
-use quorate_model::{Epoch, Interval, Key, ShardId, Sharding, SortKey, Table, Token};
+use quorate_model::{Epoch, Interval, Key, NodeId, ShardId, Sharding, SortKey, Table, Token};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Shard {
     pub interval: Interval,
     /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
-    /// The nodes that should hold it: as many as the table's n, in ring order from its position.
+    /// Whose copies it has: as many as the table's n, in ring order from its position.
     pub owners: OwnerSet,
 }
 
@@ -34,6 +34,16 @@ pub struct TableEntry {
 }
 
 impl Shard {
+    /// Whether a node should hold it.
+    pub fn is_owned_by(&self, node: NodeId) -> bool {
+        self.owners.iter().any(|owner| owner.node == node)
+    }
+
+    /// The nodes that should hold it, in ring order.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.owners.iter().map(|owner| owner.node)
+    }
+
     /// Its position on the ring: the token at which it starts, or for a shard of a range table the token of its id.
     pub fn position(&self, sharding: Sharding) -> Token {
         match sharding {

@@ -405,7 +405,7 @@ fn every_token_is_admitted_by_exactly_n_nodes() {
         let at = Place { table: entry.id, epoch: shard.epoch, sort_key };
         let admitting: Vec<_> =
             layouts.iter().filter(|(_, layout)| layout.admit(&at).is_ok()).map(|(node, _)| *node).collect();
-        let mut owners = shard.owners.to_vec();
+        let mut owners: Vec<NodeId> = shard.nodes().collect();
         owners.sort_unstable();
         assert_eq!(admitting, owners, "token {token:016x} of {}", entry.name);
         assert_eq!(owners.len(), usize::from(entry.n));
