@@ -54,6 +54,16 @@ impl Layout {
 }
 
 impl TableLayout {
+    /// The shard in which a walk downwards from `end` begins: the last one that starts below it. `None` is the end of the
+    /// space.
+    pub fn shard_below(&self, end: Option<&SortKey>) -> Option<&ShardLayout> {
+        let behind = match end {
+            Some(end) => self.shards.partition_point(|shard| shard.interval.start < *end),
+            None => self.shards.len(),
+        };
+        self.shards.get(behind.checked_sub(1)?)
+    }
+
     /// The shard that holds a sort key.
     pub fn shard(&self, sort_key: &SortKey) -> Option<&ShardLayout> {
         let after = self.shards.partition_point(|shard| shard.interval.start <= *sort_key);

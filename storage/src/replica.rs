@@ -30,6 +30,7 @@ pub(crate) mod hint_book;
 mod hints;
 pub(crate) mod peer_book;
 mod recollection;
+mod scan;
 mod write;
 
 use crate::doubt::{Cause, Doubt};

@@ -7,6 +7,7 @@ mod hints;
 mod raft;
 mod recollection;
 mod replica;
+mod scan;
 
 use bench::{Disk, Memory};
 
@@ -61,6 +62,12 @@ mod over {
         a_damaged_record_poisons_for_good
         a_full_disk_refuses_writes_only
         questions_in_a_batch_see_its_writes
+    );
+    over_both!(scan:
+        pages_of_a_range_are_the_range
+        removals_are_listed_and_small_records_come_whole
+        an_answer_ends_at_its_limit_of_bytes
+        a_range_is_answered_as_far_as_its_shard_and_at_its_epoch_only
     );
     over_both!(hints:
         a_hint_is_kept_and_erased
