@@ -52,7 +52,7 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,
+    Applied, Catalog, Claim, Command, Created, Found, Layouts, NewNode, NewTable, Node, NodeUpdate, Receipt,
     Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;

@@ -1,9 +1,10 @@
 //! Real files, really damaged: what RocksDB and the replica over it make of flipped bits, cut and missing files.
 //! One rule: an acknowledged record is read back, or the replica doubts; it is never silently gone or another.
 
+use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Record, Refusal, Reply,
-    Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Refusal,
+    Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::{
     Engine, OpenError, OpenMode, ReadTier, Replica, ReplicaLimits, RocksEngine, RocksOptions,
@@ -29,8 +30,12 @@ fn open(folder: &Path) -> Result<Arc<RocksEngine>, OpenError> {
 fn replica(engine: &Arc<RocksEngine>) -> Replica<RocksEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
     let replica = Replica::new(Arc::clone(engine), NodeId(1), Boot(1), Rules::INTACT, limits);
-    let shard = ShardLayout { interval: Interval::everything(), epoch: Epoch(1), owned: true };
-    let table = TableLayout { durability: Durability::Sync, shards: vec![shard] };
+    let shard = ShardLayout {
+        interval: Interval::everything(),
+        epoch: Epoch(1),
+        copy: Some(Copy { since: Epoch(0) }),
+    };
+    let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     replica.install(Layout { epoch: Epoch(1), tables: BTreeMap::from([(TABLE, table)]) });
     replica
 }

@@ -16,7 +16,7 @@ use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, Level, NodeId, ShardId, Sharding, SortKey, Table, TableId};
+use quorate_model::{Epoch, Level, NodeId, Pieces, ShardId, Sharding, SortKey, Table, TableId};
 use std::sync::Arc;
 
 /// A command that was accepted.
@@ -239,7 +239,7 @@ impl Catalog {
         };
         let entry = TableEntry {
             table: Arc::new(table),
-            shards: shards.into(),
+            shards: Pieces::of(shards),
             next_shard: new.shards,
             request: new.request,
             epoch: next.epoch,
@@ -337,9 +337,9 @@ impl Catalog {
         // A replica that has not heard of the change would answer what it holds only as the old table says, to a
         // coordinator that takes the answer as the new one says: both must be at the same epoch.
         let shards = if table.durability == entry.durability {
-            Arc::clone(&entry.shards)
+            entry.shards.clone()
         } else {
-            entry.shards.iter().map(|shard| Shard { epoch: next.epoch, ..shard.clone() }).collect()
+            entry.shards.with(entry.shards.iter().map(|shard| Shard { epoch: next.epoch, ..shard.clone() }))
         };
         let altered =
             TableEntry { table: Arc::new(table), shards, epoch: next.epoch, ..TableEntry::clone(entry) };

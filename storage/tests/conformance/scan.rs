@@ -1,11 +1,12 @@
 //! What a replica answers about a range, over either engine.
 
 use crate::bench::{Bench, EPOCH, OTHERS_TABLE, SYNC_TABLE, apply, record, replica, write};
+use quorate_model::layout::Copy;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::range::{Extent, Scanned, Walk};
 use quorate_model::{
-    Body, Durability, Epoch, Interval, Layout, Place, RangeReply, RangeRequest, Record, Refusal, ShardLayout,
-    SortKey, TableId, TableLayout,
+    Body, Durability, Epoch, Interval, Layout, Pieces, Place, RangeReply, RangeRequest, Record, Refusal,
+    ShardLayout, SortKey, TableId, TableLayout,
 };
 use quorate_storage::{Engine, Replica};
 use std::collections::BTreeMap;
@@ -98,16 +99,16 @@ pub fn a_range_is_answered_as_far_as_its_shard_and_at_its_epoch_only(bench: impl
     for name in ["a", "m", "z"] {
         apply(&store, write(place(SYNC_TABLE, name), record(1, "v")));
     }
-    let shard = |start, end, epoch, owned| ShardLayout {
+    let shard = |start, end, epoch, owned: bool| ShardLayout {
         interval: Interval { start: sort_key(start), end },
         epoch: Epoch(epoch),
-        owned,
+        copy: owned.then_some(Copy { since: Epoch(0) }),
     };
-    let shards = vec![
+    let shards = Pieces::of([
         shard("", Some(sort_key("m")), 6, true),
         shard("m", Some(sort_key("z")), 7, true),
         shard("z", None, 7, false),
-    ];
+    ]);
     let table = TableLayout { durability: Durability::Sync, shards };
     store.install(Layout { epoch: Epoch(7), tables: BTreeMap::from([(SYNC_TABLE, table)]) });
     let page = scan(&store, over(SYNC_TABLE, Epoch(6), "", None), WALK);
