@@ -30,11 +30,6 @@ fn put() {
 }
 
 #[test]
-fn joint() {
-    tell("joint");
-}
-
-#[test]
 fn get() {
     tell("get");
 }

@@ -48,8 +48,6 @@ pub enum Kind {
     Consensus = 18,
     /// A small question about the catalog, or a request to change it.
     Control = 19,
-    /// A request for the replica about a range of keys.
-    Range = 20,
 }
 
 /// What a peer is asked: the kind of its frame, and since which version of the protocol the request exists.
@@ -109,7 +107,6 @@ impl Kind {
             Kind::Batch,
             Kind::Consensus,
             Kind::Control,
-            Kind::Range,
         ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }
@@ -125,7 +122,6 @@ impl Kind {
             | Kind::Batch
             | Kind::Consensus
             | Kind::Control => Protocol(1),
-            Kind::Range => Protocol(2),
         }
     }
 

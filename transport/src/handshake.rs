@@ -412,8 +412,7 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), Han
         | Kind::Data
         | Kind::Batch
         | Kind::Consensus
-        | Kind::Control
-        | Kind::Range => {
+        | Kind::Control => {
             return Err(HandshakeError::Gibberish("a frame before the handshake"));
         }
     }

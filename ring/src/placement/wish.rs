@@ -1,11 +1,8 @@
 //! What is to be placed, and what is there already.
 
+use crate::plan::OwnerSet;
 use quorate_model::{NodeId, Token};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
-
-/// The nodes that should own one shard: no copies yet.
-pub type Wanted = SmallVec<[NodeId; 3]>;
 
 /// A table whose shards are to be placed, or placed anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +19,7 @@ pub struct ShardWish {
     /// Its position on the ring.
     pub position: Token,
     /// Its owners today, members or not; none for a new shard.
-    pub today: Wanted,
+    pub today: OwnerSet,
 }
 
 /// What is placed already and stays, but counts towards the load.
@@ -37,7 +34,7 @@ pub struct Settled {
 impl TableWish {
     /// A new table with shards at these positions.
     pub fn new(n: u8, positions: impl IntoIterator<Item = Token>) -> Self {
-        let shard = |position| ShardWish { position, today: Wanted::new() };
+        let shard = |position| ShardWish { position, today: OwnerSet::new() };
         Self { n, shards: positions.into_iter().map(shard).collect() }
     }
 
