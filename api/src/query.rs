@@ -206,13 +206,13 @@ impl Query {
         Ok(())
     }
 
-    /// The level of a read on this table, and how many owners that is.
-    pub fn read_level(&self, table: &Table) -> Result<(Level, u8), QueryError> {
+    /// The level of a read on this table.
+    pub fn read_level(&self, table: &Table) -> Result<Level, QueryError> {
         self.side("r", self.r, table.r, table.n)
     }
 
-    /// The level of a write on this table, and how many owners that is.
-    pub fn write_level(&self, table: &Table) -> Result<(Level, u8), QueryError> {
+    /// The level of a write on this table.
+    pub fn write_level(&self, table: &Table) -> Result<Level, QueryError> {
         self.side("w", self.w, table.w, table.n)
     }
 
@@ -222,21 +222,17 @@ impl Query {
         own: Option<Level>,
         default: Level,
         n: u8,
-    ) -> Result<(Level, u8), QueryError> {
-        let counted = |name, level: Level| {
-            level
-                .required(n)
-                .map_err(|error| QueryError::OutOfRange { name, error })
-                .map(|count| (level, count))
-        };
+    ) -> Result<Level, QueryError> {
+        let counted =
+            |name, level: Level| level.required(n).map_err(|error| QueryError::OutOfRange { name, error });
         match (self.consistency, own) {
-            (None, None) => counted(name, default),
-            (Some(level), None) => counted("consistency", level),
-            (None, Some(level)) => counted(name, level),
+            (None, None) => counted(name, default).map(|_| default),
+            (Some(level), None) => counted("consistency", level).map(|_| level),
+            (None, Some(level)) => counted(name, level).map(|_| level),
             (Some(consistency), Some(level)) => {
-                let ((_, a), (_, b)) = (counted("consistency", consistency)?, counted(name, level)?);
+                let (a, b) = (counted("consistency", consistency)?, counted(name, level)?);
                 if a == b {
-                    Ok((level, b))
+                    Ok(level)
                 } else {
                     Err(QueryError::Contradiction { consistency, a, name, level, b })
                 }

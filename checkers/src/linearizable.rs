@@ -22,7 +22,7 @@
 //! operations done, state of the register) that was seen before need not be tried again. It is exponential in the
 //! worst case, and three steps keep it far from that on what workloads do (see `prepare` and `search`):
 //!
-//! 1. If only one operation can have made a value that somebody saw, then that operation did take effect, and did so
+//! 1. If only one operation can have made a value that a read saw, then that operation did take effect, and did so
 //!    before the first who saw it returned. Most operations of unknown outcome become known that way, and the rest
 //!    mostly cannot matter at all.
 //! 2. An open operation that only observes, and fits the present state, is taken at once: it can never be better to

@@ -1,7 +1,7 @@
 //! Nothing that is over comes back: the checker for deletes and expiry, over a run of any length.
 //!
 //! Values are unique and each is written by one request at most once, so the life of a value has one beginning and
-//! one end. It is *known to have begun* when its write was acknowledged, or when somebody saw it. It is *known to be
+//! one end. It is *known to have begun* when its write was acknowledged, or when a read saw it. It is *known to be
 //! over* when, after that, something else was acknowledged (another write, a delete) or was seen (another value, or
 //! nothing, as when it expired). A read that begins from then on and sees the value has seen it come back.
 //!

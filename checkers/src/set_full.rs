@@ -12,7 +12,7 @@
 //! | phantom | seen, though its adding failed, had not begun, or was never asked for |
 //! | twice | shown more than once by one look |
 //!
-//! An element whose adding is of unknown outcome may be missing, until somebody has seen it.
+//! An element whose adding is of unknown outcome may be missing, until a read has seen it.
 //!
 //! The verdict is *undecided* if an acknowledged element was never looked for afterwards. **Left out**: removal; a
 //! register with deletes is the workload for that.
@@ -94,7 +94,7 @@ pub struct Report {
     /// The longest time, in nanoseconds, between the acknowledgement of an element and the call of a later look that
     /// still missed it; `None` if no look missed any.
     pub longest_invisible: Option<u64>,
-    /// Elements of unknown outcome that somebody saw.
+    /// Elements of unknown outcome that a read saw.
     pub surfaced: usize,
     /// The longest time, in nanoseconds, from the call of such an adding to the end of the first look that showed it.
     pub longest_surfacing: Option<u64>,

@@ -115,7 +115,7 @@ fn measure(
         Kind::Read { .. } => false,
         Kind::Write { .. } | Kind::Delete | Kind::Cas { .. } => true,
     };
-    // The first moment at which somebody else may have made an end of it.
+    // The first moment at which another may have made an end of it.
     let disturbed = operations
         .iter()
         .filter(changes)

@@ -44,8 +44,13 @@ impl Log {
         let result = loop {
             let (store, work) = (self.store.clone(), Arc::clone(&work));
             let done = tokio::task::spawn_blocking(move || work(&store)).await;
-            match done.unwrap_or_else(|error| Err(EngineError::Failed(format!("its thread ended: {error}"))))
-            {
+            let done = match done {
+                Ok(done) => done,
+                // The runtime ends, and this task with it: nothing was done, and nothing is wrong with the disk.
+                Err(error) if error.is_cancelled() => std::future::pending().await,
+                Err(panicked) => Err(EngineError::Failed(format!("its thread ended: {panicked}"))),
+            };
+            match done {
                 Err(EngineError::DiskFull(why) | EngineError::Shortage(why)) => {
                     tracing::warn!("the consensus log waits for space, or for a file: {why}");
                     tokio::time::sleep(DISK_FULL_PAUSE).await;

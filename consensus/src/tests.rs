@@ -5,12 +5,10 @@ use crate::{Log, Machine, Publish};
 use openraft::CommittedLeaderId;
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
-use quorate_model::{Boot, ClusterId, NodeId, Rules};
+use quorate_model::{Boot, NodeId, Rules};
 use quorate_ring::Catalog;
 use quorate_storage::disk::Replica;
-use quorate_storage::{
-    OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions, SumsSetting,
-};
+use quorate_storage::{OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
 use std::pin::Pin;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -34,14 +32,7 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
         let (engine, node) = (Arc::new(engine), NodeId(1));
         let store = RaftStore::new(Arc::clone(&engine));
         let limits = ReplicaLimits::default();
-        let replica = Arc::new(Replica::new(
-            engine,
-            node,
-            Boot(1),
-            Rules::INTACT,
-            limits,
-            SumsSetting::of(ClusterId(1)),
-        ));
+        let replica = Arc::new(Replica::new(engine, node, Boot(1), Rules::INTACT, limits));
         let log = Log::new(store, replica);
         let machine = Machine::load(log.clone(), Arc::new(Nowhere)).await.expect("loads");
         Ok((folder, log, machine))
@@ -76,14 +67,7 @@ async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_di
         RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens"),
     );
     let store = RaftStore::new(Arc::clone(&engine));
-    let replica = Arc::new(Replica::new(
-        engine,
-        NodeId(1),
-        Boot(1),
-        Rules::INTACT,
-        ReplicaLimits::default(),
-        SumsSetting::of(ClusterId(1)),
-    ));
+    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, ReplicaLimits::default()));
     // `{ at: { term: 1, node: 1, index: 1 }, payload: Command(form 1, command 99) }`.
     let newer = [0x82, 0x83, 1, 1, 1, 0x82, 1, 0x81, 0x45, 1, 0x82, 0x18, 99, 0x80];
     store.append(&[RaftEntry { index: 1, bytes: newer.to_vec().into() }]).expect("appended");
@@ -94,4 +78,24 @@ async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_di
     let error = log.get_log_state().await.expect_err("consensus does not begin");
     assert!(error.to_string().contains("newer version"), "{error}");
     assert!(!replica.is_doubtful(), "the disk is sound");
+}
+
+/// A runtime that ends cancels what waits for a thread: that is no failure of the disk, and a doubt would outlive it.
+#[test]
+fn the_end_of_the_process_is_not_held_against_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens");
+    let engine = Arc::new(engine);
+    let store = RaftStore::new(Arc::clone(&engine));
+    let limits = ReplicaLimits::default();
+    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, limits));
+    let mut log = Log::new(store, Arc::clone(&replica));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let ended = runtime.handle().clone();
+    runtime.shutdown_background();
+    let _in_the_ended_one = ended.enter();
+    let mut read = std::pin::pin!(log.read_vote());
+    let polled = read.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending(), "it ends with its task: {polled:?}");
+    assert!(!replica.is_doubtful(), "{:?}", replica.health().doubt);
 }

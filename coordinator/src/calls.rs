@@ -2,7 +2,7 @@
 
 use crate::answer::{ReplicaReport, ReplicaResult};
 use crate::machine::{Call, Effect, Failure};
-use quorate_model::{Instant, NodeId, Now, Request, Span};
+use quorate_model::{Epoch, Instant, NodeId, Now, Request, Span};
 
 /// Why a call was made: decides who takes its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub enum Purpose {
     Read,
     /// A read of the whole record after only its digest was known.
     Fetch,
-    /// A record for an owner.
-    Write,
+    /// A record for an owner, for the copy that it has since this epoch.
+    Write(Epoch),
     /// A draft for the first owner of a write at `one`.
     Assign,
     /// A hint to be kept for this owner.

@@ -8,10 +8,11 @@ use crate::answer::ReplicaReport;
 use crate::calls::{Calls, Closed, Purpose};
 use crate::context::Context;
 use crate::machine::{Failure, Input};
+use crate::need::Need;
 use crate::owners::Owners;
 use crate::rules::replan;
 use quorate_model::{NodeId, Now, Reply};
-use quorate_ring::Plan;
+use quorate_ring::{Plan, Quota};
 use std::sync::Arc;
 
 /// See the module's essay.
@@ -97,9 +98,9 @@ impl Course {
         replan::asks_again(self.context.rules, failed.replanned)
     }
 
-    /// Copies of the table.
-    pub fn n(&self) -> u8 {
-        self.plan.table.n
+    /// How many owners are needed in each set.
+    pub fn quota(&self, need: Need) -> Quota {
+        need.quota(self.context.rules, &self.plan)
     }
 
     /// What each owner said so far.

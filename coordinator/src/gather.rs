@@ -6,14 +6,17 @@
 //! connection may be about to come back) before the operation gives up.
 
 use crate::context::Timing;
-use crate::owners::{Nodes, Owners};
+use crate::course::Course;
+use crate::few::Nodes;
+use crate::need::Need;
+use crate::owners::Tally;
 use quorate_model::{Instant, NodeId, Now};
 use smallvec::SmallVec;
 
 /// Answers of one kind, from as many owners as are needed.
 #[derive(Debug)]
 pub struct Gather<T> {
-    required: u8,
+    need: Need,
     timing: Timing,
     give_up_at: Instant,
     answered: Nodes,
@@ -36,10 +39,10 @@ pub enum Progress {
 }
 
 impl<T> Gather<T> {
-    /// A gathering of `required` answers that begins now.
-    pub fn new(now: Now, required: u8, timing: Timing) -> Self {
+    /// A gathering of as many answers as are needed, which begins now.
+    pub fn new(now: Now, need: Need, timing: Timing) -> Self {
         Self {
-            required,
+            need,
             timing,
             give_up_at: now.instant + timing.give_up_after,
             answered: Nodes::default(),
@@ -52,12 +55,13 @@ impl<T> Gather<T> {
     }
 
     /// Whom to ask now, so that enough are asked. Each is taken as asked.
-    pub fn next(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
+    pub fn next(&mut self, now: Now, course: &Course) -> SmallVec<[NodeId; 3]> {
+        let (owners, quota) = (&course.owners, course.quota(self.need));
         let mut counted: Nodes = self.answered.iter().chain(self.pending.iter()).collect();
         let mut next = SmallVec::new();
         for node in owners.in_order() {
             let fresh = !counted.contains(node) && !self.failed.contains(node);
-            if fresh && owners.helps(node, &counted, self.required) {
+            if fresh && owners.helps(node, &counted, &quota) {
                 counted.insert(node);
                 next.push(node);
             }
@@ -67,11 +71,11 @@ impl<T> Gather<T> {
     }
 
     /// Whom to ask at a tick: another owner beside a silent one, or those that failed a moment ago.
-    pub fn on_tick(&mut self, now: Now, owners: &Owners) -> SmallVec<[NodeId; 3]> {
+    pub fn on_tick(&mut self, now: Now, course: &Course) -> SmallVec<[NodeId; 3]> {
         if self.resend_at.is_some_and(|at| at <= now.instant) {
             self.resend_at = None;
             self.failed = Nodes::default();
-            return self.next(now, owners);
+            return self.next(now, course);
         }
         if self.hedge_at.is_none_or(|at| at > now.instant) {
             return SmallVec::new();
@@ -79,7 +83,10 @@ impl<T> Gather<T> {
         let known = |node: &NodeId| {
             self.answered.contains(*node) || self.pending.contains(*node) || self.failed.contains(*node)
         };
-        let next: SmallVec<[NodeId; 3]> = owners.in_order().filter(|node| !known(node)).take(1).collect();
+        let (owners, quota) = (&course.owners, course.quota(self.need));
+        let helps = |node: &NodeId| owners.helps(*node, &self.answered, &quota);
+        let fresh = owners.in_order().filter(|node| !known(node) && helps(node));
+        let next: SmallVec<[NodeId; 3]> = fresh.take(1).collect();
         self.asked(now, &next);
         if next.is_empty() {
             self.hedge_at = None;
@@ -103,11 +110,12 @@ impl<T> Gather<T> {
     }
 
     /// Where it stands. Call after [`Gather::next`], so that replacements have been asked.
-    pub fn progress(&mut self, now: Now, owners: &Owners) -> Progress {
-        if owners.met(&self.answered, self.required) {
+    pub fn progress(&mut self, now: Now, course: &Course) -> Progress {
+        let (owners, quota) = (&course.owners, course.quota(self.need));
+        if owners.met(&self.answered, &quota) {
             return Progress::Enough;
         }
-        if owners.reachable(&self.failed, self.required) {
+        if owners.reachable(&self.failed, &quota) {
             return Progress::Waiting;
         }
         if self.resend_at.is_some() {
@@ -131,14 +139,9 @@ impl<T> Gather<T> {
         &self.answers
     }
 
-    /// How many answers count so far.
-    pub fn count(&self, owners: &Owners) -> u8 {
-        owners.count(&self.answered)
-    }
-
-    /// How many answers it needs.
-    pub fn required(&self) -> u8 {
-        self.required
+    /// How many answers count so far, of how many.
+    pub fn tally(&self, course: &Course) -> Tally {
+        course.owners.tally(&self.answered, &course.quota(self.need))
     }
 
     fn asked(&mut self, now: Now, nodes: &[NodeId]) {

@@ -27,13 +27,14 @@ use crate::answer::{GetAnswer, GetError};
 use crate::calls::Purpose;
 use crate::context::Context;
 use crate::course::{Course, Failed, Taken};
+use crate::few::Nodes;
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
-use crate::owners::Nodes;
+use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, NodeId, Now, Record, Reply, WallTime};
-use quorate_ring::Plan;
+use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Record, Reply, WallTime};
+use quorate_ring::{Owner, Plan};
 use std::sync::Arc;
 
 use judge::View;
@@ -44,8 +45,8 @@ pub type Answer = Result<GetAnswer, GetError>;
 /// One read as it was asked for, checked by the node that took it.
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
-    /// Owners that must answer: 1 to N.
-    pub required: u8,
+    /// How many owners must answer, in each set of them; at most N, as the client's node knew it.
+    pub level: Level,
     /// When the client must be answered.
     pub deadline: Instant,
 }
@@ -106,7 +107,9 @@ impl Get {
                 self.on_view(now, to, View::digest(held, digest, operations), effects);
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
-            (Purpose::Write, Reply::Written { held }) => self.on_repaired(now, to, held, effects),
+            (Purpose::Write(since), Reply::Written { held }) => {
+                self.on_repaired(now, Owner { node: to, since }, held, effects);
+            }
             (Purpose::Hint(_), Reply::Hinted) => self.advance_settle(effects),
             (purpose, _) => self.on_failed(now, Failed::nonsense(to, purpose), effects),
         }
@@ -125,20 +128,22 @@ impl Get {
                 self.advance_asking(now, effects);
             }
             Phase::Fetching { .. } if purpose == Purpose::Fetch => self.fetch_next(now, effects),
-            Phase::Repairing(round_two) if purpose == Purpose::Write => {
-                round_two.fail(now, to, failure);
+            Phase::Repairing(round_two) => {
+                let Purpose::Write(since) = purpose else { return };
+                round_two.fail(now, Owner { node: to, since }, failure);
                 if replanned {
                     self.replan(now, effects);
                 }
                 let Phase::Repairing(round_two) = &self.phase else { return };
                 let gave_up = round_two.is_settled() && round_two.wake_at().is_none();
                 if gave_up {
-                    let (acks, required) = (round_two.count(&self.course.owners), round_two.required());
-                    self.give_up(now, acks, required, effects);
+                    let tally = round_two.tally(&self.course);
+                    self.give_up(now, tally, effects);
                 }
             }
-            Phase::Settling { round_two: Some(round_two), .. } if purpose == Purpose::Write => {
-                round_two.fail(now, to, failure);
+            Phase::Settling { round_two: Some(round_two), .. } => {
+                let Purpose::Write(since) = purpose else { return };
+                round_two.fail(now, Owner { node: to, since }, failure);
                 self.advance_settle(effects);
             }
             Phase::Finishing(settling) => {
@@ -148,8 +153,7 @@ impl Get {
             Phase::Idle
             | Phase::Asking(_)
             | Phase::Fetching { .. }
-            | Phase::Repairing(_)
-            | Phase::Settling { .. }
+            | Phase::Settling { round_two: None, .. }
             | Phase::Done => {}
         }
     }
@@ -168,14 +172,14 @@ impl Get {
 
     fn on_tick(&mut self, now: Now, effects: &mut Effects) {
         if now.instant >= self.deadline()
-            && let Some((acks, required)) = self.unanswered()
+            && let Some(Tally { acks, required, n }) = self.unanswered()
         {
-            let (n, replicas) = (self.course.n(), self.course.reports(now));
+            let replicas = self.course.reports(now);
             return self.finish(Err(GetError::Timeout { required, acks, n, replicas }), effects);
         }
         match &mut self.phase {
             Phase::Asking(gather) => {
-                let more = gather.on_tick(now, &self.course.owners);
+                let more = gather.on_tick(now, &self.course);
                 self.ask(now, &more, effects);
                 self.advance_asking(now, effects);
             }
@@ -207,33 +211,37 @@ impl Get {
     }
 
     /// How many owners have done what the client waits for, of how many; `None`: it has its answer.
-    fn unanswered(&self) -> Option<(u8, u8)> {
-        let owners = &self.course.owners;
+    fn unanswered(&self) -> Option<Tally> {
         match &self.phase {
-            Phase::Asking(gather) => Some((gather.count(owners), gather.required())),
-            Phase::Repairing(round_two) => Some((round_two.count(owners), round_two.required())),
-            Phase::Idle | Phase::Fetching { .. } => Some((0, self.question.required)),
+            Phase::Asking(gather) => Some(gather.tally(&self.course)),
+            Phase::Repairing(round_two) => Some(round_two.tally(&self.course)),
+            Phase::Idle | Phase::Fetching { .. } => Some(self.tally(&Nodes::default())),
             Phase::Settling { .. } | Phase::Finishing(_) | Phase::Done => None,
         }
     }
 
     fn respond(&self, now: Now, record: Option<Record>, acks: u8, repaired: u8, effects: &mut Effects) {
-        let table = &self.course.plan.table;
-        let required = self.question.required;
+        let (plan, level) = (&self.course.plan, self.question.level);
+        let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
         effects.push(Effect::Respond(Ok(GetAnswer {
             record,
-            guarantee: Guarantee::of_read(required, table.w_required(), table.n),
+            guarantee: plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual),
             acks,
-            required,
-            n: table.n,
+            required: level.within(plan.n()),
+            n: plan.n(),
             repaired,
             replicas: self.course.reports(now),
         })));
     }
 
+    /// How far `nodes` are, of as many owners as the request asks for.
+    fn tally(&self, nodes: &Nodes) -> Tally {
+        self.course.owners.tally(nodes, &self.course.plan.quota(self.question.level))
+    }
+
     /// Too few owners can answer.
-    fn give_up(&mut self, now: Now, acks: u8, required: u8, effects: &mut Effects) {
-        let (n, replicas) = (self.course.n(), self.course.reports(now));
+    fn give_up(&mut self, now: Now, tally: Tally, effects: &mut Effects) {
+        let (Tally { acks, required, n }, replicas) = (tally, self.course.reports(now));
         self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
     }
 

@@ -49,7 +49,9 @@ pub mod session;
 
 mod calls;
 mod course;
+mod few;
 mod gather;
+mod need;
 mod round_two;
 mod rules;
 mod settling;

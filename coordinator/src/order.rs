@@ -1,15 +1,15 @@
 //! A write as its client asked for it.
 
 use quorate_model::message::Draft;
-use quorate_model::{Durability, Instant, OperationId, Stamp};
+use quorate_model::{Durability, Instant, Level, OperationId, Stamp};
 
 /// One write as it was asked for, checked by the node that took it.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The value or tombstone, the coordinator's clock, and the expiry.
     pub draft: Draft,
-    /// Owners that must acknowledge: 1 to N.
-    pub required: u8,
+    /// How many owners must acknowledge, in each set of them; at most N, as the client's node knew it.
+    pub level: Level,
     /// What an acknowledgement means: at least the table's.
     pub durability: Durability,
     /// The client's id for it, if it gave one. Refused below the table's w.

@@ -29,15 +29,16 @@ use crate::answer::{PutAnswer, PutError};
 use crate::calls::Purpose;
 use crate::context::Context;
 use crate::course::{Course, Failed, Taken};
+use crate::few::Nodes;
 use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::order::Order;
-use crate::owners::Nodes;
+use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::rules::{self, outcome};
 use crate::settling::Settling;
 use quorate_model::{Guarantee, Instant, NodeId, Now, Reply, Version};
-use quorate_ring::Plan;
+use quorate_ring::{Owner, Plan};
 use std::sync::Arc;
 
 use found::{Found, Known};
@@ -84,7 +85,7 @@ impl Put {
     fn start(&mut self, now: Now, effects: &mut Effects) {
         if let Some(error) = self.id_below_table() {
             self.finish(error, effects);
-        } else if self.order.required == 1 && self.course.plan.table.w_required() > 1 {
+        } else if self.is_assigned() {
             self.phase = Phase::Assigning(Nodes::default());
             self.try_assign(now, effects);
         } else {
@@ -94,11 +95,19 @@ impl Put {
 
     /// An operation id is found again only if it is where every later round one looks.
     fn id_below_table(&self) -> Option<PutError> {
-        let (required, table_w) = (self.order.required, self.course.plan.table.w_required());
         let attempt = self.order.attempt.as_ref()?;
-        let is_taken = rules::retry::takes_id(self.course.context.rules, required, table_w);
-        let retried = attempt.is_retry;
-        (!is_taken).then_some(PutError::IdempotencyBelowTable { required, table_w, retried })
+        let (level, promised) = (self.order.level, self.course.plan.table.w);
+        let rules = self.course.context.rules;
+        let refused = |n: &u8| !rules::retry::takes_id(rules, level.within(*n), promised.within(*n));
+        let n = self.course.plan.sizes().find(refused)?;
+        let (required, table_w, retried) = (level.within(n), promised.within(n), attempt.is_retry);
+        Some(PutError::IdempotencyBelowTable { required, table_w, retried })
+    }
+
+    /// Whether its first owner gives the version: at `one`, if the table promises more in each set.
+    fn is_assigned(&self) -> bool {
+        let (level, promised) = (self.order.level, self.course.plan.table.w);
+        self.course.plan.sizes().all(|n| level.within(n) == 1 && promised.within(n) > 1)
     }
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
@@ -111,13 +120,13 @@ impl Put {
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
             (Purpose::Assign, Reply::Assigned { record }) => self.on_assigned(now, to, record, effects),
-            (Purpose::Write, Reply::Written { .. }) => match &mut self.phase {
+            (Purpose::Write(since), Reply::Written { .. }) => match &mut self.phase {
                 Phase::RoundTwo(round_two) => {
-                    round_two.acknowledge(to);
+                    round_two.acknowledge(Owner { node: to, since });
                     self.advance_round_two(now, effects);
                 }
                 Phase::Settling(settling) => {
-                    settling.acknowledge(to);
+                    settling.acknowledge(Owner { node: to, since });
                     self.advance_settle(effects);
                 }
                 Phase::Idle | Phase::RoundOne(_) | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
@@ -140,14 +149,9 @@ impl Put {
             Phase::Assigning(_) if purpose == Purpose::Assign => {
                 self.on_assign_failed(now, failed, effects);
             }
-            Phase::RoundTwo(_) if purpose == Purpose::Write => self.on_round_two_failed(now, failed, effects),
+            Phase::RoundTwo(_) => self.on_round_two_failed(now, failed, effects),
             Phase::Settling(_) => self.on_failed_settling(now, to, purpose, failure, effects),
-            Phase::Idle
-            | Phase::RoundOne(_)
-            | Phase::Fetching
-            | Phase::Assigning(_)
-            | Phase::RoundTwo(_)
-            | Phase::Done => {}
+            Phase::Idle | Phase::RoundOne(_) | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}
         }
     }
 
@@ -172,7 +176,7 @@ impl Put {
         }
         match &mut self.phase {
             Phase::RoundOne(gather) => {
-                let more = gather.on_tick(now, &self.course.owners);
+                let more = gather.on_tick(now, &self.course);
                 self.ask(now, &more, effects);
                 self.advance_round_one(now, effects);
             }
@@ -185,13 +189,14 @@ impl Put {
     /// Answers the client at its deadline; false if it has been answered.
     fn fail_at_deadline(&mut self, now: Now, effects: &mut Effects) -> bool {
         match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::Idle => self.finish(self.unavailable(now, 0, self.order.required), effects),
+            Phase::Idle => self.finish(self.unavailable(now, self.tally(&Nodes::default())), effects),
             Phase::RoundOne(gather) => {
-                let error = self.unavailable(now, gather.count(&self.course.owners), gather.required());
-                self.finish(error, effects);
+                self.finish(self.unavailable(now, gather.tally(&self.course)), effects);
             }
             // An earlier attempt was found, or one owner was sent the draft and is silent.
-            Phase::Fetching | Phase::Assigning(_) => self.finish(self.unknown(now, 0, true), effects),
+            Phase::Fetching | Phase::Assigning(_) => {
+                self.finish(self.unknown(now, &Nodes::default(), true), effects);
+            }
             Phase::RoundTwo(round_two) => self.fail_round_two(now, round_two, true, effects),
             phase @ (Phase::Settling(_) | Phase::Done) => {
                 self.phase = phase;
@@ -212,41 +217,39 @@ impl Put {
     }
 
     fn done(&self, now: Now, version: Version, acks: u8) -> PutAnswer {
-        let table = &self.course.plan.table;
-        let (w, table_w, table_r) = (self.order.required, table.w_required(), table.r_required());
+        let (plan, level) = (&self.course.plan, self.order.level);
+        let (w, r) = (plan.table.w, plan.table.r);
+        let in_set = |n| Guarantee::of_write(level.within(n), w.within(n), r.within(n), n);
         PutAnswer {
             version,
-            guarantee: Guarantee::of_write(w, table_w, table_r, table.n),
+            guarantee: plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual),
             acks,
-            required: w,
-            n: table.n,
+            required: level.within(plan.n()),
+            n: plan.n(),
             replayed: self.found.is_some(),
             replicas: self.course.reports(now),
         }
     }
 
-    fn unavailable(&self, now: Now, acks: u8, required: u8) -> PutError {
-        let retried = self.order.attempt.as_ref().is_some_and(|attempt| attempt.is_retry);
-        PutError::Unavailable {
-            required,
-            acks,
-            n: self.course.n(),
-            replicas: self.course.reports(now),
-            retried,
-        }
+    /// How far `nodes` are, of as many owners as the request asks for.
+    fn tally(&self, nodes: &Nodes) -> Tally {
+        self.course.owners.tally(nodes, &self.course.plan.quota(self.order.level))
     }
 
-    fn unknown(&self, now: Now, acks: u8, timed_out: bool) -> PutError {
+    fn unavailable(&self, now: Now, tally: Tally) -> PutError {
+        let Tally { acks, required, n } = tally;
+        let retried = self.order.attempt.as_ref().is_some_and(|attempt| attempt.is_retry);
+        PutError::Unavailable { required, acks, n, replicas: self.course.reports(now), retried }
+    }
+
+    /// Records were sent, and these owners are known to have it.
+    fn unknown(&self, now: Now, holders: &Nodes, timed_out: bool) -> PutError {
+        let tally = self.tally(holders);
         if !outcome::may_be_unknown(self.course.context.rules) {
-            return self.unavailable(now, acks, self.order.required);
+            return self.unavailable(now, tally);
         }
-        PutError::Unknown {
-            required: self.order.required,
-            acks,
-            n: self.course.n(),
-            replicas: self.course.reports(now),
-            timed_out,
-        }
+        let Tally { acks, required, n } = tally;
+        PutError::Unknown { required, acks, n, replicas: self.course.reports(now), timed_out }
     }
 }
 

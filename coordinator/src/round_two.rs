@@ -7,19 +7,22 @@
 use crate::calls::Purpose;
 use crate::context::{RESEND_AFTER_MAX, Timing};
 use crate::course::Course;
+use crate::few::{Copies, Nodes};
 use crate::machine::{Effect, Failure};
-use crate::owners::{Nodes, Owners};
+use crate::need::Need;
+use crate::owners::{Owners, Tally};
 use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
+use quorate_ring::Owner;
 
 /// One record on its way to a quorum.
 #[derive(Debug)]
 pub struct RoundTwo {
     record: Record,
     durability: Durability,
-    required: u8,
-    holders: Nodes,
-    pending: Nodes,
-    failed: Nodes,
+    need: Need,
+    holders: Copies,
+    pending: Copies,
+    failed: Copies,
     stored: bool,
     resend_at: Option<Instant>,
     resend_after: Span,
@@ -27,23 +30,23 @@ pub struct RoundTwo {
 }
 
 impl RoundTwo {
-    /// A record on its way to `required` owners, of which `holders` hold it (or something later) already.
+    /// A record on its way to as many owners as are needed; `holders` hold it (or something later) already.
     pub fn new(
         now: Now,
         record: Record,
         durability: Durability,
-        required: u8,
-        holders: Nodes,
+        need: Need,
+        holders: Copies,
         timing: Timing,
     ) -> Self {
         Self {
             record,
             durability,
-            required,
+            need,
             stored: !holders.is_empty(),
             holders,
-            pending: Nodes::default(),
-            failed: Nodes::default(),
+            pending: Copies::default(),
+            failed: Copies::default(),
             resend_at: None,
             resend_after: timing.resend_after,
             give_up_at: now.instant + timing.give_up_after,
@@ -69,43 +72,42 @@ impl RoundTwo {
         effects: &mut Vec<Effect<A>>,
     ) {
         let Course { plan, owners, calls, .. } = course;
-        for (place, node) in owners.in_order().enumerate() {
-            let idle = !self.holders.contains(node) && !self.failed.contains(node);
-            if wanted(place, node) && idle && self.pending.insert(node) {
+        let holding = owners.with(&self.holders);
+        for (place, owner) in owners.copies_in_order().enumerate() {
+            let idle = !holding.contains(owner.node) && !self.failed.contains(owner);
+            if wanted(place, owner.node) && idle && self.pending.insert(owner) {
                 let request = Request::Write {
                     at: plan.place.clone(),
                     record: self.record.clone(),
                     durability: self.durability,
                 };
-                calls.send(now, node, Purpose::Write, request, effects);
+                calls.send(now, owner.node, Purpose::Write(owner.since), request, effects);
             }
         }
     }
 
-    /// Takes an owner's acknowledgement.
-    pub fn acknowledge(&mut self, node: NodeId) {
+    /// Takes an owner's acknowledgement, for the copy to which the record was sent.
+    pub fn acknowledge(&mut self, owner: Owner) {
         self.stored = true;
-        self.pending.remove(node);
-        self.failed.remove(node);
-        self.holders.insert(node);
+        self.pending.remove(owner);
+        self.failed.remove(owner);
+        self.holders.insert(owner);
     }
 
     /// Owners that hold the record, but not all that came with it, are to be sent it all the same.
     pub fn take_back(&mut self, nodes: &Nodes) {
-        for node in nodes.iter() {
-            self.holders.remove(node);
-        }
+        self.holders = self.holders.iter().filter(|owner| !nodes.contains(owner.node)).collect();
     }
 
     /// Takes an owner's failure. It will be sent the record again: until the deadline if any owner may have it,
     /// because then only success or *unknown* can be answered; else for as long as patience lasts.
-    pub fn fail(&mut self, now: Now, node: NodeId, failure: Failure) {
+    pub fn fail(&mut self, now: Now, owner: Owner, failure: Failure) {
         match failure {
             Failure::NotSent | Failure::Refused(_) => {}
             Failure::Lost => self.stored = true,
         }
-        if self.pending.remove(node) {
-            self.failed.insert(node);
+        if self.pending.remove(owner) {
+            self.failed.insert(owner);
         }
         let resend_at = now.instant + self.resend_after;
         if self.stored || !self.pending.is_empty() || resend_at <= self.give_up_at {
@@ -123,13 +125,13 @@ impl RoundTwo {
         }
         self.resend_at = None;
         self.resend_after = Span(self.resend_after.0.saturating_mul(2)).min(RESEND_AFTER_MAX);
-        self.failed = Nodes::default();
+        self.failed = Copies::default();
         true
     }
 
     /// Whether enough owners hold the record.
-    pub fn is_met(&self, owners: &Owners) -> bool {
-        owners.met(&self.holders, self.required)
+    pub fn is_met(&self, course: &Course) -> bool {
+        course.owners.met(&self.held_by(&course.owners), &course.quota(self.need))
     }
 
     /// Whether no owner has it and none can still get it: it certainly was not applied.
@@ -137,34 +139,24 @@ impl RoundTwo {
         !self.stored && self.pending.is_empty()
     }
 
-    /// Owners that hold it, as far as they count.
-    pub fn count(&self, owners: &Owners) -> u8 {
-        owners.count(&self.holders)
-    }
-
-    /// Whether this owner holds it.
-    pub fn is_held_by(&self, node: NodeId) -> bool {
-        self.holders.contains(node)
+    /// How many owners hold it, of how many.
+    pub fn tally(&self, course: &Course) -> Tally {
+        course.owners.tally(&self.held_by(&course.owners), &course.quota(self.need))
     }
 
     /// The owners that hold it.
-    pub fn holders(&self) -> &Nodes {
-        &self.holders
+    pub fn held_by(&self, owners: &Owners) -> Nodes {
+        owners.with(&self.holders)
     }
 
     /// The owners that failed and were not sent it again yet.
-    pub fn failed(&self) -> &Nodes {
-        &self.failed
+    pub fn failed(&self) -> Nodes {
+        self.failed.iter().map(|owner| owner.node).collect()
     }
 
     /// Whether no owner has still to answer.
     pub fn is_settled(&self) -> bool {
         self.pending.is_empty()
-    }
-
-    /// How many owners must hold it.
-    pub fn required(&self) -> u8 {
-        self.required
     }
 
     /// The record.
@@ -175,7 +167,7 @@ impl RoundTwo {
     /// Sends are due at once, to every owner that lacks the record: the owners may have changed.
     pub fn resend_now(&mut self) {
         self.resend_at = None;
-        self.failed = Nodes::default();
+        self.failed = Copies::default();
     }
 
     /// The record, for the rules that it is sent again as it is.

@@ -6,11 +6,12 @@
 
 use crate::calls::Purpose;
 use crate::course::Course;
+use crate::few::Nodes;
 use crate::machine::{Effect, Failure};
-use crate::owners::Nodes;
 use crate::round_two::RoundTwo;
 use crate::rules::hints;
 use quorate_model::{Instant, NodeId, Now, Request};
+use quorate_ring::Owner;
 
 /// A record whose client is answered, on its way to the owners that lack it.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Settling {
     }
 
     /// An owner has acknowledged.
-    pub fn acknowledge(&mut self, owner: NodeId) {
+    pub fn acknowledge(&mut self, owner: Owner) {
         self.round_two.acknowledge(owner);
     }
 
@@ -57,14 +58,17 @@ impl Settling {
         effects: &mut Vec<Effect<A>>,
     ) {
         match purpose {
-            Purpose::Write if hints::needs_none(course.context.rules, failure) => self.acknowledge(to),
-            Purpose::Write => {
-                self.round_two.fail(now, to, failure);
+            Purpose::Write(since) if hints::needs_none(course.context.rules, failure) => {
+                self.acknowledge(Owner { node: to, since });
+            }
+            Purpose::Write(since) => {
+                self.round_two.fail(now, Owner { node: to, since }, failure);
                 self.leave_hint(now, to, course, effects);
             }
             // The own store would not keep it: an owner that holds the record may.
             Purpose::Hint(owner) if to == course.context.local => {
-                let keeper = self.round_two.holders().iter().find(|node| *node != to && *node != owner);
+                let holders = self.round_two.held_by(&course.owners);
+                let keeper = holders.iter().find(|node| *node != to && *node != owner);
                 self.send_hint(now, owner, keeper, course, effects);
             }
             Purpose::Hint(_) | Purpose::Ask | Purpose::Read | Purpose::Fetch | Purpose::Assign => {}
@@ -77,8 +81,9 @@ impl Settling {
             // First the hints, however late: a process that stood still past the end has to leave them too.
             self.until = None;
             self.end = self.end.max(now.instant + course.context.timing.settle);
+            let holders = self.round_two.held_by(&course.owners);
             let silent: Vec<NodeId> =
-                course.owners.in_order().filter(|node| !self.round_two.is_held_by(*node)).collect();
+                course.owners.in_order().filter(|node| !holders.contains(*node)).collect();
             for owner in silent {
                 self.leave_hint(now, owner, course, effects);
             }
@@ -107,7 +112,7 @@ impl Settling {
             return;
         }
         let keeper = if owner == local {
-            self.round_two.holders().iter().find(|node| *node != local)
+            self.round_two.held_by(&course.owners).iter().find(|node| *node != local)
         } else {
             Some(local)
         };

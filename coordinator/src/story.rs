@@ -5,24 +5,25 @@ use quorate_model::{
     Body, Boot, Durability, Epoch, Key, Level, Mode, NodeId, Operations, Place, Record, ShardId, Sharding,
     SortKey, Stamps, Table, TableId, WallTime,
 };
-use quorate_ring::{Candidate, OwnerSet, Plan};
+use quorate_ring::{Candidate, Owner, OwnerSet, Plan};
 use std::sync::Arc;
 
-/// A plan whose sets are these nodes; the table's n is the size of the first.
+/// A plan whose sets are these nodes; the table's n is the size of the last.
 pub fn plan_of_sets(sets: &[&[u64]]) -> Plan {
     let table = Table {
         id: TableId(1),
         name: "t".into(),
         sharding: Sharding::Hash,
-        n: sets[0].len() as u8,
+        n: sets.last().map_or(0, |set| set.len() as u8),
         r: Level::Quorum,
         w: Level::Quorum,
         mode: Mode::Register,
         durability: Durability::Sync,
         ttl_ms: None,
     };
-    let sets: Vec<OwnerSet> = sets.iter().map(|set| set.iter().map(|id| NodeId(*id)).collect()).collect();
-    let mut nodes: Vec<NodeId> = sets.iter().flatten().copied().collect();
+    let sets: Vec<OwnerSet> =
+        sets.iter().map(|set| set.iter().map(|id| Owner::unnamed(NodeId(*id))).collect()).collect();
+    let mut nodes: Vec<NodeId> = sets.iter().flatten().map(|owner| owner.node).collect();
     nodes.sort();
     nodes.dedup();
     Plan {

@@ -30,6 +30,11 @@ fn put() {
 }
 
 #[test]
+fn joint() {
+    tell("joint");
+}
+
+#[test]
 fn get() {
     tell("get");
 }

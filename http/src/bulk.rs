@@ -37,14 +37,13 @@ struct Common {
     app: App,
     table: Arc<Table>,
     level: Level,
-    required: u8,
     durability: Durability,
     deadline: Instant,
     name: Arc<str>,
 }
 
 /// Which side of a table's levels a request is on.
-type Side = fn(&Query, &Table) -> Result<(Level, u8), QueryError>;
+type Side = fn(&Query, &Table) -> Result<Level, QueryError>;
 
 /// `POST /v1/tables/{t}/mget`
 pub async fn mget(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
@@ -124,10 +123,10 @@ impl Common {
         let timeout = app.timeout(&query);
         let table = app.table(on.table, timeout).await?;
         let on_table = |error: QueryError| Problem::from(error).on(&table);
-        let (level, required) = level(&query, &table).map_err(on_table)?;
+        let level = level(&query, &table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
         let deadline = Instant::now() + timeout;
-        Ok(Self { app, table, level, required, durability, deadline, name })
+        Ok(Self { app, table, level, durability, deadline, name })
     }
 
     fn left(&self) -> Duration {
@@ -137,13 +136,13 @@ impl Common {
     async fn get(self, key: Key, room: &Mutex<Room>) -> KeyResult {
         let started = Instant::now();
         let request =
-            GetRequest { table: Arc::clone(&self.table), key, required: self.required, timeout: self.left() };
+            GetRequest { table: Arc::clone(&self.table), key, level: self.level, timeout: self.left() };
         let outcome = self.value(&request, room).await;
         self.counted(Operation::Get, &request.key, started, outcome)
     }
 
     async fn value(&self, request: &GetRequest, room: &Mutex<Room>) -> Result<KeyResult, Problem> {
-        let answer = keys::get(&self.app, request, self.level).await?;
+        let answer = keys::get(&self.app, request).await?;
         let (record, content_type, payload) = answer::value_of(&answer)?;
         room.lock().expect("nothing panics while it holds this lock").take(payload.len(), &self.app)?;
         self.app.metrics.value_bytes_out.inc_by(payload.len() as u64);
@@ -170,13 +169,13 @@ impl Common {
         let request = PutRequest {
             table: Arc::clone(&self.table),
             key,
-            required: self.required,
+            level: self.level,
             durability: self.durability,
             ttl_ms,
             operation: None,
             timeout: self.left(),
         };
-        let outcome = keys::put(&self.app, &request, body, self.level).await;
+        let outcome = keys::put(&self.app, &request, body).await;
         let outcome = outcome.map(|answer| done(&request.key).with_write(answer::written(&answer, false)));
         self.counted(operation, &request.key, started, outcome)
     }

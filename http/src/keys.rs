@@ -28,10 +28,10 @@ pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result
     let known = head::none_match(&parts.headers)?;
     let timeout = app.timeout(&query);
     let table = app.table(on.table, timeout).await?;
-    let (level, required) = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
+    let level = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
     let timeout = timeout.saturating_sub(started.elapsed());
-    let request = GetRequest { table, key: on.key, required, timeout };
-    let answer = get(&app, &request, level).await?;
+    let request = GetRequest { table, key: on.key, level, timeout };
+    let answer = get(&app, &request).await?;
     let mut headers = answer::read_headers(&answer);
     if query.trace {
         answer::server_timing(&mut headers, started.elapsed(), &answer.replicas);
@@ -76,8 +76,9 @@ pub async fn delete(app: App, on: OnKey, query: Query, request: Request) -> Resu
     write.run(&app, Body::Tombstone, started).await
 }
 
-/// Reads a key at this level, and counts what the owners said.
-pub(super) async fn get(app: &App, request: &GetRequest, level: Level) -> Result<GetAnswer, Problem> {
+/// Reads a key, and counts what the owners said.
+pub(super) async fn get(app: &App, request: &GetRequest) -> Result<GetAnswer, Problem> {
+    let level = request.level;
     app.expect_room(0).map_err(|full| full.at(level))?;
     match app.core.get(request).await {
         Ok(answer) => {
@@ -96,14 +97,9 @@ pub(super) async fn get(app: &App, request: &GetRequest, level: Level) -> Result
     }
 }
 
-/// Writes a key at this level, and counts what the owners said.
-pub(super) async fn put(
-    app: &App,
-    request: &PutRequest,
-    body: Body,
-    level: Level,
-) -> Result<PutAnswer, Problem> {
-    let idempotent = request.operation.is_some();
+/// Writes a key, and counts what the owners said.
+pub(super) async fn put(app: &App, request: &PutRequest, body: Body) -> Result<PutAnswer, Problem> {
+    let (level, idempotent) = (request.level, request.operation.is_some());
     app.expect_room(body.value_bytes()).map_err(|full| full.at(level).with_operation(idempotent))?;
     match app.core.put(request, body).await {
         Ok(answer) => {
@@ -135,7 +131,6 @@ fn located(app: &App, problem: Problem, table: &Table, key: &Key) -> Problem {
 /// A write whose head has been understood: what the core is asked, but for the body, and how to answer.
 struct Write {
     request: PutRequest,
-    level: Level,
     trace: bool,
     minimal: bool,
 }
@@ -161,24 +156,25 @@ impl Write {
         let timeout = app.timeout(query);
         let table = app.table(on.table, timeout.saturating_sub(started.elapsed())).await?;
         let on_table = |error: QueryError| Problem::from(error).on(&table);
-        let (level, required) = query.write_level(&table).map_err(on_table)?;
+        let level = query.write_level(&table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
-        let table_w = table.w_required();
+        let (required, table_w) = (level.within(table.n), table.w_required());
         if operation.is_some() && required < table_w {
             return Err(Problem::from(head::HeadError::OperationBelowTable { required, table_w }).on(&table));
         }
         let ttl_ms = query.ttl_ms;
-        let request = PutRequest { table, key: on.key, required, durability, ttl_ms, operation, timeout };
-        Ok(Self { request, level, trace: query.trace, minimal })
+        let request = PutRequest { table, key: on.key, level, durability, ttl_ms, operation, timeout };
+        Ok(Self { request, trace: query.trace, minimal })
     }
 
     fn problem(&self, fault: impl Into<Fault>) -> Problem {
-        Problem::from(fault).on(&self.request.table).at(self.level)
+        Problem::from(fault).on(&self.request.table).at(self.request.level)
     }
 
     async fn run(self, app: &App, body: Body, started: Instant) -> Result<Response, Problem> {
-        let Self { request, level, trace, minimal } = self;
-        let answer = put(app, &request, body, level).await?;
+        let Self { request, trace, minimal } = self;
+        let level = request.level;
+        let answer = put(app, &request, body).await?;
         let mut headers = answer::write_headers(&answer);
         if trace {
             answer::server_timing(&mut headers, started.elapsed(), &answer.replicas);

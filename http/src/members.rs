@@ -18,7 +18,7 @@ use quorate_model::{NodeId, Span};
 use quorate_node::control::{DiskState, Report};
 use quorate_node::core::{LinkStatistics, Reached};
 use quorate_ring::liveness::Verdict;
-use quorate_ring::{Node, View};
+use quorate_ring::{Node, Shard, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +97,8 @@ impl Seen {
     async fn now(app: &App, view: &View) -> Self {
         let mut copies = BTreeMap::new();
         let shards = view.catalog().tables().flat_map(|table| table.shards());
-        for owner in shards.flat_map(|shard| &shard.owners) {
-            *copies.entry(*owner).or_insert(0) += 1;
+        for owner in shards.flat_map(Shard::nodes) {
+            *copies.entry(owner).or_insert(0) += 1;
         }
         Self {
             by: app.core.node(),

@@ -1,7 +1,7 @@
 //! Judging a history file again: `quorate-jepsen judge HISTORY.jsonl --workload register`.
 //!
 //! A history is all that a judge needs. So a file that was kept can be judged again after a checker was changed, and
-//! one that somebody else wrote in this shape can be judged too. What was found by looking at the nodes rather than by
+//! one that another wrote in this shape can be judged too. What was found by looking at the nodes rather than by
 //! reading, and the load that a run demands, are not in the file, and are not judged again.
 
 use std::path::Path;

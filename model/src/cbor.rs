@@ -35,8 +35,8 @@ pub mod key {
     /// Reads one byte string of definite length.
     pub fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, minicbor::decode::Error> {
         let bytes = d.bytes()?;
-        // A sort key may carry a token in front.
-        if bytes.len() > crate::key::KEY_BYTES_MAX + 8 {
+        // A sort key may carry a token in front, and a bound right behind it one byte more.
+        if bytes.len() > crate::key::KEY_BYTES_MAX + 9 {
             return Err(minicbor::decode::Error::message("longer than the longest key"));
         }
         Ok(Bytes::copy_from_slice(bytes))

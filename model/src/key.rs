@@ -79,6 +79,12 @@ impl SortKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The least sort key above this one.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self([self.as_bytes(), &[0]].concat().into())
+    }
 }
 
 impl Interval {

@@ -3,6 +3,7 @@
 use crate::ids::{Epoch, TableId};
 use crate::key::{Interval, SortKey};
 use crate::message::{Place, Refusal};
+use crate::pieces::{Pieces, Placed};
 use crate::table::Durability;
 use std::collections::BTreeMap;
 
@@ -20,8 +21,8 @@ pub struct Layout {
 pub struct TableLayout {
     /// The least that an acknowledgement means.
     pub durability: Durability,
-    /// The table's shards (all of them, so that "elsewhere" and "stale" can be told apart), ordered by start.
-    pub shards: Vec<ShardLayout>,
+    /// The table's shards (all of them, so that "elsewhere" and "stale" can be told apart).
+    pub shards: Pieces<ShardLayout>,
 }
 
 /// One shard, as one node sees it.
@@ -31,8 +32,15 @@ pub struct ShardLayout {
     pub interval: Interval,
     /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
-    /// Whether this node is one of its owners.
-    pub owned: bool,
+    /// This node's copy; `None`: it is not one of the owners.
+    pub copy: Option<Copy>,
+}
+
+/// The copy of a shard that a node should hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The epoch of the command that gave it to the node; 0 for a table that was made before copies were told apart.
+    pub since: Epoch,
 }
 
 impl Layout {
@@ -44,21 +52,31 @@ impl Layout {
             return Err(if at.epoch > self.epoch { behind } else { Refusal::Stale { current: self.epoch } });
         };
         let shard = table.shard(&at.sort_key).ok_or(Refusal::NotOwner)?;
-        match at.epoch.cmp(&shard.epoch) {
-            std::cmp::Ordering::Less => Err(Refusal::Stale { current: shard.epoch }),
-            std::cmp::Ordering::Greater => Err(behind),
-            std::cmp::Ordering::Equal if shard.owned => Ok(table.durability),
-            std::cmp::Ordering::Equal => Err(Refusal::NotOwner),
+        match (at.epoch.cmp(&shard.epoch), shard.copy) {
+            (std::cmp::Ordering::Less, _) => Err(Refusal::Stale { current: shard.epoch }),
+            (std::cmp::Ordering::Greater, _) => Err(behind),
+            (std::cmp::Ordering::Equal, Some(_)) => Ok(table.durability),
+            (std::cmp::Ordering::Equal, None) => Err(Refusal::NotOwner),
         }
     }
 }
 
 impl TableLayout {
+    /// The shard in which a walk downwards from `end` begins: the last one that starts below it. `None` is the end of the
+    /// space.
+    pub fn shard_below(&self, end: Option<&SortKey>) -> Option<&ShardLayout> {
+        self.shards.below(end)
+    }
+
     /// The shard that holds a sort key.
     pub fn shard(&self, sort_key: &SortKey) -> Option<&ShardLayout> {
-        let after = self.shards.partition_point(|shard| shard.interval.start <= *sort_key);
-        let shard = self.shards.get(after.checked_sub(1)?)?;
-        shard.interval.contains(sort_key).then_some(shard)
+        self.shards.at(sort_key).filter(|shard| shard.interval.contains(sort_key))
+    }
+}
+
+impl Placed for ShardLayout {
+    fn interval(&self) -> &Interval {
+        &self.interval
     }
 }
 
@@ -70,12 +88,12 @@ mod tests {
     #[test]
     fn a_place_is_admitted_at_its_shard_epoch_by_its_owner_only() {
         let at_token = |token| SortKey::at_token(Token(token));
-        let shard = |start, end, epoch, owned| ShardLayout {
+        let shard = |start, end, epoch, owned: bool| ShardLayout {
             interval: Interval { start: at_token(start), end },
             epoch: Epoch(epoch),
-            owned,
+            copy: owned.then_some(Copy { since: Epoch(0) }),
         };
-        let shards = vec![shard(0, Some(at_token(100)), 5, true), shard(100, None, 7, false)];
+        let shards = Pieces::of([shard(0, Some(at_token(100)), 5, true), shard(100, None, 7, false)]);
         let table = TableLayout { durability: Durability::Sync, shards };
         let layout = Layout { epoch: Epoch(9), tables: BTreeMap::from([(TableId(1), table)]) };
         let admit = |table, epoch, token| {

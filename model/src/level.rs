@@ -82,6 +82,12 @@ impl Level {
             Level::Count(asked) => Err(LevelOutOfRange { asked, n }),
         }
     }
+
+    /// The same of `n` owners that a table has while its N changes: a number above `n` is all of them. What a request asks
+    /// for, or a table, is checked by [`Level::required`] before.
+    pub fn within(self, n: u8) -> u8 {
+        self.required(n).unwrap_or(n)
+    }
 }
 
 impl Guarantee {

@@ -255,7 +255,7 @@ pub enum Refusal {
 }
 
 /// A refusal on the wire: whatever its reason, nothing was stored, so one of a newer version is taken for what it is.
-mod refusal {
+pub(crate) mod refusal {
     use super::Refusal;
     use minicbor::decode::Error;
     use minicbor::{Decoder, Encoder};

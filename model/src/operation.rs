@@ -107,6 +107,15 @@ impl Operations {
         &self.0
     }
 
+    /// Digest of all of them; 0 where there are none.
+    pub fn digest(&self) -> u64 {
+        if self.0.is_empty() {
+            return 0;
+        }
+        let bytes = minicbor::to_vec(&self.0).expect("encoding into memory cannot fail");
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

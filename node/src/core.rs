@@ -111,13 +111,14 @@ impl Core {
 
     /// Reads one key.
     pub async fn get(&self, request: &GetRequest) -> Result<GetAnswer, GetError> {
-        let GetRequest { table, key, required, timeout } = request;
-        let (required, sort_key) = (*required, table.sort_key(key));
+        let GetRequest { table, key, level, timeout } = request;
+        let (level, sort_key) = (*level, table.sort_key(key));
         let Some(plan) = self.plan(table, &sort_key) else {
-            return Err(GetError::Unavailable { required, acks: 0, n: table.n, replicas: Vec::new() });
+            let (required, n) = (level.within(table.n), table.n);
+            return Err(GetError::Unavailable { required, acks: 0, n, replicas: Vec::new() });
         };
         let deadline = Instant::now() + *timeout;
-        let question = coordinator::Question { required, deadline: clock::instant(deadline) };
+        let question = coordinator::Question { level, deadline: clock::instant(deadline) };
         let machine = coordinator::Get::new(Arc::new(plan), question, self.context);
         let subject = Subject { table: table.id, sort_key, deadline, value_bytes: 0 };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
@@ -125,10 +126,10 @@ impl Core {
 
     /// Writes one key: [`Body::Value`] stores, [`Body::Tombstone`] deletes; [`Body::Expired`] is nothing to write.
     pub async fn put(&self, request: &PutRequest, body: Body) -> Result<PutAnswer, PutError> {
-        let PutRequest { table, key, required, durability, ttl_ms, operation, timeout } = request;
-        let (required, ttl_ms, sort_key) = (*required, *ttl_ms, table.sort_key(key));
+        let PutRequest { table, key, level, durability, ttl_ms, operation, timeout } = request;
+        let (level, ttl_ms, sort_key) = (*level, *ttl_ms, table.sort_key(key));
         let Some(plan) = self.plan(table, &sort_key) else {
-            let (n, replicas) = (table.n, Vec::new());
+            let (required, n, replicas) = (level.within(table.n), table.n, Vec::new());
             let retried = operation.as_ref().is_some_and(|attempt| attempt.retry);
             return Err(PutError::Unavailable { required, acks: 0, n, replicas, retried });
         };
@@ -147,7 +148,7 @@ impl Core {
         let stamp = self.stamps.lock().expect("nothing panics while it holds this lock").draw();
         let order = coordinator::Order {
             draft: Draft { body, written_at: now, expires_at },
-            required,
+            level,
             durability: table.durability.max(*durability),
             attempt,
             stamp,

@@ -16,7 +16,6 @@ pub mod liveness;
 pub mod node;
 pub mod peer;
 mod recollection;
-mod sums;
 mod switch;
 mod views;
 

@@ -128,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_block_in_which_somebody_listens_is_passed_over() {
+    fn a_block_with_a_listener_is_passed_over() {
         let block = Block::take().expect("one is free");
         let guard = block.guard().expect("it listens");
-        let _somebody = TcpListener::bind(block.address(40)).expect("its ports are free");
+        let _listener = TcpListener::bind(block.address(40)).expect("its ports are free");
         drop(block);
         assert!(Block::at(guard).is_none());
     }

@@ -11,6 +11,9 @@
 //!                                         └─ logs ─── 64 shards
 //! ```
 //!
+//! The shards of one table lie in pieces ([`Pieces`](quorate_model::Pieces)) that successive catalogs share in the same
+//! way, and so does what is made of them for a node ([`Layouts`]).
+//!
 //! # Invariants
 //!
 //! - `apply` is total and deterministic: the same commands give the same catalog on every node, and a bad command is
@@ -25,6 +28,7 @@
 
 mod apply;
 pub mod command;
+pub mod layouts;
 pub mod node;
 pub mod rejection;
 pub mod shard;
@@ -34,14 +38,14 @@ pub use apply::{Applied, Created, Receipt};
 pub use command::{
     Claim, Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
+pub use layouts::Layouts;
 pub use node::{Node, RequestId, is_address, is_label};
 pub use rejection::Rejection;
 pub use shard::{Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
-use crate::plan::OwnerSet;
 use crate::ring::Members;
-use quorate_model::{ClusterId, Epoch, Layout, NodeId, ShardId, ShardLayout, TableId, TableLayout};
+use quorate_model::{ClusterId, Epoch, NodeId, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -151,39 +155,9 @@ impl Catalog {
         id < self.next_table && !self.tables.contains_key(&id)
     }
 
-    /// The shards of a table, ordered by interval; nothing for an unknown table.
-    pub fn shards(&self, table: TableId) -> &[Shard] {
-        self.table_by_id(table).map_or(&[], |entry| entry.shards())
-    }
-
-    /// One shard.
-    pub fn shard(&self, id: ShardId) -> Option<&Shard> {
-        self.table_by_id(id.table)?.shard(id.index)
-    }
-
-    /// The owners of a shard, in ring order.
-    pub fn owners(&self, shard: ShardId) -> Option<&OwnerSet> {
-        self.shard(shard).map(|shard| &shard.owners)
-    }
-
     /// The nodes as the ring knows them.
     pub fn members(&self) -> Members {
         Members::of(self.nodes.values().map(|node| (node.id, node.zone.as_str(), node.weight)))
-    }
-
-    /// What one node owns, and what it does not: the part of the catalog by which its storage refuses.
-    pub fn layout(&self, node: NodeId) -> Layout {
-        let shard = |shard: &Shard| ShardLayout {
-            interval: shard.interval.clone(),
-            epoch: shard.epoch,
-            owned: shard.owners.contains(&node),
-        };
-        let table = |entry: &Arc<TableEntry>| TableLayout {
-            durability: entry.durability,
-            shards: entry.shards().iter().map(shard).collect(),
-        };
-        let tables = self.tables.iter().map(|(id, entry)| (*id, table(entry))).collect();
-        Layout { epoch: self.epoch, tables }
     }
 }
 

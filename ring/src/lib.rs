@@ -52,11 +52,11 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Applied, Catalog, Claim, Command, Created, Found, NewNode, NewTable, Node, NodeUpdate, Receipt,
+    Applied, Catalog, Claim, Command, Created, Found, Layouts, NewNode, NewTable, Node, NodeUpdate, Receipt,
     Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
-pub use plan::{Candidate, OwnerSet, Plan};
+pub use plan::{Candidate, Owner, OwnerSet, Plan, Quota};
 pub use ring::Ring;
 pub use view::{Location, View};
 pub use weight::{Weight, WeightOutOfRange};

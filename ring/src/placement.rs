@@ -36,15 +36,14 @@ mod exchange;
 mod share;
 mod wish;
 
-pub use wish::{Settled, TableWish};
+pub use wish::{Settled, TableWish, Wanted};
 
-use crate::plan::OwnerSet;
 use crate::ring::Ring;
 use board::Board;
 
 /// Owners in ring order, for each table and each of its shards, in the order of the wishes: on the members of a ring,
 /// next to what is settled. `None` if a table wants more copies than there are members.
-pub fn place(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Vec<Vec<OwnerSet>>> {
+pub fn place(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Vec<Vec<Wanted>>> {
     let mut board = Board::of(ring, settled, wishes)?;
     draft::draft(&mut board);
     balance::balance(&mut board);
@@ -55,7 +54,7 @@ pub fn place(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Vec
     Some(wishes.iter().map(&mut owners_of).collect())
 }
 
-fn in_ring_order(ring: &Ring, shard: &board::ShardBoard) -> OwnerSet {
+fn in_ring_order(ring: &Ring, shard: &board::ShardBoard) -> Wanted {
     let mut holders = shard.holders.clone();
     ring.order(shard.position, &mut holders);
     holders.iter().map(|holder| ring.members().as_slice()[*holder].node).collect()

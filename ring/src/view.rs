@@ -84,23 +84,13 @@ impl View {
     /// The same for a position in the table's sort space.
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
-        let mut candidates = self.owners_of(shard);
-        // The sort is stable: within each of the four groups the ring order stays.
-        candidates.sort_by_key(|candidate| match candidate {
-            Candidate { node, .. } if *node == local => 0,
-            Candidate { node, alive: true } if !self.liveness.is_late(*node) => 1,
-            Candidate { alive: true, .. } => 2,
-            Candidate { alive: false, .. } => 3,
-        });
-        if let Some(first) = candidates.first_mut().filter(|first| first.node == local) {
-            first.alive = true;
-        }
+        let sets = SmallVec::from_iter([shard.owners.clone()]);
         Plan {
             table: Arc::clone(table.table()),
             shard: shard.id,
             place: Place { table: table.id, epoch: shard.epoch, sort_key },
-            sets: SmallVec::from_iter([shard.owners.clone()]),
-            candidates,
+            candidates: Candidate::in_order(&sets, local, &self.liveness),
+            sets,
         }
     }
 
@@ -117,8 +107,8 @@ impl View {
     }
 
     fn owners_of(&self, shard: &Shard) -> SmallVec<[Candidate; 5]> {
-        let candidate = |node: &NodeId| Candidate { node: *node, alive: self.liveness.is_alive(*node) };
-        shard.owners.iter().map(candidate).collect()
+        let candidate = |node| Candidate { node, alive: self.liveness.is_alive(node) };
+        shard.nodes().map(candidate).collect()
     }
 }
 

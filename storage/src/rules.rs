@@ -19,4 +19,3 @@ pub(crate) mod hints;
 pub(crate) mod listening;
 pub(crate) mod merge;
 pub mod purge;
-pub(crate) mod sums;

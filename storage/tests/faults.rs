@@ -1,14 +1,14 @@
 //! What a replica makes of a bad disk: power cuts, errors, damage, no space. Over the memory engine, which can be
 //! told to.
 
+use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Record, Refusal,
+    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Refusal,
     Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::engine::Batch;
 use quorate_storage::{
-    Engine as _, Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits,
-    SumsSetting, keys,
+    Engine as _, Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits, keys,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,11 +23,14 @@ fn replica(engine: &Arc<MemoryEngine>) -> Replica<MemoryEngine> {
 
 fn replica_with(engine: &Arc<MemoryEngine>, rules: Rules) -> Replica<MemoryEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
-    let replica =
-        Replica::new(Arc::clone(engine), NodeId(1), Boot(1), rules, limits, SumsSetting::of(ClusterId(1)));
+    let replica = Replica::new(Arc::clone(engine), NodeId(1), Boot(1), rules, limits);
     let table = |durability| {
-        let shard = ShardLayout { interval: Interval::everything(), epoch: Epoch(1), owned: true };
-        TableLayout { durability, shards: vec![shard] }
+        let shard = ShardLayout {
+            interval: Interval::everything(),
+            epoch: Epoch(1),
+            copy: Some(Copy { since: Epoch(0) }),
+        };
+        TableLayout { durability, shards: Pieces::of([shard]) }
     };
     let tables = BTreeMap::from([(SYNC, table(Durability::Sync)), (OS, table(Durability::Os))]);
     replica.install(Layout { epoch: Epoch(1), tables });
@@ -258,8 +261,12 @@ fn a_failed_sync_while_a_table_is_raised_is_a_doubt() {
     let store = replica(&engine);
     apply(&store, write(OS, "k", 1));
     engine.fail_next(Fault::Sync);
-    let shard = ShardLayout { interval: Interval::everything(), epoch: Epoch(1), owned: true };
-    let table = TableLayout { durability: Durability::Sync, shards: vec![shard] };
+    let shard = ShardLayout {
+        interval: Interval::everything(),
+        epoch: Epoch(1),
+        copy: Some(Copy { since: Epoch(0) }),
+    };
+    let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     store.install(Layout { epoch: Epoch(2), tables: BTreeMap::from([(OS, table)]) });
     assert_eq!(store.read(&Request::Ask { at: place(OS, "k") }, ReadTier::Disk), Some(DOUBTFUL));
 }

@@ -256,7 +256,11 @@ impl World {
         let plan = self.plan_of(on, spot, [name.number(), 0])?;
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
-        let machine = Get::new(plan.clone(), get::Question { required, deadline }, self.context(on));
+        let machine = Get::new(
+            plan.clone(),
+            get::Question { level: Level::Count(required), deadline },
+            self.context(on),
+        );
         let machine = Operation::Get(Box::new(machine));
         Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan))
     }
@@ -293,7 +297,7 @@ impl World {
         let stamp = self.node(on).process.as_mut().expect("clients ask living nodes").stamps.draw();
         let order = order::Order {
             draft: Draft { body, written_at, expires_at: write.expires_at },
-            required: write.required,
+            level: Level::Count(write.required),
             durability: asked,
             attempt,
             stamp,

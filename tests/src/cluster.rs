@@ -86,7 +86,7 @@ impl Cluster {
     pub fn ownership(&self, heard: usize, spot: Spot, node: NodeId) -> Option<(Epoch, bool)> {
         let table = self.catalogs[heard - 1].table_by_id(self.tables[spot.table])?;
         let shard = table.shard_of(&self.keys[&spot]);
-        Some((shard.epoch, shard.owners.contains(&node)))
+        Some((shard.epoch, shard.is_owned_by(node)))
     }
 
     /// Whether a command raises the first table to `sync`.

@@ -344,7 +344,7 @@ impl World {
         let Some(id) = write.id.clone() else { return };
         let owners: Vec<NodeId> =
             match self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new()) {
-                Some(plan) => plan.sets.iter().flatten().copied().collect(),
+                Some(plan) => plan.sets.iter().flatten().map(|owner| owner.node).collect(),
                 None => return,
             };
         let quorum = if answer.replayed { level::quorum(answer.n) } else { 1 };

@@ -26,7 +26,6 @@ mod linearizable;
 mod ownership;
 mod phantom;
 mod resurrection;
-mod sums;
 
 use crate::heal::Ending;
 use crate::history::{History, Moment, Spot};
@@ -60,8 +59,6 @@ pub enum Invariant {
     Doubt,
     /// Messages, queues, hints and ids have limits, and operations end.
     Bounded,
-    /// A chunk's sum is what its records add up to.
-    Sums,
     /// Nothing panics, and the checker comes to a verdict.
     Sound,
 }
@@ -90,7 +87,7 @@ pub struct Evidence<'a> {
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
 /// Every promise with its judge.
-const JUDGES: [(Invariant, Judge); 12] = [
+const JUDGES: [(Invariant, Judge); 11] = [
     (Invariant::Phantom, phantom::judge),
     (Invariant::Durable, durable::judge),
     (Invariant::Flicker, flicker::judge),
@@ -100,7 +97,6 @@ const JUDGES: [(Invariant, Judge); 12] = [
     (Invariant::Answers, answers::judge),
     (Invariant::Doubt, doubt::judge),
     (Invariant::Bounded, bounded::judge),
-    (Invariant::Sums, sums::judge),
     (Invariant::Converges, converges::judge),
     (Invariant::Linearizable, linearizable::judge),
 ];
@@ -126,7 +122,6 @@ impl fmt::Display for Invariant {
             Invariant::Answers => "answers",
             Invariant::Doubt => "doubt",
             Invariant::Bounded => "bounded",
-            Invariant::Sums => "sums",
             Invariant::Sound => "sound",
         })
     }

@@ -65,7 +65,7 @@ impl World {
                     _ => None,
                 }
             };
-            let mut owners = plan.sets.iter().flatten().copied().map(held);
+            let mut owners = plan.sets.iter().flatten().map(|owner| owner.node).map(held);
             let first = owners.next().flatten();
             if owners.all(|other| other == first) {
                 all.extend(first);

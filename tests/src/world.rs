@@ -101,7 +101,7 @@ impl World {
         }
         // Second in the order of one key: some coordinators ask it, others do not need to.
         let first = world.plan_of(NodeId(1), Spot { table: 0, key: 0 }, [0, 0]);
-        world.network.slow = first.and_then(|plan| plan.sets[0].get(1).copied());
+        world.network.slow = first.and_then(|plan| plan.sets[0].get(1).map(|owner| owner.node));
         world.begin_nodes();
         world
     }

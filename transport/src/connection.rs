@@ -90,7 +90,7 @@ async fn read_answers<R: AsyncReadExt + Unpin>(
                                     None => "a handshake where an answer was due".to_owned(),
                                 };
                             }
-                            Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+                            Kind::Data | Kind::Batch | Kind::Range | Kind::Consensus | Kind::Control => {
                                 return "a request where an answer was due".to_owned();
                             }
                         },

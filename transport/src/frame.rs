@@ -48,6 +48,8 @@ pub enum Kind {
     Consensus = 18,
     /// A small question about the catalog, or a request to change it.
     Control = 19,
+    /// A request for the replica about a range of keys.
+    Range = 20,
 }
 
 /// What a peer is asked: the kind of its frame, and since which version of the protocol the request exists.
@@ -107,6 +109,7 @@ impl Kind {
             Kind::Batch,
             Kind::Consensus,
             Kind::Control,
+            Kind::Range,
         ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }
@@ -122,6 +125,7 @@ impl Kind {
             | Kind::Batch
             | Kind::Consensus
             | Kind::Control => Protocol(1),
+            Kind::Range => Protocol(2),
         }
     }
 

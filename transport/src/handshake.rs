@@ -412,7 +412,8 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S) -> Result<(Step, Bytes), Han
         | Kind::Data
         | Kind::Batch
         | Kind::Consensus
-        | Kind::Control => {
+        | Kind::Control
+        | Kind::Range => {
             return Err(HandshakeError::Gibberish("a frame before the handshake"));
         }
     }

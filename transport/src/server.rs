@@ -276,7 +276,7 @@ impl Server {
                         return;
                     }
                     Kind::Answer | Kind::NotUnderstood => return,
-                    Kind::Data | Kind::Batch | Kind::Consensus | Kind::Control => {
+                    Kind::Data | Kind::Batch | Kind::Range | Kind::Consensus | Kind::Control => {
                         let bytes = payload.len() + READ_BUFFER_BYTES / 1_024;
                         let responder =
                             Responder::new(Arc::clone(outbox), header.id, Arc::clone(&working), bytes);

@@ -95,11 +95,11 @@ fn broken_values_are_refused() {
 #[test]
 fn levels_come_from_the_request_or_else_from_the_table() {
     let level = |raw| Query::parse(Some(raw), READ).expect(raw).read_level(&table()).expect(raw);
-    assert_eq!(level(""), (Level::Quorum, 2));
-    assert_eq!(level("r=3"), (Level::Count(3), 3));
-    assert_eq!(level("consistency=all"), (Level::All, 3));
-    assert_eq!(level("consistency=quorum&r=2"), (Level::Count(2), 2), "equal is no contradiction");
-    assert_eq!(level("consistency=%6fne"), (Level::One, 1));
+    assert_eq!(level(""), Level::Quorum);
+    assert_eq!(level("r=3"), Level::Count(3));
+    assert_eq!(level("consistency=all"), Level::All);
+    assert_eq!(level("consistency=quorum&r=2"), Level::Count(2), "equal is no contradiction");
+    assert_eq!(level("consistency=%6fne"), Level::One);
 }
 
 #[test]

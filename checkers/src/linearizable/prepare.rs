@@ -2,7 +2,7 @@
 //!
 //! Two things happen here, and neither changes the answer.
 //!
-//! **Values become small numbers.** Only values that somebody saw, or expected, can be told apart by anyone; all
+//! **Values become small numbers.** Only values that a read saw, or a write expected, can be told apart by anyone; all
 //! others are one state, [`UNSEEN`].
 //!
 //! **Intervals are tightened.** Let `w` be the only operation that can have made the value `v`, and `r` one that
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::operation::{Kind, Operation, Status};
 
-/// A state of the register: [`ABSENT`], [`UNSEEN`], or a value that somebody looks for.
+/// A state of the register: [`ABSENT`], [`UNSEEN`], or a value that an operation looks for.
 pub(super) type State = u32;
 
 /// There is no such key: how every history begins.
@@ -109,7 +109,7 @@ pub(super) fn prepare<'a>(operations: impl Iterator<Item = &'a Operation> + Clon
     assemble(drafts, &makers, state_count, has_mismatch)
 }
 
-/// Numbers the values that somebody looks for, in the order of the values.
+/// Numbers the values that operations look for, in the order of the values.
 fn number_states<'a>(operations: impl Iterator<Item = &'a Operation>) -> BTreeMap<&'a str, State> {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for operation in operations {

@@ -4,16 +4,17 @@ use super::judge::{self, Judged, View};
 use super::{Effects, Get, Phase};
 use crate::answer::GetError;
 use crate::calls::Purpose;
+use crate::few::Nodes;
 use crate::gather::{Gather, Progress};
-use crate::owners::Nodes;
+use crate::need::Need;
 use crate::rules::{expiry, read};
-use quorate_model::{NodeId, Now, Record, Request, level};
+use quorate_model::{NodeId, Now, Record, Request};
 
 impl Get {
     pub(super) fn start(&mut self, now: Now, effects: &mut Effects) {
-        let required = read::answered_by(self.course.context.rules, self.question.required);
-        let mut gather = Gather::new(now, required, self.course.context.timing);
-        let first = gather.next(now, &self.course.owners);
+        let need = Need::Read(self.question.level);
+        let mut gather = Gather::new(now, need, self.course.context.timing);
+        let first = gather.next(now, &self.course);
         self.phase = Phase::Asking(gather);
         (self.whole_from, self.asked_at) = (None, now.wall);
         self.ask(now, &first, effects);
@@ -43,16 +44,16 @@ impl Get {
 
     pub(super) fn advance_asking(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Asking(gather) = &mut self.phase else { return };
-        let more = gather.next(now, &self.course.owners);
-        match gather.progress(now, &self.course.owners) {
+        let more = gather.next(now, &self.course);
+        match gather.progress(now, &self.course) {
             Progress::Waiting => self.ask(now, &more, effects),
             Progress::Enough => {
                 let views = gather.answers().to_vec();
                 self.judge(now, views, effects);
             }
             Progress::Impossible => {
-                let (acks, required) = (gather.count(&self.course.owners), gather.required());
-                self.give_up(now, acks, required, effects);
+                let tally = gather.tally(&self.course);
+                self.give_up(now, tally, effects);
             }
         }
     }
@@ -79,26 +80,25 @@ impl Get {
 
     /// The greatest record found is known whole: answer it, or make it safe to answer first.
     fn decide(&mut self, now: Now, record: Record, holders: Nodes, effects: &mut Effects) {
-        let (rules, required, n) = (self.course.context.rules, self.question.required, self.course.n());
+        let (rules, level) = (self.course.context.rules, self.question.level);
         if record.is_due(now.wall.min(self.asked_at)) {
-            if expiry::is_made_final(rules, required, n) {
+            if self.course.plan.sizes().any(|n| expiry::is_made_final(rules, level.within(n), n)) {
                 return self.make_expiry_final(now, record, effects);
             }
             return self.answer_first(now, record, holders, |due| expiry::shown(rules, due), effects);
         }
-        let enough = read::held_before_answer(rules, required, n);
-        if self.course.owners.met(&holders, enough) {
+        let need = Need::Answered(level);
+        if self.course.owners.met(&holders, &self.course.quota(need)) {
             return self.answer_first(now, record, holders, |record| record, effects);
         }
-        let round_two = self.round_two(now, record, enough, holders);
+        let round_two = self.round_two(now, record, need, &holders);
         self.start_repairing(now, round_two, effects);
     }
 
     /// No owner holds the flag yet: it has to reach a write quorum before the client is told of it.
     fn make_expiry_final(&mut self, now: Now, due: Record, effects: &mut Effects) {
         self.unlearned = Nodes::default();
-        let enough = expiry::flagged_before_answer(self.course.context.rules, self.course.n());
-        let round_two = self.round_two(now, due.into_expired(), enough, Nodes::default());
+        let round_two = self.round_two(now, due.into_expired(), Need::Flagged, &Nodes::default());
         self.start_repairing(now, round_two, effects);
     }
 
@@ -114,8 +114,7 @@ impl Get {
         let acks = self.course.owners.count(&holders);
         self.respond(now, Some(shown(record.clone())), acks, 0, effects);
         let needs_repair = self.is_any_owner_behind() && read::repairs(self.course.context.rules);
-        let quorum = level::quorum(self.course.n());
-        let round_two = needs_repair.then(|| self.round_two(now, record, quorum, holders));
+        let round_two = needs_repair.then(|| self.round_two(now, record, Need::Quorum, &holders));
         self.settle(now, round_two, effects);
     }
 }

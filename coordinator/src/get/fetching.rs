@@ -31,14 +31,14 @@ impl Get {
     pub(super) fn fetch_next(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Fetching { views, sources, hedge_at } = &mut self.phase else { return };
         *hedge_at = now.instant + self.course.context.timing.hedge;
-        let acks = views.len() as u8;
+        let shown = views.iter().map(|(node, _)| *node).collect();
         if let Some(next) = sources.pop() {
             self.fetch(now, next, effects);
         } else if !self.begun_anew {
             self.begun_anew = true;
             self.begin_anew(now, effects);
         } else if !self.course.calls.is_fetching() {
-            self.give_up(now, acks, self.question.required, effects);
+            self.give_up(now, self.tally(&shown), effects);
         }
     }
 

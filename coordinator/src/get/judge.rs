@@ -1,6 +1,6 @@
 //! What R answers mean together: which record is the greatest, who holds it, who is stale.
 
-use crate::owners::Nodes;
+use crate::few::Nodes;
 use crate::rules::read;
 use quorate_model::{Held, NodeId, Operations, Record, Rules};
 

@@ -1,17 +1,20 @@
 //! Owners that are behind are brought up to date: as many as the answer needs before it, the others after it.
 
 use super::{Effects, Get, Phase};
-use crate::owners::Nodes;
+use crate::few::Nodes;
+use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{hints, one, read};
 use crate::settling::Settling;
-use quorate_model::{Held, NodeId, Now, Record};
+use quorate_model::{Held, Now, Record};
+use quorate_ring::Owner;
 
 impl Get {
-    /// The record on its way to `required` owners, of which `holders` hold it.
-    pub(super) fn round_two(&self, now: Now, record: Record, required: u8, holders: Nodes) -> RoundTwo {
+    /// The record on its way to as many owners as are needed, of which `holders` hold it.
+    pub(super) fn round_two(&self, now: Now, record: Record, need: Need, holders: &Nodes) -> RoundTwo {
         let durability = self.course.plan.table.durability;
-        RoundTwo::new(now, record, durability, required, holders, self.course.context.sending())
+        let holders = self.course.owners.copies(holders);
+        RoundTwo::new(now, record, durability, need, holders, self.course.context.sending())
     }
 
     /// Whether an owner that answered lacks the greatest, or an operation id of it.
@@ -26,20 +29,20 @@ impl Get {
         self.advance_repair(now, effects);
     }
 
-    pub(super) fn on_repaired(&mut self, now: Now, to: NodeId, held: Held, effects: &mut Effects) {
+    pub(super) fn on_repaired(&mut self, now: Now, by: Owner, held: Held, effects: &mut Effects) {
         let is_overtaken = self.is_overtaken(held);
         match &mut self.phase {
             Phase::Repairing(_) if is_overtaken => self.begin_anew(now, effects),
             Phase::Repairing(round_two) => {
-                round_two.acknowledge(to);
+                round_two.acknowledge(by);
                 self.advance_repair(now, effects);
             }
             Phase::Settling { round_two: Some(round_two), .. } => {
-                round_two.acknowledge(to);
+                round_two.acknowledge(by);
                 self.advance_settle(effects);
             }
             Phase::Finishing(settling) => {
-                settling.acknowledge(to);
+                settling.acknowledge(by);
                 self.advance_settle(effects);
             }
             Phase::Idle
@@ -58,13 +61,14 @@ impl Get {
 
     fn advance_repair(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Repairing(round_two) = &self.phase else { return };
-        if !round_two.is_met(&self.course.owners) {
+        if !round_two.is_met(&self.course) {
             return;
         }
         let Phase::Repairing(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
-        let repaired = self.stale.iter().filter(|node| round_two.is_held_by(*node)).count() as u8;
+        let holders = round_two.held_by(&self.course.owners);
+        let repaired = self.stale.iter().filter(|node| holders.contains(*node)).count() as u8;
         let record = round_two.record().clone();
-        self.respond(now, Some(record), round_two.count(&self.course.owners), repaired, effects);
+        self.respond(now, Some(record), self.course.owners.count(&holders), repaired, effects);
         if hints::left_by_reads(self.course.context.rules) {
             self.finish_repair(now, round_two, effects);
         } else {

@@ -1,14 +1,16 @@
 //! A write at `one` on a table that promises more: the first owner reached gives the version.
 //!
-//! No round one: the owner takes `seq + 1` above what it holds, acknowledges, and that same version then goes to the
+//! Only owners of the first set are asked: an owner that is still being given its copy knows too little to tell what
+//! comes next. No round one: the owner takes `seq + 1` above what it holds, acknowledges, and that same version then goes to the
 //! other owners. Another owner is tried only if the first certainly took nothing, because two owners would give one
 //! write two versions.
 
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::course::Failed;
+use crate::few::Nodes;
 use crate::machine::Effect;
-use crate::owners::Nodes;
+use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::one;
 use quorate_model::{NodeId, Now, Record, Request};
@@ -17,7 +19,7 @@ impl Put {
     /// Tries the next owner that was not tried.
     pub(super) fn try_assign(&mut self, now: Now, effects: &mut Effects) {
         let Phase::Assigning(tried) = &self.phase else { return };
-        let next = self.course.owners.in_order().find(|node| !tried.contains(*node));
+        let next = self.course.owners.first_in_order().find(|node| !tried.contains(*node));
         match next {
             Some(node) => {
                 let request = Request::Assign {
@@ -27,7 +29,7 @@ impl Put {
                 };
                 self.course.calls.send(now, node, Purpose::Assign, request, effects);
             }
-            None => self.finish(self.unavailable(now, 0, 1), effects),
+            None => self.finish(self.unavailable(now, self.tally(&Nodes::default())), effects),
         }
     }
 
@@ -39,9 +41,10 @@ impl Put {
         effects.push(Effect::Respond(Ok(self.done(now, version, 1))));
         let rules = self.course.context.rules;
         one::sent_on_as_assigned(rules, &mut record, self.order.stamp);
-        let holders: Nodes = [by].into_iter().collect();
-        let mut round_two =
-            RoundTwo::new(now, record, self.order.durability, 1, holders, self.course.context.sending());
+        let holders = self.course.owners.copies(&[by].into_iter().collect());
+        let (durability, timing) = (self.order.durability, self.course.context.sending());
+        let need = Need::Acknowledged(self.order.level);
+        let mut round_two = RoundTwo::new(now, record, durability, need, holders, timing);
         if one::goes_to_the_others(rules) {
             round_two.send(now, &mut self.course, effects);
         }
@@ -61,7 +64,7 @@ impl Put {
             self.try_assign(now, effects);
         } else {
             // It may have the write, under a version that no other owner knows.
-            self.finish(self.unknown(now, 0, false), effects);
+            self.finish(self.unknown(now, &Nodes::default(), false), effects);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What round one finds: what each owner holds, and an earlier attempt at the same operation.
 
-use crate::owners::Nodes;
+use crate::few::Nodes;
 use quorate_model::{Held, NodeId, Operation, Operations};
 
 /// One owner's answer to round one.

@@ -9,10 +9,11 @@ use super::found::{Found, Known};
 use super::{Effects, Phase, Put};
 use crate::calls::Purpose;
 use crate::course::Failed;
+use crate::few::Nodes;
 use crate::machine::Effect;
-use crate::owners::Nodes;
+use crate::need::Need;
 use crate::rules::retry;
-use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request, level};
+use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request};
 
 impl Put {
     /// Repeats the first answer, once a write quorum holds what it says.
@@ -39,7 +40,7 @@ impl Put {
         let sources = sources.into_iter().map(|(_, node)| node).collect();
         let version = operation.version;
         let acks = self.course.owners.count(&holders);
-        let is_held = self.course.owners.met(&holders, self.replay_requires());
+        let is_held = self.course.owners.met(&holders, &self.course.quota(Need::Repeated(self.order.level)));
         self.found = Some(Found { operation, holders, union, sources });
         if retry::repeats_answer(rules, is_held) {
             effects.push(Effect::Respond(Ok(self.done(now, version, acks))));
@@ -60,7 +61,7 @@ impl Put {
                 self.course.calls.send(now, node, Purpose::Fetch, request, effects);
             }
             // The earlier attempt is there, and no more can be said now.
-            None => self.finish(self.unknown(now, 0, false), effects),
+            None => self.finish(self.unknown(now, &Nodes::default(), false), effects),
         }
     }
 
@@ -83,11 +84,6 @@ impl Put {
         };
         record.operations = record.operations.merge(&found.union);
         let holders = found.holders.clone();
-        self.round_two(now, record, self.replay_requires(), holders, effects);
-    }
-
-    /// A write quorum, or more where the request asks for more.
-    fn replay_requires(&self) -> u8 {
-        self.order.required.max(level::quorum(self.course.plan.table.n))
+        self.round_two(now, record, Need::Repeated(self.order.level), &holders, effects);
     }
 }

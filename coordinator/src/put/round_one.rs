@@ -4,19 +4,19 @@ use super::found::Known;
 use super::{Effects, Phase, Put};
 use crate::answer::PutError;
 use crate::calls::Purpose;
+use crate::few::Nodes;
 use crate::gather::{Gather, Progress};
-use crate::owners::Nodes;
+use crate::need::Need;
+use crate::owners::Tally;
 use crate::rules::retry::{self, Verdict};
 use crate::rules::write;
 use quorate_model::{NodeId, Now, Operation, Operations, Record, Request, Version};
 
 impl Put {
     pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {
-        let table = &self.course.plan.table;
-        let (rules, w) = (self.course.context.rules, self.order.required);
-        let required = write::asked_in_round_one(rules, table.n, table.w_required(), w);
-        let mut gather = Gather::new(now, required, self.course.context.timing);
-        let first = gather.next(now, &self.course.owners);
+        let need = Need::Asked(self.order.level);
+        let mut gather = Gather::new(now, need, self.course.context.timing);
+        let first = gather.next(now, &self.course);
         self.phase = Phase::RoundOne(gather);
         self.ask(now, &first, effects);
     }
@@ -30,14 +30,14 @@ impl Put {
 
     pub(super) fn advance_round_one(&mut self, now: Now, effects: &mut Effects) {
         let Phase::RoundOne(gather) = &mut self.phase else { return };
-        let more = gather.next(now, &self.course.owners);
-        let progress = gather.progress(now, &self.course.owners);
+        let more = gather.next(now, &self.course);
+        let progress = gather.progress(now, &self.course);
         match progress {
             Progress::Waiting => self.ask(now, &more, effects),
             Progress::Enough => self.end_round_one(now, effects),
             Progress::Impossible => {
-                let (acks, required) = (gather.count(&self.course.owners), gather.required());
-                self.finish(self.unavailable(now, acks, required), effects);
+                let tally = gather.tally(&self.course);
+                self.finish(self.unavailable(now, tally), effects);
             }
         }
     }
@@ -67,7 +67,7 @@ impl Put {
         known: &[(NodeId, Known)],
         effects: &mut Effects,
     ) {
-        if let Some(alive) = self.too_few_alive(known) {
+        if let Some(too_few) = self.too_few_alive(known) {
             let down: Vec<NodeId> = self
                 .course
                 .plan
@@ -79,7 +79,7 @@ impl Put {
             for node in down {
                 self.course.calls.is_down(node);
             }
-            return self.finish(self.unavailable(now, alive, self.order.required), effects);
+            return self.finish(self.unavailable(now, too_few), effects);
         }
         let own = || {
             let own = known.iter().find(|(node, _)| *node == self.course.context.local);
@@ -101,16 +101,16 @@ impl Put {
             body: draft.body,
             operations,
         };
-        self.round_two(now, record, self.order.required, Nodes::default(), effects);
+        self.round_two(now, record, Need::Acknowledged(self.order.level), &Nodes::default(), effects);
     }
 
     /// How many owners seem alive (or have just answered, whatever they seem), if that is fewer than the request's W:
     /// better refused now, with certainty, than sent to some and unknown.
-    fn too_few_alive(&self, known: &[(NodeId, Known)]) -> Option<u8> {
+    fn too_few_alive(&self, known: &[(NodeId, Known)]) -> Option<Tally> {
         let seem_alive =
             self.course.plan.candidates.iter().filter(|owner| owner.alive).map(|owner| owner.node);
         let alive: Nodes = seem_alive.chain(known.iter().map(|(node, _)| *node)).collect();
-        let count = self.course.owners.count(&alive);
-        (count < self.order.required).then_some(count)
+        let Tally { acks, required, n } = self.tally(&alive);
+        (acks < required).then_some(Tally { acks, required, n })
     }
 }

@@ -1,12 +1,15 @@
 //! Round two: the record goes to all owners, and W of them must durably hold it before the client is answered.
 
 use super::{Effects, Phase, Put};
+use crate::calls::Purpose;
 use crate::course::Failed;
+use crate::few::Nodes;
 use crate::machine::Effect;
-use crate::owners::Nodes;
+use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{outcome, replan, write};
 use quorate_model::{Now, Record};
+use quorate_ring::Owner;
 
 impl Put {
     /// Sends a record to all owners; `holders` have it (or something later) already.
@@ -14,20 +17,15 @@ impl Put {
         &mut self,
         now: Now,
         record: Record,
-        required: u8,
-        holders: Nodes,
+        need: Need,
+        holders: &Nodes,
         effects: &mut Effects,
     ) {
         let rules = self.course.context.rules;
-        let required = write::acknowledged_by(rules, required);
-        let mut round_two = RoundTwo::new(
-            now,
-            record,
-            self.order.durability,
-            required,
-            holders,
-            self.course.context.sending(),
-        );
+        let (durability, timing) = (self.order.durability, self.course.context.sending());
+        let holders = self.course.owners.copies(holders);
+        let required = self.course.quota(need).numbers().max().unwrap_or(0);
+        let mut round_two = RoundTwo::new(now, record, durability, need, holders, timing);
         let is_sent_to = |place, _| write::is_sent_to(rules, place, required);
         round_two.send_where(now, &mut self.course, is_sent_to, effects);
         self.phase = Phase::RoundTwo(round_two);
@@ -37,11 +35,12 @@ impl Put {
     /// An owner did not take the record.
     pub(super) fn on_round_two_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
         let Phase::RoundTwo(round_two) = &mut self.phase else { return };
-        let rules = self.course.context.rules;
+        let Purpose::Write(since) = failed.purpose else { return };
+        let (rules, owner) = (self.course.context.rules, Owner { node: failed.to, since });
         let failure = outcome::known_of_record(rules, failed.failure);
-        round_two.fail(now, failed.to, failure);
+        round_two.fail(now, owner, failure);
         if write::failure_counts(rules, failure) {
-            round_two.acknowledge(failed.to);
+            round_two.acknowledge(owner);
         }
         if failed.replanned {
             self.replan(now, effects);
@@ -68,11 +67,12 @@ impl Put {
 
     pub(super) fn advance_round_two(&mut self, now: Now, effects: &mut Effects) {
         let Phase::RoundTwo(round_two) = &self.phase else { return };
-        if round_two.is_met(&self.course.owners) {
+        if round_two.is_met(&self.course) {
             let Phase::RoundTwo(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
             let version =
                 self.found.as_ref().map_or(round_two.record().version, |found| found.operation.version);
-            let answer = self.done(now, version, round_two.count(&self.course.owners));
+            let acks = self.course.owners.count(&round_two.held_by(&self.course.owners));
+            let answer = self.done(now, version, acks);
             effects.push(Effect::Respond(Ok(answer)));
             self.settle(now, round_two, effects);
         } else if round_two.is_not_applied() && round_two.wake_at().is_none() {
@@ -96,12 +96,11 @@ impl Put {
         timed_out: bool,
         effects: &mut Effects,
     ) {
-        let acks = round_two.count(&self.course.owners);
         if self.found.is_none() && round_two.is_not_applied() {
-            return self.finish(self.unavailable(now, acks, round_two.required()), effects);
+            return self.finish(self.unavailable(now, round_two.tally(&self.course)), effects);
         }
         self.announce_hints(&round_two);
-        let error = self.unknown(now, acks, timed_out);
+        let error = self.unknown(now, &round_two.held_by(&self.course.owners), timed_out);
         effects.push(Effect::Respond(Err(error)));
         self.settle(now, round_two, effects);
     }

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::get::{self, Get, Question};
 use crate::plans::Plans;
 use crate::rules::hints;
-use quorate_model::{Hint, NodeId, Now, Refusal, Reply, Request, SortKey, TableId};
+use quorate_model::{Hint, Level, NodeId, Now, Refusal, Reply, Request, SortKey, TableId};
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -220,7 +220,7 @@ impl Owner {
                 continue;
             }
             let deadline = at.now.instant + at.limits.repair_timeout;
-            let question = Question { required: plan.table.n, deadline };
+            let question = Question { level: Level::All, deadline };
             let plan = Arc::new(plan);
             let machine = Box::new(Get::new(Arc::clone(&plan), question, at.context));
             let number = self.reads;

@@ -3,6 +3,7 @@
 #[cfg(feature = "mutants")]
 use super::write::renew;
 use quorate_model::{Epoch, Mutant, Record, Rules, Stamp};
+use quorate_ring::Owner;
 
 /// A coordinator that was refused goes on by the newer plan.
 ///
@@ -38,4 +39,13 @@ pub fn sent_on_as_it_is(rules: Rules, record: &mut Record, stamp: Stamp) {
     if rules.broken(Mutant::NewVersionOnReplan) {
         renew(record, stamp);
     }
+}
+
+/// An acknowledgement is of the copy that gave it. It counts under a newer plan while its owner has that copy, and no
+/// more once the owner has given it away, also if it has become an owner again since.
+///
+/// Rule 6. Whether what a copy acknowledged is acknowledged by an owner of the plan in force.
+#[inline]
+pub fn counts_as(acknowledged: Owner, owner: Owner) -> bool {
+    acknowledged == owner
 }

@@ -7,6 +7,8 @@
 //! held NODE seq=S value=V [ttl=MS] [id=c:1] [assigned]  what an owner holds already (or from now on)
 //! down|silent|full|doubtful|lossy|mute|busy|dying|up NODE ...      how a node behaves from now on
 //! epoch E NODE ...      these nodes know the catalog up to epoch E, and refuse older requests with a newer plan of it
+//! sets E "1 2 3" ["2 3 4@E"]  from this epoch on the key has these owners, or these two sets; `4@E`: since that epoch
+//! wiped NODE ...        what these nodes hold is gone: they are given another copy
 //! plan E                the coordinator knows it from now on; before, it hears of it with the refusals
 //! put VALUE | delete   [sync] [w=LEVEL] [id=c:1] [retry] [ttl=MS] [as=NAME]
 //! get [r=LEVEL]
@@ -34,7 +36,8 @@ use quorate_model::{
     Operations, Place, Record, Refusal, Reply, Request, Rules, ShardId, Sharding, SortKey, Span, Stamp,
     Stamps, Table, TableId, Version, WallTime,
 };
-use quorate_ring::{Candidate, OwnerSet, Plan};
+use quorate_ring::{Candidate, Liveness, Owner, OwnerSet, Plan};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt::Write;
@@ -79,6 +82,8 @@ enum Told {
 #[derive(Default)]
 pub struct World {
     plan: Option<Arc<Plan>>,
+    /// The owners from these epochs on.
+    sets: BTreeMap<Epoch, SmallVec<[OwnerSet; 2]>>,
     local: NodeId,
     replicas: BTreeMap<NodeId, Replica>,
     stamps: BTreeMap<NodeId, Stamps>,
@@ -145,6 +150,22 @@ impl Runner for World {
                     self.replica(NodeId(node.parse()?)).later_epochs = epoch - 1;
                 }
             }
+            "sets" => {
+                let epoch = Epoch(args.next_pos().ok_or("an epoch")?.parse()?);
+                let mut sets = SmallVec::new();
+                while let Some(set) = args.next_pos() {
+                    sets.push(set.split(' ').map(owner).collect::<Result<OwnerSet, _>>()?);
+                }
+                self.sets.insert(epoch, sets);
+                if epoch == self.plan.as_ref().ok_or("no cluster yet")?.place.epoch {
+                    self.plan = Some(self.plan_at(epoch));
+                }
+            }
+            "wiped" => {
+                while let Some(node) = args.next_pos() {
+                    self.replica(NodeId(node.parse()?)).record = None;
+                }
+            }
             "plan" => {
                 let epoch = args.next_pos().ok_or("an epoch")?.parse()?;
                 self.plan = Some(self.plan_at(Epoch(epoch)));
@@ -200,7 +221,7 @@ impl World {
             durability: Durability::Sync,
             ttl_ms: None,
         };
-        let set: OwnerSet = nodes.iter().copied().collect();
+        let set: OwnerSet = nodes.iter().copied().map(Owner::unnamed).collect();
         let mut order = nodes;
         order.sort_by_key(|node| *node != local);
         self.plan = Some(Arc::new(Plan {
@@ -223,10 +244,14 @@ impl World {
         Ok(())
     }
 
-    /// The plan as it is at an epoch: with the same owners.
+    /// The plan as it is at an epoch: with the same owners, unless others were named.
     fn plan_at(&self, epoch: Epoch) -> Arc<Plan> {
         let mut plan = Plan::clone(self.plan.as_ref().expect("a cluster was founded"));
         plan.place.epoch = epoch;
+        if let Some((_, sets)) = self.sets.range(..=epoch).next_back() {
+            plan.candidates = Candidate::in_order(sets, self.local, &Liveness::default());
+            plan.sets.clone_from(sets);
+        }
         Arc::new(plan)
     }
 
@@ -263,7 +288,7 @@ impl World {
         };
         let order = Order {
             draft,
-            required: w.unwrap_or(plan.table.w).required(plan.table.n)?,
+            level: w.unwrap_or(plan.table.w),
             durability: if sync { Durability::Sync } else { plan.table.durability },
             attempt: id.map(|id| Attempt { id, digest, is_retry }),
             stamp: self.stamp(self.local),
@@ -277,7 +302,7 @@ impl World {
     fn start_get(&mut self, r: Option<Level>) -> Outcome<()> {
         let plan = self.plan.clone().ok_or("no cluster yet")?;
         let question = Question {
-            required: r.unwrap_or(plan.table.r).required(plan.table.n)?,
+            level: r.unwrap_or(plan.table.r),
             deadline: self.now().instant + Span::from_millis(TIMEOUT_MS),
         };
         self.running = Some(Running::Get(Get::new(plan, question, self.context())));
@@ -466,6 +491,12 @@ impl World {
             self.out.push('\n');
         }
     }
+}
+
+/// An owner in words: `4`, or `4@3` since epoch 3.
+fn owner(words: &str) -> Outcome<Owner> {
+    let (node, since) = words.split_once('@').unwrap_or((words, "0"));
+    Ok(Owner { node: NodeId(node.parse()?), since: Epoch(since.parse()?) })
 }
 
 fn sort<A>(

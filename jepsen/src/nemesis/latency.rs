@@ -113,7 +113,7 @@ fn wait_until_it_listens(relay: &mut Background, ports: std::ops::Range<usize>) 
     }
 }
 
-/// Whether somebody listens on a port, from the kernel's page about connections.
+/// Whether a process listens on a port, from the kernel's page about connections.
 fn listens(page: &str, port: usize) -> bool {
     const LISTENING: &str = "0A";
     let local = format!(":{port:04X}");

@@ -2,7 +2,7 @@
 //!
 //! A client at a quorum must not suffer from those that ask for less. So the answers at a quorum and above are
 //! judged for linearizability, where a write below the quorum counts as one of unknown outcome, whatever it was told;
-//! reads below the quorum must be of something that somebody wrote (see [`quorate_checkers::below_quorum`]).
+//! reads below the quorum must be of something that a client wrote (see [`quorate_checkers::below_quorum`]).
 //! **Measured**: how stale those were. **In the end** every key is read at every node, at quorum. **At least** a tenth
 //! of the completed operations must be below the quorum.
 

@@ -33,7 +33,7 @@ const AT_ONCE_IN_THE_END: usize = 250;
 #[derive(Debug)]
 pub struct Set {
     options: Options,
-    /// Every element that somebody has begun to add.
+    /// Every element that a client has begun to add.
     elements: Mutex<Vec<String>>,
 }
 

@@ -1,6 +1,6 @@
 //! Values that expire, on keys that few write and many read.
 //!
-//! A value must live undisturbed for long enough to expire before somebody's eyes: so many keys are in use, most
+//! A value must live undisturbed for long enough to expire before a reader's eyes: so many keys are in use, most
 //! requests read, and the times to live are short. **Measured**: how many values were seen to expire, and how far from
 //! their time by the clients' clock, which is no promise. **In the end** every key is read at every node, at quorum.
 //! **At least** [`EXPIRED_MIN`] values must have been seen to expire.

@@ -7,15 +7,16 @@ use crate::engine::Replica;
 use crate::views::Views;
 use quorate_consensus::Publish;
 use quorate_model::{Durability, Layout, NodeId};
-use quorate_ring::Catalog;
+use quorate_ring::{Catalog, Layouts};
 use quorate_storage::{ClearError, RunNote};
 use quorate_transport::Links;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Publishes catalogs on one node.
 pub struct Publisher {
-    node: NodeId,
+    /// What this node owns, made of one catalog after the other.
+    layouts: Mutex<Layouts>,
     replica: Arc<Replica>,
     links: Arc<Links>,
     views: Arc<Views>,
@@ -32,7 +33,7 @@ impl Publisher {
         views: Arc<Views>,
         run: Option<Arc<RunNote>>,
     ) -> Self {
-        Self { node, replica, links, views, run }
+        Self { layouts: Mutex::new(Layouts::new(node)), replica, links, views, run }
     }
 
     /// Publishes a catalog. The one that is in force already changes nothing, and an older one (such as the last
@@ -41,7 +42,7 @@ impl Publisher {
         if catalog.epoch() <= self.views.epoch() {
             return;
         }
-        let layout = catalog.layout(self.node);
+        let layout = self.layouts.lock().expect("nothing panics while it holds this lock").of(&catalog);
         let (replica, run) = (Arc::clone(&self.replica), self.run.clone());
         // Waits for the batch that is being written, so not on the reactor.
         let installed = tokio::task::spawn_blocking(move || {
@@ -86,10 +87,9 @@ impl Publish for Publisher {
 /// A layout under which nothing is promised that the folder does not know of: before this node acknowledges anything
 /// that is not synced, that is noted. Where it can't be, such tables are synced like all others.
 fn promised(mut layout: Layout, run: &RunNote) -> Layout {
-    let is_unsynced = layout
-        .tables
-        .values()
-        .any(|table| table.durability == Durability::Os && table.shards.iter().any(|shard| shard.owned));
+    let is_unsynced = layout.tables.values().any(|table| {
+        table.durability == Durability::Os && table.shards.iter().any(|shard| shard.copy.is_some())
+    });
     if !is_unsynced {
         return layout;
     }

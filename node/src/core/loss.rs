@@ -155,12 +155,12 @@ impl Core {
         };
         let mut tables = Vec::new();
         for table in view.catalog().tables() {
-            let owned = table.shards().iter().filter(|shard| shard.owners.contains(&self.node));
+            let owned = table.shards().iter().filter(|shard| shard.is_owned_by(self.node));
             let (mut shards, mut shards_confirmed) = (0, 0);
             for shard in owned {
-                let mut others = shard.owners.iter().filter(|owner| **owner != self.node);
+                let mut others = shard.nodes().filter(|node| *node != self.node);
                 shards += 1;
-                shards_confirmed += usize::from(others.all(|owner| is_trusted(*owner)));
+                shards_confirmed += usize::from(others.all(is_trusted));
             }
             if shards > 0 {
                 tables.push(TableLoss {

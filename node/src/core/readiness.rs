@@ -5,6 +5,7 @@ use crate::control::DiskState;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
+use quorate_ring::catalog::Shard;
 use quorate_storage::{Cause, Doubt, Engine};
 use quorate_transport::Lane;
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ pub fn tables_at_risk(view: &View, is_up: impl Fn(NodeId) -> bool) -> Vec<String
     let mut risks = Vec::new();
     for table in view.catalog().tables() {
         let needed = owners_needed(table);
-        let up = |owners: &[NodeId]| owners.iter().filter(|owner| is_up(**owner)).count();
-        let short = table.shards().iter().filter(|shard| up(&shard.owners) < usize::from(needed)).count();
+        let up = |shard: &&Shard| shard.nodes().filter(|node| is_up(*node)).count();
+        let short = table.shards().iter().filter(|shard| up(shard) < usize::from(needed)).count();
         if short > 0 {
             let (name, shards, w) = (&table.name, table.shards().len(), table.w);
             let why = if table.w_required() < quorum(table.n) {
@@ -51,7 +52,7 @@ pub fn shards_refusing(view: &View, is_up: impl Fn(NodeId) -> bool) -> (usize, u
     for table in view.catalog().tables() {
         let written = table.w_required().max(round_one(table.n, table.w_required()));
         for shard in table.shards() {
-            let up = shard.owners.iter().filter(|owner| is_up(**owner)).count();
+            let up = shard.nodes().filter(|node| is_up(*node)).count();
             reads += usize::from(up < usize::from(table.r_required()));
             writes += usize::from(up < usize::from(written));
         }

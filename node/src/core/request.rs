@@ -1,7 +1,7 @@
 //! What the HTTP edge asks of the core. Everything here is already validated: the edge turns text into these, and
 //! refuses what does not fit before the core hears of it.
 
-use quorate_model::{Durability, Key, OperationId, Table};
+use quorate_model::{Durability, Key, Level, OperationId, Table};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ pub struct GetRequest {
     pub table: Arc<Table>,
     /// The key.
     pub key: Key,
-    /// Owners that must answer, from 1 to the table's n.
-    pub required: u8,
+    /// How many owners must answer: a level that the table can give.
+    pub level: Level,
     /// How long the client waits.
     pub timeout: Duration,
 }
@@ -25,8 +25,8 @@ pub struct PutRequest {
     pub table: Arc<Table>,
     /// The key.
     pub key: Key,
-    /// Owners that must hold it durably, from 1 to the table's n.
-    pub required: u8,
+    /// How many owners must hold it durably: a level that the table can give.
+    pub level: Level,
     /// What an acknowledgement means: the table's durability or more.
     pub durability: Durability,
     /// How long the value lives, in milliseconds from now; `None`: the table's default, if it has one.

@@ -11,7 +11,6 @@ use crate::hints::{Progress, Replay};
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
-use crate::sums;
 use crate::switch::Switch;
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
@@ -72,7 +71,6 @@ impl Parts {
         }
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
         let run = folder::begin_run(&config, identity.stage, &engine).await?;
-        let keeping = folder::sums(&config, identity.cluster, boot);
         let boots = folder::note_boot(&config, boot).await;
 
         // What keys need.
@@ -80,7 +78,7 @@ impl Parts {
         let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
         let replica = tokio::task::spawn_blocking(move || {
             // Another boot than the coordinator's: both draw stamps.
-            Replica::new(on, node, folder::draw_boot(), rules, replica_limits, keeping)
+            Replica::new(on, node, folder::draw_boot(), rules, replica_limits)
         });
         let replica = Arc::new(replica.await.map_err(|error| StartError::Runtime(error.to_string()))?);
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
@@ -184,7 +182,6 @@ impl Parts {
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
-            tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(
                 node,
@@ -257,9 +254,6 @@ impl Parts {
         let ended = tokio::task::spawn_blocking(move || {
             if replica.is_doubtful() {
                 return Ok(());
-            }
-            if let Err(refusal) = replica.write_sums() {
-                tracing::warn!("some sums of chunks are counted again at the next start: {refusal}");
             }
             replica.engine().sync().map_err(|error| error.to_string())?;
             run.end().map_err(|error| error.to_string())

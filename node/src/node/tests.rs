@@ -10,7 +10,7 @@ use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{Core, GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
-use quorate_model::{Body, Durability, Key, NodeId, Rules, Table};
+use quorate_model::{Body, Durability, Key, Level, NodeId, Rules, Table};
 use quorate_ports::Block;
 use quorate_ring::{Command, NewTable, RequestId, Weight};
 use quorate_transport::{self as transport, Secret};
@@ -175,7 +175,7 @@ async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<
     let request = PutRequest {
         table: Arc::clone(table),
         key: Key::new(key.as_bytes().to_vec()),
-        required: table.w_required(),
+        level: table.w,
         durability: Durability::Os,
         ttl_ms: None,
         operation: None,
@@ -184,9 +184,10 @@ async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<
     node.core().put(&request, body).await
 }
 
-async fn get(node: &Node, table: &Arc<Table>, key: &str, required: u8) -> Result<GetAnswer, GetError> {
+async fn get(node: &Node, table: &Arc<Table>, key: &str, owners: u8) -> Result<GetAnswer, GetError> {
+    let level = Level::Count(owners);
     let key = Key::new(key.as_bytes().to_vec());
-    node.core().get(&GetRequest { table: Arc::clone(table), key, required, timeout: TIMEOUT }).await
+    node.core().get(&GetRequest { table: Arc::clone(table), key, level, timeout: TIMEOUT }).await
 }
 
 fn value(answer: Result<GetAnswer, GetError>) -> Option<String> {

@@ -2,12 +2,13 @@
 
 use crate::engine::Replica;
 use crate::views::Views;
-use quorate_model::{Refusal, Reply, Request};
+use quorate_model::{RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_storage::{Committer, ReadTier};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Semaphore, watch};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 /// Limits of the reads that leave the reactor.
@@ -27,6 +28,13 @@ impl Default for ReadLimits {
 
 /// What is called with the reply, on whatever thread has it.
 pub type OnReply = Box<dyn FnOnce(Reply) + Send>;
+
+/// The same for a request about a range.
+pub type OnRangeReply = Box<dyn FnOnce(RangeReply) + Send>;
+
+/// How long a walk over a range may take before it answers what it has: a field of removals costs short answers and not
+/// a long stall.
+const WALK_MAX: Duration = Duration::from_millis(20);
 
 /// This node's replica.
 pub struct Local {
@@ -115,24 +123,19 @@ impl Local {
     }
 
     fn read_from_disk(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
-        if self.disk_reads.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting_max as u64 {
-            self.disk_reads.fetch_sub(1, Ordering::Relaxed);
-            return reply(Reply::Refused(Refusal::Overloaded));
-        }
-        self.disk_reads_total.fetch_add(1, Ordering::Relaxed);
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let place = Arc::clone(&this.at_the_disk).acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
+            let Some(place) = this.place_at_the_disk().await else {
+                return reply(Reply::Refused(Refusal::Overloaded));
+            };
             // Whether the blocking task runs to its end is not awaited: it answers by itself.
             drop(tokio::task::spawn_blocking(move || {
-                let _place = place;
                 let answer = if Instant::now() >= deadline {
                     Ok(Some(Reply::Refused(Refusal::Late)))
                 } else {
                     this.read(&request, ReadTier::Disk)
                 };
-                this.disk_reads.fetch_sub(1, Ordering::Relaxed);
+                drop(place);
                 if let Ok(Some(answer)) = answer {
                     reply(answer);
                 }
@@ -140,9 +143,57 @@ impl Local {
         });
     }
 
+    /// Begins a request about a range; must be called on the runtime. As [`Local::begin`], and always at the disk.
+    pub fn begin_range(self: &Arc<Self>, request: RangeRequest, deadline: Instant, reply: OnRangeReply) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let opened = async { drop(this.open.subscribe().wait_for(|open| *open).await) };
+            if deadline <= now || tokio::time::timeout_at(deadline, opened).await.is_err() {
+                return reply(RangeReply::Refused(Refusal::Late));
+            }
+            this.views.reached(request.extent().epoch, now + (deadline - now) / 2).await;
+            let Some(place) = this.place_at_the_disk().await else {
+                return reply(RangeReply::Refused(Refusal::Overloaded));
+            };
+            drop(tokio::task::spawn_blocking(move || {
+                let until = std::time::Instant::now() + WALK_MAX;
+                let is_over = || std::time::Instant::now() >= until;
+                let walk = || this.replica.serve_range(&request, is_over);
+                let answer = if Instant::now() >= deadline {
+                    Ok(RangeReply::Refused(Refusal::Late))
+                } else {
+                    this.caught(walk)
+                };
+                drop(place);
+                if let Ok(answer) = answer {
+                    reply(answer);
+                }
+            }));
+        });
+    }
+
+    /// Waits for a place among the reads at the disk; `None`: too many wait already.
+    async fn place_at_the_disk(self: &Arc<Self>) -> Option<AtTheDisk> {
+        if self.disk_reads.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting_max as u64 {
+            self.disk_reads.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        self.disk_reads_total.fetch_add(1, Ordering::Relaxed);
+        let mut waiting = AtTheDisk { local: Arc::clone(self), place: None };
+        let place = Arc::clone(&self.at_the_disk).acquire_owned().await;
+        waiting.place = Some(place.expect("the semaphore is never closed"));
+        Some(waiting)
+    }
+
     fn read(&self, request: &Request, tier: ReadTier) -> Result<Option<Reply>, Panicked> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.replica.read(request, tier)));
-        read.map_err(|_| {
+        self.caught(|| self.replica.read(request, tier))
+    }
+
+    /// What a read came to; counts its panic.
+    fn caught<T>(&self, read: impl FnOnce() -> T) -> Result<T, Panicked> {
+        catch_unwind(AssertUnwindSafe(read)).map_err(|_| {
             self.panics.fetch_add(1, Ordering::Relaxed);
             Panicked
         })
@@ -172,6 +223,19 @@ impl Local {
     /// Reads that panicked.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
+    }
+}
+
+/// A read that waits for the disk or is there, for as long as this exists.
+struct AtTheDisk {
+    local: Arc<Local>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for AtTheDisk {
+    fn drop(&mut self) {
+        self.place = None;
+        self.local.disk_reads.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::control::{Control, ControlReply, ControlRequest};
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
-use quorate_model::{NodeId, Reply, Request};
+use quorate_model::{NodeId, RangeRequest, Reply, Request};
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -47,6 +47,17 @@ impl Peers {
                 let recollection = Arc::clone(&self.recollection);
                 let reply = move |reply| replied(responder, reply, &recollection);
                 self.local.begin(request, deadline, Box::new(reply));
+            }
+            Err(error) => not_understood(responder, &error),
+        }
+    }
+
+    fn range(&self, payload: &[u8], deadline: Instant, responder: Responder) {
+        match minicbor::decode::<RangeRequest>(payload) {
+            Ok(request) => {
+                let recollection = Arc::clone(&self.recollection);
+                let reply = move |reply| replied(responder, reply, &recollection);
+                self.local.begin_range(request, deadline, Box::new(reply));
             }
             Err(error) => not_understood(responder, &error),
         }
@@ -116,12 +127,13 @@ impl Service for Peers {
         let Incoming { from, kind, deadline, payload } = incoming;
         let joining = from.node == NodeId(0);
         // While another live process has this node's id, it is not known which of the two holds the data.
-        if matches!(kind, Kind::Data | Kind::Batch) && self.links.is_duplicate() {
+        if matches!(kind, Kind::Data | Kind::Batch | Kind::Range) && self.links.is_duplicate() {
             return;
         }
         match kind {
             Kind::Data if !joining => self.data(&payload, deadline, responder),
             Kind::Batch if !joining => self.batch(&payload, deadline, responder),
+            Kind::Range if !joining => self.range(&payload, deadline, responder),
             Kind::Consensus if !joining => {
                 let Some(control) = self.control.get().map(Arc::clone) else { return };
                 tokio::spawn(async move {
@@ -147,7 +159,7 @@ impl Service for Peers {
                 }
                 tokio::spawn(async move { answer(responder, &control.serve(request, deadline).await) });
             }
-            Kind::Data | Kind::Batch | Kind::Consensus => {
+            Kind::Data | Kind::Batch | Kind::Range | Kind::Consensus => {
                 tracing::warn!("a node that is no member yet asked for more than to join");
             }
             // The server keeps these to itself.

@@ -10,10 +10,11 @@ use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::message::Draft;
+use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, NodeId,
-    Operation, OperationId, Operations, Place, Record, Refusal, Reply, Request, Run, SortKey, Stamps,
-    TableId, Version, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Interval,
+    NodeId, Operation, OperationId, Operations, Place, RangeReply, RangeRequest, Record, Refusal, Reply,
+    Request, Run, SortKey, Stamps, TableId, Version, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest};
 use quorate_ring::catalog::Created;
@@ -184,6 +185,24 @@ fn replies() -> Vec<Reply> {
     ]
 }
 
+fn range_requests() -> Vec<RangeRequest> {
+    let end = Some(SortKey::new(&b"b"[..]));
+    let interval = Interval { start: SortKey::new(&b"a"[..]), end };
+    let over = Extent { table: TableId(2), epoch: Epoch(7), interval };
+    let walk = Walk { reverse: false, items: 100, bytes: 1 << 20, values: true };
+    vec![RangeRequest::Scan { over, walk }]
+}
+
+fn range_replies() -> Vec<RangeReply> {
+    let entry = |body, whole| range::Entry::of(place().sort_key, a_record(body), whole);
+    let entries = vec![entry(value(), true), entry(value(), false), entry(Body::Tombstone, false)];
+    vec![
+        RangeReply::Scanned(Scanned { entries, until: Some(SortKey::new(&b"b"[..])) }),
+        RangeReply::Scanned(Scanned { entries: Vec::new(), until: None }),
+        RangeReply::Refused(Refusal::Behind { current: Epoch(3) }),
+    ]
+}
+
 fn committed() -> Committed {
     Committed { run: Run { incarnation: 2, boot: Boot(4) }, counter: CommitCounter(900) }
 }
@@ -252,6 +271,11 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "alive" => encoded([Alive { unheard_ms: 0 }, Alive { unheard_ms: 1_700 }]),
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
+        "range-request" => encoded(range_requests()),
+        "range-answer" => {
+            let told = range_replies().into_iter().map(|reply| Answer::new(reply, Some(committed())));
+            encoded(told)
+        }
         "answer" => {
             let told = replies().into_iter().map(|reply| Answer::new(reply, Some(committed())));
             encoded(told.chain([Answer::new(Reply::Hinted, None)]))

@@ -11,11 +11,12 @@ use super::{
     TtlChange, is_address, is_label,
 };
 use crate::placement::{Settled, TableWish, place};
+use crate::plan::{Owner, OwnerSet};
 use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, Level, NodeId, ShardId, Sharding, SortKey, Table, TableId};
+use quorate_model::{Epoch, Level, NodeId, Pieces, ShardId, Sharding, SortKey, Table, TableId};
 use std::sync::Arc;
 
 /// A command that was accepted.
@@ -215,7 +216,7 @@ impl Catalog {
                 id: ShardId { table: id, index },
                 interval,
                 epoch: next.epoch,
-                owners: crate::plan::OwnerSet::new(),
+                owners: OwnerSet::new(),
             })
             .collect();
         // The other tables stay where they are.
@@ -223,7 +224,7 @@ impl Catalog {
         let placed = place(&Ring::of(self.members()), &self.settled(), &[wish])
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
         for (shard, owners) in shards.iter_mut().zip(placed.into_iter().flatten()) {
-            shard.owners = owners;
+            shard.owners = owners.into_iter().map(Owner::unnamed).collect();
         }
         let table = Table {
             id,
@@ -238,7 +239,7 @@ impl Catalog {
         };
         let entry = TableEntry {
             table: Arc::new(table),
-            shards: shards.into(),
+            shards: Pieces::of(shards),
             next_shard: new.shards,
             request: new.request,
             epoch: next.epoch,
@@ -255,7 +256,7 @@ impl Catalog {
         for entry in self.tables() {
             *settled.shards_by_copies.entry(entry.n).or_default() += entry.shards().len() as u64;
             for owner in entry.shards().iter().flat_map(|shard| &shard.owners) {
-                *settled.copies.entry(*owner).or_default() += 1;
+                *settled.copies.entry(owner.node).or_default() += 1;
             }
         }
         settled
@@ -336,9 +337,9 @@ impl Catalog {
         // A replica that has not heard of the change would answer what it holds only as the old table says, to a
         // coordinator that takes the answer as the new one says: both must be at the same epoch.
         let shards = if table.durability == entry.durability {
-            Arc::clone(&entry.shards)
+            entry.shards.clone()
         } else {
-            entry.shards.iter().map(|shard| Shard { epoch: next.epoch, ..shard.clone() }).collect()
+            entry.shards.with(entry.shards.iter().map(|shard| Shard { epoch: next.epoch, ..shard.clone() }))
         };
         let altered =
             TableEntry { table: Arc::new(table), shards, epoch: next.epoch, ..TableEntry::clone(entry) };

@@ -2,7 +2,7 @@
 
 use crate::catalog::RequestId;
 use crate::plan::OwnerSet;
-use quorate_model::{Epoch, Interval, Key, ShardId, Sharding, SortKey, Table, Token};
+use quorate_model::{Epoch, Interval, Key, NodeId, Pieces, Placed, ShardId, Sharding, SortKey, Table, Token};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Shard {
     pub interval: Interval,
     /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
-    /// The nodes that should hold it: as many as the table's n, in ring order from its position.
+    /// Whose copies it has: as many as the table's n, in ring order from its position.
     pub owners: OwnerSet,
 }
 
@@ -24,7 +24,7 @@ pub struct Shard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableEntry {
     pub(super) table: Arc<Table>,
-    pub(super) shards: Arc<[Shard]>,
+    pub(super) shards: Pieces<Shard>,
     /// The number of the next shard; numbers are never reused within a table.
     pub(super) next_shard: u32,
     /// The request that made it, so that a repeated one finds it.
@@ -34,6 +34,16 @@ pub struct TableEntry {
 }
 
 impl Shard {
+    /// Whether a node should hold it.
+    pub fn is_owned_by(&self, node: NodeId) -> bool {
+        self.owners.iter().any(|owner| owner.node == node)
+    }
+
+    /// The nodes that should hold it, in ring order.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.owners.iter().map(|owner| owner.node)
+    }
+
     /// Its position on the ring: the token at which it starts, or for a shard of a range table the token of its id.
     pub fn position(&self, sharding: Sharding) -> Token {
         match sharding {
@@ -61,7 +71,7 @@ impl TableEntry {
     }
 
     /// Its shards, ordered by interval.
-    pub fn shards(&self) -> &[Shard] {
+    pub fn shards(&self) -> &Pieces<Shard> {
         &self.shards
     }
 
@@ -72,18 +82,18 @@ impl TableEntry {
 
     /// The shard that holds a sort key.
     pub fn shard_at(&self, sort_key: &SortKey) -> &Shard {
-        let after = self.shards.partition_point(|shard| shard.interval.start <= *sort_key);
-        &self.shards[after.checked_sub(1).expect("the first shard starts at the beginning of the sort space")]
+        self.shards.at(sort_key).expect("the first shard starts at the beginning of the sort space")
     }
 
     /// The shard that holds a key.
     pub fn shard_of(&self, key: &Key) -> &Shard {
         self.shard_at(&self.table.sort_key(key))
     }
+}
 
-    /// The shard with this number.
-    pub fn shard(&self, index: u32) -> Option<&Shard> {
-        self.shards.iter().find(|shard| shard.id.index == index)
+impl Placed for Shard {
+    fn interval(&self) -> &Interval {
+        &self.interval
     }
 }
 

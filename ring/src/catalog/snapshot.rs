@@ -5,7 +5,7 @@
 
 use super::shard::intervals;
 use super::{Catalog, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
-use crate::plan::OwnerSet;
+use crate::plan::Owner;
 use minicbor::{Decode, Encode};
 use quorate_model::table::is_table_name;
 use quorate_model::{ClusterId, Epoch, NodeId, ShardId, SortKey, Table, TableId};
@@ -112,7 +112,7 @@ impl TableForm {
             index: shard.id.index,
             start: shard.interval.start.clone(),
             epoch: shard.epoch,
-            owners: shard.owners.to_vec(),
+            owners: shard.owners.iter().map(|owner| owner.node).collect(),
         };
         Self {
             table: Table::clone(&entry.table),
@@ -130,7 +130,7 @@ impl TableForm {
             id: ShardId { table: id, index: form.index },
             interval,
             epoch: form.epoch.min(epoch),
-            owners: OwnerSet::from_vec(form.owners),
+            owners: form.owners.into_iter().map(Owner::unnamed).collect(),
         };
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
         TableEntry {

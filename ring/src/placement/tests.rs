@@ -8,7 +8,7 @@ use quorate_model::{NodeId, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Owners of each table's shards.
-type Placement = Vec<Vec<OwnerSet>>;
+type Placement = Vec<Vec<Wanted>>;
 
 /// Nodes n1, n2, ... by zone and weight.
 fn ring(nodes: &[(&str, f64)]) -> Ring {
@@ -23,17 +23,17 @@ fn new_table(n: u8, shards: u32) -> TableWish {
 }
 
 /// The same shards, with owners.
-fn owned(wish: &TableWish, owners: &[OwnerSet]) -> TableWish {
-    let shard = |(shard, today): (&ShardWish, &OwnerSet)| ShardWish { today: today.clone(), ..shard.clone() };
+fn owned(wish: &TableWish, owners: &[Wanted]) -> TableWish {
+    let shard = |(shard, today): (&ShardWish, &Wanted)| ShardWish { today: today.clone(), ..shard.clone() };
     TableWish { n: wish.n, shards: wish.shards.iter().zip(owners).map(shard).collect() }
 }
 
-fn all_owned(wishes: &[TableWish], placement: &[Vec<OwnerSet>]) -> Vec<TableWish> {
+fn all_owned(wishes: &[TableWish], placement: &[Vec<Wanted>]) -> Vec<TableWish> {
     wishes.iter().zip(placement).map(|(wish, owners)| owned(wish, owners)).collect()
 }
 
 /// Distinct owners in ring order, spread over zones, and every node within bounds.
-fn check_laws(ring: &Ring, wishes: &[TableWish], placement: &[Vec<OwnerSet>], slack: Slack) {
+fn check_laws(ring: &Ring, wishes: &[TableWish], placement: &[Vec<Wanted>], slack: Slack) {
     let members = ring.members();
     let mut total = vec![0u64; members.len()];
     let mut total_share = vec![0u128; members.len()];
@@ -70,7 +70,7 @@ fn check_laws(ring: &Ring, wishes: &[TableWish], placement: &[Vec<OwnerSet>], sl
 }
 
 /// Copies on each node of a ring.
-fn loads(ring: &Ring, placement: &[Vec<OwnerSet>]) -> Vec<u64> {
+fn loads(ring: &Ring, placement: &[Vec<Wanted>]) -> Vec<u64> {
     let mut loads = vec![0; ring.members().len()];
     for owner in placement.iter().flatten().flatten() {
         loads[ring.members().index_of(*owner).expect("a member")] += 1;
@@ -79,7 +79,7 @@ fn loads(ring: &Ring, placement: &[Vec<OwnerSet>]) -> Vec<u64> {
 }
 
 /// Copies that go to a node that does not own the shard today.
-fn moved(today: &[TableWish], placement: &[Vec<OwnerSet>]) -> u64 {
+fn moved(today: &[TableWish], placement: &[Vec<Wanted>]) -> u64 {
     let shards = today.iter().flat_map(|wish| &wish.shards).zip(placement.iter().flatten());
     shards
         .map(|(shard, owners)| owners.iter().filter(|node| !shard.today.contains(node)).count() as u64)
@@ -244,7 +244,7 @@ fn a_large_cluster_is_placed_within_rounding() {
         (0..200u32).map(|at| (format!("zone-{}", at % 5), f64::from(at % 4 + 1))).collect();
     let nodes: Vec<(&str, f64)> = nodes.iter().map(|(zone, weight)| (zone.as_str(), *weight)).collect();
     let placement = place_new(&ring(&nodes), &[new_table(3, 4_096)]);
-    assert_eq!(placement.iter().flatten().map(OwnerSet::len).sum::<usize>(), 3 * 4_096);
+    assert_eq!(placement.iter().flatten().map(Wanted::len).sum::<usize>(), 3 * 4_096);
 }
 
 /// A change here would make nodes of two versions disagree about one log.

@@ -1,8 +1,11 @@
 //! What is to be placed, and what is there already.
 
-use crate::plan::OwnerSet;
 use quorate_model::{NodeId, Token};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
+
+/// The nodes that should own one shard: no copies yet.
+pub type Wanted = SmallVec<[NodeId; 3]>;
 
 /// A table whose shards are to be placed, or placed anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub struct ShardWish {
     /// Its position on the ring.
     pub position: Token,
     /// Its owners today, members or not; none for a new shard.
-    pub today: OwnerSet,
+    pub today: Wanted,
 }
 
 /// What is placed already and stays, but counts towards the load.
@@ -34,7 +37,7 @@ pub struct Settled {
 impl TableWish {
     /// A new table with shards at these positions.
     pub fn new(n: u8, positions: impl IntoIterator<Item = Token>) -> Self {
-        let shard = |position| ShardWish { position, today: OwnerSet::new() };
+        let shard = |position| ShardWish { position, today: Wanted::new() };
         Self { n, shards: positions.into_iter().map(shard).collect() }
     }
 

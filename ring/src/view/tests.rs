@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::tests::{founded, table};
-use quorate_model::Token;
+use crate::plan::{Owner, OwnerSet};
+use quorate_model::{Level, Token};
 
 fn view(down: &[u64]) -> View {
     let catalog = founded(5).apply(&crate::Command::CreateTable(table("users"))).expect("accepted").catalog;
@@ -17,11 +18,16 @@ fn a_plan_carries_the_shard_its_epoch_and_its_owners() {
     let users = view.table("users").expect("made");
     for key in (0..500).map(|at| Key::new(format!("key-{at}"))) {
         let plan = view.plan(users, &key, NodeId(99));
-        let shard = view.catalog().shard(plan.shard).expect("a shard of the catalog");
+        let shard = users.shard_of(&key);
+        assert_eq!(plan.shard, shard.id);
         assert!(shard.interval.contains(&plan.place.sort_key));
         assert_eq!(plan.place, Place { table: users.id, epoch: shard.epoch, sort_key: users.sort_key(&key) });
         assert_eq!(plan.sets.as_slice(), std::slice::from_ref(&shard.owners));
-        assert_eq!(order(&plan), shard.owners.to_vec(), "a coordinator that owns nothing asks in ring order");
+        assert_eq!(
+            order(&plan),
+            shard.nodes().collect::<Vec<_>>(),
+            "a coordinator that owns nothing asks in ring order"
+        );
         assert!(Arc::ptr_eq(&plan.table, users.table()));
     }
 }
@@ -41,6 +47,36 @@ fn candidates_are_this_node_then_the_living_then_the_others() {
     assert_eq!(order(&plan), [c, a, b]);
     assert_eq!(plan.candidates.iter().map(|at| at.alive).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(plan.sets, all.plan(users, &key, NodeId(99)).sets, "liveness never changes who counts");
+}
+
+#[test]
+fn owners_in_every_set_are_asked_first() {
+    let sets: [OwnerSet; 2] =
+        [[5, 1, 2, 3], [4, 2, 3, 6]].map(|set| set.map(NodeId).map(Owner::unnamed).into_iter().collect());
+    let order = |down: &[u64], local| {
+        let liveness = Liveness::with_down(down.iter().copied().map(NodeId));
+        let candidates = Candidate::in_order(&sets, NodeId(local), &liveness);
+        candidates.iter().map(|candidate| candidate.node.0).collect::<Vec<_>>()
+    };
+    assert_eq!(order(&[], 99), [2, 3, 5, 1, 4, 6]);
+    assert_eq!(order(&[], 3), [3, 2, 5, 1, 4, 6], "this node, if it counts in each");
+    assert_eq!(order(&[], 4), [2, 3, 4, 5, 1, 6], "this node counts in one: after those that count in both");
+    assert_eq!(order(&[2, 5], 99), [3, 1, 4, 6, 2, 5], "what is down comes last");
+}
+
+#[test]
+fn a_level_is_a_number_for_each_set() {
+    let view = view(&[]);
+    let users = view.table("users").expect("made");
+    let mut plan = view.plan(users, &Key::new(&b"user-17"[..]), NodeId(1));
+    let numbers = |quota: crate::Quota| quota.numbers().collect::<Vec<_>>();
+    assert_eq!((numbers(plan.quorum()), plan.n()), (vec![2], 3));
+    plan.sets.push((1..=5).map(NodeId).map(Owner::unnamed).collect());
+    assert_eq!((numbers(plan.quorum()), plan.n()), (vec![2, 3], 5));
+    assert_eq!(numbers(plan.round_one()), [2, 3]);
+    for (level, expected) in [(Level::One, [1, 1]), (Level::All, [3, 5]), (Level::Count(4), [3, 4])] {
+        assert_eq!(numbers(plan.quota(level)), expected, "{level}");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The committer over the memory engine. Whether it gathers is decided by holding its first batch up in a callback.
 
 use super::*;
-use crate::{MemoryEngine, ReplicaLimits, SumsSetting};
+use crate::{MemoryEngine, ReplicaLimits};
+use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Place, Record, Rules,
+    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Rules,
     ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use std::collections::BTreeMap;
@@ -14,16 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn replica() -> Arc<Replica<MemoryEngine>> {
     let engine = Arc::new(MemoryEngine::new());
-    let replica = Replica::new(
-        engine,
-        NodeId(1),
-        Boot(1),
-        Rules::INTACT,
-        ReplicaLimits::default(),
-        SumsSetting::of(ClusterId(1)),
-    );
-    let shard = ShardLayout { interval: Interval::everything(), epoch: Epoch(1), owned: true };
-    let table = TableLayout { durability: Durability::Sync, shards: vec![shard] };
+    let replica = Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, ReplicaLimits::default());
+    let shard = ShardLayout {
+        interval: Interval::everything(),
+        epoch: Epoch(1),
+        copy: Some(Copy { since: Epoch(0) }),
+    };
+    let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     replica.install(Layout { epoch: Epoch(1), tables: BTreeMap::from([(TableId(1), table)]) });
     Arc::new(replica)
 }

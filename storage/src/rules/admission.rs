@@ -1,6 +1,6 @@
 //! Admission: which requests a replica answers, and which it may refuse.
 
-use quorate_model::{Durability, Layout, Mutant, Place, Refusal, Rules};
+use quorate_model::{Durability, Extent, Interval, Layout, Mutant, Place, Refusal, Rules};
 
 /// A replica answers for what it owns, at the epoch at which it does, and refuses every other epoch.
 ///
@@ -13,6 +13,21 @@ pub fn admit(rules: Rules, layout: &Layout, at: &Place) -> Result<Durability, Re
         return layout.admit(&Place { epoch: shard.epoch, ..at.clone() });
     }
     layout.admit(at)
+}
+
+/// A walk over a range is answered for the shard in which it begins, as far as that reaches, at its epoch.
+///
+/// Rule 6. The shard's interval, or why it is refused.
+#[inline]
+pub fn admit_walk(rules: Rules, layout: &Layout, over: &Extent, reverse: bool) -> Result<Interval, Refusal> {
+    let shard = layout.tables.get(&over.table).and_then(|table| {
+        let interval = &over.interval;
+        if reverse { table.shard_below(interval.end.as_ref()) } else { table.shard(&interval.start) }
+    });
+    let within = shard.map_or_else(Interval::everything, |shard| shard.interval.clone());
+    let sort_key = within.start.clone();
+    admit(rules, layout, &Place { table: over.table, epoch: over.epoch, sort_key })?;
+    Ok(within)
 }
 
 /// A replica that holds something later acknowledges a record all the same: it was written just before that.

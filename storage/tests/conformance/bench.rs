@@ -1,14 +1,15 @@
 //! The two engines on a test bench: opened, restarted, damaged.
 
+use quorate_model::layout::Copy;
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId,
-    Operations, Place, Record, Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout,
-    Version, WallTime,
+    Body, Boot, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId, Operations, Pieces,
+    Place, Record, Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, Version,
+    WallTime,
 };
 use quorate_storage::rocks::FreeBytes;
 use quorate_storage::{
-    Engine, Family, MemoryEngine, OpenMode, Replica, ReplicaLimits, RocksEngine, RocksOptions, SumsSetting,
+    Engine, Family, MemoryEngine, OpenMode, Replica, ReplicaLimits, RocksEngine, RocksOptions,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,9 +105,9 @@ pub const EPOCH: Epoch = Epoch(5);
 /// Tables of which this node owns everything, except [`OTHERS_TABLE`].
 pub fn layout(epoch: Epoch, tables: &[(TableId, Durability)]) -> Layout {
     let tables = tables.iter().map(|(id, durability)| {
-        let owned = *id != OTHERS_TABLE;
-        let shard = ShardLayout { interval: Interval::everything(), epoch: EPOCH, owned };
-        (*id, TableLayout { durability: *durability, shards: vec![shard] })
+        let copy = (*id != OTHERS_TABLE).then_some(Copy { since: Epoch(0) });
+        let shard = ShardLayout { interval: Interval::everything(), epoch: EPOCH, copy };
+        (*id, TableLayout { durability: *durability, shards: Pieces::of([shard]) })
     });
     Layout { epoch, tables: tables.collect() }
 }
@@ -128,8 +129,7 @@ pub fn replica<B: Bench>(bench: &B) -> Replica<B::E> {
 }
 
 pub fn replica_with<B: Bench>(bench: &B, limits: ReplicaLimits, boot: Boot) -> Replica<B::E> {
-    let replica =
-        Replica::new(bench.engine(), NodeId(9), boot, Rules::INTACT, limits, SumsSetting::of(ClusterId(1)));
+    let replica = Replica::new(bench.engine(), NodeId(9), boot, Rules::INTACT, limits);
     replica.install(usual_layout());
     replica
 }

@@ -74,6 +74,39 @@ fn a_retry_is_recognised_and_never_applied_twice() {
     assert_eq!(get(&target).of(cluster.at(0)).is(200).text(), "three");
 }
 
+/// What docs/http.md says of repeated answers: each names the version of one of the attempts, and of two that follow one
+/// another the later never names an earlier version; another write is not undone.
+#[test]
+fn one_id_at_three_nodes_at_once_is_one_write() {
+    let cluster = shared();
+    for round in 0..50 {
+        let target = key(&format!("at-once-{round}"));
+        let attempt = |node: usize, query: &str| {
+            put(&format!("{target}{query}"), "one").header("Idempotency-Key", "crowd:1").of(cluster.at(node))
+        };
+        let seq = |answer: &serde_json::Value| {
+            let version = answer["version"].as_str().unwrap();
+            version.split_once('-').unwrap().0.parse::<u64>().unwrap()
+        };
+        let at_once: Vec<u64> = std::thread::scope(|scope| {
+            let attempts: Vec<_> =
+                (0..3).map(|node| scope.spawn(move || seq(&attempt(node, "").is(200).json()))).collect();
+            attempts.into_iter().map(|attempt| attempt.join().unwrap()).collect()
+        });
+        let mut before = 0;
+        for node in [0, 1, 2, 0] {
+            let replayed = attempt(node, "?retry=true").is(200).json();
+            assert_eq!(replayed["replayed"], true, "{replayed}");
+            let now = seq(&replayed);
+            assert!(at_once.contains(&now) && before <= now, "{now} after {before}, of {at_once:?}");
+            before = now;
+        }
+        put(&target, "two").of(cluster.at(0)).is(200);
+        attempt(1, "?retry=true").is(200);
+        assert_eq!(get(&target).of(cluster.at(2)).is(200).text(), "two", "the retry changed nothing");
+    }
+}
+
 #[test]
 fn every_method_that_writes_keeps_to_operation_ids() {
     let cluster = shared();
