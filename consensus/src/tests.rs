@@ -5,7 +5,7 @@ use crate::{Log, Machine, Publish};
 use openraft::CommittedLeaderId;
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
-use quorate_model::{Boot, NodeId, Rules};
+use quorate_model::{Boot, NodeId, Rules, Run};
 use quorate_ring::Catalog;
 use quorate_storage::disk::Replica;
 use quorate_storage::{OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
@@ -32,7 +32,13 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
         let (engine, node) = (Arc::new(engine), NodeId(1));
         let store = RaftStore::new(Arc::clone(&engine));
         let limits = ReplicaLimits::default();
-        let replica = Arc::new(Replica::new(engine, node, Boot(1), Rules::INTACT, limits));
+        let replica = Arc::new(Replica::new(
+            engine,
+            node,
+            Run { incarnation: 1, boot: Boot(1) },
+            Rules::INTACT,
+            limits,
+        ));
         let log = Log::new(store, replica);
         let machine = Machine::load(log.clone(), Arc::new(Nowhere)).await.expect("loads");
         Ok((folder, log, machine))
@@ -67,7 +73,13 @@ async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_di
         RocksEngine::open(folder.path(), OpenMode::Create, &RocksOptions::default()).expect("opens"),
     );
     let store = RaftStore::new(Arc::clone(&engine));
-    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, ReplicaLimits::default()));
+    let replica = Arc::new(Replica::new(
+        engine,
+        NodeId(1),
+        Run { incarnation: 1, boot: Boot(1) },
+        Rules::INTACT,
+        ReplicaLimits::default(),
+    ));
     // `{ at: { term: 1, node: 1, index: 1 }, payload: Command(form 1, command 99) }`.
     let newer = [0x82, 0x83, 1, 1, 1, 0x82, 1, 0x81, 0x45, 1, 0x82, 0x18, 99, 0x80];
     store.append(&[RaftEntry { index: 1, bytes: newer.to_vec().into() }]).expect("appended");
@@ -88,7 +100,13 @@ fn the_end_of_the_process_is_not_held_against_the_disk() {
     let engine = Arc::new(engine);
     let store = RaftStore::new(Arc::clone(&engine));
     let limits = ReplicaLimits::default();
-    let replica = Arc::new(Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, limits));
+    let replica = Arc::new(Replica::new(
+        engine,
+        NodeId(1),
+        Run { incarnation: 1, boot: Boot(1) },
+        Rules::INTACT,
+        limits,
+    ));
     let mut log = Log::new(store, Arc::clone(&replica));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let ended = runtime.handle().clone();

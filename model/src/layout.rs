@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Layout {
     /// The catalog's epoch.
     pub epoch: Epoch,
+    /// Which of the node's replicas counts by that catalog, from 1; 0: the node is no member.
+    pub incarnation: u64,
     /// Every table of the catalog, also those of which this node owns nothing.
     pub tables: BTreeMap<TableId, TableLayout>,
 }
@@ -95,7 +97,8 @@ mod tests {
         };
         let shards = Pieces::of([shard(0, Some(at_token(100)), 5, true), shard(100, None, 7, false)]);
         let table = TableLayout { durability: Durability::Sync, shards };
-        let layout = Layout { epoch: Epoch(9), tables: BTreeMap::from([(TableId(1), table)]) };
+        let layout =
+            Layout { epoch: Epoch(9), incarnation: 1, tables: BTreeMap::from([(TableId(1), table)]) };
         let admit = |table, epoch, token| {
             let sort_key = at_token(token);
             layout.admit(&Place { table: TableId(table), epoch: Epoch(epoch), sort_key })

@@ -44,8 +44,8 @@ use peer_book::PeerBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    Body, Boot, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply,
-    Request, Rules, Stamps,
+    Body, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request,
+    Rules, Run, Stamps,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +60,8 @@ pub struct Replica<E> {
     engine: Arc<E>,
     rules: Rules,
     limits: ReplicaLimits,
+    /// Which of the node's replicas this is.
+    incarnation: u64,
     layout: RwLock<Layout>,
     writer: Mutex<Writer>,
     /// Changed by who holds the writer only; a lock of its own, so that looking never waits for a sync.
@@ -124,18 +126,20 @@ pub struct ReplicaStatistics {
 }
 
 impl<E: Engine> Replica<E> {
-    /// The replica over an engine, owning nothing until [`Replica::install`]. `boot` must be drawn anew for each
-    /// replica and differ from the coordinator's: it makes the versions that this replica assigns unique.
+    /// The replica over an engine, owning nothing until [`Replica::install`]. The boot must be drawn anew for each
+    /// replica and differ from the coordinator's: it makes the versions that this replica assigns unique. It serves once
+    /// a layout names its incarnation.
     ///
     /// What an earlier run wrote and did not sync is synced first. If that or reading the hints fails, or if the
     /// engine was doubted before, the replica is doubtful from the start.
-    pub fn new(engine: Arc<E>, node: NodeId, boot: Boot, rules: Rules, limits: ReplicaLimits) -> Self {
+    pub fn new(engine: Arc<E>, node: NodeId, run: Run, rules: Rules, limits: ReplicaLimits) -> Self {
         let mut replica = Self {
             engine,
             rules,
             limits,
+            incarnation: run.incarnation,
             layout: RwLock::default(),
-            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, boot), unsynced: false }),
+            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, run.boot), unsynced: false }),
             hints: Mutex::default(),
             peers: Mutex::default(),
             began: CommitCounter::default(),
@@ -263,7 +267,7 @@ impl<E: Engine> Replica<E> {
 
     /// Checks that this node owns a place at the sender's epoch, and says how durable its table wants records.
     fn admit(&self, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
-        admission::admit(self.rules, layout, at)
+        admission::admit(self.rules, layout, self.incarnation, at)
     }
 
     /// The record under a key.

@@ -4,7 +4,7 @@
 use quorate_model::layout::Copy;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Refusal,
-    Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::{
     Engine, OpenError, OpenMode, ReadTier, Replica, ReplicaLimits, RocksEngine, RocksOptions,
@@ -29,14 +29,20 @@ fn open(folder: &Path) -> Result<Arc<RocksEngine>, OpenError> {
 
 fn replica(engine: &Arc<RocksEngine>) -> Replica<RocksEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
-    let replica = Replica::new(Arc::clone(engine), NodeId(1), Boot(1), Rules::INTACT, limits);
+    let replica = Replica::new(
+        Arc::clone(engine),
+        NodeId(1),
+        Run { incarnation: 1, boot: Boot(1) },
+        Rules::INTACT,
+        limits,
+    );
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
         copy: Some(Copy { since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
-    replica.install(Layout { epoch: Epoch(1), tables: BTreeMap::from([(TABLE, table)]) });
+    replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) });
     replica
 }
 

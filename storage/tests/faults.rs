@@ -4,7 +4,7 @@
 use quorate_model::layout::Copy;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Refusal,
-    Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::engine::Batch;
 use quorate_storage::{
@@ -23,7 +23,8 @@ fn replica(engine: &Arc<MemoryEngine>) -> Replica<MemoryEngine> {
 
 fn replica_with(engine: &Arc<MemoryEngine>, rules: Rules) -> Replica<MemoryEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
-    let replica = Replica::new(Arc::clone(engine), NodeId(1), Boot(1), rules, limits);
+    let replica =
+        Replica::new(Arc::clone(engine), NodeId(1), Run { incarnation: 1, boot: Boot(1) }, rules, limits);
     let table = |durability| {
         let shard = ShardLayout {
             interval: Interval::everything(),
@@ -33,7 +34,7 @@ fn replica_with(engine: &Arc<MemoryEngine>, rules: Rules) -> Replica<MemoryEngin
         TableLayout { durability, shards: Pieces::of([shard]) }
     };
     let tables = BTreeMap::from([(SYNC, table(Durability::Sync)), (OS, table(Durability::Os))]);
-    replica.install(Layout { epoch: Epoch(1), tables });
+    replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables });
     replica
 }
 
@@ -267,7 +268,7 @@ fn a_failed_sync_while_a_table_is_raised_is_a_doubt() {
         copy: Some(Copy { since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
-    store.install(Layout { epoch: Epoch(2), tables: BTreeMap::from([(OS, table)]) });
+    store.install(Layout { epoch: Epoch(2), incarnation: 1, tables: BTreeMap::from([(OS, table)]) });
     assert_eq!(store.read(&Request::Ask { at: place(OS, "k") }, ReadTier::Disk), Some(DOUBTFUL));
 }
 

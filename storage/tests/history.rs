@@ -6,7 +6,7 @@ use quorate_model::layout::Copy;
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operation, OperationId, Operations, Pieces,
-    Place, Record, Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
     record,
 };
 use quorate_storage::{MemoryEngine, PageLimit, ReadTier, Replica, ReplicaLimits};
@@ -39,14 +39,20 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 fn replica(engine: &Arc<MemoryEngine>, boot: u64) -> Replica<MemoryEngine> {
     let limits = ReplicaLimits::default();
-    let replica = Replica::new(Arc::clone(engine), NodeId(9), Boot(boot), Rules::INTACT, limits);
+    let replica = Replica::new(
+        Arc::clone(engine),
+        NodeId(9),
+        Run { incarnation: 1, boot: Boot(boot) },
+        Rules::INTACT,
+        limits,
+    );
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
         copy: Some(Copy { since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
-    replica.install(Layout { epoch: Epoch(1), tables: BTreeMap::from([(TABLE, table)]) });
+    replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) });
     replica
 }
 

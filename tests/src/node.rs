@@ -102,7 +102,13 @@ impl Node {
     ) {
         self.run += 1;
         let engine = Arc::clone(&self.engine);
-        let replica = Arc::new(Replica::new(engine, self.id, replica_boot, rules, limits));
+        let replica = Arc::new(Replica::new(
+            engine,
+            self.id,
+            Run { incarnation: 1, boot: replica_boot },
+            rules,
+            limits,
+        ));
         self.process = Some(Process {
             recollection: Recollection::new(Arc::clone(&replica), self.id, Run { incarnation: 1, boot }),
             replica,

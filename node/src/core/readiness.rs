@@ -92,9 +92,15 @@ impl Core {
         }
         let view = self.view();
         let catalog = view.catalog();
-        if catalog.node(self.node).is_none() {
+        let Some(known) = catalog.node(self.node) else {
             reasons.push("the catalog that has this node has not arrived yet".to_owned());
             return reasons;
+        };
+        let incarnation = self.links.identity().incarnation;
+        if u64::from(known.incarnation) != incarnation {
+            reasons.push(format!(
+                "the catalog does not name incarnation {incarnation} of this node yet: until then it answers for no key"
+            ));
         }
         let healthy = reasons.len();
         let disks = self.disks();

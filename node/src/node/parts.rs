@@ -76,10 +76,10 @@ impl Parts {
         // What keys need.
         let rules = config.rules;
         let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
-        let replica = tokio::task::spawn_blocking(move || {
-            // Another boot than the coordinator's: both draw stamps.
-            Replica::new(on, node, folder::draw_boot(), rules, replica_limits)
-        });
+        // Another boot than the coordinator's: both draw stamps.
+        let replica_run = Run { incarnation: identity.incarnation, boot: folder::draw_boot() };
+        let replica =
+            tokio::task::spawn_blocking(move || Replica::new(on, node, replica_run, rules, replica_limits));
         let replica = Arc::new(replica.await.map_err(|error| StartError::Runtime(error.to_string()))?);
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);

@@ -47,7 +47,8 @@ impl Catalog {
             Some((catalog.table_by_id(table)?, layout.tables.get(&table)?))
         };
         let tables = self.tables().map(|entry| (entry.id, table_layout(entry, known(entry.id), node)));
-        Layout { epoch: self.epoch(), tables: tables.collect() }
+        let incarnation = self.node(node).map_or(0, |node| node.incarnation.into());
+        Layout { epoch: self.epoch(), incarnation, tables: tables.collect() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{MemoryEngine, ReplicaLimits};
 use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Rules,
+    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Rules, Run,
     ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use std::collections::BTreeMap;
@@ -15,14 +15,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn replica() -> Arc<Replica<MemoryEngine>> {
     let engine = Arc::new(MemoryEngine::new());
-    let replica = Replica::new(engine, NodeId(1), Boot(1), Rules::INTACT, ReplicaLimits::default());
+    let replica = Replica::new(
+        engine,
+        NodeId(1),
+        Run { incarnation: 1, boot: Boot(1) },
+        Rules::INTACT,
+        ReplicaLimits::default(),
+    );
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
         copy: Some(Copy { since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
-    replica.install(Layout { epoch: Epoch(1), tables: BTreeMap::from([(TableId(1), table)]) });
+    replica.install(Layout {
+        epoch: Epoch(1),
+        incarnation: 1,
+        tables: BTreeMap::from([(TableId(1), table)]),
+    });
     Arc::new(replica)
 }
 

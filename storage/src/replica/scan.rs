@@ -76,7 +76,7 @@ impl<E: Engine> Replica<E> {
         }
         // The guard lives until the records are read: a new layout waits for this step.
         let layout = self.layout();
-        let within = admission::admit_walk(self.rules(), &layout, over, walk.reverse)?;
+        let within = admission::admit_walk(self.rules, &layout, self.incarnation, over, walk.reverse)?;
         let piece = cut(&over.interval, within);
         let range = KeyRange {
             start: keys::record(over.table, &piece.start),

@@ -2,11 +2,23 @@
 
 use quorate_model::{Durability, Extent, Interval, Layout, Mutant, Place, Refusal, Rules};
 
+/// A replica answers nothing before a catalog names its incarnation. One that was accepted after a loss may have lost
+/// the end of its log, and with it all that it knew of newer owners; the catalog that names it is newer than that.
+///
+/// Rule 13.
+#[inline]
+pub fn is_named(layout: &Layout, incarnation: u64) -> bool {
+    layout.incarnation == incarnation
+}
+
 /// A replica answers for what it owns, at the epoch at which it does, and refuses every other epoch.
 ///
 /// Rule 6. How durable the table wants records, or why it is refused.
 #[inline]
-pub fn admit(rules: Rules, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
+pub fn admit(rules: Rules, layout: &Layout, incarnation: u64, at: &Place) -> Result<Durability, Refusal> {
+    if !is_named(layout, incarnation) {
+        return Err(Refusal::Behind { current: layout.epoch });
+    }
     if rules.broken(Mutant::EpochNotChecked)
         && let Some(shard) = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key))
     {
@@ -19,14 +31,20 @@ pub fn admit(rules: Rules, layout: &Layout, at: &Place) -> Result<Durability, Re
 ///
 /// Rule 6. The shard's interval, or why it is refused.
 #[inline]
-pub fn admit_walk(rules: Rules, layout: &Layout, over: &Extent, reverse: bool) -> Result<Interval, Refusal> {
+pub fn admit_walk(
+    rules: Rules,
+    layout: &Layout,
+    incarnation: u64,
+    over: &Extent,
+    reverse: bool,
+) -> Result<Interval, Refusal> {
     let shard = layout.tables.get(&over.table).and_then(|table| {
         let interval = &over.interval;
         if reverse { table.shard_below(interval.end.as_ref()) } else { table.shard(&interval.start) }
     });
     let within = shard.map_or_else(Interval::everything, |shard| shard.interval.clone());
     let sort_key = within.start.clone();
-    admit(rules, layout, &Place { table: over.table, epoch: over.epoch, sort_key })?;
+    admit(rules, layout, incarnation, &Place { table: over.table, epoch: over.epoch, sort_key })?;
     Ok(within)
 }
 

@@ -4,7 +4,7 @@ use quorate_model::layout::Copy;
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId, Operations, Pieces,
-    Place, Record, Reply, Request, Rules, ShardLayout, SortKey, Stamps, TableId, TableLayout, Version,
+    Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, Version,
     WallTime,
 };
 use quorate_storage::rocks::FreeBytes;
@@ -109,7 +109,7 @@ pub fn layout(epoch: Epoch, tables: &[(TableId, Durability)]) -> Layout {
         let shard = ShardLayout { interval: Interval::everything(), epoch: EPOCH, copy };
         (*id, TableLayout { durability: *durability, shards: Pieces::of([shard]) })
     });
-    Layout { epoch, tables: tables.collect() }
+    Layout { epoch, incarnation: 1, tables: tables.collect() }
 }
 
 pub fn usual_layout() -> Layout {
@@ -129,7 +129,11 @@ pub fn replica<B: Bench>(bench: &B) -> Replica<B::E> {
 }
 
 pub fn replica_with<B: Bench>(bench: &B, limits: ReplicaLimits, boot: Boot) -> Replica<B::E> {
-    let replica = Replica::new(bench.engine(), NodeId(9), boot, Rules::INTACT, limits);
+    replica_of(bench, limits, Run { incarnation: 1, boot })
+}
+
+pub fn replica_of<B: Bench>(bench: &B, limits: ReplicaLimits, run: Run) -> Replica<B::E> {
+    let replica = Replica::new(bench.engine(), NodeId(9), run, Rules::INTACT, limits);
     replica.install(usual_layout());
     replica
 }

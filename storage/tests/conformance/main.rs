@@ -52,6 +52,7 @@ mod over {
         assign_goes_above_what_is_held
         assign_of_two_lives_never_ties
         places_not_owned_are_refused
+        an_incarnation_that_no_catalog_names_yet_answers_nothing
         an_older_layout_is_ignored
         a_batch_of_many_syncs_once
         an_os_table_syncs_only_when_asked

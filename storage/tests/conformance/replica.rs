@@ -2,11 +2,12 @@
 
 use crate::bench::{
     Bench, EPOCH, OS_TABLE, OTHERS_TABLE, SYNC_TABLE, apply, assign, damage, held, layout, limits, place,
-    record, record_of, replica, replica_with, sort_key, usual_layout, value, version, write,
+    record, record_of, replica, replica_of, replica_with, sort_key, usual_layout, value, version, write,
 };
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Held, Operations, Record, Refusal, Reply, Request, TableId, WallTime,
+    Body, Boot, Durability, Epoch, Held, Layout, NodeId, Operations, Record, Refusal, Reply, Request, Run,
+    TableId, WallTime,
 };
 use quorate_storage::{ClearError, Engine, Family, ReadTier, keys};
 
@@ -151,6 +152,29 @@ pub fn places_not_owned_are_refused(bench: impl Bench) {
     let elsewhere = apply(&store, write(place(OTHERS_TABLE, "k"), record(1, "v")));
     assert_eq!(elsewhere, Reply::Refused(Refusal::NotOwner));
     assert_eq!(held(&store, SYNC_TABLE, "k"), None, "a refusal stores nothing");
+}
+
+/// It began anew after a loss, and its catalog is from before: so may be all that it owns by it.
+pub fn an_incarnation_that_no_catalog_names_yet_answers_nothing(bench: impl Bench) {
+    let store = replica_of(&bench, limits(), Run { incarnation: 2, boot: Boot(1) });
+    let at = || place(SYNC_TABLE, "k");
+    let behind = Reply::Refused(Refusal::Behind { current: EPOCH });
+    for request in [write(at(), record(1, "v")), assign(at(), "v")] {
+        assert_eq!(apply(&store, request), behind);
+    }
+    for request in [Request::Ask { at: at() }, Request::Read { at: at(), whole: true }] {
+        assert_eq!(store.read(&request, ReadTier::Disk), Some(behind.clone()));
+    }
+    let hint = Request::Hint { owner: NodeId(7), at: at(), record: record(1, "v") };
+    assert_eq!(apply(&store, hint), Reply::Hinted, "what it keeps for others has nothing to do with it");
+    store.install(Layout { incarnation: 2, epoch: Epoch(6), ..usual_layout() });
+    assert_eq!(held(&store, SYNC_TABLE, "k"), None, "a refusal stored nothing");
+    assert!(matches!(apply(&store, write(at(), record(1, "v"))), Reply::Written { .. }));
+    // A folder from before the loss, should it turn up again.
+    let earlier = replica_of(&bench, limits(), Run { incarnation: 1, boot: Boot(2) });
+    earlier.install(Layout { incarnation: 2, epoch: Epoch(6), ..usual_layout() });
+    let behind = Reply::Refused(Refusal::Behind { current: Epoch(6) });
+    assert_eq!(earlier.read(&Request::Ask { at: at() }, ReadTier::Disk), Some(behind));
 }
 
 pub fn an_older_layout_is_ignored(bench: impl Bench) {

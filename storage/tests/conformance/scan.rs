@@ -110,7 +110,7 @@ pub fn a_range_is_answered_as_far_as_its_shard_and_at_its_epoch_only(bench: impl
         shard("z", None, 7, false),
     ]);
     let table = TableLayout { durability: Durability::Sync, shards };
-    store.install(Layout { epoch: Epoch(7), tables: BTreeMap::from([(SYNC_TABLE, table)]) });
+    store.install(Layout { epoch: Epoch(7), incarnation: 1, tables: BTreeMap::from([(SYNC_TABLE, table)]) });
     let page = scan(&store, over(SYNC_TABLE, Epoch(6), "", None), WALK);
     assert_eq!((keys(&page), page.until), (vec!["a".to_owned()], Some(sort_key("m"))));
     let down = Walk { reverse: true, ..WALK };

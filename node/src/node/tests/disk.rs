@@ -361,10 +361,10 @@ async fn a_stopped_machine_is_accepted_without_a_leader() {
     cluster.restart_with(0, |config| config.boot_id_file.clone_from(&file)).await;
     assert_eq!(doubt(cluster.node(0)), None);
     let table = cluster.table(0, "users").await;
-    assert_eq!(value(get(cluster.node(0), &table, "k", 1).await), Some("w".into()));
     until("the catalog knows", || {
         let view = cluster.node(0).core().view();
         view.catalog().node(NodeId(1)).is_some_and(|node| node.incarnation == 2)
     })
     .await;
+    assert_eq!(value(get(cluster.node(0), &table, "k", 1).await), Some("w".into()));
 }
