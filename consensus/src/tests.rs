@@ -5,10 +5,12 @@ use crate::{Log, Machine, Publish};
 use openraft::CommittedLeaderId;
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
-use quorate_model::{Boot, NodeId, Rules, Run};
+use quorate_model::{Boot, ClusterId, NodeId, Rules, Run};
 use quorate_ring::Catalog;
 use quorate_storage::disk::Replica;
-use quorate_storage::{OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions};
+use quorate_storage::{
+    OpenMode, RaftEntry, RaftStore, ReplicaLimits, RocksEngine, RocksOptions, SumsSetting,
+};
 use std::pin::Pin;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -38,6 +40,7 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for OnDisk {
             Run { incarnation: 1, boot: Boot(1) },
             Rules::INTACT,
             limits,
+            SumsSetting::of(ClusterId(1)),
         ));
         let log = Log::new(store, replica);
         let machine = Machine::load(log.clone(), Arc::new(Nowhere)).await.expect("loads");
@@ -79,6 +82,7 @@ async fn a_command_of_a_newer_version_is_neither_applied_nor_held_against_the_di
         Run { incarnation: 1, boot: Boot(1) },
         Rules::INTACT,
         ReplicaLimits::default(),
+        SumsSetting::of(ClusterId(1)),
     ));
     // `{ at: { term: 1, node: 1, index: 1 }, payload: Command(form 1, command 99) }`.
     let newer = [0x82, 0x83, 1, 1, 1, 0x82, 1, 0x81, 0x45, 1, 0x82, 0x18, 99, 0x80];
@@ -106,6 +110,7 @@ fn the_end_of_the_process_is_not_held_against_the_disk() {
         Run { incarnation: 1, boot: Boot(1) },
         Rules::INTACT,
         limits,
+        SumsSetting::of(ClusterId(1)),
     ));
     let mut log = Log::new(store, Arc::clone(&replica));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

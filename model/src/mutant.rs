@@ -163,11 +163,17 @@ pub enum Mutant {
     DeadlineStretched,
     /// Operation ids are gathered without a limit.
     IdsUnbounded,
+    /// A record that is written over counts in its chunk's sum as what it was.
+    SumNotUpdated,
+    /// Sums of chunks know nothing of operation ids.
+    SumWithoutIds,
+    /// The sum of a chunk stays on the disk when the chunk changes.
+    RowKept,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 73] = [
+    pub const ALL: [Mutant; 76] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -241,6 +247,9 @@ impl Mutant {
         Mutant::SettledNever,
         Mutant::DeadlineStretched,
         Mutant::IdsUnbounded,
+        Mutant::SumNotUpdated,
+        Mutant::SumWithoutIds,
+        Mutant::RowKept,
     ];
 
     /// Its name as people type it: `no-read-repair`.

@@ -33,6 +33,8 @@ pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
 
 const FORMAT: u8 = 1;
+/// The kind of a record that holds a value.
+const VALUE: u8 = 0;
 const HEADER_BYTES: usize = 68;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -205,7 +207,7 @@ impl Record {
 impl Body {
     fn kind(&self) -> u8 {
         match self {
-            Body::Value { .. } => 0,
+            Body::Value { .. } => VALUE,
             Body::Tombstone => 1,
             Body::Expired => 2,
         }
@@ -221,6 +223,35 @@ impl Body {
     /// Size of the value in bytes; 0 where there is none.
     pub fn value_bytes(&self) -> usize {
         self.parts().1.len()
+    }
+}
+
+/// What of a record's bytes tells it from every other record of its key, in place: nothing is copied or decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline<'a> {
+    /// The version's bytes.
+    pub version: &'a [u8; 32],
+    /// What it is: a value, a tombstone, or found expired.
+    pub kind: u8,
+    /// [`Record::digest`].
+    pub digest: u64,
+    /// Its operation ids, encoded; empty: none.
+    pub ids: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    /// Of bytes that [`Record::encode`] made; they are not checked. `None`: too short for that.
+    pub fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+        let version = header[4..36].try_into().ok()?;
+        let digest = u64::from_be_bytes(header[52..60].try_into().ok()?);
+        let ids = rest.get(..usize::from(u16::from_be_bytes([header[60], header[61]])))?;
+        Some(Self { version, kind: header[1], digest, ids })
+    }
+
+    /// Whether it says that there is no value.
+    pub fn is_removal(&self) -> bool {
+        self.kind != VALUE
     }
 }
 

@@ -102,6 +102,8 @@ impl<E: Engine> Replica<E> {
                     Some(
                         DiskKey::HintOverflow { .. }
                         | DiskKey::PeerCommitted { .. }
+                        | DiskKey::ChunkSum { .. }
+                        | DiskKey::SumsKept
                         | DiskKey::RaftVote
                         | DiskKey::RaftCommitted
                         | DiskKey::RaftPurged
@@ -159,6 +161,10 @@ impl Acceptance {
         let damaged = || AcceptanceError::Damaged(folder.display().to_string());
         let acceptance = Self::decode(&bytes).ok_or_else(damaged)?;
         let engine = RocksEngine::open(folder, OpenMode::Existing, options)?;
+        // They were right of what was lost.
+        let mut rows = Batch::default();
+        rows.delete_range(Family::Meta, keys::chunk_sums());
+        engine.write(rows, Durability::Sync)?;
         match acceptance.consensus {
             ConsensusFate::Kept => {}
             ConsensusFate::Forgotten => {

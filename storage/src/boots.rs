@@ -41,6 +41,11 @@ pub fn note_boot(folder: &Path, boot: Boot) -> io::Result<BTreeSet<Boot>> {
     Ok(boots.into_iter().collect())
 }
 
+/// The boot id of the latest start that the folder knows; `None`: it knows of none.
+pub fn last_boot(folder: &Path) -> Option<Boot> {
+    std::fs::read(folder.join(FILE)).ok().and_then(|bytes| decode(&bytes)?.pop())
+}
+
 fn encode(boots: &[Boot]) -> String {
     let lines: String = boots.iter().map(|boot| format!("{:016x}\n", boot.0)).collect();
     file::sealed(&format!("{FIRST_LINE}\n{lines}"))

@@ -3,6 +3,7 @@
 use crate::keys::DiskKey;
 use crate::replica::{hint_book, peer_book};
 use crate::rocks::{manifest, watermark};
+use crate::sums::row;
 use crate::{Acceptance, Doubt, Identity, boots, raft_store, run_note};
 use quorate_model::decoder::{resealed, resealed_text};
 use std::path::Path;
@@ -21,6 +22,8 @@ quorate_model::decoders! {
     "watermark-resealed" => |bytes| watermark::takes(&resealed(bytes)),
     "remembered" => peer_book::takes,
     "remembered-resealed" => |bytes| peer_book::takes(&resealed(bytes)),
+    "chunk-sum" => row::takes,
+    "chunk-sum-resealed" => |bytes| row::takes(&resealed(bytes)),
     "refused-hints" => hint_book::takes,
     "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
     "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),

@@ -8,6 +8,8 @@
 //! hints    0x02 | owner u64 | table u32 | sort key
 //! meta     0x10 | owner u64                  hints refused for an owner because of the limits
 //! meta     0x11 | node u64                   how far a peer had come, as it said
+//! meta     0x12 | table u32 | sort key        what the chunk that begins there adds up to
+//! meta     0x13                              which run was the last to keep these sums
 //! meta     0x20 .. 0x2f                      what consensus keeps beside its log
 //! raft     0x30 | index u64                  one entry of the consensus log
 //! ```
@@ -46,6 +48,15 @@ pub enum DiskKey {
         /// The peer.
         peer: NodeId,
     },
+    /// What the chunk of a table that begins there adds up to.
+    ChunkSum {
+        /// The table.
+        table: TableId,
+        /// Where the chunk begins.
+        start: SortKey,
+    },
+    /// Which run of the folder was the last to keep the sums of chunks.
+    SumsKept,
     /// The vote of consensus.
     RaftVote,
     /// Up to where the log is known to be committed.
@@ -65,6 +76,8 @@ const RECORD: u8 = 0x01;
 const HINT: u8 = 0x02;
 const HINT_OVERFLOW: u8 = 0x10;
 const PEER_COMMITTED: u8 = 0x11;
+const CHUNK_SUM: u8 = 0x12;
+const SUMS_KEPT: u8 = 0x13;
 const RAFT_VOTE: u8 = 0x20;
 const RAFT_COMMITTED: u8 = 0x21;
 const RAFT_PURGED: u8 = 0x22;
@@ -81,6 +94,8 @@ impl DiskKey {
             DiskKey::Hint { .. } => Family::Hints,
             DiskKey::HintOverflow { .. }
             | DiskKey::PeerCommitted { .. }
+            | DiskKey::ChunkSum { .. }
+            | DiskKey::SumsKept
             | DiskKey::RaftVote
             | DiskKey::RaftCommitted
             | DiskKey::RaftPurged
@@ -96,6 +111,8 @@ impl DiskKey {
             DiskKey::Hint { owner, table, sort_key } => hint(*owner, *table, sort_key),
             DiskKey::HintOverflow { owner } => tagged(HINT_OVERFLOW, &owner.0.to_be_bytes()),
             DiskKey::PeerCommitted { peer } => tagged(PEER_COMMITTED, &peer.0.to_be_bytes()),
+            DiskKey::ChunkSum { table, start } => placed(CHUNK_SUM, *table, start),
+            DiskKey::SumsKept => vec![SUMS_KEPT],
             DiskKey::RaftVote => vec![RAFT_VOTE],
             DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
             DiskKey::RaftPurged => vec![RAFT_PURGED],
@@ -130,6 +147,12 @@ impl DiskKey {
                 let peer = NodeId(u64::from_be_bytes(rest.try_into().ok()?));
                 Some(DiskKey::PeerCommitted { peer })
             }
+            CHUNK_SUM => {
+                let (table, start) = rest.split_first_chunk::<4>()?;
+                let table = TableId(u32::from_be_bytes(*table));
+                Some(DiskKey::ChunkSum { table, start: SortKey::new(start.to_vec()) })
+            }
+            SUMS_KEPT => rest.is_empty().then_some(DiskKey::SumsKept),
             RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
             RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
             RAFT_PURGED => rest.is_empty().then_some(DiskKey::RaftPurged),
@@ -149,8 +172,12 @@ fn tagged(tag: u8, rest: &[u8]) -> Vec<u8> {
 
 /// The key of a record.
 pub fn record(table: TableId, sort_key: &SortKey) -> Vec<u8> {
+    placed(RECORD, table, sort_key)
+}
+
+fn placed(tag: u8, table: TableId, sort_key: &SortKey) -> Vec<u8> {
     let mut key = Vec::with_capacity(5 + sort_key.0.len());
-    key.push(RECORD);
+    key.push(tag);
     key.extend_from_slice(&table.0.to_be_bytes());
     key.extend_from_slice(sort_key.as_bytes());
     key
@@ -196,6 +223,16 @@ pub fn peers_committed() -> KeyRange {
     KeyRange::of_prefix(vec![PEER_COMMITTED])
 }
 
+/// The sums of all chunks.
+pub fn chunk_sums() -> KeyRange {
+    KeyRange::of_prefix(vec![CHUNK_SUM])
+}
+
+/// The sums of a table's chunks.
+pub fn chunk_sums_of(table: TableId) -> KeyRange {
+    KeyRange::of_prefix(tagged(CHUNK_SUM, &table.0.to_be_bytes()))
+}
+
 /// Everything that consensus keeps beside its log.
 pub fn raft_meta() -> KeyRange {
     KeyRange { start: vec![RAFT_VOTE], end: Some(vec![RAFT_META_END]) }
@@ -231,12 +268,18 @@ mod tests {
                 "01000000074681852e40bcdd3a61",
             ),
             (
-                DiskKey::Hint { owner: NodeId(3), table: TableId(7), sort_key },
+                DiskKey::Hint { owner: NodeId(3), table: TableId(7), sort_key: sort_key.clone() },
                 Family::Hints,
                 "020000000000000003000000074681852e40bcdd3a61",
             ),
             (DiskKey::HintOverflow { owner: NodeId(3) }, Family::Meta, "100000000000000003"),
             (DiskKey::PeerCommitted { peer: NodeId(3) }, Family::Meta, "110000000000000003"),
+            (
+                DiskKey::ChunkSum { table: TableId(7), start: sort_key },
+                Family::Meta,
+                "12000000074681852e40bcdd3a61",
+            ),
+            (DiskKey::SumsKept, Family::Meta, "13"),
             (DiskKey::RaftVote, Family::Meta, "20"),
             (DiskKey::RaftCommitted, Family::Meta, "21"),
             (DiskKey::RaftPurged, Family::Meta, "22"),

@@ -28,6 +28,8 @@
 //!   [`Reply::Broken`](quorate_model::Reply::Broken).
 //! - Nothing above this crate knows RocksDB, and nothing here knows nodes, rings, quorums or tokio.
 //!
+//! What the records of each piece of a table add up to is kept while they change (`sums.rs`).
+//!
 //! Each rule of the protocol that a replica keeps is a function with a name ([`rules`]), and the mutants that break it
 //! are there. The rules' page is `docs/rules.md`.
 //!
@@ -55,9 +57,10 @@ mod replica;
 pub mod rocks;
 pub mod rules;
 mod run_note;
+mod sums;
 
 pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
-pub use boots::note_boot;
+pub use boots::{last_boot, note_boot};
 pub use committer::{CommitQueue, Committer, CommitterStatistics, Complete};
 pub use doubt::{Cause, Doubt};
 pub use engine::{Engine, EngineError, EngineStatistics, Family, PageLimit, ReadTier};
@@ -68,5 +71,9 @@ pub use privacy::{PrivacyError, keep_private};
 pub use raft_store::{RaftEntry, RaftStore};
 pub use recollection::Recollection;
 pub use replica::{ClearError, OwnerHints, Replica, ReplicaHealth, ReplicaStatistics};
+pub use replica::{Recount, SumsSetting};
 pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 pub use run_note::{RunNote, machine_run};
+pub use sums::SumStatistics;
+pub use sums::chunks::Figure;
+pub use sums::item::Total;

@@ -28,9 +28,11 @@ mod clear;
 mod discard;
 pub(crate) mod hint_book;
 mod hints;
+mod inspect;
 pub(crate) mod peer_book;
 mod recollection;
 mod scan;
+mod sums;
 mod write;
 
 use crate::doubt::{Cause, Doubt};
@@ -38,14 +40,15 @@ use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys;
 use crate::limits::ReplicaLimits;
 use crate::rules::{self, admission, durability};
+use crate::sums::Sums;
 use bytes::Bytes;
 use hint_book::HintBook;
 use peer_book::PeerBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    Body, CommitCounter, Durability, Inspection, Layout, NodeId, Place, Record, Refusal, Reply, Request,
-    Rules, Run, Stamps,
+    ClusterId, CommitCounter, Durability, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules, Run,
+    Stamps,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +56,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 
 pub use clear::ClearError;
 pub use hint_book::OwnerHints;
+pub use sums::{Recount, SumsSetting};
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.
 #[derive(Debug)]
@@ -68,6 +72,10 @@ pub struct Replica<E> {
     hints: Mutex<HintBook>,
     /// What peers said of their progress.
     peers: Mutex<PeerBook>,
+    /// Changed by who holds the writer only, like the hints.
+    sums: Mutex<Sums>,
+    /// The cluster that the sums are of.
+    sums_of: ClusterId,
     /// How far the engine had come at the beginning of this run.
     began: CommitCounter,
     counters: Counters,
@@ -132,7 +140,14 @@ impl<E: Engine> Replica<E> {
     ///
     /// What an earlier run wrote and did not sync is synced first. If that or reading the hints fails, or if the
     /// engine was doubted before, the replica is doubtful from the start.
-    pub fn new(engine: Arc<E>, node: NodeId, run: Run, rules: Rules, limits: ReplicaLimits) -> Self {
+    pub fn new(
+        engine: Arc<E>,
+        node: NodeId,
+        run: Run,
+        rules: Rules,
+        limits: ReplicaLimits,
+        sums: SumsSetting,
+    ) -> Self {
         let mut replica = Self {
             engine,
             rules,
@@ -142,6 +157,8 @@ impl<E: Engine> Replica<E> {
             writer: Mutex::new(Writer { stamps: Stamps::assigning(node, run.boot), unsynced: false }),
             hints: Mutex::default(),
             peers: Mutex::default(),
+            sums: Mutex::new(Sums::new(sums.cluster, rules, sums.chunk_keys)),
+            sums_of: sums.cluster,
             began: CommitCounter::default(),
             counters: Counters::default(),
         };
@@ -150,7 +167,7 @@ impl<E: Engine> Replica<E> {
             replica.began = replica.engine.committed();
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
             let loaded = hints.and_then(|hints| Ok((hints, PeerBook::load(&*replica.engine)?)));
-            match loaded {
+            match loaded.and_then(|loaded| replica.load_sums(sums).map(|()| loaded)) {
                 Ok((hints, peers)) => {
                     *replica.hints() = hints;
                     *replica.peers() = peers;
@@ -182,6 +199,7 @@ impl<E: Engine> Replica<E> {
                 Err(error) => self.judge(&error),
             }
         }
+        self.sums().cut(&self.layout(), &layout);
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
     }
 
@@ -280,14 +298,16 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// The record under a key, from the disk if need be.
-    fn held(&self, family: Family, key: &[u8]) -> Result<Option<Record>, Refusal> {
-        self.stored(family, key, ReadTier::Disk).map_err(|unread| match unread {
-            Unread::Refused(refusal) => refusal,
-            Unread::NotInMemory => {
-                self.refusal(&EngineError::Failed("a read from the disk did not reach it".into()))
+    /// The record under a key, from the disk if need be, with its bytes.
+    fn held(&self, family: Family, key: &[u8]) -> Result<Option<(Record, Bytes)>, Refusal> {
+        match self.engine.get(family, key, ReadTier::Disk) {
+            Ok(Lookup::Found(bytes)) => Ok(Some((self.decoded(&bytes)?, bytes))),
+            Ok(Lookup::Absent) => Ok(None),
+            Ok(Lookup::NotInMemory) => {
+                Err(self.refusal(&EngineError::Failed("a read from the disk did not reach it".into())))
             }
-        })
+            Err(error) => Err(self.refusal(&error)),
+        }
     }
 
     fn decoded(&self, bytes: &Bytes) -> Result<Record, Refusal> {
@@ -304,34 +324,6 @@ impl<E: Engine> Replica<E> {
                 self.refusal(&EngineError::Corrupt(error.to_string()))
             }
         })
-    }
-
-    /// Ownership does not matter here: `explain` wants to see what lies on the disk.
-    fn inspect(&self, at: &Place, tier: ReadTier) -> Result<Reply, Unread> {
-        let record = self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)?;
-        let mut hints_for = self.hints().owners();
-        let mut unread = Ok(());
-        hints_for.retain(|owner| {
-            let hint = self.stored(Family::Hints, &keys::hint(*owner, at.table, &at.sort_key), tier);
-            hint.map_or_else(
-                |error| {
-                    unread = Err(error);
-                    false
-                },
-                |hint| hint.is_some(),
-            )
-        });
-        unread?;
-        let inspection = record.map(|record| Inspection {
-            held: Some(record.held()),
-            tombstone: record.body == Body::Tombstone,
-            value_bytes: record.body.value_bytes() as u64,
-            digest: record.digest(),
-            written_at: Some(record.written_at),
-            expires_at: record.expires_at,
-            hints_for: Vec::new(),
-        });
-        Ok(Reply::Inspected(Inspection { hints_for, ..inspection.unwrap_or_default() }))
     }
 
     /// Writes one batch and keeps the books about what is synced. What is remembered of peers is piggybacked in a

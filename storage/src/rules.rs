@@ -19,3 +19,4 @@ pub(crate) mod hints;
 pub(crate) mod listening;
 pub(crate) mod merge;
 pub mod purge;
+pub(crate) mod sums;

@@ -3,12 +3,13 @@
 
 use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Refusal,
-    Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
+    Refusal, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::engine::Batch;
 use quorate_storage::{
-    Engine as _, Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits, keys,
+    Engine as _, Family, Fault, MemoryEngine, PageLimit, RaftStore, ReadTier, Replica, ReplicaLimits,
+    SumsSetting, keys,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +24,14 @@ fn replica(engine: &Arc<MemoryEngine>) -> Replica<MemoryEngine> {
 
 fn replica_with(engine: &Arc<MemoryEngine>, rules: Rules) -> Replica<MemoryEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
-    let replica =
-        Replica::new(Arc::clone(engine), NodeId(1), Run { incarnation: 1, boot: Boot(1) }, rules, limits);
+    let replica = Replica::new(
+        Arc::clone(engine),
+        NodeId(1),
+        Run { incarnation: 1, boot: Boot(1) },
+        rules,
+        limits,
+        SumsSetting::of(ClusterId(1)),
+    );
     let table = |durability| {
         let shard = ShardLayout {
             interval: Interval::everything(),

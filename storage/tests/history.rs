@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use quorate_model::layout::Copy;
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operation, OperationId, Operations, Pieces,
-    Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
-    record,
+    Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operation, OperationId, Operations,
+    Pieces, Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout,
+    WallTime, record,
 };
-use quorate_storage::{MemoryEngine, PageLimit, ReadTier, Replica, ReplicaLimits};
+use quorate_storage::{MemoryEngine, PageLimit, ReadTier, Replica, ReplicaLimits, SumsSetting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,11 +18,26 @@ const OWNER: NodeId = NodeId(7);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write { key: u8, seq: u64, writer: u64, expired: bool },
-    Assign { key: u8 },
-    Hint { key: u8, seq: u64, writer: u64 },
+    Write {
+        key: u8,
+        seq: u64,
+        writer: u64,
+        expired: bool,
+    },
+    Assign {
+        key: u8,
+    },
+    Hint {
+        key: u8,
+        seq: u64,
+        writer: u64,
+    },
     EndOfBatch,
     PowerCut,
+    /// The process ends; the disk keeps what the operating system has.
+    Kill,
+    /// Rows of sums are written, and a page is counted.
+    KeepSums,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -34,6 +49,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (key, 1u64..6, 1u64..3).prop_map(|(key, seq, writer)| Step::Hint { key, seq, writer }),
         3 => Just(Step::EndOfBatch),
         1 => Just(Step::PowerCut),
+        1 => Just(Step::Kill),
+        3 => Just(Step::KeepSums),
     ]
 }
 
@@ -45,6 +62,7 @@ fn replica(engine: &Arc<MemoryEngine>, boot: u64) -> Replica<MemoryEngine> {
         Run { incarnation: 1, boot: Boot(boot) },
         Rules::INTACT,
         limits,
+        SumsSetting { chunk_keys: 1, ..SumsSetting::of(ClusterId(1)) },
     );
     let shard = ShardLayout {
         interval: Interval::everything(),
@@ -89,7 +107,7 @@ fn request(step: &Step) -> Option<Request> {
         Step::Hint { key, seq, writer } => {
             Some(Request::Hint { owner: OWNER, at: place(*key), record: written(*seq, *writer, false) })
         }
-        Step::EndOfBatch | Step::PowerCut => None,
+        Step::EndOfBatch | Step::PowerCut | Step::Kill | Step::KeepSums => None,
     }
 }
 
@@ -137,6 +155,8 @@ fn check(replica: &Replica<MemoryEngine>, records: &Expected, hints: &Expected) 
     let kept = replica.hints_for(OWNER, None, PageLimit::BULK).expect("readable");
     let kept: Expected = kept.into_iter().map(|hint| (hint.sort_key.as_bytes()[0], hint.record)).collect();
     assert_eq!(&kept, hints);
+    let sums = replica.recount().expect("a sound disk");
+    assert!(sums.wrong.is_empty(), "{:?}", sums.wrong);
     let counted = replica.hint_counts().get(&OWNER).map_or(0, |hints| hints.count);
     assert_eq!(counted, hints.len() as u64);
 }
@@ -154,10 +174,16 @@ proptest! {
             match step {
                 Step::Write { .. } | Step::Assign { .. } | Step::Hint { .. } => batch.extend(request(step)),
                 Step::EndOfBatch => run_batch(&store, &mut batch, &mut records, &mut hints),
-                Step::PowerCut => {
+                Step::KeepSums => {
+                    store.settle_sums().expect("a sound disk");
+                    store.walk_sums(PageLimit { items: 1, bytes: 1 }).expect("a sound disk");
+                }
+                Step::PowerCut | Step::Kill => {
                     // What was not applied was never acknowledged.
                     batch.clear();
-                    engine.crash();
+                    if matches!(step, Step::PowerCut) {
+                        engine.crash();
+                    }
                     boot += 1;
                     store = replica(&engine, boot);
                     check(&store, &records, &hints);

@@ -44,6 +44,8 @@ pub struct Ending {
     pub after_hints: Holdings,
     /// The same after the closing reads.
     pub at_end: Holdings,
+    /// Sums that are wrong, with the node that keeps them.
+    pub sums: Vec<(NodeId, String)>,
     /// What did not come to be.
     pub stuck: Vec<(Option<Spot>, String)>,
 }
@@ -78,6 +80,7 @@ impl World {
         self.read_all(&mut ending, |n, doubtful| n - doubtful);
         ending.at_end = self.holdings(&ending);
         self.write_all(&mut ending);
+        self.recount(&mut ending);
         self.leave_repairs();
         ending
     }

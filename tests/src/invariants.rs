@@ -26,6 +26,7 @@ mod linearizable;
 mod ownership;
 mod phantom;
 mod resurrection;
+mod sums;
 
 use crate::heal::Ending;
 use crate::history::{History, Moment, Spot};
@@ -59,6 +60,8 @@ pub enum Invariant {
     Doubt,
     /// Messages, queues, hints and ids have limits, and operations end.
     Bounded,
+    /// A chunk's sum is what its records add up to.
+    Sums,
     /// Nothing panics, and the checker comes to a verdict.
     Sound,
 }
@@ -87,7 +90,7 @@ pub struct Evidence<'a> {
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
 /// Every promise with its judge.
-const JUDGES: [(Invariant, Judge); 11] = [
+const JUDGES: [(Invariant, Judge); 12] = [
     (Invariant::Phantom, phantom::judge),
     (Invariant::Durable, durable::judge),
     (Invariant::Flicker, flicker::judge),
@@ -97,6 +100,7 @@ const JUDGES: [(Invariant, Judge); 11] = [
     (Invariant::Answers, answers::judge),
     (Invariant::Doubt, doubt::judge),
     (Invariant::Bounded, bounded::judge),
+    (Invariant::Sums, sums::judge),
     (Invariant::Converges, converges::judge),
     (Invariant::Linearizable, linearizable::judge),
 ];
@@ -122,6 +126,7 @@ impl fmt::Display for Invariant {
             Invariant::Answers => "answers",
             Invariant::Doubt => "doubt",
             Invariant::Bounded => "bounded",
+            Invariant::Sums => "sums",
             Invariant::Sound => "sound",
         })
     }

@@ -67,6 +67,7 @@ pub mod serve;
 pub mod setting;
 pub mod shrink;
 pub mod story;
+mod sums;
 pub mod versions;
 pub mod world;
 

@@ -81,6 +81,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::SettledNever
         | Mutant::DeadlineStretched
         | Mutant::IdsUnbounded => &[Invariant::Bounded],
+        Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept => &[Invariant::Sums],
         Mutant::DoubtForgotten | Mutant::CounterIgnored => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored

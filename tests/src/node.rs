@@ -9,8 +9,10 @@ use crate::drive::Running;
 use crate::event::Job;
 use crate::replay::Batch;
 use quorate_coordinator::Replay;
-use quorate_model::{Boot, NodeId, Rules, Run, Stamps};
-use quorate_storage::{CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits};
+use quorate_model::{Boot, ClusterId, NodeId, Rules, Run, Stamps};
+use quorate_storage::{
+    CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits, SumsSetting,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,12 +104,15 @@ impl Node {
     ) {
         self.run += 1;
         let engine = Arc::clone(&self.engine);
+        // Small, so that chunks are cut and joined.
+        let sums = SumsSetting { chunk_keys: 2, ..SumsSetting::of(ClusterId(1)) };
         let replica = Arc::new(Replica::new(
             engine,
             self.id,
             Run { incarnation: 1, boot: replica_boot },
             rules,
             limits,
+            sums,
         ));
         self.process = Some(Process {
             recollection: Recollection::new(Arc::clone(&replica), self.id, Run { incarnation: 1, boot }),

@@ -76,6 +76,7 @@ impl World {
         let reachable = if process.replica.is_doubtful() { Vec::new() } else { waiting.collect() };
         #[cfg(feature = "mutants")]
         self.sweep(on);
+        self.keep_sums(on);
         self.step_replay(on, run, Input::Look(reachable));
         self.plan_replay(on);
     }

@@ -6,7 +6,7 @@ use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
     Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, OpenError, OpenMode, RocksEngine,
-    RunNote, Stage, identity, keep_private, machine_run,
+    RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -274,6 +274,12 @@ pub async fn begin_run(
             Ok(None)
         }
     }
+}
+
+/// How the replica of this run keeps its sums. Before the folder notes the boot id of this start.
+pub fn sums(config: &NodeConfig, cluster: ClusterId, boot: Boot) -> SumsSetting {
+    let before = quorate_storage::last_boot(&config.data);
+    SumsSetting { before, boot: Some(boot), ..SumsSetting::of(cluster) }
 }
 
 /// Notes this start's boot id in the folder, before any peer can hear it; the boot ids of the folder.

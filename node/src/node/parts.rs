@@ -11,6 +11,7 @@ use crate::hints::{Progress, Replay};
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
+use crate::sums;
 use crate::switch::Switch;
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
@@ -71,6 +72,7 @@ impl Parts {
         }
         let engine = Arc::new(folder::open(&config, identity.stage).await?);
         let run = folder::begin_run(&config, identity.stage, &engine).await?;
+        let keeping = folder::sums(&config, identity.cluster, boot);
         let boots = folder::note_boot(&config, boot).await;
 
         // What keys need.
@@ -78,8 +80,9 @@ impl Parts {
         let (replica_limits, on) = (config.storage.replica, Arc::clone(&engine));
         // Another boot than the coordinator's: both draw stamps.
         let replica_run = Run { incarnation: identity.incarnation, boot: folder::draw_boot() };
-        let replica =
-            tokio::task::spawn_blocking(move || Replica::new(on, node, replica_run, rules, replica_limits));
+        let replica = tokio::task::spawn_blocking(move || {
+            Replica::new(on, node, replica_run, rules, replica_limits, keeping)
+        });
         let replica = Arc::new(replica.await.map_err(|error| StartError::Runtime(error.to_string()))?);
         let committer = Committer::start(Arc::clone(&replica), config.storage.committer);
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
@@ -182,6 +185,7 @@ impl Parts {
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
+            tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(
                 node,
@@ -254,6 +258,9 @@ impl Parts {
         let ended = tokio::task::spawn_blocking(move || {
             if replica.is_doubtful() {
                 return Ok(());
+            }
+            if let Err(refusal) = replica.write_sums() {
+                tracing::warn!("some sums of chunks are counted again at the next start: {refusal}");
             }
             replica.engine().sync().map_err(|error| error.to_string())?;
             run.end().map_err(|error| error.to_string())

@@ -1,11 +1,11 @@
 //! The committer over the memory engine. Whether it gathers is decided by holding its first batch up in a callback.
 
 use super::*;
-use crate::{MemoryEngine, ReplicaLimits};
+use crate::{MemoryEngine, ReplicaLimits, SumsSetting};
 use quorate_model::layout::Copy;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record, Rules, Run,
-    ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
+    Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
+    Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,6 +21,7 @@ fn replica() -> Arc<Replica<MemoryEngine>> {
         Run { incarnation: 1, boot: Boot(1) },
         Rules::INTACT,
         ReplicaLimits::default(),
+        SumsSetting::of(ClusterId(1)),
     );
     let shard = ShardLayout {
         interval: Interval::everything(),

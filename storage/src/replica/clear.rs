@@ -36,7 +36,9 @@ impl<E: Engine> Replica<E> {
         let mut writer = self.not_in_use(table)?;
         let mut batch = Batch::default();
         batch.delete_range(Family::Records, keys::records_of(table));
+        batch.delete_range(Family::Meta, keys::chunk_sums_of(table));
         self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        self.sums().forget(table);
         Ok(())
     }
 

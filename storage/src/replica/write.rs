@@ -1,11 +1,13 @@
 //! One batch of writes: admitted one by one, merged over each other, written and synced once.
 
 use super::hint_book::HintBook;
+use super::sums::item;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;
 use crate::rules::merge::{assigned_above, kept, merge};
 use crate::rules::{self, admission, durability};
+use crate::sums::item::{Hasher, Item};
 use quorate_model::message::Draft;
 use quorate_model::{
     Durability, Layout, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
@@ -36,9 +38,12 @@ struct Round<'a, E> {
     /// The books as they were, once this batch changed them.
     hints_before: Option<HintBook>,
     overflowed: Vec<NodeId>,
+    hasher: Hasher,
 }
 
 struct Entry {
+    /// What is on the disk, as the sums count it.
+    before: Option<Item>,
     record: Option<Record>,
     changed: bool,
 }
@@ -99,6 +104,7 @@ impl<'a, E: Engine> Round<'a, E> {
             durability: Durability::Os,
             hints_before: None,
             overflowed: Vec::new(),
+            hasher: replica.sums().hasher(),
         }
     }
 
@@ -200,8 +206,10 @@ impl<'a, E: Engine> Round<'a, E> {
         if let Some(entry) = self.overlay.get(&(family, key.to_vec())) {
             return Ok(entry.record.clone());
         }
-        let record = self.replica.held(family, key)?;
-        let entry = Entry { record: record.clone(), changed: false };
+        let (record, bytes) = self.replica.held(family, key)?.unzip();
+        let before = bytes.filter(|_| family == Family::Records);
+        let before = before.and_then(|bytes| item(self.hasher, key, &bytes));
+        let entry = Entry { before, record: record.clone(), changed: false };
         self.overlay.insert((family, key.to_vec()), entry);
         Ok(record)
     }
@@ -214,7 +222,7 @@ impl<'a, E: Engine> Round<'a, E> {
         } else if self.disk_full {
             return Err(Refusal::DiskFull);
         } else {
-            *entry = Entry { record: Some(record), changed: true };
+            *entry = Entry { before: entry.before, record: Some(record), changed: true };
         }
         Ok(())
     }
@@ -227,12 +235,18 @@ impl<'a, E: Engine> Round<'a, E> {
             return steps.iter().map(|_| Step::Refused(Refusal::Doubtful)).collect();
         }
         let mut batch = Batch::default();
+        let mut sums = replica.batch_sums();
         for ((family, key), entry) in overlay {
-            if let Entry { record: Some(record), changed: true } = entry {
-                batch.put(family, key, record.encode());
+            if let Entry { before, record: Some(record), changed: true } = entry {
+                let bytes = record.encode();
+                if family == Family::Records {
+                    sums.note(&key, before, Some(&bytes));
+                }
+                batch.put(family, key, bytes);
                 replica.counters.stored.fetch_add(1, Ordering::Relaxed);
             }
         }
+        sums.delete_rows(&replica.sums(), &mut batch);
         for owner in overflowed {
             replica.hints().put_refused(owner, &mut batch);
         }
@@ -245,7 +259,10 @@ impl<'a, E: Engine> Round<'a, E> {
         } else {
             Ok(())
         };
-        let Err(error) = done else { return steps };
+        let Err(error) = done else {
+            sums.count(&mut replica.sums());
+            return steps;
+        };
         // Without a doubt nothing of the batch is there. After an error that casts one it may be: then the books stay at
         // the most that may be held, so that what is taken off them later was counted.
         if let (None, Some(before)) = (error.doubt(), hints_before) {

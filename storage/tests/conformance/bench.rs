@@ -3,13 +3,13 @@
 use quorate_model::layout::Copy;
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId, Operations, Pieces,
-    Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, Version,
-    WallTime,
+    Body, Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId,
+    Operations, Pieces, Place, Record, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId,
+    TableLayout, Version, WallTime,
 };
 use quorate_storage::rocks::FreeBytes;
 use quorate_storage::{
-    Engine, Family, MemoryEngine, OpenMode, Replica, ReplicaLimits, RocksEngine, RocksOptions,
+    Engine, Family, MemoryEngine, OpenMode, Replica, ReplicaLimits, RocksEngine, RocksOptions, SumsSetting,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,7 +133,8 @@ pub fn replica_with<B: Bench>(bench: &B, limits: ReplicaLimits, boot: Boot) -> R
 }
 
 pub fn replica_of<B: Bench>(bench: &B, limits: ReplicaLimits, run: Run) -> Replica<B::E> {
-    let replica = Replica::new(bench.engine(), NodeId(9), run, Rules::INTACT, limits);
+    let replica =
+        Replica::new(bench.engine(), NodeId(9), run, Rules::INTACT, limits, SumsSetting::of(ClusterId(1)));
     replica.install(usual_layout());
     replica
 }

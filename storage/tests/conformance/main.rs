@@ -8,6 +8,7 @@ mod raft;
 mod recollection;
 mod replica;
 mod scan;
+mod sums;
 
 use bench::{Disk, Memory};
 
@@ -87,6 +88,16 @@ mod over {
         a_peer_that_remembers_more_poisons
         a_damaged_note_about_a_peer_is_a_doubt
         all_that_is_held_can_be_read_in_spite_of_a_doubt_and_damage_is_found
+    );
+    over_both!(sums:
+        sums_follow_every_write
+        rows_spare_the_next_start_the_counting
+        the_first_change_deletes_the_row
+        a_cleared_table_leaves_no_sums
+        a_full_disk_leaves_sums_and_records_together
+        rows_that_another_version_may_have_outlived_are_not_believed
+        a_damaged_row_is_not_believed_and_no_doubt
+        a_walk_is_right_under_concurrent_writes
     );
     over_both!(raft:
         entries_are_appended_truncated_and_purged

@@ -1,0 +1,249 @@
+//! The chunks of one table: an ordered map from where each begins to what its records add up to.
+//!
+//! The chunks cover the whole sort space without a gap: each ends where the next one begins, the last at the end of the
+//! table. One that is not counted yet is *missing*. Boundaries are where they happened to be cut, but for the *cuts*: those
+//! are where shards begin and end, and no chunk may lie across one for longer than it takes to count it.
+
+use super::item::{Item, Total};
+use super::row::Row;
+use bytes::Bytes;
+use quorate_model::{Interval, SortKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// One chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// What its records add up to; nothing while it is missing.
+    pub total: Total,
+    /// What is known of it.
+    pub state: State,
+}
+
+/// What is known of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its records are not counted yet.
+    Missing,
+    /// Right, and changed since rows were last looked through.
+    Changed,
+    /// Right, and unchanged since rows were last looked through.
+    Quiet,
+    /// Right, and on the disk.
+    Written,
+}
+
+/// What an interval adds up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figure {
+    /// Of all that is counted.
+    pub total: Total,
+    /// Whether that is all there is. Otherwise it is a part: chunks are still being counted, or cut.
+    pub is_exact: bool,
+}
+
+/// See the module's essay.
+#[derive(Debug)]
+pub struct Chunks {
+    map: BTreeMap<Bytes, Chunk>,
+    cuts: BTreeSet<Bytes>,
+    missing: u64,
+    counted: Total,
+}
+
+const MISSING: Chunk =
+    Chunk { total: Total { sum: 0, records: 0, bytes: 0, removals: 0 }, state: State::Missing };
+
+impl Chunks {
+    /// Of a table that holds nothing.
+    pub fn empty() -> Self {
+        let nothing = Chunk { state: State::Changed, ..MISSING };
+        Self {
+            map: BTreeMap::from([(Bytes::new(), nothing)]),
+            cuts: BTreeSet::new(),
+            missing: 0,
+            counted: Total::default(),
+        }
+    }
+
+    /// Of a table that holds something, by the rows of it, ordered by start; what lies between them is missing. `None`:
+    /// two of them overlap, so that one at least is wrong.
+    pub fn of_rows(rows: impl IntoIterator<Item = (Bytes, Row)>) -> Option<Self> {
+        let mut chunks =
+            Self { map: BTreeMap::new(), cuts: BTreeSet::new(), missing: 0, counted: Total::default() };
+        // Where the last one ended; `None`: at the end of the table.
+        let mut covered = Some(Bytes::new());
+        for (start, row) in rows {
+            let until = covered.filter(|until| *until <= start)?;
+            if until < start {
+                chunks.put(until, MISSING);
+            }
+            let end = row.end.map(|end| end.0);
+            if end.as_ref().is_some_and(|end| *end <= start) {
+                return None;
+            }
+            chunks.put(start, Chunk { total: row.total, state: State::Written });
+            covered = end;
+        }
+        if let Some(until) = covered {
+            chunks.put(until, MISSING);
+        }
+        Some(chunks)
+    }
+
+    /// The chunk that a sort key lies in, and where it begins.
+    pub fn of_key(&self, sort_key: &[u8]) -> (&Bytes, &Chunk) {
+        let before = self.map.range::<[u8], _>((Bound::Unbounded, Bound::Included(sort_key)));
+        before.last().expect("the first chunk begins where the table does")
+    }
+
+    /// The chunk that begins there.
+    pub fn starting(&self, start: &[u8]) -> Option<&Chunk> {
+        self.map.get(start)
+    }
+
+    /// Where a chunk ends; `None`: at the end of the table.
+    pub fn end_of(&self, start: &[u8]) -> Option<Bytes> {
+        let behind = self.map.range::<[u8], _>((Bound::Excluded(start), Bound::Unbounded)).next();
+        behind.map(|(end, _)| end.clone())
+    }
+
+    /// A record of a counted chunk became another. Returns the chunk as it is now.
+    pub fn change(&mut self, sort_key: &[u8], before: Option<Item>, after: Option<Item>) -> Chunk {
+        let until = self.map.range_mut::<[u8], _>((Bound::Unbounded, Bound::Included(sort_key)));
+        let (_, chunk) = until.last().expect("the first chunk begins where the table does");
+        match chunk.state {
+            State::Missing => {}
+            State::Changed | State::Quiet | State::Written => {
+                chunk.total.replace(before, after);
+                chunk.state = State::Changed;
+                self.counted.replace(before, after);
+            }
+        }
+        *chunk
+    }
+
+    /// Puts a chunk in the place of the one that begins there, or makes one begin there.
+    pub fn put(&mut self, start: Bytes, chunk: Chunk) {
+        if let Some(before) = self.map.insert(start, chunk) {
+            self.missing -= u64::from(before.state == State::Missing);
+            self.counted -= before.total;
+        }
+        self.missing += u64::from(chunk.state == State::Missing);
+        self.counted += chunk.total;
+    }
+
+    /// Says what is known of a chunk from now on; not whether it is missing.
+    pub fn mark(&mut self, start: &[u8], state: State) {
+        if let Some(chunk) = self.map.get_mut(start) {
+            debug_assert!(chunk.state != State::Missing && state != State::Missing);
+            chunk.state = state;
+        }
+    }
+
+    /// Cuts the chunk that begins at `start` in two. `left` is what its records before `at` add up to.
+    pub fn split(&mut self, start: &Bytes, at: Bytes, left: Total) {
+        let Some(whole) = self.map.get(start).copied() else { return };
+        let mut right = whole;
+        match whole.state {
+            State::Missing => {}
+            State::Changed | State::Quiet | State::Written => {
+                right.total -= left;
+                right.state = State::Changed;
+            }
+        }
+        self.put(start.clone(), Chunk { total: left, state: State::Changed });
+        self.put(at, right);
+    }
+
+    /// Makes one of a chunk and the one behind it. Both are counted.
+    pub fn join(&mut self, start: &Bytes) {
+        let Some(behind) = self.end_of(start) else { return };
+        let Some(right) = self.map.remove(&behind) else { return };
+        self.counted -= right.total;
+        if let Some(left) = self.map.get(start).copied() {
+            let mut total = left.total;
+            total += right.total;
+            self.put(start.clone(), Chunk { total, state: State::Changed });
+        }
+    }
+
+    /// Where shards begin and end from now on. Returns where chunks begin that must be cut there and hold something: the
+    /// others are cut at once, but not `busy`.
+    pub fn cut(&mut self, cuts: BTreeSet<Bytes>, busy: Option<&Bytes>) -> Vec<Bytes> {
+        let mut crossed = Vec::new();
+        let known = std::mem::take(&mut self.cuts);
+        for at in cuts.difference(&known) {
+            let (start, chunk) = self.of_key(at);
+            let (start, chunk) = (start.clone(), *chunk);
+            let is_free =
+                chunk.state == State::Missing || (chunk.total.records == 0 && chunk.state != State::Written);
+            if start == *at {
+                continue;
+            }
+            if is_free && busy != Some(&start) {
+                self.put(at.clone(), chunk);
+                crossed.extend((chunk.state == State::Missing).then(|| at.clone()));
+            } else {
+                crossed.push(start);
+            }
+        }
+        self.cuts = cuts;
+        crossed
+    }
+
+    /// The first place inside a chunk where it must be cut.
+    pub fn cut_inside(&self, start: &[u8]) -> Option<Bytes> {
+        let end = self.end_of(start);
+        let mut inside = self.cuts.range::<[u8], _>((Bound::Excluded(start), Bound::Unbounded));
+        inside.next().filter(|at| end.is_none_or(|end| **at < end)).cloned()
+    }
+
+    /// Whether a boundary is one that must stay.
+    pub fn is_cut(&self, at: &[u8]) -> bool {
+        self.cuts.contains(at)
+    }
+
+    /// Chunks from `from` on, in order.
+    pub fn from(&self, from: &[u8]) -> impl Iterator<Item = (&Bytes, &Chunk)> {
+        self.map.range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+    }
+
+    /// The row of a chunk.
+    pub fn row(&self, start: &[u8]) -> Option<Row> {
+        let total = self.map.get(start)?.total;
+        Some(Row { end: self.end_of(start).map(SortKey), total })
+    }
+
+    /// How many there are, and how many of them are missing.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.map.len() as u64, self.missing)
+    }
+
+    /// What the whole table adds up to.
+    pub fn whole(&self) -> Figure {
+        Figure { total: self.counted, is_exact: self.missing == 0 }
+    }
+
+    /// What an interval adds up to.
+    pub fn figure(&self, interval: &Interval) -> Figure {
+        let mut figure = Figure { total: Total::default(), is_exact: true };
+        let (first, _) = self.of_key(interval.start.as_bytes());
+        for (start, chunk) in self.from(first) {
+            if interval.end.as_ref().is_some_and(|end| *start >= end.0) {
+                break;
+            }
+            let end = || self.end_of(start).map(SortKey);
+            let is_inside = *start >= interval.start.0
+                && interval.end.as_ref().is_none_or(|until| end().is_some_and(|end| end <= *until));
+            if chunk.state == State::Missing {
+                figure.is_exact = false;
+            } else if is_inside {
+                figure.total += chunk.total;
+            } else if chunk.total.records > 0 {
+                figure.is_exact = false;
+            }
+        }
+        figure
+    }
+}
