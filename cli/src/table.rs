@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::{confirm, document};
 use clap::{Args, Subcommand};
-use quorate_api::document::{self as documents, TableChange, TableSpec};
+use quorate_api::document::{self as documents, KeyArgument, TableChange, TableSpec};
 use quorate_model::Level;
 
 /// `quorate table`.
@@ -36,6 +36,7 @@ enum Action {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     quorate table create users\n  \
+    quorate table create events --sharding range --split-at 2025 --split-at 2026\n  \
     quorate table create sessions --ttl 30m --durability os")]
 struct Create {
     /// Its name: 1 to 64 of a-z, 0-9, '_' and '-'.
@@ -58,6 +59,9 @@ struct Create {
     /// Shards a hash table starts with, a power of two [default: 64].
     #[arg(long)]
     shards: Option<u32>,
+    /// Where a shard of a range table begins; may be repeated, in ascending order [default: one shard].
+    #[arg(long, value_name = "KEY")]
+    split_at: Vec<String>,
     /// What an acknowledgement means: sync or os [default: sync].
     #[arg(long)]
     durability: Option<String>,
@@ -150,6 +154,11 @@ impl TableCommand {
 }
 
 impl Create {
+    fn split_at(&self) -> Option<Vec<KeyArgument>> {
+        let keys: Vec<KeyArgument> = self.split_at.iter().cloned().map(KeyArgument::Text).collect();
+        (!keys.is_empty()).then_some(keys)
+    }
+
     fn spec(&self) -> TableSpec {
         TableSpec {
             name: self.table.clone(),
@@ -159,6 +168,7 @@ impl Create {
             w: self.w.map(documents::Level::from),
             mode: self.mode.clone(),
             shards: self.shards,
+            split_at: self.split_at(),
             durability: self.durability.clone(),
             ttl: self.ttl.clone(),
         }

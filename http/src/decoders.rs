@@ -75,7 +75,8 @@ fn batch(bytes: &[u8]) -> bool {
 
 /// The document of a new table.
 fn new_table(bytes: &[u8]) -> bool {
-    understood::<TableSpec>(bytes).is_ok_and(|wanted| tables::new_table(wanted).is_ok())
+    understood::<TableSpec>(bytes)
+        .is_ok_and(|wanted| tables::new_table(wanted, Limits::default().key_bytes_max).is_ok())
 }
 
 /// The document of a change of a table.

@@ -405,6 +405,7 @@ fn rejected(rejection: &Rejection) -> Code {
         | Rejection::TooFewNodes { .. }
         | Rejection::InvalidShardCount { .. }
         | Rejection::RangeTablesNotBuilt
+        | Rejection::InvalidSplit { .. }
         | Rejection::TtlOutOfRange { .. }
         | Rejection::WritePromiseFixed { .. }
         | Rejection::CopiesFixed { .. } => Code::InvalidBody,

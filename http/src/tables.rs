@@ -2,6 +2,7 @@
 
 use super::app::{App, json, plain};
 use super::body::Kind;
+use super::bulk::documents::key_argument;
 use super::fault::Fault;
 use super::problem::Problem;
 use axum::extract::Request;
@@ -13,7 +14,7 @@ use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
 use quorate_model::{Durability, Level, Mode, Sharding, SortKey, Token};
-use quorate_ring::{Command, NewTable, RequestId, TableChange, TableEntry, TtlChange};
+use quorate_ring::{Command, NewRange, NewTable, RequestId, TableChange, TableEntry, TtlChange};
 
 /// A table, as the catalog has it.
 fn described(table: &TableEntry) -> document::Table {
@@ -94,7 +95,7 @@ pub async fn create(app: App, query: Query, request: Request) -> Result<Response
     let (wanted, _held): (TableSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let name = wanted.name.clone();
-    let epoch = propose(&app, Command::CreateTable(new_table(wanted)?), &query).await?;
+    let epoch = propose(&app, new_table(wanted, app.limits.key_bytes_max)?, &query).await?;
     let view = app.core.view();
     let entry = view.table(&name).ok_or_else(|| gone(&name))?;
     let mut response = json(StatusCode::CREATED, &document::Table { epoch, ..described(entry) });
@@ -182,8 +183,8 @@ pub(super) fn expect_any(wanted: &document::TableChange) -> Result<(), Problem> 
     Ok(())
 }
 
-/// The table that a document asks for.
-pub(super) fn new_table(wanted: TableSpec) -> Result<NewTable, Problem> {
+/// The command that makes the table which a document asks for.
+pub(super) fn new_table(wanted: TableSpec, key_bytes_max: usize) -> Result<Command, Problem> {
     let mut request = [0; 16];
     getrandom::fill(&mut request).map_err(|_| Fault::NoRandomness)?;
     let mut table = NewTable::hash(wanted.name, RequestId(u128::from_be_bytes(request)));
@@ -202,11 +203,7 @@ pub(super) fn new_table(wanted: TableSpec) -> Result<NewTable, Problem> {
             return Err(invalid(format!("mode \"{other}\" is not built yet, or not known: use register")));
         }
     };
-    if table.sharding == Sharding::Range {
-        table.shards = 1;
-    }
     table.n = wanted.n.unwrap_or(table.n);
-    table.shards = wanted.shards.unwrap_or(table.shards);
     if let Some(r) = wanted.r {
         table.r = level("r", &r)?;
     }
@@ -217,5 +214,24 @@ pub(super) fn new_table(wanted: TableSpec) -> Result<NewTable, Problem> {
         table.durability = durability(&text)?;
     }
     table.ttl_ms = wanted.ttl.as_deref().map(ttl_ms).transpose()?;
-    Ok(table)
+    match (table.sharding, wanted.shards, wanted.split_at) {
+        (Sharding::Hash, shards, None) => {
+            table.shards = shards.unwrap_or(table.shards);
+            Ok(Command::CreateTable(table))
+        }
+        (Sharding::Hash, _, Some(_)) => {
+            Err(invalid("split_at is for range tables: a hash table starts with equal shards"))
+        }
+        (Sharding::Range, None, split_at) => {
+            let split_at = split_at.unwrap_or_default().into_iter().enumerate();
+            let split_at: Vec<_> =
+                split_at.map(|(at, key)| key_argument(at, key, key_bytes_max)).collect::<Result<_, _>>()?;
+            table.shards = u32::try_from(split_at.len() + 1).unwrap_or(u32::MAX);
+            Ok(Command::CreateRange(NewRange { table, split_at }))
+        }
+        (Sharding::Range, Some(_), _) => Err(invalid(
+            "shards is for hash tables: a range table starts with one shard, or with those that begin at the keys of \
+             split_at",
+        )),
+    }
 }

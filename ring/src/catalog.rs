@@ -33,10 +33,11 @@ pub mod node;
 pub mod rejection;
 pub mod shard;
 pub(crate) mod snapshot;
+mod starts;
 
 pub use apply::{Applied, Created, Receipt};
 pub use command::{
-    Claim, Command, Found, NewNode, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
+    Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
 pub use layouts::Layouts;
 pub use node::{Node, RequestId, is_address, is_label};

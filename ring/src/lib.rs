@@ -39,7 +39,7 @@
 //!
 //! Consensus itself (`consensus`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
 //! yet once a table is made: `placement::place` starts from the owners of today and moves little, and the stages in
-//! which a shard moves will be commands of the catalog. Range tables are refused: a shard that cannot split would hold everything.
+//! which a shard moves will be commands of the catalog.
 
 pub mod catalog;
 pub mod decoders;
@@ -52,8 +52,8 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Applied, Catalog, Claim, Command, Created, Found, Layouts, NewNode, NewTable, Node, NodeUpdate, Receipt,
-    Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
+    Applied, Catalog, Claim, Command, Created, Found, Layouts, NewNode, NewRange, NewTable, Node, NodeUpdate,
+    Receipt, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, Owner, OwnerSet, Plan, Quota};

@@ -94,6 +94,16 @@ impl View {
         }
     }
 
+    /// The plan of the shard in which a walk over a range begins: at its start, or in reverse below its end.
+    pub fn plan_of_range(&self, table: &TableEntry, range: &Interval, reverse: bool, local: NodeId) -> Plan {
+        let position = if reverse {
+            table.shard_below(range.end.as_ref()).interval.start.clone()
+        } else {
+            range.start.clone()
+        };
+        self.plan_at(table, position, local)
+    }
+
     /// Where a key lives, for people.
     pub fn locate(&self, table: &TableEntry, key: &Key) -> Location {
         let shard = table.shard_of(key);

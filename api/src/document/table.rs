@@ -1,6 +1,6 @@
 //! Tables: what they shall be, and what they are.
 
-use super::{Bound, Level};
+use super::{Bound, KeyArgument, Level};
 use crate::form::{self, Word};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -12,9 +12,9 @@ pub struct TableSpec {
     /// 1 to 64 of a-z, 0-9, `_` and `-`.
     #[schema(value_type = form::TableName)]
     pub name: String,
-    /// `hash`; `range` is not built yet.
+    /// How its keys are laid out; `hash` unless it says `range`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^hash$")]
+    #[schema(value_type = Option<form::Sharding>)]
     pub sharding: Option<String>,
     /// Copies of each record.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,10 +30,14 @@ pub struct TableSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Mode>)]
     pub mode: Option<String>,
-    /// Shards that it starts with: a power of two.
+    /// Shards that a hash table starts with: a power of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub shards: Option<u32>,
+    /// Where the shards of a range table begin, but for the first: keys in ascending order of their bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 1023)]
+    pub split_at: Option<Vec<KeyArgument>>,
     /// What an acknowledgement means.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Durability>)]

@@ -323,7 +323,8 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::Announce(_)
         | Command::Admit(_)
         | Command::SetVoter { .. }
-        | Command::CreateTable(_) => true,
+        | Command::CreateTable(_)
+        | Command::CreateRange(_) => true,
         Command::AlterTable(_) | Command::DropTable { .. } => false,
     }
 }

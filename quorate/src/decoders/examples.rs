@@ -14,12 +14,13 @@ use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::{
     Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Interval,
     NodeId, Operation, OperationId, Operations, Place, RangeReply, RangeRequest, Record, Refusal, Reply,
-    Request, Run, SortKey, Stamps, TableId, Version, WallTime,
+    Request, Run, Sharding, SortKey, Stamps, TableId, Version, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest};
 use quorate_ring::catalog::Created;
 use quorate_ring::{
-    Catalog, Command, Found, NewNode, NewTable, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight,
+    Catalog, Command, Found, NewNode, NewRange, NewTable, Receipt, Rejection, RequestId, TableChange,
+    TtlChange, Weight,
 };
 use quorate_storage::keys::DiskKey;
 use quorate_storage::{Identity, Stage};
@@ -81,10 +82,14 @@ fn commands() -> Vec<Command> {
     change.ttl = Some(TtlChange::After(60_000));
     vec![
         Command::Found(found),
-        Command::CreateTable(small),
+        Command::CreateTable(small.clone()),
         Command::AlterTable(change),
         Command::SetVoter { node: NodeId(1), voter: true },
         Command::DropTable { table: TableId(9) },
+        Command::CreateRange(NewRange {
+            table: NewTable { name: "log".into(), sharding: Sharding::Range, shards: 2, ..small },
+            split_at: vec![quorate_model::Key::new(&b"m"[..])],
+        }),
     ]
 }
 

@@ -4,11 +4,10 @@
 //! (the owners of a new table above all) is part of the meaning of the log: an algorithm that gives another result
 //! needs a command of its own, so that nodes of two versions never disagree about one log.
 
-use super::shard::{equal_starts, intervals};
+use super::shard::intervals;
 use super::{
     Catalog, Command, Found, NODES_MAX, NewNode, NewTable, Node, NodeUpdate, RESERVED_TABLE_PREFIX,
-    Rejection, SHARDS_MAX, SHARDS_PER_TABLE_MAX, Shard, TABLES_MAX, TTL_MS_MAX, TableChange, TableEntry,
-    TtlChange, is_address, is_label,
+    Rejection, Shard, TTL_MS_MAX, TableChange, TableEntry, TtlChange, is_address, is_label,
 };
 use crate::placement::{Settled, TableWish, place};
 use crate::plan::{Owner, OwnerSet};
@@ -16,7 +15,7 @@ use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, Level, NodeId, Pieces, ShardId, Sharding, SortKey, Table, TableId};
+use quorate_model::{Epoch, Level, NodeId, Pieces, ShardId, SortKey, Table, TableId};
 use std::sync::Arc;
 
 /// A command that was accepted.
@@ -73,7 +72,8 @@ impl Catalog {
             Command::AddNode(node) => self.add_node(node, Addresses::Free),
             Command::UpdateNode(update) => self.update_node(update, Addresses::Free),
             Command::SetVoter { node, voter } => self.set_voter(*node, *voter),
-            Command::CreateTable(table) => self.create_table(table),
+            Command::CreateTable(table) => self.create_hash(table),
+            Command::CreateRange(range) => self.create_range(range),
             Command::AlterTable(change) => self.alter_table(change),
             Command::DropTable { table } => self.drop_table(*table),
             Command::Announce(update) => self.update_node(update, Addresses::Taken),
@@ -198,7 +198,12 @@ impl Catalog {
         Ok(self.next().with_node(Node { voter, ..Node::clone(node) }))
     }
 
-    fn create_table(&self, new: &NewTable) -> Result<Applied, Rejection> {
+    /// Makes a table whose shards begin where `starts` says, once it is known to be possible otherwise.
+    pub(super) fn create_table(
+        &self,
+        new: &NewTable,
+        starts: impl FnOnce() -> Result<Vec<SortKey>, Rejection>,
+    ) -> Result<Applied, Rejection> {
         if let Some(entry) = self.tables().find(|entry| entry.request == new.request) {
             return if entry.name == new.name {
                 Ok(self.repeated(Created::Table(entry.id)))
@@ -207,8 +212,8 @@ impl Catalog {
             };
         }
         self.check_new_table(new)?;
-        let id = self.next_table;
-        let starts: Vec<SortKey> = equal_starts(new.shards).collect();
+        let (id, starts) = (self.next_table, starts()?);
+        self.check_room(new.shards)?;
         let mut next = self.next();
         let mut shards: Vec<Shard> = intervals(&starts)
             .zip(0..)
@@ -273,29 +278,10 @@ impl Catalog {
         if let Some(taken) = self.table(&name) {
             return Err(Rejection::TableExists { name, table: taken.id });
         }
-        match new.sharding {
-            Sharding::Hash => {}
-            Sharding::Range => return Err(Rejection::RangeTablesNotBuilt),
-        }
         self.check_copies(new.n)?;
         check_level("r", new.r, new.n)?;
         check_level("w", new.w, new.n)?;
-        check_ttl(new.ttl_ms)?;
-        if !new.shards.is_power_of_two() || new.shards > SHARDS_PER_TABLE_MAX {
-            return Err(Rejection::InvalidShardCount { shards: new.shards });
-        }
-        if self.tables.len() >= TABLES_MAX as usize {
-            return Err(Rejection::TooManyTables { limit: TABLES_MAX });
-        }
-        let now: usize = self.tables().map(|table| table.shards().len()).sum();
-        if now + new.shards as usize > SHARDS_MAX as usize {
-            let now = u32::try_from(now).unwrap_or(u32::MAX);
-            return Err(Rejection::TooManyShards { asked: new.shards, now, limit: SHARDS_MAX });
-        }
-        if self.next_table == TableId(u32::MAX) {
-            return Err(Rejection::IdsExhausted { what: "table".to_owned() });
-        }
-        Ok(())
+        check_ttl(new.ttl_ms)
     }
 
     fn check_copies(&self, n: u8) -> Result<(), Rejection> {

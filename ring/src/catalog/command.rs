@@ -10,7 +10,7 @@
 use crate::catalog::RequestId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, Durability, Level, Mode, NodeId, Protocol, Sharding, TableId};
+use quorate_model::{Boot, ClusterId, Durability, Key, Level, Mode, NodeId, Protocol, Sharding, TableId};
 use thiserror::Error;
 
 /// The form of encoded commands: the first byte.
@@ -60,6 +60,9 @@ pub enum Command {
     /// A node becomes a member. Its addresses are its own, as with `Announce`: a member that is gone does not keep them.
     #[n(8)]
     Admit(#[n(0)] NewNode),
+    /// A new table that keeps its keys in their order.
+    #[n(9)]
+    CreateRange(#[n(0)] NewRange),
 }
 
 /// A new cluster.
@@ -168,6 +171,17 @@ pub struct NewTable {
     pub shards: u32,
 }
 
+/// A range table that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NewRange {
+    /// As any table; sharding is `range`, and there is one shard more than keys to split at.
+    #[n(0)]
+    pub table: NewTable,
+    /// Where its shards begin, but for the first: keys in ascending order.
+    #[n(1)]
+    pub split_at: Vec<Key>,
+}
+
 /// What should be different about a table; what is `None` stays.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TableChange {
@@ -247,6 +261,7 @@ impl Command {
             | Command::UpdateNode(_)
             | Command::SetVoter { .. }
             | Command::CreateTable(_)
+            | Command::CreateRange(_)
             | Command::AlterTable(_)
             | Command::DropTable { .. } => None,
         }
@@ -265,6 +280,7 @@ impl Command {
             | Command::DropTable { .. }
             | Command::Announce(_)
             | Command::Admit(_) => Protocol(1),
+            Command::CreateRange(_) => Protocol(2),
         }
     }
 

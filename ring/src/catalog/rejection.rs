@@ -181,9 +181,9 @@ pub enum Rejection {
         #[n(0)]
         shards: u32,
     },
-    /// Range tables have no shards that split yet.
+    /// A range table by the command that makes hash tables: earlier versions had no others.
     #[n(18)]
-    #[error("range tables are not built yet: use sharding hash")]
+    #[error("this command makes hash tables only: use the one for range tables, or sharding hash")]
     RangeTablesNotBuilt,
     /// An expiry that no value can have.
     #[n(19)]
@@ -283,5 +283,13 @@ pub enum Rejection {
         /// The limit.
         #[n(2)]
         limit: u32,
+    },
+    /// Keys to split at that make no shards.
+    #[n(27)]
+    #[error("split_at {why}")]
+    InvalidSplit {
+        /// What is wrong, and what to do.
+        #[n(0)]
+        why: String,
     },
 }

@@ -85,6 +85,13 @@ impl TableEntry {
         self.shards.at(sort_key).expect("the first shard starts at the beginning of the sort space")
     }
 
+    /// The shard in which a walk downwards from `end` begins: the last one that starts below it. `None` is the end of the
+    /// space.
+    pub fn shard_below(&self, end: Option<&SortKey>) -> &Shard {
+        let below = self.shards.below(end).or_else(|| self.shards.iter().next());
+        below.expect("a table has a shard at least")
+    }
+
     /// The shard that holds a key.
     pub fn shard_of(&self, key: &Key) -> &Shard {
         self.shard_at(&self.table.sort_key(key))

@@ -1,3 +1,4 @@
+use super::starts::RANGE_SHARDS_MAX;
 use super::*;
 use crate::weight::Weight;
 use proptest::prelude::*;
@@ -238,6 +239,45 @@ fn a_new_table_has_equal_shards_and_n_owners_each() {
     }
 }
 
+/// A range table whose shards begin at these keys, but for the first.
+fn range(name: &str, split_at: &[&'static str]) -> NewRange {
+    let (sharding, shards) = (Sharding::Range, split_at.len() as u32 + 1);
+    let split_at = split_at.iter().map(|key| Key::new(key.as_bytes())).collect();
+    NewRange { table: NewTable { sharding, shards, ..table(name) }, split_at }
+}
+
+#[test]
+fn a_range_table_has_the_shards_between_its_keys() {
+    let catalog = accept(&founded(5), &Command::CreateRange(range("log", &["g", "p"])));
+    let table = catalog.table("log").expect("made");
+    let starts: Vec<_> = table.shards().iter().map(|shard| shard.interval.start.to_string()).collect();
+    assert_eq!(starts, ["", "g", "p"]);
+    let index = |key: &'static str| table.shard_of(&Key::new(key.as_bytes())).id.index;
+    assert_eq!(["", "a", "g", "gg", "o", "p", "z"].map(index), [0, 0, 1, 1, 1, 2, 2]);
+    assert!(table.shards().iter().all(|shard| shard.owners.len() == 3));
+    let again = Catalog::decode(&catalog.encode()).expect("a snapshot");
+    assert_eq!(again, catalog);
+    let one = accept(&catalog, &Command::CreateRange(range("one", &[])));
+    assert_eq!(one.table("one").expect("made").shards().len(), 1);
+}
+
+#[test]
+fn bad_splits_are_rejected_with_a_way_out() {
+    let catalog = founded(3);
+    let uncounted = |range: NewRange| NewRange { table: NewTable { shards: 4, ..range.table }, ..range };
+    let cases = [
+        (range("log", &["b", "a"]), "ascending"),
+        (range("log", &["a", "a"]), "ascending"),
+        (range("log", &["", "a"]), "empty"),
+        (range("log", &["a"; RANGE_SHARDS_MAX]), "at most 1023"),
+        (uncounted(range("log", &["a"])), "one shard more"),
+    ];
+    for (new, words) in cases {
+        let rejection = reject(&catalog, &Command::CreateRange(new)).to_string();
+        assert!(rejection.contains(words), "{rejection}");
+    }
+}
+
 #[test]
 fn bad_tables_are_rejected_with_a_way_out() {
     let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
@@ -247,7 +287,7 @@ fn bad_tables_are_rejected_with_a_way_out() {
         (NewTable { name: "__quorate_x".to_owned(), ..new() }, "reserved"),
         (NewTable { name: "users".to_owned(), ..new() }, "exists already"),
         (NewTable { name: "other".to_owned(), ..table("users") }, "draw a new one"),
-        (NewTable { sharding: Sharding::Range, ..new() }, "use sharding hash"),
+        (NewTable { sharding: Sharding::Range, ..new() }, "or sharding hash"),
         (NewTable { n: 0, ..new() }, "use 1 to 15"),
         (NewTable { n: 16, ..new() }, "use 1 to 15"),
         (NewTable { n: 4, ..new() }, "needs 4 nodes and the cluster has 3"),
@@ -464,15 +504,15 @@ fn any_command() -> impl Strategy<Value = Command> {
         zone: format!("zone-{zone}"),
         ..node(name)
     });
-    let new_table = (0u64..6, 0u64..6, 0u8..5, any_level(), any_level(), 0u32..20).prop_map(
-        |(request, name, n, r, w, shards)| NewTable {
+    let new_table = (0u64..6, 0u64..6, 0u8..5, any_level(), any_level(), 0u32..20)
+        .prop_map(|(request, name, n, r, w, shards)| NewTable {
             n,
             r,
             w,
             shards,
             ..NewTable::hash(format!("t{name}"), RequestId(u128::from(request)))
-        },
-    );
+        })
+        .boxed();
     let durability = prop_oneof![Just(None), Just(Some(Durability::Os)), Just(Some(Durability::Sync))];
     let change = (0u32..6, prop::option::of(any_level()), prop::option::of(0u64..3), durability).prop_map(
         |(table, r, ttl, durability)| TableChange {
@@ -498,7 +538,13 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => update.clone().prop_map(Command::UpdateNode),
         1 => update.prop_map(Command::Announce),
         2 => (small, any::<bool>()).prop_map(|(node, voter)| Command::SetVoter { node: NodeId(node), voter }),
-        4 => new_table.prop_map(Command::CreateTable),
+        4 => new_table.clone().prop_map(Command::CreateTable),
+        2 => (new_table, prop::collection::vec("[a-c]{0,2}", 0..4)).prop_map(|(table, mut keys)| {
+            keys.sort();
+            let split_at: Vec<Key> = keys.into_iter().map(Key::new).collect();
+            let (sharding, shards) = (Sharding::Range, split_at.len() as u32 + 1);
+            Command::CreateRange(NewRange { table: NewTable { sharding, shards, ..table }, split_at })
+        }),
         2 => change.prop_map(Command::AlterTable),
         1 => (0u32..6).prop_map(|table| Command::DropTable { table: TableId(table) }),
     ]
