@@ -50,12 +50,17 @@ impl Calls {
     ) {
         let call = Call(self.made);
         self.made += 1;
+        self.open(now, call, to, purpose);
+        effects.push(Effect::Send { call, to, request });
+    }
+
+    /// Notes a call that its operation makes and numbers itself.
+    pub fn open(&mut self, now: Now, call: Call, to: NodeId, purpose: Purpose) {
         self.open.push((call, Closed { to, purpose }, now.instant));
         match purpose {
             Purpose::Hint(owner) => self.hinted(owner),
             _ => self.report(to, ReplicaResult::Timeout, Span(0)),
         }
-        effects.push(Effect::Send { call, to, request });
     }
 
     /// Closes a call at its answer; `None` if it is not open (an answer that came twice).

@@ -34,7 +34,7 @@
 //! # What is absent
 //!
 //! No clock, no randomness, no sockets, no storage, no knowledge of hash or range. What drives these machines is the
-//! process (`node`) or the simulator (`tests`). Scans, background sync and compare-and-set come with their tables.
+//! process (`node`) or the simulator (`tests`). Background sync and compare-and-set come with their tables.
 
 pub mod answer;
 pub mod context;
@@ -45,6 +45,7 @@ mod owners;
 mod plans;
 mod put;
 pub mod replay;
+pub mod scan;
 pub mod session;
 
 mod calls;
@@ -66,4 +67,5 @@ pub use order::{Attempt, Order};
 pub use plans::Plans;
 pub use put::Put;
 pub use replay::{Replay, ReplayLimits};
+pub use scan::Scan;
 pub use session::{Action, Ended, Session, Subject};

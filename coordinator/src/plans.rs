@@ -4,7 +4,7 @@
 //! handed over long after it was kept), it is looked up here by the driver of the machines: the process in its views,
 //! the simulator in its catalog.
 
-use quorate_model::{Epoch, SortKey, TableId};
+use quorate_model::{Epoch, Interval, SortKey, TableId};
 use quorate_ring::Plan;
 
 /// See the module's essay.
@@ -14,6 +14,10 @@ pub trait Plans {
 
     /// Where a key lives; `None`: this catalog has no such table (any more, or yet).
     fn plan(&self, table: TableId, sort_key: &SortKey) -> Option<Plan>;
+
+    /// Where a walk over a range begins: the plan of the shard that holds its first sort key, or in reverse its last ones;
+    /// `None`: this catalog has no such table.
+    fn plan_of_range(&self, table: TableId, range: &Interval, reverse: bool) -> Option<Plan>;
 
     /// Whether a table is gone: this catalog has issued its id and has it no more.
     fn is_dropped(&self, table: TableId) -> bool;

@@ -23,5 +23,6 @@ pub mod outcome;
 pub mod read;
 pub mod replan;
 pub mod retry;
+pub mod scan;
 pub mod time;
 pub mod write;

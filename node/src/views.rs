@@ -7,7 +7,7 @@
 
 use arc_swap::ArcSwap;
 use quorate_coordinator::Plans;
-use quorate_model::{Epoch, NodeId, SortKey, TableId};
+use quorate_model::{Epoch, Interval, NodeId, SortKey, TableId};
 use quorate_ring::{Catalog, Liveness, Plan, View};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -92,6 +92,12 @@ impl Views {
 }
 
 impl Plans for Views {
+    fn plan_of_range(&self, table: TableId, range: &Interval, reverse: bool) -> Option<Plan> {
+        let view = self.current.load();
+        let table = view.table_by_id(table)?;
+        Some(view.plan_of_range(table, range, reverse, self.local))
+    }
+
     fn epoch(&self) -> Epoch {
         Views::epoch(self)
     }

@@ -5,7 +5,9 @@
 
 use crate::history::Spot;
 use crate::setting::Setting;
-use quorate_model::{Boot, ClusterId, Durability, Epoch, Key, Layout, Mode, NodeId, Place, SortKey, TableId};
+use quorate_model::{
+    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, SortKey, TableId,
+};
 use quorate_ring::{
     Catalog, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View, Weight,
 };
@@ -75,6 +77,19 @@ impl Cluster {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
         let table = view.table_by_id(self.tables[spot.table])?;
         Some(Arc::new(view.plan(table, &self.keys[&spot], local)))
+    }
+
+    /// Where a walk over a range begins, for a coordinator that has heard so many commands.
+    pub fn plan_of_range(
+        &self,
+        heard: usize,
+        (table, range, reverse): (TableId, &Interval, bool),
+        local: NodeId,
+        down: Vec<NodeId>,
+    ) -> Option<Plan> {
+        let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
+        let table = view.table_by_id(table)?;
+        Some(view.plan_of_range(table, range, reverse, local))
     }
 
     /// The catalog's epoch, for a node that has heard so many commands.

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use quorate_coordinator::Plans;
-use quorate_model::{Epoch, NodeId, Place, SortKey, TableId};
+use quorate_model::{Epoch, Interval, NodeId, Place, SortKey, TableId};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -25,6 +25,10 @@ impl Plans for Heard<'_> {
         let place = Place { table, epoch: Epoch(0), sort_key: sort_key.clone() };
         let spot = self.world.spot_of(&place)?;
         self.world.plan_of(self.on, spot, self.whom).map(Arc::unwrap_or_clone)
+    }
+
+    fn plan_of_range(&self, table: TableId, range: &Interval, reverse: bool) -> Option<Plan> {
+        self.world.plan_of_range(self.on, (table, range, reverse), self.whom)
     }
 
     fn is_dropped(&self, _: TableId) -> bool {

@@ -14,7 +14,7 @@ use crate::replay::{self, Repair};
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
-use quorate_model::{Boot, Instant, NodeId, Now, Place, Rules};
+use quorate_model::{Boot, Instant, Interval, NodeId, Now, Place, Rules, TableId};
 use quorate_ring::Plan;
 use quorate_storage::{CommitterLimits, ReplicaLimits};
 use std::collections::BTreeMap;
@@ -293,6 +293,22 @@ impl World {
 
     /// Where a key lives, as a node sees it now; `None` if it knows no such table. `whom` names the stream of chance.
     pub(crate) fn plan_of(&self, on: NodeId, spot: Spot, whom: [u64; 2]) -> Option<Arc<Plan>> {
+        let down = self.seem_down(whom);
+        self.cluster.plan(self.peek(on).heard, spot, on, down)
+    }
+
+    /// Where a walk over a range begins, as a node sees it now.
+    pub(crate) fn plan_of_range(
+        &self,
+        on: NodeId,
+        walk: (TableId, &Interval, bool),
+        whom: [u64; 2],
+    ) -> Option<Plan> {
+        self.cluster.plan_of_range(self.peek(on).heard, walk, on, self.seem_down(whom))
+    }
+
+    /// Who seems down now.
+    fn seem_down(&self, whom: [u64; 2]) -> Vec<NodeId> {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();
@@ -301,7 +317,7 @@ impl World {
             // Liveness is an opinion, and a wrong one passes.
             down.push(NodeId(random.between(1, self.setting.nodes)));
         }
-        self.cluster.plan(self.peek(on).heard, spot, on, down)
+        down
     }
 
     /// Nodes that a client can ask.

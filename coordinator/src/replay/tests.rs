@@ -3,7 +3,7 @@
 use super::*;
 use crate::context::Timing;
 use crate::story::{plan_of_sets, record_of};
-use quorate_model::{Epoch, Held, Rules, SortKey, TableId, WallTime};
+use quorate_model::{Epoch, Held, Interval, Rules, SortKey, TableId, WallTime};
 use quorate_ring::Plan;
 
 /// Every key's owners are these; one of them may seem down, or the table be gone.
@@ -25,6 +25,10 @@ impl Plans for Known {
             candidate.alive = Some(candidate.node) != self.down;
         }
         (!self.dropped).then_some(plan)
+    }
+
+    fn plan_of_range(&self, table: TableId, range: &Interval, _: bool) -> Option<Plan> {
+        self.plan(table, &range.start)
     }
 
     fn is_dropped(&self, _: TableId) -> bool {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::story::plan_of_sets;
+use quorate_model::Interval;
 
 /// A catalog at an epoch, in which the key's shard is of another.
 struct Known {
@@ -18,6 +19,10 @@ impl Plans for Known {
         let mut plan = plan_of_sets(&[&[2]]);
         plan.place.epoch = self.shard;
         Some(plan)
+    }
+
+    fn plan_of_range(&self, table: TableId, range: &Interval, _: bool) -> Option<Plan> {
+        self.plan(table, &range.start)
     }
 
     fn is_dropped(&self, _: TableId) -> bool {
