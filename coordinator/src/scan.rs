@@ -128,8 +128,8 @@ impl Scan {
     }
 
     /// Whether it waits for a catalog that this node has not applied yet: it wants a tick once there is one.
-    pub fn awaits_catalog(&self) -> bool {
-        matches!(&self.phase, Phase::Walking(segment) if segment.awaits_catalog())
+    pub fn waits_for_catalog(&self) -> bool {
+        matches!(&self.phase, Phase::Walking(segment) if segment.waits_for_catalog())
     }
 
     /// Whether the client is answered.

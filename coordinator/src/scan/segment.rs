@@ -183,7 +183,7 @@ impl Segment {
         std::mem::take(&mut self.refused)
     }
 
-    pub fn awaits_catalog(&self) -> bool {
+    pub fn waits_for_catalog(&self) -> bool {
         self.catalog_until.is_some()
     }
 
