@@ -4,7 +4,7 @@ use quorate_model::SortKey;
 
 /// A page goes as far as every owner whose answer it counts has answered: what lies behind is not known to be absent.
 ///
-/// Rule 15. Up to where answers are complete together that are complete up to these places; forward `None` is the end of
+/// Rule 16. Up to where answers are complete together that are complete up to these places; forward `None` is the end of
 /// the space.
 #[inline]
 pub fn bound(untils: impl Iterator<Item = Option<SortKey>>, reverse: bool) -> Option<SortKey> {
