@@ -1,7 +1,6 @@
 //! Small ordered sets: the nodes, or the copies, that an operation has to do with.
 
-use quorate_model::NodeId;
-use quorate_ring::Owner;
+use quorate_model::{NodeId, Owner};
 use smallvec::SmallVec;
 
 /// A small set in the order of its items.

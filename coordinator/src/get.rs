@@ -33,8 +33,8 @@ use crate::machine::{Effect, Input, Machine};
 use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Record, Reply, WallTime};
-use quorate_ring::{Owner, Plan};
+use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Owner, Record, Reply, WallTime};
+use quorate_ring::Plan;
 use std::sync::Arc;
 
 use judge::View;

@@ -68,4 +68,4 @@ pub use plans::Plans;
 pub use put::Put;
 pub use replay::{Replay, ReplayLimits};
 pub use scan::Scan;
-pub use session::{Action, Ended, Session, Subject};
+pub use session::{Action, Ended, Said, Session, Subject};

@@ -9,8 +9,8 @@
 
 use crate::few::{Copies, Nodes};
 use crate::rules::replan;
-use quorate_model::NodeId;
-use quorate_ring::{Owner, OwnerSet, Plan, Quota};
+use quorate_model::{NodeId, Owner};
+use quorate_ring::{OwnerSet, Plan, Quota};
 use smallvec::SmallVec;
 
 /// The owners of one key, as one plan names them.

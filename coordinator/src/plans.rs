@@ -4,7 +4,7 @@
 //! handed over long after it was kept), it is looked up here by the driver of the machines: the process in its views,
 //! the simulator in its catalog.
 
-use quorate_model::{Epoch, Interval, SortKey, TableId};
+use quorate_model::{Epoch, Interval, ShardNow, SortKey, TableId};
 use quorate_ring::Plan;
 
 /// See the module's essay.
@@ -18,6 +18,10 @@ pub trait Plans {
     /// Where a walk over a range begins: the plan of the shard that holds its first sort key, or in reverse its last ones;
     /// `None`: this catalog has no such table.
     fn plan_of_range(&self, table: TableId, range: &Interval, reverse: bool) -> Option<Plan>;
+
+    /// Where a key lives by what another node said is in force of its shard; `None`: this catalog has no such table, or
+    /// what was said can't be.
+    fn plan_by(&self, table: TableId, sort_key: &SortKey, now: &ShardNow) -> Option<Plan>;
 
     /// Whether a table is gone: this catalog has issued its id and has it no more.
     fn is_dropped(&self, table: TableId) -> bool;

@@ -37,8 +37,8 @@ use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::rules::{self, outcome};
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, NodeId, Now, Reply, Version};
-use quorate_ring::{Owner, Plan};
+use quorate_model::{Guarantee, Instant, NodeId, Now, Owner, Reply, Version};
+use quorate_ring::Plan;
 use std::sync::Arc;
 
 use found::{Found, Known};

@@ -11,8 +11,7 @@ use crate::few::{Copies, Nodes};
 use crate::machine::{Effect, Failure};
 use crate::need::Need;
 use crate::owners::{Owners, Tally};
-use quorate_model::{Durability, Instant, NodeId, Now, Record, Request, Span};
-use quorate_ring::Owner;
+use quorate_model::{Durability, Instant, NodeId, Now, Owner, Record, Request, Span};
 
 /// One record on its way to a quorum.
 #[derive(Debug)]

@@ -16,16 +16,20 @@
 //! # Invariants
 //!
 //! - Each call that the machine makes ends once for it; what comes for a call that has ended is dropped.
-//! - A refusal for reasons of the catalog comes with the newest plan, if that differs from what was refused.
-//! - Where an owner knows a catalog that this node has not applied, the refusal waits for it, a moment at most
-//!   ([`CATALOG_WAIT`]): it is on its way, or does not come at all.
+//! - A refusal for reasons of the catalog comes with the newest plan, if that differs from what was refused: this node's
+//!   own, or one by what the owner says is in force. So a coordinator that consensus can't reach goes on. What an owner
+//!   said is for this operation only.
+//! - Where an owner of an earlier version says nothing, and knows a catalog that this node has not applied, the refusal
+//!   waits for it, a moment at most ([`CATALOG_WAIT`]): it is on its way, or does not come at all.
 //! - A call may outlive the client's deadline ([`CALL_TIMEOUT_MIN`]): late acknowledgements and repairs are worth
 //!   waiting for, since the alternative is a hint. When the machine is done nothing is waited for any more.
 
 use crate::machine::{Call, Effect, Failure, Input, Machine};
 use crate::plans::Plans;
 use crate::rules::replan;
-use quorate_model::{Epoch, Instant, NodeId, Now, Refusal, Reply, Request, Rules, SortKey, Span, TableId};
+use quorate_model::{
+    Epoch, Instant, NodeId, Now, Refusal, Reply, Request, Rules, ShardNow, SortKey, Span, TableId,
+};
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +42,22 @@ pub const CATALOG_WAIT: Span = Span::from_millis(500);
 
 /// How a call ended, as the transport saw it. Refusals and broken disks may come as replies: the session knows what
 /// they mean.
-pub type Ended = Result<Reply, Failure>;
+pub type Ended = Result<Said, Failure>;
+
+/// What a node answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its reply.
+    pub reply: Reply,
+    /// With a refusal for reasons of the catalog: what is in force of the shard, as that node knows it.
+    pub newer: Option<ShardNow>,
+}
+
+impl From<Reply> for Said {
+    fn from(reply: Reply) -> Self {
+        Self { reply, newer: None }
+    }
+}
 
 /// The key that an operation is about: what a newer plan is looked up by.
 #[derive(Clone, Debug)]
@@ -114,25 +133,25 @@ impl<M: Machine> Session<M> {
         actions: &mut Vec<Action<M::Answer>>,
     ) {
         let Some(sent_under) = self.open.remove(&call) else { return };
-        let failure = match ended {
-            Ok(Reply::Refused(refusal)) => Failure::Refused(refusal),
-            Ok(Reply::Broken) => Failure::Lost,
-            Ok(
+        let (failure, said) = match ended {
+            Ok(Said { reply, newer }) => match reply {
+                Reply::Refused(refusal) => (Failure::Refused(refusal), newer),
+                Reply::Broken => (Failure::Lost, None),
                 reply @ (Reply::Known { .. }
                 | Reply::Record(_)
                 | Reply::Digest { .. }
                 | Reply::Written { .. }
                 | Reply::Assigned { .. }
                 | Reply::Hinted
-                | Reply::Inspected(_)),
-            ) => return self.feed(now, Input::Reply { call, reply }, actions),
-            Err(failure) => failure,
+                | Reply::Inspected(_)) => return self.feed(now, Input::Reply { call, reply }, actions),
+            },
+            Err(failure) => (failure, None),
         };
         let newer = match failure {
             Failure::NotSent | Failure::Lost => None,
             Failure::Refused(refusal) => match refusal {
                 Refusal::Stale { current } => {
-                    let newer = self.newer_plan(sent_under, plans);
+                    let newer = self.newest_plan(sent_under, said.as_ref(), plans);
                     if newer.is_none() && replan::awaits_catalog(self.rules, plans.epoch(), current) {
                         let until = now.instant + CATALOG_WAIT;
                         self.waiting.push(Waiting { call, sent_under, refusal, needed: current, until });
@@ -140,7 +159,9 @@ impl<M: Machine> Session<M> {
                     }
                     newer
                 }
-                Refusal::Behind { .. } | Refusal::NotOwner => self.newer_plan(sent_under, plans),
+                Refusal::Behind { .. } | Refusal::NotOwner => {
+                    self.newest_plan(sent_under, said.as_ref(), plans)
+                }
                 Refusal::Doubtful
                 | Refusal::DiskFull
                 | Refusal::Overloaded
@@ -196,15 +217,23 @@ impl<M: Machine> Session<M> {
         let (over, waiting): (Vec<Waiting>, Vec<Waiting>) = self.waiting.drain(..).partition(is_over);
         self.waiting = waiting;
         for Waiting { call, sent_under, refusal, .. } in over {
-            let newer = self.newer_plan(sent_under, plans);
+            let newer = self.newest_plan(sent_under, None, plans);
             self.feed(now, Input::Failed { call, failure: Failure::Refused(refusal), newer }, actions);
         }
     }
 
-    /// The key's plan in the newest catalog, unless its shard is as it was.
-    fn newer_plan(&self, sent_under: Epoch, plans: &impl Plans) -> Option<Arc<Plan>> {
-        let plan = plans.plan(self.subject.table, &self.subject.sort_key)?;
-        (plan.place.epoch != sent_under).then(|| Arc::new(plan))
+    /// The key's plan in the newest catalog, or by what an owner says if that is newer; `None`: its shard is as it was.
+    fn newest_plan(
+        &self,
+        sent_under: Epoch,
+        said: Option<&ShardNow>,
+        plans: &impl Plans,
+    ) -> Option<Arc<Plan>> {
+        let Subject { table, sort_key, .. } = &self.subject;
+        let own = plans.plan(*table, sort_key).filter(|plan| plan.place.epoch != sent_under);
+        let known = own.as_ref().map_or(sent_under, |plan| plan.place.epoch.max(sent_under));
+        let said = said.filter(|now| replan::goes_by_refusal(self.rules, known, now.epoch));
+        said.and_then(|now| plans.plan_by(*table, sort_key, now)).or(own).map(Arc::new)
     }
 
     fn feed(&mut self, now: Now, input: Input, actions: &mut Vec<Action<M::Answer>>) {

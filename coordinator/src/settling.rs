@@ -10,8 +10,7 @@ use crate::few::Nodes;
 use crate::machine::{Effect, Failure};
 use crate::round_two::RoundTwo;
 use crate::rules::hints;
-use quorate_model::{Instant, NodeId, Now, Request};
-use quorate_ring::Owner;
+use quorate_model::{Instant, NodeId, Now, Owner, Request};
 
 /// A record whose client is answered, on its way to the owners that lack it.
 #[derive(Debug)]

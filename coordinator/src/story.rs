@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Key, Level, Mode, NodeId, Operations, Place, Record, ShardId, Sharding,
-    SortKey, Stamps, Table, TableId, WallTime,
+    Body, Boot, Durability, Epoch, Key, Level, Mode, NodeId, Operations, Owner, Place, Record, ShardId,
+    Sharding, SortKey, Stamps, Table, TableId, WallTime,
 };
-use quorate_ring::{Candidate, Owner, OwnerSet, Plan};
+use quorate_ring::{Candidate, OwnerSet, Plan};
 use std::sync::Arc;
 
 /// A plan whose sets are these nodes; the table's n is the size of the last.

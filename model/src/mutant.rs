@@ -147,6 +147,8 @@ pub enum Mutant {
     OldAnswersCounted,
     /// After a newer plan, the record is sent under a new version.
     NewVersionOnReplan,
+    /// A coordinator does not listen to what an owner that refused it says is in force.
+    RefusalNotHeeded,
     /// A coordinator that is behind does not wait for the catalog that an owner knows already.
     CatalogNotAwaited,
     /// A replica takes a write as durably as the request says, although its table promises more.
@@ -173,7 +175,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 76] = [
+    pub const ALL: [Mutant; 77] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -239,6 +241,7 @@ impl Mutant {
         Mutant::NewerPlanIgnored,
         Mutant::OldAnswersCounted,
         Mutant::NewVersionOnReplan,
+        Mutant::RefusalNotHeeded,
         Mutant::CatalogNotAwaited,
         Mutant::LoweredTaken,
         Mutant::ExpiringDropped,

@@ -19,7 +19,7 @@
 
 use crate::clock;
 use crate::views::Views;
-use quorate_coordinator::{Action, Call, Ended, Failure, Machine, Session, session};
+use quorate_coordinator::{Action, Call, Ended, Failure, Machine, Said, Session, session};
 use quorate_model::{Epoch, NodeId, Reply, Request, Rules, SortKey, TableId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,10 +136,10 @@ impl Driver {
         to: NodeId,
         request: Request,
         deadline: Instant,
-    ) -> impl Future<Output = Ended> + use<> {
+    ) -> impl Future<Output = Result<Reply, Failure>> + use<> {
         let (mailbox, mut ends) = mpsc::unbounded_channel();
         self.transport.send(to, request, deadline, Completion { mailbox: Some(mailbox), call: Call(0) });
-        async move { ends.recv().await.map_or(Err(Failure::Lost), |(_, ended)| ended) }
+        async move { ends.recv().await.map_or(Err(Failure::Lost), |(_, ended)| ended.map(|said| said.reply)) }
     }
 
     /// What the operations hold whose machines are still at work.
@@ -215,7 +215,7 @@ impl Running {
 
     /// Counts what an owner has sent: the machine may keep it.
     fn holds(&mut self, ended: &Ended) {
-        if let Ok(Reply::Record(Some(record))) = ended {
+        if let Ok(Said { reply: Reply::Record(Some(record)), .. }) = ended {
             self.holds_more(record.body.value_bytes());
         }
     }

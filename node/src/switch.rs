@@ -3,7 +3,7 @@
 use crate::drive::{Completion, Transport};
 use crate::peer::Local;
 use crate::recollection::Recollection;
-use quorate_coordinator::Failure;
+use quorate_coordinator::{Failure, Said};
 use quorate_model::{Answer, NodeId, Refusal, Reply, Request};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Transport for Switch {
             return self.local.begin(
                 request,
                 deadline,
-                Box::new(move |reply| completion.complete(Ok(reply))),
+                Box::new(move |reply| completion.complete(Ok(reply.into()))),
             );
         }
         let asked = Kind::Data.asked_since(request.since());
@@ -40,7 +40,10 @@ impl Transport for Switch {
         let answered = move |answered: Result<bytes::Bytes, CallError>| {
             completion.complete(match answered {
                 Ok(payload) => match minicbor::decode::<Answer<Reply>>(&payload) {
-                    Ok(answer) => Ok(recollection.open(to, answer)),
+                    Ok(mut answer) => {
+                        let newer = answer.take_newer();
+                        Ok(Said { reply: recollection.open(to, answer), newer })
+                    }
                     Err(error) => {
                         // It may have done what it was asked, whatever it meant to say.
                         tracing::warn!(node = %to, "a peer's answer makes no sense: {error}");

@@ -7,7 +7,7 @@
 
 use arc_swap::ArcSwap;
 use quorate_coordinator::Plans;
-use quorate_model::{Epoch, Interval, NodeId, SortKey, TableId};
+use quorate_model::{Epoch, Interval, NodeId, ShardNow, SortKey, TableId};
 use quorate_ring::{Catalog, Liveness, Plan, View};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -104,6 +104,11 @@ impl Plans for Views {
 
     fn plan(&self, table: TableId, sort_key: &SortKey) -> Option<Plan> {
         Views::plan(self, table, sort_key)
+    }
+
+    fn plan_by(&self, table: TableId, sort_key: &SortKey, now: &ShardNow) -> Option<Plan> {
+        let view = self.current.load();
+        view.plan_by(view.table_by_id(table)?, now, sort_key.clone(), self.local)
     }
 
     fn is_dropped(&self, table: TableId) -> bool {

@@ -56,7 +56,7 @@ pub use catalog::{
     Receipt, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
-pub use plan::{Candidate, Owner, OwnerSet, Plan, Quota};
+pub use plan::{Candidate, OwnerSet, Plan, Quota};
 pub use ring::Ring;
 pub use view::{Location, View};
 pub use weight::{Weight, WeightOutOfRange};

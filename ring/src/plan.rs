@@ -5,20 +5,9 @@
 //! as late as possible: after a newer plan it is another number. What is said to a client is the last set's.
 
 use crate::liveness::Liveness;
-use quorate_model::{Epoch, Level, NodeId, Place, ShardId, Table, level};
+use quorate_model::{Level, NodeId, Owner, Place, ShardId, Table, level};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// One copy of one shard: whose it is, and since which command. A node that gives its copy away and becomes an owner
-/// again has another copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner {
-    /// Who should hold it.
-    pub node: NodeId,
-    /// The epoch of the command that gave it to the node; 0 for the copies of a table that was made before they were
-    /// told apart.
-    pub since: Epoch,
-}
 
 /// The owners of one stage of a shard, in ring order. A shard at rest has one set; one that moves has two, and a quorum
 /// must be met in each.
@@ -51,13 +40,6 @@ pub struct Candidate {
     pub node: NodeId,
     /// Whether it seems alive. This orders and skips candidates; it never changes who counts.
     pub alive: bool,
-}
-
-impl Owner {
-    /// The copy of a node on a table that was made before copies were told apart.
-    pub fn unnamed(node: NodeId) -> Self {
-        Self { node, since: Epoch(0) }
-    }
 }
 
 impl Candidate {

@@ -6,8 +6,10 @@
 
 use crate::catalog::{Catalog, Shard, TableEntry};
 use crate::liveness::Liveness;
-use crate::plan::{Candidate, Plan};
-use quorate_model::{Epoch, Interval, Key, NodeId, Place, ShardId, SortKey, TableId, Token};
+use crate::plan::{Candidate, OwnerSet, Plan};
+use quorate_model::{
+    Epoch, Interval, Key, NodeId, Place, Refusal, Reply, ShardId, ShardNow, SortKey, TableId, Token,
+};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -85,10 +87,50 @@ impl View {
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
         let sets = SmallVec::from_iter([shard.owners.clone()]);
+        self.plan_of(table, shard.id.index, shard.epoch, sets, sort_key, local)
+    }
+
+    /// The same where another node has said what is in force of the shard, of which this view may know nothing yet;
+    /// `None`: what it says can't be, or is of another shard.
+    pub fn plan_by(
+        &self,
+        table: &TableEntry,
+        now: &ShardNow,
+        sort_key: SortKey,
+        local: NodeId,
+    ) -> Option<Plan> {
+        if !now.is_sound() || !now.interval.contains(&sort_key) {
+            return None;
+        }
+        let sets = now.sets.iter().map(|set| set.iter().copied().collect()).collect();
+        Some(self.plan_of(table, now.index, now.epoch, sets, sort_key, local))
+    }
+
+    /// What goes with a reply to a request for this place: if that is refused because owners have changed, what is in
+    /// force of the shard. `None`: nothing is, or nothing newer than what the request named.
+    pub fn newer(&self, place: &Place, reply: &Reply) -> Option<ShardNow> {
+        if !matches!(reply, Reply::Refused(Refusal::Stale { .. } | Refusal::NotOwner)) {
+            return None;
+        }
+        let shard = self.table_by_id(place.table)?.shard_at(&place.sort_key);
+        let (interval, sets) = (shard.interval.clone(), vec![shard.owners.to_vec()]);
+        let is_news = shard.epoch > place.epoch;
+        is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets })
+    }
+
+    fn plan_of(
+        &self,
+        table: &TableEntry,
+        index: u32,
+        epoch: Epoch,
+        sets: SmallVec<[OwnerSet; 2]>,
+        sort_key: SortKey,
+        local: NodeId,
+    ) -> Plan {
         Plan {
             table: Arc::clone(table.table()),
-            shard: shard.id,
-            place: Place { table: table.id, epoch: shard.epoch, sort_key },
+            shard: ShardId { table: table.id, index },
+            place: Place { table: table.id, epoch, sort_key },
             candidates: Candidate::in_order(&sets, local, &self.liveness),
             sets,
         }

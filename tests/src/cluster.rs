@@ -6,7 +6,8 @@
 use crate::history::Spot;
 use crate::setting::Setting;
 use quorate_model::{
-    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, SortKey, TableId,
+    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, Reply, ShardNow, SortKey,
+    TableId,
 };
 use quorate_ring::{
     Catalog, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View, Weight,
@@ -90,6 +91,25 @@ impl Cluster {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
         let table = view.table_by_id(table)?;
         Some(view.plan_of_range(table, range, reverse, local))
+    }
+
+    /// Where a key lives by what another node said is in force.
+    pub fn plan_by(
+        &self,
+        heard: usize,
+        (spot, now): (Spot, &ShardNow),
+        local: NodeId,
+        down: Vec<NodeId>,
+    ) -> Option<Plan> {
+        let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
+        let table = view.table_by_id(self.tables[spot.table])?;
+        view.plan_by(table, now, table.sort_key(&self.keys[&spot]), local)
+    }
+
+    /// What a node that has heard so many commands says with a reply.
+    pub fn newer(&self, heard: usize, place: &Place, reply: &Reply) -> Option<ShardNow> {
+        let catalog = Arc::clone(&self.catalogs[heard.checked_sub(1)?]);
+        View::new(catalog, Liveness::all_alive()).newer(place, reply)
     }
 
     /// The catalog's epoch, for a node that has heard so many commands.

@@ -82,6 +82,8 @@ happenings! {
     CatalogAwaited => "catalogs awaited and heard",
     /// A coordinator waited for the catalog in vain.
     CatalogMissed => "catalogs awaited in vain",
+    /// A refusal said what is in force.
+    RefusalSaid => "refusals that said what is in force",
     /// Two nodes spoke the newer of two versions.
     SpokeNewer => "messages in the newer of two versions",
     /// Two nodes spoke the older of two versions, because one of them knew no other.

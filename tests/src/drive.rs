@@ -11,7 +11,7 @@ use crate::heard::Heard;
 use crate::history::{AttemptId, Name, Outcome, Spot};
 use crate::world::World;
 use quorate_coordinator::answer::Outcome as Claim;
-use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Session};
+use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Said, Session};
 use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put, PutError};
 use quorate_model::operation::Recall;
 use quorate_model::{Body, Epoch, Instant, NodeId, Now, Refusal, Reply, Request, level};
@@ -57,6 +57,8 @@ pub struct Asked {
     decides: bool,
     /// When it was refused as stale, in microseconds.
     stale_at: Option<u64>,
+    /// What a refusal said is in force: the shard's epoch.
+    said: Option<Epoch>,
 }
 
 /// An operation whose machine is watched: each input is written down.
@@ -140,10 +142,13 @@ impl World {
         let now = self.schedule.now();
         let Some(process) = self.node(on).living(run) else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
-        if let (Some(asked), Ok(Reply::Refused(Refusal::Stale { .. }))) =
+        if let (Some(asked), Ok(Said { reply: Reply::Refused(refusal), newer })) =
             (running.asked.get_mut(&call), &ended)
         {
-            asked.stale_at.get_or_insert(now);
+            if matches!(refusal, Refusal::Stale { .. }) {
+                asked.stale_at.get_or_insert(now);
+            }
+            asked.said = asked.said.max(newer.as_ref().map(|newer| newer.epoch));
         }
         self.step(on, number, |session, now, plans, actions| session.ended(now, call, ended, plans, actions));
     }
@@ -228,6 +233,13 @@ impl World {
             }
             Input::Failed { call, failure, newer } => {
                 let asked = running.asked.remove(call);
+                let given = newer.as_ref().map(|plan| plan.place.epoch);
+                if let Some(said) = asked.and_then(|asked| asked.said) {
+                    self.met(Happening::RefusalSaid);
+                    if given < Some(said) {
+                        self.history.unheeded.push((running.spot, running.attempt));
+                    }
+                }
                 if let (Some(asked), Failure::Refused(Refusal::Stale { current })) = (asked, failure) {
                     self.note_stale(on, running, asked, *current, newer.is_some());
                 }
@@ -285,7 +297,7 @@ impl World {
     ) {
         let (attempt, spot, epoch) = (running.attempt, running.spot, request.place().epoch);
         let decides = matches!(request, Request::Ask { .. } | Request::Read { .. });
-        running.asked.insert(call, Asked { to, epoch, decides, stale_at: None });
+        running.asked.insert(call, Asked { to, epoch, decides, stale_at: None, said: None });
         let seen = &mut self.history.attempts[attempt.0];
         seen.messages += 1;
         match &request {

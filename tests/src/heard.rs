@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use quorate_coordinator::Plans;
-use quorate_model::{Epoch, Interval, NodeId, Place, SortKey, TableId};
+use quorate_model::{Epoch, Interval, NodeId, Place, ShardNow, SortKey, TableId};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -29,6 +29,13 @@ impl Plans for Heard<'_> {
 
     fn plan_of_range(&self, table: TableId, range: &Interval, reverse: bool) -> Option<Plan> {
         self.world.plan_of_range(self.on, (table, range, reverse), self.whom)
+    }
+
+    fn plan_by(&self, table: TableId, sort_key: &SortKey, now: &ShardNow) -> Option<Plan> {
+        let place = Place { table, epoch: Epoch(0), sort_key: sort_key.clone() };
+        let spot = self.world.spot_of(&place)?;
+        let heard = self.world.peek(self.on).heard;
+        self.world.cluster.plan_by(heard, (spot, now), self.on, self.world.seem_down(self.whom))
     }
 
     fn is_dropped(&self, _: TableId) -> bool {

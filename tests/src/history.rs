@@ -178,6 +178,8 @@ pub struct History {
     pub ignored_plans: Vec<(Spot, AttemptId)>,
     /// Operations that were told of a stale plan although their coordinator might have heard of the newer one.
     pub not_awaited: Vec<(Spot, AttemptId)>,
+    /// Attempts that did not go on by what a refusal said is in force.
+    pub unheeded: Vec<(Spot, AttemptId)>,
     /// Reads that sent a record before their clients were answered, with what they sent.
     pub wrote_first: BTreeSet<(Spot, AttemptId, Held)>,
     /// Answers to operation ids of which too few owners knew that the id had become the version named.

@@ -86,6 +86,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored
         | Mutant::OldAnswersCounted
+        | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
     }
 }

@@ -172,7 +172,7 @@ impl World {
         self.note_doubt(at, request, &reply);
         self.note_loss(at, to.node, request, &reply);
         self.note_met(request, &reply);
-        self.reply(at, to, reply);
+        self.reply(at, to, request, reply);
     }
 
     /// Only an owner answers, and only at the epoch at which it is one.
@@ -302,12 +302,14 @@ impl World {
         }
     }
 
-    fn reply(&mut self, at: NodeId, to: Caller, reply: Reply) {
-        let reply = self.pass_back(reply);
+    fn reply(&mut self, at: NodeId, to: Caller, request: &Request, reply: Reply) {
+        let says = to.node != at && self.says_what_is_in_force(at);
+        let newer = self.cluster.newer(self.peek(at).heard, request.place(), &reply).filter(|_| says);
         let random = &mut self.random(For::Reply, to.whom());
         let by = at;
         let process = self.node(at).process.as_ref().expect("only a living process answers");
-        let answer = process.recollection.answer(reply);
+        let answer = process.recollection.answer(reply).with_newer(newer);
+        let answer = self.pass_back(answer);
         if to.node == at {
             let micros = random.between(5, 50);
             return self.schedule.after(micros, Event::Return { to, by, answer });

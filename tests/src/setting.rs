@@ -194,6 +194,8 @@ pub struct Setting {
     pub mishaps: Mishaps,
     /// The run of each node from which on it runs a newer version; empty: all run one version.
     pub upgrades: Vec<u32>,
+    /// Whether refusals say what is in force of a shard, where all run one version: not in the version before.
+    pub refusals_say: bool,
     /// What is left out of the history, to make it shorter.
     pub trim: Trim,
 }
@@ -225,6 +227,7 @@ impl Setting {
             habits: habits(random),
             mishaps: mishaps(random),
             upgrades: Vec::new(),
+            refusals_say: Random::new(seed, For::Versions, [1, 0]).chance(300),
             trim: Trim::default(),
         };
         setting.tables = vec![table(random, n)];

@@ -9,7 +9,7 @@ use crate::event::{Caller, Event};
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{NodeId, Protocol, Refusal, Reply, Request};
+use quorate_model::{Answer, NodeId, Protocol, Refusal, Reply, Request};
 
 /// What all nodes speak where there is one version.
 const OLDER: Protocol = Protocol::NEWEST;
@@ -32,6 +32,11 @@ impl World {
     fn newest_of(&self, node: NodeId) -> Protocol {
         let at = (node.0 - 1) as usize;
         if self.nodes[at].run >= self.setting.upgrades[at] { NEWER } else { OLDER }
+    }
+
+    /// Whether a node says, when it refuses, what is in force: the version before does not.
+    pub(crate) fn says_what_is_in_force(&self, at: NodeId) -> bool {
+        if self.is_upgrading() { self.newest_of(at) == NEWER } else { self.setting.refusals_say }
     }
 
     /// What arrives of a request; `None`: the caller was told that the other end does not have it.
@@ -60,11 +65,11 @@ impl World {
     }
 
     /// What arrives of an answer.
-    pub(crate) fn pass_back(&self, reply: Reply) -> Reply {
+    pub(crate) fn pass_back(&self, answer: Answer<Reply>) -> Answer<Reply> {
         if !self.is_upgrading() {
-            return reply;
+            return answer;
         }
-        let bytes = minicbor::to_vec(&reply).expect("encoding into memory cannot fail");
+        let bytes = minicbor::to_vec(&answer).expect("encoding into memory cannot fail");
         minicbor::decode(&bytes).expect("what was just encoded")
     }
 }

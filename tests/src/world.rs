@@ -14,6 +14,7 @@ use crate::replay::{self, Repair};
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
+use quorate_coordinator::Said;
 use quorate_model::{Boot, Instant, Interval, NodeId, Now, Place, Rules, TableId};
 use quorate_ring::Plan;
 use quorate_storage::{CommitterLimits, ReplicaLimits};
@@ -187,12 +188,13 @@ impl World {
         }
         match event {
             Event::Arrive { to, from, request, remaining } => self.arrive(to, from, request, remaining),
-            Event::Return { to, by, answer } => {
+            Event::Return { to, by, mut answer } => {
                 let Some(process) = self.node(to.node).living(to.run) else { return };
+                let newer = answer.take_newer();
                 let reply = process.recollection.open(by, answer);
                 match to.asker {
                     Asker::Operation { number, call, .. } => {
-                        self.end_call(to.node, to.run, number, call, Ok(reply));
+                        self.end_call(to.node, to.run, number, call, Ok(Said { reply, newer }));
                     }
                     Asker::Replay { number, owner } => {
                         self.end_replayed(to.node, to.run, (owner, number), Some(reply));
@@ -308,7 +310,7 @@ impl World {
     }
 
     /// Who seems down now.
-    fn seem_down(&self, whom: [u64; 2]) -> Vec<NodeId> {
+    pub(crate) fn seem_down(&self, whom: [u64; 2]) -> Vec<NodeId> {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();

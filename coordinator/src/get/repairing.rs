@@ -6,8 +6,7 @@ use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{hints, one, read};
 use crate::settling::Settling;
-use quorate_model::{Held, Now, Record};
-use quorate_ring::Owner;
+use quorate_model::{Held, Now, Owner, Record};
 
 impl Get {
     /// The record on its way to as many owners as are needed, of which `holders` hold it.

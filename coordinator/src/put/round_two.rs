@@ -8,8 +8,7 @@ use crate::machine::Effect;
 use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{outcome, replan, write};
-use quorate_model::{Now, Record};
-use quorate_ring::Owner;
+use quorate_model::{Now, Owner, Record};
 
 impl Put {
     /// Sends a record to all owners; `holders` have it (or something later) already.

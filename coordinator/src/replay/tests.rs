@@ -31,6 +31,10 @@ impl Plans for Known {
         self.plan(table, &range.start)
     }
 
+    fn plan_by(&self, _: TableId, _: &SortKey, _: &quorate_model::ShardNow) -> Option<Plan> {
+        None
+    }
+
     fn is_dropped(&self, _: TableId) -> bool {
         self.dropped
     }

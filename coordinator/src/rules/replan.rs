@@ -2,8 +2,7 @@
 
 #[cfg(feature = "mutants")]
 use super::write::renew;
-use quorate_model::{Epoch, Mutant, Record, Rules, Stamp};
-use quorate_ring::Owner;
+use quorate_model::{Epoch, Mutant, Owner, Record, Rules, Stamp};
 
 /// A coordinator that was refused goes on by the newer plan.
 ///
@@ -13,7 +12,16 @@ pub fn takes_newer(rules: Rules, in_force: Epoch, offered: Epoch) -> bool {
     offered > in_force && !rules.broken(Mutant::NewerPlanIgnored)
 }
 
-/// A coordinator that is behind waits for the catalog that an owner knows already.
+/// A coordinator goes on by what an owner that refused it says is in force, if that is newer than what it knows: it needs
+/// no consensus to learn where a key is.
+///
+/// Rule 6. `asked_under` is the epoch that was refused.
+#[inline]
+pub fn goes_by_refusal(rules: Rules, asked_under: Epoch, said: Epoch) -> bool {
+    said > asked_under && !rules.broken(Mutant::RefusalNotHeeded)
+}
+
+/// A coordinator that is behind, and was not told what is in force, waits for the catalog that an owner knows already.
 ///
 /// Rule 6. Whether a refusal waits.
 #[inline]

@@ -25,6 +25,12 @@ impl Plans for Known {
         self.plan(table, &range.start)
     }
 
+    fn plan_by(&self, _: TableId, _: &SortKey, now: &ShardNow) -> Option<Plan> {
+        let mut plan = plan_of_sets(&[&[2]]);
+        plan.place.epoch = now.epoch;
+        Some(plan)
+    }
+
     fn is_dropped(&self, _: TableId) -> bool {
         false
     }
@@ -102,38 +108,62 @@ fn a_call_may_outlive_the_client() {
 #[test]
 fn a_call_ends_once() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(Reply::Hinted), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(Reply::Hinted.into()), &OLD, &mut actions);
     session.ended(at(2), Call(1), Err(Failure::Lost), &OLD, &mut actions);
-    session.ended(at(2), Call(7), Ok(Reply::Hinted), &OLD, &mut actions);
+    session.ended(at(2), Call(7), Ok(Reply::Hinted.into()), &OLD, &mut actions);
     assert_eq!(heard(&mut session), ["1 Hinted"]);
 }
 
 #[test]
 fn a_broken_disk_is_a_lost_call_and_a_refusal_is_a_refusal() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(Reply::Broken), &NEWER, &mut actions);
+    session.ended(at(1), Call(1), Ok(Reply::Broken.into()), &NEWER, &mut actions);
     assert_eq!(heard(&mut session), ["1 Lost newer=None"]);
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(Reply::Refused(Refusal::DiskFull)), &NEWER, &mut actions);
+    session.ended(at(1), Call(1), Ok(Reply::Refused(Refusal::DiskFull).into()), &NEWER, &mut actions);
     assert_eq!(heard(&mut session), ["1 Refused(DiskFull) newer=None"]);
 }
 
 #[test]
 fn a_refusal_because_of_the_catalog_brings_the_newest_plan_if_it_differs() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(stale(3)), &NEWER, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3).into()), &NEWER, &mut actions);
     assert_eq!(heard(&mut session), ["1 Refused(Stale { current: Epoch(3) }) newer=Some(3)"]);
     for (known, newer) in [(&LATER, "None"), (&NEWER, "Some(3)")] {
         let (mut session, mut actions) = begun(10);
-        session.ended(at(1), Call(1), Ok(Reply::Refused(Refusal::NotOwner)), known, &mut actions);
+        session.ended(at(1), Call(1), Ok(Reply::Refused(Refusal::NotOwner).into()), known, &mut actions);
         assert_eq!(heard(&mut session), [format!("1 Refused(NotOwner) newer={newer}")]);
+    }
+}
+
+#[test]
+fn a_refusal_that_says_what_is_in_force_waits_for_no_catalog() {
+    let said = |refusal, epoch| {
+        let owner = quorate_model::Owner::unnamed(NodeId(2));
+        let interval = quorate_model::Interval::everything();
+        let newer = ShardNow { index: 0, interval, epoch: Epoch(epoch), sets: vec![vec![owner]] };
+        Ok(Said { reply: Reply::Refused(refusal), newer: Some(newer) })
+    };
+    let stale = Refusal::Stale { current: Epoch(5) };
+    for (refusal, known, epoch, expected) in [
+        (stale, &OLD, 5, "Some(5)"),
+        (Refusal::NotOwner, &OLD, 5, "Some(5)"),
+        (stale, &NEWER, 5, "Some(5)"),
+        (Refusal::NotOwner, &OLD, 1, "None"),
+        (stale, &NEWER, 2, "Some(3)"),
+    ] {
+        let (mut session, mut actions) = begun(10);
+        session.ended(at(1), Call(1), said(refusal, epoch), known, &mut actions);
+        let heard = heard(&mut session);
+        assert!(heard.len() == 1 && heard[0].ends_with(&format!("newer={expected}")), "{heard:?}");
+        assert_eq!(session.awaits(), None);
     }
 }
 
 #[test]
 fn a_refusal_waits_for_the_catalog_that_its_owner_knows() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3).into()), &OLD, &mut actions);
     session.ended(at(2), Call(1), Err(Failure::Lost), &OLD, &mut actions);
     assert_eq!((heard(&mut session).len(), session.awaits()), (0, Some(Epoch(3))), "it has its answer");
     session.caught_up(at(3), &OLD, &mut actions);
@@ -146,7 +176,7 @@ fn a_refusal_waits_for_the_catalog_that_its_owner_knows() {
 #[test]
 fn a_refusal_does_not_wait_for_ever() {
     let (mut session, mut actions) = begun(10);
-    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3).into()), &OLD, &mut actions);
     assert_eq!(session.wake_at(), Some(Instant(1 + CATALOG_WAIT.0)));
     session.tick(at(CATALOG_WAIT.0), &OLD, &mut actions);
     assert!(heard(&mut session).is_empty(), "neither its time nor the machine's");
@@ -158,7 +188,7 @@ fn a_refusal_does_not_wait_for_ever() {
 fn the_machine_is_woken_when_it_wants_to_be() {
     let (mut session, mut actions) = begun(10);
     session.machine_mut().wake_at = Some(Instant(700_000));
-    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3).into()), &OLD, &mut actions);
     assert_eq!(session.wake_at(), Some(Instant(1 + CATALOG_WAIT.0)));
     session.tick(at(700_000), &OLD, &mut actions);
     assert_eq!(heard(&mut session), ["1 Refused(Stale { current: Epoch(3) }) newer=None", "tick"]);
@@ -168,7 +198,7 @@ fn the_machine_is_woken_when_it_wants_to_be() {
 fn nothing_reaches_a_machine_that_is_done() {
     let (mut session, mut actions) = begun(10);
     session.machine_mut().wake_at = Some(Instant(5));
-    session.ended(at(1), Call(1), Ok(stale(3)), &OLD, &mut actions);
+    session.ended(at(1), Call(1), Ok(stale(3).into()), &OLD, &mut actions);
     session.machine_mut().ends = true;
     session.tick(at(6), &OLD, &mut actions);
     assert!(matches!(actions.last(), Some(Action::Done)));

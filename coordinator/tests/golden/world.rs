@@ -33,10 +33,10 @@ use quorate_model::message::Draft;
 use quorate_model::record::merge;
 use quorate_model::{
     Body, Boot, Durability, Epoch, Held, Instant, Key, Level, Mode, NodeId, Now, Operation, OperationId,
-    Operations, Place, Record, Refusal, Reply, Request, Rules, ShardId, Sharding, SortKey, Span, Stamp,
-    Stamps, Table, TableId, Version, WallTime,
+    Operations, Owner, Place, Record, Refusal, Reply, Request, Rules, ShardId, Sharding, SortKey, Span,
+    Stamp, Stamps, Table, TableId, Version, WallTime,
 };
-use quorate_ring::{Candidate, Liveness, Owner, OwnerSet, Plan};
+use quorate_ring::{Candidate, Liveness, OwnerSet, Plan};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;

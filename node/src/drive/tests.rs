@@ -3,7 +3,7 @@
 use super::*;
 use quorate_coordinator::session::CATALOG_WAIT;
 use quorate_coordinator::{Effect, Input};
-use quorate_model::{Boot, ClusterId, Instant as Moment, Now, Place, Refusal};
+use quorate_model::{Boot, ClusterId, Instant as Moment, Interval, Now, Owner, Place, Refusal, ShardNow};
 use quorate_ring::{Catalog, Command, NewNode, NewTable, RequestId, Weight};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -132,7 +132,7 @@ async fn hears(epoch: Epoch, ended: Option<Ended>, publish: Option<Catalog>) -> 
 
 #[tokio::test]
 async fn an_answer_comes_back_with_its_call() {
-    assert_eq!(hears(Epoch(2), Some(Ok(Reply::Hinted)), None).await, "Call(1) Hinted");
+    assert_eq!(hears(Epoch(2), Some(Ok(Reply::Hinted.into())), None).await, "Call(1) Hinted");
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_transport_that_forgets_a_call_has_lost_it() {
 
 #[tokio::test]
 async fn a_stale_coordinator_waits_for_the_catalog_that_its_owner_knows() {
-    let stale = || Some(Ok(Reply::Refused(Refusal::Stale { current: Epoch(3) })));
+    let stale = || Some(Ok(Reply::Refused(Refusal::Stale { current: Epoch(3) }).into()));
     let wait = Duration::from_micros(CATALOG_WAIT.0);
     let begun = Instant::now();
     let heard = hears(Epoch(2), stale(), Some(later(&catalog()))).await;
@@ -151,6 +151,17 @@ async fn a_stale_coordinator_waits_for_the_catalog_that_its_owner_knows() {
     let begun = Instant::now();
     hears(Epoch(2), stale(), None).await;
     assert!(begun.elapsed() >= wait, "it never came");
+}
+
+#[tokio::test]
+async fn a_coordinator_that_no_catalog_reaches_goes_on_by_what_a_refusal_says() {
+    let (interval, sets) = (Interval::everything(), vec![vec![Owner::unnamed(NodeId(2))]]);
+    let newer = ShardNow { index: 0, interval, epoch: Epoch(3), sets };
+    let reply = Reply::Refused(Refusal::Stale { current: Epoch(3) });
+    let begun = Instant::now();
+    let heard = hears(Epoch(2), Some(Ok(Said { reply, newer: Some(newer) })), None).await;
+    assert_eq!(heard, "Call(1) Refused(Stale { current: Epoch(3) }) newer=Some(Epoch(3))");
+    assert!(begun.elapsed() < Duration::from_micros(CATALOG_WAIT.0), "no catalog is waited for");
 }
 
 #[tokio::test]
@@ -166,7 +177,7 @@ async fn a_caller_that_goes_away_takes_nothing_with_it() {
     caller.abort();
     assert!(caller.await.is_err());
     assert_eq!(driver.load(), Load { running: 1, value_bytes: 100 }, "the machine waits for its call");
-    completion.complete(Ok(Reply::Hinted));
+    completion.complete(Ok(Reply::Hinted.into()));
     let by = Instant::now() + PATIENCE;
     while driver.load().running > 0 {
         assert!(Instant::now() < by, "it never ended");

@@ -44,8 +44,12 @@ impl Peers {
     fn data(&self, payload: &[u8], deadline: Instant, responder: Responder) {
         match minicbor::decode::<Request>(payload) {
             Ok(request) => {
-                let recollection = Arc::clone(&self.recollection);
-                let reply = move |reply| replied(responder, reply, &recollection);
+                let (recollection, views) = (Arc::clone(&self.recollection), Arc::clone(&self.views));
+                let place = request.place().clone();
+                let reply = move |reply: Reply| {
+                    let newer = views.current().newer(&place, &reply);
+                    answer(responder, &recollection.answer(reply).with_newer(newer));
+                };
                 self.local.begin(request, deadline, Box::new(reply));
             }
             Err(error) => not_understood(responder, &error),

@@ -13,8 +13,8 @@ use quorate_model::message::Draft;
 use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::{
     Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Interval,
-    NodeId, Operation, OperationId, Operations, Place, RangeReply, RangeRequest, Record, Refusal, Reply,
-    Request, Run, Sharding, SortKey, Stamps, TableId, Version, WallTime,
+    NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest, Record, Refusal,
+    Reply, Request, Run, ShardNow, Sharding, SortKey, Stamps, TableId, Version, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest};
 use quorate_ring::catalog::Created;
@@ -283,7 +283,17 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         }
         "answer" => {
             let told = replies().into_iter().map(|reply| Answer::new(reply, Some(committed())));
-            encoded(told.chain([Answer::new(Reply::Hinted, None)]))
+            let stale = Reply::Refused(Refusal::Stale { current: Epoch(9) });
+            let newer = ShardNow {
+                index: 3,
+                interval: Interval { start: place().sort_key, end: None },
+                epoch: Epoch(9),
+                sets: vec![vec![Owner::unnamed(NodeId(1))], vec![Owner { node: NodeId(2), since: Epoch(9) }]],
+            };
+            encoded(told.chain([
+                Answer::new(Reply::Hinted, None),
+                Answer::new(stale, Some(committed())).with_newer(Some(newer)),
+            ]))
         }
         "answers" => {
             encoded([Answer::new(replies(), Some(committed())), Answer::new(vec![Reply::Hinted], None)])

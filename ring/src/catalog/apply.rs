@@ -10,12 +10,12 @@ use super::{
     Rejection, Shard, TTL_MS_MAX, TableChange, TableEntry, TtlChange, is_address, is_label,
 };
 use crate::placement::{Settled, TableWish, place};
-use crate::plan::{Owner, OwnerSet};
+use crate::plan::OwnerSet;
 use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, Level, NodeId, Pieces, ShardId, SortKey, Table, TableId};
+use quorate_model::{Epoch, Level, NodeId, Owner, Pieces, ShardId, SortKey, Table, TableId};
 use std::sync::Arc;
 
 /// A command that was accepted.

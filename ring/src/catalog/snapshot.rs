@@ -5,10 +5,9 @@
 
 use super::shard::intervals;
 use super::{Catalog, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
-use crate::plan::Owner;
 use minicbor::{Decode, Encode};
 use quorate_model::table::is_table_name;
-use quorate_model::{ClusterId, Epoch, NodeId, ShardId, SortKey, Table, TableId};
+use quorate_model::{ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use thiserror::Error;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::catalog::tests::{founded, table};
-use crate::plan::{Owner, OwnerSet};
-use quorate_model::{Level, Token};
+use crate::plan::OwnerSet;
+use quorate_model::{Level, Owner, Token};
 
 fn view(down: &[u64]) -> View {
     let catalog = founded(5).apply(&crate::Command::CreateTable(table("users"))).expect("accepted").catalog;
@@ -76,6 +76,31 @@ fn a_level_is_a_number_for_each_set() {
     assert_eq!(numbers(plan.round_one()), [2, 3]);
     for (level, expected) in [(Level::One, [1, 1]), (Level::All, [3, 5]), (Level::Count(4), [3, 4])] {
         assert_eq!(numbers(plan.quota(level)), expected, "{level}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_is_in_force_and_a_plan_is_made_by_it() {
+    let old = view(&[2]);
+    let users = old.table("users").expect("made");
+    let os = crate::TableChange {
+        durability: Some(quorate_model::Durability::Os),
+        ..crate::TableChange::of(users.id)
+    };
+    let altered = old.catalog().apply(&crate::Command::AlterTable(os)).expect("accepted").catalog;
+    let new = old.with_catalog(Arc::new(altered));
+    let (asked, local) = (old.plan(users, &Key::new(&b"user-17"[..]), NodeId(4)), NodeId(4));
+    let stale = Reply::Refused(Refusal::Stale { current: new.epoch() });
+    let now = new.newer(&asked.place, &stale).expect("its shards are of another epoch");
+    let by = old.plan_by(users, &now, asked.place.sort_key.clone(), local).expect("a plan");
+    let there = new.plan(new.table("users").expect("there"), &Key::new(&b"user-17"[..]), local);
+    assert_eq!(by.place, there.place);
+    assert_eq!((by.shard, &by.sets, &by.candidates), (there.shard, &there.sets, &there.candidates));
+    assert_eq!(new.newer(&asked.place, &Reply::Refused(Refusal::DiskFull)), None, "no matter of the catalog");
+    assert_eq!(old.newer(&asked.place, &Reply::Refused(Refusal::NotOwner)), None, "nothing newer is known");
+    let elsewhere = quorate_model::Interval { start: SortKey::new(vec![255; 9]), end: None };
+    for wrong in [ShardNow { interval: elsewhere, ..now.clone() }, ShardNow { sets: Vec::new(), ..now }] {
+        assert_eq!(old.plan_by(users, &wrong, asked.place.sort_key.clone(), local), None);
     }
 }
 

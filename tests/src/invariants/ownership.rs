@@ -1,5 +1,6 @@
 //! Ownership follows the catalog: only an owner answers, and only at the epoch at which it is one; what decides an
-//! operation was answered under one plan; and a coordinator that was refused takes the newer plan, for which it waits.
+//! operation was answered under one plan; and a coordinator that was refused takes the newer plan, by what it is told or
+//! by the catalog, for which it waits.
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt};
@@ -20,6 +21,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             "op {} was refused as stale, and its coordinator did not wait for the newer catalog",
             attempt.0
         );
+        findings.broken(*spot, what);
+    }
+    for (spot, attempt) in &evidence.history.unheeded {
+        let what = format!("op {} was told what is in force, and did not go on by it", attempt.0);
         findings.broken(*spot, what);
     }
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {
