@@ -22,4 +22,4 @@ pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem
 pub use name::{Bound, KeyName};
 pub use problem::{Problem, Replica};
 pub use service::{Limits, Link, Links, Live, Ready};
-pub use table::{Dropped, Shard, Shards, Table, TableChange, TableSpec, Tables};
+pub use table::{Dropped, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables};

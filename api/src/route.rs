@@ -120,6 +120,8 @@ routes! {
     DropTable(OnTable) = DELETE CHANGE;
     /// The shards of a table.
     ListShards(OnTable) = GET NONE;
+    /// What a table holds.
+    TableStats(OnTable) = GET NONE;
     /// The cluster.
     ShowCluster = GET NONE;
     /// The members.
@@ -161,6 +163,7 @@ impl Operation {
             Operation::ListTables | Operation::CreateTable => "/v1/tables",
             Operation::DescribeTable | Operation::AlterTable | Operation::DropTable => "/v1/tables/{table}",
             Operation::ListShards => "/v1/tables/{table}/shards",
+            Operation::TableStats => "/v1/tables/{table}/stats",
             Operation::ShowCluster => "/v1/cluster",
             Operation::ListNodes => "/v1/cluster/nodes",
             Operation::ShowNode => "/v1/cluster/nodes/{node}",
@@ -196,7 +199,8 @@ impl Route {
             | Route::DescribeTable(on)
             | Route::AlterTable(on)
             | Route::DropTable(on)
-            | Route::ListShards(on) => {
+            | Route::ListShards(on)
+            | Route::TableStats(on) => {
                 (template.replace("{table}", &text::encode(on.table.as_bytes())), false)
             }
             Route::ShowNode(on) | Route::SafeToStop(on) | Route::PreviewLoss(on) | Route::AcceptLoss(on) => {

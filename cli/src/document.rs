@@ -77,6 +77,20 @@ const SHARDS: View = View {
     columns: &[("id", Name), ("owners", Name), ("start", Name), ("end", Name), ("epoch", Right)],
 };
 
+/// What shards hold.
+const SHARD_STATS: View = View {
+    list: "by_shard",
+    id: "SHARD",
+    columns: &[
+        ("id", Name),
+        ("keys", Right),
+        ("bytes", Right),
+        ("removals", Right),
+        ("exact", Left),
+        ("counted_by", Name),
+    ],
+};
+
 /// Owners of a key.
 const OWNERS: View = View {
     list: "owners",
@@ -108,7 +122,7 @@ const HINTS: View = View {
 };
 
 /// Every list that is known.
-const VIEWS: &[View] = &[NODES, TABLES, SHARDS, OWNERS, REPLICAS, HINTS];
+const VIEWS: &[View] = &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, REPLICAS, HINTS];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -399,7 +413,8 @@ mod tests {
             "id": long, "node": long, "name": format!("{long}.example"), "key": long, "zone": "eu-west-1-availability-zone-b",
             "state": "doubtful", "silent_ms": 86_399_000, "phi": 99.0, "leader": true, "voter": true, "address": format!("{long}.internal.example:65535"),
             "shards": 262_144, "bytes": 1_125_895_000_000_000_u64, "free_bytes": 1_125_895_000_000_000_u64,
-            "hints": 9_999_999, "sharding": "range", "mode": "consensus", "n": 15, "r": "quorum", "w": "quorum",
+            "hints": 9_999_999, "keys": 9_999_999_999_u64, "removals": 9_999_999_999_u64, "exact": false,
+            "counted_by": long, "sharding": "range", "mode": "consensus", "n": 15, "r": "quorum", "w": "quorum",
             "durability": "sync", "ttl": "36500d", "owners": [long, long, long], "start": "ffffffffffffffff",
             "end": long, "epoch": 1_234_567, "up": false, "version": "1234567890123-12.1234567.1234567",
             "size": 1_048_575, "tombstone": false, "expired": false, "written_at": "2020-11-28T15:19:37.123Z",

@@ -1,4 +1,4 @@
-//! `quorate table`: list, create, describe, alter, drop.
+//! `quorate table`: list, create, describe, stats, alter, drop.
 
 use crate::context::Context;
 use crate::exit::Failure;
@@ -24,6 +24,12 @@ enum Action {
     /// Show one table.
     #[command(after_help = "Example:\n  quorate table describe demo")]
     Describe {
+        /// Its name.
+        table: String,
+    },
+    /// Show what a table holds: keys, removals and bytes, of each shard too.
+    #[command(after_help = "Example:\n  quorate table stats demo")]
+    Stats {
         /// Its name.
         table: String,
     },
@@ -123,6 +129,11 @@ impl TableCommand {
             }
             Action::Describe { table } => {
                 let found = context.told(&format!("looking for table {table}"), client.table(&table)).await?;
+                document::show(output, &found)
+            }
+            Action::Stats { table } => {
+                let doing = format!("asking what table {table} holds");
+                let found = context.told(&doing, client.table_stats(&table)).await?;
                 document::show(output, &found)
             }
             Action::Create(create) => {

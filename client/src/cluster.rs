@@ -29,6 +29,11 @@ impl Client {
         self.show(&Route::DescribeTable(OnTable::new(name))).await
     }
 
+    /// What a table holds.
+    pub async fn table_stats(&self, name: &str) -> Result<Json, Error> {
+        self.show(&Route::TableStats(OnTable::new(name))).await
+    }
+
     /// Makes a table; answered once every reachable member knows it.
     pub async fn create_table(&self, spec: &TableSpec) -> Result<Json, Error> {
         self.change_catalog(&Route::CreateTable, Some(spec)).await

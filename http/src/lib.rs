@@ -46,6 +46,7 @@ mod root;
 mod routes;
 mod scope;
 pub mod server;
+mod table_stats;
 mod tables;
 mod timers;
 mod wire;

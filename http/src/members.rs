@@ -161,6 +161,8 @@ impl Seen {
             // Not built yet.
             last_sync: None,
             bytes: said.map(|report| report.bytes),
+            keys: said.and_then(|report| report.keys),
+            keys_exact: said.and_then(|report| report.keys_exact),
             free_bytes: said.and_then(|report| report.free_bytes),
             version: said.map(|report| report.version.clone()),
             epoch: said.map(|report| report.epoch.0),

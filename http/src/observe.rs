@@ -28,7 +28,8 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::DescribeTable
         | route::Operation::AlterTable
         | route::Operation::DropTable
-        | route::Operation::ListShards => Operation::Tables,
+        | route::Operation::ListShards
+        | route::Operation::TableStats => Operation::Tables,
         route::Operation::Root
         | route::Operation::ShowCluster
         | route::Operation::ListNodes

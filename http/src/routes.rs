@@ -3,7 +3,7 @@
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{bulk, cluster, health, keys, locate, loss, members, root, tables};
+use super::{bulk, cluster, health, keys, locate, loss, members, root, table_stats, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -35,6 +35,7 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::AlterTable(on) => tables::alter(app, on, query, request).await,
         Route::DropTable(on) => tables::drop_table(app, on, query, request).await,
         Route::ListShards(on) => tables::shards(app, on, query, request).await,
+        Route::TableStats(on) => table_stats::show(app, on, query, request).await,
         Route::ShowCluster => cluster::show(&app, &request),
         Route::ListNodes => members::list(app, request).await,
         Route::ShowNode(on) => members::show(app, on, request).await,

@@ -145,7 +145,7 @@ async fn propose(app: &App, command: Command, query: &Query) -> Result<u64, Prob
     Ok(proposed.receipt.epoch.0)
 }
 
-fn gone(name: &str) -> Problem {
+pub(super) fn gone(name: &str) -> Problem {
     Fault::NoSuchTable { name: name.to_owned() }.into()
 }
 

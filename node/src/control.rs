@@ -19,6 +19,7 @@
 //! Replacing a voter that stays away (an operator's `replace`), recovery without a majority, and jobs: they come with
 //! moves.
 
+mod figures;
 pub mod find;
 mod forget;
 pub mod found;
@@ -33,7 +34,7 @@ pub mod voters;
 pub use find::find_members;
 pub use found::{JoinError, WAITING, cluster_at, join};
 pub use living::Living;
-pub use messages::{ControlReply, ControlRequest, DiskState, Report};
+pub use messages::{ControlReply, ControlRequest, DiskState, Report, ShardFigure};
 pub use proposed::{ProposeError, Proposed};
 
 use crate::engine::Replica;

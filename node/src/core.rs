@@ -17,10 +17,10 @@ mod statistics;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use readiness::{shards_refusing, tables_at_risk};
 pub use request::{Attempt, GetRequest, PutRequest};
-pub use statistics::{HintStatistics, LinkStatistics, Statistics};
+pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
-use crate::control::{Control, DiskState, ProposeError, Proposed, Report};
+use crate::control::{Control, DiskState, ProposeError, Proposed, Report, ShardFigure};
 use crate::drive::{Driver, Load, Subject};
 use crate::liveness::Judge;
 use crate::peer::Local;
@@ -30,7 +30,7 @@ use quorate_coordinator as coordinator;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table,
+    Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table, TableId,
 };
 use quorate_ring::liveness::Verdict;
 use quorate_ring::{Command, Plan, View};
@@ -231,6 +231,15 @@ impl Core {
     /// What every member says of itself, or why it said nothing within `timeout`.
     pub async fn reports(&self, timeout: Duration) -> Vec<(NodeId, Result<Report, String>)> {
         self.control.reports(Instant::now() + timeout).await
+    }
+
+    /// What every owner of a shard of the table holds of it, or why it said nothing within `timeout`.
+    pub async fn figures(
+        &self,
+        table: TableId,
+        timeout: Duration,
+    ) -> Vec<(NodeId, Result<Vec<ShardFigure>, String>)> {
+        self.control.figures(table, Instant::now() + timeout).await
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority of the voters.

@@ -49,6 +49,8 @@ use row::{Row, Rows};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod tests;
 
 /// See the module's essay.
@@ -380,6 +382,11 @@ impl Sums {
     /// What each table adds up to.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, Figure)> {
         self.tables.iter().map(|(table, chunks)| (*table, chunks.whole()))
+    }
+
+    /// Whether everything is counted.
+    pub fn counts_all(&self) -> bool {
+        self.is_loaded && self.tables.values().all(|chunks| chunks.whole().is_exact)
     }
 
     /// Every chunk: its table, where it begins and ends, and what is known of it.

@@ -135,6 +135,12 @@ pub struct Node {
     /// Bytes of its live files.
     #[schema(required)]
     pub bytes: Option<u64>,
+    /// Keys with a value that it holds, of all tables; a key counts at each of its owners.
+    #[schema(required)]
+    pub keys: Option<u64>,
+    /// Whether those are all: `false` while it is still counting.
+    #[schema(required)]
+    pub keys_exact: Option<bool>,
     /// Free bytes of its disk.
     #[schema(required)]
     pub free_bytes: Option<u64>,

@@ -132,6 +132,47 @@ pub struct Dropped {
     pub epoch: u64,
 }
 
+/// What a table holds, as its owners have counted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TableStats {
+    /// The table.
+    #[schema(value_type = form::TableName)]
+    pub table: String,
+    /// The catalog's epoch.
+    pub epoch: u64,
+    /// Keys with a value, of all shards; a value whose time has come counts until a read has found it.
+    pub keys: u64,
+    /// Keys of which only the removal is kept.
+    pub removals: u64,
+    /// Bytes of one copy of all of them: keys and records, before compression.
+    pub bytes: u64,
+    /// Whether that is all there is. Otherwise it is at least that much: an owner is still counting, or none answered.
+    pub exact: bool,
+    /// Owners that did not answer.
+    #[schema(value_type = Vec<form::NodeId>)]
+    pub unanswered: Vec<String>,
+    /// The same of each shard, in the order of the space.
+    pub by_shard: Vec<ShardStats>,
+}
+
+/// What a shard holds, as one of its owners has counted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShardStats {
+    /// `<table>/<index>`.
+    pub id: String,
+    /// Keys with a value.
+    pub keys: u64,
+    /// Keys of which only the removal is kept.
+    pub removals: u64,
+    /// Bytes of keys and records, before compression.
+    pub bytes: u64,
+    /// Whether that is all that this owner holds.
+    pub exact: bool,
+    /// The owner; `null`: none answered, and the figures are 0.
+    #[schema(required, value_type = Option<form::NodeId>)]
+    pub counted_by: Option<String>,
+}
+
 /// A shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Shard {

@@ -5,8 +5,8 @@ use super::schemas::Reference;
 use crate::code::Code;
 use crate::document::{
     AcceptLoss, Batch, Cluster, Dropped, Explanation, Links, Live, Location, Loss, LossAccepted, Mget,
-    NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec, Tables,
-    Written,
+    NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec, TableStats,
+    Tables, Written,
 };
 use crate::route::Operation;
 use utoipa::ToSchema;
@@ -291,6 +291,7 @@ pub const fn described(operation: Operation) -> Described {
                         Operation::AlterTable,
                         Operation::DropTable,
                         Operation::ListShards,
+                        Operation::TableStats,
                     ],
                 }]
             },
@@ -319,6 +320,12 @@ pub const fn described(operation: Operation) -> Described {
             "listShards",
             "A table's shards: intervals, epochs, owners",
             const { &[ok::<Shards>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::TableStats => shown(
+            "tableStats",
+            "What a table holds: keys, removals and bytes, of each shard too",
+            const { &[ok::<TableStats>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
         ),
         Operation::ShowCluster => shown(

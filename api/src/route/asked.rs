@@ -111,6 +111,7 @@ impl<'a> Path<'a> {
         let operations: &'static [Operation] = match (verb, key) {
             (None, None) => &[Operation::DescribeTable, Operation::AlterTable, Operation::DropTable],
             (Some("shards"), None) => &[Operation::ListShards],
+            (Some("stats"), None) => &[Operation::TableStats],
             (Some("mget"), None) => &[Operation::Mget],
             (Some("batch"), None) => &[Operation::Batch],
             (Some("keys"), Some(_)) => &[Operation::Read, Operation::Put, Operation::Post, Operation::Delete],
@@ -199,6 +200,7 @@ impl Asked {
             Operation::AlterTable => Route::AlterTable(path.table()?),
             Operation::DropTable => Route::DropTable(path.table()?),
             Operation::ListShards => Route::ListShards(path.table()?),
+            Operation::TableStats => Route::TableStats(path.table()?),
             Operation::ShowCluster => Route::ShowCluster,
             Operation::ListNodes => Route::ListNodes,
             Operation::ShowNode => Route::ShowNode(path.node()?),

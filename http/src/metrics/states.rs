@@ -7,7 +7,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use quorate_model::NodeId;
-use quorate_node::core::{Core, LinkStatistics, Statistics};
+use quorate_node::core::{Core, LinkStatistics, Statistics, TableHeld};
 use quorate_ring::liveness::{Standing, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +35,7 @@ impl Collector for States {
         let statistics = core.statistics();
         singles(&mut encoder, &statistics)?;
         hints(&mut encoder, &core, &statistics)?;
+        tables(&mut encoder, &statistics.tables)?;
         links(&mut encoder, &statistics.links)?;
         members(&mut encoder, &core.verdicts())
     }
@@ -42,7 +43,7 @@ impl Collector for States {
 
 /// Values without labels: name, help, whether it only grows, value.
 fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Result {
-    let Statistics { committer, replica, engine, .. } = statistics;
+    let Statistics { committer, replica, engine, sums, .. } = statistics;
     let doubtful = u64::from(statistics.replica_doubt.is_some());
     let gauges = [
         ("catalog_epoch", "The catalog's epoch as this node has applied it", statistics.epoch.0),
@@ -75,6 +76,12 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
             committer.queue_bytes as u64,
         ),
         ("committer_batch_items_peak", "Most writes in one batch so far", committer.batch_items_peak as u64),
+        ("chunks", "Chunks of which sums are kept", sums.chunks),
+        (
+            "chunks_missing",
+            "Chunks that are being counted; until it is 0 the tables' figures are too low",
+            sums.missing,
+        ),
         ("rocksdb_memtable_bytes", "Bytes in memory tables", engine.memtable_bytes),
         ("rocksdb_memtables_waiting", "Memory tables that wait to be written out", engine.memtables_waiting),
         ("rocksdb_level_zero_files", "Files of the first level", engine.level_zero_files),
@@ -141,6 +148,26 @@ fn hints(encoder: &mut DescriptorEncoder, core: &Core, statistics: &Statistics) 
     waiting.extend(statistics.hints.waiting.iter().copied());
     for (owner, count) in &waiting {
         gauge(family.encode_family(&[("owner", owner.to_string())])?, *count)?;
+    }
+    Ok(())
+}
+
+/// What this node holds of each table.
+fn tables(encoder: &mut DescriptorEncoder, tables: &[TableHeld]) -> fmt::Result {
+    type Value = fn(&TableHeld) -> u64;
+    let gauges: [(&str, &str, Value); 4] = [
+        ("table_keys", "Keys with a value of a table that this node holds", |held| held.keys),
+        ("table_removals", "Keys of a table of which only the removal is held", |held| held.removals),
+        ("table_bytes", "Bytes of a table's keys and records here, before compression", |held| held.bytes),
+        ("table_exact", "1 while all that this node holds of a table is counted", |held| {
+            u64::from(held.is_exact)
+        }),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for table in tables {
+            gauge(family.encode_family(&[("table", table.name.clone())])?, value(table))?;
+        }
     }
     Ok(())
 }

@@ -41,6 +41,7 @@ impl Control {
                         | ControlReply::Rejected(_)
                         | ControlReply::Unknown(_)
                         | ControlReply::Report(_)
+                        | ControlReply::Figures(_)
                         | ControlReply::Disk(_)
                         | ControlReply::Found(_),
                     ) => missing = format!("node {node} answered another question"),

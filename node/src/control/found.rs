@@ -176,6 +176,7 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
             | ControlReply::NotLeader(_)
             | ControlReply::Applied(_)
             | ControlReply::Report(_)
+            | ControlReply::Figures(_)
             | ControlReply::Disk(_)
             | ControlReply::Found(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),

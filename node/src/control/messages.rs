@@ -1,7 +1,7 @@
 //! Small questions between members about the catalog.
 
 use minicbor::{Decode, Encode};
-use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol};
+use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
 use quorate_ring::{NewNode, Receipt, Rejection};
 
 /// What a node asks another one.
@@ -32,6 +32,9 @@ pub enum ControlRequest {
     /// "Where are these members?" Answered with `Found`.
     #[n(7)]
     Find(#[n(0)] Vec<NodeId>),
+    /// "What do you hold of each shard of this table that you own?" Answered with `Figures`.
+    #[n(8)]
+    Figures(#[n(0)] TableId),
 }
 
 /// Where a member is, as far as another one knows.
@@ -57,6 +60,7 @@ impl ControlRequest {
             | ControlRequest::Disk(_)
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
+            ControlRequest::Figures(_) => Protocol(2),
         }
     }
 }
@@ -102,6 +106,32 @@ pub struct Report {
     /// Whether it refuses writes for want of space.
     #[n(7)]
     pub disk_full: bool,
+    /// Records with a value that it holds.
+    #[n(8)]
+    pub keys: Option<u64>,
+    /// Whether those are all: otherwise it is still counting.
+    #[n(9)]
+    pub keys_exact: Option<bool>,
+}
+
+/// What a member holds of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ShardFigure {
+    /// The shard's number within its table.
+    #[n(0)]
+    pub index: u32,
+    /// Records with a value.
+    #[n(1)]
+    pub keys: u64,
+    /// Records that say that there is no value.
+    #[n(2)]
+    pub removals: u64,
+    /// Bytes of all of them, before compression.
+    #[n(3)]
+    pub bytes: u64,
+    /// Whether that is all there is: otherwise it is still counting.
+    #[n(4)]
+    pub is_exact: bool,
 }
 
 /// What it answers.
@@ -147,6 +177,9 @@ pub enum ControlReply {
     /// To `Find`: those of which it knows something.
     #[n(9)]
     Found(#[n(0)] Vec<Whereabouts>),
+    /// To `Figures`: those of the shards that it owns.
+    #[n(10)]
+    Figures(#[n(0)] Vec<ShardFigure>),
 }
 
 #[cfg(test)]

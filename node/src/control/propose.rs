@@ -239,6 +239,7 @@ impl Control {
             }
             ControlRequest::Join(node) => self.admit(node, until).await,
             ControlRequest::Report => ControlReply::Report(self.report()),
+            ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
         }
     }
@@ -297,6 +298,7 @@ impl Attempts {
             ControlReply::Joined { .. }
             | ControlReply::Applied(_)
             | ControlReply::Report(_)
+            | ControlReply::Figures(_)
             | ControlReply::Disk(_)
             | ControlReply::Found(_) => {
                 self.reason = format!("node {leader} answered another question");

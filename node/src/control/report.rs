@@ -16,6 +16,7 @@ impl Report {
         let counts = replica.hint_counts();
         let health = replica.health();
         let engine = replica.engine();
+        let figures = replica.table_figures();
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch,
@@ -25,6 +26,8 @@ impl Report {
             hints_overflow: counts.values().map(|hints| hints.refused).sum(),
             doubt: health.doubt.map(|doubt| doubt.to_string()),
             disk_full: health.disk_full,
+            keys: Some(figures.values().map(|figure| figure.total.values()).sum()),
+            keys_exact: Some(replica.counts_all()),
         }
     }
 
@@ -68,7 +71,8 @@ impl Control {
                         | ControlReply::Unknown(_)
                         | ControlReply::Applied(_)
                         | ControlReply::Disk(_)
-                        | ControlReply::Found(_),
+                        | ControlReply::Found(_)
+                        | ControlReply::Figures(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

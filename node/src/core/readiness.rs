@@ -1,6 +1,6 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
-use super::{Core, HintStatistics, Reached, Statistics};
+use super::{Core, HintStatistics, Reached, Statistics, TableHeld};
 use crate::control::DiskState;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
@@ -174,6 +174,18 @@ impl Core {
         let committer = self.local.committer().statistics();
         let engine = replica.engine().statistics();
         let health = replica.health();
+        let figures = replica.table_figures();
+        let view = self.views.current();
+        let held = view.catalog().tables().filter_map(|table| {
+            let figure = figures.get(&table.id)?;
+            Some(TableHeld {
+                name: table.name.clone(),
+                keys: figure.total.values(),
+                removals: figure.total.removals,
+                bytes: figure.total.bytes,
+                is_exact: figure.is_exact,
+            })
+        });
         Statistics {
             epoch: self.views.epoch(),
             hints: HintStatistics {
@@ -195,6 +207,8 @@ impl Core {
             operations_value_bytes: self.driver.load().value_bytes,
             replica: replica.statistics(),
             engine,
+            sums: replica.sum_statistics(),
+            tables: held.collect(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a node can say about itself in numbers: for `/metrics`, `/v1/cluster` and people.
 
 use quorate_model::{Epoch, NodeId};
-use quorate_storage::{CommitterStatistics, Doubt, EngineStatistics, ReplicaStatistics};
+use quorate_storage::{CommitterStatistics, Doubt, EngineStatistics, ReplicaStatistics, SumStatistics};
 use quorate_transport::LinkReport;
 
 /// A snapshot of a node's counters and gauges. Counters start at 0 with the process.
@@ -39,6 +39,25 @@ pub struct Statistics {
     pub replica: ReplicaStatistics,
     /// The engine's own numbers.
     pub engine: EngineStatistics,
+    /// The chunks of which sums are kept.
+    pub sums: SumStatistics,
+    /// What this node holds of each table that the catalog has, by name.
+    pub tables: Vec<TableHeld>,
+}
+
+/// What this node holds of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableHeld {
+    /// The table's name.
+    pub name: String,
+    /// Records with a value.
+    pub keys: u64,
+    /// Records that say that there is no value.
+    pub removals: u64,
+    /// Bytes of all of them, before compression.
+    pub bytes: u64,
+    /// Whether that is all: otherwise it is still being counted.
+    pub is_exact: bool,
 }
 
 /// Hints kept for owners that could not be reached.

@@ -127,6 +127,12 @@ fn tables_are_made_changed_and_dropped_by_name() {
     dev.run(0, &["table", "alter", "t", "--ttl", "none", "--durability", "os"]).expect_code(0);
     let described = dev.run(0, &["table", "describe", "t", "--output", "json"]).expect_code(0).json();
     assert_eq!((&described["ttl"], &described["durability"]), (&serde_json::Value::Null, &"os".into()));
+    dev.run(0, &["put", "t", "k", "v"]).expect_code(0);
+    let held = dev.run(0, &["table", "stats", "t", "--output", "json"]).expect_code(0).json();
+    assert_eq!((&held["keys"], &held["exact"]), (&1.into(), &true.into()), "{held}");
+    let shown = dev.run(0, &["table", "stats", "t"]).expect_code(0);
+    let shown = shown.text();
+    assert!(shown.contains("COUNTED BY") && shown.contains("t/0"), "{shown}");
     dev.run(0, &["table", "drop", "nope", "--accept-data-loss=nope"]).expect_code(3);
     for arguments in [
         &["table", "drop", "t"][..],

@@ -267,6 +267,11 @@ impl<E: Engine> Replica<E> {
         sums.tables().map(|(table, figure)| (table, exact(figure))).collect()
     }
 
+    /// Whether all that is held is counted.
+    pub fn counts_all(&self) -> bool {
+        !self.is_doubtful() && self.sums().counts_all()
+    }
+
     /// Numbers for metrics.
     pub fn sum_statistics(&self) -> SumStatistics {
         self.sums().statistics()

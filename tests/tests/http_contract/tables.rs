@@ -1,7 +1,7 @@
 //! Tables: made, shown, altered, dropped.
 
-use super::ask::{ask, get, post};
-use super::rig::shared;
+use super::ask::{ask, get, post, put};
+use super::rig::{Cluster, shared};
 use serde_json::json;
 
 #[test]
@@ -105,4 +105,50 @@ fn shards_cover_the_whole_ring() {
         assert_eq!(shard["id"], format!("t/{index}"));
         assert_eq!(shard["owners"].as_array().unwrap().len(), 3);
     }
+}
+
+/// Of a cluster of its own, so that only these keys count. At `all` every owner has them when the write is answered.
+#[test]
+fn what_a_table_holds_is_counted_exactly() {
+    let cluster = Cluster::of_three();
+    let spec = json!({"name": "held", "shards": 4, "w": "all"});
+    post("/v1/tables", &spec).of(cluster.at(0)).is(201);
+    let stats = |at: usize| get("/v1/tables/held/stats").of(cluster.at(at)).is(200).json();
+    let empty = stats(1);
+    assert_eq!((&empty["keys"], &empty["bytes"], &empty["exact"]), (&json!(0), &json!(0), &json!(true)));
+    for key in 0..20 {
+        put(&format!("/v1/tables/held/keys/k{key}"), "v").of(cluster.at(0)).is(200);
+    }
+    ask("DELETE", "/v1/tables/held/keys/k7").of(cluster.at(0)).is(200);
+    for at in 0..3 {
+        let held = stats(at);
+        assert_eq!(
+            (&held["keys"], &held["removals"], &held["exact"]),
+            (&json!(19), &json!(1), &json!(true)),
+            "{held}"
+        );
+        assert_eq!(held["unanswered"], json!([]));
+        let shards = held["by_shard"].as_array().unwrap();
+        assert_eq!(shards.len(), 4);
+        for what in ["keys", "removals", "bytes"] {
+            let sum: u64 = shards.iter().map(|shard| shard[what].as_u64().unwrap()).sum();
+            assert_eq!(held[what].as_u64(), Some(sum), "{what}");
+        }
+        assert!(shards.iter().all(|shard| shard["exact"] == true && shard["counted_by"].is_string()));
+        assert!(held["bytes"].as_u64() > Some(20 * 70), "{held}");
+    }
+    let nodes = get("/v1/cluster/nodes").of(cluster.at(0)).is(200).json();
+    for node in nodes["nodes"].as_array().unwrap() {
+        assert_eq!((&node["keys"], &node["keys_exact"]), (&json!(19), &json!(true)), "{node}");
+    }
+    let metrics = get("/metrics").of(cluster.at(0)).is(200).text();
+    for line in [
+        "quorate_table_keys{table=\"held\"} 19\n",
+        "quorate_table_removals{table=\"held\"} 1\n",
+        "quorate_table_exact{table=\"held\"} 1\n",
+        "quorate_chunks_missing 0\n",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    get("/v1/tables/none/stats").of(cluster.at(0)).refuses(404, "no-such-table");
 }

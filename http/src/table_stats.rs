@@ -1,0 +1,66 @@
+//! What a table holds: each owner counts what it has, always; here they are asked and put together.
+//!
+//! Owners may differ until they are brought together, so each shard's figures are those of one owner, which is named: the
+//! first, in the order of preference, that has counted all it holds, or else the first that answered.
+
+use super::app::{App, json, plain};
+use super::problem::Problem;
+use super::tables;
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+use quorate_api::OnTable;
+use quorate_api::document::{ShardStats, TableStats};
+use quorate_api::query::Query;
+use quorate_model::NodeId;
+use quorate_node::control::ShardFigure;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long owners may take. They answer from memory: more would only delay the answer.
+const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// `GET /v1/tables/{t}/stats`
+pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    plain(&request)?;
+    let table = app.table(on.table, app.timeout(&query)).await?;
+    let heard = app.core.figures(table.id, FIGURES_TIMEOUT).await;
+    let view = app.core.view();
+    let entry = view.table_by_id(table.id).ok_or_else(|| tables::gone(&table.name))?;
+    let unanswered: Vec<String> =
+        heard.iter().filter(|(_, said)| said.is_err()).map(|(node, _)| node.to_string()).collect();
+    let mut said: BTreeMap<(u32, NodeId), ShardFigure> = BTreeMap::new();
+    for (node, figures) in heard {
+        said.extend(figures.into_iter().flatten().map(|figure| ((figure.index, node), figure)));
+    }
+    let by_shard: Vec<ShardStats> = entry
+        .shards()
+        .iter()
+        .map(|shard| {
+            let index = shard.id.index;
+            let of = |node: NodeId| said.get(&(index, node)).map(|figure| (node, figure));
+            let exact = shard.nodes().filter_map(of).find(|(_, figure)| figure.is_exact);
+            let found = exact.or_else(|| shard.nodes().find_map(of));
+            let figure = found.map(|(_, figure)| figure);
+            ShardStats {
+                id: format!("{}/{index}", table.name),
+                keys: figure.map_or(0, |figure| figure.keys),
+                removals: figure.map_or(0, |figure| figure.removals),
+                bytes: figure.map_or(0, |figure| figure.bytes),
+                exact: figure.is_some_and(|figure| figure.is_exact),
+                counted_by: found.map(|(node, _)| node.to_string()),
+            }
+        })
+        .collect();
+    let document = TableStats {
+        table: table.name.clone(),
+        epoch: view.epoch().0,
+        keys: by_shard.iter().map(|shard| shard.keys).sum(),
+        removals: by_shard.iter().map(|shard| shard.removals).sum(),
+        bytes: by_shard.iter().map(|shard| shard.bytes).sum(),
+        exact: by_shard.iter().all(|shard| shard.exact),
+        unanswered,
+        by_shard,
+    };
+    Ok(json(StatusCode::OK, &document))
+}
