@@ -27,7 +27,7 @@ pub struct SumsSetting {
     /// The cluster: its replicas make equal sums of equal records, those of other clusters do not.
     pub cluster: ClusterId,
     /// Keys of a chunk when it is cut: at least 1, usually 2,048. Fewer: differences are found more exactly, for more memory
-    /// (some 100 bytes a chunk).
+    /// (some 250 bytes a chunk).
     pub chunk_keys: u64,
     /// The run that had this folder before, as the folder says. A run that does not know of sums changes records and leaves
     /// the rows; so rows are believed only if that run was the last to keep them.
@@ -182,17 +182,16 @@ impl<E: Engine> Replica<E> {
     /// What is to be read next, with the row of its chunk gone.
     fn begin_page(&self) -> Result<Option<crate::sums::Page>, Refusal> {
         let _writer = self.writer();
-        let mut sums = self.sums();
-        let Some(page) = sums.next_page() else { return Ok(None) };
+        let Some(page) = self.sums().next_page() else { return Ok(None) };
         if page.has_row {
+            // Without the lock of the sums: those who ask for figures do not wait for a disk.
             let mut batch = Batch::housekeeping();
             delete_row(&mut batch, page.table, page.start.clone());
             if let Err(error) = self.engine.write(batch, Durability::Os) {
-                sums.not_read();
-                drop(sums);
+                self.sums().not_read();
                 return Err(self.refusal(&error));
             }
-            sums.row_deleted(page.table, &page.start);
+            self.sums().row_deleted(page.table, &page.start);
         }
         Ok(Some(page))
     }
@@ -213,7 +212,7 @@ impl<E: Engine> Replica<E> {
     }
 
     /// Writes the rows of chunks that have not changed since this was called last, and joins small ones. Call it every half
-    /// minute. Writers go on meanwhile: each step is short.
+    /// minute. Writers go on meanwhile: each step is short. A full disk keeps its space for what must be written.
     pub fn settle_sums(&self) -> Result<(), Refusal> {
         self.settle(Which::Quiet)
     }
@@ -228,6 +227,9 @@ impl<E: Engine> Replica<E> {
         while let Some(at) = from {
             let _writer = self.writer();
             self.trusted()?;
+            if self.is_disk_full() {
+                return Err(Refusal::DiskFull);
+            }
             let settled = self.sums().settle(at, which, SETTLE_STEP);
             self.write_settled(&settled).map_err(|error| self.refusal(&error))?;
             self.sums().settled(&settled);
