@@ -113,7 +113,7 @@ fn look(folder: &Path) -> (Vec<String>, u64) {
 }
 
 #[test]
-fn a_killed_process_leaves_rows_that_are_right() {
+fn sums_are_right_after_a_kill() {
     let folder = folder_in_use(Rules::INTACT);
     let (wrong, rows) = look(folder.path());
     assert_eq!(wrong, Vec::<String>::new());
@@ -121,7 +121,7 @@ fn a_killed_process_leaves_rows_that_are_right() {
 }
 
 #[test]
-fn a_power_cut_at_any_byte_of_the_log_leaves_rows_that_are_right() {
+fn sums_are_right_after_a_power_cut_at_any_part_of_the_log() {
     let folder = folder_in_use(Rules::INTACT);
     let mut rows_seen = 0;
     for part in 0..CUTS {
@@ -135,7 +135,7 @@ fn a_power_cut_at_any_byte_of_the_log_leaves_rows_that_are_right() {
 
 #[cfg(feature = "mutants")]
 #[test]
-fn rows_that_are_kept_are_found_wrong() {
+fn sums_are_found_wrong_where_rows_are_kept() {
     let folder = folder_in_use(Rules::breaking(quorate_model::Mutant::RowKept));
     let replica = replica(engine(folder.path(), OpenMode::Existing), Rules::INTACT);
     assert!(!replica.recount().expect("readable").wrong.is_empty());
