@@ -67,5 +67,6 @@ pub use order::{Attempt, Order};
 pub use plans::Plans;
 pub use put::Put;
 pub use replay::{Replay, ReplayLimits};
+pub use rules::closing::answers;
 pub use scan::Scan;
 pub use session::{Action, Ended, Said, Session, Subject};

@@ -16,6 +16,7 @@
 //! - In a build without mutants [`Rules::broken`](quorate_model::Rules::broken) is constantly false, and each of these
 //!   functions is its last line.
 
+pub mod closing;
 pub mod expiry;
 pub mod hints;
 pub mod one;

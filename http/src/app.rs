@@ -16,6 +16,7 @@ use quorate_api::header::JSON;
 use quorate_api::query::Query;
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
+use quorate_ring::Closing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -66,6 +67,18 @@ impl App {
             Some(doubt) => Fault::Doubtful { doubt }.into(),
             None => Fault::NoSuchTable { name }.into(),
         })
+    }
+
+    /// The same for requests for its keys: they are refused while owners may still answer for a dropped table of its name.
+    pub async fn table_of_keys(&self, name: String, timeout: Duration) -> Result<Arc<Table>, Problem> {
+        let closing = |closing: Arc<Closing>| Fault::Closing { name: closing.name.clone() };
+        let table = match self.table(name.clone(), timeout).await {
+            Ok(table) => table,
+            // That the keys are gone is not certain yet either.
+            Err(gone) => return Err(self.core.dropping(&name).map_or(gone, |open| closing(open).into())),
+        };
+        self.core.expect_answers(&table).map_err(closing)?;
+        Ok(table)
     }
 
     /// How long a client waits: what it asks for, cut to what the server allows.

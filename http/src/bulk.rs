@@ -121,7 +121,7 @@ fn begun(app: &App, request: &Request) -> Result<Arc<str>, Problem> {
 impl Common {
     async fn read(app: App, on: OnTable, query: Query, name: Arc<str>, level: Side) -> Result<Self, Problem> {
         let timeout = app.timeout(&query);
-        let table = app.table(on.table, timeout).await?;
+        let table = app.table_of_keys(on.table, timeout).await?;
         let on_table = |error: QueryError| Problem::from(error).on(&table);
         let level = level(&query, &table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;

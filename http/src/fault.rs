@@ -45,6 +45,15 @@ pub enum Fault {
         /// As it was asked for, escaped.
         name: String,
     },
+    /// A dropped table that may still be answered for.
+    #[error(
+        "a table \"{name}\" was dropped, and owners that have not confirmed it may still answer for it: no key of this name \
+         is served until they have; nothing was done; try again"
+    )]
+    Closing {
+        /// Its name.
+        name: String,
+    },
     /// No value.
     #[error("{0}")]
     NoSuchKey(&'static str),
@@ -88,6 +97,13 @@ pub enum Fault {
     /// A change of the catalog was not made, or it is not known whether it was.
     #[error(transparent)]
     Propose(#[from] ProposeError),
+    /// A change of the catalog that owners may not have heard of.
+    #[error("the change is in the catalog, but {} has not confirmed it: until enough owners have, one that has not heard of it \
+         may answer as before; repeat the request to wait for them", awaited.join(" or "))]
+    Open {
+        /// Which owners.
+        awaited: Vec<String>,
+    },
     /// More items than a batch may have.
     #[error("the request has {got} items, the limit is {limit}; nothing was done")]
     TooManyItems {
@@ -244,6 +260,7 @@ impl Fault {
             Fault::NotReady { code, .. } => *code,
             Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
             Fault::Propose(ProposeError::Unavailable { .. })
+            | Fault::Closing { .. }
             | Fault::NotSafe { .. }
             | Fault::Loss(LossError::Unavailable(_)) => Code::Unavailable,
             Fault::Overloaded { .. }
@@ -268,9 +285,9 @@ impl Fault {
                 unavailable(*required, *acks, replicas)
             }
             Fault::Get(GetError::Timeout { .. }) => Code::ReadTimeout,
-            Fault::Put(PutError::Unknown { .. }) | Fault::Propose(ProposeError::Unknown { .. }) => {
-                Code::WriteTimeout
-            }
+            Fault::Put(PutError::Unknown { .. })
+            | Fault::Propose(ProposeError::Unknown { .. })
+            | Fault::Open { .. } => Code::WriteTimeout,
             Fault::Put(PutError::IdempotencyExpired) => Code::IdempotencyExpired,
             Fault::Put(PutError::IdempotencyReused) => Code::IdempotencyReused,
             // The edge says so first.
@@ -288,7 +305,9 @@ impl Fault {
     pub fn outcome(&self) -> Outcome {
         match self {
             Fault::Put(error) => error.outcome(),
-            Fault::Panicked | Fault::Propose(ProposeError::Unknown { .. }) => Outcome::Unknown,
+            Fault::Panicked | Fault::Propose(ProposeError::Unknown { .. }) | Fault::Open { .. } => {
+                Outcome::Unknown
+            }
             Fault::Query(_)
             | Fault::Key(_)
             | Fault::Head(_)
@@ -296,6 +315,7 @@ impl Fault {
             | Fault::Body(_)
             | Fault::Document(_)
             | Fault::NoSuchTable { .. }
+            | Fault::Closing { .. }
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode { .. }
@@ -417,6 +437,7 @@ fn rejected(rejection: &Rejection) -> Code {
         | Rejection::LastVoter { .. }
         | Rejection::TooManyTables { .. }
         | Rejection::TooManyShards { .. }
+        | Rejection::TooManyDropped { .. }
         | Rejection::IdsExhausted { .. }
         | Rejection::EarlierIncarnation { .. }
         | Rejection::RequestReused { .. } => Code::CatalogRefused,

@@ -27,7 +27,7 @@ pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result
     head::refuse_operation(&parts.headers)?;
     let known = head::none_match(&parts.headers)?;
     let timeout = app.timeout(&query);
-    let table = app.table(on.table, timeout).await?;
+    let table = app.table_of_keys(on.table, timeout).await?;
     let level = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
     let timeout = timeout.saturating_sub(started.elapsed());
     let request = GetRequest { table, key: on.key, level, timeout };
@@ -154,7 +154,7 @@ impl Write {
             head::expect_accepted(&parts.headers, JSON)?;
         }
         let timeout = app.timeout(query);
-        let table = app.table(on.table, timeout.saturating_sub(started.elapsed())).await?;
+        let table = app.table_of_keys(on.table, timeout.saturating_sub(started.elapsed())).await?;
         let on_table = |error: QueryError| Problem::from(error).on(&table);
         let level = query.write_level(&table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;

@@ -13,7 +13,7 @@ use quorate_api::OnTable;
 use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
-use quorate_model::{Durability, Level, Mode, Sharding, SortKey, Token};
+use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, Token};
 use quorate_ring::{Command, NewRange, NewTable, RequestId, TableChange, TableEntry, TtlChange};
 
 /// A table, as the catalog has it.
@@ -130,7 +130,16 @@ pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Res
 /// `DELETE /v1/tables/{t}`
 pub async fn drop_table(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
     plain(&request)?;
-    let table = app.table(on.table, app.timeout(&query)).await?;
+    let name = on.table.clone();
+    let table = match app.table(on.table, app.timeout(&query)).await {
+        Ok(table) => table,
+        Err(gone) => {
+            // It was dropped before, and that is not closed yet: this request waits for the same.
+            let closing = app.core.dropping(&name).ok_or(gone)?;
+            expect_closed(&app.core.closed(&closing, app.change_timeout(&query)).await)?;
+            return Ok(json(StatusCode::OK, &Dropped { dropped: name, epoch: closing.since.0 }));
+        }
+    };
     let epoch = propose(&app, Command::DropTable { table: table.id }, &query).await?;
     Ok(json(StatusCode::OK, &Dropped { dropped: table.name.clone(), epoch }))
 }
@@ -142,7 +151,16 @@ async fn propose(app: &App, command: Command, query: &Query) -> Result<u64, Prob
     if !proposed.lagging.is_empty() {
         tracing::warn!(epoch = %proposed.receipt.epoch, lagging = ?proposed.lagging, "members have not applied a change yet");
     }
+    expect_closed(&proposed.open)?;
     Ok(proposed.receipt.epoch.0)
+}
+
+/// A change counts as made once no owner that is needed may act as before it.
+fn expect_closed(awaited: &[NodeId]) -> Result<(), Fault> {
+    if awaited.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::Open { awaited: awaited.iter().map(ToString::to_string).collect() })
 }
 
 pub(super) fn gone(name: &str) -> Problem {

@@ -116,8 +116,6 @@ pub enum Mutant {
     RaiseIgnored,
     /// A write of which a replica holds as much already is acknowledged without a sync.
     HeldNotSynced,
-    /// A table is raised to `sync` without a sync of what was written before.
-    RaisedTableNotSynced,
     /// The owner that assigns a version at `one` does not look at what it holds.
     AssignedWithoutLooking,
     /// What an owner assigned at `one` goes to no other owner.
@@ -171,11 +169,17 @@ pub enum Mutant {
     SumWithoutIds,
     /// The sum of a chunk stays on the disk when the chunk changes.
     RowKept,
+    /// A replica says that it refuses what a change of the catalog took away, and does not note it on its disk.
+    FenceVolatile,
+    /// A replica that starts with an older catalog than it had answers all the same.
+    FenceIgnored,
+    /// A table answers at once, although owners may still answer for the dropped one of its name.
+    DropNotAwaited,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 77] = [
+    pub const ALL: [Mutant; 79] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -226,7 +230,6 @@ impl Mutant {
         Mutant::LateApplied,
         Mutant::RaiseIgnored,
         Mutant::HeldNotSynced,
-        Mutant::RaisedTableNotSynced,
         Mutant::AssignedWithoutLooking,
         Mutant::AssignedNotSent,
         Mutant::AssignedSentRenewed,
@@ -253,6 +256,9 @@ impl Mutant {
         Mutant::SumNotUpdated,
         Mutant::SumWithoutIds,
         Mutant::RowKept,
+        Mutant::FenceVolatile,
+        Mutant::FenceIgnored,
+        Mutant::DropNotAwaited,
     ];
 
     /// Its name as people type it: `no-read-repair`.

@@ -19,6 +19,7 @@
 //! Replacing a voter that stays away (an operator's `replace`), recovery without a majority, and jobs: they come with
 //! moves.
 
+pub mod closing;
 mod figures;
 pub mod find;
 mod forget;

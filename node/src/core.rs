@@ -27,13 +27,14 @@ use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
+use quorate_coordinator::answers;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table, TableId,
 };
 use quorate_ring::liveness::Verdict;
-use quorate_ring::{Command, Plan, View};
+use quorate_ring::{Closing, Command, Plan, View};
 use quorate_transport::Links;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -107,6 +108,27 @@ impl Core {
         }
         self.control.refresh(deadline).await;
         self.views.current().table(name).map(|table| Arc::clone(table.table()))
+    }
+
+    /// Whether requests for keys of this table are taken; the error names the table of its name that was dropped and is
+    /// not closed yet.
+    pub fn expect_answers(&self, table: &Table) -> Result<(), Arc<Closing>> {
+        let view = self.views.current();
+        let catalog = view.catalog();
+        match catalog.dropping(&table.name) {
+            Some(closing) if !answers(self.context.rules, catalog, table) => Err(Arc::clone(closing)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A table of this name that was dropped and may still be answered for.
+    pub fn dropping(&self, name: &str) -> Option<Arc<Closing>> {
+        self.views.current().catalog().dropping(name).cloned()
+    }
+
+    /// Waits until a change of a table is closed; the owners that are awaited still after `timeout`.
+    pub async fn closed(&self, closing: &Closing, timeout: Duration) -> Vec<NodeId> {
+        self.control.closed(closing.table, closing.since, Instant::now() + timeout).await
     }
 
     /// Reads one key.

@@ -27,6 +27,9 @@
 //! Liveness (that is [`crate::View`]'s), time, and everything that is only known to one node.
 
 mod apply;
+mod checks;
+mod close;
+pub mod closing;
 pub mod command;
 pub mod layouts;
 pub mod node;
@@ -35,7 +38,8 @@ pub mod shard;
 pub(crate) mod snapshot;
 mod starts;
 
-pub use apply::{Applied, Created, Receipt};
+pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
+pub use closing::Closing;
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
@@ -46,7 +50,7 @@ pub use shard::{Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
 use crate::ring::Members;
-use quorate_model::{ClusterId, Epoch, NodeId, TableId};
+use quorate_model::{ClusterId, Epoch, NodeId, Protocol, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -78,6 +82,10 @@ pub struct Catalog {
     /// The id of the next node and of the next table.
     next_node: NodeId,
     next_table: TableId,
+    /// Which commands the members understand: see [`Command::Enable`].
+    level: u32,
+    /// Changes that not enough owners have closed yet, by the table that they changed.
+    closing: Arc<BTreeMap<TableId, Arc<Closing>>>,
 }
 
 impl Catalog {
@@ -86,12 +94,12 @@ impl Catalog {
 
     /// The catalog before the first command: no cluster, epoch 0.
     pub fn empty() -> Self {
-        Self { next_node: Self::FIRST_NODE, next_table: TableId(1), ..Self::default() }
+        Self { next_node: Self::FIRST_NODE, next_table: TableId(1), level: 1, ..Self::default() }
     }
 
     /// The catalog of a cluster that was just founded: one node, which votes, at epoch 1.
     pub fn bootstrap(name: &str, cluster: ClusterId, node: NewNode) -> Result<Self, Rejection> {
-        let found = Command::Found(Found { cluster, name: name.to_owned(), node });
+        let found = Command::Found(Found { cluster, name: name.to_owned(), node, level: Some(LEVEL_NEWEST) });
         Self::empty().apply(&found).map(|applied| applied.catalog)
     }
 
@@ -154,6 +162,31 @@ impl Catalog {
     /// is behind must not take what is new for what was dropped.
     pub fn is_dropped(&self, id: TableId) -> bool {
         id < self.next_table && !self.tables.contains_key(&id)
+    }
+
+    /// The level of commands that every member understands, from 1: see [`Command::Enable`].
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The oldest version of the protocol that has every command of its level: who speaks none of these may not be a member.
+    pub fn protocol(&self) -> Protocol {
+        if self.level < 2 { Protocol(1) } else { Protocol(2) }
+    }
+
+    /// The changes that not enough owners have closed yet, ordered by table.
+    pub fn closing(&self) -> impl ExactSizeIterator<Item = &Arc<Closing>> {
+        self.closing.values()
+    }
+
+    /// The change of this table that not enough owners have closed yet.
+    pub fn closing_of(&self, table: TableId) -> Option<&Arc<Closing>> {
+        self.closing.get(&table)
+    }
+
+    /// A table that had this name, was dropped, and may still be answered for by owners that have not heard of it.
+    pub fn dropping(&self, name: &str) -> Option<&Arc<Closing>> {
+        self.closing.values().find(|closing| closing.dropped && closing.name == name)
     }
 
     /// The nodes as the ring knows them.

@@ -52,8 +52,8 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Applied, Catalog, Claim, Command, Created, Found, Layouts, NewNode, NewRange, NewTable, Node, NodeUpdate,
-    Receipt, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
+    Applied, Catalog, Claim, Closing, Command, Created, Found, LEVEL_NEWEST, Layouts, NewNode, NewRange,
+    NewTable, Node, NodeUpdate, Receipt, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan, Quota};

@@ -104,6 +104,7 @@ impl<E: Engine> Replica<E> {
                         | DiskKey::PeerCommitted { .. }
                         | DiskKey::ChunkSum { .. }
                         | DiskKey::SumsKept
+                        | DiskKey::Fence
                         | DiskKey::RaftVote
                         | DiskKey::RaftCommitted
                         | DiskKey::RaftPurged

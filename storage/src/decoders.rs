@@ -1,7 +1,7 @@
 //! The decoders of this crate: what is read from a disk.
 
 use crate::keys::DiskKey;
-use crate::replica::{hint_book, peer_book};
+use crate::replica::{hint_book, install, peer_book};
 use crate::rocks::{manifest, watermark};
 use crate::sums::row;
 use crate::{Acceptance, Doubt, Identity, boots, raft_store, run_note};
@@ -24,6 +24,8 @@ quorate_model::decoders! {
     "remembered-resealed" => |bytes| peer_book::takes(&resealed(bytes)),
     "chunk-sum" => row::takes,
     "chunk-sum-resealed" => |bytes| row::takes(&resealed(bytes)),
+    "fence" => install::takes,
+    "fence-resealed" => |bytes| install::takes(&resealed(bytes)),
     "refused-hints" => hint_book::takes,
     "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
     "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),

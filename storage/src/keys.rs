@@ -10,6 +10,7 @@
 //! meta     0x11 | node u64                   how far a peer had come, as it said
 //! meta     0x12 | table u32 | sort key        what the chunk that begins there adds up to
 //! meta     0x13                              which run was the last to keep these sums
+//! meta     0x14                             the epoch below which this replica answers nothing
 //! meta     0x20 .. 0x2f                      what consensus keeps beside its log
 //! raft     0x30 | index u64                  one entry of the consensus log
 //! ```
@@ -57,6 +58,8 @@ pub enum DiskKey {
     },
     /// Which run of the folder was the last to keep the sums of chunks.
     SumsKept,
+    /// The epoch below which this replica answers nothing.
+    Fence,
     /// The vote of consensus.
     RaftVote,
     /// Up to where the log is known to be committed.
@@ -78,6 +81,7 @@ const HINT_OVERFLOW: u8 = 0x10;
 const PEER_COMMITTED: u8 = 0x11;
 const CHUNK_SUM: u8 = 0x12;
 const SUMS_KEPT: u8 = 0x13;
+const FENCE: u8 = 0x14;
 const RAFT_VOTE: u8 = 0x20;
 const RAFT_COMMITTED: u8 = 0x21;
 const RAFT_PURGED: u8 = 0x22;
@@ -96,6 +100,7 @@ impl DiskKey {
             | DiskKey::PeerCommitted { .. }
             | DiskKey::ChunkSum { .. }
             | DiskKey::SumsKept
+            | DiskKey::Fence
             | DiskKey::RaftVote
             | DiskKey::RaftCommitted
             | DiskKey::RaftPurged
@@ -113,6 +118,7 @@ impl DiskKey {
             DiskKey::PeerCommitted { peer } => tagged(PEER_COMMITTED, &peer.0.to_be_bytes()),
             DiskKey::ChunkSum { table, start } => placed(CHUNK_SUM, *table, start),
             DiskKey::SumsKept => vec![SUMS_KEPT],
+            DiskKey::Fence => vec![FENCE],
             DiskKey::RaftVote => vec![RAFT_VOTE],
             DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
             DiskKey::RaftPurged => vec![RAFT_PURGED],
@@ -153,6 +159,7 @@ impl DiskKey {
                 Some(DiskKey::ChunkSum { table, start: SortKey::new(start.to_vec()) })
             }
             SUMS_KEPT => rest.is_empty().then_some(DiskKey::SumsKept),
+            FENCE => rest.is_empty().then_some(DiskKey::Fence),
             RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
             RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
             RAFT_PURGED => rest.is_empty().then_some(DiskKey::RaftPurged),
@@ -280,6 +287,7 @@ mod tests {
                 "12000000074681852e40bcdd3a61",
             ),
             (DiskKey::SumsKept, Family::Meta, "13"),
+            (DiskKey::Fence, Family::Meta, "14"),
             (DiskKey::RaftVote, Family::Meta, "20"),
             (DiskKey::RaftCommitted, Family::Meta, "21"),
             (DiskKey::RaftPurged, Family::Meta, "22"),

@@ -29,6 +29,7 @@ mod discard;
 pub(crate) mod hint_book;
 mod hints;
 mod inspect;
+pub(crate) mod install;
 pub(crate) mod peer_book;
 mod recollection;
 mod scan;
@@ -39,7 +40,7 @@ use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys;
 use crate::limits::ReplicaLimits;
-use crate::rules::{self, admission, durability};
+use crate::rules::{self, admission};
 use crate::sums::Sums;
 use bytes::Bytes;
 use hint_book::HintBook;
@@ -47,8 +48,8 @@ use peer_book::PeerBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    ClusterId, CommitCounter, Durability, Layout, NodeId, Place, Record, Refusal, Reply, Request, Rules, Run,
-    Stamps,
+    ClusterId, CommitCounter, Durability, Epoch, Layout, NodeId, Place, Record, Refusal, Reply, Request,
+    Rules, Run, Stamps,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +79,10 @@ pub struct Replica<E> {
     sums_of: ClusterId,
     /// How far the engine had come at the beginning of this run.
     began: CommitCounter,
+    /// What earlier runs have closed: under an older layout nothing is answered.
+    fence: Epoch,
+    /// What this run has closed, as an epoch.
+    closed: AtomicU64,
     counters: Counters,
 }
 
@@ -87,6 +92,8 @@ struct Writer {
     stamps: Stamps,
     /// Whether something was written since the last sync.
     unsynced: bool,
+    /// Whether something was taken away that is not noted yet.
+    fence_due: bool,
 }
 
 #[derive(Debug, Default)]
@@ -154,21 +161,30 @@ impl<E: Engine> Replica<E> {
             limits,
             incarnation: run.incarnation,
             layout: RwLock::default(),
-            writer: Mutex::new(Writer { stamps: Stamps::assigning(node, run.boot), unsynced: false }),
+            writer: Mutex::new(Writer {
+                stamps: Stamps::assigning(node, run.boot),
+                unsynced: false,
+                fence_due: true,
+            }),
             hints: Mutex::default(),
             peers: Mutex::default(),
             sums: Mutex::new(Sums::new(sums.cluster, rules, sums.chunk_keys)),
             sums_of: sums.cluster,
             began: CommitCounter::default(),
+            fence: Epoch::default(),
+            closed: AtomicU64::default(),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {
             let synced = replica.engine.sync();
             replica.began = replica.engine.committed();
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
-            let loaded = hints.and_then(|hints| Ok((hints, PeerBook::load(&*replica.engine)?)));
+            let loaded = hints.and_then(|hints| {
+                Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?))
+            });
             match loaded.and_then(|loaded| replica.load_sums(sums).map(|()| loaded)) {
-                Ok((hints, peers)) => {
+                Ok((hints, peers, fence)) => {
+                    replica.fence = fence;
                     *replica.hints() = hints;
                     *replica.peers() = peers;
                 }
@@ -176,31 +192,6 @@ impl<E: Engine> Replica<E> {
             }
         }
         replica
-    }
-
-    /// Adopts what the catalog says this node owns. When it returns, no request of an earlier layout is under way.
-    /// A layout older than the one installed is ignored.
-    pub fn install(&self, layout: Layout) {
-        let mut writer = self.writer();
-        let raised = {
-            let current = self.layout();
-            if layout.epoch < current.epoch {
-                return;
-            }
-            layout.tables.iter().any(|(id, table)| {
-                let before = current.tables.get(id).map(|table| table.durability);
-                table.durability == Durability::Sync && before != Some(Durability::Sync)
-            })
-        };
-        let syncs = raised && durability::syncs_raised_table(self.rules);
-        if syncs && writer.unsynced && !self.is_doubtful() {
-            match self.sync(&mut writer) {
-                Ok(()) => {}
-                Err(error) => self.judge(&error),
-            }
-        }
-        self.sums().cut(&self.layout(), &layout);
-        *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
     }
 
     /// Answers `Ask`, `Read` and `Inspect`. `None`: only the disk could tell; ask again with [`ReadTier::Disk`],
@@ -285,6 +276,7 @@ impl<E: Engine> Replica<E> {
 
     /// Checks that this node owns a place at the sender's epoch, and says how durable its table wants records.
     fn admit(&self, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
+        self.not_behind(layout)?;
         admission::admit(self.rules, layout, self.incarnation, at)
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod admission;
 pub(crate) mod committing;
 pub(crate) mod doubt;
 pub(crate) mod durability;
+pub(crate) mod fence;
 pub(crate) mod hints;
 pub(crate) mod listening;
 pub(crate) mod merge;

@@ -4,13 +4,15 @@
 //! each with its own lag. That is what a node's `heard` says.
 
 use crate::history::Spot;
-use crate::setting::Setting;
+use crate::setting::{Setting, TableSetting};
+use quorate_coordinator::answers;
 use quorate_model::{
-    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, Reply, ShardNow, SortKey,
-    TableId,
+    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, Reply, Rules, ShardNow,
+    SortKey, TableId,
 };
 use quorate_ring::{
-    Catalog, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View, Weight,
+    Catalog, Closing, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View,
+    Weight,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,23 +28,34 @@ pub struct Cluster {
     pub heard_first: usize,
     /// How many there are before durability begins to change.
     pub founded: usize,
+    /// How many there are once the drop of a table is closed; none is heard before it is.
+    pub closed: Option<usize>,
+    /// Which table is dropped.
+    dropped: Option<usize>,
+    rules: Rules,
 }
 
 impl Cluster {
     /// The whole log of a setting: nodes, tables, and a few later changes.
-    pub fn of_setting(setting: &Setting) -> Self {
+    pub fn of_setting(setting: &Setting, rules: Rules) -> Self {
         let founder = new_node(1);
         let mut catalog = Catalog::bootstrap("sim", ClusterId(1), founder).expect("the founding is in order");
         let mut catalogs = vec![Arc::new(catalog.clone())];
         let mut tables = Vec::new();
-        let (mut heard_first, mut founded) = (0, 0);
+        let (mut heard_first, mut founded, mut dropped_at) = (0, 0, None);
         for command in commands(setting) {
             let applied = catalog.apply(&command).expect("the log is in order");
             if let Some(Created::Table(table)) = applied.created {
                 tables.push(table);
             }
-            let alters = matches!(&command, Command::AlterTable(change) if change.durability.is_some());
-            if !alters {
+            let founds = match &command {
+                Command::AlterTable(change) => change.durability.is_none(),
+                _ => dropped_at.is_none(),
+            };
+            if matches!(command, Command::DropTable { .. }) {
+                dropped_at = Some(catalogs.len() + 1);
+            }
+            if founds && dropped_at.is_none() {
                 founded = catalogs.len() + 1;
             }
             catalog = applied.catalog;
@@ -51,8 +64,17 @@ impl Cluster {
                 heard_first = catalogs.len();
             }
         }
-        let mut cluster =
-            Self { catalogs, tables, keys: BTreeMap::new(), spots: BTreeMap::new(), heard_first, founded };
+        let mut cluster = Self {
+            closed: dropped_at.is_some().then_some(catalogs.len()),
+            catalogs,
+            tables,
+            keys: BTreeMap::new(),
+            spots: BTreeMap::new(),
+            heard_first,
+            founded,
+            dropped: setting.dropped(),
+            rules,
+        };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
                 // Another place on the ring in every history.
@@ -77,6 +99,9 @@ impl Cluster {
     pub fn plan(&self, heard: usize, spot: Spot, local: NodeId, down: Vec<NodeId>) -> Option<Arc<Plan>> {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
         let table = view.table_by_id(self.tables[spot.table])?;
+        if !answers(self.rules, view.catalog(), table) {
+            return None;
+        }
         Some(Arc::new(view.plan(table, &self.keys[&spot], local)))
     }
 
@@ -90,7 +115,18 @@ impl Cluster {
     ) -> Option<Plan> {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
         let table = view.table_by_id(table)?;
-        Some(view.plan_of_range(table, range, reverse, local))
+        answers(self.rules, view.catalog(), table).then(|| view.plan_of_range(table, range, reverse, local))
+    }
+
+    /// The drop that is open right before it is closed.
+    pub fn closing(&self) -> Option<Arc<Closing>> {
+        let open = &self.catalogs[self.closed? - 2];
+        open.closing_of(self.tables[self.dropped?]).cloned()
+    }
+
+    /// Whether a table is gone, for a node that has heard so many commands.
+    pub fn is_dropped(&self, heard: usize, table: TableId) -> bool {
+        self.catalogs[heard - 1].is_dropped(table)
     }
 
     /// Where a key lives by what another node said is in force.
@@ -140,15 +176,21 @@ impl Cluster {
         self.spots.get(&(place.table, place.sort_key.clone())).copied()
     }
 
-    /// All keys of all tables.
+    /// All keys of all tables that stay.
     pub fn spots(&self) -> Vec<Spot> {
-        self.keys.keys().copied().collect()
+        self.keys.keys().copied().filter(|spot| Some(spot.table) != self.dropped).collect()
+    }
+
+    /// All keys of the table that is dropped.
+    pub fn dropped_spots(&self) -> Vec<Spot> {
+        self.keys.keys().copied().filter(|spot| Some(spot.table) == self.dropped).collect()
     }
 
     /// Notes where a key stands.
     fn place(&mut self, spot: Spot, key: Key) {
-        let newest = self.catalogs.last().expect("a cluster is founded");
-        let table = newest.table_by_id(self.tables[spot.table]).expect("the log made it");
+        let id = self.tables[spot.table];
+        let mut newest_first = self.catalogs.iter().rev();
+        let table = newest_first.find_map(|catalog| catalog.table_by_id(id)).expect("the log made it");
         self.spots.insert((table.id, table.sort_key(&key)), spot);
         self.keys.insert(spot, key);
     }
@@ -157,11 +199,11 @@ impl Cluster {
 fn commands(setting: &Setting) -> Vec<Command> {
     let mut commands: Vec<Command> =
         (2..=setting.nodes).map(|number| Command::AddNode(new_node(number))).collect();
-    for (number, table) in setting.tables.iter().enumerate() {
+    let create = |number: usize, name: usize, table: &TableSetting| {
         let request = RequestId(1_000 + number as u128);
-        commands.push(Command::CreateTable(NewTable {
+        Command::CreateTable(NewTable {
             request,
-            name: format!("table{number}"),
+            name: format!("table{name}"),
             sharding: table.sharding,
             n: table.n,
             r: table.r,
@@ -170,7 +212,11 @@ fn commands(setting: &Setting) -> Vec<Command> {
             durability: table.durability,
             ttl_ms: None,
             shards: 2,
-        }));
+        })
+    };
+    let at_first = setting.dropped().map_or(setting.tables.len(), |dropped| dropped + 1);
+    for (number, table) in setting.tables[..at_first].iter().enumerate() {
+        commands.push(create(number, number, table));
     }
     // A change that moves the epoch and nothing else.
     let other = TableChange { r: Some(setting.tables[0].r), ..TableChange::of(TableId(1)) };
@@ -179,6 +225,14 @@ fn commands(setting: &Setting) -> Vec<Command> {
     for alters in 1..=setting.alters {
         let durability = Some(setting.durability_after(alters));
         commands.push(Command::AlterTable(TableChange { durability, ..TableChange::of(TableId(1)) }));
+    }
+    if let Some(dropped) = setting.dropped() {
+        let table = TableId(dropped as u32 + 1);
+        commands.push(Command::DropTable { table });
+        commands.push(create(dropped + 1, dropped, &setting.tables[dropped + 1]));
+        // The founding is the first epoch.
+        let since = Epoch(commands.len() as u64);
+        commands.push(Command::Closed { table, since });
     }
     commands
 }

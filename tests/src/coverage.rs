@@ -94,6 +94,10 @@ happenings! {
     Replanned => "operations replanned",
     /// A table's durability was raised under operations.
     Raised => "tables raised to sync",
+    /// Enough owners durably refused a dropped table.
+    DropClosed => "drops closed",
+    /// A node started again with an older catalog than it had.
+    FellBack => "starts with an older catalog",
     /// A hint was kept.
     HintKept => "hints kept",
     /// A hint reached its owner.

@@ -212,6 +212,10 @@ impl World {
             self.start(id);
             self.hear_all(id);
         }
+        for id in self.node_ids() {
+            // What was not closed before the last of them had heard of it.
+            self.hear_all(id);
+        }
     }
 
     /// Draws what will break, and plans it.
@@ -253,6 +257,14 @@ impl World {
             self.met(Happening::Forgotten);
         }
         engine.crash_keeping(kept as usize);
+        let first = self.cluster.heard_first;
+        if self.setting.drops {
+            let heard = self.node(id).heard;
+            self.node(id).heard = random.between(first as u64, heard as u64) as usize;
+            if self.node(id).heard < heard {
+                self.met(Happening::FellBack);
+            }
+        }
         if engine.committed() < committed {
             self.met(Happening::SyncedLost);
             self.history.liars.insert(id);

@@ -68,6 +68,9 @@ impl World {
             let plan = plan.expect("the whole log makes every table");
             ending.owners.insert(spot, plan.sets.iter().flatten().map(|owner| owner.node).collect());
         }
+        for spot in self.cluster.dropped_spots() {
+            ending.owners.insert(spot, Vec::new());
+        }
         self.run_until(STRAGGLERS_MAX, |_| false);
         if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending)) {
             ending.stuck.push((None, "operations or hints are still on their way long after".to_owned()));
@@ -187,6 +190,7 @@ impl World {
             .history
             .acknowledged()
             .filter(|(attempt, write, _)| write.id.is_some() && !attempt.closing)
+            .filter(|(attempt, _, _)| self.setting.dropped() != Some(attempt.spot.table))
             .map(|(attempt, write, _)| (attempt.spot, write.clone()))
             .collect();
         let mut retries = Vec::new();

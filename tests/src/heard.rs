@@ -38,8 +38,7 @@ impl Plans for Heard<'_> {
         self.world.cluster.plan_by(heard, (spot, now), self.on, self.world.seem_down(self.whom))
     }
 
-    fn is_dropped(&self, _: TableId) -> bool {
-        // No history drops a table.
-        false
+    fn is_dropped(&self, table: TableId) -> bool {
+        self.world.cluster.is_dropped(self.world.peek(self.on).heard, table)
     }
 }

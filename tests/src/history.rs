@@ -198,6 +198,8 @@ pub struct History {
     pub hint_bytes_max: u64,
     /// The most operation ids that one record ever had, on its way or in an answer.
     pub operations_max: usize,
+    /// When enough owners durably refused the table that is dropped.
+    pub drop_closed: Option<Moment>,
     /// What happened, counted.
     pub coverage: Coverage,
     /// The furthest that any wall clock was seen to be after each moment and before the next.

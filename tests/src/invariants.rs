@@ -17,6 +17,7 @@
 
 mod answers;
 mod bounded;
+mod closed;
 mod converges;
 mod doubt;
 mod durable;
@@ -58,6 +59,8 @@ pub enum Invariant {
     Answers,
     /// A replica that doubts its disk takes no part.
     Doubt,
+    /// A drop and the keys of its table are in one order.
+    Closed,
     /// Messages, queues, hints and ids have limits, and operations end.
     Bounded,
     /// A chunk's sum is what its records add up to.
@@ -90,7 +93,7 @@ pub struct Evidence<'a> {
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
 /// Every promise with its judge.
-const JUDGES: [(Invariant, Judge); 12] = [
+const JUDGES: [(Invariant, Judge); 13] = [
     (Invariant::Phantom, phantom::judge),
     (Invariant::Durable, durable::judge),
     (Invariant::Flicker, flicker::judge),
@@ -99,6 +102,7 @@ const JUDGES: [(Invariant, Judge); 12] = [
     (Invariant::Identity, identity::judge),
     (Invariant::Answers, answers::judge),
     (Invariant::Doubt, doubt::judge),
+    (Invariant::Closed, closed::judge),
     (Invariant::Bounded, bounded::judge),
     (Invariant::Sums, sums::judge),
     (Invariant::Converges, converges::judge),
@@ -125,6 +129,7 @@ impl fmt::Display for Invariant {
             Invariant::Identity => "identity",
             Invariant::Answers => "answers",
             Invariant::Doubt => "doubt",
+            Invariant::Closed => "closed",
             Invariant::Bounded => "bounded",
             Invariant::Sums => "sums",
             Invariant::Sound => "sound",
@@ -157,6 +162,11 @@ impl Evidence<'_> {
     /// Whether a key's table may lose what was acknowledged and not asked to be synced.
     fn may_forget(&self, spot: Spot) -> bool {
         self.setting.may_forget(spot.table)
+    }
+
+    /// Whether a key's table is gone at the end, and its records with it.
+    fn is_dropped(&self, spot: Spot) -> bool {
+        self.setting.dropped() == Some(spot.table)
     }
 
     fn table(&self, spot: Spot) -> TableSetting {

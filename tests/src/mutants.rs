@@ -36,9 +36,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
             &[Invariant::Durable, Invariant::Answers]
         }
-        Mutant::RaisedTableNotSynced | Mutant::ShownBeforeDurable | Mutant::ExpiringDropped => {
-            &[Invariant::Durable, Invariant::Flicker]
-        }
+        Mutant::ShownBeforeDurable | Mutant::ExpiringDropped => &[Invariant::Durable, Invariant::Flicker],
         Mutant::UnknownCalledFailed
         | Mutant::LostCalledNotSent
         | Mutant::LateApplied
@@ -88,6 +86,8 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::OldAnswersCounted
         | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
+        Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
+        Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
     }
 }
 

@@ -186,6 +186,9 @@ pub struct Setting {
     pub hint_bytes_max: u64,
     /// How often the first table's durability is changed while clients go on.
     pub alters: u64,
+    /// Whether the second of three tables is dropped under clients, and the third made under its name; a node that starts
+    /// again may know of neither.
+    pub drops: bool,
     /// Wall clocks are wrong by up to so many milliseconds.
     pub skew_ms: u64,
     /// What clients like to do.
@@ -223,6 +226,7 @@ impl Setting {
             hints_max: *random.pick(&[1, 2, 40, 40, 40, 40]),
             hint_bytes_max: HINT_BYTES_MAX,
             alters: *random.pick(&[0, 0, 0, 1, 2]),
+            drops: false,
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
@@ -249,6 +253,35 @@ impl Setting {
     pub fn may_forget(&self, table: usize) -> bool {
         let is_altered = table == 0 && self.alters > 0;
         self.cuts_power() && (is_altered || self.tables[table].durability == Durability::Os)
+    }
+
+    /// The table that is dropped; the next one gets its name.
+    pub fn dropped(&self) -> Option<usize> {
+        (self.drops && self.tables.len() == 3).then_some(1)
+    }
+
+    /// A table is dropped while nodes are away, have not heard of it, or forget that they had.
+    fn drop_a_table(&mut self, random: &mut Random) {
+        let table = TableSetting {
+            n: 3,
+            r: Level::Quorum,
+            w: Level::Quorum,
+            durability: Durability::Sync,
+            ..self.tables[0]
+        };
+        (self.drops, self.tables, self.alters) = (true, vec![table; 3], 0);
+        self.nodes = random.between(3, 5);
+        (self.keys, self.operations) = (1, random.between(60, 100) as u32);
+        let lasting_max = 700_000;
+        self.mishaps = Mishaps {
+            count_max: 8,
+            power: 40,
+            blackout: 60,
+            lag: 60,
+            crash: 20,
+            lasting_max,
+            ..Mishaps::default()
+        };
     }
 
     fn cuts_power(&self) -> bool {
@@ -401,6 +434,9 @@ impl Setting {
                     // One node so far behind, and clients so patient, that the catalog is awaited in vain.
                     (mishaps.lasting_max, mishaps.lag) = (2_000_000, 120);
                     self.timeout = (1_200_000, 2_000_000);
+                }
+                if random.chance(300) {
+                    self.drop_a_table(random);
                 }
             }
             Profile::Slowness => {

@@ -18,7 +18,7 @@ use quorate_coordinator::Said;
 use quorate_model::{Boot, Instant, Interval, NodeId, Now, Place, Rules, TableId};
 use quorate_ring::Plan;
 use quorate_storage::{CommitterLimits, ReplicaLimits};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// When the first phase ends at the latest, in microseconds.
@@ -45,6 +45,8 @@ pub struct World {
     pub(crate) own_operations: u32,
     /// Operations that clients will still begin in the first phase.
     pub(crate) operations_left: u32,
+    /// Owners that have said that they refuse the dropped table.
+    pub(crate) closers: BTreeSet<NodeId>,
     /// Whether everything is healed.
     pub(crate) closing: bool,
     story: Story,
@@ -65,7 +67,7 @@ fn committer_limits(setting: &Setting) -> CommitterLimits {
 impl World {
     /// The world of a setting, at its beginning.
     pub fn new(setting: Setting, rules: Rules, telling: Telling) -> Self {
-        let cluster = Cluster::of_setting(&setting);
+        let cluster = Cluster::of_setting(&setting, rules);
         let (seed, skew) = (setting.seed, setting.skew_ms);
         let node = |number| {
             let mut random = Random::new(seed, For::Clocks, [number, 0]);
@@ -91,6 +93,7 @@ impl World {
             mishaps: Vec::new(),
             own_operations: 0,
             operations_left: setting.operations,
+            closers: BTreeSet::new(),
             closing: false,
             story: Story::new(telling),
             numbers: 0,
@@ -241,7 +244,13 @@ impl World {
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
-        self.tell(|| format!("{id} starts"));
+        self.tell(|| format!("{id} starts, and has heard of command {heard} of the catalog"));
+        if self.setting.drops {
+            // What it forgot it hears again.
+            let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(400_000);
+            let commands = self.cluster.commands();
+            self.schedule.after(micros, Event::Hear { node: id, commands });
+        }
         // A starting node hears all that it can reach before it serves.
         for peer in self.node_ids() {
             self.introduce(id, peer);
@@ -271,6 +280,7 @@ impl World {
 
     /// A node hears of the catalog up to so many commands.
     fn hear(&mut self, id: NodeId, commands: usize) {
+        let commands = self.heard_until_closed(id, commands);
         let node = self.node(id);
         if node.deaf || node.heard >= commands {
             return;
@@ -281,10 +291,50 @@ impl World {
             self.met(Happening::Raised);
         }
         let layout = self.cluster.layout(commands, id);
-        if let Some(process) = self.node(id).process.as_ref() {
+        let cluster = &self.cluster;
+        if let Some(process) = self.nodes[(id.0 - 1) as usize].process.as_ref() {
             process.replica.install(layout);
+            for table in process.replica.stored_tables().unwrap_or_default() {
+                if cluster.is_dropped(commands, table) {
+                    // A replica that can't clear it keeps it for good.
+                    let _refused = process.replica.clear_table(table);
+                }
+            }
             self.catch_up(id);
         }
+    }
+
+    /// How much of so many commands a node can hear of now: the leader closes a drop once enough owners have said that they
+    /// refuse the table.
+    fn heard_until_closed(&mut self, id: NodeId, commands: usize) -> usize {
+        let Some(closed) = self.cluster.closed.filter(|closed| commands >= *closed) else { return commands };
+        if self.is_closed() {
+            return commands;
+        }
+        self.schedule.after(20_000, Event::Hear { node: id, commands });
+        closed - 1
+    }
+
+    /// Whether enough owners have ever said that they refuse the dropped table.
+    fn is_closed(&mut self) -> bool {
+        if self.history.drop_closed.is_some() {
+            return true;
+        }
+        let Some(closing) = self.cluster.closing() else { return true };
+        for node in &self.nodes {
+            let closed = node.process.as_ref().map(|process| process.replica.closed());
+            if closed.is_some_and(|closed| closed >= closing.since) {
+                self.closers.insert(node.id);
+            }
+        }
+        if !closing.missing(|node| self.closers.contains(&node)).is_empty() {
+            return false;
+        }
+        let moment = self.moment();
+        self.history.drop_closed = Some(moment);
+        self.met(Happening::DropClosed);
+        self.tell(|| format!("the drop is closed by {:?}", closing.owners()));
+        true
     }
 
     /// A node hears of everything.

@@ -59,6 +59,8 @@ fn faults() -> Vec<Fault> {
         HeadError::ConditionOnWrite { name: "If-Match" }.into(),
         Fault::NoSuchKey(""),
         Fault::NoSuchTable { name: text() },
+        Fault::Closing { name: text() },
+        Fault::Open { awaited: vec![text(), text()] },
         Fault::NoSuchNode { id: text() },
         Fault::NoSuchRoute,
         Fault::MethodNotAllowed { method: text() },

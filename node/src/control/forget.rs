@@ -43,7 +43,8 @@ impl Control {
                         | ControlReply::Report(_)
                         | ControlReply::Figures(_)
                         | ControlReply::Disk(_)
-                        | ControlReply::Found(_),
+                        | ControlReply::Found(_)
+                        | ControlReply::Closed(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

@@ -13,7 +13,7 @@ use super::messages::{ControlReply, ControlRequest};
 use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
-use quorate_ring::{Command, Found, NewNode, Rejection, View};
+use quorate_ring::{Command, Found, LEVEL_NEWEST, NewNode, Rejection, View};
 use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -178,7 +178,8 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
             | ControlReply::Report(_)
             | ControlReply::Figures(_)
             | ControlReply::Disk(_)
-            | ControlReply::Found(_),
+            | ControlReply::Found(_)
+            | ControlReply::Closed(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }
@@ -276,7 +277,8 @@ impl Control {
         if self.views.current().catalog().is_founded() {
             return Ok(());
         }
-        let command = Command::Found(Found { cluster, name: name.to_owned(), node });
+        let command =
+            Command::Found(Found { cluster, name: name.to_owned(), node, level: Some(LEVEL_NEWEST) });
         match self.write(&command, Instant::now() + FOUNDING).await {
             Ok(receipt) => {
                 self.views.reached(receipt.epoch, Instant::now() + FOUNDING).await;

@@ -35,6 +35,9 @@ pub enum ControlRequest {
     /// "What do you hold of each shard of this table that you own?" Answered with `Figures`.
     #[n(8)]
     Figures(#[n(0)] TableId),
+    /// "Answer once you have applied this epoch, and durably refuse what it took away." Answered with `Closed`.
+    #[n(9)]
+    Close(#[n(0)] Epoch),
 }
 
 /// Where a member is, as far as another one knows.
@@ -61,6 +64,7 @@ impl ControlRequest {
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) => Protocol(2),
+            ControlRequest::Close(_) => Protocol(2),
         }
     }
 }
@@ -180,6 +184,9 @@ pub enum ControlReply {
     /// To `Figures`: those of the shards that it owns.
     #[n(10)]
     Figures(#[n(0)] Vec<ShardFigure>),
+    /// To `Close`: what is durably refused, up to here.
+    #[n(11)]
+    Closed(#[n(0)] Epoch),
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::messages::{ControlReply, ControlRequest, DiskState};
 use super::proposed::{ProposeError, Proposed};
 use quorate_consensus::{Consensus, WriteError};
 use quorate_model::{Epoch, NodeId};
-use quorate_ring::{Command, Created, NewNode, Receipt, Rejection};
+use quorate_ring::{Command, Created, NewNode, Receipt, Rejection, TableChange};
 use quorate_transport::{CallError, Kind, Lane};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,11 +20,29 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 const REFRESH_MEMBERS: usize = 3;
 
 impl Control {
-    /// Writes a command through the leader, and waits until every reachable member has applied it.
+    /// Writes a command through the leader, and waits until every reachable member has applied it and enough owners have
+    /// closed what it took away.
     pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Proposed, ProposeError> {
         let receipt = self.write(&command, deadline).await?;
         let lagging = self.wait_for_members(receipt.epoch, deadline).await;
-        Ok(Proposed { receipt, lagging })
+        let changed = match &command {
+            Command::DropTable { table } | Command::AlterTable(TableChange { table, .. }) => Some(*table),
+            Command::Found(_)
+            | Command::AddNode(_)
+            | Command::UpdateNode(_)
+            | Command::Announce(_)
+            | Command::Admit(_)
+            | Command::SetVoter { .. }
+            | Command::CreateTable(_)
+            | Command::CreateRange(_)
+            | Command::Enable { .. }
+            | Command::Closed { .. } => None,
+        };
+        let open = match changed {
+            Some(table) => self.closed(table, receipt.epoch, deadline).await,
+            None => Vec::new(),
+        };
+        Ok(Proposed { receipt, lagging, open })
     }
 
     /// Writes a command through the leader.
@@ -241,6 +259,7 @@ impl Control {
             ControlRequest::Report => ControlReply::Report(self.report()),
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
+            ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
         }
     }
 
@@ -300,7 +319,8 @@ impl Attempts {
             | ControlReply::Report(_)
             | ControlReply::Figures(_)
             | ControlReply::Disk(_)
-            | ControlReply::Found(_) => {
+            | ControlReply::Found(_)
+            | ControlReply::Closed(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }
@@ -326,7 +346,9 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::Admit(_)
         | Command::SetVoter { .. }
         | Command::CreateTable(_)
-        | Command::CreateRange(_) => true,
+        | Command::CreateRange(_)
+        | Command::Enable { .. }
+        | Command::Closed { .. } => true,
         Command::AlterTable(_) | Command::DropTable { .. } => false,
     }
 }

@@ -13,6 +13,9 @@ pub struct Proposed {
     /// Reachable members that had not applied it when the timeout came. They will; until then they may answer
     /// from the catalog before it.
     pub lagging: Vec<NodeId>,
+    /// Owners that are awaited still: until enough of them durably refuse what the change took away, they may answer and
+    /// acknowledge as before it. Empty: it is closed, or took nothing away.
+    pub open: Vec<NodeId>,
 }
 
 /// Why a change of the catalog was not made, or whether that is unknown.

@@ -72,7 +72,8 @@ impl Control {
                         | ControlReply::Applied(_)
                         | ControlReply::Disk(_)
                         | ControlReply::Found(_)
-                        | ControlReply::Figures(_),
+                        | ControlReply::Figures(_)
+                        | ControlReply::Closed(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

@@ -3,7 +3,7 @@
 use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, tasks};
 use crate::control::publish::Publisher;
-use crate::control::{self, Control, voters};
+use crate::control::{self, Control, closing, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
@@ -186,6 +186,7 @@ impl Parts {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
+            tasks.spawn(closing::keep(Arc::clone(&control)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(
                 node,

@@ -7,7 +7,7 @@ use crate::control::{Control, ControlReply, ControlRequest};
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
-use quorate_model::{NodeId, RangeRequest, Reply, Request};
+use quorate_model::{NodeId, Protocol, RangeRequest, Reply, Request};
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -182,6 +182,15 @@ impl Service for Peers {
         let node = caller.node;
         let view = self.views.current();
         let catalog = view.catalog();
+        let least = catalog.protocol();
+        if caller.protocol < least {
+            return Err(RefusalReason::Protocol {
+                dialer_min: Protocol::OLDEST.0,
+                dialer_max: caller.protocol.0,
+                acceptor_min: least.0,
+                acceptor_max: Protocol::NEWEST.0,
+            });
+        }
         match catalog.node(node) {
             Some(known) => {
                 let silence = self.links.silence();

@@ -74,7 +74,8 @@ fn new_node() -> NewNode {
 }
 
 fn commands() -> Vec<Command> {
-    let found = Found { cluster: ClusterId(5), name: "examples".to_owned(), node: new_node() };
+    let found =
+        Found { cluster: ClusterId(5), name: "examples".to_owned(), node: new_node(), level: Some(2) };
     let mut small = NewTable::hash("t", RequestId(11));
     small.n = 1;
     small.shards = 2;
@@ -90,6 +91,8 @@ fn commands() -> Vec<Command> {
             table: NewTable { name: "log".into(), sharding: Sharding::Range, shards: 2, ..small },
             split_at: vec![quorate_model::Key::new(&b"m"[..])],
         }),
+        Command::Enable { level: 2 },
+        Command::Closed { table: TableId(9), since: Epoch(4) },
     ]
 }
 
@@ -246,6 +249,7 @@ fn control_replies() -> Vec<ControlReply> {
         ControlReply::Rejected(Rejection::TableExists { name: "t".to_owned(), table: TableId(1) }),
         ControlReply::NotLeader(Some(NodeId(1))),
         ControlReply::Applied(Epoch(4)),
+        ControlReply::Closed(Epoch(4)),
     ]
 }
 
@@ -303,6 +307,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ControlRequest::Propose(commands()[1].encode()),
             ControlRequest::Epoch,
             ControlRequest::Reached(Epoch(4)),
+            ControlRequest::Close(Epoch(4)),
             ControlRequest::Find(vec![NodeId(2), NodeId(3)]),
         ]),
         "control-reply" => encoded(control_replies()),
@@ -328,6 +333,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         }
         "watermark" | "watermark-resealed" => vec![sealed(&812_u64.to_be_bytes())],
         "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
+        "fence" | "fence-resealed" => encoded([Epoch(7)]).iter().map(|it| sealed(it)).collect(),
         "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],
         "consensus-value" => vec![sealed(&position(7).encode()), sealed(b"")],
         "identity" | "identity-resealed" => vec![identity()],

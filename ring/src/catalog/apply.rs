@@ -4,10 +4,11 @@
 //! (the owners of a new table above all) is part of the meaning of the log: an algorithm that gives another result
 //! needs a command of its own, so that nodes of two versions never disagree about one log.
 
+use super::checks::{check_address, check_label, check_level, check_new_node, check_ttl};
 use super::shard::intervals;
 use super::{
     Catalog, Command, Found, NODES_MAX, NewNode, NewTable, Node, NodeUpdate, RESERVED_TABLE_PREFIX,
-    Rejection, Shard, TTL_MS_MAX, TableChange, TableEntry, TtlChange, is_address, is_label,
+    Rejection, Shard, TableChange, TableEntry, TtlChange,
 };
 use crate::placement::{Settled, TableWish, place};
 use crate::plan::OwnerSet;
@@ -15,8 +16,11 @@ use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, Level, NodeId, Owner, Pieces, ShardId, SortKey, Table, TableId};
+use quorate_model::{Epoch, NodeId, Owner, Pieces, ShardId, SortKey, Table, TableId};
 use std::sync::Arc;
+
+/// The newest level of commands: see [`Command::Enable`].
+pub const LEVEL_NEWEST: u32 = 2;
 
 /// A command that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,8 @@ impl Catalog {
             Command::DropTable { table } => self.drop_table(*table),
             Command::Announce(update) => self.update_node(update, Addresses::Taken),
             Command::Admit(node) => self.add_node(node, Addresses::Taken),
+            Command::Enable { level } => Ok(self.enable(*level)),
+            Command::Closed { table, since } => Ok(self.closed(*table, *since)),
         }
     }
 
@@ -96,6 +102,7 @@ impl Catalog {
         let mut next = self.next();
         next.cluster = found.cluster;
         next.name = found.name.as_str().into();
+        next.level = found.level.unwrap_or(1);
         Ok(next.with_new_node(&found.node, Voter::Yes))
     }
 
@@ -136,7 +143,7 @@ impl Catalog {
             ..Node::clone(node)
         };
         if updated == **node && self.address_holder(Some(node.id), http, peer).is_none() {
-            return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
+            return Ok(self.unchanged());
         }
         Ok(next.with_node(updated))
     }
@@ -190,7 +197,7 @@ impl Catalog {
     fn set_voter(&self, id: NodeId, voter: bool) -> Result<Applied, Rejection> {
         let node = self.node(id).ok_or(Rejection::NoSuchNode { node: id })?;
         if node.voter == voter {
-            return Ok(Applied { catalog: self.clone(), created: None, repeated: true });
+            return Ok(self.unchanged());
         }
         if !voter && self.voters().count() == 1 {
             return Err(Rejection::LastVoter { node: id });
@@ -320,6 +327,9 @@ impl Catalog {
             check_ttl(table.ttl_ms)?;
         }
         let mut next = self.next();
+        if table.durability != entry.durability {
+            next.left_behind(entry, false);
+        }
         // A replica that has not heard of the change would answer what it holds only as the old table says, to a
         // coordinator that takes the answer as the new one says: both must be at the same epoch.
         let shards = if table.durability == entry.durability {
@@ -336,13 +346,19 @@ impl Catalog {
     fn drop_table(&self, table: TableId) -> Result<Applied, Rejection> {
         let entry = self.table_by_id(table).ok_or(Rejection::NoSuchTable { table })?;
         let mut next = self.next();
+        next.left_behind(entry, true);
         Arc::make_mut(&mut next.names).remove(&entry.name);
         Arc::make_mut(&mut next.tables).remove(&table);
         Ok(Applied { catalog: next, created: None, repeated: false })
     }
 
+    /// The answer to a command that finds everything as it wants it.
+    pub(super) fn unchanged(&self) -> Applied {
+        Applied { catalog: self.clone(), created: None, repeated: true }
+    }
+
     /// This catalog one epoch later, to be changed.
-    fn next(&self) -> Self {
+    pub(super) fn next(&self) -> Self {
         Self { epoch: self.epoch.next(), ..self.clone() }
     }
 
@@ -390,43 +406,4 @@ enum Addresses {
 enum Voter {
     Yes,
     No,
-}
-
-fn check_new_node(new: &NewNode) -> Result<(), Rejection> {
-    check_label("node", &new.name)?;
-    check_label("zone", &new.zone)?;
-    if !new.weight.is_in_range() {
-        return Err(Rejection::WeightOutOfRange { thousandths: new.weight.thousandths() });
-    }
-    check_address("http", &new.http_address)?;
-    check_address("peer", &new.peer_address)
-}
-
-fn check_label(what: &str, name: &str) -> Result<(), Rejection> {
-    if is_label(name) {
-        return Ok(());
-    }
-    Err(Rejection::InvalidLabel { what: what.to_owned(), name: name.to_owned() })
-}
-
-fn check_address(what: &str, address: &str) -> Result<(), Rejection> {
-    if is_address(address) {
-        return Ok(());
-    }
-    Err(Rejection::InvalidAddress { what: what.to_owned(), address: address.to_owned() })
-}
-
-fn check_level(side: &str, level: Level, n: u8) -> Result<(), Rejection> {
-    let asked = match level.required(n) {
-        Ok(_) => return Ok(()),
-        Err(error) => error.asked,
-    };
-    Err(Rejection::LevelOutOfRange { side: side.to_owned(), asked, n })
-}
-
-fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Rejection> {
-    match ttl_ms {
-        Some(ttl_ms) if !(1..=TTL_MS_MAX).contains(&ttl_ms) => Err(Rejection::TtlOutOfRange { ttl_ms }),
-        Some(_) | None => Ok(()),
-    }
 }

@@ -10,7 +10,9 @@
 use crate::catalog::RequestId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, Durability, Key, Level, Mode, NodeId, Protocol, Sharding, TableId};
+use quorate_model::{
+    Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Protocol, Sharding, TableId,
+};
 use thiserror::Error;
 
 /// The form of encoded commands: the first byte.
@@ -63,6 +65,25 @@ pub enum Command {
     /// A new table that keeps its keys in their order.
     #[n(9)]
     CreateRange(#[n(0)] NewRange),
+    /// From here on all members understand the commands of this level, and earlier commands have the meaning that they have
+    /// there. Level 2: what a table's drop, or a change of its durability, leaves behind is kept until enough owners have
+    /// closed it. The leader writes it once every member speaks a version that has it.
+    #[n(10)]
+    Enable {
+        /// The level, above the present one.
+        #[n(0)]
+        level: u32,
+    },
+    /// Enough owners have closed what was before a change of a table. From level 2 on.
+    #[n(11)]
+    Closed {
+        /// The table that was changed or dropped.
+        #[n(0)]
+        table: TableId,
+        /// The epoch of the change: a later one of the same table stays open.
+        #[n(1)]
+        since: Epoch,
+    },
 }
 
 /// A new cluster.
@@ -77,6 +98,9 @@ pub struct Found {
     /// The founding node; its id will be [`crate::Catalog::FIRST_NODE`].
     #[n(2)]
     pub node: NewNode,
+    /// The level of commands that it begins with; `None`: level 1, as earlier versions founded.
+    #[n(3)]
+    pub level: Option<u32>,
 }
 
 /// A node that wants to become a member.
@@ -263,7 +287,9 @@ impl Command {
             | Command::CreateTable(_)
             | Command::CreateRange(_)
             | Command::AlterTable(_)
-            | Command::DropTable { .. } => None,
+            | Command::DropTable { .. }
+            | Command::Enable { .. }
+            | Command::Closed { .. } => None,
         }
     }
 
@@ -280,7 +306,7 @@ impl Command {
             | Command::DropTable { .. }
             | Command::Announce(_)
             | Command::Admit(_) => Protocol(1),
-            Command::CreateRange(_) => Protocol(2),
+            Command::CreateRange(_) | Command::Enable { .. } | Command::Closed { .. } => Protocol(2),
         }
     }
 

@@ -292,4 +292,14 @@ pub enum Rejection {
         #[n(0)]
         why: String,
     },
+    /// As many dropped tables as there may be that owners still have to hear of.
+    #[n(28)]
+    #[error(
+        "{limit} dropped tables wait for owners that are away, which is the limit: start those nodes first"
+    )]
+    TooManyDropped {
+        /// The limit.
+        #[n(0)]
+        limit: u32,
+    },
 }

@@ -4,7 +4,7 @@
 //! everything that the rest of the crate relies on.
 
 use super::shard::intervals;
-use super::{Catalog, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
+use super::{Catalog, Closing, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
 use minicbor::{Decode, Encode};
 use quorate_model::table::is_table_name;
 use quorate_model::{ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
@@ -36,6 +36,11 @@ struct CatalogForm {
     next_node: NodeId,
     #[n(6)]
     next_table: TableId,
+    /// `None`: level 1, as earlier versions wrote it.
+    #[n(7)]
+    level: Option<u32>,
+    #[n(8)]
+    closing: Option<Vec<Closing>>,
 }
 
 #[derive(Encode, Decode)]
@@ -76,6 +81,9 @@ impl Catalog {
             tables: self.tables().map(|entry| TableForm::of(entry)).collect(),
             next_node: self.next_node,
             next_table: self.next_table,
+            level: (self.level > 1).then_some(self.level),
+            closing: (!self.closing.is_empty())
+                .then(|| self.closing().map(|closing| Closing::clone(closing)).collect()),
         };
         let mut bytes = vec![SNAPSHOT_VERSION];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
@@ -209,7 +217,15 @@ impl CatalogForm {
         let names = self.tables.iter().map(|form| (form.table.name.clone(), form.table.id)).collect();
         let tables =
             self.tables.into_iter().map(|form| (form.table.id, Arc::new(form.into_entry(epoch)))).collect();
+        let closing = self.closing.unwrap_or_default();
+        if !closing.iter().all(|closing| closing.is_sound(epoch)) {
+            return Err("an open change of a table makes no sense");
+        }
         Ok(Catalog {
+            level: self.level.unwrap_or(1).max(1),
+            closing: Arc::new(
+                closing.into_iter().map(|closing| (closing.table, Arc::new(closing))).collect(),
+            ),
             cluster: self.cluster,
             name: self.name.into(),
             epoch,

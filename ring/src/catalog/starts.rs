@@ -33,6 +33,9 @@ impl Catalog {
 
     /// Whether one more table with so many shards has room.
     pub(super) fn check_room(&self, shards: u32) -> Result<(), Rejection> {
+        if self.closing().filter(|closing| closing.dropped).count() >= TABLES_MAX as usize {
+            return Err(Rejection::TooManyDropped { limit: TABLES_MAX });
+        }
         if self.tables.len() >= TABLES_MAX as usize {
             return Err(Rejection::TooManyTables { limit: TABLES_MAX });
         }

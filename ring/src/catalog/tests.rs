@@ -3,6 +3,7 @@ use super::*;
 use crate::weight::Weight;
 use proptest::prelude::*;
 use quorate_model::{Boot, Durability, Key, Level, Place, Refusal, Sharding, SortKey, Token};
+use std::collections::BTreeSet;
 
 /// A node that wants to join, with this number in every field.
 pub(crate) fn node(number: u64) -> NewNode {
@@ -38,7 +39,7 @@ fn reject(catalog: &Catalog, command: &Command) -> Rejection {
 
 #[test]
 fn a_cluster_is_founded_once() {
-    let new = Found { cluster: ClusterId(7), name: "test".to_owned(), node: node(1) };
+    let new = Found { cluster: ClusterId(7), name: "test".to_owned(), node: node(1), level: None };
     let applied = Catalog::empty().apply(&Command::Found(new.clone())).expect("accepted");
     assert_eq!(applied.created, Some(Created::Node(Catalog::FIRST_NODE)));
     let catalog = applied.catalog;
@@ -49,6 +50,44 @@ fn a_cluster_is_founded_once() {
     let other = Found { cluster: ClusterId(8), ..new };
     let rejection = reject(&catalog, &Command::Found(other));
     assert_eq!(rejection, Rejection::AlreadyFounded { name: "test".to_owned() });
+}
+
+#[test]
+fn a_drop_stays_open_until_its_owners_have_closed_it() {
+    let made = accept(&founded(4), &Command::CreateTable(NewTable { shards: 16, ..table("users") }));
+    let os = TableChange { durability: Some(Durability::Os), ..TableChange::of(TableId(1)) };
+    let altered = accept(&made, &Command::AlterTable(os));
+    let open = altered.closing_of(TableId(1)).expect("open");
+    assert_eq!((open.since, open.dropped, open.needed), (Epoch(6), false, 2));
+    let shards = made.table("users").expect("made").shards().iter();
+    let owners = shards.map(|shard| shard.owners.iter().map(|owner| owner.node).collect::<Vec<_>>());
+    assert_eq!(open.sets.iter().collect::<BTreeSet<_>>().len(), open.sets.len(), "each set once");
+    assert_eq!(open.sets.iter().cloned().collect::<BTreeSet<_>>(), owners.collect());
+    assert_eq!(altered.dropping("users"), None, "the table is still there");
+
+    let dropped = accept(&altered, &Command::DropTable { table: TableId(1) });
+    let open = dropped.dropping("users").expect("open");
+    assert_eq!((open.table, open.since), (TableId(1), Epoch(7)));
+    let again =
+        accept(&dropped, &Command::CreateTable(NewTable { request: RequestId(77), ..table("users") }));
+    assert!(again.dropping("users").is_some(), "the name is free, but not what was before it");
+    let late = again.apply(&Command::Closed { table: TableId(1), since: Epoch(6) }).expect("late");
+    assert!(late.repeated, "an earlier change of the same table");
+    let closed = accept(&again, &Command::Closed { table: TableId(1), since: Epoch(7) });
+    assert_eq!((closed.closing().len(), closed.epoch()), (0, Epoch(9)));
+}
+
+/// What a log of earlier versions means does not depend on the version that replays it.
+#[test]
+fn before_level_2_a_drop_leaves_nothing_behind() {
+    let found = Found { cluster: ClusterId(7), name: "test".to_owned(), node: node(1), level: None };
+    let old = accept(&Catalog::empty(), &Command::Found(found));
+    let old = accept(&old, &Command::CreateTable(NewTable { n: 1, ..table("users") }));
+    assert_eq!(accept(&old, &Command::DropTable { table: TableId(1) }).closing().len(), 0);
+    let enabled = accept(&old, &Command::Enable { level: 2 });
+    assert_eq!((old.level(), enabled.level()), (1, 2));
+    assert!(enabled.apply(&Command::Enable { level: 2 }).expect("again").repeated);
+    assert_eq!(accept(&enabled, &Command::DropTable { table: TableId(1) }).closing().len(), 1);
 }
 
 #[test]
@@ -531,7 +570,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     });
     prop_oneof![
         1 => new_node.clone().prop_map(|node| Command::Found(Found {
-            cluster: ClusterId(1), name: "c".to_owned(), node
+            cluster: ClusterId(1), name: "c".to_owned(), node, level: None
         })),
         2 => new_node.clone().prop_map(Command::AddNode),
         2 => new_node.prop_map(Command::Admit),
@@ -547,6 +586,10 @@ fn any_command() -> impl Strategy<Value = Command> {
         }),
         2 => change.prop_map(Command::AlterTable),
         1 => (0u32..6).prop_map(|table| Command::DropTable { table: TableId(table) }),
+        1 => (0u32..6, 4u64..40).prop_map(|(table, since)| {
+            Command::Closed { table: TableId(table), since: Epoch(since) }
+        }),
+        1 => (0u32..4).prop_map(|level| Command::Enable { level }),
     ]
 }
 

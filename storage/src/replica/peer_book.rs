@@ -4,6 +4,7 @@
 
 use crate::engine::{Batch, Engine, EngineError, Family, for_each};
 use crate::keys::{self, DiskKey};
+use minicbor::{Decode, Encode};
 use quorate_model::{Committed, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,8 +67,9 @@ impl PeerBook {
     }
 }
 
-fn sealed(committed: &Committed) -> Vec<u8> {
-    let mut bytes = minicbor::to_vec(committed).expect("encoding into memory cannot fail");
+/// A value with its checksum.
+pub(super) fn sealed(value: &impl Encode<()>) -> Vec<u8> {
+    let mut bytes = minicbor::to_vec(value).expect("encoding into memory cannot fail");
     let checksum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_be_bytes());
     bytes
@@ -75,12 +77,13 @@ fn sealed(committed: &Committed) -> Vec<u8> {
 
 /// Whether these bytes are a note about a peer; for the test of every decoder of outside bytes.
 pub fn takes(bytes: &[u8]) -> bool {
-    let Some(committed) = opened(bytes) else { return false };
+    let Some(committed) = opened::<Committed>(bytes) else { return false };
     assert_eq!(opened(&sealed(&committed)), Some(committed));
     true
 }
 
-fn opened(sealed: &[u8]) -> Option<Committed> {
+/// Inverse of [`sealed`]; `None` for anything that it did not write.
+pub(super) fn opened<T: for<'b> Decode<'b, ()>>(sealed: &[u8]) -> Option<T> {
     let (bytes, checksum) = sealed.split_last_chunk::<CHECKSUM_BYTES>()?;
     let is_whole = crc32fast::hash(bytes).to_be_bytes() == *checksum;
     is_whole.then(|| minicbor::decode(bytes).ok()).flatten()

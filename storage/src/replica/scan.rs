@@ -76,6 +76,7 @@ impl<E: Engine> Replica<E> {
         }
         // The guard lives until the records are read: a new layout waits for this step.
         let layout = self.layout();
+        self.not_behind(&layout)?;
         let within = admission::admit_walk(self.rules, &layout, self.incarnation, over, walk.reverse)?;
         let piece = cut(&over.interval, within);
         let range = KeyRange {

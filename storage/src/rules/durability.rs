@@ -32,14 +32,6 @@ pub fn syncs_held(rules: Rules, needed: Durability, is_unsynced: bool) -> bool {
     needed == Durability::Sync && is_unsynced && !rules.broken(Mutant::HeldNotSynced)
 }
 
-/// A table that is raised to `sync` is synced before its new promise counts.
-///
-/// Rule 5.
-#[inline]
-pub fn syncs_raised_table(rules: Rules) -> bool {
-    !rules.broken(Mutant::RaisedTableNotSynced)
-}
-
 /// What a replica was sent is shown to readers once it is synced, not before.
 ///
 /// Rule 5. Whether a record is shown while it waits for its batch.

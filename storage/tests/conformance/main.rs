@@ -3,6 +3,7 @@
 
 mod bench;
 mod engine;
+mod fence;
 mod hints;
 mod raft;
 mod recollection;
@@ -42,6 +43,11 @@ mod over {
         syncs_are_counted
         an_empty_batch_is_a_write
         doubt_survives_a_restart
+    );
+    over_both!(fence:
+        what_was_closed_stays_closed_after_a_restart
+        a_layout_that_takes_nothing_away_costs_no_sync
+        without_space_it_is_refused_and_not_closed
     );
     over_both!(replica:
         a_write_is_read_back

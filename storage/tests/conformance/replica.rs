@@ -6,8 +6,8 @@ use crate::bench::{
 };
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::{
-    Body, Boot, Durability, Epoch, Held, Layout, NodeId, Operations, Record, Refusal, Reply, Request, Run,
-    TableId, WallTime,
+    Body, Boot, Durability, Epoch, Held, Layout, NodeId, Operations, Pieces, Record, Refusal, Reply, Request,
+    Run, ShardLayout, TableId, WallTime,
 };
 use quorate_storage::{ClearError, Engine, Family, ReadTier, keys};
 
@@ -98,6 +98,7 @@ pub fn writes_of_one_batch_see_each_other(bench: impl Bench) {
         write(at(), record_of(1, "one", "b")),
         write(place(SYNC_TABLE, "other"), record(7, "x")),
     ];
+    let batches = store.statistics().batches;
     let replies = store.apply(&batch);
     let Reply::Assigned { record: assigned } = &replies[1] else { panic!("{replies:?}") };
     assert_eq!(assigned.version.seq(), 2);
@@ -105,7 +106,7 @@ pub fn writes_of_one_batch_see_each_other(bench: impl Bench) {
     assert_eq!(replies[2], Reply::Written { held: assigned.held() });
     let now = held(&store, SYNC_TABLE, "k").expect("held");
     assert_eq!((now.version, now.operations.as_slice().len()), (assigned.version, 2));
-    assert_eq!(store.statistics().batches, 1);
+    assert_eq!(store.statistics().batches, batches + 1);
 }
 
 pub fn assign_goes_above_what_is_held(bench: impl Bench) {
@@ -234,11 +235,18 @@ pub fn a_table_raised_to_sync_is_synced_first(mut bench: impl Bench) {
     let store = replica(&bench);
     apply(&store, write(place(OS_TABLE, "k"), record(5, "v")));
     let before = bench.engine().statistics().syncs;
-    store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Sync)]));
+    let mut raised = usual_layout();
+    raised.epoch = Epoch(6);
+    let table = raised.tables.get_mut(&OS_TABLE).expect("there");
+    table.durability = Durability::Sync;
+    table.shards =
+        Pieces::of(table.shards.iter().map(|shard| ShardLayout { epoch: Epoch(6), ..shard.clone() }));
+    store.install(raised);
     assert_eq!(bench.engine().statistics().syncs, before + 1);
     drop(store);
     bench.restart();
     let store = replica(&bench);
+    store.install(layout(Epoch(6), &[(OS_TABLE, Durability::Sync)]));
     assert_eq!(held(&store, OS_TABLE, "k"), Some(record(5, "v")));
 }
 
@@ -275,6 +283,7 @@ pub fn a_dropped_table_is_purged(mut bench: impl Bench) {
     drop(store);
     bench.restart();
     let store = replica(&bench);
+    store.install(layout(Epoch(7), &[(SYNC_TABLE, Durability::Sync), (OS_TABLE, Durability::Os)]));
     assert_eq!(store.stored_tables(), Ok(vec![OS_TABLE]));
     assert_eq!(held(&store, SYNC_TABLE, "k"), None);
     assert_eq!(held(&store, OS_TABLE, "k"), Some(record(1, "v")));

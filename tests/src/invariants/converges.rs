@@ -27,7 +27,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// its keeper or its owner has failed or lied.
 fn is_excused(evidence: &Evidence<'_>, hint: &Hinted) -> bool {
     let is_out = |node| evidence.ending.doubtful.contains(node) || evidence.history.liars.contains(node);
-    evidence.may_forget(hint.spot) || is_out(&hint.keeper) || is_out(&hint.owner)
+    evidence.is_dropped(hint.spot)
+        || evidence.may_forget(hint.spot)
+        || is_out(&hint.keeper)
+        || is_out(&hint.owner)
 }
 
 fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {

@@ -75,7 +75,8 @@ fn there_at_the_end(
     let (attempt, _, answer) = acknowledged;
     // One that lied counts no more, whether it doubts its disk or not.
     let lost_disks = evidence.ending.doubtful.difference(&evidence.history.liars).count() as u8;
-    if attempt.closing || evidence.ending.at_end.is_empty() || holders(evidence, acknowledged) <= lost_disks {
+    let is_over = attempt.closing || evidence.is_dropped(attempt.spot);
+    if is_over || evidence.ending.at_end.is_empty() || holders(evidence, acknowledged) <= lost_disks {
         return;
     }
     let held = evidence.ending.at_end.iter().filter(|((spot, _), _)| *spot == attempt.spot);

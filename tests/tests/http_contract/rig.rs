@@ -188,10 +188,15 @@ impl Cluster {
         // Its peers' port is the one it had: at another address it would be let in only once its former process is surely
         // silent.
         self.kill(node);
+        harm(&self.configs[node].node.data);
+        self.start_again(node)
+    }
+
+    /// Starts a node that was killed. Where it listens now.
+    pub fn start_again(&self, node: usize) -> SocketAddr {
         let mut config = self.configs[node].clone();
         config.node.entry = Entry::Existing;
-        harm(&config.node.data);
-        let started = self.runtime.block_on(Instance::start(config)).expect("a doubtful node starts");
+        let started = self.runtime.block_on(Instance::start(config)).expect("its folder is there");
         let address = started.http_address();
         *self.nodes[node].lock().unwrap() = Some(started);
         address

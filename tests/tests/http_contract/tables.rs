@@ -1,7 +1,7 @@
 //! Tables: made, shown, altered, dropped.
 
 use super::ask::{ask, get, post, put};
-use super::rig::{Cluster, shared};
+use super::rig::{Cluster, shared, until};
 use serde_json::json;
 
 #[test]
@@ -151,4 +151,54 @@ fn what_a_table_holds_is_counted_exactly() {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     get("/v1/tables/none/stats").of(cluster.at(0)).refuses(404, "no-such-table");
+}
+
+/// A table whose every owner counts for something: while one is away, it may come back with what it knew, so the drop is
+/// open. Under its name nothing is answered until it has confirmed.
+#[test]
+fn a_drop_is_open_until_enough_owners_have_confirmed_it() {
+    let cluster = Cluster::of_three();
+    let wanted = json!({"name": "open", "w": 1, "r": 1});
+    post("/v1/tables", &wanted).of(cluster.at(0)).is(201);
+    put("/v1/tables/open/keys/a", "before").of(cluster.at(0)).is(200);
+    cluster.sees_up(0, 3);
+    cluster.kill(2);
+    cluster.sees_up(0, 2);
+    let drop_it = || ask("DELETE", "/v1/tables/open?timeout=2s").of(cluster.at(0));
+    let open = drop_it().refuses(504, "write-timeout");
+    assert_eq!(open["outcome"], "unknown");
+    assert!(open["detail"].as_str().unwrap().contains("n3 has not confirmed it"), "{open}");
+
+    // Neither what was there, nor that it is gone; a new table of the name answers as little.
+    get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(503, "unavailable");
+    post("/v1/tables", &wanted).of(cluster.at(1)).is(201);
+    get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(503, "unavailable");
+    let refused = put("/v1/tables/open/keys/a", "after").of(cluster.at(0)).refuses(503, "unavailable");
+    assert_eq!(refused["outcome"], "not_applied");
+    let many = json!({"keys": ["a"]});
+    post("/v1/tables/open/mget", &many).of(cluster.at(0)).refuses(503, "unavailable");
+
+    cluster.start_again(2);
+    until("the new table answers", || {
+        let answer = put("/v1/tables/open/keys/b", "after").of(cluster.at(0));
+        (answer.status == 200).then_some(())
+    });
+    get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(404, "no-such-key");
+    ask("DELETE", "/v1/tables/open").of(cluster.at(1)).is(200);
+    ask("DELETE", "/v1/tables/open").of(cluster.at(1)).refuses(404, "no-such-table");
+}
+
+/// A drop that is open can be waited for by asking again.
+#[test]
+fn a_drop_that_is_asked_for_again_waits_for_the_same() {
+    let cluster = Cluster::of_three();
+    post("/v1/tables", &json!({"name": "again", "w": 1, "r": 1})).of(cluster.at(0)).is(201);
+    cluster.sees_up(0, 3);
+    cluster.kill(2);
+    cluster.sees_up(0, 2);
+    ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(0)).refuses(504, "write-timeout");
+    ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(1)).refuses(504, "write-timeout");
+    cluster.start_again(2);
+    ask("DELETE", "/v1/tables/again?timeout=20s").of(cluster.at(1)).is(200);
+    get("/v1/tables/again/keys/a").of(cluster.at(0)).refuses(404, "no-such-table");
 }

@@ -1,0 +1,45 @@
+//! Commands about what a change leaves behind: it is kept from level 2 on, and goes once it is closed.
+
+use super::closing::owners_to_close;
+use super::{Applied, Catalog, Closing, Shard, TableEntry};
+use quorate_model::{Epoch, NodeId, TableId};
+use std::sync::Arc;
+
+impl Catalog {
+    pub(super) fn enable(&self, level: u32) -> Applied {
+        if level <= self.level {
+            return self.unchanged();
+        }
+        Applied { catalog: Self { level, ..self.next() }, created: None, repeated: false }
+    }
+
+    pub(super) fn closed(&self, table: TableId, since: Epoch) -> Applied {
+        if self.closing_of(table).is_none_or(|closing| closing.since != since) {
+            return self.unchanged();
+        }
+        let mut next = self.next();
+        Arc::make_mut(&mut next.closing).remove(&table);
+        Applied { catalog: next, created: None, repeated: false }
+    }
+
+    /// Keeps what this epoch changed about a table until enough owners have closed it. An earlier change of it is closed
+    /// by the same owners at the same time.
+    pub(super) fn left_behind(&mut self, before: &TableEntry, dropped: bool) {
+        if self.level < 2 {
+            return;
+        }
+        let nodes = |shard: &Shard| shard.owners.iter().map(|owner| owner.node).collect();
+        let mut sets: Vec<Vec<NodeId>> = before.shards().iter().map(nodes).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        let closing = Closing {
+            table: before.id,
+            name: before.name.clone(),
+            since: self.epoch,
+            dropped,
+            needed: owners_to_close(before.table()),
+            sets,
+        };
+        Arc::make_mut(&mut self.closing).insert(before.id, Arc::new(closing));
+    }
+}
