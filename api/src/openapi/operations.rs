@@ -112,7 +112,8 @@ const WRITE: &[Code] = &[
 /// A body of any kind.
 const BODY: &[Code] = &[Code::InvalidBody, Code::LengthRequired, Code::UnsupportedMediaType];
 const VALUE: &[Code] = &[Code::ValueTooLarge, Code::Overloaded];
-const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded];
+/// Unavailable as a whole: while owners may still answer for a dropped table of the name.
+const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded, Code::Unavailable];
 const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
 /// A change of the catalog. Only one that makes something can meet a limit of the catalog.
 const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];

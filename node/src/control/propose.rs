@@ -38,10 +38,13 @@ impl Control {
             | Command::Enable { .. }
             | Command::Closed { .. } => None,
         };
-        let open = match changed {
-            Some(table) => self.closed(table, receipt.epoch, deadline).await,
-            None => Vec::new(),
-        };
+        let Some(table) = changed else { return Ok(Proposed { receipt, lagging, open: Vec::new() }) };
+        let open = self.closed(table, receipt.epoch, deadline).await;
+        if !open.is_empty() {
+            return Ok(Proposed { receipt, lagging, open });
+        }
+        // That it is closed is known everywhere, too: no member refuses for its sake any more.
+        let lagging = self.wait_for_members(self.views.epoch(), deadline).await;
         Ok(Proposed { receipt, lagging, open })
     }
 

@@ -177,15 +177,22 @@ fn a_drop_is_open_until_enough_owners_have_confirmed_it() {
     assert_eq!(refused["outcome"], "not_applied");
     let many = json!({"keys": ["a"]});
     post("/v1/tables/open/mget", &many).of(cluster.at(0)).refuses(503, "unavailable");
+    let many = json!({"operations": [{"op": "delete", "key": "a"}]});
+    post("/v1/tables/open/batch", &many).of(cluster.at(0)).refuses(503, "unavailable");
 
     cluster.start_again(2);
     until("the new table answers", || {
         let answer = put("/v1/tables/open/keys/b", "after").of(cluster.at(0));
         (answer.status == 200).then_some(())
     });
-    get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(404, "no-such-key");
+    until("another node has heard of it", || {
+        let answer = get("/v1/tables/open/keys/a").of(cluster.at(1));
+        (answer.status != 503).then(|| answer.refuses(404, "no-such-key"))
+    });
     ask("DELETE", "/v1/tables/open").of(cluster.at(1)).is(200);
-    ask("DELETE", "/v1/tables/open").of(cluster.at(1)).refuses(404, "no-such-table");
+    for node in 0..3 {
+        ask("DELETE", "/v1/tables/open").of(cluster.at(node)).refuses(404, "no-such-table");
+    }
 }
 
 /// A drop that is open can be waited for by asking again.
