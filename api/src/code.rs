@@ -56,6 +56,8 @@ codes! {
     InvalidHeader = BAD_REQUEST "invalid-header" "A header has no valid value";
     /// No key, or one whose encoding is broken.
     InvalidKey = BAD_REQUEST "invalid-key" "The key can't be read";
+    /// A cursor that is none, or of another scan.
+    InvalidCursor = BAD_REQUEST "invalid-cursor" "The cursor is not of this scan";
     /// A body that is not what the request takes.
     InvalidBody = BAD_REQUEST "invalid-body" "The body can't be used";
     /// A condition on a write of a table that can't judge it.

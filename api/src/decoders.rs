@@ -1,5 +1,6 @@
 //! The decoders of this crate: a request's first line.
 
+use crate::cursor::Cursor;
 use crate::query::{self, Query};
 use crate::route::{Asked, Route};
 use crate::text;
@@ -9,6 +10,7 @@ use std::time::Duration;
 quorate_model::decoders! {
     "path" => path,
     "query" => query,
+    "cursor" => cursor,
     "duration" => duration,
 }
 
@@ -34,8 +36,16 @@ fn path(bytes: &[u8]) -> bool {
 fn query(bytes: &[u8]) -> bool {
     const TIMEOUT_MAX: Duration = Duration::from_mins(1);
     let Ok(raw) = std::str::from_utf8(bytes) else { return false };
-    let kinds =
-        [query::READ, query::WRITE, query::DELETE, query::MGET, query::BATCH, query::RING, query::NONE];
+    let kinds = [
+        query::READ,
+        query::WRITE,
+        query::DELETE,
+        query::MGET,
+        query::BATCH,
+        query::SCAN,
+        query::RING,
+        query::NONE,
+    ];
     let read: Vec<Query> =
         kinds.into_iter().filter_map(|takes| Query::parse(Some(raw), takes).ok()).collect();
     for query in &read {
@@ -43,6 +53,13 @@ fn query(bytes: &[u8]) -> bool {
         assert!(query.ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
     }
     !read.is_empty()
+}
+
+/// Where a scan goes on: what was taken is written as it came, but for padding.
+fn cursor(bytes: &[u8]) -> bool {
+    let Some(cursor) = std::str::from_utf8(bytes).ok().and_then(Cursor::decode) else { return false };
+    assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+    true
 }
 
 /// A length of time.

@@ -11,6 +11,7 @@ mod loss;
 mod many;
 mod name;
 mod problem;
+mod scan;
 mod service;
 mod table;
 
@@ -21,5 +22,6 @@ pub use loss::{AcceptLoss, Loss, LossAccepted, TableLoss};
 pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};
 pub use name::{Bound, KeyName};
 pub use problem::{Problem, Replica};
+pub use scan::{KeyPage, ListedKey};
 pub use service::{Limits, Link, Links, Live, Ready};
 pub use table::{Dropped, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables};

@@ -23,6 +23,8 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The media type of every document.
 pub const JSON: &str = "application/json";
+/// The media type of a stream of documents, one a line.
+pub const JSON_LINES: &str = "application/jsonl";
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// The media type of a value that was stored without one.

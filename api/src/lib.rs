@@ -27,6 +27,7 @@
 //! first line of a request: each belongs to the code that refuses.
 
 pub mod code;
+pub mod cursor;
 pub mod decoders;
 pub mod document;
 pub mod form;

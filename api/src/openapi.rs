@@ -20,7 +20,7 @@ mod schemas;
 
 use crate::code::Code;
 use crate::document::Limits;
-use crate::header::{JSON, PROBLEM_JSON};
+use crate::header::{JSON, JSON_LINES, PROBLEM_JSON};
 use crate::route::Operation;
 use http::Method;
 use operations::{Answer, Content, Described};
@@ -75,7 +75,7 @@ fn referred() -> impl Iterator<Item = Reference> {
         let Described { answers, body, .. } = operations::described(*operation);
         let contents = answers.iter().filter_map(|answer| answer.content).chain(body.copied());
         let schemas = contents.filter_map(|content| match content {
-            Content::Document(schema) | Content::Links(schema) => Some(schema),
+            Content::Document(schema) | Content::Links(schema) | Content::Page(schema) => Some(schema),
             Content::Value | Content::Limits | Content::Metrics | Content::Interface => None,
         });
         schemas.collect::<Vec<_>>()
@@ -138,6 +138,11 @@ fn content(content: Content) -> Json {
         Content::Links(schema) => {
             let mut all = of(JSON, schemas::reference(&schema.name()));
             all["text/html"] = json!({ "schema": { "type": "string" } });
+            all
+        }
+        Content::Page(schema) => {
+            let mut all = of(JSON, schemas::reference(&schema.name()));
+            all[JSON_LINES] = json!({ "schema": { "type": "string" } });
             all
         }
         // What the bytes mean follows from the media type that they were stored with: of JSON they may be anything,

@@ -4,8 +4,10 @@
 //! of range) is refused with a sentence, before anything else is done.
 
 mod error;
+mod scan;
 
 pub use error::QueryError;
+pub use scan::ScanQuery;
 
 use crate::text::{self, shown};
 use quorate_model::{Durability, Level, Table};
@@ -37,6 +39,22 @@ pub enum Parameter {
     Enc,
     /// `table`
     Table,
+    /// `prefix`
+    Prefix,
+    /// `start`
+    Start,
+    /// `end`
+    End,
+    /// `limit`
+    Limit,
+    /// `reverse`
+    Reverse,
+    /// `values`
+    Values,
+    /// `count`
+    Count,
+    /// `cursor`
+    Cursor,
 }
 
 /// Parameters of a read of one key.
@@ -76,6 +94,21 @@ pub const EXPLAIN: &[Parameter] = &[Parameter::Enc, Parameter::Timeout];
 pub const CHANGE: &[Parameter] = &[Parameter::Timeout];
 /// Parameters of the ring.
 pub const RING: &[Parameter] = &[Parameter::Table];
+/// Parameters of a scan.
+pub const SCAN: &[Parameter] = &[
+    Parameter::Prefix,
+    Parameter::Start,
+    Parameter::End,
+    Parameter::Limit,
+    Parameter::Reverse,
+    Parameter::Values,
+    Parameter::Count,
+    Parameter::Cursor,
+    Parameter::Consistency,
+    Parameter::R,
+    Parameter::Timeout,
+    Parameter::Enc,
+];
 /// Parameters of requests that have none.
 pub const NONE: &[Parameter] = &[];
 
@@ -97,11 +130,13 @@ pub struct Query {
     pub base64: bool,
     /// The table that is asked about.
     pub table: Option<String>,
+    /// Which keys a scan is about, and how it goes.
+    pub scan: ScanQuery,
 }
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 10] = [
+    pub const ALL: [Parameter; 18] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,
@@ -112,6 +147,14 @@ impl Parameter {
         Parameter::Trace,
         Parameter::Enc,
         Parameter::Table,
+        Parameter::Prefix,
+        Parameter::Start,
+        Parameter::End,
+        Parameter::Limit,
+        Parameter::Reverse,
+        Parameter::Values,
+        Parameter::Count,
+        Parameter::Cursor,
     ];
 
     /// As it stands in the query.
@@ -127,11 +170,19 @@ impl Parameter {
             Parameter::Trace => "trace",
             Parameter::Enc => "enc",
             Parameter::Table => "table",
+            Parameter::Prefix => "prefix",
+            Parameter::Start => "start",
+            Parameter::End => "end",
+            Parameter::Limit => "limit",
+            Parameter::Reverse => "reverse",
+            Parameter::Values => "values",
+            Parameter::Count => "count",
+            Parameter::Cursor => "cursor",
         }
     }
 
     /// Its place in a set of parameters.
-    fn bit(self) -> u16 {
+    fn bit(self) -> u32 {
         1 << self as u16
     }
 
@@ -164,7 +215,7 @@ impl Query {
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = text::decode(name).ok_or(QueryError::Escape)?;
-            let value = text::decode(value).ok_or(QueryError::Escape)?;
+            let bytes = text::decode_bytes(value.as_bytes()).ok_or(QueryError::Escape)?;
             let name = Parameter::ALL
                 .into_iter()
                 .find(|known| known.as_str() == name)
@@ -176,8 +227,10 @@ impl Query {
                 return Err(QueryError::Repeated { name: name.as_str() });
             }
             seen |= name.bit();
-            query.take(name, &value)?;
+            query.take(name, bytes)?;
         }
+        let base64 = query.base64;
+        query.scan.decode(base64)?;
         Ok(query)
     }
 
@@ -189,7 +242,18 @@ impl Query {
         pairs.any(|(name, value)| is(name, Parameter::Retry.as_str()) && is(value, "true"))
     }
 
-    fn take(&mut self, name: Parameter, value: &str) -> Result<(), QueryError> {
+    fn take(&mut self, name: Parameter, bytes: Vec<u8>) -> Result<(), QueryError> {
+        let text = String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes);
+        let value = match (name, text) {
+            // Keys, and parts of keys, are any bytes.
+            (Parameter::Prefix | Parameter::Start | Parameter::End, text) => {
+                let bytes = text.map_or_else(|bytes| bytes, String::into_bytes);
+                self.scan.take_key(name.as_str(), bytes);
+                return Ok(());
+            }
+            (_, text) => text.map_err(|_| QueryError::Escape)?,
+        };
+        let value = value.as_str();
         match name {
             Parameter::Consistency => self.consistency = Some(level("consistency", value)?),
             Parameter::R => self.r = Some(level("r", value)?),
@@ -202,6 +266,13 @@ impl Query {
             Parameter::Enc if value == "b64" => self.base64 = true,
             Parameter::Enc => return Err(QueryError::Enc { value: shown(value) }),
             Parameter::Table => self.table = Some(value.to_owned()),
+            Parameter::Limit => self.scan.limit = Some(scan::limit(value)?),
+            Parameter::Reverse => self.scan.reverse = flag("reverse", value)?,
+            Parameter::Values => self.scan.values = flag("values", value)?,
+            Parameter::Count => self.scan.count = flag("count", value)?,
+            Parameter::Cursor => self.scan.cursor = Some(value.to_owned()),
+            // Taken as bytes above.
+            Parameter::Prefix | Parameter::Start | Parameter::End => {}
         }
         Ok(())
     }

@@ -118,6 +118,8 @@ routes! {
     AlterTable(OnTable) = PATCH CHANGE;
     /// Drop a table.
     DropTable(OnTable) = DELETE CHANGE;
+    /// The keys of a table in their order.
+    Scan(OnTable) = GET SCAN;
     /// The shards of a table.
     ListShards(OnTable) = GET NONE;
     /// What a table holds.
@@ -162,6 +164,7 @@ impl Operation {
             Operation::Explain => "/v1/tables/{table}/explain/{key}",
             Operation::ListTables | Operation::CreateTable => "/v1/tables",
             Operation::DescribeTable | Operation::AlterTable | Operation::DropTable => "/v1/tables/{table}",
+            Operation::Scan => "/v1/tables/{table}/keys",
             Operation::ListShards => "/v1/tables/{table}/shards",
             Operation::TableStats => "/v1/tables/{table}/stats",
             Operation::ShowCluster => "/v1/cluster",
@@ -199,6 +202,7 @@ impl Route {
             | Route::DescribeTable(on)
             | Route::AlterTable(on)
             | Route::DropTable(on)
+            | Route::Scan(on)
             | Route::ListShards(on)
             | Route::TableStats(on) => {
                 (template.replace("{table}", &text::encode(on.table.as_bytes())), false)

@@ -249,6 +249,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         | Code::InvalidParameter
         | Code::InvalidHeader
         | Code::InvalidKey
+        | Code::InvalidCursor
         | Code::InvalidBody
         | Code::ConditionsNeedConsensus
         | Code::NoSuchKey

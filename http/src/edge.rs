@@ -197,6 +197,7 @@ impl Edge {
             Operation::Get
             | Operation::Put
             | Operation::Delete
+            | Operation::Scan
             | Operation::Mget
             | Operation::Batch
             | Operation::Locate

@@ -39,6 +39,17 @@ pub enum Fault {
     /// A document whose JSON is not what the request takes.
     #[error("{0}; nothing was done")]
     Document(String),
+    /// A cursor that is none, or of another scan.
+    #[error("the cursor is not one of this scan: {0}; begin the scan anew without it")]
+    Cursor(&'static str),
+    /// Bounds that this table has no order for.
+    #[error(
+        "a hash table lists its keys by token and has no order of keys: {name} is for tables with sharding=range"
+    )]
+    Unordered {
+        /// Which parameter.
+        name: &'static str,
+    },
     /// No such table.
     #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
     NoSuchTable {
@@ -249,12 +260,13 @@ impl Fault {
             Fault::Host(error) => error.code(),
             Fault::Body(error) => error.code(),
             Fault::Document(_) => Code::InvalidBody,
+            Fault::Cursor(_) => Code::InvalidCursor,
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
             Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::RingTooLarge { .. } => Code::InvalidParameter,
+            Fault::RingTooLarge { .. } | Fault::Unordered { .. } => Code::InvalidParameter,
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,
@@ -314,6 +326,8 @@ impl Fault {
             | Fault::Host(_)
             | Fault::Body(_)
             | Fault::Document(_)
+            | Fault::Cursor(_)
+            | Fault::Unordered { .. }
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
             | Fault::NoSuchKey(_)

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_api::Code;
-use quorate_api::header::{IDEMPOTENCY_KEY, JSON, OCTETS, PREFER};
+use quorate_api::header::{IDEMPOTENCY_KEY, JSON, JSON_LINES, OCTETS, PREFER};
 use quorate_api::text::shown;
 use quorate_model::OperationId;
 use quorate_model::operation::ParseOperationIdError;
@@ -278,6 +278,12 @@ pub fn expect_accepted(headers: &HeaderMap, offered: &str) -> Result<(), HeadErr
 pub fn prefers_html(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case("text/html"))
+}
+
+/// Whether a program asks for a stream of documents: `Accept` names JSON lines.
+pub fn prefers_lines(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case(JSON_LINES))
 }
 
 fn accepts(headers: &HeaderMap, offered: &str) -> bool {

@@ -44,6 +44,7 @@ mod observe;
 pub mod problem;
 mod root;
 mod routes;
+mod scan;
 mod scope;
 pub mod server;
 mod table_stats;

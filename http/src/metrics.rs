@@ -51,6 +51,8 @@ label! {
         Put = "put",
         /// A delete of one key.
         Delete = "delete",
+        /// A page of keys, or a stream of them.
+        Scan = "scan",
         /// Reads of many keys; each counts as `get` too.
         Mget = "mget",
         /// Writes of many keys; each counts as `put` or `delete` too.

@@ -19,6 +19,7 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         route::Operation::Read => Operation::Get,
         route::Operation::Put | route::Operation::Post => Operation::Put,
         route::Operation::Delete => Operation::Delete,
+        route::Operation::Scan => Operation::Scan,
         route::Operation::Mget => Operation::Mget,
         route::Operation::Batch => Operation::Batch,
         route::Operation::Locate => Operation::Locate,

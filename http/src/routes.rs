@@ -3,7 +3,7 @@
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{bulk, cluster, health, keys, locate, loss, members, root, table_stats, tables};
+use super::{bulk, cluster, health, keys, locate, loss, members, root, scan, table_stats, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -25,6 +25,7 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::Read(on) => keys::read(app, on, query, request).await,
         Route::Put(on) | Route::Post(on) => keys::write(app, on, query, request).await,
         Route::Delete(on) => keys::delete(app, on, query, request).await,
+        Route::Scan(on) => scan::keys(app, on, query, request).await,
         Route::Mget(on) => bulk::mget(app, on, query, request).await,
         Route::Batch(on) => bulk::batch(app, on, query, request).await,
         Route::Locate(on) => locate::locate(app, on, query, request).await,

@@ -12,11 +12,13 @@
 mod loss;
 mod readiness;
 mod request;
+mod scan;
 mod statistics;
 
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use readiness::{shards_refusing, tables_at_risk};
 pub use request::{Attempt, GetRequest, PutRequest};
+pub use scan::ScanRequest;
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
@@ -25,6 +27,7 @@ use crate::drive::{Driver, Load, Subject};
 use crate::liveness::Judge;
 use crate::peer::Local;
 use crate::recollection::Recollection;
+use crate::scan::Scanner;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
 use quorate_coordinator::answers;
@@ -72,6 +75,7 @@ pub struct Core {
     pub(crate) links: Arc<Links>,
     pub(crate) local: Arc<Local>,
     pub(crate) driver: Arc<Driver>,
+    pub(crate) scanner: Scanner,
     pub(crate) control: Arc<Control>,
     pub(crate) stamps: Mutex<Stamps>,
     pub(crate) draining: AtomicBool,

@@ -16,6 +16,7 @@ pub mod liveness;
 pub mod node;
 pub mod peer;
 mod recollection;
+mod scan;
 mod sums;
 mod switch;
 mod views;

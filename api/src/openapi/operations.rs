@@ -4,9 +4,9 @@ use super::parameters::Header;
 use super::schemas::Reference;
 use crate::code::Code;
 use crate::document::{
-    AcceptLoss, Batch, Cluster, Dropped, Explanation, Links, Live, Location, Loss, LossAccepted, Mget,
-    NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec, TableStats,
-    Tables, Written,
+    AcceptLoss, Batch, Cluster, Dropped, Explanation, KeyPage, Links, Live, Location, Loss, LossAccepted,
+    Mget, NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec,
+    TableStats, Tables, Written,
 };
 use crate::route::Operation;
 use utoipa::ToSchema;
@@ -34,6 +34,8 @@ pub enum Content {
     Document(Reference),
     /// The same, or a page for people.
     Links(Reference),
+    /// The same, or a stream of documents, one a line.
+    Page(Reference),
     /// A stored value.
     Value,
     /// Every limit in force.
@@ -316,6 +318,29 @@ pub const fn described(operation: Operation) -> Described {
             "Drop a table and all its data",
             const { &[ok::<Dropped>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, CHANGE],
+        ),
+        Operation::Scan => shown(
+            "scan",
+            "The keys of a table in their order, in pages or as a stream of JSON lines",
+            const {
+                &[Answer {
+                    status: 200,
+                    says: "What a read of each key at this level would have said while the page was made",
+                    content: Some(Content::Page(Reference::to::<KeyPage>())),
+                    headers: &["Quorate-Consistency", "Cache-Control"],
+                    leads_to: &[],
+                }]
+            },
+            &[
+                EDGE,
+                AT_WORK,
+                QUERY,
+                PLAIN,
+                TABLE,
+                LEVEL,
+                SERVING,
+                &[Code::InvalidCursor, Code::ReadTimeout, Code::Unavailable],
+            ],
         ),
         Operation::ListShards => shown(
             "listShards",

@@ -40,6 +40,7 @@ fn in_path(name: &str, bounds: &Bounds) -> Json {
 
 /// A parameter of the query.
 pub fn of_query(name: Parameter) -> Json {
+    let text = || json!({ "type": "string" });
     let flag = || json!({ "type": "string", "enum": ["true", "false"] });
     let (schema, says) = match name {
         Parameter::Consistency => (form::<LevelName>(), "The level of this request; default: the table's"),
@@ -54,6 +55,19 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Trace => (flag(), "Server-Timing, and what each owner said"),
         Parameter::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
         Parameter::Table => (reference("TableName"), "This table alone; default: all"),
+        Parameter::Prefix => (text(), "Keys that begin with these bytes; of a range table"),
+        Parameter::Start => (text(), "Keys from this one on; of a range table"),
+        Parameter::End => (text(), "Keys before this one; of a range table"),
+        Parameter::Limit => (
+            json!({ "type": "integer", "minimum": 1 }),
+            "Most keys: of a page, cut to the server's limit, or of a whole stream",
+        ),
+        Parameter::Reverse => (flag(), "The last key first"),
+        Parameter::Values => (flag(), "Values too"),
+        Parameter::Count => (flag(), "How many keys there are, in place of the keys"),
+        Parameter::Cursor => {
+            (text(), "Where to go on: next_cursor of the page before, beside the same bounds")
+        }
     };
     json!({ "name": name.as_str(), "in": "query", "required": false, "schema": schema, "description": says })
 }

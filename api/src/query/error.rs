@@ -118,6 +118,18 @@ pub enum QueryError {
         /// As it came, escaped.
         value: String,
     },
+    /// Not a number of keys.
+    #[error("limit={value} is not a number of keys: use a whole number above 0")]
+    Limit {
+        /// As it came, escaped.
+        value: String,
+    },
+    /// A key that is not base64url.
+    #[error("{name} is not base64url, which enc=b64 says it is")]
+    Base64 {
+        /// Which parameter.
+        name: &'static str,
+    },
     /// An encoding of keys other than base64url.
     #[error("enc={value} is not known: use enc=b64 (base64url) or leave it out")]
     Enc {
@@ -145,6 +157,8 @@ impl QueryError {
             | QueryError::Durability { .. }
             | QueryError::DurabilityBelowTable { .. }
             | QueryError::Flag { .. }
+            | QueryError::Limit { .. }
+            | QueryError::Base64 { .. }
             | QueryError::Enc { .. } => Code::InvalidParameter,
         }
     }

@@ -33,7 +33,6 @@ fn what_is_not_served_is_no_route() {
         "/v1/tables/",
         "/v1/tables/t/",
         "/v1/tables//keys/a",
-        "/v1/tables/t/keys",
         "/v1/tables/t/watch",
         "/v1/tables/t/mget/",
         "/v1/cluster/",

@@ -54,6 +54,8 @@ fn faults() -> Vec<Fault> {
         HeadError::RetryWithoutOperation.into(),
         HeadError::OperationNotHere.into(),
         KeyError::Empty.into(),
+        Fault::Cursor("it is damaged"),
+        Fault::Unordered { name: "prefix" },
         Fault::Document(text()),
         BodyError::Broken.into(),
         HeadError::ConditionOnWrite { name: "If-Match" }.into(),

@@ -11,6 +11,7 @@ use crate::hints::{Progress, Replay};
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
+use crate::scan::Scanner;
 use crate::sums;
 use crate::switch::Switch;
 use crate::views::Views;
@@ -148,8 +149,10 @@ impl Parts {
 
         // Operations and what goes on beside them.
         let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&recollection));
-        let driver = Driver::new(Arc::new(switch), Arc::clone(&views), rules);
+        let switch = Arc::new(switch);
+        let driver = Driver::new(Arc::<Switch>::clone(&switch), Arc::clone(&views), rules);
         let context = Context { local: node, rules, timing: config.timing };
+        let scanner = Scanner::new(switch, Arc::clone(&driver), Arc::clone(&views), context);
         let progress = Arc::new(Progress::default());
         let replay = Replay {
             views: Arc::clone(&views),
@@ -214,6 +217,7 @@ impl Parts {
             links: Arc::clone(&links),
             local,
             driver,
+            scanner,
             control,
             stamps: Mutex::new(context.stamps(boot)),
             draining: AtomicBool::new(false),

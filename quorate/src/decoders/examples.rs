@@ -6,6 +6,7 @@ use super::all;
 use bytes::Bytes;
 use minicbor::{Encode, to_vec};
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
+use quorate_api::cursor::Cursor;
 use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
@@ -280,6 +281,11 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "alive" => encoded([Alive { unheard_ms: 0 }, Alive { unheard_ms: 1_700 }]),
         "request" => encoded(requests()),
         "requests" => encoded([requests()]),
+        "cursor" => {
+            let (table, position) = (TableId(2), b"user/\xff".to_vec());
+            let cursor = |reverse| Cursor { table, reverse, scan: 7, position: position.clone() };
+            [false, true].map(|reverse| cursor(reverse).encode().into_bytes()).to_vec()
+        }
         "range-request" => encoded(range_requests()),
         "range-answer" => {
             let told = range_replies().into_iter().map(|reply| Answer::new(reply, Some(committed())));

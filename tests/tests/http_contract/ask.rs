@@ -109,6 +109,21 @@ pub fn conversation(node: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
+/// What chunks are of.
+fn whole(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|window| window == b"\r\n").expect("the length of a chunk");
+        let length = std::str::from_utf8(&chunks[..end]).expect("a number");
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunks[end + 2..end + 2 + length]);
+        chunks = &chunks[end + 2 + length + 2..];
+    }
+}
+
 impl Answer {
     fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
@@ -120,7 +135,11 @@ impl Answer {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        Self { status, headers, body: bytes[end + 4..].to_vec() }
+        let mut answer = Self { status, headers, body: bytes[end + 4..].to_vec() };
+        if answer.has("transfer-encoding") && answer.header("transfer-encoding") == "chunked" {
+            answer.body = whole(&answer.body);
+        }
+        answer
     }
 
     /// What is true of every answer.

@@ -43,7 +43,9 @@ pub fn expect_fitting(method: &str, target: &str, answer: &Answer) {
     let schema = content.and_then(|content| content.get(kind));
     match schema {
         Some(content) => {
-            if let Err(why) = fits(&answer.json(), &content["schema"], "") {
+            let document =
+                if kind == "application/jsonl" { Json::String(answer.text()) } else { answer.json() };
+            if let Err(why) = fits(&document, &content["schema"], "") {
                 panic!("{method} {template} {}: {why}\n{}", answer.status, answer.text());
             }
         }

@@ -72,6 +72,8 @@ fn one_node_of_three_may_die_and_two_may_not() {
     cluster.kill(1);
     cluster.sees_up(0, 1);
     get(&key("survives")).of(cluster.at(0)).refuses(503, "unavailable");
+    let missing = get("/v1/tables/t/keys").of(cluster.at(0)).refuses(503, "unavailable");
+    assert!(missing["shard"].as_str().is_some_and(|shard| shard.starts_with("t/")), "{missing}");
     for method in WRITES {
         let refused = write(method, &key("survives"), "z").of(cluster.at(0)).refuses(503, "unavailable");
         assert_eq!(refused["outcome"], "not_applied");
@@ -187,6 +189,11 @@ fn a_read_that_is_too_late_had_no_effect() {
     });
     assert_eq!((&problem["outcome"], &problem["retry"]), (&json!("not_applied"), &json!("at once")));
     assert_eq!((&problem["required"], &problem["consistency"]), (&json!(3), &json!("3")));
+    let problem = until("a scan is too late", || {
+        let answer = get("/v1/tables/t/keys?timeout=1ms&r=3&values=true").of(cluster.at(1));
+        (answer.status == 504).then(|| answer.refuses(504, "read-timeout"))
+    });
+    assert_eq!((&problem["outcome"], &problem["retry"]), (&json!("not_applied"), &json!("at once")));
 }
 
 #[test]

@@ -20,4 +20,5 @@ mod loss;
 mod raw_socket;
 mod refusals;
 mod rig;
+mod scan;
 mod tables;

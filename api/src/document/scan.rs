@@ -1,0 +1,48 @@
+//! What is answered about many keys that are listed in their order.
+
+use crate::form;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A page of a table's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyPage {
+    /// The keys that have a value, in the order of the scan.
+    pub items: Vec<ListedKey>,
+    /// With `count=true`: how many keys there are, in place of the keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Where the next page begins; `null`: this is the last one. A page may be short, or empty, and have one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// A key of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListedKey {
+    /// The key as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The key as base64url, where it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Base64Url>)]
+    pub key_b64: Option<String>,
+    /// Its version.
+    #[schema(value_type = form::Version)]
+    pub version: String,
+    /// The value's bytes.
+    pub size: u64,
+    /// When the value expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// With `values=true`: the value's media type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// With `values=true`: the value as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// With `values=true`: the value as base64url, where it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Base64Url>)]
+    pub value_b64: Option<String>,
+}

@@ -1,0 +1,232 @@
+//! `GET /v1/tables/{t}/keys`: the keys of a table in their order, in pages or as a stream.
+//!
+//! ```text
+//!   application/json    one page ────────────────> {"items": [..], "next_cursor": ..}
+//!   application/jsonl   page after page, as the client takes them: a line for each key, then {"next_cursor": ..},
+//!                       or {"error": ..} where a page failed
+//! ```
+//!
+//! A stream makes its next page when the one before is on its way: a client that takes nothing costs two pages.
+
+mod walk;
+
+use super::answer::timestamp;
+use super::app::{App, json_bytes};
+use super::head;
+use super::problem::Problem;
+use crate::metrics::LevelLabel;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Frame;
+use quorate_api::OnTable;
+use quorate_api::document::{KeyName, KeyPage, ListedKey};
+use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY};
+use quorate_api::query::Query;
+use quorate_coordinator::GetError;
+use quorate_coordinator::scan::{Item, Page};
+use quorate_model::{Level, Table};
+use serde_json::json;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use walk::Walk;
+
+/// `GET /v1/tables/{t}/keys`
+pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
+    let started = Instant::now();
+    app.expect_serving()?;
+    head::refuse_operation(request.headers())?;
+    let as_lines = head::prefers_lines(request.headers());
+    if !as_lines {
+        head::expect_accepted(request.headers(), JSON)?;
+    }
+    let timeout = app.timeout(&query);
+    let table = app.table(on.table, timeout).await?;
+    let level = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
+    let mut walk =
+        Walk::begin(&query.scan, &table).map_err(|fault| Problem::from(fault).on(&table).at(level))?;
+    let until = started + timeout;
+    if query.scan.count {
+        return count(&app, walk, level, until).await;
+    }
+    let scan = Scan { app, level, timeout };
+    let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
+    let headers = headers(&page);
+    let mut response = if as_lines {
+        scan.lines(walk, page)?
+    } else {
+        let items = page.items.iter().map(|item| listed(&table, item)).collect();
+        let document = KeyPage { items, count: None, next_cursor: walk.cursor() };
+        json_bytes(StatusCode::OK, scan.held(&document)?)
+    };
+    response.headers_mut().extend(headers);
+    response.extensions_mut().insert(LevelLabel::from(level));
+    Ok(response)
+}
+
+/// How many keys there are, as far as the time goes: half of it, so that what was counted is answered.
+async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Result<Response, Problem> {
+    let begun = Instant::now();
+    let half = begun + until.saturating_duration_since(begun) / 2;
+    let scan = Scan { app: app.clone(), level, timeout: Duration::ZERO };
+    let mut all = 0;
+    loop {
+        let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
+        all += page.items.len() as u64;
+        if walk.is_over() || Instant::now() >= half {
+            let document = KeyPage { items: Vec::new(), count: Some(all), next_cursor: walk.cursor() };
+            let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
+            response.headers_mut().extend(headers(&page));
+            response.extensions_mut().insert(LevelLabel::from(level));
+            return Ok(response);
+        }
+    }
+}
+
+/// What the pages of one request have in common.
+struct Scan {
+    app: App,
+    level: Level,
+    timeout: Duration,
+}
+
+impl Scan {
+    /// The next page of a walk.
+    async fn page(&self, walk: &mut Walk, timeout: Duration) -> Result<Page, Problem> {
+        let request = walk.request(&self.app.limits, self.level, timeout);
+        self.app.expect_room(request.bytes).map_err(|full| full.at(self.level))?;
+        match self.app.core.scan(&request).await {
+            Ok(page) => {
+                self.app.metrics.repairs.inc_by(u64::from(page.repaired));
+                walk.took(&page);
+                Ok(page)
+            }
+            Err(error) => {
+                self.app.metrics.replicas(match &error.error {
+                    GetError::Unavailable { replicas, .. }
+                    | GetError::Timeout { replicas, .. }
+                    | GetError::Divergent { replicas } => replicas,
+                });
+                let problem = Problem::from(error.error).at(self.level).on(walk.table());
+                Err(match error.shard {
+                    Some(shard) => problem.in_shard(shard),
+                    None => problem,
+                })
+            }
+        }
+    }
+
+    fn held(&self, page: &KeyPage) -> Result<Bytes, Problem> {
+        let body = serde_json::to_vec(page).expect("a document of plain values");
+        self.app.metrics.value_bytes_out.inc_by(body.len() as u64);
+        self.app.answered(body.into()).map_err(|full| full.at(self.level))
+    }
+
+    /// A stream of all pages from this one on.
+    fn lines(self, mut walk: Walk, first: Page) -> Result<Response, Problem> {
+        let first = self.text(&walk, &first)?;
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let mut text = first;
+            while sender.send(text).await.is_ok() && !walk.is_over() {
+                let page = match self.page(&mut walk, self.timeout).await {
+                    Ok(page) => self.text(&walk, &page),
+                    Err(problem) => Err(problem),
+                };
+                text = match page {
+                    Ok(text) => text,
+                    Err(problem) => {
+                        // A client that is gone has no use for it.
+                        drop(sender.send(error_line(&problem, &walk)).await);
+                        return;
+                    }
+                };
+            }
+        });
+        let mut response = (StatusCode::OK, Body::new(Lines(receiver))).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_LINES));
+        Ok(response)
+    }
+
+    /// The lines of a page; behind the last one, where the stream ended.
+    fn text(&self, walk: &Walk, page: &Page) -> Result<Bytes, Problem> {
+        let mut out = Vec::new();
+        for item in &page.items {
+            line(&mut out, &listed(walk.table(), item));
+        }
+        if walk.is_over() {
+            line(&mut out, &json!({ "next_cursor": walk.cursor() }));
+        }
+        self.app.metrics.value_bytes_out.inc_by(out.len() as u64);
+        self.app.answered(out.into()).map_err(|full| full.at(self.level))
+    }
+}
+
+fn line(out: &mut Vec<u8>, document: &impl serde::Serialize) {
+    serde_json::to_writer(&mut *out, document).expect("a document of plain values");
+    out.push(b'\n');
+}
+
+/// What a stream ends with where a page failed: why, and where to go on.
+fn error_line(problem: &Problem, walk: &Walk) -> Bytes {
+    let mut out = Vec::new();
+    let error = json!({ "code": problem.code().as_str(), "detail": problem.detail() });
+    line(&mut out, &json!({ "error": error, "next_cursor": walk.cursor() }));
+    out.into()
+}
+
+/// A stream of lines that is made as it is taken.
+struct Lines(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|text| text.map(|text| Ok(Frame::data(text))))
+    }
+}
+
+/// What a page is worth.
+fn headers(page: &Page) -> HeaderMap {
+    let Page { guarantee, required, n, repaired, .. } = page;
+    let consistency = format!("{guarantee}; r={required}; n={n}; acks={required}; repaired={repaired}");
+    let mut headers = HeaderMap::with_capacity(2);
+    let consistency = HeaderValue::from_str(&consistency).expect("visible ASCII");
+    headers.insert(QUORATE_CONSISTENCY, consistency);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers
+}
+
+/// A key of a page.
+fn listed(table: &Table, item: &Item) -> ListedKey {
+    let KeyName { key, key_b64 } = KeyName::from(walk::key_of(table, &item.sort_key));
+    let mut listed = ListedKey {
+        key,
+        key_b64,
+        version: item.version.to_string(),
+        size: item.value_bytes,
+        expires_at: item.expires_at.map(timestamp),
+        ..ListedKey::default()
+    };
+    if let Some(quorate_model::Body::Value { content_type, payload }) =
+        item.record.as_ref().map(|record| &record.body)
+    {
+        listed.content_type = Some(content_type.clone());
+        match std::str::from_utf8(payload) {
+            Ok(text) => listed.value = Some(text.to_owned()),
+            Err(_) => listed.value_b64 = Some(quorate_api::text::to_base64url(payload)),
+        }
+    }
+    listed
+}

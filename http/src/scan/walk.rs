@@ -1,0 +1,163 @@
+//! A walk over a table's keys: its bounds, how far it has come, and the cursor that says so.
+
+use crate::fault::Fault;
+use crate::limits::Limits;
+use quorate_api::cursor::{self, Cursor};
+use quorate_api::query::ScanQuery;
+use quorate_coordinator::scan::Page;
+use quorate_model::range::ENTRIES_MAX;
+use quorate_model::{Interval, Level, Sharding, SortKey, Table};
+use quorate_node::core::ScanRequest;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Keys of a page unless its request says otherwise.
+const ITEMS_DEFAULT: usize = 1_000;
+
+/// Bytes that a key of the token takes in front of a sort key.
+const TOKEN_BYTES: usize = 8;
+
+/// See the module's sentence.
+pub(super) struct Walk {
+    table: Arc<Table>,
+    /// What is left of the range; `None`: nothing.
+    rest: Option<Interval>,
+    reverse: bool,
+    values: bool,
+    count: bool,
+    /// Keys that are still wanted; `None`: as many as there are.
+    left: Option<usize>,
+    /// Digest of the bounds.
+    scan: u64,
+}
+
+impl Walk {
+    /// The walk that a query asks for.
+    pub fn begin(query: &ScanQuery, table: &Arc<Table>) -> Result<Self, Fault> {
+        let ScanQuery { prefix, start, end, limit, reverse, values, count, cursor } = query;
+        let mut range = match table.sharding {
+            Sharding::Range => bounds(prefix.as_deref(), start.as_deref(), end.as_deref()),
+            Sharding::Hash => {
+                let bounds = [("prefix", prefix), ("start", start), ("end", end)];
+                if let Some((name, _)) = bounds.iter().find(|(_, bound)| bound.is_some()) {
+                    return Err(Fault::Unordered { name });
+                }
+                Interval::everything()
+            }
+        };
+        let scan = cursor::digest([prefix.as_deref(), start.as_deref(), end.as_deref()]);
+        if let Some(text) = cursor {
+            let cursor = Cursor::decode(text).ok_or(Fault::Cursor("it is damaged, or was never one"))?;
+            if cursor.table != table.id {
+                return Err(Fault::Cursor("it is of another table, or of one of this name that was dropped"));
+            }
+            if cursor.reverse != *reverse {
+                return Err(Fault::Cursor("it goes the other way"));
+            }
+            if cursor.scan != scan {
+                return Err(Fault::Cursor(
+                    "it is of other bounds: give the same prefix, start and end with it",
+                ));
+            }
+            let position = SortKey::new(cursor.position);
+            if *reverse {
+                range.end = Some(position);
+            } else {
+                range.start = position;
+            }
+        }
+        let (reverse, values, count) = (*reverse, *values && !*count, *count);
+        Ok(Self { table: Arc::clone(table), rest: Some(range), reverse, values, count, left: *limit, scan })
+    }
+
+    /// The next page.
+    pub fn request(&self, limits: &Limits, level: Level, timeout: Duration) -> ScanRequest {
+        let page_max =
+            if self.count { ENTRIES_MAX as usize } else { limits.batch_items_max.min(ITEMS_DEFAULT) };
+        let asked_max = if self.count { page_max } else { limits.batch_items_max };
+        ScanRequest {
+            table: Arc::clone(&self.table),
+            range: self.rest.clone().unwrap_or_else(Interval::everything),
+            reverse: self.reverse,
+            level,
+            items: self.left.map_or(page_max, |left| left.min(asked_max)).max(1),
+            bytes: limits.batch_bytes_max,
+            values: self.values,
+            timeout,
+        }
+    }
+
+    /// A page was answered.
+    pub fn took(&mut self, page: &Page) {
+        self.rest.clone_from(&page.rest);
+        self.left = self.left.map(|left| left.saturating_sub(page.items.len()));
+    }
+
+    /// Whether nothing is left of the range, or of the number of keys that are wanted.
+    pub fn is_over(&self) -> bool {
+        self.rest.is_none() || self.left == Some(0)
+    }
+
+    /// Where to go on; `None`: nowhere.
+    pub fn cursor(&self) -> Option<String> {
+        let rest = self.rest.as_ref()?;
+        let position = if self.reverse { rest.end.as_ref()? } else { &rest.start };
+        let (table, reverse, scan) = (self.table.id, self.reverse, self.scan);
+        Some(Cursor { table, reverse, scan, position: position.as_bytes().to_vec() }.encode())
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+}
+
+/// The keys of a range table between bounds.
+fn bounds(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8]>) -> Interval {
+    let prefix = prefix.unwrap_or_default();
+    let behind_prefix = behind(prefix);
+    let ends = end.map(<[u8]>::to_vec).into_iter().chain(behind_prefix);
+    Interval {
+        start: SortKey::new(start.unwrap_or_default().max(prefix).to_vec()),
+        end: ends.min().map(SortKey::new),
+    }
+}
+
+/// The first key behind all that begin with a prefix; `None`: there is none.
+fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut behind = prefix[..=kept].to_vec();
+    behind[kept] += 1;
+    Some(behind)
+}
+
+/// The key that stands at a place of a table.
+pub(super) fn key_of<'a>(table: &Table, sort_key: &'a SortKey) -> &'a [u8] {
+    let bytes = sort_key.as_bytes();
+    match table.sharding {
+        Sharding::Hash => bytes.get(TOKEN_BYTES..).unwrap_or_default(),
+        Sharding::Range => bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn between(prefix: &str, start: &str, end: Option<&str>) -> (String, Option<String>) {
+        let text = |key: &SortKey| key.to_string();
+        let range = bounds(Some(prefix.as_bytes()), Some(start.as_bytes()), end.map(str::as_bytes));
+        (text(&range.start), range.end.as_ref().map(text))
+    }
+
+    #[test]
+    fn bounds_meet_the_prefix() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(between("", "", None), (String::new(), None));
+        assert_eq!(between("user/", "", None), ("user/".to_owned(), some("user0")));
+        assert_eq!(between("user/", "user/b", Some("user/c")), ("user/b".to_owned(), some("user/c")));
+        assert_eq!(between("user/", "a", Some("z")), ("user/".to_owned(), some("user0")));
+        assert_eq!(behind(b"a\xff\xff"), Some(b"b".to_vec()));
+        assert_eq!(behind(b"\xff"), None);
+    }
+}

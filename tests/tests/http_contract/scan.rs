@@ -1,0 +1,228 @@
+//! Scans: every key exactly once, in order, in pages and as a stream, and each can be asked for as it is listed.
+
+use super::ask::{Answer, ask, get, post, put};
+use super::rig::{Cluster, shared};
+use serde_json::{Value as Json, json};
+
+/// A range table of this name, split at these keys.
+fn range_table(cluster: &Cluster, name: &str, split_at: &Json) {
+    let spec = json!({"name": name, "sharding": "range", "durability": "os", "split_at": split_at});
+    post("/v1/tables", &spec).of(cluster.at(0)).is(201);
+}
+
+/// Every byte percent-encoded.
+fn encode(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// The bytes of base64url without padding.
+fn from_base64url(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let value = |byte| LETTERS.iter().position(|letter| *letter == byte).expect("base64url") as u32;
+    let whole = |four: &[u8]| {
+        let bits = four.iter().fold(0, |bits, byte| bits << 6 | value(*byte)) << (6 * (4 - four.len()));
+        bits.to_be_bytes()[1..four.len()].to_vec()
+    };
+    text.as_bytes().chunks(4).flat_map(whole).collect()
+}
+
+fn listed(item: &Json) -> Vec<u8> {
+    match (item["key"].as_str(), item["key_b64"].as_str()) {
+        (Some(text), None) => text.as_bytes().to_vec(),
+        (None, Some(text)) => from_base64url(text),
+        _ => panic!("no key: {item}"),
+    }
+}
+
+fn keys(page: &Json) -> Vec<Vec<u8>> {
+    page["items"].as_array().expect("items").iter().map(listed).collect()
+}
+
+/// All keys of a scan, page after page, each page at another node.
+fn all(cluster: &Cluster, table: &str, query: &str) -> Vec<Vec<u8>> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    for page in 0..100 {
+        let target = format!("/v1/tables/{table}/keys?{query}{cursor}");
+        let answer = get(&target).of(cluster.at(page % 3)).is(200).json();
+        found.extend(keys(&answer));
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+    panic!("the scan does not end");
+}
+
+fn lines(answer: &Answer) -> Vec<Json> {
+    answer.text().lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect()
+}
+
+#[test]
+fn a_range_table_lists_its_keys_in_order_and_each_can_be_asked_for() {
+    let cluster = shared();
+    range_table(&cluster, "odd", &json!(["a", {"key_b64": "gA"}]));
+    let mut odd: Vec<Vec<u8>> = [
+        &b"\0"[..],
+        b"\0\0",
+        b".",
+        b"..",
+        b"/",
+        b"//",
+        b"a",
+        b"a/",
+        b"a//b",
+        b"a%2Fb",
+        b"a/../b",
+        b"a b",
+        b"\xff",
+        b"\x80",
+        b"line\r\n",
+        b"zz",
+        "ü".as_bytes(),
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec();
+    for key in &odd {
+        let target = format!("/v1/tables/odd/keys/{}", encode(key));
+        put(&target, key.clone()).of(cluster.at(0)).is(200);
+    }
+    put("/v1/tables/odd/keys/gone", "x").of(cluster.at(0)).is(200);
+    ask("DELETE", "/v1/tables/odd/keys/gone").of(cluster.at(1)).is(200);
+    odd.sort();
+    assert_eq!(all(&cluster, "odd", ""), odd);
+    assert_eq!(all(&cluster, "odd", "limit=1"), odd);
+    assert_eq!(all(&cluster, "odd", "limit=3&consistency=one"), odd);
+    let backwards: Vec<_> = odd.iter().rev().cloned().collect();
+    assert_eq!(all(&cluster, "odd", "limit=2&reverse=true"), backwards);
+    for key in all(&cluster, "odd", "") {
+        let target = format!("/v1/tables/odd/keys/{}", encode(&key));
+        assert_eq!(get(&target).of(cluster.at(2)).is(200).body, key);
+    }
+    let with = |query: String| all(&cluster, "odd", &query);
+    let between = |from: &[u8], to: &[u8]| {
+        odd.iter().filter(|key| (from..to).contains(&key.as_slice())).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(with(format!("prefix={}", encode(b"a/"))), between(b"a/", b"a0"));
+    assert_eq!(with(format!("start={}&end={}", encode(b"."), encode(b"a/"))), between(b".", b"a/"));
+    assert_eq!(with("start=gA&enc=b64".to_owned()), between(b"\x80", b"\xff\xff"));
+    assert_eq!(with("start=b&end=a".to_owned()), Vec::<Vec<u8>>::new());
+    assert_eq!(with("prefix=nothing".to_owned()), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn values_counts_and_levels_are_told() {
+    let cluster = shared();
+    range_table(&cluster, "told", &json!(["k5"]));
+    let large = "x".repeat(5_000);
+    for number in 0..10 {
+        let value = if number == 7 { large.clone() } else { format!("v{number}") };
+        put(&format!("/v1/tables/told/keys/k{number}"), value).of(cluster.at(0)).is(200);
+    }
+    let answer = get("/v1/tables/told/keys?values=true").of(cluster.at(1)).is(200);
+    assert!(answer.header("quorate-consistency").starts_with("linearizable; r=2; n=3; acks=2; repaired="));
+    assert_eq!(answer.header("cache-control"), "no-cache");
+    let page = answer.json();
+    let values: Vec<_> =
+        page["items"].as_array().unwrap().iter().map(|item| item["value"].as_str()).collect();
+    assert_eq!((values[0], values[7], values[9]), (Some("v0"), Some(large.as_str()), Some("v9")));
+    assert_eq!(page["items"][7]["size"], 5_000);
+    let read = get("/v1/tables/told/keys/k3").of(cluster.at(2)).is(200);
+    assert_eq!(page["items"][3]["version"], read.header("quorate-version"));
+    let one = get("/v1/tables/told/keys?consistency=one").of(cluster.at(1)).is(200);
+    assert!(one.header("quorate-consistency").starts_with("eventual; r=1; n=3; acks=1; repaired=0"));
+    assert!(one.json()["items"][0].get("value").is_none());
+    let counted = get("/v1/tables/told/keys?count=true&prefix=k").of(cluster.at(0)).is(200).json();
+    assert_eq!(counted, json!({"items": [], "count": 10, "next_cursor": null}));
+    let counted = get("/v1/tables/told/keys?count=true&end=k3").of(cluster.at(0)).is(200).json();
+    assert_eq!(counted["count"], 3);
+}
+
+#[test]
+fn a_stream_has_a_line_for_each_key_and_says_where_it_ended() {
+    let cluster = shared();
+    range_table(&cluster, "lines", &json!(["k05", "k10"]));
+    for number in 0..15 {
+        put(&format!("/v1/tables/lines/keys/k{number:02}"), "v").of(cluster.at(0)).is(200);
+    }
+    let stream = |query: &str| {
+        let target = format!("/v1/tables/lines/keys{query}");
+        let answer = get(&target).header("Accept", "application/jsonl").of(cluster.at(1)).is(200);
+        assert_eq!(answer.header("content-type"), "application/jsonl");
+        lines(&answer)
+    };
+    let whole = stream("");
+    assert_eq!((whole.len(), &whole[15]), (16, &json!({"next_cursor": null})));
+    assert_eq!((listed(&whole[0]), listed(&whole[14])), (b"k00".to_vec(), b"k14".to_vec()));
+    let part = stream("?limit=4&reverse=true");
+    assert_eq!((part.len(), listed(&part[3])), (5, b"k11".to_vec()));
+    let cursor = part[4]["next_cursor"].as_str().expect("more").to_owned();
+    let rest = stream(&format!("?reverse=true&cursor={cursor}"));
+    assert_eq!((rest.len(), listed(&rest[0])), (12, b"k10".to_vec()));
+}
+
+#[test]
+fn a_hash_table_lists_every_key_once_and_has_no_order_of_keys() {
+    let cluster = shared();
+    post("/v1/tables", &json!({"name": "hashed", "shards": 4, "durability": "os"})).of(cluster.at(0)).is(201);
+    let mut names: Vec<Vec<u8>> = (0..40).map(|number| format!("k{number}").into_bytes()).collect();
+    for name in &names {
+        put(&format!("/v1/tables/hashed/keys/{}", encode(name)), "v").of(cluster.at(0)).is(200);
+    }
+    let found = all(&cluster, "hashed", "limit=7");
+    let backwards: Vec<_> = all(&cluster, "hashed", "limit=7&reverse=true").into_iter().rev().collect();
+    assert_eq!(found, backwards);
+    let mut sorted = found;
+    sorted.sort();
+    names.sort();
+    assert_eq!(sorted, names);
+    for query in ["prefix=k", "start=k", "end=k"] {
+        let target = format!("/v1/tables/hashed/keys?{query}");
+        let problem = get(&target).of(cluster.at(0)).refuses(400, "invalid-parameter");
+        assert!(problem["detail"].as_str().unwrap().contains("sharding=range"), "{problem}");
+    }
+}
+
+#[test]
+fn a_cursor_is_of_its_scan_alone() {
+    let cluster = shared();
+    range_table(&cluster, "cursed", &json!([]));
+    range_table(&cluster, "other", &json!([]));
+    for key in ["a1", "a2", "a3"] {
+        put(&format!("/v1/tables/cursed/keys/{key}"), "v").of(cluster.at(0)).is(200);
+    }
+    let page = get("/v1/tables/cursed/keys?prefix=a&limit=1").of(cluster.at(0)).is(200).json();
+    let cursor = page["next_cursor"].as_str().expect("more").to_owned();
+    let target = format!("/v1/tables/cursed/keys?prefix=a&cursor={cursor}");
+    assert_eq!(keys(&get(&target).of(cluster.at(2)).is(200).json()), [b"a2".to_vec(), b"a3".to_vec()]);
+    let damaged =
+        if cursor.starts_with('B') { cursor.replacen('B', "A", 1) } else { format!("B{}", &cursor[1..]) };
+    for query in [
+        format!("cursed/keys?cursor={cursor}"),
+        format!("cursed/keys?prefix=b&cursor={cursor}"),
+        format!("cursed/keys?prefix=a&end=z&cursor={cursor}"),
+        format!("cursed/keys?prefix=a&reverse=true&cursor={cursor}"),
+        format!("other/keys?prefix=a&cursor={cursor}"),
+        format!("cursed/keys?prefix=a&cursor={damaged}"),
+        "cursed/keys?prefix=a&cursor=".to_owned(),
+        "cursed/keys?cursor=nonsense".to_owned(),
+    ] {
+        get(&format!("/v1/tables/{query}")).of(cluster.at(1)).refuses(400, "invalid-cursor");
+    }
+    for query in ["limit=0", "limit=x", "reverse=yes", "enc=b64&prefix=%25"] {
+        get(&format!("/v1/tables/cursed/keys?{query}")).of(cluster.at(1)).refuses(400, "invalid-parameter");
+    }
+}
+
+#[test]
+fn bad_range_tables_are_refused() {
+    let cluster = shared();
+    for (spec, words) in [
+        (json!({"name": "bad", "sharding": "range", "shards": 4}), "split_at"),
+        (json!({"name": "bad", "split_at": ["a"]}), "range tables"),
+        (json!({"name": "bad", "sharding": "range", "split_at": ["b", "a"]}), "ascending"),
+        (json!({"name": "bad", "sharding": "range", "split_at": [{"key_b64": "!"}]}), "base64"),
+    ] {
+        let problem = post("/v1/tables", &spec).of(cluster.at(0)).refuses(400, "invalid-body");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
+    }
+}
