@@ -61,7 +61,6 @@ fn what_is_not_built_is_no_route() {
         "/v1/jobs",
         "/v1/cluster/plans",
         "/v1/tables/t/watch",
-        "/v1/tables/t/keys",
         "/v1/tables/t/nothing",
         "/favicon.ico",
         "/health",
