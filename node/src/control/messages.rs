@@ -63,8 +63,7 @@ impl ControlRequest {
             | ControlRequest::Disk(_)
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
-            ControlRequest::Figures(_) => Protocol(2),
-            ControlRequest::Close(_) => Protocol(2),
+            ControlRequest::Figures(_) | ControlRequest::Close(_) => Protocol(2),
         }
     }
 }
