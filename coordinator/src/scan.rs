@@ -339,3 +339,6 @@ impl Scan {
         actions.push(Action::Respond(Box::new(Err(Error { error, shard }))));
     }
 }
+
+#[cfg(test)]
+mod tests;

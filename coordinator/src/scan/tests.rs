@@ -1,0 +1,249 @@
+//! Pages over owners that differ, answer as far as they like, and may be away: together they are the table, once.
+
+use super::*;
+use crate::answer::GetAnswer;
+use crate::context::Timing;
+use crate::story::{plan_of_sets, record_of};
+use quorate_model::range::{Entry, Extent, Scanned, Walk};
+use quorate_model::{
+    Body, Epoch, Level, NodeId, RangeRequest, Record, Refusal, Rules, ShardNow, SortKey, TableId, WallTime,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+const TABLE: TableId = TableId(1);
+const AT: Now = Now { instant: Instant(1_000), wall: WallTime(0) };
+
+/// Numbers that a seed gives.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Shards that begin at these places, each with the same three owners.
+struct Shards(Vec<SortKey>);
+
+impl Shards {
+    fn plan_at(&self, at: usize) -> Plan {
+        let mut plan = plan_of_sets(&[&[1, 2, 3]]);
+        plan.place.epoch = Epoch(at as u64 + 1);
+        plan
+    }
+
+    /// The piece of a range that an owner answers for.
+    fn cut(&self, over: &Extent, reverse: bool) -> Interval {
+        let at = usize::try_from(over.epoch.0 - 1).expect("a few");
+        let end = [self.0.get(at + 1).cloned(), over.interval.end.clone()].into_iter().flatten().min();
+        let start = over.interval.start.clone().max(self.0[at].clone());
+        assert!(if reverse {
+            end == over.interval.end || end.is_some()
+        } else {
+            start == over.interval.start
+        });
+        Interval { start, end }
+    }
+}
+
+impl Plans for Shards {
+    fn epoch(&self) -> Epoch {
+        Epoch(9)
+    }
+
+    fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
+        let mut plan = self.plan_at(self.0.partition_point(|start| start <= sort_key) - 1);
+        plan.place.sort_key = sort_key.clone();
+        Some(plan)
+    }
+
+    fn plan_of_range(&self, _: TableId, range: &Interval, reverse: bool) -> Option<Plan> {
+        let behind = match &range.end {
+            Some(end) if reverse => self.0.partition_point(|start| start < end),
+            None if reverse => self.0.len(),
+            Some(_) | None => self.0.partition_point(|start| *start <= range.start),
+        };
+        Some(self.plan_at(behind - 1))
+    }
+
+    fn plan_by(&self, table: TableId, sort_key: &SortKey, _: &ShardNow) -> Option<Plan> {
+        self.plan(table, sort_key)
+    }
+
+    fn is_dropped(&self, _: TableId) -> bool {
+        false
+    }
+}
+
+/// What three owners hold; one of them may be away.
+struct World {
+    shards: Shards,
+    owners: [BTreeMap<SortKey, Record>; 3],
+    away: Option<NodeId>,
+    chance: Chance,
+}
+
+impl World {
+    fn drawn(seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let at = |text: String| SortKey::new(text.into_bytes());
+        let mut owners = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+        for key in 0..chance.below(40) {
+            let key = at(format!("k{:02}", key * 2));
+            let mut newest = record_of(2, "new");
+            if chance.below(4) == 0 {
+                newest.body = Body::Tombstone;
+            }
+            let behind = chance.below(6);
+            for (number, owner) in owners.iter_mut().enumerate() {
+                match behind == number as u64 {
+                    true if chance.below(2) == 0 => drop(owner.insert(key.clone(), record_of(1, "old"))),
+                    true => {}
+                    false => drop(owner.insert(key.clone(), newest.clone())),
+                }
+            }
+        }
+        let mut starts = vec![SortKey::new(Vec::new())];
+        starts.extend((1..=chance.below(3)).map(|shard| at(format!("k{}", shard * 3))));
+        let away = Some(NodeId(chance.below(6))).filter(|node| (1..=3).contains(&node.0));
+        Self { shards: Shards(starts), owners, away, chance }
+    }
+
+    /// The newest of a key.
+    fn newest(&self, key: &SortKey) -> Option<Record> {
+        self.owners.iter().filter_map(|owner| owner.get(key)).max_by_key(|record| record.held()).cloned()
+    }
+
+    /// What a table of these keys is.
+    fn values(&self) -> Vec<SortKey> {
+        let keys: BTreeSet<&SortKey> = self.owners.iter().flat_map(BTreeMap::keys).collect();
+        let is_value = |key: &&&SortKey| {
+            self.newest(key).is_some_and(|record| matches!(record.body, Body::Value { .. }))
+        };
+        keys.iter().filter(is_value).map(|key| (*key).clone()).collect()
+    }
+
+    fn walk(&mut self, owner: NodeId, over: &Extent, walk: Walk) -> Scanned {
+        let piece = self.shards.cut(over, walk.reverse);
+        let held = &self.owners[usize::try_from(owner.0 - 1).expect("a few")];
+        let mut all: Vec<_> = held.iter().filter(|(key, _)| piece.contains(key)).collect();
+        if walk.reverse {
+            all.reverse();
+        }
+        let most = (1 + self.chance.below(6)).min(u64::from(walk.items)) as usize;
+        let entries: Vec<Entry> = all
+            .iter()
+            .take(most)
+            .map(|(key, record)| Entry::of((*key).clone(), (*record).clone(), walk.values))
+            .collect();
+        let until = match entries.last().filter(|_| all.len() > most) {
+            Some(last) if walk.reverse => Some(last.sort_key.clone()),
+            Some(last) => Some(last.sort_key.successor()),
+            None if walk.reverse => Some(piece.start),
+            None => piece.end,
+        };
+        Scanned { entries, until }
+    }
+
+    /// One page; panics where it does not end.
+    fn page(&mut self, request: &Request) -> Answer {
+        let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
+        let mut scan = Scan::new(request.clone(), context);
+        let mut inputs = std::collections::VecDeque::from([Input::Start]);
+        let mut actions = Vec::new();
+        for _ in 0..10_000 {
+            let input = inputs.pop_front().expect("it waits for something");
+            scan.step(AT, input, &self.shards, &mut actions);
+            for action in actions.drain(..) {
+                match action {
+                    Action::Ask { call, to, .. } if Some(to) == self.away => {
+                        inputs.push_back(Input::Failed(call, Failure::NotSent));
+                    }
+                    Action::Ask { call, to, request: RangeRequest::Scan { over, walk } } => {
+                        let reply = RangeReply::Scanned(self.walk(to, &over, walk));
+                        inputs.push_back(Input::Reply(call, reply));
+                    }
+                    Action::Read { number, plan, .. } => {
+                        let answer = GetAnswer {
+                            record: self.newest(&plan.place.sort_key),
+                            guarantee: Guarantee::of_read(2, 2, 3),
+                            acks: 2,
+                            required: 2,
+                            n: 3,
+                            repaired: 1,
+                            replicas: Vec::new(),
+                        };
+                        inputs.push_back(Input::Read(number, Some(Ok(answer))));
+                    }
+                    Action::Respond(answer) => return *answer,
+                }
+            }
+        }
+        panic!("the page does not end");
+    }
+}
+
+fn request(range: Interval, reverse: bool, items: usize, values: bool) -> Request {
+    let deadline = Instant(2_000_000);
+    Request { table: TABLE, range, reverse, level: Level::Quorum, items, bytes: 1 << 20, values, deadline }
+}
+
+#[test]
+fn pages_together_are_the_table_once_and_in_order() {
+    for seed in 0..2_000 {
+        let mut world = World::drawn(seed);
+        let (reverse, values) = (seed % 2 == 1, seed % 3 == 0);
+        let items = 1 + world.chance.below(12) as usize;
+        let mut rest = Some(Interval::everything());
+        let mut found = Vec::new();
+        while let Some(range) = rest {
+            let page = world.page(&request(range, reverse, items, values)).expect("two owners answer");
+            assert!(page.items.len() <= items, "seed {seed}");
+            for item in page.items {
+                let newest = world.newest(&item.sort_key).expect("held");
+                assert_eq!(item.version, newest.version, "seed {seed}");
+                assert_eq!(item.record, values.then_some(newest), "seed {seed}");
+                found.push(item.sort_key);
+            }
+            rest = page.rest;
+        }
+        if reverse {
+            found.reverse();
+        }
+        assert_eq!(found, world.values(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_shard_that_too_few_owners_answer_for_fails_the_page() {
+    let mut world = World::drawn(3);
+    world.away = None;
+    let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
+    let mut scan = Scan::new(request(Interval::everything(), false, 10, false), context);
+    let mut actions = Vec::new();
+    scan.step(AT, Input::Start, &world.shards, &mut actions);
+    let mut now = AT;
+    loop {
+        let calls: Vec<Call> = actions
+            .drain(..)
+            .filter_map(|action| match action {
+                Action::Ask { call, .. } => Some(call),
+                Action::Read { .. } | Action::Respond(_) => None,
+            })
+            .collect();
+        for call in calls {
+            let refused = RangeReply::Refused(Refusal::Doubtful);
+            scan.step(now, Input::Reply(call, refused), &world.shards, &mut actions);
+        }
+        if scan.is_done() {
+            break;
+        }
+        now.instant = now.instant.max(scan.wake_at().expect("it goes on"));
+        scan.step(now, Input::Tick, &world.shards, &mut actions);
+    }
+    let Some(Action::Respond(answer)) = actions.pop() else { panic!("no answer") };
+    let error = answer.expect_err("no owner answers");
+    assert!(matches!(error.error, GetError::Unavailable { required: 2, acks: 0, .. }), "{error:?}");
+    assert!(error.shard.is_some());
+}
