@@ -104,8 +104,9 @@ impl Control {
         if let Some(rejection) = self.address_taken(&command) {
             return ControlReply::Rejected(rejection);
         }
-        // Every member applies every command.
-        if let Some(member) = self.links.lacks(command.since()) {
+        // Every member applies every command. What the catalog's level has, all of them have, those too that are away.
+        let is_known = command.since() <= self.views.current().catalog().protocol();
+        if let Some(member) = self.links.lacks(command.since()).filter(|_| !is_known) {
             return ControlReply::NotWritten(format!(
                 "node {member} runs an older version, which does not have this change, or can't be asked; upgrade it, \
                  start it, or remove it"

@@ -160,10 +160,15 @@ fn a_drop_is_open_until_enough_owners_have_confirmed_it() {
     let cluster = Cluster::of_three();
     let wanted = json!({"name": "open", "w": 1, "r": 1});
     post("/v1/tables", &wanted).of(cluster.at(0)).is(201);
+    post("/v1/tables", &json!({"name": "usual"})).of(cluster.at(0)).is(201);
     put("/v1/tables/open/keys/a", "before").of(cluster.at(0)).is(200);
     cluster.sees_up(0, 3);
     cluster.kill(2);
     cluster.sees_up(0, 2);
+    // Two of three are enough where two hold whatever was promised.
+    ask("DELETE", "/v1/tables/usual").of(cluster.at(0)).is(200);
+    post("/v1/tables", &json!({"name": "usual", "sharding": "range"})).of(cluster.at(0)).is(201);
+    put("/v1/tables/usual/keys/a", "after").of(cluster.at(1)).is(200);
     let drop_it = || ask("DELETE", "/v1/tables/open?timeout=2s").of(cluster.at(0));
     let open = drop_it().refuses(504, "write-timeout");
     assert_eq!(open["outcome"], "unknown");
