@@ -4,6 +4,8 @@
 //! [`Fault`] gathers them, and [`Fault::code`] is the one exhaustive match from all of them to codes, and thereby to
 //! statuses: a new way to fail does not compile before it is known what a client sees of it.
 
+mod rejected;
+
 use super::body::BodyError;
 use super::head::HeadError;
 use super::host::HostError;
@@ -15,7 +17,6 @@ use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
 use quorate_node::core::LossError;
-use quorate_ring::Rejection;
 use thiserror::Error;
 
 /// Everything for which a request is refused or fails.
@@ -270,7 +271,7 @@ impl Fault {
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,
-            Fault::Propose(ProposeError::Rejected(rejection)) => rejected(rejection),
+            Fault::Propose(ProposeError::Rejected(rejection)) => rejected::code(rejection),
             Fault::Propose(ProposeError::Unavailable { .. })
             | Fault::Closing { .. }
             | Fault::NotSafe { .. }
@@ -420,41 +421,6 @@ fn unavailable(required: u8, acks: u8, replicas: &[ReplicaReport]) -> Code {
         Code::Overloaded
     } else {
         Code::Unavailable
-    }
-}
-
-/// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
-fn rejected(rejection: &Rejection) -> Code {
-    match rejection {
-        Rejection::TableExists { .. } => Code::TableExists,
-        Rejection::NoSuchTable { .. } => Code::NoSuchTable,
-        Rejection::NoSuchNode { .. } => Code::NoSuchNode,
-        Rejection::LevelOutOfRange { .. } => Code::InvalidConsistency,
-        Rejection::InvalidLabel { .. }
-        | Rejection::InvalidTableName { .. }
-        | Rejection::ReservedTableName { .. }
-        | Rejection::InvalidAddress { .. }
-        | Rejection::WeightOutOfRange { .. }
-        | Rejection::CopiesOutOfRange { .. }
-        | Rejection::TooFewNodes { .. }
-        | Rejection::InvalidShardCount { .. }
-        | Rejection::RangeTablesNotBuilt
-        | Rejection::InvalidSplit { .. }
-        | Rejection::TtlOutOfRange { .. }
-        | Rejection::WritePromiseFixed { .. }
-        | Rejection::CopiesFixed { .. } => Code::InvalidBody,
-        Rejection::NotFounded
-        | Rejection::AlreadyFounded { .. }
-        | Rejection::NodeNameTaken { .. }
-        | Rejection::AddressTaken { .. }
-        | Rejection::TooManyNodes { .. }
-        | Rejection::LastVoter { .. }
-        | Rejection::TooManyTables { .. }
-        | Rejection::TooManyShards { .. }
-        | Rejection::TooManyDropped { .. }
-        | Rejection::IdsExhausted { .. }
-        | Rejection::EarlierIncarnation { .. }
-        | Rejection::RequestReused { .. } => Code::CatalogRefused,
     }
 }
 

@@ -27,7 +27,7 @@ impl Chance {
 struct Shards(Vec<SortKey>);
 
 impl Shards {
-    fn plan_at(&self, at: usize) -> Plan {
+    fn plan_of(at: usize) -> Plan {
         let mut plan = plan_of_sets(&[&[1, 2, 3]]);
         plan.place.epoch = Epoch(at as u64 + 1);
         plan
@@ -53,7 +53,7 @@ impl Plans for Shards {
     }
 
     fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
-        let mut plan = self.plan_at(self.0.partition_point(|start| start <= sort_key) - 1);
+        let mut plan = Self::plan_of(self.0.partition_point(|start| start <= sort_key) - 1);
         plan.place.sort_key = sort_key.clone();
         Some(plan)
     }
@@ -64,7 +64,7 @@ impl Plans for Shards {
             None if reverse => self.0.len(),
             Some(_) | None => self.0.partition_point(|start| *start <= range.start),
         };
-        Some(self.plan_at(behind - 1))
+        Some(Self::plan_of(behind - 1))
     }
 
     fn plan_by(&self, table: TableId, sort_key: &SortKey, _: &ShardNow) -> Option<Plan> {
