@@ -2,6 +2,7 @@ use super::super::body::Kind;
 use super::super::problem::Problem;
 use super::*;
 use quorate_model::Span;
+use quorate_ring::Rejection;
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
     ReplicaReport { node: NodeId(node), result, after: Span::from_millis(3), hint: false }
