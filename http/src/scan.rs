@@ -48,7 +48,7 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
         head::expect_accepted(request.headers(), JSON)?;
     }
     let timeout = app.timeout(&query);
-    let table = app.table(on.table, timeout).await?;
+    let table = app.table_of_keys(on.table, timeout).await?;
     let level = query.read_level(&table).map_err(|error| Problem::from(error).on(&table))?;
     let mut walk =
         Walk::begin(&query.scan, &table).map_err(|fault| Problem::from(fault).on(&table).at(level))?;

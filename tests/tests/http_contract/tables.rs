@@ -178,6 +178,7 @@ fn a_drop_is_open_until_enough_owners_have_confirmed_it() {
     get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(503, "unavailable");
     post("/v1/tables", &wanted).of(cluster.at(1)).is(201);
     get("/v1/tables/open/keys/a").of(cluster.at(1)).refuses(503, "unavailable");
+    get("/v1/tables/open/keys").of(cluster.at(1)).refuses(503, "unavailable");
     let refused = put("/v1/tables/open/keys/a", "after").of(cluster.at(0)).refuses(503, "unavailable");
     assert_eq!(refused["outcome"], "not_applied");
     let many = json!({"keys": ["a"]});
