@@ -22,6 +22,6 @@ pub use loss::{AcceptLoss, Loss, LossAccepted, TableLoss};
 pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};
 pub use name::{Bound, KeyName};
 pub use problem::{Problem, Replica};
-pub use scan::{KeyPage, ListedKey};
+pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
 pub use service::{Limits, Link, Links, Live, Ready};
 pub use table::{Dropped, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables};

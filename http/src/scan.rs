@@ -23,13 +23,12 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use quorate_api::OnTable;
-use quorate_api::document::{KeyName, KeyPage, ListedKey};
+use quorate_api::document::{KeyName, KeyPage, ListedKey, StreamEnd, StreamError};
 use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY};
 use quorate_api::query::Query;
 use quorate_coordinator::GetError;
 use quorate_coordinator::scan::{Item, Page};
 use quorate_model::{Level, Table};
-use serde_json::json;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -162,7 +161,7 @@ impl Scan {
             line(&mut out, &listed(walk.table(), item));
         }
         if walk.is_over() {
-            line(&mut out, &json!({ "next_cursor": walk.cursor() }));
+            line(&mut out, &StreamEnd { error: None, next_cursor: walk.cursor() });
         }
         self.app.metrics.value_bytes_out.inc_by(out.len() as u64);
         self.app.answered(out.into()).map_err(|full| full.at(self.level))
@@ -177,8 +176,8 @@ fn line(out: &mut Vec<u8>, document: &impl serde::Serialize) {
 /// What a stream ends with where a page failed: why, and where to go on.
 fn error_line(problem: &Problem, walk: &Walk) -> Bytes {
     let mut out = Vec::new();
-    let error = json!({ "code": problem.code().as_str(), "detail": problem.detail() });
-    line(&mut out, &json!({ "error": error, "next_cursor": walk.cursor() }));
+    let error = StreamError { code: problem.code().as_str().to_owned(), detail: problem.detail() };
+    line(&mut out, &StreamEnd { error: Some(error), next_cursor: walk.cursor() });
     out.into()
 }
 

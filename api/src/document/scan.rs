@@ -17,6 +17,25 @@ pub struct KeyPage {
     pub next_cursor: Option<String>,
 }
 
+/// The last line of a stream of keys: where it ended, and why, if a page failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamEnd {
+    /// Why the stream ends before the range does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<StreamError>,
+    /// Where to go on; `null`: the range is over.
+    pub next_cursor: Option<String>,
+}
+
+/// Why a page of a stream failed: the members of a problem that say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamError {
+    /// A stable word.
+    pub code: String,
+    /// For people: the cause, and what would help.
+    pub detail: String,
+}
+
 /// A key of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListedKey {
