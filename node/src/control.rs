@@ -59,6 +59,8 @@ pub struct Control {
     refreshed: Mutex<Option<Instant>>,
     /// Held while this node, as the leader, changes who takes part.
     changing: Mutex<()>,
+    /// Held while the fence is noted on the disk.
+    noting: Arc<Mutex<()>>,
 }
 
 impl Control {
@@ -70,8 +72,8 @@ impl Control {
         views: Arc<Views>,
         replica: Arc<Replica>,
     ) -> Arc<Self> {
-        let (refreshed, changing) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { node, consensus, links, views, replica, refreshed, changing })
+        let (refreshed, changing, noting) = (Mutex::default(), Mutex::default(), Arc::default());
+        Arc::new(Self { node, consensus, links, views, replica, refreshed, changing, noting })
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority.

@@ -132,7 +132,8 @@ impl Core {
 
     /// Waits until a change of a table is closed; the owners that are awaited still after `timeout`.
     pub async fn closed(&self, closing: &Closing, timeout: Duration) -> Vec<NodeId> {
-        self.control.closed(closing.table, closing.since, Instant::now() + timeout).await
+        let (table, deadline) = ((closing.table, Some(closing.name.as_str())), Instant::now() + timeout);
+        self.control.closed(table, closing.since, deadline).await
     }
 
     /// Reads one key.

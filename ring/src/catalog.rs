@@ -184,9 +184,10 @@ impl Catalog {
         self.closing.get(&table)
     }
 
-    /// A table that had this name, was dropped, and may still be answered for by owners that have not heard of it.
+    /// The last table that had this name, was dropped, and may still be answered for by owners that have not heard of it.
     pub fn dropping(&self, name: &str) -> Option<&Arc<Closing>> {
-        self.closing.values().find(|closing| closing.dropped && closing.name == name)
+        let open = self.closing.values().filter(|closing| closing.dropped && closing.name == name);
+        open.max_by_key(|closing| closing.since)
     }
 
     /// The nodes as the ring knows them.

@@ -12,7 +12,7 @@ use quorate_storage::{
 };
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const TABLE: TableId = TableId(1);
@@ -28,7 +28,7 @@ fn engine(folder: &Path, mode: OpenMode) -> Arc<RocksEngine> {
     Arc::new(RocksEngine::open(folder, mode, &options()).expect("opens"))
 }
 
-/// Nothing is synced: what a power cut may take is everything since the start.
+/// Nothing is synced but that it begins: what a power cut may take is everything since the start.
 fn replica(engine: Arc<RocksEngine>, rules: Rules) -> Replica<RocksEngine> {
     let limits = ReplicaLimits { free_bytes_min: 0, ..ReplicaLimits::default() };
     let sums = SumsSetting { chunk_keys: 4, ..SumsSetting::of(ClusterId(1)) };
@@ -72,17 +72,20 @@ fn live(replica: &Replica<RocksEngine>, steps: std::ops::Range<u64>) {
     }
 }
 
-/// A folder that was in use, as it lies on the disk while its process still runs: some in tables, the rest in the log.
-fn folder_in_use(rules: Rules) -> tempfile::TempDir {
+/// A folder that was in use, as it lies on the disk while its process still runs: some in tables, the rest in the log. And how
+/// much of the log was synced.
+fn folder_in_use(rules: Rules) -> (tempfile::TempDir, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     live(&replica(engine(folder.path(), OpenMode::Create), rules), 1..150);
     let running = replica(engine(folder.path(), OpenMode::Existing), rules);
+    let (_, synced) = last_log(folder.path());
     live(&running, 150..400);
-    copy_of(folder.path(), None)
+    (copy_of(folder.path(), None), synced)
 }
 
-/// A copy of a folder whose latest log ends after so much of it; `None`: all of it.
-fn copy_of(folder: &Path, part: Option<(u64, u64)>) -> tempfile::TempDir {
+/// A copy of a folder whose latest log ends after so much of what is behind its first bytes, which were synced; `None`: all
+/// of it.
+fn copy_of(folder: &Path, part: Option<(u64, u64, u64)>) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     fs::create_dir(copy.path().join("db")).expect("made");
     for of in ["", "db"] {
@@ -93,15 +96,21 @@ fn copy_of(folder: &Path, part: Option<(u64, u64)>) -> tempfile::TempDir {
             }
         }
     }
-    if let Some((part, of)) = part {
-        let logs = fs::read_dir(copy.path().join("db")).expect("readable");
-        let logs = logs.map(|entry| entry.expect("an entry").path());
-        let last = logs.filter(|path| path.extension().is_some_and(|it| it == "log")).max().expect("a log");
-        let length = fs::metadata(&last).expect("a file").len();
+    if let Some((synced, part, of)) = part {
+        let (last, length) = last_log(copy.path());
         let log = fs::OpenOptions::new().write(true).open(&last).expect("writable");
-        log.set_len(length * part / of).expect("cut");
+        log.set_len(synced + (length - synced) * part / of).expect("cut");
     }
     copy
+}
+
+/// The latest log, and its bytes.
+fn last_log(folder: &Path) -> (PathBuf, u64) {
+    let logs = fs::read_dir(folder.join("db")).expect("readable");
+    let logs = logs.map(|entry| entry.expect("an entry").path());
+    let last = logs.filter(|path| path.extension().is_some_and(|it| it == "log")).max().expect("a log");
+    let length = fs::metadata(&last).expect("a file").len();
+    (last, length)
 }
 
 /// Opens what is left; what is wrong with its sums, and how many rows there were.
@@ -117,7 +126,7 @@ fn look(folder: &Path) -> (Vec<String>, u64) {
 
 #[test]
 fn sums_are_right_after_a_kill() {
-    let folder = folder_in_use(Rules::INTACT);
+    let (folder, _) = folder_in_use(Rules::INTACT);
     let (wrong, rows) = look(folder.path());
     assert_eq!(wrong, Vec::<String>::new());
     assert!(rows > 0, "some chunks were quiet");
@@ -125,10 +134,10 @@ fn sums_are_right_after_a_kill() {
 
 #[test]
 fn sums_are_right_after_a_power_cut_at_any_part_of_the_log() {
-    let folder = folder_in_use(Rules::INTACT);
+    let (folder, synced) = folder_in_use(Rules::INTACT);
     let mut rows_seen = 0;
     for part in 0..CUTS {
-        let cut = copy_of(folder.path(), Some((part, CUTS)));
+        let cut = copy_of(folder.path(), Some((synced, part, CUTS)));
         let (wrong, rows) = look(cut.path());
         assert_eq!(wrong, Vec::<String>::new(), "cut after {part}/{CUTS} of the log");
         rows_seen += rows;
@@ -139,7 +148,7 @@ fn sums_are_right_after_a_power_cut_at_any_part_of_the_log() {
 /// A log that was cut below what tables hold already leaves records that are newer than the rows: none is believed.
 #[test]
 fn sums_are_counted_anew_after_an_accepted_loss() {
-    let folder = folder_in_use(Rules::INTACT);
+    let (folder, _) = folder_in_use(Rules::INTACT);
     let mut identity = Identity {
         cluster: ClusterId(1),
         cluster_name: "c".into(),
@@ -159,7 +168,7 @@ fn sums_are_counted_anew_after_an_accepted_loss() {
 #[cfg(feature = "mutants")]
 #[test]
 fn sums_are_found_wrong_where_rows_are_kept() {
-    let folder = folder_in_use(Rules::breaking(quorate_model::Mutant::RowKept));
+    let (folder, _) = folder_in_use(Rules::breaking(quorate_model::Mutant::RowKept));
     let replica = replica(engine(folder.path(), OpenMode::Existing), Rules::INTACT);
     assert!(!replica.recount().expect("readable").wrong.is_empty());
     assert!(replica.engine().doubt().is_none());

@@ -11,7 +11,7 @@ use super::messages::{ControlReply, ControlRequest};
 use quorate_consensus::Consensus;
 use quorate_model::{Epoch, NodeId, TableId};
 use quorate_ring::{Closing, Command, LEVEL_NEWEST};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -53,75 +53,113 @@ impl Control {
         if catalog.level() < LEVEL_NEWEST && self.links.lacks(enable.since()).is_none() {
             self.write(&enable, Instant::now() + ROUND).await.map_err(|error| error.to_string())?;
         }
-        for closing in catalog.closing() {
-            let missing = self.missing(closing).await;
-            if !missing.is_empty() {
-                tracing::debug!(table = %closing.name, ?missing, "owners that have not closed a change yet");
-                continue;
+        let mut open: Vec<Arc<Closing>> = catalog.closing().cloned().collect();
+        let mut closed: BTreeMap<NodeId, Epoch> = BTreeMap::new();
+        let mut asked = self.ask_to_close(&open);
+        loop {
+            let is_over = |change: &Arc<Closing>| {
+                let has_closed = |node: NodeId| closed.get(&node).is_some_and(|epoch| *epoch >= change.since);
+                change.missing(has_closed).is_empty()
+            };
+            let (over, still): (Vec<_>, Vec<_>) = open.into_iter().partition(is_over);
+            for change in over {
+                let command = Command::Closed { table: change.table, since: change.since };
+                self.write(&command, Instant::now() + ROUND).await.map_err(|error| error.to_string())?;
             }
-            let closed = Command::Closed { table: closing.table, since: closing.since };
-            self.write(&closed, Instant::now() + ROUND).await.map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
-    /// Asks the owners; those that are still missing after a round, or none as soon as enough have closed it.
-    async fn missing(&self, closing: &Closing) -> BTreeSet<NodeId> {
-        let deadline = Instant::now() + ROUND;
-        let request = ControlRequest::Close(closing.since);
-        let mut closed = BTreeSet::new();
-        let owners = closing.owners();
-        if owners.contains(&self.node) && self.close_here(closing.since, deadline).await >= closing.since {
-            closed.insert(self.node);
-        }
-        let others = owners.into_iter().filter(|owner| *owner != self.node);
-        let mut asked = JoinSet::new();
-        for owner in others {
-            let answer = self.ask(owner, &request, deadline);
-            asked.spawn(async move { (owner, answer.await) });
-        }
-        while !closing.missing(|node| closed.contains(&node)).is_empty() {
+            open = still;
             match asked.join_next().await {
-                Some(Ok((owner, Ok(ControlReply::Closed(epoch))))) if epoch >= closing.since => {
-                    closed.insert(owner);
+                Some(Ok((owner, Some(epoch)))) => {
+                    closed.insert(owner, epoch);
                 }
                 Some(_) => {}
                 None => break,
             }
+            if open.is_empty() {
+                break;
+            }
         }
-        closing.missing(|node| closed.contains(&node))
+        for change in open {
+            tracing::debug!(table = %change.name, ?closed, "owners that have not closed a change yet");
+        }
+        Ok(())
     }
 
-    /// What this node has closed, once it has applied an epoch and noted that, or at `until`.
-    pub(super) async fn close_here(&self, epoch: Epoch, until: Instant) -> Epoch {
-        self.views.reached(epoch, until).await;
-        let replica = Arc::clone(&self.replica);
-        // Waits for the disk, so not on the reactor.
-        let closed = tokio::task::spawn_blocking(move || replica.close()).await;
-        closed.expect("noting the fence does not panic")
+    /// Asks each owner once, for the latest of the changes in which it counts: what it has closed is one number.
+    fn ask_to_close(&self, open: &[Arc<Closing>]) -> JoinSet<(NodeId, Option<Epoch>)> {
+        let deadline = Instant::now() + ROUND;
+        let mut latest: BTreeMap<NodeId, Epoch> = BTreeMap::new();
+        for change in open {
+            for owner in change.owners() {
+                let since = latest.entry(owner).or_default();
+                *since = change.since.max(*since);
+            }
+        }
+        let mut asked = JoinSet::new();
+        for (owner, since) in latest {
+            if owner == self.node {
+                let here = self.close_here(since, deadline);
+                asked.spawn(async move { (owner, Some(here.await)) });
+                continue;
+            }
+            let answer = self.ask(owner, &ControlRequest::Close(since), deadline);
+            asked.spawn(async move {
+                match answer.await {
+                    Ok(ControlReply::Closed(epoch)) => (owner, Some(epoch)),
+                    Ok(_) | Err(_) => (owner, None),
+                }
+            });
+        }
+        asked
     }
 
-    /// Waits until no change of this table up to `since` is open; those owners that are awaited still at `deadline`, as
-    /// far as this node knows.
-    pub async fn closed(&self, table: TableId, since: Epoch, deadline: Instant) -> Vec<NodeId> {
+    /// What this node has closed, once it has applied an epoch and noted that, or at `until`. One thread at a time waits for
+    /// the disk, however long that takes.
+    pub(super) fn close_here(&self, epoch: Epoch, until: Instant) -> impl Future<Output = Epoch> + use<> {
+        let (views, replica, noting) =
+            (Arc::clone(&self.views), Arc::clone(&self.replica), Arc::clone(&self.noting));
+        async move {
+            views.reached(epoch, until).await;
+            if let Ok(noting) = noting.try_lock_owned()
+                && replica.closed() < epoch
+            {
+                let at_the_disk = Arc::clone(&replica);
+                let noted = tokio::task::spawn_blocking(move || {
+                    let _noting = noting;
+                    at_the_disk.close()
+                });
+                drop(tokio::time::timeout_at(until, noted).await);
+            }
+            replica.closed()
+        }
+    }
+
+    /// Waits until no change of this table, or of an earlier one of its name, is open; those owners that are awaited still at
+    /// `deadline`, as far as this node knows.
+    pub async fn closed(
+        &self,
+        (table, name): (TableId, Option<&str>),
+        since: Epoch,
+        deadline: Instant,
+    ) -> Vec<NodeId> {
         let mut epochs = self.views.news();
         loop {
+            if !self.views.reached(since, deadline).await {
+                return vec![self.node];
+            }
             let view = self.views.current();
-            let open = view.catalog().closing_of(table).filter(|closing| closing.since <= since);
-            // The change itself is awaited too: this node may not have applied it yet.
-            let Some(closing) = open.cloned() else {
-                if view.epoch() >= since {
-                    return Vec::new();
-                }
-                if !self.views.reached(since, deadline).await {
-                    return vec![self.node];
-                }
-                continue;
+            let is_awaited = |change: &&Arc<Closing>| {
+                let is_before = change.since <= since && Some(change.name.as_str()) == name;
+                change.table == table || is_before
+            };
+            let Some(change) = view.catalog().closing().find(is_awaited).cloned() else {
+                // That it is closed is known everywhere, too: no member refuses for its sake any more.
+                self.wait_for_members(view.epoch(), deadline).await;
+                return Vec::new();
             };
             if !matches!(tokio::time::timeout_at(deadline, epochs.changed()).await, Ok(Ok(()))) {
                 let is_away = |node: NodeId| node != self.node && !view.liveness().is_alive(node);
-                let away = closing.missing(|node| !is_away(node));
-                let awaited = if away.is_empty() { closing.owners() } else { away };
+                let away = change.missing(|node| !is_away(node));
+                let awaited = if away.is_empty() { change.owners() } else { away };
                 return awaited.into_iter().collect();
             }
         }

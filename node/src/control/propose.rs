@@ -4,7 +4,7 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
 use super::proposed::{ProposeError, Proposed};
 use quorate_consensus::{Consensus, WriteError};
-use quorate_model::{Epoch, NodeId};
+use quorate_model::{Epoch, NodeId, TableId};
 use quorate_ring::{Command, Created, NewNode, Receipt, Rejection, TableChange};
 use quorate_transport::{CallError, Kind, Lane};
 use std::time::Duration;
@@ -23,28 +23,30 @@ impl Control {
     /// Writes a command through the leader, and waits until every reachable member has applied it and enough owners have
     /// closed what it took away.
     pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Proposed, ProposeError> {
-        let receipt = self.write(&command, deadline).await?;
-        let lagging = self.wait_for_members(receipt.epoch, deadline).await;
-        let changed = match &command {
-            Command::DropTable { table } | Command::AlterTable(TableChange { table, .. }) => Some(*table),
-            Command::Found(_)
-            | Command::AddNode(_)
-            | Command::UpdateNode(_)
-            | Command::Announce(_)
-            | Command::Admit(_)
-            | Command::SetVoter { .. }
-            | Command::CreateTable(_)
-            | Command::CreateRange(_)
-            | Command::Enable { .. }
-            | Command::Closed { .. } => None,
+        let Some(table) = taken_away(&command) else {
+            let receipt = self.write(&command, deadline).await?;
+            let lagging = self.wait_for_members(receipt.epoch, deadline).await;
+            return Ok(Proposed { receipt, lagging, open: Vec::new() });
         };
-        let Some(table) = changed else { return Ok(Proposed { receipt, lagging, open: Vec::new() }) };
-        let open = self.closed(table, receipt.epoch, deadline).await;
-        if !open.is_empty() {
-            return Ok(Proposed { receipt, lagging, open });
-        }
-        // That it is closed is known everywhere, too: no member refuses for its sake any more.
-        let lagging = self.wait_for_members(self.views.epoch(), deadline).await;
+        let before = self.views.current();
+        let name = before.catalog().table_by_id(table).map(|entry| entry.name.as_str());
+        let receipt = match self.write(&command, deadline).await {
+            Ok(receipt) => receipt,
+            // Perhaps another client has just dropped it: that it is gone is true once that is closed.
+            Err(gone @ ProposeError::Rejected(Rejection::NoSuchTable { .. })) => {
+                self.refresh(deadline).await;
+                let receipt = Receipt { epoch: self.views.epoch(), created: None, repeated: true };
+                let open = self.closed((table, name), receipt.epoch, deadline).await;
+                return if open.is_empty() {
+                    Err(gone)
+                } else {
+                    Ok(Proposed { receipt, lagging: Vec::new(), open })
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        let lagging = self.wait_for_members(receipt.epoch, deadline).await;
+        let open = self.closed((table, name), receipt.epoch, deadline).await;
         Ok(Proposed { receipt, lagging, open })
     }
 
@@ -152,7 +154,7 @@ impl Control {
     }
 
     /// Waits until every member that can be reached has applied an epoch; returns those that had not in time.
-    async fn wait_for_members(&self, epoch: Epoch, deadline: Instant) -> Vec<NodeId> {
+    pub(super) async fn wait_for_members(&self, epoch: Epoch, deadline: Instant) -> Vec<NodeId> {
         let view = self.views.current();
         let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != self.node);
         let reachable: Vec<NodeId> =
@@ -340,6 +342,24 @@ impl Attempts {
     }
 }
 
+/// The table of which a command takes something away.
+fn taken_away(command: &Command) -> Option<TableId> {
+    match command {
+        Command::DropTable { table } => Some(*table),
+        Command::AlterTable(TableChange { table, durability, .. }) => durability.is_some().then_some(*table),
+        Command::Found(_)
+        | Command::AddNode(_)
+        | Command::UpdateNode(_)
+        | Command::Announce(_)
+        | Command::Admit(_)
+        | Command::SetVoter { .. }
+        | Command::CreateTable(_)
+        | Command::CreateRange(_)
+        | Command::Enable { .. }
+        | Command::Closed { .. } => None,
+    }
+}
+
 /// Whether a second copy of this command finds what the first one did.
 fn is_repeatable(command: &Command) -> bool {
     match command {
@@ -360,7 +380,6 @@ fn is_repeatable(command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::TableId;
     use quorate_ring::{NewTable, RequestId};
 
     const LEADER: NodeId = NodeId(1);

@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The form of encoded catalogs: the first byte.
-const SNAPSHOT_VERSION: u8 = 1;
+/// The form of encoded catalogs of level 1: the first byte.
+const FORM: u8 = 1;
+/// That of catalogs of level 2: a version that does not know what they keep must not take them for less.
+const FORM_OF_LEVEL_2: u8 = 2;
 
 /// Bytes that are not a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -85,7 +87,7 @@ impl Catalog {
             closing: (!self.closing.is_empty())
                 .then(|| self.closing().map(|closing| Closing::clone(closing)).collect()),
         };
-        let mut bytes = vec![SNAPSHOT_VERSION];
+        let mut bytes = vec![if self.level > 1 { FORM_OF_LEVEL_2 } else { FORM }];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
         bytes
     }
@@ -93,7 +95,7 @@ impl Catalog {
     /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
         let form: CatalogForm = match bytes.split_first() {
-            Some((&SNAPSHOT_VERSION, body)) => {
+            Some((&(FORM | FORM_OF_LEVEL_2), body)) => {
                 decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
             }
             Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),

@@ -88,6 +88,11 @@ fn before_level_2_a_drop_leaves_nothing_behind() {
     assert_eq!((old.level(), enabled.level()), (1, 2));
     assert!(enabled.apply(&Command::Enable { level: 2 }).expect("again").repeated);
     assert_eq!(accept(&enabled, &Command::DropTable { table: TableId(1) }).closing().len(), 1);
+    assert_eq!(
+        (old.encode()[0], enabled.encode()[0]),
+        (1, 2),
+        "a version before does not take the one for the other"
+    );
 }
 
 #[test]
