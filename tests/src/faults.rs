@@ -257,10 +257,12 @@ impl World {
             self.met(Happening::Forgotten);
         }
         engine.crash_keeping(kept as usize);
-        let first = self.cluster.heard_first;
-        if self.setting.drops {
+        if let Some(closed) = self.cluster.closed {
+            // Right before the drop, most of the time: then it may answer for the table.
             let heard = self.node(id).heard;
-            self.node(id).heard = random.between(first as u64, heard as u64) as usize;
+            let before = heard.min(closed - 3);
+            let kept = random.between(before as u64, heard as u64) as usize;
+            self.node(id).heard = if random.chance(700) { before } else { kept };
             if self.node(id).heard < heard {
                 self.met(Happening::FellBack);
             }

@@ -434,8 +434,7 @@ impl Setting {
                     // One node so far behind, and clients so patient, that the catalog is awaited in vain.
                     (mishaps.lasting_max, mishaps.lag) = (2_000_000, 120);
                     self.timeout = (1_200_000, 2_000_000);
-                }
-                if random.chance(300) {
+                } else if random.chance(500) {
                     self.drop_a_table(random);
                 }
             }

@@ -247,7 +247,7 @@ impl World {
         self.tell(|| format!("{id} starts, and has heard of command {heard} of the catalog"));
         if self.setting.drops {
             // What it forgot it hears again.
-            let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(400_000);
+            let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(1_200_000);
             let commands = self.cluster.commands();
             self.schedule.after(micros, Event::Hear { node: id, commands });
         }
