@@ -13,6 +13,8 @@
 //!   *unknown*; commands carry a request id where a repetition must find the first one's result.
 //! - A change is answered once every member that can be reached has applied it: a client that was told that a table
 //!   exists can use it through any node.
+//! - A change that takes something away (a drop, another durability) is answered once enough owners durably refuse what
+//!   was before (`closing.rs`), those too that could not be reached at first.
 //!
 //! # What is left out
 //!

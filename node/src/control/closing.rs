@@ -67,15 +67,15 @@ impl Control {
                 self.write(&command, Instant::now() + ROUND).await.map_err(|error| error.to_string())?;
             }
             open = still;
+            if open.is_empty() {
+                break;
+            }
             match asked.join_next().await {
                 Some(Ok((owner, Some(epoch)))) => {
                     closed.insert(owner, epoch);
                 }
                 Some(_) => {}
                 None => break,
-            }
-            if open.is_empty() {
-                break;
             }
         }
         for change in open {
