@@ -430,7 +430,8 @@ impl Setting {
                 (mishaps.power, mishaps.blackout) = (0, 0);
                 self.conditions.tail = 150;
                 (self.keys, habits.write) = (random.between(1, 2), 60);
-                if random.chance(500) {
+                let far_behind = random.chance(500);
+                if far_behind {
                     // One node so far behind, and clients so patient, that the catalog is awaited in vain.
                     (mishaps.lasting_max, mishaps.lag) = (2_000_000, 120);
                     self.timeout = (1_200_000, 2_000_000);
