@@ -2,7 +2,7 @@
 
 use crate::answer::{ReplicaReport, ReplicaResult};
 use crate::machine::{Call, Effect, Failure};
-use quorate_model::{Epoch, Instant, NodeId, Now, Request, Span};
+use quorate_model::{Epoch, Instant, NodeId, Now, Span};
 
 /// Why a call was made: decides who takes its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,27 +40,22 @@ pub struct Calls {
 
 impl Calls {
     /// Makes a call.
-    pub fn send<A>(
+    pub fn send<A, Q>(
         &mut self,
         now: Now,
         to: NodeId,
         purpose: Purpose,
-        request: Request,
-        effects: &mut Vec<Effect<A>>,
+        request: Q,
+        effects: &mut Vec<Effect<A, Q>>,
     ) {
         let call = Call(self.made);
         self.made += 1;
-        self.open(now, call, to, purpose);
-        effects.push(Effect::Send { call, to, request });
-    }
-
-    /// Notes a call that its operation makes and numbers itself.
-    pub fn open(&mut self, now: Now, call: Call, to: NodeId, purpose: Purpose) {
         self.open.push((call, Closed { to, purpose }, now.instant));
         match purpose {
             Purpose::Hint(owner) => self.hinted(owner),
             _ => self.report(to, ReplicaResult::Timeout, Span(0)),
         }
+        effects.push(Effect::Send { call, to, request });
     }
 
     /// Closes a call at its answer; `None` if it is not open (an answer that came twice).

@@ -30,7 +30,7 @@ pub struct Course {
 
 /// What an input means.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Taken<R = Reply> {
     /// Begin.
     Start,
     /// An owner answered.
@@ -40,7 +40,7 @@ pub enum Taken {
         /// What it was asked for.
         purpose: Purpose,
         /// The answer.
-        reply: Reply,
+        reply: R,
     },
     /// A call got no answer that counts.
     Failed(Failed),
@@ -72,7 +72,7 @@ impl Course {
     }
 
     /// What an input means; closes its call, and takes the newer plan that came with a refusal.
-    pub fn take(&mut self, now: Now, input: Input) -> Taken {
+    pub fn take<R>(&mut self, now: Now, input: Input<R>) -> Taken<R> {
         match input {
             Input::Start => Taken::Start,
             Input::Reply { call, reply } => match self.calls.answered(now, call) {
@@ -108,7 +108,7 @@ impl Course {
         self.calls.reports(now)
     }
 
-    /// Takes a newer plan of the same key; false if it is not newer.
+    /// Takes a newer plan of the same key, or range; false if it is not newer.
     fn adopt(&mut self, plan: Arc<Plan>) -> bool {
         let (in_force, offered) = (self.plan.place.epoch, plan.place.epoch);
         let is_same_table = plan.table.id == self.plan.table.id;

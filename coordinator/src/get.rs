@@ -33,7 +33,7 @@ use crate::machine::{Effect, Input, Machine};
 use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Owner, Record, Reply, WallTime};
+use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Owner, Record, Reply, Request, WallTime};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -261,6 +261,7 @@ impl Get {
 }
 
 impl Machine for Get {
+    type Request = Request;
     type Answer = Answer;
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {

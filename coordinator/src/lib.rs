@@ -18,6 +18,8 @@
 //!         └── assign (`one`) ─────────┘
 //!   get ───── gather ──> judge ──┬──> Respond ──> repair
 //!                                └──> round two (repair before the answer) ──> Respond
+//!   scan ──┬─ segment ── gather ──> side by side ──> Respond      operations of their own,
+//!          └─ get, for each key that owners differ on             one after the other
 //! ```
 //!
 //! # Invariants
@@ -62,11 +64,11 @@ mod story;
 pub use answer::{GetAnswer, GetError, Outcome, PutAnswer, PutError, ReplicaReport, ReplicaResult};
 pub use context::{Context, Timing};
 pub use get::{Get, Question};
-pub use machine::{Call, Effect, Failure, Input, Machine};
+pub use machine::{Ask, Call, Effect, EffectOf, Failure, Input, InputOf, Machine};
 pub use order::{Attempt, Order};
 pub use plans::Plans;
 pub use put::Put;
 pub use replay::{Replay, ReplayLimits};
 pub use rules::closing::answers;
 pub use scan::Scan;
-pub use session::{Action, Ended, Said, Session, Subject};
+pub use session::{Action, ActionOf, Ended, EndedOf, Position, Said, Session, Subject};

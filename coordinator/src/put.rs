@@ -37,7 +37,7 @@ use crate::owners::Tally;
 use crate::round_two::RoundTwo;
 use crate::rules::{self, outcome};
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, NodeId, Now, Owner, Reply, Version};
+use quorate_model::{Guarantee, Instant, NodeId, Now, Owner, Reply, Request, Version};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -254,6 +254,7 @@ impl Put {
 }
 
 impl Machine for Put {
+    type Request = Request;
     type Answer = Answer;
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {

@@ -9,6 +9,8 @@
 //!
 //! A segment is what one shard has of the range. Where the owners that answered agree on a key, a read at this level would
 //! have found the same; where they do not, a read ([`Get`]) is run for the key, which repairs, flags and fetches as any.
+//! Segments and reads are operations of their own, with sessions like all others; a page begins them, hears of their
+//! answers, and asks no owner itself.
 //!
 //! # The guarantee
 //!
@@ -24,17 +26,17 @@ mod page;
 mod segment;
 mod wanted;
 
-pub use page::{Answer, Error, Item, Page, Request};
+pub use page::{Answer, Error, Item, Page, Request, Worth};
+pub use segment::{Found, Segment, Slot};
 pub use wanted::{Action, Input};
 
 use crate::answer::GetError;
 use crate::context::Context;
 use crate::get::{self, Get};
-use crate::machine::{Call, Failure};
 use crate::plans::Plans;
-use quorate_model::{Guarantee, Instant, Interval, Now, RangeReply, ShardId};
-use quorate_ring::Plan;
-use segment::{Found, Segment, Slot};
+use crate::session::{Position, Subject};
+use quorate_model::range::{ENTRIES_MAX, Walk};
+use quorate_model::{Instant, Interval, Now, ShardId, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,7 +49,10 @@ const EXAMINED_MAX: usize = 10_000;
 /// One page on its way. See the module's essay.
 #[derive(Debug)]
 pub struct Scan {
+    table: TableId,
     request: Request,
+    /// When the client must be answered.
+    deadline: Instant,
     context: Context,
     /// What is left of the range, from the present segment on.
     rest: Interval,
@@ -56,25 +61,25 @@ pub struct Scan {
     bytes: usize,
     examined: usize,
     repaired: u32,
-    calls: u32,
     reads: u32,
     begun: Instant,
-    /// The plan of the last segment, for what the answer says of levels.
-    plan: Option<Arc<Plan>>,
+    worth: Option<Worth>,
 }
 
 #[derive(Debug)]
 enum Phase {
     /// Not started.
     Idle,
-    /// Owners walk over a segment.
-    Walking(Box<Segment>),
+    /// Owners walk over a segment of this shard.
+    Walking(ShardId),
     /// Keys of a segment are read one by one.
     Reading {
         /// What was found, in the order of the walk.
         slots: Vec<Slot>,
         /// Reads that are under way, by number: which slot.
         open: BTreeMap<u32, usize>,
+        /// From which slot on none has been begun.
+        next: usize,
         /// What is left of the range behind the segment.
         rest: Option<Interval>,
         /// The segment's shard.
@@ -85,21 +90,22 @@ enum Phase {
 }
 
 impl Scan {
-    /// A page that does nothing until it is told to start.
-    pub fn new(request: Request, context: Context) -> Self {
+    /// A page of a table, for a client that must be answered by then. It does nothing until it is told to start.
+    pub fn new(table: TableId, request: Request, deadline: Instant, context: Context) -> Self {
         Self {
+            table,
             rest: request.range.clone(),
             request,
+            deadline,
             context,
             phase: Phase::Idle,
             items: Vec::new(),
             bytes: 0,
             examined: 0,
             repaired: 0,
-            calls: 0,
             reads: 0,
             begun: Instant::default(),
-            plan: None,
+            worth: None,
         }
     }
 
@@ -108,156 +114,79 @@ impl Scan {
         match input {
             Input::Start => {
                 self.begun = now.instant;
-                self.next_segment(now, plans, actions);
+                self.next_segment(plans, actions);
             }
-            Input::Reply(call, reply) => self.on_reply(now, call, reply, plans, actions),
-            Input::Failed(call, failure) => self.on_failed(now, call, failure, plans, actions),
+            Input::Walked(answer) => self.on_walked(now, answer, plans, actions),
             Input::Read(number, answer) => self.on_read(now, number, answer, plans, actions),
-            Input::Tick => self.on_tick(now, plans, actions),
         }
-    }
-
-    /// When it wants a tick.
-    pub fn wake_at(&self) -> Option<Instant> {
-        let deadline = self.context.deadline(self.request.deadline);
-        match &self.phase {
-            Phase::Idle | Phase::Done => None,
-            Phase::Walking(segment) => Some(segment.wake_at().map_or(deadline, |at| at.min(deadline))),
-            Phase::Reading { .. } => Some(deadline),
-        }
-    }
-
-    /// Whether it waits for a catalog that this node has not applied yet: it wants a tick once there is one.
-    pub fn waits_for_catalog(&self) -> bool {
-        matches!(&self.phase, Phase::Walking(segment) if segment.waits_for_catalog())
-    }
-
-    /// Whether the client is answered.
-    pub fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Done)
     }
 
     /// Goes on with the shard in which the rest of the range begins.
-    fn next_segment(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let Some(plan) = plans.plan_of_range(self.request.table, &self.rest, self.request.reverse) else {
-            return self.fail(
-                GetError::Unavailable { required: 0, acks: 0, n: 0, replicas: Vec::new() },
-                None,
-                actions,
-            );
+    fn next_segment(&mut self, plans: &impl Plans, actions: &mut Vec<Action>) {
+        let Request { reverse, level, items, bytes, values, .. } = self.request;
+        let Some(plan) = plans.plan_of_range(self.table, &self.rest, reverse).map(Arc::new) else {
+            return self.fail(nothing_known(), None, actions);
         };
-        let plan = Arc::new(plan);
-        self.plan = Some(Arc::clone(&plan));
         if self.rest.end.as_ref().is_some_and(|end| *end <= self.rest.start) {
+            self.worth.get_or_insert(Worth::of(level, &plan));
             return self.respond(None, actions);
         }
-        let room = self.request.items - self.items.len();
-        let bytes = self.request.bytes.saturating_sub(self.bytes).max(1);
-        let mut segment =
-            Segment::new(now, plan, &self.request, self.rest.clone(), (room, bytes), self.context);
-        segment.start(now, &mut self.calls, actions);
-        self.phase = Phase::Walking(Box::new(segment));
+        let range = self.rest.clone();
+        let walk = Walk {
+            reverse,
+            items: u32::try_from(items - self.items.len()).unwrap_or(u32::MAX).min(ENTRIES_MAX),
+            bytes: u32::try_from(bytes.saturating_sub(self.bytes).max(1)).unwrap_or(u32::MAX),
+            values,
+        };
+        let subject = Subject {
+            table: self.table,
+            at: Position::Range { range: range.clone(), reverse },
+            deadline: self.deadline,
+        };
+        let question = segment::Question { range, walk, level, deadline: self.deadline };
+        let machine = Box::new(Segment::new(Arc::clone(&plan), question, self.context));
+        self.phase = Phase::Walking(plan.shard);
+        actions.push(Action::Walk { machine, subject, plan });
     }
 
-    fn on_reply(
+    fn on_walked(
         &mut self,
         now: Now,
-        call: Call,
-        reply: RangeReply,
+        answer: Option<segment::Answer>,
         plans: &impl Plans,
         actions: &mut Vec<Action>,
     ) {
-        match reply {
-            RangeReply::Scanned(scanned) => {
-                let Phase::Walking(segment) = &mut self.phase else { return };
-                segment.answered(now, call, scanned, &mut self.calls, actions);
-                self.look(now, plans, actions);
-            }
-            RangeReply::Refused(refusal) => {
-                self.on_failed(now, call, Failure::Refused(refusal), plans, actions);
-            }
-        }
-    }
-
-    fn on_failed(
-        &mut self,
-        now: Now,
-        call: Call,
-        failure: Failure,
-        plans: &impl Plans,
-        actions: &mut Vec<Action>,
-    ) {
-        let Phase::Walking(segment) = &mut self.phase else { return };
-        segment.failed(now, call, failure, plans.epoch(), &mut self.calls, actions);
-        self.look(now, plans, actions);
-    }
-
-    fn on_tick(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let is_late = now.instant >= self.context.deadline(self.request.deadline);
-        match &mut self.phase {
-            Phase::Walking(segment) if is_late => {
-                let (error, shard) = (segment.timeout(now), segment.shard());
-                self.fail(error, Some(shard), actions);
-            }
-            Phase::Reading { shard, .. } if is_late => {
-                let (shard, n) = (*shard, self.plan.as_ref().map_or(0, |plan| plan.n()));
-                let required = self.request.level.within(n);
-                let error = GetError::Timeout { required, acks: 0, n, replicas: Vec::new() };
-                self.fail(error, Some(shard), actions);
-            }
-            Phase::Walking(segment) => {
-                segment.tick(now, &mut self.calls, actions);
-                self.look(now, plans, actions);
-            }
-            Phase::Idle | Phase::Reading { .. } | Phase::Done => {}
-        }
-    }
-
-    /// What has become of the segment.
-    fn look(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let Phase::Walking(segment) = &mut self.phase else { return };
-        if segment.was_refused() {
-            let newest = plans.plan_of_range(self.request.table, &self.rest, self.request.reverse);
-            if newest.is_none_or(|newest| newest.place.epoch != segment.epoch()) {
-                return self.next_segment(now, plans, actions);
-            }
-        }
-        match segment.found(now) {
-            Found::NotYet => {}
-            Found::Failed(error) => {
-                let shard = segment.shard();
-                self.fail(error, Some(shard), actions);
-            }
-            Found::All { slots, rest } => {
-                let shard = segment.shard();
+        let Phase::Walking(shard) = self.phase else { return };
+        match answer.unwrap_or_else(|| Err(nothing_known())) {
+            Ok(Found { slots, rest, worth }) => {
                 self.examined += slots.len();
-                let open = BTreeMap::new();
-                self.phase = Phase::Reading { slots, open, rest, shard };
+                let least = self.worth.map_or(worth.guarantee, |least| least.guarantee.min(worth.guarantee));
+                self.worth = Some(Worth { guarantee: least, ..worth });
+                self.phase = Phase::Reading { slots, open: BTreeMap::new(), next: 0, rest, shard };
                 self.read_on(now, plans, actions);
             }
+            Err(error) => self.fail(error, Some(shard), actions),
         }
     }
 
     /// Begins reads, as many as may run at once; without any, the segment is complete.
     fn read_on(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let Phase::Reading { slots, open, shard, .. } = &mut self.phase else { return };
-        let shard = *shard;
-        for (at, slot) in slots.iter_mut().enumerate() {
-            if open.len() >= READS_MAX {
-                return;
-            }
-            let Slot::Unread(sort_key) = slot else { continue };
-            let Some(plan) = plans.plan(self.request.table, sort_key) else {
-                let error = GetError::Unavailable { required: 0, acks: 0, n: 0, replicas: Vec::new() };
-                return self.fail(error, Some(shard), actions);
+        let Phase::Reading { slots, open, next, shard, .. } = &mut self.phase else { return };
+        while open.len() < READS_MAX && *next < slots.len() {
+            let at = *next;
+            *next += 1;
+            let Slot::Unread(sort_key) = &slots[at] else { continue };
+            let Some(plan) = plans.plan(self.table, sort_key).map(Arc::new) else {
+                let shard = *shard;
+                return self.fail(nothing_known(), Some(shard), actions);
             };
-            let plan = Arc::new(plan);
-            let question = get::Question { level: self.request.level, deadline: self.request.deadline };
+            let question = get::Question { level: self.request.level, deadline: self.deadline };
             let machine = Box::new(Get::new(Arc::clone(&plan), question, self.context));
-            actions.push(Action::Read { number: self.reads, machine, plan });
+            let at_key = Position::Key(sort_key.clone());
+            let subject = Subject { table: self.table, at: at_key, deadline: self.deadline };
+            actions.push(Action::Read { number: self.reads, machine, subject, plan });
             open.insert(self.reads, at);
             self.reads += 1;
-            *slot = Slot::Reading(sort_key.clone());
         }
         if open.is_empty() {
             self.end_segment(now, plans, actions);
@@ -274,11 +203,10 @@ impl Scan {
     ) {
         let Phase::Reading { slots, open, shard, .. } = &mut self.phase else { return };
         let Some(at) = open.remove(&number) else { return };
-        let lost = GetError::Unavailable { required: 0, acks: 0, n: 0, replicas: Vec::new() };
-        match answer.unwrap_or(Err(lost)) {
+        match answer.unwrap_or_else(|| Err(nothing_known())) {
             Ok(answer) => {
                 self.repaired += u32::from(answer.repaired > 0);
-                let Slot::Reading(sort_key) = &slots[at] else { return };
+                let Slot::Unread(sort_key) = &slots[at] else { return };
                 let item =
                     answer.record.and_then(|record| Item::of(sort_key.clone(), record, self.request.values));
                 slots[at] = item.map_or(Slot::Nothing, Slot::Value);
@@ -302,10 +230,10 @@ impl Scan {
                     self.bytes += item.bytes();
                     self.items.push(item);
                 }
-                Slot::Unread(_) | Slot::Reading(_) | Slot::Nothing => {}
+                Slot::Unread(_) | Slot::Nothing => {}
             }
         }
-        let half = Instant(self.begun.0 + self.request.deadline.0.saturating_sub(self.begun.0) / 2);
+        let half = Instant(self.begun.0 + self.deadline.0.saturating_sub(self.begun.0) / 2);
         let has_room = self.items.len() < self.request.items
             && self.bytes < self.request.bytes
             && self.examined < EXAMINED_MAX
@@ -313,31 +241,28 @@ impl Scan {
         match rest {
             Some(rest) if has_room => {
                 self.rest = rest;
-                self.next_segment(now, plans, actions);
+                self.next_segment(plans, actions);
             }
             rest => self.respond(rest, actions),
         }
     }
 
     fn respond(&mut self, rest: Option<Interval>, actions: &mut Vec<Action>) {
-        let (n, table_w) =
-            self.plan.as_ref().map_or((0, 0), |plan| (plan.n(), plan.table.w.within(plan.n())));
-        let required = self.request.level.within(n);
         self.phase = Phase::Done;
-        actions.push(Action::Respond(Box::new(Ok(Page {
-            items: std::mem::take(&mut self.items),
-            rest,
-            guarantee: Guarantee::of_read(required, table_w, n),
-            required,
-            n,
-            repaired: self.repaired,
-        }))));
+        let worth = self.worth.expect("a page that is answered went by a plan");
+        let (items, repaired) = (std::mem::take(&mut self.items), self.repaired);
+        actions.push(Action::Respond(Box::new(Ok(Page { items, rest, worth, repaired }))));
     }
 
     fn fail(&mut self, error: GetError, shard: Option<ShardId>, actions: &mut Vec<Action>) {
         self.phase = Phase::Done;
         actions.push(Action::Respond(Box::new(Err(Error { error, shard }))));
     }
+}
+
+/// No owner could be asked.
+fn nothing_known() -> GetError {
+    GetError::Unavailable { required: 0, acks: 0, n: 0, replicas: Vec::new() }
 }
 
 #[cfg(test)]

@@ -24,11 +24,11 @@
 //! - A call may outlive the client's deadline ([`CALL_TIMEOUT_MIN`]): late acknowledgements and repairs are worth
 //!   waiting for, since the alternative is a hint. When the machine is done nothing is waited for any more.
 
-use crate::machine::{Call, Effect, Failure, Input, Machine};
+use crate::machine::{Ask, Call, Effect, EffectOf, Failure, Input, InputOf, Machine};
 use crate::plans::Plans;
 use crate::rules::replan;
 use quorate_model::{
-    Epoch, Instant, NodeId, Now, Refusal, Reply, Request, Rules, ShardNow, SortKey, Span, TableId,
+    Epoch, Instant, Interval, NodeId, Now, Refusal, Reply, Request, Rules, ShardNow, SortKey, Span, TableId,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
@@ -42,37 +42,51 @@ pub const CATALOG_WAIT: Span = Span::from_millis(500);
 
 /// How a call ended, as the transport saw it. Refusals and broken disks may come as replies: the session knows what
 /// they mean.
-pub type Ended = Result<Said, Failure>;
+pub type Ended<R = Reply> = Result<Said<R>, Failure>;
 
 /// What a node answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct Said<R = Reply> {
     /// Its reply.
-    pub reply: Reply,
+    pub reply: R,
     /// With a refusal for reasons of the catalog: what is in force of the shard, as that node knows it.
     pub newer: Option<ShardNow>,
 }
 
-impl From<Reply> for Said {
-    fn from(reply: Reply) -> Self {
+impl<R> From<R> for Said<R> {
+    fn from(reply: R) -> Self {
         Self { reply, newer: None }
     }
 }
 
-/// The key that an operation is about: what a newer plan is looked up by.
+/// What an operation is about: what a newer plan is looked up by.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// Its table.
     pub table: TableId,
-    /// Where it stands in the table.
-    pub sort_key: SortKey,
+    /// Where in the table.
+    pub at: Position,
     /// Until when the client waits.
     pub deadline: Instant,
 }
 
+/// Where in a table an operation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At one key.
+    Key(SortKey),
+    /// Where a walk over a range begins: at its start, or in reverse below its end.
+    Range {
+        /// The range.
+        range: Interval,
+        /// Whether the walk goes from its end downwards.
+        reverse: bool,
+    },
+}
+
 /// What a session wants done.
 #[derive(Clone, Debug)]
-pub enum Action<A> {
+pub enum Action<A, Q = Request> {
     /// Send this to that node (possibly this one), and report how the call ended, at `deadline` at the latest.
     Send {
         /// Which call.
@@ -80,7 +94,7 @@ pub enum Action<A> {
         /// To whom.
         to: NodeId,
         /// What.
-        request: Request,
+        request: Q,
         /// When it is lost.
         deadline: Instant,
     },
@@ -89,6 +103,12 @@ pub enum Action<A> {
     /// The operation is over.
     Done,
 }
+
+/// What a session of such a machine wants done.
+pub type ActionOf<M> = Action<<M as Machine>::Answer, <M as Machine>::Request>;
+
+/// How a call of such a machine ended.
+pub type EndedOf<M> = Ended<<<M as Machine>::Request as Ask>::Reply>;
 
 /// See the module's essay.
 #[derive(Debug)]
@@ -119,7 +139,7 @@ impl<M: Machine> Session<M> {
     }
 
     /// Begins the operation. Exactly once, first.
-    pub fn start(&mut self, now: Now, actions: &mut Vec<Action<M::Answer>>) {
+    pub fn start(&mut self, now: Now, actions: &mut Vec<ActionOf<M>>) {
         self.feed(now, Input::Start, actions);
     }
 
@@ -128,22 +148,15 @@ impl<M: Machine> Session<M> {
         &mut self,
         now: Now,
         call: Call,
-        ended: Ended,
+        ended: EndedOf<M>,
         plans: &impl Plans,
-        actions: &mut Vec<Action<M::Answer>>,
+        actions: &mut Vec<ActionOf<M>>,
     ) {
         let Some(sent_under) = self.open.remove(&call) else { return };
         let (failure, said) = match ended {
-            Ok(Said { reply, newer }) => match reply {
-                Reply::Refused(refusal) => (Failure::Refused(refusal), newer),
-                Reply::Broken => (Failure::Lost, None),
-                reply @ (Reply::Known { .. }
-                | Reply::Record(_)
-                | Reply::Digest { .. }
-                | Reply::Written { .. }
-                | Reply::Assigned { .. }
-                | Reply::Hinted
-                | Reply::Inspected(_)) => return self.feed(now, Input::Reply { call, reply }, actions),
+            Ok(Said { reply, newer }) => match M::Request::heard(reply) {
+                Ok(reply) => return self.feed(now, Input::Reply { call, reply }, actions),
+                Err(failure) => (failure, newer),
             },
             Err(failure) => (failure, None),
         };
@@ -175,13 +188,13 @@ impl<M: Machine> Session<M> {
     }
 
     /// This node has applied a newer catalog: the refusals that waited for it go on.
-    pub fn caught_up(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action<M::Answer>>) {
+    pub fn caught_up(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<ActionOf<M>>) {
         let epoch = plans.epoch();
         self.end_waiting(now, |waiting| waiting.needed <= epoch, plans, actions);
     }
 
     /// The time of [`Session::wake_at`] has come (or passed).
-    pub fn tick(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action<M::Answer>>) {
+    pub fn tick(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<ActionOf<M>>) {
         self.end_waiting(now, |waiting| waiting.until <= now.instant, plans, actions);
         if self.machine.wake_at().is_some_and(|at| at <= now.instant) {
             self.feed(now, Input::Tick, actions);
@@ -212,7 +225,7 @@ impl<M: Machine> Session<M> {
         now: Now,
         is_over: impl Fn(&Waiting) -> bool,
         plans: &impl Plans,
-        actions: &mut Vec<Action<M::Answer>>,
+        actions: &mut Vec<ActionOf<M>>,
     ) {
         let (over, waiting): (Vec<Waiting>, Vec<Waiting>) = self.waiting.drain(..).partition(is_over);
         self.waiting = waiting;
@@ -222,30 +235,30 @@ impl<M: Machine> Session<M> {
         }
     }
 
-    /// The key's plan in the newest catalog, or by what an owner says if that is newer; `None`: its shard is as it was.
+    /// The plan in the newest catalog, or by what an owner says if that is newer; `None`: the shard is as it was.
     fn newest_plan(
         &self,
         sent_under: Epoch,
         said: Option<&ShardNow>,
         plans: &impl Plans,
     ) -> Option<Arc<Plan>> {
-        let Subject { table, sort_key, .. } = &self.subject;
-        let own = plans.plan(*table, sort_key).filter(|plan| plan.place.epoch != sent_under);
+        let Subject { table, at, .. } = &self.subject;
+        let own = at.plan(*table, plans).filter(|plan| plan.place.epoch != sent_under);
         let known = own.as_ref().map_or(sent_under, |plan| plan.place.epoch.max(sent_under));
         let said = said.filter(|now| replan::goes_by_refusal(self.rules, known, now.epoch));
-        said.and_then(|now| plans.plan_by(*table, sort_key, now)).or(own).map(Arc::new)
+        said.and_then(|now| plans.plan_by(*table, &at.within(now)?, now)).or(own).map(Arc::new)
     }
 
-    fn feed(&mut self, now: Now, input: Input, actions: &mut Vec<Action<M::Answer>>) {
+    fn feed(&mut self, now: Now, input: InputOf<M>, actions: &mut Vec<ActionOf<M>>) {
         if self.done {
             return;
         }
-        let mut effects = Vec::new();
+        let mut effects: Vec<EffectOf<M>> = Vec::new();
         self.machine.step(now, input, &mut effects);
         for effect in effects {
             actions.push(match effect {
                 Effect::Send { call, to, request } => {
-                    self.open.insert(call, request.place().epoch);
+                    self.open.insert(call, request.epoch());
                     let deadline = self.subject.deadline.max(now.instant + CALL_TIMEOUT_MIN);
                     Action::Send { call, to, request, deadline }
                 }
@@ -257,6 +270,32 @@ impl<M: Machine> Session<M> {
                     Action::Done
                 }
             });
+        }
+    }
+}
+
+impl Position {
+    /// The plan of the shard that it is in; `None`: this catalog has no such table.
+    fn plan(&self, table: TableId, plans: &impl Plans) -> Option<Plan> {
+        match self {
+            Position::Key(sort_key) => plans.plan(table, sort_key),
+            Position::Range { range, reverse } => plans.plan_of_range(table, range, *reverse),
+        }
+    }
+
+    /// A place of the shard that this says is in force, by which to look it up; `None`: it is another shard.
+    fn within(&self, now: &ShardNow) -> Option<SortKey> {
+        let Interval { start, end } = &now.interval;
+        match self {
+            Position::Key(sort_key) => Some(sort_key.clone()),
+            Position::Range { range, reverse: false } => Some(range.start.clone()),
+            Position::Range { range, reverse: true } => {
+                let is_last = match &range.end {
+                    Some(behind) => start < behind && end.as_ref().is_none_or(|end| behind <= end),
+                    None => end.is_none(),
+                };
+                is_last.then(|| start.clone())
+            }
         }
     }
 }

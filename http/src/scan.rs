@@ -27,7 +27,7 @@ use quorate_api::document::{KeyName, KeyPage, ListedKey, StreamEnd, StreamError}
 use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY};
 use quorate_api::query::Query;
 use quorate_coordinator::GetError;
-use quorate_coordinator::scan::{Item, Page};
+use quorate_coordinator::scan::{Item, Page, Worth};
 use quorate_model::{Level, Table};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -99,9 +99,9 @@ struct Scan {
 impl Scan {
     /// The next page of a walk.
     async fn page(&self, walk: &mut Walk, timeout: Duration) -> Result<Page, Problem> {
-        let request = walk.request(&self.app.limits, self.level, timeout);
+        let request = walk.request(&self.app.limits, self.level);
         self.app.expect_room(request.bytes).map_err(|full| full.at(self.level))?;
-        match self.app.core.scan(&request).await {
+        match self.app.core.scan(walk.table(), request, timeout).await {
             Ok(page) => {
                 self.app.metrics.repairs.inc_by(u64::from(page.repaired));
                 walk.took(&page);
@@ -198,7 +198,7 @@ impl http_body::Body for Lines {
 
 /// What a page is worth.
 fn headers(page: &Page) -> HeaderMap {
-    let Page { guarantee, required, n, repaired, .. } = page;
+    let Page { worth: Worth { guarantee, required, n }, repaired, .. } = page;
     let consistency = format!("{guarantee}; r={required}; n={n}; acks={required}; repaired={repaired}");
     let mut headers = HeaderMap::with_capacity(2);
     let consistency = HeaderValue::from_str(&consistency).expect("visible ASCII");

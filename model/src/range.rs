@@ -150,6 +150,13 @@ impl RangeRequest {
         }
     }
 
+    /// Whether it is about the end of its extent first.
+    pub fn is_reverse(&self) -> bool {
+        match self {
+            RangeRequest::Scan { walk, .. } => walk.reverse,
+        }
+    }
+
     /// The version of the protocol since which it exists.
     pub fn since(&self) -> Protocol {
         match self {

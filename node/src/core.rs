@@ -18,7 +18,6 @@ mod statistics;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use readiness::{shards_refusing, tables_at_risk};
 pub use request::{Attempt, GetRequest, PutRequest};
-pub use scan::ScanRequest;
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
@@ -31,7 +30,7 @@ use crate::scan::Scanner;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
 use quorate_coordinator::answers;
-use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
+use quorate_coordinator::{GetAnswer, GetError, Position, PutAnswer, PutError};
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, ClusterId, Inspection, Key, NodeId, Place, Reply, Request, SortKey, Stamps, Table, TableId,
@@ -147,7 +146,8 @@ impl Core {
         let deadline = Instant::now() + *timeout;
         let question = coordinator::Question { level, deadline: clock::instant(deadline) };
         let machine = coordinator::Get::new(Arc::new(plan), question, self.context);
-        let subject = Subject { table: table.id, sort_key, deadline, value_bytes: 0 };
+        let at = Position::Key(sort_key);
+        let subject = Subject { table: table.id, at, deadline, value_bytes: 0 };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 
@@ -182,7 +182,8 @@ impl Core {
             deadline: clock::instant(deadline),
         };
         let machine = coordinator::Put::new(Arc::new(plan), order, self.context);
-        let subject = Subject { table: table.id, sort_key, deadline, value_bytes };
+        let at = Position::Key(sort_key);
+        let subject = Subject { table: table.id, at, deadline, value_bytes };
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 

@@ -19,8 +19,10 @@
 
 use crate::clock;
 use crate::views::Views;
-use quorate_coordinator::{Action, Call, Ended, Failure, Machine, Said, Session, session};
-use quorate_model::{Epoch, NodeId, Reply, Request, Rules, SortKey, TableId};
+use quorate_coordinator::{Action, ActionOf, Ask, Call, Ended, EndedOf, Failure, Machine, Session};
+use quorate_coordinator::{Position, Said, session};
+use quorate_model::{Epoch, NodeId, RangeReply, RangeRequest, Reply, Request, Rules, TableId};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
@@ -31,22 +33,43 @@ use tokio::time::Instant;
 pub trait Transport: Send + Sync + 'static {
     /// Sends a request; the call is completed at `deadline` at the latest.
     fn send(&self, to: NodeId, request: Request, deadline: Instant, completion: Completion);
+
+    /// The same for a request about a range.
+    fn send_range(
+        &self,
+        to: NodeId,
+        request: RangeRequest,
+        deadline: Instant,
+        completion: Completion<RangeReply>,
+    );
+}
+
+/// What goes over a transport.
+pub trait Sent: Ask<Reply: Debug + Send> + Send + Sized {
+    /// Sends it.
+    fn send(self, over: &dyn Transport, to: NodeId, deadline: Instant, completion: Completion<Self::Reply>);
+
+    /// Bytes of the values that a reply to it brings: its asker may keep them.
+    fn value_bytes(reply: &Self::Reply) -> usize;
 }
 
 /// The completion callback of one call. Dropped unused, it says that the call is lost.
 #[derive(Debug)]
-pub struct Completion {
-    mailbox: Option<mpsc::UnboundedSender<(Call, Ended)>>,
+pub struct Completion<R = Reply> {
+    mailbox: Option<Mailbox<R>>,
     call: Call,
 }
 
-impl Completion {
+/// Where an operation hears how its calls ended.
+type Mailbox<R> = mpsc::UnboundedSender<(Call, Ended<R>)>;
+
+impl<R> Completion<R> {
     /// Completes the call.
-    pub fn complete(mut self, ended: Ended) {
+    pub fn complete(mut self, ended: Ended<R>) {
         self.post(ended);
     }
 
-    fn post(&mut self, ended: Ended) {
+    fn post(&mut self, ended: Ended<R>) {
         if let Some(mailbox) = self.mailbox.take() {
             // An operation that is over has closed its mailbox.
             drop(mailbox.send((self.call, ended)));
@@ -54,19 +77,19 @@ impl Completion {
     }
 }
 
-impl Drop for Completion {
+impl<R> Drop for Completion<R> {
     fn drop(&mut self) {
         self.post(Err(Failure::Lost));
     }
 }
 
-/// The key that an operation is about: what a newer plan is made from.
+/// What an operation is about: what a newer plan is made from.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// Its table.
     pub table: TableId,
-    /// Where it stands in the table.
-    pub sort_key: SortKey,
+    /// Where in the table.
+    pub at: Position,
     /// Until when the client waits.
     pub deadline: Instant,
     /// Bytes of the value that it writes; 0 for a read.
@@ -121,7 +144,7 @@ impl Driver {
     /// Runs a machine in a task of its own and waits for its answer. Dropping the returned future does not stop it.
     pub async fn run<M>(self: &Arc<Self>, machine: M, subject: Subject) -> Result<M::Answer, Panicked>
     where
-        M: Machine + Send + 'static,
+        M: Machine<Request: Sent> + Send + 'static,
         M::Answer: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
@@ -131,14 +154,14 @@ impl Driver {
     }
 
     /// Asks one node one thing outside any operation; the request is on its way when this returns.
-    pub fn ask(
+    pub fn ask<Q: Sent>(
         &self,
         to: NodeId,
-        request: Request,
+        request: Q,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Reply, Failure>> + use<> {
+    ) -> impl Future<Output = Result<Q::Reply, Failure>> + use<Q> {
         let (mailbox, mut ends) = mpsc::unbounded_channel();
-        self.transport.send(to, request, deadline, Completion { mailbox: Some(mailbox), call: Call(0) });
+        request.send(&*self.transport, to, deadline, Completion { mailbox: Some(mailbox), call: Call(0) });
         async move { ends.recv().await.map_or(Err(Failure::Lost), |(_, ended)| ended.map(|said| said.reply)) }
     }
 
@@ -154,17 +177,17 @@ impl Driver {
     }
 
     /// Carries out what a session wants; false once it is over.
-    fn carry_out<A>(
+    fn carry_out<A, Q: Sent>(
         &self,
-        actions: &mut Vec<Action<A>>,
-        mailbox: &mpsc::UnboundedSender<(Call, Ended)>,
+        actions: &mut Vec<Action<A, Q>>,
+        mailbox: &Mailbox<Q::Reply>,
         answer: &mut Option<oneshot::Sender<A>>,
     ) -> bool {
         for action in actions.drain(..) {
             match action {
                 Action::Send { call, to, request, deadline } => {
                     let completion = Completion { mailbox: Some(mailbox.clone()), call };
-                    self.transport.send(to, request, clock::tokio_instant(deadline), completion);
+                    request.send(&*self.transport, to, clock::tokio_instant(deadline), completion);
                 }
                 Action::Respond(answered) => {
                     if let Some(answer) = answer.take() {
@@ -214,13 +237,13 @@ impl Running {
     }
 
     /// Counts what an owner has sent: the machine may keep it.
-    fn holds(&mut self, ended: &Ended) {
-        if let Ok(Said { reply: Reply::Record(Some(record)), .. }) = ended {
-            self.holds_more(record.body.value_bytes());
+    fn holds<M: Machine<Request: Sent>>(&mut self, ended: &EndedOf<M>) {
+        if let Ok(Said { reply, .. }) = ended {
+            self.holds_more(M::Request::value_bytes(reply));
         }
     }
 
-    async fn operate<M: Machine>(
+    async fn operate<M: Machine<Request: Sent>>(
         &mut self,
         machine: M,
         subject: Subject,
@@ -229,10 +252,10 @@ impl Running {
         let driver = Arc::clone(&self.driver);
         let (mailbox, mut ends) = mpsc::unbounded_channel();
         let mut answer = Some(answer);
-        let mut actions = Vec::new();
+        let mut actions: Vec<ActionOf<M>> = Vec::new();
         let subject = session::Subject {
             table: subject.table,
-            sort_key: subject.sort_key,
+            at: subject.at,
             deadline: clock::instant(subject.deadline),
         };
         let mut session = Session::new(machine, subject, driver.rules);
@@ -243,7 +266,7 @@ impl Running {
                 biased;
                 ended = ends.recv() => {
                     let (call, ended) = ended.expect("this task holds a sender");
-                    self.holds(&ended);
+                    self.holds::<M>(&ended);
                     session.ended(clock::now(), call, ended, &*driver.views, &mut actions);
                 }
                 () = driver.caught_up(session.awaits()) => {
@@ -251,6 +274,43 @@ impl Running {
                 }
                 () = sleep_until(wake) => session.tick(clock::now(), &*driver.views, &mut actions),
             }
+        }
+    }
+}
+
+impl Sent for Request {
+    fn send(self, over: &dyn Transport, to: NodeId, deadline: Instant, completion: Completion) {
+        over.send(to, self, deadline, completion);
+    }
+
+    fn value_bytes(reply: &Reply) -> usize {
+        match reply {
+            Reply::Record(Some(record)) => record.body.value_bytes(),
+            Reply::Record(None)
+            | Reply::Known { .. }
+            | Reply::Digest { .. }
+            | Reply::Written { .. }
+            | Reply::Assigned { .. }
+            | Reply::Hinted
+            | Reply::Inspected(_)
+            | Reply::Refused(_)
+            | Reply::Broken => 0,
+        }
+    }
+}
+
+impl Sent for RangeRequest {
+    fn send(self, over: &dyn Transport, to: NodeId, deadline: Instant, completion: Completion<RangeReply>) {
+        over.send_range(to, self, deadline, completion);
+    }
+
+    fn value_bytes(reply: &RangeReply) -> usize {
+        match reply {
+            RangeReply::Scanned(scanned) => {
+                let records = scanned.entries.iter().filter_map(|entry| entry.record.as_ref());
+                records.map(|record| record.body.value_bytes()).sum()
+            }
+            RangeReply::Refused(_) => 0,
         }
     }
 }

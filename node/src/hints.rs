@@ -9,8 +9,8 @@ use crate::engine::Replica;
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
-use quorate_coordinator::Context;
 use quorate_coordinator::replay::{self, Action, Input, Pause};
+use quorate_coordinator::{Context, Position};
 use quorate_model::{NodeId, Refusal, Reply, Request};
 use quorate_storage::PageLimit;
 use quorate_transport::{Kind, Lane, Links};
@@ -147,7 +147,7 @@ impl Replay {
             Action::Read { owner, number, machine, plan, deadline } => {
                 let subject = Subject {
                     table: plan.table.id,
-                    sort_key: plan.place.sort_key.clone(),
+                    at: Position::Key(plan.place.sort_key.clone()),
                     deadline: clock::tokio_instant(deadline),
                     value_bytes: 0,
                 };

@@ -3,15 +3,12 @@
 use crate::drive::{Completion, Transport};
 use crate::peer::Local;
 use crate::recollection::Recollection;
-use minicbor::Decode;
-use quorate_coordinator::{Failure, Said};
-use quorate_model::{Answer, NodeId, RangeReply, RangeRequest, Refusal, Request, ShardNow};
-use quorate_transport::{CallError, Kind, Lane, Links};
+use minicbor::{Decode, Encode};
+use quorate_coordinator::{Ended, Failure, Said};
+use quorate_model::{Answer, NodeId, RangeReply, RangeRequest, Refusal, Request};
+use quorate_transport::{Asked, CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// What is called when a request about a range has ended.
-pub type OnRangeEnded = Box<dyn FnOnce(Result<RangeReply, Failure>) + Send>;
 
 /// Sends each request where it belongs.
 pub struct Switch {
@@ -29,34 +26,39 @@ impl Switch {
 }
 
 impl Switch {
-    /// Sends a request about a range, on the lane of what can wait; `ended` is called at `deadline` at the latest, or
-    /// dropped where the call is lost.
-    pub fn ask_range(&self, to: NodeId, request: RangeRequest, deadline: Instant, ended: OnRangeEnded) {
-        if to == self.node {
-            return self.local.begin_range(request, deadline, Box::new(move |reply| ended(Ok(reply))));
-        }
-        let asked = Kind::Range.asked_since(request.since());
+    /// Sends a request to a peer; the call is completed at `deadline` at the latest.
+    fn ask<Q, R>(
+        &self,
+        to: NodeId,
+        (lane, kind): (Lane, Asked),
+        request: &Q,
+        deadline: Instant,
+        completion: Completion<R>,
+    ) where
+        Q: Encode<()>,
+        R: for<'b> Decode<'b, ()> + Send + 'static,
+    {
         let fill =
-            |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
+            |out: &mut Vec<u8>| minicbor::encode(request, out).expect("encoding into memory cannot fail");
         let recollection = Arc::clone(&self.recollection);
         let answered = move |answered: Result<bytes::Bytes, CallError>| {
-            ended(opened(to, answered, &recollection).map(|(reply, _)| reply));
+            completion.complete(opened(to, answered, &recollection));
         };
-        self.links.send(to, Lane::Bulk, asked, deadline, fill, Box::new(answered));
+        self.links.send(to, lane, kind, deadline, fill, Box::new(answered));
     }
 }
 
-/// What a peer's answer says, and of which newer catalog, once it is remembered how far the peer had come; or how the call ended without one.
-fn opened<T: for<'b> Decode<'b, ()>>(
+/// What a peer's answer says, once it is remembered how far the peer had come; or how the call ended without one.
+fn opened<R: for<'b> Decode<'b, ()>>(
     by: NodeId,
     answered: Result<bytes::Bytes, CallError>,
     recollection: &Recollection,
-) -> Result<(T, Option<ShardNow>), Failure> {
+) -> Ended<R> {
     match answered {
-        Ok(payload) => match minicbor::decode::<Answer<T>>(&payload) {
+        Ok(payload) => match minicbor::decode::<Answer<R>>(&payload) {
             Ok(mut answer) => {
                 let newer = answer.take_newer();
-                Ok((recollection.open(by, answer), newer))
+                Ok(Said { reply: recollection.open(by, answer), newer })
             }
             Err(error) => {
                 // It may have done what it was asked, whatever it meant to say.
@@ -80,13 +82,22 @@ impl Transport for Switch {
             );
         }
         let asked = Kind::Data.asked_since(request.since());
-        let fill =
-            |out: &mut Vec<u8>| minicbor::encode(&request, out).expect("encoding into memory cannot fail");
-        let recollection = Arc::clone(&self.recollection);
-        let answered = move |answered: Result<bytes::Bytes, CallError>| {
-            let said = opened(to, answered, &recollection);
-            completion.complete(said.map(|(reply, newer)| Said { reply, newer }));
-        };
-        self.links.send(to, Lane::Data, asked, deadline, fill, Box::new(answered));
+        self.ask(to, (Lane::Data, asked), &request, deadline, completion);
+    }
+
+    /// On the lane of what can wait.
+    fn send_range(
+        &self,
+        to: NodeId,
+        request: RangeRequest,
+        deadline: Instant,
+        completion: Completion<RangeReply>,
+    ) {
+        if to == self.node {
+            let reply = move |reply: RangeReply| completion.complete(Ok(reply.into()));
+            return self.local.begin_range(request, deadline, Box::new(reply));
+        }
+        let asked = Kind::Range.asked_since(request.since());
+        self.ask(to, (Lane::Bulk, asked), &request, deadline, completion);
     }
 }

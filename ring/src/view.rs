@@ -8,7 +8,8 @@ use crate::catalog::{Catalog, Shard, TableEntry};
 use crate::liveness::Liveness;
 use crate::plan::{Candidate, OwnerSet, Plan};
 use quorate_model::{
-    Epoch, Interval, Key, NodeId, Place, Refusal, Reply, ShardId, ShardNow, SortKey, TableId, Token,
+    Epoch, Extent, Interval, Key, NodeId, Place, RangeReply, RangeRequest, Refusal, Reply, ShardId, ShardNow,
+    SortKey, TableId, Token,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -109,13 +110,27 @@ impl View {
     /// What goes with a reply to a request for this place: if that is refused because owners have changed, what is in
     /// force of the shard. `None`: nothing is, or nothing newer than what the request named.
     pub fn newer(&self, place: &Place, reply: &Reply) -> Option<ShardNow> {
-        if !matches!(reply, Reply::Refused(Refusal::Stale { .. } | Refusal::NotOwner)) {
-            return None;
-        }
-        let shard = self.table_by_id(place.table)?.shard_at(&place.sort_key);
+        let Reply::Refused(refusal) = reply else { return None };
+        Self::news(*refusal, place.epoch, self.table_by_id(place.table)?.shard_at(&place.sort_key))
+    }
+
+    /// The same with a reply to a request about a range: of the shard in which it begins.
+    pub fn newer_of_range(&self, request: &RangeRequest, reply: &RangeReply) -> Option<ShardNow> {
+        let RangeReply::Refused(refusal) = reply else { return None };
+        let Extent { table, epoch, interval } = request.extent();
+        let shard = Self::first_of(self.table_by_id(*table)?, interval, request.is_reverse());
+        Self::news(*refusal, *epoch, shard)
+    }
+
+    fn news(refusal: Refusal, named: Epoch, shard: &Shard) -> Option<ShardNow> {
         let (interval, sets) = (shard.interval.clone(), vec![shard.owners.to_vec()]);
-        let is_news = shard.epoch > place.epoch;
+        let is_news = matches!(refusal, Refusal::Stale { .. } | Refusal::NotOwner) && shard.epoch > named;
         is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets })
+    }
+
+    /// The shard in which a walk over a range begins.
+    fn first_of<'a>(table: &'a TableEntry, range: &Interval, reverse: bool) -> &'a Shard {
+        if reverse { table.shard_below(range.end.as_ref()) } else { table.shard_at(&range.start) }
     }
 
     fn plan_of(
@@ -138,11 +153,8 @@ impl View {
 
     /// The plan of the shard in which a walk over a range begins: at its start, or in reverse below its end.
     pub fn plan_of_range(&self, table: &TableEntry, range: &Interval, reverse: bool, local: NodeId) -> Plan {
-        let position = if reverse {
-            table.shard_below(range.end.as_ref()).interval.start.clone()
-        } else {
-            range.start.clone()
-        };
+        let first = Self::first_of(table, range, reverse);
+        let position = if reverse { first.interval.start.clone() } else { range.start.clone() };
         self.plan_at(table, position, local)
     }
 

@@ -13,7 +13,7 @@ use crate::random::{For, Random};
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
-use quorate_coordinator::{Get, Put, Session, Subject, Timing, get, order};
+use quorate_coordinator::{Get, Position, Put, Session, Subject, Timing, get, order};
 use quorate_model::message::{Draft, SMALL_BYTES};
 use quorate_model::{Body, Durability, Instant, Level, NodeId, OperationId, Token, level};
 use quorate_ring::Plan;
@@ -351,7 +351,7 @@ impl World {
         }
         let subject = Subject {
             table: plan.table.id,
-            sort_key: plan.place.sort_key.clone(),
+            at: Position::Key(plan.place.sort_key.clone()),
             deadline: Instant(self.schedule.now() + timeout),
         };
         let running = Running {

@@ -85,6 +85,7 @@ impl Watched {
 }
 
 impl Machine for Watched {
+    type Request = Request;
     type Answer = Outcome;
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect<Outcome>>) {

@@ -1,16 +1,13 @@
 //! A page as it was asked for, and as it is answered.
 
 use crate::answer::GetError;
-use quorate_model::{
-    Body, Guarantee, Instant, Interval, Level, Record, ShardId, SortKey, TableId, Version, WallTime,
-};
+use quorate_model::{Body, Guarantee, Interval, Level, Record, ShardId, SortKey, Version, WallTime};
+use quorate_ring::Plan;
 use thiserror::Error;
 
 /// One page as it was asked for, checked by the node that took it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The table.
-    pub table: TableId,
     /// What is left of the range.
     pub range: Interval,
     /// Whether from its end downwards.
@@ -23,8 +20,6 @@ pub struct Request {
     pub bytes: usize,
     /// Whether values are wanted.
     pub values: bool,
-    /// When the client must be answered.
-    pub deadline: Instant,
 }
 
 /// A page.
@@ -34,14 +29,21 @@ pub struct Page {
     pub items: Vec<Item>,
     /// What is left of the range behind this page; `None`: nothing, it is the last one.
     pub rest: Option<Interval>,
-    /// What it promises of each key.
+    /// What it promises.
+    pub worth: Worth,
+    /// Keys of which owners were brought up to date before this answer.
+    pub repaired: u32,
+}
+
+/// What a page, or a segment of one, promises of each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worth {
+    /// The promise.
     pub guarantee: Guarantee,
-    /// Owners that had to answer for each key, and copies of the table.
+    /// Owners that had to answer.
     pub required: u8,
     /// Copies of the table.
     pub n: u8,
-    /// Keys of which owners were brought up to date before this answer.
-    pub repaired: u32,
 }
 
 /// A key with a value.
@@ -71,6 +73,15 @@ pub struct Error {
 
 /// What a page's client is told.
 pub type Answer = Result<Page, Error>;
+
+impl Worth {
+    /// Of a read at this level by this plan.
+    pub(super) fn of(level: Level, plan: &Plan) -> Self {
+        let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
+        let guarantee = plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual);
+        Self { guarantee, required: level.within(plan.n()), n: plan.n() }
+    }
+}
 
 impl Item {
     /// A record as a page shows it; `None`: it is a removal.

@@ -1,231 +1,174 @@
 //! One segment of a page: the owners of one shard walk over the same range, and their answers are laid side by side.
+//!
+//! It is an operation like a read, with a range instead of a key: the same owners are asked in the same order, an owner
+//! that refuses for the sake of the catalog brings the newest plan, and what was answered under an older one does not
+//! count. It writes nothing; a key that owners differ on is left to a read.
 
-use super::page::{Item, Request};
-use super::wanted::Action;
+use super::page::{Item, Worth};
 use crate::answer::GetError;
-use crate::calls::{Closed, Purpose};
+use crate::calls::Purpose;
 use crate::context::Context;
-use crate::course::Course;
+use crate::course::{Course, Failed, Taken};
 use crate::gather::{Gather, Progress};
-use crate::machine::{Call, Failure};
+use crate::machine::{Effect, Input, Machine};
 use crate::need::Need;
-use crate::rules::{expiry, replan, scan};
-use crate::session::CATALOG_WAIT;
-use quorate_model::range::{ENTRIES_MAX, Entry, Extent, Scanned, Walk};
+use crate::rules::{expiry, scan};
+use quorate_model::range::{Entry, Extent, Scanned, Walk};
 use quorate_model::{
-    Epoch, Instant, Interval, NodeId, Now, RangeRequest, Record, Refusal, ShardId, SortKey, WallTime,
+    Instant, Interval, Level, NodeId, Now, RangeReply, RangeRequest, Record, SortKey, WallTime,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A segment on its way.
-#[derive(Debug)]
-pub(super) struct Segment {
-    course: Course,
-    gather: Gather<Scanned>,
-    extent: Extent,
-    walk: Walk,
-    /// What the wall clock showed when owners were asked: see `get.rs`.
-    asked_at: WallTime,
-    /// The owner that is asked for values.
-    whole_from: Option<NodeId>,
-    /// Until when a catalog is waited for that an owner knows already.
-    catalog_until: Option<Instant>,
-    /// Whether an owner has refused for the sake of the catalog since this was last asked.
-    refused: bool,
-    is_final: bool,
+/// What a segment is asked for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What is left of the range. It may reach past the shard.
+    pub range: Interval,
+    /// How owners walk.
+    pub walk: Walk,
+    /// How many of them must answer.
+    pub level: Level,
+    /// When the page's client must be answered.
+    pub deadline: Instant,
 }
 
 /// A key of a segment.
-#[derive(Debug)]
-pub(super) enum Slot {
-    /// Its read has not begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// A read decides.
     Unread(SortKey),
-    /// Its read is under way.
-    Reading(SortKey),
     /// It has no value.
     Nothing,
     /// It has one.
     Value(Item),
 }
 
-/// What has become of a segment.
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The keys that may have a value, in the order of the walk.
+    pub slots: Vec<Slot>,
+    /// What is left of the range behind them; `None`: nothing.
+    pub rest: Option<Interval>,
+    /// What that promises.
+    pub worth: Worth,
+}
+
+/// What a page hears of a segment.
+pub type Answer = Result<Found, GetError>;
+
+type Effects = Vec<Effect<Answer, RangeRequest>>;
+
+/// A segment on its way.
 #[derive(Debug)]
-pub(super) enum Found {
-    /// Answers are awaited.
-    NotYet,
-    /// Too few owners can answer.
-    Failed(GetError),
-    /// The keys that may have a value, in the order of the walk, and what is left of the range behind them.
-    All {
-        /// The keys.
-        slots: Vec<Slot>,
-        /// The rest; `None`: nothing.
-        rest: Option<Interval>,
-    },
+pub struct Segment {
+    question: Question,
+    course: Course,
+    /// The answers so far; `None`: it has not begun, or is over.
+    gather: Option<Gather<Scanned>>,
+    /// What the wall clock showed when owners were asked: see `get.rs`.
+    asked_at: WallTime,
+    /// The owner that is asked for values.
+    whole_from: Option<NodeId>,
 }
 
 impl Segment {
-    pub fn new(
-        now: Now,
-        plan: Arc<Plan>,
-        request: &Request,
-        range: Interval,
-        (items, bytes): (usize, usize),
-        context: Context,
-    ) -> Self {
-        let extent = Extent { table: request.table, epoch: plan.place.epoch, interval: range };
-        let walk = Walk {
-            reverse: request.reverse,
-            items: u32::try_from(items).unwrap_or(u32::MAX).min(ENTRIES_MAX),
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            values: request.values,
-        };
-        let is_final = expiry::is_made_final(context.rules, request.level.within(plan.n()), plan.n());
-        Self {
-            course: Course::new(plan, context),
-            gather: Gather::new(now, Need::Read(request.level), context.timing),
-            extent,
-            walk,
-            asked_at: now.wall,
-            whole_from: None,
-            catalog_until: None,
-            refused: false,
-            is_final,
+    /// A walk by this plan. It does nothing until it is told to start.
+    pub(super) fn new(plan: Arc<Plan>, question: Question, context: Context) -> Self {
+        let course = Course::new(plan, context);
+        Self { question, course, gather: None, asked_at: WallTime::default(), whole_from: None }
+    }
+
+    fn start(&mut self, now: Now, effects: &mut Effects) {
+        let mut gather = Gather::new(now, Need::Read(self.question.level), self.course.context.timing);
+        let first = gather.next(now, &self.course);
+        (self.gather, self.whole_from, self.asked_at) = (Some(gather), None, now.wall);
+        self.ask(now, &first, effects);
+    }
+
+    /// Asks again from the beginning, by a newer plan. Answers that are still under way no longer count.
+    fn begin_anew(&mut self, now: Now, effects: &mut Effects) {
+        if self.gather.is_some() {
+            self.course.calls.forget();
+            self.start(now, effects);
         }
     }
 
-    pub fn start(&mut self, now: Now, calls: &mut u32, actions: &mut Vec<Action>) {
-        let first = self.gather.next(now, &self.course);
-        self.ask(now, &first, calls, actions);
-    }
-
-    fn ask(&mut self, now: Now, nodes: &[NodeId], calls: &mut u32, actions: &mut Vec<Action>) {
+    fn ask(&mut self, now: Now, nodes: &[NodeId], effects: &mut Effects) {
         for to in nodes {
-            let values = self.walk.values && *self.whole_from.get_or_insert(*to) == *to;
-            let request =
-                RangeRequest::Scan { over: self.extent.clone(), walk: Walk { values, ..self.walk } };
-            // Calls are numbered through the page: an answer to an earlier segment is none to this one.
-            let call = Call(*calls);
-            *calls += 1;
-            self.course.calls.open(now, call, *to, Purpose::Read);
-            actions.push(Action::Ask { call, to: *to, request });
+            let Question { range, walk, .. } = &self.question;
+            let place = &self.course.plan.place;
+            let over = Extent { table: place.table, epoch: place.epoch, interval: range.clone() };
+            let values = walk.values && *self.whole_from.get_or_insert(*to) == *to;
+            let request = RangeRequest::Scan { over, walk: Walk { values, ..*walk } };
+            self.course.calls.send(now, *to, Purpose::Read, request, effects);
         }
     }
 
-    pub fn answered(
-        &mut self,
-        now: Now,
-        call: Call,
-        scanned: Scanned,
-        calls: &mut u32,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(Closed { to, .. }) = self.course.calls.answered(now, call) else { return };
-        if self.makes_sense(&scanned) {
-            self.gather.answer(to, scanned);
-        } else {
-            self.gather.fail(to);
-        }
-        self.advance(now, calls, actions);
-    }
-
-    pub fn failed(
-        &mut self,
-        now: Now,
-        call: Call,
-        failure: Failure,
-        epoch: Epoch,
-        calls: &mut u32,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(Closed { to, .. }) = self.course.calls.failed(now, call, failure) else { return };
-        if let Failure::Refused(refusal) = failure {
-            match refusal {
-                Refusal::Stale { current } => {
-                    self.refused = true;
-                    if replan::awaits_catalog(self.course.context.rules, epoch, current) {
-                        self.catalog_until.get_or_insert(now.instant + CATALOG_WAIT);
-                    }
-                }
-                Refusal::Behind { .. } | Refusal::NotOwner => self.refused = true,
-                Refusal::Doubtful
-                | Refusal::DiskFull
-                | Refusal::Overloaded
-                | Refusal::Late
-                | Refusal::Exhausted
-                | Refusal::NotUnderstood
-                | Refusal::Unfamiliar => {}
+    fn on_reply(&mut self, now: Now, to: NodeId, reply: RangeReply, effects: &mut Effects) {
+        match (&mut self.gather, reply) {
+            (Some(gather), RangeReply::Scanned(scanned)) if self.question.is_answered_by(&scanned) => {
+                gather.answer(to, scanned);
+                self.advance(now, effects);
+            }
+            (_, RangeReply::Scanned(_) | RangeReply::Refused(_)) => {
+                self.on_failed(now, Failed::nonsense(to, Purpose::Read), effects);
             }
         }
-        self.gather.fail(to);
-        if self.whole_from == Some(to) {
+    }
+
+    fn on_failed(&mut self, now: Now, failed: Failed, effects: &mut Effects) {
+        if self.course.begins_anew(&failed) {
+            return self.begin_anew(now, effects);
+        }
+        let Some(gather) = &mut self.gather else { return };
+        gather.fail(failed.to);
+        if self.whole_from == Some(failed.to) {
             self.whole_from = None;
         }
-        self.advance(now, calls, actions);
+        self.advance(now, effects);
     }
 
-    pub fn tick(&mut self, now: Now, calls: &mut u32, actions: &mut Vec<Action>) {
-        let more = self.gather.on_tick(now, &self.course);
-        self.ask(now, &more, calls, actions);
-        self.refused |= self.catalog_until.is_some();
-        self.advance(now, calls, actions);
+    fn on_tick(&mut self, now: Now, effects: &mut Effects) {
+        let Some(gather) = &mut self.gather else { return };
+        if now.instant >= self.course.context.deadline(self.question.deadline) {
+            let (tally, replicas) = (gather.tally(&self.course), self.course.reports(now));
+            let (required, acks, n) = (tally.required, tally.acks, tally.n);
+            return self.finish(Err(GetError::Timeout { required, acks, n, replicas }), effects);
+        }
+        let more = gather.on_tick(now, &self.course);
+        self.ask(now, &more, effects);
+        self.advance(now, effects);
     }
 
-    fn advance(&mut self, now: Now, calls: &mut u32, actions: &mut Vec<Action>) {
-        let more = self.gather.next(now, &self.course);
-        self.ask(now, &more, calls, actions);
-    }
-
-    /// Whether an owner has refused for the sake of the catalog since this was last asked.
-    pub fn was_refused(&mut self) -> bool {
-        std::mem::take(&mut self.refused)
-    }
-
-    pub fn waits_for_catalog(&self) -> bool {
-        self.catalog_until.is_some()
-    }
-
-    pub fn epoch(&self) -> Epoch {
-        self.course.plan.place.epoch
-    }
-
-    pub fn shard(&self) -> ShardId {
-        self.course.plan.shard
-    }
-
-    pub fn wake_at(&self) -> Option<Instant> {
-        self.gather.wake_at().into_iter().chain(self.catalog_until).min()
-    }
-
-    /// The deadline has come.
-    pub fn timeout(&self, now: Now) -> GetError {
-        let tally = self.gather.tally(&self.course);
-        let replicas = self.course.reports(now);
-        GetError::Timeout { required: tally.required, acks: tally.acks, n: tally.n, replicas }
-    }
-
-    pub fn found(&mut self, now: Now) -> Found {
-        match self.gather.progress(now, &self.course) {
-            Progress::Waiting => Found::NotYet,
-            Progress::Impossible if self.catalog_until.is_some_and(|until| now.instant < until) => {
-                Found::NotYet
+    fn advance(&mut self, now: Now, effects: &mut Effects) {
+        let Some(gather) = &mut self.gather else { return };
+        let more = gather.next(now, &self.course);
+        match gather.progress(now, &self.course) {
+            Progress::Waiting => self.ask(now, &more, effects),
+            Progress::Enough => {
+                let found = self.gather.take().map(|gather| self.side_by_side(now, gather.answers()));
+                self.finish(Ok(found.expect("it was looked at above")), effects);
             }
             Progress::Impossible => {
-                let tally = self.gather.tally(&self.course);
-                let replicas = self.course.reports(now);
+                let (tally, replicas) = (gather.tally(&self.course), self.course.reports(now));
                 let (required, acks, n) = (tally.required, tally.acks, tally.n);
-                Found::Failed(GetError::Unavailable { required, acks, n, replicas })
+                self.finish(Err(GetError::Unavailable { required, acks, n, replicas }), effects);
             }
-            Progress::Enough => self.side_by_side(now),
         }
+    }
+
+    fn finish(&mut self, answer: Answer, effects: &mut Effects) {
+        self.gather = None;
+        effects.extend([Effect::Respond(answer), Effect::Done]);
     }
 
     /// Lays the answers side by side.
-    fn side_by_side(&self, now: Now) -> Found {
-        let reverse = self.walk.reverse;
-        let answers = self.gather.answers();
+    fn side_by_side(&self, now: Now, answers: &[(NodeId, Scanned)]) -> Found {
+        let Walk { reverse, items, bytes, .. } = self.question.walk;
+        let worth = Worth::of(self.question.level, &self.course.plan);
         let bound = scan::bound(answers.iter().map(|(_, scanned)| scanned.until.clone()), reverse);
         let is_before = |key: &SortKey| match (&bound, reverse) {
             (None, _) => true,
@@ -238,7 +181,7 @@ impl Segment {
                 keys.entry(&entry.sort_key).or_default().push(entry);
             }
         }
-        let mut room = (self.walk.items as usize, self.walk.bytes as usize);
+        let mut room = (items as usize, bytes as usize);
         let mut slots = Vec::new();
         let mut last = None;
         let mut in_order: Vec<_> = keys.into_iter().collect();
@@ -247,19 +190,19 @@ impl Segment {
         }
         for (key, entries) in in_order {
             if room.0 == 0 || room.1 == 0 {
-                return Found::All { slots, rest: last.and_then(|last| self.rest(Some(last))) };
+                return Found { slots, rest: self.question.rest(last), worth };
             }
             let slot = self.slot(now, key, &entries, answers.len());
             let bytes = match &slot {
                 Slot::Value(item) => item.bytes(),
-                Slot::Unread(key) | Slot::Reading(key) => key.as_bytes().len(),
+                Slot::Unread(key) => key.as_bytes().len(),
                 Slot::Nothing => 0,
             };
             room = (room.0 - usize::from(!matches!(slot, Slot::Nothing)), room.1.saturating_sub(bytes));
             last = Some(if reverse { key.clone() } else { key.successor() });
             slots.push(slot);
         }
-        Found::All { slots, rest: self.rest(bound) }
+        Found { slots, rest: self.question.rest(bound), worth }
     }
 
     /// What is known of a key that some of the owners list.
@@ -273,10 +216,14 @@ impl Segment {
         }
         let Some(value_bytes) = first.value_bytes else { return Slot::Nothing };
         if first.is_due(now.wall.min(self.asked_at)) {
-            return if self.is_final { Slot::Unread(key.clone()) } else { Slot::Nothing };
+            let Course { plan, context, .. } = &self.course;
+            let level = self.question.level;
+            let is_final = plan.sizes().any(|n| expiry::is_made_final(context.rules, level.within(n), n));
+            return if is_final { Slot::Unread(key.clone()) } else { Slot::Nothing };
         }
+        let values = self.question.walk.values;
         let record: Option<Record> = entries.iter().find_map(|entry| entry.record.clone());
-        if self.walk.values && record.is_none() {
+        if values && record.is_none() {
             return Slot::Unread(key.clone());
         }
         Slot::Value(Item {
@@ -284,13 +231,15 @@ impl Segment {
             version: first.held.version,
             value_bytes,
             expires_at: first.expires_at,
-            record: record.filter(|_| self.walk.values),
+            record: record.filter(|_| values),
         })
     }
+}
 
+impl Question {
     /// What is left of the range behind a place; `None`: nothing.
     fn rest(&self, bound: Option<SortKey>) -> Option<Interval> {
-        let Interval { start, end } = &self.extent.interval;
+        let Interval { start, end } = &self.range;
         let bound = bound?;
         if self.walk.reverse {
             (bound > *start).then(|| Interval { start: start.clone(), end: Some(bound) })
@@ -301,8 +250,8 @@ impl Segment {
     }
 
     /// Whether an answer goes on from where the walk began and stays within the range, in order.
-    fn makes_sense(&self, scanned: &Scanned) -> bool {
-        let Interval { start, end } = &self.extent.interval;
+    fn is_answered_by(&self, scanned: &Scanned) -> bool {
+        let Interval { start, end } = &self.range;
         let until = scanned.until.as_ref();
         let moves = if self.walk.reverse {
             until.is_some_and(|until| until >= start && end.as_ref().is_none_or(|end| until < end))
@@ -315,6 +264,27 @@ impl Segment {
         } else {
             keys().is_sorted_by(|a, b| a < b)
         };
-        moves && in_order && keys().all(|key| self.extent.interval.contains(key))
+        moves && in_order && keys().all(|key| self.range.contains(key))
+    }
+}
+
+impl Machine for Segment {
+    type Request = RangeRequest;
+    type Answer = Answer;
+
+    fn step(&mut self, now: Now, input: Input<RangeReply>, effects: &mut Effects) {
+        match self.course.take(now, input) {
+            Taken::Start => self.start(now, effects),
+            Taken::Reply { to, reply, .. } => self.on_reply(now, to, reply, effects),
+            Taken::Failed(failed) => self.on_failed(now, failed, effects),
+            Taken::Newer => self.begin_anew(now, effects),
+            Taken::Tick => self.on_tick(now, effects),
+            Taken::Nothing => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let deadline = self.course.context.deadline(self.question.deadline);
+        self.gather.as_ref().map(|gather| gather.wake_at().map_or(deadline, |at| at.min(deadline)))
     }
 }

@@ -3,11 +3,15 @@
 use super::*;
 use crate::answer::GetAnswer;
 use crate::context::Timing;
+use crate::machine::Failure;
+use crate::session::{self, Session};
 use crate::story::{plan_of_sets, record_of};
 use quorate_model::range::{Entry, Extent, Scanned, Walk};
 use quorate_model::{
-    Body, Epoch, Level, NodeId, RangeRequest, Record, Refusal, Rules, ShardNow, SortKey, TableId, WallTime,
+    Body, Epoch, Guarantee, Level, NodeId, RangeReply, RangeRequest, Record, Refusal, Rules, ShardNow,
+    SortKey, WallTime,
 };
+use quorate_ring::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: TableId = TableId(1);
@@ -146,10 +150,50 @@ impl World {
         Scanned { entries, until }
     }
 
+    /// What owners answer to a segment, all of them refusing if that is said.
+    fn segment(
+        &mut self,
+        machine: Segment,
+        subject: Subject,
+        refusal: Option<Refusal>,
+    ) -> Result<Found, GetError> {
+        let mut session = Session::new(machine, subject, Rules::INTACT);
+        let (mut now, mut actions) = (AT, Vec::new());
+        session.start(now, &mut actions);
+        for _ in 0..1_000 {
+            let mut ends = Vec::new();
+            for action in actions.drain(..) {
+                match action {
+                    session::Action::Send { call, to, .. } if Some(to) == self.away => {
+                        ends.push((call, Err(Failure::NotSent)));
+                    }
+                    session::Action::Send { call, to, request, .. } => {
+                        let RangeRequest::Scan { over, walk } = request;
+                        let reply = match refusal {
+                            Some(refusal) => RangeReply::Refused(refusal),
+                            None => RangeReply::Scanned(self.walk(to, &over, walk)),
+                        };
+                        ends.push((call, Ok(reply.into())));
+                    }
+                    session::Action::Respond(answer) => return answer,
+                    session::Action::Done => panic!("it ends without an answer"),
+                }
+            }
+            if ends.is_empty() {
+                now.instant = now.instant.max(session.wake_at().expect("it goes on"));
+                session.tick(now, &self.shards, &mut actions);
+            }
+            for (call, ended) in ends {
+                session.ended(now, call, ended, &self.shards, &mut actions);
+            }
+        }
+        panic!("the segment does not end");
+    }
+
     /// One page; panics where it does not end.
-    fn page(&mut self, request: &Request) -> Answer {
+    fn page(&mut self, request: &Request, refusal: Option<Refusal>) -> Answer {
         let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
-        let mut scan = Scan::new(request.clone(), context);
+        let mut scan = Scan::new(TABLE, request.clone(), Instant(2_000_000), context);
         let mut inputs = std::collections::VecDeque::from([Input::Start]);
         let mut actions = Vec::new();
         for _ in 0..10_000 {
@@ -157,12 +201,8 @@ impl World {
             scan.step(AT, input, &self.shards, &mut actions);
             for action in actions.drain(..) {
                 match action {
-                    Action::Ask { call, to, .. } if Some(to) == self.away => {
-                        inputs.push_back(Input::Failed(call, Failure::NotSent));
-                    }
-                    Action::Ask { call, to, request: RangeRequest::Scan { over, walk } } => {
-                        let reply = RangeReply::Scanned(self.walk(to, &over, walk));
-                        inputs.push_back(Input::Reply(call, reply));
+                    Action::Walk { machine, subject, .. } => {
+                        inputs.push_back(Input::Walked(Some(self.segment(*machine, subject, refusal))));
                     }
                     Action::Read { number, plan, .. } => {
                         let answer = GetAnswer {
@@ -185,8 +225,7 @@ impl World {
 }
 
 fn request(range: Interval, reverse: bool, items: usize, values: bool) -> Request {
-    let deadline = Instant(2_000_000);
-    Request { table: TABLE, range, reverse, level: Level::Quorum, items, bytes: 1 << 20, values, deadline }
+    Request { range, reverse, level: Level::Quorum, items, bytes: 1 << 20, values }
 }
 
 #[test]
@@ -198,7 +237,7 @@ fn pages_together_are_the_table_once_and_in_order() {
         let mut rest = Some(Interval::everything());
         let mut found = Vec::new();
         while let Some(range) = rest {
-            let page = world.page(&request(range, reverse, items, values)).expect("two owners answer");
+            let page = world.page(&request(range, reverse, items, values), None).expect("two owners answer");
             assert!(page.items.len() <= items, "seed {seed}");
             for item in page.items {
                 let newest = world.newest(&item.sort_key).expect("held");
@@ -219,30 +258,7 @@ fn pages_together_are_the_table_once_and_in_order() {
 fn a_shard_that_too_few_owners_answer_for_fails_the_page() {
     let mut world = World::drawn(3);
     world.away = None;
-    let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
-    let mut scan = Scan::new(request(Interval::everything(), false, 10, false), context);
-    let mut actions = Vec::new();
-    scan.step(AT, Input::Start, &world.shards, &mut actions);
-    let mut now = AT;
-    loop {
-        let calls: Vec<Call> = actions
-            .drain(..)
-            .filter_map(|action| match action {
-                Action::Ask { call, .. } => Some(call),
-                Action::Read { .. } | Action::Respond(_) => None,
-            })
-            .collect();
-        for call in calls {
-            let refused = RangeReply::Refused(Refusal::Doubtful);
-            scan.step(now, Input::Reply(call, refused), &world.shards, &mut actions);
-        }
-        if scan.is_done() {
-            break;
-        }
-        now.instant = now.instant.max(scan.wake_at().expect("it goes on"));
-        scan.step(now, Input::Tick, &world.shards, &mut actions);
-    }
-    let Some(Action::Respond(answer)) = actions.pop() else { panic!("no answer") };
+    let answer = world.page(&request(Interval::everything(), false, 10, false), Some(Refusal::Doubtful));
     let error = answer.expect_err("no owner answers");
     assert!(matches!(error.error, GetError::Unavailable { required: 2, acks: 0, .. }), "{error:?}");
     assert!(error.shard.is_some());

@@ -45,6 +45,7 @@ struct Probe {
 }
 
 impl Machine for Probe {
+    type Request = Request;
     type Answer = ();
 
     fn step(&mut self, _: Now, input: Input, effects: &mut Vec<Effect<()>>) {
@@ -77,7 +78,8 @@ fn at(micros: u64) -> Now {
 /// A session whose machine has made its one call, under epoch 1, when its client waits until `deadline`.
 fn begun(deadline: u64) -> (Session<Probe>, Vec<Action<()>>) {
     let place = plan_of_sets(&[&[2]]).place;
-    let subject = Subject { table: place.table, sort_key: place.sort_key, deadline: Instant(deadline) };
+    let subject =
+        Subject { table: place.table, at: Position::Key(place.sort_key), deadline: Instant(deadline) };
     let mut session = Session::new(Probe::default(), subject, Rules::INTACT);
     let mut actions = Vec::new();
     session.start(at(0), &mut actions);
@@ -207,5 +209,29 @@ fn nothing_reaches_a_machine_that_is_done() {
     assert_eq!(
         (heard(&mut session), session.wake_at(), session.awaits()),
         (vec!["tick".to_owned()], None, None)
+    );
+}
+
+#[test]
+fn a_walk_goes_by_what_is_said_of_the_shard_that_it_begins_in() {
+    let key = |text: &str| SortKey::new(text.as_bytes().to_vec());
+    let between = |start: &str, end: Option<&str>| Interval { start: key(start), end: end.map(key) };
+    let found = |reverse: bool, range: Interval, shard: Interval| {
+        let now = ShardNow { index: 0, interval: shard, epoch: Epoch(3), sets: Vec::new() };
+        Position::Range { range, reverse }.within(&now)
+    };
+    let (wide, left, right) = (between("b", Some("y")), between("a", Some("m")), between("m", None));
+    assert_eq!(
+        found(false, wide.clone(), left.clone()),
+        Some(key("b")),
+        "whose shard it is, is looked at later"
+    );
+    assert_eq!(found(true, wide.clone(), right.clone()), Some(key("m")));
+    assert_eq!(found(true, wide, left.clone()), None, "it begins in the other");
+    assert_eq!(found(true, between("b", Some("m")), right.clone()), None, "the end is behind the range");
+    assert_eq!(found(true, between("b", Some("m")), left.clone()), Some(key("a")));
+    assert_eq!(
+        (found(true, between("b", None), left), found(true, between("b", None), right)),
+        (None, Some(key("m")))
     );
 }

@@ -4,12 +4,10 @@ use crate::fault::Fault;
 use crate::limits::Limits;
 use quorate_api::cursor::{self, Cursor};
 use quorate_api::query::ScanQuery;
-use quorate_coordinator::scan::Page;
+use quorate_coordinator::scan::{Page, Request};
 use quorate_model::range::ENTRIES_MAX;
 use quorate_model::{Interval, Level, Sharding, SortKey, Table};
-use quorate_node::core::ScanRequest;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Keys of a page unless its request says otherwise.
 const ITEMS_DEFAULT: usize = 1_000;
@@ -71,19 +69,17 @@ impl Walk {
     }
 
     /// The next page.
-    pub fn request(&self, limits: &Limits, level: Level, timeout: Duration) -> ScanRequest {
+    pub fn request(&self, limits: &Limits, level: Level) -> Request {
         let page_max =
             if self.count { ENTRIES_MAX as usize } else { limits.batch_items_max.min(ITEMS_DEFAULT) };
         let asked_max = if self.count { page_max } else { limits.batch_items_max };
-        ScanRequest {
-            table: Arc::clone(&self.table),
+        Request {
             range: self.rest.clone().unwrap_or_else(Interval::everything),
             reverse: self.reverse,
             level,
             items: self.left.map_or(page_max, |left| left.min(asked_max)).max(1),
             bytes: limits.batch_bytes_max,
             values: self.values,
-            timeout,
         }
     }
 

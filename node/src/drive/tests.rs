@@ -3,7 +3,9 @@
 use super::*;
 use quorate_coordinator::session::CATALOG_WAIT;
 use quorate_coordinator::{Effect, Input};
-use quorate_model::{Boot, ClusterId, Instant as Moment, Interval, Now, Owner, Place, Refusal, ShardNow};
+use quorate_model::{
+    Boot, ClusterId, Instant as Moment, Interval, Now, Owner, Place, Refusal, ShardNow, SortKey,
+};
 use quorate_ring::{Catalog, Command, NewNode, NewTable, RequestId, Weight};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -37,7 +39,7 @@ fn subject(catalog: &Catalog) -> Subject {
     let table = catalog.table("t").expect("there").id;
     Subject {
         table,
-        sort_key: SortKey::new(vec![0; 8]),
+        at: Position::Key(SortKey::new(vec![0; 8])),
         deadline: Instant::now() + PATIENCE,
         value_bytes: 100,
     }
@@ -51,12 +53,14 @@ struct Probe {
 
 impl Probe {
     fn new(subject: &Subject, epoch: Epoch) -> Self {
-        let at = Place { table: subject.table, epoch, sort_key: subject.sort_key.clone() };
+        let Position::Key(sort_key) = subject.at.clone() else { panic!("a read is of a key") };
+        let at = Place { table: subject.table, epoch, sort_key };
         Self { at, answered: false }
     }
 }
 
 impl Machine for Probe {
+    type Request = Request;
     type Answer = String;
 
     fn step(&mut self, _: Now, input: Input, effects: &mut Vec<Effect<String>>) {
@@ -89,6 +93,8 @@ impl Transport for Wire {
     fn send(&self, _: NodeId, _: Request, _: Instant, completion: Completion) {
         self.0.lock().expect("unpoisoned").push(completion);
     }
+
+    fn send_range(&self, _: NodeId, _: RangeRequest, _: Instant, _: Completion<RangeReply>) {}
 }
 
 impl Wire {
@@ -190,6 +196,7 @@ async fn a_caller_that_goes_away_takes_nothing_with_it() {
 struct Broken;
 
 impl Machine for Broken {
+    type Request = Request;
     type Answer = ();
 
     fn step(&mut self, _: Now, _: Input, _: &mut Vec<Effect<()>>) {

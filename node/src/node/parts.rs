@@ -149,10 +149,9 @@ impl Parts {
 
         // Operations and what goes on beside them.
         let switch = Switch::new(node, Arc::clone(&local), Arc::clone(&links), Arc::clone(&recollection));
-        let switch = Arc::new(switch);
-        let driver = Driver::new(Arc::<Switch>::clone(&switch), Arc::clone(&views), rules);
+        let driver = Driver::new(Arc::new(switch), Arc::clone(&views), rules);
         let context = Context { local: node, rules, timing: config.timing };
-        let scanner = Scanner::new(switch, Arc::clone(&driver), Arc::clone(&views), context);
+        let scanner = Scanner::new(Arc::clone(&driver), Arc::clone(&views), context);
         let progress = Arc::new(Progress::default());
         let replay = Replay {
             views: Arc::clone(&views),

@@ -7,7 +7,7 @@ use crate::control::{Control, ControlReply, ControlRequest};
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
-use quorate_model::{NodeId, Protocol, RangeRequest, Reply, Request};
+use quorate_model::{NodeId, Protocol, RangeReply, RangeRequest, Reply, Request};
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -59,8 +59,12 @@ impl Peers {
     fn range(&self, payload: &[u8], deadline: Instant, responder: Responder) {
         match minicbor::decode::<RangeRequest>(payload) {
             Ok(request) => {
-                let recollection = Arc::clone(&self.recollection);
-                let reply = move |reply| replied(responder, reply, &recollection);
+                let (recollection, views) = (Arc::clone(&self.recollection), Arc::clone(&self.views));
+                let asked = request.clone();
+                let reply = move |reply: RangeReply| {
+                    let newer = views.current().newer_of_range(&asked, &reply);
+                    answer(responder, &recollection.answer(reply).with_newer(newer));
+                };
                 self.local.begin_range(request, deadline, Box::new(reply));
             }
             Err(error) => not_understood(responder, &error),

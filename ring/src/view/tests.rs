@@ -105,6 +105,29 @@ fn a_refusal_says_what_is_in_force_and_a_plan_is_made_by_it() {
 }
 
 #[test]
+fn a_refused_walk_is_told_of_the_shard_that_it_begins_in() {
+    let old = view(&[]);
+    let users = old.table("users").expect("made");
+    let os = Some(quorate_model::Durability::Os);
+    let change = crate::TableChange { durability: os, ..crate::TableChange::of(users.id) };
+    let new = old.with_catalog(Arc::new(
+        old.catalog().apply(&crate::Command::AlterTable(change)).expect("altered").catalog,
+    ));
+    for reverse in [false, true] {
+        let interval = quorate_model::Interval::everything();
+        let plan = old.plan_of_range(users, &interval, reverse, NodeId(4));
+        let over = Extent { table: users.id, epoch: plan.place.epoch, interval };
+        let walk = quorate_model::range::Walk { reverse, items: 1, bytes: 1, values: false };
+        let request = RangeRequest::Scan { over, walk };
+        let stale = RangeReply::Refused(Refusal::Stale { current: new.epoch() });
+        let now = new.newer_of_range(&request, &stale).expect("its shards are of another epoch");
+        assert_eq!((now.index, now.epoch), (plan.shard.index, new.epoch()));
+        assert_eq!(new.newer_of_range(&request, &RangeReply::Refused(Refusal::Late)), None);
+        assert_eq!(old.newer_of_range(&request, &stale), None, "nothing newer is known");
+    }
+}
+
+#[test]
 fn this_node_is_alive_to_itself() {
     let all = view(&[]);
     let key = Key::new(&b"user-17"[..]);
