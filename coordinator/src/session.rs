@@ -181,7 +181,8 @@ impl<M: Machine> Session<M> {
                 | Refusal::Late
                 | Refusal::Exhausted
                 | Refusal::NotUnderstood
-                | Refusal::Unfamiliar => None,
+                | Refusal::Unfamiliar
+                | Refusal::Filling => None,
             },
         };
         self.feed(now, Input::Failed { call, failure, newer }, actions);

@@ -31,6 +31,7 @@ mod cbor;
 mod commit;
 pub mod decoder;
 pub mod decoders;
+mod filling;
 mod hint;
 mod ids;
 pub mod key;
@@ -51,6 +52,7 @@ pub mod version;
 
 pub use answer::Answer;
 pub use commit::{CommitCounter, Committed, Run};
+pub use filling::{CopyState, Fill, Gap, Source};
 pub use hint::Hint;
 pub use ids::{Boot, ClusterId, Epoch, NodeId, ShardId, TableId};
 pub use key::{Interval, Key, SortKey};

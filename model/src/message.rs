@@ -252,6 +252,11 @@ pub enum Refusal {
     #[n(9)]
     #[error("the node runs a newer version and refused for a reason that this version does not know")]
     Unfamiliar,
+    /// The replica has lost something of this shard and fills itself from other owners: it answers nothing that decides
+    /// until it holds everything again.
+    #[n(10)]
+    #[error("the replica has lost something of this shard and is filling itself from other owners")]
+    Filling,
 }
 
 /// A refusal on the wire: whatever its reason, nothing was stored, so one of a newer version is taken for what it is.
@@ -261,7 +266,7 @@ pub(crate) mod refusal {
     use minicbor::{Decoder, Encoder};
 
     /// The highest number of a reason that this version knows.
-    const KNOWN_MAX: u32 = 9;
+    const KNOWN_MAX: u32 = 10;
 
     pub fn encode<C, W: minicbor::encode::Write>(
         refusal: &Refusal,
@@ -357,6 +362,7 @@ mod tests {
             Refusal::Exhausted,
             Refusal::NotUnderstood,
             Refusal::Unfamiliar,
+            Refusal::Filling,
         ];
         for refusal in all {
             let bytes = minicbor::to_vec(Reply::Refused(refusal)).expect("memory");

@@ -1,15 +1,20 @@
 //! Accepting a loss: how a replica that doubts its disk counts again, without pretending that nothing was lost.
 //!
-//! An operator may decide that a replica goes on with what it still has. That is safe for the cluster only if it is
-//! a *new incarnation*: what peers remember of the earlier one no longer counts against it, and the earlier one is
-//! refused should a copy of it turn up. And it is possible only for data that are whole, only too short: damage could
-//! hide behind a key that reads as "not found", so every block is read before ([`Replica::read_all`]).
+//! A replica that has lost something comes back as a *new incarnation*: what peers remember of the earlier one no longer
+//! counts against it, and the earlier one is refused should a copy of it turn up. What becomes of its data is one of two:
+//!
+//! - *lossy*: nothing of it is believed, and nothing deleted yet. The replica fills itself from other owners before it
+//!   answers again (`ledger.rs`). That is what a node decides by itself.
+//! - *kept*: it counts as it is. An operator decides that, where too few other owners hold everything; and it is possible
+//!   only for data that are whole, only too short: damage could hide behind a key that reads as "not found", so every
+//!   block is read before ([`Replica::read_all`]).
 //!
 //! The decision is written down as a file and carried out by the next start, before anything is served: each step may
-//! be repeated, so a crash in between is harmless.
+//! be repeated, so a crash in between is harmless. The first line says what becomes of the data; a version that does not
+//! know *lost data* refuses the file.
 //!
 //! ```text
-//! quorate accepted loss
+//! quorate accepted loss        kept; lossy: quorate lost data
 //! incarnation 2
 //! consensus forgotten          or kept
 //! crc32 89abcdef
@@ -18,16 +23,13 @@
 //! Consensus is *kept* where the data can only have lost what was never synced: its log always is. In all other cases a
 //! vote may be among what was lost, so it is *forgotten*, and this node begins in it as a member that has never voted;
 //! the others must have taken its vote away before.
-//!
-//! Left out: merging from other owners before it counts again. Until then this is the operator's risk, and the
-//! sentence that asks for it says so.
 
 use crate::doubt;
-use crate::engine::{Batch, Engine, EngineError, Family, KeyRange, for_each};
+use crate::engine::{Engine, EngineError, Family, KeyRange, for_each};
 use crate::file;
 use crate::identity::{Identity, IdentityError};
 use crate::keys::{self, DiskKey};
-use crate::replica::Replica;
+use crate::replica::{Replica, ledger};
 use crate::rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 use crate::run_note::RunNote;
 use quorate_model::{Durability, Record};
@@ -36,15 +38,28 @@ use std::path::Path;
 use thiserror::Error;
 
 const FILE: &str = "accepted";
-const FIRST_LINE: &str = "quorate accepted loss";
+/// First lines, by what becomes of the data.
+const KEPT: &str = "quorate accepted loss";
+const LOSSY: &str = "quorate lost data";
 
-/// What an operator has accepted.
+/// What was decided about a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// The incarnation from now on.
     pub incarnation: u64,
     /// What becomes of the log and the vote of consensus.
     pub consensus: ConsensusFate,
+    /// What becomes of the records.
+    pub data: DataFate,
+}
+
+/// What becomes of the records when a loss is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataFate {
+    /// They count as they are.
+    Kept,
+    /// They count for nothing until they are filled up from other owners.
+    Lossy,
 }
 
 /// What becomes of the log and the vote of consensus when a loss is accepted.
@@ -105,6 +120,8 @@ impl<E: Engine> Replica<E> {
                         | DiskKey::ChunkSum { .. }
                         | DiskKey::SumsKept
                         | DiskKey::Fence
+                        | DiskKey::Lost
+                        | DiskKey::Copy { .. }
                         | DiskKey::RaftVote
                         | DiskKey::RaftCommitted
                         | DiskKey::RaftPurged
@@ -130,21 +147,47 @@ impl Acceptance {
             ConsensusFate::Kept => "kept",
             ConsensusFate::Forgotten => "forgotten",
         };
-        let text = format!("{FIRST_LINE}\nincarnation {}\nconsensus {consensus}\n", self.incarnation);
+        let first_line = match self.data {
+            DataFate::Kept => KEPT,
+            DataFate::Lossy => LOSSY,
+        };
+        let text = format!("{first_line}\nincarnation {}\nconsensus {consensus}\n", self.incarnation);
         file::replace(folder, FILE, file::sealed(&text).as_bytes())
     }
 
     /// Of the bytes of its file. Total.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut lines = file::unsealed(bytes)?.lines();
-        (lines.next()? == FIRST_LINE).then_some(())?;
+        let data = match lines.next()? {
+            KEPT => DataFate::Kept,
+            LOSSY => DataFate::Lossy,
+            _ => return None,
+        };
         let incarnation = lines.next()?.strip_prefix("incarnation ")?.parse().ok()?;
         let consensus = match lines.next()?.strip_prefix("consensus ")? {
             "kept" => ConsensusFate::Kept,
             "forgotten" => ConsensusFate::Forgotten,
             _ => return None,
         };
-        Some(Self { incarnation, consensus })
+        Some(Self { incarnation, consensus, data })
+    }
+
+    /// Writes down in the data what was decided about them, synced: the part of carrying it out that any engine knows.
+    pub fn note(self, engine: &impl Engine) -> Result<(), EngineError> {
+        let mut batch = match self.data {
+            DataFate::Kept => ledger::nothing_lost(),
+            DataFate::Lossy => ledger::lossy_all(self.incarnation),
+        };
+        // They were right of what was lost.
+        batch.delete_range(Family::Meta, keys::chunk_sums());
+        match self.consensus {
+            ConsensusFate::Kept => {}
+            ConsensusFate::Forgotten => {
+                batch.delete_range(Family::Raft, keys::raft_entries(0, None));
+                batch.delete_range(Family::Meta, keys::raft_meta());
+            }
+        }
+        engine.write(batch, Durability::Sync)
     }
 
     /// Carries out what was decided about a folder, if anything was; returns it. The identity is of the new incarnation
@@ -162,19 +205,7 @@ impl Acceptance {
         let damaged = || AcceptanceError::Damaged(folder.display().to_string());
         let acceptance = Self::decode(&bytes).ok_or_else(damaged)?;
         let engine = RocksEngine::open(folder, OpenMode::Existing, options)?;
-        // They were right of what was lost.
-        let mut rows = Batch::default();
-        rows.delete_range(Family::Meta, keys::chunk_sums());
-        engine.write(rows, Durability::Sync)?;
-        match acceptance.consensus {
-            ConsensusFate::Kept => {}
-            ConsensusFate::Forgotten => {
-                let mut batch = Batch::default();
-                batch.delete_range(Family::Raft, keys::raft_entries(0, None));
-                batch.delete_range(Family::Meta, keys::raft_meta());
-                engine.write(batch, Durability::Sync)?;
-            }
-        }
+        acceptance.note(&engine)?;
         engine.begin_anew()?;
         drop(engine);
         RunNote::forget(folder)?;
@@ -192,9 +223,14 @@ mod tests {
 
     #[test]
     fn a_decision_is_read_as_it_was_written_or_not_at_all() {
-        for consensus in [ConsensusFate::Kept, ConsensusFate::Forgotten] {
+        let fates = [
+            (ConsensusFate::Kept, DataFate::Kept),
+            (ConsensusFate::Forgotten, DataFate::Kept),
+            (ConsensusFate::Forgotten, DataFate::Lossy),
+        ];
+        for (consensus, data) in fates {
             let folder = tempfile::tempdir().expect("a folder");
-            let acceptance = Acceptance { incarnation: 7, consensus };
+            let acceptance = Acceptance { incarnation: 7, consensus, data };
             acceptance.write(folder.path()).expect("written");
             let whole = std::fs::read(folder.path().join(FILE)).expect("readable");
             assert_eq!(Acceptance::decode(&whole), Some(acceptance));

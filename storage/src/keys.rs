@@ -11,6 +11,8 @@
 //! meta     0x12 | table u32 | sort key        what the chunk that begins there adds up to
 //! meta     0x13                              which run was the last to keep these sums
 //! meta     0x14                             the epoch below which this replica answers nothing
+//! meta     0x15                             what was lost, and since when
+//! meta     0x16 | table u32 | sort key        how much is held of the piece that begins there
 //! meta     0x20 .. 0x2f                      what consensus keeps beside its log
 //! raft     0x30 | index u64                  one entry of the consensus log
 //! ```
@@ -18,7 +20,7 @@
 //! A tag is never given to another kind, and a layout never changes under its tag: golden bytes below.
 
 use crate::engine::{Family, KeyRange};
-use quorate_model::{NodeId, SortKey, TableId};
+use quorate_model::{Interval, NodeId, SortKey, TableId};
 
 /// A key on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,15 @@ pub enum DiskKey {
     SumsKept,
     /// The epoch below which this replica answers nothing.
     Fence,
+    /// What was lost, and since when.
+    Lost,
+    /// How much of a piece of a table is held.
+    Copy {
+        /// The table.
+        table: TableId,
+        /// Where the piece begins.
+        start: SortKey,
+    },
     /// The vote of consensus.
     RaftVote,
     /// Up to where the log is known to be committed.
@@ -82,6 +93,8 @@ const PEER_COMMITTED: u8 = 0x11;
 const CHUNK_SUM: u8 = 0x12;
 const SUMS_KEPT: u8 = 0x13;
 const FENCE: u8 = 0x14;
+const LOST: u8 = 0x15;
+const COPY: u8 = 0x16;
 const RAFT_VOTE: u8 = 0x20;
 const RAFT_COMMITTED: u8 = 0x21;
 const RAFT_PURGED: u8 = 0x22;
@@ -101,6 +114,8 @@ impl DiskKey {
             | DiskKey::ChunkSum { .. }
             | DiskKey::SumsKept
             | DiskKey::Fence
+            | DiskKey::Lost
+            | DiskKey::Copy { .. }
             | DiskKey::RaftVote
             | DiskKey::RaftCommitted
             | DiskKey::RaftPurged
@@ -119,6 +134,8 @@ impl DiskKey {
             DiskKey::ChunkSum { table, start } => placed(CHUNK_SUM, *table, start),
             DiskKey::SumsKept => vec![SUMS_KEPT],
             DiskKey::Fence => vec![FENCE],
+            DiskKey::Lost => vec![LOST],
+            DiskKey::Copy { table, start } => placed(COPY, *table, start),
             DiskKey::RaftVote => vec![RAFT_VOTE],
             DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
             DiskKey::RaftPurged => vec![RAFT_PURGED],
@@ -154,12 +171,16 @@ impl DiskKey {
                 Some(DiskKey::PeerCommitted { peer })
             }
             CHUNK_SUM => {
-                let (table, start) = rest.split_first_chunk::<4>()?;
-                let table = TableId(u32::from_be_bytes(*table));
-                Some(DiskKey::ChunkSum { table, start: SortKey::new(start.to_vec()) })
+                let (table, start) = split_placed(rest)?;
+                Some(DiskKey::ChunkSum { table, start })
             }
             SUMS_KEPT => rest.is_empty().then_some(DiskKey::SumsKept),
             FENCE => rest.is_empty().then_some(DiskKey::Fence),
+            LOST => rest.is_empty().then_some(DiskKey::Lost),
+            COPY => {
+                let (table, start) = split_placed(rest)?;
+                Some(DiskKey::Copy { table, start })
+            }
             RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
             RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
             RAFT_PURGED => rest.is_empty().then_some(DiskKey::RaftPurged),
@@ -168,6 +189,11 @@ impl DiskKey {
             _ => None,
         }
     }
+}
+
+fn split_placed(rest: &[u8]) -> Option<(TableId, SortKey)> {
+    let (table, start) = rest.split_first_chunk::<4>()?;
+    Some((TableId(u32::from_be_bytes(*table)), SortKey::new(start.to_vec())))
 }
 
 fn tagged(tag: u8, rest: &[u8]) -> Vec<u8> {
@@ -240,6 +266,25 @@ pub fn chunk_sums_of(table: TableId) -> KeyRange {
     KeyRange::of_prefix(tagged(CHUNK_SUM, &table.0.to_be_bytes()))
 }
 
+/// What is noted of all pieces of tables.
+pub fn copies() -> KeyRange {
+    KeyRange::of_prefix(vec![COPY])
+}
+
+/// What is noted of a table's pieces.
+pub fn copies_of(table: TableId) -> KeyRange {
+    KeyRange::of_prefix(tagged(COPY, &table.0.to_be_bytes()))
+}
+
+/// The records of a piece of a table.
+pub fn records_in(table: TableId, interval: &Interval) -> KeyRange {
+    let end = match &interval.end {
+        Some(end) => Some(record(table, end)),
+        None => records_of(table).end,
+    };
+    KeyRange { start: record(table, &interval.start), end }
+}
+
 /// Everything that consensus keeps beside its log.
 pub fn raft_meta() -> KeyRange {
     KeyRange { start: vec![RAFT_VOTE], end: Some(vec![RAFT_META_END]) }
@@ -282,12 +327,18 @@ mod tests {
             (DiskKey::HintOverflow { owner: NodeId(3) }, Family::Meta, "100000000000000003"),
             (DiskKey::PeerCommitted { peer: NodeId(3) }, Family::Meta, "110000000000000003"),
             (
-                DiskKey::ChunkSum { table: TableId(7), start: sort_key },
+                DiskKey::ChunkSum { table: TableId(7), start: sort_key.clone() },
                 Family::Meta,
                 "12000000074681852e40bcdd3a61",
             ),
             (DiskKey::SumsKept, Family::Meta, "13"),
             (DiskKey::Fence, Family::Meta, "14"),
+            (DiskKey::Lost, Family::Meta, "15"),
+            (
+                DiskKey::Copy { table: TableId(7), start: sort_key },
+                Family::Meta,
+                "16000000074681852e40bcdd3a61",
+            ),
             (DiskKey::RaftVote, Family::Meta, "20"),
             (DiskKey::RaftCommitted, Family::Meta, "21"),
             (DiskKey::RaftPurged, Family::Meta, "22"),

@@ -48,6 +48,7 @@ pub mod engine;
 mod file;
 pub mod identity;
 pub mod keys;
+pub mod ledger;
 mod limits;
 mod memory;
 mod privacy;
@@ -59,7 +60,7 @@ pub mod rules;
 mod run_note;
 mod sums;
 
-pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, ReadAll};
+pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, DataFate, ReadAll};
 pub use boots::{last_boot, note_boot};
 pub use committer::{CommitQueue, Committer, CommitterStatistics, Complete};
 pub use doubt::{Cause, Doubt};

@@ -21,7 +21,8 @@
 //!
 //! # What is left out
 //!
-//! Healing. A doubtful replica returns through the catalog, as a new incarnation that merges from its peers.
+//! Healing: a doubtful replica returns as a new incarnation, which fills itself from other owners; the ledger
+//! (`ledger.rs`) says of what it may not speak yet.
 
 mod clear;
 #[cfg(feature = "mutants")]
@@ -30,6 +31,7 @@ pub(crate) mod hint_book;
 mod hints;
 mod inspect;
 pub(crate) mod install;
+pub(crate) mod ledger;
 pub(crate) mod peer_book;
 mod recollection;
 mod scan;
@@ -39,7 +41,9 @@ mod write;
 use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys;
+use crate::ledger::Ledger;
 use crate::limits::ReplicaLimits;
+use crate::rules::filling::Wants;
 use crate::rules::{self, admission};
 use crate::sums::Sums;
 use bytes::Bytes;
@@ -52,7 +56,7 @@ use quorate_model::{
     Rules, Run, Stamps,
 };
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 pub use clear::ClearError;
@@ -83,6 +87,10 @@ pub struct Replica<E> {
     fence: Epoch,
     /// What this run has closed, as an epoch.
     closed: AtomicU64,
+    /// Changed by who holds the writer only.
+    ledger: RwLock<Ledger>,
+    /// Whether the ledger is empty, so that requests need not look.
+    is_whole: AtomicBool,
     counters: Counters,
 }
 
@@ -173,6 +181,8 @@ impl<E: Engine> Replica<E> {
             began: CommitCounter::default(),
             fence: Epoch::default(),
             closed: AtomicU64::default(),
+            ledger: RwLock::default(),
+            is_whole: AtomicBool::new(true),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {
@@ -180,11 +190,14 @@ impl<E: Engine> Replica<E> {
             replica.began = replica.engine.committed();
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
             let loaded = hints.and_then(|hints| {
-                Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?))
+                let ledger = Self::load_ledger(&replica.engine)?;
+                Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?, ledger))
             });
             match loaded.and_then(|loaded| replica.load_sums(sums).map(|()| loaded)) {
-                Ok((hints, peers, fence)) => {
+                Ok((hints, peers, fence, ledger)) => {
                     replica.fence = fence;
+                    replica.is_whole = AtomicBool::new(ledger.is_clear());
+                    replica.ledger = RwLock::new(ledger);
                     *replica.hints() = hints;
                     *replica.peers() = peers;
                 }
@@ -270,14 +283,17 @@ impl<E: Engine> Replica<E> {
             (ReadTier::BlockCache, Err(TryLockError::WouldBlock)) => return Err(Unread::NotInMemory),
             (ReadTier::Disk, Err(_)) | (_, Err(TryLockError::Poisoned(_))) => self.layout(),
         };
-        self.admit(&layout, at)?;
+        self.admit(&layout, at, Wants::Answer)?;
         self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)
     }
 
-    /// Checks that this node owns a place at the sender's epoch, and says how durable its table wants records.
-    fn admit(&self, layout: &Layout, at: &Place) -> Result<Durability, Refusal> {
+    /// Checks that this node owns a place at the sender's epoch, and holds enough there for what is wanted; says how durable
+    /// its table wants records.
+    fn admit(&self, layout: &Layout, at: &Place, wants: Wants) -> Result<Durability, Refusal> {
         self.not_behind(layout)?;
-        admission::admit(self.rules, layout, self.incarnation, at)
+        let durability = admission::admit(self.rules, layout, self.incarnation, at)?;
+        self.holds(layout, at, wants)?;
+        Ok(durability)
     }
 
     /// The record under a key.

@@ -16,6 +16,7 @@ pub(crate) mod committing;
 pub(crate) mod doubt;
 pub(crate) mod durability;
 pub(crate) mod fence;
+pub(crate) mod filling;
 pub(crate) mod hints;
 pub(crate) mod listening;
 pub(crate) mod merge;

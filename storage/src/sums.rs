@@ -207,6 +207,15 @@ impl Sums {
         self.walk.take_if(|walk| walk.table == table);
     }
 
+    /// Much of a table is gone from the disk, with all rows of the table: it is counted anew.
+    pub fn anew(&mut self, table: TableId, layout: &Layout) {
+        self.forget(table);
+        let Some(missing) = Chunks::of_rows([]).filter(|_| self.is_loaded) else { return };
+        self.tables.insert(table, missing);
+        self.due.insert((table, Bytes::new()));
+        self.cut(&Layout::default(), layout);
+    }
+
     /// Chunks end from now on where the shards do that this node owns, of the tables in which that is other than before.
     pub fn cut(&mut self, before: &Layout, layout: &Layout) {
         if !self.is_loaded {

@@ -7,7 +7,7 @@ use quorate_model::{
     Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::{
-    Acceptance, ConsensusFate, Engine as _, Identity, OpenMode, PageLimit, Replica, ReplicaLimits,
+    Acceptance, ConsensusFate, DataFate, Engine as _, Identity, OpenMode, PageLimit, Replica, ReplicaLimits,
     RocksEngine, RocksOptions, Stage, SumsSetting,
 };
 use std::collections::BTreeMap;
@@ -157,7 +157,7 @@ fn sums_are_counted_anew_after_an_accepted_loss() {
         stage: Stage::Member,
     };
     identity.write(folder.path()).expect("written");
-    let accepted = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept };
+    let accepted = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };
     accepted.write(folder.path()).expect("written");
     let carried_out = Acceptance::carry_out(folder.path(), &mut identity, &options()).expect("carried out");
     assert_eq!(carried_out, Some(accepted));

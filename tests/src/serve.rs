@@ -232,7 +232,11 @@ impl World {
                 Refusal::Overloaded => self.met(Happening::Overloaded),
                 Refusal::Late => self.met(Happening::Late),
                 // The connection tells the first two, before anything arrives.
-                Refusal::NotUnderstood | Refusal::Unfamiliar | Refusal::NotOwner | Refusal::Exhausted => {}
+                Refusal::NotUnderstood
+                | Refusal::Unfamiliar
+                | Refusal::NotOwner
+                | Refusal::Exhausted
+                | Refusal::Filling => {}
             },
             Reply::Broken => self.met(Happening::DiskFailed),
             Reply::Digest { held: Some(_), .. } => self.met(Happening::Digest),

@@ -10,7 +10,7 @@
 
 use super::Core;
 use quorate_model::{Durability, NodeId};
-use quorate_storage::{Acceptance, Cause, ConsensusFate, Doubt};
+use quorate_storage::{Acceptance, Cause, ConsensusFate, DataFate, Doubt};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -202,7 +202,7 @@ impl Core {
             self.control.leave_consensus(deadline).await.map_err(LossError::Unavailable)?;
             ConsensusFate::Forgotten
         };
-        let acceptance = Acceptance { incarnation: incarnation + 1, consensus };
+        let acceptance = Acceptance { incarnation: incarnation + 1, consensus, data: DataFate::Kept };
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || acceptance.write(&folder)).await;
         let written = written.map_err(|error| LossError::Disk(error.to_string()))?;

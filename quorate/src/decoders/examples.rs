@@ -13,9 +13,10 @@ use quorate_model::decoder::resealed;
 use quorate_model::message::Draft;
 use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, Durability, Epoch, Held, Inspection, Interval,
-    NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest, Record, Refusal,
-    Reply, Request, Run, ShardNow, Sharding, SortKey, Stamps, TableId, Version, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Durability, Epoch, Fill, Held,
+    Inspection, Interval, NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest,
+    Record, Refusal, Reply, Request, Run, ShardNow, Sharding, SortKey, Source, Stamps, TableId, Version,
+    WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest};
 use quorate_ring::catalog::Created;
@@ -24,7 +25,7 @@ use quorate_ring::{
     TtlChange, Weight,
 };
 use quorate_storage::keys::DiskKey;
-use quorate_storage::{Identity, Stage};
+use quorate_storage::{Identity, Stage, ledger};
 use quorate_transport::frame::{self, Header, Kind};
 use quorate_transport::hello::{Challenge, Hello, RefusalReason, Step};
 use quorate_transport::{Alive, Lane};
@@ -41,6 +42,14 @@ fn place() -> Place {
         epoch: Epoch(7),
         sort_key: SortKey::hashed(&quorate_model::Key::new(&b"a"[..])),
     }
+}
+
+fn copies() -> [ledger::Entry; 2] {
+    let fill =
+        Fill { up_to: Some(place().sort_key), sources: vec![Source { node: NodeId(3), incarnation: 1 }] };
+    let filling = ledger::Entry { end: None, state: CopyState::Filling, fill: Some(fill) };
+    let whole = ledger::Entry { end: Some(place().sort_key), state: CopyState::Whole, fill: None };
+    [filling, whole]
 }
 
 fn a_record(body: Body) -> Record {
@@ -340,6 +349,11 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "watermark" | "watermark-resealed" => vec![sealed(&812_u64.to_be_bytes())],
         "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
         "fence" | "fence-resealed" => encoded([Epoch(7)]).iter().map(|it| sealed(it)).collect(),
+        "copy" | "copy-resealed" => encoded(copies()).iter().map(|it| sealed(it)).collect(),
+        "lost" | "lost-resealed" => {
+            let lost = |began| ledger::Lost { incarnation: 2, began };
+            encoded([lost(None), lost(Some(Epoch(40)))]).iter().map(|it| sealed(it)).collect()
+        }
         "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],
         "consensus-value" => vec![sealed(&position(7).encode()), sealed(b"")],
         "identity" | "identity-resealed" => vec![identity()],

@@ -37,8 +37,10 @@ impl<E: Engine> Replica<E> {
         let mut batch = Batch::default();
         batch.delete_range(Family::Records, keys::records_of(table));
         batch.delete_range(Family::Meta, keys::chunk_sums_of(table));
+        batch.delete_range(Family::Meta, keys::copies_of(table));
         self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
         self.sums().forget(table);
+        self.ledger_mut().forget(table);
         Ok(())
     }
 

@@ -38,6 +38,7 @@ impl<E: Engine> Replica<E> {
             writer.fence_due |= takes_away(&current, &layout);
         }
         let epoch = layout.epoch;
+        self.note_began(&mut writer, &layout);
         let is_noted = self.note_fence(&mut writer, epoch);
         self.sums().cut(&self.layout(), &layout);
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;

@@ -5,7 +5,7 @@
 //! before it: it is complete up to there, and the caller asks for the rest under its own view of things.
 
 use super::Replica;
-use crate::engine::{Direction, Engine, Family, KeyRange, PageLimit};
+use crate::engine::{Direction, Engine, Family, PageLimit};
 use crate::keys::{self, DiskKey};
 use crate::rules::admission;
 use quorate_model::message::SMALL_BYTES;
@@ -79,13 +79,8 @@ impl<E: Engine> Replica<E> {
         self.not_behind(&layout)?;
         let within = admission::admit_walk(self.rules, &layout, self.incarnation, over, walk.reverse)?;
         let piece = cut(&over.interval, within);
-        let range = KeyRange {
-            start: keys::record(over.table, &piece.start),
-            end: match &piece.end {
-                Some(end) => Some(keys::record(over.table, end)),
-                None => keys::records_of(over.table).end,
-            },
-        };
+        self.holds_all(&layout, over.table, &piece)?;
+        let range = keys::records_in(over.table, &piece);
         let direction = if walk.reverse { Direction::Backward } else { Direction::Forward };
         let limit = PageLimit { items: STEP.items.min(items), ..STEP };
         let page = self.engine.scan(Family::Records, &range, direction, limit);

@@ -5,6 +5,7 @@ use super::sums::item;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;
+use crate::rules::filling::Wants;
 use crate::rules::merge::{assigned_above, kept, merge};
 use crate::rules::{self, admission, durability};
 use crate::sums::item::{Hasher, Item};
@@ -119,7 +120,7 @@ impl<'a, E: Engine> Round<'a, E> {
     }
 
     fn store(&mut self, at: &Place, record: &Record, asked: Durability) -> Result<Reply, Refusal> {
-        let needed = self.needed(at, asked)?;
+        let needed = self.needed(at, asked, Wants::Acknowledgement)?;
         // Also a full disk acknowledges what it holds already: reads count on that.
         self.replica.trusted()?;
         let key = keys::record(at.table, &at.sort_key);
@@ -137,13 +138,13 @@ impl<'a, E: Engine> Round<'a, E> {
     }
 
     /// How durable a write must be: as the table says, or more if the request asks for more.
-    fn needed(&self, at: &Place, asked: Durability) -> Result<Durability, Refusal> {
-        let table = self.replica.admit(self.layout, at)?;
+    fn needed(&self, at: &Place, asked: Durability, wants: Wants) -> Result<Durability, Refusal> {
+        let table = self.replica.admit(self.layout, at, wants)?;
         Ok(durability::needed(self.replica.rules, table, asked))
     }
 
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
-        let needed = self.needed(at, asked)?;
+        let needed = self.needed(at, asked, Wants::Answer)?;
         self.room()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;

@@ -5,6 +5,7 @@ mod bench;
 mod engine;
 mod fence;
 mod hints;
+mod ledger;
 mod raft;
 mod recollection;
 mod replica;
@@ -48,6 +49,15 @@ mod over {
         what_was_closed_stays_closed_after_a_restart
         a_layout_that_takes_nothing_away_costs_no_sync
         without_space_it_is_refused_and_not_closed
+    );
+    over_both!(ledger:
+        a_lossy_replica_takes_and_answers_nothing_and_deletes_nothing
+        a_filling_replica_takes_writes_and_answers_nothing
+        what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
+        once_all_is_whole_nothing_is_noted_any_more
+        a_table_made_after_the_loss_was_never_lost
+        a_table_that_is_dropped_is_no_gap
+        data_that_are_kept_count_as_they_are
     );
     over_both!(replica:
         a_write_is_read_back

@@ -1,0 +1,191 @@
+//! The ledger: how much a replica holds of what it should, piece by piece, on its disk.
+//!
+//! A replica that has lost something may not answer as if it had not: it would show a quorum that misses an acknowledged
+//! write. So the loss is noted before the replica serves again, for everything that it held before, and each piece of a
+//! table gets an entry once something is done about it:
+//!
+//! ```text
+//! Lost { incarnation 2, began 40 }        all that was given to this node up to epoch 40 is lossy, but for
+//! table 1  [a ······· m)   whole          filled, and noted so
+//! table 1  [m ········ )   filling        merged from n1 and n2 up to "q"
+//! ```
+//!
+//! A shard is lossy, filling, whole: never back within an incarnation. When the last one is whole the ledger is empty
+//! again. A table that was made after the loss was never lost. Which epoch that was is not known when the loss is noted,
+//! so the epoch of the first layout that names the new incarnation is noted with it: the catalog that names it knows
+//! every table from before.
+//!
+//! # Invariants
+//!
+//! - An entry that is missing means *lossy* while something is noted as lost, and *whole* otherwise.
+//! - An entry that can't be read makes the replica doubtful: it never counts as a better one.
+//!
+//! Nothing here reads or writes: `replica/ledger.rs` does.
+//!
+//! # What is left out
+//!
+//! The fence of single shards, and the copies of moves: they come with moves. Fields are numbered, so that entries grow.
+
+use minicbor::{Decode, Encode};
+use quorate_model::layout::Copy;
+use quorate_model::{CopyState, Epoch, Fill, Interval, SortKey, TableId};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// What was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Lost {
+    /// The replica that knows of it: the one after the loss.
+    #[n(0)]
+    pub incarnation: u64,
+    /// The epoch of the first layout that named it; `None`: there was none yet. What was given to the node later was not
+    /// lost.
+    #[n(1)]
+    pub began: Option<Epoch>,
+}
+
+/// What is noted of a piece of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// Where the piece ends; `None`: with the table.
+    #[n(0)]
+    pub end: Option<SortKey>,
+    /// What is there.
+    #[n(1)]
+    pub state: CopyState,
+    /// How far it is filled.
+    #[n(2)]
+    pub fill: Option<Fill>,
+}
+
+/// See the module's essay.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    lost: Option<Lost>,
+    entries: BTreeMap<(TableId, SortKey), Entry>,
+}
+
+impl Ledger {
+    /// Of what is on the disk.
+    pub fn load(lost: Option<Lost>, entries: BTreeMap<(TableId, SortKey), Entry>) -> Self {
+        Self { lost, entries }
+    }
+
+    /// Whether nothing is noted: everything is whole.
+    pub fn is_clear(&self) -> bool {
+        self.lost.is_none()
+    }
+
+    /// What was lost.
+    pub fn lost(&self) -> Option<Lost> {
+        self.lost
+    }
+
+    /// Takes what was lost as noted; `None`: nothing is missing any more.
+    pub fn set_lost(&mut self, lost: Option<Lost>) {
+        self.lost = lost;
+        if lost.is_none() {
+            self.entries.clear();
+        }
+    }
+
+    /// Takes what is noted of a piece.
+    pub fn set(&mut self, table: TableId, start: SortKey, entry: Entry) {
+        self.entries.insert((table, start), entry);
+    }
+
+    /// A table is gone.
+    pub fn forget(&mut self, table: TableId) {
+        self.entries.retain(|(of, _), _| *of != table);
+    }
+
+    /// What is held of the piece around a key, of a copy.
+    pub fn at(&self, table: TableId, sort_key: &SortKey, copy: Copy) -> CopyState {
+        if !self.may_lack(copy) {
+            return CopyState::Whole;
+        }
+        self.entry_at(table, sort_key).map_or(CopyState::Lossy, |(_, entry)| entry.state)
+    }
+
+    /// The worst of what is held in an interval, of a copy.
+    pub fn within(&self, table: TableId, interval: &Interval, copy: Copy) -> CopyState {
+        if !self.may_lack(copy) {
+            return CopyState::Whole;
+        }
+        let (mut worst, mut at) = (CopyState::Whole, interval.start.clone());
+        loop {
+            let Some((_, entry)) = self.entry_at(table, &at) else { return CopyState::Lossy };
+            worst = worst.max(entry.state);
+            match (&entry.end, &interval.end) {
+                (None, _) => return worst,
+                (Some(end), Some(asked)) if end >= asked => return worst,
+                (Some(end), _) => at = end.clone(),
+            }
+        }
+    }
+
+    /// How far the piece that begins there is filled.
+    pub fn fill(&self, table: TableId, start: &SortKey) -> Fill {
+        let entry = self.entries.get(&(table, start.clone()));
+        entry.and_then(|entry| entry.fill.clone()).unwrap_or_default()
+    }
+
+    /// Whether a copy was given to the node before the loss.
+    fn may_lack(&self, copy: Copy) -> bool {
+        self.lost.is_some_and(|lost| lost.began.is_none_or(|began| copy.since <= began))
+    }
+
+    fn entry_at(&self, table: TableId, sort_key: &SortKey) -> Option<(&SortKey, &Entry)> {
+        let upto = Bound::Included((table, sort_key.clone()));
+        let ((of, start), entry) = self.entries.range((Bound::Unbounded, upto)).next_back()?;
+        let is_inside = *of == table && entry.end.as_ref().is_none_or(|end| sort_key < end);
+        is_inside.then_some((start, entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &'static str) -> SortKey {
+        SortKey::new(text.as_bytes())
+    }
+
+    fn ledger(began: Option<u64>) -> Ledger {
+        let lost = Lost { incarnation: 2, began: began.map(Epoch) };
+        Ledger::load(Some(lost), BTreeMap::new())
+    }
+
+    const T: TableId = TableId(1);
+    const OLD: Copy = Copy { since: Epoch(3) };
+
+    #[test]
+    fn what_was_given_before_the_loss_is_lossy_until_it_is_noted_otherwise() {
+        let mut ledger = ledger(Some(40));
+        assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Lossy);
+        assert_eq!(ledger.at(T, &key("b"), Copy { since: Epoch(41) }), CopyState::Whole, "made since");
+        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None });
+        assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Whole);
+        assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Lossy);
+        assert_eq!(ledger.at(TableId(2), &key("b"), OLD), CopyState::Lossy);
+        ledger.set_lost(None);
+        assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Whole);
+    }
+
+    #[test]
+    fn an_interval_is_as_good_as_the_worst_piece_of_it() {
+        let mut ledger = ledger(None);
+        let all = Interval { start: key("a"), end: Some(key("z")) };
+        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None });
+        assert_eq!(ledger.within(T, &all, OLD), CopyState::Lossy, "the second half is not noted");
+        let second = Entry { end: None, state: CopyState::Filling, fill: None };
+        ledger.set(T, key("m"), second.clone());
+        assert_eq!(ledger.within(T, &all, OLD), CopyState::Filling);
+        let first = Interval { start: key("b"), end: Some(key("m")) };
+        assert_eq!(ledger.within(T, &first, OLD), CopyState::Whole);
+        ledger.set(T, key("m"), Entry { state: CopyState::Whole, ..second });
+        assert_eq!(ledger.within(T, &all, OLD), CopyState::Whole);
+        let everything = Interval::everything();
+        assert_eq!(ledger.within(T, &everything, OLD), CopyState::Lossy, "what lies before is not noted");
+    }
+}

@@ -1,0 +1,268 @@
+//! The ledger on the replica's side: what is noted when, and what is deleted with it.
+//!
+//! ```text
+//! lossy ── take: old records deleted, noted as filling, one synced batch ──> filling
+//! filling ── filled: how far, in the order of the log behind what was merged ─> filling
+//! filling ── whole: noted, synced, and with it all that was merged ───────────> whole
+//! ```
+//!
+//! There is one log for everything, so a note of how far a shard is filled outlives a power cut only together with the
+//! records before it.
+
+use super::peer_book::{opened, sealed};
+use super::{Replica, Writer};
+use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier, for_each};
+use crate::keys::{self, DiskKey};
+use crate::ledger::{Entry, Ledger, Lost};
+use crate::rules::admission;
+use crate::rules::filling::{self, Wants};
+use quorate_model::{CopyState, Durability, Fill, Gap, Interval, Layout, Place, Refusal, SortKey, TableId};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+impl<E: Engine> Replica<E> {
+    /// What is on the disk.
+    pub(super) fn load_ledger(engine: &E) -> Result<Ledger, EngineError> {
+        let damaged = || EngineError::Corrupt("a damaged note about lost records".into());
+        let lost = match engine.get(Family::Meta, &DiskKey::Lost.encode(), ReadTier::Disk)? {
+            Lookup::Found(bytes) => Some(opened::<Lost>(&bytes).ok_or_else(damaged)?),
+            Lookup::Absent => None,
+            Lookup::NotInMemory => {
+                return Err(EngineError::Failed("a read from the disk did not reach it".into()));
+            }
+        };
+        let mut entries = BTreeMap::new();
+        for_each(engine, Family::Meta, keys::copies(), |key, value| {
+            let (Some(DiskKey::Copy { table, start }), Some(entry)) =
+                (DiskKey::decode(&key), opened::<Entry>(&value))
+            else {
+                return Err(damaged());
+            };
+            entries.insert((table, start), entry);
+            Ok(())
+        })?;
+        Ok(Ledger::load(lost, entries))
+    }
+
+    /// Whether a request for a place may be answered, by what is held there.
+    pub(super) fn holds(&self, layout: &Layout, at: &Place, wants: Wants) -> Result<(), Refusal> {
+        if self.is_whole.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let shard = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key));
+        let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
+        filling::admit(self.ledger().at(at.table, &at.sort_key, copy), wants)
+    }
+
+    /// Whether everything is held in a piece of one shard, so that others may be told what there is.
+    pub(super) fn holds_all(&self, layout: &Layout, table: TableId, piece: &Interval) -> Result<(), Refusal> {
+        if self.is_whole.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let shard = layout.tables.get(&table).and_then(|table| table.shard(&piece.start));
+        let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
+        filling::admit(self.ledger().within(table, piece, copy), Wants::Answer)
+    }
+
+    /// The first layout that names this incarnation is noted: what it gives the node later was not lost. False: it can't be
+    /// noted now, and everything counts as lost until it is.
+    pub(super) fn note_began(&self, writer: &mut Writer, layout: &Layout) -> bool {
+        let Some(lost) = self.ledger().lost().filter(|lost| lost.began.is_none()) else { return true };
+        if !admission::is_named(layout, self.incarnation) || self.is_doubtful() {
+            return true;
+        }
+        let lost = Lost { began: Some(layout.epoch), ..lost };
+        let mut batch = Batch::housekeeping();
+        batch.put(Family::Meta, DiskKey::Lost.encode(), sealed(&lost));
+        match self.write(writer, batch, Durability::Sync) {
+            Ok(()) => {
+                self.ledger_mut().set_lost(Some(lost));
+                true
+            }
+            Err(error) => {
+                self.judge(&error);
+                false
+            }
+        }
+    }
+
+    /// The shards of this node of which it does not hold everything, at most so many; none before its layout names this
+    /// incarnation. Forgets that there was a loss once there is none left.
+    pub fn gaps(&self, most: usize) -> Vec<Gap> {
+        if self.is_whole.load(Ordering::Acquire) || self.is_doubtful() {
+            return Vec::new();
+        }
+        let mut writer = self.writer();
+        {
+            let layout = self.layout();
+            if !admission::is_named(&layout, self.incarnation) || self.not_behind(&layout).is_err() {
+                return Vec::new();
+            }
+            if !self.note_began(&mut writer, &layout) {
+                return Vec::new();
+            }
+        }
+        let gaps: Vec<Gap> = self.gaps_in(&self.layout()).take(most).collect();
+        if gaps.is_empty() {
+            self.forget_loss(&mut writer);
+        }
+        gaps
+    }
+
+    /// How many shards this node owns by its layout, and of how many of them it holds everything.
+    pub fn wholeness(&self) -> (u64, u64) {
+        let layout = self.layout();
+        let shards = layout.tables.values().flat_map(|table| table.shards.iter());
+        let owned = shards.filter(|shard| shard.copy.is_some()).count() as u64;
+        if self.is_whole.load(Ordering::Acquire) {
+            return (owned, owned);
+        }
+        let gaps = self.gaps_in(&layout).count() as u64;
+        (owned, owned - gaps)
+    }
+
+    fn gaps_in<'a>(&'a self, layout: &'a Layout) -> impl Iterator<Item = Gap> + 'a {
+        layout.tables.iter().flat_map(move |(table, known)| {
+            known.shards.iter().filter_map(move |shard| {
+                let ledger = self.ledger();
+                let state = ledger.within(*table, &shard.interval, shard.copy?);
+                let fill = ledger.fill(*table, &shard.interval.start);
+                let (epoch, interval) = (shard.epoch, shard.interval.clone());
+                (state != CopyState::Whole).then_some(Gap { table: *table, epoch, interval, state, fill })
+            })
+        })
+    }
+
+    /// Everything is held again: the notes go.
+    fn forget_loss(&self, writer: &mut Writer) {
+        let mut batch = Batch::housekeeping();
+        batch.delete(Family::Meta, DiskKey::Lost.encode());
+        batch.delete_range(Family::Meta, keys::copies());
+        match self.write(writer, batch, Durability::Sync) {
+            Ok(()) => {
+                self.ledger_mut().set_lost(None);
+                self.is_whole.store(true, Ordering::Release);
+            }
+            // It is tried again with the next look.
+            Err(error) => self.judge(&error),
+        }
+    }
+
+    /// Begins to fill a lossy shard: what is held of it is deleted, and from here on it acknowledges writes. Durable
+    /// when it returns. A shard that is taken already stays as it is.
+    pub fn take(&self, gap: &Gap) -> Result<(), Refusal> {
+        let mut writer = self.writer();
+        if self.state_of(gap)? != CopyState::Lossy {
+            return Ok(());
+        }
+        if self.is_disk_full() {
+            return Err(Refusal::DiskFull);
+        }
+        let mut batch = Batch::default();
+        batch.delete_range(Family::Records, keys::records_in(gap.table, &gap.interval));
+        batch.delete_range(Family::Meta, keys::chunk_sums_of(gap.table));
+        let entry = Entry { state: CopyState::Filling, ..self.entry(gap, Fill::default()) };
+        self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
+        self.sums().anew(gap.table, &self.layout());
+        Ok(())
+    }
+
+    /// Notes how far a shard is filled, behind everything that was merged before.
+    pub fn filled(&self, gap: &Gap, fill: Fill) -> Result<(), Refusal> {
+        let mut writer = self.writer();
+        if self.state_of(gap)? != CopyState::Filling {
+            return Err(Refusal::Filling);
+        }
+        let entry = Entry { state: CopyState::Filling, ..self.entry(gap, fill) };
+        self.note(&mut writer, gap, entry, Batch::housekeeping(), Durability::Os)
+    }
+
+    /// Notes that a shard that was filled is whole. Durable when it returns, with all that was merged into it.
+    pub fn whole(&self, gap: &Gap) -> Result<(), Refusal> {
+        let mut writer = self.writer();
+        if self.state_of(gap)? != CopyState::Filling {
+            return Err(Refusal::Filling);
+        }
+        let entry = Entry { state: CopyState::Whole, fill: None, ..self.entry(gap, Fill::default()) };
+        self.note(&mut writer, gap, entry, Batch::default(), Durability::Sync)
+    }
+
+    /// What is held of the shard that a gap is of, while the layout has it at that epoch.
+    fn state_of(&self, gap: &Gap) -> Result<CopyState, Refusal> {
+        self.trusted()?;
+        let layout = self.layout();
+        let Gap { table, epoch, interval, .. } = gap;
+        let sort_key = interval.start.clone();
+        self.not_behind(&layout)?;
+        admission::admit(
+            self.rules,
+            &layout,
+            self.incarnation,
+            &Place { table: *table, epoch: *epoch, sort_key },
+        )?;
+        let shard = layout.tables.get(table).and_then(|table| table.shard(&interval.start));
+        let shard = shard.filter(|shard| shard.interval == *interval).ok_or(Refusal::NotOwner)?;
+        let copy = shard.copy.ok_or(Refusal::NotOwner)?;
+        Ok(self.ledger().within(*table, interval, copy))
+    }
+
+    fn entry(&self, gap: &Gap, fill: Fill) -> Entry {
+        Entry { end: gap.interval.end.clone(), state: gap.state, fill: Some(fill) }
+    }
+
+    fn note(
+        &self,
+        writer: &mut Writer,
+        gap: &Gap,
+        entry: Entry,
+        mut batch: Batch,
+        durability: Durability,
+    ) -> Result<(), Refusal> {
+        let (table, start): (TableId, SortKey) = (gap.table, gap.interval.start.clone());
+        let key = DiskKey::Copy { table, start: start.clone() };
+        batch.put(key.family(), key.encode(), sealed(&entry));
+        self.write(writer, batch, durability).map_err(|error| self.refusal(&error))?;
+        self.ledger_mut().set(table, start, entry);
+        Ok(())
+    }
+
+    pub(super) fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
+        // Every change of it is complete, even after a panic elsewhere.
+        self.ledger.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
+        self.ledger.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a replica whose incarnation is this one writes down before it serves: everything that is held is lossy.
+pub(crate) fn lossy_all(incarnation: u64) -> Batch {
+    let mut batch = Batch::default();
+    batch.delete_range(Family::Meta, keys::copies());
+    batch.put(Family::Meta, DiskKey::Lost.encode(), sealed(&Lost { incarnation, began: None }));
+    batch
+}
+
+/// What a replica writes down whose data count as they are: nothing is noted as missing.
+pub(crate) fn nothing_lost() -> Batch {
+    let mut batch = Batch::default();
+    batch.delete_range(Family::Meta, keys::copies());
+    batch.delete(Family::Meta, DiskKey::Lost.encode());
+    batch
+}
+
+/// Whether these bytes are what is noted of a piece of a table; for the test of every decoder of outside bytes.
+pub fn takes(bytes: &[u8]) -> bool {
+    let Some(entry) = opened::<Entry>(bytes) else { return false };
+    assert_eq!(opened(&sealed(&entry)), Some(entry));
+    true
+}
+
+/// Whether these bytes are the note of a loss.
+pub fn takes_lost(bytes: &[u8]) -> bool {
+    let Some(lost) = opened::<Lost>(bytes) else { return false };
+    assert_eq!(opened(&sealed(&lost)), Some(lost));
+    true
+}

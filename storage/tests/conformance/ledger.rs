@@ -1,0 +1,157 @@
+//! The ledger: a replica that has lost something answers nothing that decides until it holds everything again.
+
+use crate::bench::{
+    Bench, EPOCH, SYNC_TABLE, apply, assign, hint, layout, limits, place, record, replica, replica_of,
+    sort_key, usual_layout, version, write,
+};
+use quorate_model::layout::Copy;
+use quorate_model::range::{Extent, Walk};
+use quorate_model::{
+    Boot, CopyState, Durability, Epoch, Fill, Gap, Held, Interval, NodeId, Pieces, RangeReply, RangeRequest,
+    Refusal, Reply, Request, Run, ShardLayout, TableId, TableLayout,
+};
+use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine, ReadTier, Replica};
+
+const FILLING: Reply = Reply::Refused(Refusal::Filling);
+
+/// The replica after a loss, with what it still holds lossy.
+fn after_loss<B: Bench>(bench: &mut B) -> Replica<B::E> {
+    let store = replica(bench);
+    apply(&store, write(place(SYNC_TABLE, "k"), record(1, "before")));
+    let acceptance =
+        Acceptance { incarnation: 2, consensus: ConsensusFate::Forgotten, data: DataFate::Lossy };
+    acceptance.note(&*bench.engine()).expect("noted");
+    drop(store);
+    bench.restart();
+    second(bench, Boot(2))
+}
+
+/// A run of the second incarnation, under a catalog that names it.
+fn second<B: Bench>(bench: &B, boot: Boot) -> Replica<B::E> {
+    let store = replica_of(bench, limits(), Run { incarnation: 2, boot });
+    store.install(quorate_model::Layout { incarnation: 2, ..usual_layout() });
+    store
+}
+
+fn read<E: Engine>(store: &Replica<E>) -> Reply {
+    let request = Request::Read { at: place(SYNC_TABLE, "k"), whole: true };
+    store.read(&request, ReadTier::Disk).expect("the disk answers")
+}
+
+fn scan<E: Engine>(store: &Replica<E>) -> RangeReply {
+    let over = Extent { table: SYNC_TABLE, epoch: EPOCH, interval: Interval::everything() };
+    let walk = Walk { reverse: false, items: 10, bytes: 1_000, values: true };
+    store.serve_range(&RangeRequest::Scan { over, walk }, || false)
+}
+
+fn gap<E: Engine>(store: &Replica<E>) -> Gap {
+    store.gaps(10).into_iter().find(|gap| gap.table == SYNC_TABLE).expect("it is not whole")
+}
+
+fn written(seq: u64) -> Reply {
+    Reply::Written { held: Held::live(version(seq)) }
+}
+
+fn up_to(key: &str) -> Fill {
+    Fill { up_to: Some(sort_key(key)), sources: Vec::new() }
+}
+
+pub fn a_lossy_replica_takes_and_answers_nothing_and_deletes_nothing(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    assert_eq!(gap(&store).state, CopyState::Lossy);
+    assert_eq!(read(&store), FILLING);
+    assert_eq!(scan(&store), RangeReply::Refused(Refusal::Filling));
+    assert_eq!(store.read(&Request::Ask { at: place(SYNC_TABLE, "k") }, ReadTier::Disk), Some(FILLING));
+    assert_eq!(apply(&store, write(place(SYNC_TABLE, "k"), record(2, "v"))), FILLING);
+    assert_eq!(apply(&store, assign(place(SYNC_TABLE, "k"), "v")), FILLING);
+    assert_eq!(apply(&store, hint(NodeId(3), place(SYNC_TABLE, "k"), record(2, "v"))), Reply::Hinted);
+    let inspected = store.read(&Request::Inspect { at: place(SYNC_TABLE, "k") }, ReadTier::Disk);
+    let Some(Reply::Inspected(inspection)) = inspected else { panic!("{inspected:?}") };
+    assert_eq!(inspection.held, Some(Held::live(version(1))), "for people it is still there");
+    assert_eq!(store.wholeness(), (2, 0));
+}
+
+pub fn a_filling_replica_takes_writes_and_answers_nothing(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    store.take(&gap(&store)).expect("taken");
+    assert_eq!((gap(&store).state, read(&store)), (CopyState::Filling, FILLING));
+    assert_eq!(scan(&store), RangeReply::Refused(Refusal::Filling));
+    assert_eq!(apply(&store, assign(place(SYNC_TABLE, "k"), "v")), FILLING);
+    assert_eq!(apply(&store, write(place(SYNC_TABLE, "new"), record(2, "v"))), written(2));
+    store.filled(&gap(&store), up_to("m")).expect("noted");
+    assert_eq!(gap(&store).fill, up_to("m"));
+    store.whole(&gap(&store)).expect("whole");
+    assert_eq!(read(&store), Reply::Record(None), "what it had before is deleted");
+    let RangeReply::Scanned(scanned) = scan(&store) else { panic!("it answers again") };
+    assert_eq!(scanned.entries.len(), 1);
+    let recount = store.recount().expect("counted");
+    assert!(recount.wrong.is_empty(), "{:?}", recount.wrong);
+}
+
+pub fn what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    let lossy = gap(&store);
+    store.take(&lossy).expect("taken");
+    apply(&store, write(place(SYNC_TABLE, "new"), record(2, "v")));
+    store.take(&lossy).expect("nothing to do");
+    store.filled(&gap(&store), up_to("m")).expect("noted");
+    apply(&store, write(place(SYNC_TABLE, "newer"), record(3, "v")));
+    drop(store);
+    bench.restart();
+    let store = second(&bench, Boot(3));
+    let filling = gap(&store);
+    assert_eq!((filling.state, &filling.fill), (CopyState::Filling, &up_to("m")));
+    store.take(&filling).expect("nothing to do");
+    store.whole(&filling).expect("whole");
+    let RangeReply::Scanned(scanned) = scan(&store) else { panic!("it answers again") };
+    assert_eq!(scanned.entries.len(), 2, "what it acknowledged since is there");
+}
+
+pub fn once_all_is_whole_nothing_is_noted_any_more(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    for gap in store.gaps(10) {
+        store.take(&gap).expect("taken");
+        store.whole(&gap).expect("whole");
+    }
+    assert_eq!((store.gaps(10), store.wholeness()), (Vec::new(), (2, 2)));
+    drop(store);
+    bench.restart();
+    assert_eq!(read(&second(&bench, Boot(3))), Reply::Record(None));
+}
+
+pub fn a_table_made_after_the_loss_was_never_lost(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    let later = Epoch(EPOCH.0 + 1);
+    let mut next = layout(later, &[(SYNC_TABLE, Durability::Sync)]);
+    let (new, since) = (TableId(7), later);
+    let shard = ShardLayout { interval: Interval::everything(), epoch: later, copy: Some(Copy { since }) };
+    let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
+    next.incarnation = 2;
+    next.tables.insert(new, table);
+    store.install(next);
+    let at = quorate_model::Place { epoch: later, ..place(new, "k") };
+    assert_eq!(apply(&store, write(at.clone(), record(1, "v"))), written(1));
+    let read = store.read(&Request::Read { at, whole: true }, ReadTier::Disk);
+    assert_eq!(read, Some(Reply::Record(Some(record(1, "v")))));
+    assert!(store.gaps(10).iter().all(|gap| gap.table != new));
+}
+
+pub fn a_table_that_is_dropped_is_no_gap(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    let before = gap(&store);
+    let mut next = layout(Epoch(EPOCH.0 + 1), &[]);
+    next.incarnation = 2;
+    store.install(next);
+    assert_eq!(store.gaps(10), Vec::new());
+    assert!(matches!(store.take(&before), Err(Refusal::Stale { .. })), "a late step of it changes nothing");
+    store.clear_table(SYNC_TABLE).expect("cleared");
+}
+
+pub fn data_that_are_kept_count_as_they_are(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    let acceptance = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };
+    acceptance.note(&*bench.engine()).expect("noted");
+    drop(store);
+    bench.restart();
+    assert_eq!(read(&second(&bench, Boot(3))), Reply::Record(Some(record(1, "before"))));
+}
