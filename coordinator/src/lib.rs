@@ -40,6 +40,7 @@
 
 pub mod answer;
 pub mod context;
+pub mod fill;
 pub mod get;
 mod machine;
 pub mod order;

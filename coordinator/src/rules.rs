@@ -18,6 +18,7 @@
 
 pub mod closing;
 pub mod expiry;
+pub mod filling;
 pub mod hints;
 pub mod one;
 pub mod outcome;

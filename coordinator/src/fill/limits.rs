@@ -1,0 +1,33 @@
+//! How much of a filling is under way at once.
+
+use quorate_model::Span;
+
+/// Limits of the filling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FillLimits {
+    /// Shards at once. Default 4.
+    pub shards_max: usize,
+    /// Keys of one page. Default 2,000.
+    pub page_items_max: u32,
+    /// Bytes of one page. Default 1 MiB.
+    pub page_bytes_max: u32,
+    /// Large records that are fetched at once. Default 8.
+    pub fetches_max: usize,
+    /// How long an owner may take for one answer. Default 10 s.
+    pub timeout: Span,
+    /// How often shards that can't go on are looked at again. Default 500 ms.
+    pub look_every: Span,
+}
+
+impl Default for FillLimits {
+    fn default() -> Self {
+        Self {
+            shards_max: 4,
+            page_items_max: 2_000,
+            page_bytes_max: 1024 * 1024,
+            fetches_max: 8,
+            timeout: Span::from_millis(10_000),
+            look_every: Span::from_millis(500),
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The filling of one shard: sources found, page after page merged and noted, the sources asked again at the end.
+
+use super::limits::FillLimits;
+use super::page::Page;
+use super::wanted::{Action, Cause, Lack};
+use crate::context::Context;
+use crate::rules::filling;
+use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
+use quorate_model::{
+    CopyState, Durability, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Record,
+    Refusal, Reply, Request, ShardId, SortKey, Source,
+};
+use quorate_ring::Plan;
+use std::collections::BTreeMap;
+
+/// What is known of a member of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which of its replicas counts, by the catalog.
+    pub incarnation: u64,
+    /// Whether it says that it doubts its disk.
+    pub doubts: bool,
+}
+
+/// One shard's filling.
+#[derive(Debug)]
+pub struct Shard {
+    gap: Gap,
+    plan: Plan,
+    context: Context,
+    /// The sources of the pages to come; the first one sends records unasked.
+    sources: Vec<NodeId>,
+    stage: Stage,
+}
+
+/// When and within which limits a step is taken.
+pub struct At<'a> {
+    pub now: Now,
+    pub limits: FillLimits,
+    pub members: &'a BTreeMap<NodeId, Member>,
+    pub next_number: &'a mut u64,
+    /// Records and bytes that were merged.
+    pub merged: (&'a mut u64, &'a mut u64),
+    pub actions: &'a mut Vec<Action>,
+}
+
+/// What becomes of a shard after a step.
+#[derive(Debug)]
+pub enum Next {
+    /// Something is awaited.
+    GoesOn,
+    /// It is looked at again later.
+    Waits(Cause),
+    /// It is whole.
+    Whole,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The owners are asked whether they hold everything.
+    Probing(Probe),
+    /// What is held is being deleted.
+    Taking,
+    /// The sources are asked for a page.
+    Reading { asked: BTreeMap<u64, NodeId>, answers: Vec<(NodeId, Scanned)> },
+    /// Records of the page are being fetched.
+    Fetching { page: Page, asked: Vec<SortKey> },
+    /// The page is being merged.
+    Merging { until: Option<SortKey>, records: u64, bytes: u64 },
+    /// It is being noted how far the shard is filled.
+    Noting { is_last: bool },
+    /// The sources are asked again.
+    Confirming { asked: BTreeMap<u64, NodeId> },
+    /// The shard is being noted as whole.
+    Ending,
+}
+
+#[derive(Debug, Default)]
+struct Probe {
+    asked: BTreeMap<u64, NodeId>,
+    whole: Vec<NodeId>,
+    lacking: Vec<(NodeId, Lack)>,
+}
+
+impl At<'_> {
+    fn number(&mut self) -> u64 {
+        *self.next_number += 1;
+        *self.next_number - 1
+    }
+}
+
+impl Shard {
+    /// Of a shard that is not whole.
+    pub fn new(gap: Gap, plan: Plan, context: Context) -> Self {
+        let stage = Stage::Probing(Probe::default());
+        Self { gap, plan, context, sources: Vec::new(), stage }
+    }
+
+    /// Its epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.gap.epoch
+    }
+
+    /// Its id.
+    pub fn id(&self) -> ShardId {
+        self.plan.shard
+    }
+
+    /// Whether it has got past looking for sources.
+    pub fn is_filling(&self) -> bool {
+        !matches!(self.stage, Stage::Probing(_))
+    }
+
+    /// Looks for owners that hold everything.
+    pub fn begin(&mut self, at: &mut At<'_>) -> Next {
+        self.give_up_changed(at);
+        let mut probe = Probe::default();
+        for candidate in self.plan.candidates.clone() {
+            let node = candidate.node;
+            if node == self.context.local {
+                continue;
+            }
+            if at.members.get(&node).is_some_and(|member| member.doubts) {
+                probe.lacking.push((node, Lack::Doubts));
+            } else if !candidate.alive {
+                probe.lacking.push((node, Lack::Away));
+            } else {
+                let number = self.ask(at, node, self.gap.interval.clone(), 1, false);
+                probe.asked.insert(number, node);
+            }
+        }
+        self.stage = Stage::Probing(probe);
+        self.choose(at)
+    }
+
+    /// An owner has answered, or has not.
+    pub fn on_answer(&mut self, at: &mut At<'_>, number: u64, reply: Option<RangeReply>) -> Next {
+        let said = match reply {
+            Some(RangeReply::Scanned(scanned)) => Ok(scanned),
+            Some(RangeReply::Refused(refusal)) => Err(Lack::of(refusal)),
+            None => Err(Lack::Away),
+        };
+        match &mut self.stage {
+            Stage::Probing(probe) => {
+                let Some(node) = probe.asked.remove(&number) else { return Next::GoesOn };
+                match said {
+                    Ok(_) => probe.whole.push(node),
+                    Err(lack) => probe.lacking.push((node, lack)),
+                }
+                self.choose(at)
+            }
+            Stage::Reading { asked, answers } => {
+                let Some(node) = asked.remove(&number) else { return Next::GoesOn };
+                match said {
+                    Ok(scanned) => answers.push((node, scanned)),
+                    Err(lack) => return self.lose_source(at, node, lack),
+                }
+                if !asked.is_empty() {
+                    return Next::GoesOn;
+                }
+                let page = Page::of(std::mem::take(answers), self.gap.interval.end.as_ref());
+                self.fetch(at, page)
+            }
+            Stage::Confirming { asked } => {
+                let Some(node) = asked.remove(&number) else { return Next::GoesOn };
+                match said {
+                    Ok(_) if asked.is_empty() => self.end(at),
+                    Ok(_) => Next::GoesOn,
+                    Err(lack) => self.lose_source(at, node, lack),
+                }
+            }
+            Stage::Taking
+            | Stage::Fetching { .. }
+            | Stage::Merging { .. }
+            | Stage::Noting { .. }
+            | Stage::Ending => Next::GoesOn,
+        }
+    }
+
+    /// Records have come, or are merged.
+    pub fn on_replies(&mut self, at: &mut At<'_>, _: u64, replies: Option<Vec<Reply>>) -> Next {
+        match &mut self.stage {
+            Stage::Fetching { page, asked } => {
+                let (mut page, asked) = (std::mem::take(page), std::mem::take(asked));
+                let Some((from, _)) = page.fetches.first().cloned() else { return self.merge(at, page) };
+                let replies = replies.filter(|replies| replies.len() == asked.len());
+                let Some(replies) = replies else { return Next::Waits(Cause::Source(from)) };
+                let fetched = asked.len();
+                for (sort_key, reply) in asked.into_iter().zip(replies) {
+                    match reply {
+                        Reply::Record(Some(record)) => page.records.push((sort_key, record)),
+                        Reply::Refused(refusal) => return self.lose_source(at, from, Lack::of(refusal)),
+                        // It was there a moment ago; a replica never goes back, so this is another one.
+                        Reply::Record(None)
+                        | Reply::Known { .. }
+                        | Reply::Digest { .. }
+                        | Reply::Written { .. }
+                        | Reply::Assigned { .. }
+                        | Reply::Hinted
+                        | Reply::Inspected(_)
+                        | Reply::Broken => return self.lose_source(at, from, Lack::Doubts),
+                    }
+                }
+                page.fetches.drain(..fetched.min(page.fetches.len()));
+                self.fetch(at, page)
+            }
+            Stage::Merging { until, records, bytes } => {
+                let Some(replies) = replies else { return Next::Waits(Cause::Here(Refusal::Overloaded)) };
+                let refused = replies.into_iter().find_map(|reply| match reply {
+                    Reply::Written { .. } => None,
+                    Reply::Refused(refusal) => Some(refusal),
+                    Reply::Known { .. }
+                    | Reply::Record(_)
+                    | Reply::Digest { .. }
+                    | Reply::Assigned { .. }
+                    | Reply::Hinted
+                    | Reply::Inspected(_)
+                    | Reply::Broken => Some(Refusal::Doubtful),
+                });
+                if let Some(refusal) = refused {
+                    return Next::Waits(Cause::Here(refusal));
+                }
+                *at.merged.0 += *records;
+                *at.merged.1 += *bytes;
+                let until = until.take();
+                self.note(at, until)
+            }
+            Stage::Probing(_)
+            | Stage::Taking
+            | Stage::Reading { .. }
+            | Stage::Noting { .. }
+            | Stage::Confirming { .. }
+            | Stage::Ending => Next::GoesOn,
+        }
+    }
+
+    /// Something was noted, or could not be.
+    pub fn on_noted(&mut self, at: &mut At<'_>, _: u64, noted: Result<(), Refusal>) -> Next {
+        if let Err(refusal) = noted {
+            return Next::Waits(Cause::Here(refusal));
+        }
+        match self.stage {
+            Stage::Taking => {
+                self.gap.state = CopyState::Filling;
+                self.gap.fill = Fill::default();
+                self.read(at)
+            }
+            Stage::Noting { is_last: false } => self.read(at),
+            Stage::Noting { is_last: true } => self.confirm(at),
+            Stage::Ending => Next::Whole,
+            Stage::Probing(_)
+            | Stage::Reading { .. }
+            | Stage::Fetching { .. }
+            | Stage::Merging { .. }
+            | Stage::Confirming { .. } => Next::GoesOn,
+        }
+    }
+
+    /// Begins with enough owners that hold everything, once all have answered.
+    fn choose(&mut self, at: &mut At<'_>) -> Next {
+        let Stage::Probing(probe) = &mut self.stage else { return Next::GoesOn };
+        let table = &self.plan.table;
+        let (n, w) = (self.plan.n(), table.w.within(self.plan.n()));
+        let needed = filling::sources(n, w);
+        if probe.whole.len() < usize::from(needed) {
+            if !probe.asked.is_empty() {
+                return Next::GoesOn;
+            }
+            let Probe { mut whole, mut lacking, .. } = std::mem::take(probe);
+            whole.sort_unstable();
+            lacking.sort_unstable();
+            return Next::Waits(Cause::Sources { needed, others: n - 1, whole, lacking });
+        }
+        self.sources = std::mem::take(&mut probe.whole);
+        self.sources.truncate(usize::from(needed));
+        match self.gap.state {
+            CopyState::Lossy => {
+                let (number, gap) = (at.number(), self.gap.clone());
+                self.stage = Stage::Taking;
+                at.actions.push(Action::Take { number, gap });
+                Next::GoesOn
+            }
+            CopyState::Filling | CopyState::Whole => self.read(at),
+        }
+    }
+
+    /// Asks the sources for the next page.
+    fn read(&mut self, at: &mut At<'_>) -> Next {
+        let Fill { up_to, .. } = &self.gap.fill;
+        if up_to.is_some() && *up_to == self.gap.interval.end {
+            return self.confirm(at);
+        }
+        let interval = self.rest();
+        let mut asked = BTreeMap::new();
+        for (place, node) in self.sources.clone().into_iter().enumerate() {
+            let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, place == 0);
+            asked.insert(number, node);
+            self.note_source(at, node);
+        }
+        self.stage = Stage::Reading { asked, answers: Vec::new() };
+        Next::GoesOn
+    }
+
+    /// What is not filled yet.
+    fn rest(&self) -> Interval {
+        let Interval { start, end } = self.gap.interval.clone();
+        Interval { start: self.gap.fill.up_to.clone().unwrap_or(start), end }
+    }
+
+    fn note_source(&mut self, at: &At<'_>, node: NodeId) {
+        let incarnation = at.members.get(&node).map_or(0, |member| member.incarnation);
+        let source = Source { node, incarnation };
+        if !self.gap.fill.sources.contains(&source) {
+            self.gap.fill.sources.push(source);
+        }
+    }
+
+    /// Fetches what is not at hand, some at a time; merges the page then.
+    fn fetch(&mut self, at: &mut At<'_>, page: Page) -> Next {
+        let Some((to, _)) = page.fetches.first().cloned() else { return self.merge(at, page) };
+        let same = page.fetches.iter().take_while(|(node, _)| *node == to);
+        let asked: Vec<SortKey> =
+            same.take(at.limits.fetches_max.max(1)).map(|(_, sort_key)| sort_key.clone()).collect();
+        let read = |sort_key: &SortKey| Request::Read { at: self.place(sort_key.clone()), whole: true };
+        let requests = asked.iter().map(read).collect();
+        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+        at.actions.push(Action::Fetch { number, to, requests, deadline });
+        self.stage = Stage::Fetching { page, asked };
+        Next::GoesOn
+    }
+
+    fn merge(&mut self, at: &mut At<'_>, page: Page) -> Next {
+        let Page { records, until, .. } = page;
+        if records.is_empty() {
+            return self.note(at, until);
+        }
+        let bytes = records.iter().map(|(_, record)| record.body.value_bytes() as u64).sum();
+        let count = records.len() as u64;
+        let write = |(sort_key, record): (SortKey, Record)| Request::Write {
+            at: self.place(sort_key),
+            record,
+            durability: Durability::Os,
+        };
+        let requests = records.into_iter().map(write).collect();
+        let number = at.number();
+        self.stage = Stage::Merging { until, records: count, bytes };
+        at.actions.push(Action::Merge { number, requests });
+        Next::GoesOn
+    }
+
+    /// A page is merged: what is behind it is left.
+    fn note(&mut self, at: &mut At<'_>, until: Option<SortKey>) -> Next {
+        let is_last = until.is_none();
+        // A shard at the end of the space has no key behind its last one: the note of the page before it stays.
+        self.gap.fill.up_to = until.or_else(|| self.gap.interval.end.clone()).or(self.gap.fill.up_to.take());
+        let (number, gap, fill) = (at.number(), self.gap.clone(), self.gap.fill.clone());
+        self.stage = Stage::Noting { is_last };
+        at.actions.push(Action::Note { number, gap, fill });
+        Next::GoesOn
+    }
+
+    /// Everything is merged: is each replica that was read still whole?
+    fn confirm(&mut self, at: &mut At<'_>) -> Next {
+        if self.give_up_changed(at) {
+            return self.begin(at);
+        }
+        let mut asked = BTreeMap::new();
+        for source in self.gap.fill.sources.clone() {
+            let number = self.ask(at, source.node, self.gap.interval.clone(), 1, false);
+            asked.insert(number, source.node);
+        }
+        self.stage = Stage::Confirming { asked };
+        Next::GoesOn
+    }
+
+    fn end(&mut self, at: &mut At<'_>) -> Next {
+        let (number, gap) = (at.number(), self.gap.clone());
+        self.stage = Stage::Ending;
+        at.actions.push(Action::End { number, gap });
+        Next::GoesOn
+    }
+
+    /// A source does not answer as one. Where it has lost something, what it told before does not count.
+    fn lose_source(&mut self, at: &mut At<'_>, node: NodeId, lack: Lack) -> Next {
+        if lack.is_loss() {
+            self.gap.fill = Fill::default();
+            return self.begin(at);
+        }
+        Next::Waits(Cause::Source(node))
+    }
+
+    /// Begins anew where a replica that was read is another one by now; whether it does.
+    fn give_up_changed(&mut self, at: &At<'_>) -> bool {
+        let is_another = |source: &Source| {
+            at.members.get(&source.node).is_none_or(|member| member.incarnation != source.incarnation)
+        };
+        let changed = self.gap.fill.sources.iter().any(is_another);
+        if changed {
+            self.gap.fill = Fill::default();
+        }
+        changed
+    }
+
+    fn ask(&self, at: &mut At<'_>, to: NodeId, interval: Interval, items: u32, values: bool) -> u64 {
+        let over = Extent { table: self.gap.table, epoch: self.gap.epoch, interval };
+        let items = items.clamp(1, ENTRIES_MAX);
+        let walk = Walk { reverse: false, items, bytes: at.limits.page_bytes_max, values };
+        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+        let request = RangeRequest::Scan { over, walk };
+        at.actions.push(Action::Ask { number, to, request, deadline });
+        number
+    }
+
+    fn place(&self, sort_key: SortKey) -> Place {
+        Place { table: self.gap.table, epoch: self.gap.epoch, sort_key }
+    }
+}

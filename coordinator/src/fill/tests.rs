@@ -1,0 +1,259 @@
+//! A node's filling over owners that answer, refuse, change and fall silent.
+
+use super::*;
+use crate::context::Timing;
+use crate::story::{plan_of_sets, record_of};
+use quorate_model::range::{Entry, Scanned};
+use quorate_model::{
+    Fill, Held, Interval, Level, RangeRequest, Record, Request, Rules, ShardNow, Source, WallTime,
+};
+use quorate_ring::Plan;
+
+const AT: Now = Now { instant: Instant(1_000), wall: WallTime(0) };
+const TABLE: TableId = TableId(1);
+
+/// A table of one shard with these owners and this promise.
+struct Table(&'static [u64], Level);
+
+impl Plans for Table {
+    fn epoch(&self) -> Epoch {
+        Epoch(1)
+    }
+
+    fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
+        let mut plan = plan_of_sets(&[self.0]);
+        let table = quorate_model::Table { n: self.0.len() as u8, w: self.1, ..(*plan.table).clone() };
+        (plan.table, plan.place.sort_key) = (table.into(), sort_key.clone());
+        Some(plan)
+    }
+
+    fn plan_of_range(&self, table: TableId, range: &Interval, _: bool) -> Option<Plan> {
+        self.plan(table, &range.start)
+    }
+
+    fn plan_by(&self, _: TableId, _: &SortKey, _: &ShardNow) -> Option<Plan> {
+        None
+    }
+
+    fn is_dropped(&self, _: TableId) -> bool {
+        false
+    }
+}
+
+fn key(number: u8) -> SortKey {
+    SortKey::new(vec![number])
+}
+
+/// The owners' records, who refuses, and what the node at hand has done.
+struct Cluster {
+    table: Table,
+    held: BTreeMap<NodeId, BTreeMap<SortKey, Record>>,
+    refuses: BTreeMap<NodeId, Refusal>,
+    incarnations: BTreeMap<NodeId, u64>,
+    state: CopyState,
+    fill: Fill,
+    here: BTreeMap<SortKey, Record>,
+    taken: u32,
+    asked: u32,
+}
+
+impl Cluster {
+    fn of(owners: &'static [u64], w: Level) -> Self {
+        let nodes = owners.iter().map(|owner| NodeId(*owner));
+        Self {
+            table: Table(owners, w),
+            held: nodes.clone().map(|node| (node, BTreeMap::new())).collect(),
+            refuses: BTreeMap::new(),
+            incarnations: nodes.map(|node| (node, 1)).collect(),
+            state: CopyState::Lossy,
+            fill: Fill::default(),
+            here: BTreeMap::new(),
+            taken: 0,
+            asked: 0,
+        }
+    }
+
+    fn hold(&mut self, node: u64, number: u8, seq: u64) {
+        let records = self.held.get_mut(&NodeId(node)).expect("an owner");
+        records.insert(key(number), record_of(seq, "v"));
+    }
+
+    fn gap(&self) -> Gap {
+        let plan = self.table.plan(TABLE, &key(0)).expect("a table");
+        let (epoch, interval) = (plan.place.epoch, Interval::everything());
+        Gap { table: TABLE, epoch, interval, state: self.state, fill: self.fill.clone() }
+    }
+
+    fn look(&self) -> Input {
+        let gaps = if self.state == CopyState::Whole { Vec::new() } else { vec![self.gap()] };
+        let member = |(node, incarnation): (&NodeId, &u64)| {
+            let doubts = self.refuses.get(node) == Some(&Refusal::Doubtful);
+            (*node, Member { incarnation: *incarnation, doubts })
+        };
+        Input::Look(gaps, self.incarnations.iter().map(member).collect())
+    }
+
+    /// Carries out what is wanted until nothing is, or until `stops`; after so many actions something happens.
+    fn run(&mut self, filling: &mut Filling, mut happens: impl FnMut(&mut Self, u32)) {
+        let mut inputs = vec![self.look()];
+        while let Some(input) = inputs.pop() {
+            let mut actions = Vec::new();
+            filling.step(AT, input, &self.table, &mut actions);
+            for action in actions {
+                self.asked += 1;
+                assert!(self.asked < 10_000, "it comes to an end");
+                happens(self, self.asked);
+                inputs.insert(0, self.carry_out(action));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) -> Input {
+        match action {
+            Action::Ask { number, to, request: RangeRequest::Scan { over, walk }, .. } => {
+                if let Some(refusal) = self.refuses.get(&to) {
+                    return Input::Answered(number, Some(RangeReply::Refused(*refusal)));
+                }
+                let mut scanned = Scanned::default();
+                for (at, record) in self.held[&to].iter().filter(|(at, _)| over.interval.contains(at)) {
+                    scanned.entries.push(Entry::of(at.clone(), record.clone(), walk.values));
+                    if scanned.entries.len() == walk.items as usize {
+                        scanned.until = Some(at.successor());
+                        break;
+                    }
+                }
+                Input::Answered(number, Some(RangeReply::Scanned(scanned)))
+            }
+            Action::Fetch { number, to, requests, .. } => {
+                let read =
+                    |request: &Request| Reply::Record(self.held[&to].get(&request.place().sort_key).cloned());
+                Input::Replied(number, Some(requests.iter().map(read).collect()))
+            }
+            Action::Merge { number, requests } => {
+                assert_ne!(self.state, CopyState::Lossy, "nothing is merged before it is taken");
+                let mut replies = Vec::new();
+                for request in requests {
+                    let Request::Write { at, record, .. } = request else { panic!("{request:?}") };
+                    let held = self.here.entry(at.sort_key).or_insert_with(|| record.clone());
+                    if record.held() > held.held() {
+                        *held = record;
+                    }
+                    replies.push(Reply::Written { held: held.held() });
+                }
+                Input::Replied(number, Some(replies))
+            }
+            Action::Take { number, .. } => {
+                (self.state, self.taken) = (CopyState::Filling, self.taken + 1);
+                self.here.clear();
+                Input::Noted(number, Ok(()))
+            }
+            Action::Note { number, fill, .. } => {
+                self.fill = fill;
+                Input::Noted(number, Ok(()))
+            }
+            Action::End { number, .. } => {
+                self.state = CopyState::Whole;
+                Input::Noted(number, Ok(()))
+            }
+        }
+    }
+
+    fn held_here(&self, number: u8) -> Option<Held> {
+        self.here.get(&key(number)).map(Record::held)
+    }
+}
+
+fn filling() -> Filling {
+    let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
+    let limits = FillLimits { page_items_max: 3, fetches_max: 2, ..FillLimits::default() };
+    Filling::new(context, limits)
+}
+
+fn nothing(_: &mut Cluster, _: u32) {}
+
+#[test]
+fn a_replica_holds_the_newest_of_what_its_sources_hold() {
+    let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+    for number in 0..20 {
+        cluster.hold(2, number, 1 + u64::from(number % 3));
+        cluster.hold(3, number, 1 + u64::from(number % 2));
+    }
+    cluster.hold(3, 30, 7);
+    cluster.here.insert(key(99), record_of(1, "from before"));
+    let mut filling = filling();
+    cluster.run(&mut filling, nothing);
+    assert_eq!((cluster.state, cluster.taken), (CopyState::Whole, 1));
+    for number in 0..20 {
+        let newest = 1 + u64::from((number % 3).max(number % 2));
+        assert_eq!(cluster.held_here(number), Some(record_of(newest, "v").held()), "{number}");
+    }
+    assert_eq!(cluster.held_here(30), Some(record_of(7, "v").held()), "held by one of them");
+    assert_eq!(cluster.held_here(99), None, "what was there is deleted");
+    assert_eq!((filling.progress().filled, filling.progress().shards), (1, 0));
+}
+
+#[test]
+fn with_too_few_whole_owners_nothing_is_touched_and_it_is_said_what_is_missing() {
+    for (refusal, why) in [(Refusal::Filling, "is filling itself"), (Refusal::Doubtful, "doubts its disk")] {
+        let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+        cluster.refuses.insert(NodeId(3), refusal);
+        let mut filling = filling();
+        cluster.run(&mut filling, nothing);
+        assert_eq!((cluster.state, cluster.taken), (CopyState::Lossy, 0));
+        let waiting = &filling.progress().waiting;
+        let expected = format!("needs 2 whole owners beside this one and has 1 (n2); n3 {why}");
+        assert!(waiting[0].to_string().ends_with(&expected), "{}", waiting[0]);
+        cluster.refuses.clear();
+        cluster.run(&mut filling, nothing);
+        assert_eq!(cluster.state, CopyState::Whole, "once it is there");
+        assert_eq!(filling.progress().waiting, []);
+    }
+}
+
+#[test]
+fn what_one_owner_alone_may_have_acknowledged_comes_from_no_other() {
+    let mut cluster = Cluster::of(&[1, 2, 3], Level::One);
+    let mut filling = filling();
+    cluster.run(&mut filling, nothing);
+    assert_eq!((cluster.state, cluster.taken), (CopyState::Lossy, 0));
+    let sentence = filling.progress().waiting[0].to_string();
+    assert!(
+        sentence.contains("needs 3 whole owners beside this one and its table has 2 others"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_source_that_has_lost_something_itself_does_not_count() {
+    let mut cluster = Cluster::of(&[1, 2, 3, 4, 5], Level::Quorum);
+    cluster.hold(5, 1, 9);
+    let mut filling = filling();
+    // The first three are read, and one of them then learns that it had forgotten what the fifth still has.
+    cluster.run(&mut filling, |cluster, actions| {
+        if actions == 9 {
+            cluster.refuses.insert(NodeId(2), Refusal::Doubtful);
+        }
+    });
+    assert_eq!(cluster.state, CopyState::Whole);
+    assert_eq!(cluster.held_here(1), Some(record_of(9, "v").held()), "the fifth was read in its place");
+    let sources: Vec<NodeId> = cluster.fill.sources.iter().map(|source| source.node).collect();
+    assert!(!sources.contains(&NodeId(2)), "{sources:?}");
+}
+
+#[test]
+fn it_goes_on_where_it_was_and_begins_anew_if_a_source_is_another_one() {
+    for incarnation in [1, 2] {
+        let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+        for number in 0..9 {
+            cluster.hold(2, number, 2);
+        }
+        cluster.state = CopyState::Filling;
+        let sources = [2, 3].map(|node| Source { node: NodeId(node), incarnation: 1 }).to_vec();
+        cluster.fill = Fill { up_to: Some(key(6)), sources };
+        cluster.incarnations.insert(NodeId(3), incarnation);
+        cluster.run(&mut filling(), nothing);
+        assert_eq!((cluster.state, cluster.taken), (CopyState::Whole, 0), "it is never taken twice");
+        let merged = cluster.here.len();
+        assert_eq!(merged, if incarnation == 1 { 3 } else { 9 });
+    }
+}
