@@ -36,7 +36,7 @@
 //! # What is absent
 //!
 //! No clock, no randomness, no sockets, no storage, no knowledge of hash or range. What drives these machines is the
-//! process (`node`) or the simulator (`tests`). Background sync and compare-and-set come with their tables.
+//! process (`node`) or the simulator (`tests`). Compare-and-set comes with its tables.
 
 pub mod answer;
 pub mod context;
@@ -50,6 +50,7 @@ mod put;
 pub mod replay;
 pub mod scan;
 pub mod session;
+pub mod sync;
 
 mod calls;
 mod course;
@@ -73,3 +74,4 @@ pub use replay::{Replay, ReplayLimits};
 pub use rules::closing::answers;
 pub use scan::Scan;
 pub use session::{Action, ActionOf, Ended, EndedOf, Position, Said, Session, Subject};
+pub use sync::{Exchange, ExchangeLimits};

@@ -132,13 +132,19 @@ impl Ask for RangeRequest {
     type Reply = RangeReply;
 
     fn epoch(&self) -> Epoch {
-        self.extent().epoch
+        RangeRequest::epoch(self)
     }
 
     fn heard(reply: RangeReply) -> Result<RangeReply, Failure> {
         match reply {
             RangeReply::Refused(refusal) => Err(Failure::Refused(refusal)),
-            reply @ RangeReply::Scanned(_) => Ok(reply),
+            RangeReply::Broken => Err(Failure::Lost),
+            reply @ (RangeReply::Scanned(_)
+            | RangeReply::Sums(_)
+            | RangeReply::Parted(_)
+            | RangeReply::Listed(_)
+            | RangeReply::Fetched(_)
+            | RangeReply::Merged) => Ok(reply),
         }
     }
 }

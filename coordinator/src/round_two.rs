@@ -79,6 +79,7 @@ impl RoundTwo {
                     at: plan.place.clone(),
                     record: self.record.clone(),
                     durability: self.durability,
+                    vouched: false,
                 };
                 calls.send(now, owner.node, Purpose::Write(owner.since), request, effects);
             }

@@ -26,5 +26,6 @@ pub mod read;
 pub mod replan;
 pub mod retry;
 pub mod scan;
+pub mod sync;
 pub mod time;
 pub mod write;

@@ -45,6 +45,7 @@ mod pieces;
 mod protocol;
 pub mod range;
 pub mod record;
+pub mod sync;
 pub mod table;
 mod time;
 mod token;

@@ -81,6 +81,9 @@ pub enum Request {
         /// What the acknowledgement must mean.
         #[n(2)]
         durability: Durability,
+        /// Whether it is part of a `Merge` ([`crate::sync`]): set by the replica that takes one apart, never on the wire.
+        #[cbor(skip)]
+        vouched: bool,
     },
     /// A write at `one`: give it the next version after what you hold.
     #[n(3)]

@@ -3,7 +3,8 @@
 //! A [`RangeRequest`] names an [`Extent`]: the table, the shard's epoch as the coordinator knows it, and a piece of the
 //! sort space. The owner answers for the part of it that lies in one of its shards, and says how far that is: neither has
 //! to know where the other's shards end. Requests of one key are in `message.rs`; those here have a frame kind of
-//! their own, and exist since version 2 of the protocol.
+//! their own, and exist since version 2 of the protocol. What owners ask each other to find out where they differ is in
+//! `sync.rs`.
 //!
 //! ```text
 //!    asked      [start ······························ end)
@@ -16,9 +17,11 @@
 
 use crate::ids::{Epoch, TableId};
 use crate::key::{Interval, SortKey};
-use crate::message::Refusal;
+use crate::message::{Place, Refusal, Reply, Request};
 use crate::protocol::Protocol;
 use crate::record::{Body, Record};
+use crate::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, RECORDS_MAX};
+use crate::table::Durability;
 use crate::time::WallTime;
 use crate::version::Held;
 use minicbor::{Decode, Encode};
@@ -70,6 +73,60 @@ pub enum RangeRequest {
         #[n(1)]
         walk: Walk,
     },
+    /// What do these add up to?
+    #[n(1)]
+    Sums {
+        /// Which, each within one shard; at most [`PARTS_MAX`](crate::sync::PARTS_MAX).
+        #[n(0)]
+        of: Vec<Extent>,
+    },
+    /// What do the parts of this add up to?
+    #[n(2)]
+    Parts {
+        /// Of what.
+        #[n(0)]
+        over: Extent,
+        /// Where it is cut.
+        #[n(1)]
+        cuts: Cuts,
+    },
+    /// Which records are there?
+    #[n(3)]
+    List {
+        /// Where.
+        #[n(0)]
+        over: Extent,
+        /// Most of them, at most [`ITEMS_MAX`](crate::sync::ITEMS_MAX).
+        #[n(1)]
+        items: u32,
+        /// Whether their keys are wanted too.
+        #[n(2)]
+        keys: bool,
+    },
+    /// Whole records, please.
+    #[n(4)]
+    Fetch {
+        /// From where.
+        #[n(0)]
+        over: Extent,
+        /// Which, by their items; `None`: all that are there.
+        #[n(1)]
+        wanted: Option<Items>,
+        /// About how many bytes of them; the record that reaches it is the last one.
+        #[n(2)]
+        bytes: u32,
+    },
+    /// Merge these records, as if each was written: by version, with the operation ids of both, and as durably as the
+    /// table says.
+    #[n(5)]
+    Merge {
+        /// Where they lie.
+        #[n(0)]
+        over: Extent,
+        /// The records.
+        #[n(1)]
+        records: Vec<Keyed>,
+    },
 }
 
 /// What an owner answers about a range.
@@ -78,9 +135,28 @@ pub enum RangeReply {
     /// To `Scan`.
     #[n(0)]
     Scanned(#[n(0)] Scanned),
-    /// Nothing was read or stored, for this reason.
+    /// Nothing was read or stored, for this reason; of a `Merge` some records may have been taken.
     #[n(1)]
     Refused(#[cbor(n(0), with = "crate::message::refusal")] Refusal),
+    /// To `Sums`, one for each.
+    #[n(2)]
+    Sums(#[n(0)] Vec<Proof>),
+    /// To `Parts`.
+    #[n(3)]
+    Parted(#[n(0)] Parted),
+    /// To `List`.
+    #[n(4)]
+    Listed(#[n(0)] Listed),
+    /// To `Fetch`.
+    #[n(5)]
+    Fetched(#[n(0)] Fetched),
+    /// To `Merge`: all of them, or something later, are held and as durable as their table says.
+    #[n(6)]
+    Merged,
+    /// To `Merge`: the disk failed while it was carried out. Each record may or may not be there after a restart, and the
+    /// replica is doubtful from now on.
+    #[n(7)]
+    Broken,
 }
 
 /// What an owner holds in a range.
@@ -143,10 +219,27 @@ impl Entry {
 }
 
 impl RangeRequest {
-    /// The extent that it names.
-    pub fn extent(&self) -> &Extent {
+    /// The newest epoch that it names.
+    pub fn epoch(&self) -> Epoch {
         match self {
-            RangeRequest::Scan { over, .. } => over,
+            RangeRequest::Sums { of } => of.iter().map(|over| over.epoch).max().unwrap_or_default(),
+            RangeRequest::Scan { over, .. }
+            | RangeRequest::Parts { over, .. }
+            | RangeRequest::List { over, .. }
+            | RangeRequest::Fetch { over, .. }
+            | RangeRequest::Merge { over, .. } => over.epoch,
+        }
+    }
+
+    /// The extent that it names; `None`: it names several.
+    pub fn extent(&self) -> Option<&Extent> {
+        match self {
+            RangeRequest::Sums { .. } => None,
+            RangeRequest::Scan { over, .. }
+            | RangeRequest::Parts { over, .. }
+            | RangeRequest::List { over, .. }
+            | RangeRequest::Fetch { over, .. }
+            | RangeRequest::Merge { over, .. } => Some(over),
         }
     }
 
@@ -154,14 +247,56 @@ impl RangeRequest {
     pub fn is_reverse(&self) -> bool {
         match self {
             RangeRequest::Scan { walk, .. } => walk.reverse,
+            RangeRequest::Sums { .. }
+            | RangeRequest::Parts { .. }
+            | RangeRequest::List { .. }
+            | RangeRequest::Fetch { .. }
+            | RangeRequest::Merge { .. } => false,
         }
     }
 
     /// The version of the protocol since which it exists.
     pub fn since(&self) -> Protocol {
         match self {
-            RangeRequest::Scan { .. } => Protocol(2),
+            RangeRequest::Scan { .. }
+            | RangeRequest::Sums { .. }
+            | RangeRequest::Parts { .. }
+            | RangeRequest::List { .. }
+            | RangeRequest::Fetch { .. }
+            | RangeRequest::Merge { .. } => Protocol(2),
         }
+    }
+}
+
+/// The writes that a `Merge` is made of, each merged by version as any other; `None`: one of the records lies outside, or
+/// there are too many.
+pub fn writes(over: &Extent, records: &[Keyed]) -> Option<Vec<Request>> {
+    let write = |keyed: &Keyed| {
+        let at = Place { table: over.table, epoch: over.epoch, sort_key: keyed.sort_key.clone() };
+        let is_inside = over.interval.contains(&keyed.sort_key);
+        let record = keyed.record.clone();
+        is_inside.then_some(Request::Write { at, record, durability: Durability::Os, vouched: true })
+    };
+    records.iter().map(write).collect::<Option<_>>().filter(|_| records.len() <= RECORDS_MAX)
+}
+
+impl RangeReply {
+    /// What became of a `Merge` whose writes were answered so.
+    pub fn merged(replies: &[Reply]) -> Self {
+        for reply in replies {
+            match reply {
+                Reply::Written { .. } => {}
+                Reply::Refused(refusal) => return RangeReply::Refused(*refusal),
+                Reply::Known { .. }
+                | Reply::Record(_)
+                | Reply::Digest { .. }
+                | Reply::Assigned { .. }
+                | Reply::Hinted
+                | Reply::Inspected(_)
+                | Reply::Broken => return RangeReply::Broken,
+            }
+        }
+        RangeReply::Merged
     }
 }
 

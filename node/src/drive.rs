@@ -310,7 +310,15 @@ impl Sent for RangeRequest {
                 let records = scanned.entries.iter().filter_map(|entry| entry.record.as_ref());
                 records.map(|record| record.body.value_bytes()).sum()
             }
-            RangeReply::Refused(_) => 0,
+            RangeReply::Fetched(fetched) => {
+                fetched.records.iter().map(|keyed| keyed.record.body.value_bytes()).sum()
+            }
+            RangeReply::Refused(_)
+            | RangeReply::Sums(_)
+            | RangeReply::Parted(_)
+            | RangeReply::Listed(_)
+            | RangeReply::Merged
+            | RangeReply::Broken => 0,
         }
     }
 }

@@ -117,7 +117,7 @@ impl View {
     /// The same with a reply to a request about a range: of the shard in which it begins.
     pub fn newer_of_range(&self, request: &RangeRequest, reply: &RangeReply) -> Option<ShardNow> {
         let RangeReply::Refused(refusal) = reply else { return None };
-        let Extent { table, epoch, interval } = request.extent();
+        let Extent { table, epoch, interval } = request.extent()?;
         let shard = Self::first_of(self.table_by_id(*table)?, interval, request.is_reverse());
         Self::news(*refusal, *epoch, shard)
     }

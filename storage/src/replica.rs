@@ -27,6 +27,7 @@
 mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
+mod exchange;
 pub(crate) mod hint_book;
 mod hints;
 mod inspect;

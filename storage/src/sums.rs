@@ -38,6 +38,7 @@
 
 pub mod chunks;
 pub mod item;
+mod parts;
 pub mod row;
 
 use crate::rules::sums;
@@ -262,7 +263,7 @@ impl Sums {
     fn walk_of(&self, table: TableId, start: Bytes) -> Option<Walk> {
         let chunks = self.tables.get(&table)?;
         let chunk = chunks.starting(&start)?;
-        let cut = chunks.cut_inside(&start);
+        let cut = chunks.next_cut(&start);
         let is_due = match chunk.state {
             State::Missing => true,
             State::Changed | State::Quiet | State::Written => {
@@ -305,6 +306,7 @@ impl Sums {
         };
         let (table, total) = (walk.table, walk.total);
         let cut_at = ends_at.filter(|at| chunks.end_of(&walk.start).as_ref() != Some(at));
+        let cut_at = cut_at.filter(|at| chunks.is_worth(&walk.start, at, total.records, self.chunk_keys / 8));
         let is_missing = chunks.starting(&walk.start).is_some_and(|chunk| chunk.state == State::Missing);
         if let Some(at) = cut_at {
             chunks.split(&walk.start, at.clone(), total);

@@ -81,7 +81,8 @@ fn folder_with_log() -> tempfile::TempDir {
 fn write_all(engine: &Arc<RocksEngine>, records: std::ops::Range<u64>) {
     let replica = replica(engine);
     for n in records {
-        let request = Request::Write { at: place(n), record: record(n), durability: Durability::Sync };
+        let request =
+            Request::Write { at: place(n), record: record(n), durability: Durability::Sync, vouched: false };
         let reply = replica.apply(&[request]).pop();
         assert!(matches!(reply, Some(Reply::Written { .. })), "{reply:?}");
     }
@@ -196,8 +197,12 @@ fn a_torn_tail_is_a_write_that_was_never_acknowledged() {
     let watermark = fs::read(folder.path().join("watermark")).expect("readable");
     // The kill comes in the middle of one more write: its record is torn and nothing was noted after it.
     let engine = open(folder.path()).expect("opens");
-    let request =
-        Request::Write { at: place(RECORDS), record: record(RECORDS), durability: Durability::Sync };
+    let request = Request::Write {
+        at: place(RECORDS),
+        record: record(RECORDS),
+        durability: Durability::Sync,
+        vouched: false,
+    };
     replica(&engine).apply(&[request]);
     drop(engine);
     fs::write(folder.path().join("watermark"), watermark).expect("written");
@@ -332,7 +337,8 @@ fn numbers_for_metrics_come_from_the_database() {
     assert!(quiet.level_zero_files >= 1 && quiet.live_bytes > 0, "{quiet:?}");
     assert!(engine.free_bytes().is_some_and(|bytes| bytes > 0));
     let store = replica(&engine);
-    let request = Request::Write { at: place(99), record: record(99), durability: Durability::Sync };
+    let request =
+        Request::Write { at: place(99), record: record(99), durability: Durability::Sync, vouched: false };
     store.apply(&[request]);
     let busy = engine.statistics();
     assert!(busy.memtable_bytes > 0 && busy.syncs > quiet.syncs, "{busy:?}");
@@ -403,7 +409,12 @@ fn a_cut_or_missing_log_that_is_not_the_last_is_noticed() {
         while files(folder.path(), ".log").len() < 2 {
             n += 1;
             assert!(n < 10_000, "the log never rolled over");
-            let request = Request::Write { at: place(n), record: record(n), durability: Durability::Sync };
+            let request = Request::Write {
+                at: place(n),
+                record: record(n),
+                durability: Durability::Sync,
+                vouched: false,
+            };
             store.apply(&[request]);
         }
         drop(store);

@@ -61,7 +61,7 @@ fn value(text: &str) -> Body {
 
 fn write(table: TableId, key: &str, seq: u64) -> Request {
     let record = record(seq, value(&format!("{key} {seq}")));
-    Request::Write { at: place(table, key), record, durability: Durability::Os }
+    Request::Write { at: place(table, key), record, durability: Durability::Os, vouched: false }
 }
 
 fn apply(replica: &Replica<MemoryEngine>, request: Request) -> Reply {
@@ -114,8 +114,12 @@ fn an_earlier_lifes_unsynced_records_are_synced_before_they_count() {
     apply(&replica(&engine), write(OS, "k", 1));
     // The process ends, the machine goes on.
     let store = replica(&engine);
-    let raised =
-        Request::Write { at: place(OS, "k"), record: record(1, value("k 1")), durability: Durability::Sync };
+    let raised = Request::Write {
+        at: place(OS, "k"),
+        record: record(1, value("k 1")),
+        durability: Durability::Sync,
+        vouched: false,
+    };
     assert!(is_written(&apply(&store, raised)));
     engine.crash();
     assert_eq!(seq_of(&replica(&engine), OS, "k"), Some(1));
@@ -133,7 +137,12 @@ fn a_failed_write_breaks_its_batch_and_poisons_the_replica() {
         let batch = [
             write(SYNC, "k", 1),
             Request::Ask { at: place(SYNC, "held") },
-            Request::Write { at: stale, record: record(1, Body::Tombstone), durability: Durability::Os },
+            Request::Write {
+                at: stale,
+                record: record(1, Body::Tombstone),
+                durability: Durability::Os,
+                vouched: false,
+            },
         ];
         let replies = store.apply(&batch);
         assert_eq!(replies[0], Reply::Broken, "{fault:?}: it may or may not be there");
@@ -183,7 +192,12 @@ fn every_damaged_record_is_noticed_by_every_way_to_it() {
         |at| Request::Read { at, whole: true },
         |at| Request::Read { at, whole: false },
         |at| Request::Inspect { at },
-        |at| Request::Write { at, record: record(2, value("new")), durability: Durability::Os },
+        |at| Request::Write {
+            at,
+            record: record(2, value("new")),
+            durability: Durability::Os,
+            vouched: false,
+        },
     ];
     for ask in asks {
         let engine = Arc::new(MemoryEngine::new());
@@ -315,7 +329,15 @@ mod mutants {
         let id = OperationId { client: "c".into(), sequence: 1 };
         let operations = Operations::of(Operation { id, version: loser.version, digest: 1 });
         let loser = Record { operations, ..loser };
-        apply(&store, Request::Write { at: place(SYNC, "k"), record: loser, durability: Durability::Os });
+        apply(
+            &store,
+            Request::Write {
+                at: place(SYNC, "k"),
+                record: loser,
+                durability: Durability::Os,
+                vouched: false,
+            },
+        );
         let known = store.read(&Request::Ask { at: place(SYNC, "k") }, ReadTier::Disk);
         assert!(matches!(known, Some(Reply::Known { operations, .. }) if operations.is_empty()));
     }
@@ -325,7 +347,10 @@ mod mutants {
         let (_engine, store) = broken(Mutant::ExpiredFlagUndone);
         let due = Record { expires_at: Some(WallTime(2)), ..record(1, value("v")) };
         for record in [due.clone().into_expired(), due.clone()] {
-            apply(&store, Request::Write { at: place(SYNC, "k"), record, durability: Durability::Os });
+            apply(
+                &store,
+                Request::Write { at: place(SYNC, "k"), record, durability: Durability::Os, vouched: false },
+            );
         }
         let read = store.read(&Request::Read { at: place(SYNC, "k"), whole: true }, ReadTier::Disk);
         assert_eq!(read, Some(Reply::Record(Some(due))));
@@ -342,7 +367,12 @@ mod mutants {
                 let dead = record(seq, Body::Tombstone);
                 apply(
                     &store,
-                    Request::Write { at: place(SYNC, key), record: dead, durability: Durability::Os },
+                    Request::Write {
+                        at: place(SYNC, key),
+                        record: dead,
+                        durability: Durability::Os,
+                        vouched: false,
+                    },
                 );
             }
             apply(&store, write(SYNC, "alive", 1));

@@ -96,9 +96,12 @@ fn written(seq: u64, writer: u64, expired: bool) -> Record {
 fn request(step: &Step) -> Option<Request> {
     let durability = Durability::Os;
     match step {
-        Step::Write { key, seq, writer, expired } => {
-            Some(Request::Write { at: place(*key), record: written(*seq, *writer, *expired), durability })
-        }
+        Step::Write { key, seq, writer, expired } => Some(Request::Write {
+            at: place(*key),
+            record: written(*seq, *writer, *expired),
+            durability,
+            vouched: false,
+        }),
         Step::Assign { key } => {
             let body = Body::Value { content_type: String::new(), payload: "assigned".into() };
             let draft = Draft { body, written_at: WallTime(0), expires_at: None };

@@ -138,7 +138,16 @@ impl Shard {
         let said = match reply {
             Some(RangeReply::Scanned(scanned)) => Ok(scanned),
             Some(RangeReply::Refused(refusal)) => Err(Lack::of(refusal)),
-            None => Err(Lack::Away),
+            // The others answer something else than was asked.
+            None
+            | Some(
+                RangeReply::Sums(_)
+                | RangeReply::Parted(_)
+                | RangeReply::Listed(_)
+                | RangeReply::Fetched(_)
+                | RangeReply::Merged
+                | RangeReply::Broken,
+            ) => Err(Lack::Away),
         };
         match &mut self.stage {
             Stage::Probing(probe) => {
@@ -340,6 +349,7 @@ impl Shard {
             at: self.place(sort_key),
             record,
             durability: Durability::Os,
+            vouched: true,
         };
         let requests = records.into_iter().map(write).collect();
         let number = at.number();

@@ -124,6 +124,7 @@ impl Cluster {
                 }
                 Input::Answered(number, Some(RangeReply::Scanned(scanned)))
             }
+            Action::Ask { request, .. } => panic!("a filling does not ask {request:?}"),
             Action::Fetch { number, to, requests, .. } => {
                 let read =
                     |request: &Request| Reply::Record(self.held[&to].get(&request.place().sort_key).cloned());

@@ -108,7 +108,7 @@ impl Owner {
             let plan = plans.plan(hint.table, &hint.sort_key);
             if let Some(plan) = plan.filter(|plan| self.is_owner(plan)) {
                 let (record, durability) = (hint.record.clone(), plan.table.durability);
-                requests.push(Request::Write { at: plan.place, record, durability });
+                requests.push(Request::Write { at: plan.place, record, durability, vouched: false });
                 sent.push(hint);
             }
         }

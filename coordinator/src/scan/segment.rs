@@ -113,7 +113,17 @@ impl Segment {
                 gather.answer(to, scanned);
                 self.advance(now, effects);
             }
-            (_, RangeReply::Scanned(_) | RangeReply::Refused(_)) => {
+            (
+                _,
+                RangeReply::Scanned(_)
+                | RangeReply::Refused(_)
+                | RangeReply::Sums(_)
+                | RangeReply::Parted(_)
+                | RangeReply::Listed(_)
+                | RangeReply::Fetched(_)
+                | RangeReply::Merged
+                | RangeReply::Broken,
+            ) => {
                 self.on_failed(now, Failed::nonsense(to, Purpose::Read), effects);
             }
         }

@@ -168,7 +168,9 @@ impl World {
                         ends.push((call, Err(Failure::NotSent)));
                     }
                     session::Action::Send { call, to, request, .. } => {
-                        let RangeRequest::Scan { over, walk } = request;
+                        let RangeRequest::Scan { over, walk } = request else {
+                            panic!("a scan does not ask {request:?}")
+                        };
                         let reply = match refusal {
                             Some(refusal) => RangeReply::Refused(refusal),
                             None => RangeReply::Scanned(self.walk(to, &over, walk)),

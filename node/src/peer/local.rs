@@ -2,11 +2,13 @@
 
 use crate::engine::Replica;
 use crate::views::Views;
-use quorate_model::{RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_model::range;
+use quorate_model::sync::Keyed;
+use quorate_model::{Extent, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_storage::{Committer, ReadTier};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -153,7 +155,10 @@ impl Local {
             if deadline <= now || tokio::time::timeout_at(deadline, opened).await.is_err() {
                 return reply(RangeReply::Refused(Refusal::Late));
             }
-            this.views.reached(request.extent().epoch, now + (deadline - now) / 2).await;
+            this.views.reached(request.epoch(), now + (deadline - now) / 2).await;
+            if let RangeRequest::Merge { over, records } = &request {
+                return this.merge(over, records, deadline, reply);
+            }
             let Some(place) = this.place_at_the_disk().await else {
                 return reply(RangeReply::Refused(Refusal::Overloaded));
             };
@@ -172,6 +177,33 @@ impl Local {
                 }
             }));
         });
+    }
+
+    /// Merges records as the writes that they are, each through the committer; answers once all of them are answered.
+    fn merge(&self, over: &Extent, records: &[Keyed], deadline: Instant, reply: OnRangeReply) {
+        let Some(writes) = range::writes(over, records) else {
+            return reply(RangeReply::Refused(Refusal::NotOwner));
+        };
+        if writes.is_empty() {
+            return reply(RangeReply::Merged);
+        }
+        let left = writes.len();
+        let open = Arc::new(Mutex::new((left, Vec::with_capacity(left), Some(reply))));
+        for write in writes {
+            let open = Arc::clone(&open);
+            let complete = move |answer: Reply| {
+                let mut open = open.lock().expect("nothing panics while it holds this lock");
+                let (left, answers, reply) = &mut *open;
+                answers.push(answer);
+                *left -= 1;
+                if *left == 0
+                    && let Some(reply) = reply.take()
+                {
+                    reply(RangeReply::merged(answers));
+                }
+            };
+            self.committer.submit(write, Some(deadline.into_std()), Box::new(complete));
+        }
     }
 
     /// Waits for a place among the reads at the disk; `None`: too many wait already.

@@ -12,6 +12,7 @@ use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::message::Draft;
 use quorate_model::range::{self, Extent, Scanned, Walk};
+use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, Sum};
 use quorate_model::{
     Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Durability, Epoch, Fill, Held,
     Inspection, Interval, NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest,
@@ -181,7 +182,7 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Ask { at: at.clone() },
         Request::Read { at: at.clone(), whole: true },
-        Request::Write { at: at.clone(), record: a_record(value()), durability },
+        Request::Write { at: at.clone(), record: a_record(value()), durability, vouched: false },
         Request::Assign { at: at.clone(), draft, durability },
         Request::Hint { owner: NodeId(2), at: at.clone(), record: a_record(Body::Tombstone) },
         Request::Inspect { at },
@@ -208,7 +209,18 @@ fn range_requests() -> Vec<RangeRequest> {
     let interval = Interval { start: SortKey::new(&b"a"[..]), end };
     let over = Extent { table: TableId(2), epoch: Epoch(7), interval };
     let walk = Walk { reverse: false, items: 100, bytes: 1 << 20, values: true };
-    vec![RangeRequest::Scan { over, walk }]
+    let keys = vec![SortKey::new(&b"aa"[..])];
+    let records = vec![Keyed { sort_key: place().sort_key, record: a_record(value()) }];
+    vec![
+        RangeRequest::Scan { over: over.clone(), walk },
+        RangeRequest::Sums { of: vec![over.clone()] },
+        RangeRequest::Parts { over: over.clone(), cuts: Cuts::At { keys, adopt: true } },
+        RangeRequest::Parts { over: over.clone(), cuts: Cuts::Own(16) },
+        RangeRequest::List { over: over.clone(), items: 10, keys: false },
+        RangeRequest::Fetch { over: over.clone(), wanted: Some(Items(vec![1, 2])), bytes: 1 << 20 },
+        RangeRequest::Fetch { over: over.clone(), wanted: None, bytes: 1 << 20 },
+        RangeRequest::Merge { over, records },
+    ]
 }
 
 fn range_replies() -> Vec<RangeReply> {
@@ -218,6 +230,19 @@ fn range_replies() -> Vec<RangeReply> {
         RangeReply::Scanned(Scanned { entries, until: Some(SortKey::new(&b"b"[..])) }),
         RangeReply::Scanned(Scanned { entries: Vec::new(), until: None }),
         RangeReply::Refused(Refusal::Behind { current: Epoch(3) }),
+        RangeReply::Sums(vec![
+            Proof::Counted(Sum(1 << 100)),
+            Proof::NotCounted,
+            Proof::Refused(Refusal::NotOwner),
+        ]),
+        RangeReply::Parted(Parted { sums: Items(vec![5]), ends: vec![SortKey::new(&b"aa"[..])] }),
+        RangeReply::Listed(Listed { items: Items(vec![5]), keys: vec![place().sort_key], until: None }),
+        RangeReply::Fetched(Fetched {
+            records: vec![Keyed { sort_key: place().sort_key, record: a_record(Body::Tombstone) }],
+            until: None,
+        }),
+        RangeReply::Merged,
+        RangeReply::Broken,
     ]
 }
 

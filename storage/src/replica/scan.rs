@@ -26,11 +26,22 @@ impl<E: Engine> Replica<E> {
     /// Answers a request about a range, from the disk: it may take a while. `is_over` is asked between steps whether that
     /// was long enough; what there is by then is answered.
     pub fn serve_range(&self, request: &RangeRequest, mut is_over: impl FnMut() -> bool) -> RangeReply {
-        let RangeRequest::Scan { over, walk } = request;
-        match self.walk(over.clone(), *walk, &mut is_over) {
-            Ok(scanned) => RangeReply::Scanned(scanned),
-            Err(refusal) => RangeReply::Refused(refusal),
-        }
+        let is_over = &mut is_over;
+        let answer = match request {
+            RangeRequest::Scan { over, walk } => {
+                self.walk(over.clone(), *walk, is_over).map(RangeReply::Scanned)
+            }
+            RangeRequest::Sums { of } => Ok(RangeReply::Sums(self.proofs(of))),
+            RangeRequest::Parts { over, cuts } => self.parted(over, cuts, is_over).map(RangeReply::Parted),
+            RangeRequest::List { over, items, keys } => {
+                self.listed(over, *items, *keys).map(RangeReply::Listed)
+            }
+            RangeRequest::Fetch { over, wanted, bytes } => {
+                self.fetched(over, wanted.as_ref(), *bytes, is_over).map(RangeReply::Fetched)
+            }
+            RangeRequest::Merge { over, records } => Ok(self.merge(over, records)),
+        };
+        answer.unwrap_or_else(RangeReply::Refused)
     }
 
     fn walk(
@@ -106,7 +117,7 @@ impl<E: Engine> Replica<E> {
 }
 
 /// The part of a range that lies within a shard.
-fn cut(asked: &Interval, within: Interval) -> Interval {
+pub(super) fn cut(asked: &Interval, within: Interval) -> Interval {
     let end = match (asked.end.clone(), within.end) {
         (Some(asked), Some(within)) => Some(asked.min(within)),
         (end, None) | (None, end) => end,

@@ -6,7 +6,7 @@ use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, ReadTier};
 use crate::keys;
 use crate::rules::filling::Wants;
-use crate::rules::merge::{assigned_above, kept, merge};
+use crate::rules::merge::{assigned_above, kept, merge, merge_vouched};
 use crate::rules::{self, admission, durability};
 use crate::sums::item::{Hasher, Item};
 use quorate_model::message::Draft;
@@ -112,14 +112,22 @@ impl<'a, E: Engine> Round<'a, E> {
     fn step(&mut self, request: &Request) -> Step {
         let step = match request {
             Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => return Step::Question,
-            Request::Write { at, record, durability } => self.store(at, record, *durability),
+            Request::Write { at, record, durability, vouched } => {
+                self.store(at, record, *durability, *vouched)
+            }
             Request::Assign { at, draft, durability } => self.assign(at, draft, *durability),
             Request::Hint { owner, at, record } => self.hint(*owner, at, record),
         };
         step.map_or_else(Step::Refused, Step::Promised)
     }
 
-    fn store(&mut self, at: &Place, record: &Record, asked: Durability) -> Result<Reply, Refusal> {
+    fn store(
+        &mut self,
+        at: &Place,
+        record: &Record,
+        asked: Durability,
+        vouched: bool,
+    ) -> Result<Reply, Refusal> {
         let needed = self.needed(at, asked, Wants::Acknowledgement)?;
         // Also a full disk acknowledges what it holds already: reads count on that.
         self.replica.trusted()?;
@@ -130,7 +138,9 @@ impl<'a, E: Engine> Round<'a, E> {
         if !admission::acknowledges_earlier(rules) && current.as_ref().is_some_and(is_later) {
             return Err(Refusal::Overloaded);
         }
-        let merged = merge(rules, current, kept(rules, record, &mut self.writer.stamps));
+        let record = kept(rules, record, &mut self.writer.stamps);
+        let merged =
+            if vouched { merge_vouched(rules, current, record) } else { merge(rules, current, record) };
         let held = merged.held();
         self.put(Family::Records, key, merged)?;
         self.durability = self.durability.max(needed);

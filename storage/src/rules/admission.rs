@@ -48,6 +48,14 @@ pub fn admit_walk(
     Ok(within)
 }
 
+/// A replica that doubts its disk answers nothing about a range, least of all to those that compare theirs with it.
+///
+/// Rule 18.
+#[inline]
+pub fn is_source(_: Rules, is_doubtful: bool) -> bool {
+    !is_doubtful
+}
+
 /// A replica that holds something later acknowledges a record all the same: it was written just before that.
 ///
 /// Rule 1.

@@ -37,6 +37,14 @@ pub fn merge(rules: Rules, current: Option<Record>, incoming: Record) -> Record 
 #[cfg(feature = "mutants")]
 const FORGETFUL_CLIENTS_MAX: usize = 4;
 
+/// What another owner held is merged by version as any record is, also where it comes long after it was written.
+///
+/// Rule 18. What to hold after `incoming` met what is held.
+#[inline]
+pub fn merge_vouched(rules: Rules, current: Option<Record>, incoming: Record) -> Record {
+    merge(rules, current, incoming)
+}
+
 /// A replica changes nothing of a record that it is sent: its expiry was set once, by the coordinator.
 ///
 /// Rule 10. What is kept of a record.

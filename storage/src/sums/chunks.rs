@@ -2,7 +2,8 @@
 //!
 //! The chunks cover the whole sort space without a gap: each ends where the next one begins, the last at the end of the
 //! table. One that is not counted yet is *missing*. Boundaries are where they happened to be cut, but for the *cuts*: those
-//! are where shards begin and end, and no chunk may lie across one for longer than it takes to count it.
+//! are where shards begin and end, and no chunk may lie across one for longer than it takes to count it. Others are *wanted*:
+//! there another owner's chunks end, and where both sides have enough keys a chunk is cut, too, when it is read the next time.
 
 use super::item::{Item, Total};
 use super::row::Row;
@@ -47,9 +48,13 @@ pub struct Figure {
 pub struct Chunks {
     map: BTreeMap<Bytes, Chunk>,
     cuts: BTreeSet<Bytes>,
+    wanted: BTreeSet<Bytes>,
     missing: u64,
     counted: Total,
 }
+
+/// Wanted cuts that are remembered.
+const WANTED_MAX: usize = 4_096;
 
 const MISSING: Chunk =
     Chunk { total: Total { sum: 0, records: 0, bytes: 0, removals: 0 }, state: State::Missing };
@@ -61,6 +66,7 @@ impl Chunks {
         Self {
             map: BTreeMap::from([(Bytes::new(), nothing)]),
             cuts: BTreeSet::new(),
+            wanted: BTreeSet::new(),
             missing: 0,
             counted: Total::default(),
         }
@@ -69,8 +75,7 @@ impl Chunks {
     /// Of a table that holds something, by the rows of it, ordered by start; what lies between them is missing. `None`:
     /// two of them overlap, so that one at least is wrong.
     pub fn of_rows(rows: impl IntoIterator<Item = (Bytes, Row)>) -> Option<Self> {
-        let mut chunks =
-            Self { map: BTreeMap::new(), cuts: BTreeSet::new(), missing: 0, counted: Total::default() };
+        let mut chunks = Self { map: BTreeMap::new(), ..Self::empty() };
         // Where the last one ended; `None`: at the end of the table.
         let mut covered = Some(Bytes::new());
         for (start, row) in rows {
@@ -192,11 +197,40 @@ impl Chunks {
         crossed
     }
 
-    /// The first place inside a chunk where it must be cut.
-    pub fn cut_inside(&self, start: &[u8]) -> Option<Bytes> {
+    /// Wants a chunk to be cut there; where the chunk begins, if it is not yet.
+    pub fn want(&mut self, at: &Bytes) -> Option<Bytes> {
+        if self.map.contains_key(at) {
+            return None;
+        }
+        if self.wanted.len() >= WANTED_MAX {
+            self.wanted.clear();
+        }
+        self.wanted.insert(at.clone());
+        Some(self.of_key(at).0.clone())
+    }
+
+    /// The first place inside a chunk where it must be cut, or is wanted to be.
+    pub fn next_cut(&self, start: &[u8]) -> Option<Bytes> {
         let end = self.end_of(start);
-        let mut inside = self.cuts.range::<[u8], _>((Bound::Excluded(start), Bound::Unbounded));
-        inside.next().filter(|at| end.is_none_or(|end| **at < end)).cloned()
+        let first = |cuts: &BTreeSet<Bytes>| {
+            cuts.range::<[u8], _>((Bound::Excluded(start), Bound::Unbounded)).next().cloned()
+        };
+        let inside = first(&self.cuts).into_iter().chain(first(&self.wanted)).min();
+        inside.filter(|at| end.is_none_or(|end| *at < end))
+    }
+
+    /// Whether a chunk of which so many records lie before `at` is to be cut there. A wanted cut that leaves few of them on
+    /// one side is not made, and not wanted any more.
+    pub fn is_worth(&mut self, start: &[u8], at: &Bytes, before: u64, least: u64) -> bool {
+        if !self.wanted.remove(at) || self.cuts.contains(at) {
+            return true;
+        }
+        self.map.get(start).is_none_or(|chunk| match chunk.state {
+            State::Missing => true,
+            State::Changed | State::Quiet | State::Written => {
+                before >= least && chunk.total.records.saturating_sub(before) >= least
+            }
+        })
     }
 
     /// Whether a boundary is one that must stay.

@@ -76,6 +76,13 @@ impl Hasher {
     }
 }
 
+impl Item {
+    /// Its low 64 bits: the low 64 bits of a sum are the sum of these.
+    pub fn short(self) -> u64 {
+        self.hash as u64
+    }
+}
+
 impl Total {
     /// Adds one record.
     pub fn add(&mut self, item: Item) {

@@ -63,6 +63,10 @@ enum Step {
     Cut {
         at: [u8; 2],
     },
+    /// Another owner's chunks end there.
+    Adopt {
+        at: [u8; 2],
+    },
     Restart,
     Drop,
 }
@@ -77,6 +81,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Settle),
         1 => Just(Step::WriteAll),
         1 => (1u8..40, 1u8..40).prop_map(|(a, b)| Step::Cut { at: [a, b] }),
+        2 => (1u8..40, 1u8..40).prop_map(|(a, b)| Step::Adopt { at: [a, b] }),
         2 => Just(Step::Restart),
         1 => Just(Step::Drop),
     ]
@@ -199,6 +204,7 @@ impl Bench {
             Step::Settle => self.settle(Which::Quiet),
             Step::WriteAll => self.settle(Which::All),
             Step::Cut { at } => self.sums.cut(&Layout::default(), &layout(at)),
+            Step::Adopt { at } => self.sums.adopt(TABLE, &at.map(|at| SortKey::new(vec![at]))),
             Step::Restart => self.restart(),
             Step::Drop => {
                 self.disk = Disk::default();
@@ -216,7 +222,28 @@ impl Bench {
         total
     }
 
+    /// Pieces of an interval, one after the other: what is known of them is right, and they are the interval.
+    fn check_pieces(&self, interval: &Interval) {
+        let mut at = interval.start.0.clone();
+        loop {
+            let end = interval.end.as_ref().map(|end| &*end.0);
+            let piece = self.sums.piece(TABLE, &at, end);
+            let over = Interval { start: SortKey(at.clone()), end: piece.end.clone().map(SortKey) };
+            if let Some(sum) = piece.sum {
+                assert_eq!(sum, self.total(&over).sum, "{over:?}");
+            }
+            match piece.end {
+                Some(end) if interval.end.as_ref().map(|end| &end.0) != Some(&end) => {
+                    assert!(at < end, "it goes on");
+                    at = end;
+                }
+                end => return assert_eq!(end.map(SortKey), interval.end),
+            }
+        }
+    }
+
     fn check(&self) {
+        self.check_pieces(&Interval::everything());
         let mut missing = 0;
         for (_, interval, chunk) in self.sums.chunks() {
             match chunk.state {
@@ -237,6 +264,7 @@ impl Bench {
             let interval =
                 Interval { start: SortKey::new(vec![cut]), end: Some(SortKey::new(vec![cut + 9])) };
             let figure = self.sums.figure(TABLE, &interval);
+            self.check_pieces(&interval);
             if figure.is_exact {
                 assert_eq!(figure.total, self.total(&interval), "{interval:?}");
             }

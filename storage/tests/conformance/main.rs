@@ -3,6 +3,7 @@
 
 mod bench;
 mod engine;
+mod exchange;
 mod fence;
 mod hints;
 mod ledger;
@@ -86,6 +87,14 @@ mod over {
         removals_are_listed_and_small_records_come_whole
         an_answer_ends_at_its_limit_of_bytes
         a_range_is_answered_as_far_as_its_shard_and_at_its_epoch_only
+    );
+    over_both!(exchange:
+        sums_of_parts_are_those_of_the_list
+        where_the_owner_chose_to_stop_it_says_so
+        boundaries_are_adopted_where_both_sides_have_enough_keys
+        records_are_fetched_by_their_items_or_all
+        what_comes_is_merged_by_version_with_the_ids_of_both
+        only_an_owner_at_that_epoch_that_trusts_its_disk_answers
     );
     over_both!(hints:
         a_hint_is_kept_and_erased

@@ -206,8 +206,12 @@ pub fn an_os_table_syncs_only_when_asked(bench: impl Bench) {
     let before = syncs();
     apply(&store, write(place(OS_TABLE, "k"), record(1, "v")));
     assert_eq!(syncs(), before);
-    let raised =
-        Request::Write { at: place(OS_TABLE, "l"), record: record(1, "v"), durability: Durability::Sync };
+    let raised = Request::Write {
+        at: place(OS_TABLE, "l"),
+        record: record(1, "v"),
+        durability: Durability::Sync,
+        vouched: false,
+    };
     apply(&store, raised);
     assert_eq!(syncs(), before + 1);
     apply(&store, write(place(SYNC_TABLE, "k"), record(1, "v")));
@@ -219,7 +223,12 @@ pub fn a_raised_write_syncs_what_was_held(bench: impl Bench) {
     let at = || place(OS_TABLE, "k");
     apply(&store, write(at(), record(5, "v")));
     let before = bench.engine().statistics();
-    let raised = |seq| Request::Write { at: at(), record: record(seq, "v"), durability: Durability::Sync };
+    let raised = |seq| Request::Write {
+        at: at(),
+        record: record(seq, "v"),
+        durability: Durability::Sync,
+        vouched: false,
+    };
     assert_eq!(apply(&store, raised(5)), Reply::Written { held: Held::live(version(5)) });
     let after = bench.engine().statistics();
     assert_eq!(
