@@ -23,20 +23,22 @@
 //! answered fails the page; no page is shorter for that.
 
 mod page;
-mod segment;
+pub mod segment;
 mod wanted;
 
 pub use page::{Answer, Error, Item, Page, Request, Worth};
-pub use segment::{Found, Segment, Slot};
+pub use segment::Segment;
 pub use wanted::{Action, Input};
 
 use crate::answer::GetError;
 use crate::context::Context;
 use crate::get::{self, Get};
 use crate::plans::Plans;
+use crate::rules::scan;
 use crate::session::{Position, Subject};
 use quorate_model::range::{ENTRIES_MAX, Walk};
 use quorate_model::{Instant, Interval, Now, ShardId, TableId};
+use segment::{Found, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -238,12 +240,15 @@ impl Scan {
             && self.bytes < self.request.bytes
             && self.examined < EXAMINED_MAX
             && now.instant < half;
-        match rest {
-            Some(rest) if has_room => {
+        if !has_room {
+            return self.respond(rest, actions);
+        }
+        match scan::goes_on(self.context.rules, rest) {
+            Some(rest) => {
                 self.rest = rest;
                 self.next_segment(plans, actions);
             }
-            rest => self.respond(rest, actions),
+            None => self.respond(None, actions),
         }
     }
 
@@ -255,6 +260,9 @@ impl Scan {
     }
 
     fn fail(&mut self, error: GetError, shard: Option<ShardId>, actions: &mut Vec<Action>) {
+        if !scan::fails_as_a_whole(self.context.rules) && self.worth.is_some() {
+            return self.respond(None, actions);
+        }
         self.phase = Phase::Done;
         actions.push(Action::Respond(Box::new(Err(Error { error, shard }))));
     }

@@ -175,11 +175,21 @@ pub enum Mutant {
     FenceIgnored,
     /// A table answers at once, although owners may still answer for the dropped one of its name.
     DropNotAwaited,
+    /// A page believes the first owner that answers.
+    ScanFromOne,
+    /// A page goes as far as any of its owners has answered.
+    ScanBoundIgnored,
+    /// A page takes the end of a shard for the end of its range.
+    ScanSkipsSegment,
+    /// A page lists what is past its expiry.
+    ScanShowsDue,
+    /// A page that can't be completed ends with what there is.
+    ScanErrorEndsQuietly,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 79] = [
+    pub const ALL: [Mutant; 84] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -259,6 +269,11 @@ impl Mutant {
         Mutant::FenceVolatile,
         Mutant::FenceIgnored,
         Mutant::DropNotAwaited,
+        Mutant::ScanFromOne,
+        Mutant::ScanBoundIgnored,
+        Mutant::ScanSkipsSegment,
+        Mutant::ScanShowsDue,
+        Mutant::ScanErrorEndsQuietly,
     ];
 
     /// Its name as people type it: `no-read-repair`.

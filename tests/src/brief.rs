@@ -1,9 +1,14 @@
 //! Short words for what flows, so that a story can be read: `write 3-n1.7f "v5" +c0.0:1 sync`.
 
-use crate::history::{Asked, Outcome};
+use crate::history::{Asked, Outcome, PageOutcome};
+use crate::message::{Message, Told};
 use quorate_coordinator::Input;
+use quorate_coordinator::scan::Item;
 use quorate_model::message::SMALL_BYTES;
-use quorate_model::{Body, Held, Operations, Record, Reply, Request, Version};
+use quorate_model::range::{Entry, Walk};
+use quorate_model::{
+    Body, Held, Interval, Operations, RangeReply, RangeRequest, Record, Reply, Request, Version,
+};
 
 /// A version: number, node, a bit of the boot, counter.
 pub fn version(version: &Version) -> String {
@@ -75,11 +80,59 @@ pub fn reply(reply: &Reply) -> String {
     }
 }
 
+/// A request of either kind.
+pub fn message(message: &Message) -> String {
+    match message {
+        Message::Key(asked) => request(asked),
+        Message::Range(RangeRequest::Scan { over, walk }) => {
+            let Walk { reverse, items, values, .. } = walk;
+            let way = if *reverse { "down" } else { "up" };
+            let whole = if *values { "values" } else { "keys" };
+            format!("walk {way} {} for {items} {whole}", rest(Some(&over.interval)))
+        }
+        Message::Range(
+            other @ (RangeRequest::Sums { .. }
+            | RangeRequest::Parts { .. }
+            | RangeRequest::List { .. }
+            | RangeRequest::Fetch { .. }
+            | RangeRequest::Merge { .. }),
+        ) => format!("{other:?}"),
+    }
+}
+
+/// An answer of either kind.
+pub fn told(told: &Told) -> String {
+    match told {
+        Told::Key(answer) => reply(answer),
+        Told::Range(RangeReply::Refused(refusal)) => format!("refused: {refusal:?}"),
+        Told::Range(RangeReply::Scanned(scanned)) => {
+            let entry = |entry: &Entry| format!("{} {}", entry.sort_key, held(Some(&entry.held)));
+            let entries: Vec<String> = scanned.entries.iter().map(entry).collect();
+            let until = scanned.until.as_ref().map_or("the end".to_owned(), ToString::to_string);
+            format!("[{}] until {until}", entries.join(", "))
+        }
+        Told::Range(
+            other @ (RangeReply::Sums(_)
+            | RangeReply::Parted(_)
+            | RangeReply::Listed(_)
+            | RangeReply::Fetched(_)
+            | RangeReply::Merged
+            | RangeReply::Broken),
+        ) => format!("{other:?}"),
+    }
+}
+
+/// What is left of a range.
+pub fn rest(rest: Option<&Interval>) -> String {
+    let Some(Interval { start, end }) = rest else { return "nothing".to_owned() };
+    format!("[{start}, {})", end.as_ref().map_or("end".to_owned(), ToString::to_string))
+}
+
 /// What a machine is told.
-pub fn input(input: &Input) -> String {
+pub fn input(input: &Input<Told>) -> String {
     match input {
         Input::Start => "start".to_owned(),
-        Input::Reply { call, reply: told } => format!("#{} {}", call.0, reply(told)),
+        Input::Reply { call, reply } => format!("#{} {}", call.0, told(reply)),
         Input::Failed { call, failure, .. } => format!("#{} {failure:?}", call.0),
         Input::Tick => "tick".to_owned(),
     }
@@ -89,6 +142,7 @@ pub fn input(input: &Input) -> String {
 pub fn asked(asked: &Asked) -> String {
     match asked {
         Asked::Read { required } => format!("read r={required}"),
+        Asked::Walk { required } => format!("walk r={required}"),
         Asked::Write(write) => {
             let what = write.value.as_ref().map_or("delete".to_owned(), |value| format!("write {value:?}"));
             let id = write.id.as_ref().map_or(String::new(), |id| format!(" id {id}"));
@@ -110,8 +164,25 @@ pub fn outcome(outcome: &Outcome) -> String {
             let replayed = if answer.replayed { " replayed" } else { "" };
             format!("stored {}{replayed} ({}/{})", version(&answer.version), answer.acks, answer.required)
         }
-        Outcome::GetFailed(error) => format!("failed: {error}"),
+        Outcome::GetFailed(error) | Outcome::Walked(Err(error)) => format!("failed: {error}"),
+        Outcome::Walked(Ok(found)) => {
+            format!("walked {} keys, rest {}", found.slots.len(), rest(found.rest.as_ref()))
+        }
         Outcome::PutFailed(error) => format!("failed, {:?}: {error}", error.outcome()),
         Outcome::Vanished => "vanished".to_owned(),
+    }
+}
+
+/// What a client is answered to a page.
+pub fn page(outcome: &PageOutcome) -> String {
+    match outcome {
+        PageOutcome::Open => "open".to_owned(),
+        PageOutcome::Answered(page) => {
+            let item = |item: &Item| format!("{} {}", item.sort_key, version(&item.version));
+            let items: Vec<String> = page.items.iter().map(item).collect();
+            format!("page [{}], rest {}", items.join(", "), rest(page.rest.as_ref()))
+        }
+        PageOutcome::Failed(error) => format!("failed: {error}"),
+        PageOutcome::Vanished => "vanished".to_owned(),
     }
 }

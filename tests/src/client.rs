@@ -10,6 +10,7 @@ use crate::drive::{Operation, Running, Watched};
 use crate::event::Event;
 use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
 use crate::random::{For, Random};
+use crate::scan::Scanning;
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
@@ -32,6 +33,8 @@ pub struct Client {
     open: usize,
     /// A write to try again.
     again: Option<Job>,
+    /// A scan whose next page it asks for.
+    scanning: Option<Scanning>,
     /// Writes with an id that are over, one way or the other.
     past: Vec<Job>,
     /// What it began so far.
@@ -61,6 +64,7 @@ enum Thing {
     Delete,
     Batch,
     Repeat,
+    Scan,
 }
 
 impl Client {
@@ -71,7 +75,7 @@ impl Client {
 
     /// Whether it waits for an answer or has something to try again.
     pub fn is_busy(&self) -> bool {
-        self.open > 0 || self.again.is_some()
+        self.open > 0 || self.again.is_some() || self.scanning.is_some()
     }
 }
 
@@ -88,6 +92,10 @@ impl World {
             let random = &mut self.random(For::Action, [job.name.number(), 1]);
             return self.attempt_write(job, random);
         }
+        if let Some(scanning) = self.clients[client as usize].scanning.take() {
+            self.next_page(scanning);
+            return self.pause_unless_waiting(client);
+        }
         if self.operations_left == 0 {
             return;
         }
@@ -98,22 +106,42 @@ impl World {
         if !self.setting.trim.actions.contains(&(client, name.action)) {
             self.begin_something(name);
         }
+        self.pause_unless_waiting(client);
+    }
+
+    /// Nothing could be asked: no table known yet, nothing to repeat, or left out.
+    fn pause_unless_waiting(&mut self, client: u32) {
         if self.clients[client as usize].open == 0 {
-            // Nothing could be asked: no table known yet, nothing to repeat, or left out.
             self.pause(client);
+        }
+    }
+
+    /// A client waits for one answer more.
+    pub(crate) fn waits(&mut self, client: u32) {
+        if let Some(who) = self.clients.get_mut(client as usize) {
+            who.open += 1;
+        }
+    }
+
+    /// A client asks for its next page when it turns to something again; who closes the history, at once.
+    pub(crate) fn go_on_scanning(&mut self, scanning: Scanning) {
+        match self.clients.get_mut(scanning.client() as usize) {
+            Some(who) => who.scanning = Some(scanning),
+            None => self.next_page(scanning),
         }
     }
 
     fn begin_something(&mut self, name: Name) {
         let habits = self.setting.habits;
-        let weights = [habits.read, habits.write, habits.delete, habits.batch, habits.repeat];
+        let weights = [habits.read, habits.write, habits.delete, habits.batch, habits.repeat, habits.scan];
         let random = &mut self.random(For::Action, [name.number(), 0]);
         let thing = match random.weighted(&weights) {
             0 => Thing::Read,
             1 => Thing::Write,
             2 => Thing::Delete,
             3 => Thing::Batch,
-            _ => Thing::Repeat,
+            4 => Thing::Repeat,
+            _ => Thing::Scan,
         };
         match thing {
             Thing::Read => self.read_something(name, random),
@@ -130,6 +158,7 @@ impl World {
                 }
             }
             Thing::Repeat => self.repeat_something(name, random),
+            Thing::Scan => self.scan_something(name, random),
         }
     }
 
@@ -142,6 +171,7 @@ impl World {
         let (name, client, told) = (attempt.name, attempt.client, attempt.outcome.clone());
         self.tell(|| format!("client {client} op {} => {}", id.0, brief::outcome(&told)));
         self.repaired(id, &told);
+        self.paged(id, &told);
         let Some(mut job) = self.jobs.remove(&id) else { return self.heard_back(client) };
         let retry = match told {
             Outcome::Stored(_) => {
@@ -149,7 +179,7 @@ impl World {
                 false
             }
             Outcome::PutFailed(_) | Outcome::Vanished => job.attempts < ATTEMPTS_MAX,
-            Outcome::Open | Outcome::Got(_) | Outcome::GetFailed(_) => false,
+            Outcome::Open | Outcome::Got(_) | Outcome::GetFailed(_) | Outcome::Walked(_) => false,
         };
         if job.write.id.is_some() && (client as usize) < self.clients.len() {
             let mut random = self.random(For::Again, [name.number(), 0]);
@@ -164,7 +194,7 @@ impl World {
         self.heard_back(client);
     }
 
-    fn heard_back(&mut self, client: u32) {
+    pub(crate) fn heard_back(&mut self, client: u32) {
         let Some(who) = self.clients.get_mut(client as usize) else { return };
         who.open -= 1;
         if who.open == 0 {
@@ -262,7 +292,8 @@ impl World {
             self.context(on),
         );
         let machine = Operation::Get(Box::new(machine));
-        Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan))
+        let at = Position::Key(plan.place.sort_key.clone());
+        Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan, at))
     }
 
     /// Starts a write; `None` if that node does not know the table.
@@ -304,7 +335,8 @@ impl World {
             deadline,
         };
         let machine = Operation::Put(Box::new(Put::new(plan.clone(), order, self.context(on))));
-        Some(self.begin(name, on, spot, Asked::Write(write), timeout, machine, &plan))
+        let at = Position::Key(plan.place.sort_key.clone());
+        Some(self.begin(name, on, spot, Asked::Write(write), timeout, machine, &plan, at))
     }
 
     #[expect(clippy::too_many_arguments, reason = "who asks whom for what")]
@@ -317,6 +349,7 @@ impl World {
         timeout: u64,
         machine: Operation,
         plan: &Plan,
+        at: Position,
     ) -> AttemptId {
         let id = AttemptId(self.history.attempts.len());
         let client = name.client;
@@ -346,14 +379,9 @@ impl World {
             orphaned: false,
             closing: self.closing,
         });
-        if let Some(who) = self.clients.get_mut(client as usize) {
-            who.open += 1;
-        }
-        let subject = Subject {
-            table: plan.table.id,
-            at: Position::Key(plan.place.sort_key.clone()),
-            deadline: Instant(self.schedule.now() + timeout),
-        };
+        self.waits(client);
+        let deadline = Instant(self.schedule.now() + timeout);
+        let subject = Subject { table: plan.table.id, at, deadline };
         let running = Running {
             attempt: id,
             name,
@@ -362,6 +390,7 @@ impl World {
             epoch: plan.place.epoch,
             asked: BTreeMap::new(),
             answered: BTreeSet::new(),
+            until: None,
             started: self.schedule.now(),
             woken_at: None,
             steps: 0,
@@ -380,7 +409,7 @@ impl World {
         Spot { table, key: random.below(self.setting.keys) as usize }
     }
 
-    fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
+    pub(crate) fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
         if random.chance(self.setting.habits.other_level) {
             match random.weighted(&[50, 15, 35]) {
@@ -393,7 +422,7 @@ impl World {
         }
     }
 
-    fn some_timeout(&self, name: Name) -> u64 {
+    pub(crate) fn some_timeout(&self, name: Name) -> u64 {
         if self.closing {
             return 2_000_000;
         }
@@ -401,7 +430,7 @@ impl World {
         self.random(For::Attempt, [name.number(), 0]).between(least, most)
     }
 
-    fn some_coordinator(&self, client: u32, random: &mut Random) -> Option<NodeId> {
+    pub(crate) fn some_coordinator(&self, client: u32, random: &mut Random) -> Option<NodeId> {
         let coordinators = self.coordinators();
         let favourite = NodeId(self.clients[client as usize].favourite);
         if coordinators.is_empty() {

@@ -7,14 +7,14 @@ use crate::history::Spot;
 use crate::setting::{Setting, TableSetting};
 use quorate_coordinator::answers;
 use quorate_model::{
-    Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, Mode, NodeId, Place, Reply, Rules, ShardNow,
-    SortKey, TableId,
+    Boot, ClusterId, Durability, Epoch, Extent, Interval, Key, Layout, Mode, NodeId, Place, RangeReply,
+    RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId,
 };
 use quorate_ring::{
-    Catalog, Closing, Command, Created, Liveness, NewNode, NewTable, Plan, RequestId, TableChange, View,
-    Weight,
+    Catalog, Closing, Command, Created, Liveness, NewNode, NewRange, NewTable, Plan, RequestId, TableChange,
+    View, Weight,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The log, as the catalogs after each command, and where each key stands.
@@ -133,13 +133,57 @@ impl Cluster {
     pub fn plan_by(
         &self,
         heard: usize,
-        (spot, now): (Spot, &ShardNow),
+        (table, sort_key, now): (TableId, &SortKey, &ShardNow),
         local: NodeId,
         down: Vec<NodeId>,
     ) -> Option<Plan> {
         let view = View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down));
-        let table = view.table_by_id(self.tables[spot.table])?;
-        view.plan_by(table, now, table.sort_key(&self.keys[&spot]), local)
+        view.plan_by(view.table_by_id(table)?, now, sort_key.clone(), local)
+    }
+
+    /// What a node that has heard so many commands says with a reply about a range.
+    pub fn newer_of_range(
+        &self,
+        heard: usize,
+        request: &RangeRequest,
+        reply: &RangeReply,
+    ) -> Option<ShardNow> {
+        let catalog = Arc::clone(&self.catalogs[heard.checked_sub(1)?]);
+        View::new(catalog, Liveness::all_alive()).newer_of_range(request, reply)
+    }
+
+    /// The id of a table.
+    pub fn table(&self, number: usize) -> TableId {
+        self.tables[number]
+    }
+
+    /// The number of a table.
+    pub fn number_of(&self, table: TableId) -> Option<usize> {
+        self.tables.iter().position(|known| *known == table)
+    }
+
+    /// The keys of a table in their order, with where each stands.
+    pub fn in_order(&self, number: usize) -> Vec<(SortKey, Spot)> {
+        let table = self.tables[number];
+        let of_table = self.spots.iter().filter(|((of, _), _)| *of == table);
+        of_table.map(|((_, sort_key), spot)| (sort_key.clone(), *spot)).collect()
+    }
+
+    /// The epoch of the shard in which a walk begins and whether a node owns it, for one that has heard so many commands.
+    pub fn ownership_of_walk(
+        &self,
+        heard: usize,
+        request: &RangeRequest,
+        node: NodeId,
+    ) -> Option<(Epoch, bool)> {
+        let Extent { table, interval, .. } = request.extent()?;
+        let table = self.catalogs[heard - 1].table_by_id(*table)?;
+        let shard = if request.is_reverse() {
+            table.shard_below(interval.end.as_ref())
+        } else {
+            table.shard_at(&interval.start)
+        };
+        Some((shard.epoch, shard.is_owned_by(node)))
     }
 
     /// What a node that has heard so many commands says with a reply.
@@ -201,7 +245,8 @@ fn commands(setting: &Setting) -> Vec<Command> {
         (2..=setting.nodes).map(|number| Command::AddNode(new_node(number))).collect();
     let create = |number: usize, name: usize, table: &TableSetting| {
         let request = RequestId(1_000 + number as u128);
-        Command::CreateTable(NewTable {
+        let split_at = splits(setting, table.sharding);
+        let new = NewTable {
             request,
             name: format!("table{name}"),
             sharding: table.sharding,
@@ -211,8 +256,12 @@ fn commands(setting: &Setting) -> Vec<Command> {
             mode: Mode::Register,
             durability: table.durability,
             ttl_ms: None,
-            shards: 2,
-        })
+            shards: if table.sharding == Sharding::Range { split_at.len() as u32 + 1 } else { 2 },
+        };
+        match table.sharding {
+            Sharding::Hash => Command::CreateTable(new),
+            Sharding::Range => Command::CreateRange(NewRange { table: new, split_at }),
+        }
     };
     let at_first = setting.dropped().map_or(setting.tables.len(), |dropped| dropped + 1);
     for (number, table) in setting.tables[..at_first].iter().enumerate() {
@@ -235,6 +284,15 @@ fn commands(setting: &Setting) -> Vec<Command> {
         commands.push(Command::Closed { table, since });
     }
     commands
+}
+
+/// Where the shards of a table begin, but for the first: a range table has up to three.
+fn splits(setting: &Setting, sharding: Sharding) -> Vec<Key> {
+    if sharding == Sharding::Hash {
+        return Vec::new();
+    }
+    let places = [setting.keys / 3, setting.keys * 2 / 3].map(|key| Key::new(format!("k{}", key.max(1))));
+    BTreeSet::from(places).into_iter().collect()
 }
 
 fn new_node(number: u64) -> NewNode {

@@ -114,6 +114,24 @@ happenings! {
     Repaired => "reads repaired before the answer",
     /// A read answered that a value has expired.
     Expired => "reads of an expired value",
+    /// A scan came to its end.
+    ScanEnded => "scans that came to their end",
+    /// A page of a range table was answered.
+    RangePage => "pages of range tables",
+    /// A page went from the end downwards.
+    ReversePage => "pages in reverse",
+    /// A page was answered that leaves something for the next.
+    PageCut => "pages with more behind them",
+    /// A page went on over several shards.
+    PageOfShards => "pages over several shards",
+    /// A page was asked for at another coordinator than the one before it.
+    PageElsewhere => "pages at another coordinator",
+    /// A page failed, and was asked for again.
+    PageAgain => "pages asked for again",
+    /// A page was not answered by its owners alike: a read decided on a key.
+    PageRead => "keys of pages that a read decided",
+    /// Owners answered a walk as far as different places.
+    WalkUneven => "walks that ended at different places",
     /// A write was assigned its version by an owner.
     Assigned => "writes assigned",
     /// A retry got the first answer again.

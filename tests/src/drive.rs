@@ -9,12 +9,14 @@ use crate::coverage::Happening;
 use crate::event::{Asker, Caller, Event};
 use crate::heard::Heard;
 use crate::history::{AttemptId, Name, Outcome, Spot};
+use crate::message::{Message, Told};
 use crate::world::World;
 use quorate_coordinator::answer::Outcome as Claim;
+use quorate_coordinator::scan::Segment;
 use quorate_coordinator::session::{Action, CATALOG_WAIT, Ended, Said, Session};
-use quorate_coordinator::{Call, Effect, Failure, Get, Input, Machine, Put, PutError};
+use quorate_coordinator::{Ask as _, Call, Effect, Failure, Get, Input, Machine, Put, PutError};
 use quorate_model::operation::Recall;
-use quorate_model::{Body, Epoch, Instant, NodeId, Now, Refusal, Reply, Request, level};
+use quorate_model::{Body, Epoch, Instant, NodeId, Now, RangeReply, Refusal, Reply, Request, SortKey, level};
 use quorate_storage::ReadTier;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +40,8 @@ pub struct Running {
     pub asked: BTreeMap<Call, Asked>,
     /// Owners that answered what decides (versions, records), each with the epoch that it was asked at.
     pub answered: BTreeSet<(Epoch, NodeId)>,
+    /// Up to where the first answer to a walk was complete.
+    pub until: Option<Option<SortKey>>,
     /// When it began, in microseconds.
     pub started: u64,
     /// When it will be woken.
@@ -65,16 +69,18 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Watched {
     operation: Operation,
-    told: Vec<Input>,
+    told: Vec<Input<Told>>,
 }
 
-/// A machine of either kind.
+/// A machine of any kind.
 #[derive(Debug)]
 pub enum Operation {
     /// A read.
     Get(Box<Get>),
     /// A write.
     Put(Box<Put>),
+    /// A walk over a segment of a scan.
+    Walk(Box<Segment>),
 }
 
 impl Watched {
@@ -85,29 +91,34 @@ impl Watched {
 }
 
 impl Machine for Watched {
-    type Request = Request;
+    type Request = Message;
     type Answer = Outcome;
 
-    fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect<Outcome>>) {
+    fn step(&mut self, now: Now, input: Input<Told>, effects: &mut Vec<Effect<Outcome, Message>>) {
         self.told.push(input.clone());
         match &mut self.operation {
             Operation::Get(get) => {
                 let mut own = Vec::new();
-                get.step(now, input, &mut own);
+                get.step(now, of_key(input), &mut own);
                 let outcome = |answer| match answer {
                     Ok(answer) => Outcome::Got(answer),
                     Err(error) => Outcome::GetFailed(error),
                 };
-                effects.extend(own.into_iter().map(|effect| of_either(effect, outcome)));
+                effects.extend(own.into_iter().map(|effect| of_any(effect, Message::Key, outcome)));
             }
             Operation::Put(put) => {
                 let mut own = Vec::new();
-                put.step(now, input, &mut own);
+                put.step(now, of_key(input), &mut own);
                 let outcome = |answer| match answer {
                     Ok(answer) => Outcome::Stored(answer),
                     Err(error) => Outcome::PutFailed(error),
                 };
-                effects.extend(own.into_iter().map(|effect| of_either(effect, outcome)));
+                effects.extend(own.into_iter().map(|effect| of_any(effect, Message::Key, outcome)));
+            }
+            Operation::Walk(walk) => {
+                let mut own = Vec::new();
+                walk.step(now, of_range(input), &mut own);
+                effects.extend(own.into_iter().map(|effect| of_any(effect, Message::Range, Outcome::Walked)));
             }
         }
     }
@@ -116,14 +127,44 @@ impl Machine for Watched {
         match &self.operation {
             Operation::Get(get) => get.wake_at(),
             Operation::Put(put) => put.wake_at(),
+            Operation::Walk(walk) => walk.wake_at(),
         }
     }
 }
 
-/// What a machine wants, with the outcome of either kind.
-fn of_either<A>(effect: Effect<A>, outcome: impl Fn(A) -> Outcome) -> Effect<Outcome> {
+/// What a machine of keys is told.
+fn of_key(input: Input<Told>) -> Input {
+    told(input, |told| match told {
+        Told::Key(reply) => reply,
+        Told::Range(reply) => panic!("a request of one key was answered {reply:?}"),
+    })
+}
+
+/// What a machine of ranges is told.
+fn of_range(input: Input<Told>) -> Input<RangeReply> {
+    told(input, |told| match told {
+        Told::Range(reply) => reply,
+        Told::Key(reply) => panic!("a request about a range was answered {reply:?}"),
+    })
+}
+
+fn told<R>(input: Input<Told>, reply_of: impl Fn(Told) -> R) -> Input<R> {
+    match input {
+        Input::Start => Input::Start,
+        Input::Reply { call, reply } => Input::Reply { call, reply: reply_of(reply) },
+        Input::Failed { call, failure, newer } => Input::Failed { call, failure, newer },
+        Input::Tick => Input::Tick,
+    }
+}
+
+/// What a machine wants, with the request and the outcome of any kind.
+fn of_any<A, Q>(
+    effect: Effect<A, Q>,
+    message: impl Fn(Q) -> Message,
+    outcome: impl Fn(A) -> Outcome,
+) -> Effect<Outcome, Message> {
     match effect {
-        Effect::Send { call, to, request } => Effect::Send { call, to, request },
+        Effect::Send { call, to, request } => Effect::Send { call, to, request: message(request) },
         Effect::Respond(answer) => Effect::Respond(outcome(answer)),
         Effect::Done => Effect::Done,
     }
@@ -139,12 +180,12 @@ impl World {
     }
 
     /// A call of an operation has ended.
-    pub(crate) fn end_call(&mut self, on: NodeId, run: u32, number: u64, call: Call, ended: Ended) {
+    pub(crate) fn end_call(&mut self, on: NodeId, run: u32, number: u64, call: Call, ended: Ended<Told>) {
         let now = self.schedule.now();
         let Some(process) = self.node(on).living(run) else { return };
         let Some(running) = process.running.get_mut(&number) else { return };
-        if let (Some(asked), Ok(Said { reply: Reply::Refused(refusal), newer })) =
-            (running.asked.get_mut(&call), &ended)
+        if let (Some(asked), Ok(Said { reply, newer })) = (running.asked.get_mut(&call), &ended)
+            && let Err(Failure::Refused(refusal)) = Message::heard(reply.clone())
         {
             if matches!(refusal, Refusal::Stale { .. }) {
                 asked.stale_at.get_or_insert(now);
@@ -183,7 +224,7 @@ impl World {
         &mut self,
         on: NodeId,
         number: u64,
-        step: impl FnOnce(&mut Session<Watched>, Now, &Heard<'_>, &mut Vec<Action<Outcome>>),
+        step: impl FnOnce(&mut Session<Watched>, Now, &Heard<'_>, &mut Vec<Action<Outcome, Message>>),
     ) {
         let now = self.now_on(on);
         let process = self.node(on).process.as_mut().expect("only living processes are stepped");
@@ -225,9 +266,14 @@ impl World {
     }
 
     /// What the history must know of what a machine was told.
-    fn note_told(&mut self, on: NodeId, running: &mut Running, input: &Input) {
+    fn note_told(&mut self, on: NodeId, running: &mut Running, input: &Input<Told>) {
         match input {
-            Input::Reply { call, .. } => {
+            Input::Reply { call, reply } => {
+                if let Told::Range(RangeReply::Scanned(scanned)) = reply
+                    && running.until.get_or_insert_with(|| scanned.until.clone()) != &scanned.until
+                {
+                    self.met(Happening::WalkUneven);
+                }
                 if let Some(asked) = running.asked.remove(call).filter(|asked| asked.decides) {
                     running.answered.insert((asked.epoch, asked.to));
                 }
@@ -294,27 +340,34 @@ impl World {
         number: u64,
         running: &mut Running,
         (call, to, deadline): (Call, NodeId, Instant),
-        request: Request,
+        request: Message,
     ) {
-        let (attempt, spot, epoch) = (running.attempt, running.spot, request.place().epoch);
-        let decides = matches!(request, Request::Ask { .. } | Request::Read { .. });
+        let (attempt, spot, epoch) = (running.attempt, running.spot, request.epoch());
+        let decides = match &request {
+            Message::Key(request) => matches!(request, Request::Ask { .. } | Request::Read { .. }),
+            Message::Range(_) => true,
+        };
         running.asked.insert(call, Asked { to, epoch, decides, stale_at: None, said: None });
         let seen = &mut self.history.attempts[attempt.0];
         seen.messages += 1;
         match &request {
-            Request::Write { record, .. } => {
+            Message::Key(Request::Write { record, .. }) => {
                 seen.sent = true;
                 let operations = record.operations.as_slice().len();
                 self.history.operations_max = self.history.operations_max.max(operations);
                 self.history.sent(attempt, spot, record);
                 self.leave_asking(running);
             }
-            Request::Hint { owner, .. } => {
+            Message::Key(Request::Hint { owner, .. }) => {
                 self.history.hinted.insert((attempt, *owner));
             }
-            Request::Read { whole: true, .. } if !running.answered.is_empty() => self.met(Happening::Fetched),
-            Request::Ask { .. } | Request::Read { .. } | Request::Assign { .. } | Request::Inspect { .. } => {
+            Message::Key(Request::Read { whole: true, .. }) if !running.answered.is_empty() => {
+                self.met(Happening::Fetched);
             }
+            Message::Key(
+                Request::Ask { .. } | Request::Read { .. } | Request::Assign { .. } | Request::Inspect { .. },
+            )
+            | Message::Range(_) => {}
         }
         if epoch < running.epoch {
             self.history.ignored_plans.push((spot, attempt));
@@ -334,7 +387,7 @@ impl World {
     }
 
     fn respond(&mut self, running: &Running, outcome: Outcome) {
-        if matches!(outcome, Outcome::Got(_) | Outcome::Stored(_)) {
+        if matches!(outcome, Outcome::Got(_) | Outcome::Stored(_) | Outcome::Walked(Ok(_))) {
             self.leave_asking(running);
         }
         self.note_outcome(running, &outcome);
@@ -401,7 +454,11 @@ impl World {
             Outcome::PutFailed(PutError::IdempotencyExpired) => Happening::IdExpired,
             Outcome::PutFailed(error) if error.outcome() == Claim::NotApplied => Happening::NotApplied,
             Outcome::PutFailed(_) => Happening::Unknown,
-            Outcome::Stored(_) | Outcome::GetFailed(_) | Outcome::Open | Outcome::Vanished => return,
+            Outcome::Stored(_)
+            | Outcome::Walked(_)
+            | Outcome::GetFailed(_)
+            | Outcome::Open
+            | Outcome::Vanished => return,
         };
         self.met(happening);
     }

@@ -1,9 +1,10 @@
 //! What is on its way between nodes, and what is to happen when.
 
 use crate::history::{AttemptId, Name};
+use crate::message::{Message, Told};
 use crate::random::mix;
-use quorate_coordinator::{Call, Failure, get};
-use quorate_model::{Answer, NodeId, Reply, Request};
+use quorate_coordinator::{Call, Failure, get, scan};
+use quorate_model::{Answer, NodeId, Request};
 use std::fmt;
 
 /// Who asked, and waits for the answer.
@@ -59,7 +60,7 @@ pub enum Event {
         /// From whom.
         from: Caller,
         /// What.
-        request: Request,
+        request: Message,
         /// How long the caller waited for it when it left, in microseconds: the receiver's clock begins anew.
         remaining: u64,
     },
@@ -70,7 +71,7 @@ pub enum Event {
         /// Who answers.
         by: NodeId,
         /// The answer, with how far the disk of the one who answers had come.
-        answer: Answer<Reply>,
+        answer: Answer<Told>,
     },
     /// The caller hears that there will be no answer.
     Fail {
@@ -114,6 +115,17 @@ pub enum Event {
         number: u32,
         /// Its answer, if it got one.
         answer: Option<Box<get::Answer>>,
+    },
+    /// A page of a scan hears that one of its operations is over.
+    Paged {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        run: u32,
+        /// Which page.
+        page: u64,
+        /// What it hears.
+        input: Box<scan::Input>,
     },
     /// A client does its next thing.
     Act {
@@ -162,6 +174,7 @@ impl Event {
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
             | Event::Repaired { node, .. }
+            | Event::Paged { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
         }

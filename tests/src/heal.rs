@@ -4,13 +4,13 @@
 //! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
 //! written and read once more. The writes come last, so that they hide nothing.
 
-use crate::history::{AttemptId, Name, Outcome, Spot, Write};
+use crate::history::{AttemptId, Name, Outcome, PageOutcome, Spot, Write};
 use crate::node::Process;
 use crate::random::For;
 use crate::replay::REPLAYER;
 use crate::world::World;
 use quorate_model::Hint;
-use quorate_model::{Level, NodeId, Record, Reply, Request, level};
+use quorate_model::{Interval, Level, NodeId, Record, Reply, Request, SortKey, level};
 use quorate_storage::ReadTier;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +46,8 @@ pub struct Ending {
     pub at_end: Holdings,
     /// Sums that are wrong, with the node that keeps them.
     pub sums: Vec<(NodeId, String)>,
+    /// The keys of each table in their order, with where each stands.
+    pub in_order: Vec<Vec<(SortKey, Spot)>>,
     /// What did not come to be.
     pub stuck: Vec<(Option<Spot>, String)>,
 }
@@ -63,6 +65,7 @@ impl World {
         self.closing = true;
         self.heal();
         let mut ending = Ending { doubtful: self.take_out_broken(), ..Ending::default() };
+        ending.in_order = (0..self.setting.tables.len()).map(|table| self.cluster.in_order(table)).collect();
         for spot in self.cluster.spots() {
             let plan = self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new());
             let plan = plan.expect("the whole log makes every table");
@@ -79,6 +82,7 @@ impl World {
         (ending.hints, ending.overtaken) = (self.history.hints.len(), self.history.overtaken.len());
         ending.after_hints = self.holdings(&ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
+        self.scan_all(&mut ending);
         self.retry_acknowledged(&mut ending);
         self.read_all(&mut ending, |n, doubtful| n - doubtful);
         ending.at_end = self.holdings(&ending);
@@ -137,8 +141,10 @@ impl World {
     /// Whether no client's operation is under way. Reads that bring owners together may go on for ever where one of
     /// them is out.
     fn is_idle(&self) -> bool {
-        let is_over =
-            |process: &Process| process.running.values().all(|running| running.name.client == REPLAYER);
+        let is_over = |process: &Process| {
+            let mut running = process.running.values();
+            process.pages.is_empty() && running.all(|running| running.name.client == REPLAYER)
+        };
         self.nodes.iter().all(|node| node.process.as_ref().is_none_or(is_over))
     }
 
@@ -183,6 +189,29 @@ impl World {
             reads.push(read);
         }
         self.demand(ending, &reads);
+    }
+
+    /// Scans every table at a quorum, there and back.
+    fn scan_all(&mut self, ending: &mut Ending) {
+        let begun = self.history.scans.len();
+        let stays = |table: &usize| self.setting.dropped() != Some(*table);
+        for table in (0..self.setting.tables.len()).filter(stays).collect::<Vec<usize>>() {
+            let required = level::quorum(self.setting.tables[table].n);
+            for reverse in [false, true] {
+                let name = self.own_name(CLOSER);
+                self.begin_scan(name, (table, required), Interval::everything(), reverse, (2, reverse));
+            }
+        }
+        self.demand(ending, &[]);
+        for scan in &self.history.scans[begun..] {
+            match scan.pages.last().map(|page| &page.outcome) {
+                Some(PageOutcome::Answered(page)) if page.rest.is_none() => {}
+                outcome => {
+                    let what = format!("a scan failed although all is healed: {outcome:?}");
+                    ending.stuck.push((None, what));
+                }
+            }
+        }
     }
 
     fn retry_acknowledged(&mut self, ending: &mut Ending) {
@@ -239,13 +268,13 @@ impl World {
         for id in attempts {
             let attempt = &self.history.attempts[id.0];
             let progressed = match &attempt.outcome {
-                Outcome::Got(_) | Outcome::Stored(_) => true,
+                Outcome::Got(_) | Outcome::Stored(_) | Outcome::Walked(Ok(_)) => true,
                 Outcome::PutFailed(error) => matches!(
                     error,
                     quorate_coordinator::PutError::IdempotencyExpired
                         | quorate_coordinator::PutError::IdempotencyReused
                 ),
-                Outcome::Open | Outcome::GetFailed(_) | Outcome::Vanished => false,
+                Outcome::Open | Outcome::GetFailed(_) | Outcome::Walked(Err(_)) | Outcome::Vanished => false,
             };
             if !progressed {
                 let what = format!("op {} failed although all is healed: {:?}", id.0, attempt.outcome);
@@ -254,7 +283,7 @@ impl World {
         }
     }
 
-    fn some_node(&self, name: Name) -> NodeId {
+    pub(crate) fn some_node(&self, name: Name) -> NodeId {
         *self.random(For::Closing, [name.number(), 0]).pick(&self.node_ids())
     }
 }

@@ -32,10 +32,9 @@ impl Plans for Heard<'_> {
     }
 
     fn plan_by(&self, table: TableId, sort_key: &SortKey, now: &ShardNow) -> Option<Plan> {
-        let place = Place { table, epoch: Epoch(0), sort_key: sort_key.clone() };
-        let spot = self.world.spot_of(&place)?;
         let heard = self.world.peek(self.on).heard;
-        self.world.cluster.plan_by(heard, (spot, now), self.on, self.world.seem_down(self.whom))
+        let down = self.world.seem_down(self.whom);
+        self.world.cluster.plan_by(heard, (table, sort_key, now), self.on, down)
     }
 
     fn is_dropped(&self, table: TableId) -> bool {

@@ -6,8 +6,9 @@
 
 use crate::coverage::Coverage;
 use crate::random::mix;
+use quorate_coordinator::scan::{self, segment};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
-use quorate_model::{Body, Durability, Held, NodeId, OperationId, Record, Version, WallTime};
+use quorate_model::{Body, Durability, Held, Interval, NodeId, OperationId, Record, Version, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -71,6 +72,11 @@ pub enum Asked {
     },
     /// A write.
     Write(Write),
+    /// A walk over a segment of a scan, that so many owners must answer.
+    Walk {
+        /// Owners.
+        required: u8,
+    },
 }
 
 /// What came of an attempt.
@@ -84,6 +90,8 @@ pub enum Outcome {
     Stored(PutAnswer),
     /// A read failed.
     GetFailed(GetError),
+    /// A walk is over.
+    Walked(segment::Answer),
     /// A write failed, or may have.
     PutFailed(PutError),
     /// The coordinator died and no answer will ever come.
@@ -108,7 +116,7 @@ pub struct Attempt {
     pub client: u32,
     /// Who coordinated.
     pub coordinator: NodeId,
-    /// Of which key.
+    /// Of which key; of a walk, the first of its table.
     pub spot: Spot,
     /// What was asked.
     pub asked: Asked,
@@ -147,11 +155,62 @@ pub struct Attempt {
     pub closing: bool,
 }
 
+/// One scan of a client: page after page, each from where the one before it ended.
+#[derive(Clone, Debug)]
+pub struct ScanHistory {
+    /// Who asked.
+    pub client: u32,
+    /// Of which table.
+    pub table: usize,
+    /// The whole range.
+    pub range: Interval,
+    /// Whether from its end downwards.
+    pub reverse: bool,
+    /// Owners that must answer for each key.
+    pub required: u8,
+    /// Its pages, in the order in which they were asked for. One that failed is followed by another of the same rest.
+    pub pages: Vec<PageHistory>,
+}
+
+/// One page of a scan.
+#[derive(Clone, Debug)]
+pub struct PageHistory {
+    /// Who coordinated.
+    pub coordinator: NodeId,
+    /// What was asked for: what was left of the range.
+    pub from: Interval,
+    /// Most keys.
+    pub items: usize,
+    /// When it was asked for.
+    pub call: Moment,
+    /// When it was answered, or its coordinator died.
+    pub ret: Option<Moment>,
+    /// The earliest wall clock that its coordinator saw while at it.
+    pub wall_min: WallTime,
+    /// What came of it.
+    pub outcome: PageOutcome,
+}
+
+/// What came of a page.
+#[derive(Clone, Debug)]
+pub enum PageOutcome {
+    /// Nothing yet.
+    Open,
+    /// It was answered.
+    Answered(scan::Page),
+    /// It failed.
+    Failed(scan::Error),
+    /// The coordinator died.
+    Vanished,
+}
+
 /// Everything that happened.
 #[derive(Debug, Default)]
 pub struct History {
     /// All attempts, in the order in which they began.
     pub attempts: Vec<Attempt>,
+    /// All scans, in the order in which they began.
+    pub scans: Vec<ScanHistory>,
     /// Who first sent a version.
     pub makers: BTreeMap<(Spot, Version), AttemptId>,
     /// What was first sent under a version (unless it is the version found expired).
@@ -294,7 +353,7 @@ impl History {
     pub fn writes(&self) -> impl Iterator<Item = (AttemptId, &Attempt, &Write)> {
         self.attempts.iter().enumerate().filter_map(|(number, attempt)| match &attempt.asked {
             Asked::Write(write) => Some((AttemptId(number), attempt, write)),
-            Asked::Read { .. } => None,
+            Asked::Read { .. } | Asked::Walk { .. } => None,
         })
     }
 
@@ -305,6 +364,7 @@ impl History {
             Outcome::Open
             | Outcome::Got(_)
             | Outcome::GetFailed(_)
+            | Outcome::Walked(_)
             | Outcome::PutFailed(_)
             | Outcome::Vanished => None,
         })
@@ -317,6 +377,7 @@ impl History {
             Outcome::Open
             | Outcome::Stored(_)
             | Outcome::GetFailed(_)
+            | Outcome::Walked(_)
             | Outcome::PutFailed(_)
             | Outcome::Vanished => None,
         })

@@ -27,6 +27,7 @@ mod linearizable;
 mod ownership;
 mod phantom;
 mod resurrection;
+mod scans;
 mod sums;
 
 use crate::heal::Ending;
@@ -63,6 +64,8 @@ pub enum Invariant {
     Closed,
     /// Messages, queues, hints and ids have limits, and operations end.
     Bounded,
+    /// Pages of a scan cover its range once; what was there throughout is in them, and what must not be shown is not.
+    Scans,
     /// A chunk's sum is what its records add up to.
     Sums,
     /// Nothing panics, and the checker comes to a verdict.
@@ -93,7 +96,7 @@ pub struct Evidence<'a> {
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
 /// Every promise with its judge.
-const JUDGES: [(Invariant, Judge); 13] = [
+const JUDGES: [(Invariant, Judge); 14] = [
     (Invariant::Phantom, phantom::judge),
     (Invariant::Durable, durable::judge),
     (Invariant::Flicker, flicker::judge),
@@ -104,6 +107,7 @@ const JUDGES: [(Invariant, Judge); 13] = [
     (Invariant::Doubt, doubt::judge),
     (Invariant::Closed, closed::judge),
     (Invariant::Bounded, bounded::judge),
+    (Invariant::Scans, scans::judge),
     (Invariant::Sums, sums::judge),
     (Invariant::Converges, converges::judge),
     (Invariant::Linearizable, linearizable::judge),
@@ -131,6 +135,7 @@ impl fmt::Display for Invariant {
             Invariant::Doubt => "doubt",
             Invariant::Closed => "closed",
             Invariant::Bounded => "bounded",
+            Invariant::Scans => "scans",
             Invariant::Sums => "sums",
             Invariant::Sound => "sound",
         })

@@ -18,9 +18,10 @@
 //!                 invariants (one file for each promise) ──> violations, or none
 //! ```
 //!
-//! **The real parts** are everything that decides: the coordinator's machines with their sessions and the replay of hints,
-//! the ring's plans and layouts, the replica with the committer's queue, and what is remembered of peers. **The simulated
-//! parts** are everything that does: what carries messages, the network, clocks, disks, power and the lag of the catalog.
+//! **The real parts** are everything that decides: the coordinator's machines with their sessions, the pages of scans,
+//! the replay of hints, the ring's plans and layouts, the replica with the committer's queue, and what is remembered of
+//! peers. **The simulated parts** are everything that does: what carries messages, the network, clocks, disks, power and
+//! the lag of the catalog.
 //!
 //! **Two phases.** First everything breaks, and what clients were told must stay true. Then everything is healed,
 //! and the cluster must make progress and come together within a bound.
@@ -35,8 +36,8 @@
 //! - Whatever the history knows beyond what clients saw (who made a version, what a replica stored) is used to tell
 //!   sooner, never to excuse.
 //!
-//! **Left out**: moves of shards and their fences, scans and background sync, which are not built yet; consensus on
-//! the catalog, of which only its promise is simulated (each node has heard a prefix of one log); and everything
+//! **Left out**: moves of shards and their fences, and background sync, which are not built yet; consensus on the
+//! catalog, of which only its promise is simulated (each node has heard a prefix of one log); and everything
 //! below the engine, which the storage crate's conformance suite and the black-box runs cover.
 
 pub mod brief;
@@ -54,6 +55,7 @@ pub mod history;
 pub mod invariants;
 
 pub mod event;
+pub mod message;
 pub mod mutants;
 pub mod network;
 pub mod node;
@@ -62,6 +64,7 @@ pub mod purge;
 pub mod random;
 pub mod replay;
 pub mod run;
+pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod setting;
@@ -69,6 +72,7 @@ pub mod shrink;
 pub mod story;
 mod sums;
 pub mod versions;
+mod walk;
 pub mod world;
 
 pub use cut::Case;

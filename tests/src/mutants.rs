@@ -79,6 +79,10 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::SettledNever
         | Mutant::DeadlineStretched
         | Mutant::IdsUnbounded => &[Invariant::Bounded],
+        Mutant::ScanFromOne | Mutant::ScanBoundIgnored | Mutant::ScanSkipsSegment => {
+            &[Invariant::Linearizable, Invariant::Scans]
+        }
+        Mutant::ScanShowsDue | Mutant::ScanErrorEndsQuietly => &[Invariant::Scans],
         Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept => &[Invariant::Sums],
         Mutant::DoubtForgotten | Mutant::CounterIgnored => &[Invariant::Doubt],
         Mutant::EpochNotChecked

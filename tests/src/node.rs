@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::drive::Running;
 use crate::event::Job;
 use crate::replay::Batch;
+use crate::scan::RunningPage;
 use quorate_coordinator::Replay;
 use quorate_model::{Boot, ClusterId, NodeId, Rules, Run, Stamps};
 use quorate_storage::{
@@ -60,6 +61,8 @@ pub struct Process {
     pub stamps: Stamps,
     /// Operations that it coordinates, by number.
     pub running: BTreeMap<u64, Running>,
+    /// Pages of scans that it coordinates, by number.
+    pub pages: BTreeMap<u64, RunningPage>,
     /// The real queue of the committer, in microseconds.
     pub queue: CommitQueue<u64, Job>,
     /// Batches that it began: names for streams of chance.
@@ -119,6 +122,7 @@ impl Node {
             replica,
             stamps,
             running: BTreeMap::new(),
+            pages: BTreeMap::new(),
             queue: CommitQueue::new(committer),
             batches: 0,
             replay: Some(replay),

@@ -53,6 +53,10 @@ pub enum For {
     Closing,
     /// Which version each node runs.
     Versions,
+    /// Whether a profile takes the place of another.
+    Profile,
+    /// Which tables are of ranges, and whether clients scan.
+    Scans,
 }
 
 impl Random {

@@ -9,10 +9,11 @@ use crate::drive::Operation;
 use crate::event::{Asker, Caller, Event};
 use crate::heard::Heard;
 use crate::history::{Asked, AttemptId, Hinted, Outcome, Spot};
+use crate::message::Message;
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::replay::{Action, Input};
-use quorate_coordinator::{Context, Replay, ReplayLimits};
+use quorate_coordinator::{Context, Position, Replay, ReplayLimits};
 use quorate_model::{Epoch, Hint, NodeId, Place, Reply, Request, SortKey, Span, TableId};
 use quorate_storage::engine::PageLimit;
 
@@ -120,7 +121,8 @@ impl World {
                 let name = self.own_name(REPLAYER);
                 let (asked, timeout) =
                     (Asked::Read { required: plan.table.n }, deadline.0 - self.schedule.now());
-                let read = self.begin(name, on, spot, asked, timeout, Operation::Get(machine), &plan);
+                let (at, machine) = (Position::Key(plan.place.sort_key.clone()), Operation::Get(machine));
+                let read = self.begin(name, on, spot, asked, timeout, machine, &plan, at);
                 self.repairs.insert(read, Repair { node: on, run, owner, number });
                 None
             }
@@ -137,7 +139,7 @@ impl World {
         process.batches_sent.insert(owner, batch);
         for (number, request) in (first..).zip(requests) {
             let asker = Asker::Replay { number, owner };
-            self.send(Caller { node: on, run, asker }, owner, request, remaining);
+            self.send(Caller { node: on, run, asker }, owner, Message::Key(request), remaining);
         }
     }
 
@@ -186,7 +188,11 @@ impl World {
         let answer = match outcome {
             Outcome::Got(answer) => Some(Ok(answer.clone())),
             Outcome::GetFailed(error) => Some(Err(error.clone())),
-            Outcome::Open | Outcome::Stored(_) | Outcome::PutFailed(_) | Outcome::Vanished => None,
+            Outcome::Open
+            | Outcome::Stored(_)
+            | Outcome::PutFailed(_)
+            | Outcome::Walked(_)
+            | Outcome::Vanished => None,
         };
         self.schedule.after(0, Event::Repaired { node, run, owner, number, answer: answer.map(Box::new) });
     }

@@ -3,17 +3,19 @@
 use crate::brief;
 use crate::coverage::Happening;
 use crate::event::{Asker, Caller, Event, Job};
+use crate::history::Spot;
+use crate::message::{Message, Told};
 use crate::network::Delivery;
 use crate::random::{For, mix};
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{Held, NodeId, Place, Record, Refusal, Reply, Request};
+use quorate_model::{Held, NodeId, Place, Record, Refusal, Reply, Request, ShardNow};
 use quorate_storage::ReadTier;
 
 impl World {
     /// Sends a request over the network, or straight to the node itself. Its caller waits for so many microseconds.
-    pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Request, remaining: u64) {
-        self.tell(|| format!("{} -> {to} {} {}", from.node, from.asker, brief::request(&request)));
+    pub(crate) fn send(&mut self, from: Caller, to: NodeId, request: Message, remaining: u64) {
+        self.tell(|| format!("{} -> {to} {} {}", from.node, from.asker, brief::message(&request)));
         // Each call ends at its deadline at the latest.
         let expired = Event::Fail { to: from.clone(), failure: Failure::Lost };
         self.schedule.after(remaining, expired);
@@ -37,7 +39,7 @@ impl World {
         }
         // Connections deliver a frame at most once. Requests are built to stand more than that, but for this one:
         // the owner that assigns a version would assign two.
-        let copies = if matches!(request, Request::Assign { .. }) { 1 } else { 2 };
+        let copies = if request.is_assign() { 1 } else { 2 };
         for micros in delivery.arrivals.into_iter().take(copies).flatten() {
             let event = Event::Arrive { to, from: from.clone(), request: request.clone(), remaining };
             self.schedule.after(micros, event);
@@ -56,7 +58,7 @@ impl World {
     }
 
     /// A request arrived.
-    pub(crate) fn arrive(&mut self, at: NodeId, from: Caller, request: Request, remaining: u64) {
+    pub(crate) fn arrive(&mut self, at: NodeId, from: Caller, request: Message, remaining: u64) {
         let random = &mut self.random(For::Arrival, from.whom());
         // They have shaken hands before.
         self.introduce(at, from.node);
@@ -68,7 +70,16 @@ impl World {
             }
             return;
         }
-        if random.chance(self.setting.refusals) {
+        let is_busy = random.chance(self.setting.refusals);
+        match request {
+            Message::Key(request) => self.serve(at, from, request, (remaining, is_busy)),
+            Message::Range(request) => self.serve_range(at, from, &request, is_busy),
+        }
+    }
+
+    /// A living replica turns to a request of one key; a busy one refuses it.
+    fn serve(&mut self, at: NodeId, from: Caller, request: Request, (remaining, is_busy): (u64, bool)) {
+        if is_busy {
             return self.answer(at, from, &request, Reply::Refused(Refusal::Overloaded));
         }
         let now = self.schedule.now();
@@ -172,7 +183,8 @@ impl World {
         self.note_doubt(at, request, &reply);
         self.note_loss(at, to.node, request, &reply);
         self.note_met(request, &reply);
-        self.reply(at, to, request, reply);
+        let newer = self.cluster.newer(self.peek(at).heard, request.place(), &reply);
+        self.reply(at, to, Told::Key(reply), newer);
     }
 
     /// Only an owner answers, and only at the epoch at which it is one.
@@ -211,33 +223,26 @@ impl World {
 
     /// A replica whose disk lost something does not answer a peer that knows it and can say so.
     fn note_loss(&mut self, at: NodeId, asker: NodeId, request: &Request, reply: &Reply) {
-        let answers = !matches!(reply, Reply::Refused(_) | Reply::Broken);
-        let may_talk = asker != at && !request.is_write() && self.network.is_open(at, asker);
-        let Some(spot) = self.spot_of(request.place()).filter(|_| answers && may_talk) else { return };
-        if self.knows_of_a_loss(asker, at) {
+        let answers = !matches!(reply, Reply::Refused(_) | Reply::Broken) && !request.is_write();
+        if let Some(spot) = self.spot_of(request.place()).filter(|_| answers) {
+            self.note_unlearnt(at, asker, spot);
+        }
+    }
+
+    /// A replica answered a peer.
+    pub(crate) fn note_unlearnt(&mut self, at: NodeId, asker: NodeId, spot: Spot) {
+        let may_talk = asker != at && self.network.is_open(at, asker);
+        if may_talk && self.knows_of_a_loss(asker, at) {
             self.history.unlearnt.push((spot, at));
         }
     }
 
     fn note_met(&mut self, request: &Request, reply: &Reply) {
         match reply {
-            Reply::Refused(refusal) => match refusal {
-                Refusal::Stale { .. } => self.met(Happening::Stale),
-                Refusal::Behind { .. } => self.met(Happening::Behind),
-                Refusal::Doubtful => self.met(Happening::Doubtful),
-                Refusal::DiskFull => self.met(Happening::DiskFull),
-                Refusal::Overloaded if matches!(request, Request::Hint { .. }) => {
-                    self.met(Happening::HintRefused);
-                }
-                Refusal::Overloaded => self.met(Happening::Overloaded),
-                Refusal::Late => self.met(Happening::Late),
-                // The connection tells the first two, before anything arrives.
-                Refusal::NotUnderstood
-                | Refusal::Unfamiliar
-                | Refusal::NotOwner
-                | Refusal::Exhausted
-                | Refusal::Filling => {}
-            },
+            Reply::Refused(Refusal::Overloaded) if matches!(request, Request::Hint { .. }) => {
+                self.met(Happening::HintRefused);
+            }
+            Reply::Refused(refusal) => self.note_refusal(*refusal),
             Reply::Broken => self.met(Happening::DiskFailed),
             Reply::Digest { held: Some(_), .. } => self.met(Happening::Digest),
             Reply::Assigned { .. } => self.met(Happening::Assigned),
@@ -247,6 +252,24 @@ impl World {
             | Reply::Digest { held: None, .. }
             | Reply::Written { .. }
             | Reply::Inspected(_) => {}
+        }
+    }
+
+    /// A replica refused.
+    pub(crate) fn note_refusal(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Stale { .. } => self.met(Happening::Stale),
+            Refusal::Behind { .. } => self.met(Happening::Behind),
+            Refusal::Doubtful => self.met(Happening::Doubtful),
+            Refusal::DiskFull => self.met(Happening::DiskFull),
+            Refusal::Overloaded => self.met(Happening::Overloaded),
+            Refusal::Late => self.met(Happening::Late),
+            // The connection tells the first two, before anything arrives.
+            Refusal::NotUnderstood
+            | Refusal::Unfamiliar
+            | Refusal::NotOwner
+            | Refusal::Exhausted
+            | Refusal::Filling => {}
         }
     }
 
@@ -306,9 +329,10 @@ impl World {
         }
     }
 
-    fn reply(&mut self, at: NodeId, to: Caller, request: &Request, reply: Reply) {
+    /// An answer goes back, with what is in force if that is a reason and this node says so.
+    pub(crate) fn reply(&mut self, at: NodeId, to: Caller, reply: Told, newer: Option<ShardNow>) {
         let says = to.node != at && self.says_what_is_in_force(at);
-        let newer = self.cluster.newer(self.peek(at).heard, request.place(), &reply).filter(|_| says);
+        let newer = newer.filter(|_| says);
         let random = &mut self.random(For::Reply, to.whom());
         let by = at;
         let process = self.node(at).process.as_ref().expect("only a living process answers");

@@ -44,11 +44,13 @@ pub enum Profile {
     Slowness,
     /// A table that trusts the operating system, requests that do not, or its change to `sync`, and blackouts.
     Raising,
+    /// Scans of tables of both kinds, over owners that lack what others have.
+    Scanning,
 }
 
 impl Profile {
-    /// All of them.
-    pub const ALL: [Profile; 13] = [
+    /// Those that follow each other from seed to seed.
+    pub const IN_TURN: [Profile; 13] = [
         Profile::Mixed,
         Profile::Contention,
         Profile::Retries,
@@ -63,6 +65,18 @@ impl Profile {
         Profile::Slowness,
         Profile::Raising,
     ];
+
+    /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
+    pub const INSTEAD: [(Profile, u64); 1] = [(Profile::Scanning, 80)];
+
+    /// What a seed is aimed at.
+    fn of_seed(seed: u64) -> Self {
+        let instead = Self::INSTEAD
+            .into_iter()
+            .find(|(profile, chance)| Random::new(seed, For::Profile, [*profile as u64, 0]).chance(*chance));
+        let in_turn = Self::IN_TURN[(seed % Self::IN_TURN.len() as u64) as usize];
+        instead.map_or(in_turn, |(profile, _)| profile)
+    }
 }
 
 /// How one table is kept.
@@ -93,6 +107,8 @@ pub struct Habits {
     pub batch: u64,
     /// Weight of repeating a write that was done or given up long ago.
     pub repeat: u64,
+    /// Weight of scans.
+    pub scan: u64,
     /// Chance that what is repeated is the latest of them.
     pub latest: u64,
     /// Chance that an operation asks for another level than its table's: half of the time for `one`, else often for a
@@ -207,7 +223,7 @@ impl Setting {
     /// What this seed chooses.
     pub fn of_seed(seed: u64) -> Self {
         let random = &mut Random::new(seed, For::Setting, [0, 0]);
-        let profile = Profile::ALL[(seed % Profile::ALL.len() as u64) as usize];
+        let profile = Profile::of_seed(seed);
         let n = [3, 5, 4, 2, 1][random.weighted(&[70, 14, 10, 4, 2])];
         let mut setting = Self {
             seed,
@@ -238,6 +254,7 @@ impl Setting {
         if random.chance(150) {
             setting.tables.push(table(random, n));
         }
+        setting.scan_some();
         setting.aim(random);
         if random.chance(100) {
             // About two small records, or none that is large.
@@ -258,6 +275,17 @@ impl Setting {
     /// The table that is dropped; the next one gets its name.
     pub fn dropped(&self) -> Option<usize> {
         (self.drops && self.tables.len() == 3).then_some(1)
+    }
+
+    /// Which tables are of ranges, and whether clients scan. A stream of its own: all else stays as it was without.
+    fn scan_some(&mut self) {
+        let random = &mut Random::new(self.seed, For::Scans, [0, 0]);
+        for table in &mut self.tables {
+            table.sharding = if random.chance(300) { Sharding::Range } else { Sharding::Hash };
+        }
+        if random.chance(150) {
+            self.habits.scan = 12;
+        }
     }
 
     /// A table is dropped while nodes are away, have not heard of it, or forget that they had.
@@ -448,6 +476,29 @@ impl Setting {
                     self.tables[0].w = Level::All;
                 }
             }
+            Profile::Scanning => {
+                // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
+                // lack but the scans themselves.
+                (habits.scan, habits.read, habits.batch, habits.delete) = (60, 5, 0, 20);
+                (self.keys, self.clients) = (random.between(4, 7), random.between(2, 4) as u32);
+                self.tables.truncate(1);
+                self.tables[0].n = 3;
+                (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
+                self.nodes = self.nodes.max(3) + random.below(2);
+                self.alters = if random.chance(400) { random.between(1, 3) } else { 0 };
+                habits.ttl = *random.pick(&[0, 0, 300]);
+                self.operations = random.between(40, 70) as u32;
+                if random.chance(700) {
+                    // Nodes that lack several keys in a row, while no hints are kept for them.
+                    (self.hints_max, habits.ttl, self.keys) = (0, 0, random.between(10, 20));
+                    // At the end all keys are written at once.
+                    self.queue_max = 100;
+                    *mishaps = Mishaps { count_max: 6, isolate: 80, crash: 20, ..Mishaps::default() };
+                    (mishaps.lasting_max, habits.pause_max) = (400_000, 20_000);
+                    (habits.scan, habits.read, habits.delete, habits.other_level) = (30, 0, 5, 0);
+                    self.timeout = (100_000, 250_000);
+                }
+            }
             Profile::Raising => {
                 *mishaps = Mishaps { count_max: 6, power: 20, blackout: 80, ..Mishaps::default() };
                 mishaps.lasting_max = 40_000;
@@ -560,7 +611,6 @@ fn table(random: &mut Random, n: u8) -> TableSetting {
         _ => Level::Count(random.between(1, u64::from(n)) as u8),
     };
     TableSetting {
-        // Range tables come with their issue.
         sharding: Sharding::Hash,
         n,
         r: level(random),
@@ -576,6 +626,7 @@ fn habits(random: &mut Random) -> Habits {
         delete: *random.pick(&[0, 5, 20]),
         batch: *random.pick(&[0, 5]),
         repeat: *random.pick(&[0, 10]),
+        scan: 0,
         latest: 0,
         other_level: *random.pick(&[0, 100, 300]),
         id: *random.pick(&[0, 300, 900]),

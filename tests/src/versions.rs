@@ -6,10 +6,11 @@
 
 use crate::coverage::Happening;
 use crate::event::{Caller, Event};
+use crate::message::{Message, Told};
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Failure;
-use quorate_model::{Answer, NodeId, Protocol, Refusal, Reply, Request};
+use quorate_model::{Answer, NodeId, Protocol, Refusal};
 
 /// What all nodes speak where there is one version.
 const OLDER: Protocol = Protocol::NEWEST;
@@ -18,8 +19,8 @@ const OLDER: Protocol = Protocol::NEWEST;
 const NEWER: Protocol = Protocol(OLDER.0 + 1);
 
 /// Since when a request exists, in a cluster that is being upgraded.
-fn since(request: &Request) -> Protocol {
-    if matches!(request, Request::Assign { .. }) { NEWER } else { request.since() }
+fn since(request: &Message) -> Protocol {
+    if request.is_assign() { NEWER } else { request.since() }
 }
 
 impl World {
@@ -40,7 +41,7 @@ impl World {
     }
 
     /// What arrives of a request; `None`: the caller was told that the other end does not have it.
-    pub(crate) fn pass(&mut self, from: &Caller, to: NodeId, request: Request) -> Option<Request> {
+    pub(crate) fn pass(&mut self, from: &Caller, to: NodeId, request: Message) -> Option<Message> {
         if !self.is_upgrading() {
             return Some(request);
         }
@@ -59,13 +60,13 @@ impl World {
     }
 
     /// A node is asked only what it has.
-    pub(crate) fn assert_understood(&self, at: NodeId, request: &Request) {
+    pub(crate) fn assert_understood(&self, at: NodeId, request: &Message) {
         let has = !self.is_upgrading() || self.newest_of(at).has(since(request));
         assert!(has, "{at} was sent what its version does not have: {request:?}");
     }
 
     /// What arrives of an answer.
-    pub(crate) fn pass_back(&self, answer: Answer<Reply>) -> Answer<Reply> {
+    pub(crate) fn pass_back(&self, answer: Answer<Told>) -> Answer<Told> {
         if !self.is_upgrading() {
             return answer;
         }

@@ -6,11 +6,13 @@ use crate::cluster::Cluster;
 use crate::coverage::Happening;
 use crate::event::{Asker, Event};
 use crate::faults::Drawn;
-use crate::history::{AttemptId, History, Moment, Name, Outcome, Spot};
+use crate::history::{AttemptId, History, Moment, Name, Outcome, PageOutcome, Spot};
+use crate::message::Told;
 use crate::network::Network;
 use crate::node::Node;
 use crate::random::{For, Random};
 use crate::replay::{self, Repair};
+use crate::scan::Part;
 use crate::schedule::Schedule;
 use crate::setting::Setting;
 use crate::story::{Story, Telling};
@@ -39,6 +41,8 @@ pub struct World {
     pub(crate) history: History,
     /// Reads that decide what becomes of a hint.
     pub(crate) repairs: BTreeMap<AttemptId, Repair>,
+    /// Operations of pages: which page waits for which.
+    pub(crate) parts: BTreeMap<AttemptId, Part>,
     /// What breaks, by number.
     pub(crate) mishaps: Vec<Drawn>,
     /// Operations that the second phase and replays have begun: names for streams of chance.
@@ -90,6 +94,7 @@ impl World {
             jobs: BTreeMap::new(),
             history: History::default(),
             repairs: BTreeMap::new(),
+            parts: BTreeMap::new(),
             mishaps: Vec::new(),
             own_operations: 0,
             operations_left: setting.operations,
@@ -200,6 +205,7 @@ impl World {
                         self.end_call(to.node, to.run, number, call, Ok(Said { reply, newer }));
                     }
                     Asker::Replay { number, owner } => {
+                        let Told::Key(reply) = reply else { panic!("a hint was answered {reply:?}") };
                         self.end_replayed(to.node, to.run, (owner, number), Some(reply));
                     }
                 }
@@ -218,6 +224,7 @@ impl World {
             Event::Repaired { node, run, owner, number, answer } => {
                 self.hear_repaired((node, run), (owner, number), answer.map(|answer| *answer));
             }
+            Event::Paged { node, run, page, input } => self.hear_paged((node, run), page, *input),
             Event::Act { client } => self.act(client),
             Event::Break(number) if !self.closing => self.strike(number),
             Event::Mend(number) if !self.closing => self.mend(number),
@@ -269,6 +276,9 @@ impl World {
         node.go_on(now);
         let Some(process) = node.process.take() else { return };
         self.met(Happening::Crashed);
+        for page in process.pages.into_values() {
+            self.end_page(page, PageOutcome::Vanished);
+        }
         for running in process.running.into_values() {
             self.history.attempts[running.attempt.0].orphaned = true;
             if matches!(self.history.attempts[running.attempt.0].outcome, Outcome::Open) {

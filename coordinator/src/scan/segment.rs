@@ -82,7 +82,8 @@ impl Segment {
     }
 
     fn start(&mut self, now: Now, effects: &mut Effects) {
-        let mut gather = Gather::new(now, Need::Read(self.question.level), self.course.context.timing);
+        let asked_at = scan::asked_at(self.course.context.rules, self.question.level);
+        let mut gather = Gather::new(now, Need::Read(asked_at), self.course.context.timing);
         let first = gather.next(now, &self.course);
         (self.gather, self.whole_from, self.asked_at) = (Some(gather), None, now.wall);
         self.ask(now, &first, effects);
@@ -179,7 +180,11 @@ impl Segment {
     fn side_by_side(&self, now: Now, answers: &[(NodeId, Scanned)]) -> Found {
         let Walk { reverse, items, bytes, .. } = self.question.walk;
         let worth = Worth::of(self.question.level, &self.course.plan);
-        let bound = scan::bound(answers.iter().map(|(_, scanned)| scanned.until.clone()), reverse);
+        let bound = scan::bound(
+            self.course.context.rules,
+            answers.iter().map(|(_, scanned)| scanned.until.clone()),
+            reverse,
+        );
         let is_before = |key: &SortKey| match (&bound, reverse) {
             (None, _) => true,
             (Some(bound), false) => key < bound,
@@ -225,8 +230,8 @@ impl Segment {
             return Slot::Unread(key.clone());
         }
         let Some(value_bytes) = first.value_bytes else { return Slot::Nothing };
-        if first.is_due(now.wall.min(self.asked_at)) {
-            let Course { plan, context, .. } = &self.course;
+        let Course { plan, context, .. } = &self.course;
+        if scan::hides_due(context.rules, first.is_due(now.wall.min(self.asked_at))) {
             let level = self.question.level;
             let is_final = plan.sizes().any(|n| expiry::is_made_final(context.rules, level.within(n), n));
             return if is_final { Slot::Unread(key.clone()) } else { Slot::Nothing };

@@ -8,7 +8,7 @@ use quorate_ring::Plan;
 use std::sync::Arc;
 
 /// What a scan is told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// Begin. Exactly once, first.
     Start,

@@ -22,14 +22,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             (Asked::Write(_), Outcome::PutFailed(_))
             | (Asked::Read { .. }, Outcome::GetFailed(_))
+            | (Asked::Walk { .. }, Outcome::Walked(_))
             | (_, Outcome::Vanished) => {}
             (_, Outcome::Open) => {
                 if !attempt.orphaned {
                     findings.broken(attempt.spot, "an operation was never answered".to_owned());
                 }
             }
-            (Asked::Read { .. }, Outcome::Stored(_) | Outcome::PutFailed(_))
-            | (Asked::Write(_), Outcome::Got(_) | Outcome::GetFailed(_)) => {
+            (Asked::Read { .. } | Asked::Walk { .. }, Outcome::Stored(_) | Outcome::PutFailed(_))
+            | (Asked::Write(_) | Asked::Walk { .. }, Outcome::Got(_) | Outcome::GetFailed(_))
+            | (Asked::Read { .. } | Asked::Write(_), Outcome::Walked(_)) => {
                 findings.broken(attempt.spot, "an answer to another question".to_owned());
             }
         }

@@ -77,6 +77,6 @@ fn begun_anew_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
         |(spot, version): &&(Spot, quorate_model::Version)| *spot == attempt.spot && version.is_assigned();
     match attempt.asked {
         Asked::Read { .. } => 1 + evidence.history.makers.keys().filter(is_assigned).count() as u64,
-        Asked::Write(_) => 0,
+        Asked::Write(_) | Asked::Walk { .. } => 0,
     }
 }

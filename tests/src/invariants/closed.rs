@@ -10,7 +10,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(dropped) = evidence.setting.dropped() else { return };
     let closed = evidence.history.drop_closed;
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {
-        let is_done = matches!(attempt.outcome, Outcome::Got(_) | Outcome::Stored(_));
+        let is_done =
+            matches!(attempt.outcome, Outcome::Got(_) | Outcome::Stored(_) | Outcome::Walked(Ok(_)));
         if !is_done {
             continue;
         }
@@ -33,7 +34,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn promises(evidence: &Evidence<'_>, attempt: &Attempt) -> bool {
     let (n, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
     match &attempt.asked {
-        Asked::Read { required } => required + table_w > n,
+        Asked::Read { required } | Asked::Walk { required } => required + table_w > n,
         Asked::Write(write) => write.required >= table_w.min(evidence.quorum(attempt.spot)),
     }
 }

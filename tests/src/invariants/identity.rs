@@ -50,6 +50,7 @@ fn judge_attempt(
         Outcome::Open
         | Outcome::Got(_)
         | Outcome::GetFailed(_)
+        | Outcome::Walked(_)
         | Outcome::PutFailed(_)
         | Outcome::Vanished => None,
     };

@@ -1,12 +1,13 @@
 //! Linearizable per key: there is an order of all operations at a quorum and above that explains every answer.
 //!
-//! What the checker is told: reads at a quorum with what they saw; writes that were acknowledged at a quorum, from
+//! What the checker is told: reads at a quorum with what they saw, and what pages at a quorum say of each key in them; writes that were acknowledged at a quorum, from
 //! the call of the attempt that made the version to the first answer that acknowledged it (perhaps to a retry);
 //! every other write that was sent as one of unknown outcome, those below a quorum too. A value with an expiry may
 //! become nothing once a clock has come so far: that is a compare-and-set of unknown outcome, called then.
 //!
 //! Where a disk has forgotten what it called synced, a quorum may hold what only one owner knows: nothing is judged.
 
+use super::scans::{self, Shown};
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
 use quorate_checkers::linearizable::{Limits, Verdict, check_key};
@@ -29,8 +30,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let expires = expiring.contains(&attempt.spot);
         match &attempt.asked {
             Asked::Read { .. } => operations.extend(read(evidence, attempt, expires)),
+            Asked::Walk { .. } => {}
             Asked::Write(asked) => operations.extend(write(evidence, attempt, asked, expires)),
         }
+    }
+    for shown in scans::shown(evidence).filter(|shown| !evidence.may_forget(shown.spot)) {
+        let expires = expiring.contains(&shown.spot);
+        by_spot.entry(shown.spot).or_default().extend(listed(evidence, &shown, expires));
     }
     for (spot, mut operations) in by_spot {
         if expiring.contains(&spot) {
@@ -61,6 +67,20 @@ fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Ope
     }
     let value = seen(answer.record.as_ref()).or_else(|| expires.then(|| NOTHING.to_owned()));
     Some(operation(attempt.client, attempt.call, attempt.ret, Kind::Read { value }, Status::Ok))
+}
+
+/// What a page says of a key is a read of it between the page's request and its answer.
+fn listed(evidence: &Evidence<'_>, shown: &Shown<'_>, expires: bool) -> Option<Operation> {
+    let Shown { scan, page, spot, item } = shown;
+    if scan.required < evidence.quorum(*spot) {
+        return None;
+    }
+    let value = match item {
+        // One that no write made is a phantom, which is for others to say.
+        Some(item) => Some(scans::value(evidence, *spot, item)?),
+        None => expires.then(|| NOTHING.to_owned()),
+    };
+    Some(operation(scan.client, page.call, page.ret, Kind::Read { value }, Status::Ok))
 }
 
 fn write(evidence: &Evidence<'_>, attempt: &Attempt, write: &Write, expires: bool) -> Vec<Operation> {

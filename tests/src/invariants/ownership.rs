@@ -42,7 +42,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn needed(evidence: &Evidence<'_>, attempt: &Attempt) -> u8 {
     let (n, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
     match &attempt.asked {
-        Asked::Read { required } => *required,
+        Asked::Read { required } | Asked::Walk { required } => *required,
         // The first owner gives the version, and no other is asked.
         Asked::Write(write) if write.required == 1 && table_w > 1 => 0,
         Asked::Write(_) => level::round_one(n, table_w),
