@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use quorate_jepsen::breakage::BREAKAGES;
 use quorate_jepsen::cluster::NodeShape;
 use quorate_jepsen::suite::Suite;
 use quorate_jepsen::workload::Durability;
@@ -125,6 +126,11 @@ pub struct ReportArguments {
     pub folder: PathBuf,
 }
 
+/// The breakages that can be named.
+fn breakage_names() -> clap::builder::PossibleValuesParser {
+    BREAKAGES.iter().map(|breakage| breakage.name).collect::<Vec<_>>().into()
+}
+
 /// How to look for breakages.
 #[derive(Args, Debug)]
 pub struct BreakagesArguments {
@@ -132,7 +138,7 @@ pub struct BreakagesArguments {
     #[arg(long)]
     pub binary: PathBuf,
     /// Only these, separated by commas
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = breakage_names())]
     pub only: Vec<String>,
     /// Where the run's files go
     #[arg(long)]

@@ -29,6 +29,9 @@ const NOTHING: &str = "none";
 /// A breakage that is not found within this time was missed.
 const TIME_MAX: Duration = Duration::from_mins(10);
 
+/// A segment has time for so many of the longest strikes.
+const HOLDS_MIN: u64 = 7;
+
 /// So many segments are tried until the whole build passes: one may have too little load.
 const WHOLE_TRIES_MAX: u32 = 3;
 
@@ -71,6 +74,7 @@ pub const BREAKAGES: &[Breakage] = &[
     breakage("last-arrival-wins",           "register", "partition,pause",        3, 30),
     breakage("expiry-not-flagged",          "ttl",      "clock",                  3, 40),
     breakage("one-ack-too-few",             "set",      "partition,kill",         3, 30),
+    breakage("drop-not-awaited",            "dropped",  "partition-halves",       5, 70),
 ];
 
 /// How one breakage was met.
@@ -254,7 +258,7 @@ fn segment(breakage: &Breakage, broken: &str, number: u32, run_seed: u64) -> Seg
         number,
         proof: Proof::of(workload.expect("a test reads every line"), options),
         faults: nemesis::named(breakage.faults).expect("a test reads every line"),
-        hold_max: Duration::from_secs(4),
+        hold_max: Duration::from_secs(breakage.seconds / HOLDS_MIN),
         nodes: vec![NodeShape::default(); breakage.nodes],
         environment: environment(broken),
         settings: Settings {

@@ -17,6 +17,9 @@ pub const COPIES: u8 = 3;
 /// The label of a retry of which the node does not know any more whether it was applied, and which it does not apply.
 pub const TOO_OLD: &str = "409 idempotency-expired";
 
+/// The label of a request for a table that is not there.
+const NO_TABLE: &str = "404 no-such-table";
+
 /// The labels of requests without an answer.
 pub const LOST: [&str; 3] = ["not sent", "timeout", "broken"];
 
@@ -56,6 +59,8 @@ pub struct Expected {
     pub table_w: Level,
     /// Whether it had an operation id, and which attempt it was.
     pub attempt: Option<Attempt>,
+    /// Whether another client may have dropped the table.
+    pub table_may_be_gone: bool,
 }
 
 /// Which attempt at one operation a request is.
@@ -120,7 +125,8 @@ pub fn judge(expected: Expected, reply: &Reply) -> Outcome {
 
 /// Judges a reply to a read of so many keys at quorum: one outcome for each, in order.
 pub fn judge_many(reply: &Reply, count: usize) -> Vec<Outcome> {
-    let expected = Expected { verb: Verb::Read, level: Level::Quorum, table_w: Level::Quorum, attempt: None };
+    let (verb, level) = (Verb::Read, Level::Quorum);
+    let expected = Expected { verb, level, table_w: level, attempt: None, table_may_be_gone: false };
     let all_alike = |outcome: Outcome| vec![outcome; count];
     match reply {
         Reply::Answer(answer) if answer.status == 200 => {
@@ -231,6 +237,9 @@ fn refusal(expected: Expected, answer: &Answer) -> Outcome {
             Verb::Write => Outcome { breach: Some(label.clone()), ..Outcome::of(Status::Unknown, label) },
         };
     }
+    if expected.table_may_be_gone && label == NO_TABLE {
+        return Outcome::of(Status::Fail, label);
+    }
     // Whatever its `outcome` says of earlier attempts, this one stored nothing.
     if label == TOO_OLD && expected.attempt == Some(Attempt::Again) {
         return Outcome::of(Status::Fail, label);
@@ -265,7 +274,13 @@ mod tests {
     }
 
     fn at_quorum(verb: Verb) -> Expected {
-        Expected { verb, level: Level::Quorum, table_w: Level::Quorum, attempt: None }
+        Expected {
+            verb,
+            level: Level::Quorum,
+            table_w: Level::Quorum,
+            attempt: None,
+            table_may_be_gone: false,
+        }
     }
 
     #[test]
@@ -316,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_may_be_gone_may_be_missed_by_every_verb() {
+        let gone = answer(404, r#"{"code":"no-such-table"}"#);
+        for verb in [Verb::Read, Verb::Write, Verb::Delete] {
+            let outcome = judge(Expected { table_may_be_gone: true, ..at_quorum(verb) }, &gone);
+            assert_eq!((outcome.status, outcome.breach), (Status::Fail, None), "{verb:?}");
+        }
+    }
+
+    #[test]
     fn an_answer_must_promise_what_its_level_promises() {
         let answer = |consistency: &str, body: &str| {
             let (consistency, version) = (consistency.to_owned(), String::new());
@@ -351,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_promise_depends_on_the_w_of_the_table_too() {
-        let guarantee = |verb, level, table_w| Expected { verb, level, table_w, attempt: None }.guarantee();
+        let guarantee = |verb, level, table_w| Expected { level, table_w, ..at_quorum(verb) }.guarantee();
         let (one, quorum, all) = (Level::One, Level::Quorum, Level::All);
         assert_eq!(guarantee(Verb::Read, all, one), "regular");
         assert_eq!(guarantee(Verb::Read, quorum, one), "eventual");

@@ -35,9 +35,9 @@ const QUICK_HOLD: Duration = Duration::from_secs(4);
 /// The longest that a fault holds in the full suite: no bound but the fault's own.
 const FULL_HOLD: Duration = Duration::from_secs(60);
 
-/// Workloads that ask every owner for an answer, in the end at least: a doubtful node gives none, so nothing makes one
-/// doubtful there.
-const ASKS_EVERY_OWNER: [&str; 3] = ["register-all", "register-one", "regular"];
+/// Workloads under which nothing makes a node doubtful: they ask every owner for an answer, in the end at least, and a
+/// doubtful node gives none; or they drop their table, and with it the probes that show what a node has lost.
+const BEARS_NO_DOUBT: [&str; 4] = ["register-all", "register-one", "regular", "dropped"];
 
 /// A line of the quick suite.
 struct Line {
@@ -58,12 +58,13 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 
 /// The quick suite.
 const QUICK: &[Line] = &[
-    line("register", "kill,partition-halves,pause", 35),
-    line("set", "partition,reset,power-all", 35),
-    line("retries", "kill,partition,packet-loss", 35),
+    line("register", "kill,partition-halves,pause", 30),
+    line("set", "partition,reset,power-all", 30),
+    line("retries", "kill,partition,packet-loss", 30),
     line("churn", "kill-minority,pause-short,partition-one", 30),
-    line("ttl", "clock,power-one,partition-ring", 35),
-    line("mixed", "packet-loss,latency,slow-link,starve", 35),
+    line("ttl", "clock,power-one,partition-ring", 30),
+    line("dropped", "kill,partition-halves", 30),
+    line("mixed", "packet-loss,latency,slow-link,starve", 30),
     line("register-all", "kill,disk-slow,disk-full", 25),
     line("register-one", "kill,partition", 25),
     line("regular", "kill,partition", 15),
@@ -72,7 +73,7 @@ const QUICK: &[Line] = &[
     line("churn", "flip-log,cut-log,kill", 20),
     line("register", "flip-own,cut-own,kill", 20),
     os_line("set", "power,kill", 30),
-    line("register", "all", 40),
+    line("register", "all", 35),
 ];
 
 /// Which suite.
@@ -158,10 +159,10 @@ fn next_borne(workload: &workload::Entry, durability: Durability, number: u32) -
         .expect("every workload bears a killed process")
 }
 
-/// Whether a workload can be judged under a fault: one that asks every owner can't if the fault makes a node doubtful.
+/// Whether a workload can be judged under a fault: some can't if the fault makes a node doubtful.
 pub fn bears(workload: &str, durability: Durability, fault: &nemesis::Entry) -> bool {
     let forgets = durability == Durability::Os && fault.name.starts_with("power");
-    !(ASKS_EVERY_OWNER.contains(&workload) && (fault.makes_doubtful || forgets))
+    !(BEARS_NO_DOUBT.contains(&workload) && (fault.makes_doubtful || forgets))
 }
 
 /// The faults of a segment of the full suite: turn by turn one alone, a few, all. The workloads go round at their own

@@ -14,6 +14,7 @@
 //! | churn | keys deleted and made again | an order, and nothing that is over comes back |
 //! | ttl | values that expire | the same, where a value may expire once at any time |
 //! | regular | writes from one up to a table whose `w` is one, reads at all | each read sees the last acknowledged write |
+//! | dropped | the same as register, of a table that is dropped and made again | an order in which a drop deletes every key |
 //! | mixed | all levels on the same keys | an order of what was asked at a quorum |
 //!
 //! Their tables have [`crate::outcome::COPIES`] copies, and a `w` of a quorum but for `regular`. Every other client asks another
@@ -25,6 +26,7 @@ mod ask;
 mod churn;
 mod client;
 mod closing;
+mod dropped;
 mod keys;
 mod mixed;
 mod register;
@@ -77,6 +79,11 @@ pub trait Workload: Send + Sync {
 
     /// What the history proves. It looks at nothing but the history, so a file can be judged again.
     fn judge(&self, history: &History) -> Judgement;
+
+    /// Whether its table is there all the time, so that requests for it succeed wherever a majority is well.
+    fn is_table_always_there(&self) -> bool {
+        true
+    }
 
     /// How clients are driven and disturbed, where it is not the ordinary way: at their own pace, under the faults of the
     /// run.
@@ -212,6 +219,8 @@ pub const WORKLOADS: &[Entry] = &[
         |options| Arc::new(ttl::make(options))),
     entry("regular", "Writes at one and above, reads at all, of a table whose w is one; no read misses what was acknowledged",
         |options| Arc::new(regular::make(options))),
+    entry("dropped", "Drop the table and make it again while its keys are used; a drop is a delete of every key",
+        |options| Arc::new(dropped::Dropped::new(options))),
     entry("mixed", "All levels on the same keys; what is asked at a quorum is linearizable",
         |options| Arc::new(mixed::make(options))),
 ];
@@ -253,6 +262,11 @@ impl Run {
     pub fn client(self: &Arc<Self>, over: &Arc<AtomicBool>) -> Client {
         let number = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
         Client::new(Arc::clone(self), ClientId(number), Arc::clone(over))
+    }
+
+    /// The address of the node whose turn it is.
+    fn endpoint(&self, turn: usize) -> &str {
+        &self.endpoints[turn % self.endpoints.len()]
     }
 
     /// Decides what clients do.

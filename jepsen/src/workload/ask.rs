@@ -55,6 +55,8 @@ pub struct How {
     pub id: Option<(String, Attempt)>,
     /// How long the value lives.
     pub ttl: Option<Duration>,
+    /// Whether another client may have dropped the table.
+    pub table_may_be_gone: bool,
 }
 
 /// The parameter that carries the level.
@@ -109,6 +111,7 @@ impl Run {
             level: asked.how.level,
             table_w: asked.how.table_w,
             attempt: id.map(|(_, attempt)| *attempt),
+            table_may_be_gone: asked.how.table_may_be_gone,
         };
         let call = asked.due.unwrap_or_else(|| self.recorder.now());
         let reply = self.http.send(ask).await;

@@ -46,6 +46,17 @@ impl Client {
         self.turn
     }
 
+    /// The run that it works for.
+    pub fn run(&self) -> Arc<Run> {
+        Arc::clone(&self.run)
+    }
+
+    /// The node whose turn it is for a request that is about no key.
+    pub fn next_turn(&mut self) -> usize {
+        self.turn += 1;
+        self.turn
+    }
+
     /// Whether it must stop.
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)

@@ -2,6 +2,7 @@
 //! seen. What is tested is the whole way from requests to the verdict.
 
 mod churn;
+mod dropped;
 mod levels;
 mod register;
 mod retries;

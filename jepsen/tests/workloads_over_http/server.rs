@@ -50,6 +50,10 @@ pub enum Manner {
     PromisesTooMuch,
     /// The owners of some keys never come to hold the same.
     NeverAgrees,
+    /// A table that was dropped is empty, but for some keys.
+    KeepsWhatIsDropped,
+    /// Some drops are answered with "unknown": half of those are done, and half are not.
+    HonestlyUnsureOfDrops,
 }
 
 /// How often a manner shows: once in so many requests.
@@ -87,6 +91,8 @@ pub async fn start(manner: Manner) -> Serving {
     let router = Router::new()
         .route("/v1/tables/{table}/keys/{key}", get(read).put(write).delete(delete))
         .route("/v1/tables/{table}/mget", post(read_many))
+        .route("/v1/tables/{table}", axum::routing::delete(drop_table))
+        .route("/v1/tables", post(make_table))
         .route("/v1/tables/{table}/explain/{key}", get(explain))
         .with_state(server);
     let task = tokio::spawn(async move {
@@ -132,8 +138,13 @@ impl Server {
         act(&mut keys, shows)
     }
 
-    fn refuses(&self) -> bool {
-        self.manner == Manner::RefusesMost && self.with_keys(|_, shows| !shows)
+    /// Why a request for a key is refused, if it is.
+    fn refusal(&self) -> Option<Response> {
+        if self.with_keys(|keys, _| keys.is_dropped) {
+            return Some(problem(StatusCode::NOT_FOUND, "no-such-table", "not_applied"));
+        }
+        let refuses = self.manner == Manner::RefusesMost && self.with_keys(|_, shows| !shows);
+        refuses.then(|| problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied"))
     }
 
     /// What a read of a key finds.
@@ -157,8 +168,8 @@ async fn read(
     Path((table, key)): Path<(String, String)>,
     parameters: Parameters,
 ) -> Response {
-    if server.refuses() {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied");
+    if let Some(refusal) = server.refusal() {
+        return refusal;
     }
     let guarantee = match server.manner {
         Manner::PromisesTooMuch => "linearizable",
@@ -202,6 +213,29 @@ async fn explain(State(server): State<Arc<Server>>, Path((_, key)): Path<(String
     }))
 }
 
+async fn drop_table(State(server): State<Arc<Server>>) -> Response {
+    server.with_keys(|keys, _| {
+        keys.drops += 1;
+        if keys.is_dropped {
+            return problem(StatusCode::NOT_FOUND, "no-such-table", "not_applied");
+        }
+        let is_unsure = server.manner == Manner::HonestlyUnsureOfDrops && keys.drops.is_multiple_of(2);
+        if !(is_unsure && keys.drops.is_multiple_of(4)) {
+            keys.drop_all(server.manner == Manner::KeepsWhatIsDropped);
+        }
+        if is_unsure {
+            return problem(StatusCode::GATEWAY_TIMEOUT, "write-timeout", "unknown");
+        }
+        StatusCode::OK.into_response()
+    })
+}
+
+async fn make_table(State(server): State<Arc<Server>>) -> StatusCode {
+    server.with_keys(
+        |keys, _| if std::mem::take(&mut keys.is_dropped) { StatusCode::OK } else { StatusCode::CONFLICT },
+    )
+}
+
 async fn write(
     State(server): State<Arc<Server>>,
     Path((_, key)): Path<(String, String)>,
@@ -228,8 +262,8 @@ fn store(
     headers: &HeaderMap,
     value: Option<String>,
 ) -> Response {
-    if server.refuses() {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "not_applied");
+    if let Some(refusal) = server.refusal() {
+        return refusal;
     }
     let ttl_ms = parameters.get("ttl").and_then(|ttl| ttl.strip_suffix("ms")?.parse().ok());
     let id = headers.get("idempotency-key").and_then(|id| id.to_str().ok());

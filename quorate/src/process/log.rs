@@ -28,10 +28,11 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 /// Lines that may wait to be written.
 const QUEUE_LINES_MAX: usize = 4_096;
@@ -83,7 +84,7 @@ struct Shape {
     color: bool,
 }
 
-fn start(filter: EnvFilter, shape: Shape, sink: Sink) -> Result<(), super::Error> {
+fn start(filter: Targets, shape: Shape, sink: Sink) -> Result<(), super::Error> {
     let floods = Floods::default();
     let queue =
         Queue::start(sink, floods.clone()).map_err(|error| super::Error::Threads(error.to_string()))?;
@@ -110,13 +111,12 @@ where
 }
 
 /// The filter of this text.
-pub fn log_filter(filter: &str) -> Result<EnvFilter, super::Error> {
+pub fn log_filter(filter: &str) -> Result<Targets, super::Error> {
     // The consensus library complains twice a second about each member that is away; what matters of it (leaders,
     // lost connections, failures) is logged by this program. A filter that names it gets it.
     let quiet =
         if filter.contains("openraft") { filter.to_owned() } else { format!("{filter},openraft=off") };
-    EnvFilter::try_new(quiet)
-        .map_err(|_| super::Error::LogFilter { filter: filter.escape_default().to_string() })
+    quiet.parse().map_err(|_| super::Error::LogFilter { filter: filter.escape_default().to_string() })
 }
 
 /// Opens the log file anew, if lines go to one: what a rotation of logs has moved away is left alone from then on.

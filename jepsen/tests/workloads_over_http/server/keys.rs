@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 pub struct Keys {
     /// How many requests there were.
     pub requests: u64,
+    /// How many drops of the table were asked for, and whether it is dropped.
+    pub drops: u64,
+    pub is_dropped: bool,
     versions: u64,
     by_name: BTreeMap<String, Key>,
 }
@@ -42,6 +45,15 @@ impl Keys {
     pub fn next_version(&mut self) -> String {
         self.versions += 1;
         format!("{}-n1", self.versions)
+    }
+
+    /// Drops the table: all its keys, but for one, if it keeps some.
+    pub fn drop_all(&mut self, keeps_one: bool) {
+        self.is_dropped = true;
+        let names: Vec<String> = self.by_name.keys().skip(usize::from(keeps_one)).cloned().collect();
+        for name in names {
+            self.store(&name, Written { value: None, ttl_ms: None, id: None });
+        }
     }
 
     pub fn store(&mut self, key: &str, written: Written) -> String {
