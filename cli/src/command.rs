@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{cluster, key, mget, node, status, table};
+use crate::{cluster, key, mget, node, scan, status, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -18,6 +18,8 @@ pub enum Command {
     Delete(key::Delete),
     /// Read many keys at once.
     Mget(mget::Mget),
+    /// List keys in their order, or count them.
+    Scan(scan::Scan),
     /// Show where a key lives.
     Locate(key::Locate),
     /// Show where a key lives and what each owner holds of it.
@@ -39,6 +41,7 @@ impl Command {
             Command::Put(put) => block_on(put.run(context)),
             Command::Delete(delete) => block_on(delete.run(context)),
             Command::Mget(mget) => block_on(mget.run(context)),
+            Command::Scan(scan) => block_on(scan.run(context)),
             Command::Locate(locate) => block_on(locate.run(context)),
             Command::Explain(explain) => block_on(explain.run(context)),
             Command::Table(table) => block_on(table.run(context)),

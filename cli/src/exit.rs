@@ -31,6 +31,8 @@ pub enum Exit {
     Unhealthy = 8,
     /// The user said no, or was not asked.
     Declined = 9,
+    /// Ctrl-C ended it before it was done: what a shell reports of other tools, 128 + SIGINT.
+    Interrupted = 130,
     /// The reader of the output has gone, as `head` does: what a shell reports of other tools, 128 + SIGPIPE.
     ReaderGone = 141,
 }

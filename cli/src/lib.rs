@@ -30,6 +30,7 @@ mod node;
 pub mod output;
 pub mod quantity;
 mod ring_picture;
+mod scan;
 mod status;
 mod table;
 mod wait;

@@ -86,7 +86,7 @@ const LEFT_OUT: u16 = 413;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// A value in a table: its beginning, if it is long.
-fn shortened(bytes: &[u8]) -> String {
+pub fn shortened(bytes: &[u8]) -> String {
     let text = readable(&bytes[..bytes.len().min(4 * SHOWN_CHARS_MAX)]);
     if text.chars().count() <= SHOWN_CHARS_MAX && bytes.len() <= 4 * SHOWN_CHARS_MAX {
         return text;

@@ -226,7 +226,7 @@ impl Client {
     }
 
     /// An operation on keys: the server is told how long it may take.
-    fn on_keys(&self, route: &Route) -> Call {
+    pub(crate) fn on_keys(&self, route: &Route) -> Call {
         let mut call = self.on_route(route);
         call.patience = None;
         call.query.push((Parameter::Timeout, millis(self.options.timeout)));
@@ -293,7 +293,7 @@ pub(crate) fn push_document<T: Serialize>(call: &mut Call, document: &T) {
     call.body = Some(serde_json::to_vec(document).expect("a struct of plain members is JSON"));
 }
 
-fn push_level(call: &mut Call, name: Parameter, level: Option<Level>) {
+pub(crate) fn push_level(call: &mut Call, name: Parameter, level: Option<Level>) {
     if let Some(level) = level {
         call.query.push((name, level.to_string()));
     }

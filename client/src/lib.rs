@@ -5,7 +5,8 @@
 //! repeated blindly. So every [`Error`] of this crate knows its [`Outcome`]: `applied`, `not_applied` or `unknown`.
 //!
 //! ```text
-//!   get, put, delete, mget ──> Call ──> endpoint 1 ── could not connect ────────────> next endpoint
+//!   get, put, delete, mget,
+//!   pages of a scan ─────────> Call ──> endpoint 1 ── could not connect ────────────> next endpoint
 //!   tables, nodes, status                         ├─ 503, outcome not_applied ──────> next endpoint
 //!                                                 ├─ read: silence, broken answer ──> next endpoint
 //!                                                 ├─ write: silence, broken answer ─> Error, outcome unknown
@@ -35,6 +36,7 @@ pub mod decoders;
 mod endpoint;
 mod error;
 mod outcome;
+mod scan;
 
 pub use answer::{Answered, Consistency, Document, Found, Meta, MgetItem, Value};
 pub use client::{Client, ConfigError, Options, Read, Write};
@@ -43,6 +45,7 @@ pub use error::{Attempt, Error};
 pub use outcome::Outcome;
 pub use quorate_api::document;
 pub use reqwest::Method;
+pub use scan::{Item, Scan, Scanning};
 
 /// Makes *ring* the process's TLS provider, if it has none yet. The HTTP library panics without one; calling this
 /// twice does no harm, and [`Client::new`] calls it too.

@@ -10,5 +10,6 @@ mod offline;
 mod outcomes;
 mod process;
 mod refusals;
+mod scan;
 mod serve;
 mod service;
