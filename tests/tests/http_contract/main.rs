@@ -16,6 +16,7 @@ mod failures;
 mod keys;
 mod ledger;
 mod levels;
+mod listed;
 mod loss;
 mod raw_socket;
 mod refusals;
