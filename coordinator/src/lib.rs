@@ -74,4 +74,4 @@ pub use replay::{Replay, ReplayLimits};
 pub use rules::closing::answers;
 pub use scan::Scan;
 pub use session::{Action, ActionOf, Ended, EndedOf, Position, Said, Session, Subject};
-pub use sync::{Exchange, ExchangeLimits};
+pub use sync::{Exchange, ExchangeLimits, SyncLimits};

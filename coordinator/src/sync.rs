@@ -10,7 +10,8 @@
 //! ```
 //!
 //! [`Exchange`] compares an interval of this node's replica with one other owner's and brings over what is newer: from
-//! there to here only, in both ways, or not at all. It asks this node's own replica by the same requests as the other.
+//! there to here only, in both ways, or not at all. It asks this node's own replica by the same requests as the other. A
+//! [`Round`] does so with all other owners of some shards, and only where their whole sums differ.
 //!
 //! # Invariants
 //!
@@ -27,11 +28,19 @@
 mod asking;
 mod bring;
 mod exchange;
+mod limits;
+mod round;
 mod stream;
+mod throttle;
+mod turns;
 mod wanted;
 mod work;
 
 pub use exchange::Exchange;
+pub use limits::SyncLimits;
+pub use round::{Outcome, Round, RoundAction, Shard};
+pub use throttle::Throttle;
+pub use turns::turns;
 pub use wanted::{Action, Counts, Ending, ExchangeLimits, Input, Task, Way};
 
 #[cfg(test)]

@@ -185,11 +185,17 @@ pub enum Mutant {
     ScanShowsDue,
     /// A page that can't be completed ends with what there is.
     ScanErrorEndsQuietly,
+    /// What an owner sends another in a sync takes the place of what is held there, whichever is later.
+    SyncLastArrival,
+    /// A sync brings records without their operation ids.
+    SyncWithoutIds,
+    /// A replica that doubts its disk takes part in a sync.
+    SyncFromDoubtful,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 84] = [
+    pub const ALL: [Mutant; 87] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -274,6 +280,9 @@ impl Mutant {
         Mutant::ScanSkipsSegment,
         Mutant::ScanShowsDue,
         Mutant::ScanErrorEndsQuietly,
+        Mutant::SyncLastArrival,
+        Mutant::SyncWithoutIds,
+        Mutant::SyncFromDoubtful,
     ];
 
     /// Its name as people type it: `no-read-repair`.

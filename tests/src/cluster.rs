@@ -192,6 +192,17 @@ impl Cluster {
         View::new(catalog, Liveness::all_alive()).newer(place, reply)
     }
 
+    /// The catalog as a node sees it that has heard so many commands.
+    pub fn view(&self, heard: usize, down: Vec<NodeId>) -> View {
+        View::new(Arc::clone(&self.catalogs[heard - 1]), Liveness::with_down(down))
+    }
+
+    /// The keys of a table in an interval.
+    pub fn spots_in(&self, table: TableId, interval: &Interval) -> Vec<Spot> {
+        let inside = self.spots.iter().filter(|((of, key), _)| *of == table && interval.contains(key));
+        inside.map(|(_, spot)| *spot).collect()
+    }
+
     /// The catalog's epoch, for a node that has heard so many commands.
     pub fn epoch(&self, heard: usize) -> Epoch {
         self.catalogs[heard - 1].epoch()

@@ -106,6 +106,16 @@ happenings! {
     HintOvertaken => "hints overtaken",
     /// A hint did not fit.
     HintRefused => "hints refused",
+    /// A round of sync found all owners of a shard equal.
+    SyncEqual => "shards proven equal by a sync",
+    /// A round of sync merged a record where it began.
+    SyncPulled => "records pulled by a sync",
+    /// A round of sync merged a record at another owner.
+    SyncPushed => "records pushed by a sync",
+    /// A record came by a sync where something later was held.
+    SyncOlder => "records of a sync that met something later",
+    /// A round of sync was refused, or not answered.
+    SyncOpen => "shards that a sync left open",
     /// An owner answered a read with a digest.
     Digest => "digests",
     /// A record was fetched after only its digest was known.

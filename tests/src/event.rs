@@ -4,7 +4,7 @@ use crate::history::{AttemptId, Name};
 use crate::message::{Message, Told};
 use crate::random::mix;
 use quorate_coordinator::{Call, Failure, get, scan};
-use quorate_model::{Answer, NodeId, Request};
+use quorate_model::{Answer, NodeId, RangeReply, RangeRequest, Request};
 use std::fmt;
 
 /// Who asked, and waits for the answer.
@@ -39,6 +39,19 @@ pub enum Asker {
         /// For whom it is kept.
         owner: NodeId,
     },
+}
+
+/// A call of a round of sync.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounder {
+    /// The node.
+    pub node: NodeId,
+    /// Its process.
+    pub run: u32,
+    /// Which of its node's rounds.
+    pub round: u64,
+    /// Which call.
+    pub call: Call,
 }
 
 /// A write that waits for the next batch.
@@ -116,6 +129,13 @@ pub enum Event {
         /// Its answer, if it got one.
         answer: Option<Box<get::Answer>>,
     },
+    /// A node compares what it holds with other owners.
+    Sync {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        run: u32,
+    },
     /// A page of a scan hears that one of its operations is over.
     Paged {
         /// Where.
@@ -126,6 +146,35 @@ pub enum Event {
         page: u64,
         /// What it hears.
         input: Box<scan::Input>,
+    },
+    /// A request of a round arrives at a replica.
+    Compare {
+        /// Where.
+        to: NodeId,
+        /// From which round.
+        from: Rounder,
+        /// What.
+        request: RangeRequest,
+    },
+    /// A replica has written what it was to merge.
+    Merge {
+        /// Where.
+        at: NodeId,
+        /// Which process.
+        run: u32,
+        /// For which round.
+        from: Rounder,
+        /// What.
+        request: RangeRequest,
+    },
+    /// A round hears how one of its calls ended.
+    Compared {
+        /// Which round.
+        to: Rounder,
+        /// By whom.
+        by: NodeId,
+        /// The answer, or what is known of it.
+        answer: Result<Answer<RangeReply>, Failure>,
     },
     /// A client does its next thing.
     Act {
@@ -155,6 +204,13 @@ impl Caller {
     }
 }
 
+impl Rounder {
+    /// A name for the streams of chance about this call.
+    pub fn whom(&self) -> [u64; 2] {
+        [mix(self.node.0 ^ self.round << 16), u64::from(self.call.0)]
+    }
+}
+
 impl fmt::Display for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -169,12 +225,16 @@ impl Event {
     pub fn place(&self) -> Option<NodeId> {
         match self {
             Event::Arrive { to, .. } => Some(*to),
+            Event::Compare { to, .. } => Some(*to),
             Event::Return { to, .. } | Event::Fail { to, .. } => Some(to.node),
+            Event::Compared { to, .. } => Some(to.node),
+            Event::Merge { at, .. } => Some(*at),
             Event::Commit { node, .. }
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
             | Event::Repaired { node, .. }
             | Event::Paged { node, .. }
+            | Event::Sync { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
         }

@@ -1,6 +1,6 @@
 //! The second phase: everything is healed, and the cluster must make progress and come together within a bound.
 //!
-//! In order: operations end and hints reach their owners; every key is read at a quorum; acknowledged writes are
+//! In order: operations end and hints reach their owners; where owners compare what they hold, they do; every key is read at a quorum; acknowledged writes are
 //! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
 //! written and read once more. The writes come last, so that they hide nothing.
 
@@ -8,6 +8,7 @@ use crate::history::{AttemptId, Name, Outcome, PageOutcome, Spot, Write};
 use crate::node::Process;
 use crate::random::For;
 use crate::replay::REPLAYER;
+use crate::sync::Proven;
 use crate::world::World;
 use quorate_model::Hint;
 use quorate_model::{Interval, Level, NodeId, Record, Reply, Request, SortKey, level};
@@ -42,6 +43,10 @@ pub struct Ending {
     pub overtaken: usize,
     /// What owners that can be asked held after all hints were replayed and before anything was read.
     pub after_hints: Holdings,
+    /// The same once owners had compared what they hold, still before anything was read; `None`: they did not.
+    pub after_sync: Option<Holdings>,
+    /// How that ended.
+    pub proven: Proven,
     /// The same after the closing reads.
     pub at_end: Holdings,
     /// Sums that are wrong, with the node that keeps them.
@@ -81,6 +86,7 @@ impl World {
         }
         (ending.hints, ending.overtaken) = (self.history.hints.len(), self.history.overtaken.len());
         ending.after_hints = self.holdings(&ending);
+        self.sync_all(&mut ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
         self.scan_all(&mut ending);
         self.retry_acknowledged(&mut ending);
@@ -156,7 +162,7 @@ impl World {
     }
 
     /// What owners that can be asked hold now.
-    fn holdings(&mut self, ending: &Ending) -> Holdings {
+    pub(crate) fn holdings(&mut self, ending: &Ending) -> Holdings {
         let mut holdings = Holdings::new();
         for (spot, owners) in &ending.owners {
             for owner in owners.iter().filter(|owner| !ending.doubtful.contains(owner)) {

@@ -19,9 +19,9 @@
 //! ```
 //!
 //! **The real parts** are everything that decides: the coordinator's machines with their sessions, the pages of scans,
-//! the replay of hints, the ring's plans and layouts, the replica with the committer's queue, and what is remembered of
-//! peers. **The simulated parts** are everything that does: what carries messages, the network, clocks, disks, power and
-//! the lag of the catalog.
+//! the replay of hints, the rounds of sync, the ring's plans and layouts, the replica with the committer's queue, and what
+//! is remembered of peers. **The simulated parts** are everything that does: what carries messages, the network, clocks,
+//! disks, power and the lag of the catalog.
 //!
 //! **Two phases.** First everything breaks, and what clients were told must stay true. Then everything is healed,
 //! and the cluster must make progress and come together within a bound.
@@ -36,7 +36,7 @@
 //! - Whatever the history knows beyond what clients saw (who made a version, what a replica stored) is used to tell
 //!   sooner, never to excuse.
 //!
-//! **Left out**: moves of shards and their fences, and background sync, which are not built yet; consensus on the
+//! **Left out**: moves of shards and their fences, which are not built yet; consensus on the
 //! catalog, of which only its promise is simulated (each node has heard a prefix of one log); and everything
 //! below the engine, which the storage crate's conformance suite and the black-box runs cover.
 
@@ -71,6 +71,7 @@ pub mod setting;
 pub mod shrink;
 pub mod story;
 mod sums;
+mod sync;
 pub mod versions;
 mod walk;
 pub mod world;

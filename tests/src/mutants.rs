@@ -92,6 +92,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
         Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
+        Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],
+        Mutant::SyncWithoutIds => &[Invariant::Converges, Invariant::Identity],
+        Mutant::SyncFromDoubtful => &[Invariant::Doubt],
     }
 }
 

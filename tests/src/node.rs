@@ -9,6 +9,7 @@ use crate::drive::Running;
 use crate::event::Job;
 use crate::replay::Batch;
 use crate::scan::RunningPage;
+use crate::sync::Syncing;
 use quorate_coordinator::Replay;
 use quorate_model::{Boot, ClusterId, NodeId, Rules, Run, Stamps};
 use quorate_storage::{
@@ -48,6 +49,8 @@ pub struct Node {
     pub slow_until: u64,
     /// Looks through its hints, and hints sent: names for streams of chance.
     pub replays: u64,
+    /// Rounds of sync that it began: names for streams of chance.
+    pub rounds: u64,
 }
 
 /// What dies with a process.
@@ -73,6 +76,8 @@ pub struct Process {
     pub batches_sent: BTreeMap<NodeId, Batch>,
     /// Whether a batch is being written.
     pub committing: bool,
+    /// The round of sync that it runs.
+    pub syncing: Option<Syncing>,
 }
 
 impl Node {
@@ -93,6 +98,7 @@ impl Node {
             doubted: false,
             slow_until: 0,
             replays: 0,
+            rounds: 0,
         }
     }
 
@@ -128,6 +134,7 @@ impl Node {
             replay: Some(replay),
             batches_sent: BTreeMap::new(),
             committing: false,
+            syncing: None,
         });
     }
 

@@ -57,6 +57,8 @@ pub enum For {
     Profile,
     /// Which tables are of ranges, and whether clients scan.
     Scans,
+    /// Rounds of sync, and what becomes of their messages.
+    Sync,
 }
 
 impl Random {

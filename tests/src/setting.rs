@@ -205,6 +205,9 @@ pub struct Setting {
     /// Whether the second of three tables is dropped under clients, and the third made under its name; a node that starts
     /// again may know of neither.
     pub drops: bool,
+    /// Whether owners compare what they hold without being asked, and nothing else tells an owner that was away what it
+    /// missed: no hint is kept.
+    pub syncs: bool,
     /// Wall clocks are wrong by up to so many milliseconds.
     pub skew_ms: u64,
     /// What clients like to do.
@@ -243,6 +246,7 @@ impl Setting {
             hint_bytes_max: HINT_BYTES_MAX,
             alters: *random.pick(&[0, 0, 0, 1, 2]),
             drops: false,
+            syncs: false,
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
@@ -260,8 +264,12 @@ impl Setting {
             // About two small records, or none that is large.
             setting.hint_bytes_max = 400;
         }
+        let is_absence = profile == Profile::Absence;
+        if is_absence && Random::new(seed, For::Sync, [0, 0]).chance(750) {
+            setting.sync_alone();
+        }
         setting.keep_promises_possible(random);
-        setting.upgrades = Self::upgrades(seed, setting.nodes);
+        setting.upgrades = if setting.syncs { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
     }
 
@@ -310,6 +318,33 @@ impl Setting {
             lasting_max,
             ..Mishaps::default()
         };
+    }
+
+    /// Owners that are away long and often, of which no hint tells; a disk may fail, and few reads repair anything.
+    fn sync_alone(&mut self) {
+        let random = &mut Random::new(self.seed, For::Sync, [1, 0]);
+        (self.syncs, self.hints_max, self.alters) = (true, 0, 0);
+        for table in &mut self.tables {
+            (table.n, table.r, table.w) = (3, Level::Quorum, Level::Quorum);
+            table.durability = Durability::Sync;
+        }
+        self.nodes = random.between(3, 4);
+        self.mishaps = Mishaps {
+            count_max: 8,
+            isolate: 50,
+            crash: 30,
+            split: 20,
+            power: 10,
+            disk_error: 20,
+            lasting_max: *random.pick(&[300_000, 900_000]),
+            ..Mishaps::default()
+        };
+        let habits = &mut self.habits;
+        (habits.read, habits.write, habits.delete, habits.id) = (15, 70, 15, 600);
+        (habits.ttl, habits.repeat, habits.pause_max) = (*random.pick(&[0, 200]), 20, 10_000);
+        (self.keys, self.operations) = (random.between(1, 3), random.between(40, 90) as u32);
+        let tail_max = *random.pick(&[20_000, 150_000, 400_000]);
+        self.conditions = Conditions { tail: 250, tail_max, loss: 40, ..Conditions::default() };
     }
 
     fn cuts_power(&self) -> bool {

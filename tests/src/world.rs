@@ -18,7 +18,7 @@ use crate::setting::Setting;
 use crate::story::{Story, Telling};
 use quorate_coordinator::Said;
 use quorate_model::{Boot, Instant, Interval, NodeId, Now, Place, Rules, TableId};
-use quorate_ring::Plan;
+use quorate_ring::{Plan, View};
 use quorate_storage::{CommitterLimits, ReplicaLimits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -225,6 +225,10 @@ impl World {
                 self.hear_repaired((node, run), (owner, number), answer.map(|answer| *answer));
             }
             Event::Paged { node, run, page, input } => self.hear_paged((node, run), page, *input),
+            Event::Sync { node, run } => self.sync(node, run),
+            Event::Compare { to, from, request } => self.hear_range(to, from, request),
+            Event::Merge { at, run, from, request } => self.merge(at, run, from, &request),
+            Event::Compared { to, by, answer } => self.told(to, by, answer),
             Event::Act { client } => self.act(client),
             Event::Break(number) if !self.closing => self.strike(number),
             Event::Mend(number) if !self.closing => self.mend(number),
@@ -263,6 +267,7 @@ impl World {
             self.introduce(id, peer);
         }
         self.plan_replay(id);
+        self.plan_sync(id);
     }
 
     /// Ends the process of a node; its clients hear no more.
@@ -345,6 +350,11 @@ impl World {
         self.met(Happening::DropClosed);
         self.tell(|| format!("the drop is closed by {:?}", closing.owners()));
         true
+    }
+
+    /// The catalog as a node sees it now, with those down that are.
+    pub(crate) fn view_of(&self, on: NodeId, whom: [u64; 2]) -> View {
+        self.cluster.view(self.peek(on).heard, self.seem_down(whom))
     }
 
     /// A node hears of everything.

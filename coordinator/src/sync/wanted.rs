@@ -104,3 +104,12 @@ impl Default for ExchangeLimits {
         }
     }
 }
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.differing += other.differing;
+        self.pulled += other.pulled;
+        self.pushed += other.pushed;
+        self.value_bytes += other.value_bytes;
+    }
+}

@@ -52,8 +52,8 @@ pub fn admit_walk(
 ///
 /// Rule 18.
 #[inline]
-pub fn is_source(_: Rules, is_doubtful: bool) -> bool {
-    !is_doubtful
+pub fn is_source(rules: Rules, is_doubtful: bool) -> bool {
+    !is_doubtful || rules.broken(Mutant::SyncFromDoubtful)
 }
 
 /// A replica that holds something later acknowledges a record all the same: it was written just before that.

@@ -42,7 +42,13 @@ const FORGETFUL_CLIENTS_MAX: usize = 4;
 /// Rule 18. What to hold after `incoming` met what is held.
 #[inline]
 pub fn merge_vouched(rules: Rules, current: Option<Record>, incoming: Record) -> Record {
-    merge(rules, current, incoming)
+    match current {
+        Some(current) if rules.broken(Mutant::SyncLastArrival) => {
+            let operations = current.operations.merge(&incoming.operations);
+            Record { operations, ..incoming }
+        }
+        current => merge(rules, current, incoming),
+    }
 }
 
 /// A replica changes nothing of a record that it is sent: its expiry was set once, by the coordinator.

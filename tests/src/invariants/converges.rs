@@ -1,12 +1,17 @@
 //! Converges: after everything is healed, hints reach their owners, operations succeed, and replicas become equal.
 //!
-//! Owners are compared twice: as the hints alone have left them, where enough hints were kept for that, and after they
-//! were read at all owners.
+//! Owners are compared as the hints alone have left them, where enough hints were kept for that; after a sync, before any
+//! client has read anything; and after they were read at all owners.
 
 use super::{Evidence, Findings, is_as_late};
 use crate::brief;
+use crate::heal::Holdings;
 use crate::history::{Attempt, AttemptId, Hinted, Outcome, Spot};
+use crate::sync::Proven;
 use quorate_model::{Held, NodeId, Record, Version};
+
+/// Bytes of the request and the answer that prove a shard equal at one other owner.
+const PROOF_BYTES_MAX: usize = 64;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (spot, what) in &evidence.ending.stuck {
@@ -20,7 +25,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     reads_left_hints(evidence, findings);
     overtaken_hints_brought_owners_together(evidence, findings);
     hints_alone_made_owners_agree(evidence, findings);
-    replicas_agree(evidence, findings);
+    sync_alone_made_owners_equal(evidence, findings);
+    replicas_agree(&evidence.ending.at_end, evidence, findings);
 }
 
 /// Whether a hint may be forgotten, or may have been in vain: where unsynced writes may be lost, and where the disk of
@@ -170,15 +176,26 @@ fn keeps_none(attempt: &Attempt, owners: &[NodeId]) -> bool {
     owners.contains(&attempt.coordinator) && !matches!(attempt.outcome, Outcome::Stored(_))
 }
 
-fn replicas_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
+/// A sync makes owners equal without any read: versions, flags and operation ids. What is equal costs next to nothing.
+fn sync_alone_made_owners_equal(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(holdings) = &evidence.ending.after_sync else { return };
+    replicas_agree(holdings, evidence, findings);
+    let Proven { all, pairs, bytes } = evidence.ending.proven;
+    if !all {
+        findings.broken(None, "owners are not proven equal although all is healed".to_owned());
+    } else if bytes > pairs * PROOF_BYTES_MAX {
+        findings.broken(None, format!("{bytes} bytes prove that {pairs} pairs of shards are equal"));
+    }
+}
+
+fn replicas_agree(holdings: &Holdings, evidence: &Evidence<'_>, findings: &mut Findings) {
     // What a replica remembers of operations is part of what it holds: a retry may ask any quorum.
     let content = |record: &Option<Record>| {
         record.as_ref().map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
     };
     for (spot, owners) in &evidence.ending.owners {
-        let mut held = owners
-            .iter()
-            .filter_map(|owner| Some((owner, content(evidence.ending.at_end.get(&(*spot, *owner))?))));
+        let mut held =
+            owners.iter().filter_map(|owner| Some((owner, content(holdings.get(&(*spot, *owner))?))));
         let Some((by, expected)) = held.next() else { continue };
         for (owner, found) in held.filter(|(_, found)| *found != expected) {
             findings.broken(*spot, format!("{by} holds {expected:?}, {owner} holds {found:?}"));
