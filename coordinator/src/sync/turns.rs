@@ -13,7 +13,7 @@ use quorate_ring::View;
 pub fn turns(view: &View, local: NodeId, can_be_asked: impl Fn(NodeId) -> bool) -> Vec<Shard> {
     let mut turns = Vec::new();
     for table in view.catalog().tables() {
-        for shard in table.shards().iter() {
+        for shard in table.shards() {
             let owners = shard.owners.iter().map(|owner| owner.node);
             let up = |node: &NodeId| *node == local || can_be_asked(*node);
             if !sync::runs(owners.clone(), local, up) {
