@@ -178,7 +178,7 @@ impl Segment {
 
     /// Lays the answers side by side.
     fn side_by_side(&self, now: Now, answers: &[(NodeId, Scanned)]) -> Found {
-        let Walk { reverse, items, bytes, .. } = self.question.walk;
+        let Walk { reverse, items, bytes, values } = self.question.walk;
         let worth = Worth::of(self.question.level, &self.course.plan);
         let bound = scan::bound(
             self.course.context.rules,
@@ -210,7 +210,11 @@ impl Segment {
             let slot = self.slot(now, key, &entries, answers.len());
             let bytes = match &slot {
                 Slot::Value(item) => item.bytes(),
-                Slot::Unread(key) => key.as_bytes().len(),
+                // What its read will bring is about as large as what owners hold.
+                Slot::Unread(key) => {
+                    let held = entries.iter().filter_map(|entry| entry.value_bytes.filter(|_| values)).max();
+                    key.as_bytes().len().saturating_add(held.unwrap_or_default() as usize)
+                }
                 Slot::Nothing => 0,
             };
             room = (room.0 - usize::from(!matches!(slot, Slot::Nothing)), room.1.saturating_sub(bytes));

@@ -6,6 +6,7 @@ use crate::context::Timing;
 use crate::machine::Failure;
 use crate::session::{self, Session};
 use crate::story::{plan_of_sets, record_of};
+use quorate_model::message::SMALL_BYTES;
 use quorate_model::range::{Entry, Extent, Scanned, Walk};
 use quorate_model::{
     Body, Epoch, Guarantee, Level, NodeId, RangeReply, RangeRequest, Record, Refusal, Rules, ShardNow,
@@ -139,7 +140,10 @@ impl World {
         let entries: Vec<Entry> = all
             .iter()
             .take(most)
-            .map(|(key, record)| Entry::of((*key).clone(), (*record).clone(), walk.values))
+            .map(|(key, record)| {
+                let whole = walk.values && record.body.value_bytes() <= SMALL_BYTES;
+                Entry::of((*key).clone(), (*record).clone(), whole)
+            })
             .collect();
         let until = match entries.last().filter(|_| all.len() > most) {
             Some(last) if walk.reverse => Some(last.sort_key.clone()),
@@ -264,4 +268,28 @@ fn a_shard_that_too_few_owners_answer_for_fails_the_page() {
     let error = answer.expect_err("no owner answers");
     assert!(matches!(error.error, GetError::Unavailable { required: 2, acks: 0, .. }), "{error:?}");
     assert!(error.shard.is_some());
+}
+
+/// Owners send no large values to who walks: each is read, and counts for what it is all the same.
+#[test]
+fn a_page_of_large_values_is_as_short_as_its_bytes() {
+    let large = record_of(1, &"x".repeat(2 * SMALL_BYTES));
+    let keys: Vec<SortKey> = (0..9).map(|key| SortKey::new(format!("k{key}").into_bytes())).collect();
+    let held: BTreeMap<SortKey, Record> = keys.iter().map(|key| (key.clone(), large.clone())).collect();
+    for seed in 0..100 {
+        let (mut world, reverse) = (World::drawn(seed), seed % 2 == 1);
+        (world.away, world.owners) = (None, [held.clone(), held.clone(), held.clone()]);
+        let (mut rest, mut found) = (Some(Interval::everything()), Vec::new());
+        while let Some(range) = rest {
+            let wanted = Request { bytes: 5 * SMALL_BYTES, ..request(range, reverse, 100, true) };
+            let page = world.page(&wanted, None).expect("two owners answer");
+            assert!(page.items.len() <= 3, "the third reaches the limit: {}", page.items.len());
+            found.extend(page.items.into_iter().map(|item| item.sort_key));
+            rest = page.rest;
+        }
+        if reverse {
+            found.reverse();
+        }
+        assert_eq!(found, keys);
+    }
 }
