@@ -3,6 +3,8 @@
 //! Each story is a comment, commands, and the messages that flowed. After a deliberate change of the protocol
 //! `UPDATE_GOLDENFILES=1 cargo test -p quorate-coordinator --test golden` writes them anew; read the difference.
 
+#[path = "golden/table.rs"]
+mod table;
 #[path = "golden/world.rs"]
 mod world;
 
@@ -18,9 +20,13 @@ fn stories(folder: &str) -> Vec<PathBuf> {
 }
 
 fn tell(folder: &str) {
+    tell_in(folder, world::World::default);
+}
+
+fn tell_in<W: goldenscript::Runner<Command = goldenscript::Command>>(folder: &str, world: impl Fn() -> W) {
     for path in stories(folder) {
         println!("{}", path.display());
-        goldenscript::run(&mut world::World::default(), &path).expect("a story that can be read");
+        goldenscript::run(&mut world(), &path).expect("a story that can be read");
     }
 }
 
@@ -67,4 +73,9 @@ fn replan() {
 #[test]
 fn expiry() {
     tell("expiry");
+}
+
+#[test]
+fn scan() {
+    tell_in("scan", table::World::default);
 }
