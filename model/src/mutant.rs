@@ -175,6 +175,18 @@ pub enum Mutant {
     FenceIgnored,
     /// A table answers at once, although owners may still answer for the dropped one of its name.
     DropNotAwaited,
+    /// A replica that fills itself again after a loss answers as if it held everything.
+    FillingVotes,
+    /// A replica fills itself from one other owner.
+    HealFromOne,
+    /// A replica acknowledges writes before what it still holds is deleted, with them.
+    LossyAcks,
+    /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
+    TakenUnwiped,
+    /// A replica deletes what it holds at each start until it is whole.
+    TakenTwice,
+    /// A replica says that it is whole before that is durable.
+    WholeUnsynced,
     /// A page believes the first owner that answers.
     ScanFromOne,
     /// A page goes as far as any of its owners has answered.
@@ -195,7 +207,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 87] = [
+    pub const ALL: [Mutant; 93] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -275,6 +287,12 @@ impl Mutant {
         Mutant::FenceVolatile,
         Mutant::FenceIgnored,
         Mutant::DropNotAwaited,
+        Mutant::FillingVotes,
+        Mutant::HealFromOne,
+        Mutant::LossyAcks,
+        Mutant::TakenUnwiped,
+        Mutant::TakenTwice,
+        Mutant::WholeUnsynced,
         Mutant::ScanFromOne,
         Mutant::ScanBoundIgnored,
         Mutant::ScanSkipsSegment,

@@ -26,9 +26,10 @@
 //!
 //! The fence of single shards, and the copies of moves: they come with moves. Fields are numbered, so that entries grow.
 
+use crate::rules::filling;
 use minicbor::{Decode, Encode};
 use quorate_model::layout::Copy;
-use quorate_model::{CopyState, Epoch, Fill, Interval, SortKey, TableId};
+use quorate_model::{CopyState, Epoch, Fill, Interval, Rules, SortKey, TableId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -67,8 +68,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// Of what is on the disk.
-    pub fn load(lost: Option<Lost>, entries: BTreeMap<(TableId, SortKey), Entry>) -> Self {
-        Self { lost, entries }
+    pub fn load(rules: Rules, lost: Option<Lost>, entries: BTreeMap<(TableId, SortKey), Entry>) -> Self {
+        let mut ledger = Self { lost, entries };
+        for entry in ledger.entries.values_mut() {
+            entry.state = filling::after_restart(rules, entry.state);
+        }
+        ledger
     }
 
     /// Whether nothing is noted: everything is whole.
@@ -153,7 +158,7 @@ mod tests {
 
     fn ledger(began: Option<u64>) -> Ledger {
         let lost = Lost { incarnation: 2, began: began.map(Epoch) };
-        Ledger::load(Some(lost), BTreeMap::new())
+        Ledger::load(Rules::INTACT, Some(lost), BTreeMap::new())
     }
 
     const T: TableId = TableId(1);

@@ -117,6 +117,13 @@ impl MemoryEngine {
         *self.state() = State::default();
     }
 
+    /// Takes what is there for the whole: what was missing was accepted as lost, and the disk works again.
+    pub fn begin_anew(&self) {
+        let mut state = self.state();
+        (state.doubt, state.lying) = (None, false);
+        state.faults.clear();
+    }
+
     /// Lets the next operation of that kind fail.
     pub fn fail_next(&self, fault: Fault) {
         self.state().faults.insert(fault);

@@ -191,7 +191,7 @@ impl<E: Engine> Replica<E> {
             replica.began = replica.engine.committed();
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
             let loaded = hints.and_then(|hints| {
-                let ledger = Self::load_ledger(&replica.engine)?;
+                let ledger = Self::load_ledger(&replica.engine, rules)?;
                 Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?, ledger))
             });
             match loaded.and_then(|loaded| replica.load_sums(sums).map(|()| loaded)) {

@@ -11,8 +11,8 @@ use quorate_model::{
     RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId,
 };
 use quorate_ring::{
-    Catalog, Closing, Command, Created, Liveness, NewNode, NewRange, NewTable, Plan, RequestId, TableChange,
-    View, Weight,
+    Catalog, Closing, Command, Created, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan, RequestId,
+    TableChange, View, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +30,12 @@ pub struct Cluster {
     pub founded: usize,
     /// How many there are once the drop of a table is closed; none is heard before it is.
     pub closed: Option<usize>,
+    /// How many there are with the drop of a table.
+    dropped_at: Option<usize>,
+    /// The most that any node has ever heard.
+    pub heard_most: usize,
+    /// The commands: each catalog but the first is after one of them.
+    log: Vec<Command>,
     /// Which table is dropped.
     dropped: Option<usize>,
     rules: Rules,
@@ -43,12 +49,13 @@ impl Cluster {
         let mut catalogs = vec![Arc::new(catalog.clone())];
         let mut tables = Vec::new();
         let (mut heard_first, mut founded, mut dropped_at) = (0, 0, None);
-        for command in commands(setting) {
-            let applied = catalog.apply(&command).expect("the log is in order");
+        let log = commands(setting);
+        for command in &log {
+            let applied = catalog.apply(command).expect("the log is in order");
             if let Some(Created::Table(table)) = applied.created {
                 tables.push(table);
             }
-            let founds = match &command {
+            let founds = match command {
                 Command::AlterTable(change) => change.durability.is_none(),
                 _ => dropped_at.is_none(),
             };
@@ -72,6 +79,9 @@ impl Cluster {
             spots: BTreeMap::new(),
             heard_first,
             founded,
+            dropped_at,
+            heard_most: heard_first,
+            log,
             dropped: setting.dropped(),
             rules,
         };
@@ -83,6 +93,47 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    /// A node announces that it is another incarnation: the next command that no node has heard yet. How many
+    /// there are with it.
+    pub fn announce(&mut self, node: NodeId, incarnation: u64) -> usize {
+        let at = self.heard_most;
+        let known = self.catalogs[at - 1].node(node).expect("a member");
+        let update = NodeUpdate {
+            node,
+            boot: known.boot,
+            http_address: known.http_address.clone(),
+            peer_address: known.peer_address.clone(),
+            incarnation: Some(incarnation as u32),
+        };
+        self.log.insert(at - 1, Command::UpdateNode(update));
+        for count in [self.closed.as_mut(), self.dropped_at.as_mut(), Some(&mut self.founded)] {
+            if let Some(count) = count.filter(|count| **count > at) {
+                *count += 1;
+            }
+        }
+        self.catalogs.truncate(at);
+        for number in at - 1..self.log.len() {
+            if let (Command::Closed { since, .. }, Some(dropped_at)) =
+                (&mut self.log[number], self.dropped_at)
+            {
+                *since = self.catalogs[dropped_at - 1].epoch();
+            }
+            let applied = self.catalogs[number].apply(&self.log[number]).expect("the log is in order");
+            self.catalogs.push(Arc::new(applied.catalog));
+        }
+        at + 1
+    }
+
+    /// Which replica of each node counts, for a node that has heard so many commands.
+    pub fn incarnations(&self, heard: usize) -> BTreeMap<NodeId, u64> {
+        self.catalogs[heard - 1].nodes().map(|node| (node.id, node.incarnation.into())).collect()
+    }
+
+    /// How many commands there are before the drop of a table.
+    pub fn before_drop(&self) -> Option<usize> {
+        Some(self.dropped_at? - 1)
     }
 
     /// How many commands there are.

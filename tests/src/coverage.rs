@@ -98,6 +98,26 @@ happenings! {
     DropClosed => "drops closed",
     /// A node started again with an older catalog than it had.
     FellBack => "starts with an older catalog",
+    /// A replica refused because it fills itself again, or has not begun to.
+    Filling => "refusals of a filling replica",
+    /// A node lost its disk, and knew it.
+    DiskLost => "disks lost",
+    /// A node came back as a new incarnation.
+    CameBack => "nodes that came back after a loss",
+    /// A copy began to fill itself.
+    Taken => "copies taken",
+    /// A copy is whole again.
+    Filled => "copies whole again",
+    /// A copy waited for owners that hold everything.
+    FillWaited => "copies that waited for sources",
+    /// A process that was filling a copy ended, and another one went on.
+    FillResumed => "copies filled further after a restart",
+    /// A node lost its disk while it was filling a copy.
+    LostAgain => "disks lost while filling",
+    /// A copy could not be filled further, because the disk was full.
+    FillFull => "copies that waited for space",
+    /// Two nodes filled copies at once.
+    FillTwice => "nodes filling two at once",
     /// A hint was kept.
     HintKept => "hints kept",
     /// A hint reached its owner.

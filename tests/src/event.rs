@@ -32,6 +32,15 @@ pub enum Asker {
         /// Which call of it.
         call: Call,
     },
+    /// The filling of a copy.
+    Fill {
+        /// Which of its node's messages, as a name for streams of chance.
+        message: u64,
+        /// Which of the filling's wishes it is part of.
+        number: u64,
+        /// Which part.
+        part: usize,
+    },
     /// The replay of a hint.
     Replay {
         /// Which of its node's, as a name for streams of chance.
@@ -108,6 +117,13 @@ pub enum Event {
         run: u32,
         /// Which operation.
         number: u64,
+    },
+    /// A node looks for copies that are not whole.
+    Fill {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        run: u32,
     },
     /// A node looks through its hints.
     Replay {
@@ -200,6 +216,7 @@ impl Caller {
         match &self.asker {
             Asker::Operation { name, call, .. } => [name.number(), u64::from(call.0)],
             Asker::Replay { number, .. } => [mix(self.node.0), *number],
+            Asker::Fill { message, .. } => [mix(self.node.0) ^ 1, *message],
         }
     }
 }
@@ -216,6 +233,7 @@ impl fmt::Display for Asker {
         match self {
             Asker::Operation { attempt, call, .. } => write!(f, "op {} #{}:", attempt.0, call.0),
             Asker::Replay { .. } => f.write_str("replay:"),
+            Asker::Fill { number, .. } => write!(f, "fill {number}:"),
         }
     }
 }
@@ -232,6 +250,7 @@ impl Event {
             Event::Commit { node, .. }
             | Event::Tick { node, .. }
             | Event::Replay { node, .. }
+            | Event::Fill { node, .. }
             | Event::Repaired { node, .. }
             | Event::Paged { node, .. }
             | Event::Sync { node, .. }

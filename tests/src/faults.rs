@@ -38,6 +38,8 @@ pub enum Mishap {
     DiskError(NodeId, Fault),
     /// A disk pretends to sync, until its power is cut: then it has forgotten what it called synced.
     Lie(NodeId),
+    /// A process ends, and its disk is lost, or nothing on it is believed any more.
+    Loss(NodeId),
     /// A disk takes long for every batch.
     SlowDisk(NodeId),
     /// A node hears nothing new of the catalog.
@@ -89,6 +91,7 @@ fn draw_one(
         weights.lie,
         weights.slow_disk,
         weights.lag,
+        weights.loss,
     ];
     match random.weighted(&kinds) {
         0 => Mishap::Crash(node),
@@ -108,7 +111,10 @@ fn draw_one(
         }
         10 => Mishap::Lie(*failing.get_or_insert(node)),
         11 => Mishap::SlowDisk(node),
-        _ => Mishap::Lag(node),
+        12 => Mishap::Lag(node),
+        // Few enough nodes that the others have everything.
+        _ if weights.losses_max > 1 => Mishap::Loss(nodes[(node.0 % 2) as usize]),
+        _ => Mishap::Loss(*failing.get_or_insert(node)),
     }
 }
 
@@ -165,6 +171,7 @@ impl World {
                 self.node(*node).slow_until = until;
             }
             Mishap::Lag(node) => self.node(*node).deaf = true,
+            Mishap::Loss(node) => self.lose_disk(*node, random),
         }
     }
 
@@ -173,7 +180,7 @@ impl World {
         let mishap = self.mishaps[number].mishap.clone();
         self.tell(|| format!("ok {mishap:?}"));
         match &mishap {
-            Mishap::Crash(node) | Mishap::Power(node) => self.start(*node),
+            Mishap::Crash(node) | Mishap::Power(node) | Mishap::Loss(node) => self.start(*node),
             Mishap::Blackout => {
                 for node in self.node_ids() {
                     self.start(node);
@@ -248,6 +255,20 @@ impl World {
         self.schedule.now() + random.below(silent)
     }
 
+    /// A node loses its disk, or what it believed of it, and knows.
+    fn lose_disk(&mut self, id: NodeId, random: &mut Random) {
+        self.crash(id);
+        self.met(Happening::DiskLost);
+        if self.node(id).was_filling {
+            self.met(Happening::LostAgain);
+        }
+        if random.chance(500) {
+            self.node(id).engine.wipe();
+        }
+        self.history.lost.insert(id);
+        self.node(id).lost = true;
+    }
+
     fn cut_power(&mut self, id: NodeId, random: &mut Random) {
         self.crash(id);
         let engine = std::sync::Arc::clone(&self.node(id).engine);
@@ -257,10 +278,10 @@ impl World {
             self.met(Happening::Forgotten);
         }
         engine.crash_keeping(kept as usize);
-        if let Some(closed) = self.cluster.closed {
+        if let Some(before) = self.cluster.before_drop() {
             // Right before the drop, most of the time: then it may answer for the table.
             let heard = self.node(id).heard;
-            let before = heard.min(closed - 3);
+            let before = heard.min(before);
             let kept = random.between(before as u64, heard as u64) as usize;
             self.node(id).heard = if random.chance(700) { before } else { kept };
             if self.node(id).heard < heard {

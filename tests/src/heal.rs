@@ -53,6 +53,8 @@ pub struct Ending {
     pub sums: Vec<(NodeId, String)>,
     /// The keys of each table in their order, with where each stands.
     pub in_order: Vec<Vec<(SortKey, Spot)>>,
+    /// Copies that are not whole long after everything was healed.
+    pub unfilled: Vec<String>,
     /// What did not come to be.
     pub stuck: Vec<(Option<Spot>, String)>,
 }
@@ -69,7 +71,12 @@ impl World {
     pub fn run_closing(&mut self) -> Ending {
         self.closing = true;
         self.heal();
-        let mut ending = Ending { doubtful: self.take_out_broken(), ..Ending::default() };
+        self.take_out_broken();
+        let mut ending = Ending::default();
+        if self.setting.heals() && !self.run_until(REST_MAX, World::is_everything_whole) {
+            ending.unfilled = self.node_ids().into_iter().filter_map(|id| self.lacks(id)).collect();
+        }
+        ending.doubtful = self.take_out_broken();
         ending.in_order = (0..self.setting.tables.len()).map(|table| self.cluster.in_order(table)).collect();
         for spot in self.cluster.spots() {
             let plan = self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new());
@@ -78,6 +85,9 @@ impl World {
         }
         for spot in self.cluster.dropped_spots() {
             ending.owners.insert(spot, Vec::new());
+        }
+        if !ending.unfilled.is_empty() {
+            return ending;
         }
         self.run_until(STRAGGLERS_MAX, |_| false);
         if !self.run_until(REST_MAX, |world| world.is_at_rest(&ending)) {

@@ -8,7 +8,9 @@ use crate::coverage::Coverage;
 use crate::random::mix;
 use quorate_coordinator::scan::{self, segment};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
-use quorate_model::{Body, Durability, Held, Interval, NodeId, OperationId, Record, Version, WallTime};
+use quorate_model::{
+    Body, Durability, Held, Interval, NodeId, OperationId, Record, SortKey, TableId, Version, WallTime,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -251,6 +253,12 @@ pub struct History {
     pub unlearnt: Vec<(Spot, NodeId)>,
     /// Nodes whose disks forgot what they had called synced.
     pub liars: BTreeSet<NodeId>,
+    /// Nodes that have lost their disks, or what they believed of them, and came back as other incarnations.
+    pub lost: BTreeSet<NodeId>,
+    /// Copies that were said to be whole again: whose, of which incarnation, of which shard.
+    pub whole: BTreeSet<(NodeId, u64, TableId, SortKey)>,
+    /// Those of them that were not whole later, though no disk lied.
+    pub unwhole: Vec<String>,
     /// The most hints that one node ever kept.
     pub hints_max: u64,
     /// The most bytes of hints that one node ever kept.
@@ -314,9 +322,16 @@ impl History {
         Some(Moment(2 * (first + since) as u64 + 3))
     }
 
-    /// Of so many nodes that said they hold something, those that hold it for certain: a disk that lies is not one.
-    pub fn surely(&self, holders: u8) -> u8 {
-        holders.saturating_sub(self.liars.len() as u8)
+    /// Of so many nodes that said they hold something, those that hold it for certain: a disk that lies is not one. A node
+    /// that came back after a loss holds again what as many held as count for anything, `counts`.
+    pub fn surely(&self, holders: u8, counts: u8) -> u8 {
+        let lost = if holders < counts { self.lost.difference(&self.liars).count() } else { 0 };
+        holders.saturating_sub((self.liars.len() + lost) as u8)
+    }
+
+    /// Whether a node may have lost something, by a lie of its disk or knowingly.
+    pub fn has_lost(&self, node: NodeId) -> bool {
+        self.liars.contains(&node) || self.lost.contains(&node)
     }
 
     /// Notes that an attempt sent a record; only the first to do so made its version.

@@ -21,6 +21,7 @@ mod closed;
 mod converges;
 mod doubt;
 mod durable;
+mod filled;
 mod flicker;
 mod identity;
 mod linearizable;
@@ -60,6 +61,8 @@ pub enum Invariant {
     Answers,
     /// A replica that doubts its disk takes no part.
     Doubt,
+    /// A copy that was lost is whole in the end, and stays so.
+    Filled,
     /// A drop and the keys of its table are in one order.
     Closed,
     /// Messages, queues, hints and ids have limits, and operations end.
@@ -96,7 +99,7 @@ pub struct Evidence<'a> {
 type Judge = fn(&Evidence<'_>, &mut Findings);
 
 /// Every promise with its judge.
-const JUDGES: [(Invariant, Judge); 14] = [
+const JUDGES: [(Invariant, Judge); 15] = [
     (Invariant::Phantom, phantom::judge),
     (Invariant::Durable, durable::judge),
     (Invariant::Flicker, flicker::judge),
@@ -105,6 +108,7 @@ const JUDGES: [(Invariant, Judge); 14] = [
     (Invariant::Identity, identity::judge),
     (Invariant::Answers, answers::judge),
     (Invariant::Doubt, doubt::judge),
+    (Invariant::Filled, filled::judge),
     (Invariant::Closed, closed::judge),
     (Invariant::Bounded, bounded::judge),
     (Invariant::Scans, scans::judge),
@@ -133,6 +137,7 @@ impl fmt::Display for Invariant {
             Invariant::Identity => "identity",
             Invariant::Answers => "answers",
             Invariant::Doubt => "doubt",
+            Invariant::Filled => "filled",
             Invariant::Closed => "closed",
             Invariant::Bounded => "bounded",
             Invariant::Scans => "scans",
@@ -180,6 +185,11 @@ impl Evidence<'_> {
 
     fn quorum(&self, spot: Spot) -> u8 {
         level::quorum(self.table(spot).n)
+    }
+
+    /// How many owners hold at least what counts for anything.
+    fn counts(&self, spot: Spot) -> u8 {
+        self.quorum(spot).min(self.table_w(spot))
     }
 
     fn table_w(&self, spot: Spot) -> u8 {

@@ -55,6 +55,7 @@ pub mod history;
 pub mod invariants;
 
 pub mod event;
+pub mod filling;
 pub mod message;
 pub mod mutants;
 pub mod network;

@@ -90,6 +90,11 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::OldAnswersCounted
         | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
+        Mutant::FillingVotes | Mutant::HealFromOne | Mutant::TakenUnwiped => {
+            &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker]
+        }
+        Mutant::LossyAcks | Mutant::TakenTwice => &[Invariant::Durable, Invariant::Flicker],
+        Mutant::WholeUnsynced => &[Invariant::Filled],
         Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
         Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],

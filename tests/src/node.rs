@@ -11,7 +11,8 @@ use crate::replay::Batch;
 use crate::scan::RunningPage;
 use crate::sync::Syncing;
 use quorate_coordinator::Replay;
-use quorate_model::{Boot, ClusterId, NodeId, Rules, Run, Stamps};
+use quorate_coordinator::fill::Filling;
+use quorate_model::{Boot, ClusterId, NodeId, Reply, Rules, Run, Stamps};
 use quorate_storage::{
     CommitQueue, CommitterLimits, MemoryEngine, Recollection, Replica, ReplicaLimits, SumsSetting,
 };
@@ -41,8 +42,14 @@ pub struct Node {
     pub heard: usize,
     /// Whether it hears nothing new of the catalog for now.
     pub deaf: bool,
-    /// Whether its disk failed for good.
+    /// Whether its disk failed: until it comes back as another incarnation.
     pub broken: bool,
+    /// Which of its replicas this is.
+    pub incarnation: u64,
+    /// Whether its disk was lost, and it knows; it comes back as another incarnation.
+    pub lost: bool,
+    /// Shards that a process of it was filling when it ended.
+    pub was_filling: bool,
     /// Whether its replica said that it doubts its disk.
     pub doubted: bool,
     /// Batches take long until then, in microseconds.
@@ -74,6 +81,10 @@ pub struct Process {
     pub replay: Option<Replay>,
     /// Batches of hints on their way, by owner.
     pub batches_sent: BTreeMap<NodeId, Batch>,
+    /// The real filling of its copies; it is out while it takes a step.
+    pub filling: Option<Filling>,
+    /// What its filling waits for that is made of several requests, by number.
+    pub fetches: BTreeMap<u64, Vec<Option<Reply>>>,
     /// Whether a batch is being written.
     pub committing: bool,
     /// The round of sync that it runs.
@@ -95,6 +106,9 @@ impl Node {
             heard: 0,
             deaf: false,
             broken: false,
+            incarnation: 1,
+            lost: false,
+            was_filling: false,
             doubted: false,
             slow_until: 0,
             replays: 0,
@@ -109,22 +123,23 @@ impl Node {
         replica_boot: Boot,
         rules: Rules,
         (limits, committer): (ReplicaLimits, CommitterLimits),
-        (replay, stamps): (Replay, Stamps),
+        (replay, filling, stamps): (Replay, Filling, Stamps),
     ) {
         self.run += 1;
+        let incarnation = self.incarnation;
         let engine = Arc::clone(&self.engine);
         // Small, so that chunks are cut and joined.
         let sums = SumsSetting { chunk_keys: 2, ..SumsSetting::of(ClusterId(1)) };
         let replica = Arc::new(Replica::new(
             engine,
             self.id,
-            Run { incarnation: 1, boot: replica_boot },
+            Run { incarnation, boot: replica_boot },
             rules,
             limits,
             sums,
         ));
         self.process = Some(Process {
-            recollection: Recollection::new(Arc::clone(&replica), self.id, Run { incarnation: 1, boot }),
+            recollection: Recollection::new(Arc::clone(&replica), self.id, Run { incarnation, boot }),
             replica,
             stamps,
             running: BTreeMap::new(),
@@ -133,6 +148,8 @@ impl Node {
             batches: 0,
             replay: Some(replay),
             batches_sent: BTreeMap::new(),
+            filling: Some(filling),
+            fetches: BTreeMap::new(),
             committing: false,
             syncing: None,
         });

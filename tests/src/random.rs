@@ -55,6 +55,8 @@ pub enum For {
     Versions,
     /// Whether a profile takes the place of another.
     Profile,
+    /// The filling of copies after a loss.
+    Filling,
     /// Which tables are of ranges, and whether clients scan.
     Scans,
     /// Rounds of sync, and what becomes of their messages.

@@ -265,11 +265,8 @@ impl World {
             Refusal::Overloaded => self.met(Happening::Overloaded),
             Refusal::Late => self.met(Happening::Late),
             // The connection tells the first two, before anything arrives.
-            Refusal::NotUnderstood
-            | Refusal::Unfamiliar
-            | Refusal::NotOwner
-            | Refusal::Exhausted
-            | Refusal::Filling => {}
+            Refusal::NotUnderstood | Refusal::Unfamiliar | Refusal::NotOwner | Refusal::Exhausted => {}
+            Refusal::Filling => self.met(Happening::Filling),
         }
     }
 

@@ -44,6 +44,8 @@ pub enum Profile {
     Slowness,
     /// A table that trusts the operating system, requests that do not, or its change to `sync`, and blackouts.
     Raising,
+    /// Disks that are lost, also again and again, and copies that fill themselves under clients.
+    Filling,
     /// Scans of tables of both kinds, over owners that lack what others have.
     Scanning,
 }
@@ -67,7 +69,7 @@ impl Profile {
     ];
 
     /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
-    pub const INSTEAD: [(Profile, u64); 1] = [(Profile::Scanning, 80)];
+    pub const INSTEAD: [(Profile, u64); 2] = [(Profile::Scanning, 80), (Profile::Filling, 100)];
 
     /// What a seed is aimed at.
     fn of_seed(seed: u64) -> Self {
@@ -163,6 +165,10 @@ pub struct Mishaps {
     pub slow_disk: u64,
     /// A node hears nothing new of the catalog for a while.
     pub lag: u64,
+    /// A disk is lost, and its node knows.
+    pub loss: u64,
+    /// Nodes that may lose their disks.
+    pub losses_max: u64,
     /// How long each of them lasts at most, in microseconds.
     pub lasting_max: u64,
 }
@@ -269,7 +275,8 @@ impl Setting {
             setting.sync_alone();
         }
         setting.keep_promises_possible(random);
-        setting.upgrades = if setting.syncs { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
+        let is_of_one_version = setting.syncs || setting.profile == Profile::Filling;
+        setting.upgrades = if is_of_one_version { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
     }
 
@@ -294,6 +301,44 @@ impl Setting {
         if random.chance(150) {
             self.habits.scan = 12;
         }
+    }
+
+    /// Whether a node that lost something comes back and fills itself: where all run one version.
+    pub fn heals(&self) -> bool {
+        self.upgrades.is_empty()
+    }
+
+    /// One node loses its disk again and again, or two of many; hints are few, so that only filling brings back what was
+    /// lost.
+    fn lose_disks(&mut self, random: &mut Random) {
+        if random.chance(250) {
+            self.drop_a_table(random);
+        } else {
+            self.tables.truncate(1);
+            let n = *random.pick(&[3, 3, 3, 3, 4, 5]);
+            let w = if random.chance(150) { Level::All } else { Level::Quorum };
+            self.tables[0] =
+                TableSetting { n, r: Level::Quorum, w, durability: Durability::Sync, ..self.tables[0] };
+            self.nodes = u64::from(n) + random.below(2);
+            (self.keys, self.operations) = (random.between(2, 8), random.between(50, 100) as u32);
+        }
+        self.alters = 0;
+        (self.clients, self.hints_max) = (random.between(2, 4) as u32, *random.pick(&[0, 0, 40]));
+        (self.habits.ttl, self.habits.pause_max) = (0, 20_000);
+        self.conditions.loss = *random.pick(&[0, 80, 250]);
+        self.sync_max = *random.pick(&[2_000, 12_000]);
+        let losses_max = if self.tables[0].n > 3 { 2 } else { 1 };
+        self.mishaps = Mishaps {
+            count_max: 16,
+            loss: 60,
+            losses_max,
+            crash: 60,
+            power: 30,
+            isolate: 15,
+            disk_full: 25,
+            lasting_max: *random.pick(&[60_000, 250_000]),
+            ..Mishaps::default()
+        };
     }
 
     /// A table is dropped while nodes are away, have not heard of it, or forget that they had.
@@ -511,6 +556,7 @@ impl Setting {
                     self.tables[0].w = Level::All;
                 }
             }
+            Profile::Filling => self.lose_disks(random),
             Profile::Scanning => {
                 // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
                 // lack but the scans themselves.
@@ -692,5 +738,7 @@ fn mishaps(random: &mut Random) -> Mishaps {
         slow_disk: 4,
         lasting_max: 700_000,
         lag: 5,
+        loss: 0,
+        losses_max: 1,
     }
 }

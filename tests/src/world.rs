@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::coverage::Happening;
 use crate::event::{Asker, Event};
 use crate::faults::Drawn;
+use crate::filling;
 use crate::history::{AttemptId, History, Moment, Name, Outcome, PageOutcome, Spot};
 use crate::message::Told;
 use crate::network::Network;
@@ -204,6 +205,9 @@ impl World {
                     Asker::Operation { number, call, .. } => {
                         self.end_call(to.node, to.run, number, call, Ok(Said { reply, newer }));
                     }
+                    Asker::Fill { number, part, .. } => {
+                        self.end_filling(to.node, to.run, (number, part), Some(reply));
+                    }
                     Asker::Replay { number, owner } => {
                         let Told::Key(reply) = reply else { panic!("a hint was answered {reply:?}") };
                         self.end_replayed(to.node, to.run, (owner, number), Some(reply));
@@ -214,6 +218,9 @@ impl World {
                 Asker::Operation { number, call, .. } => {
                     self.end_call(to.node, to.run, number, call, Err(failure));
                 }
+                Asker::Fill { number, part, .. } => {
+                    self.end_filling(to.node, to.run, (number, part), None);
+                }
                 Asker::Replay { number, owner } => {
                     self.end_replayed(to.node, to.run, (owner, number), None);
                 }
@@ -221,6 +228,7 @@ impl World {
             Event::Commit { node, run } => self.commit(node, run),
             Event::Tick { node, run, number } => self.wake(node, run, number),
             Event::Replay { node, run } => self.replay(node, run),
+            Event::Fill { node, run } => self.look_for_gaps(node, run),
             Event::Repaired { node, run, owner, number, answer } => {
                 self.hear_repaired((node, run), (owner, number), answer.map(|answer| *answer));
             }
@@ -242,16 +250,23 @@ impl World {
         if self.node(id).process.is_some() {
             return;
         }
+        if self.node(id).lost {
+            self.come_back(id);
+        }
+        if std::mem::take(&mut self.node(id).was_filling) {
+            self.met(Happening::FillResumed);
+        }
         let rules = self.rules;
         let run = self.node(id).run;
         let mut random = self.random(For::Process, [id.0, u64::from(run)]);
         let (boot, replica_boot) = (Boot(random.bits()), Boot(random.bits()));
         let replay = replay::of_node(self.context(id));
+        let filling = filling::of_node(self.context(id));
         let stamps = self.context(id).stamps(boot);
         let (limits, committer) = (replica_limits(&self.setting), committer_limits(&self.setting));
         let node = self.node(id);
         let heard = node.heard;
-        node.start(boot, replica_boot, rules, (limits, committer), (replay, stamps));
+        node.start(boot, replica_boot, rules, (limits, committer), (replay, filling, stamps));
         let layout = self.cluster.layout(heard, id);
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
@@ -268,11 +283,13 @@ impl World {
         }
         self.plan_replay(id);
         self.plan_sync(id);
+        self.plan_fill(id);
     }
 
     /// Ends the process of a node; its clients hear no more.
     pub(crate) fn crash(&mut self, id: NodeId) {
         let run = self.node(id).run;
+        self.note_filling_ends(id);
         let known =
             self.schedule.now() + self.random(For::Process, [id.0, u64::from(run) << 32]).below(100_000);
         let now = self.schedule.now();
@@ -305,6 +322,7 @@ impl World {
         if (heard + 1..=commands).any(|command| self.cluster.raises(command)) {
             self.met(Happening::Raised);
         }
+        self.cluster.heard_most = self.cluster.heard_most.max(commands);
         let layout = self.cluster.layout(commands, id);
         let cluster = &self.cluster;
         if let Some(process) = self.nodes[(id.0 - 1) as usize].process.as_ref() {

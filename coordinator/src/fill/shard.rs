@@ -66,7 +66,7 @@ enum Stage {
     /// Records of the page are being fetched.
     Fetching { page: Page, asked: Vec<SortKey> },
     /// The page is being merged.
-    Merging { until: Option<SortKey>, records: u64, bytes: u64 },
+    Merging { until: Option<SortKey>, rest: Vec<(SortKey, Record)> },
     /// It is being noted how far the shard is filled.
     Noting { is_last: bool },
     /// The sources are asked again.
@@ -191,7 +191,9 @@ impl Shard {
         match &mut self.stage {
             Stage::Fetching { page, asked } => {
                 let (mut page, asked) = (std::mem::take(page), std::mem::take(asked));
-                let Some((from, _)) = page.fetches.first().cloned() else { return self.merge(at, page) };
+                let Some((from, _)) = page.fetches.first().cloned() else {
+                    return self.merge(at, page.records, page.until);
+                };
                 let replies = replies.filter(|replies| replies.len() == asked.len());
                 let Some(replies) = replies else { return Next::Waits(Cause::Source(from)) };
                 let fetched = asked.len();
@@ -213,7 +215,7 @@ impl Shard {
                 page.fetches.drain(..fetched.min(page.fetches.len()));
                 self.fetch(at, page)
             }
-            Stage::Merging { until, records, bytes } => {
+            Stage::Merging { until, rest } => {
                 let Some(replies) = replies else { return Next::Waits(Cause::Here(Refusal::Overloaded)) };
                 let refused = replies.into_iter().find_map(|reply| match reply {
                     Reply::Written { .. } => None,
@@ -229,10 +231,8 @@ impl Shard {
                 if let Some(refusal) = refused {
                     return Next::Waits(Cause::Here(refusal));
                 }
-                *at.merged.0 += *records;
-                *at.merged.1 += *bytes;
-                let until = until.take();
-                self.note(at, until)
+                let (until, rest) = (until.take(), std::mem::take(rest));
+                self.merge(at, rest, until)
             }
             Stage::Probing(_)
             | Stage::Taking
@@ -270,7 +270,7 @@ impl Shard {
         let Stage::Probing(probe) = &mut self.stage else { return Next::GoesOn };
         let table = &self.plan.table;
         let (n, w) = (self.plan.n(), table.w.within(self.plan.n()));
-        let needed = filling::sources(n, w);
+        let needed = filling::sources(self.context.rules, n, w);
         if probe.whole.len() < usize::from(needed) {
             if !probe.asked.is_empty() {
                 return Next::GoesOn;
@@ -326,7 +326,9 @@ impl Shard {
 
     /// Fetches what is not at hand, some at a time; merges the page then.
     fn fetch(&mut self, at: &mut At<'_>, page: Page) -> Next {
-        let Some((to, _)) = page.fetches.first().cloned() else { return self.merge(at, page) };
+        let Some((to, _)) = page.fetches.first().cloned() else {
+            return self.merge(at, page.records, page.until);
+        };
         let same = page.fetches.iter().take_while(|(node, _)| *node == to);
         let asked: Vec<SortKey> =
             same.take(at.limits.fetches_max.max(1)).map(|(_, sort_key)| sort_key.clone()).collect();
@@ -338,13 +340,19 @@ impl Shard {
         Next::GoesOn
     }
 
-    fn merge(&mut self, at: &mut At<'_>, page: Page) -> Next {
-        let Page { records, until, .. } = page;
+    /// Merges the records of a page, some at a time; notes it then.
+    fn merge(
+        &mut self,
+        at: &mut At<'_>,
+        mut records: Vec<(SortKey, Record)>,
+        until: Option<SortKey>,
+    ) -> Next {
         if records.is_empty() {
             return self.note(at, until);
         }
-        let bytes = records.iter().map(|(_, record)| record.body.value_bytes() as u64).sum();
-        let count = records.len() as u64;
+        let rest = records.split_off(records.len().min(at.limits.merges_max.max(1)));
+        *at.merged.0 += records.len() as u64;
+        *at.merged.1 += records.iter().map(|(_, record)| record.body.value_bytes() as u64).sum::<u64>();
         let write = |(sort_key, record): (SortKey, Record)| Request::Write {
             at: self.place(sort_key),
             record,
@@ -353,7 +361,7 @@ impl Shard {
         };
         let requests = records.into_iter().map(write).collect();
         let number = at.number();
-        self.stage = Stage::Merging { until, records: count, bytes };
+        self.stage = Stage::Merging { until, rest };
         at.actions.push(Action::Merge { number, requests });
         Next::GoesOn
     }

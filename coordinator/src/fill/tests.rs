@@ -166,7 +166,7 @@ impl Cluster {
 
 fn filling() -> Filling {
     let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
-    let limits = FillLimits { page_items_max: 3, fetches_max: 2, ..FillLimits::default() };
+    let limits = FillLimits { page_items_max: 3, merges_max: 2, fetches_max: 2, ..FillLimits::default() };
     Filling::new(context, limits)
 }
 

@@ -1,12 +1,12 @@
 //! Filling: how much a replica that has lost something must read before it holds everything again.
 
-use quorate_model::level;
+use quorate_model::{Mutant, Rules, level};
 
 /// A replica that has lost something holds all that was acknowledged once it has merged what
 /// `N - min(table's w, quorum) + 1` other owners hold that are whole: one of them has each record that counts.
 ///
 /// Rule 17. How many other owners it reads, of `n` with a write promise of `w`.
 #[inline]
-pub fn sources(n: u8, w: u8) -> u8 {
-    level::round_one(n, w)
+pub fn sources(rules: Rules, n: u8, w: u8) -> u8 {
+    if rules.broken(Mutant::HealFromOne) { 1 } else { level::round_one(n, w) }
 }

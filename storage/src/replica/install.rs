@@ -35,7 +35,9 @@ impl<E: Engine> Replica<E> {
             if layout.epoch < current.epoch {
                 return;
             }
-            writer.fence_due |= takes_away(&current, &layout);
+            // What came and went between two layouts is in neither, and a later start may know it.
+            let skips = layout.epoch.0 > current.epoch.0 + 1;
+            writer.fence_due |= skips || takes_away(&current, &layout);
         }
         let epoch = layout.epoch;
         self.note_began(&mut writer, &layout);

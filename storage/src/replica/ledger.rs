@@ -16,14 +16,16 @@ use crate::keys::{self, DiskKey};
 use crate::ledger::{Entry, Ledger, Lost};
 use crate::rules::admission;
 use crate::rules::filling::{self, Wants};
-use quorate_model::{CopyState, Durability, Fill, Gap, Interval, Layout, Place, Refusal, SortKey, TableId};
+use quorate_model::{
+    CopyState, Durability, Fill, Gap, Interval, Layout, Place, Refusal, Rules, SortKey, TableId,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 impl<E: Engine> Replica<E> {
     /// What is on the disk.
-    pub(super) fn load_ledger(engine: &E) -> Result<Ledger, EngineError> {
+    pub(super) fn load_ledger(engine: &E, rules: Rules) -> Result<Ledger, EngineError> {
         let damaged = || EngineError::Corrupt("a damaged note about lost records".into());
         let lost = match engine.get(Family::Meta, &DiskKey::Lost.encode(), ReadTier::Disk)? {
             Lookup::Found(bytes) => Some(opened::<Lost>(&bytes).ok_or_else(damaged)?),
@@ -42,7 +44,7 @@ impl<E: Engine> Replica<E> {
             entries.insert((table, start), entry);
             Ok(())
         })?;
-        Ok(Ledger::load(lost, entries))
+        Ok(Ledger::load(rules, lost, entries))
     }
 
     /// Whether a request for a place may be answered, by what is held there.
@@ -52,7 +54,7 @@ impl<E: Engine> Replica<E> {
         }
         let shard = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key));
         let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
-        filling::admit(self.ledger().at(at.table, &at.sort_key, copy), wants)
+        filling::admit(self.rules, self.ledger().at(at.table, &at.sort_key, copy), wants)
     }
 
     /// Whether everything is held in a piece of one shard, so that others may be told what there is.
@@ -62,7 +64,7 @@ impl<E: Engine> Replica<E> {
         }
         let shard = layout.tables.get(&table).and_then(|table| table.shard(&piece.start));
         let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
-        filling::admit(self.ledger().within(table, piece, copy), Wants::Answer)
+        filling::admit(self.rules, self.ledger().within(table, piece, copy), Wants::Answer)
     }
 
     /// The first layout that names this incarnation is noted: what it gives the node later was not lost. False: it can't be
@@ -160,8 +162,9 @@ impl<E: Engine> Replica<E> {
             return Err(Refusal::DiskFull);
         }
         let mut batch = Batch::default();
-        batch.delete_range(Family::Records, keys::records_in(gap.table, &gap.interval));
-        batch.delete_range(Family::Meta, keys::chunk_sums_of(gap.table));
+        if filling::wipes_first(self.rules) {
+            wipe(gap, &mut batch);
+        }
         let entry = Entry { state: CopyState::Filling, ..self.entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
         self.sums().anew(gap.table, &self.layout());
@@ -174,8 +177,14 @@ impl<E: Engine> Replica<E> {
         if self.state_of(gap)? != CopyState::Filling {
             return Err(Refusal::Filling);
         }
+        let mut batch = Batch::housekeeping();
+        let is_first = self.ledger().fill(gap.table, &gap.interval.start).up_to.is_none();
+        if is_first && !filling::wipes_first(self.rules) {
+            wipe(gap, &mut batch);
+            self.sums().anew(gap.table, &self.layout());
+        }
         let entry = Entry { state: CopyState::Filling, ..self.entry(gap, fill) };
-        self.note(&mut writer, gap, entry, Batch::housekeeping(), Durability::Os)
+        self.note(&mut writer, gap, entry, batch, Durability::Os)
     }
 
     /// Notes that a shard that was filled is whole. Durable when it returns, with all that was merged into it.
@@ -185,7 +194,7 @@ impl<E: Engine> Replica<E> {
             return Err(Refusal::Filling);
         }
         let entry = Entry { state: CopyState::Whole, fill: None, ..self.entry(gap, Fill::default()) };
-        self.note(&mut writer, gap, entry, Batch::default(), Durability::Sync)
+        self.note(&mut writer, gap, entry, Batch::default(), filling::noted_whole(self.rules))
     }
 
     /// What is held of the shard that a gap is of, while the layout has it at that epoch.
@@ -235,6 +244,12 @@ impl<E: Engine> Replica<E> {
     pub(super) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         self.ledger.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Deletes what is held of a shard.
+fn wipe(gap: &Gap, batch: &mut Batch) {
+    batch.delete_range(Family::Records, keys::records_in(gap.table, &gap.interval));
+    batch.delete_range(Family::Meta, keys::chunk_sums_of(gap.table));
 }
 
 /// What a replica whose incarnation is this one writes down before it serves: everything that is held is lossy.

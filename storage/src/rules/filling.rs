@@ -1,6 +1,6 @@
 //! Filling: what a replica that has lost something may do until it holds everything again.
 
-use quorate_model::{CopyState, Refusal};
+use quorate_model::{CopyState, Durability, Mutant, Refusal, Rules};
 
 /// What a request wants of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,40 @@ pub enum Wants {
 ///
 /// Rule 17. Whether a request is refused.
 #[inline]
-pub fn admit(state: CopyState, wants: Wants) -> Result<(), Refusal> {
+pub fn admit(rules: Rules, state: CopyState, wants: Wants) -> Result<(), Refusal> {
     let is_admitted = match (state, wants) {
         (CopyState::Whole, _) | (CopyState::Filling, Wants::Acknowledgement) => true,
-        (CopyState::Filling, Wants::Answer) | (CopyState::Lossy, _) => false,
+        (CopyState::Filling, Wants::Answer) => rules.broken(Mutant::FillingVotes),
+        (CopyState::Lossy, Wants::Acknowledgement) => rules.broken(Mutant::LossyAcks),
+        (CopyState::Lossy, Wants::Answer) => false,
     };
     if is_admitted { Ok(()) } else { Err(Refusal::Filling) }
+}
+
+/// What a replica still holds of what it had before the loss is deleted in the batch with which it begins to acknowledge,
+/// never after it.
+///
+/// Rule 17. Whether it is deleted in that batch.
+#[inline]
+pub fn wipes_first(rules: Rules) -> bool {
+    !rules.broken(Mutant::TakenUnwiped)
+}
+
+/// A copy is taken once: what it has acknowledged since stays, whatever happens to its process.
+///
+/// Rule 17. What a copy is that was filling when its process ended.
+#[inline]
+pub fn after_restart(rules: Rules, state: CopyState) -> CopyState {
+    match state {
+        CopyState::Filling if rules.broken(Mutant::TakenTwice) => CopyState::Lossy,
+        CopyState::Whole | CopyState::Filling | CopyState::Lossy => state,
+    }
+}
+
+/// A replica says that it holds everything again once that is durable, and all that it merged with it.
+///
+/// Rule 17. How durable the note is.
+#[inline]
+pub fn noted_whole(rules: Rules) -> Durability {
+    if rules.broken(Mutant::WholeUnsynced) { Durability::Os } else { Durability::Sync }
 }

@@ -32,7 +32,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Whether a hint may be forgotten, or may have been in vain: where unsynced writes may be lost, and where the disk of
 /// its keeper or its owner has failed or lied.
 fn is_excused(evidence: &Evidence<'_>, hint: &Hinted) -> bool {
-    let is_out = |node| evidence.ending.doubtful.contains(node) || evidence.history.liars.contains(node);
+    let is_out = |node| evidence.ending.doubtful.contains(node) || evidence.history.has_lost(*node);
     evidence.is_dropped(hint.spot)
         || evidence.may_forget(hint.spot)
         || is_out(&hint.keeper)
@@ -64,7 +64,7 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
         if is_judged {
             let is_acknowledged = matches!(attempt.outcome, Outcome::Stored(_));
             for owner in &evidence.ending.owners[&attempt.spot] {
-                if evidence.history.liars.contains(owner) {
+                if evidence.history.has_lost(*owner) {
                     continue;
                 }
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
@@ -92,7 +92,7 @@ fn reads_left_hints(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         for owner in &evidence.ending.owners[spot] {
-            let is_out = evidence.history.liars.contains(owner) || evidence.ending.doubtful.contains(owner);
+            let is_out = evidence.history.has_lost(*owner) || evidence.ending.doubtful.contains(owner);
             let was_asked = evidence.history.hinted.contains(&(*id, *owner));
             if !is_out && !was_asked && held(evidence, *spot, *owner) < Some(*sent) {
                 let what = format!("op {} made {sent:?} final, {owner} lacks it, and no hint was left", id.0);
@@ -122,7 +122,7 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
     for hint in &evidence.history.overtaken[..ending.overtaken] {
         let owners = &ending.owners[&hint.spot];
         let is_one_out =
-            |owner: &NodeId| ending.doubtful.contains(owner) || evidence.history.liars.contains(owner);
+            |owner: &NodeId| ending.doubtful.contains(owner) || evidence.history.has_lost(*owner);
         // The hint itself became what its owner holds: then the operation that made that settles it, and leaves hints
         // for all.
         let has_grown = |kept: &Hinted| {
@@ -148,7 +148,8 @@ fn overtaken_hints_brought_owners_together(evidence: &Evidence<'_>, findings: &m
 /// their own: see above.)
 fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let ending = evidence.ending;
-    if !ending.doubtful.is_empty() || !evidence.history.liars.is_empty() {
+    if !ending.doubtful.is_empty() || !evidence.history.liars.is_empty() || !evidence.history.lost.is_empty()
+    {
         return;
     }
     for (spot, owners) in &ending.owners {

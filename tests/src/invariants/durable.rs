@@ -24,7 +24,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Owners that must have held the version when it was acknowledged, and still do.
 fn holders(evidence: &Evidence<'_>, (attempt, write, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
     let quorum = evidence.quorum(attempt.spot);
-    evidence.history.surely(if answer.replayed { write.required.max(quorum) } else { write.required })
+    let said = if answer.replayed { write.required.max(quorum) } else { write.required };
+    evidence.history.surely(said, evidence.counts(attempt.spot))
 }
 
 fn met_by_later_reads(

@@ -19,7 +19,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (later, after) in evidence.history.answered() {
             let must_meet = later.spot == spot
                 && earlier.precedes(later)
-                && after.required + evidence.history.surely(quorum) > evidence.table(spot).n;
+                && after.required + evidence.history.surely(quorum, quorum) > evidence.table(spot).n;
             let as_late = is_as_late(after.record.as_ref(), record.version);
             let held = after.record.as_ref().map(Record::held);
             if must_meet && !(as_late && held.is_none_or(|held| held >= record.held())) {

@@ -21,7 +21,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (read, answer) in evidence.history.answered() {
             let must_meet = read.spot == removal.spot
                 && removal.known_at < read.call
-                && answer.required + evidence.history.surely(removal.holders) > n;
+                && answer.required + evidence.history.surely(removal.holders, evidence.counts(removal.spot))
+                    > n;
             let Some(record) = answer.record.as_ref().filter(|_| must_meet) else { continue };
             if seen(Some(record)).is_some() && record.version <= removal.version {
                 let what = format!("{} was removed, and then {} was read", removal.version, record.version);

@@ -180,11 +180,9 @@ fn was_there(evidence: &Evidence<'_>, spot: Spot, required: u8, from: Moment, un
     let may_forget = |write: &Write| evidence.may_forget(spot) && write.durability == Durability::Os;
     let (n, quorum) = (evidence.table(spot).n, evidence.quorum(spot));
     evidence.history.acknowledged().any(|(put, write, answer)| {
-        let holders = evidence.history.surely(if answer.replayed {
-            write.required.max(quorum)
-        } else {
-            write.required
-        });
+        let quorum = write.required.max(quorum);
+        let said = if answer.replayed { quorum } else { write.required };
+        let holders = evidence.history.surely(said, evidence.counts(spot));
         let is_there = of_key(put)
             && !removes(write)
             && !may_forget(write)
