@@ -24,6 +24,7 @@
 //!   merged.
 //! - Each replica that was read is asked again at the end. One that is not whole any more, or another one, may not have
 //!   told everything: what was read from it does not count, and the shard is read again.
+//! - A source that does not answer any more is waited for, and after a while its word is given up with all that was read.
 //! - What is noted on the disk is enough to go on after a crash.
 //!
 //! # What is left out
@@ -92,6 +93,8 @@ pub struct Filling {
     next_number: u64,
     members: BTreeMap<NodeId, Member>,
     waiting: BTreeMap<Key, Waiting>,
+    /// Since when a source of a shard that was read before does not answer.
+    away_since: BTreeMap<Key, Instant>,
     /// Where the next look goes on, so that shards that wait do not keep others from their turn.
     behind: Option<Key>,
     progress: Progress,
@@ -109,6 +112,7 @@ impl Filling {
             next_number: 0,
             members: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            away_since: BTreeMap::new(),
             behind: None,
             progress: Progress::default(),
         }
@@ -156,6 +160,7 @@ impl Filling {
         let epochs: BTreeMap<Key, Epoch> = gaps.iter().map(|gap| (of(gap), gap.epoch)).collect();
         self.shards.retain(|key, shard| epochs.get(key) == Some(&shard.epoch()));
         self.waiting.retain(|key, _| epochs.contains_key(key));
+        self.away_since.retain(|key, _| epochs.contains_key(key));
         let kept: BTreeSet<&Key> = self.shards.keys().collect();
         self.numbers.retain(|_, key| kept.contains(key));
         self.progress.shards = gaps.len() as u64;
@@ -177,7 +182,12 @@ impl Filling {
             }
             self.behind = Some(key.clone());
             self.shards.insert(key.clone(), Shard::new(gap, plan, self.context));
-            self.drive(now, &key, actions, Shard::begin);
+            let patience = self.limits.source_patience;
+            let gives_up = self.away_since.get(&key).is_some_and(|since| *since + patience <= now.instant);
+            if gives_up {
+                self.away_since.remove(&key);
+            }
+            self.drive(now, &key, actions, if gives_up { Shard::begin_anew } else { Shard::begin });
         }
     }
 
@@ -215,12 +225,16 @@ impl Filling {
                 self.numbers.extend((first..self.next_number).map(|number| (number, key.clone())));
             }
             Next::Waits(cause) => {
+                if matches!(cause, Cause::Source(_)) {
+                    self.away_since.entry(key.clone()).or_insert(now.instant);
+                }
                 let waiting = Waiting { shard: shard.id(), cause };
                 self.waiting.insert(key.clone(), waiting);
                 self.forget(key);
             }
             Next::Whole => {
                 self.waiting.remove(key);
+                self.away_since.remove(key);
                 self.progress.filled += 1;
                 self.progress.shards = self.progress.shards.saturating_sub(1);
                 self.forget(key);

@@ -175,7 +175,7 @@ impl Acceptance {
     /// Writes down in the data what was decided about them, synced: the part of carrying it out that any engine knows.
     pub fn note(self, engine: &impl Engine) -> Result<(), EngineError> {
         let mut batch = match self.data {
-            DataFate::Kept => ledger::nothing_lost(),
+            DataFate::Kept => ledger::kept_as_it_is(engine, self.incarnation)?,
             DataFate::Lossy => ledger::lossy_all(self.incarnation),
         };
         // They were right of what was lost.

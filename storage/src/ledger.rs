@@ -17,7 +17,8 @@
 //!
 //! # Invariants
 //!
-//! - An entry that is missing means *lossy* while something is noted as lost, and *whole* otherwise.
+//! - An entry that is missing means *lossy* while something is noted as lost, and *whole* otherwise, or where the rest was
+//!   accepted as it is.
 //! - An entry that can't be read makes the replica doubtful: it never counts as a better one.
 //!
 //! Nothing here reads or writes: `replica/ledger.rs` does.
@@ -43,6 +44,9 @@ pub struct Lost {
     /// lost.
     #[n(1)]
     pub began: Option<Epoch>,
+    /// Whether what has no entry counts as it is: the rest was accepted as lost. `None`: it does not.
+    #[n(2)]
+    pub kept: Option<bool>,
 }
 
 /// What is noted of a piece of a table.
@@ -109,7 +113,7 @@ impl Ledger {
         if !self.may_lack(copy) {
             return CopyState::Whole;
         }
-        self.entry_at(table, sort_key).map_or(CopyState::Lossy, |(_, entry)| entry.state)
+        self.entry_at(table, sort_key).map_or(self.unnoted(), |(_, entry)| entry.state)
     }
 
     /// The worst of what is held in an interval, of a copy.
@@ -119,9 +123,12 @@ impl Ledger {
         }
         let (mut worst, mut at) = (CopyState::Whole, interval.start.clone());
         loop {
-            let Some((_, entry)) = self.entry_at(table, &at) else { return CopyState::Lossy };
-            worst = worst.max(entry.state);
-            match (&entry.end, &interval.end) {
+            let (state, end) = match self.entry_at(table, &at) {
+                Some((_, entry)) => (entry.state, entry.end.clone()),
+                None => (self.unnoted(), self.entry_behind(table, &at)),
+            };
+            worst = worst.max(state);
+            match (&end, &interval.end) {
                 (None, _) => return worst,
                 (Some(end), Some(asked)) if end >= asked => return worst,
                 (Some(end), _) => at = end.clone(),
@@ -133,6 +140,19 @@ impl Ledger {
     pub fn fill(&self, table: TableId, start: &SortKey) -> Fill {
         let entry = self.entries.get(&(table, start.clone()));
         entry.and_then(|entry| entry.fill.clone()).unwrap_or_default()
+    }
+
+    /// What a piece without an entry is.
+    fn unnoted(&self) -> CopyState {
+        let is_kept = self.lost.is_some_and(|lost| lost.kept == Some(true));
+        if is_kept { CopyState::Whole } else { CopyState::Lossy }
+    }
+
+    /// Where the first entry behind a key begins.
+    fn entry_behind(&self, table: TableId, sort_key: &SortKey) -> Option<SortKey> {
+        let behind = Bound::Excluded((table, sort_key.clone()));
+        let ((of, start), _) = self.entries.range((behind, Bound::Unbounded)).next()?;
+        (*of == table).then(|| start.clone())
     }
 
     /// Whether a copy was given to the node before the loss.
@@ -157,7 +177,7 @@ mod tests {
     }
 
     fn ledger(began: Option<u64>) -> Ledger {
-        let lost = Lost { incarnation: 2, began: began.map(Epoch) };
+        let lost = Lost { incarnation: 2, began: began.map(Epoch), kept: None };
         Ledger::load(Rules::INTACT, Some(lost), BTreeMap::new())
     }
 
@@ -175,6 +195,22 @@ mod tests {
         assert_eq!(ledger.at(TableId(2), &key("b"), OLD), CopyState::Lossy);
         ledger.set_lost(None);
         assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Whole);
+    }
+
+    #[test]
+    fn where_the_rest_was_accepted_only_what_is_being_filled_is_not_whole() {
+        let mut ledger = ledger(Some(40));
+        let filling = Entry { end: Some(key("m")), state: CopyState::Filling, fill: None };
+        ledger.set(T, key("c"), filling);
+        ledger.set_lost(Some(Lost { incarnation: 3, began: None, kept: Some(true) }));
+        let state = |at: &'static str| ledger.at(T, &key(at), OLD);
+        assert_eq!(
+            [state("a"), state("c"), state("m")],
+            [CopyState::Whole, CopyState::Filling, CopyState::Whole]
+        );
+        assert_eq!(ledger.within(T, &Interval::everything(), OLD), CopyState::Filling);
+        let behind = Interval { start: key("m"), end: None };
+        assert_eq!(ledger.within(T, &behind, OLD), CopyState::Whole);
     }
 
     #[test]

@@ -28,6 +28,7 @@ const LIMITS: FillLimits = FillLimits {
     merges_max: 2,
     fetches_max: 2,
     timeout: Span::from_millis(300),
+    source_patience: Span::from_millis(400),
     look_every: Span(LOOK_EVERY),
 };
 

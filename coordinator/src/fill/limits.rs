@@ -17,6 +17,9 @@ pub struct FillLimits {
     pub fetches_max: usize,
     /// How long an owner may take for one answer. Default 10 s.
     pub timeout: Span,
+    /// How long a source that was read, and is not needed for what is left, may be away at the end before the shard is read
+    /// again without it. Default 60 s.
+    pub source_patience: Span,
     /// How often shards that can't go on are looked at again. Default 500 ms.
     pub look_every: Span,
 }
@@ -30,6 +33,7 @@ impl Default for FillLimits {
             merges_max: 256,
             fetches_max: 8,
             timeout: Span::from_millis(10_000),
+            source_patience: Span::from_millis(60_000),
             look_every: Span::from_millis(500),
         }
     }

@@ -16,8 +16,9 @@ pub struct Page {
 }
 
 impl Page {
-    /// Of the answers for a range that ends at `end`. It goes as far as every source has answered.
-    pub fn of(answers: Vec<(NodeId, Scanned)>, end: Option<&SortKey>) -> Self {
+    /// Of the answers for a range that ends at `end`. It goes as far as every source has answered, and no further than to
+    /// the key with which the values come to `bytes_max`.
+    pub fn of(answers: Vec<(NodeId, Scanned)>, end: Option<&SortKey>, bytes_max: u64) -> Self {
         let reached = answers.iter().filter_map(|(_, scanned)| scanned.until.as_ref()).min();
         let until = reached.filter(|until| end.is_none_or(|end| *until < end)).cloned();
         let mut by_key: BTreeMap<SortKey, Vec<(NodeId, Entry)>> = BTreeMap::new();
@@ -29,7 +30,13 @@ impl Page {
             }
         }
         let mut page = Self { until, ..Self::default() };
+        let mut bytes = 0;
         for (sort_key, entries) in by_key {
+            if bytes >= bytes_max {
+                page.until = Some(sort_key);
+                break;
+            }
+            bytes += entries.iter().filter_map(|(_, entry)| entry.value_bytes).sum::<u64>();
             page.take(&sort_key, entries);
         }
         page
@@ -88,10 +95,19 @@ mod tests {
         let (old, new) = (record(1, "old"), record(2, "new"));
         let first = scanned(&[("a", &old, true), ("b", &old, true)], None);
         let second = scanned(&[("a", &old, false), ("b", &new, false), ("c", &new, false)], None);
-        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], None);
+        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], None, 1_000);
         assert_eq!(page.records, [(key("a"), old.clone()), (key("b"), old)]);
         assert_eq!(page.fetches, [(NodeId(2), key("b")), (NodeId(2), key("c"))]);
         assert_eq!(page.until, None);
+    }
+
+    #[test]
+    fn a_page_ends_with_the_record_that_fills_it() {
+        let one = record(1, "12345");
+        let entries = [("a", &one, false), ("b", &one, false), ("c", &one, false)];
+        let page = Page::of(vec![(NodeId(1), scanned(&entries, None))], None, 10);
+        assert_eq!(page.fetches, [(NodeId(1), key("a")), (NodeId(1), key("b"))]);
+        assert_eq!(page.until, Some(key("c")));
     }
 
     #[test]
@@ -99,7 +115,7 @@ mod tests {
         let one = record(1, "v");
         let first = scanned(&[("a", &one, true), ("d", &one, true)], Some("x"));
         let second = scanned(&[("a", &one, true), ("b", &one, true)], Some("c"));
-        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], Some(&key("x")));
+        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], Some(&key("x")), 1_000);
         let keys: Vec<&SortKey> = page.records.iter().map(|(at, _)| at).collect();
         assert_eq!(keys, [&key("a"), &key("b")]);
         assert_eq!(page.until, Some(key("c")));

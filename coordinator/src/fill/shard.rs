@@ -96,6 +96,12 @@ impl Shard {
         Self { gap, plan, context, sources: Vec::new(), stage }
     }
 
+    /// What was read before counts no more: one that was read is away for long, and the others may be enough.
+    pub fn begin_anew(&mut self, at: &mut At<'_>) -> Next {
+        self.gap.fill = Fill::default();
+        self.begin(at)
+    }
+
     /// Its epoch.
     pub fn epoch(&self) -> Epoch {
         self.gap.epoch
@@ -167,7 +173,8 @@ impl Shard {
                 if !asked.is_empty() {
                     return Next::GoesOn;
                 }
-                let page = Page::of(std::mem::take(answers), self.gap.interval.end.as_ref());
+                let bytes_max = u64::from(at.limits.page_bytes_max);
+                let page = Page::of(std::mem::take(answers), self.gap.interval.end.as_ref(), bytes_max);
                 self.fetch(at, page)
             }
             Stage::Confirming { asked } => {
@@ -281,6 +288,9 @@ impl Shard {
             return Next::Waits(Cause::Sources { needed, others: n - 1, whole, lacking });
         }
         self.sources = std::mem::take(&mut probe.whole);
+        // Those that were read before first: fewer must be asked again at the end.
+        let known = |node: &NodeId| self.gap.fill.sources.iter().any(|source| source.node == *node);
+        self.sources.sort_by_key(|node| !known(node));
         self.sources.truncate(usize::from(needed));
         match self.gap.state {
             CopyState::Lossy => {

@@ -376,7 +376,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "fence" | "fence-resealed" => encoded([Epoch(7)]).iter().map(|it| sealed(it)).collect(),
         "copy" | "copy-resealed" => encoded(copies()).iter().map(|it| sealed(it)).collect(),
         "lost" | "lost-resealed" => {
-            let lost = |began| ledger::Lost { incarnation: 2, began };
+            let lost = |began| ledger::Lost { incarnation: 2, began, kept: None };
             encoded([lost(None), lost(Some(Epoch(40)))]).iter().map(|it| sealed(it)).collect()
         }
         "refused-hints" => vec![7_u64.to_be_bytes().to_vec()],

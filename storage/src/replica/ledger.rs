@@ -95,18 +95,23 @@ impl<E: Engine> Replica<E> {
         if self.is_whole.load(Ordering::Acquire) || self.is_doubtful() {
             return Vec::new();
         }
-        let mut writer = self.writer();
-        {
-            let layout = self.layout();
-            if !admission::is_named(&layout, self.incarnation) || self.not_behind(&layout).is_err() {
-                return Vec::new();
-            }
-            if !self.note_began(&mut writer, &layout) {
-                return Vec::new();
-            }
+        let is_named = |layout: &Layout| {
+            admission::is_named(layout, self.incarnation) && self.not_behind(layout).is_ok()
+        };
+        if !is_named(&self.layout()) {
+            return Vec::new();
         }
         let gaps: Vec<Gap> = self.gaps_in(&self.layout()).take(most).collect();
-        if gaps.is_empty() {
+        let is_begun = self.ledger().lost().is_some_and(|lost| lost.began.is_some());
+        if !gaps.is_empty() && is_begun {
+            return gaps;
+        }
+        let mut writer = self.writer();
+        if !is_named(&self.layout()) || !self.note_began(&mut writer, &self.layout()) {
+            return Vec::new();
+        }
+        // With the writer's lock no layout comes between the look and the end.
+        if self.gaps_in(&self.layout()).next().is_none() {
             self.forget_loss(&mut writer);
         }
         gaps
@@ -256,16 +261,27 @@ fn wipe(gap: &Gap, batch: &mut Batch) {
 pub(crate) fn lossy_all(incarnation: u64) -> Batch {
     let mut batch = Batch::default();
     batch.delete_range(Family::Meta, keys::copies());
-    batch.put(Family::Meta, DiskKey::Lost.encode(), sealed(&Lost { incarnation, began: None }));
+    batch.put(Family::Meta, DiskKey::Lost.encode(), sealed(&Lost { incarnation, began: None, kept: None }));
     batch
 }
 
-/// What a replica writes down whose data count as they are: nothing is noted as missing.
-pub(crate) fn nothing_lost() -> Batch {
+/// What a replica writes down whose data count as they are. What it had begun to fill does not: of that it had deleted what
+/// it held, and it goes on filling it.
+pub(crate) fn kept_as_it_is(engine: &impl Engine, incarnation: u64) -> Result<Batch, EngineError> {
+    let mut is_filling = false;
+    for_each(engine, Family::Meta, keys::copies(), |_, value| {
+        is_filling |= opened::<Entry>(&value).is_none_or(|entry| entry.state == CopyState::Filling);
+        Ok(())
+    })?;
     let mut batch = Batch::default();
-    batch.delete_range(Family::Meta, keys::copies());
-    batch.delete(Family::Meta, DiskKey::Lost.encode());
-    batch
+    if is_filling {
+        let lost = Lost { incarnation, began: None, kept: Some(true) };
+        batch.put(Family::Meta, DiskKey::Lost.encode(), sealed(&lost));
+    } else {
+        batch.delete_range(Family::Meta, keys::copies());
+        batch.delete(Family::Meta, DiskKey::Lost.encode());
+    }
+    Ok(batch)
 }
 
 /// Whether these bytes are what is noted of a piece of a table; for the test of every decoder of outside bytes.

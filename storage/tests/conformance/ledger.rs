@@ -147,6 +147,18 @@ pub fn a_table_that_is_dropped_is_no_gap(mut bench: impl Bench) {
     store.clear_table(SYNC_TABLE).expect("cleared");
 }
 
+pub fn what_is_being_filled_is_not_kept(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    store.take(&gap(&store)).expect("taken");
+    let acceptance = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };
+    acceptance.note(&*bench.engine()).expect("noted");
+    drop(store);
+    bench.restart();
+    let store = second(&bench, Boot(3));
+    assert_eq!((gap(&store).state, read(&store)), (CopyState::Filling, FILLING), "what it held is deleted");
+    assert_eq!(store.gaps(10).len(), 1, "the other table is kept");
+}
+
 pub fn data_that_are_kept_count_as_they_are(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     let acceptance = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };

@@ -58,6 +58,7 @@ mod over {
         once_all_is_whole_nothing_is_noted_any_more
         a_table_made_after_the_loss_was_never_lost
         a_table_that_is_dropped_is_no_gap
+        what_is_being_filled_is_not_kept
         data_that_are_kept_count_as_they_are
     );
     over_both!(replica:
