@@ -31,6 +31,7 @@ mod checks;
 mod close;
 pub mod closing;
 pub mod command;
+mod copies;
 pub mod layouts;
 pub mod node;
 pub mod rejection;

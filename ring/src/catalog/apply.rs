@@ -16,7 +16,7 @@ use crate::ring::Ring;
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Epoch, NodeId, Owner, Pieces, ShardId, SortKey, Table, TableId};
+use quorate_model::{Epoch, NodeId, Pieces, ShardId, SortKey, Table, TableId};
 use std::sync::Arc;
 
 /// The newest level of commands: see [`Command::Enable`].
@@ -145,7 +145,9 @@ impl Catalog {
         if updated == **node && self.address_holder(Some(node.id), http, peer).is_none() {
             return Ok(self.unchanged());
         }
-        Ok(next.with_node(updated))
+        let is_another = incarnation > node.incarnation;
+        let next = next.with_node(updated);
+        Ok(if is_another { next.with_copies_of_another(update.node) } else { next })
     }
 
     /// The next catalog, in which no member but `own` has one of these addresses: only one of two is reached there.
@@ -236,7 +238,7 @@ impl Catalog {
         let placed = place(&Ring::of(self.members()), &self.settled(), &[wish])
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes: self.nodes.len() as u32 })?;
         for (shard, owners) in shards.iter_mut().zip(placed.into_iter().flatten()) {
-            shard.owners = owners.into_iter().map(Owner::unnamed).collect();
+            shard.owners = owners.into_iter().map(|node| next.copy_of(node)).collect();
         }
         let table = Table {
             id,

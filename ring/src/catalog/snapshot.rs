@@ -3,6 +3,7 @@
 //! A version byte, then CBOR with numbered fields. A snapshot may come from a damaged disk, so decoding checks
 //! everything that the rest of the crate relies on.
 
+use super::copies::are_sound;
 use super::shard::intervals;
 use super::{Catalog, Closing, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
 use minicbor::{Decode, Encode};
@@ -70,6 +71,9 @@ struct ShardForm {
     epoch: Epoch,
     #[n(3)]
     owners: Vec<NodeId>,
+    /// Since when each has its copy; `None`: no copy has a name.
+    #[n(4)]
+    since: Option<Vec<Epoch>>,
 }
 
 impl Catalog {
@@ -122,6 +126,8 @@ impl TableForm {
             start: shard.interval.start.clone(),
             epoch: shard.epoch,
             owners: shard.owners.iter().map(|owner| owner.node).collect(),
+            since: (shard.owners.iter().any(|owner| owner.since > Epoch(0)))
+                .then(|| shard.owners.iter().map(|owner| owner.since).collect()),
         };
         Self {
             table: Table::clone(&entry.table),
@@ -139,7 +145,13 @@ impl TableForm {
             id: ShardId { table: id, index: form.index },
             interval,
             epoch: form.epoch.min(epoch),
-            owners: form.owners.into_iter().map(Owner::unnamed).collect(),
+            owners: match form.since {
+                None => form.owners.into_iter().map(Owner::unnamed).collect(),
+                Some(since) => {
+                    let named = form.owners.into_iter().zip(since);
+                    named.map(|(node, since)| Owner { node, since }).collect()
+                }
+            },
         };
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
         TableEntry {
@@ -151,7 +163,7 @@ impl TableForm {
         }
     }
 
-    fn check(&self, nodes: &BTreeSet<NodeId>) -> Result<(), &'static str> {
+    fn check(&self, nodes: &BTreeSet<NodeId>, epoch: Epoch) -> Result<(), &'static str> {
         let table = &self.table;
         if !is_table_name(&table.name) {
             return Err("a table name is not allowed");
@@ -173,6 +185,10 @@ impl TableForm {
             let owners: BTreeSet<NodeId> = shard.owners.iter().copied().collect();
             if owners.len() != usize::from(table.n) || owners.len() != shard.owners.len() {
                 return Err("a shard has not exactly n distinct owners");
+            }
+            let is_named = |since: &Vec<Epoch>| since.len() == owners.len() && are_sound(since, epoch);
+            if !shard.since.as_ref().is_none_or(is_named) {
+                return Err("a shard's copies have no sound names");
             }
             if !owners.is_subset(nodes) {
                 return Err("a shard's owner is not a member");
@@ -210,7 +226,7 @@ impl CatalogForm {
         if tables.last().is_some_and(|last| *last >= self.next_table) {
             return Err("a table's id was not issued");
         }
-        self.tables.iter().try_for_each(|form| form.check(&ids))
+        self.tables.iter().try_for_each(|form| form.check(&ids, self.epoch))
     }
 
     fn into_catalog(self) -> Result<Catalog, &'static str> {

@@ -2,7 +2,7 @@ use super::starts::RANGE_SHARDS_MAX;
 use super::*;
 use crate::weight::Weight;
 use proptest::prelude::*;
-use quorate_model::{Boot, Durability, Key, Level, Place, Refusal, Sharding, SortKey, Token};
+use quorate_model::{Boot, Durability, Key, Level, Owner, Place, Refusal, Sharding, SortKey, Token};
 use std::collections::BTreeSet;
 
 /// A node that wants to join, with this number in every field.
@@ -156,6 +156,43 @@ fn a_replica_from_before_an_accepted_loss_is_refused() {
     assert_eq!(reject(&later, &update(Some(2))), refused);
     let same = accept(&later, &update(None));
     assert_eq!(same.node(NodeId(2)).expect("a member").incarnation, 3, "who says nothing changes nothing");
+}
+
+#[test]
+fn a_node_that_counts_as_another_replica_has_other_copies_of_its_shards() {
+    let before = accept(&founded(4), &Command::CreateTable(NewTable { n: 2, shards: 16, ..table("users") }));
+    let named = |catalog: &Catalog| -> Vec<Shard> {
+        catalog.tables().flat_map(|entry| entry.shards().iter().cloned().collect::<Vec<_>>()).collect()
+    };
+    let made = named(&before)[0].epoch;
+    assert!(named(&before).iter().all(|shard| shard.owners.iter().all(|owner| owner.since == made)));
+    let known = before.node(NodeId(2)).expect("a member");
+    let update = |boot, incarnation| {
+        Command::UpdateNode(NodeUpdate {
+            node: NodeId(2),
+            boot: Boot(boot),
+            http_address: known.http_address.clone(),
+            peer_address: known.peer_address.clone(),
+            incarnation,
+        })
+    };
+    let restarted = accept(&before, &update(77, None));
+    assert_eq!(named(&restarted), named(&before), "a start changes no copy");
+    let after = accept(&restarted, &update(78, Some(2)));
+    for (old, new) in named(&before).iter().zip(named(&after)) {
+        if !old.is_owned_by(NodeId(2)) {
+            assert_eq!(*old, new);
+            continue;
+        }
+        assert_eq!(new.epoch, after.epoch());
+        for (was, is) in old.owners.iter().zip(&new.owners) {
+            let since = if is.node == NodeId(2) { after.epoch() } else { was.since };
+            assert_eq!(*is, Owner { node: was.node, since });
+        }
+    }
+    assert!(named(&after).iter().any(|shard| shard.is_owned_by(NodeId(2))));
+    assert!(named(&after).iter().any(|shard| !shard.is_owned_by(NodeId(2))));
+    assert_eq!(Catalog::decode(&after.encode()).expect("sound"), after);
 }
 
 #[test]
