@@ -79,6 +79,7 @@ pub struct Core {
     pub(crate) stamps: Mutex<Stamps>,
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
+    pub(crate) sync: Arc<crate::sync::Books>,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) reached: Reached,
@@ -249,6 +250,11 @@ impl Core {
             }
             error @ (ProposeError::Rejected(_) | ProposeError::Unknown { .. }) => error,
         })
+    }
+
+    /// What became of comparing what owners hold, and what is ordered.
+    pub fn sync(&self) -> &crate::sync::Books {
+        &self.sync
     }
 
     /// The connections to the other members.

@@ -19,6 +19,7 @@ mod recollection;
 mod scan;
 mod sums;
 mod switch;
+pub mod sync;
 mod views;
 
 pub use node::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};

@@ -88,6 +88,7 @@ fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartE
         peer_limits: node.peer_limits.clone(),
         storage: node.storage.clone(),
         replay: node.replay,
+        sync: node.sync,
         timing: node.timing,
         ..Config::default()
     });

@@ -242,8 +242,7 @@ impl Event {
     /// The node on which it happens, if it waits while that node stands still.
     pub fn place(&self) -> Option<NodeId> {
         match self {
-            Event::Arrive { to, .. } => Some(*to),
-            Event::Compare { to, .. } => Some(*to),
+            Event::Arrive { to, .. } | Event::Compare { to, .. } => Some(*to),
             Event::Return { to, .. } | Event::Fail { to, .. } => Some(to.node),
             Event::Compared { to, .. } => Some(to.node),
             Event::Merge { at, .. } => Some(*at),

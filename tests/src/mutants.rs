@@ -84,7 +84,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         }
         Mutant::ScanShowsDue | Mutant::ScanErrorEndsQuietly => &[Invariant::Scans],
         Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept => &[Invariant::Sums],
-        Mutant::DoubtForgotten | Mutant::CounterIgnored => &[Invariant::Doubt],
+        Mutant::DoubtForgotten | Mutant::CounterIgnored | Mutant::SyncFromDoubtful => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored
         | Mutant::OldAnswersCounted
@@ -99,7 +99,6 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
         Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],
         Mutant::SyncWithoutIds => &[Invariant::Converges, Invariant::Identity],
-        Mutant::SyncFromDoubtful => &[Invariant::Doubt],
     }
 }
 

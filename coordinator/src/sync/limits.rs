@@ -14,9 +14,9 @@ pub struct SyncLimits {
     /// How long until what was left open is looked at again. Default 30 s.
     pub retry_after: Span,
     /// Bytes a second at most, of what comes and what is sent. Default 16 MiB.
-    pub bytes_per_second_max: u64,
+    pub bytes_per_second_max: usize,
     /// Bytes of the records of one message. Default 1 MiB.
-    pub batch_bytes_max: u32,
+    pub batch_bytes_max: usize,
     /// How long a replica may take for one answer. Default 10 s.
     pub call_timeout: Span,
 }
@@ -37,7 +37,8 @@ impl Default for SyncLimits {
 impl SyncLimits {
     /// Those of one exchange.
     pub fn exchange(&self) -> ExchangeLimits {
-        let (bytes_max, call_timeout) = (self.batch_bytes_max, self.call_timeout);
+        let bytes_max = u32::try_from(self.batch_bytes_max).unwrap_or(u32::MAX);
+        let call_timeout = self.call_timeout;
         ExchangeLimits { bytes_max, call_timeout, ..ExchangeLimits::default() }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   whole sums of all shards, here and at each other owner
 //!       ├─ equal ──────────────────────────────────────────> Equal
-//!       ├─ not counted, refused, no answer ────────────────> Open: another time
+//!       ├─ not counted, refused, no answer ────────────────> left out, and the shard stays open: another time
 //!       └─ differ ──> an exchange with each that differs ──> another one, if something came ──> whole sums ──> Equal, Brought
 //! ```
 //!
@@ -86,12 +86,23 @@ pub struct Round {
 struct State {
     proofs: BTreeMap<NodeId, Result<Proof, Failure>>,
     passes: u8,
+    /// Others that did not answer, refused, or are not counted: they are left out, and the shard stays open.
+    missing: BTreeMap<NodeId, Missing>,
     /// Others with whom an exchange is to be made in this pass.
     differing: BTreeSet<NodeId>,
     /// Whether something came here in this pass, that others may lack.
     came: bool,
     counts: Counts,
     is_done: bool,
+}
+
+/// Why another owner is left out.
+#[derive(Clone, Copy, Debug)]
+enum Missing {
+    /// Its records are not all counted yet.
+    NotCounted,
+    /// It did not answer, or refused.
+    Failed(Failure),
 }
 
 /// What a call is for.
@@ -193,26 +204,32 @@ impl Round {
 
     fn judge(&mut self, now: Now, at: usize, actions: &mut Vec<RoundAction>) {
         let state = &mut self.states[at];
-        let failed = state.proofs.iter().find_map(|(by, proof)| Some((*by, *proof.as_ref().err()?)));
-        if let Some((by, failure)) = failed {
-            return self.end(at, Outcome::Open(by, failure), actions);
+        let mut sums: BTreeMap<NodeId, Sum> = BTreeMap::new();
+        for (node, proof) in &state.proofs {
+            let missing = match proof {
+                Ok(Proof::Counted(sum)) => {
+                    sums.insert(*node, *sum);
+                    continue;
+                }
+                Ok(Proof::NotCounted) => Missing::NotCounted,
+                Ok(Proof::Refused(refusal)) => Missing::Failed(Failure::Refused(*refusal)),
+                Err(failure) => Missing::Failed(*failure),
+            };
+            state.missing.insert(*node, missing);
         }
-        let sum = |node: &NodeId| match state.proofs.get(node) {
-            Some(Ok(Proof::Counted(sum))) => Some(*sum),
-            Some(Ok(Proof::NotCounted | Proof::Refused(_)) | Err(_)) | None => None,
-        };
-        let sums: Option<Vec<(NodeId, Sum)>> =
-            self.shards[at].others.iter().map(|node| Some((*node, sum(node)?))).collect();
-        let (Some(own), Some(sums)) = (sum(&self.here), sums) else {
-            return self.end(at, Outcome::NotCounted, actions);
-        };
+        let Some(own) = sums.remove(&self.here) else { return self.end_open(at, self.here, actions) };
         let differing: BTreeSet<NodeId> =
             sums.into_iter().filter(|(_, sum)| *sum != own).map(|(node, _)| node).collect();
-        if differing.is_empty() {
-            return self.end(at, Outcome::Equal, actions);
-        }
-        if state.passes >= PASSES || (state.passes > 0 && !state.came) {
-            return self.end(at, Outcome::Brought, actions);
+        let differing: BTreeSet<NodeId> =
+            differing.into_iter().filter(|node| !state.missing.contains_key(node)).collect();
+        let is_over = state.passes >= PASSES || (state.passes > 0 && !state.came);
+        if differing.is_empty() || is_over {
+            // The others are brought together all the same; those that were left out come another time.
+            if let Some(missing) = state.missing.keys().next().copied() {
+                return self.end_open(at, missing, actions);
+            }
+            let outcome = if differing.is_empty() { Outcome::Equal } else { Outcome::Brought };
+            return self.end(at, outcome, actions);
         }
         state.passes += 1;
         state.came = false;
@@ -228,10 +245,11 @@ impl Round {
             self.exchange = Some((at, Exchange::new(task, self.limits, self.rules)));
             return self.exchange_on(now, Input::Start, actions);
         }
-        match self.way {
-            Way::Look if state.counts.differing == 0 => self.end(at, Outcome::Brought, actions),
-            Way::Look => self.end(at, Outcome::Differs, actions),
-            Way::Pull | Way::Both => self.prove(now, &[at], actions),
+        match (self.way, state.missing.keys().next().copied()) {
+            (Way::Look, Some(missing)) if state.counts.differing == 0 => self.end_open(at, missing, actions),
+            (Way::Look, None) if state.counts.differing == 0 => self.end(at, Outcome::Brought, actions),
+            (Way::Look, _) => self.end(at, Outcome::Differs, actions),
+            (Way::Pull | Way::Both, _) => self.prove(now, &[at], actions),
         }
     }
 
@@ -257,8 +275,23 @@ impl Round {
         state.counts += counts;
         match ending {
             Ending::Whole => self.exchange_next(now, at, actions),
-            Ending::Stopped(by, failure) => self.end(at, Outcome::Open(by, failure), actions),
+            Ending::Stopped(by, failure) => {
+                state.missing.insert(by, Missing::Failed(failure));
+                if by == self.here {
+                    return self.end_open(at, by, actions);
+                }
+                self.exchange_next(now, at, actions);
+            }
         }
+    }
+
+    /// A shard ends without a verdict, because of this owner.
+    fn end_open(&mut self, at: usize, node: NodeId, actions: &mut Vec<RoundAction>) {
+        let outcome = match self.states[at].missing.get(&node) {
+            Some(Missing::Failed(failure)) => Outcome::Open(node, *failure),
+            Some(Missing::NotCounted) | None => Outcome::NotCounted,
+        };
+        self.end(at, outcome, actions);
     }
 
     fn end(&mut self, at: usize, outcome: Outcome, actions: &mut Vec<RoundAction>) {

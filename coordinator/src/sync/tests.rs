@@ -5,7 +5,7 @@ use super::work::between;
 use super::*;
 use crate::machine::Failure;
 use proptest::prelude::*;
-use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted};
+use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, Sum};
 use quorate_model::{
     Body, Boot, Epoch, Extent, Instant, Interval, NodeId, Now, Operation, OperationId, Operations,
     RangeReply, RangeRequest, Record, Rules, SortKey, Stamps, TableId, Version, WallTime, record,
@@ -309,4 +309,47 @@ fn a_refusal_ends_it_and_names_who_refused() {
     let ending = Ending::Stopped(HERE, Failure::Refused(refusal));
     assert_eq!(actions, vec![Action::Done(ending)]);
     assert_eq!(exchange.at(), Some(&Interval::everything().start), "it goes on from there");
+}
+
+/// A round over one shard of `HERE`, `THERE` and a third owner that fails as it is told; what came of it, and the tables.
+fn round_of_three(tables: &mut BTreeMap<NodeId, Table>, third: Failure) -> Option<Outcome> {
+    let over = Extent { table: TableId(1), epoch: Epoch(1), interval: Interval::everything() };
+    let shard = Shard { over, others: vec![THERE, NodeId(3)], is_short: false };
+    let mut round = Round::new(HERE, vec![shard], Way::Both, LIMITS, Rules::INTACT);
+    let (mut dice, mut inputs, mut came) = (Dice(5), vec![Input::Start], None);
+    while let Some(input) = inputs.pop() {
+        let mut actions = Vec::new();
+        round.step(NOW, input, &mut actions);
+        for action in actions {
+            match action {
+                RoundAction::Ask { call, to, .. } if to == NodeId(3) => {
+                    inputs.push(Input::Failed(call, third));
+                }
+                RoundAction::Ask { call, to, request: RangeRequest::Sums { of }, .. } => {
+                    let table = &tables[&to];
+                    let sum =
+                        table.iter().fold(0u128, |sum, (key, record)| sum + u128::from(item(key, record)));
+                    let proofs = of.iter().map(|_| Proof::Counted(Sum(sum))).collect();
+                    inputs.push(Input::Reply(call, RangeReply::Sums(proofs)));
+                }
+                RoundAction::Ask { call, to, request, .. } => {
+                    let table = tables.get_mut(&to).expect("one of the two");
+                    inputs.push(Input::Reply(call, serve(table, request, &mut dice)));
+                }
+                RoundAction::Shard(_, outcome, _) => came = Some(outcome),
+                RoundAction::Done => return came,
+            }
+        }
+    }
+    panic!("the round comes to no end")
+}
+
+#[test]
+fn an_owner_that_refuses_keeps_the_others_from_nothing_but_the_proof() {
+    let (here, there) = two_tables(100, 200, 9);
+    let all = merged(&here, &there);
+    let mut tables = BTreeMap::from([(HERE, here), (THERE, there)]);
+    let refusal = Failure::Refused(quorate_model::Refusal::Doubtful);
+    assert_eq!(round_of_three(&mut tables, refusal), Some(Outcome::Open(NodeId(3), refusal)));
+    assert_eq!((&tables[&HERE], &tables[&THERE]), (&all, &all));
 }

@@ -3,6 +3,7 @@
 use crate::control::{JoinError, Living};
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
+use quorate_coordinator::SyncLimits;
 use quorate_coordinator::Timing;
 use quorate_model::Rules;
 use quorate_ring::Weight;
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     pub storage: StorageConfig,
     /// Limits of the replay of hints.
     pub replay: ReplayLimits,
+    /// When owners compare what they hold, and how fast.
+    pub sync: SyncLimits,
     /// How patient an operation is.
     pub timing: Timing,
     /// The rules of the protocol: all of them, but in a build that breaks one on purpose.

@@ -14,6 +14,7 @@ use crate::recollection::Recollection;
 use crate::scan::Scanner;
 use crate::sums;
 use crate::switch::Switch;
+use crate::sync::{Books, Sync};
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
@@ -163,6 +164,18 @@ impl Parts {
             limits: config.replay,
             recollection: Arc::clone(&recollection),
         };
+        let books = Arc::new(Books::default());
+        let sync = Sync {
+            node,
+            views: Arc::clone(&views),
+            links: Arc::clone(&links),
+            driver: Arc::clone(&driver),
+            local: Arc::clone(&local),
+            recollection: Arc::clone(&recollection),
+            rules,
+            limits: config.sync,
+            books: Arc::clone(&books),
+        };
         let late = Duration::from_micros(context.timing.hedge.0);
         let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), late);
         let judge = Arc::new(judge);
@@ -186,6 +199,7 @@ impl Parts {
             tasks.spawn(tasks::announce_doubtful(control, boot, advertised, peer_advertised));
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
+            tasks.spawn(Arc::new(sync).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
@@ -221,6 +235,7 @@ impl Parts {
             stamps: Mutex::new(context.stamps(boot)),
             draining: AtomicBool::new(false),
             hints: progress,
+            sync: books,
             recollection,
             judge,
             reached,

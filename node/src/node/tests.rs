@@ -5,10 +5,12 @@ mod disk;
 mod hints;
 mod membership;
 mod moves;
+mod sync;
 
 use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{Core, GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
+use crate::sync::SyncLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, Level, NodeId, Rules, Table};
 use quorate_ports::Block;
@@ -62,6 +64,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         },
         storage: StorageConfig::default(),
         replay: ReplayLimits::default(),
+        sync: SyncLimits::default(),
         timing: Timing::default(),
         rules: Rules::INTACT,
         boot_id_file: super::BOOT_ID_FILE.into(),

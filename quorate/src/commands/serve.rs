@@ -235,6 +235,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         peer_limits: config.peer_limits.clone(),
         storage: config.storage.clone(),
         replay: config.replay,
+        sync: config.sync,
         timing: config.timing,
         rules: breakage::rules(),
         boot_id_file: config.boot_id_file.clone().unwrap_or_else(|| BOOT_ID_FILE.into()),

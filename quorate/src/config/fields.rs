@@ -6,6 +6,7 @@ use quorate_coordinator::Timing;
 use quorate_http::Limits;
 use quorate_node::StorageConfig;
 use quorate_node::hints::ReplayLimits;
+use quorate_node::sync::SyncLimits;
 use quorate_ring::Weight;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Limits of the replay of hints.
     pub replay: ReplayLimits,
+    /// When owners compare what they hold, and how fast.
+    pub sync: SyncLimits,
     /// How patient an operation is.
     pub timing: Timing,
 }
@@ -83,6 +86,7 @@ impl Default for Config {
             peer_limits: quorate_transport::Limits::default(),
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
+            sync: SyncLimits::default(),
             timing: Timing::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! The list of settings, in the order of the sample file: each is written down here and nowhere else.
 //!
 //! A section is one struct of limits, and the names in it are the struct's fields (a test compares them): `limits` what
-//! clients may do, `peers` the traffic between members, `timing` the waits of one operation, `replica`, `replay`,
+//! clients may do, `peers` the traffic between members, `timing` the waits of one operation, `replica`, `replay`, `sync`,
 //! `committer`, `reads` and `rocksdb` the storage.
 
 use super::setting::Setting;
@@ -159,6 +159,19 @@ pub const SETTINGS: &[Setting] = settings! {
         "Reads that repair what a hint alone can't, at the same time for one owner.";
     "replay.repair_timeout": Span replay.repair_timeout,
         "How long one such read may take.";
+
+    "sync.every": Span sync.every,
+        "How often a node compares what it holds with the other owners, of the shards whose first reachable owner it is; beside when an owner returns or a hint did not fit.";
+    "sync.after_return": Span sync.after_return,
+        "How long after an owner returned, or a hint did not fit: hints that are kept go first.";
+    "sync.retry_after": Span sync.retry_after,
+        "How long until a shard is compared again of which an owner did not answer, or is still counting.";
+    "sync.bytes_per_second_max": Bytes sync.bytes_per_second_max,
+        "Bytes a second that a node moves at most in order to compare and to bring owners together; it takes less while writes would wait for it. At least 1MiB.";
+    "sync.batch_bytes_max": Bytes sync.batch_bytes_max,
+        "Bytes of the records in one message. At most 16MiB.";
+    "sync.call_timeout": Span sync.call_timeout,
+        "How long an owner may take for one answer.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

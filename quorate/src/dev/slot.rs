@@ -8,6 +8,7 @@ use quorate_coordinator::Timing;
 use quorate_http::Limits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
+use quorate_node::sync::SyncLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig};
 use quorate_ring::Weight;
 use quorate_transport::Secret;
@@ -94,6 +95,7 @@ impl Slot {
             peer_limits: quorate_transport::Limits::default(),
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
+            sync: SyncLimits::default(),
             timing: Timing::default(),
             rules: breakage::rules(),
             boot_id_file: BOOT_ID_FILE.into(),

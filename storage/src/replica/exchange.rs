@@ -34,7 +34,9 @@ type Read = (Vec<(SortKey, Bytes)>, bool);
 impl<E: Engine> Replica<E> {
     /// What an interval adds up to, if that is known without reading.
     pub(super) fn proof(&self, over: &Extent) -> Proof {
-        if let Err(refusal) = self.admit_source(over) {
+        // The guard lives until the sum is read: a table that is dropped meanwhile is not cleared before.
+        let layout = self.layout();
+        if let Err(refusal) = self.admit_with(&layout, over) {
             return Proof::Refused(refusal);
         }
         let figure = self.sums().figure(over.table, &over.interval);

@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     peers(config)?;
     timing(config)?;
     hints(config)?;
+    sync(config)?;
     storage(config)
 }
 
@@ -173,6 +174,18 @@ fn hints(config: &Config) -> Result<(), Error> {
         Duration::from_mins(1),
         "a bound on one read",
     )
+}
+
+fn sync(config: &Config) -> Result<(), Error> {
+    let sync = &config.sync;
+    let time = |span: quorate_model::Span| Duration::from_micros(span.0);
+    let of_node = "a bound on one node";
+    within("sync.bytes_per_second_max", sync.bytes_per_second_max, MIB..=100 * GIB, of_node)?;
+    within("sync.batch_bytes_max", sync.batch_bytes_max, 1..=16 * MIB, "a bound on one message")?;
+    lasting("sync.every", time(sync.every), 24 * HOUR, of_node)?;
+    lasting("sync.after_return", time(sync.after_return), HOUR, of_node)?;
+    lasting("sync.retry_after", time(sync.retry_after), HOUR, of_node)?;
+    lasting("sync.call_timeout", time(sync.call_timeout), HOUR, "a bound on one message")
 }
 
 fn storage(config: &Config) -> Result<(), Error> {
