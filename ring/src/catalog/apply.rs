@@ -146,8 +146,8 @@ impl Catalog {
             return Ok(self.unchanged());
         }
         let is_another = incarnation > node.incarnation;
-        let next = next.with_node(updated);
-        Ok(if is_another { next.with_copies_of_another(update.node) } else { next })
+        let next = if is_another { next.with_copies_of_another(update.node) } else { next };
+        Ok(next.with_node(updated))
     }
 
     /// The next catalog, in which no member but `own` has one of these addresses: only one of two is reached there.

@@ -12,7 +12,7 @@
 //!
 //! From level 2 on. Copies of tables that were made before have no name, until their node counts as another replica.
 
-use super::{Applied, Catalog, Shard, TableEntry};
+use super::{Catalog, Shard, TableEntry};
 use quorate_model::{Epoch, NodeId, Owner};
 use std::sync::Arc;
 
@@ -24,17 +24,14 @@ impl Catalog {
         }
         Owner { node, since: self.epoch }
     }
-}
 
-impl Applied {
-    /// The same, and the node has another copy of each of its shards, at another epoch of the shard.
+    /// This catalog, in which a node has another copy of each of its shards, at another epoch of the shard.
     pub(super) fn with_copies_of_another(mut self, node: NodeId) -> Self {
-        let next = &mut self.catalog;
-        if next.level < 2 {
+        if self.level < 2 {
             return self;
         }
-        let (epoch, copy) = (next.epoch, next.copy_of(node));
-        for entry in Arc::make_mut(&mut next.tables).values_mut() {
+        let (epoch, copy) = (self.epoch, self.copy_of(node));
+        for entry in Arc::make_mut(&mut self.tables).values_mut() {
             let renamed = |shard: &Shard| {
                 let mut shard = Shard { epoch, ..shard.clone() };
                 for owner in shard.owners.iter_mut().filter(|owner| owner.node == node) {
