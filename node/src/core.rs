@@ -80,6 +80,7 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) sync: Arc<crate::sync::Books>,
+    pub(crate) filled: Arc<Mutex<coordinator::fill::Progress>>,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) reached: Reached,

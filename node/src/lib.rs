@@ -11,6 +11,8 @@ pub mod core;
 pub mod decoders;
 mod drive;
 mod engine;
+mod fill;
+mod heal;
 pub mod hints;
 pub mod liveness;
 pub mod node;

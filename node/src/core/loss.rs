@@ -5,11 +5,15 @@
 //! it, unless w is 1 or they are lost too; but a quorum that this node is in may not see it until a read has met an
 //! owner that has it. That is said for each table, before an operator decides.
 //!
-//! Left out: what exactly is missing (only another owner knows), and merging it from them before this node counts
-//! again.
+//! A node that fills itself after a loss (`fill.rs`), and can't since too few other owners hold everything, may accept
+//! the loss too: then its lossy copies count as they are. What it has begun to fill it goes on filling.
+//!
+//! Left out: what exactly is missing (only another owner knows).
 
 use super::Core;
-use quorate_model::{Durability, NodeId};
+use quorate_model::level::round_one;
+use quorate_model::{CopyState, Durability, NodeId};
+use quorate_ring::catalog::TableEntry;
 use quorate_storage::{Acceptance, Cause, ConsensusFate, DataFate, Doubt};
 use std::sync::Arc;
 use thiserror::Error;
@@ -143,7 +147,8 @@ impl TableLoss {
 impl Core {
     /// What may be lost if this node goes on with what its disk still holds.
     pub fn loss(&self) -> Result<Loss, LossError> {
-        let doubt = self.local.replica().health().doubt.ok_or(LossError::NotDoubtful(self.node))?;
+        let doubt = self.local.replica().health().doubt.or_else(|| self.unhealed());
+        let doubt = doubt.ok_or(LossError::NotDoubtful(self.node))?;
         let view = self.view();
         let disks = self.disks();
         // One that went on after a loss of its own may lack just what this node lacks.
@@ -176,10 +181,33 @@ impl Core {
         Ok(Loss { doubt, incarnation: self.links.identity().incarnation, tables })
     }
 
+    /// What stands for a doubt where this node has lost something and trusts its disk again: copies of which too few other
+    /// owners hold everything.
+    fn unhealed(&self) -> Option<Doubt> {
+        let gaps = self.local.replica().gaps(usize::MAX);
+        let lossy = gaps.iter().filter(|gap| gap.state == CopyState::Lossy).count();
+        let why =
+            format!("it has lost something, and {lossy} of its shards are not filled from other owners yet");
+        (lossy > 0).then(|| Doubt::new(Cause::Behind, why))
+    }
+
+    /// A table of which this node owns a shard and other owners can't have everything; `None`: there is none.
+    pub(crate) fn table_without_sources(&self) -> Option<String> {
+        let view = self.view();
+        let lacks = |table: &&TableEntry| {
+            let is_owner = table.shards().iter().any(|shard| shard.is_owned_by(self.node));
+            is_owner && round_one(table.n, table.w_required()) >= table.n
+        };
+        view.catalog().tables().map(|table| &**table).find(lacks).map(|table| table.name.to_string())
+    }
+
     /// Whether this doubt is one that can be accepted in place, as far as is known without reading everything.
     pub fn expect_acceptable(&self, doubt: &Doubt) -> Result<(), LossError> {
         match doubt.cause {
             Cause::Damaged => Err(LossError::Damaged(doubt.reason.clone())),
+            Cause::Failed | Cause::Behind | Cause::MachineStopped if !self.local.replica().is_doubtful() => {
+                Ok(())
+            }
             Cause::Failed | Cause::Behind | Cause::MachineStopped if !self.control.is_silent() => {
                 Err(LossError::NotRestarted)
             }
@@ -196,25 +224,49 @@ impl Core {
         let read = tokio::task::spawn_blocking(move || replica.read_all()).await;
         let read = read.map_err(|error| LossError::Unreadable(error.to_string()))?;
         let seen = read.map_err(|error| LossError::Unreadable(error.to_string()))?;
-        let consensus = if self.votes_are_safe(&doubt) {
-            ConsensusFate::Kept
-        } else {
-            self.control.leave_consensus(deadline).await.map_err(LossError::Unavailable)?;
-            ConsensusFate::Forgotten
-        };
+        let consensus = self.give_vote_up(&doubt, deadline).await?;
         let acceptance = Acceptance { incarnation: incarnation + 1, consensus, data: DataFate::Kept };
+        self.decide(acceptance).await?;
+        Ok(Accepted { incarnation: acceptance.incarnation, records: seen.records })
+    }
+
+    /// Gives up what this node still has of its data: it fills itself from other owners after a start, which it asks for.
+    /// The incarnation from then on.
+    pub(crate) async fn give_data_up(&self, deadline: Instant) -> Result<u64, LossError> {
+        let Loss { doubt, incarnation, .. } = self.loss()?;
+        let consensus = self.give_vote_up(&doubt, deadline).await?;
+        let acceptance = Acceptance { incarnation: incarnation + 1, consensus, data: DataFate::Lossy };
+        self.decide(acceptance).await?;
+        Ok(acceptance.incarnation)
+    }
+
+    /// Has this node's vote taken away where it may have been lost.
+    async fn give_vote_up(&self, doubt: &Doubt, deadline: Instant) -> Result<ConsensusFate, LossError> {
+        if self.votes_are_safe(doubt) {
+            return Ok(ConsensusFate::Kept);
+        }
+        self.control.leave_consensus(deadline).await.map_err(LossError::Unavailable)?;
+        Ok(ConsensusFate::Forgotten)
+    }
+
+    /// Writes a decision down, and asks for the start that carries it out.
+    async fn decide(&self, acceptance: Acceptance) -> Result<(), LossError> {
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || acceptance.write(&folder)).await;
         let written = written.map_err(|error| LossError::Disk(error.to_string()))?;
         written.map_err(|error| LossError::Disk(error.to_string()))?;
-        tracing::warn!(node = %self.node, incarnation = acceptance.incarnation, ?consensus, "a loss was accepted");
+        let Acceptance { incarnation, consensus, data } = acceptance;
+        tracing::warn!(node = %self.node, incarnation, ?consensus, ?data, "a loss was accepted");
         self.restart.send_replace(true);
-        Ok(Accepted { incarnation: acceptance.incarnation, records: seen.records })
+        Ok(())
     }
 
     /// Whether no vote can be among what was lost: the log of consensus is always synced, which a stop of the machine
     /// takes nothing of; and who is the only member has promised nothing to another.
     fn votes_are_safe(&self, doubt: &Doubt) -> bool {
-        doubt.cause == Cause::MachineStopped || self.view().catalog().nodes().len() == 1
+        // A node that takes part has lost no vote, or the others have taken it away.
+        !self.local.replica().is_doubtful()
+            || doubt.cause == Cause::MachineStopped
+            || self.view().catalog().nodes().len() == 1
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Core, HintStatistics, Reached, Statistics, TableHeld};
 use crate::control::DiskState;
+use quorate_coordinator::fill::Progress;
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, Table};
 use quorate_ring::View;
@@ -9,6 +10,7 @@ use quorate_ring::catalog::Shard;
 use quorate_storage::{Cause, Doubt, Engine};
 use quorate_transport::Lane;
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// So many members that can't be reached are named with the reason.
@@ -100,6 +102,16 @@ impl Core {
         if u64::from(known.incarnation) != incarnation {
             reasons.push(format!(
                 "the catalog does not name incarnation {incarnation} of this node yet: until then it answers for no key"
+            ));
+        }
+        let filling = self.filling();
+        if filling.shards > 0 {
+            let (owned, whole) = self.local.replica().wholeness();
+            let waiting = filling.waiting.first().map_or(String::new(), |waiting| format!("; {waiting}"));
+            reasons.push(format!(
+                "the node has lost something and fills itself from other owners: {whole} of its {owned} shards are whole \
+                 ({} records so far){waiting}",
+                filling.records
             ));
         }
         let healthy = reasons.len();
@@ -210,6 +222,11 @@ impl Core {
             sums: replica.sum_statistics(),
             tables: held.collect(),
         }
+    }
+
+    /// How far this node has filled itself after a loss.
+    pub fn filling(&self) -> Progress {
+        self.filled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes this node say that it is about to stop: it is not ready any more.

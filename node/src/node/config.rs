@@ -48,6 +48,9 @@ pub struct NodeConfig {
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
     pub sync: SyncLimits,
+    /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
+    /// operator.
+    pub heal: bool,
     /// How patient an operation is.
     pub timing: Timing,
     /// The rules of the protocol: all of them, but in a build that breaks one on purpose.

@@ -7,6 +7,8 @@ use crate::control::{self, Control, closing, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
+use crate::fill::Filler;
+use crate::heal;
 use crate::hints::{Progress, Replay};
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
@@ -176,6 +178,15 @@ impl Parts {
             limits: config.sync,
             books: Arc::clone(&books),
         };
+        let filled = Arc::new(Mutex::default());
+        let filler = Filler {
+            views: Arc::clone(&views),
+            links: Arc::clone(&links),
+            local: Arc::clone(&local),
+            context,
+            recollection: Arc::clone(&recollection),
+            progress: Arc::clone(&filled),
+        };
         let late = Duration::from_micros(context.timing.hedge.0);
         let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), late);
         let judge = Arc::new(judge);
@@ -200,6 +211,7 @@ impl Parts {
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(Arc::new(sync).keep());
+            tasks.spawn(Arc::new(filler).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
@@ -236,12 +248,16 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,
+            filled,
             recollection,
             judge,
             reached,
             folder: config.data.clone(),
             restart: watch::Sender::new(false),
         });
+        if config.heal {
+            tasks.spawn(heal::keep(Arc::clone(&core)));
+        }
         if silent {
             for reason in core.readiness() {
                 tracing::error!(%node, "the node refuses every key: {reason}");

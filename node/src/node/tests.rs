@@ -65,6 +65,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         storage: StorageConfig::default(),
         replay: ReplayLimits::default(),
         sync: SyncLimits::default(),
+        heal: false,
         timing: Timing::default(),
         rules: Rules::INTACT,
         boot_id_file: super::BOOT_ID_FILE.into(),

@@ -236,6 +236,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         storage: config.storage.clone(),
         replay: config.replay,
         sync: config.sync,
+        heal: config.heal,
         timing: config.timing,
         rules: breakage::rules(),
         boot_id_file: config.boot_id_file.clone().unwrap_or_else(|| BOOT_ID_FILE.into()),

@@ -54,6 +54,8 @@ pub struct Config {
     pub peer_limits: quorate_transport::Limits,
     /// Limits of the storage.
     pub storage: StorageConfig,
+    /// Whether a node that doubts its disk heals by itself.
+    pub heal: bool,
     /// Limits of the replay of hints.
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
@@ -85,6 +87,7 @@ impl Default for Config {
             limits: Limits::default(),
             peer_limits: quorate_transport::Limits::default(),
             storage: StorageConfig::default(),
+            heal: false,
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
             timing: Timing::default(),

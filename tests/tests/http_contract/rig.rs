@@ -113,6 +113,7 @@ impl Cluster {
                     ..StorageConfig::default()
                 },
                 replay: ReplayLimits::default(),
+                heal: false,
                 sync: SyncLimits::default(),
                 timing: Timing::default(),
                 rules: Rules::INTACT,

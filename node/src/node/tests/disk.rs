@@ -368,3 +368,35 @@ async fn a_stopped_machine_is_accepted_without_a_leader() {
     .await;
     assert_eq!(value(get(cluster.node(0), &table, "k", 1).await), Some("w".into()));
 }
+
+/// Starts a node that heals by itself again and again, as its program does, until it holds everything.
+async fn heal(cluster: &mut Cluster, index: usize) {
+    cluster.kill(index).await;
+    cluster.restart_with(index, |config| config.heal = true).await;
+    until("it gives its data up", || *cluster.node(index).restart().borrow()).await;
+    cluster.nodes[index].take().expect("it runs").shutdown().await;
+    cluster.restart_with(index, |config| config.heal = true).await;
+    let is_whole = || {
+        let (owned, whole) = cluster.node(index).core().local.replica().wholeness();
+        owned > 0 && owned == whole
+    };
+    until("it holds everything again", is_whole).await;
+}
+
+#[tokio::test]
+async fn a_node_that_lost_something_fills_itself_from_the_others_while_clients_go_on() {
+    let (mut cluster, table, _older) = with_a_node_behind().await;
+    heal(&mut cluster, 2).await;
+    assert_eq!(doubt(cluster.node(2)), None);
+    // What it holds itself, without a read that could have repaired it.
+    fill(&cluster, 0, &table, 20..25).await;
+    until("it is ready", || cluster.node(2).core().readiness().is_empty()).await;
+    let figure = |index: usize| cluster.node(index).core().local.replica().table_figures()[&table.id];
+    let counted = |index: usize| figure(index).is_exact && figure(index).total.values() == 25;
+    until("it holds what the others hold", || counted(2)).await;
+    // Its copies count again: a quorum of it and one other has everything.
+    cluster.kill(0).await;
+    for n in 0..25 {
+        assert_eq!(value(get(cluster.node(2), &table, &format!("k{n}"), 2).await), Some("v".into()));
+    }
+}

@@ -1,0 +1,206 @@
+//! The filling of copies after a loss, carried out: what this node lacks it reads from other owners, in the background.
+//!
+//! What is asked when, and noted when, is decided by [`quorate_coordinator::fill`]; here are the links, the replica and the
+//! committer. Everything travels on the lane of what can wait, and is merged at a pace that gives way to clients
+//! ([`Pace`]).
+
+mod pace;
+
+use crate::clock;
+use crate::engine::Replica;
+use crate::peer::Local;
+use crate::recollection::Recollection;
+use crate::views::Views;
+use pace::Pace;
+use quorate_coordinator::Context;
+use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};
+use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_transport::{Kind, Lane, Links};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How long the merging of some records may take.
+const MERGE_MAX: Duration = Duration::from_secs(10);
+
+/// What a filling needs of its node.
+pub struct Filler {
+    /// The views.
+    pub views: Arc<Views>,
+    /// The links.
+    pub links: Arc<Links>,
+    /// The replica that fills itself.
+    pub local: Arc<Local>,
+    /// For the machine.
+    pub context: Context,
+    /// For what owners say of their progress and of their disks.
+    pub recollection: Arc<Recollection>,
+    /// How far it has come.
+    pub progress: Arc<Mutex<Progress>>,
+}
+
+impl Filler {
+    /// Fills whatever is not whole, until the task is aborted.
+    pub async fn keep(self: Arc<Self>) {
+        let limits = FillLimits::default();
+        let mut filling = Filling::new(self.context, limits);
+        let pace = Arc::new(Mutex::new(Pace::new(Instant::now())));
+        let mut actions = Vec::new();
+        let mut work: JoinSet<Input> = JoinSet::new();
+        let mut said = String::new();
+        loop {
+            for action in actions.drain(..) {
+                work.spawn(Arc::clone(&self).carry_out(action, Arc::clone(&pace)));
+            }
+            let look_at = clock::tokio_instant(filling.wake_at());
+            let input = tokio::select! {
+                // It panicked: a bug. What is noted on the disk is enough to begin anew.
+                Some(done) = work.join_next() => match done {
+                    Ok(input) => input,
+                    Err(_) => {
+                        filling = Filling::new(self.context, limits);
+                        continue;
+                    }
+                },
+                () = tokio::time::sleep_until(look_at) => self.look().await,
+            };
+            filling.step(clock::now(), input, &*self.views, &mut actions);
+            let progress = filling.progress();
+            self.log(&mut said, &progress);
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        }
+    }
+
+    /// What is not whole, and what the members are like.
+    async fn look(&self) -> Input {
+        let gaps = self.on_replica(|replica| Ok(replica.gaps(usize::MAX))).await.unwrap_or_default();
+        let disks = self.recollection.disk_states();
+        let view = self.views.current();
+        let member = |node: NodeId, incarnation: u32| {
+            let doubts = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
+            (node, Member { incarnation: incarnation.into(), doubts })
+        };
+        let members = view.catalog().nodes().map(|node| member(node.id, node.incarnation));
+        Input::Look(gaps, members.collect())
+    }
+
+    async fn carry_out(self: Arc<Self>, action: Action, pace: Arc<Mutex<Pace>>) -> Input {
+        match action {
+            Action::Ask { number, to, request, deadline } => {
+                Input::Answered(number, self.ask(to, &request, clock::tokio_instant(deadline)).await)
+            }
+            Action::Fetch { number, to, requests, deadline } => {
+                Input::Replied(number, self.fetch(to, requests, clock::tokio_instant(deadline)).await)
+            }
+            Action::Merge { number, requests } => {
+                let bytes: u64 = requests.iter().map(bytes_of).sum();
+                let turn = lock(&pace).turn(Instant::now(), bytes);
+                tokio::time::sleep_until(turn).await;
+                let begun = Instant::now();
+                let replies = self.merge(requests, begun + MERGE_MAX).await;
+                lock(&pace).merged(Instant::now(), begun.elapsed());
+                Input::Replied(number, replies)
+            }
+            Action::Take { number, gap } => {
+                Input::Noted(number, self.on_gap(gap, |replica, gap| replica.take(gap)).await)
+            }
+            Action::Note { number, gap, fill } => {
+                Input::Noted(number, self.on_gap(gap, move |replica, gap| replica.filled(gap, fill)).await)
+            }
+            Action::End { number, gap } => {
+                Input::Noted(number, self.on_gap(gap, |replica, gap| replica.whole(gap)).await)
+            }
+        }
+    }
+
+    async fn ask(&self, to: NodeId, request: &RangeRequest, deadline: Instant) -> Option<RangeReply> {
+        let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
+        let asked = Kind::Range.asked_since(request.since());
+        let answered = self.links.call(to, Lane::Bulk, asked, deadline, &payload).await.ok()?;
+        let answer = minicbor::decode::<Answer<RangeReply>>(&answered).ok()?;
+        Some(self.recollection.open(to, answer))
+    }
+
+    async fn fetch(&self, to: NodeId, requests: Vec<Request>, deadline: Instant) -> Option<Vec<Reply>> {
+        let batch = minicbor::to_vec(requests).expect("encoding into memory cannot fail");
+        let answered = self.links.call(to, Lane::Bulk, Kind::Batch, deadline, &batch).await.ok()?;
+        Some(self.recollection.open(to, crate::peer::answers(&answered).ok()?))
+    }
+
+    async fn merge(&self, requests: Vec<Request>, deadline: Instant) -> Option<Vec<Reply>> {
+        let mut awaited = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (tell, hear) = oneshot::channel();
+            // Who no longer listens needs no answer.
+            self.local.begin(request, deadline, Box::new(move |reply| drop(tell.send(reply))));
+            awaited.push(hear);
+        }
+        let mut replies = Vec::with_capacity(awaited.len());
+        for hear in awaited {
+            replies.push(hear.await.ok()?);
+        }
+        Some(replies)
+    }
+
+    async fn on_gap(
+        &self,
+        gap: Gap,
+        work: impl FnOnce(&Replica, &Gap) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        self.on_replica(move |replica| work(replica, &gap)).await
+    }
+
+    /// Runs blocking work with the replica off the reactor.
+    async fn on_replica<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Replica) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let replica = Arc::clone(self.local.replica());
+        let done = tokio::task::spawn_blocking(move || work(&replica)).await;
+        done.unwrap_or(Err(Refusal::Doubtful))
+    }
+
+    /// Says in the log what holds it up, when that changes, and when it is done.
+    fn log(&self, said: &mut String, progress: &Progress) {
+        let Progress { shards, filled, records, bytes, waiting, .. } = progress;
+        let first = waiting.first().map(ToString::to_string);
+        let now = match (*shards, *filled, first) {
+            (0, 0, _) => return,
+            (0, _, _) => "whole".to_owned(),
+            (_, _, Some(waiting)) => waiting,
+            (_, _, None) => "filling".to_owned(),
+        };
+        if *said == now {
+            return;
+        }
+        if now == "whole" {
+            tracing::info!(shards = filled, records, bytes, "this node holds everything again that it owns");
+        } else if now == "filling" {
+            tracing::info!(shards, "this node fills its copies from other owners");
+        } else {
+            tracing::warn!(shards, "this node can't fill its copies now: {now}");
+        }
+        *said = now;
+    }
+}
+
+fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
+    // Every change of it is complete, even after a panic elsewhere.
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a merge costs: its key and its value.
+fn bytes_of(request: &Request) -> u64 {
+    match request {
+        Request::Write { at, record, .. } => {
+            (at.sort_key.as_bytes().len() + record.body.value_bytes()) as u64
+        }
+        Request::Ask { .. }
+        | Request::Read { .. }
+        | Request::Assign { .. }
+        | Request::Hint { .. }
+        | Request::Inspect { .. } => 0,
+    }
+}
