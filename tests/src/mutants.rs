@@ -23,9 +23,11 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::WallClockVersions
         | Mutant::HybridClockVersions
         | Mutant::LastArrivalWins => &[Invariant::Linearizable, Invariant::Durable],
-        Mutant::OneAnswerTooFew | Mutant::DigestTrusted => {
-            &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker]
-        }
+        Mutant::OneAnswerTooFew
+        | Mutant::DigestTrusted
+        | Mutant::FillingVotes
+        | Mutant::HealFromOne
+        | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
         Mutant::OvertakenAnswered => &[Invariant::Linearizable],
         Mutant::HintsCount
         | Mutant::RefusalCounts
@@ -36,7 +38,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
             &[Invariant::Durable, Invariant::Answers]
         }
-        Mutant::ShownBeforeDurable | Mutant::ExpiringDropped => &[Invariant::Durable, Invariant::Flicker],
+        Mutant::ShownBeforeDurable | Mutant::ExpiringDropped | Mutant::LossyAcks | Mutant::TakenTwice => {
+            &[Invariant::Durable, Invariant::Flicker]
+        }
         Mutant::UnknownCalledFailed
         | Mutant::LostCalledNotSent
         | Mutant::LateApplied
@@ -90,10 +94,6 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::OldAnswersCounted
         | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
-        Mutant::FillingVotes | Mutant::HealFromOne | Mutant::TakenUnwiped => {
-            &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker]
-        }
-        Mutant::LossyAcks | Mutant::TakenTwice => &[Invariant::Durable, Invariant::Flicker],
         Mutant::WholeUnsynced => &[Invariant::Filled],
         Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],

@@ -78,7 +78,7 @@ mod tests {
         for _ in 1..seq {
             version = stamps.draw().above(Some(version)).expect("room");
         }
-        let body = Body::Value { content_type: "".into(), payload: Bytes::from_static(text.as_bytes()) };
+        let body = Body::Value { content_type: String::new(), payload: Bytes::from_static(text.as_bytes()) };
         let operations = Operations::default();
         Record { version, written_at: WallTime(1), expires_at: None, body, operations }
     }

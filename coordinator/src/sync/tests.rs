@@ -322,7 +322,7 @@ fn round_of_three(tables: &mut BTreeMap<NodeId, Table>, third: Failure) -> Optio
         round.step(NOW, input, &mut actions);
         for action in actions {
             match action {
-                RoundAction::Ask { call, to, .. } if to == NodeId(3) => {
+                RoundAction::Ask { call, to: NodeId(3), .. } => {
                     inputs.push(Input::Failed(call, third));
                 }
                 RoundAction::Ask { call, to, request: RangeRequest::Sums { of }, .. } => {

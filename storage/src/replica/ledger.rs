@@ -170,7 +170,7 @@ impl<E: Engine> Replica<E> {
         if filling::wipes_first(self.rules) {
             wipe(gap, &mut batch);
         }
-        let entry = Entry { state: CopyState::Filling, ..self.entry(gap, Fill::default()) };
+        let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
         self.sums().anew(gap.table, &self.layout());
         Ok(())
@@ -188,7 +188,7 @@ impl<E: Engine> Replica<E> {
             wipe(gap, &mut batch);
             self.sums().anew(gap.table, &self.layout());
         }
-        let entry = Entry { state: CopyState::Filling, ..self.entry(gap, fill) };
+        let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, fill) };
         self.note(&mut writer, gap, entry, batch, Durability::Os)
     }
 
@@ -198,7 +198,7 @@ impl<E: Engine> Replica<E> {
         if self.state_of(gap)? != CopyState::Filling {
             return Err(Refusal::Filling);
         }
-        let entry = Entry { state: CopyState::Whole, fill: None, ..self.entry(gap, Fill::default()) };
+        let entry = Entry { state: CopyState::Whole, fill: None, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, Batch::default(), filling::noted_whole(self.rules))
     }
 
@@ -221,7 +221,7 @@ impl<E: Engine> Replica<E> {
         Ok(self.ledger().within(*table, interval, copy))
     }
 
-    fn entry(&self, gap: &Gap, fill: Fill) -> Entry {
+    fn entry(gap: &Gap, fill: Fill) -> Entry {
         Entry { end: gap.interval.end.clone(), state: gap.state, fill: Some(fill) }
     }
 
