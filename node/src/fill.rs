@@ -57,18 +57,17 @@ impl Filler {
             let look_at = clock::tokio_instant(filling.wake_at());
             let input = tokio::select! {
                 // It panicked: a bug. What is noted on the disk is enough to begin anew.
-                Some(done) = work.join_next() => match done {
-                    Ok(input) => input,
-                    Err(_) => {
-                        filling = Filling::new(self.context, limits);
-                        continue;
-                    }
+                Some(done) = work.join_next() => if let Ok(input) = done {
+                    input
+                } else {
+                    filling = Filling::new(self.context, limits);
+                    continue;
                 },
                 () = tokio::time::sleep_until(look_at) => self.look().await,
             };
             filling.step(clock::now(), input, &*self.views, &mut actions);
             let progress = filling.progress();
-            self.log(&mut said, &progress);
+            log(&mut said, &progress);
             *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         }
     }
@@ -103,15 +102,11 @@ impl Filler {
                 lock(&pace).merged(Instant::now(), begun.elapsed());
                 Input::Replied(number, replies)
             }
-            Action::Take { number, gap } => {
-                Input::Noted(number, self.on_gap(gap, |replica, gap| replica.take(gap)).await)
-            }
+            Action::Take { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::take).await),
             Action::Note { number, gap, fill } => {
                 Input::Noted(number, self.on_gap(gap, move |replica, gap| replica.filled(gap, fill)).await)
             }
-            Action::End { number, gap } => {
-                Input::Noted(number, self.on_gap(gap, |replica, gap| replica.whole(gap)).await)
-            }
+            Action::End { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::whole).await),
         }
     }
 
@@ -161,29 +156,29 @@ impl Filler {
         let done = tokio::task::spawn_blocking(move || work(&replica)).await;
         done.unwrap_or(Err(Refusal::Doubtful))
     }
+}
 
-    /// Says in the log what holds it up, when that changes, and when it is done.
-    fn log(&self, said: &mut String, progress: &Progress) {
-        let Progress { shards, filled, records, bytes, waiting, .. } = progress;
-        let first = waiting.first().map(ToString::to_string);
-        let now = match (*shards, *filled, first) {
-            (0, 0, _) => return,
-            (0, _, _) => "whole".to_owned(),
-            (_, _, Some(waiting)) => waiting,
-            (_, _, None) => "filling".to_owned(),
-        };
-        if *said == now {
-            return;
-        }
-        if now == "whole" {
-            tracing::info!(shards = filled, records, bytes, "this node holds everything again that it owns");
-        } else if now == "filling" {
-            tracing::info!(shards, "this node fills its copies from other owners");
-        } else {
-            tracing::warn!(shards, "this node can't fill its copies now: {now}");
-        }
-        *said = now;
+/// Says in the log what holds it up, when that changes, and when it is done.
+fn log(said: &mut String, progress: &Progress) {
+    let Progress { shards, filled, records, bytes, waiting, .. } = progress;
+    let first = waiting.first().map(ToString::to_string);
+    let now = match (*shards, *filled, first) {
+        (0, 0, _) => return,
+        (0, _, _) => "whole".to_owned(),
+        (_, _, Some(waiting)) => waiting,
+        (_, _, None) => "filling".to_owned(),
+    };
+    if *said == now {
+        return;
     }
+    if now == "whole" {
+        tracing::info!(shards = filled, records, bytes, "this node holds everything again that it owns");
+    } else if now == "filling" {
+        tracing::info!(shards, "this node fills its copies from other owners");
+    } else {
+        tracing::warn!(shards, "this node can't fill its copies now: {now}");
+    }
+    *said = now;
 }
 
 fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {

@@ -198,7 +198,7 @@ impl Core {
             let is_owner = table.shards().iter().any(|shard| shard.is_owned_by(self.node));
             is_owner && round_one(table.n, table.w_required()) >= table.n
         };
-        view.catalog().tables().map(|table| &**table).find(lacks).map(|table| table.name.to_string())
+        view.catalog().tables().map(|table| &**table).find(lacks).map(|table| table.name.clone())
     }
 
     /// Whether this doubt is one that can be accepted in place, as far as is known without reading everything.

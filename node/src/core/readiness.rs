@@ -104,9 +104,10 @@ impl Core {
                 "the catalog does not name incarnation {incarnation} of this node yet: until then it answers for no key"
             ));
         }
-        let filling = self.filling();
-        if filling.shards > 0 {
-            let (owned, whole) = self.local.replica().wholeness();
+        // Asked of the replica: the filling itself may not have looked yet.
+        let (owned, whole) = self.local.replica().wholeness();
+        if whole < owned {
+            let filling = self.filling();
             let waiting = filling.waiting.first().map_or(String::new(), |waiting| format!("; {waiting}"));
             reasons.push(format!(
                 "the node has lost something and fills itself from other owners: {whole} of its {owned} shards are whole \

@@ -5,8 +5,8 @@ use crate::control;
 use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
-    Acceptance, AcceptanceError, Cause, Doubt, Engine as _, Identity, OpenError, OpenMode, RocksEngine,
-    RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
+    Acceptance, AcceptanceError, Cause, DataFate, Doubt, Engine as _, Identity, OpenError, OpenMode,
+    RocksEngine, RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -224,8 +224,18 @@ pub async fn accept(config: &NodeConfig, identity: Identity) -> Result<Identity,
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Ok((acceptance, identity)) => {
-                if let Some(Acceptance { incarnation, .. }) = acceptance {
-                    tracing::warn!(incarnation, "a loss was accepted: this node goes on with what it has");
+                if let Some(Acceptance { incarnation, data, .. }) = acceptance {
+                    match data {
+                        DataFate::Kept => {
+                            tracing::warn!(
+                                incarnation,
+                                "a loss was accepted: this node goes on with what it has"
+                            );
+                        }
+                        DataFate::Lossy => {
+                            tracing::warn!(incarnation, "this node begins to fill itself from other owners");
+                        }
+                    }
                 }
                 return Ok(identity);
             }
