@@ -197,6 +197,24 @@ pub struct Entry {
     pub record: Option<Record>,
 }
 
+impl Scanned {
+    /// Whether it goes on from where a walk over this range began and stays within the range, in order. It comes from
+    /// outside.
+    pub fn is_sound(&self, range: &Interval, reverse: bool) -> bool {
+        let Interval { start, end } = range;
+        let until = self.until.as_ref();
+        let moves = if reverse {
+            until.is_some_and(|until| until >= start && end.as_ref().is_none_or(|end| until < end))
+        } else {
+            until.is_none_or(|until| until > start)
+        };
+        let keys = || self.entries.iter().map(|entry| &entry.sort_key);
+        let in_order =
+            if reverse { keys().is_sorted_by(|a, b| a > b) } else { keys().is_sorted_by(|a, b| a < b) };
+        moves && in_order && keys().all(|key| range.contains(key))
+    }
+}
+
 impl Entry {
     /// What is told of a record; with the record itself, if `whole`.
     pub fn of(sort_key: SortKey, record: Record, whole: bool) -> Self {

@@ -103,6 +103,11 @@ impl Ledger {
         self.entries.insert((table, start), entry);
     }
 
+    /// The tables of which something is noted.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> + '_ {
+        self.entries.keys().map(|(table, _)| *table)
+    }
+
     /// A table is gone.
     pub fn forget(&mut self, table: TableId) {
         self.entries.retain(|(of, _), _| *of != table);

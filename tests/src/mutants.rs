@@ -6,6 +6,8 @@
 use crate::invariants::Invariant;
 #[cfg(feature = "mutants")]
 use crate::run::{Figures, Report, run_until};
+#[cfg(feature = "mutants")]
+use crate::setting::Profile;
 use quorate_model::Mutant;
 #[cfg(feature = "mutants")]
 use quorate_model::Rules;
@@ -102,7 +104,23 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
     }
 }
 
-/// The first of so many seeds that shows the mutant in a promise that guards against it; `None`: it escapes.
+/// The profile that was made for it; `None`: it shows in what all seeds choose.
+#[cfg(feature = "mutants")]
+fn made_for(mutant: Mutant) -> Option<Profile> {
+    let is_of_filling = matches!(
+        mutant,
+        Mutant::FillingVotes
+            | Mutant::HealFromOne
+            | Mutant::TakenUnwiped
+            | Mutant::TakenTwice
+            | Mutant::LossyAcks
+            | Mutant::WholeUnsynced
+    );
+    is_of_filling.then_some(Profile::Filling)
+}
+
+/// The first of so many seeds, of the profile that was made for it, that shows the mutant in a promise that guards
+/// against it; `None`: it escapes.
 #[cfg(feature = "mutants")]
 pub fn catch(mutant: Mutant, seeds: u64) -> Option<Report> {
     catch_unless(mutant, seeds, || false)
@@ -114,6 +132,9 @@ pub fn catch_unless(mutant: Mutant, seeds: u64, is_stopped: impl Fn() -> bool + 
     let guards = guards(mutant);
     let is_caught = |figures: &Figures| figures.failed.iter().any(|report| report.breaks(guards));
     let is_enough = |figures: &Figures| is_stopped() || is_caught(figures);
-    let figures = run_until(0..seeds, Rules::breaking(mutant), is_enough, |_| ());
+    let profile = made_for(mutant);
+    let is_meant = |seed: &u64| profile.is_none_or(|profile| Profile::of_seed(*seed) == profile);
+    let meant = (0..).filter(is_meant).take(usize::try_from(seeds).unwrap_or(usize::MAX));
+    let figures = run_until(meant, Rules::breaking(mutant), is_enough, |_| ());
     figures.failed.into_iter().find(|report| report.breaks(guards))
 }

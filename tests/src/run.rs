@@ -7,7 +7,6 @@ use crate::story::Telling;
 use crate::world::World;
 use quorate_model::Rules;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -108,13 +107,14 @@ pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) ->
 /// Runs seeds on as many threads as there are cores, until there are no more or it is enough. Each failure is told as
 /// soon as it is there, one at a time.
 pub fn run_until(
-    seeds: std::ops::Range<u64>,
+    seeds: impl Iterator<Item = u64> + Send,
     rules: Rules,
     is_enough: impl Fn(&Figures) -> bool + Sync,
     on_failure: impl Fn(&Report) + Sync,
 ) -> Figures {
     let begun = Instant::now();
-    let next = AtomicU64::new(seeds.start);
+    let seeds = Mutex::new(seeds);
+    let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
     let figures = Mutex::new(Figures::default());
     let lock = || figures.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -122,10 +122,7 @@ pub fn run_until(
         for _ in 0..threads {
             scope.spawn(|| {
                 while !is_enough(&lock()) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
+                    let Some(seed) = next() else { break };
                     let report = run(&Case::of_seed(seed), rules, Telling::Silent);
                     let mut figures = lock();
                     if !report.violations.is_empty() {

@@ -72,7 +72,7 @@ impl Profile {
     pub const INSTEAD: [(Profile, u64); 2] = [(Profile::Scanning, 80), (Profile::Filling, 100)];
 
     /// What a seed is aimed at.
-    fn of_seed(seed: u64) -> Self {
+    pub(crate) fn of_seed(seed: u64) -> Self {
         let instead = Self::INSTEAD
             .into_iter()
             .find(|(profile, chance)| Random::new(seed, For::Profile, [*profile as u64, 0]).chance(*chance));
@@ -339,6 +339,11 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000]),
             ..Mishaps::default()
         };
+        if !self.drops && random.chance(500) {
+            // Owners lack what was written while they were away, and there are few reads that would bring it to them.
+            (self.keys, self.hints_max, self.habits.read) = (random.between(8, 16), 0, 4);
+            (self.mishaps.isolate, self.mishaps.crash, self.mishaps.disk_full) = (80, 30, 0);
+        }
     }
 
     /// A table is dropped while nodes are away, have not heard of it, or forget that they had.

@@ -155,6 +155,7 @@ impl Shard {
                 | RangeReply::Broken,
             ) => Err(Lack::Away),
         };
+        let rest = self.rest();
         match &mut self.stage {
             Stage::Probing(probe) => {
                 let Some(node) = probe.asked.remove(&number) else { return Next::GoesOn };
@@ -167,7 +168,8 @@ impl Shard {
             Stage::Reading { asked, answers } => {
                 let Some(node) = asked.remove(&number) else { return Next::GoesOn };
                 match said {
-                    Ok(scanned) => answers.push((node, scanned)),
+                    Ok(scanned) if scanned.is_sound(&rest, false) => answers.push((node, scanned)),
+                    Ok(_) => return self.lose_source(at, node, Lack::Away),
                     Err(lack) => return self.lose_source(at, node, lack),
                 }
                 if !asked.is_empty() {

@@ -110,7 +110,9 @@ impl Segment {
 
     fn on_reply(&mut self, now: Now, to: NodeId, reply: RangeReply, effects: &mut Effects) {
         match (&mut self.gather, reply) {
-            (Some(gather), RangeReply::Scanned(scanned)) if self.question.is_answered_by(&scanned) => {
+            (Some(gather), RangeReply::Scanned(scanned))
+                if scanned.is_sound(&self.question.range, self.question.walk.reverse) =>
+            {
                 gather.answer(to, scanned);
                 self.advance(now, effects);
             }
@@ -266,24 +268,6 @@ impl Question {
             let is_behind = end.as_ref().is_some_and(|end| bound >= *end);
             (!is_behind).then(|| Interval { start: bound, end: end.clone() })
         }
-    }
-
-    /// Whether an answer goes on from where the walk began and stays within the range, in order.
-    fn is_answered_by(&self, scanned: &Scanned) -> bool {
-        let Interval { start, end } = &self.range;
-        let until = scanned.until.as_ref();
-        let moves = if self.walk.reverse {
-            until.is_some_and(|until| until >= start && end.as_ref().is_none_or(|end| until < end))
-        } else {
-            until.is_none_or(|until| until > start)
-        };
-        let keys = || scanned.entries.iter().map(|entry| &entry.sort_key);
-        let in_order = if self.walk.reverse {
-            keys().is_sorted_by(|a, b| a > b)
-        } else {
-            keys().is_sorted_by(|a, b| a < b)
-        };
-        moves && in_order && keys().all(|key| self.range.contains(key))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, PageLimit};
 use crate::keys::{self, DiskKey};
 use quorate_model::{Durability, NodeId, Refusal, TableId};
+use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 use thiserror::Error;
 
@@ -77,24 +78,25 @@ impl<E: Engine> Replica<E> {
         Ok(writer)
     }
 
-    /// The tables of which records are held, whether the catalog knows them or not: what a node compares with the
+    /// The tables of which something is held, whether the catalog knows them or not: what a node compares with the
     /// catalog when it starts, in order to clear what was dropped meanwhile.
     pub fn stored_tables(&self) -> Result<Vec<TableId>, Refusal> {
         self.trusted()?;
         let one = PageLimit { items: 1, bytes: 1 };
-        let mut tables = Vec::new();
+        let mut tables: BTreeSet<TableId> = self.ledger().tables().collect();
         let mut range = keys::records_of(TableId(0));
         range.end = None;
         loop {
             let page = self.engine.scan(Family::Records, &range, Direction::Forward, one);
             let page = page.map_err(|error| self.refusal(&error))?;
-            let Some((key, _)) = page.first() else { return Ok(tables) };
+            let Some((key, _)) = page.first() else { break };
             let Some(DiskKey::Record { table, .. }) = DiskKey::decode(key) else {
                 return Err(self.refusal(&EngineError::Corrupt("a key that is no record's".into())));
             };
-            tables.push(table);
-            let Some(behind) = keys::records_of(table).end else { return Ok(tables) };
+            tables.insert(table);
+            let Some(behind) = keys::records_of(table).end else { break };
             range.start = behind;
         }
+        Ok(tables.into_iter().collect())
     }
 }
