@@ -126,8 +126,8 @@ pub async fn run(
     let mut judgement = workload.judge(&history);
     closed.add_to(&mut judgement);
     let mut judgement = judgement.bounded();
-    let is_always_there = workload.is_table_always_there();
-    let served = if is_always_there { majority::judge(&history, &events) } else { Vec::new() };
+    let served =
+        if workload.is_served_by_a_majority() { majority::judge(&history, &events) } else { Vec::new() };
     judgement.measures.extend(served.iter().flat_map(|served| {
         let name = format!("majority side under {}", served.fault);
         let share = Measure { name: name.clone(), value: served.percent(), unit: "%".to_owned() };

@@ -80,8 +80,9 @@ pub trait Workload: Send + Sync {
     /// What the history proves. It looks at nothing but the history, so a file can be judged again.
     fn judge(&self, history: &History) -> Judgement;
 
-    /// Whether its table is there all the time, so that requests for it succeed wherever a majority is well.
-    fn is_table_always_there(&self) -> bool {
+    /// Whether requests at a quorum or below succeed wherever a majority is well: its table is there all the time, and
+    /// its `w` is a quorum. Below that, round one of a write needs more owners than a quorum.
+    fn is_served_by_a_majority(&self) -> bool {
         true
     }
 

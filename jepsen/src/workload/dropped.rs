@@ -162,7 +162,7 @@ impl Workload for Dropped {
         self.keys.all()
     }
 
-    fn is_table_always_there(&self) -> bool {
+    fn is_served_by_a_majority(&self) -> bool {
         false
     }
 

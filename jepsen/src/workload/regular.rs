@@ -30,7 +30,7 @@ const TABLE_W: Level = Level::One;
 pub(super) fn make(options: Options) -> Single {
     let mut single = Single::new("regular", options, SHARE_MAX, draw, judge);
     single.table["w"] = json!(TABLE_W.to_string());
-    Single { close, ..single }
+    Single { close, is_served_by_a_majority: false, ..single }
 }
 
 fn at(level: Level) -> How {

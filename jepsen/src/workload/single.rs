@@ -20,6 +20,8 @@ pub(super) struct Single {
     pub draw: fn(&mut ChaCha8Rng, String) -> (Request, How),
     /// What is done in the end.
     pub close: for<'a> fn(&'a Arc<Run>, Vec<String>) -> Running<'a, Closed>,
+    /// Whether a majority of the owners is enough for all that is asked at a quorum or below.
+    pub is_served_by_a_majority: bool,
     /// What the history proves.
     pub judge: fn(&History) -> Judgement,
 }
@@ -35,7 +37,14 @@ impl Single {
         judge: fn(&History) -> Judgement,
     ) -> Single {
         let keys = RotatingKeys::new(options.operations_per_key.min(share_max), options.keys_at_once);
-        Single { table: options.table(name), keys, draw, close: closing::at_quorum, judge }
+        Single {
+            table: options.table(name),
+            keys,
+            draw,
+            close: closing::at_quorum,
+            is_served_by_a_majority: true,
+            judge,
+        }
     }
 }
 
@@ -59,6 +68,10 @@ impl Workload for Single {
 
     fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
         (self.close)(run, self.keys())
+    }
+
+    fn is_served_by_a_majority(&self) -> bool {
+        self.is_served_by_a_majority
     }
 
     fn judge(&self, history: &History) -> Judgement {
