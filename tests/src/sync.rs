@@ -91,6 +91,10 @@ impl World {
         let number = self.node(on).rounds;
         let view = self.view_of(on, [on.0 << 40, number]);
         let shards = turns(&view, on, |node| view.liveness().is_alive(node));
+        self.start_round(on, number, shards);
+    }
+
+    fn start_round(&mut self, on: NodeId, number: u64, shards: Vec<Shard>) {
         let round = Round::new(on, shards.clone(), Way::Both, LIMITS, self.rules);
         let run = self.node(on).run;
         let process = self.node(on).process.as_mut().expect("only a living process syncs");
@@ -314,18 +318,7 @@ impl World {
         let number = self.node(on).rounds;
         let view = self.view_of(on, [on.0 << 40, number]);
         let shards = turns(&view, on, |node| !ending.doubtful.contains(&node));
-        let round = Round::new(on, shards.clone(), Way::Both, LIMITS, self.rules);
-        let run = self.node(on).run;
-        let process = self.node(on).process.as_mut().expect("all were started");
-        process.syncing = Some(Syncing {
-            number,
-            round,
-            shards,
-            outcomes: Vec::new(),
-            counts: Counts::default(),
-            bytes: 0,
-        });
-        self.step_sync(on, run, number, Input::Start);
+        self.start_round(on, number, shards);
     }
 
     /// Whether no round is under way.
