@@ -50,7 +50,7 @@ pub enum Manner {
     PromisesTooMuch,
     /// The owners of some keys never come to hold the same.
     NeverAgrees,
-    /// A table that was dropped is empty, but for some keys.
+    /// A table that was dropped still has every other key.
     KeepsWhatIsDropped,
     /// Some drops are answered with "unknown": half of those are done, and half are not.
     HonestlyUnsureOfDrops,
