@@ -18,7 +18,7 @@ mod table;
 pub use cluster::{Cluster, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
 pub use key::{Explanation, Held, Inspection, Location, Owner, Silent, Written};
 pub use level::Level;
-pub use loss::{AcceptLoss, Loss, LossAccepted, TableLoss};
+pub use loss::{AcceptLoss, AcceptedLoss, Loss, LossAccepted, TableLoss};
 pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};
 pub use name::{Bound, KeyName};
 pub use problem::{Problem, Replica};

@@ -32,6 +32,7 @@ use crate::gather::Gather;
 use crate::machine::{Effect, Input, Machine};
 use crate::owners::Tally;
 use crate::round_two::RoundTwo;
+use crate::rules::loss;
 use crate::settling::Settling;
 use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Owner, Record, Reply, Request, WallTime};
 use quorate_ring::Plan;
@@ -223,9 +224,10 @@ impl Get {
     fn respond(&self, now: Now, record: Option<Record>, acks: u8, repaired: u8, effects: &mut Effects) {
         let (plan, level) = (&self.course.plan, self.question.level);
         let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
+        let (rules, by_levels) = (self.course.context.rules, plan.sizes().map(in_set).min());
         effects.push(Effect::Respond(Ok(GetAnswer {
             record,
-            guarantee: plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual),
+            guarantee: loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses),
             acks,
             required: level.within(plan.n()),
             n: plan.n(),

@@ -9,7 +9,7 @@
 
 use crate::few::{Copies, Nodes};
 use crate::rules::replan;
-use quorate_model::{NodeId, Owner};
+use quorate_model::{NodeId, Owner, Rules};
 use quorate_ring::{OwnerSet, Plan, Quota};
 use smallvec::SmallVec;
 
@@ -61,8 +61,8 @@ impl Owners {
     }
 
     /// The owners that have one of these copies.
-    pub fn with(&self, copies: &Copies) -> Nodes {
-        let has = |owner: &Owner| copies.iter().any(|copy| replan::counts_as(copy, *owner));
+    pub fn with(&self, rules: Rules, copies: &Copies) -> Nodes {
+        let has = |owner: &Owner| copies.iter().any(|copy| replan::counts_as(rules, copy, *owner));
         self.copies_in_order().filter(has).map(|owner| owner.node).collect()
     }
 
@@ -193,10 +193,13 @@ mod tests {
         let acknowledged = Owners::of(&plan).copies(&nodes(&[1, 2]));
         plan.sets[0][0].since = Epoch(7);
         let (owners, quorum) = (Owners::of(&plan), plan.quorum());
-        assert!(owners.with(&acknowledged) == nodes(&[2]), "n1 has another copy now");
-        assert!(!owners.met(&owners.with(&acknowledged), &quorum));
+        assert!(owners.with(Rules::INTACT, &acknowledged) == nodes(&[2]), "n1 has another copy now");
+        assert!(!owners.met(&owners.with(Rules::INTACT, &acknowledged), &quorum));
         let again: Copies = acknowledged.iter().chain([plan.sets[0][0]]).collect();
-        assert!(owners.met(&owners.with(&again), &quorum), "it has acknowledged with the new one too");
+        assert!(
+            owners.met(&owners.with(Rules::INTACT, &again), &quorum),
+            "it has acknowledged with the new one too"
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::machine::{Effect, Input, Machine};
 use crate::order::Order;
 use crate::owners::Tally;
 use crate::round_two::RoundTwo;
-use crate::rules::{self, outcome};
+use crate::rules::{self, loss, outcome};
 use crate::settling::Settling;
 use quorate_model::{Guarantee, Instant, NodeId, Now, Owner, Reply, Request, Version};
 use quorate_ring::Plan;
@@ -220,9 +220,10 @@ impl Put {
         let (plan, level) = (&self.course.plan, self.order.level);
         let (w, r) = (plan.table.w, plan.table.r);
         let in_set = |n| Guarantee::of_write(level.within(n), w.within(n), r.within(n), n);
+        let (rules, by_levels) = (self.course.context.rules, plan.sizes().map(in_set).min());
         PutAnswer {
             version,
-            guarantee: plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual),
+            guarantee: loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses),
             acks,
             required: level.within(plan.n()),
             n: plan.n(),

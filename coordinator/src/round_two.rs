@@ -10,7 +10,7 @@ use crate::course::Course;
 use crate::few::{Copies, Nodes};
 use crate::machine::{Effect, Failure};
 use crate::need::Need;
-use crate::owners::{Owners, Tally};
+use crate::owners::Tally;
 use quorate_model::{Durability, Instant, NodeId, Now, Owner, Record, Request, Span};
 
 /// One record on its way to a quorum.
@@ -70,8 +70,8 @@ impl RoundTwo {
         wanted: impl Fn(usize, NodeId) -> bool,
         effects: &mut Vec<Effect<A>>,
     ) {
+        let holding = self.held_by(course);
         let Course { plan, owners, calls, .. } = course;
-        let holding = owners.with(&self.holders);
         for (place, owner) in owners.copies_in_order().enumerate() {
             let idle = !holding.contains(owner.node) && !self.failed.contains(owner);
             if wanted(place, owner.node) && idle && self.pending.insert(owner) {
@@ -131,7 +131,7 @@ impl RoundTwo {
 
     /// Whether enough owners hold the record.
     pub fn is_met(&self, course: &Course) -> bool {
-        course.owners.met(&self.held_by(&course.owners), &course.quota(self.need))
+        course.owners.met(&self.held_by(course), &course.quota(self.need))
     }
 
     /// Whether no owner has it and none can still get it: it certainly was not applied.
@@ -141,12 +141,12 @@ impl RoundTwo {
 
     /// How many owners hold it, of how many.
     pub fn tally(&self, course: &Course) -> Tally {
-        course.owners.tally(&self.held_by(&course.owners), &course.quota(self.need))
+        course.owners.tally(&self.held_by(course), &course.quota(self.need))
     }
 
     /// The owners that hold it.
-    pub fn held_by(&self, owners: &Owners) -> Nodes {
-        owners.with(&self.holders)
+    pub fn held_by(&self, course: &Course) -> Nodes {
+        course.owners.with(course.context.rules, &self.holders)
     }
 
     /// The owners that failed and were not sent it again yet.

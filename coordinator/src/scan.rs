@@ -130,7 +130,7 @@ impl Scan {
             return self.fail(nothing_known(), None, actions);
         };
         if self.rest.end.as_ref().is_some_and(|end| *end <= self.rest.start) {
-            self.worth.get_or_insert(Worth::of(level, &plan));
+            self.worth.get_or_insert(Worth::of(self.context.rules, level, &plan));
             return self.respond(None, actions);
         }
         let range = self.rest.clone();
@@ -162,8 +162,8 @@ impl Scan {
         match answer.unwrap_or_else(|| Err(nothing_known())) {
             Ok(Found { slots, rest, worth }) => {
                 self.examined += slots.len();
-                let least = self.worth.map_or(worth.guarantee, |least| least.guarantee.min(worth.guarantee));
-                self.worth = Some(Worth { guarantee: least, ..worth });
+                let least = self.worth.map_or(worth.guarantee, |least| least.guarantee);
+                self.worth = Some(Worth { guarantee: least.min(worth.guarantee), ..worth });
                 self.phase = Phase::Reading { slots, open: BTreeMap::new(), next: 0, rest, shard };
                 self.read_on(now, plans, actions);
             }
@@ -208,6 +208,10 @@ impl Scan {
         match answer.unwrap_or_else(|| Err(nothing_known())) {
             Ok(answer) => {
                 self.repaired += u32::from(answer.repaired > 0);
+                // It may have gone by a newer plan than the walk, which can promise less.
+                if let Some(worth) = &mut self.worth {
+                    worth.guarantee = worth.guarantee.min(answer.guarantee);
+                }
                 let Slot::Unread(sort_key) = &slots[at] else { return };
                 let item =
                     answer.record.and_then(|record| Item::of(sort_key.clone(), record, self.request.values));

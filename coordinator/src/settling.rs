@@ -66,7 +66,7 @@ impl Settling {
             }
             // The own store would not keep it: an owner that holds the record may.
             Purpose::Hint(owner) if to == course.context.local => {
-                let holders = self.round_two.held_by(&course.owners);
+                let holders = self.round_two.held_by(course);
                 let keeper = holders.iter().find(|node| *node != to && *node != owner);
                 self.send_hint(now, owner, keeper, course, effects);
             }
@@ -80,7 +80,7 @@ impl Settling {
             // First the hints, however late: a process that stood still past the end has to leave them too.
             self.until = None;
             self.end = self.end.max(now.instant + course.context.timing.settle);
-            let holders = self.round_two.held_by(&course.owners);
+            let holders = self.round_two.held_by(course);
             let silent: Vec<NodeId> =
                 course.owners.in_order().filter(|node| !holders.contains(*node)).collect();
             for owner in silent {
@@ -111,7 +111,7 @@ impl Settling {
             return;
         }
         let keeper = if owner == local {
-            self.round_two.held_by(&course.owners).iter().find(|node| *node != local)
+            self.round_two.held_by(course).iter().find(|node| *node != local)
         } else {
             Some(local)
         };

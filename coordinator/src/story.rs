@@ -32,6 +32,7 @@ pub fn plan_of_sets(sets: &[&[u64]]) -> Plan {
         place: Place { table: TableId(1), epoch: Epoch(1), sort_key: SortKey::hashed(&Key::new(&b"k"[..])) },
         sets: sets.into(),
         candidates: nodes.into_iter().map(|node| Candidate { node, alive: true }).collect(),
+        has_losses: false,
     }
 }
 

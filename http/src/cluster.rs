@@ -2,6 +2,7 @@
 
 use super::app::{App, json, plain};
 use super::fault::Fault;
+use super::loss;
 use super::members;
 use super::problem::Problem;
 use super::tables::shards_of;
@@ -55,6 +56,7 @@ pub fn seen(app: &App) -> document::Cluster {
         shards_refusing_reads: refusing_reads as u64,
         shards_refusing_writes: refusing_writes as u64,
         at_risk: risks,
+        accepted_losses: loss::sentences(&view),
         here: here(app),
     }
 }

@@ -3,6 +3,7 @@
 use super::answer::timestamp;
 use super::app::{App, json, plain};
 use super::fault::Fault;
+use super::loss;
 use super::members;
 use super::problem::Problem;
 use super::tables::bound;
@@ -69,6 +70,7 @@ fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Prob
     let view = app.core.view();
     let entry = view.table(table).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
     let Location { token, shard, interval, epoch, owners } = view.locate(entry, key);
+    let losses: Vec<_> = entry.shard_of(key).losses.iter().copied().collect();
     let owners = owners.iter().map(|owner| {
         let node = view.catalog().node(owner.node);
         Owner {
@@ -91,5 +93,6 @@ fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Prob
         shard_epoch: epoch.0,
         epoch: view.epoch().0,
         owners: owners.collect(),
+        accepted_losses: loss::accepted(&view, losses),
     })
 }

@@ -1,5 +1,6 @@
 //! Accepting a loss over HTTP: first what may be lost, then the decision, by the name of what is lost.
 
+use super::answer::timestamp;
 use super::app::{App, json, plain};
 use super::body::Kind;
 use super::fault::Fault;
@@ -12,7 +13,10 @@ use quorate_api::OnNode;
 use quorate_api::document::{self, AcceptLoss};
 use quorate_api::query::Query;
 use quorate_api::text::shown;
+use quorate_model::AcceptedLoss;
 use quorate_node::core::{Loss, LossError};
+use quorate_ring::{TableEntry, View};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// `GET /v1/cluster/nodes/{id}/accept-loss`: what may be lost, and whether that can be accepted.
@@ -48,6 +52,39 @@ pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Res
                 .to_owned(),
         },
     ))
+}
+
+/// Losses that were accepted of a table or a shard.
+pub fn accepted(view: &View, losses: impl IntoIterator<Item = AcceptedLoss>) -> Vec<document::AcceptedLoss> {
+    let described = |loss: AcceptedLoss| document::AcceptedLoss {
+        node: loss.node.to_string(),
+        name: view.catalog().node(loss.node).map(|node| node.name.clone()),
+        since_epoch: loss.since.0,
+        at: loss.at.map(timestamp),
+    };
+    losses.into_iter().map(described).collect()
+}
+
+/// Which tables have lost something that was accepted, a sentence each.
+pub fn sentences(view: &View) -> Vec<String> {
+    let sentence = |table: &Arc<TableEntry>| {
+        let losses = table.losses().into_iter().map(|loss| {
+            let at = loss.at.map(|at| format!(" at {}", timestamp(at))).unwrap_or_default();
+            format!("{}{at} (epoch {})", loss.node, loss.since.0)
+        });
+        let losses: Vec<String> = losses.collect();
+        let shards = table.shards().iter().filter(|shard| !shard.losses.is_empty()).count();
+        (!losses.is_empty()).then(|| {
+            format!(
+                "table {}: with a loss that was accepted {} went on: what had been acknowledged before may be missing, \
+                 and answers about {shards} of its {} shards say no more than eventual",
+                table.name,
+                losses.join(", "),
+                table.shards().len()
+            )
+        })
+    };
+    view.catalog().tables().filter_map(sentence).collect()
 }
 
 fn described(app: &App, loss: &Loss, refusal: Option<&LossError>) -> document::Loss {

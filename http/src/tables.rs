@@ -4,6 +4,7 @@ use super::app::{App, json, plain};
 use super::body::Kind;
 use super::bulk::documents::key_argument;
 use super::fault::Fault;
+use super::loss;
 use super::problem::Problem;
 use axum::extract::Request;
 use axum::response::Response;
@@ -14,10 +15,10 @@ use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
 use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, Token};
-use quorate_ring::{Command, NewRange, NewTable, RequestId, TableChange, TableEntry, TtlChange};
+use quorate_ring::{Command, NewRange, NewTable, RequestId, TableChange, TableEntry, TtlChange, View};
 
 /// A table, as the catalog has it.
-fn described(table: &TableEntry) -> document::Table {
+fn described(view: &View, table: &TableEntry) -> document::Table {
     document::Table {
         name: table.name.clone(),
         id: table.id.to_string(),
@@ -30,6 +31,7 @@ fn described(table: &TableEntry) -> document::Table {
         durability: table.durability.as_str().into(),
         ttl: table.ttl_ms.map(text::duration),
         epoch: table.epoch().0,
+        accepted_losses: loss::accepted(view, table.losses()),
     }
 }
 
@@ -38,7 +40,7 @@ pub fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     plain(request)?;
     app.expect_catalog()?;
     let view = app.core.view();
-    let tables = view.catalog().tables().map(|table| described(table)).collect();
+    let tables = view.catalog().tables().map(|table| described(&view, table)).collect();
     Ok(json(StatusCode::OK, &document::Tables { epoch: view.epoch().0, tables }))
 }
 
@@ -48,7 +50,7 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
     let table = app.table(on.table, app.timeout(&query)).await?;
     let view = app.core.view();
     let entry = view.table_by_id(table.id).ok_or_else(|| gone(&table.name))?;
-    Ok(json(StatusCode::OK, &described(entry)))
+    Ok(json(StatusCode::OK, &described(&view, entry)))
 }
 
 /// `GET /v1/tables/{t}/shards`
@@ -98,7 +100,7 @@ pub async fn create(app: App, query: Query, request: Request) -> Result<Response
     let epoch = propose(&app, new_table(wanted, app.limits.key_bytes_max)?, &query).await?;
     let view = app.core.view();
     let entry = view.table(&name).ok_or_else(|| gone(&name))?;
-    let mut response = json(StatusCode::CREATED, &document::Table { epoch, ..described(entry) });
+    let mut response = json(StatusCode::CREATED, &document::Table { epoch, ..described(&view, entry) });
     let location = HeaderValue::from_str(&format!("/v1/tables/{name}")).expect("a table's name is plain");
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
@@ -124,7 +126,7 @@ pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Res
     propose(&app, Command::AlterTable(change), &query).await?;
     let view = app.core.view();
     let entry = view.table_by_id(table.id).ok_or_else(|| gone(&table.name))?;
-    Ok(json(StatusCode::OK, &described(entry)))
+    Ok(json(StatusCode::OK, &described(&view, entry)))
 }
 
 /// `DELETE /v1/tables/{t}`

@@ -62,7 +62,7 @@ pub use level::{Guarantee, Level};
 pub use message::{Inspection, Place, Refusal, Reply, Request};
 pub use mutant::{Mutant, Rules};
 pub use operation::{Operation, OperationId, Operations};
-pub use owner::{Owner, ShardNow};
+pub use owner::{AcceptedLoss, Owner, ShardNow};
 pub use pieces::{Pieces, Placed};
 pub use protocol::Protocol;
 pub use range::{Extent, RangeReply, RangeRequest};

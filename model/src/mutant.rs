@@ -145,6 +145,8 @@ pub enum Mutant {
     OldAnswersCounted,
     /// After a newer plan, the record is sent under a new version.
     NewVersionOnReplan,
+    /// What a copy acknowledged counts for the copy that its node has since.
+    FormerCopyCounted,
     /// A coordinator does not listen to what an owner that refused it says is in force.
     RefusalNotHeeded,
     /// A coordinator that is behind does not wait for the catalog that an owner knows already.
@@ -187,6 +189,8 @@ pub enum Mutant {
     TakenTwice,
     /// A replica says that it is whole before that is durable.
     WholeUnsynced,
+    /// An answer claims what its levels promise, although an owner went on after a loss that was accepted.
+    AcceptedLossForgotten,
     /// A page believes the first owner that answers.
     ScanFromOne,
     /// A page goes as far as any of its owners has answered.
@@ -207,7 +211,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 93] = [
+    pub const ALL: [Mutant; 95] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -272,6 +276,7 @@ impl Mutant {
         Mutant::NewerPlanIgnored,
         Mutant::OldAnswersCounted,
         Mutant::NewVersionOnReplan,
+        Mutant::FormerCopyCounted,
         Mutant::RefusalNotHeeded,
         Mutant::CatalogNotAwaited,
         Mutant::LoweredTaken,
@@ -293,6 +298,7 @@ impl Mutant {
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,
         Mutant::WholeUnsynced,
+        Mutant::AcceptedLossForgotten,
         Mutant::ScanFromOne,
         Mutant::ScanBoundIgnored,
         Mutant::ScanSkipsSegment,

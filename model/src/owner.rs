@@ -1,8 +1,10 @@
-//! Owners: which node should hold a shard, since when; and what a replica says of a shard that it refuses.
+//! Owners: which node should hold a shard, since when, and what it went on without; and what a replica says of a shard
+//! that it refuses.
 
 use crate::ids::{Epoch, NodeId};
 use crate::key::Interval;
 use crate::level::N_MAX;
+use crate::time::WallTime;
 use minicbor::{Decode, Encode};
 
 /// One copy of one shard: whose it is, and since which command. A node that gives its copy away and becomes an owner
@@ -16,6 +18,22 @@ pub struct Owner {
     /// told apart.
     #[n(1)]
     pub since: Epoch,
+}
+
+/// That an owner of a shard went on with what its disk still held, since an operator accepted what it had lost. What was
+/// acknowledged before may be missing from then on, or stand above what is acknowledged later: until the table is gone
+/// no answer about the shard is more than eventual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct AcceptedLoss {
+    /// Whose loss it was.
+    #[n(0)]
+    pub node: NodeId,
+    /// The epoch of the command that told of it.
+    #[n(1)]
+    pub since: Epoch,
+    /// When the node went on, by its clock; `None`: it did not say.
+    #[n(2)]
+    pub at: Option<WallTime>,
 }
 
 /// What is in force of a shard, as a node knows it that refused a request because of it: the coordinator that asked can
@@ -34,6 +52,9 @@ pub struct ShardNow {
     /// Its owners: one set, or the old and the new one.
     #[n(3)]
     pub sets: Vec<Vec<Owner>>,
+    /// Whether an owner went on after a loss that was accepted. `None`: no, or the node does not know of such.
+    #[n(4)]
+    pub has_losses: Option<bool>,
 }
 
 impl Owner {
@@ -62,7 +83,13 @@ mod tests {
     #[test]
     fn what_no_shard_can_be_is_not_sound() {
         let set = |nodes: &[u64]| nodes.iter().map(|node| Owner::unnamed(NodeId(*node))).collect::<Vec<_>>();
-        let now = |sets| ShardNow { index: 0, interval: Interval::everything(), epoch: Epoch(1), sets };
+        let now = |sets| ShardNow {
+            index: 0,
+            interval: Interval::everything(),
+            epoch: Epoch(1),
+            sets,
+            has_losses: None,
+        };
         assert!(now(vec![set(&[1, 2, 3])]).is_sound() && now(vec![set(&[1]), set(&[1, 2])]).is_sound());
         let many: Vec<u64> = (1..=16).collect();
         for sets in [vec![], vec![set(&[])], vec![set(&[1, 1])], vec![set(&many)], vec![set(&[1]); 3]] {

@@ -47,7 +47,7 @@ pub use command::{
 pub use layouts::Layouts;
 pub use node::{Node, RequestId, is_address, is_label};
 pub use rejection::Rejection;
-pub use shard::{Shard, TableEntry};
+pub use shard::{Losses, Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
 use crate::ring::Members;

@@ -31,6 +31,8 @@ pub struct Plan {
     /// Every owner once, in the order in which they should be asked: this node if it is in every set, then those that
     /// seem alive and are in every set, then those alive in one, then the others; each in ring order.
     pub candidates: SmallVec<[Candidate; 5]>,
+    /// Whether an owner went on after a loss that was accepted: then no answer about the key is more than eventual.
+    pub has_losses: bool,
 }
 
 /// One owner, as the view sees it.

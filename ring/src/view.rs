@@ -88,7 +88,8 @@ impl View {
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
         let sets = SmallVec::from_iter([shard.owners.clone()]);
-        self.plan_of(table, shard.id.index, shard.epoch, sets, sort_key, local)
+        let plan = self.plan_of(table, shard.id.index, shard.epoch, sets, sort_key, local);
+        Plan { has_losses: !shard.losses.is_empty(), ..plan }
     }
 
     /// The same where another node has said what is in force of the shard, of which this view may know nothing yet;
@@ -104,7 +105,10 @@ impl View {
             return None;
         }
         let sets = now.sets.iter().map(|set| set.iter().copied().collect()).collect();
-        Some(self.plan_of(table, now.index, now.epoch, sets, sort_key, local))
+        let plan = self.plan_of(table, now.index, now.epoch, sets, sort_key, local);
+        // What this view knows already stays true as long as the table.
+        let known = !table.shard_at(&plan.place.sort_key).losses.is_empty();
+        Some(Plan { has_losses: known || now.has_losses == Some(true), ..plan })
     }
 
     /// What goes with a reply to a request for this place: if that is refused because owners have changed, what is in
@@ -125,7 +129,8 @@ impl View {
     fn news(refusal: Refusal, named: Epoch, shard: &Shard) -> Option<ShardNow> {
         let (interval, sets) = (shard.interval.clone(), vec![shard.owners.to_vec()]);
         let is_news = matches!(refusal, Refusal::Stale { .. } | Refusal::NotOwner) && shard.epoch > named;
-        is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets })
+        let has_losses = (!shard.losses.is_empty()).then_some(true);
+        is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets, has_losses })
     }
 
     /// The shard in which a walk over a range begins.
@@ -148,6 +153,7 @@ impl View {
             place: Place { table: table.id, epoch, sort_key },
             candidates: Candidate::in_order(&sets, local, &self.liveness),
             sets,
+            has_losses: false,
         }
     }
 

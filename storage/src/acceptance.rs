@@ -32,7 +32,7 @@ use crate::keys::{self, DiskKey};
 use crate::replica::{Replica, ledger};
 use crate::rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 use crate::run_note::RunNote;
-use quorate_model::{Durability, Record};
+use quorate_model::{Durability, Record, WallTime};
 use std::io;
 use std::path::Path;
 use thiserror::Error;
@@ -190,12 +190,13 @@ impl Acceptance {
         engine.write(batch, Durability::Sync)
     }
 
-    /// Carries out what was decided about a folder, if anything was; returns it. The identity is of the new incarnation
-    /// then.
+    /// Carries out at this time what was decided about a folder, if anything was; returns it. The identity is of the new
+    /// incarnation then.
     pub fn carry_out(
         folder: &Path,
         identity: &mut Identity,
         options: &RocksOptions,
+        now: WallTime,
     ) -> Result<Option<Self>, AcceptanceError> {
         let bytes = match std::fs::read(folder.join(FILE)) {
             Ok(bytes) => bytes,
@@ -210,6 +211,10 @@ impl Acceptance {
         drop(engine);
         RunNote::forget(folder)?;
         identity.incarnation = acceptance.incarnation;
+        identity.accepted = match acceptance.data {
+            DataFate::Kept => Some(now),
+            DataFate::Lossy => None,
+        };
         identity.write(folder)?;
         file::remove(folder, doubt::FILE)?;
         file::remove(folder, FILE)?;

@@ -12,6 +12,7 @@
 //! node 3
 //! incarnation 1
 //! stage member
+//! accepted 1764390000000        only if its data count although it lost something: since when, in ms
 //! crc32 89abcdef
 //! ```
 //!
@@ -21,7 +22,7 @@
 //! `doubtful` that says why.
 
 use crate::file;
-use quorate_model::{ClusterId, NodeId};
+use quorate_model::{ClusterId, NodeId, WallTime};
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,9 @@ pub struct Identity {
     pub incarnation: u64,
     /// How far the folder has come.
     pub stage: Stage,
+    /// When this incarnation went on with what was left of its data, after a loss that an operator accepted; `None`: it
+    /// lost nothing, or counts nothing of what was left.
+    pub accepted: Option<WallTime>,
 }
 
 /// How far a folder has come, so that a crash during founding or joining is continued and never done twice.
@@ -180,13 +184,16 @@ impl Identity {
 
     /// The text of its file.
     pub fn encode(&self) -> String {
-        let Self { cluster, cluster_name, node, incarnation, stage } = self;
+        let Self { cluster, cluster_name, node, incarnation, stage, accepted } = self;
         let mut text = format!(
             "{FIRST_LINE}\nformat {FORMAT}\ncluster {cluster}\nname {cluster_name}\nnode {}\nincarnation \
              {incarnation}\nstage {}\n",
             node.0,
             stage.as_str()
         );
+        if let Some(WallTime(at)) = accepted {
+            writeln!(text, "accepted {at}").expect("a string takes everything");
+        }
         let checksum = crc32fast::hash(text.as_bytes());
         writeln!(text, "crc32 {checksum:08x}").expect("a string takes everything");
         text
@@ -215,13 +222,19 @@ impl Identity {
         if format > FORMAT {
             return Err(IdentityError::Newer { folder: folder.into(), found: format });
         }
-        Ok(Self {
+        let mut identity = Self {
             cluster: value("cluster")?.parse().map_err(|_| malformed())?,
             cluster_name: value("name")?.to_owned(),
             node: NodeId(value("node")?.parse().map_err(|_| malformed())?),
             incarnation: value("incarnation")?.parse().map_err(|_| malformed())?,
             stage: Stage::parse(value("stage")?).ok_or_else(malformed)?,
-        })
+            accepted: None,
+        };
+        // Whatever else follows is of a newer version.
+        if let Some(at) = lines.next().and_then(|line| line.strip_prefix("accepted ")) {
+            identity.accepted = Some(WallTime(at.parse().map_err(|_| malformed())?));
+        }
+        Ok(identity)
     }
 }
 

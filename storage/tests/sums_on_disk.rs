@@ -155,12 +155,15 @@ fn sums_are_counted_anew_after_an_accepted_loss() {
         node: NodeId(1),
         incarnation: 1,
         stage: Stage::Member,
+        accepted: None,
     };
     identity.write(folder.path()).expect("written");
     let accepted = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };
     accepted.write(folder.path()).expect("written");
-    let carried_out = Acceptance::carry_out(folder.path(), &mut identity, &options()).expect("carried out");
-    assert_eq!(carried_out, Some(accepted));
+    let now = WallTime(7);
+    let carried_out =
+        Acceptance::carry_out(folder.path(), &mut identity, &options(), now).expect("carried out");
+    assert_eq!((carried_out, identity.accepted), (Some(accepted), Some(now)));
     let (wrong, rows) = look(folder.path());
     assert_eq!((wrong, rows), (Vec::new(), 0));
 }

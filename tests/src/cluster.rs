@@ -8,7 +8,7 @@ use crate::setting::{Setting, TableSetting};
 use quorate_coordinator::answers;
 use quorate_model::{
     Boot, ClusterId, Durability, Epoch, Extent, Interval, Key, Layout, Mode, NodeId, Place, RangeReply,
-    RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId,
+    RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId, WallTime,
 };
 use quorate_ring::{
     Catalog, Closing, Command, Created, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan, RequestId,
@@ -95,10 +95,14 @@ impl Cluster {
         cluster
     }
 
-    /// A node announces that it is another incarnation: the next command that no node has heard yet. How many
-    /// there are with it.
-    pub fn announce(&mut self, node: NodeId, incarnation: u64) -> usize {
-        let at = self.heard_most;
+    /// A node announces that it is another incarnation, perhaps one that goes on after an accepted loss: the next command
+    /// that no node has heard yet. How many there are with it.
+    pub fn announce(&mut self, node: NodeId, incarnation: u64, accepted: Option<WallTime>) -> usize {
+        // Behind what the node has announced itself and no node has heard.
+        let is_its =
+            |command: &Command| matches!(command, Command::UpdateNode(update) if update.node == node);
+        let unheard = self.log.iter().rposition(is_its).map_or(0, |last| last + 2);
+        let at = self.heard_most.max(unheard);
         let known = self.catalogs[at - 1].node(node).expect("a member");
         let update = NodeUpdate {
             node,
@@ -106,6 +110,7 @@ impl Cluster {
             http_address: known.http_address.clone(),
             peer_address: known.peer_address.clone(),
             incarnation: Some(incarnation as u32),
+            accepted,
         };
         self.log.insert(at - 1, Command::UpdateNode(update));
         for count in [self.closed.as_mut(), self.dropped_at.as_mut(), Some(&mut self.founded)] {

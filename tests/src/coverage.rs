@@ -102,6 +102,8 @@ happenings! {
     Filling => "refusals of a filling replica",
     /// A node lost its disk, and knew it.
     DiskLost => "disks lost",
+    /// A disk forgot the end of what it had called synced, and its node goes on with the rest.
+    LossAccepted => "losses accepted",
     /// A node came back as a new incarnation.
     CameBack => "nodes that came back after a loss",
     /// A copy began to fill itself.

@@ -34,12 +34,16 @@ pub enum Mishap {
     ClockStop(NodeId),
     /// A disk is full.
     DiskFull(NodeId),
+    /// The disks of all nodes but one are full; one of them has space again later.
+    FullBeside(NodeId),
     /// A disk fails for good: its next operation of this kind, and then its replica doubts it.
     DiskError(NodeId, Fault),
     /// A disk pretends to sync, until its power is cut: then it has forgotten what it called synced.
     Lie(NodeId),
     /// A process ends, and its disk is lost, or nothing on it is believed any more.
     Loss(NodeId),
+    /// A disk forgets its latest batches with its process, and its node goes on with the rest: that is accepted.
+    Accept(NodeId),
     /// A disk takes long for every batch.
     SlowDisk(NodeId),
     /// A node hears nothing new of the catalog.
@@ -92,6 +96,8 @@ fn draw_one(
         weights.slow_disk,
         weights.lag,
         weights.loss,
+        weights.accept,
+        weights.full_beside,
     ];
     match random.weighted(&kinds) {
         0 => Mishap::Crash(node),
@@ -112,6 +118,9 @@ fn draw_one(
         10 => Mishap::Lie(*failing.get_or_insert(node)),
         11 => Mishap::SlowDisk(node),
         12 => Mishap::Lag(node),
+        14 => Mishap::Accept(node),
+        // The one that loses its disk.
+        15 => Mishap::FullBeside(*failing.get_or_insert(node)),
         // Few enough nodes that the others have everything.
         _ if weights.losses_max > 1 => Mishap::Loss(nodes[(node.0 % 2) as usize]),
         _ => Mishap::Loss(*failing.get_or_insert(node)),
@@ -160,12 +169,19 @@ impl World {
                 let engine = &self.node(*node).engine;
                 engine.set_capacity(Some(engine.used_bytes() + spare));
             }
+            Mishap::FullBeside(node) => {
+                for other in self.node_ids().into_iter().filter(|other| other != node) {
+                    // So little that no write is taken, and enough to note what a catalog wants.
+                    let (engine, spare) = (&self.node(other).engine, random.between(200, 450));
+                    engine.set_capacity(Some(engine.used_bytes() + spare));
+                }
+            }
             Mishap::DiskError(node, fault) => {
                 let node = self.node(*node);
                 node.broken = true;
                 node.engine.fail_next(*fault);
             }
-            Mishap::Lie(node) => self.node(*node).engine.lie(),
+            Mishap::Lie(node) | Mishap::Accept(node) => self.node(*node).engine.lie(),
             Mishap::SlowDisk(node) => {
                 let until = self.schedule.now() + self.mishaps[number].lasting;
                 self.node(*node).slow_until = until;
@@ -194,7 +210,17 @@ impl World {
                 self.cut_power(*node, random);
                 self.start(*node);
             }
+            Mishap::Accept(node) => {
+                let random = &mut self.random(For::Mishap, [number as u64, 1]);
+                self.lose_end(*node, random);
+                self.start(*node);
+            }
             Mishap::DiskFull(node) => self.node(*node).engine.set_capacity(None),
+            Mishap::FullBeside(node) => {
+                let others: Vec<NodeId> = self.node_ids().into_iter().filter(|other| other != node).collect();
+                let random = &mut self.random(For::Mishap, [number as u64, 1]);
+                self.node(*random.pick(&others)).engine.set_capacity(None);
+            }
             Mishap::Lag(node) => {
                 self.node(*node).deaf = false;
                 self.hear_all(*node);
@@ -267,6 +293,21 @@ impl World {
         }
         self.history.lost.insert(id);
         self.node(id).lost = true;
+    }
+
+    /// A node loses the end of what its disk called synced, knows, and will go on with what is left.
+    fn lose_end(&mut self, id: NodeId, random: &mut Random) {
+        self.crash(id);
+        let engine = &self.node(id).engine;
+        let unsynced = engine.unsynced_batches() as u64;
+        let kept = random.below(unsynced + 1);
+        engine.crash_keeping(kept as usize);
+        if kept < unsynced {
+            self.met(Happening::LossAccepted);
+            self.history.accepted.insert(id);
+            self.node(id).lost = true;
+            self.node(id).goes_on = true;
+        }
     }
 
     fn cut_power(&mut self, id: NodeId, random: &mut Random) {

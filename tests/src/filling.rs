@@ -244,15 +244,17 @@ impl World {
 
     /// A node that has lost its disk, or what it believed of it, comes back as another incarnation.
     pub(crate) fn come_back(&mut self, id: NodeId) {
+        let wall = self.now_on(id).wall;
         let node = self.node(id);
+        let goes_on = std::mem::take(&mut node.goes_on);
         (node.lost, node.broken, node.doubted, node.was_filling) = (false, false, false, false);
         node.incarnation += 1;
         let (incarnation, engine) = (node.incarnation, std::sync::Arc::clone(&node.engine));
         engine.begin_anew();
         // A start waits for the little space that this takes.
         engine.set_capacity(None);
-        let acceptance =
-            Acceptance { incarnation, consensus: ConsensusFate::Forgotten, data: DataFate::Lossy };
+        let data = if goes_on { DataFate::Kept } else { DataFate::Lossy };
+        let acceptance = Acceptance { incarnation, consensus: ConsensusFate::Forgotten, data };
         acceptance.note(&*engine).expect("the disk works again");
         assert!(!engine.is_doubtful());
         self.history.lost.insert(id);
@@ -265,7 +267,7 @@ impl World {
             // It has lost its log of the catalog, or the end of it.
             self.node(id).heard = random.between(first as u64, before as u64) as usize;
         }
-        let commands = self.cluster.announce(id, incarnation);
+        let commands = self.cluster.announce(id, incarnation, goes_on.then_some(wall));
         for node in self.node_ids() {
             // Twice: who can't hear it now hears it later.
             for longest in [40_000, 600_000] {

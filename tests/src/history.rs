@@ -255,6 +255,8 @@ pub struct History {
     pub liars: BTreeSet<NodeId>,
     /// Nodes that have lost their disks, or what they believed of them, and came back as other incarnations.
     pub lost: BTreeSet<NodeId>,
+    /// Those whose operators decided that they go on with what is left.
+    pub accepted: BTreeSet<NodeId>,
     /// Copies that were said to be whole again: whose, of which incarnation, of which shard.
     pub whole: BTreeSet<(NodeId, u64, TableId, SortKey)>,
     /// Those of them that were not whole later, though no disk lied.

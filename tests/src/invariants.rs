@@ -11,6 +11,9 @@
 //! they meet the others all the same must see what was acknowledged. Until its node hears from a peer what is missing,
 //! cannot be known; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
 //!
+//! Where a loss was accepted, what was acknowledged may be gone, and answers say that they promise less: what such an
+//! answer shows or claims is put in no order. What says `linearizable` all the same must be ([`Evidence::is_lowered`]).
+//!
 //! Nothing vanishes: there is no purge yet, so a reader that finds nothing at all has lost what was there. What a
 //! reader calls expired is a record too, and may be called so only once a clock has come that far
 //! ([`History::reached`]).
@@ -34,7 +37,7 @@ mod sums;
 use crate::heal::Ending;
 use crate::history::{History, Moment, Spot};
 use crate::setting::{Setting, TableSetting};
-use quorate_model::{Record, Version, WallTime, level};
+use quorate_model::{Guarantee, Record, Version, WallTime, level};
 use std::fmt;
 
 /// A promise: each has a file of its own that judges it.
@@ -117,6 +120,10 @@ const JUDGES: [(Invariant, Judge); 15] = [
     (Invariant::Linearizable, linearizable::judge),
 ];
 
+/// Promises about what was acknowledged, which hold no more where a loss was accepted.
+const TAKEN_BACK: [Invariant; 4] =
+    [Invariant::Durable, Invariant::Flicker, Invariant::Resurrection, Invariant::Identity];
+
 /// What judges found.
 #[derive(Debug)]
 pub struct Findings {
@@ -162,6 +169,9 @@ impl Findings {
 pub fn judge(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut findings = Findings { invariant: Invariant::Sound, violations: Vec::new() };
     for (invariant, judge) in JUDGES {
+        if evidence.has_accepted() && TAKEN_BACK.contains(&invariant) {
+            continue;
+        }
         findings.invariant = invariant;
         judge(evidence, &mut findings);
     }
@@ -181,6 +191,16 @@ impl Evidence<'_> {
 
     fn table(&self, spot: Spot) -> TableSetting {
         self.setting.tables[spot.table]
+    }
+
+    /// Whether a node went on with what was left of its disk, and nothing can be demanded of what was acknowledged.
+    fn has_accepted(&self) -> bool {
+        !self.history.accepted.is_empty()
+    }
+
+    /// Whether an answer claims less than its levels promise, as it must after an accepted loss.
+    fn is_lowered(&self, said: Guarantee, by_levels: Guarantee) -> bool {
+        said < by_levels && self.has_accepted()
     }
 
     fn quorum(&self, spot: Spot) -> u8 {

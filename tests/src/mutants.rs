@@ -29,8 +29,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::DigestTrusted
         | Mutant::FillingVotes
         | Mutant::HealFromOne
+        | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
-        Mutant::OvertakenAnswered => &[Invariant::Linearizable],
+        Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
         Mutant::HintsCount
         | Mutant::RefusalCounts
         | Mutant::AcknowledgedBeforeDurable
@@ -107,10 +108,14 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
 /// The profile that was made for it; `None`: it shows in what all seeds choose.
 #[cfg(feature = "mutants")]
 fn made_for(mutant: Mutant) -> Option<Profile> {
+    if mutant == Mutant::AcceptedLossForgotten {
+        return Some(Profile::Accepting);
+    }
     let is_of_filling = matches!(
         mutant,
         Mutant::FillingVotes
             | Mutant::HealFromOne
+            | Mutant::FormerCopyCounted
             | Mutant::TakenUnwiped
             | Mutant::TakenTwice
             | Mutant::LossyAcks

@@ -48,6 +48,8 @@ pub struct Node {
     pub incarnation: u64,
     /// Whether its disk was lost, and it knows; it comes back as another incarnation.
     pub lost: bool,
+    /// Whether it goes on then with what its disk still holds.
+    pub goes_on: bool,
     /// Shards that a process of it was filling when it ended.
     pub was_filling: bool,
     /// Whether its replica said that it doubts its disk.
@@ -108,6 +110,7 @@ impl Node {
             broken: false,
             incarnation: 1,
             lost: false,
+            goes_on: false,
             was_filling: false,
             doubted: false,
             slow_until: 0,

@@ -48,6 +48,8 @@ pub enum Profile {
     Filling,
     /// Scans of tables of both kinds, over owners that lack what others have.
     Scanning,
+    /// Nodes that go on with what is left of their disks, as their operators decided.
+    Accepting,
 }
 
 impl Profile {
@@ -69,7 +71,8 @@ impl Profile {
     ];
 
     /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
-    pub const INSTEAD: [(Profile, u64); 2] = [(Profile::Scanning, 80), (Profile::Filling, 100)];
+    pub const INSTEAD: [(Profile, u64); 3] =
+        [(Profile::Scanning, 80), (Profile::Filling, 100), (Profile::Accepting, 40)];
 
     /// What a seed is aimed at.
     pub(crate) fn of_seed(seed: u64) -> Self {
@@ -157,6 +160,8 @@ pub struct Mishaps {
     pub clock: u64,
     /// A disk is full for a while.
     pub disk_full: u64,
+    /// All disks but one are full for a while.
+    pub full_beside: u64,
     /// A disk fails for good.
     pub disk_error: u64,
     /// A disk pretends to sync, until a power cut forgets what it pretended.
@@ -167,6 +172,8 @@ pub struct Mishaps {
     pub lag: u64,
     /// A disk is lost, and its node knows.
     pub loss: u64,
+    /// A disk forgets its end, and that is accepted.
+    pub accept: u64,
     /// Nodes that may lose their disks.
     pub losses_max: u64,
     /// How long each of them lasts at most, in microseconds.
@@ -275,7 +282,8 @@ impl Setting {
             setting.sync_alone();
         }
         setting.keep_promises_possible(random);
-        let is_of_one_version = setting.syncs || setting.profile == Profile::Filling;
+        let is_of_one_version =
+            setting.syncs || matches!(setting.profile, Profile::Filling | Profile::Accepting);
         setting.upgrades = if is_of_one_version { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
     }
@@ -339,11 +347,62 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000]),
             ..Mishaps::default()
         };
-        if !self.drops && random.chance(500) {
+        if self.drops {
+            return;
+        }
+        if random.chance(500) {
             // Owners lack what was written while they were away, and there are few reads that would bring it to them.
             (self.keys, self.hints_max, self.habits.read) = (random.between(8, 16), 0, 4);
             (self.mishaps.isolate, self.mishaps.crash, self.mishaps.disk_full) = (80, 30, 0);
+            return;
         }
+        if random.chance(500) {
+            self.lose_first_of_few(random);
+        }
+    }
+
+    /// Nodes lose the end of what they had acknowledged and go on, one after the other, under clients at a quorum: what
+    /// was acknowledged is missing then, and what is written later may stand below it. Some hear late of it.
+    fn accept_losses(&mut self, random: &mut Random) {
+        self.tables.truncate(1);
+        let n = *random.pick(&[3, 3, 3, 4, 5]);
+        let w = if random.chance(200) { Level::All } else { Level::Quorum };
+        self.tables[0] =
+            TableSetting { n, r: Level::Quorum, w, durability: Durability::Sync, ..self.tables[0] };
+        self.nodes = u64::from(n) + random.below(2);
+        (self.keys, self.clients) = (random.between(1, 3), random.between(2, 4) as u32);
+        (self.operations, self.alters) = (random.between(50, 90) as u32, random.below(2));
+        self.hints_max = *random.pick(&[0, 0, 40]);
+        let habits = &mut self.habits;
+        (habits.read, habits.write, habits.delete) = (60, 30, 5);
+        (habits.ttl, habits.other_level, habits.pause_max) = (0, *random.pick(&[0, 0, 200]), 15_000);
+        self.conditions.loss = *random.pick(&[0, 80, 250]);
+        self.mishaps = Mishaps {
+            count_max: 10,
+            accept: 60,
+            crash: 20,
+            isolate: 50,
+            lag: 20,
+            lasting_max: *random.pick(&[60_000, 250_000]),
+            ..Mishaps::default()
+        };
+    }
+
+    /// Writes that are patient while most disks are full: the one that took a record first has lost it, and was filled by
+    /// the others, before another one takes it.
+    fn lose_first_of_few(&mut self, random: &mut Random) {
+        (self.tables[0].n, self.tables[0].w, self.nodes) = (3, Level::Quorum, random.between(3, 4));
+        (self.keys, self.hints_max, self.timeout) = (random.between(3, 6), 0, (1_500_000, 2_500_000));
+        (self.clients, self.conditions) = (random.between(4, 6) as u32, Conditions::default());
+        (self.habits.read, self.habits.write, self.habits.other_level) = (60, 30, 0);
+        self.mishaps = Mishaps {
+            count_max: 12,
+            loss: 40,
+            losses_max: 1,
+            full_beside: 60,
+            lasting_max: *random.pick(&[150_000, 400_000]),
+            ..Mishaps::default()
+        };
     }
 
     /// A table is dropped while nodes are away, have not heard of it, or forget that they had.
@@ -562,6 +621,7 @@ impl Setting {
                 }
             }
             Profile::Filling => self.lose_disks(random),
+            Profile::Accepting => self.accept_losses(random),
             Profile::Scanning => {
                 // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
                 // lack but the scans themselves.
@@ -738,12 +798,14 @@ fn mishaps(random: &mut Random) -> Mishaps {
         one_way: 10,
         clock: 5,
         disk_full: 5,
+        full_beside: 0,
         disk_error: 4,
         lie: 8,
         slow_disk: 4,
         lasting_max: 700_000,
         lag: 5,
         loss: 0,
+        accept: 0,
         losses_max: 1,
     }
 }

@@ -43,6 +43,9 @@ pub struct Cluster {
     pub shards_refusing_writes: u64,
     /// What has no quorum now.
     pub at_risk: Vec<String>,
+    /// Which tables have lost something that an operator accepted: by which node, when, and what that means.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_losses: Vec<String>,
     /// What only the answering node can say.
     pub here: Here,
 }

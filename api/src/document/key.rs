@@ -1,6 +1,6 @@
 //! What is answered about one key.
 
-use super::{Bound, Replica};
+use super::{AcceptedLoss, Bound, Replica};
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,6 +59,9 @@ pub struct Location {
     pub epoch: u64,
     /// The owners, in the order of preference.
     pub owners: Vec<Owner>,
+    /// Losses that were accepted of its shard, the last one of each node: answers about the key say `eventual`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_losses: Vec<AcceptedLoss>,
 }
 
 /// An owner of a key.

@@ -73,3 +73,20 @@ pub struct LossAccepted {
     /// What happens next.
     pub next: String,
 }
+
+/// That an owner went on with what was left of its data, after a loss that its operator accepted. What had been
+/// acknowledged before may be missing, until the table is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AcceptedLoss {
+    /// Whose loss it was.
+    #[schema(value_type = form::NodeId)]
+    pub node: String,
+    /// Its name; `null`: it is no member any more.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// The catalog's epoch since which answers say so.
+    pub since_epoch: u64,
+    /// When the node went on, by its clock; `null`: it did not say.
+    #[schema(required, format = DateTime)]
+    pub at: Option<String>,
+}

@@ -1,6 +1,6 @@
 //! Tables: what they shall be, and what they are.
 
-use super::{Bound, KeyArgument, Level};
+use super::{AcceptedLoss, Bound, KeyArgument, Level};
 use crate::form::{self, Word};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -111,6 +111,9 @@ pub struct Table {
     pub ttl: Option<String>,
     /// The catalog's epoch since which it is so.
     pub epoch: u64,
+    /// Losses that were accepted of it, the last one of each node: answers about their shards say `eventual`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_losses: Vec<AcceptedLoss>,
 }
 
 /// Every table.

@@ -95,6 +95,7 @@ impl Asked {
                 writes: cluster.shards_refusing_writes,
             },
             at_risk: cluster.at_risk.iter().map(|risk| printable(risk)).collect(),
+            accepted_losses: cluster.accepted_losses.iter().map(|loss| printable(loss)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
             free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),

@@ -97,6 +97,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.members.iter().filter_map(|member| facts.misleading(member)));
     problems.extend(facts.versions());
     problems.extend(facts.catching_up());
+    problems.extend(facts.accepted_losses());
     if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {
         // A newer node knows of troubles that this program does not.
         let then = "see `quorate cluster nodes --wide`";
@@ -361,6 +362,12 @@ impl Facts {
     }
 
     /// Hints that wait for members that are up: they are on their way.
+    /// What is true for as long as those tables are there, and hidden by nothing that is well.
+    fn accepted_losses(&self) -> impl Iterator<Item = Problem> {
+        let then = "copy what is there into a new table, and drop the old one, if you need more than that";
+        self.accepted_losses.iter().map(move |loss| Problem::new(Severity::Note, loss.clone(), then))
+    }
+
     fn catching_up(&self) -> Option<Problem> {
         let behind: Vec<&Member> =
             self.members.iter().filter(|member| member.is_heard && member.hints > 0).collect();

@@ -15,6 +15,8 @@ pub struct Facts {
     pub refusing: Refusing,
     /// The node's own sentences about tables at risk.
     pub at_risk: Vec<String>,
+    /// Its sentences about tables that have lost something which was accepted.
+    pub accepted_losses: Vec<String>,
     /// What the node says of the whole, if it sees something wrong.
     pub complaint: Option<String>,
     /// Free space at which the node that was asked stops to take writes.

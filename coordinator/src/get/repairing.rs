@@ -64,7 +64,7 @@ impl Get {
             return;
         }
         let Phase::Repairing(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
-        let holders = round_two.held_by(&self.course.owners);
+        let holders = round_two.held_by(&self.course);
         let repaired = self.stale.iter().filter(|node| holders.contains(*node)).count() as u8;
         let record = round_two.record().clone();
         self.respond(now, Some(record), self.course.owners.count(&holders), repaired, effects);

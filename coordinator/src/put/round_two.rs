@@ -70,7 +70,7 @@ impl Put {
             let Phase::RoundTwo(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
             let version =
                 self.found.as_ref().map_or(round_two.record().version, |found| found.operation.version);
-            let acks = self.course.owners.count(&round_two.held_by(&self.course.owners));
+            let acks = self.course.owners.count(&round_two.held_by(&self.course));
             let answer = self.done(now, version, acks);
             effects.push(Effect::Respond(Ok(answer)));
             self.settle(now, round_two, effects);
@@ -99,7 +99,7 @@ impl Put {
             return self.finish(self.unavailable(now, round_two.tally(&self.course)), effects);
         }
         self.announce_hints(&round_two);
-        let error = self.unknown(now, &round_two.held_by(&self.course.owners), timed_out);
+        let error = self.unknown(now, &round_two.held_by(&self.course), timed_out);
         effects.push(Effect::Respond(Err(error)));
         self.settle(now, round_two, effects);
     }

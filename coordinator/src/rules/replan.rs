@@ -54,6 +54,6 @@ pub fn sent_on_as_it_is(rules: Rules, record: &mut Record, stamp: Stamp) {
 ///
 /// Rule 6. Whether what a copy acknowledged is acknowledged by an owner of the plan in force.
 #[inline]
-pub fn counts_as(acknowledged: Owner, owner: Owner) -> bool {
-    acknowledged == owner
+pub fn counts_as(rules: Rules, acknowledged: Owner, owner: Owner) -> bool {
+    acknowledged == owner || (rules.broken(Mutant::FormerCopyCounted) && acknowledged.node == owner.node)
 }

@@ -1,7 +1,8 @@
 //! A page as it was asked for, and as it is answered.
 
 use crate::answer::GetError;
-use quorate_model::{Body, Guarantee, Interval, Level, Record, ShardId, SortKey, Version, WallTime};
+use crate::rules::loss;
+use quorate_model::{Body, Guarantee, Interval, Level, Record, Rules, ShardId, SortKey, Version, WallTime};
 use quorate_ring::Plan;
 use thiserror::Error;
 
@@ -76,9 +77,10 @@ pub type Answer = Result<Page, Error>;
 
 impl Worth {
     /// Of a read at this level by this plan.
-    pub(super) fn of(level: Level, plan: &Plan) -> Self {
+    pub(super) fn of(rules: Rules, level: Level, plan: &Plan) -> Self {
         let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
-        let guarantee = plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual);
+        let by_levels = plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual);
+        let guarantee = loss::claimed(rules, by_levels, plan.has_losses);
         Self { guarantee, required: level.within(plan.n()), n: plan.n() }
     }
 }

@@ -181,7 +181,7 @@ impl Segment {
     /// Lays the answers side by side.
     fn side_by_side(&self, now: Now, answers: &[(NodeId, Scanned)]) -> Found {
         let Walk { reverse, items, bytes, values } = self.question.walk;
-        let worth = Worth::of(self.question.level, &self.course.plan);
+        let worth = Worth::of(self.course.context.rules, self.question.level, &self.course.plan);
         let bound = scan::bound(
             self.course.context.rules,
             answers.iter().map(|(_, scanned)| scanned.until.clone()),

@@ -143,7 +143,8 @@ fn a_refusal_that_says_what_is_in_force_waits_for_no_catalog() {
     let said = |refusal, epoch| {
         let owner = quorate_model::Owner::unnamed(NodeId(2));
         let interval = quorate_model::Interval::everything();
-        let newer = ShardNow { index: 0, interval, epoch: Epoch(epoch), sets: vec![vec![owner]] };
+        let newer =
+            ShardNow { index: 0, interval, epoch: Epoch(epoch), sets: vec![vec![owner]], has_losses: None };
         Ok(Said { reply: Reply::Refused(refusal), newer: Some(newer) })
     };
     let stale = Refusal::Stale { current: Epoch(5) };
@@ -217,7 +218,7 @@ fn a_walk_goes_by_what_is_said_of_the_shard_that_it_begins_in() {
     let key = |text: &str| SortKey::new(text.as_bytes().to_vec());
     let between = |start: &str, end: Option<&str>| Interval { start: key(start), end: end.map(key) };
     let found = |reverse: bool, range: Interval, shard: Interval| {
-        let now = ShardNow { index: 0, interval: shard, epoch: Epoch(3), sets: Vec::new() };
+        let now = ShardNow { index: 0, interval: shard, epoch: Epoch(3), sets: Vec::new(), has_losses: None };
         Position::Range { range, reverse }.within(&now)
     };
     let (wide, left, right) = (between("b", Some("y")), between("a", Some("m")), between("m", None));

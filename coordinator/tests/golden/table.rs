@@ -265,7 +265,7 @@ impl World {
         };
         let interval = Interval { start: starts[behind - 1].clone(), end: starts.get(behind).cloned() };
         let set = OWNERS.map(Owner::unnamed).to_vec();
-        ShardNow { index: behind as u32 - 1, interval, epoch: Epoch(1), sets: vec![set] }
+        ShardNow { index: behind as u32 - 1, interval, epoch: Epoch(1), sets: vec![set], has_losses: None }
     }
 
     fn show(&mut self, answer: &Answer) {
@@ -321,6 +321,7 @@ impl Catalog<'_> {
             place: Place { table: TABLE, epoch: now.epoch, sort_key },
             sets: [set].into_iter().collect(),
             candidates: OWNERS.map(|node| Candidate { node, alive: true }).into_iter().collect(),
+            has_losses: false,
         }
     }
 }

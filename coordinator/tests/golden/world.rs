@@ -234,6 +234,7 @@ impl World {
             },
             sets: [set].into_iter().collect(),
             candidates: order.into_iter().map(|node| Candidate { node, alive: true }).collect(),
+            has_losses: false,
         }));
     }
 

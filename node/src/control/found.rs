@@ -12,8 +12,8 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest};
 use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
-use quorate_model::{Boot, ClusterId, Epoch, NodeId};
-use quorate_ring::{Command, Found, LEVEL_NEWEST, NewNode, Rejection, View};
+use quorate_model::{ClusterId, Epoch, NodeId};
+use quorate_ring::{Command, Found, LEVEL_NEWEST, NewNode, NodeUpdate, Rejection, View};
 use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -291,30 +291,22 @@ impl Control {
 
     /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows. Returns the epoch from which
     /// on the catalog has this boot of it at these addresses.
-    pub async fn announce(&self, boot: Boot, http_address: String, peer_address: String) -> Epoch {
+    pub async fn announce(&self, update: &NodeUpdate) -> Epoch {
         let (mut said, since) = (None, Instant::now());
         let boot_known = |view: &View| view.catalog().node(self.node).map(|known| known.boot);
-        let was_known = boot_known(&self.views.current()) == Some(boot);
-        let incarnation = u32::try_from(self.links.identity().incarnation).unwrap_or(u32::MAX);
-        let update = quorate_ring::NodeUpdate {
-            node: self.node,
-            boot,
-            http_address,
-            peer_address,
-            incarnation: Some(incarnation),
-        };
+        let was_known = boot_known(&self.views.current()) == Some(update.boot);
         loop {
             let view = self.views.current();
             if let Some(known) = view.catalog().node(self.node)
-                && known.boot == boot
-                && known.incarnation == incarnation
+                && known.boot == update.boot
+                && Some(known.incarnation) == update.incarnation
                 && known.http_address == update.http_address
                 && known.peer_address == update.peer_address
             {
                 return view.epoch();
             }
             // Another process has announced itself since: this one does not take the place back.
-            if was_known && boot_known(&view) != Some(boot) {
+            if was_known && boot_known(&view) != Some(update.boot) {
                 return view.epoch();
             }
             match self.write(&Command::Announce(update.clone()), Instant::now() + ATTEMPT).await {

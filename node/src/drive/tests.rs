@@ -162,7 +162,7 @@ async fn a_stale_coordinator_waits_for_the_catalog_that_its_owner_knows() {
 #[tokio::test]
 async fn a_coordinator_that_no_catalog_reaches_goes_on_by_what_a_refusal_says() {
     let (interval, sets) = (Interval::everything(), vec![vec![Owner::unnamed(NodeId(2))]]);
-    let newer = ShardNow { index: 0, interval, epoch: Epoch(3), sets };
+    let newer = ShardNow { index: 0, interval, epoch: Epoch(3), sets, has_losses: None };
     let reply = Reply::Refused(Refusal::Stale { current: Epoch(3) });
     let begun = Instant::now();
     let heard = hears(Epoch(2), Some(Ok(Said { reply, newer: Some(newer) })), None).await;

@@ -1,6 +1,7 @@
 //! The data folder at a start: whose it is, and how an empty one is begun.
 
 use super::{Entry, NodeConfig, StartError, is_like_an_id};
+use crate::clock;
 use crate::control;
 use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
@@ -104,6 +105,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
                 node: Catalog::FIRST_NODE,
                 incarnation: 1,
                 stage: Stage::Founding,
+                accepted: None,
             }
         }
         Entry::Join { addresses } => {
@@ -120,6 +122,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
                 node: joined.node,
                 incarnation: 1,
                 stage: Stage::Joining,
+                accepted: None,
             }
         }
     };
@@ -216,7 +219,7 @@ pub async fn accept(config: &NodeConfig, identity: Identity) -> Result<Identity,
     loop {
         let (folder, options, mut accepted) = (folder.clone(), options.clone(), identity.clone());
         let carried_out = tokio::task::spawn_blocking(move || {
-            let acceptance = Acceptance::carry_out(&folder, &mut accepted, &options);
+            let acceptance = Acceptance::carry_out(&folder, &mut accepted, &options, clock::wall());
             acceptance.map(|acceptance| (acceptance, accepted))
         });
         match carried_out.await.map_err(|error| StartError::Runtime(error.to_string()))? {

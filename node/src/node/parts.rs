@@ -21,7 +21,7 @@ use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
 use quorate_model::{NodeId, Run};
-use quorate_ring::Catalog;
+use quorate_ring::{Catalog, NodeUpdate};
 use quorate_storage::{Committer, Engine as _, Identity, RaftStore, RunNote, Stage};
 use quorate_transport::{self as transport, Links, PeerCounters, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
@@ -205,9 +205,17 @@ impl Parts {
             Arc::clone(&links),
             Arc::clone(&views),
         ));
+        let announced = NodeUpdate {
+            node,
+            boot,
+            http_address: advertised,
+            peer_address: peer_advertised,
+            incarnation: Some(u32::try_from(identity.incarnation).unwrap_or(u32::MAX)),
+            accepted: identity.accepted,
+        };
         if silent {
             let control = Arc::clone(&control);
-            tasks.spawn(tasks::announce_doubtful(control, boot, advertised, peer_advertised));
+            tasks.spawn(tasks::announce_doubtful(control, announced));
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(Arc::new(sync).keep());
@@ -221,7 +229,7 @@ impl Parts {
                 Arc::clone(&control),
                 Arc::clone(&links),
                 Arc::clone(&views),
-                (boot, advertised, peer_advertised),
+                announced,
                 failed.clone(),
             ));
         }

@@ -5,7 +5,8 @@ use crate::control::{Control, DiskState};
 use crate::engine::Replica;
 use crate::recollection::Recollection;
 use crate::views::Views;
-use quorate_model::{Boot, NodeId};
+use quorate_model::NodeId;
+use quorate_ring::NodeUpdate;
 use quorate_storage::{Identity, Stage};
 use quorate_transport::{Lane, Links, RefusalReason};
 use std::collections::BTreeMap;
@@ -149,11 +150,10 @@ pub async fn announce(
     control: Arc<Control>,
     links: Arc<Links>,
     views: Arc<Views>,
-    me: (Boot, String, String),
+    me: NodeUpdate,
     failed: watch::Sender<Option<String>>,
 ) {
-    let (boot, http_address, peer_address) = me;
-    let known = control.announce(boot, http_address.clone(), peer_address.clone()).await;
+    let known = control.announce(&me).await;
     links.wake_all();
     while !views.reached(known, Instant::now() + CATALOG_WAIT).await {}
     links.wake_all();
@@ -162,7 +162,7 @@ pub async fn announce(
         epochs.borrow_and_update();
         let view = views.current();
         let known = view.catalog().node(node).map(|known| &**known);
-        match uniqueness::in_catalog(known, boot, &http_address, &peer_address) {
+        match uniqueness::in_catalog(known, me.boot, &me.http_address, &me.peer_address) {
             Known::Other(other) => {
                 let why = RefusalReason::Duplicate { node, other, heard_ms: None }.to_string();
                 tracing::error!("this node must not go on: {why}");
@@ -171,7 +171,7 @@ pub async fn announce(
             }
             Known::Elsewhere => {
                 tracing::info!("the catalog does not say any more where this node is: it announces it again");
-                control.announce(boot, http_address.clone(), peer_address.clone()).await;
+                control.announce(&me).await;
             }
             Known::AsItIs => {}
         }
@@ -182,13 +182,8 @@ pub async fn announce(
 }
 
 /// Tells the catalog where a node that doubts its disk is reached: it must be found to be asked, replaced or accepted.
-pub async fn announce_doubtful(
-    control: Arc<Control>,
-    boot: Boot,
-    http_address: String,
-    peer_address: String,
-) {
-    control.announce(boot, http_address, peer_address).await;
+pub async fn announce_doubtful(control: Arc<Control>, me: NodeUpdate) {
+    control.announce(&me).await;
 }
 
 /// Notes in the folder that this node is a member, once the catalog that has it is here.

@@ -295,6 +295,7 @@ fn identity() -> Vec<u8> {
         node: NodeId(3),
         incarnation: 1,
         stage: Stage::Member,
+        accepted: Some(quorate_model::WallTime(7)),
     };
     identity.encode().into_bytes()
 }
@@ -333,6 +334,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
                 interval: Interval { start: place().sort_key, end: None },
                 epoch: Epoch(9),
                 sets: vec![vec![Owner::unnamed(NodeId(1))], vec![Owner { node: NodeId(2), since: Epoch(9) }]],
+                has_losses: Some(true),
             };
             encoded(told.chain([
                 Answer::new(Reply::Hinted, None),

@@ -5,7 +5,7 @@
 //! needs a command of its own, so that nodes of two versions never disagree about one log.
 
 use super::checks::{check_address, check_label, check_level, check_new_node, check_ttl};
-use super::shard::intervals;
+use super::shard::{Losses, intervals};
 use super::{
     Catalog, Command, Found, NODES_MAX, NewNode, NewTable, Node, NodeUpdate, RESERVED_TABLE_PREFIX,
     Rejection, Shard, TableChange, TableEntry, TtlChange,
@@ -146,7 +146,14 @@ impl Catalog {
             return Ok(self.unchanged());
         }
         let is_another = incarnation > node.incarnation;
-        let next = if is_another { next.with_copies_of_another(update.node) } else { next };
+        if !is_another {
+            return Ok(next.with_node(updated));
+        }
+        let next = next.with_copies_of_another(update.node);
+        let next = match update.accepted {
+            None => next,
+            at @ Some(_) => next.with_accepted_loss(update.node, at),
+        };
         Ok(next.with_node(updated))
     }
 
@@ -231,6 +238,7 @@ impl Catalog {
                 interval,
                 epoch: next.epoch,
                 owners: OwnerSet::new(),
+                losses: Losses::default(),
             })
             .collect();
         // The other tables stay where they are.

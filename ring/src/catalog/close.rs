@@ -10,7 +10,11 @@ impl Catalog {
         if level <= self.level {
             return self.unchanged();
         }
-        Applied { catalog: Self { level, ..self.next() }, created: None, repeated: false }
+        let next = Self { level, ..self.next() };
+        // Below level 2 a node becomes another incarnation only where a loss is accepted: none fills itself there.
+        let lost = self.nodes().filter(|node| self.level < 2 && node.incarnation > 1).map(|node| node.id);
+        let catalog = lost.fold(next, |catalog, node| catalog.with_accepted_loss(node, None));
+        Applied { catalog, created: None, repeated: false }
     }
 
     pub(super) fn closed(&self, table: TableId, since: Epoch) -> Applied {

@@ -11,7 +11,7 @@ use crate::catalog::RequestId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
 use quorate_model::{
-    Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Protocol, Sharding, TableId,
+    Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Protocol, Sharding, TableId, WallTime,
 };
 use thiserror::Error;
 
@@ -147,6 +147,10 @@ pub struct NodeUpdate {
     /// Which of its replicas this is; a later one than before after a loss was accepted. `None`: the one that counts.
     #[n(4)]
     pub incarnation: Option<u32>,
+    /// When this replica went on with what its disk still held, in spite of a loss that an operator accepted, by its own
+    /// clock. `None`: it has lost nothing, or counts nothing of what was left. From level 2 on.
+    #[n(5)]
+    pub accepted: Option<WallTime>,
 }
 
 /// The addresses that a command takes for a node.

@@ -10,10 +10,17 @@
 //!                             once they refuse the epoch before
 //! ```
 //!
+//! Where its operator decided that it goes on with what its disk still holds, what was acknowledged before may be missing
+//! although each owner answers in good faith. So that is kept with the shard ([`Losses`]), through every later change of
+//! it, until the table is dropped: answers about it say no more than they can. It ends no earlier, since what is missing
+//! is known to no node, and stays missing.
+//!
+//! [`Losses`]: super::shard::Losses
+//!
 //! From level 2 on. Copies of tables that were made before have no name, until their node counts as another replica.
 
 use super::{Catalog, Shard, TableEntry};
-use quorate_model::{Epoch, NodeId, Owner};
+use quorate_model::{AcceptedLoss, Epoch, NodeId, Owner, WallTime};
 use std::sync::Arc;
 
 impl Catalog {
@@ -26,21 +33,38 @@ impl Catalog {
     }
 
     /// This catalog, in which a node has another copy of each of its shards, at another epoch of the shard.
-    pub(super) fn with_copies_of_another(mut self, node: NodeId) -> Self {
+    pub(super) fn with_copies_of_another(self, node: NodeId) -> Self {
         if self.level < 2 {
             return self;
         }
         let (epoch, copy) = (self.epoch, self.copy_of(node));
+        self.with_owned(node, |shard| {
+            let mut shard = Shard { epoch, ..shard.clone() };
+            for owner in shard.owners.iter_mut().filter(|owner| owner.node == node) {
+                *owner = copy;
+            }
+            shard
+        })
+    }
+
+    /// This catalog, in which a node went on after a loss that was accepted, of each of its shards.
+    pub(super) fn with_accepted_loss(self, node: NodeId, at: Option<WallTime>) -> Self {
+        if self.level < 2 {
+            return self;
+        }
+        let loss = AcceptedLoss { node, since: self.epoch, at };
+        self.with_owned(node, |shard| Shard {
+            epoch: loss.since,
+            losses: shard.losses.with(loss),
+            ..shard.clone()
+        })
+    }
+
+    /// This catalog, in which each shard of a node is what is made of it.
+    fn with_owned(mut self, node: NodeId, made: impl Fn(&Shard) -> Shard) -> Self {
         for entry in Arc::make_mut(&mut self.tables).values_mut() {
-            let renamed = |shard: &Shard| {
-                let mut shard = Shard { epoch, ..shard.clone() };
-                for owner in shard.owners.iter_mut().filter(|owner| owner.node == node) {
-                    *owner = copy;
-                }
-                shard
-            };
             let owned: Vec<Shard> =
-                entry.shards.iter().filter(|shard| shard.is_owned_by(node)).map(renamed).collect();
+                entry.shards.iter().filter(|shard| shard.is_owned_by(node)).map(&made).collect();
             if !owned.is_empty() {
                 let shards = entry.shards.with(owned);
                 *entry = Arc::new(TableEntry { shards, ..TableEntry::clone(entry) });

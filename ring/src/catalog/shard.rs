@@ -2,7 +2,11 @@
 
 use crate::catalog::RequestId;
 use crate::plan::OwnerSet;
-use quorate_model::{Epoch, Interval, Key, NodeId, Pieces, Placed, ShardId, Sharding, SortKey, Table, Token};
+use quorate_model::level::N_MAX;
+use quorate_model::{
+    AcceptedLoss, Epoch, Interval, Key, NodeId, Pieces, Placed, ShardId, Sharding, SortKey, Table, Token,
+};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -17,7 +21,13 @@ pub struct Shard {
     pub epoch: Epoch,
     /// Whose copies it has: as many as the table's n, in ring order from its position.
     pub owners: OwnerSet,
+    /// The losses that were accepted of it, the last one of each node; empty for nearly all shards, and then no memory.
+    pub losses: Losses,
 }
+
+/// Losses that were accepted of one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(Option<Arc<[AcceptedLoss]>>);
 
 /// A table and all its shards, ordered by interval: together they cover the sort space, without gap or overlap.
 /// Reads like a [`Table`].
@@ -31,6 +41,35 @@ pub struct TableEntry {
     pub(super) request: RequestId,
     /// When it was made or last altered.
     pub(super) epoch: Epoch,
+}
+
+impl Losses {
+    /// Most that are kept of one shard: the latest.
+    pub(super) const MAX: usize = N_MAX as usize;
+
+    /// These, the earliest first.
+    pub(super) fn of(losses: Vec<AcceptedLoss>) -> Self {
+        Self((!losses.is_empty()).then(|| losses.into()))
+    }
+
+    /// These and one more, which takes the place of an earlier one of its node.
+    pub(super) fn with(&self, loss: AcceptedLoss) -> Self {
+        let mut losses: Vec<AcceptedLoss> =
+            self.iter().filter(|known| known.node != loss.node).copied().collect();
+        losses.push(loss);
+        losses.drain(..losses.len().saturating_sub(Self::MAX));
+        Self::of(losses)
+    }
+
+    /// The earliest first.
+    pub fn iter(&self) -> impl Iterator<Item = &AcceptedLoss> {
+        self.0.iter().flat_map(|losses| losses.iter())
+    }
+
+    /// Whether none was accepted: what is true of nearly all shards.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl Shard {
@@ -78,6 +117,20 @@ impl TableEntry {
     /// The epoch at which it was made or last altered.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The losses that were accepted of any of its shards, the last one of each node, the earliest first.
+    pub fn losses(&self) -> Vec<AcceptedLoss> {
+        let mut last: BTreeMap<NodeId, AcceptedLoss> = BTreeMap::new();
+        for loss in self.shards.iter().flat_map(|shard| shard.losses.iter()) {
+            let known = last.entry(loss.node).or_insert(*loss);
+            if known.since < loss.since {
+                *known = *loss;
+            }
+        }
+        let mut losses: Vec<AcceptedLoss> = last.into_values().collect();
+        losses.sort_by_key(|loss| loss.since);
+        losses
     }
 
     /// The shard that holds a sort key.

@@ -4,11 +4,11 @@
 //! everything that the rest of the crate relies on.
 
 use super::copies::are_sound;
-use super::shard::intervals;
+use super::shard::{Losses, intervals};
 use super::{Catalog, Closing, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
 use minicbor::{Decode, Encode};
 use quorate_model::table::is_table_name;
-use quorate_model::{ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
+use quorate_model::{AcceptedLoss, ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use thiserror::Error;
@@ -74,6 +74,9 @@ struct ShardForm {
     /// Since when each has its copy; `None`: no copy has a name.
     #[n(4)]
     since: Option<Vec<Epoch>>,
+    /// The losses that were accepted of it; `None`: none.
+    #[n(5)]
+    losses: Option<Vec<AcceptedLoss>>,
 }
 
 impl Catalog {
@@ -128,6 +131,7 @@ impl TableForm {
             owners: shard.owners.iter().map(|owner| owner.node).collect(),
             since: (shard.owners.iter().any(|owner| owner.since > Epoch(0)))
                 .then(|| shard.owners.iter().map(|owner| owner.since).collect()),
+            losses: (!shard.losses.is_empty()).then(|| shard.losses.iter().copied().collect()),
         };
         Self {
             table: Table::clone(&entry.table),
@@ -152,6 +156,7 @@ impl TableForm {
                     named.map(|(node, since)| Owner { node, since }).collect()
                 }
             },
+            losses: Losses::of(form.losses.unwrap_or_default()),
         };
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
         TableEntry {
@@ -189,6 +194,11 @@ impl TableForm {
             let is_named = |since: &Vec<Epoch>| since.len() == owners.len() && are_sound(since, epoch);
             if !shard.since.as_ref().is_none_or(is_named) {
                 return Err("a shard's copies have no sound names");
+            }
+            let is_loss = |loss: &AcceptedLoss| loss.since <= epoch;
+            let losses = shard.losses.iter().flatten();
+            if losses.clone().count() > Losses::MAX || !losses.into_iter().all(is_loss) {
+                return Err("a shard's accepted losses make no sense");
             }
             if !owners.is_subset(nodes) {
                 return Err("a shard's owner is not a member");

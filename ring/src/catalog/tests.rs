@@ -2,7 +2,9 @@ use super::starts::RANGE_SHARDS_MAX;
 use super::*;
 use crate::weight::Weight;
 use proptest::prelude::*;
-use quorate_model::{Boot, Durability, Key, Level, Owner, Place, Refusal, Sharding, SortKey, Token};
+use quorate_model::{
+    AcceptedLoss, Boot, Durability, Key, Level, Owner, Place, Refusal, Sharding, SortKey, Token, WallTime,
+};
 use std::collections::BTreeSet;
 
 /// A node that wants to join, with this number in every field.
@@ -123,6 +125,7 @@ fn a_node_that_starts_again_keeps_its_id_under_new_addresses() {
         http_address: "10.0.0.2:7400".to_owned(),
         peer_address: "10.0.0.2:7500".to_owned(),
         incarnation: None,
+        accepted: None,
     };
     let updated = accept(&catalog, &Command::UpdateNode(update.clone()));
     let node = updated.node(NodeId(2)).expect("still a member");
@@ -148,6 +151,7 @@ fn a_replica_from_before_an_accepted_loss_is_refused() {
             http_address: known.http_address.clone(),
             peer_address: known.peer_address.clone(),
             incarnation,
+            accepted: None,
         })
     };
     let later = accept(&catalog, &update(Some(3)));
@@ -174,6 +178,7 @@ fn a_node_that_counts_as_another_replica_has_other_copies_of_its_shards() {
             http_address: known.http_address.clone(),
             peer_address: known.peer_address.clone(),
             incarnation,
+            accepted: None,
         })
     };
     let restarted = accept(&before, &update(77, None));
@@ -195,6 +200,72 @@ fn a_node_that_counts_as_another_replica_has_other_copies_of_its_shards() {
     assert_eq!(Catalog::decode(&after.encode()).expect("sound"), after);
 }
 
+/// A node says that it is this replica, and that it went on after a loss.
+fn went_on(catalog: &Catalog, id: u64, incarnation: u32, accepted: Option<u64>) -> Catalog {
+    let known = catalog.node(NodeId(id)).expect("a member");
+    accept(
+        catalog,
+        &Command::Announce(NodeUpdate {
+            node: known.id,
+            boot: Boot(1_000 * id + u64::from(incarnation)),
+            http_address: known.http_address.clone(),
+            peer_address: known.peer_address.clone(),
+            incarnation: Some(incarnation),
+            accepted: accepted.map(WallTime),
+        }),
+    )
+}
+
+fn losses_of(catalog: &Catalog, name: &str) -> Vec<AcceptedLoss> {
+    catalog.table(name).expect("there").losses()
+}
+
+#[test]
+fn an_accepted_loss_stays_with_each_shard_of_its_node_until_the_table_is_dropped() {
+    let users = NewTable { n: 2, shards: 16, ..table("users") };
+    let before = accept(&founded(4), &Command::CreateTable(users.clone()));
+    assert_eq!(losses_of(&went_on(&before, 2, 2, None), "users"), [], "it filled itself from other owners");
+    let after = went_on(&before, 2, 2, Some(7));
+    let loss = AcceptedLoss { node: NodeId(2), since: after.epoch(), at: Some(WallTime(7)) };
+    for (old, new) in
+        before.table("users").expect("made").shards.iter().zip(&after.table("users").expect("made").shards)
+    {
+        let lost: Vec<_> = new.losses.iter().copied().collect();
+        let expected: &[AcceptedLoss] = if old.is_owned_by(NodeId(2)) { &[loss] } else { &[] };
+        assert_eq!((lost.as_slice(), new.epoch == after.epoch()), (expected, !expected.is_empty()));
+    }
+    assert_eq!(Catalog::decode(&after.encode()), Ok(after.clone()), "a snapshot keeps it");
+    assert_eq!(
+        went_on(&after, 2, 2, Some(9)).table("users"),
+        after.table("users"),
+        "a start is no other loss"
+    );
+    let again = went_on(&went_on(&after, 1, 2, Some(8)), 2, 3, Some(9));
+    let nodes: Vec<_> = losses_of(&again, "users").iter().map(|loss| (loss.node.0, loss.at)).collect();
+    assert_eq!(nodes, [(1, Some(WallTime(8))), (2, Some(WallTime(9)))], "the last one of each node");
+    let id = again.table("users").expect("made").id;
+    let os = TableChange { durability: Some(Durability::Os), ..TableChange::of(id) };
+    let altered = accept(&again, &Command::AlterTable(os));
+    assert_eq!(losses_of(&went_on(&altered, 2, 4, None), "users").len(), 2, "whatever happens to it since");
+    let dropped = accept(&altered, &Command::DropTable { table: id });
+    let made = accept(&dropped, &Command::CreateTable(NewTable { request: RequestId(99), ..users }));
+    assert_eq!(losses_of(&made, "users"), [], "a new table has lost nothing");
+}
+
+#[test]
+fn a_loss_that_was_accepted_below_level_2_is_known_from_that_level_on() {
+    let first = Found { cluster: ClusterId(1), name: "c".to_owned(), node: node(1), level: None };
+    let mut catalog = accept(&Catalog::empty(), &Command::Found(first));
+    catalog = accept(&catalog, &Command::AddNode(node(2)));
+    catalog = accept(&catalog, &Command::CreateTable(NewTable { n: 1, shards: 8, ..table("users") }));
+    catalog = went_on(&catalog, 2, 2, Some(7));
+    assert_eq!(losses_of(&catalog, "users"), [], "an earlier version would not keep it");
+    catalog = accept(&catalog, &Command::Enable { level: 2 });
+    let loss = AcceptedLoss { node: NodeId(2), since: catalog.epoch(), at: None };
+    assert_eq!(losses_of(&catalog, "users"), [loss]);
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+}
+
 #[test]
 fn no_two_members_are_reached_at_one_address() {
     let catalog = founded(2);
@@ -212,6 +283,7 @@ fn no_two_members_are_reached_at_one_address() {
         http_address: node(1).http_address,
         peer_address: node(2).peer_address,
         incarnation: None,
+        accepted: None,
     };
     let rejection = reject(&catalog, &Command::UpdateNode(moved.clone()));
     assert_eq!(rejection, taken("http", node(1).http_address));
@@ -226,6 +298,7 @@ fn announced(catalog: &Catalog, number: u64, at: u64) -> Catalog {
         http_address: node(at).http_address,
         peer_address: node(at).peer_address,
         incarnation: None,
+        accepted: None,
     };
     accept(catalog, &Command::Announce(update))
 }
@@ -609,6 +682,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         http_address: format!("h:{}", boot * 30_000),
         peer_address: "p:1".to_owned(),
         incarnation: (boot > 0).then_some(boot as u32),
+        accepted: (boot > 1).then_some(WallTime(boot)),
     });
     prop_oneof![
         1 => new_node.clone().prop_map(|node| Command::Found(Found {

@@ -105,6 +105,34 @@ fn a_refusal_says_what_is_in_force_and_a_plan_is_made_by_it() {
 }
 
 #[test]
+fn a_refusal_tells_of_an_accepted_loss_to_a_coordinator_that_has_not_heard_of_it() {
+    let old = view(&[]);
+    let users = old.table("users").expect("made");
+    let key = Key::new(&b"user-17"[..]);
+    let asked = old.plan(users, &key, NodeId(99));
+    let known = old.catalog().node(asked.sets[0][0].node).expect("a member");
+    let update = crate::NodeUpdate {
+        node: known.id,
+        boot: known.boot,
+        http_address: known.http_address.clone(),
+        peer_address: known.peer_address.clone(),
+        incarnation: Some(2),
+        accepted: Some(quorate_model::WallTime(7)),
+    };
+    let lost = old.catalog().apply(&crate::Command::Announce(update)).expect("accepted").catalog;
+    let new = old.with_catalog(Arc::new(lost));
+    assert!(!asked.has_losses && new.plan(new.table("users").expect("there"), &key, NodeId(99)).has_losses);
+    let stale = Reply::Refused(Refusal::Stale { current: new.epoch() });
+    let now = new.newer(&asked.place, &stale).expect("its shards are of another epoch");
+    let sort_key = asked.place.sort_key.clone();
+    assert!(old.plan_by(users, &now, sort_key.clone(), NodeId(99)).expect("a plan").has_losses);
+    // An owner of the version before says nothing of it; what is known stays known.
+    let silent = ShardNow { has_losses: None, ..now };
+    let entry = new.table("users").expect("there");
+    assert!(new.plan_by(entry, &silent, sort_key, NodeId(99)).expect("a plan").has_losses);
+}
+
+#[test]
 fn a_refused_walk_is_told_of_the_shard_that_it_begins_in() {
     let old = view(&[]);
     let users = old.table("users").expect("made");

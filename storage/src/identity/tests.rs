@@ -8,6 +8,7 @@ fn identity() -> Identity {
         node: NodeId(3),
         incarnation: 2,
         stage: Stage::Member,
+        accepted: None,
     }
 }
 
@@ -16,8 +17,10 @@ fn an_identity_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let inside = folder.path().join("not/made/yet");
     assert_eq!(Identity::read(&inside).expect("no folder is no error"), None);
-    for stage in Stage::ALL {
-        let identity = Identity { stage, ..identity() };
+    for (stage, accepted) in
+        Stage::ALL.into_iter().zip([None, Some(WallTime(0)), Some(WallTime(1_764_390_000_000))])
+    {
+        let identity = Identity { stage, accepted, ..identity() };
         identity.write(&inside).expect("written");
         assert_eq!(Identity::read(&inside).expect("readable"), Some(identity));
     }

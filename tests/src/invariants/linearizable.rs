@@ -5,15 +5,18 @@
 //! every other write that was sent as one of unknown outcome, those below a quorum too. A value with an expiry may
 //! become nothing once a clock has come so far: that is a compare-and-set of unknown outcome, called then.
 //!
+//! An answer that says less than its levels promise, since a loss was accepted, is told as what it says: a read tells
+//! nothing, a write may have taken effect.
+//!
 //! Where a disk has forgotten what it called synced, a quorum may hold what only one owner knows: nothing is judged.
 
 use super::scans::{self, Shown};
 use super::{Evidence, Findings};
-use crate::history::{Asked, Attempt, Moment, Outcome, Spot, Write, seen};
+use crate::history::{Asked, Attempt, Moment, Outcome, PageOutcome, Spot, Write, seen};
 use quorate_checkers::linearizable::{Limits, Verdict, check_key};
 use quorate_checkers::operation::{Kind, Operation, Status};
 use quorate_coordinator::answer::Outcome as Claim;
-use quorate_model::Version;
+use quorate_model::{Guarantee, Version};
 use std::collections::BTreeMap;
 
 /// The checker has no removal on condition: where values expire, "nothing" is a value of its own.
@@ -62,7 +65,9 @@ fn expiring(evidence: &Evidence<'_>) -> Vec<Spot> {
 
 fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Operation> {
     let Outcome::Got(answer) = &attempt.outcome else { return None };
-    if answer.required < evidence.quorum(attempt.spot) {
+    let by_levels =
+        Guarantee::of_read(answer.required, evidence.table_w(attempt.spot), evidence.table(attempt.spot).n);
+    if answer.required < evidence.quorum(attempt.spot) || evidence.is_lowered(answer.guarantee, by_levels) {
         return None;
     }
     let value = seen(answer.record.as_ref()).or_else(|| expires.then(|| NOTHING.to_owned()));
@@ -72,7 +77,10 @@ fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Ope
 /// What a page says of a key is a read of it between the page's request and its answer.
 fn listed(evidence: &Evidence<'_>, shown: &Shown<'_>, expires: bool) -> Option<Operation> {
     let Shown { scan, page, spot, item } = shown;
-    if scan.required < evidence.quorum(*spot) {
+    let PageOutcome::Answered(answer) = &page.outcome else { return None };
+    let by_levels = Guarantee::of_read(scan.required, evidence.table_w(*spot), evidence.table(*spot).n);
+    let is_lowered = evidence.is_lowered(answer.worth.guarantee, by_levels);
+    if scan.required < evidence.quorum(*spot) || is_lowered {
         return None;
     }
     let value = match item {
@@ -113,6 +121,7 @@ fn acknowledged_at(evidence: &Evidence<'_>, spot: Spot, version: Version) -> Opt
         .acknowledged()
         .filter(|(attempt, _, answer)| attempt.spot == spot && answer.version == version)
         .filter(|(_, write, answer)| write.required >= quorum || answer.replayed)
+        .filter(|(_, _, answer)| !evidence.is_lowered(answer.guarantee, Guarantee::Linearizable))
         .filter_map(|(attempt, _, _)| attempt.ret)
         .min()
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::LossError;
 use quorate_coordinator::answer::ReplicaResult;
-use quorate_model::Refusal;
+use quorate_model::{Guarantee, Refusal};
 use quorate_storage::Cause;
 use quorate_storage::rocks::FreeBytes;
 use std::fs;
@@ -314,6 +314,19 @@ async fn an_accepted_loss_lets_the_node_vote_and_serve_again_as_a_new_incarnatio
     for n in 0..20 {
         assert_eq!(value(get(cluster.node(2), &table, &format!("k{n}"), 3).await), Some("v".into()));
     }
+    // What was acknowledged may be missing, so no node claims more than that.
+    for index in 0..3 {
+        let read = get(cluster.node(index), &table, "k1", 3).await.expect("read");
+        let written = put(cluster.node(index), &table, "k1", "v").await.expect("written");
+        assert_eq!((read.guarantee, written.guarantee), (Guarantee::Eventual, Guarantee::Eventual));
+        let view = cluster.node(index).core().view();
+        let losses = view.table("users").expect("there").losses();
+        assert_eq!(losses.iter().map(|loss| loss.node).collect::<Vec<_>>(), [NodeId(3)], "{losses:?}");
+        assert!(losses[0].at.is_some());
+    }
+    let others = cluster.create_table("others", 3).await;
+    let written = put(cluster.node(2), &others, "k", "v").await.expect("written");
+    assert_eq!(written.guarantee, Guarantee::Linearizable, "a table that was made since has lost nothing");
     // A restart is nothing special any more.
     cluster.kill(2).await;
     cluster.restart(2).await;
@@ -394,6 +407,8 @@ async fn a_node_that_lost_something_fills_itself_from_the_others_while_clients_g
     let figure = |index: usize| cluster.node(index).core().local.replica().table_figures()[&table.id];
     let counted = |index: usize| figure(index).is_exact && figure(index).total.values() == 25;
     until("it holds what the others hold", || counted(2)).await;
+    let read = get(cluster.node(1), &table, "k1", 2).await.expect("read");
+    assert_eq!(read.guarantee, Guarantee::Linearizable, "a node that was filled has lost nothing");
     // Its copies count again: a quorum of it and one other has everything.
     cluster.kill(0).await;
     for n in 0..25 {

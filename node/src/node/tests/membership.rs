@@ -78,6 +78,7 @@ async fn a_folder_of_another_cluster_is_refused() {
         node: NodeId(2),
         incarnation: 1,
         stage: Stage::Member,
+        accepted: None,
     };
     other.write(folder.path()).expect("written");
     let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
