@@ -18,14 +18,14 @@
 //!
 //! # What is left out
 //!
-//! Replacing a voter that stays away (an operator's `replace`), recovery without a majority, and jobs: they come with
-//! moves.
+//! Replacing a voter that stays away (an operator's `replace`), and recovery without a majority: they come with moves.
 
 pub mod closing;
 mod figures;
 pub mod find;
 mod forget;
 pub mod found;
+mod jobs;
 pub mod living;
 mod messages;
 mod propose;
@@ -41,6 +41,7 @@ pub use messages::{ControlReply, ControlRequest, DiskState, Report, ShardFigure}
 pub use proposed::{ProposeError, Proposed};
 
 use crate::engine::Replica;
+use crate::jobs::Books;
 use crate::views::Views;
 use quorate_consensus::{Consensus, Openraft};
 use quorate_model::NodeId;
@@ -57,6 +58,7 @@ pub struct Control {
     links: Arc<Links>,
     views: Arc<Views>,
     replica: Arc<Replica>,
+    books: Arc<Books>,
     /// When the others were last asked for their epoch; held while they are.
     refreshed: Mutex<Option<Instant>>,
     /// Held while this node, as the leader, changes who takes part.
@@ -73,9 +75,10 @@ impl Control {
         links: Arc<Links>,
         views: Arc<Views>,
         replica: Arc<Replica>,
+        books: Arc<Books>,
     ) -> Arc<Self> {
         let (refreshed, changing, noting) = (Mutex::default(), Mutex::default(), Arc::default());
-        Arc::new(Self { node, consensus, links, views, replica, refreshed, changing, noting })
+        Arc::new(Self { node, consensus, links, views, replica, books, refreshed, changing, noting })
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority.

@@ -9,6 +9,7 @@
 //! Key traffic works on the newest view that this node has and never waits for the control plane: it goes on while
 //! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
 
+mod jobs;
 mod loss;
 mod readiness;
 mod request;
@@ -23,6 +24,7 @@ pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 use crate::clock;
 use crate::control::{Control, DiskState, ProposeError, Proposed, Report, ShardFigure};
 use crate::drive::{Driver, Load, Subject};
+use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::Local;
 use crate::recollection::Recollection;
@@ -79,7 +81,7 @@ pub struct Core {
     pub(crate) stamps: Mutex<Stamps>,
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
-    pub(crate) sync: Arc<crate::sync::Books>,
+    pub(crate) sync: Arc<Books>,
     pub(crate) filled: Arc<Mutex<coordinator::fill::Progress>>,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
@@ -253,8 +255,8 @@ impl Core {
         })
     }
 
-    /// What became of comparing what owners hold, and what is ordered.
-    pub fn sync(&self) -> &crate::sync::Books {
+    /// What became of comparing what owners hold, and what is ordered, of this node.
+    pub fn sync(&self) -> &Books {
         &self.sync
     }
 

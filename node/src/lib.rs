@@ -14,6 +14,7 @@ mod engine;
 mod fill;
 mod heal;
 pub mod hints;
+pub mod jobs;
 pub mod liveness;
 pub mod node;
 pub mod peer;

@@ -5,22 +5,20 @@
 //! ```
 //!
 //! What is asked of whom, merged where, and when a shard is done, is decided by [`quorate_coordinator::sync`]. Here are the
-//! driver that carries its requests on the lane of what can wait, the pace, and the books: what became of each round, and
-//! when each shard was last found equal at all its owners.
+//! driver that carries its requests on the lane of what can wait, and the pace; what became of it goes into the books
+//! ([`crate::jobs`]).
 
-mod books;
-
-pub use books::{Books, Cause, Job, Proofs};
-pub use quorate_coordinator::sync::{SyncLimits, Way};
+pub use quorate_coordinator::sync::SyncLimits;
 
 use crate::clock;
 use crate::drive::Driver;
+use crate::jobs::{Books, Cause, Found, Kind, Order};
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
-use quorate_coordinator::sync::{Input, Outcome, Round, RoundAction, Shard, Throttle, turns};
+use quorate_coordinator::sync::{Counts, Input, Outcome, Round, RoundAction, Shard, Throttle, Way, turns};
 use quorate_coordinator::{Call, Failure};
-use quorate_model::{NodeId, Place, RangeReply, RangeRequest, Request, Rules, Span};
+use quorate_model::{NodeId, Place, RangeReply, RangeRequest, Request, Rules, SortKey, Span, TableId};
 use quorate_transport::{Lane, Links};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,6 +32,12 @@ const ROUND_SHARDS: usize = 256;
 
 /// How often is looked whether a hint did not fit.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long an order waits for owners that count, or do not answer.
+const ORDER_PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it looks meanwhile.
+const ORDER_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the committer is probed while a round runs.
 const PROBE: Duration = Duration::from_millis(250);
@@ -98,13 +102,13 @@ impl Sync {
                     if Instant::now() < due {
                         continue;
                     }
-                    self.books.order(Way::Both, None, cause);
+                    self.books.begin_unordered(cause);
                 }
             }
-            while let Some(job) = self.books.begin() {
-                let is_open = self.run(&job).await;
+            while let Some(order) = self.books.begin() {
+                let is_open = self.run(order).await;
                 self.books.end();
-                if job.way == Way::Both && job.table.is_none() {
+                if order.kind == Kind::Sync && order.table.is_none() {
                     let pause = if is_open { self.limits.retry_after } else { self.limits.every };
                     due = Instant::now() + duration(Span(pause.0.min(self.limits.every.0)));
                     cause = Cause::Time;
@@ -128,29 +132,70 @@ impl Sync {
         counts.values().map(|hints| hints.refused).sum()
     }
 
-    /// Runs a job to its end; whether a shard was left open.
-    async fn run(&self, job: &Job) -> bool {
+    /// Does this node's part of a job; whether a shard was left open.
+    async fn run(&self, order: Order) -> bool {
         if self.local.replica().is_doubtful() || self.links.is_duplicate() {
+            self.books.says(Some("it doubts its disk, and compares nothing".to_owned()));
             return true;
         }
-        let up = self.up();
-        let view = self.views.current();
-        let mut shards = turns(&view, self.node, |node| up.contains(&node));
-        self.books.retain(&shards);
-        shards.retain(|shard| job.table.is_none_or(|table| shard.over.table == table));
         let mut throttle = Throttle::new(self.limits.bytes_per_second_max as u64);
-        let mut is_open = false;
-        for some in shards.chunks(ROUND_SHARDS) {
-            is_open |= self.round(some.to_vec(), job.way, &mut throttle).await;
+        let patience = if order.cause == Cause::Order { ORDER_PATIENCE } else { Duration::ZERO };
+        let (mut left, until): (Option<BTreeSet<_>>, _) = (None, Instant::now() + patience);
+        loop {
+            let mut shards = self.turns();
+            shards.retain(|shard| order.table.is_none_or(|table| shard.over.table == table));
+            match &left {
+                None => self.books.found(None, Found { shards: shards.len() as u64, ..Found::default() }),
+                Some(left) => {
+                    shards.retain(|shard| left.contains(&place(shard)));
+                    // Another member runs their sync now, or they are gone.
+                    let gone = left.len().saturating_sub(shards.len()) as u64;
+                    self.books.found(None, Found { open: gone, ..Found::default() });
+                }
+            }
+            let mut open = Vec::new();
+            for some in shards.chunks(ROUND_SHARDS) {
+                self.round(some, order.kind, &mut throttle, &mut open).await;
+            }
+            let reason = open.last().map(|(_, outcome)| words(*outcome));
+            self.books.says(reason);
+            if open.is_empty() || Instant::now() >= until {
+                for (shard, outcome) in &open {
+                    self.concluded(shard, *outcome);
+                }
+                return !open.is_empty();
+            }
+            left = Some(open.iter().map(|(shard, _)| place(shard)).collect());
+            tokio::time::sleep(ORDER_PAUSE).await;
         }
-        is_open
     }
 
-    async fn round(&self, shards: Vec<Shard>, way: Way, throttle: &mut Throttle) -> bool {
-        let mut round = Round::new(self.node, shards.clone(), way, self.limits.exchange(), self.rules);
+    /// The shards whose sync this node runs now. Of one owner there is nothing to compare.
+    fn turns(&self) -> Vec<Shard> {
+        let (up, view) = (self.up(), self.views.current());
+        let mut shards = turns(&view, self.node, |node| up.contains(&node));
+        shards.retain(|shard| shard.is_short || !shard.others.is_empty());
+        self.books.retain(shards.iter().map(place));
+        shards
+    }
+
+    /// Compares some shards; those that are left open are added to `open`.
+    async fn round(
+        &self,
+        shards: &[Shard],
+        kind: Kind,
+        throttle: &mut Throttle,
+        open: &mut Vec<(Shard, Outcome)>,
+    ) {
+        let way = match kind {
+            Kind::Sync => Way::Both,
+            Kind::Verify => Way::Look,
+        };
+        let mut round = Round::new(self.node, shards.to_vec(), way, self.limits.exchange(), self.rules);
         let mut calls: JoinSet<Called> = JoinSet::new();
-        let (mut actions, mut input, mut is_open) = (Vec::new(), Input::Start, false);
+        let (mut actions, mut input) = (Vec::new(), Input::Start);
         let mut probe_at = Instant::now();
+        let mut pending: BTreeSet<usize> = (0..shards.len()).collect();
         loop {
             round.step(clock::now(), input, &mut actions);
             let mut is_done = false;
@@ -160,19 +205,26 @@ impl Sync {
                         calls.spawn(self.ask(call, to, request, clock::tokio_instant(deadline)));
                     }
                     RoundAction::Shard(at, outcome, counts) => {
-                        is_open |= matches!(outcome, Outcome::NotCounted | Outcome::Open(..));
-                        self.books.shard(&shards[at], outcome, counts);
+                        let shard = &shards[at];
+                        pending.remove(&at);
+                        self.books.found(Some(shard.over.table), moved(counts));
+                        match outcome {
+                            Outcome::NotCounted(_) | Outcome::Open(..) => open.push((shard.clone(), outcome)),
+                            Outcome::Equal | Outcome::Brought | Outcome::Differs => {
+                                self.concluded(shard, outcome);
+                            }
+                        }
                     }
                     RoundAction::Done => is_done = true,
                 }
             }
-            if is_done {
-                return is_open;
-            }
-            let Some(called) = calls.join_next().await else { return true };
+            let called = if is_done { None } else { calls.join_next().await };
             // A call that panicked, a bug, is lost with its round.
-            let Ok((call, ended, bytes)) = called else { return true };
-            self.books.moved(bytes);
+            let Some(Ok((call, ended, bytes))) = called else {
+                let lost = |at: usize| (shards[at].clone(), Outcome::Open(self.node, Failure::Lost));
+                return open.extend(pending.into_iter().map(lost));
+            };
+            self.books.found(None, Found { bytes, ..Found::default() });
             if Instant::now() >= probe_at {
                 throttle.probed(self.probe(&shards[0]).await);
                 probe_at = Instant::now() + PROBE;
@@ -182,6 +234,26 @@ impl Sync {
                 Ok(reply) => Input::Reply(call, reply),
                 Err(failure) => Input::Failed(call, failure),
             };
+        }
+    }
+
+    /// Notes what came of a shard.
+    fn concluded(&self, shard: &Shard, outcome: Outcome) {
+        let one = |is: bool| u64::from(is);
+        self.books.found(
+            Some(shard.over.table),
+            Found {
+                equal: one(outcome == Outcome::Equal),
+                brought: one(outcome == Outcome::Brought),
+                differing: one(outcome == Outcome::Differs),
+                not_counted: one(matches!(outcome, Outcome::NotCounted(_))),
+                open: one(matches!(outcome, Outcome::Open(..))),
+                short: one(shard.is_short),
+                ..Found::default()
+            },
+        );
+        if matches!(outcome, Outcome::Equal | Outcome::Brought) && !shard.is_short {
+            self.books.proved(shard.over.table, &shard.over.interval.start);
         }
     }
 
@@ -224,4 +296,26 @@ impl Sync {
 
 fn encoded<T: minicbor::Encode<()>>(message: &T) -> u64 {
     minicbor::to_vec(message).expect("encoding into memory cannot fail").len() as u64
+}
+
+/// Which shard it is, whatever its epoch.
+fn place(shard: &Shard) -> (TableId, SortKey) {
+    (shard.over.table, shard.over.interval.start.clone())
+}
+
+/// The records that an exchange found and brought.
+fn moved(counts: Counts) -> Found {
+    let Counts { differing: differences, pulled, pushed, value_bytes: _ } = counts;
+    Found { differences, pulled, pushed, ..Found::default() }
+}
+
+/// Why a shard is left open.
+fn words(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::NotCounted(node) => format!("{node} is still counting what it holds"),
+        Outcome::Open(node, Failure::NotSent) => format!("{node}: there is no connection to it"),
+        Outcome::Open(node, Failure::Lost) => format!("{node}: no answer in time"),
+        Outcome::Open(node, Failure::Refused(refusal)) => format!("{node}: {refusal}"),
+        Outcome::Equal | Outcome::Brought | Outcome::Differs => "it is compared".to_owned(),
+    }
 }

@@ -125,7 +125,7 @@ impl World {
                 RoundAction::Shard(_, outcome, counts) => {
                     let happening = match outcome {
                         Outcome::Equal | Outcome::Brought => Happening::SyncEqual,
-                        Outcome::Differs | Outcome::NotCounted | Outcome::Open(..) => Happening::SyncOpen,
+                        Outcome::Differs | Outcome::NotCounted(_) | Outcome::Open(..) => Happening::SyncOpen,
                     };
                     self.met(happening);
                     self.tell(|| format!("{on} syncs: {outcome:?}, {counts:?}"));

@@ -61,8 +61,8 @@ pub enum Outcome {
     Brought,
     /// They differ, and were only looked at.
     Differs,
-    /// One of them is not counted whole yet.
-    NotCounted,
+    /// This one is not counted whole yet.
+    NotCounted(NodeId),
     /// One of them did not answer, or refused.
     Open(NodeId, Failure),
 }
@@ -289,7 +289,7 @@ impl Round {
     fn end_open(&mut self, at: usize, node: NodeId, actions: &mut Vec<RoundAction>) {
         let outcome = match self.states[at].missing.get(&node) {
             Some(Missing::Failed(failure)) => Outcome::Open(node, *failure),
-            Some(Missing::NotCounted) | None => Outcome::NotCounted,
+            Some(Missing::NotCounted) | None => Outcome::NotCounted(node),
         };
         self.end(at, outcome, actions);
     }

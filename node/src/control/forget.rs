@@ -44,7 +44,8 @@ impl Control {
                         | ControlReply::Figures(_)
                         | ControlReply::Disk(_)
                         | ControlReply::Found(_)
-                        | ControlReply::Closed(_),
+                        | ControlReply::Closed(_)
+                        | ControlReply::Jobs(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

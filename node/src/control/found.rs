@@ -179,7 +179,8 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
             | ControlReply::Figures(_)
             | ControlReply::Disk(_)
             | ControlReply::Found(_)
-            | ControlReply::Closed(_),
+            | ControlReply::Closed(_)
+            | ControlReply::Jobs(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }

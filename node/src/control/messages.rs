@@ -1,5 +1,6 @@
 //! Small questions between members about the catalog.
 
+use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
 use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
 use quorate_ring::{NewNode, Receipt, Rejection};
@@ -38,6 +39,9 @@ pub enum ControlRequest {
     /// "Answer once you have applied this epoch, and durably refuse what it took away." Answered with `Closed`.
     #[n(9)]
     Close(#[n(0)] Epoch),
+    /// What concerns jobs. Answered with `Jobs`.
+    #[n(10)]
+    Jobs(#[n(0)] JobsRequest),
 }
 
 /// Where a member is, as far as another one knows.
@@ -64,6 +68,7 @@ impl ControlRequest {
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) | ControlRequest::Close(_) => Protocol(2),
+            ControlRequest::Jobs(request) => request.since(),
         }
     }
 }
@@ -186,6 +191,9 @@ pub enum ControlReply {
     /// To `Close`: what is durably refused, up to here.
     #[n(11)]
     Closed(#[n(0)] Epoch),
+    /// To `Jobs`.
+    #[n(12)]
+    Jobs(#[n(0)] JobsReply),
 }
 
 #[cfg(test)]

@@ -266,6 +266,7 @@ impl Control {
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
             ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
+            ControlRequest::Jobs(request) => ControlReply::Jobs(self.answer_of_jobs(request)),
         }
     }
 
@@ -326,7 +327,8 @@ impl Attempts {
             | ControlReply::Figures(_)
             | ControlReply::Disk(_)
             | ControlReply::Found(_)
-            | ControlReply::Closed(_) => {
+            | ControlReply::Closed(_)
+            | ControlReply::Jobs(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

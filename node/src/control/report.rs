@@ -73,7 +73,8 @@ impl Control {
                         | ControlReply::Disk(_)
                         | ControlReply::Found(_)
                         | ControlReply::Figures(_)
-                        | ControlReply::Closed(_),
+                        | ControlReply::Closed(_)
+                        | ControlReply::Jobs(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

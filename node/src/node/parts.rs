@@ -10,13 +10,14 @@ use crate::engine::{Engine, Replica};
 use crate::fill::Filler;
 use crate::heal;
 use crate::hints::{Progress, Replay};
+use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
 use crate::scan::Scanner;
 use crate::sums;
 use crate::switch::Switch;
-use crate::sync::{Books, Sync};
+use crate::sync::Sync;
 use crate::views::Views;
 use quorate_consensus::{Log, Machine, Openraft, Publish};
 use quorate_coordinator::Context;
@@ -134,8 +135,15 @@ impl Parts {
 
         let consensus = beginning.consensus(&links).await?;
         let silent = consensus.is_silent();
-        let control =
-            Control::new(node, consensus, Arc::clone(&links), Arc::clone(&views), Arc::clone(&replica));
+        let books = Arc::new(Books::new(node, boot));
+        let control = Control::new(
+            node,
+            consensus,
+            Arc::clone(&links),
+            Arc::clone(&views),
+            Arc::clone(&replica),
+            Arc::clone(&books),
+        );
         peers.set_control(Arc::clone(&control));
         local.open();
         if identity.stage == Stage::Founding && !silent {
@@ -166,7 +174,6 @@ impl Parts {
             limits: config.replay,
             recollection: Arc::clone(&recollection),
         };
-        let books = Arc::new(Books::default());
         let sync = Sync {
             node,
             views: Arc::clone(&views),

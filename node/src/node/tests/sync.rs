@@ -1,7 +1,7 @@
 //! Owners become equal without a client that reads.
 
 use super::*;
-use crate::sync::{Cause, Job, Way};
+use crate::jobs::{Absent, Kind, LastEqual, Member, Part, State, Whole};
 use quorate_model::Span;
 
 const KEYS: usize = 600;
@@ -26,8 +26,23 @@ fn are_equal(cluster: &Cluster, table: &Arc<Table>) -> bool {
     sums(cluster, table).is_some_and(|sums| sums.windows(2).all(|pair| pair[0] == pair[1]))
 }
 
-fn jobs(cluster: &Cluster) -> Vec<Job> {
-    cluster.running().flat_map(|node| node.core().sync().jobs()).collect()
+fn parts(cluster: &Cluster) -> Vec<Part> {
+    cluster.running().flat_map(|node| node.core().sync().remembered().parts).collect()
+}
+
+/// Orders a job, and waits until all that is known of it is done.
+async fn ordered(core: &Core, kind: Kind, table: &Table) -> Whole {
+    let id = core.order(kind, Some(table.id), TIMEOUT).await.expect("room");
+    let begun = Instant::now();
+    loop {
+        let (jobs, _) = core.jobs(TIMEOUT).await;
+        let job = jobs.into_iter().find(|job| job.order.id == id).expect("it was just ordered");
+        if job.ended_at().is_some() {
+            return job;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{job:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -63,23 +78,58 @@ async fn what_a_killed_node_missed_comes_back_without_a_hint_and_without_a_read(
     assert!(took < Duration::from_secs(30), "it took {took:?}");
     let records = sums(&cluster, &table).expect("counted")[0].1;
     assert_eq!(records, (KEYS + KEYS / 3) as u64);
-    until("the rounds are over", || jobs(&cluster).iter().all(|job| job.ended_at.is_some())).await;
-    let brought: u64 = jobs(&cluster).iter().map(|job| job.counts.pulled + job.counts.pushed).sum();
+    until("the rounds are over", || parts(&cluster).iter().all(|part| part.ended_at.is_some())).await;
+    let brought: u64 = parts(&cluster).iter().map(|part| part.found.pulled + part.found.pushed).sum();
     assert!(brought >= 2 * KEYS as u64 / 3, "{brought} records were brought");
 
     // Equal owners are proven equal from memory, and next to nothing is sent.
-    for node in cluster.running() {
-        node.core().sync().order(Way::Look, Some(table.id), Cause::Order);
-    }
-    let looked = |job: &Job| job.way == Way::Look && job.ended_at.is_some();
-    until("all have looked", || jobs(&cluster).iter().filter(|job| looked(job)).count() == 3).await;
-    let looks: Vec<Job> = jobs(&cluster).into_iter().filter(looked).collect();
-    assert_eq!(looks.iter().map(|job| job.equal).sum::<u64>(), 8, "{looks:?}");
-    assert!(looks.iter().all(|job| job.counts.differing + job.open + job.short == 0), "{looks:?}");
-    let bytes: u64 = looks.iter().map(|job| job.bytes).sum();
-    assert!(bytes <= 8 * 2 * 64, "{bytes} bytes for 8 shards with 2 other owners each");
-    let proofs: Vec<_> =
-        cluster.running().filter_map(|node| node.core().sync().proofs().remove(&table.id)).collect();
+    let job = ordered(cluster.node(1).core(), Kind::Verify, &table).await;
+    let found = job.found();
+    assert_eq!((job.state(), found.shards, found.equal), (State::Done, 8, 8), "{job:?}");
+    assert_eq!(found.differences + found.open + found.short, 0, "{job:?}");
+    assert!(found.bytes <= 8 * 2 * 64, "{} bytes for 8 shards with 2 other owners each", found.bytes);
+    let proofs = cluster.node(0).core().proofs(TIMEOUT).await;
+    let proofs: Vec<_> = proofs.into_values().flatten().flatten().filter(|of| of.table == table.id).collect();
     assert_eq!(proofs.iter().map(|of| of.shards).sum::<u64>(), 8);
     assert!(proofs.iter().all(|of| of.never == 0));
+    let last = cluster.node(2).core().last_equal(&table, &Key::new(&b"k0"[..]), TIMEOUT).await;
+    assert!(matches!(last, LastEqual::Ago(..)), "{last:?}");
+}
+
+#[tokio::test]
+async fn an_order_is_carried_out_by_every_member_and_shown_by_any() {
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    let job = ordered(cluster.node(2).core(), Kind::Sync, &table).await;
+    assert_eq!((job.state(), job.found().shards, job.found().equal), (State::Done, 8, 8), "{job:?}");
+    for node in cluster.running() {
+        let (jobs, silent) = node.core().jobs(TIMEOUT).await;
+        assert_eq!(
+            (jobs.iter().find(|other| other.order.id == job.order.id), silent),
+            (Some(&job), Vec::new())
+        );
+    }
+
+    // One that is away is named, whoever runs its shards meanwhile, and those that lack an owner are counted.
+    cluster.kill(0).await;
+    until("the others see that it is gone", || {
+        (1..3).all(|index| !cluster.node(index).core().view().liveness().is_alive(NodeId(1)))
+    })
+    .await;
+    let short = ordered(cluster.node(1).core(), Kind::Verify, &table).await;
+    assert_eq!(
+        (short.state(), short.found().shards, short.found().short),
+        (State::Incomplete, 8, 8),
+        "{short:?}"
+    );
+    assert!(matches!(&short.members[&NodeId(1)], Member::Absent(Absent::NotTaken, why) if !why.is_empty()));
+
+    // One that has started again has forgotten its part; the others have not.
+    cluster.restart(0).await;
+    cluster.settled().await;
+    let (jobs, _) = cluster.node(0).core().jobs(TIMEOUT).await;
+    let job = jobs.iter().find(|other| other.order.id == job.order.id).expect("the others remember it");
+    let forgotten = Member::Absent(Absent::Forgotten, "forgotten: it has started again".to_owned());
+    assert_eq!((job.state(), &job.members[&NodeId(1)]), (State::Incomplete, &forgotten), "{job:?}");
+    assert!(matches!(&job.members[&NodeId(3)], Member::Part(_)));
 }
