@@ -68,6 +68,8 @@ codes! {
     NoSuchTable = NOT_FOUND "no-such-table" "The table does not exist";
     /// No member has that id.
     NoSuchNode = NOT_FOUND "no-such-node" "No member has this id";
+    /// No member remembers that job.
+    NoSuchJob = NOT_FOUND "no-such-job" "No such job is remembered";
     /// Nothing is served under this path.
     NoSuchRoute = NOT_FOUND "no-such-route" "Nothing is served under this path";
     /// The path is served, the method is not.

@@ -5,6 +5,7 @@
 //! reads an older server.
 
 mod cluster;
+mod job;
 mod key;
 mod level;
 mod loss;
@@ -16,7 +17,8 @@ mod service;
 mod table;
 
 pub use cluster::{Cluster, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
-pub use key::{Explanation, Held, Inspection, Location, Owner, Silent, Written};
+pub use job::{Absentee, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
+pub use key::{Explanation, Held, Inspection, LastEqual, Location, Owner, Silent, Written};
 pub use level::Level;
 pub use loss::{AcceptLoss, AcceptedLoss, Loss, LossAccepted, TableLoss};
 pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};

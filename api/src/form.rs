@@ -145,6 +145,50 @@ words! {
         /// The machine stopped, and what was not synced may be gone.
         MachineStopped = "machine-stopped",
     }
+    /// What a job does.
+    JobType {
+        /// It brings owners together.
+        Sync = "sync",
+        /// It counts where they differ, and changes nothing.
+        Verify = "verify",
+    }
+    /// Why a job was begun.
+    JobCause {
+        /// It was time.
+        Time = "time",
+        /// An owner returned.
+        Returned = "returned",
+        /// A hint did not fit.
+        Hints = "hints",
+        /// A client ordered it.
+        Order = "order",
+    }
+    /// How far a job is.
+    JobState {
+        /// No member has begun its part.
+        Waiting = "waiting",
+        /// Some member's part goes on, or waits.
+        Running = "running",
+        /// Each member has done its part.
+        Done = "done",
+        /// What is known is done, and some member's part is not known.
+        Incomplete = "incomplete",
+    }
+    /// How far a member is with its part of a job.
+    PartState {
+        /// It has other jobs before it.
+        Waiting = "waiting",
+        /// It is at it.
+        Running = "running",
+        /// It has done it.
+        Done = "done",
+        /// It did not take the order.
+        NotTaken = "not_taken",
+        /// It does not remember it.
+        Forgotten = "forgotten",
+        /// It did not answer just now.
+        Silent = "silent",
+    }
     /// That a process works.
     Liveness {
         /// It does.
@@ -190,6 +234,8 @@ forms! {
     TableName "^[a-z0-9_-]{1,64}$" "A table's name";
     /// A member's id.
     NodeId "^n[0-9]+$" "A member's id";
+    /// A job's id.
+    JobId "^n[0-9]+-[0-9a-f]{8}-[0-9]+$" "The member that took the order or began it, the run of its process, a number";
     /// A cluster's id.
     ClusterId "^[0-9a-f]{32}$" "A cluster's id, drawn when it was founded";
     /// A place on the ring.

@@ -14,6 +14,7 @@
 //! What OpenAPI can't say stands in words: that a raw `/` may be part of a key, that `consistency` beside `r` or `w`
 //! must be equal, that `retry=true` needs an `Idempotency-Key`, that a level is at most the table's `n`.
 
+mod groups;
 mod operations;
 mod parameters;
 mod schemas;

@@ -44,6 +44,13 @@ pub struct OnNode {
     pub node: String,
 }
 
+/// A job, as a client names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnJob {
+    /// Its id: `n1-6b983c0c-3`.
+    pub job: String,
+}
+
 macro_rules! routes {
     ($($(#[$doc:meta])* $name:ident $(($on:ident))? = $method:ident $takes:ident;)*) => {
         /// What a request asks for.
@@ -138,6 +145,14 @@ routes! {
     AcceptLoss(OnNode) = POST CHANGE;
     /// Positions, shards and owners.
     ShowRing = GET RING;
+    /// The jobs that are remembered.
+    ListJobs = GET NONE;
+    /// Order a job.
+    OrderJob = POST NONE;
+    /// One job.
+    ShowJob(OnJob) = GET NONE;
+    /// When owners were last found equal.
+    ShowSync = GET NONE;
     /// The limits in force.
     ShowLimits = GET NONE;
     /// Whether the process works.
@@ -173,6 +188,9 @@ impl Operation {
             Operation::SafeToStop => "/v1/cluster/nodes/{node}/safe-to-stop",
             Operation::PreviewLoss | Operation::AcceptLoss => "/v1/cluster/nodes/{node}/accept-loss",
             Operation::ShowRing => "/v1/cluster/ring",
+            Operation::ListJobs | Operation::OrderJob => "/v1/jobs",
+            Operation::ShowJob => "/v1/jobs/{job}",
+            Operation::ShowSync => "/v1/sync",
             Operation::ShowLimits => "/v1/limits",
             Operation::Live => "/health/live",
             Operation::Ready => "/health/ready",
@@ -210,12 +228,16 @@ impl Route {
             Route::ShowNode(on) | Route::SafeToStop(on) | Route::PreviewLoss(on) | Route::AcceptLoss(on) => {
                 (template.replace("{node}", &text::encode(on.node.as_bytes())), false)
             }
+            Route::ShowJob(on) => (template.replace("{job}", &text::encode(on.job.as_bytes())), false),
             Route::Root
             | Route::ListTables
             | Route::CreateTable
             | Route::ShowCluster
             | Route::ListNodes
             | Route::ShowRing
+            | Route::ListJobs
+            | Route::OrderJob
+            | Route::ShowSync
             | Route::ShowLimits
             | Route::Live
             | Route::Ready
@@ -243,6 +265,13 @@ impl OnNode {
     /// This member.
     pub fn new(node: &str) -> Self {
         Self { node: node.to_owned() }
+    }
+}
+
+impl OnJob {
+    /// This job.
+    pub fn new(job: &str) -> Self {
+        Self { job: job.to_owned() }
     }
 }
 

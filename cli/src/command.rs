@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{cluster, key, mget, node, scan, status, table};
+use crate::{cluster, job, key, mget, node, scan, status, sync, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -30,6 +30,10 @@ pub enum Command {
     Cluster(cluster::ClusterCommand),
     /// Show one member, or let a doubtful one go on.
     Node(node::NodeCommand),
+    /// Compare what owners hold and bring them together, or show when they were last equal.
+    Sync(sync::SyncCommand),
+    /// Show jobs, or wait for one.
+    Job(job::JobCommand),
 }
 
 impl Command {
@@ -47,6 +51,8 @@ impl Command {
             Command::Table(table) => block_on(table.run(context)),
             Command::Cluster(cluster) => block_on(cluster.run(context)),
             Command::Node(node) => block_on(node.run(context)),
+            Command::Sync(sync) => block_on(sync.run(context)),
+            Command::Job(job) => block_on(job.run(context)),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use std::time::{Duration, SystemTime};
 
 /// Names that come first among single values, in this order; the others follow by the alphabet.
-const FIRST: &str = "name node table id key key_b64 agree health state result zone address weight voter leader shards sharding \
+const FIRST: &str = "name node table id type cause says key key_b64 agree health state result zone address weight voter leader shards sharding \
     n r w mode durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
     hints_for digest";
 
@@ -121,8 +121,57 @@ const HINTS: View = View {
     columns: &[("node", Name), ("version", Name), ("hints_for", Name)],
 };
 
+/// Jobs.
+pub const JOBS: View = View {
+    list: "jobs",
+    id: "JOB",
+    columns: &[
+        ("id", Name),
+        ("type", Left),
+        ("table", Name),
+        ("cause", Left),
+        ("state", Left),
+        ("ordered_at", Left),
+        ("shards", Right),
+        ("equal", Right),
+        ("differing", Right),
+    ],
+};
+
+/// Parts of a job.
+const PARTS: View = View {
+    list: "members",
+    id: "NODE",
+    columns: &[
+        ("node", Name),
+        ("state", Left),
+        ("shards", Right),
+        ("equal", Right),
+        ("brought", Right),
+        ("differing", Right),
+        ("not_counted", Right),
+        ("open", Right),
+        ("short", Right),
+    ],
+};
+
+/// When the shards of tables were last found equal.
+pub const SYNC: View = View {
+    list: "equal",
+    id: "TABLE",
+    columns: &[
+        ("name", Name),
+        ("shards", Right),
+        ("looked_after", Right),
+        ("never_equal", Right),
+        ("oldest_equal_at", Left),
+        ("differences", Right),
+        ("last_job", Name),
+    ],
+};
+
 /// Every list that is known.
-const VIEWS: &[View] = &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, REPLICAS, HINTS];
+const VIEWS: &[View] = &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, REPLICAS, HINTS, JOBS, PARTS, SYNC];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -333,8 +382,24 @@ fn said(name: &str, value: &Json) -> String {
 }
 
 /// Members that count things. Epochs and indexes are names made of digits.
-const COUNTS: &[&str] =
-    &["hints", "shards", "tables", "nodes", "positions", "records", "hints_overflow", "shards_confirmed"];
+const COUNTS: &[&str] = &[
+    "hints",
+    "shards",
+    "tables",
+    "nodes",
+    "positions",
+    "records",
+    "hints_overflow",
+    "shards_confirmed",
+    "equal",
+    "brought",
+    "differing",
+    "differences",
+    "pulled",
+    "pushed",
+    "looked_after",
+    "never_equal",
+];
 
 /// A moment as it is written, and how long ago that is.
 fn moment(text: &str) -> Option<(String, String)> {
@@ -409,7 +474,7 @@ mod tests {
     #[test]
     fn every_table_fits() {
         let long = "rel-production-eu-west-1-orders-service-quorate-db-0";
-        let element = json!({
+        let mut element = json!({
             "id": long, "node": long, "name": format!("{long}.example"), "key": long, "zone": "eu-west-1-availability-zone-b",
             "state": "doubtful", "silent_ms": 86_399_000, "phi": 99.0, "leader": true, "voter": true, "address": format!("{long}.internal.example:65535"),
             "shards": 262_144, "bytes": 1_125_895_000_000_000_u64, "free_bytes": 1_125_895_000_000_000_u64,
@@ -418,8 +483,16 @@ mod tests {
             "durability": "sync", "ttl": "36500d", "owners": [long, long, long], "start": "ffffffffffffffff",
             "end": long, "epoch": 1_234_567, "up": false, "version": "1234567890123-12.1234567.1234567",
             "size": 1_048_575, "tombstone": false, "expired": false, "written_at": "2020-11-28T15:19:37.123Z",
-            "expires_at": "2090-11-28T15:19:37.123Z", "hints_for": [long], "error": format!("no answer from {long} and {long}"),
+            "expires_at": "2090-11-28T15:19:37.123Z", "hints_for": [long],
+            "error": format!("no answer from {long} and {long}"),
         });
+        let of_jobs = json!({
+            "type": "verify", "table": long, "cause": "returned", "ordered_at": "2020-11-28T15:19:37.123Z", "equal": 262_144,
+            "brought": 262_144, "differing": 262_144, "not_counted": 262_144, "open": 262_144, "short": 262_144,
+            "looked_after": 262_144, "never_equal": 262_144, "oldest_equal_at": "2020-11-28T15:19:37.123Z",
+            "differences": 9_999_999, "last_job": long,
+        });
+        element.as_object_mut().expect("an object").extend(of_jobs.as_object().expect("an object").clone());
         for view in VIEWS {
             let elements = [element.clone(), element.clone()];
             let table = table(&Output::piped(false), Some(*view), &elements);

@@ -229,6 +229,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         Code::NoSuchTable => {
             "see the tables with `quorate table list`, or make it with `quorate table create`"
         }
+        Code::NoSuchJob => "see those that members remember with `quorate job list`",
         Code::NoSuchRoute => "this server is older or newer than this command, or does not do that yet",
         Code::TableExists => "see it with `quorate table describe`, or choose another name",
         // Only a request for a key counts owners.

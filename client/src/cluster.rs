@@ -9,10 +9,11 @@ use crate::client::{Client, GRACE, decode, millis, push_document};
 use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{
-    AcceptLoss, Cluster, Limits, Loss, NodeDetails, Nodes, Ring, TableChange, TableSpec,
+    AcceptLoss, Cluster, Job, JobSpec, Jobs, Limits, Loss, NodeDetails, Nodes, Ring, SyncState, TableChange,
+    TableSpec,
 };
 use quorate_api::query::Parameter;
-use quorate_api::{OnNode, OnTable, Route};
+use quorate_api::{OnJob, OnNode, OnTable, Route};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +81,28 @@ impl Client {
         let mut call = self.on_route(&Route::ShowRing);
         call.query.extend(table.map(|name| (Parameter::Table, name.to_owned())));
         self.document(&call).await
+    }
+
+    /// The jobs that members remember, the newest first.
+    pub async fn jobs(&self) -> Result<Document<Jobs>, Error> {
+        self.show(&Route::ListJobs).await
+    }
+
+    /// One job, by its id.
+    pub async fn job(&self, id: &str) -> Result<Document<Job>, Error> {
+        self.show(&Route::ShowJob(OnJob::new(id))).await
+    }
+
+    /// Orders a job. Once more is another job: it does what the first one did.
+    pub async fn order_job(&self, spec: &JobSpec) -> Result<Document<Job>, Error> {
+        let mut call = self.on_route(&Route::OrderJob);
+        push_document(&mut call, spec);
+        self.document(&call).await
+    }
+
+    /// When the owners of each table's shards were last found equal.
+    pub async fn sync_state(&self) -> Result<Document<SyncState>, Error> {
+        self.show(&Route::ShowSync).await
     }
 
     /// The limits in force at the node that answers.

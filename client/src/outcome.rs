@@ -115,6 +115,7 @@ mod tests {
             Operation::AlterTable,
             Operation::DropTable,
             Operation::AcceptLoss,
+            Operation::OrderJob,
         ];
         assert_eq!(once, changes);
     }

@@ -6,7 +6,7 @@ use super::host::Hosts;
 use super::{head, observe, tables};
 use crate::limits::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use quorate_api::document::{AcceptLoss, Batch, Mget, TableChange, TableSpec};
+use quorate_api::document::{AcceptLoss, Batch, JobSpec, Mget, TableChange, TableSpec};
 use quorate_api::query;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,6 +17,7 @@ quorate_model::decoders! {
     "new-table" => new_table,
     "table-change" => table_change,
     "accept-loss" => accept_loss,
+    "job-spec" => job_spec,
 }
 
 /// Lines of headers, looked at by everything that looks at any.
@@ -85,6 +86,10 @@ fn table_change(bytes: &[u8]) -> bool {
 }
 
 /// The document that accepts a loss.
+fn job_spec(bytes: &[u8]) -> bool {
+    understood::<JobSpec>(bytes).is_ok()
+}
+
 fn accept_loss(bytes: &[u8]) -> bool {
     understood::<AcceptLoss>(bytes).is_ok()
 }

@@ -75,6 +75,15 @@ pub enum Fault {
         /// As it was asked for, escaped.
         id: String,
     },
+    /// No such job.
+    #[error("no member that answered remembers a job \"{id}\"; GET /v1/jobs lists those that are remembered")]
+    NoSuchJob {
+        /// As it was asked for, escaped.
+        id: String,
+    },
+    /// Too many jobs wait.
+    #[error("{0}; nothing was done; try again once one has ended")]
+    Jobs(#[from] quorate_node::jobs::Full),
     /// The id of one member and the name of another.
     #[error(
         "\"{text}\" is the id of {one} and the name of {other}: say which is meant, id:{text} or name:{text}"
@@ -265,6 +274,7 @@ impl Fault {
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
             Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
+            Fault::NoSuchJob { .. } => Code::NoSuchJob,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Fault::RingTooLarge { .. } | Fault::Unordered { .. } => Code::InvalidParameter,
@@ -280,7 +290,8 @@ impl Fault {
             | Fault::TooManyOperations { .. }
             | Fault::OperationsFull { .. }
             | Fault::AnswersFull { .. }
-            | Fault::TooManyConnections { .. } => Code::Overloaded,
+            | Fault::TooManyConnections { .. }
+            | Fault::Jobs(_) => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
             Fault::Loss(
                 LossError::Elsewhere { .. }
@@ -334,6 +345,8 @@ impl Fault {
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode { .. }
+            | Fault::NoSuchJob { .. }
+            | Fault::Jobs(_)
             | Fault::RingTooLarge { .. }
             | Fault::NoSuchRoute
             | Fault::MethodNotAllowed { .. }

@@ -34,6 +34,7 @@ pub mod fault;
 pub mod head;
 mod health;
 pub mod host;
+mod jobs;
 mod keys;
 pub mod limits;
 mod locate;

@@ -4,6 +4,7 @@ use super::answer::timestamp;
 use super::app::{App, json, plain};
 use super::fault::Fault;
 use super::loss;
+use super::jobs;
 use super::members;
 use super::problem::Problem;
 use super::tables::bound;
@@ -31,7 +32,8 @@ pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Res
     let timeout = app.timeout(&query);
     let table = app.table(table, timeout).await?;
     let location = located(&app, &table.name, &key)?;
-    let inspected = app.core.inspect(&table, &key, timeout).await;
+    let (inspected, last_equal) =
+        tokio::join!(app.core.inspect(&table, &key, timeout), app.core.last_equal(&table, &key, timeout));
     let is_owner = |node: NodeId| location.owners.iter().any(|owner| owner.node == node.to_string());
     let (of_owners, of_others): (Vec<_>, Vec<_>) =
         inspected.into_iter().partition(|(node, _)| is_owner(*node));
@@ -43,6 +45,7 @@ pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Res
         agree: held.len() == of_owners.len() && held.windows(2).all(|pair| pair[0] == pair[1]),
         replicas: of_owners.iter().map(|(node, known)| inspection(*node, known)).collect(),
         hints_elsewhere: hints_elsewhere.map(|(node, known)| inspection(*node, known)).collect(),
+        sync: Some(jobs::last_equal(&last_equal)),
         location,
     };
     Ok(json(StatusCode::OK, &document))

@@ -39,6 +39,10 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::PreviewLoss
         | route::Operation::AcceptLoss
         | route::Operation::ShowRing
+        | route::Operation::ListJobs
+        | route::Operation::OrderJob
+        | route::Operation::ShowJob
+        | route::Operation::ShowSync
         | route::Operation::OpenApi => Operation::Cluster,
         route::Operation::Live
         | route::Operation::Ready

@@ -56,6 +56,7 @@ impl From<RouteError> for Problem {
             }
             RouteError::NoSuchTable { name } => Fault::NoSuchTable { name }.into(),
             RouteError::NoSuchNode { id } => Fault::NoSuchNode { id }.into(),
+            RouteError::NoSuchJob { id } => Fault::NoSuchJob { id }.into(),
             RouteError::Query(error) => error.into(),
             RouteError::Key(error) => error.into(),
         }

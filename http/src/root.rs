@@ -17,6 +17,8 @@ const LINKS: &[(&str, &str)] = &[
     ("/v1/cluster/nodes", "Every member, and how it is"),
     ("/v1/cluster/ring", "Shards and their owners"),
     ("/v1/tables", "Every table"),
+    ("/v1/jobs", "Jobs: comparing what owners hold"),
+    ("/v1/sync", "When owners were last found equal"),
     ("/v1/limits", "Every limit in force"),
     ("/health/ready", "Whether this node can serve"),
     ("/metrics", "Metrics for Prometheus"),

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{bulk, cluster, health, keys, locate, loss, members, root, scan, table_stats, tables};
+use super::{bulk, cluster, health, jobs, keys, locate, loss, members, root, scan, table_stats, tables};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -44,6 +44,10 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::PreviewLoss(on) => loss::preview(&app, &on, &request),
         Route::AcceptLoss(on) => loss::accept(app, on, query, request).await,
         Route::ShowRing => cluster::ring(&app, &query, &request),
+        Route::ListJobs => jobs::list(app, request).await,
+        Route::OrderJob => jobs::order(app, query, request).await,
+        Route::ShowJob(on) => jobs::show(app, on, request).await,
+        Route::ShowSync => jobs::sync(app, request).await,
         Route::ShowLimits => health::limits(&app, &request),
         Route::Live => Ok(health::live(&app.broken)),
         Route::Ready => health::ready(&app),

@@ -10,7 +10,7 @@
 //!
 //! # Invariants
 //!
-//! - A job's id names the member that began it and the run of its process: no two jobs have the same, ever.
+//! - A job's id names the member that began it and the run of its process: no two jobs have the same.
 //! - A member of which no part is known stands in the whole with the reason: nothing is left out in silence.
 //!
 //! # What is left out
@@ -32,15 +32,15 @@ use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// Which job: `n1-6b983c0c507608cb-3`.
+/// Which job: `n1-6b983c0c-3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct JobId {
     /// The member that began it, or took the order.
     #[n(0)]
     pub node: NodeId,
-    /// The run of that member's process.
+    /// The run of that member's process: 32 of the random bits of its boot.
     #[n(1)]
-    pub boot: Boot,
+    pub run: u32,
     /// Counts from 1 with that run.
     #[n(2)]
     pub number: u32,
@@ -48,12 +48,24 @@ pub struct JobId {
 
 /// A text that is no job's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a job's id is a member, a run of its process and a number, as in n1-6b983c0c507608cb-3")]
+#[error("a job's id is a member, a run of its process and a number, as in n1-6b983c0c-3")]
 pub struct NoJobId;
+
+impl JobId {
+    /// The job of this number of a member's run.
+    pub fn new(node: NodeId, boot: Boot, number: u32) -> Self {
+        Self { node, run: (boot.0 >> 32) as u32, number }
+    }
+
+    /// Whether it is of this run of its member.
+    fn is_of(self, boot: Boot) -> bool {
+        Self::new(self.node, boot, self.number) == self
+    }
+}
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.node, self.boot, self.number)
+        write!(f, "{}-{:08x}-{}", self.node, self.run, self.number)
     }
 }
 
@@ -64,9 +76,9 @@ impl FromStr for JobId {
         let read = || {
             let mut parts = text.split('-');
             let node = NodeId(parts.next()?.strip_prefix('n')?.parse().ok()?);
-            let boot = Boot(u64::from_str_radix(parts.next()?, 16).ok()?);
+            let run = u32::from_str_radix(parts.next()?, 16).ok()?;
             let number = parts.next()?.parse().ok()?;
-            Some(Self { node, boot, number })
+            Some(Self { node, run, number })
         };
         // One job has one text.
         read().filter(|id| id.to_string() == text).ok_or(NoJobId)
@@ -273,12 +285,10 @@ mod tests {
 
     #[test]
     fn an_id_is_read_back_and_has_one_text() {
-        let id = JobId { node: NodeId(3), boot: Boot(0xab), number: 7 };
-        assert_eq!(id.to_string(), "n3-00000000000000ab-7");
-        assert_eq!("n3-00000000000000ab-7".parse(), Ok(id));
-        for text in
-            ["", "n3", "n3-ab-7", "n3-00000000000000ab-07", "n3-00000000000000ab-7-1", "3-00000000000000ab-7"]
-        {
+        let id = JobId::new(NodeId(3), Boot(0xab << 32), 7);
+        assert_eq!(id.to_string(), "n3-000000ab-7");
+        assert_eq!("n3-000000ab-7".parse(), Ok(id));
+        for text in ["", "n3", "n3-ab-7", "n3-000000ab-07", "n3-000000ab-7-1", "3-000000ab-7"] {
             assert_eq!(text.parse::<JobId>(), Err(NoJobId), "{text}");
         }
     }

@@ -95,6 +95,22 @@ pub struct Explanation {
     pub replicas: Vec<Inspection>,
     /// Other members that keep a hint for an owner.
     pub hints_elsewhere: Vec<Inspection>,
+    /// When the owners of the shard were last found equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<LastEqual>,
+}
+
+/// When the owners of a shard were last found equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LastEqual {
+    /// The owner that runs its sync; `null`: none says that it does.
+    #[schema(required, value_type = Option<form::NodeId>)]
+    pub run_by: Option<String>,
+    /// When it last found all of them equal; `null`: never in this run of its process.
+    #[schema(required, format = DateTime)]
+    pub equal_at: Option<String>,
+    /// The same as a sentence.
+    pub says: String,
 }
 
 /// What one member says that it holds of a key.

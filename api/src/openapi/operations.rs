@@ -1,12 +1,16 @@
 //! Every operation: what it takes, what it answers, and for what it is refused.
 
+use super::groups::{
+    AT_WORK, BATCH, BODY, CHANGE, DOCUMENT, EDGE, KEY, LEVEL, MADE, MEMBERS, NODE, OWNERS, PLAIN, QUERY,
+    READ, SERVING, STARTING, TABLE, VALUE, WRITE,
+};
 use super::parameters::Header;
 use super::schemas::Reference;
 use crate::code::Code;
 use crate::document::{
-    AcceptLoss, Batch, Cluster, Dropped, Explanation, KeyPage, Links, Live, Location, Loss, LossAccepted,
-    Mget, NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, Table, TableChange, TableSpec,
-    TableStats, Tables, Written,
+    AcceptLoss, Batch, Cluster, Dropped, Explanation, Job, JobSpec, Jobs, KeyPage, Links, Live, Location,
+    Loss, LossAccepted, Mget, NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, SyncState, Table,
+    TableChange, TableSpec, TableStats, Tables, Written,
 };
 use crate::route::Operation;
 use utoipa::ToSchema;
@@ -72,55 +76,6 @@ const fn done(content: Content) -> Answer {
 const fn ok<T: ToSchema>() -> Answer {
     done(document::<T>())
 }
-
-/// What any request may meet, whatever it asks.
-const EDGE: &[Code] = &[
-    Code::BadRequest,
-    Code::RequestTimeout,
-    Code::KeyTooLong,
-    Code::ExpectationFailed,
-    Code::BadHost,
-    Code::HeadersTooLarge,
-    Code::Internal,
-];
-/// A node that is not there yet.
-const STARTING: &[Code] = &[Code::Starting];
-/// A node at its limit; health and metrics are answered even then.
-const AT_WORK: &[Code] = &[Code::Starting, Code::Overloaded];
-/// What every parser of a query refuses.
-const QUERY: &[Code] = &[Code::UnknownParameter, Code::InvalidParameter];
-/// What every request that is not one write refuses.
-const PLAIN: &[Code] = &[Code::InvalidHeader, Code::NotAcceptable];
-/// A node that doubts its disk may have lost the table.
-const TABLE: &[Code] = &[Code::NoSuchTable, Code::ReplicaDoubtful];
-const NODE: &[Code] = &[Code::NoSuchNode];
-const KEY: &[Code] = &[Code::InvalidKey, Code::KeyTooLong];
-/// A node that stops, or doubts its disk, begins nothing.
-const SERVING: &[Code] = &[Code::Draining, Code::ReplicaDoubtful];
-/// What owners that can't answer come down to. Of many keys, each item has its own.
-const OWNERS: &[Code] =
-    &[Code::Unavailable, Code::Overloaded, Code::ReplicaDoubtful, Code::Draining, Code::DiskFull];
-const LEVEL: &[Code] = &[Code::InvalidConsistency];
-const READ: &[Code] = &[Code::NoSuchKey, Code::InvalidHeader, Code::NotAcceptable, Code::ReadTimeout];
-const WRITE: &[Code] = &[
-    Code::ConditionsNeedConsensus,
-    Code::InvalidHeader,
-    Code::NotAcceptable,
-    Code::IdempotencyExpired,
-    Code::IdempotencyReused,
-    Code::VersionsExhausted,
-    Code::WriteTimeout,
-];
-/// A body of any kind.
-const BODY: &[Code] = &[Code::InvalidBody, Code::LengthRequired, Code::UnsupportedMediaType];
-const VALUE: &[Code] = &[Code::ValueTooLarge, Code::Overloaded];
-/// Unavailable as a whole: while owners may still answer for a dropped table of the name.
-const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded, Code::Unavailable];
-const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
-/// A change of the catalog. Only one that makes something can meet a limit of the catalog.
-const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
-/// What a table that would be made may meet in the catalog.
-const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];
 
 const READ_HEADERS: &[&str] = &[
     "Quorate-Consistency",
@@ -396,6 +351,39 @@ pub const fn described(operation: Operation) -> Described {
             "Positions, shards and owners",
             const { &[ok::<Ring>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::ListJobs => shown(
+            "listJobs",
+            "The jobs that members remember, the newest first",
+            const { &[ok::<Jobs>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS],
+        ),
+        Operation::OrderJob => taking(
+            "orderJob",
+            "Compare what the owners of every shard hold, and bring them together or only count where they differ",
+            const { &document::<JobSpec>() },
+            const {
+                &[Answer {
+                    status: 202,
+                    says: "Every member that took the order does its part; those that did not are named",
+                    content: Some(document::<Job>()),
+                    headers: &["Location"],
+                    leads_to: &[],
+                }]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN, BODY, DOCUMENT, TABLE, SERVING],
+        ),
+        Operation::ShowJob => shown(
+            "showJob",
+            "One job: what each member did of it",
+            const { &[ok::<Job>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS, &[Code::NoSuchJob]],
+        ),
+        Operation::ShowSync => shown(
+            "showSync",
+            "When the owners of each table's shards were last found equal",
+            const { &[ok::<SyncState>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS],
         ),
         Operation::ShowLimits => shown(
             "showLimits",

@@ -3,7 +3,7 @@
 //! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
 //! 405 with the list of those.
 
-use super::{OnKey, OnNode, OnTable, Operation, Route};
+use super::{OnJob, OnKey, OnNode, OnTable, Operation, Route};
 use crate::code::Code;
 use crate::key::{self, KeyError};
 use crate::query::{Query, QueryError};
@@ -41,6 +41,12 @@ pub enum RouteError {
         /// As it came, escaped.
         name: String,
     },
+    /// A name that no job can have.
+    #[error("there is no job \"{id}\"; GET /v1/jobs lists those that are remembered")]
+    NoSuchJob {
+        /// As it came, escaped.
+        id: String,
+    },
     /// A name that no member can have.
     #[error("there is no member \"{id}\"; GET /v1/cluster/nodes lists those there are")]
     NoSuchNode {
@@ -63,6 +69,7 @@ impl RouteError {
             RouteError::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             RouteError::NoSuchTable { .. } => Code::NoSuchTable,
             RouteError::NoSuchNode { .. } => Code::NoSuchNode,
+            RouteError::NoSuchJob { .. } => Code::NoSuchJob,
             RouteError::Query(error) => error.code(),
             RouteError::Key(error) => error.code(),
         }
@@ -74,7 +81,7 @@ impl RouteError {
 pub struct Path<'a> {
     /// What may be done with it.
     operations: &'static [Operation],
-    /// The table, or the member.
+    /// The table, the member, or the job.
     name: &'a str,
     key: &'a str,
 }
@@ -94,12 +101,19 @@ impl<'a> Path<'a> {
             "/v1/cluster" => of(&[Operation::ShowCluster]),
             "/v1/cluster/nodes" => of(&[Operation::ListNodes]),
             "/v1/cluster/ring" => of(&[Operation::ShowRing]),
-            _ => match (path.strip_prefix("/v1/tables/"), path.strip_prefix("/v1/cluster/nodes/")) {
-                (Some(rest), _) => Self::of_table(rest),
-                (None, Some(rest)) => Self::of_node(rest),
-                (None, None) => None,
-            },
+            "/v1/jobs" => of(&[Operation::ListJobs, Operation::OrderJob]),
+            "/v1/sync" => of(&[Operation::ShowSync]),
+            _ => None
+                .or_else(|| path.strip_prefix("/v1/tables/").map(Self::of_table))
+                .or_else(|| path.strip_prefix("/v1/cluster/nodes/").map(Self::of_node))
+                .or_else(|| path.strip_prefix("/v1/jobs/").map(Self::of_job))
+                .flatten(),
         }
+    }
+
+    fn of_job(name: &'a str) -> Option<Self> {
+        let is_one = !name.is_empty() && !name.contains('/');
+        is_one.then_some(Self { operations: &[Operation::ShowJob], name, key: "" })
     }
 
     fn of_table(rest: &'a str) -> Option<Self> {
@@ -168,6 +182,12 @@ impl<'a> Path<'a> {
         let no_such = || RouteError::NoSuchNode { id: shown(self.name) };
         Ok(OnNode { node: name.ok_or_else(no_such)?.into_owned() })
     }
+
+    fn job(&self) -> Result<OnJob, RouteError> {
+        let name = text::decode(self.name);
+        let no_such = || RouteError::NoSuchJob { id: shown(self.name) };
+        Ok(OnJob { job: name.ok_or_else(no_such)?.into_owned() })
+    }
 }
 
 impl Asked {
@@ -210,6 +230,10 @@ impl Asked {
             Operation::PreviewLoss => Route::PreviewLoss(path.node()?),
             Operation::AcceptLoss => Route::AcceptLoss(path.node()?),
             Operation::ShowRing => Route::ShowRing,
+            Operation::ListJobs => Route::ListJobs,
+            Operation::OrderJob => Route::OrderJob,
+            Operation::ShowJob => Route::ShowJob(path.job()?),
+            Operation::ShowSync => Route::ShowSync,
             Operation::ShowLimits => Route::ShowLimits,
             Operation::Live => Route::Live,
             Operation::Ready => Route::Ready,

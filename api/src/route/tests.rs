@@ -10,8 +10,9 @@ fn asked(method: &Method, path: &str) -> Result<Route, RouteError> {
 #[test]
 fn every_operation_is_reached_by_its_own_path() {
     for operation in Operation::ALL {
-        let path =
-            operation.template().replace("{table}", "t").replace("{node}", "n1").replace("{key}", "a/b");
+        let names = [("{table}", "t"), ("{node}", "n1"), ("{job}", "n1-2-3"), ("{key}", "a/b")];
+        let template = operation.template().to_owned();
+        let path = names.iter().fold(template, |path, (name, is)| path.replace(name, is));
         let route = asked(&operation.method(), &path).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(route.operation(), *operation);
         let (back, base64) = route.path();
@@ -39,6 +40,8 @@ fn what_is_not_served_is_no_route() {
         "/v1/cluster/nodes/",
         "/v1/cluster/nodes/n1/",
         "/v1/cluster/nodes/n1/accept-loss/x",
+        "/v1/jobs/",
+        "/v1/jobs/n1-2-3/abort",
         "/health",
         "/health/",
         "//",

@@ -4,8 +4,8 @@ use super::facts::{Answer, Facts, Member, Refusing};
 use crate::document;
 use crate::exit::Failure;
 use crate::output::printable;
-use quorate_api::document::{Cluster, Here, Limits, Node};
-use quorate_api::form::State;
+use quorate_api::document::{Cluster, Here, Job, Limits, Node};
+use quorate_api::form::{JobState, State};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct Asked {
     pub members: Vec<Said>,
     /// The limits in force at that node; `None`: it did not say.
     limits: Option<Limits>,
+    /// Jobs that go on; none where the node is older.
+    jobs: Vec<Job>,
 }
 
 /// One member: what the node that was asked says of it, and what it says itself.
@@ -42,7 +44,8 @@ impl Asked {
         let documents = document::elements(json, "nodes");
         let nodes: Vec<Document<Node>> =
             read.nodes.into_iter().zip(documents).map(|(read, json)| Document { read, json }).collect();
-        let limits = client.limits().await.ok();
+        let (limits, jobs) = tokio::join!(client.limits(), client.jobs());
+        let jobs = jobs.map_or_else(|_| Vec::new(), |jobs| jobs.read.jobs);
         let mut asked = JoinSet::new();
         for (at, node) in nodes.iter().enumerate() {
             let endpoint = node.read.address.as_deref().and_then(|address| address.parse().ok());
@@ -61,7 +64,7 @@ impl Asked {
                 Said { node, answer, own }
             })
             .collect();
-        Ok(Self { cluster, members, limits })
+        Ok(Self { cluster, members, limits: limits.ok(), jobs: jobs.into_iter().filter(goes_on).collect() })
     }
 
     /// The members' documents, with what they said themselves.
@@ -98,6 +101,7 @@ impl Asked {
             accepted_losses: cluster.accepted_losses.iter().map(|loss| printable(loss)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
             free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
+            jobs: self.jobs.iter().map(in_a_sentence).collect(),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),
         }
     }
@@ -149,6 +153,15 @@ impl Said {
     fn here(&self) -> Option<&Here> {
         self.own.as_ref().map(|own| &own.read.here)
     }
+}
+
+/// Whether some part of a job is not done.
+fn goes_on(job: &Job) -> bool {
+    matches!(job.state.parse(), Ok(JobState::Waiting | JobState::Running))
+}
+
+fn in_a_sentence(job: &Job) -> String {
+    printable(&format!("{} {} goes on: {}", job.kind, job.id, job.says))
 }
 
 /// Asks one member how it is: whether it is ready, and how it sees the cluster.

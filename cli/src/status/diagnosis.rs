@@ -98,6 +98,8 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.versions());
     problems.extend(facts.catching_up());
     problems.extend(facts.accepted_losses());
+    let note = |job: &String| Problem::new(Severity::Note, job.clone(), "see `quorate job list`");
+    problems.extend(facts.jobs.iter().map(note));
     if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {
         // A newer node knows of troubles that this program does not.
         let then = "see `quorate cluster nodes --wide`";

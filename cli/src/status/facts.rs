@@ -21,6 +21,8 @@ pub struct Facts {
     pub complaint: Option<String>,
     /// Free space at which the node that was asked stops to take writes.
     pub free_bytes_min: Option<u64>,
+    /// Jobs that go on, each in a sentence.
+    pub jobs: Vec<String>,
     /// Whether this is a cluster of `quorate dev`, whose nodes are started by `quorate dev start`.
     pub is_dev: bool,
 }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use quorate_model::NodeId;
 use quorate_node::core::{Core, LinkStatistics, Statistics, TableHeld};
-use quorate_node::sync::Proofs;
+use quorate_node::jobs::{Found, Proofs};
 use quorate_ring::liveness::{Standing, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -157,18 +157,20 @@ fn hints(encoder: &mut DescriptorEncoder, core: &Core, statistics: &Statistics) 
 /// What became of comparing owners.
 fn syncs(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
     type Value = fn(&Proofs) -> f64;
-    let [pulled, pushed, differing, bytes] = core.sync().totals();
+    let Found { pulled, pushed, differences, bytes, .. } = core.sync().totals();
     let counters = [
         ("sync_records_pulled", "Records that a sync merged here", pulled),
         ("sync_records_pushed", "Records that a sync of this node merged at other owners", pushed),
-        ("sync_records_differing", "Records that a sync of this node found at one owner only", differing),
+        ("sync_records_differing", "Records that a sync of this node found at one owner only", differences),
         ("sync_bytes", "Bytes between nodes of the syncs of this node", bytes),
     ];
     for (name, help, value) in counters {
         counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
     }
     let gauges: [(&str, &str, Value); 3] = [
-        ("sync_shards", "Shards of a table whose sync this node runs", |of| of.shards as f64),
+        ("sync_shards", "Shards of a table with several owners whose sync this node runs", |of| {
+            of.shards as f64
+        }),
         ("sync_shards_unproven", "Those never found equal at all owners since the start", |of| {
             of.never as f64
         }),
@@ -179,8 +181,8 @@ fn syncs(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
     let (proofs, view) = (core.sync().proofs(), core.view());
     for (name, help, value) in gauges {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (table, of) in &proofs {
-            let Some(table) = view.table_by_id(*table) else { continue };
+        for of in &proofs {
+            let Some(table) = view.table_by_id(of.table) else { continue };
             let labels = [("table", table.name.clone())];
             ConstGauge::new(value(of)).encode(family.encode_family(&labels)?)?;
         }

@@ -232,7 +232,7 @@ impl State {
 
     fn next_id(&mut self, node: NodeId, boot: Boot) -> JobId {
         self.last_number += 1;
-        JobId { node, boot, number: self.last_number }
+        JobId::new(node, boot, self.last_number)
     }
 
     /// Adds a part; the oldest one of its sort that has ended is forgotten, if there are too many.

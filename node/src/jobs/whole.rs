@@ -113,7 +113,7 @@ fn unasked(
 ) -> (Absent, String) {
     let by = order.id.node;
     let of_taker = match heard.get(&by) {
-        Some(Ok(said)) if said.boot != order.id.boot => format!("{by} has started again and has forgotten"),
+        Some(Ok(said)) if !order.id.is_of(said.boot) => format!("{by} has started again and has forgotten"),
         Some(Ok(_)) => format!("{by} has forgotten"),
         Some(Err(why)) => format!("{by} does not say ({why})"),
         None => format!("{by} is no member any more and can't say"),
@@ -121,7 +121,7 @@ fn unasked(
     match heard.get(&node) {
         Some(Err(why)) => (Absent::Silent, why.clone()),
         Some(Ok(_)) if is_told => (Absent::Silent, "the order is on its way to it".to_owned()),
-        Some(Ok(said)) if node == by && said.boot != order.id.boot => {
+        Some(Ok(said)) if node == by && !order.id.is_of(said.boot) => {
             (Absent::Forgotten, "forgotten: it has started again".to_owned())
         }
         Some(Ok(_)) | None if node == by => {

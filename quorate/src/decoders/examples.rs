@@ -20,6 +20,7 @@ use quorate_model::{
     WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest};
+use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
 use quorate_ring::catalog::Created;
 use quorate_ring::{
     Catalog, Command, Found, NewNode, NewRange, NewTable, Receipt, Rejection, RequestId, TableChange,
@@ -285,7 +286,24 @@ fn control_replies() -> Vec<ControlReply> {
         ControlReply::NotLeader(Some(NodeId(1))),
         ControlReply::Applied(Epoch(4)),
         ControlReply::Closed(Epoch(4)),
+        ControlReply::Jobs(remembered_jobs()),
+        ControlReply::Jobs(JobsReply::Proven { runs: true, equal_ms: Some(900) }),
     ]
+}
+
+fn a_job() -> jobs::Order {
+    let id = JobId::new(NodeId(3), Boot(0x6a1f_0c3b << 32), 7);
+    let (kind, cause) = (jobs::Kind::Verify, jobs::Cause::Order);
+    jobs::Order { id, kind, table: Some(TableId(2)), cause, ordered_at: WallTime(1_795_000_000_000) }
+}
+
+fn remembered_jobs() -> JobsReply {
+    let (order, boot) = (a_job(), Boot(0x6a1f_0c3b));
+    let found = jobs::Found { shards: 64, equal: 63, differing: 1, differences: 2, ..jobs::Found::default() };
+    let part = jobs::Part { order, began_at: Some(order.ordered_at), ended_at: None, found, reason: None };
+    let said = jobs::Said { node: NodeId(2), boot: None, why: Some("no connection".to_owned()) };
+    let taken = jobs::Taken { order, by: vec![said] };
+    JobsReply::Remembered(jobs::Remembered { boot, parts: vec![part], taken: vec![taken] })
 }
 
 fn identity() -> Vec<u8> {
@@ -351,6 +369,8 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ControlRequest::Reached(Epoch(4)),
             ControlRequest::Close(Epoch(4)),
             ControlRequest::Find(vec![NodeId(2), NodeId(3)]),
+            ControlRequest::Jobs(JobsRequest::Order(a_job())),
+            ControlRequest::Jobs(JobsRequest::Proven(TableId(2), place().sort_key)),
         ]),
         "control-reply" => encoded(control_replies()),
         "consensus-message" => encoded(messages()),

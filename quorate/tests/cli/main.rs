@@ -13,3 +13,4 @@ mod refusals;
 mod scan;
 mod serve;
 mod service;
+mod sync;

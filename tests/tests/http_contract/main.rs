@@ -13,6 +13,7 @@ mod conditions;
 mod described;
 mod edge;
 mod failures;
+mod jobs;
 mod keys;
 mod ledger;
 mod levels;

@@ -46,7 +46,8 @@ impl Operation {
     }
 
     pub fn target(&self, table: &str, key: &str, node: &str) -> String {
-        self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node)
+        let target = self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node);
+        target.replace("{job}", "n1-00000000-1")
     }
 
     /// A body that this operation takes, with its media type; none where it takes none.
@@ -61,6 +62,7 @@ impl Operation {
             "createTable" => json!({"name": "refused"}),
             "alterTable" => json!({"durability": "sync"}),
             "acceptLoss" => json!({"accept_data_loss": "n1"}),
+            "orderJob" => json!({"type": "verify"}),
             other => panic!("{other} takes a document: say which"),
         };
         Some(("application/json", document.to_string()))
@@ -161,8 +163,12 @@ fn what_is_not_there_is_refused_by_every_operation() {
     refused(404, "no-such-table", |one| {
         let target = one.target("none", "refused", "n1");
         let query = if one.has_parameter("table") && !target.contains("none") { "?table=none" } else { "" };
-        one.send(&format!("{target}{query}"), node)
+        match one.id {
+            "orderJob" => super::ask::post(&target, &json!({"type": "verify", "table": "none"})).of(node),
+            _ => one.send(&format!("{target}{query}"), node),
+        }
     });
+    refused(404, "no-such-job", |one| one.send(&plain(one), node));
     refused(404, "no-such-node", |one| one.send(&one.target("t", "refused", "n9"), node));
     refused(400, "invalid-key", |one| one.send(&one.target("t", "%zz", "n1"), node));
     // A path that is longer than any may be, where heads may be longer than that.

@@ -4,8 +4,12 @@ use super::super::{Kind, Taken};
 use super::*;
 use quorate_model::Boot;
 
+fn boot(run: u64) -> Boot {
+    Boot(run << 32)
+}
+
 fn order() -> Order {
-    let id = JobId { node: NodeId(1), boot: Boot(1), number: 1 };
+    let id = JobId::new(NodeId(1), boot(1), 1);
     Order { id, kind: Kind::Sync, table: None, cause: Cause::Order, ordered_at: WallTime(5) }
 }
 
@@ -16,7 +20,7 @@ fn part(ended: bool) -> Part {
 }
 
 fn took(node: u64, boot: u64) -> Said {
-    Said { node: NodeId(node), boot: Some(Boot(boot)), why: None }
+    Said { node: NodeId(node), boot: Some(self::boot(boot)), why: None }
 }
 
 type Heard = Result<Remembered, String>;
@@ -24,7 +28,7 @@ type Heard = Result<Remembered, String>;
 #[allow(clippy::unnecessary_wraps, reason = "another member may have said nothing")]
 fn remembers(boot: u64, parts: Vec<Part>, by: Option<Vec<Said>>) -> Heard {
     let taken = by.map(|by| Taken { order: order(), by }).into_iter().collect();
-    Ok(Remembered { boot: Boot(boot), parts, taken })
+    Ok(Remembered { boot: self::boot(boot), parts, taken })
 }
 
 fn one(heard: [Heard; 3]) -> Whole {
