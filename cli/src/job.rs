@@ -131,7 +131,8 @@ fn verdict(job: &Job) -> Result<(), Failure> {
     if job.found.differing > 0 {
         let bring = again().replace(" --verify-only", "");
         let next = format!(
-            "bring the owners together with {bring}; by itself that happens every `sync.every` (10 min)"
+            "bring the owners together with {bring}; by itself that happens every `sync.every` (10 min). While writes go \
+             on, some of what differs is only on its way: verify again"
         );
         failure(Exit::Unhealthy, next)
     } else if !absent.is_empty() {

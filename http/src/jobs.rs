@@ -51,6 +51,7 @@ pub async fn show(app: App, on: OnJob, request: Request) -> Result<Response, Pro
 /// `POST /v1/jobs`
 pub async fn order(app: App, query: Query, request: Request) -> Result<Response, Problem> {
     plain(&request)?;
+    app.expect_serving()?;
     let (spec, _room): (JobSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let kind = match spec.kind.parse() {
@@ -61,7 +62,6 @@ pub async fn order(app: App, query: Query, request: Request) -> Result<Response,
             return Err(Fault::Document(format!("type: \"{given}\" is no job; it is sync or verify")).into());
         }
     };
-    app.expect_serving()?;
     let table = match spec.table {
         Some(name) if !quorate_model::table::is_table_name(&name) => {
             return Err(Fault::NoSuchTable { name: shown(&name) }.into());
@@ -251,7 +251,7 @@ fn sentence(job: &Whole) -> String {
 /// What has come of a job that goes on no more.
 fn outcome(found: &Found, why: Option<&str>) -> String {
     let mut said = match (found.differing, found.pulled + found.pushed) {
-        (0, 0) => format!("{} of {} shards are equal", found.equal, found.shards),
+        (0, 0) => format!("{} of {} shards are equal", found.equal + found.brought, found.shards),
         (0, moved) => {
             let same = found.equal + found.brought;
             format!("{same} of {} shards are equal now, {moved} records were brought", found.shards)

@@ -126,10 +126,10 @@ impl Sync {
         members.filter(|node| self.links.is_lane_up(*node, Lane::Bulk) && trusts(node)).collect()
     }
 
-    /// Hints that were refused for want of room, of this run.
+    /// Hints that were refused for want of room, for owners that are up: the others are compared once they return.
     fn overflow(&self) -> u64 {
-        let counts = self.local.replica().hint_counts();
-        counts.values().map(|hints| hints.refused).sum()
+        let (counts, up) = (self.local.replica().hint_counts(), self.up());
+        counts.iter().filter(|(owner, _)| up.contains(owner)).map(|(_, hints)| hints.refused).sum()
     }
 
     /// Does this node's part of a job; whether a shard was left open.

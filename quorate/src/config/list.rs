@@ -143,7 +143,7 @@ pub const SETTINGS: &[Setting] = settings! {
         "How long after the answer late acknowledgements are awaited before a hint takes their place.";
 
     "replica.hint_bytes_per_owner_max": Bytes storage.replica.hint_bytes_per_owner_max,
-        "Bytes of hints kept for one owner that is away; what is over it is counted, and must be brought up to date by reads. At most hint_bytes_max.";
+        "Bytes of hints kept for one owner that is away; what is over it is counted, and brought over by sync once the owner is back. At most hint_bytes_max.";
     "replica.hint_bytes_max": Bytes storage.replica.hint_bytes_max,
         "Bytes of hints kept for all owners together.";
     "replica.hints_max": Count storage.replica.hints_max,

@@ -9,11 +9,17 @@ fn an_order_is_waited_for_and_ends_with_what_came_of_it() {
     dev.run(0, &["put", "demo", "k", "v"]).expect_code(0);
     let done = dev.run(1, &["sync", "start", "--wait", "--output", "json"]).expect_code(0);
     let job = done.json();
-    assert_eq!((&job["state"], &job["type"], &job["shards"]), (&"done".into(), &"sync".into(), &64.into()), "{job}");
+    assert_eq!(
+        (&job["state"], &job["type"], &job["shards"]),
+        (&"done".into(), &"sync".into(), &64.into()),
+        "{job}"
+    );
     let last = done.stderr.lines().last().expect("progress");
     let last: serde_json::Value = serde_json::from_str(last).expect("a JSON object a line");
     assert_eq!((&last["job"], &last["compared"]), (&job["id"], &64.into()), "{last}");
-    let quiet = dev.run(2, &["sync", "start", "--verify-only", "--table", "demo", "--wait", "--quiet"]).expect_code(0);
+    let quiet = dev
+        .run(2, &["sync", "start", "--verify-only", "--table", "demo", "--wait", "--quiet"])
+        .expect_code(0);
     assert!(quiet.text().contains("64 of 64 shards are equal") && quiet.stderr.is_empty(), "{quiet:?}");
     dev.run(0, &["sync", "start", "--table", "nope"]).expect_code(3);
 
@@ -41,5 +47,8 @@ fn an_order_is_waited_for_and_ends_with_what_came_of_it() {
     assert!(short.text().contains("not_taken"), "{short:?}");
     let status = dev.run(0, &["sync", "status"]).expect_code(0);
     assert!(status.stderr.contains("n3 did not answer"), "{status:?}");
-    assert_eq!(dev.run(0, &["sync", "status", "--output", "json"]).expect_code(0).json()["unanswered"][0]["node"], "n3");
+    assert_eq!(
+        dev.run(0, &["sync", "status", "--output", "json"]).expect_code(0).json()["unanswered"][0]["node"],
+        "n3"
+    );
 }

@@ -58,7 +58,7 @@ fn what_is_not_built_is_no_route() {
     for target in [
         "/v1",
         "/v2/tables",
-        "/v1/jobs",
+        "/v1/jobs/n1-00000000-1/abort",
         "/v1/cluster/plans",
         "/v1/tables/t/watch",
         "/v1/tables/t/nothing",

@@ -165,6 +165,7 @@ impl Early {
         // What is said of documents by the documents themselves, or by the target's length alone, comes another way.
         let is_by_head = |one: &Operation| match way.1 {
             "invalid-consistency" => !matches!(one.id, "createTable" | "alterTable"),
+            "no-such-table" => one.id != "orderJob",
             "key-too-long" => one.template.contains("{key}"),
             _ => true,
         };
