@@ -3,8 +3,8 @@
 use super::answer::timestamp;
 use super::app::{App, json, plain};
 use super::fault::Fault;
-use super::loss;
 use super::jobs;
+use super::loss;
 use super::members;
 use super::problem::Problem;
 use super::tables::bound;
