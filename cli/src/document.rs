@@ -369,7 +369,7 @@ fn said(name: &str, value: &Json) -> String {
                 quantity::bytes(bytes)
             }
             Some(ms) if last.ends_with("_ms") => quantity::span(Duration::from_millis(ms)),
-            Some(count) if COUNTS.contains(&last) => quantity::count(count),
+            Some(count) if COUNTS.split_ascii_whitespace().any(|name| name == last) => quantity::count(count),
             None if last == "phi" => number.as_f64().map_or_else(|| word(value), quantity::short),
             Some(_) | None => word(value),
         },
@@ -382,24 +382,8 @@ fn said(name: &str, value: &Json) -> String {
 }
 
 /// Members that count things. Epochs and indexes are names made of digits.
-const COUNTS: &[&str] = &[
-    "hints",
-    "shards",
-    "tables",
-    "nodes",
-    "positions",
-    "records",
-    "hints_overflow",
-    "shards_confirmed",
-    "equal",
-    "brought",
-    "differing",
-    "differences",
-    "pulled",
-    "pushed",
-    "looked_after",
-    "never_equal",
-];
+const COUNTS: &str = "hints shards tables nodes positions records hints_overflow shards_confirmed \
+    equal brought differing differences pulled pushed looked_after never_equal";
 
 /// A moment as it is written, and how long ago that is.
 fn moment(text: &str) -> Option<(String, String)> {

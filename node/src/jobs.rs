@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A job has a part at each member, for each runs the sync of other shards. What became of a part is in that member's
-//! [`Books`]; what became of the whole is put together by whoever is asked, from the books of all ([`assemble`]).
+//! [`Books`]; what became of the whole is put together by the member that is asked, from the books of all ([`assemble`]).
 //!
 //! # Invariants
 //!

@@ -67,7 +67,7 @@ fn whole(order: Order, heard: &BTreeMap<NodeId, Result<Remembered, String>>) -> 
         }
     }
     if order.cause != Cause::Order {
-        // Nobody else was asked.
+        // No other member was asked.
         return Whole { order, members };
     }
     let taken =

@@ -110,7 +110,7 @@ async fn an_order_is_carried_out_by_every_member_and_shown_by_any() {
         );
     }
 
-    // One that is away is named, whoever runs its shards meanwhile, and those that lack an owner are counted.
+    // One that is away is named, whichever member runs its shards meanwhile, and those that lack an owner are counted.
     cluster.kill(0).await;
     until("the others see that it is gone", || {
         (1..3).all(|index| !cluster.node(index).core().view().liveness().is_alive(NodeId(1)))
