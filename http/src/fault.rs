@@ -300,7 +300,8 @@ impl Fault {
                 | LossError::NotRestarted
                 | LossError::Damaged(_)
                 | LossError::Unreadable(_)
-                | LossError::Disk(_),
+                | LossError::Disk(_)
+                | LossError::FromBefore { .. },
             ) => Code::LossNotAccepted,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
             Fault::Draining => Code::Draining,

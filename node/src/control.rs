@@ -18,7 +18,7 @@
 //!
 //! # What is left out
 //!
-//! Replacing a voter that stays away (an operator's `replace`), and recovery without a majority: they come with moves.
+//! Replacing a member by another one (an operator's `replace`), and recovery without a majority: they come with moves.
 
 pub mod closing;
 mod figures;
@@ -31,22 +31,23 @@ mod messages;
 mod propose;
 mod proposed;
 pub mod publish;
+pub mod replace;
 mod report;
 pub mod voters;
 
 pub use find::find_members;
-pub use found::{JoinError, WAITING, cluster_at, join};
+pub use found::{JoinError, Joined, WAITING, cluster_at, join, replace};
 pub use living::Living;
-pub use messages::{ControlReply, ControlRequest, DiskState, Report, ShardFigure};
+pub use messages::{ControlReply, ControlRequest, DiskState, Replacement, Report, ShardFigure};
 pub use proposed::{ProposeError, Proposed};
 
 use crate::engine::Replica;
 use crate::jobs::Books;
 use crate::views::Views;
 use quorate_consensus::{Consensus, Openraft};
-use quorate_model::NodeId;
+use quorate_model::{Boot, NodeId};
 use quorate_transport::Links;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -63,6 +64,8 @@ pub struct Control {
     refreshed: Mutex<Option<Instant>>,
     /// Held while this node, as the leader, changes who takes part.
     changing: Mutex<()>,
+    /// Processes that were let in as members whose data are gone, and when: while this node leads.
+    let_in: std::sync::Mutex<BTreeMap<NodeId, (Boot, Instant)>>,
     /// Held while the fence is noted on the disk.
     noting: Arc<Mutex<()>>,
 }
@@ -77,8 +80,18 @@ impl Control {
         replica: Arc<Replica>,
         books: Arc<Books>,
     ) -> Arc<Self> {
-        let (refreshed, changing, noting) = (Mutex::default(), Mutex::default(), Arc::default());
-        Arc::new(Self { node, consensus, links, views, replica, books, refreshed, changing, noting })
+        Arc::new(Self {
+            node,
+            consensus,
+            links,
+            views,
+            replica,
+            books,
+            refreshed: Mutex::default(),
+            changing: Mutex::default(),
+            let_in: std::sync::Mutex::default(),
+            noting: Arc::default(),
+        })
     }
 
     /// The leader, as this node knows it; `None` while there is none with a majority.

@@ -20,6 +20,7 @@
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
 mod config;
+mod damaged;
 pub mod folder;
 mod parts;
 mod tasks;

@@ -84,6 +84,11 @@ impl Recollection {
         }
     }
 
+    /// The incarnation that counts in the place of this one, if a member has said so.
+    pub fn counts_instead(&self) -> Option<u64> {
+        self.known.counts_instead()
+    }
+
     fn disks(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, DiskState>> {
         self.disks.lock().expect("nothing panics while it holds this lock")
     }

@@ -63,6 +63,8 @@ pub enum Stage {
     Founding,
     /// The catalog has issued this node's id; it may not have heard anything else yet.
     Joining,
+    /// It came back as a member whose data are gone, and its database may not say so yet.
+    Replacing,
     /// Founded or joined, once and for all.
     Member,
 }
@@ -98,8 +100,8 @@ pub enum IdentityError {
     },
     /// A node's data, but no identity: the file was lost.
     #[error(
-        "the folder {} holds a node's data ({found}) but its identity file is gone; restore that file, or replace \
-         the node with an empty folder",
+        "the folder {} holds a node's data ({found}) but its identity file is gone; restore that file, or let the node \
+         come back with an empty folder (serve --join host:port --replace-self NODE)",
         folder.display()
     )]
     Lost {
@@ -122,7 +124,7 @@ pub enum IdentityError {
     /// The file is damaged.
     #[error(
         "the file {} is damaged ({reason}); the data can't be trusted: restore this one file if you know why it is \
-         damaged, else replace the node",
+         damaged, else let the node come back with an empty folder (serve --join host:port --replace-self NODE)",
         path.display()
     )]
     Corrupt {
@@ -239,12 +241,13 @@ impl Identity {
 }
 
 impl Stage {
-    const ALL: [Stage; 3] = [Stage::Founding, Stage::Joining, Stage::Member];
+    const ALL: [Stage; 4] = [Stage::Founding, Stage::Joining, Stage::Replacing, Stage::Member];
 
     fn as_str(self) -> &'static str {
         match self {
             Stage::Founding => "founding",
             Stage::Joining => "joining",
+            Stage::Replacing => "replacing",
             Stage::Member => "member",
         }
     }
@@ -254,8 +257,8 @@ impl Stage {
     }
 }
 
-/// What is never there before an identity is.
-const DATA: [&str; 7] = ["db", "watermark", "manifest-mark", "doubtful", "life", "boots", "accepted"];
+/// What is never there before an identity is: the store, and the notes about it.
+pub const DATA: [&str; 7] = ["db", "watermark", "manifest-mark", "doubtful", "life", "boots", "accepted"];
 
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
 /// founding or joining that was cut short left behind, is no such file.

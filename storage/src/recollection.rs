@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::replica::Replica;
 use quorate_model::{Answer, Boot, Committed, NodeId, Run};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,12 +36,21 @@ pub struct Recollection<E> {
     boots: BTreeSet<Boot>,
     /// Who has told this start of the node what it remembers, and what it told last.
     heard: Mutex<BTreeMap<NodeId, Option<Committed>>>,
+    /// The incarnation that counts in the place of this one, as a member has said; 0: none has said so.
+    counts: AtomicU64,
 }
 
 impl<E: Engine> Recollection<E> {
     /// Of a node that runs so over this replica.
     pub fn new(replica: Arc<Replica<E>>, node: NodeId, run: Run) -> Self {
-        Self { replica, node, run, boots: BTreeSet::new(), heard: Mutex::default() }
+        Self {
+            replica,
+            node,
+            run,
+            boots: BTreeSet::new(),
+            heard: Mutex::default(),
+            counts: AtomicU64::new(0),
+        }
     }
 
     /// The same, on a folder that has had these boot ids.
@@ -101,14 +111,21 @@ impl<E: Engine> Recollection<E> {
 
     /// A peer says that another incarnation of this node counts: then this folder is from before a loss was accepted.
     pub fn superseded(&self, by: NodeId, counts: u64) {
+        self.counts.fetch_max(counts, Ordering::Relaxed);
         self.replica.mark_doubtful(Doubt::new(
             Cause::Behind,
             format!(
                 "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
-                 from before a loss was accepted",
+                 from before a loss, and nothing brings it back; start the later folder, or keep this one aside",
                 self.run.incarnation
             ),
         ));
+    }
+
+    /// The incarnation that counts in the place of this one, if a member has said so to this start of the node: a later folder
+    /// of it exists, or has.
+    pub fn counts_instead(&self) -> Option<u64> {
+        Some(self.counts.load(Ordering::Relaxed)).filter(|counts| *counts > 0)
     }
 
     /// Those of the members that have not told this start of the node what they remember of it.

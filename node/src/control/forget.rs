@@ -45,7 +45,9 @@ impl Control {
                         | ControlReply::Disk(_)
                         | ControlReply::Found(_)
                         | ControlReply::Closed(_)
-                        | ControlReply::Jobs(_),
+                        | ControlReply::Jobs(_)
+                        | ControlReply::Replaced { .. }
+                        | ControlReply::Refused { .. },
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

@@ -9,10 +9,10 @@
 //! for that is repeated for a while (`ADDRESS_PATIENCE`) before it counts.
 
 use super::Control;
-use super::messages::{ControlReply, ControlRequest};
+use super::messages::{ControlReply, ControlRequest, Replacement};
 use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
-use quorate_model::{ClusterId, Epoch, NodeId};
+use quorate_model::{Boot, ClusterId, Epoch, NodeId};
 use quorate_ring::{Command, Found, LEVEL_NEWEST, NewNode, NodeUpdate, Rejection, View};
 use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
 use serde::Deserialize;
@@ -57,6 +57,8 @@ pub struct Joined {
     pub cluster: ClusterId,
     /// Its name.
     pub name: String,
+    /// Which of its replicas it is.
+    pub incarnation: u64,
 }
 
 /// Why a node cannot become a member, however often it asks.
@@ -65,6 +67,14 @@ pub enum JoinError {
     /// The catalog does not allow it.
     #[error("the cluster does not take this node: {0}")]
     Rejected(Rejection),
+    /// It can't be the member that it was told to be.
+    #[error("this node can't come back as {member}: {why}")]
+    Refused {
+        /// The member, as it was given, escaped.
+        member: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// No member to ask.
     #[error("no address to join at: give --join host:port, the HTTP address of any member")]
     NoAddress,
@@ -86,6 +96,50 @@ impl ClusterPage {
 
 /// Asks the members at these HTTP addresses, one after the other, until one has made this node a member.
 pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Result<Joined, JoinError> {
+    ask_until(addresses, secret, &Wish::New(node)).await
+}
+
+/// The same until one has let this node come back as a member whose data are gone.
+pub async fn replace(
+    addresses: &[String],
+    secret: &Secret,
+    wanted: &Replacement,
+) -> Result<Joined, JoinError> {
+    ask_until(addresses, secret, &Wish::Former(wanted)).await
+}
+
+/// What a node without an id asks to be.
+enum Wish<'a> {
+    /// A new member.
+    New(&'a NewNode),
+    /// A member that there is.
+    Former(&'a Replacement),
+}
+
+impl Wish<'_> {
+    fn request(&self) -> ControlRequest {
+        match self {
+            Wish::New(node) => ControlRequest::Join((*node).clone()),
+            Wish::Former(wanted) => ControlRequest::Replace((*wanted).clone()),
+        }
+    }
+
+    fn boot(&self) -> Boot {
+        match self {
+            Wish::New(node) => node.boot,
+            Wish::Former(wanted) => wanted.boot,
+        }
+    }
+
+    fn http_address(&self) -> &str {
+        match self {
+            Wish::New(node) => &node.http_address,
+            Wish::Former(wanted) => &wanted.http_address,
+        }
+    }
+}
+
+async fn ask_until(addresses: &[String], secret: &Secret, wish: &Wish<'_>) -> Result<Joined, JoinError> {
     if addresses.is_empty() {
         return Err(JoinError::NoAddress);
     }
@@ -96,7 +150,7 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
     let mut taken_since = None;
     loop {
         for address in addresses {
-            match attempt(address, secret, node).await {
+            match attempt(address, secret, wish).await {
                 Ok(joined) => return Ok(joined),
                 Err(Attempt::Rejected(rejection @ Rejection::AddressTaken { .. })) => {
                     let since = *taken_since.get_or_insert_with(Instant::now);
@@ -109,6 +163,22 @@ pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Resu
                     }
                 }
                 Err(Attempt::Rejected(rejection)) => return Err(JoinError::Rejected(rejection)),
+                Err(Attempt::Refused { why, passes })
+                    if passes
+                        && taken_since.get_or_insert_with(Instant::now).elapsed() < ADDRESS_PATIENCE =>
+                {
+                    if said.get(address) != Some(&why) {
+                        tracing::warn!("joining at {address}: {why}; trying again for a few seconds");
+                        said.insert(address, why);
+                    }
+                }
+                Err(Attempt::Refused { why, .. }) => {
+                    let member = match wish {
+                        Wish::New(node) => node.name.clone(),
+                        Wish::Former(wanted) => wanted.member.escape_default().to_string(),
+                    };
+                    return Err(JoinError::Refused { member, why });
+                }
                 Err(Attempt::Failed(why)) => {
                     if said.get(address) != Some(&why) {
                         tracing::warn!("joining at {address}: {why}; trying again until it works");
@@ -146,20 +216,21 @@ pub(super) async fn cluster_page(address: &str) -> Option<(ClusterId, Option<Str
 
 enum Attempt {
     Rejected(Rejection),
+    Refused { why: String, passes: bool },
     Failed(String),
 }
 
-async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joined, Attempt> {
+async fn attempt(address: &str, secret: &Secret, wish: &Wish<'_>) -> Result<Joined, Attempt> {
     let page: ClusterPage = match fetch(address, PAGE).await {
         Ok(page) => page,
         Err(NoPage::Waiting { address }) => {
-            return Err(Attempt::Failed(waiting(&address, &node.http_address)));
+            return Err(Attempt::Failed(waiting(&address, wish.http_address())));
         }
         Err(NoPage::Failed(why)) => return Err(Attempt::Failed(why)),
     };
     let cluster = page.cluster().map_err(Attempt::Failed)?;
-    let identity = Identity { cluster, node: NodeId(0), boot: node.boot, incarnation: 1 };
-    let request = ControlRequest::Join(node.clone());
+    let identity = Identity { cluster, node: NodeId(0), boot: wish.boot(), incarnation: 1 };
+    let request = wish.request();
     let payload = minicbor::to_vec(&request).expect("encoding into memory cannot fail");
     let deadline = Instant::now() + ATTEMPT;
     let asked = Kind::Control.asked_since(request.since());
@@ -168,7 +239,13 @@ async fn attempt(address: &str, secret: &Secret, node: &NewNode) -> Result<Joine
         Attempt::Failed(format!("its peer address {}: {error}", page.peer_address))
     })?;
     match minicbor::decode(&payload) {
-        Ok(ControlReply::Joined { node, cluster, name }) => Ok(Joined { node, cluster, name }),
+        Ok(ControlReply::Joined { node, cluster, name }) => {
+            Ok(Joined { node, cluster, name, incarnation: 1 })
+        }
+        Ok(ControlReply::Replaced { node, cluster, name, incarnation }) => {
+            Ok(Joined { node, cluster, name, incarnation })
+        }
+        Ok(ControlReply::Refused { why, passes }) => Err(Attempt::Refused { why, passes }),
         Ok(ControlReply::Rejected(rejection)) => Err(Attempt::Rejected(rejection)),
         Ok(ControlReply::NotWritten(why) | ControlReply::Unknown(why)) => Err(Attempt::Failed(why)),
         Ok(

@@ -2,7 +2,7 @@
 
 use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
-use quorate_model::{ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
+use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
 use quorate_ring::{NewNode, Receipt, Rejection};
 
 /// What a node asks another one.
@@ -42,6 +42,34 @@ pub enum ControlRequest {
     /// What concerns jobs. Answered with `Jobs`.
     #[n(10)]
     Jobs(#[n(0)] JobsRequest),
+    /// "Let me be this member, whose data are gone." From a node without an id, or passed on by a member to the leader.
+    /// Answered with `Replaced`, or why not.
+    #[n(11)]
+    Replace(#[n(0)] Replacement),
+}
+
+/// A process on an empty folder that wants to be a member which there is already.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Replacement {
+    /// The id or the name of the member, as an operator gave it.
+    #[n(0)]
+    pub member: String,
+    /// The run of the process.
+    #[n(1)]
+    pub boot: Boot,
+    /// `host:port` where clients will reach it.
+    #[n(2)]
+    pub http_address: String,
+    /// `host:port` where peers will reach it.
+    #[n(3)]
+    pub peer_address: String,
+    /// Whether it wants that only if other owners can give back everything that the member had acknowledged. `None`: in any
+    /// case, since nothing is left.
+    #[n(4)]
+    pub only_if_filled: Option<bool>,
+    /// The cluster that it was a member of; `None`: the one that is asked, as an operator said.
+    #[n(5)]
+    pub cluster: Option<ClusterId>,
 }
 
 /// Where a member is, as far as another one knows.
@@ -67,7 +95,7 @@ impl ControlRequest {
             | ControlRequest::Disk(_)
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
-            ControlRequest::Figures(_) | ControlRequest::Close(_) => Protocol(2),
+            ControlRequest::Figures(_) | ControlRequest::Close(_) | ControlRequest::Replace(_) => Protocol(2),
             ControlRequest::Jobs(request) => request.since(),
         }
     }
@@ -194,6 +222,32 @@ pub enum ControlReply {
     /// To `Jobs`.
     #[n(12)]
     Jobs(#[n(0)] JobsReply),
+    /// To `Replace`: it is that member from now on.
+    #[n(13)]
+    Replaced {
+        /// The member's id.
+        #[n(0)]
+        node: NodeId,
+        /// The cluster.
+        #[n(1)]
+        cluster: ClusterId,
+        /// Its name.
+        #[n(2)]
+        name: String,
+        /// The incarnation under which it comes back.
+        #[n(3)]
+        incarnation: u64,
+    },
+    /// To `Replace`: no.
+    #[n(14)]
+    Refused {
+        /// Why, and what to do.
+        #[n(0)]
+        why: String,
+        /// Whether it may be otherwise in a few seconds: a member that has just died seems to live for so long.
+        #[n(1)]
+        passes: bool,
+    },
 }
 
 #[cfg(test)]

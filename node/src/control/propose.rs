@@ -262,6 +262,7 @@ impl Control {
                 ControlReply::NotWritten("only a member itself asks for that".to_owned())
             }
             ControlRequest::Join(node) => self.admit(node, until).await,
+            ControlRequest::Replace(wanted) => self.replace(wanted, until).await,
             ControlRequest::Report => ControlReply::Report(self.report()),
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
@@ -328,7 +329,9 @@ impl Attempts {
             | ControlReply::Disk(_)
             | ControlReply::Found(_)
             | ControlReply::Closed(_)
-            | ControlReply::Jobs(_) => {
+            | ControlReply::Jobs(_)
+            | ControlReply::Replaced { .. }
+            | ControlReply::Refused { .. } => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

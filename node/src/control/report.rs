@@ -74,7 +74,9 @@ impl Control {
                         | ControlReply::Found(_)
                         | ControlReply::Figures(_)
                         | ControlReply::Closed(_)
-                        | ControlReply::Jobs(_),
+                        | ControlReply::Jobs(_)
+                        | ControlReply::Replaced { .. }
+                        | ControlReply::Refused { .. },
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

@@ -11,9 +11,8 @@
 //! Left out: what exactly is missing (only another owner knows).
 
 use super::Core;
-use quorate_model::level::round_one;
+use crate::control::replace::without_sources;
 use quorate_model::{CopyState, Durability, NodeId};
-use quorate_ring::catalog::TableEntry;
 use quorate_storage::{Acceptance, Cause, ConsensusFate, DataFate, Doubt};
 use std::sync::Arc;
 use thiserror::Error;
@@ -79,16 +78,28 @@ pub enum LossError {
          accept the loss then; nothing was changed"
     )]
     NotRestarted,
+    /// A folder of an earlier incarnation.
+    #[error(
+        "incarnation {counts} of this node counts, and this folder is from before: what is in it can't be accepted, and it can't \
+         be filled; start the later folder, or, if that is lost too, an empty one (serve --join host:port --replace-self \
+         NODE); nothing was changed"
+    )]
+    FromBefore {
+        /// The incarnation that counts.
+        counts: u64,
+    },
     /// Not a loss at the end.
     #[error(
         "the data are damaged ({0}), not only too short: any key may read as missing, so they cannot be accepted; stop \
-         this node, keep its folder aside, and let a new node join with an empty folder; nothing was changed"
+         this node, keep its folder aside, and start it with an empty folder (serve --join host:port --replace-self NODE); \
+         nothing was changed"
     )]
     Damaged(String),
     /// Reading everything found damage.
     #[error(
         "reading all that is left failed ({0}): the data are damaged, not only too short, so they cannot be accepted; \
-         stop this node, keep its folder aside, and let a new node join with an empty folder; nothing was changed"
+         stop this node, keep its folder aside, and start it with an empty folder (serve --join host:port --replace-self \
+         NODE); nothing was changed"
     )]
     Unreadable(String),
     /// The decision could not be written down.
@@ -193,16 +204,12 @@ impl Core {
 
     /// A table of which this node owns a shard and other owners can't have everything; `None`: there is none.
     pub(crate) fn table_without_sources(&self) -> Option<String> {
-        let view = self.view();
-        let lacks = |table: &&TableEntry| {
-            let is_owner = table.shards().iter().any(|shard| shard.is_owned_by(self.node));
-            is_owner && round_one(table.n, table.w_required()) >= table.n
-        };
-        view.catalog().tables().map(|table| &**table).find(lacks).map(|table| table.name.clone())
+        without_sources(&self.view(), self.node)
     }
 
     /// Whether this doubt is one that can be accepted in place, as far as is known without reading everything.
     pub fn expect_acceptable(&self, doubt: &Doubt) -> Result<(), LossError> {
+        self.expect_the_latest()?;
         match doubt.cause {
             Cause::Damaged => Err(LossError::Damaged(doubt.reason.clone())),
             Cause::Failed | Cause::Behind | Cause::MachineStopped if !self.local.replica().is_doubtful() => {
@@ -213,6 +220,11 @@ impl Core {
             }
             Cause::Failed | Cause::Behind | Cause::MachineStopped => Ok(()),
         }
+    }
+
+    /// A folder from before another incarnation must not become one of the same number.
+    fn expect_the_latest(&self) -> Result<(), LossError> {
+        self.recollection.counts_instead().map_or(Ok(()), |counts| Err(LossError::FromBefore { counts }))
     }
 
     /// Accepts the loss: reads everything that is left, has this node's vote taken away where it may have been lost,
@@ -233,6 +245,7 @@ impl Core {
     /// Gives up what this node still has of its data: it fills itself from other owners after a start, which it asks for.
     /// The incarnation from then on.
     pub(crate) async fn give_data_up(&self, deadline: Instant) -> Result<u64, LossError> {
+        self.expect_the_latest()?;
         let Loss { doubt, incarnation, .. } = self.loss()?;
         let consensus = self.give_vote_up(&doubt, deadline).await?;
         let acceptance = Acceptance { incarnation: incarnation + 1, consensus, data: DataFate::Lossy };

@@ -5,7 +5,7 @@ use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::SyncLimits;
 use quorate_coordinator::Timing;
-use quorate_model::Rules;
+use quorate_model::{NodeId, Rules};
 use quorate_ring::Weight;
 use quorate_storage::{
     AcceptanceError, CommitterLimits, IdentityError, OpenError, PrivacyError, ReplicaLimits, RocksOptions,
@@ -100,6 +100,13 @@ pub enum Entry {
         /// HTTP addresses of members, `host:port`.
         addresses: Vec<String>,
     },
+    /// By coming back as a member whose data are gone.
+    Replace {
+        /// The member's id or name.
+        member: String,
+        /// HTTP addresses of other members, `host:port`.
+        addresses: Vec<String>,
+    },
 }
 
 impl Entry {
@@ -113,7 +120,9 @@ impl Entry {
     pub fn addresses(&self) -> &[String] {
         match self {
             Entry::Existing => &[],
-            Entry::Found { contacts: addresses, .. } | Entry::Join { addresses } => addresses,
+            Entry::Found { contacts: addresses, .. }
+            | Entry::Join { addresses }
+            | Entry::Replace { addresses, .. } => addresses,
         }
     }
 }
@@ -124,15 +133,16 @@ pub enum StartError {
     /// The folder is empty, and no option said what to do about it.
     #[error(
         "the folder {} is empty: found a cluster in it (serve --bootstrap --cluster-name NAME), or join one \
-         (serve --join host:port); if this node had data here, it has lost them: do not found again, replace the node",
+         (serve --join host:port); if this node had data here, it has lost them: do not found again, but say which member it \
+         was (serve --join host:port --replace-self NODE)",
         .0.display()
     )]
     EmptyFolder(PathBuf),
     /// A cluster of the name lives already.
     #[error(
         "the folder {} is empty, and {living}; this node does not found a second one. If it was a member, its data are \
-         lost: let it join as a new node, with --join HOST:PORT (the HTTP address of any member) in place of --bootstrap, \
-         and with a --name that no member has",
+         lost: let it come back, with --join HOST:PORT (the HTTP address of any other member) and --replace-self NODE (its \
+         id or name) in place of --bootstrap; or as a new node, with --join and a --name that no member has",
         folder.display()
     )]
     Living {
@@ -144,6 +154,20 @@ pub enum StartError {
     /// Whose folder it is.
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    /// A folder that is a node's already, and was to become another one.
+    #[error(
+        "the folder {} is that of {found} already, and --replace-self {member} wants an empty one; leave --replace-self \
+         out to start {found}, or use another folder; nothing was changed",
+        folder.display()
+    )]
+    OtherMember {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: NodeId,
+        /// What was asked for, escaped.
+        member: String,
+    },
     /// A folder of a cluster with another name.
     #[error(
         "the folder {} belongs to the cluster {found}, not to {expected}; use another folder, or leave --cluster-name out",

@@ -2,12 +2,12 @@
 
 use super::{Entry, NodeConfig, StartError, is_like_an_id};
 use crate::clock;
-use crate::control;
+use crate::control::{self, Replacement};
 use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Catalog, NewNode, RequestId};
 use quorate_storage::{
-    Acceptance, AcceptanceError, Cause, DataFate, Doubt, Engine as _, Identity, OpenError, OpenMode,
-    RocksEngine, RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
+    Acceptance, AcceptanceError, Cause, ConsensusFate, DataFate, Doubt, Engine as _, Identity, OpenError,
+    OpenMode, RocksEngine, RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -67,6 +67,20 @@ impl Introduction<'_> {
     }
 }
 
+impl Introduction<'_> {
+    /// As the leader wants it of a process that comes back.
+    pub fn replacement(&self, member: &str) -> Replacement {
+        Replacement {
+            member: member.to_owned(),
+            boot: self.boot,
+            http_address: self.config.http_address.clone(),
+            peer_address: self.peer_address.to_owned(),
+            only_if_filled: None,
+            cluster: None,
+        }
+    }
+}
+
 /// Entries that show that a folder is a node's own. One of a file system that was made for it counts too.
 fn is_of_a_node(name: &str) -> bool {
     name.strip_suffix(".new").unwrap_or(name) == identity::FILE
@@ -88,6 +102,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
     }
     if let Some(identity) = Identity::read(&config.data)? {
         check_cluster(config, &identity).await?;
+        check_member(config, &identity)?;
         warn_of_misleading_name(&config.name, identity.node);
         return Ok(identity);
     }
@@ -120,8 +135,23 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
                 cluster: joined.cluster,
                 cluster_name: joined.name,
                 node: joined.node,
-                incarnation: 1,
+                incarnation: joined.incarnation,
                 stage: Stage::Joining,
+                accepted: None,
+            }
+        }
+        Entry::Replace { member, addresses } => {
+            let wanted = introduction.replacement(member);
+            let came = control::replace(addresses, &config.secret, &wanted).await;
+            let came = came.inspect_err(|_| forget_request(&config.data, is_new))?;
+            let (node, incarnation) = (came.node, came.incarnation);
+            tracing::warn!(%node, incarnation, cluster = %came.cluster, "came back as a member whose data are gone");
+            Identity {
+                cluster: came.cluster,
+                cluster_name: came.name,
+                node,
+                incarnation,
+                stage: Stage::Replacing,
                 accepted: None,
             }
         }
@@ -154,7 +184,7 @@ async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), S
                 expected: cluster_name.clone(),
             });
         }
-        Entry::Join { addresses } => {
+        Entry::Join { addresses } | Entry::Replace { addresses, .. } => {
             let asked = control::cluster_at(addresses);
             if let Ok(Some(expected)) = tokio::time::timeout(CLUSTER_PATIENCE, asked).await {
                 identity.check_cluster(&config.data, expected)?;
@@ -162,6 +192,38 @@ async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// A unit file may say `--replace-self` at each start. The folder of another member is not taken for an empty one.
+fn check_member(config: &NodeConfig, identity: &Identity) -> Result<(), StartError> {
+    let Entry::Replace { member, .. } = &config.entry else { return Ok(()) };
+    if *member == identity.node.to_string() || *member == config.name {
+        tracing::info!(node = %identity.node, "the folder has a node already: --replace-self changes nothing");
+        return Ok(());
+    }
+    let (folder, member) = (config.data.clone(), member.escape_default().to_string());
+    Err(StartError::OtherMember { folder, found: identity.node, member })
+}
+
+/// Notes in the new database of a member that came back that all it owns is lost, before anything is served: nothing counts
+/// until it is filled from other owners. A start that ended before notes it again.
+pub async fn begin_lossy(
+    config: &NodeConfig,
+    identity: &mut Identity,
+    engine: &Arc<RocksEngine>,
+) -> Result<(), StartError> {
+    if identity.stage != Stage::Replacing || engine.is_doubtful() {
+        return Ok(());
+    }
+    identity.stage = Stage::Joining;
+    let (engine, identity, folder) = (Arc::clone(engine), identity.clone(), config.data.clone());
+    let noted = tokio::task::spawn_blocking(move || {
+        let (incarnation, consensus, data) =
+            (identity.incarnation, ConsensusFate::Forgotten, DataFate::Lossy);
+        Acceptance { incarnation, consensus, data }.note(&*engine).map_err(AcceptanceError::from)?;
+        identity.write(&folder).map_err(AcceptanceError::from)
+    });
+    Ok(noted.await.map_err(|error| StartError::Runtime(error.to_string()))??)
 }
 
 /// The founding node's request id: the same in each attempt.
@@ -318,7 +380,7 @@ pub async fn note_boot(config: &NodeConfig, boot: Boot) -> BTreeSet<Boot> {
 pub async fn open(config: &NodeConfig, stage: Stage) -> Result<RocksEngine, StartError> {
     let mut said_full = false;
     let mode = match stage {
-        Stage::Founding | Stage::Joining => OpenMode::Create,
+        Stage::Founding | Stage::Joining | Stage::Replacing => OpenMode::Create,
         Stage::Member => OpenMode::Existing,
     };
     let until = Instant::now() + LOCK_PATIENCE;

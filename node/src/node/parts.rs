@@ -1,7 +1,7 @@
 //! The parts of a running node, put together and taken apart in order.
 
 use super::folder::{self, Introduction};
-use super::{NodeConfig, StartError, tasks};
+use super::{NodeConfig, StartError, damaged, tasks};
 use crate::control::publish::Publisher;
 use crate::control::{self, Control, closing, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
@@ -75,7 +75,15 @@ impl Parts {
         if identity.stage == Stage::Member {
             identity = folder::accept(&config, identity).await?;
         }
-        let engine = Arc::new(folder::open(&config, identity.stage).await?);
+        let mut engine = folder::open(&config, identity.stage).await?;
+        if damaged::may_begin_anew(&config, &identity, &engine) {
+            let doubt = engine.doubt().map(|doubt| doubt.reason).unwrap_or_default();
+            drop(engine);
+            damaged::set_aside(&introduction, &mut identity, &doubt).await?;
+            engine = folder::open(&config, identity.stage).await?;
+        }
+        let engine = Arc::new(engine);
+        folder::begin_lossy(&config, &mut identity, &engine).await?;
         let run = folder::begin_run(&config, identity.stage, &engine).await?;
         let keeping = folder::sums(&config, identity.cluster, boot);
         let boots = folder::note_boot(&config, boot).await;
@@ -272,6 +280,9 @@ impl Parts {
         });
         if config.heal {
             tasks.spawn(heal::keep(Arc::clone(&core)));
+        }
+        if config.heal && !config.entry.addresses().is_empty() {
+            tasks.spawn(damaged::watch(Arc::clone(&core)));
         }
         if silent {
             for reason in core.readiness() {

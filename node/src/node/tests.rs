@@ -5,6 +5,7 @@ mod disk;
 mod hints;
 mod membership;
 mod moves;
+mod replace;
 mod sync;
 
 use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};

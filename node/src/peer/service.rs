@@ -152,6 +152,7 @@ impl Service for Peers {
             Kind::Control => {
                 let Some(control) = self.control.get().map(Arc::clone) else { return };
                 let request = match minicbor::decode::<ControlRequest>(&payload) {
+                    Ok(request @ ControlRequest::Replace(_)) => request,
                     Ok(request) if matches!(request, ControlRequest::Join(_)) == joining => request,
                     Ok(_) => return tracing::warn!("node {} asked for what it may not", from.node),
                     Err(error) => return not_understood(responder, &error),

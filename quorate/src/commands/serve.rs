@@ -30,6 +30,7 @@ const MEMBERS_EXPECTED: usize = 128;
 #[command(after_help = "Examples:\n  \
     quorate serve --data /var/lib/quorate --bootstrap --cluster-name orders     # the first node\n  \
     quorate serve --data /var/lib/quorate --join 10.0.0.1:7400                  # each further one\n  \
+    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --replace-self n3  # n3, whose disk was lost\n  \
     quorate serve --config /etc/quorate.toml                                    # any start after that")]
 pub struct Serve {
     /// A configuration file (TOML); `quorate config init` prints one [env: `QUORATE_CONFIG`].
@@ -180,7 +181,10 @@ fn refused(error: &process::Error) -> Failure {
 
 fn not_started(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::EmptyFolder(_) | StartError::OtherName { .. } | StartError::Living { .. } => Exit::Usage,
+        StartError::EmptyFolder(_)
+        | StartError::OtherName { .. }
+        | StartError::OtherMember { .. }
+        | StartError::Living { .. } => Exit::Usage,
         StartError::Identity(_)
         | StartError::Folder { .. }
         | StartError::Open(_)
@@ -219,7 +223,13 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
             knocks: 2 * config.peer_limits.backoff_max,
         },
         (_, _, []) => Entry::Existing,
-        (_, _, members) => Entry::Join { addresses: members.iter().map(ToString::to_string).collect() },
+        (_, _, members) => {
+            let addresses = members.iter().map(ToString::to_string).collect();
+            match config.replace_self.clone() {
+                Some(member) => Entry::Replace { member, addresses },
+                None => Entry::Join { addresses },
+            }
+        }
     };
     let node = NodeConfig {
         data,

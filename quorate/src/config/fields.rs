@@ -38,6 +38,8 @@ pub struct Config {
     pub cluster_name: Option<String>,
     /// Members to ask for admission.
     pub join: Vec<Endpoint>,
+    /// The member as which an empty folder comes back.
+    pub replace_self: Option<String>,
     /// A file with the secret that all members share.
     pub secret_file: Option<PathBuf>,
     /// Serve clients on a network without TLS and tokens.
@@ -79,6 +81,7 @@ impl Default for Config {
             bootstrap: false,
             cluster_name: None,
             join: Vec::new(),
+            replace_self: None,
             secret_file: None,
             insecure: false,
             log_format: LogFormat::Auto,

@@ -67,6 +67,7 @@ pub(super) fn example(name: &str) -> &'static str {
         "name" => "\"east-1\"",
         "cluster_name" => "\"production\"",
         "join" => "[\"10.0.0.2:7400\", \"10.0.0.3:7400\"]",
+        "replace_self" => "\"n3\"",
         "secret_file" => "\"/etc/quorate/secret\"",
         "boot_id_file" => "\"/proc/sys/kernel/random/boot_id\"",
         _ => "\"\"",

@@ -91,6 +91,14 @@ fn founding(config: &Config) -> Result<(), Error> {
     refuse(config.bootstrap && config.cluster_name.is_none(), || {
         "--bootstrap founds a new cluster and needs its name: say --cluster-name NAME too".to_owned()
     })?;
+    refuse(config.replace_self.is_some() && config.bootstrap, || {
+        "--replace-self comes back to a cluster that lives, and --bootstrap founds one: leave --bootstrap out"
+            .to_owned()
+    })?;
+    refuse(config.replace_self.is_some() && config.join.is_empty(), || {
+        "--replace-self needs members to ask: say --join HOST:PORT too, the HTTP address of any other member"
+            .to_owned()
+    })?;
     let good = config.cluster_name.as_deref().is_none_or(quorate_model::table::is_table_name);
     refuse(!good, || "cluster_name has 1 to 64 of a-z, 0-9, '_' and '-'".to_owned())
 }

@@ -19,7 +19,7 @@ use quorate_model::{
     Record, Refusal, Reply, Request, Run, ShardNow, Sharding, SortKey, Source, Stamps, TableId, Version,
     WallTime,
 };
-use quorate_node::control::{ControlReply, ControlRequest};
+use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
 use quorate_ring::catalog::Created;
 use quorate_ring::{
@@ -278,6 +278,9 @@ fn messages() -> Vec<message::Message> {
 
 fn control_replies() -> Vec<ControlReply> {
     let receipt = Receipt { epoch: Epoch(4), created: Some(Created::Node(NodeId(3))), repeated: false };
+    let (cluster, name) = (ClusterId(5), "examples".to_owned());
+    let replaced = ControlReply::Replaced { node: NodeId(3), cluster, name, incarnation: 2 };
+    let refused = ControlReply::Refused { why: "n3 is alive".to_owned(), passes: true };
     let joined = ControlReply::Joined { node: NodeId(3), cluster: ClusterId(5), name: "examples".to_owned() };
     vec![
         joined,
@@ -288,6 +291,8 @@ fn control_replies() -> Vec<ControlReply> {
         ControlReply::Closed(Epoch(4)),
         ControlReply::Jobs(remembered_jobs()),
         ControlReply::Jobs(JobsReply::Proven { runs: true, equal_ms: Some(900) }),
+        replaced,
+        refused,
     ]
 }
 
@@ -371,6 +376,14 @@ fn of(name: &str) -> Vec<Vec<u8>> {
             ControlRequest::Find(vec![NodeId(2), NodeId(3)]),
             ControlRequest::Jobs(JobsRequest::Order(a_job())),
             ControlRequest::Jobs(JobsRequest::Proven(TableId(2), place().sort_key)),
+            ControlRequest::Replace(Replacement {
+                member: "n3".to_owned(),
+                boot: Boot(9),
+                http_address: "10.0.0.3:7400".to_owned(),
+                peer_address: "10.0.0.3:7500".to_owned(),
+                only_if_filled: Some(true),
+                cluster: Some(ClusterId(5)),
+            }),
         ]),
         "control-reply" => encoded(control_replies()),
         "consensus-message" => encoded(messages()),

@@ -76,8 +76,8 @@ pub enum Rejection {
     /// Another member has this name.
     #[n(7)]
     #[error(
-        "a node named {name:?} is a member already ({node}): choose another --name; if that node lost its data \
-         folder, it has to be replaced, because a node with an empty folder is a new node"
+        "a node named {name:?} is a member already ({node}): choose another --name; if this is the machine of that node and \
+         its data are lost, come back as it, with --replace-self {node}"
     )]
     NodeNameTaken {
         /// The name.

@@ -18,7 +18,7 @@ fn an_identity_is_read_as_it_was_written() {
     let inside = folder.path().join("not/made/yet");
     assert_eq!(Identity::read(&inside).expect("no folder is no error"), None);
     for (stage, accepted) in
-        Stage::ALL.into_iter().zip([None, Some(WallTime(0)), Some(WallTime(1_764_390_000_000))])
+        Stage::ALL.into_iter().zip([None, None, Some(WallTime(0)), Some(WallTime(1_764_390_000_000))])
     {
         let identity = Identity { stage, accepted, ..identity() };
         identity.write(&inside).expect("written");
