@@ -2,10 +2,12 @@
 
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::output::printable;
 use crate::{confirm, document};
 use clap::{Args, Subcommand};
 use quorate_api::document::{self as documents, KeyArgument, TableChange, TableSpec};
 use quorate_model::Level;
+use serde_json::Value as Json;
 
 /// `quorate table`.
 #[derive(Args, Debug)]
@@ -125,7 +127,17 @@ impl TableCommand {
                     document::TABLES,
                     &tables,
                     "there is no table; make one with `quorate table create NAME`",
-                )
+                )?;
+                let has_lost =
+                    |table: &&Json| table["accepted_losses"].as_array().is_some_and(|it| !it.is_empty());
+                for name in tables.iter().filter(has_lost).filter_map(|table| table["name"].as_str()) {
+                    let name = printable(name);
+                    output.note(&format!(
+                        "table {name} went on after an accepted loss: its answers say eventual; `quorate table describe \
+                         {name}` says since when"
+                    ));
+                }
+                Ok(())
             }
             Action::Describe { table } => {
                 let found = context.told(&format!("looking for table {table}"), client.table(&table)).await?;

@@ -69,17 +69,17 @@ pub fn accepted(view: &View, losses: impl IntoIterator<Item = AcceptedLoss>) -> 
 pub fn sentences(view: &View) -> Vec<String> {
     let sentence = |table: &Arc<TableEntry>| {
         let losses = table.losses().into_iter().map(|loss| {
-            let at = loss.at.map(|at| format!(" at {}", timestamp(at))).unwrap_or_default();
-            format!("{}{at} (epoch {})", loss.node, loss.since.0)
+            let at = loss.at.map(|at| format!("{}, ", timestamp(at))).unwrap_or_default();
+            format!("{} ({at}epoch {})", loss.node, loss.since.0)
         });
         let losses: Vec<String> = losses.collect();
         let shards = table.shards().iter().filter(|shard| !shard.losses.is_empty()).count();
         (!losses.is_empty()).then(|| {
             format!(
-                "table {}: with a loss that was accepted {} went on: what had been acknowledged before may be missing, \
-                 and answers about {shards} of its {} shards say no more than eventual",
+                "table {}: {} went on after a loss that was accepted: what had been acknowledged before may be missing, and \
+                 answers about {shards} of its {} shards say no more than eventual",
                 table.name,
-                losses.join(", "),
+                losses.join(" and "),
                 table.shards().len()
             )
         })
