@@ -16,7 +16,7 @@ mod scan;
 mod service;
 mod table;
 
-pub use cluster::{Cluster, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
+pub use cluster::{Cluster, Healing, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
 pub use job::{Absentee, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
 pub use key::{Explanation, Held, Inspection, LastEqual, Location, Owner, Silent, Written};
 pub use level::Level;

@@ -42,6 +42,7 @@ pub const NODES: View = View {
         ("name", Name),
         ("zone", Name),
         ("state", Left),
+        ("whole", Right),
         ("silent_ms", Right),
         ("phi", Right),
         ("role", Left),
@@ -233,7 +234,7 @@ pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
     let rows: Vec<Vec<(String, Json)>> = elements
         .iter()
         .map(|element| match element {
-            Json::Object(members) => flattened(&with_role(members)),
+            Json::Object(members) => flattened(&with_health(with_role(members))),
             other => vec![("value".to_owned(), other.clone())],
         })
         .collect();
@@ -310,6 +311,21 @@ fn with_role(members: &Map<String, Json>) -> Map<String, Json> {
     members
 }
 
+/// A member of the cluster that is up, and does not answer for all of its shards, in the word for that.
+fn with_health(mut members: Map<String, Json>) -> Map<String, Json> {
+    if members.get("state") != Some(&"up".into()) {
+        return members;
+    }
+    let is_there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
+    let count =
+        |name: &str| members.get("healing").and_then(|healing| healing.get(name)).and_then(Json::as_u64);
+    let whole = count("whole").zip(count("shards")).map(|(whole, shards)| format!("{whole}/{shards}"));
+    let state = if is_there("doubt") { Some("doubtful") } else { whole.as_ref().map(|_| "filling") };
+    members.extend(state.map(|state| ("state".to_owned(), state.into())));
+    members.extend(whole.map(|whole| ("whole".to_owned(), whole.into())));
+    members
+}
+
 /// A member's name as people read it, without the unit that its value says.
 fn spoken(name: &str) -> String {
     match name {
@@ -350,7 +366,9 @@ fn cell(name: &str, value: &Json) -> Word {
 pub fn toned(name: &str, value: String) -> Word {
     let tone = match (name, value.as_str()) {
         ("state" | "up" | "result" | "status", "up" | "ack" | "ready") => Some(Tone::Good),
-        ("state" | "up" | "result" | "status", "down" | "lost" | "timeout") => Some(Tone::Bad),
+        ("state" | "up" | "result" | "status", "down" | "doubtful" | "filling" | "lost" | "timeout") => {
+            Some(Tone::Bad)
+        }
         _ => None,
     };
     match tone {
@@ -382,7 +400,7 @@ fn said(name: &str, value: &Json) -> String {
 }
 
 /// Members that count things. Epochs and indexes are names made of digits.
-const COUNTS: &str = "hints shards tables nodes positions records hints_overflow shards_confirmed \
+const COUNTS: &str = "hints shards whole tables nodes positions records hints_overflow shards_confirmed \
     equal brought differing differences pulled pushed looked_after never_equal";
 
 /// A moment as it is written, and how long ago that is.

@@ -274,6 +274,7 @@ fn state(member: &Member) -> Word {
         Answer::Silent(_) if member.is_heard => Word::toned(Tone::Bad, "silent"),
         Answer::Silent(_) => Word::toned(Tone::Bad, "down"),
         Answer::NotReady { .. } if member.doubt.is_some() => Word::toned(Tone::Bad, "doubtful"),
+        Answer::NotReady { .. } if member.healing.is_some() => Word::toned(Tone::Bad, "filling"),
         Answer::NotReady { .. } if member.disk_full => Word::toned(Tone::Bad, "disk full"),
         Answer::NotReady { code, .. } if code == "starting" || code == "draining" => {
             Word::toned(Tone::Bad, code.as_str())

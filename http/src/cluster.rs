@@ -14,8 +14,8 @@ use quorate_api::document::{self, Here, Ring, RingNode, SafeToStop};
 use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_model::NodeId;
-use quorate_node::control::DiskState;
-use quorate_node::core::{shards_refusing, tables_at_risk};
+use quorate_node::control::{DiskState, Healing};
+use quorate_node::core::Counted;
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use quorate_ring::{TableEntry, View};
 use std::collections::BTreeMap;
@@ -35,9 +35,9 @@ pub fn seen(app: &App) -> document::Cluster {
     let identity = app.core.cluster();
     let alive = app.core.liveness();
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
-    let disks = app.core.disks();
-    let risks = risks(&view, &alive, &disks, None);
-    let (refusing_reads, refusing_writes) = shards_refusing(&view, |node| counts(node, &alive, &disks));
+    let (disks, counted) = (app.core.disks(), app.core.counted());
+    let risks = risks(&view, &counted);
+    let (refusing_reads, refusing_writes) = counted.shards_refusing(&view);
     let lost = app.core.whereabouts_unknown();
     let all_up = alive.iter().all(|(_, alive)| *alive);
     document::Cluster {
@@ -73,16 +73,27 @@ fn here(app: &App) -> Here {
         doubt_cause: doubt.map(|doubt| doubt.cause.as_str().to_owned()),
         disk_full: statistics.disk_full,
         free_bytes: statistics.free_bytes,
+        healing: app.core.healing().as_ref().map(members::healing),
     }
 }
 
 /// What is wrong with the members' disks, a half sentence each.
 fn ailing(disks: &BTreeMap<NodeId, DiskState>) -> Vec<String> {
-    let of = |(node, disk): (&NodeId, &DiskState)| match (&disk.doubt, disk.full) {
-        // The word came from a peer.
-        (Some(cause), _) => Some(format!("{node} doubts its disk ({})", shown(cause))),
-        (None, true) => Some(format!("the disk of {node} is full")),
-        (None, false) => None,
+    let of = |(node, disk): (&NodeId, &DiskState)| match (&disk.doubt, &disk.healing, disk.full) {
+        // The words came from a peer.
+        (Some(cause), healing, _) => {
+            let heals = if healing.is_some() { ", and heals" } else { "" };
+            Some(format!("{node} doubts its disk ({}){heals}", shown(cause)))
+        }
+        (None, Some(Healing { shards, whole, records, waits_for, .. }), _) => {
+            let waits_for = waits_for.as_deref().map(|what| format!(" (waits for: {})", shown(what)));
+            let waits_for = waits_for.unwrap_or_default();
+            Some(format!(
+                "{node} fills itself: {whole} of {shards} shards whole, {records} records{waits_for}"
+            ))
+        }
+        (None, None, true) => Some(format!("the disk of {node} is full")),
+        (None, None, false) => None,
     };
     disks.iter().filter_map(of).collect()
 }
@@ -112,28 +123,15 @@ fn health(
     }
 }
 
-/// What would be, or is, without a quorum if these members alone were up (and `without` not). One that doubts its disk
-/// is not counted on: it answers and votes no more.
-fn risks(
-    view: &View,
-    alive: &[(NodeId, bool)],
-    disks: &BTreeMap<NodeId, DiskState>,
-    without: Option<NodeId>,
-) -> Vec<String> {
-    let up = |node: &NodeId| Some(*node) != without && counts(*node, alive, disks);
-    let mut risks = tables_at_risk(view, |node| up(&node));
+/// What has no quorum if these members alone are counted on.
+fn risks(view: &View, counted: &Counted) -> Vec<String> {
+    let mut risks = counted.tables_at_risk(view);
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
-    let voting = voters.iter().filter(|voter| up(voter)).count();
+    let voting = voters.iter().filter(|voter| counted.is_up(**voter)).count();
     if voting <= voters.len() / 2 {
         risks.push(format!("{voting} of {} voters up: the catalog can't change", voters.len()));
     }
     risks
-}
-
-/// Whether this member is counted on: it is up, and not doubtful.
-fn counts(node: NodeId, alive: &[(NodeId, bool)], disks: &BTreeMap<NodeId, DiskState>) -> bool {
-    let is_doubtful = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
-    !is_doubtful && alive.iter().any(|(member, alive)| *member == node && *alive)
 }
 
 /// `GET /v1/cluster/nodes/{id}/safe-to-stop`
@@ -141,7 +139,7 @@ pub fn safe_to_stop(app: &App, on: &OnNode, request: &Request) -> Result<Respons
     plain(request)?;
     let view = app.core.view();
     let node = members::named(&view, on)?;
-    let risks = risks(&view, &app.core.liveness(), &app.core.disks(), Some(node.id));
+    let risks = risks(&view, &app.core.counted().without(node.id));
     if risks.is_empty() {
         return Ok(json(StatusCode::OK, &SafeToStop { node: node.id.to_string(), safe: true }));
     }

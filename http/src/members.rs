@@ -15,7 +15,7 @@ use quorate_api::document::{self, NodeDetails, Nodes};
 use quorate_api::form::State;
 use quorate_api::text::shown;
 use quorate_model::{NodeId, Span};
-use quorate_node::control::{DiskState, Report};
+use quorate_node::control::{DiskState, Healing, Report};
 use quorate_node::core::{LinkStatistics, Reached};
 use quorate_ring::liveness::Verdict;
 use quorate_ring::{Node, Shard, View};
@@ -78,6 +78,13 @@ pub fn named(view: &View, on: &OnNode) -> Result<Arc<Node>, Problem> {
 /// An address of the catalog; `None`: it is not known where the member is.
 pub fn known(address: &str) -> Option<String> {
     (!address.is_empty()).then(|| address.to_owned())
+}
+
+/// How far a member has come back from a loss, as it says.
+pub fn healing(said: &Healing) -> document::Healing {
+    let Healing { shards, whole, records, waits_for, .. } = said;
+    let waits_for = waits_for.as_deref().map(shown);
+    document::Healing { shards: *shards, whole: *whole, records: *records, waits_for }
 }
 
 /// What is known of the members, taken once for a whole answer.
@@ -152,6 +159,7 @@ impl Seen {
             voter: node.voter,
             doubt: self.disks.get(&id).and_then(|disk| disk.doubt.as_deref()).map(shown),
             disk_full: self.disks.get(&id).is_some_and(|disk| disk.full),
+            healing: self.disks.get(&id).and_then(|disk| disk.healing.as_ref()).map(healing),
             leader: self.leader == Some(id),
             shards: self.copies.get(&id).copied().unwrap_or(0),
             hints: self.reports.values().flatten().map(|report| report.hints_for(id)).sum(),

@@ -25,6 +25,7 @@ mod figures;
 pub mod find;
 mod forget;
 pub mod found;
+mod healing;
 mod jobs;
 pub mod living;
 mod messages;
@@ -37,6 +38,7 @@ pub mod voters;
 
 pub use find::find_members;
 pub use found::{JoinError, Joined, WAITING, cluster_at, join, replace};
+pub use healing::{Healing, LACKS_MAX, ShardLack};
 pub use living::Living;
 pub use messages::{ControlReply, ControlRequest, DiskState, Replacement, Report, ShardFigure};
 pub use proposed::{ProposeError, Proposed};

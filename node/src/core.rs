@@ -9,6 +9,7 @@
 //! Key traffic works on the newest view that this node has and never waits for the control plane: it goes on while
 //! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
 
+mod counted;
 mod jobs;
 mod loss;
 mod readiness;
@@ -16,22 +17,24 @@ mod request;
 mod scan;
 mod statistics;
 
+pub use counted::Counted;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
-pub use readiness::{shards_refusing, tables_at_risk};
 pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
-use crate::control::{Control, DiskState, ProposeError, Proposed, Report, ShardFigure};
+use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure};
 use crate::drive::{Driver, Load, Subject};
 use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::Local;
 use crate::recollection::Recollection;
+use crate::recovery::Recovery;
 use crate::scan::Scanner;
 use crate::views::Views;
 use quorate_coordinator as coordinator;
 use quorate_coordinator::answers;
+use quorate_coordinator::fill::Progress;
 use quorate_coordinator::{GetAnswer, GetError, Position, PutAnswer, PutError};
 use quorate_model::message::Draft;
 use quorate_model::{
@@ -82,7 +85,7 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) sync: Arc<Books>,
-    pub(crate) filled: Arc<Mutex<coordinator::fill::Progress>>,
+    pub(crate) recovery: Arc<Recovery>,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) reached: Reached,
@@ -311,6 +314,22 @@ impl Core {
         let mut disks = self.recollection.disk_states();
         disks.insert(self.node, self.recollection.disk());
         disks
+    }
+
+    /// How far this node has come back from a loss; `None`: it holds everything that it owns, or it waits for an operator.
+    pub fn healing(&self) -> Option<Healing> {
+        self.recovery.healing()
+    }
+
+    /// How far the filling of this node has come since it was started.
+    pub fn filling(&self) -> Progress {
+        self.recovery.progress()
+    }
+
+    /// On whom this node counts now, itself included.
+    pub fn counted(&self) -> Counted {
+        let alive = self.liveness().into_iter().filter(|(_, alive)| *alive).map(|(node, _)| node);
+        Counted::new(alive, self.disks())
     }
 
     /// What this node makes of each other member's signs of presence.

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::engine::Replica;
 use crate::peer::Local;
 use crate::recollection::Recollection;
+use crate::recovery::Recovery;
 use crate::views::Views;
 use pace::Pace;
 use quorate_coordinator::Context;
@@ -37,8 +38,8 @@ pub struct Filler {
     pub context: Context,
     /// For what owners say of their progress and of their disks.
     pub recollection: Arc<Recollection>,
-    /// How far it has come.
-    pub progress: Arc<Mutex<Progress>>,
+    /// Hears how far it has come.
+    pub recovery: Arc<Recovery>,
 }
 
 impl Filler {
@@ -68,7 +69,7 @@ impl Filler {
             filling.step(clock::now(), input, &*self.views, &mut actions);
             let progress = filling.progress();
             log(&mut said, &progress);
-            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+            self.recovery.note(progress);
         }
     }
 

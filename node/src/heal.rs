@@ -10,10 +10,14 @@
 //! files can't be opened, a node alone has no other to fill itself from, and of a table with a promise of one owner
 //! others may not have what this one acknowledged.
 //!
-//! Each start is preceded by a pause, so that a disk that fails again and again costs no loop.
+//! Each start is preceded by a pause, so that a disk that fails again and again costs no loop, and by a synced write to
+//! the folder: a node is not started again on a disk that takes none.
 
 use crate::core::Core;
-use quorate_storage::Cause;
+use crate::recovery::{Outlook, can_heal};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,59 +25,70 @@ use tokio::time::Instant;
 /// The pause before a start, and between attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// The file that shows whether the disk takes a synced write.
+const PROBE: &str = "heal-probe";
+
 /// How long an attempt to have the vote taken away may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Whether a doubt for this reason is one that others' data can end.
-fn can_heal(cause: Cause) -> bool {
-    match cause {
-        Cause::Behind | Cause::MachineStopped | Cause::Failed => true,
-        Cause::Damaged => false,
-    }
-}
-
 /// Waits for a doubt, and does what ends it, until the node is started again or the task is aborted.
 pub async fn keep(core: Arc<Core>) {
-    let mut said = None;
     loop {
         tokio::time::sleep(PAUSE).await;
         let Some(doubt) = core.local.replica().health().doubt else { continue };
         if !can_heal(doubt.cause) {
             return;
         }
-        if !core.control.is_silent() {
-            tracing::warn!("this node began to doubt its disk while it ran: it starts again, to heal");
-            core.restart.send_replace(true);
-            return;
-        }
-        let view = core.view();
-        // Before level 2 acknowledgements are not told apart by the copy that gave them.
-        if view.catalog().nodes().len() < 2 || view.catalog().level() < 2 {
-            continue;
-        }
-        if let Some(table) = core.table_without_sources() {
-            let why = format!(
-                "no number of other owners has everything that this one acknowledged of table {table}: \
-                 `quorate node accept-loss` goes on with what is there"
-            );
-            if said.as_ref() != Some(&why) {
-                tracing::warn!("this node can't heal by itself: {why}");
-            }
-            said = Some(why);
-            continue;
-        }
-        match core.give_data_up(Instant::now() + ATTEMPT).await {
-            Ok(incarnation) => {
-                tracing::warn!(incarnation, "this node gives its data up and fills itself from other owners");
+        let outlook = match (obstacle(&core), disk_takes_writes(&core.folder).await) {
+            (Some(why), _) => Outlook::Never(why),
+            (None, Err(error)) => Outlook::Waits(format!("the disk takes no synced write: {error}")),
+            (None, Ok(())) if !core.control.is_silent() => {
+                tracing::warn!("this node began to doubt its disk while it ran: it starts again, to heal");
+                core.restart.send_replace(true);
                 return;
             }
-            Err(error) => {
-                let error = error.to_string();
-                if said.as_ref() != Some(&error) {
-                    tracing::warn!("this node can't heal yet: {error}");
+            (None, Ok(())) => match core.give_data_up(Instant::now() + ATTEMPT).await {
+                Ok(incarnation) => {
+                    tracing::warn!(
+                        incarnation,
+                        "this node gives its data up and fills itself from other owners"
+                    );
+                    core.recovery.expect(Outlook::Heals);
+                    return;
                 }
-                said = Some(error);
+                Err(error) => Outlook::Waits(error.to_string()),
+            },
+        };
+        if core.recovery.expect(outlook.clone()) {
+            match outlook {
+                Outlook::Never(why) => tracing::warn!("this node can't heal by itself: {why}"),
+                Outlook::Waits(why) => tracing::warn!("this node can't heal yet: {why}"),
+                Outlook::Off | Outlook::Heals => {}
             }
         }
     }
+}
+
+/// Tries whether the disk takes a synced write now: a node that starts on one that does not has nothing to go on with.
+async fn disk_takes_writes(folder: &Path) -> io::Result<()> {
+    let path = folder.join(PROBE);
+    let tried = tokio::task::spawn_blocking(move || {
+        File::create(&path)?.sync_all()?;
+        std::fs::remove_file(&path)
+    });
+    tried.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Why other owners' data can't end this node's doubt.
+fn obstacle(core: &Core) -> Option<String> {
+    let view = core.view();
+    if view.catalog().nodes().len() < 2 {
+        return Some("it knows of no other node".to_owned());
+    }
+    // Before level 2 acknowledgements are not told apart by the copy that gave them.
+    if view.catalog().level() < 2 {
+        return Some("the catalog is at level 1 until every node runs a version that can do this".to_owned());
+    }
+    let table = core.table_without_sources()?;
+    Some(format!("no number of other owners has everything that this one acknowledged of table {table}"))
 }

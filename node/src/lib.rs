@@ -19,6 +19,7 @@ pub mod liveness;
 pub mod node;
 pub mod peer;
 mod recollection;
+mod recovery;
 mod scan;
 mod sums;
 mod switch;

@@ -3,6 +3,7 @@
 
 use crate::control::DiskState;
 use crate::engine::{Engine, Replica};
+use crate::recovery::Recovery;
 use crate::views::Views;
 use quorate_model::{Answer, Boot, Committed, NodeId, Run};
 use quorate_storage::ReplicaHealth;
@@ -21,6 +22,7 @@ pub struct Recollection {
     known: recollection::Recollection<Engine>,
     replica: Arc<Replica>,
     views: Arc<Views>,
+    recovery: Arc<Recovery>,
     /// What each member said last of its disk.
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
 }
@@ -30,12 +32,12 @@ impl Recollection {
     pub fn new(
         replica: Arc<Replica>,
         views: Arc<Views>,
-        node: NodeId,
-        run: Run,
+        recovery: Arc<Recovery>,
+        (node, run): (NodeId, Run),
         boots: BTreeSet<Boot>,
     ) -> Self {
         let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
-        Self { known, replica, views, disks: Mutex::default() }
+        Self { known, replica, views, recovery, disks: Mutex::default() }
     }
 
     /// What this node answers a peer.
@@ -52,7 +54,12 @@ impl Recollection {
     pub fn disk(&self) -> DiskState {
         let ReplicaHealth { doubt, disk_full } = self.replica.health();
         let doubt = doubt.map(|doubt| doubt.cause.as_str().to_owned());
-        DiskState { committed: self.known.committed(), doubt, full: disk_full }
+        DiskState {
+            committed: self.known.committed(),
+            doubt,
+            full: disk_full,
+            healing: self.recovery.healing(),
+        }
     }
 
     /// Notes what a member says of its disk.

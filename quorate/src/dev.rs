@@ -149,6 +149,26 @@ impl Cluster {
         Ok(self.slots[at].state())
     }
 
+    /// Starts the nodes again that ask for it: one that heals goes on with what its last run decided.
+    pub async fn start_again(&mut self) {
+        for slot in &mut self.slots {
+            let Some(running) = slot.running.take_if(|running| *running.instance.node().restart().borrow())
+            else {
+                continue;
+            };
+            tracing::warn!("{} starts again", slot.name);
+            running.instance.shutdown().await;
+            match slot.start(Entry::Existing).await {
+                Ok(()) => {
+                    let again = slot.running.as_mut().expect("it was started");
+                    again.instance.node().cut(running.is_cut);
+                    again.is_cut = running.is_cut;
+                }
+                Err(error) => tracing::error!("{error}; it stays down"),
+            }
+        }
+    }
+
     /// Stops every node in order.
     pub async fn shutdown(self) {
         let stopping: Vec<_> = self

@@ -68,6 +68,24 @@ pub struct Here {
     /// Free bytes of its disk, if it knows them.
     #[schema(required)]
     pub free_bytes: Option<u64>,
+    /// How far it has come back from a loss; `null`: it holds everything that it owns, or it waits for an operator.
+    #[serde(default)]
+    #[schema(required)]
+    pub healing: Option<Healing>,
+}
+
+/// How far a member that lost something has come back by itself. While it doubts its disk nothing is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Healing {
+    /// Shards that it owns.
+    pub shards: u64,
+    /// Those of them of which it holds everything: it answers for these alone.
+    pub whole: u64,
+    /// Records that it has taken from other owners since it was started.
+    pub records: u64,
+    /// What it waits for; `null`: it goes on.
+    #[schema(required)]
+    pub waits_for: Option<String>,
 }
 
 /// The members.
@@ -116,6 +134,10 @@ pub struct Node {
     pub doubt: Option<String>,
     /// Whether its disk is full.
     pub disk_full: bool,
+    /// How far it has come back from a loss; `null`: it holds everything that it owns, or it waits for an operator.
+    #[serde(default)]
+    #[schema(required)]
+    pub healing: Option<Healing>,
     /// Whether it leads the catalog.
     pub leader: bool,
     /// Copies of shards that it should hold.

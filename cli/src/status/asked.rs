@@ -1,10 +1,9 @@
 //! Asks the node that an endpoint names for the cluster, and every member for itself.
 
-use super::facts::{Answer, Facts, Member, Refusing};
-use crate::document;
+use super::facts::{Answer, Facts, Healing, Member, Refusing};
 use crate::exit::Failure;
 use crate::output::printable;
-use quorate_api::document::{Cluster, Here, Job, Limits, Node};
+use quorate_api::document::{self, Cluster, Here, Job, Limits, Node};
 use quorate_api::form::{JobState, State};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
@@ -41,7 +40,7 @@ impl Asked {
     pub async fn of(client: &Client) -> Result<Self, Failure> {
         let cluster = client.cluster().await?;
         let Document { read, json } = client.nodes().await?;
-        let documents = document::elements(json, "nodes");
+        let documents = crate::document::elements(json, "nodes");
         let nodes: Vec<Document<Node>> =
             read.nodes.into_iter().zip(documents).map(|(read, json)| Document { read, json }).collect();
         let (limits, jobs) = tokio::join!(client.limits(), client.jobs());
@@ -118,6 +117,7 @@ impl Asked {
             is_voter: node.voter,
             answer: said.answer.clone(),
             doubt: here.and_then(|here| text(&here.doubt_cause)).or_else(|| text(&node.doubt)),
+            healing: here.map_or(&node.healing, |here| &here.healing).as_ref().map(healing),
             disk_full: here.map_or(node.disk_full, |here| here.disk_full),
             free_bytes: here.map_or(node.free_bytes, |here| here.free_bytes),
             version: text(&node.version),
@@ -162,6 +162,12 @@ fn goes_on(job: &Job) -> bool {
 
 fn in_a_sentence(job: &Job) -> String {
     printable(&format!("{} {} goes on: {}", job.kind, job.id, job.says))
+}
+
+fn healing(said: &document::Healing) -> Healing {
+    let document::Healing { shards, whole, records, waits_for } = said;
+    let waits_for = waits_for.as_deref().map(printable);
+    Healing { shards: *shards, whole: *whole, records: *records, waits_for }
 }
 
 /// Asks one member how it is: whether it is ready, and how it sees the cluster.

@@ -7,7 +7,7 @@
 //! This module asks no node and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
-use super::facts::{Answer, Facts, Member, Refusing};
+use super::facts::{Answer, Facts, Healing, Member, Refusing};
 use crate::quantity::{bytes, count, counted, listed};
 use std::collections::BTreeMap;
 
@@ -85,6 +85,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
         let doubtful = facts.members.iter().filter_map(Member::doubtful);
         // Where shards lack owners, those that are doubtful are named with what to do.
         problems.extend(doubtful.filter(|_| short.is_none()));
+        problems.extend(facts.members.iter().filter(|_| short.is_none()).filter_map(Member::filling));
         problems.extend(short);
         problems.extend(facts.full_disks());
         problems.extend(facts.catalog());
@@ -204,9 +205,17 @@ impl Facts {
             ways.push(self.reconnect(member));
         }
         for member in self.members.iter().filter(|member| member.is_heard) {
-            let Some(cause) = &member.doubt else { continue };
-            causes.push(format!("{} is doubtful ({cause})", member.id));
-            ways.push(member.way_out(cause));
+            match (&member.doubt, &member.healing) {
+                (Some(cause), _) => {
+                    causes.push(format!("{} is doubtful ({cause})", member.id));
+                    ways.push(member.way_out(cause));
+                }
+                (None, Some(healing)) => {
+                    causes.push(format!("{} fills itself ({})", member.id, healing.progress()));
+                    ways.push(member.patience(healing));
+                }
+                (None, None) => {}
+            }
         }
         let cause = if causes.is_empty() { "too few owners are up".to_owned() } else { causes.join(", ") };
         let then = if ways.is_empty() { "see `quorate cluster nodes`".to_owned() } else { ways.join(", ") };
@@ -314,6 +323,7 @@ impl Facts {
                     }
                     // Said already, with what to do.
                     "replica-doubtful" if member.doubt.is_some() => return None,
+                    "unavailable" if member.healing.is_some() => return None,
                     _ if member.disk_full || is_cut_off || !member.is_heard => return None,
                     // Its shards lack owners, as those of the others do.
                     "unavailable" if !self.at_risk.is_empty() => return None,
@@ -393,9 +403,30 @@ impl Member {
         Some(Problem::new(Severity::Degraded, what, self.way_out(cause)))
     }
 
+    /// One that lost something and comes back by itself.
+    fn filling(&self) -> Option<Problem> {
+        let healing = self.healing.as_ref().filter(|_| self.is_heard && self.doubt.is_none())?;
+        let (id, progress, records) = (&self.id, healing.progress(), count(healing.records));
+        let what =
+            format!("{id} fills itself: {progress}, {records} records; the other owners answer for the rest");
+        Some(Problem::new(Severity::Degraded, what, self.patience(healing)))
+    }
+
+    /// What there is to do about one that heals.
+    fn patience(&self, healing: &Healing) -> String {
+        match &healing.waits_for {
+            Some(what) => format!("{} waits for: {what}", self.id),
+            None if self.doubt.is_some() => format!("{} heals by itself: nothing to do", self.id),
+            None => "nothing to do".to_owned(),
+        }
+    }
+
     /// What can be done about a doubt of this cause.
     fn way_out(&self, cause: &str) -> String {
         let id = &self.id;
+        if let Some(healing) = &self.healing {
+            return self.patience(healing);
+        }
         let accept = format!("`quorate node accept-loss {id} --preview`");
         match cause {
             "damaged" => format!("keep the folder of {id} and let a new node join in its place"),
@@ -414,6 +445,12 @@ impl Member {
             counted(self.hints_overflow, "hint")
         );
         Some(Problem::new(Severity::Note, what, "a read of a key with `-c all` brings its owners up to date"))
+    }
+}
+
+impl Healing {
+    fn progress(&self) -> String {
+        format!("{} of {} shards whole", count(self.whole), count(self.shards))
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Member {
     pub answer: Answer,
     /// Why it is doubtful, in one word.
     pub doubt: Option<String>,
+    /// How far it has come back from a loss by itself.
+    pub healing: Option<Healing>,
     /// Whether it refuses writes for want of space.
     pub disk_full: bool,
     /// Free space on its disk.
@@ -65,6 +67,19 @@ pub struct Member {
     pub hints: u64,
     /// Hints that it could not keep for others, since its data folder was made.
     pub hints_overflow: u64,
+}
+
+/// How far a member has come back from a loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Healing {
+    /// Shards that it owns.
+    pub shards: u64,
+    /// Those that are whole.
+    pub whole: u64,
+    /// Records that it has taken from other owners.
+    pub records: u64,
+    /// What it waits for; `None`: it goes on.
+    pub waits_for: Option<String>,
 }
 
 /// How a member answered when it was asked whether it is ready.

@@ -153,8 +153,13 @@ impl fmt::Display for Lack {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { shard, cause } = self;
-        write!(f, "shard {shard} ")?;
-        match cause {
+        write!(f, "shard {shard} {cause}")
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Cause::Sources { needed, others, .. } if needed > others => write!(
                 f,
                 "needs {needed} whole owners beside this one and its table has {others} others: no number of them has every \

@@ -35,6 +35,7 @@ impl Collector for States {
         let Some(core) = self.0.upgrade() else { return Ok(()) };
         let statistics = core.statistics();
         singles(&mut encoder, &statistics)?;
+        healing(&mut encoder, &core)?;
         hints(&mut encoder, &core, &statistics)?;
         tables(&mut encoder, &statistics.tables)?;
         syncs(&mut encoder, &core)?;
@@ -134,6 +135,26 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
         counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
     }
     Ok(())
+}
+
+/// How far this node has come back from a loss: 0 while there is nothing to come back from.
+fn healing(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
+    let healing = core.healing();
+    let lacking = healing.as_ref().map_or(0, |healing| healing.shards - healing.whole);
+    let waits = u64::from(healing.as_ref().is_some_and(|healing| healing.waits_for.is_some()));
+    let gauges = [
+        (
+            "heal_shards_lacking",
+            "Shards of which this node does not hold everything and fills itself",
+            lacking,
+        ),
+        ("heal_waits", "1 while that does not go on; /health/ready says for what it waits", waits),
+    ];
+    for (name, help, value) in gauges {
+        gauge(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?, value)?;
+    }
+    let (name, help) = ("heal_records", "Records that this node has taken from other owners to fill itself");
+    counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, core.filling().records)
 }
 
 /// One line for each other member, also at zero: what is not there can't be alerted on.

@@ -1,5 +1,6 @@
 //! Small questions between members about the catalog.
 
+use super::healing::Healing;
 use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
@@ -113,6 +114,10 @@ pub struct DiskState {
     /// Whether it refuses writes for want of space.
     #[n(2)]
     pub full: bool,
+    /// How far it has come back from a loss; `None`: it holds everything that it owns, or it doubts its disk and waits for
+    /// an operator. Earlier versions do not say.
+    #[n(3)]
+    pub healing: Option<Healing>,
 }
 
 /// What a member says of itself. Later versions add fields at the end, as options.

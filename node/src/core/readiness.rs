@@ -1,66 +1,15 @@
 //! Whether this node can serve its tables now, and what it can say about itself.
 
 use super::{Core, HintStatistics, Reached, Statistics, TableHeld};
-use crate::control::DiskState;
-use quorate_coordinator::fill::Progress;
-use quorate_model::level::{quorum, round_one};
-use quorate_model::{NodeId, Table};
-use quorate_ring::View;
-use quorate_ring::catalog::Shard;
+use crate::control::Healing;
+use crate::recovery::Outlook;
+use quorate_model::NodeId;
 use quorate_storage::{Cause, Doubt, Engine};
 use quorate_transport::Lane;
-use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// So many members that can't be reached are named with the reason.
 const UNREACHABLE_SAID_MAX: usize = 3;
-
-/// Owners of a shard that must be up so that its table can be read and written at its default levels: round one of
-/// a write counts too, and on a table whose w is below a quorum it needs more of them than the write itself.
-fn owners_needed(table: &Table) -> u8 {
-    let round_one = round_one(table.n, table.w_required());
-    table.r_required().max(table.w_required()).max(quorum(table.n)).max(round_one)
-}
-
-/// A sentence on each table that has shards with too few owners up.
-pub fn tables_at_risk(view: &View, is_up: impl Fn(NodeId) -> bool) -> Vec<String> {
-    let mut risks = Vec::new();
-    for table in view.catalog().tables() {
-        let needed = owners_needed(table);
-        let up = |shard: &&Shard| shard.nodes().filter(|node| is_up(*node)).count();
-        let short = table.shards().iter().filter(|shard| up(shard) < usize::from(needed)).count();
-        if short > 0 {
-            let (name, shards, w) = (&table.name, table.shards().len(), table.w);
-            let why = if table.w_required() < quorum(table.n) {
-                format!(
-                    " (with w={w}, round one of a write needs {})",
-                    round_one(table.n, table.w_required())
-                )
-            } else {
-                String::new()
-            };
-            risks.push(format!(
-                "table {name}: {short} of {shards} shards have fewer than {needed} owners up{why}"
-            ));
-        }
-    }
-    risks
-}
-
-/// Shards whose reads, and whose writes, too few owners can answer for at their tables' levels.
-pub fn shards_refusing(view: &View, is_up: impl Fn(NodeId) -> bool) -> (usize, usize) {
-    let (mut reads, mut writes) = (0, 0);
-    for table in view.catalog().tables() {
-        let written = table.w_required().max(round_one(table.n, table.w_required()));
-        for shard in table.shards() {
-            let up = shard.nodes().filter(|node| is_up(*node)).count();
-            reads += usize::from(up < usize::from(table.r_required()));
-            writes += usize::from(up < usize::from(written));
-        }
-    }
-    (reads, writes)
-}
 
 impl Core {
     /// Why this node cannot serve its tables at their default levels; empty: it can.
@@ -104,20 +53,17 @@ impl Core {
                 "the catalog does not name incarnation {incarnation} of this node yet: until then it answers for no key"
             ));
         }
-        // Asked of the replica: the filling itself may not have looked yet.
-        let (owned, whole) = self.local.replica().wholeness();
-        if whole < owned {
-            let filling = self.filling();
-            let waiting = filling.waiting.first().map_or(String::new(), |waiting| format!("; {waiting}"));
+        if let Some(healing) = self.healing().filter(|_| health.doubt.is_none()) {
+            let Healing { shards, whole, records, waits_for, .. } = healing;
+            let waits_for =
+                waits_for.map_or_else(String::new, |waits_for| format!("; waits for: {waits_for}"));
             reasons.push(format!(
-                "the node has lost something and fills itself from other owners: {whole} of its {owned} shards are whole \
-                 ({} records so far){waiting}",
-                filling.records
+                "the node has lost something and fills itself from other owners: {whole} of its {shards} shards are whole \
+                 ({records} records so far){waits_for}"
             ));
         }
         let healthy = reasons.len();
-        let disks = self.disks();
-        reasons.extend(tables_at_risk(&view, |node| self.is_up(&view, &disks, node)));
+        reasons.extend(self.counted().tables_at_risk(&view));
         if reasons.len() > healthy {
             let down = self.links.report().into_iter().filter(|link| link.lane == Lane::Data && !link.up);
             let said = down.filter_map(|link| {
@@ -128,19 +74,13 @@ impl Core {
         reasons
     }
 
-    /// Whether a member can be counted on, as far as this node knows.
-    fn is_up(&self, view: &View, disks: &BTreeMap<NodeId, DiskState>, node: NodeId) -> bool {
-        let doubts = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
-        node == self.node || (view.liveness().is_alive(node) && !doubts)
-    }
-
     /// How many voters there are to change the catalog, and whether keys can be served meanwhile: what the one lacks, the
     /// other may have.
     pub(super) fn what_is_up(&self) -> String {
-        let (view, disks) = (self.view(), self.disks());
+        let (view, counted) = (self.view(), self.counted());
         let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
-        let up = voters.iter().filter(|voter| self.is_up(&view, &disks, **voter)).count();
-        let risks = tables_at_risk(&view, |node| self.is_up(&view, &disks, node));
+        let up = voters.iter().filter(|voter| counted.is_up(**voter)).count();
+        let risks = counted.tables_at_risk(&view);
         let keys = match risks.first() {
             None => "keys of every table have their quorum".to_owned(),
             Some(risk) if risks.len() == 1 => risk.clone(),
@@ -163,19 +103,29 @@ impl Core {
         })
     }
 
-    /// What an operator can do about a doubt. Damage may hide behind any key, so that only other data help; data that
-    /// are whole and too short may be accepted as they are.
+    /// What ends a doubt: the node itself, or an operator. Damage may hide behind any key, so that only other data help;
+    /// data that are whole and too short may be accepted as they are.
     fn way_out(&self, doubt: &Doubt) -> String {
         const ANEW: &str = "stop this node, keep its folder aside, and let a new node join with an empty folder on a disk that works";
         let accept =
             format!("`quorate node accept-loss {}` says what may be lost and, once accepted", self.node);
-        match doubt.cause {
-            Cause::Damaged => ANEW.to_owned(),
+        let by_hand = match doubt.cause {
+            Cause::Damaged => return ANEW.to_owned(),
             Cause::Failed => format!(
                 "check the disk and start this node again; {accept}, goes on with what is there; if the disk fails \
                  again, {ANEW}"
             ),
             Cause::Behind | Cause::MachineStopped => format!("{accept}, goes on with what is there"),
+        };
+        match self.recovery.outlook() {
+            Outlook::Heals => {
+                "it heals by itself: it gives its data up and fills itself from the other owners".to_owned()
+            }
+            Outlook::Waits(why) => {
+                format!("it heals by itself once it can, and waits for this: {why}; or {by_hand}")
+            }
+            Outlook::Never(why) => format!("it can't heal by itself ({why}): {by_hand}"),
+            Outlook::Off => by_hand,
         }
     }
 
@@ -223,11 +173,6 @@ impl Core {
             sums: replica.sum_statistics(),
             tables: held.collect(),
         }
-    }
-
-    /// How far this node has filled itself after a loss.
-    pub fn filling(&self) -> Progress {
-        self.filled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes this node say that it is about to stop: it is not ready any more.

@@ -14,6 +14,7 @@ use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
+use crate::recovery::Recovery;
 use crate::scan::Scanner;
 use crate::sums;
 use crate::switch::Switch;
@@ -101,8 +102,15 @@ impl Parts {
         let committer = Arc::new(committer.map_err(|error| StartError::Runtime(error.to_string()))?);
         let views = Arc::new(Views::new(node, Catalog::empty()));
         let this_run = Run { incarnation: identity.incarnation, boot };
-        let recollection = Recollection::new(Arc::clone(&replica), Arc::clone(&views), node, this_run, boots);
-        let recollection = Arc::new(recollection);
+        let recovery = Recovery::new(node, Arc::clone(&replica), Arc::clone(&views), config.heal);
+        let recovery = Arc::new(recovery);
+        let recollection = Arc::new(Recollection::new(
+            Arc::clone(&replica),
+            Arc::clone(&views),
+            Arc::clone(&recovery),
+            (node, this_run),
+            boots,
+        ));
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
         let counters: Arc<dyn PeerCounters> = Arc::clone(&recollection) as Arc<dyn PeerCounters>;
@@ -193,14 +201,13 @@ impl Parts {
             limits: config.sync,
             books: Arc::clone(&books),
         };
-        let filled = Arc::new(Mutex::default());
         let filler = Filler {
             views: Arc::clone(&views),
             links: Arc::clone(&links),
             local: Arc::clone(&local),
             context,
             recollection: Arc::clone(&recollection),
-            progress: Arc::clone(&filled),
+            recovery: Arc::clone(&recovery),
         };
         let late = Duration::from_micros(context.timing.hedge.0);
         let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), late);
@@ -271,7 +278,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,
-            filled,
+            recovery,
             recollection,
             judge,
             reached,

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod heal;
 mod hints;
 mod membership;
 mod moves;

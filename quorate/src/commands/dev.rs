@@ -187,6 +187,7 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
     let server = remote::serve(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Arc::clone(&shared)).map_err(
         |error| Failure::new(Exit::Other, format!("the command port {port} cannot be used: {error}")),
     )?;
+    tokio::spawn(remote::keep(Arc::clone(&shared)));
     let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log };
     let greeted =
         if output.is_json() { output.json(&greeting.json()) } else { output.line(&greeting.text(output)) };

@@ -90,7 +90,7 @@ impl Default for Config {
             limits: Limits::default(),
             peer_limits: quorate_transport::Limits::default(),
             storage: StorageConfig::default(),
-            heal: false,
+            heal: true,
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
             timing: Timing::default(),

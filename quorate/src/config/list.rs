@@ -57,7 +57,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "log_filter" "FILTER": Text log_filter,
         "Which log lines there are: error, warn, info, debug, trace, or per module as in `info,quorate_http=debug`.";
     "heal": Switch heal,
-        "Let a node that doubts its disk give its data up and fill itself from other owners, where enough of them hold everything. Without it the node waits for an operator (`node accept-loss`).";
+        "Let a node that doubts its disk give its data up and fill itself from other owners, where enough of them hold everything. Switched off, the node waits for an operator (`node accept-loss`).";
     "boot_id_file": Path boot_id_file,
         "For tests of power cuts: another file in the place of the kernel's, which says which run of the machine this is. Leave it alone otherwise.";
 

@@ -22,12 +22,16 @@ use quorate_node::bind;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 16;
 
-/// The cluster, shared by the command port and the stop.
+/// How often it is looked whether a node asks to be started again.
+const RESTART_LOOK: Duration = Duration::from_millis(200);
+
+/// The cluster, shared by the command port, the restarts and the stop.
 pub type Shared = Arc<Mutex<Option<Cluster>>>;
 
 /// Serves the command port. The cluster is `None` once it is about to stop.
@@ -41,6 +45,17 @@ pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
         .with_state(cluster);
     server.open_routes(routes);
     Ok(server)
+}
+
+/// Starts nodes again that ask for it, until the cluster is about to stop.
+pub async fn keep(cluster: Shared) {
+    loop {
+        tokio::time::sleep(RESTART_LOOK).await;
+        match &mut *cluster.lock().await {
+            Some(cluster) => cluster.start_again().await,
+            None => return,
+        }
+    }
 }
 
 async fn nodes(State(cluster): State<Shared>) -> Response {

@@ -96,7 +96,7 @@ impl Slot {
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
-            heal: false,
+            heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),
             boot_id_file: BOOT_ID_FILE.into(),

@@ -119,14 +119,20 @@ impl<E: Engine> Replica<E> {
 
     /// How many shards this node owns by its layout, and of how many of them it holds everything.
     pub fn wholeness(&self) -> (u64, u64) {
+        let (owned, gaps) = self.lacking();
+        (owned, owned - gaps.len() as u64)
+    }
+
+    /// How many shards this node owns by its layout, and those of which it does not hold everything. Looks only; to fill
+    /// them, ask for the [`gaps`](Self::gaps).
+    pub fn lacking(&self) -> (u64, Vec<Gap>) {
         let layout = self.layout();
         let shards = layout.tables.values().flat_map(|table| table.shards.iter());
         let owned = shards.filter(|shard| shard.copy.is_some()).count() as u64;
         if self.is_whole.load(Ordering::Acquire) {
-            return (owned, owned);
+            return (owned, Vec::new());
         }
-        let gaps = self.gaps_in(&layout).count() as u64;
-        (owned, owned - gaps)
+        (owned, self.gaps_in(&layout).collect())
     }
 
     fn gaps_in<'a>(&'a self, layout: &'a Layout) -> impl Iterator<Item = Gap> + 'a {

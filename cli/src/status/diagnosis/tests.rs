@@ -25,6 +25,7 @@ fn member(number: u32) -> Member {
         is_voter: true,
         answer: Answer::Ready,
         doubt: None,
+        healing: None,
         disk_full: false,
         free_bytes: Some(50 << 30),
         version: Some("0.8.0".to_owned()),
@@ -45,6 +46,12 @@ fn not_ready(facts: &mut Facts, at: usize, code: &str) {
 fn doubtful(facts: &mut Facts, at: usize, cause: &str) {
     facts.members[at].doubt = Some(cause.to_owned());
     not_ready(facts, at, "replica-doubtful");
+}
+
+fn filling(facts: &mut Facts, at: usize, whole: u64, waits_for: Option<&str>) {
+    let waits_for = waits_for.map(str::to_owned);
+    facts.members[at].healing = Some(Healing { shards: 64, whole, records: 12_345, waits_for });
+    not_ready(facts, at, "unavailable");
 }
 
 fn refusing(facts: &mut Facts, reads: u64, writes: u64) {
@@ -115,6 +122,45 @@ const ROWS: &[Row] = &[
         Severity::Degraded,
         "n3 is doubtful (damaged): it does not answer for its shards, their other owners do; \
          keep the folder of n3 and let a new node join in its place",
+    ),
+    (
+        |facts| {
+            filling(facts, 2, 0, None);
+            doubtful(facts, 2, "behind");
+        },
+        Severity::Degraded,
+        "n3 is doubtful (behind): it does not answer for its shards, their other owners do; \
+         n3 heals by itself: nothing to do",
+    ),
+    (
+        |facts| {
+            filling(facts, 2, 0, Some("a majority of the voters"));
+            doubtful(facts, 2, "behind");
+        },
+        Severity::Degraded,
+        "n3 is doubtful (behind): it does not answer for its shards, their other owners do; \
+         n3 waits for: a majority of the voters",
+    ),
+    (
+        |facts| filling(facts, 2, 37, None),
+        Severity::Degraded,
+        "n3 fills itself: 37 of 64 shards whole, 12,345 records; the other owners answer for the rest; nothing to do",
+    ),
+    (
+        |facts| filling(facts, 2, 37, Some("shard t1/7 needs 2 whole owners beside this one and has 1 (n1)")),
+        Severity::Degraded,
+        "n3 fills itself: 37 of 64 shards whole, 12,345 records; the other owners answer for the rest; \
+         n3 waits for: shard t1/7 needs 2 whole owners beside this one and has 1 (n1)",
+    ),
+    (
+        |facts| {
+            down(facts, 1);
+            filling(facts, 2, 37, Some("shard t1/7 needs 2 whole owners beside this one and has 1 (n1)"));
+            refusing(facts, 27, 27);
+        },
+        Severity::Broken,
+        "n2 is down, n3 fills itself (37 of 64 shards whole): 27 of 64 shards refuse reads and writes; \
+         start n2 again, n3 waits for: shard t1/7 needs 2 whole owners beside this one and has 1 (n1)",
     ),
     (
         |facts| not_ready(facts, 1, "draining"),

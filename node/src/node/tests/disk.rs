@@ -10,7 +10,7 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a node doubts its disk.
-fn doubt(node: &Node) -> Option<(Cause, String)> {
+pub fn doubt(node: &Node) -> Option<(Cause, String)> {
     node.core().statistics().replica_doubt.map(|doubt| (doubt.cause, doubt.reason))
 }
 
@@ -21,7 +21,7 @@ fn log(folder: &Path) -> std::path::PathBuf {
     logs.max().expect("there is a log")
 }
 
-async fn fill(cluster: &Cluster, through: usize, table: &Arc<Table>, keys: std::ops::Range<u32>) {
+pub async fn fill(cluster: &Cluster, through: usize, table: &Arc<Table>, keys: std::ops::Range<u32>) {
     for n in keys {
         put(cluster.node(through), table, &format!("k{n}"), "v").await.expect("written");
     }
@@ -273,28 +273,29 @@ async fn a_doubtful_node_that_moved_is_found_by_the_others() {
     until("it is connected", || cluster.node(0).core().view().liveness().is_alive(NodeId(3))).await;
 }
 
-/// Three nodes of which the last was put back to an earlier state of its folder, and what it may have lost.
-async fn with_a_node_behind() -> (Cluster, Arc<Table>, tempfile::TempDir) {
-    let mut cluster = Cluster::start(3).await;
+/// So many nodes of which the last was put back to an earlier state of its folder, and what it may have lost.
+pub async fn with_the_last_behind(count: usize) -> (Cluster, Arc<Table>, tempfile::TempDir) {
+    let last = count - 1;
+    let mut cluster = Cluster::start(count).await;
     let table = cluster.create_table("users", 3).await;
     fill(&cluster, 0, &table, 0..5).await;
-    cluster.kill(2).await;
+    cluster.kill(last).await;
     let (old, older) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    copy_folder(cluster.folders[2].path(), old.path());
-    copy_folder(cluster.folders[2].path(), older.path());
-    cluster.restart(2).await;
+    copy_folder(cluster.folders[last].path(), old.path());
+    copy_folder(cluster.folders[last].path(), older.path());
+    cluster.restart(last).await;
     cluster.settled().await;
     fill(&cluster, 1, &table, 5..20).await;
-    cluster.kill(2).await;
-    cluster.folders[2] = old;
-    cluster.restart(2).await;
-    assert_eq!(doubt(cluster.node(2)).map(|(cause, _)| cause), Some(Cause::Behind));
+    cluster.kill(last).await;
+    cluster.folders[last] = old;
+    cluster.restart(last).await;
+    assert_eq!(doubt(cluster.node(last)).map(|(cause, _)| cause), Some(Cause::Behind));
     (cluster, table, older)
 }
 
 #[tokio::test]
 async fn an_accepted_loss_lets_the_node_vote_and_serve_again_as_a_new_incarnation() {
-    let (mut cluster, table, older) = with_a_node_behind().await;
+    let (mut cluster, table, older) = with_the_last_behind(3).await;
     assert_eq!(cluster.node(0).core().loss().err(), Some(LossError::NotDoubtful(NodeId(1))));
     let loss = cluster.node(2).core().loss().expect("it doubts its disk");
     let said = loss.tables[0].sentence();
@@ -344,7 +345,7 @@ async fn an_accepted_loss_lets_the_node_vote_and_serve_again_as_a_new_incarnatio
 
 #[tokio::test]
 async fn damage_and_fresh_doubts_are_not_accepted() {
-    let (mut cluster, _table, _older) = with_a_node_behind().await;
+    let (mut cluster, _table, _older) = with_the_last_behind(3).await;
     // Without the others no member can take its vote away.
     cluster.kill(0).await;
     cluster.kill(1).await;
@@ -380,38 +381,4 @@ async fn a_stopped_machine_is_accepted_without_a_leader() {
     })
     .await;
     assert_eq!(value(get(cluster.node(0), &table, "k", 1).await), Some("w".into()));
-}
-
-/// Starts a node that heals by itself again and again, as its program does, until it holds everything.
-async fn heal(cluster: &mut Cluster, index: usize) {
-    cluster.kill(index).await;
-    cluster.restart_with(index, |config| config.heal = true).await;
-    until("it gives its data up", || *cluster.node(index).restart().borrow()).await;
-    cluster.nodes[index].take().expect("it runs").shutdown().await;
-    cluster.restart_with(index, |config| config.heal = true).await;
-    let is_whole = || {
-        let (owned, whole) = cluster.node(index).core().local.replica().wholeness();
-        owned > 0 && owned == whole
-    };
-    until("it holds everything again", is_whole).await;
-}
-
-#[tokio::test]
-async fn a_node_that_lost_something_fills_itself_from_the_others_while_clients_go_on() {
-    let (mut cluster, table, _older) = with_a_node_behind().await;
-    heal(&mut cluster, 2).await;
-    assert_eq!(doubt(cluster.node(2)), None);
-    // What it holds itself, without a read that could have repaired it.
-    fill(&cluster, 0, &table, 20..25).await;
-    until("it is ready", || cluster.node(2).core().readiness().is_empty()).await;
-    let figure = |index: usize| cluster.node(index).core().local.replica().table_figures()[&table.id];
-    let counted = |index: usize| figure(index).is_exact && figure(index).total.values() == 25;
-    until("it holds what the others hold", || counted(2)).await;
-    let read = get(cluster.node(1), &table, "k1", 2).await.expect("read");
-    assert_eq!(read.guarantee, Guarantee::Linearizable, "a node that was filled has lost nothing");
-    // Its copies count again: a quorum of it and one other has everything.
-    cluster.kill(0).await;
-    for n in 0..25 {
-        assert_eq!(value(get(cluster.node(2), &table, &format!("k{n}"), 2).await), Some("v".into()));
-    }
 }
