@@ -8,9 +8,9 @@
 //! **Claims.** Several faults work at once. One that does something to a process or a disk claims the node first, so
 //! that another doesn't start what it has killed; faults of the network and of clocks need no claim.
 //!
-//! **Damage.** Some faults leave a node that must not serve any more: it has lost, or may have lost, what it had
+//! **Damage.** Some faults leave a node that must not serve for now: it has lost, or may have lost, what it had
 //! acknowledged. Such nodes are known here: they need not be ready, there are never more of them than the copies of a key
-//! can bear, and each is held to its [expected behaviour](doubt).
+//! can bear, and each is held to its [expected behaviour](doubt), which is to be whole again by itself where it can be.
 
 pub mod clock;
 pub mod disk;
@@ -60,6 +60,8 @@ pub struct Cluster {
     claims: BTreeMap<usize, &'static str>,
     /// Nodes whose disks were damaged, or may have forgotten.
     damaged: BTreeMap<usize, Expected>,
+    /// The incarnations of nodes that came back from a loss; all others are the first.
+    incarnations: BTreeMap<usize, u64>,
     /// What those did that was not expected.
     unexpected: Vec<String>,
     /// The path of the table that probes are in; empty until there is one.
@@ -165,6 +167,7 @@ impl Cluster {
     /// metrics, memory without bound, and what damaged nodes did that was not expected.
     pub async fn misdeeds(&mut self) -> Vec<String> {
         self.ask_damaged(LAST_WORD_TIMEOUT).await;
+        let causeless = self.causeless_losses().await;
         let mut misdeeds: Vec<String> = self.nodes.iter_mut().flat_map(Node::misdeeds).collect();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
             if let Ok(answer) = self.http.get(&format!("{}/metrics", node.endpoint())).await.answer() {
@@ -173,6 +176,7 @@ impl Cluster {
                 misdeeds.extend(panics.map(|said| format!("{} panicked: {said}", node.name())));
             }
         }
+        misdeeds.extend(causeless);
         misdeeds.extend(self.memory.misdeeds());
         misdeeds.extend(self.unexpected.iter().cloned());
         misdeeds

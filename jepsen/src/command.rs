@@ -94,8 +94,14 @@ impl<F: FnMut(u32) -> Option<Segment>> Agenda for Listed<F> {
         let _ = std::io::stdout().flush();
         for fault in &segment.by_fault {
             println!(
-                "  {}: {} strikes, longest gap {:.0} ms, progress after {:?} ms, ready after {:?} ms",
-                fault.fault, fault.strikes, fault.longest_gap_ms, fault.progress_ms, fault.ready_ms
+                "  {}: {} strikes, longest gap {:.0} ms, progress after {:?} ms, ready after {:?} ms, whole again \
+                 after {:?} ms",
+                fault.fault,
+                fault.strikes,
+                fault.longest_gap_ms,
+                fault.progress_ms,
+                fault.ready_ms,
+                fault.whole_ms
             );
         }
         for measure in &segment.measures {

@@ -114,7 +114,7 @@ fn others_in_force<'a>(before: &'a [EventRecord], fault: &str) -> BTreeSet<&'a s
     for event in before.iter().filter(|event| event.fault != fault) {
         match event.kind {
             EventKind::Strike | EventKind::Trouble => in_force.insert(event.fault.as_str()),
-            EventKind::Heal => false,
+            EventKind::Heal | EventKind::Whole => false,
             EventKind::Recovered => in_force.remove(event.fault.as_str()),
         };
     }

@@ -225,6 +225,8 @@ pub enum EventKind {
     Heal,
     /// All nodes that can be are ready again, after this fault was healed.
     Recovered,
+    /// A node that this fault had made lose something holds everything again.
+    Whole,
     /// Something did not happen as it should: a fault that could not be made or healed, a node not ready in time.
     Trouble,
 }

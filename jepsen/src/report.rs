@@ -143,6 +143,7 @@ fn faults(segments: &[SegmentRecord]) -> Vec<FaultSum<'_>> {
         sum.longest_gap_ms = sum.longest_gap_ms.max(fault.longest_gap_ms);
         sum.progress_ms.extend(&fault.progress_ms);
         sum.ready_ms.extend(&fault.ready_ms);
+        sum.whole_ms.extend(&fault.whole_ms);
     }
     by_fault.into_values().collect()
 }

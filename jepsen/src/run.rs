@@ -186,7 +186,7 @@ fn void_by_events(events: &[EventRecord], history: &History) -> Vec<String> {
     let mut in_force = 0_u32;
     for event in events {
         match event.kind {
-            EventKind::Recovered => {}
+            EventKind::Recovered | EventKind::Whole => {}
             EventKind::Strike => in_force += 1,
             EventKind::Heal => {
                 in_force = in_force.saturating_sub(1);

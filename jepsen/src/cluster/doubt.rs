@@ -4,18 +4,21 @@
 //! written: keys that all their owners have acknowledged. Afterwards each damaged node is asked, at each recovery and at the
 //! end, and its `Testimony` is judged:
 //!
-//! | asked | must say |
+//! | asked | must say, in the end |
 //! |---|---|
-//! | the probes, of the node | the value, or an error; never `no-such-key`, never another value |
-//! | `/health/ready` of the node | 503 `replica-doubtful`, a reason, and what to type |
-//! | `/metrics` of the node | `quorate_replica_doubtful 1` |
-//! | `/v1/cluster/nodes` of another member | the cause, one of those that the fault can have; the remedy is that cause's |
-//! | or, where the damaged place may not have been read yet: all three say that it is well, and `explain` on each probe | the version that this node acknowledged |
+//! | the probes, of the node | at all times: the value, or an error; never `no-such-key`, never another value |
+//! | `/health/ready` of the node, its `/metrics`, `/v1/cluster/nodes` of another member | all three that it is well, and the last that it came back from a loss: its incarnation has grown |
+//! | `explain` on each probe | the version that this node acknowledged before its damage: it has it from the others |
+//! | or, where the damaged place may not have been read yet: the same without a loss | the same |
+//! | or, for a cause that does not heal by itself: all three that it doubts its disk, the cause, one of those that the fault can have, and what to type | |
 //!
-//! So a node is out and says why, or it is whole. One that is ready and lacks what it acknowledged fails the run, and so does
-//! one that says one thing here and another there. Where a fault leaves no doubt (a failed sync, a power cut of what was never
-//! synced, a damaged file of the node's own that every start reads) it must be out. `docs/operations.md` has the causes and
-//! their remedies.
+//! So a node is whole again by itself within [`WHOLE_TIMEOUT`], or was whole all the time, or is out and says why. One that
+//! is ready and lacks what it acknowledged fails the run, and so does one that says one thing here and another there, and
+//! one that comes back from a loss that it never had. Where a fault leaves no doubt (a failed sync, a power cut of what was
+//! never synced, a damaged file of the node's own that every start reads) it must have been out. `docs/operations.md` has
+//! the causes and what happens next.
+//!
+//! There are enough whole owners for that: never more than a minority of a key's copies is damaged at a time.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,9 @@ use crate::http::{Answer, Body, Http};
 
 /// How many probes are written at a time: of so many each node owns some.
 const PROBES: usize = 8;
+
+/// How long a node may take from its recovery until it holds everything again.
+pub const WHOLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What all probes hold.
 const PROBE_VALUE: &str = "kept";
@@ -66,14 +72,18 @@ impl Cause {
         }
     }
 
-    /// What its readiness has to tell an operator to do.
-    fn remedy(self) -> &'static str {
+    /// Whether a node heals by itself from a doubt for this cause. Of the others its readiness tells an operator what to do
+    /// ([`REMEDY`]).
+    fn heals(self) -> bool {
         match self {
-            Cause::Damaged => "with an empty folder",
-            Cause::Failed | Cause::Behind | Cause::MachineStopped => "quorate node accept-loss",
+            Cause::Damaged => false,
+            Cause::Failed | Cause::Behind | Cause::MachineStopped => true,
         }
     }
 }
+
+/// What readiness says about a doubt that does not end by itself.
+const REMEDY: &str = "with an empty folder";
 
 /// A key that all its owners have acknowledged before something broke, and that no client touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,14 +97,31 @@ pub(super) struct Probe {
 
 /// What another member says about a node's disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Listed {
-    /// Nothing: no other member was asked, or none answered.
-    #[default]
-    Nothing,
-    /// It has no doubt.
-    WithoutDoubt,
-    /// It has one, for this cause.
-    Doubt(String),
+struct Listed {
+    /// Why the node doubts it, if it does.
+    doubt: Option<String>,
+    /// Grows when the node gives its data up.
+    incarnation: u64,
+}
+
+/// How a damaged node does as it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It stays as it is, in a few words.
+    Stays(String),
+    /// It came back from its loss, and is a node like the others again, of this incarnation.
+    WholeAgain(u64),
+}
+
+/// What one damaged node said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Which.
+    pub node: usize,
+    /// In a few words.
+    pub words: String,
+    /// Whether it holds everything again, and counts as damaged no more.
+    pub is_whole_again: bool,
 }
 
 /// What a node and another one say about its disk.
@@ -106,21 +133,24 @@ struct Testimony {
     ready: Option<(u16, String, String)>,
     /// What its metrics say.
     metric: Option<bool>,
-    /// What another member says of it.
-    listed: Listed,
+    /// What another member says of it; `None`: no other member was asked, or none answered.
+    listed: Option<Listed>,
+    /// Whether what it acknowledged may have been in the memory of its machine alone.
+    may_forget: bool,
     /// Probes of which it does not show what it acknowledged, or does not answer, each with what is wrong.
     lost: Vec<String>,
     /// Probes that it called absent, or gave another value for.
     lies: Vec<String>,
 }
 
-/// Whether a testimony is what is expected: in a few words if it is, and what is amiss if it is not, or not yet.
-fn judge(expected: Expected, said: &Testimony) -> Result<String, String> {
+/// Whether a testimony of a node that was of this incarnation before its damage is what is expected; else what is amiss,
+/// or not yet so.
+fn judge(expected: Expected, before: u64, said: &Testimony) -> Result<Standing, String> {
     if let Some(lie) = said.lies.first() {
         return Err(lie.clone());
     }
     let (causes, may_be_whole) = match (expected, said.is_running) {
-        (Expected::End, false) => return Ok("does not run, as it should".to_owned()),
+        (Expected::End, false) => return Ok(Standing::Stays("does not run, as it should".to_owned())),
         (Expected::End, true) => return Err("runs on, although its process had to end".to_owned()),
         (Expected::Doubt(_) | Expected::DoubtOrWhole(_), false) => return Err("does not run".to_owned()),
         (Expected::Doubt(causes), true) => (causes, false),
@@ -129,39 +159,44 @@ fn judge(expected: Expected, said: &Testimony) -> Result<String, String> {
     let Some((status, code, text)) = &said.ready else {
         return Err("does not answer about itself".to_owned());
     };
-    let listed = match &said.listed {
-        Listed::Nothing => return Err("is not in the list of another member".to_owned()),
-        Listed::WithoutDoubt => None,
-        Listed::Doubt(cause) => Some(cause),
+    let Some(Listed { doubt, incarnation }) = &said.listed else {
+        return Err("is not in the list of another member".to_owned());
     };
     let metric = said.metric.ok_or("its metrics have no quorate_replica_doubtful")?;
     if *status == 200 {
-        return match (may_be_whole, metric, listed, said.lost.first()) {
-            (true, false, None, None) => Ok("is whole, as far as the probes show".to_owned()),
-            (true, false, None, Some(lost)) => Err(format!("says that it is ready, but {lost}")),
-            (false, ..) => Err("says that it is ready".to_owned()),
-            (true, ..) => Err(format!(
-                "says that it is ready, while its metrics say {metric} and another member {listed:?}"
+        let came_back = *incarnation > before;
+        return match (metric, doubt, said.lost.first()) {
+            (false, None, _) if !came_back && !may_be_whole => Err("says that it is ready".to_owned()),
+            (false, None, Some(lost)) if came_back || !said.may_forget => {
+                Err(format!("says that it is ready, but {lost}"))
+            }
+            (false, None, _) if came_back => Ok(Standing::WholeAgain(*incarnation)),
+            (false, None, _) => Ok(Standing::Stays("is whole, as far as the probes show".to_owned())),
+            _ => Err(format!(
+                "says that it is ready, while its metrics say {metric} and another member {doubt:?}"
             )),
         };
     }
     if *status != 503 || code != "replica-doubtful" {
-        return Err(format!("says {status} {code} rather than 503 replica-doubtful: {text}"));
+        return Err(format!("says {status} {code}: {text}"));
     }
     if !metric {
         return Err("says replica-doubtful, but its metrics do not".to_owned());
     }
-    let Some(listed) = listed else {
+    let Some(listed) = doubt else {
         return Err("doubts its disk, but another member does not know".to_owned());
     };
     let Some(cause) = causes.iter().find(|cause| cause.name() == listed) else {
         let expected: Vec<&str> = causes.iter().map(|cause| cause.name()).collect();
         return Err(format!("doubts its disk for the cause {listed} rather than {}", expected.join(" or ")));
     };
-    if !text.contains(cause.remedy()) {
-        return Err(format!("does not say what to do ({}): {text}", cause.remedy()));
+    if cause.heals() {
+        return Err(format!("doubts its disk ({listed}) and is not whole again: {text}"));
     }
-    Ok(format!("doubts its disk ({listed}), and all members know"))
+    if !text.contains(REMEDY) {
+        return Err(format!("does not say what to do ({REMEDY}): {text}"));
+    }
+    Ok(Standing::Stays(format!("doubts its disk ({listed}), and all members know")))
 }
 
 impl Cluster {
@@ -227,25 +262,36 @@ impl Cluster {
         Ok(())
     }
 
-    /// Asks each damaged node what it says of its disk, and gives the answers in a few words. Each has this time to do what is
-    /// expected of it; one that does not is noted as a misdeed.
-    pub async fn ask_damaged(&mut self, timeout: Duration) -> Vec<String> {
-        let mut said = Vec::new();
+    /// Asks each damaged node what it says of its disk. Each has this time to do what is expected of it; one that does not is
+    /// noted as a misdeed.
+    pub async fn ask_damaged(&mut self, timeout: Duration) -> Vec<Said> {
+        let mut all = Vec::new();
         for (index, expected) in self.damaged.clone() {
             let deadline = Instant::now() + timeout;
             let name = self.nodes[index].name().to_owned();
+            let mut said =
+                |words: String, is_whole_again| all.push(Said { node: index, words, is_whole_again });
             loop {
                 // One that may end, and did, says nothing more; one that may not has been noticed.
                 self.nodes[index].ended_by_itself();
                 let testimony = self.testimony(index).await;
-                match judge(expected, &testimony) {
-                    Ok(words) => {
-                        said.push(format!("{name} {words}"));
+                match judge(expected, self.incarnation(index), &testimony) {
+                    Ok(Standing::Stays(words)) => {
+                        said(format!("{name} {words}"), false);
+                        break;
+                    }
+                    Ok(Standing::WholeAgain(incarnation)) => {
+                        self.incarnations.insert(index, incarnation);
+                        self.trust(index);
+                        said(format!("{name} holds everything again"), true);
                         break;
                     }
                     Err(why) if Instant::now() > deadline || !testimony.lies.is_empty() => {
-                        let misdeed = format!("{name} {why}; after its damage is expected: {expected:?}");
-                        said.push(misdeed.clone());
+                        let misdeed = format!(
+                            "{name} {why}; after its damage is expected: {expected:?}, and that it is whole again by itself \
+                             where it can be"
+                        );
+                        said(misdeed.clone(), false);
                         if !self.unexpected.contains(&misdeed) {
                             self.unexpected.push(misdeed);
                         }
@@ -255,7 +301,31 @@ impl Cluster {
                 }
             }
         }
-        said
+        all
+    }
+
+    /// Which incarnation a node is, as far as is known: that of its last recovery.
+    fn incarnation(&self, index: usize) -> u64 {
+        self.incarnations.get(&index).copied().unwrap_or(1)
+    }
+
+    /// Nodes that gave their data up although nothing had damaged them.
+    pub(super) async fn causeless_losses(&self) -> Vec<String> {
+        let is_sound = |index: &usize| !self.damaged.contains_key(index) && self.nodes[*index].is_running();
+        let sound: Vec<usize> = (0..self.nodes.len()).filter(is_sound).collect();
+        let Some(first) = sound.first() else { return Vec::new() };
+        let url = format!("{}/v1/cluster/nodes", self.nodes[*first].endpoint());
+        let Some(list) = answer(&self.http, &url).await.map(|answer| answer.json()) else {
+            return Vec::new();
+        };
+        let lost = sound.iter().filter(|index| {
+            listed(&list, self.nodes[**index].name())
+                .is_some_and(|listed| listed.incarnation > self.incarnation(**index))
+        });
+        lost.map(|index| {
+            format!("{} gave its data up, and nothing had damaged it", self.nodes[*index].name())
+        })
+        .collect()
     }
 
     async fn testimony(&self, index: usize) -> Testimony {
@@ -264,9 +334,10 @@ impl Cluster {
             return Testimony::default();
         }
         let (http, endpoint) = (&self.http, node.endpoint());
-        let mut said = Testimony { is_running: true, ..Testimony::default() };
+        let may_forget = self.forgets_on_power_cut;
+        let mut said = Testimony { is_running: true, may_forget, ..Testimony::default() };
         // The first look at the probes: a read of them may repair what it finds.
-        for probe in self.probes.iter().filter(|_| !self.forgets_on_power_cut) {
+        for probe in &self.probes {
             let url = format!("{endpoint}/{}/explain/{}", probe.table, probe.key);
             let explained = answer(http, &url).await.filter(|answer| answer.status == 200);
             let explained = explained.map_or(Value::Null, |answer| answer.json());
@@ -330,126 +401,13 @@ fn lacks(explained: &Value, name: &str, probe: &Probe) -> Option<String> {
     }
 }
 
-/// What a list of members says of the doubts of one.
-fn listed(list: &Value, name: &str) -> Listed {
+/// What a list of members says of one.
+fn listed(list: &Value, name: &str) -> Option<Listed> {
     let member =
-        super::founding::members(list).and_then(|all| all.iter().find(|member| member["name"] == name));
-    let doubt = |member: &Value| {
-        let cause = member["doubt"].as_str();
-        cause.map_or(Listed::WithoutDoubt, |cause| Listed::Doubt(cause.to_owned()))
-    };
-    member.map_or(Listed::Nothing, doubt)
+        super::founding::members(list).and_then(|all| all.iter().find(|member| member["name"] == name))?;
+    let doubt = member["doubt"].as_str().map(str::to_owned);
+    Some(Listed { doubt, incarnation: member["incarnation"].as_u64()? })
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const MUST: Expected = Expected::Doubt(&[Cause::Behind]);
-    const MAY: Expected = Expected::DoubtOrWhole(&[Cause::Damaged]);
-
-    /// A node that does all that is expected.
-    fn doubtful(cause: Cause) -> Testimony {
-        Testimony {
-            is_running: true,
-            ready: Some((503, "replica-doubtful".into(), format!("it ends too early: {}", cause.remedy()))),
-            metric: Some(true),
-            listed: Listed::Doubt(cause.name().into()),
-            ..Testimony::default()
-        }
-    }
-
-    fn unaware() -> Testimony {
-        Testimony {
-            is_running: true,
-            ready: Some((200, String::new(), String::new())),
-            metric: Some(false),
-            listed: Listed::WithoutDoubt,
-            ..Testimony::default()
-        }
-    }
-
-    #[test]
-    fn a_node_that_steps_out_and_says_so_is_as_expected() {
-        assert!(judge(MUST, &doubtful(Cause::Behind)).is_ok());
-        assert!(judge(MAY, &doubtful(Cause::Damaged)).is_ok());
-        assert!(judge(Expected::End, &Testimony::default()).is_ok());
-        // What it holds does not matter once it is out.
-        let out = Testimony { lost: vec!["holds nothing".into()], ..doubtful(Cause::Damaged) };
-        assert!(judge(MAY, &out).is_ok());
-    }
-
-    #[test]
-    fn not_to_notice_is_allowed_only_to_a_node_that_is_whole() {
-        assert!(judge(MAY, &unaware()).is_ok());
-        let lost = Testimony { lost: vec!["holds of x not version 5".into()], ..unaware() };
-        assert!(judge(MAY, &lost).is_err_and(|why| why.contains("holds of x not version 5")));
-        assert_eq!(judge(MUST, &unaware()), Err("says that it is ready".to_owned()));
-        assert!(judge(Expected::End, &unaware()).is_err());
-    }
-
-    #[test]
-    fn each_missing_word_is_missed() {
-        let whole = doubtful(Cause::Behind);
-        let lacking = [
-            Testimony { is_running: false, ..whole.clone() },
-            Testimony { ready: None, ..whole.clone() },
-            Testimony { ready: Some((503, "unavailable".into(), String::new())), ..whole.clone() },
-            Testimony { ready: Some((503, "replica-doubtful".into(), "no way out".into())), ..whole.clone() },
-            Testimony { metric: None, ..whole.clone() },
-            Testimony { metric: Some(false), ..whole.clone() },
-            Testimony { listed: Listed::Nothing, ..whole.clone() },
-            Testimony { listed: Listed::WithoutDoubt, ..whole.clone() },
-            Testimony { listed: Listed::Doubt("failed".into()), ..whole.clone() },
-            Testimony { lies: vec!["calls a key absent".into()], ..whole.clone() },
-        ];
-        for testimony in lacking {
-            assert!(judge(MUST, &testimony).is_err(), "{testimony:?}");
-        }
-        let contradicts = Testimony { metric: Some(true), ..unaware() };
-        assert!(judge(MAY, &contradicts).is_err());
-    }
-
-    #[test]
-    fn a_probe_is_there_or_cannot_be_told_but_never_absent() {
-        let answer = |status, body: &str| Answer {
-            status,
-            consistency: String::new(),
-            version: String::new(),
-            retry_after: false,
-            body: body.into(),
-        };
-        assert!(lie(&answer(200, PROBE_VALUE)).is_none() && lie(&answer(503, "")).is_none());
-        assert!(lie(&answer(404, "")).is_some() && lie(&answer(200, "another")).is_some());
-    }
-
-    #[test]
-    fn an_owner_lacks_a_probe_unless_it_holds_the_version_that_was_acknowledged() {
-        let probe = Probe { table: "v1/tables/t".into(), key: "p".into(), version: "5-n1".into() };
-        let explained =
-            |replica: Value| json!({ "owners": [{ "name": "first", "node": "n1" }], "replicas": [replica] });
-        let held = explained(json!({ "node": "n1", "version": "5-n1", "tombstone": false }));
-        assert_eq!(lacks(&held, "first", &probe), None);
-        assert_eq!(lacks(&held, "second", &probe), None, "it is no owner");
-        for wrong in [
-            explained(json!({ "node": "n1", "version": null })),
-            explained(json!({ "node": "n1", "version": "4-n1" })),
-            explained(json!({ "node": "n1", "version": "5-n1", "tombstone": true })),
-            explained(json!({ "node": "n1", "error": "the replica doubts its disk" })),
-            explained(json!({ "node": "n2", "version": "5-n1" })),
-            Value::Null,
-        ] {
-            assert!(lacks(&wrong, "first", &probe).is_some(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn lists_are_read() {
-        let list = json!({"nodes": [{"name": "n1", "doubt": null}, {"name": "n2", "doubt": "behind"}]});
-        assert_eq!(listed(&list, "n1"), Listed::WithoutDoubt);
-        assert_eq!(listed(&list, "n2"), Listed::Doubt("behind".to_owned()));
-        assert_eq!(listed(&list, "n3"), Listed::Nothing);
-    }
-}
+mod tests;

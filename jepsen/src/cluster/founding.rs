@@ -47,6 +47,7 @@ impl Cluster {
             http: Http::new(),
             claims: BTreeMap::new(),
             damaged: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
             unexpected: Vec::new(),
             table: String::new(),
             probes: Vec::new(),

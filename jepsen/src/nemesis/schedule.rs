@@ -7,7 +7,8 @@
 //! A round breaks one thing, or several that overlap; each is healed when its own time is over. Half of the rounds of a
 //! run with several faults break one alone, so that there are figures for it alone. Those that had their turn least often
 //! come first; one that finds nothing to strike leaves its place in the round to the next, and chance, drawn from the seed, decides among them and about all lengths. When everything is healed, all nodes
-//! that are not damaged must be ready again in time; that moment belongs to each fault of the round. The last round
+//! that are not damaged must be ready again in time; that moment belongs to each fault of the round. Then each that
+//! lost something must be whole again, while clients go on. The last round
 //! ends early enough that the clients see a healed cluster for a while before the run is over.
 
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Entry, Fault};
 use crate::cluster::Cluster;
+use crate::cluster::doubt::{Said, WHOLE_TIMEOUT};
 use crate::record::{EventKind, EventRecord};
 use crate::recorder::Recorder;
 
@@ -123,10 +125,17 @@ impl<'a> Schedule<'a> {
         let recovered = self.recorder.now();
         let took = healed.elapsed().as_secs_f64();
         let mut said = self.cluster.tell_excused_ends();
+        let mut whole_again = Vec::new();
         let kind = match ready {
             Ok(()) => {
                 said.insert(0, format!("ready after {took:.3} s"));
-                said.extend(self.cluster.ask_damaged(RECOVERY_TIMEOUT).await);
+                for one in self.cluster.ask_damaged(WHOLE_TIMEOUT).await {
+                    if one.is_whole_again {
+                        whole_again.push((self.recorder.now(), one));
+                    } else {
+                        said.push(one.words);
+                    }
+                }
                 EventKind::Recovered
             }
             Err(error) => {
@@ -137,6 +146,22 @@ impl<'a> Schedule<'a> {
         for (_, chosen) in healing {
             self.note_at(recovered, kind, chosen, said.join("; "));
         }
+        for (at, Said { node, words, .. }) in whole_again {
+            if let Some(fault) = self.damaged_by(node) {
+                self.note_at(at, EventKind::Whole, fault, words);
+            }
+        }
+    }
+
+    /// The fault that struck a node last of those that may make it lose something.
+    fn damaged_by(&self, node: usize) -> Option<usize> {
+        let name = self.cluster.nodes()[node].name();
+        let takes = |entry: &Entry| entry.makes_doubtful || entry.family() == "power";
+        self.events.iter().rev().filter(|event| event.kind == EventKind::Strike).find_map(|event| {
+            let fault = self.faults.iter().position(|running| running.entry.name == event.fault)?;
+            let is_it = takes(self.faults[fault].entry) && event.nodes.iter().any(|struck| struck == name);
+            is_it.then_some(fault)
+        })
     }
 
     /// All faults, those first that had their turn least often, and how many of them strike in this round.

@@ -29,6 +29,10 @@ pub struct FaultRecord {
     /// From the last healing of each round that it was part of to the moment when all nodes that could be were ready, in
     /// milliseconds. A round without a recovery has no entry here.
     pub ready_ms: Vec<f64>,
+    /// From its healing to the moment when a node that had lost something held everything again, in milliseconds, for each
+    /// strike after which one had.
+    #[serde(default)]
+    pub whole_ms: Vec<f64>,
     /// How often something did not happen as it should.
     pub troubles: u32,
 }
@@ -50,7 +54,7 @@ pub fn of_faults(history: &History, events: &[EventRecord]) -> Vec<FaultRecord> 
 /// The figures of one fault, of its events, each with the last healing of any fault before it.
 fn of_fault(fault: &str, events: &[(&EventRecord, u64)], successes: &Successes) -> FaultRecord {
     let mut record = FaultRecord { fault: fault.to_owned(), ..FaultRecord::default() };
-    let (mut since, mut is_healed) = (None, false);
+    let (mut since, mut is_healed, mut healed) = (None, false, None);
     for (event, last_heal) in events {
         match event.kind {
             EventKind::Strike => {
@@ -59,6 +63,7 @@ fn of_fault(fault: &str, events: &[(&EventRecord, u64)], successes: &Successes) 
             }
             EventKind::Heal => {
                 is_healed = true;
+                healed = Some(event.at);
                 record
                     .progress_ms
                     .extend(successes.first_called_after(event.at).map(|ret| milliseconds(ret - event.at)));
@@ -72,6 +77,7 @@ fn of_fault(fault: &str, events: &[(&EventRecord, u64)], successes: &Successes) 
                     record.longest_gap_ms = record.longest_gap_ms.max(successes.longest_gap(since, event.at));
                 }
             }
+            EventKind::Whole => record.whole_ms.extend(healed.map(|healed| milliseconds(event.at - healed))),
             EventKind::Trouble => record.troubles += 1,
         }
     }
@@ -172,6 +178,7 @@ mod tests {
             longest_gap_ms: 6_000.0,
             progress_ms: vec![2_000.0],
             ready_ms: vec![3_000.0],
+            whole_ms: Vec::new(),
             troubles: 0,
         };
         assert_eq!(found[0], kill);
@@ -192,6 +199,22 @@ mod tests {
         let found = of_faults(&history(&[1, 2, 12]), &events);
         assert_eq!(found[0].ready_ms, [1_000.0]);
         assert_eq!(found[1].ready_ms, [1_000.0]);
+    }
+
+    #[test]
+    fn wholeness_counts_from_the_healing_of_the_fault_that_took_something() {
+        use EventKind::{Heal, Recovered, Strike, Whole};
+        let events = [
+            event(3, Strike, "cut"),
+            event(4, Strike, "loss"),
+            event(5, Heal, "cut"),
+            event(7, Heal, "loss"),
+            event(8, Recovered, "cut"),
+            event(8, Recovered, "loss"),
+            event(14, Whole, "cut"),
+        ];
+        let found = of_faults(&history(&[1, 2, 12]), &events);
+        assert_eq!((found[0].whole_ms.as_slice(), found[1].whole_ms.as_slice()), (&[9_000.0][..], &[][..]));
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn lanes(events: &[EventRecord], length: f64) -> Vec<Lane> {
     let lane = |(fault, events): (&str, Vec<&EventRecord>)| {
         let mut lane = Lane { fault: fault.to_owned(), bars: Vec::new(), troubles: Vec::new() };
         let (mut struck, mut healed): (Option<&EventRecord>, Option<f64>) = (None, None);
+        let mut recovered = None;
         let bar =
             |class, since, until, event: &EventRecord| Bar { class, since, until, what: event.what.clone() };
         for event in events {
@@ -133,6 +134,10 @@ fn lanes(events: &[EventRecord], length: f64) -> Vec<Lane> {
                 }
                 EventKind::Recovered => {
                     lane.bars.extend(healed.take().map(|since| bar("recovery", since, at, event)));
+                    recovered = Some(at);
+                }
+                EventKind::Whole => {
+                    lane.bars.extend(recovered.map(|since| bar("recovery", since, at, event)));
                 }
                 EventKind::Trouble => lane.troubles.push((at, event.what.clone())),
             }
