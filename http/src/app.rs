@@ -65,6 +65,7 @@ impl App {
         table.ok_or_else(|| match self.core.refuses_keys() {
             // What such a node does not find may be what it has lost.
             Some(doubt) => Fault::Doubtful { doubt }.into(),
+            None if !self.core.is_named() => Fault::Starting.into(),
             None => Fault::NoSuchTable { name }.into(),
         })
     }
@@ -105,12 +106,13 @@ impl App {
         self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
     }
 
-    /// Refuses to list what a node that doubts its disk has no catalog of: an empty list would be a lie.
+    /// Refuses to list what a node has no catalog of, since it doubts its disk or has begun anew: an empty list would be a
+    /// lie.
     pub fn expect_catalog(&self) -> Result<(), Problem> {
         if self.core.view().catalog().is_founded() {
             return Ok(());
         }
-        self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
+        Err(self.core.refuses_keys().map_or(Fault::Starting, |doubt| Fault::Doubtful { doubt }).into())
     }
 
     /// Refuses another operation on a key, with a value of so many bytes, while too many are at work or hold too

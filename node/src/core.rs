@@ -299,6 +299,14 @@ impl Core {
         doubt.flatten().map(|doubt| doubt.to_string())
     }
 
+    /// Whether the catalog that this node has names it, as it is now. Before that it may be far too old: one that lost its
+    /// log begins with none.
+    pub fn is_named(&self) -> bool {
+        let view = self.view();
+        let incarnation = self.links.identity().incarnation;
+        view.catalog().node(self.node).is_some_and(|known| u64::from(known.incarnation) == incarnation)
+    }
+
     /// What the operations at work hold, those that go on after their answer among them.
     pub fn operations(&self) -> Load {
         self.driver.load()

@@ -10,23 +10,18 @@
 //! files can't be opened, a node alone has no other to fill itself from, and of a table with a promise of one owner
 //! others may not have what this one acknowledged.
 //!
-//! Each start is preceded by a pause, so that a disk that fails again and again costs no loop, and by a synced write to
-//! the folder: a node is not started again on a disk that takes none.
+//! Each start is preceded by a pause, so that a disk that fails again and again costs no loop, and by writing the
+//! doubt down once more: a disk that failed may have refused it, and a start that does not find it would believe the data.
 
 use crate::core::Core;
 use crate::recovery::{Outlook, can_heal};
-use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The pause before a start, and between attempts.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// The file that shows whether the disk takes a synced write.
-const PROBE: &str = "heal-probe";
 
 /// How long an attempt to have the vote taken away may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -39,7 +34,7 @@ pub async fn keep(core: Arc<Core>) {
         if !can_heal(doubt.cause) {
             return;
         }
-        let outlook = match (obstacle(&core), disk_takes_writes(&core.folder).await) {
+        let outlook = match (obstacle(&core), write_doubt_again(&core).await) {
             (Some(why), _) => Outlook::Never(why),
             (None, Err(error)) => Outlook::Waits(format!("the disk takes no synced write: {error}")),
             (None, Ok(())) if !core.control.is_silent() => {
@@ -69,14 +64,12 @@ pub async fn keep(core: Arc<Core>) {
     }
 }
 
-/// Tries whether the disk takes a synced write now: a node that starts on one that does not has nothing to go on with.
-async fn disk_takes_writes(folder: &Path) -> io::Result<()> {
-    let path = folder.join(PROBE);
-    let tried = tokio::task::spawn_blocking(move || {
-        File::create(&path)?.sync_all()?;
-        std::fs::remove_file(&path)
-    });
-    tried.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+/// Writes the doubt down once more. A disk that failed may have refused it, and the next start must find it; one that takes
+/// no synced write leaves a node that starts nothing to go on with.
+async fn write_doubt_again(core: &Core) -> io::Result<()> {
+    let replica = Arc::clone(core.local.replica());
+    let written = tokio::task::spawn_blocking(move || replica.engine().write_doubt_again());
+    written.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// Why other owners' data can't end this node's doubt.

@@ -175,6 +175,11 @@ impl DoubtMark {
         ready.folder.sync_all()
     }
 
+    /// Writes the mark down once more: a disk that fails may have refused it when it was set. Durable when it returns.
+    pub(crate) fn write_again(&self) -> io::Result<()> {
+        self.doubt().map_or(Ok(()), |doubt| file::replace(&self.folder, FILE, doubt.encode().as_bytes()))
+    }
+
     /// The first doubt.
     pub(crate) fn doubt(&self) -> Option<&Doubt> {
         self.doubt.get()
@@ -201,6 +206,19 @@ mod tests {
                 assert_eq!(DoubtMark::read(folder.path()).doubt(), Some(&doubt));
             }
         }
+    }
+
+    #[test]
+    fn a_mark_that_the_disk_refused_is_written_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mark = DoubtMark::read(folder.path());
+        mark.write_again().expect("nothing to write");
+        assert_eq!(DoubtMark::read(folder.path()).doubt(), None);
+        let doubt = Doubt::new(Cause::Failed, "a sync failed");
+        mark.set(doubt.clone());
+        fs::remove_file(folder.path().join(FILE)).expect("as if it had never reached the disk");
+        mark.write_again().expect("written");
+        assert_eq!(DoubtMark::read(folder.path()).doubt(), Some(&doubt));
     }
 
     #[test]

@@ -113,6 +113,12 @@ impl RocksEngine {
         }
     }
 
+    /// Writes the mark of doubt down once more, if there is a doubt: a disk that failed may have refused it. Before a start
+    /// that must find it.
+    pub fn write_doubt_again(&self) -> std::io::Result<()> {
+        self.doubt.write_again()
+    }
+
     /// Takes what is there for the whole: what was missing was accepted as lost.
     pub(crate) fn begin_anew(&self) -> Result<(), EngineError> {
         let opened = self.opened()?;
