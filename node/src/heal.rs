@@ -26,6 +26,16 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long an attempt to have the vote taken away may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
+/// Says from the first moment that a doubt does not end by itself, where that is known.
+pub fn foresee(core: &Core) {
+    if core.local.replica().is_doubtful()
+        && let Some(why) = obstacle(core)
+    {
+        tracing::warn!("this node can't heal by itself: {why}");
+        core.recovery.expect(Outlook::Never(why));
+    }
+}
+
 /// Waits for a doubt, and does what ends it, until the node is started again or the task is aborted.
 pub async fn keep(core: Arc<Core>) {
     loop {

@@ -286,6 +286,7 @@ impl Parts {
             restart: watch::Sender::new(false),
         });
         if config.heal {
+            heal::foresee(&core);
             tasks.spawn(heal::keep(Arc::clone(&core)));
         }
         if config.heal && !config.entry.addresses().is_empty() {
