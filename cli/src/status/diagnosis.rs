@@ -7,7 +7,7 @@
 //! This module asks no node and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
-use super::facts::{Answer, Facts, Healing, Member, Refusing};
+use super::facts::{Answer, Facts, Member, Refusing};
 use crate::quantity::{bytes, count, counted, listed};
 use std::collections::BTreeMap;
 
@@ -412,15 +412,6 @@ impl Member {
         Some(Problem::new(Severity::Degraded, what, self.patience(healing)))
     }
 
-    /// What there is to do about one that heals.
-    fn patience(&self, healing: &Healing) -> String {
-        match &healing.waits_for {
-            Some(what) => format!("{} waits for: {what}", self.id),
-            None if self.doubt.is_some() => format!("{} heals by itself: nothing to do", self.id),
-            None => "nothing to do".to_owned(),
-        }
-    }
-
     /// What can be done about a doubt of this cause.
     fn way_out(&self, cause: &str) -> String {
         let id = &self.id;
@@ -445,12 +436,6 @@ impl Member {
             counted(self.hints_overflow, "hint")
         );
         Some(Problem::new(Severity::Note, what, "a read of a key with `-c all` brings its owners up to date"))
-    }
-}
-
-impl Healing {
-    fn progress(&self) -> String {
-        format!("{} of {} shards whole", count(self.whole), count(self.shards))
     }
 }
 

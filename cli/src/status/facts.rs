@@ -1,5 +1,7 @@
 //! What a judgement of the cluster needs to know. [`super::asked`] asks for it; a test writes it down.
 
+use crate::quantity::count;
+
 /// What is known of the cluster at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -96,4 +98,22 @@ pub enum Answer {
     },
     /// It could not be asked.
     Silent(String),
+}
+
+impl Member {
+    /// What there is to do about one that heals.
+    pub fn patience(&self, healing: &Healing) -> String {
+        match &healing.waits_for {
+            Some(what) => format!("{} waits for: {what}", self.id),
+            None if self.doubt.is_some() => format!("{} heals by itself: nothing to do", self.id),
+            None => "nothing to do".to_owned(),
+        }
+    }
+}
+
+impl Healing {
+    /// In a few words.
+    pub fn progress(&self) -> String {
+        format!("{} of {} shards whole", count(self.whole), count(self.shards))
+    }
 }

@@ -1,6 +1,7 @@
 //! From states of a cluster to the first line that an operator reads.
 
 use super::*;
+use crate::status::facts::Healing;
 
 /// A cluster of three that is well, as n1 sees it.
 fn well() -> Facts {
