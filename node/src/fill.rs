@@ -1,8 +1,7 @@
 //! The filling of copies after a loss, carried out: what this node lacks it reads from other owners, in the background.
 //!
-//! What is asked when, and noted when, is decided by [`quorate_coordinator::fill`]; here are the links, the replica and the
-//! committer. Everything travels on the lane of what can wait, and is merged at a pace that gives way to clients
-//! ([`Pace`]).
+//! What is asked when, and noted when, is decided by [`quorate_coordinator::fill`]; here are the links and the replica.
+//! Everything travels on the lane of what can wait, and is merged at a pace that gives way to clients ([`Pace`]).
 
 mod pace;
 
@@ -18,13 +17,9 @@ use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Prog
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_transport::{Kind, Lane, Links};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// How long the merging of some records may take.
-const MERGE_MAX: Duration = Duration::from_secs(10);
 
 /// What a filling needs of its node.
 pub struct Filler {
@@ -47,7 +42,7 @@ impl Filler {
     pub async fn keep(self: Arc<Self>) {
         let limits = FillLimits::default();
         let mut filling = Filling::new(self.context, limits);
-        let pace = Arc::new(Mutex::new(Pace::new(Instant::now())));
+        let pace = Arc::new(Turns::new(Pace::new(Instant::now())));
         let mut actions = Vec::new();
         let mut work: JoinSet<Input> = JoinSet::new();
         let mut said = String::new();
@@ -86,7 +81,7 @@ impl Filler {
         Input::Look(gaps, members.collect())
     }
 
-    async fn carry_out(self: Arc<Self>, action: Action, pace: Arc<Mutex<Pace>>) -> Input {
+    async fn carry_out(self: Arc<Self>, action: Action, pace: Arc<Turns<Pace>>) -> Input {
         match action {
             Action::Ask { number, to, request, deadline } => {
                 Input::Answered(number, self.ask(to, &request, clock::tokio_instant(deadline)).await)
@@ -95,13 +90,13 @@ impl Filler {
                 Input::Replied(number, self.fetch(to, requests, clock::tokio_instant(deadline)).await)
             }
             Action::Merge { number, requests } => {
+                let mut pace = pace.lock().await;
+                tokio::time::sleep_until(pace.turn()).await;
                 let bytes: u64 = requests.iter().map(bytes_of).sum();
-                let turn = lock(&pace).turn(Instant::now(), bytes);
-                tokio::time::sleep_until(turn).await;
                 let begun = Instant::now();
-                let replies = self.merge(requests, begun + MERGE_MAX).await;
-                lock(&pace).merged(Instant::now(), begun.elapsed());
-                Input::Replied(number, replies)
+                let replies = self.on_replica(move |replica| Ok(replica.apply(&requests))).await;
+                pace.merged(Instant::now(), begun.elapsed(), bytes, self.local.requests());
+                Input::Replied(number, replies.ok())
             }
             Action::Take { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::take).await),
             Action::Note { number, gap, fill } => {
@@ -123,21 +118,6 @@ impl Filler {
         let batch = minicbor::to_vec(requests).expect("encoding into memory cannot fail");
         let answered = self.links.call(to, Lane::Bulk, Kind::Batch, deadline, &batch).await.ok()?;
         Some(self.recollection.open(to, crate::peer::answers(&answered).ok()?))
-    }
-
-    async fn merge(&self, requests: Vec<Request>, deadline: Instant) -> Option<Vec<Reply>> {
-        let mut awaited = Vec::with_capacity(requests.len());
-        for request in requests {
-            let (tell, hear) = oneshot::channel();
-            // Who no longer listens needs no answer.
-            self.local.begin(request, deadline, Box::new(move |reply| drop(tell.send(reply))));
-            awaited.push(hear);
-        }
-        let mut replies = Vec::with_capacity(awaited.len());
-        for hear in awaited {
-            replies.push(hear.await.ok()?);
-        }
-        Some(replies)
     }
 
     async fn on_gap(
@@ -180,11 +160,6 @@ fn log(said: &mut String, progress: &Progress) {
         tracing::warn!(shards, "this node can't fill its copies now: {now}");
     }
     *said = now;
-}
-
-fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
-    // Every change of it is complete, even after a panic elsewhere.
-    pace.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a merge costs: its key and its value.
