@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   lossy ── probe: enough whole owners? ──> take (old records deleted) ──┐
-//!                      └── no: wait, and say what is missing                │
-//!   filling ── probe ──> page from each source ──> fetch ──> merge ──> note ┴──> confirm ──> whole
-//!                          ^                                            │
-//!                          └────────────────────────────────────────────┘
+//!                      └── no: wait, and say what is missing             │
+//!   filling ── probe ──> sums of the sources <───────────────────────────┘
+//!                          └──> page from each that differs ──> fetch ──> merge ──> note ──> confirm ──> whole
+//!                                 ^                                          │
+//!                                 └──────────────────────────────────────────┘
 //! ```
 //!
 //! One machine without I/O for all shards of one node ([`Filling`]): it is told which shards are not whole and who can be
@@ -27,13 +28,13 @@
 //! - A source that does not answer any more is waited for, and after a while its word is given up with all that was read.
 //! - What is noted on the disk is enough to go on after a crash.
 //!
-//! # What is left out
-//!
-//! Comparing by sums: each source lists its keys, and sends only the records that differ.
+//! Sources whose sums of the whole shard are equal are read once, at the first of them; of the others each lists its keys,
+//! and sends only the records that differ.
 
 mod limits;
 mod page;
 mod shard;
+mod sources;
 mod wanted;
 
 pub use limits::FillLimits;

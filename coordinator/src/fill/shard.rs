@@ -1,14 +1,18 @@
-//! The filling of one shard: sources found, page after page merged and noted, the sources asked again at the end.
+//! The filling of one shard: sources found and compared, page after page merged and noted, the sources asked again at the
+//! end.
+
+mod pages;
 
 use super::limits::FillLimits;
 use super::page::Page;
+use super::sources::{Comparison, Probe};
 use super::wanted::{Action, Cause, Lack};
 use crate::context::Context;
 use crate::rules::filling;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
-    CopyState, Durability, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Record,
-    Refusal, Reply, Request, ShardId, SortKey, Source,
+    CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Record, Refusal,
+    Reply, ShardId, SortKey, Source,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
@@ -28,7 +32,8 @@ pub struct Shard {
     gap: Gap,
     plan: Plan,
     context: Context,
-    /// The sources of the pages to come; the first one sends records unasked.
+    /// The sources of the pages to come; the first one sends records unasked. One that held the same as the first need not
+    /// be read.
     sources: Vec<NodeId>,
     stage: Stage,
 }
@@ -61,6 +66,8 @@ enum Stage {
     Probing(Probe),
     /// What is held is being deleted.
     Taking,
+    /// The sources are asked what the shard adds up to.
+    Comparing(Comparison),
     /// The sources are asked for a page.
     Reading { asked: BTreeMap<u64, NodeId>, answers: Vec<(NodeId, Scanned)> },
     /// Records of the page are being fetched.
@@ -73,13 +80,6 @@ enum Stage {
     Confirming { asked: BTreeMap<u64, NodeId> },
     /// The shard is being noted as whole.
     Ending,
-}
-
-#[derive(Debug, Default)]
-struct Probe {
-    asked: BTreeMap<u64, NodeId>,
-    whole: Vec<NodeId>,
-    lacking: Vec<(NodeId, Lack)>,
 }
 
 impl At<'_> {
@@ -141,6 +141,13 @@ impl Shard {
 
     /// An owner has answered, or has not.
     pub fn on_answer(&mut self, at: &mut At<'_>, number: u64, reply: Option<RangeReply>) -> Next {
+        if let Stage::Comparing(comparison) = &mut self.stage {
+            if !comparison.take(number, reply) {
+                return Next::GoesOn;
+            }
+            self.sources = comparison.different();
+            return self.read(at);
+        }
         let said = match reply {
             Some(RangeReply::Scanned(scanned)) => Ok(scanned),
             Some(RangeReply::Refused(refusal)) => Err(Lack::of(refusal)),
@@ -188,6 +195,7 @@ impl Shard {
                 }
             }
             Stage::Taking
+            | Stage::Comparing(_)
             | Stage::Fetching { .. }
             | Stage::Merging { .. }
             | Stage::Noting { .. }
@@ -245,6 +253,7 @@ impl Shard {
             }
             Stage::Probing(_)
             | Stage::Taking
+            | Stage::Comparing(_)
             | Stage::Reading { .. }
             | Stage::Noting { .. }
             | Stage::Confirming { .. }
@@ -261,12 +270,13 @@ impl Shard {
             Stage::Taking => {
                 self.gap.state = CopyState::Filling;
                 self.gap.fill = Fill::default();
-                self.read(at)
+                self.compare(at)
             }
             Stage::Noting { is_last: false } => self.read(at),
             Stage::Noting { is_last: true } => self.confirm(at),
             Stage::Ending => Next::Whole,
             Stage::Probing(_)
+            | Stage::Comparing(_)
             | Stage::Reading { .. }
             | Stage::Fetching { .. }
             | Stage::Merging { .. }
@@ -301,31 +311,25 @@ impl Shard {
                 at.actions.push(Action::Take { number, gap });
                 Next::GoesOn
             }
-            CopyState::Filling | CopyState::Whole => self.read(at),
+            CopyState::Filling | CopyState::Whole => self.compare(at),
         }
     }
 
-    /// Asks the sources for the next page.
-    fn read(&mut self, at: &mut At<'_>) -> Next {
-        let Fill { up_to, .. } = &self.gap.fill;
-        if up_to.is_some() && *up_to == self.gap.interval.end {
-            return self.confirm(at);
-        }
-        let interval = self.rest();
+    /// Asks the sources what the shard adds up to. Where two say the same, what the one holds from now on is all that the
+    /// other held when it answered: the other need not be read. That is asked before the first page, since what comes to
+    /// the first source between a page and its sum would make the sums equal and not be in the page.
+    fn compare(&mut self, at: &mut At<'_>) -> Next {
         let mut asked = BTreeMap::new();
-        for (place, node) in self.sources.clone().into_iter().enumerate() {
-            let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, place == 0);
-            asked.insert(number, node);
+        for node in self.sources.clone() {
             self.note_source(at, node);
+            let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+            let (table, epoch, interval) = (self.gap.table, self.gap.epoch, self.gap.interval.clone());
+            let request = RangeRequest::Sums { of: vec![Extent { table, epoch, interval }] };
+            at.actions.push(Action::Ask { number, to: node, request, deadline });
+            asked.insert(number, node);
         }
-        self.stage = Stage::Reading { asked, answers: Vec::new() };
+        self.stage = Stage::Comparing(Comparison::of(asked));
         Next::GoesOn
-    }
-
-    /// What is not filled yet.
-    fn rest(&self) -> Interval {
-        let Interval { start, end } = self.gap.interval.clone();
-        Interval { start: self.gap.fill.up_to.clone().unwrap_or(start), end }
     }
 
     fn note_source(&mut self, at: &At<'_>, node: NodeId) {
@@ -334,59 +338,6 @@ impl Shard {
         if !self.gap.fill.sources.contains(&source) {
             self.gap.fill.sources.push(source);
         }
-    }
-
-    /// Fetches what is not at hand, some at a time; merges the page then.
-    fn fetch(&mut self, at: &mut At<'_>, page: Page) -> Next {
-        let Some((to, _)) = page.fetches.first().cloned() else {
-            return self.merge(at, page.records, page.until);
-        };
-        let same = page.fetches.iter().take_while(|(node, _)| *node == to);
-        let asked: Vec<SortKey> =
-            same.take(at.limits.fetches_max.max(1)).map(|(_, sort_key)| sort_key.clone()).collect();
-        let read = |sort_key: &SortKey| Request::Read { at: self.place(sort_key.clone()), whole: true };
-        let requests = asked.iter().map(read).collect();
-        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
-        at.actions.push(Action::Fetch { number, to, requests, deadline });
-        self.stage = Stage::Fetching { page, asked };
-        Next::GoesOn
-    }
-
-    /// Merges the records of a page, some at a time; notes it then.
-    fn merge(
-        &mut self,
-        at: &mut At<'_>,
-        mut records: Vec<(SortKey, Record)>,
-        until: Option<SortKey>,
-    ) -> Next {
-        if records.is_empty() {
-            return self.note(at, until);
-        }
-        let rest = records.split_off(records.len().min(at.limits.merges_max.max(1)));
-        *at.merged.0 += records.len() as u64;
-        *at.merged.1 += records.iter().map(|(_, record)| record.body.value_bytes() as u64).sum::<u64>();
-        let write = |(sort_key, record): (SortKey, Record)| Request::Write {
-            at: self.place(sort_key),
-            record,
-            durability: Durability::Os,
-            vouched: true,
-        };
-        let requests = records.into_iter().map(write).collect();
-        let number = at.number();
-        self.stage = Stage::Merging { until, rest };
-        at.actions.push(Action::Merge { number, requests });
-        Next::GoesOn
-    }
-
-    /// A page is merged: what is behind it is left.
-    fn note(&mut self, at: &mut At<'_>, until: Option<SortKey>) -> Next {
-        let is_last = until.is_none();
-        // A shard at the end of the space has no key behind its last one: the note of the page before it stays.
-        self.gap.fill.up_to = until.or_else(|| self.gap.interval.end.clone()).or(self.gap.fill.up_to.take());
-        let (number, gap, fill) = (at.number(), self.gap.clone(), self.gap.fill.clone());
-        self.stage = Stage::Noting { is_last };
-        at.actions.push(Action::Note { number, gap, fill });
-        Next::GoesOn
     }
 
     /// Everything is merged: is each replica that was read still whole?

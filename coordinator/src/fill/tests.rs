@@ -4,10 +4,12 @@ use super::*;
 use crate::context::Timing;
 use crate::story::{plan_of_sets, record_of};
 use quorate_model::range::{Entry, Scanned};
+use quorate_model::sync::{Proof, Sum};
 use quorate_model::{
     Fill, Held, Interval, Level, RangeRequest, Record, Request, Rules, ShardNow, Source, WallTime,
 };
 use quorate_ring::Plan;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 const AT: Now = Now { instant: Instant(1_000), wall: WallTime(0) };
 const TABLE: TableId = TableId(1);
@@ -55,6 +57,20 @@ struct Cluster {
     here: BTreeMap<SortKey, Record>,
     taken: u32,
     asked: u32,
+    /// Who was asked for pages.
+    read: BTreeSet<NodeId>,
+    /// Whose sums are not counted yet.
+    counting: Option<NodeId>,
+}
+
+/// Any number that tells different records apart.
+fn sum_of(records: &BTreeMap<SortKey, Record>) -> Sum {
+    let item = |(at, record): (&SortKey, &Record)| {
+        let mut hasher = DefaultHasher::new();
+        format!("{at:?} {:?}", record.held()).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    Sum(records.iter().map(item).sum())
 }
 
 impl Cluster {
@@ -70,6 +86,8 @@ impl Cluster {
             here: BTreeMap::new(),
             taken: 0,
             asked: 0,
+            read: BTreeSet::new(),
+            counting: None,
         }
     }
 
@@ -114,6 +132,9 @@ impl Cluster {
                 if let Some(refusal) = self.refuses.get(&to) {
                     return Input::Answered(number, Some(RangeReply::Refused(*refusal)));
                 }
+                if walk.items > 1 {
+                    self.read.insert(to);
+                }
                 let mut scanned = Scanned::default();
                 for (at, record) in self.held[&to].iter().filter(|(at, _)| over.interval.contains(at)) {
                     scanned.entries.push(Entry::of(at.clone(), record.clone(), walk.values));
@@ -123,6 +144,16 @@ impl Cluster {
                     }
                 }
                 Input::Answered(number, Some(RangeReply::Scanned(scanned)))
+            }
+            Action::Ask { number, to, request: RangeRequest::Sums { of }, .. } => {
+                assert_ne!(self.state, CopyState::Lossy, "it is taken before");
+                let proof = match self.refuses.get(&to) {
+                    Some(refusal) => Proof::Refused(*refusal),
+                    None if self.counting == Some(to) => Proof::NotCounted,
+                    None => Proof::Counted(sum_of(&self.held[&to])),
+                };
+                assert_eq!(of.len(), 1);
+                Input::Answered(number, Some(RangeReply::Sums(vec![proof])))
             }
             Action::Ask { request, .. } => panic!("a filling does not ask {request:?}"),
             Action::Fetch { number, to, requests, .. } => {
@@ -229,9 +260,9 @@ fn a_source_that_has_lost_something_itself_does_not_count() {
     let mut cluster = Cluster::of(&[1, 2, 3, 4, 5], Level::Quorum);
     cluster.hold(5, 1, 9);
     let mut filling = filling();
-    // The first three are read, and one of them then learns that it had forgotten what the fifth still has.
+    // Three are compared, one of them is read, and it then learns that it had forgotten what the fifth still has.
     cluster.run(&mut filling, |cluster, actions| {
-        if actions == 9 {
+        if actions == 10 {
             cluster.refuses.insert(NodeId(2), Refusal::Doubtful);
         }
     });
@@ -256,5 +287,24 @@ fn it_goes_on_where_it_was_and_begins_anew_if_a_source_is_another_one() {
         assert_eq!((cluster.state, cluster.taken), (CopyState::Whole, 0), "it is never taken twice");
         let merged = cluster.here.len();
         assert_eq!(merged, if incarnation == 1 { 3 } else { 9 });
+    }
+}
+
+#[test]
+fn sources_that_hold_the_same_are_read_once() {
+    for (other, counting, read) in
+        [(5, None, vec![2]), (6, None, vec![2, 3]), (5, Some(NodeId(2)), vec![2, 3])]
+    {
+        let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+        cluster.counting = counting;
+        for number in 0..9 {
+            cluster.hold(2, number, 5);
+            cluster.hold(3, number, if number == 4 { other } else { 5 });
+        }
+        cluster.run(&mut filling(), nothing);
+        assert_eq!(cluster.read, read.into_iter().map(NodeId).collect());
+        assert_eq!(cluster.held_here(4), Some(record_of(other, "v").held()));
+        let sources: Vec<NodeId> = cluster.fill.sources.iter().map(|source| source.node).collect();
+        assert_eq!(sources, [NodeId(2), NodeId(3)], "both are asked again at the end");
     }
 }

@@ -1,0 +1,82 @@
+//! One page after the other: read at the sources, completed, merged here, noted.
+
+use super::{Action, At, Next, Page, Shard, Stage};
+use quorate_model::{Durability, Fill, Interval, Record, Request, SortKey};
+use std::collections::BTreeMap;
+
+impl Shard {
+    /// Asks the sources for the next page.
+    pub(super) fn read(&mut self, at: &mut At<'_>) -> Next {
+        let Fill { up_to, .. } = &self.gap.fill;
+        if up_to.is_some() && *up_to == self.gap.interval.end {
+            return self.confirm(at);
+        }
+        let interval = self.rest();
+        let mut asked = BTreeMap::new();
+        for (place, node) in self.sources.clone().into_iter().enumerate() {
+            let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, place == 0);
+            asked.insert(number, node);
+        }
+        self.stage = Stage::Reading { asked, answers: Vec::new() };
+        Next::GoesOn
+    }
+
+    /// What is not filled yet.
+    pub(super) fn rest(&self) -> Interval {
+        let Interval { start, end } = self.gap.interval.clone();
+        Interval { start: self.gap.fill.up_to.clone().unwrap_or(start), end }
+    }
+
+    /// Fetches what is not at hand, some at a time; merges the page then.
+    pub(super) fn fetch(&mut self, at: &mut At<'_>, page: Page) -> Next {
+        let Some((to, _)) = page.fetches.first().cloned() else {
+            return self.merge(at, page.records, page.until);
+        };
+        let same = page.fetches.iter().take_while(|(node, _)| *node == to);
+        let asked: Vec<SortKey> =
+            same.take(at.limits.fetches_max.max(1)).map(|(_, sort_key)| sort_key.clone()).collect();
+        let read = |sort_key: &SortKey| Request::Read { at: self.place(sort_key.clone()), whole: true };
+        let requests = asked.iter().map(read).collect();
+        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+        at.actions.push(Action::Fetch { number, to, requests, deadline });
+        self.stage = Stage::Fetching { page, asked };
+        Next::GoesOn
+    }
+
+    /// Merges the records of a page, some at a time; notes it then.
+    pub(super) fn merge(
+        &mut self,
+        at: &mut At<'_>,
+        mut records: Vec<(SortKey, Record)>,
+        until: Option<SortKey>,
+    ) -> Next {
+        if records.is_empty() {
+            return self.note(at, until);
+        }
+        let rest = records.split_off(records.len().min(at.limits.merges_max.max(1)));
+        *at.merged.0 += records.len() as u64;
+        *at.merged.1 += records.iter().map(|(_, record)| record.body.value_bytes() as u64).sum::<u64>();
+        let write = |(sort_key, record): (SortKey, Record)| Request::Write {
+            at: self.place(sort_key),
+            record,
+            durability: Durability::Os,
+            vouched: true,
+        };
+        let requests = records.into_iter().map(write).collect();
+        let number = at.number();
+        self.stage = Stage::Merging { until, rest };
+        at.actions.push(Action::Merge { number, requests });
+        Next::GoesOn
+    }
+
+    /// A page is merged: what is behind it is left.
+    pub(super) fn note(&mut self, at: &mut At<'_>, until: Option<SortKey>) -> Next {
+        let is_last = until.is_none();
+        // A shard at the end of the space has no key behind its last one: the note of the page before it stays.
+        self.gap.fill.up_to = until.or_else(|| self.gap.interval.end.clone()).or(self.gap.fill.up_to.take());
+        let (number, gap, fill) = (at.number(), self.gap.clone(), self.gap.fill.clone());
+        self.stage = Stage::Noting { is_last };
+        at.actions.push(Action::Note { number, gap, fill });
+        Next::GoesOn
+    }
+}
