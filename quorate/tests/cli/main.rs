@@ -3,6 +3,7 @@
 //! No port is fixed: nodes and clusters draw free ones and say which, or have a block of ports to themselves.
 
 mod cluster;
+mod cost;
 mod dev;
 mod joining;
 mod loss;

@@ -1,0 +1,234 @@
+//! What it costs to fill a node that lost everything, in one run: time, against a plain copy, and what clients feel.
+//! Its figures stand in docs/performance.md.
+
+use crate::process::{PATIENCE, Running, free_ports, quorate};
+use quorate_client::{Client, Endpoint, Options, Read, Write};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const RECORDS: u64 = 1_000_000;
+const BATCH: u64 = 500;
+const VALUE: usize = 100;
+
+/// Requests of clients in a second, half of them reads.
+const RATE: u64 = 400;
+
+/// How long clients are watched while nothing else goes on.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// How long a filling may take.
+const LONG: Duration = Duration::from_secs(600);
+
+struct Nodes {
+    folder: tempfile::TempDir,
+    ports: quorate_ports::Block,
+    running: Vec<Option<Running>>,
+}
+
+impl Nodes {
+    fn start() -> Self {
+        let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+        let mut nodes = Self { folder, ports, running: Vec::new() };
+        for at in 0..3 {
+            std::fs::write(nodes.boot_id(at), "one\n").expect("written");
+            let join = format!("127.0.0.1:{}", nodes.ports.port(0));
+            let first = ["--bootstrap", "--cluster-name", "cost"];
+            let other = ["--join", join.as_str()];
+            let node = nodes.serve(at, if at == 0 { &first } else { &other });
+            nodes.running.push(Some(node));
+        }
+        nodes
+    }
+
+    fn data(&self, at: usize) -> PathBuf {
+        self.folder.path().join(format!("n{}", at + 1))
+    }
+
+    fn boot_id(&self, at: usize) -> PathBuf {
+        self.folder.path().join(format!("boot-{at}"))
+    }
+
+    fn serve(&self, at: usize, arguments: &[&str]) -> Running {
+        let port = self.ports.port(u16::try_from(2 * at).expect("few"));
+        let (http, peers) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", port + 1));
+        let mut command = quorate();
+        command.env("QUORATE_BOOT_ID_FILE", self.boot_id(at)).env("QUORATE_HEAL", "true");
+        command.args([
+            "serve",
+            "--name",
+            &format!("n{}", at + 1),
+            "--listen",
+            &http,
+            "--peer-listen",
+            &peers,
+        ]);
+        command.args(arguments).arg("--data").arg(self.data(at));
+        let mut node = Running::start(command);
+        node.until_said("the node serves");
+        node
+    }
+
+    fn client(&self, at: &[usize]) -> Client {
+        let port = |at: &usize| self.ports.port(u16::try_from(2 * at).expect("few"));
+        let endpoints = at.iter().map(|at| Endpoint::new("127.0.0.1", port(at))).collect();
+        Client::new(Options { endpoints, ..Options::default() }).expect("a client")
+    }
+}
+
+fn key(number: u64) -> String {
+    format!("key-{number:012}")
+}
+
+/// Values that do not compress to nothing.
+fn value(number: u64) -> String {
+    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'a' + u8::try_from(state % 26).expect("a letter"))
+    };
+    (0..VALUE).map(|_| letter()).collect()
+}
+
+async fn load(client: &Client) {
+    let mut batches: JoinSet<()> = JoinSet::new();
+    for first in (0..RECORDS).step_by(usize::try_from(BATCH).expect("small")) {
+        if batches.len() >= 8 {
+            batches.join_next().await.expect("some").expect("stored");
+        }
+        let client = client.clone();
+        batches.spawn(async move {
+            let put = |at| json!({ "put": { "key": key(at), "value": value(at) } });
+            let items: Vec<Value> = (first..first + BATCH).map(put).collect();
+            let body = json!({ "items": items });
+            let path = "/v1/tables/t/batch".to_owned();
+            let answer = client.change(http::Method::POST, path, Some(&body)).await.expect("stored");
+            let results = answer["results"].as_array().expect("results");
+            assert!(results.iter().all(|result| result["status"] == 200), "{answer}");
+        });
+    }
+    while let Some(done) = batches.join_next().await {
+        done.expect("stored");
+    }
+}
+
+/// What clients felt for some time: latencies in microseconds, sorted, and how many requests failed.
+#[derive(Default)]
+struct Felt {
+    micros: Vec<u128>,
+    failed: Vec<String>,
+}
+
+impl Felt {
+    fn quantile(&self, per_mille: usize) -> u128 {
+        self.micros[(self.micros.len() * per_mille / 1_000).min(self.micros.len() - 1)]
+    }
+
+    fn say(&self, when: &str) {
+        println!(
+            "{when}: {} requests, p50 {} us, p99 {} us, {} failed",
+            self.micros.len(),
+            self.quantile(500),
+            self.quantile(990),
+            self.failed.len()
+        );
+        assert!(self.failed.is_empty(), "{:?}", self.failed);
+    }
+}
+
+/// Sends requests at a steady rate, whatever becomes of them, until `is_over`.
+async fn watch(client: &Client, mut is_over: impl AsyncFnMut() -> bool) -> Felt {
+    let mut felt = Felt::default();
+    let mut under_way: JoinSet<(u128, Option<String>)> = JoinSet::new();
+    let mut turn = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
+    let mut look_at = Instant::now();
+    for number in 0_u64.. {
+        let due = turn.tick().await;
+        if look_at <= Instant::now() {
+            if is_over().await {
+                break;
+            }
+            look_at = Instant::now() + Duration::from_millis(200);
+        }
+        let client = client.clone();
+        under_way.spawn(async move {
+            let at = key(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % RECORDS);
+            let failed = if number.is_multiple_of(2) {
+                client.get("t", at.as_bytes(), &Read::default()).await.err()
+            } else {
+                client.put("t", at.as_bytes(), value(number).into_bytes(), &Write::default()).await.err()
+            };
+            (due.elapsed().as_micros(), failed.map(|error| error.to_string()))
+        });
+        while let Some(done) = under_way.try_join_next() {
+            let (micros, failed) = done.expect("asked");
+            felt.micros.push(micros);
+            felt.failed.extend(failed);
+        }
+    }
+    felt.micros.sort_unstable();
+    felt
+}
+
+/// Copies a folder and syncs what it wrote: how many bytes, how long.
+fn copy(from: &Path, to: &Path) -> (u64, Duration) {
+    let begun = Instant::now();
+    let mut bytes = 0;
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a listing") {
+        let entry = entry.expect("an entry");
+        if entry.file_type().expect("a type").is_file() {
+            let path = to.join(entry.file_name());
+            bytes += std::fs::copy(entry.path(), &path).expect("copied");
+            std::fs::File::open(&path).expect("opened").sync_all().expect("synced");
+        }
+    }
+    (bytes, begun.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: cargo test --release -p quorate --test cli cost -- --ignored --nocapture"]
+async fn of_filling_a_node_that_lost_everything() {
+    quorate_client::install_crypto_provider();
+    let mut nodes = Nodes::start();
+    let client = nodes.client(&[0, 1]);
+    let table = json!({ "name": "t", "n": 3, "durability": "os" });
+    let deadline = Instant::now() + PATIENCE;
+    while client.nodes().await.is_ok_and(|nodes| nodes.json["nodes"].as_array().map_or(0, Vec::len) < 3) {
+        assert!(Instant::now() < deadline, "no three nodes");
+    }
+    client.change(http::Method::POST, "/v1/tables".to_owned(), Some(&table)).await.expect("made");
+    let begun = Instant::now();
+    load(&client).await;
+    println!("{RECORDS} records of {VALUE} B stored in {:.1} s", begun.elapsed().as_secs_f64());
+    let until = Instant::now() + QUIET;
+    let quiet = watch(&client, async || Instant::now() >= until).await;
+    quiet.say("quiet");
+
+    nodes.running[2] = None;
+    let (bytes, took) = copy(&nodes.data(2).join("db"), &nodes.folder.path().join("copy"));
+    println!("a plain copy of its folder: {bytes} B in {:.2} s", took.as_secs_f64());
+    std::fs::write(nodes.boot_id(2), "two\n").expect("written");
+    let begun = Instant::now();
+    nodes.running[2] = Some(nodes.serve(2, &[]));
+    let own = nodes.client(&[2]);
+    let mut whole_since = None;
+    let filling = watch(&client, async || {
+        if own.ready().await.is_ok() {
+            whole_since.get_or_insert(Instant::now());
+        }
+        assert!(begun.elapsed() < LONG, "it is never whole");
+        whole_since.is_some_and(|since| since.elapsed() > Duration::from_secs(1))
+    })
+    .await;
+    filling.say("while it fills itself");
+    let took = whole_since.expect("it is whole") - begun;
+    println!(
+        "whole after {:.1} s, {:.0} records a second",
+        took.as_secs_f64(),
+        RECORDS as f64 / took.as_secs_f64()
+    );
+}
