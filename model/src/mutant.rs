@@ -181,6 +181,8 @@ pub enum Mutant {
     FillingVotes,
     /// A replica fills itself from one other owner.
     HealFromOne,
+    /// A replica fills itself from the first source alone, whatever the sums of the others are.
+    FillSumsIgnored,
     /// A replica acknowledges writes before what it still holds is deleted, with them.
     LossyAcks,
     /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
@@ -211,7 +213,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 95] = [
+    pub const ALL: [Mutant; 96] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -294,6 +296,7 @@ impl Mutant {
         Mutant::DropNotAwaited,
         Mutant::FillingVotes,
         Mutant::HealFromOne,
+        Mutant::FillSumsIgnored,
         Mutant::LossyAcks,
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,

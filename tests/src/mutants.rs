@@ -29,6 +29,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::DigestTrusted
         | Mutant::FillingVotes
         | Mutant::HealFromOne
+        | Mutant::FillSumsIgnored
         | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
         Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
@@ -115,6 +116,7 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
         mutant,
         Mutant::FillingVotes
             | Mutant::HealFromOne
+            | Mutant::FillSumsIgnored
             | Mutant::FormerCopyCounted
             | Mutant::TakenUnwiped
             | Mutant::TakenTwice

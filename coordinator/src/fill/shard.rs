@@ -145,7 +145,7 @@ impl Shard {
             if !comparison.take(number, reply) {
                 return Next::GoesOn;
             }
-            self.sources = comparison.different();
+            self.sources = comparison.different(self.context.rules);
             return self.read(at);
         }
         let said = match reply {

@@ -1,8 +1,9 @@
 //! Who a shard is filled from: the owners that hold everything, and those of them that need not be read.
 
 use super::wanted::Lack;
+use crate::rules::filling;
 use quorate_model::sync::{Proof, Sum};
-use quorate_model::{NodeId, RangeReply};
+use quorate_model::{NodeId, RangeReply, Rules};
 use std::collections::BTreeMap;
 
 /// The owners are asked whether they hold everything.
@@ -47,10 +48,9 @@ impl Comparison {
     }
 
     /// The first source, and those of the others that may hold anything else.
-    pub fn different(&self) -> Vec<NodeId> {
+    pub fn different(&self, rules: Rules) -> Vec<NodeId> {
         let first = self.sums.first().and_then(|(_, sum)| *sum);
-        let is_equal = |sum: &Option<Sum>| sum.is_some() && *sum == first;
-        let others = self.sums.iter().skip(1).filter(|(_, sum)| !is_equal(sum));
+        let others = self.sums.iter().skip(1).filter(|(_, sum)| filling::is_read(rules, first, *sum));
         self.sums.iter().take(1).chain(others).map(|(node, _)| *node).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Filling: how much a replica that has lost something must read before it holds everything again.
 
+use quorate_model::sync::Sum;
 use quorate_model::{Mutant, Rules, level};
 
 /// A replica that has lost something holds all that was acknowledged once it has merged what
@@ -9,4 +10,14 @@ use quorate_model::{Mutant, Rules, level};
 #[inline]
 pub fn sources(rules: Rules, n: u8, w: u8) -> u8 {
     if rules.broken(Mutant::HealFromOne) { 1 } else { level::round_one(n, w) }
+}
+
+/// A source is read unless its sum of the shard is the same as that of the first source, told before the first page: what
+/// the first one holds from then on is all that the other held.
+///
+/// Rule 17.
+#[inline]
+pub fn is_read(rules: Rules, first: Option<Sum>, other: Option<Sum>) -> bool {
+    let is_equal = other.is_some() && other == first;
+    !is_equal && !rules.broken(Mutant::FillSumsIgnored)
 }
