@@ -278,10 +278,9 @@ fn messages() -> Vec<message::Message> {
 
 fn control_replies() -> Vec<ControlReply> {
     let receipt = Receipt { epoch: Epoch(4), created: Some(Created::Node(NodeId(3))), repeated: false };
-    let (cluster, name) = (ClusterId(5), "examples".to_owned());
-    let replaced = ControlReply::Replaced { node: NodeId(3), cluster, name, incarnation: 2 };
-    let refused = ControlReply::Refused { why: "n3 is alive".to_owned(), passes: true };
-    let joined = ControlReply::Joined { node: NodeId(3), cluster: ClusterId(5), name: "examples".to_owned() };
+    let (node, cluster, name) = (NodeId(3), ClusterId(5), "examples".to_owned());
+    let joined = ControlReply::Joined { node, cluster, name: name.clone() };
+    let replaced = ControlReply::Replaced { node, cluster, name, incarnation: 2 };
     vec![
         joined,
         ControlReply::Written(receipt),
@@ -292,7 +291,7 @@ fn control_replies() -> Vec<ControlReply> {
         ControlReply::Jobs(remembered_jobs()),
         ControlReply::Jobs(JobsReply::Proven { runs: true, equal_ms: Some(900) }),
         replaced,
-        refused,
+        ControlReply::Refused { why: "n3 is alive".to_owned(), passes: true },
     ]
 }
 
