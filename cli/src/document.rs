@@ -4,13 +4,19 @@
 //! [`View`]: its ordinary columns. `--wide` shows all others too, and so does a list of which nothing is known: what a
 //! newer server adds is shown.
 
-use crate::columns::{Align, Column};
+mod views;
+
+pub use views::{JOBS, NODES, SYNC, TABLES, View};
+
+use crate::columns::Align::{Name, Right};
+use crate::columns::Column;
 use crate::exit::Failure;
 use crate::output::{Output, printable};
 use crate::quantity;
 use crate::word::{Tone, Word};
 use serde_json::{Map, Value as Json};
 use std::time::{Duration, SystemTime};
+use views::VIEWS;
 
 /// Names that come first among single values, in this order; the others follow by the alphabet.
 const FIRST: &str = "name node table id type cause says key key_b64 agree health state result zone address weight voter leader shards sharding \
@@ -19,160 +25,6 @@ const FIRST: &str = "name node table id type cause says key key_b64 agree health
 
 /// The member of an element that stands below the table: it is a sentence.
 const ERROR: &str = "error";
-
-/// The ordinary columns of a list, by the names of its elements' members.
-#[derive(Clone, Copy, Debug)]
-pub struct View {
-    /// How the list is called in documents.
-    list: &'static str,
-    /// Members, and how their columns stand.
-    columns: &'static [(&'static str, Align)],
-    /// What an element's `id` is the id of.
-    id: &'static str,
-}
-
-use Align::{Left, Name, Right};
-
-/// Members of the cluster.
-pub const NODES: View = View {
-    list: "nodes",
-    id: "NODE",
-    columns: &[
-        ("id", Name),
-        ("name", Name),
-        ("zone", Name),
-        ("state", Left),
-        ("whole", Right),
-        ("silent_ms", Right),
-        ("phi", Right),
-        ("role", Left),
-        ("address", Name),
-        ("shards", Right),
-        ("bytes", Right),
-        ("free_bytes", Right),
-        ("hints", Right),
-    ],
-};
-
-/// Tables.
-pub const TABLES: View = View {
-    list: "tables",
-    id: "TABLE",
-    columns: &[
-        ("name", Name),
-        ("sharding", Left),
-        ("mode", Left),
-        ("n", Right),
-        ("r", Left),
-        ("w", Left),
-        ("shards", Right),
-        ("durability", Left),
-        ("ttl", Left),
-    ],
-};
-
-/// Shards of tables.
-const SHARDS: View = View {
-    list: "shards",
-    id: "SHARD",
-    columns: &[("id", Name), ("owners", Name), ("start", Name), ("end", Name), ("epoch", Right)],
-};
-
-/// What shards hold.
-const SHARD_STATS: View = View {
-    list: "by_shard",
-    id: "SHARD",
-    columns: &[
-        ("id", Name),
-        ("keys", Right),
-        ("bytes", Right),
-        ("removals", Right),
-        ("exact", Left),
-        ("counted_by", Name),
-    ],
-};
-
-/// Owners of a key.
-const OWNERS: View = View {
-    list: "owners",
-    id: "NODE",
-    columns: &[("node", Name), ("name", Name), ("zone", Name), ("address", Name), ("up", Left)],
-};
-
-/// What owners hold of a key.
-const REPLICAS: View = View {
-    list: "replicas",
-    id: "NODE",
-    columns: &[
-        ("node", Name),
-        ("version", Name),
-        ("size", Right),
-        ("tombstone", Left),
-        ("expired", Left),
-        ("written_at", Left),
-        ("expires_at", Left),
-        ("hints_for", Name),
-    ],
-};
-
-/// What others keep for owners of a key.
-const HINTS: View = View {
-    list: "hints_elsewhere",
-    id: "NODE",
-    columns: &[("node", Name), ("version", Name), ("hints_for", Name)],
-};
-
-/// Jobs.
-pub const JOBS: View = View {
-    list: "jobs",
-    id: "JOB",
-    columns: &[
-        ("id", Name),
-        ("type", Left),
-        ("table", Name),
-        ("cause", Left),
-        ("state", Left),
-        ("ordered_at", Left),
-        ("shards", Right),
-        ("equal", Right),
-        ("differing", Right),
-    ],
-};
-
-/// Parts of a job.
-const PARTS: View = View {
-    list: "members",
-    id: "NODE",
-    columns: &[
-        ("node", Name),
-        ("state", Left),
-        ("shards", Right),
-        ("equal", Right),
-        ("brought", Right),
-        ("differing", Right),
-        ("not_counted", Right),
-        ("open", Right),
-        ("short", Right),
-    ],
-};
-
-/// When the shards of tables were last found equal.
-pub const SYNC: View = View {
-    list: "equal",
-    id: "TABLE",
-    columns: &[
-        ("name", Name),
-        ("shards", Right),
-        ("looked_after", Right),
-        ("never_equal", Right),
-        ("oldest_equal_at", Left),
-        ("differences", Right),
-        ("last_job", Name),
-    ],
-};
-
-/// Every list that is known.
-const VIEWS: &[View] = &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, REPLICAS, HINTS, JOBS, PARTS, SYNC];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {

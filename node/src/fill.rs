@@ -16,7 +16,7 @@ use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_transport::{Kind, Lane, Links};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

@@ -420,7 +420,9 @@ impl Member {
         }
         let accept = format!("`quorate node accept-loss {id} --preview`");
         match cause {
-            "damaged" => format!("keep the folder of {id} and let a new node join in its place"),
+            "damaged" => format!(
+                "keep the folder of {id} aside, and start it with `--replace-self {id}` on an empty one"
+            ),
             "failed" => format!("check the disk of {id} and start it again, then {accept}"),
             _ => accept,
         }

@@ -106,14 +106,18 @@ impl Core {
     /// What ends a doubt: the node itself, or an operator. Damage may hide behind any key, so that only other data help;
     /// data that are whole and too short may be accepted as they are.
     fn way_out(&self, doubt: &Doubt) -> String {
-        const ANEW: &str = "stop this node, keep its folder aside, and let a new node join with an empty folder on a disk that works";
+        let anew = format!(
+            "stop this node, keep its folder aside, and start it with `--replace-self {}` on an empty folder on a disk \
+             that works",
+            self.node
+        );
         let accept =
             format!("`quorate node accept-loss {}` says what may be lost and, once accepted", self.node);
         let by_hand = match doubt.cause {
-            Cause::Damaged => return ANEW.to_owned(),
+            Cause::Damaged => return anew,
             Cause::Failed => format!(
                 "check the disk and start this node again; {accept}, goes on with what is there; if the disk fails \
-                 again, {ANEW}"
+                 again, {anew}"
             ),
             Cause::Behind | Cause::MachineStopped => format!("{accept}, goes on with what is there"),
         };

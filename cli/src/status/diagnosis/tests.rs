@@ -122,7 +122,7 @@ const ROWS: &[Row] = &[
         |facts| doubtful(facts, 2, "damaged"),
         Severity::Degraded,
         "n3 is doubtful (damaged): it does not answer for its shards, their other owners do; \
-         keep the folder of n3 and let a new node join in its place",
+         keep the folder of n3 aside, and start it with `--replace-self n3` on an empty one",
     ),
     (
         |facts| {
