@@ -8,7 +8,7 @@ mod views;
 
 pub use views::{JOBS, NODES, SYNC, TABLES, View};
 
-use crate::columns::Align::{Name, Right};
+use crate::columns::Align::{self, Name, Right};
 use crate::columns::Column;
 use crate::exit::Failure;
 use crate::output::{Output, printable};
