@@ -167,7 +167,6 @@ impl Seen {
             phi: verdict.map(|verdict| (verdict.phi * 10.0).round() / 10.0),
             reason: verdict.and_then(|verdict| verdict.why).map(|why| why.to_string()),
             // Not built yet.
-            last_sync: None,
             bytes: said.map(|report| report.bytes),
             keys: said.and_then(|report| report.keys),
             keys_exact: said.and_then(|report| report.keys_exact),

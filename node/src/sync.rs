@@ -172,8 +172,12 @@ impl Sync {
 
     /// The shards whose sync this node runs now. Of one owner there is nothing to compare.
     fn turns(&self) -> Vec<Shard> {
-        let (up, view) = (self.up(), self.views.current());
-        let mut shards = turns(&view, self.node, |node| up.contains(&node));
+        let (up, view, mut disks) = (self.up(), self.views.current(), self.recollection.disk_states());
+        disks.insert(self.node, self.recollection.disk());
+        let mut shards = turns(&view, self.node, |node, shard| {
+            let healing = disks.get(&node).and_then(|disk| disk.healing.as_ref());
+            (node == self.node || up.contains(&node)) && healing.is_none_or(|healing| healing.answers(shard))
+        });
         shards.retain(|shard| shard.is_short || !shard.others.is_empty());
         self.books.retain(shards.iter().map(place));
         shards

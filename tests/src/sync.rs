@@ -90,7 +90,7 @@ impl World {
         self.node(on).rounds += 1;
         let number = self.node(on).rounds;
         let view = self.view_of(on, [on.0 << 40, number]);
-        let shards = turns(&view, on, |node| view.liveness().is_alive(node));
+        let shards = turns(&view, on, |node, _| node == on || view.liveness().is_alive(node));
         self.start_round(on, number, shards);
     }
 
@@ -317,7 +317,7 @@ impl World {
         self.node(on).rounds += 1;
         let number = self.node(on).rounds;
         let view = self.view_of(on, [on.0 << 40, number]);
-        let shards = turns(&view, on, |node| !ending.doubtful.contains(&node));
+        let shards = turns(&view, on, |node, _| node == on || !ending.doubtful.contains(&node));
         self.start_round(on, number, shards);
     }
 

@@ -154,9 +154,6 @@ pub struct Node {
     /// Why it is down, or asked after the others.
     #[schema(required)]
     pub reason: Option<String>,
-    /// Not done yet.
-    #[schema(required)]
-    pub last_sync: Option<String>,
     /// Bytes of its live files.
     #[schema(required)]
     pub bytes: Option<u64>,

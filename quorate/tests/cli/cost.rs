@@ -32,11 +32,9 @@ impl Nodes {
         let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
         let mut nodes = Self { folder, ports, running: Vec::new() };
         for at in 0..3 {
-            std::fs::write(nodes.boot_id(at), "one\n").expect("written");
-            let join = format!("127.0.0.1:{}", nodes.ports.port(0));
+            let join = nodes.first();
             let first = ["--bootstrap", "--cluster-name", "cost"];
-            let other = ["--join", join.as_str()];
-            let node = nodes.serve(at, if at == 0 { &first } else { &other });
+            let node = nodes.serve(at, if at == 0 { &first } else { &["--join", join.as_str()] });
             nodes.running.push(Some(node));
         }
         nodes
@@ -46,15 +44,15 @@ impl Nodes {
         self.folder.path().join(format!("n{}", at + 1))
     }
 
-    fn boot_id(&self, at: usize) -> PathBuf {
-        self.folder.path().join(format!("boot-{at}"))
+    /// Where the first one answers.
+    fn first(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.port(0))
     }
 
     fn serve(&self, at: usize, arguments: &[&str]) -> Running {
         let port = self.ports.port(u16::try_from(2 * at).expect("few"));
         let (http, peers) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", port + 1));
         let mut command = quorate();
-        command.env("QUORATE_BOOT_ID_FILE", self.boot_id(at)).env("QUORATE_HEAL", "true");
         command.args([
             "serve",
             "--name",
@@ -211,9 +209,9 @@ async fn of_filling_a_node_that_lost_everything() {
     nodes.running[2] = None;
     let (bytes, took) = copy(&nodes.data(2).join("db"), &nodes.folder.path().join("copy"));
     println!("a plain copy of its folder: {bytes} B in {:.2} s", took.as_secs_f64());
-    std::fs::write(nodes.boot_id(2), "two\n").expect("written");
+    std::fs::remove_dir_all(nodes.data(2)).expect("wiped");
     let begun = Instant::now();
-    nodes.running[2] = Some(nodes.serve(2, &[]));
+    nodes.running[2] = Some(nodes.serve(2, &["--join", &nodes.first(), "--replace-self", "n3"]));
     let own = nodes.client(&[2]);
     let mut whole_since = None;
     let filling = watch(&client, async || {
