@@ -28,6 +28,9 @@
 //! No routing to owners yet: any node coordinates any request, and the ring stays the server's business. No proxies
 //! and no redirects: a request goes where it was sent. No TLS to speak of until the servers have it.
 
+// Nothing of it is called: its version keeps the tables of Unicode out of the HTTP client.
+use idna_adapter as _;
+
 mod answer;
 mod call;
 mod client;

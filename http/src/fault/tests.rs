@@ -65,6 +65,7 @@ fn faults() -> Vec<Fault> {
         Fault::Closing { name: text() },
         Fault::Open { awaited: vec![text(), text()] },
         Fault::NoSuchNode { id: text() },
+        Fault::NoSuchJob { id: text() },
         Fault::NoSuchRoute,
         Fault::MethodNotAllowed { method: text() },
         HeadError::NotAcceptable { offered: text() }.into(),

@@ -107,8 +107,8 @@ impl Core {
     /// data that are whole and too short may be accepted as they are.
     fn way_out(&self, doubt: &Doubt) -> String {
         let anew = format!(
-            "stop this node, keep its folder aside, and start it with `--replace-self {}` on an empty folder on a disk \
-             that works",
+            "stop this node, keep its folder aside, and start it with an empty folder on a disk that works (serve --join \
+             host:port --replace-self {})",
             self.node
         );
         let accept =

@@ -2,8 +2,8 @@
 //!
 //! Merges are made one after the other. While clients use this node, each is followed by a pause as long as it took
 //! itself, so that at least half of the time is theirs, and a request of theirs waits for one merge at most. A machine
-//! that has little time to give makes merges longer, and the pauses with them. Where nobody asks for anything, there is no
-//! pause but the one that keeps to the most bytes in a second.
+//! that has little time to give makes merges longer, and the pauses with them. Without requests there
+//! is no pause but the one that keeps to the most bytes in a second.
 //!
 //! Not by what a merge takes compared to the best one of late: on a machine that does other work too, one slow merge in a
 //! quarter of a second is the rule, and the pace falls to its least and stays there (9,400 records a second with an eighth
@@ -56,7 +56,7 @@ mod tests {
         pace.merged(begun, Duration::from_millis(7), 1_000, 1);
         assert_eq!(pace.turn(), begun + Duration::from_millis(7));
         pace.merged(begun, Duration::from_millis(7), 1_000, 1);
-        assert_eq!(pace.turn(), begun, "nobody asks");
+        assert_eq!(pace.turn(), begun, "no request since");
     }
 
     #[test]
