@@ -27,7 +27,7 @@ enum Action {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     quorate sync start --wait\n  \
-    quorate sync start --table demo --verify-only --wait    # 8: owners differ, 5: not all could be asked")]
+    quorate sync start --table demo --verify-only --wait    # 8: they differ, 5: not all asked")]
 struct Start {
     /// This table alone [default: all].
     #[arg(long)]

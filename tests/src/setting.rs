@@ -357,8 +357,10 @@ impl Setting {
             return;
         }
         if random.chance(500) {
-            self.lose_first_of_few(random);
+            return self.lose_first_of_few(random);
         }
+        // There is more to fill than a disk that is full has room for.
+        (self.keys, self.mishaps.disk_full) = (random.between(6, 12), 90);
     }
 
     /// Nodes lose the end of what they had acknowledged and go on, one after the other, under clients at a quorum: what
