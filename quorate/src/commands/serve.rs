@@ -30,7 +30,7 @@ const MEMBERS_EXPECTED: usize = 128;
 #[command(after_help = "Examples:\n  \
     quorate serve --data /var/lib/quorate --bootstrap --cluster-name orders     # the first node\n  \
     quorate serve --data /var/lib/quorate --join 10.0.0.1:7400                  # each further one\n  \
-    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --replace-self n3  # n3, whose disk was lost\n  \
+    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --replace-self n3  # n3, its disk lost\n  \
     quorate serve --config /etc/quorate.toml                                    # any start after that")]
 pub struct Serve {
     /// A configuration file (TOML); `quorate config init` prints one [env: `QUORATE_CONFIG`].
