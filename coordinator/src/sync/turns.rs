@@ -66,7 +66,7 @@ mod tests {
         let whole = counts(&view, |_, _| true);
         assert_eq!(whole.iter().sum::<usize>(), all, "each shard once");
         assert!(whole.iter().all(|shards| *shards > 0), "{whole:?}");
-        let filling = |node: NodeId, shard: ShardId| node != NodeId(2) || shard.index % 2 == 0;
+        let filling = |node: NodeId, shard: ShardId| node != NodeId(2) || shard.index.is_multiple_of(2);
         let counted = counts(&view, filling);
         assert_eq!(counted.iter().sum::<usize>(), all);
         assert!(counted[1] < whole[1], "{counted:?}");

@@ -33,8 +33,8 @@ impl Nodes {
         let mut nodes = Self { folder, ports, running: Vec::new() };
         for at in 0..3 {
             let join = nodes.first();
-            let first = ["--bootstrap", "--cluster-name", "cost"];
-            let node = nodes.serve(at, if at == 0 { &first } else { &["--join", join.as_str()] });
+            let (first, other) = (["--bootstrap", "--cluster-name", "cost"], ["--join", join.as_str()]);
+            let node = nodes.serve(at, if at == 0 { &first } else { &other });
             nodes.running.push(Some(node));
         }
         nodes
