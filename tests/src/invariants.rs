@@ -12,7 +12,7 @@
 //! cannot be known; so a quorum alone proves nothing then, and answers at a quorum are not put in order.
 //!
 //! Where a loss was accepted, what was acknowledged may be gone, and answers say that they promise less: what such an
-//! answer shows or claims is put in no order. What says `linearizable` all the same must be ([`Evidence::is_lowered`]).
+//! answer shows or claims is put in no order. What says `linearizable` all the same must be (`Evidence::is_lowered`).
 //!
 //! Nothing vanishes: there is no purge yet, so a reader that finds nothing at all has lost what was there. What a
 //! reader calls expired is a record too, and may be called so only once a clock has come that far
