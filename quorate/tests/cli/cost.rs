@@ -1,5 +1,4 @@
 //! What it costs to fill a node that lost everything, in one run: time, against a plain copy, and what clients feel.
-//! Its figures stand in docs/performance.md.
 
 use crate::process::{PATIENCE, Running, free_ports, quorate};
 use quorate_client::{Client, Endpoint, Options, Read, Write};
