@@ -28,8 +28,8 @@
 //! - A source that does not answer any more is waited for, and after a while its word is given up with all that was read.
 //! - What is noted on the disk is enough to go on after a crash.
 //!
-//! Sources whose sums of the whole shard are equal are read once, at the first of them; of the others each lists its keys,
-//! and sends only the records that differ.
+//! Sources whose sums of the whole shard are equal are read once, at the first of them, which then sends its records as they
+//! lie on its disk; of the others each lists its keys, and sends only the records that differ.
 
 mod limits;
 mod page;
@@ -73,7 +73,7 @@ pub struct Progress {
     pub filled: u64,
     /// Records that were merged since.
     pub records: u64,
-    /// Bytes of their values.
+    /// Bytes of their keys and values.
     pub bytes: u64,
     /// Why shards do not get further, at most ten of them.
     pub waiting: Vec<Waiting>,

@@ -144,6 +144,7 @@ impl Ask for RangeRequest {
             | RangeReply::Parted(_)
             | RangeReply::Listed(_)
             | RangeReply::Fetched(_)
+            | RangeReply::Paged(_)
             | RangeReply::Merged) => Ok(reply),
         }
     }

@@ -183,6 +183,8 @@ pub enum Mutant {
     HealFromOne,
     /// A replica fills itself from the first source alone, whatever the sums of the others are.
     FillSumsIgnored,
+    /// What a replica fills itself with takes the place of what it took meanwhile.
+    FilledOverNewer,
     /// A replica acknowledges writes before what it still holds is deleted, with them.
     LossyAcks,
     /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
@@ -213,7 +215,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 96] = [
+    pub const ALL: [Mutant; 97] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -297,6 +299,7 @@ impl Mutant {
         Mutant::FillingVotes,
         Mutant::HealFromOne,
         Mutant::FillSumsIgnored,
+        Mutant::FilledOverNewer,
         Mutant::LossyAcks,
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,

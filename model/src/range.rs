@@ -19,6 +19,7 @@ use crate::ids::{Epoch, TableId};
 use crate::key::{Interval, SortKey};
 use crate::message::{Place, Refusal, Reply, Request};
 use crate::protocol::Protocol;
+use crate::raw::Paged;
 use crate::record::{Body, Record};
 use crate::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, RECORDS_MAX};
 use crate::table::Durability;
@@ -127,6 +128,16 @@ pub enum RangeRequest {
         #[n(1)]
         records: Vec<Keyed>,
     },
+    /// All that you hold there, as it lies on your disk, please.
+    #[n(6)]
+    Page {
+        /// From where.
+        #[n(0)]
+        over: Extent,
+        /// About how many bytes of keys and records; the record that reaches it is the last one.
+        #[n(1)]
+        bytes: u32,
+    },
 }
 
 /// What an owner answers about a range.
@@ -157,6 +168,9 @@ pub enum RangeReply {
     /// replica is doubtful from now on.
     #[n(7)]
     Broken,
+    /// To `Page`.
+    #[n(8)]
+    Paged(#[n(0)] Paged),
 }
 
 /// What an owner holds in a range.
@@ -245,7 +259,8 @@ impl RangeRequest {
             | RangeRequest::Parts { over, .. }
             | RangeRequest::List { over, .. }
             | RangeRequest::Fetch { over, .. }
-            | RangeRequest::Merge { over, .. } => over.epoch,
+            | RangeRequest::Merge { over, .. }
+            | RangeRequest::Page { over, .. } => over.epoch,
         }
     }
 
@@ -257,7 +272,8 @@ impl RangeRequest {
             | RangeRequest::Parts { over, .. }
             | RangeRequest::List { over, .. }
             | RangeRequest::Fetch { over, .. }
-            | RangeRequest::Merge { over, .. } => Some(over),
+            | RangeRequest::Merge { over, .. }
+            | RangeRequest::Page { over, .. } => Some(over),
         }
     }
 
@@ -269,7 +285,8 @@ impl RangeRequest {
             | RangeRequest::Parts { .. }
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
-            | RangeRequest::Merge { .. } => false,
+            | RangeRequest::Merge { .. }
+            | RangeRequest::Page { .. } => false,
         }
     }
 
@@ -282,6 +299,7 @@ impl RangeRequest {
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
             | RangeRequest::Merge { .. } => Protocol(2),
+            RangeRequest::Page { .. } => Protocol(4),
         }
     }
 }

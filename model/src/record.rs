@@ -173,6 +173,11 @@ impl Record {
         out
     }
 
+    /// Whether [`Record::decode`] would take these bytes, as far as header and checksum tell: nothing is made of them.
+    pub fn check(bytes: &[u8]) -> Result<(), DecodeError> {
+        Header::decode(bytes).map(|_| ())
+    }
+
     /// Inverse of [`Record::encode`]; total on any bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let header = Header::decode(bytes)?;

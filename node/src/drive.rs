@@ -313,6 +313,7 @@ impl Sent for RangeRequest {
             RangeReply::Fetched(fetched) => {
                 fetched.records.iter().map(|keyed| keyed.record.body.value_bytes()).sum()
             }
+            RangeReply::Paged(paged) => paged.records.iter().map(|raw| raw.record.len()).sum(),
             RangeReply::Refused(_)
             | RangeReply::Sums(_)
             | RangeReply::Parted(_)

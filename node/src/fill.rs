@@ -15,7 +15,7 @@ use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
-use quorate_transport::{Kind, Lane, Links};
+use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
@@ -98,6 +98,15 @@ impl Filler {
                 pace.merged(Instant::now(), begun.elapsed(), bytes, self.local.requests());
                 Input::Replied(number, replies.ok())
             }
+            Action::Load { number, gap, records } => {
+                let mut pace = pace.lock().await;
+                tokio::time::sleep_until(pace.turn()).await;
+                let bytes = records.iter().map(|raw| raw.bytes() as u64).sum();
+                let begun = Instant::now();
+                let loaded = self.on_gap(gap, move |replica, gap| replica.load(gap, &records)).await;
+                pace.merged(Instant::now(), begun.elapsed(), bytes, self.local.requests());
+                Input::Noted(number, loaded)
+            }
             Action::Take { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::take).await),
             Action::Note { number, gap, fill } => {
                 Input::Noted(number, self.on_gap(gap, move |replica, gap| replica.filled(gap, fill)).await)
@@ -109,9 +118,14 @@ impl Filler {
     async fn ask(&self, to: NodeId, request: &RangeRequest, deadline: Instant) -> Option<RangeReply> {
         let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
         let asked = Kind::Range.asked_since(request.since());
-        let answered = self.links.call(to, Lane::Bulk, asked, deadline, &payload).await.ok()?;
-        let answer = minicbor::decode::<Answer<RangeReply>>(&answered).ok()?;
-        Some(self.recollection.open(to, answer))
+        match self.links.call(to, Lane::Bulk, asked, deadline, &payload).await {
+            Ok(answered) => {
+                let answer = minicbor::decode::<Answer<RangeReply>>(&answered).ok()?;
+                Some(self.recollection.open(to, answer))
+            }
+            Err(CallError::NotUnderstood) => Some(RangeReply::Refused(Refusal::NotUnderstood)),
+            Err(CallError::NotSent(_) | CallError::Lost(_)) => None,
+        }
     }
 
     async fn fetch(&self, to: NodeId, requests: Vec<Request>, deadline: Instant) -> Option<Vec<Reply>> {

@@ -276,8 +276,15 @@ pub struct EngineStatistics {
     pub block_cache_bytes: u64,
 }
 
+/// Items to be taken in at once, in ascending order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items(pub Vec<(Vec<u8>, Bytes)>);
+
 /// An ordered map of bytes; see the module's essay for what every implementation promises.
 pub trait Engine: Send + Sync + 'static {
+    /// Items that lie ready on the disk, and are in no family yet. One that is dropped leaves nothing.
+    type Ready: Send;
+
     /// Looks one key up.
     fn get(&self, family: Family, key: &[u8], tier: ReadTier) -> Result<Lookup, EngineError>;
 
@@ -292,6 +299,14 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Writes a batch; returns once it is visible and as durable as asked.
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), EngineError>;
+
+    /// Lays many items ready, as a file of their own for example: durable, and in no reader's sight. No lock is needed meanwhile.
+    fn lay_ready(&self, family: Family, items: &Items) -> Result<Self::Ready, EngineError>;
+
+    /// Takes what lies ready into its family: all of it, durably, past the log. `false`: something is, or was a short while
+    /// ago, in the range between the first and the last key of one of them, and nothing was changed. So nothing can be hidden
+    /// by it, nor hide it.
+    fn take_in(&self, family: Family, ready: Vec<Self::Ready>) -> Result<bool, EngineError>;
 
     /// Makes everything written so far durable.
     fn sync(&self) -> Result<(), EngineError>;

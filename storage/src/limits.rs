@@ -13,6 +13,9 @@ pub struct ReplicaLimits {
     /// Free bytes under which writes are refused, so that what was accepted can still be flushed and compacted, and
     /// consensus can still log. Must be above a quarter of the memtables' bytes. Default 128 MiB.
     pub free_bytes_min: u64,
+    /// Records in a row from which on a copy that is filled takes them in as a file instead of writing each. Fewer: many small
+    /// files. Default 1,000.
+    pub file_records_min: usize,
 }
 
 /// Limits of a [`Committer`](crate::Committer).
@@ -38,6 +41,7 @@ impl Default for ReplicaLimits {
             hint_bytes_max: 1024 * MIB,
             hints_max: 1_000_000,
             free_bytes_min: 128 * MIB,
+            file_records_min: 1_000,
         }
     }
 }

@@ -10,8 +10,8 @@
 
 use crate::doubt::Doubt;
 use crate::engine::{
-    Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
-    ReadTier,
+    Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, Items, KeyRange, Lookup,
+    PageLimit, ReadTier,
 };
 use bytes::Bytes;
 use quorate_model::{CommitCounter, Durability};
@@ -224,6 +224,16 @@ impl State {
         undos
     }
 
+    /// Whether something lies between the first and the last of these keys, or did and a crash may bring it back.
+    fn is_in_the_way(&self, family: Family, items: &Items) -> bool {
+        let (Some((first, _)), Some((last, _))) = (items.0.first(), items.0.last()) else { return false };
+        let is_between = |key: &Vec<u8>| key >= first && key <= last;
+        let from = KeyRange { start: first.clone(), end: None };
+        let mut undos = self.unsynced.iter().flat_map(|batch| &batch.undos);
+        self.range(family, &from).next().is_some_and(|(key, _)| is_between(key))
+            || undos.any(|undo| undo.family == family && is_between(&undo.key))
+    }
+
     fn synced(&mut self) {
         if !self.lying {
             self.unsynced.clear();
@@ -234,6 +244,8 @@ impl State {
 }
 
 impl Engine for MemoryEngine {
+    type Ready = Items;
+
     fn get(&self, family: Family, key: &[u8], tier: ReadTier) -> Result<Lookup, EngineError> {
         let mut state = self.state();
         if state.cold && tier == ReadTier::BlockCache {
@@ -298,6 +310,38 @@ impl Engine for MemoryEngine {
             }
         }
         Ok(())
+    }
+
+    fn lay_ready(&self, _: Family, items: &Items) -> Result<Items, EngineError> {
+        if self.state().strikes(Fault::Write) {
+            return Err(EngineError::Failed("injected: write".into()));
+        }
+        Ok(items.clone())
+    }
+
+    fn take_in(&self, family: Family, ready: Vec<Items>) -> Result<bool, EngineError> {
+        let mut state = self.state();
+        let items = ready.iter().flat_map(|Items(items)| items);
+        let growth = items.map(|(key, value)| key.len() + value.len()).sum::<usize>() as u64;
+        if state.capacity_bytes.is_some_and(|capacity| state.used_bytes + growth > capacity) {
+            return Err(EngineError::DiskFull("injected: capacity".into()));
+        }
+        if state.strikes(Fault::Sync) {
+            return Err(EngineError::Failed("injected: sync".into()));
+        }
+        if ready.iter().any(|items| state.is_in_the_way(family, items)) {
+            return Ok(false);
+        }
+        let mut undos = Vec::new();
+        for (key, value) in ready.into_iter().flat_map(|Items(items)| items) {
+            state.change(family, key, Some(value), &mut undos);
+        }
+        // What lies in files of its own outlives the power, unless the disk lies.
+        if state.lying {
+            let sequence = state.sequence;
+            state.unsynced.push(Unsynced { undos, sequence });
+        }
+        Ok(true)
     }
 
     fn sync(&self) -> Result<(), EngineError> {

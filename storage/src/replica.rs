@@ -33,6 +33,7 @@ mod hints;
 mod inspect;
 pub(crate) mod install;
 pub(crate) mod ledger;
+mod load;
 pub(crate) mod peer_book;
 mod recollection;
 mod scan;
@@ -320,7 +321,12 @@ impl<E: Engine> Replica<E> {
     }
 
     fn decoded(&self, bytes: &Bytes) -> Result<Record, Refusal> {
-        Record::decode(bytes).map_err(|error| match error {
+        Record::decode(bytes).map_err(|error| self.not_a_record(&error))
+    }
+
+    /// What it means that a record can't be read.
+    fn not_a_record(&self, error: &DecodeError) -> Refusal {
+        match error {
             // Written by a newer version, its checksum right: nothing is wrong with the disk, only with the version
             // that reads it. Refused, and not held against the replica.
             DecodeError::Unknown { .. } => {
@@ -332,7 +338,7 @@ impl<E: Engine> Replica<E> {
             DecodeError::Length { .. } | DecodeError::Checksum | DecodeError::Malformed(_) => {
                 self.refusal(&EngineError::Corrupt(error.to_string()))
             }
-        })
+        }
     }
 
     /// Writes one batch and keeps the books about what is synced. What is remembered of peers is piggybacked in a

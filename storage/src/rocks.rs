@@ -42,6 +42,7 @@ pub(crate) mod manifest;
 mod open;
 mod open_error;
 mod options;
+mod ready;
 mod reopen;
 mod shortage;
 mod statistics;
@@ -53,13 +54,14 @@ pub use options::{FreeBytes, Probe, RocksOptions};
 
 use crate::doubt::{Doubt, DoubtMark};
 use crate::engine::{
-    Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, KeyRange, Lookup, PageLimit,
-    ReadTier,
+    Batch, Change, Direction, Engine, EngineError, EngineStatistics, Family, Items, KeyRange, Lookup,
+    PageLimit, ReadTier,
 };
 use crate::file;
 use bytes::Bytes;
 use manifest::ManifestNote;
 use quorate_model::{CommitCounter, Durability};
+use ready::Ready;
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
@@ -156,18 +158,18 @@ impl RocksEngine {
     /// Keeps the books about a sync: everything up to this sequence number is durable.
     fn synced(&self, opened: &Opened, sequence: u64) -> Result<(), EngineError> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        let notes =
-            [("the watermark", opened.watermark.note(sequence)), ("the manifest", opened.manifest.note())];
-        for (name, noted) in notes {
-            match noted {
-                // Without space, or a file to look at, a note lags behind, which is allowed.
-                Err(error) if error.kind() != io::ErrorKind::StorageFull && !file::is_shortage(&error) => {
-                    return Err(EngineError::Failed(format!("{name}: {error}")));
-                }
-                Ok(()) | Err(_) => {}
+        Self::noted("the watermark", opened.watermark.note(sequence))?;
+        Self::noted("the manifest", opened.manifest.note())
+    }
+
+    /// What came of a note about the database. Without space, or a file to look at, it lags behind, which is allowed.
+    fn noted(name: &str, noted: io::Result<()>) -> Result<(), EngineError> {
+        match noted {
+            Err(error) if error.kind() != io::ErrorKind::StorageFull && !file::is_shortage(&error) => {
+                Err(EngineError::Failed(format!("{name}: {error}")))
             }
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -189,6 +191,8 @@ impl Opened {
 }
 
 impl Engine for RocksEngine {
+    type Ready = Ready;
+
     fn get(&self, family: Family, key: &[u8], tier: ReadTier) -> Result<Lookup, EngineError> {
         let mut options = ReadOptions::default();
         options.set_read_tier(match tier {
@@ -281,6 +285,22 @@ impl Engine for RocksEngine {
                 self.synced(&opened, durable)
             }
         }
+    }
+
+    fn lay_ready(&self, family: Family, items: &Items) -> Result<Ready, EngineError> {
+        self.go_on()?;
+        self.begun(Ready::write(self, family, items))
+    }
+
+    fn take_in(&self, family: Family, ready: Vec<Ready>) -> Result<bool, EngineError> {
+        self.go_on()?;
+        let opened = self.opened()?;
+        let is_taken = self.begun(ready::take_in(&opened, family, &ready))?;
+        if is_taken {
+            // The list of tables has grown, and no sync of the log follows that would note it.
+            Self::noted("the manifest", opened.manifest.note())?;
+        }
+        Ok(is_taken)
     }
 
     fn sync(&self) -> Result<(), EngineError> {

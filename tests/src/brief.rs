@@ -95,7 +95,8 @@ pub fn message(message: &Message) -> String {
             | RangeRequest::Parts { .. }
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
-            | RangeRequest::Merge { .. }),
+            | RangeRequest::Merge { .. }
+            | RangeRequest::Page { .. }),
         ) => format!("{other:?}"),
     }
 }
@@ -116,6 +117,7 @@ pub fn told(told: &Told) -> String {
             | RangeReply::Parted(_)
             | RangeReply::Listed(_)
             | RangeReply::Fetched(_)
+            | RangeReply::Paged(_)
             | RangeReply::Merged
             | RangeReply::Broken),
         ) => format!("{other:?}"),

@@ -24,7 +24,8 @@ const LOOK_EVERY: u64 = 60_000;
 const LIMITS: FillLimits = FillLimits {
     shards_max: 2,
     page_items_max: 2,
-    page_bytes_max: 64 * 1024,
+    page_bytes_max: 400,
+    load_bytes_max: 600,
     merges_max: 2,
     fetches_max: 2,
     timeout: Span::from_millis(300),
@@ -142,6 +143,11 @@ impl World {
                 let deadline = self.schedule.now() + LIMITS.timeout.0;
                 self.send_parts(on, run, (number, on), requests, deadline);
                 None
+            }
+            Action::Load { number, gap, records } => {
+                let loaded = process.replica.load(&gap, &records);
+                self.tell(|| format!("{on} takes in {} records of {}: {loaded:?}", records.len(), gap.table));
+                Some(Input::Noted(number, loaded))
             }
             Action::Take { number, gap } => {
                 let taken = process.replica.take(&gap);

@@ -30,6 +30,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FillingVotes
         | Mutant::HealFromOne
         | Mutant::FillSumsIgnored
+        | Mutant::FilledOverNewer
         | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
         Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
@@ -117,6 +118,7 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
         Mutant::FillingVotes
             | Mutant::HealFromOne
             | Mutant::FillSumsIgnored
+            | Mutant::FilledOverNewer
             | Mutant::FormerCopyCounted
             | Mutant::TakenUnwiped
             | Mutant::TakenTwice

@@ -29,6 +29,7 @@ impl World {
             | RangeReply::Parted(_)
             | RangeReply::Listed(_)
             | RangeReply::Fetched(_)
+            | RangeReply::Paged(_)
             | RangeReply::Merged
             | RangeReply::Broken => {}
         }

@@ -11,6 +11,8 @@ pub struct FillLimits {
     pub page_items_max: u32,
     /// Bytes of one page. Default 1 MiB.
     pub page_bytes_max: u32,
+    /// Bytes of the pages from one source that are gathered before they are taken in. Default 8 MiB.
+    pub load_bytes_max: u64,
     /// Records that are merged here at once. Default 256.
     pub merges_max: usize,
     /// Large records that are fetched at once. Default 8.
@@ -30,6 +32,7 @@ impl Default for FillLimits {
             shards_max: 4,
             page_items_max: 2_000,
             page_bytes_max: 1024 * 1024,
+            load_bytes_max: 8 * 1024 * 1024,
             merges_max: 256,
             fetches_max: 8,
             timeout: Span::from_millis(10_000),

@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::rules::filling;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
-    CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Record, Refusal,
-    Reply, ShardId, SortKey, Source,
+    CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
+    Refusal, Reply, ShardId, SortKey, Source,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
@@ -35,6 +35,8 @@ pub struct Shard {
     /// The sources of the pages to come; the first one sends records unasked. One that held the same as the first need not
     /// be read.
     sources: Vec<NodeId>,
+    /// Whether the only source runs an earlier version, which has no raw pages.
+    is_old: bool,
     stage: Stage,
 }
 
@@ -68,6 +70,10 @@ enum Stage {
     Taking,
     /// The sources are asked what the shard adds up to.
     Comparing(Comparison),
+    /// The only source is asked for pages as they lie on its disk; these are gathered.
+    Paging { asked: u64, gathered: Vec<Raw>, bytes: u64, from: SortKey },
+    /// They are being taken in.
+    Loading { until: Option<SortKey> },
     /// The sources are asked for a page.
     Reading { asked: BTreeMap<u64, NodeId>, answers: Vec<(NodeId, Scanned)> },
     /// Records of the page are being fetched.
@@ -93,7 +99,7 @@ impl Shard {
     /// Of a shard that is not whole.
     pub fn new(gap: Gap, plan: Plan, context: Context) -> Self {
         let stage = Stage::Probing(Probe::default());
-        Self { gap, plan, context, sources: Vec::new(), stage }
+        Self { gap, plan, context, sources: Vec::new(), is_old: false, stage }
     }
 
     /// What was read before counts no more: one that was read is away for long, and the others may be enough.
@@ -148,6 +154,9 @@ impl Shard {
             self.sources = comparison.different(self.context.rules);
             return self.read(at);
         }
+        if matches!(self.stage, Stage::Paging { .. }) {
+            return self.on_page(at, number, reply);
+        }
         let said = match reply {
             Some(RangeReply::Scanned(scanned)) => Ok(scanned),
             Some(RangeReply::Refused(refusal)) => Err(Lack::of(refusal)),
@@ -159,6 +168,7 @@ impl Shard {
                 | RangeReply::Listed(_)
                 | RangeReply::Fetched(_)
                 | RangeReply::Merged
+                | RangeReply::Paged(_)
                 | RangeReply::Broken,
             ) => Err(Lack::Away),
         };
@@ -196,6 +206,8 @@ impl Shard {
             }
             Stage::Taking
             | Stage::Comparing(_)
+            | Stage::Paging { .. }
+            | Stage::Loading { .. }
             | Stage::Fetching { .. }
             | Stage::Merging { .. }
             | Stage::Noting { .. }
@@ -254,6 +266,8 @@ impl Shard {
             Stage::Probing(_)
             | Stage::Taking
             | Stage::Comparing(_)
+            | Stage::Paging { .. }
+            | Stage::Loading { .. }
             | Stage::Reading { .. }
             | Stage::Noting { .. }
             | Stage::Confirming { .. }
@@ -266,7 +280,11 @@ impl Shard {
         if let Err(refusal) = noted {
             return Next::Waits(Cause::Here(refusal));
         }
-        match self.stage {
+        match &mut self.stage {
+            Stage::Loading { until } => {
+                let until = until.take();
+                self.note(at, until)
+            }
             Stage::Taking => {
                 self.gap.state = CopyState::Filling;
                 self.gap.fill = Fill::default();
@@ -277,6 +295,7 @@ impl Shard {
             Stage::Ending => Next::Whole,
             Stage::Probing(_)
             | Stage::Comparing(_)
+            | Stage::Paging { .. }
             | Stage::Reading { .. }
             | Stage::Fetching { .. }
             | Stage::Merging { .. }

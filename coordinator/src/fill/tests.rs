@@ -6,7 +6,7 @@ use crate::story::{plan_of_sets, record_of};
 use quorate_model::range::{Entry, Scanned};
 use quorate_model::sync::{Proof, Sum};
 use quorate_model::{
-    Fill, Held, Interval, Level, RangeRequest, Record, Request, Rules, ShardNow, Source, WallTime,
+    Fill, Held, Interval, Level, Paged, RangeRequest, Raw, Record, Request, Rules, ShardNow, Source, WallTime,
 };
 use quorate_ring::Plan;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -61,6 +61,11 @@ struct Cluster {
     read: BTreeSet<NodeId>,
     /// Whose sums are not counted yet.
     counting: Option<NodeId>,
+    /// Whether the owners run an earlier version.
+    is_old: bool,
+    /// Raw pages that were asked for, and how often some were taken in.
+    paged: u32,
+    loads: u32,
 }
 
 /// Any number that tells different records apart.
@@ -88,6 +93,9 @@ impl Cluster {
             asked: 0,
             read: BTreeSet::new(),
             counting: None,
+            is_old: false,
+            paged: 0,
+            loads: 0,
         }
     }
 
@@ -155,7 +163,38 @@ impl Cluster {
                 assert_eq!(of.len(), 1);
                 Input::Answered(number, Some(RangeReply::Sums(vec![proof])))
             }
+            Action::Ask { number, to, request: RangeRequest::Page { over, bytes }, .. } => {
+                if let Some(refusal) = self.refuses.get(&to) {
+                    return Input::Answered(number, Some(RangeReply::Refused(*refusal)));
+                }
+                self.read.insert(to);
+                self.paged += 1;
+                if self.is_old {
+                    return Input::Answered(number, Some(RangeReply::Refused(Refusal::NotUnderstood)));
+                }
+                let mut paged = Paged::default();
+                for (at, record) in self.held[&to].iter().filter(|(at, _)| over.interval.contains(at)) {
+                    paged.records.push(Raw { sort_key: at.clone(), record: record.encode().into() });
+                    if paged.records.iter().map(Raw::bytes).sum::<usize>() >= bytes as usize {
+                        paged.until = Some(at.successor());
+                        break;
+                    }
+                }
+                Input::Answered(number, Some(RangeReply::Paged(paged)))
+            }
             Action::Ask { request, .. } => panic!("a filling does not ask {request:?}"),
+            Action::Load { number, records, .. } => {
+                assert_eq!(self.state, CopyState::Filling, "nothing is taken in before it is taken");
+                for Raw { sort_key, record } in records {
+                    let record = Record::decode(&record).expect("a record");
+                    let held = self.here.entry(sort_key).or_insert_with(|| record.clone());
+                    if record.held() > held.held() {
+                        *held = record;
+                    }
+                }
+                self.loads += 1;
+                Input::Noted(number, Ok(()))
+            }
             Action::Fetch { number, to, requests, .. } => {
                 let read =
                     |request: &Request| Reply::Record(self.held[&to].get(&request.place().sort_key).cloned());
@@ -197,7 +236,14 @@ impl Cluster {
 
 fn filling() -> Filling {
     let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
-    let limits = FillLimits { page_items_max: 3, merges_max: 2, fetches_max: 2, ..FillLimits::default() };
+    let limits = FillLimits {
+        page_items_max: 3,
+        page_bytes_max: 150,
+        load_bytes_max: 300,
+        merges_max: 2,
+        fetches_max: 2,
+        ..FillLimits::default()
+    };
     Filling::new(context, limits)
 }
 
@@ -306,5 +352,25 @@ fn sources_that_hold_the_same_are_read_once() {
         assert_eq!(cluster.held_here(4), Some(record_of(other, "v").held()));
         let sources: Vec<NodeId> = cluster.fill.sources.iter().map(|source| source.node).collect();
         assert_eq!(sources, [NodeId(2), NodeId(3)], "both are asked again at the end");
+    }
+}
+
+#[test]
+fn pages_of_the_only_source_are_gathered_and_one_of_an_earlier_version_lists_its_keys() {
+    for is_old in [false, true] {
+        let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+        cluster.is_old = is_old;
+        for number in 0..20 {
+            cluster.hold(2, number, 5);
+            cluster.hold(3, number, 5);
+        }
+        cluster.run(&mut filling(), nothing);
+        assert!((0..20).all(|number| cluster.held_here(number) == Some(record_of(5, "v").held())));
+        assert_eq!(cluster.read, BTreeSet::from([NodeId(2)]));
+        if is_old {
+            assert_eq!((cluster.paged, cluster.loads), (1, 0), "it is asked once");
+        } else {
+            assert!(cluster.loads > 1 && cluster.paged > cluster.loads, "{} {}", cluster.paged, cluster.loads);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a filling wants done, and why a shard does not get further.
 
-use quorate_model::{Fill, Gap, Instant, NodeId, RangeRequest, Refusal, Request, ShardId};
+use quorate_model::{Fill, Gap, Instant, NodeId, RangeRequest, Raw, Refusal, Request, ShardId};
 use std::fmt;
 
 /// What a filling wants done. Each is answered by one input with its number.
@@ -34,6 +34,15 @@ pub enum Action {
         number: u64,
         /// A write of each.
         requests: Vec<Request>,
+    },
+    /// Take in records of a shard that is being filled, as they came from another owner's disk.
+    Load {
+        /// The number.
+        number: u64,
+        /// The shard.
+        gap: Gap,
+        /// The records, in ascending order of their keys.
+        records: Vec<Raw>,
     },
     /// Delete what is held of a lossy shard, and take writes from then on.
     Take {

@@ -124,6 +124,7 @@ impl Segment {
                 | RangeReply::Parted(_)
                 | RangeReply::Listed(_)
                 | RangeReply::Fetched(_)
+                | RangeReply::Paged(_)
                 | RangeReply::Merged
                 | RangeReply::Broken,
             ) => {

@@ -132,7 +132,9 @@ fn serve(table: &mut Table, request: RangeRequest, dice: &mut Dice) -> RangeRepl
             }
             RangeReply::Merged
         }
-        RangeRequest::Scan { .. } | RangeRequest::Sums { .. } => panic!("an exchange does not ask that"),
+        RangeRequest::Scan { .. } | RangeRequest::Sums { .. } | RangeRequest::Page { .. } => {
+            panic!("an exchange does not ask that")
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //! with: `QUORATE_CORPUS=tests/corpus cargo test -p quorate decoders` writes those that are not there yet, as
 //! `ok-<n>`. A file stays as it is once it is there, so that it shows whether old bytes are still read.
 
+mod replication;
+
 use super::all;
 use bytes::Bytes;
 use minicbor::{Encode, to_vec};
@@ -10,9 +12,6 @@ use quorate_api::cursor::Cursor;
 use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
-use quorate_model::message::Draft;
-use quorate_model::range::{self, Extent, Scanned, Walk};
-use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, Sum};
 use quorate_model::{
     Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Durability, Epoch, Fill, Held,
     Inspection, Interval, NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest,
@@ -31,6 +30,7 @@ use quorate_storage::{Identity, Stage, ledger};
 use quorate_transport::frame::{self, Header, Kind};
 use quorate_transport::hello::{Challenge, Hello, RefusalReason, Step};
 use quorate_transport::{Alive, Lane};
+use replication::{range_replies, range_requests, replies, requests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -174,76 +174,6 @@ fn steps() -> Vec<Step> {
         Step::Accepted(vec![2; 32]),
         Step::Refused(RefusalReason::Secret, None),
         Step::Refused(RefusalReason::Secret, Some(vec![3; 32].into())),
-    ]
-}
-
-fn requests() -> Vec<Request> {
-    let (at, durability) = (place(), Durability::Sync);
-    let draft = Draft { body: value(), written_at: WallTime(1), expires_at: None };
-    vec![
-        Request::Ask { at: at.clone() },
-        Request::Read { at: at.clone(), whole: true },
-        Request::Write { at: at.clone(), record: a_record(value()), durability, vouched: false },
-        Request::Assign { at: at.clone(), draft, durability },
-        Request::Hint { owner: NodeId(2), at: at.clone(), record: a_record(Body::Tombstone) },
-        Request::Inspect { at },
-    ]
-}
-
-fn replies() -> Vec<Reply> {
-    let inspection = Inspection { held: Some(held()), hints_for: vec![NodeId(2)], ..Inspection::default() };
-    vec![
-        Reply::Known { held: Some(held()), operations: a_record(value()).operations },
-        Reply::Record(Some(a_record(Body::Expired))),
-        Reply::Digest { held: None, digest: 0, operations: Operations::default() },
-        Reply::Written { held: held() },
-        Reply::Assigned { record: a_record(value()) },
-        Reply::Hinted,
-        Reply::Inspected(inspection),
-        Reply::Refused(Refusal::Stale { current: Epoch(3) }),
-        Reply::Broken,
-    ]
-}
-
-fn range_requests() -> Vec<RangeRequest> {
-    let end = Some(SortKey::new(&b"b"[..]));
-    let interval = Interval { start: SortKey::new(&b"a"[..]), end };
-    let over = Extent { table: TableId(2), epoch: Epoch(7), interval };
-    let walk = Walk { reverse: false, items: 100, bytes: 1 << 20, values: true };
-    let keys = vec![SortKey::new(&b"aa"[..])];
-    let records = vec![Keyed { sort_key: place().sort_key, record: a_record(value()) }];
-    vec![
-        RangeRequest::Scan { over: over.clone(), walk },
-        RangeRequest::Sums { of: vec![over.clone()] },
-        RangeRequest::Parts { over: over.clone(), cuts: Cuts::At { keys, adopt: true } },
-        RangeRequest::Parts { over: over.clone(), cuts: Cuts::Own(16) },
-        RangeRequest::List { over: over.clone(), items: 10, keys: false },
-        RangeRequest::Fetch { over: over.clone(), wanted: Some(Items(vec![1, 2])), bytes: 1 << 20 },
-        RangeRequest::Fetch { over: over.clone(), wanted: None, bytes: 1 << 20 },
-        RangeRequest::Merge { over, records },
-    ]
-}
-
-fn range_replies() -> Vec<RangeReply> {
-    let entry = |body, whole| range::Entry::of(place().sort_key, a_record(body), whole);
-    let entries = vec![entry(value(), true), entry(value(), false), entry(Body::Tombstone, false)];
-    vec![
-        RangeReply::Scanned(Scanned { entries, until: Some(SortKey::new(&b"b"[..])) }),
-        RangeReply::Scanned(Scanned { entries: Vec::new(), until: None }),
-        RangeReply::Refused(Refusal::Behind { current: Epoch(3) }),
-        RangeReply::Sums(vec![
-            Proof::Counted(Sum(1 << 100)),
-            Proof::NotCounted,
-            Proof::Refused(Refusal::NotOwner),
-        ]),
-        RangeReply::Parted(Parted { sums: Items(vec![5]), ends: vec![SortKey::new(&b"aa"[..])] }),
-        RangeReply::Listed(Listed { items: Items(vec![5]), keys: vec![place().sort_key], until: None }),
-        RangeReply::Fetched(Fetched {
-            records: vec![Keyed { sort_key: place().sort_key, record: a_record(Body::Tombstone) }],
-            until: None,
-        }),
-        RangeReply::Merged,
-        RangeReply::Broken,
     ]
 }
 

@@ -19,7 +19,7 @@ use quorate_model::range::writes;
 use quorate_model::sync::{
     Cuts, Fetched, ITEMS_MAX, Items, Keyed, Listed, PARTS_MAX, Parted, Proof, RECORDS_MAX, Sum,
 };
-use quorate_model::{Extent, Interval, Layout, RangeReply, Refusal, SortKey};
+use quorate_model::{Extent, Interval, Layout, Paged, RangeReply, Raw, Record, Refusal, SortKey};
 use std::collections::BTreeSet;
 
 /// Records of one step, and their bytes.
@@ -232,6 +232,42 @@ impl<E: Engine> Replica<E> {
                 Some(_) | None => {
                     fetched.until.clone_from(&over.interval.end);
                     return Ok(fetched);
+                }
+            }
+        }
+    }
+
+    /// The records of a range as they lie on the disk, up to so many bytes.
+    pub(super) fn paged(
+        &self,
+        over: &Extent,
+        bytes: u32,
+        is_over: &mut impl FnMut() -> bool,
+    ) -> Result<Paged, Refusal> {
+        let mut paged = Paged::default();
+        let (mut rest, mut size) = (over.clone(), 0);
+        loop {
+            let (read, is_whole) = self.read_step(&rest, STEP)?;
+            for (sort_key, record) in read {
+                Record::check(&record).map_err(|error| self.not_a_record(&error))?;
+                let raw = Raw { sort_key, record };
+                size += raw.bytes();
+                paged.records.push(raw);
+                if size >= bytes as usize {
+                    paged.until = paged.records.last().map(|last| last.sort_key.successor());
+                    return Ok(paged);
+                }
+            }
+            let last = paged.records.last().map(|last| last.sort_key.successor());
+            match last {
+                Some(last) if !is_whole && is_over() => {
+                    paged.until = Some(last);
+                    return Ok(paged);
+                }
+                Some(last) if !is_whole => rest.interval.start = last,
+                Some(_) | None => {
+                    paged.until.clone_from(&over.interval.end);
+                    return Ok(paged);
                 }
             }
         }

@@ -11,7 +11,9 @@
 
 use super::peer_book::{opened, sealed};
 use super::{Replica, Writer};
-use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier, for_each};
+use crate::engine::{
+    Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each,
+};
 use crate::keys::{self, DiskKey};
 use crate::ledger::{Entry, Ledger, Lost};
 use crate::rules::admission;
@@ -174,7 +176,7 @@ impl<E: Engine> Replica<E> {
         }
         let mut batch = Batch::default();
         if filling::wipes_first(self.rules) {
-            wipe(gap, &mut batch);
+            self.wipe(gap, &mut batch)?;
         }
         let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
@@ -191,7 +193,7 @@ impl<E: Engine> Replica<E> {
         let mut batch = Batch::housekeeping();
         let is_first = self.ledger().fill(gap.table, &gap.interval.start).up_to.is_none();
         if is_first && !filling::wipes_first(self.rules) {
-            wipe(gap, &mut batch);
+            self.wipe(gap, &mut batch)?;
             self.sums().anew(gap.table, &self.layout());
         }
         let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, fill) };
@@ -208,8 +210,20 @@ impl<E: Engine> Replica<E> {
         self.note(&mut writer, gap, entry, Batch::default(), filling::noted_whole(self.rules))
     }
 
+    /// Deletes what is held of a shard. Where nothing is, no deletion is left behind: it would be in the way of files.
+    fn wipe(&self, gap: &Gap, batch: &mut Batch) -> Result<(), Refusal> {
+        let records = keys::records_in(gap.table, &gap.interval);
+        let one = PageLimit { items: 1, bytes: 1 };
+        let held = self.engine.scan(Family::Records, &records, Direction::Forward, one);
+        if !held.map_err(|error| self.refusal(&error))?.is_empty() {
+            batch.delete_range(Family::Records, records);
+        }
+        batch.delete_range(Family::Meta, keys::chunk_sums_of(gap.table));
+        Ok(())
+    }
+
     /// What is held of the shard that a gap is of, while the layout has it at that epoch.
-    fn state_of(&self, gap: &Gap) -> Result<CopyState, Refusal> {
+    pub(super) fn state_of(&self, gap: &Gap) -> Result<CopyState, Refusal> {
         self.trusted()?;
         let layout = self.layout();
         let Gap { table, epoch, interval, .. } = gap;
@@ -255,12 +269,6 @@ impl<E: Engine> Replica<E> {
     pub(super) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         self.ledger.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Deletes what is held of a shard.
-fn wipe(gap: &Gap, batch: &mut Batch) {
-    batch.delete_range(Family::Records, keys::records_in(gap.table, &gap.interval));
-    batch.delete_range(Family::Meta, keys::chunk_sums_of(gap.table));
 }
 
 /// What a replica whose incarnation is this one writes down before it serves: everything that is held is lossy.

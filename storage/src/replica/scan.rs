@@ -40,6 +40,7 @@ impl<E: Engine> Replica<E> {
                 self.fetched(over, wanted.as_ref(), *bytes, is_over).map(RangeReply::Fetched)
             }
             RangeRequest::Merge { over, records } => Ok(self.merge(over, records)),
+            RangeRequest::Page { over, bytes } => self.paged(over, *bytes, is_over).map(RangeReply::Paged),
         };
         answer.unwrap_or_else(RangeReply::Refused)
     }

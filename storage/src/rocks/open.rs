@@ -2,6 +2,7 @@
 
 use super::manifest::{self, Look, ManifestNote};
 use super::open_error::{OpenError, not_opened};
+use super::ready;
 use super::shortage::{Shortage, is_shortage};
 use super::watermark::Watermark;
 use super::{Database, Opened, RocksEngine, RocksOptions};
@@ -32,6 +33,7 @@ impl RocksEngine {
         if let Some(error) = DoubtMark::read_in_vain(folder) {
             return Err(not_opened(folder, &error));
         }
+        ready::clear(folder);
         let doubt = DoubtMark::read(folder);
         let opened = database(folder, mode, options, &doubt)?;
         doubt.prepare();

@@ -54,3 +54,12 @@ pub fn after_restart(rules: Rules, state: CopyState) -> CopyState {
 pub fn noted_whole(rules: Rules) -> Durability {
     if rules.broken(Mutant::WholeUnsynced) { Durability::Os } else { Durability::Sync }
 }
+
+/// What a replica fills itself with never takes the place of what it took meanwhile: where it holds something, the two are
+/// merged by version.
+///
+/// Rule 17. Whether it looks what it holds.
+#[inline]
+pub fn looks_first(rules: Rules) -> bool {
+    !rules.broken(Mutant::FilledOverNewer)
+}

@@ -1,16 +1,16 @@
 //! The ledger: a replica that has lost something answers nothing that decides until it holds everything again.
 
 use crate::bench::{
-    Bench, EPOCH, SYNC_TABLE, apply, assign, hint, layout, limits, place, record, replica, replica_of,
+    Bench, EPOCH, SYNC_TABLE, apply, assign, held, hint, layout, limits, place, record, replica, replica_of,
     sort_key, usual_layout, version, write,
 };
 use quorate_model::layout::Copy;
 use quorate_model::range::{Extent, Walk};
 use quorate_model::{
     Boot, CopyState, Durability, Epoch, Fill, Gap, Held, Interval, NodeId, Pieces, RangeReply, RangeRequest,
-    Refusal, Reply, Request, Run, ShardLayout, TableId, TableLayout,
+    Raw, Refusal, Reply, Request, Run, ShardLayout, TableId, TableLayout,
 };
-use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine, ReadTier, Replica};
+use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine, ReadTier, Replica, ReplicaLimits};
 
 const FILLING: Reply = Reply::Refused(Refusal::Filling);
 
@@ -169,4 +169,77 @@ pub fn data_that_are_kept_count_as_they_are(mut bench: impl Bench) {
     drop(store);
     bench.restart();
     assert_eq!(read(&second(&bench, Boot(3))), Reply::Record(Some(record(1, "before"))));
+}
+
+/// A page as another owner has it: these keys in the order of the table, each written with this number.
+fn page(keys: &[(&str, u64)]) -> Vec<Raw> {
+    let raw = |(key, seq): &(&str, u64)| Raw {
+        sort_key: sort_key(key),
+        record: record(*seq, "theirs").encode().into(),
+    };
+    let mut page: Vec<Raw> = keys.iter().map(raw).collect();
+    page.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
+    page
+}
+
+pub fn a_page_is_taken_in_beside_what_came_meanwhile(mut bench: impl Bench) {
+    for file_records_min in [1, 2, 100] {
+        let store = after_loss(&mut bench);
+        let limits = ReplicaLimits { file_records_min, ..limits() };
+        drop(store);
+        bench.restart();
+        let run = Run { incarnation: 2, boot: Boot(3) };
+        let store = replica_of(&bench, limits, run);
+        store.install(quorate_model::Layout { incarnation: 2, ..usual_layout() });
+        assert_eq!(store.load(&gap(&store), &page(&[("a", 1)])), Err(Refusal::Filling), "it is lossy still");
+        store.take(&gap(&store)).expect("taken");
+        let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "newer", "older"];
+        for (key, seq) in [("newer", 9), ("older", 1), ("ours", 1)] {
+            assert_eq!(apply(&store, write(place(SYNC_TABLE, key), record(seq, "ours"))), written(seq));
+        }
+        let theirs: Vec<(&str, u64)> = keys.iter().map(|key| (*key, 5)).collect();
+        store.load(&gap(&store), &page(&theirs)).expect("taken in");
+        store.load(&gap(&store), &page(&theirs)).expect("twice is once");
+        store.load(&gap(&store), &[]).expect("nothing is easy");
+        let recount = store.recount().expect("counted");
+        assert!(recount.wrong.is_empty(), "{:?}", recount.wrong);
+        store.whole(&gap(&store)).expect("whole");
+        drop(store);
+        bench.restart();
+        let store = replica_of(&bench, limits, Run { incarnation: 2, boot: Boot(4) });
+        store.install(quorate_model::Layout { incarnation: 2, ..usual_layout() });
+        for key in keys {
+            let seq = if key == "newer" { 9 } else { 5 };
+            assert_eq!(held(&store, SYNC_TABLE, key).map(|record| record.version), Some(version(seq)), "{key}");
+        }
+        assert_eq!(held(&store, SYNC_TABLE, "ours").map(|record| record.version), Some(version(1)));
+        let recount = store.recount().expect("counted");
+        assert!(recount.wrong.is_empty(), "{:?}", recount.wrong);
+        drop(store);
+        bench = Default::default();
+    }
+}
+
+pub fn pages_carry_what_lies_on_the_disk(bench: impl Bench) {
+    let store = replica(&bench);
+    for key in ["a", "b", "c"] {
+        apply(&store, write(place(SYNC_TABLE, key), record(1, key)));
+    }
+    let mut over = Extent { table: SYNC_TABLE, epoch: EPOCH, interval: Interval::everything() };
+    let mut found = Vec::new();
+    loop {
+        let request = RangeRequest::Page { over: over.clone(), bytes: 1 };
+        let RangeReply::Paged(paged) = store.serve_range(&request, || false) else { panic!("it is whole") };
+        assert!(paged.is_sound(&over.interval), "{paged:?}");
+        assert!(paged.records.len() <= 1, "one is enough for so few bytes");
+        found.extend(paged.records);
+        let Some(until) = paged.until else { break };
+        over.interval.start = until;
+    }
+    let mut expected = page(&[("a", 1), ("b", 1), ("c", 1)]);
+    for raw in &mut expected {
+        let key = ["a", "b", "c"].into_iter().find(|key| sort_key(key) == raw.sort_key).expect("one of them");
+        raw.record = record(1, key).encode().into();
+    }
+    assert_eq!(found, expected);
 }

@@ -43,6 +43,7 @@ mod over {
         a_range_is_deleted_up_to_its_end
         synced_data_survive_a_restart
         syncs_are_counted
+        what_lies_ready_is_taken_in_where_nothing_is
         an_empty_batch_is_a_write
         doubt_survives_a_restart
     );
@@ -60,6 +61,8 @@ mod over {
         a_table_that_is_dropped_is_no_gap
         what_is_being_filled_is_not_kept
         data_that_are_kept_count_as_they_are
+        a_page_is_taken_in_beside_what_came_meanwhile
+        pages_carry_what_lies_on_the_disk
     );
     over_both!(replica:
         a_write_is_read_back

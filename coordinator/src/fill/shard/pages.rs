@@ -1,7 +1,11 @@
-//! One page after the other: read at the sources, completed, merged here, noted.
+//! One page after the other: read at the sources, completed, merged here, noted. Where one source is enough, its pages
+//! come as they lie on its disk, and some are gathered before they are taken in.
 
-use super::{Action, At, Next, Page, Shard, Stage};
-use quorate_model::{Durability, Fill, Interval, Record, Request, SortKey};
+use super::{Action, At, Lack, Next, Page, Shard, Stage};
+use quorate_model::range::Extent;
+use quorate_model::{
+    Durability, Fill, Interval, NodeId, RangeReply, RangeRequest, Raw, Record, Refusal, Request, SortKey,
+};
 use std::collections::BTreeMap;
 
 impl Shard {
@@ -12,6 +16,9 @@ impl Shard {
             return self.confirm(at);
         }
         let interval = self.rest();
+        if let ([only], false) = (&*self.sources, self.is_old) {
+            return self.page(at, *only, Vec::new(), 0, interval.start);
+        }
         let mut asked = BTreeMap::new();
         for (place, node) in self.sources.clone().into_iter().enumerate() {
             let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, place == 0);
@@ -19,6 +26,50 @@ impl Shard {
         }
         self.stage = Stage::Reading { asked, answers: Vec::new() };
         Next::GoesOn
+    }
+
+    /// Asks the only source for its next page.
+    fn page(&mut self, at: &mut At<'_>, to: NodeId, gathered: Vec<Raw>, bytes: u64, from: SortKey) -> Next {
+        let interval = Interval { start: from.clone(), end: self.gap.interval.end.clone() };
+        let over = Extent { table: self.gap.table, epoch: self.gap.epoch, interval };
+        let request = RangeRequest::Page { over, bytes: at.limits.page_bytes_max };
+        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+        at.actions.push(Action::Ask { number, to, request, deadline });
+        self.stage = Stage::Paging { asked: number, gathered, bytes, from };
+        Next::GoesOn
+    }
+
+    /// The only source has answered, or has not.
+    pub(super) fn on_page(&mut self, at: &mut At<'_>, number: u64, reply: Option<RangeReply>) -> Next {
+        let Stage::Paging { asked, gathered, bytes, from } = &mut self.stage else { return Next::GoesOn };
+        let (true, Some(only)) = (*asked == number, self.sources.first().copied()) else { return Next::GoesOn };
+        let end = self.gap.interval.end.clone();
+        let range = Interval { start: from.clone(), end: end.clone() };
+        let paged = match reply {
+            Some(RangeReply::Paged(paged)) if paged.is_sound(&range) => paged,
+            Some(RangeReply::Refused(Refusal::NotUnderstood)) => {
+                self.is_old = true;
+                return self.read(at);
+            }
+            Some(RangeReply::Refused(refusal)) => return self.lose_source(at, only, Lack::of(refusal)),
+            Some(_) | None => return self.lose_source(at, only, Lack::Away),
+        };
+        *bytes += paged.records.iter().map(|raw| raw.bytes() as u64).sum::<u64>();
+        gathered.extend(paged.records);
+        let until = paged.until.filter(|until| end.as_ref().is_none_or(|end| until < end));
+        let (gathered, bytes) = (std::mem::take(gathered), *bytes);
+        match until {
+            Some(until) if bytes < at.limits.load_bytes_max => self.page(at, only, gathered, bytes, until),
+            until if gathered.is_empty() => self.note(at, until),
+            until => {
+                *at.merged.0 += gathered.len() as u64;
+                *at.merged.1 += bytes;
+                let (number, gap) = (at.number(), self.gap.clone());
+                self.stage = Stage::Loading { until };
+                at.actions.push(Action::Load { number, gap, records: gathered });
+                Next::GoesOn
+            }
+        }
     }
 
     /// What is not filled yet.
