@@ -1,7 +1,8 @@
 //! The filling of copies after a loss, carried out: what this node lacks it reads from other owners, in the background.
 //!
 //! What is asked when, and noted when, is decided by [`quorate_coordinator::fill`]; here are the links and the replica.
-//! Everything travels on the lane of what can wait, and is merged at a pace that gives way to clients ([`Pace`]).
+//! Everything travels on the lane of what can wait, and is taken in on the thread of such work
+//! ([`Background`](crate::background)), so many bytes a second at most ([`Pace`]).
 
 mod pace;
 
@@ -94,8 +95,9 @@ impl Filler {
                 tokio::time::sleep_until(pace.turn()).await;
                 let bytes: u64 = requests.iter().map(bytes_of).sum();
                 let begun = Instant::now();
-                let replies = self.on_replica(move |replica| Ok(replica.apply(&requests))).await;
-                pace.merged(Instant::now(), begun.elapsed(), bytes, self.local.requests());
+                let replica = Arc::clone(self.local.replica());
+                let replies = self.local.background().run(move || replica.apply(&requests)).await;
+                pace.took(begun, bytes);
                 Input::Replied(number, replies.ok())
             }
             Action::Load { number, gap, records } => {
@@ -103,9 +105,10 @@ impl Filler {
                 tokio::time::sleep_until(pace.turn()).await;
                 let bytes = records.iter().map(|raw| raw.bytes() as u64).sum();
                 let begun = Instant::now();
-                let loaded = self.on_gap(gap, move |replica, gap| replica.load(gap, &records)).await;
-                pace.merged(Instant::now(), begun.elapsed(), bytes, self.local.requests());
-                Input::Noted(number, loaded)
+                let replica = Arc::clone(self.local.replica());
+                let loaded = self.local.background().run(move || replica.load(&gap, &records)).await;
+                pace.took(begun, bytes);
+                Input::Noted(number, loaded.unwrap_or(Err(Refusal::Doubtful)))
             }
             Action::Take { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::take).await),
             Action::Note { number, gap, fill } => {

@@ -5,6 +5,7 @@
 //!     └─> control (consensus, catalog) ──> views                                            └─> peer ──> replica
 //! ```
 
+mod background;
 mod clock;
 pub mod control;
 pub mod core;

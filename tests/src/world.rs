@@ -61,7 +61,13 @@ pub struct World {
 /// The limits of simulated replicas: small, so that they are met.
 fn replica_limits(setting: &Setting) -> ReplicaLimits {
     let (hints_max, hint_bytes_max) = (setting.hints_max, setting.hint_bytes_max);
-    ReplicaLimits { free_bytes_min: 500, file_records_min: 1, hints_max, hint_bytes_max, ..ReplicaLimits::default() }
+    ReplicaLimits {
+        free_bytes_min: 500,
+        file_records_min: 1,
+        hints_max,
+        hint_bytes_max,
+        ..ReplicaLimits::default()
+    }
 }
 
 /// The limits of a simulated committer: small, so that they are met.

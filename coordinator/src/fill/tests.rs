@@ -370,7 +370,12 @@ fn pages_of_the_only_source_are_gathered_and_one_of_an_earlier_version_lists_its
         if is_old {
             assert_eq!((cluster.paged, cluster.loads), (1, 0), "it is asked once");
         } else {
-            assert!(cluster.loads > 1 && cluster.paged > cluster.loads, "{} {}", cluster.paged, cluster.loads);
+            assert!(
+                cluster.loads > 1 && cluster.paged > cluster.loads,
+                "{} {}",
+                cluster.paged,
+                cluster.loads
+            );
         }
     }
 }

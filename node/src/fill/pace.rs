@@ -1,13 +1,9 @@
-//! How fast copies are filled: as fast as clients do not feel it.
+//! How fast copies are filled at most, so that a disk and a network are left for others.
 //!
-//! Merges are made one after the other. While clients use this node, each is followed by a pause as long as it took
-//! itself, so that at least half of the time is theirs, and a request of theirs waits for one merge at most. A machine
-//! that has little time to give makes merges longer, and the pauses with them. Without requests there
-//! is no pause but the one that keeps to the most bytes in a second.
-//!
-//! Not by what a merge takes compared to the best one of late: on a machine that does other work too, one slow merge in a
-//! quarter of a second is the rule, and the pace falls to its least and stays there (9,400 records a second with an eighth
-//! of a core in use).
+//! How much of the processor it takes is not decided here: it works on a thread that gives way to requests. (Two ways before
+//! that did not hold: by what a merge takes compared to the best one of late, the pace fell to its least on any busy machine,
+//! 9,400 records a second with an eighth of a core in use; with a pause as long as each merge half of an idle machine was
+//! left idle.)
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,29 +14,24 @@ const MOST: f64 = 64.0 * 1024.0 * 1024.0;
 /// See the module's essay.
 #[derive(Debug)]
 pub struct Pace {
-    /// When the next merge may begin.
+    /// When the next ones may be taken in.
     next: Instant,
-    /// The requests of others that this node had begun when the last merge ended.
-    requests: u64,
 }
 
 impl Pace {
     /// At once.
     pub fn new(now: Instant) -> Self {
-        Self { next: now, requests: 0 }
+        Self { next: now }
     }
 
-    /// When the next merge may begin.
+    /// When the next ones may be taken in.
     pub fn turn(&self) -> Instant {
         self.next
     }
 
-    /// A merge of so many bytes took so long, and ended now; so many requests of others have been begun since the start.
-    pub fn merged(&mut self, now: Instant, took: Duration, bytes: u64, requests: u64) {
-        let clients = if requests == self.requests { Duration::ZERO } else { took };
-        let least = Duration::from_secs_f64(bytes as f64 / MOST).saturating_sub(took);
-        self.next = now + clients.max(least);
-        self.requests = requests;
+    /// So many bytes were begun to be taken in then.
+    pub fn took(&mut self, begun: Instant, bytes: u64) {
+        self.next = begun + Duration::from_secs_f64(bytes as f64 / MOST);
     }
 }
 
@@ -49,21 +40,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_time_is_for_clients_while_there_are_any() {
-        let begun = Instant::now();
-        let mut pace = Pace::new(begun);
-        assert_eq!(pace.turn(), begun);
-        pace.merged(begun, Duration::from_millis(7), 1_000, 1);
-        assert_eq!(pace.turn(), begun + Duration::from_millis(7));
-        pace.merged(begun, Duration::from_millis(7), 1_000, 1);
-        assert_eq!(pace.turn(), begun, "no request since");
-    }
-
-    #[test]
     fn it_keeps_to_the_most_bytes_in_a_second() {
         let begun = Instant::now();
         let mut pace = Pace::new(begun);
-        pace.merged(begun, Duration::from_millis(100), 64 * 1024 * 1024, 0);
-        assert_eq!(pace.turn(), begun + Duration::from_millis(900));
+        assert_eq!(pace.turn(), begun);
+        pace.took(begun, 16 * 1024 * 1024);
+        assert_eq!(pace.turn(), begun + Duration::from_millis(250));
     }
 }

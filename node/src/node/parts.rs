@@ -2,6 +2,7 @@
 
 use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, damaged, tasks};
+use crate::background::Background;
 use crate::control::publish::Publisher;
 use crate::control::{self, Control, closing, voters};
 use crate::core::{ClusterIdentity, Core, Reached};
@@ -126,6 +127,7 @@ impl Parts {
             Arc::clone(&committer),
             Arc::clone(&views),
             config.storage.reads,
+            Background::start().map_err(|error| StartError::Runtime(error.to_string()))?,
         );
         let peers = Peers::new(
             node,

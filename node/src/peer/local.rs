@@ -1,5 +1,6 @@
 //! This node's own replica, as something that can be asked without waiting.
 
+use crate::background::Background;
 use crate::engine::Replica;
 use crate::views::Views;
 use quorate_model::range;
@@ -44,6 +45,7 @@ pub struct Local {
     committer: Arc<Committer>,
     views: Arc<Views>,
     limits: ReadLimits,
+    background: Background,
     /// Whether requests are carried out yet.
     open: watch::Sender<bool>,
     at_the_disk: Arc<Semaphore>,
@@ -69,12 +71,14 @@ impl Local {
         committer: Arc<Committer>,
         views: Arc<Views>,
         limits: ReadLimits,
+        background: Background,
     ) -> Arc<Self> {
         Arc::new(Self {
             replica,
             committer,
             views,
             limits,
+            background,
             open: watch::Sender::new(false),
             at_the_disk: Arc::new(Semaphore::new(limits.running_max)),
             disk_reads: AtomicU64::new(0),
@@ -162,7 +166,10 @@ impl Local {
             let Some(place) = this.place_at_the_disk().await else {
                 return reply(RangeReply::Refused(Refusal::Overloaded));
             };
-            drop(tokio::task::spawn_blocking(move || {
+            // Who fills a copy can wait.
+            let is_page = matches!(request, RangeRequest::Page { .. });
+            let ranging = Arc::clone(&this);
+            let work = move || {
                 let until = std::time::Instant::now() + WALK_MAX;
                 let is_over = || std::time::Instant::now() >= until;
                 let walk = || this.replica.serve_range(&request, is_over);
@@ -175,7 +182,12 @@ impl Local {
                 if let Ok(answer) = answer {
                     reply(answer);
                 }
-            }));
+            };
+            if is_page {
+                ranging.background.begin(work);
+            } else {
+                drop(tokio::task::spawn_blocking(work));
+            }
         });
     }
 
@@ -234,6 +246,11 @@ impl Local {
     /// The replica itself, for health, hints and layouts.
     pub fn replica(&self) -> &Arc<Replica> {
         &self.replica
+    }
+
+    /// Where work with it is done that can wait.
+    pub fn background(&self) -> &Background {
+        &self.background
     }
 
     /// Its committer, for its statistics.

@@ -13,10 +13,9 @@ use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Durability, Epoch, Fill, Held,
-    Inspection, Interval, NodeId, Operation, OperationId, Operations, Owner, Place, RangeReply, RangeRequest,
-    Record, Refusal, Reply, Request, Run, ShardNow, Sharding, SortKey, Source, Stamps, TableId, Version,
-    WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Held, Interval, NodeId,
+    Operation, OperationId, Operations, Owner, Place, Record, Refusal, Reply, Run, ShardNow, Sharding,
+    SortKey, Source, Stamps, TableId, Version, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};

@@ -11,9 +11,7 @@
 
 use super::peer_book::{opened, sealed};
 use super::{Replica, Writer};
-use crate::engine::{
-    Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each,
-};
+use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each};
 use crate::keys::{self, DiskKey};
 use crate::ledger::{Entry, Ledger, Lost};
 use crate::rules::admission;

@@ -45,7 +45,9 @@ impl<E: Engine> Replica<E> {
 
     /// Runs of records in whose ranges nothing is held, each worth a file; and what is to be merged one by one.
     fn runs<'a>(&self, gap: &Gap, records: &'a [Raw]) -> Result<(Vec<&'a [Raw]>, Vec<&'a Raw>), Refusal> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Default::default()) };
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(Default::default());
+        };
         let mut end = keys::record(gap.table, &last.sort_key);
         end.push(0);
         let range = KeyRange { start: keys::record(gap.table, &first.sort_key), end: Some(end) };

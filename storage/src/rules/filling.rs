@@ -59,7 +59,7 @@ pub fn noted_whole(rules: Rules) -> Durability {
 /// merged by version.
 ///
 /// Rule 17. Whether it looks what it holds.
-#[inline]
+#[cfg(feature = "mutants")]
 pub fn looks_first(rules: Rules) -> bool {
     !rules.broken(Mutant::FilledOverNewer)
 }

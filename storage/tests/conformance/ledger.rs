@@ -210,7 +210,11 @@ pub fn a_page_is_taken_in_beside_what_came_meanwhile(mut bench: impl Bench) {
         store.install(quorate_model::Layout { incarnation: 2, ..usual_layout() });
         for key in keys {
             let seq = if key == "newer" { 9 } else { 5 };
-            assert_eq!(held(&store, SYNC_TABLE, key).map(|record| record.version), Some(version(seq)), "{key}");
+            assert_eq!(
+                held(&store, SYNC_TABLE, key).map(|record| record.version),
+                Some(version(seq)),
+                "{key}"
+            );
         }
         assert_eq!(held(&store, SYNC_TABLE, "ours").map(|record| record.version), Some(version(1)));
         let recount = store.recount().expect("counted");

@@ -42,7 +42,9 @@ impl Shard {
     /// The only source has answered, or has not.
     pub(super) fn on_page(&mut self, at: &mut At<'_>, number: u64, reply: Option<RangeReply>) -> Next {
         let Stage::Paging { asked, gathered, bytes, from } = &mut self.stage else { return Next::GoesOn };
-        let (true, Some(only)) = (*asked == number, self.sources.first().copied()) else { return Next::GoesOn };
+        let (true, Some(only)) = (*asked == number, self.sources.first().copied()) else {
+            return Next::GoesOn;
+        };
         let end = self.gap.interval.end.clone();
         let range = Interval { start: from.clone(), end: end.clone() };
         let paged = match reply {
