@@ -7,7 +7,7 @@ use quorate_model::{
     Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
 };
 use quorate_storage::{
-    Acceptance, ConsensusFate, DataFate, Identity, OpenMode, PageLimit, Replica, ReplicaLimits,
+    Acceptance, ConsensusFate, DataFate, Engine as _, Identity, OpenMode, PageLimit, Replica, ReplicaLimits,
     RocksEngine, RocksOptions, Stage, SumsSetting,
 };
 use std::collections::BTreeMap;
