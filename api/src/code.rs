@@ -80,6 +80,8 @@ codes! {
     RequestTimeout = REQUEST_TIMEOUT "request-timeout" "The request did not arrive in time";
     /// A table of that name exists.
     TableExists = CONFLICT "table-exists" "A table of this name exists";
+    /// What is the id of one member and the name of another.
+    AmbiguousNode = CONFLICT "ambiguous-node" "Two members can be meant";
     /// The catalog does not allow the change.
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
     /// A loss that can't be accepted in this way.

@@ -91,6 +91,11 @@ words! {
         /// Replicas agree in the end.
         Eventual = "eventual",
     }
+    /// Why an answer promises less than its levels say.
+    Lowered {
+        /// An owner of the shard went on after a loss that was accepted.
+        AcceptedLoss = "accepted-loss",
+    }
     /// What one owner said.
     Said {
         /// It holds the write durably.

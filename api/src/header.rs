@@ -4,7 +4,7 @@ use http::HeaderName;
 
 /// The version of a key: `<seq>-<writer>`.
 pub const QUORATE_VERSION: HeaderName = HeaderName::from_static("quorate-version");
-/// What an answer was worth: the guarantee, and the counts that it rests on.
+/// What an answer was worth: the guarantee, the counts that it rests on, and why it is less than the level says, if it is.
 pub const QUORATE_CONSISTENCY: HeaderName = HeaderName::from_static("quorate-consistency");
 /// The epoch of the catalog under which a node answered.
 pub const QUORATE_EPOCH: HeaderName = HeaderName::from_static("quorate-epoch");
@@ -48,9 +48,18 @@ impl<'a> Consistency<'a> {
 
     /// One of the counts, such as `r`, `n`, `acks` or `repaired`.
     pub fn count(self, name: &str) -> Option<u64> {
+        self.part(name)?.parse().ok()
+    }
+
+    /// Why the guarantee is less than the level says: `accepted-loss`; `None`: it is what it says.
+    pub fn reason(self) -> Option<&'a str> {
+        self.part("reason")
+    }
+
+    fn part(self, name: &str) -> Option<&'a str> {
         self.0.split(';').skip(1).find_map(|pair| {
             let (found, value) = pair.trim().split_once('=')?;
-            if found == name { value.parse().ok() } else { None }
+            (found == name).then_some(value)
         })
     }
 }
@@ -64,6 +73,9 @@ mod tests {
         let consistency = Consistency("linearizable; r=2; n=3; acks=2; repaired=1");
         assert_eq!(consistency.guarantee(), "linearizable");
         assert_eq!(consistency.count("repaired"), Some(1));
-        assert_eq!(consistency.count("w"), None);
+        assert_eq!((consistency.count("w"), consistency.reason()), (None, None));
+        let lowered = Consistency("eventual; r=2; n=3; acks=2; repaired=0; reason=accepted-loss");
+        assert_eq!((lowered.guarantee(), lowered.count("r")), ("eventual", Some(2)));
+        assert_eq!(lowered.reason(), Some("accepted-loss"));
     }
 }

@@ -257,6 +257,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         | Code::ConditionsNeedConsensus
         | Code::NoSuchKey
         | Code::NoSuchNode
+        | Code::AmbiguousNode
         | Code::MethodNotAllowed
         | Code::NotAcceptable
         | Code::RequestTimeout

@@ -337,7 +337,7 @@ fn written(
         readable(key),
         quantity::counted(answer.acks.into(), "owner"),
         answer.required,
-        printable(&answer.consistency),
+        promised(&answer.consistency, answer.consistency_reason.as_deref()),
         printable(&answer.version)
     ));
     Ok(())
@@ -364,8 +364,14 @@ fn trace(output: &Output, meta: &Meta) {
 fn promise(meta: &Meta) -> String {
     meta.consistency
         .as_ref()
-        .map(|consistency| format!(" ({})", printable(&consistency.guarantee)))
+        .map(|consistency| format!(" ({})", promised(&consistency.guarantee, consistency.reason())))
         .unwrap_or_default()
+}
+
+/// A guarantee, and why it is less than the level says: `eventual: accepted-loss`.
+fn promised(guarantee: &str, reason: Option<&str>) -> String {
+    let reason = reason.map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+    format!("{}{reason}", printable(guarantee))
 }
 
 /// Bytes as JSON has them: `name` if they are UTF-8, else `name_b64`.

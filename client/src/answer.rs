@@ -33,7 +33,7 @@ pub struct Meta {
     pub last_modified: Option<String>,
 }
 
-/// `Quorate-Consistency`: the guarantee, and the counts it rests on.
+/// `Quorate-Consistency`: the guarantee, the counts it rests on, and why it is less than the level says, if it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Consistency {
     /// `linearizable`, `regular` or `eventual`.
@@ -121,6 +121,11 @@ impl Consistency {
     fn of(text: String) -> Self {
         let guarantee = header::Consistency(&text).guarantee().to_owned();
         Self { guarantee, text }
+    }
+
+    /// Why the guarantee is less than the level says: `accepted-loss`; `None`: it is what it says.
+    pub fn reason(&self) -> Option<&str> {
+        header::Consistency(&self.text).reason()
     }
 
     /// One of the counts, such as `r`, `n`, `acks` or `repaired`.

@@ -3,6 +3,13 @@
 use quorate_model::{Guarantee, NodeId, Record, Refusal, Span, Version};
 use thiserror::Error;
 
+/// Why an answer promises less than its levels say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lowered {
+    /// An owner of the shard went on after a loss that was accepted.
+    AcceptedLoss,
+}
+
 /// A read that reached its level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetAnswer {
@@ -10,6 +17,8 @@ pub struct GetAnswer {
     pub record: Option<Record>,
     /// What the answer promises.
     pub guarantee: Guarantee,
+    /// Why that is less than the levels say; `None`: it is what they say.
+    pub lowered: Option<Lowered>,
     /// Owners that hold this answer, as far as is known.
     pub acks: u8,
     /// Owners that the request asked for.
@@ -29,6 +38,8 @@ pub struct PutAnswer {
     pub version: Version,
     /// What the answer promises.
     pub guarantee: Guarantee,
+    /// Why that is less than the levels say; `None`: it is what they say.
+    pub lowered: Option<Lowered>,
     /// Owners that durably hold it (or something later).
     pub acks: u8,
     /// Owners that the request asked for.

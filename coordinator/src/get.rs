@@ -225,9 +225,12 @@ impl Get {
         let (plan, level) = (&self.course.plan, self.question.level);
         let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
         let (rules, by_levels) = (self.course.context.rules, plan.sizes().map(in_set).min());
+        let (guarantee, lowered) =
+            loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses);
         effects.push(Effect::Respond(Ok(GetAnswer {
             record,
-            guarantee: loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses),
+            guarantee,
+            lowered,
             acks,
             required: level.within(plan.n()),
             n: plan.n(),

@@ -63,7 +63,7 @@ mod settling;
 #[cfg(test)]
 mod story;
 
-pub use answer::{GetAnswer, GetError, Outcome, PutAnswer, PutError, ReplicaReport, ReplicaResult};
+pub use answer::{GetAnswer, GetError, Lowered, Outcome, PutAnswer, PutError, ReplicaReport, ReplicaResult};
 pub use context::{Context, Timing};
 pub use get::{Get, Question};
 pub use machine::{Ask, Call, Effect, EffectOf, Failure, Input, InputOf, Machine};

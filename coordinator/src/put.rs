@@ -221,9 +221,12 @@ impl Put {
         let (w, r) = (plan.table.w, plan.table.r);
         let in_set = |n| Guarantee::of_write(level.within(n), w.within(n), r.within(n), n);
         let (rules, by_levels) = (self.course.context.rules, plan.sizes().map(in_set).min());
+        let (guarantee, lowered) =
+            loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses);
         PutAnswer {
             version,
-            guarantee: loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses),
+            guarantee,
+            lowered,
             acks,
             required: level.within(plan.n()),
             n: plan.n(),

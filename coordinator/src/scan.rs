@@ -162,8 +162,8 @@ impl Scan {
         match answer.unwrap_or_else(|| Err(nothing_known())) {
             Ok(Found { slots, rest, worth }) => {
                 self.examined += slots.len();
-                let least = self.worth.map_or(worth.guarantee, |least| least.guarantee);
-                self.worth = Some(Worth { guarantee: least.min(worth.guarantee), ..worth });
+                let least = self.worth.unwrap_or(worth);
+                self.worth = Some(worth.and(least.guarantee, least.lowered));
                 self.phase = Phase::Reading { slots, open: BTreeMap::new(), next: 0, rest, shard };
                 self.read_on(now, plans, actions);
             }
@@ -209,9 +209,7 @@ impl Scan {
             Ok(answer) => {
                 self.repaired += u32::from(answer.repaired > 0);
                 // It may have gone by a newer plan than the walk, which can promise less.
-                if let Some(worth) = &mut self.worth {
-                    worth.guarantee = worth.guarantee.min(answer.guarantee);
-                }
+                self.worth = self.worth.map(|worth| worth.and(answer.guarantee, answer.lowered));
                 let Slot::Unread(sort_key) = &slots[at] else { return };
                 let item =
                     answer.record.and_then(|record| Item::of(sort_key.clone(), record, self.request.values));

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use quorate_api::document::Written;
+use quorate_api::form::{self, Word};
 use quorate_api::header::{OCTETS, QUORATE_CONSISTENCY, QUORATE_VERSION, SERVER_TIMING};
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
-use quorate_coordinator::{GetAnswer, PutAnswer};
-use quorate_model::{Body, Record, Version, WallTime};
+use quorate_coordinator::{GetAnswer, Lowered, PutAnswer};
+use quorate_model::{Body, Guarantee, Record, Version, WallTime};
 use std::time::{Duration, UNIX_EPOCH};
 
 fn value(text: &str) -> HeaderValue {
@@ -30,12 +31,25 @@ fn http_date(at: WallTime) -> Option<HeaderValue> {
     })
 }
 
+/// What an answer was worth: the guarantee, the counts that it rests on, and why it is less than the level says, if it is.
+pub fn consistency(guarantee: Guarantee, counts: &str, lowered: Option<Lowered>) -> HeaderValue {
+    let reason = reason(lowered).map(|word| format!("; reason={word}")).unwrap_or_default();
+    value(&format!("{guarantee}; {counts}{reason}"))
+}
+
+/// The word for that reason.
+pub fn reason(lowered: Option<Lowered>) -> Option<Word> {
+    lowered.map(|lowered| match lowered {
+        Lowered::AcceptedLoss => form::Lowered::AcceptedLoss.into(),
+    })
+}
+
 /// The headers of every read that reached its level, whatever it found.
 pub fn read_headers(answer: &GetAnswer) -> HeaderMap {
-    let GetAnswer { record, guarantee, acks, required, n, repaired, .. } = answer;
+    let GetAnswer { record, guarantee, lowered, acks, required, n, repaired, .. } = answer;
     let mut headers = HeaderMap::with_capacity(12);
-    let consistency = format!("{guarantee}; r={required}; n={n}; acks={acks}; repaired={repaired}");
-    headers.insert(QUORATE_CONSISTENCY, value(&consistency));
+    let counts = format!("r={required}; n={n}; acks={acks}; repaired={repaired}");
+    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, &counts, *lowered));
     // A cache has to ask again: an answer is as old as its request.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Some(record) = record {
@@ -62,10 +76,10 @@ pub fn value_headers(headers: &mut HeaderMap, record: &Record, content_type: &st
 
 /// The headers of every write that reached its level.
 pub fn write_headers(answer: &PutAnswer) -> HeaderMap {
-    let PutAnswer { version, guarantee, acks, required, n, .. } = answer;
+    let PutAnswer { version, guarantee, lowered, acks, required, n, .. } = answer;
     let mut headers = HeaderMap::with_capacity(8);
-    let consistency = format!("{guarantee}; w={required}; n={n}; acks={acks}; repaired=0");
-    headers.insert(QUORATE_CONSISTENCY, value(&consistency));
+    let counts = format!("w={required}; n={n}; acks={acks}; repaired=0");
+    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, &counts, *lowered));
     headers.insert(QUORATE_VERSION, value(&version.to_string()));
     headers.insert(ETAG, value(&etag(*version)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -112,6 +126,7 @@ pub fn written(answer: &PutAnswer, trace: bool) -> Written {
         required: answer.required,
         n: answer.n,
         consistency: answer.guarantee.as_str().into(),
+        consistency_reason: reason(answer.lowered),
         replayed: answer.replayed,
         replicas: replicas.iter().map(replica_so_far).collect(),
     }

@@ -154,6 +154,7 @@ impl Common {
             acks: Some(answer.acks),
             required: Some(answer.required),
             consistency: Some(answer.guarantee.as_str().into()),
+            consistency_reason: answer::reason(answer.lowered),
             ..done(&request.key)
         };
         Ok(described.with_value(payload))

@@ -17,6 +17,7 @@ use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
 use quorate_node::core::LossError;
+use quorate_ring::AmbiguousMember;
 use thiserror::Error;
 
 /// Everything for which a request is refused or fails.
@@ -85,17 +86,8 @@ pub enum Fault {
     #[error("{0}; nothing was done; try again once one has ended")]
     Jobs(#[from] quorate_node::jobs::Full),
     /// The id of one member and the name of another.
-    #[error(
-        "\"{text}\" is the id of {one} and the name of {other}: say which is meant, id:{text} or name:{text}"
-    )]
-    AmbiguousNode {
-        /// As it was asked for, escaped.
-        text: String,
-        /// Whose id it is.
-        one: NodeId,
-        /// Whose name it is.
-        other: NodeId,
-    },
+    #[error(transparent)]
+    AmbiguousNode(#[from] AmbiguousMember),
     /// More shards than one answer shows.
     #[error(
         "the ring has {shards} shards, and one answer shows {limit} at most: ask for one table at a time, with ?table=NAME"
@@ -273,7 +265,8 @@ impl Fault {
             Fault::Cursor(_) => Code::InvalidCursor,
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
-            Fault::NoSuchNode { .. } | Fault::AmbiguousNode { .. } => Code::NoSuchNode,
+            Fault::NoSuchNode { .. } => Code::NoSuchNode,
+            Fault::AmbiguousNode(_) => Code::AmbiguousNode,
             Fault::NoSuchJob { .. } => Code::NoSuchJob,
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
@@ -345,7 +338,7 @@ impl Fault {
             | Fault::Closing { .. }
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
-            | Fault::AmbiguousNode { .. }
+            | Fault::AmbiguousNode(_)
             | Fault::NoSuchJob { .. }
             | Fault::Jobs(_)
             | Fault::RingTooLarge { .. }

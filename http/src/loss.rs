@@ -15,7 +15,7 @@ use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_model::AcceptedLoss;
 use quorate_node::core::{Loss, LossError};
-use quorate_ring::{TableEntry, View};
+use quorate_ring::{Called, TableEntry, View};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -35,10 +35,9 @@ pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Res
     let timeout = app.change_timeout(&query);
     let bytes_max = app.limits.document_bytes_max;
     let (decision, _room): (AcceptLoss, _) = app.document(request, Kind::Document, bytes_max).await?;
-    let (id, name) = called(&app);
-    if decision.accept_data_loss != id && Some(&decision.accept_data_loss) != name.as_ref() {
-        let given = shown(&decision.accept_data_loss);
-        return Err(Fault::Loss(LossError::OtherName { given, expected: id }).into());
+    let (id, given) = (app.core.node().to_string(), &decision.accept_data_loss);
+    if !means_this_node(&app, given)? {
+        return Err(Fault::Loss(LossError::OtherName { given: shown(given), expected: id }).into());
     }
     let accepted = app.core.accept_loss(Instant::now() + timeout).await.map_err(Fault::Loss)?;
     Ok(json(
@@ -116,15 +115,23 @@ fn called(app: &App) -> (String, Option<String>) {
     (app.core.node().to_string(), view.catalog().node(app.core.node()).map(|node| node.name.clone()))
 }
 
-/// Only the node itself can read its disk. One without a catalog knows itself by its id alone.
+/// Whether a client means this node. One without a catalog knows itself by its id alone, and that is enough: it knows of
+/// no member of that name.
+fn means_this_node(app: &App, text: &str) -> Result<bool, Fault> {
+    let view = app.core.view();
+    let is_unnamed = view.catalog().node(app.core.node()).is_none();
+    match view.catalog().member_called(text)? {
+        Some(node) => Ok(node.id == app.core.node()),
+        None => Ok(is_unnamed && Called::of(text).can_be_id(app.core.node())),
+    }
+}
+
+/// Only the node itself can read its disk.
 fn expect_here(app: &App, on: &OnNode) -> Result<(), Problem> {
-    if on.node == app.core.node().to_string() {
+    if means_this_node(app, &on.node)? {
         return Ok(());
     }
     let node = named(&app.core.view(), on)?;
-    if node.id == app.core.node() {
-        return Ok(());
-    }
     let address = node.http_address.clone();
     Err(Fault::Loss(LossError::Elsewhere { node: node.id, address }).into())
 }

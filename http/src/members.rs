@@ -51,28 +51,10 @@ pub async fn show(app: App, on: OnNode, request: Request) -> Result<Response, Pr
     Ok(json(StatusCode::OK, &NodeDetails { node, seen_by, unanswered }))
 }
 
-/// The member that a client names, by its id or its name. What is the id of one and the name of another is refused,
-/// unless it says which is meant: `id:n2`, `name:n2`.
+/// The member that a client names, by its id or its name; what can mean two is refused.
 pub fn named(view: &View, on: &OnNode) -> Result<Arc<Node>, Problem> {
-    let text = on.node.as_str();
-    let by_id = |text: &str| {
-        let id = text.strip_prefix('n').unwrap_or(text).parse().ok().map(NodeId)?;
-        view.catalog().node(id).filter(|node| node.id.to_string().ends_with(text)).cloned()
-    };
-    let by_name = |text: &str| view.catalog().node_by_name(text).cloned();
-    let found = match text.split_once(':') {
-        Some(("id", id)) => by_id(id),
-        Some(("name", name)) => by_name(name),
-        Some(_) => None,
-        None => match (by_id(text), by_name(text)) {
-            (Some(one), Some(other)) if one.id != other.id => {
-                return Err(Fault::AmbiguousNode { text: shown(text), one: one.id, other: other.id }.into());
-            }
-            (Some(node), _) | (None, Some(node)) => Some(node),
-            (None, None) => None,
-        },
-    };
-    found.ok_or_else(|| Fault::NoSuchNode { id: shown(text) }.into())
+    let found = view.catalog().member_called(&on.node).map_err(Fault::from)?;
+    found.cloned().ok_or_else(|| Fault::NoSuchNode { id: shown(&on.node) }.into())
 }
 
 /// An address of the catalog; `None`: it is not known where the member is.

@@ -10,7 +10,7 @@
 
 mod walk;
 
-use super::answer::timestamp;
+use super::answer::{self, timestamp};
 use super::app::{App, json_bytes};
 use super::head;
 use super::problem::Problem;
@@ -198,11 +198,10 @@ impl http_body::Body for Lines {
 
 /// What a page is worth.
 fn headers(page: &Page) -> HeaderMap {
-    let Page { worth: Worth { guarantee, required, n }, repaired, .. } = page;
-    let consistency = format!("{guarantee}; r={required}; n={n}; acks={required}; repaired={repaired}");
+    let Page { worth: Worth { guarantee, lowered, required, n }, repaired, .. } = page;
+    let counts = format!("r={required}; n={n}; acks={required}; repaired={repaired}");
     let mut headers = HeaderMap::with_capacity(2);
-    let consistency = HeaderValue::from_str(&consistency).expect("visible ASCII");
-    headers.insert(QUORATE_CONSISTENCY, consistency);
+    headers.insert(QUORATE_CONSISTENCY, answer::consistency(*guarantee, &counts, *lowered));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers
 }

@@ -2,8 +2,8 @@
 //!
 //! Everything a fault does to processes goes through here, so that no process outlives the run: dropping the
 //! cluster kills what is left of it, and its hosts and disks go too. Nodes are started exactly as the handbook says.
-//! The first founds the cluster, the others join it; one that comes back after a crash gets neither flag, since its
-//! folder knows who it is.
+//! The first founds the cluster, the others join it. One that comes back is told the others with `--join`: its folder knows
+//! who it is, but not where members are that moved, nor whom to ask to come back if its files are damaged.
 //!
 //! **Claims.** Several faults work at once. One that does something to a process or a disk claims the node first, so
 //! that another doesn't start what it has killed; faults of the network and of clocks need no claim.

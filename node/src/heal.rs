@@ -84,6 +84,9 @@ async fn write_doubt_again(core: &Core) -> io::Result<()> {
 
 /// Why other owners' data can't end this node's doubt.
 fn obstacle(core: &Core) -> Option<String> {
+    if let Some(counts) = core.recollection.counts_instead() {
+        return Some(format!("the member went on as incarnation {counts}, in another folder"));
+    }
     let view = core.view();
     if view.catalog().nodes().len() < 2 {
         return Some("it knows of no other node".to_owned());

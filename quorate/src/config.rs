@@ -13,6 +13,7 @@
 //! [`settings`]: a setting is written down once, with its meaning, its unit and its relation to others. A name that
 //! is not in the list is an error wherever it stands, and so is one that is close to `QUORATE_`: a typo must never
 //! mean "the default, then". Only what a container platform adds by itself is passed over, with a warning ([`links`]).
+//! Commands that ask a cluster read no settings: they go on, and warn of such a variable ([`unknown_variables`]).
 //!
 //! What is checked here needs no disk and no network: each value alone, then their relations ([`validate`]). What a
 //! data folder says about founding and joining is checked where the folder is opened.
@@ -32,7 +33,7 @@ pub mod values;
 pub use error::Error;
 pub use fields::Config;
 pub use origin::Origin;
-pub use resolve::{Given, Resolved, environment, file};
+pub use resolve::{Given, Resolved, environment, file, unknown_variables};
 pub use setting::ENVIRONMENT_PREFIX;
 
 #[cfg(test)]

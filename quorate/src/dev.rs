@@ -117,6 +117,7 @@ impl Cluster {
         let Some(at) = self.slots.iter().position(|slot| slot.name == name) else {
             return Err(Error::NoSuchNode { name: name.escape_default().to_string(), names: names() });
         };
+        let entry = again(&self.slots);
         let slot = &mut self.slots[at];
         let already = |state| Error::Already { name: name.to_owned(), state };
         match (act, slot.running.take()) {
@@ -125,7 +126,7 @@ impl Cluster {
                 tracing::warn!("{name} is killed");
             }
             (Act::Start, None) => {
-                slot.start(Entry::Existing).await?;
+                slot.start(entry).await?;
                 tracing::warn!("{name} is started again");
             }
             (Act::Cut | Act::Heal, Some(mut running)) => {
@@ -151,6 +152,7 @@ impl Cluster {
 
     /// Starts the nodes again that ask for it: one that heals goes on with what its last run decided.
     pub async fn start_again(&mut self) {
+        let entry = again(&self.slots);
         for slot in &mut self.slots {
             let Some(running) = slot.running.take_if(|running| *running.instance.node().restart().borrow())
             else {
@@ -158,7 +160,7 @@ impl Cluster {
             };
             tracing::warn!("{} starts again", slot.name);
             running.instance.shutdown().await;
-            match slot.start(Entry::Existing).await {
+            match slot.start(entry.clone()).await {
                 Ok(()) => {
                     let again = slot.running.as_mut().expect("it was started");
                     again.instance.node().cut(running.is_cut);
@@ -239,7 +241,8 @@ async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
     Ok(())
 }
 
-/// How a node that was a member before starts: where the others are now is not what its catalog says, perhaps.
+/// How a node that was a member before starts: where the others are now is not what its catalog says, perhaps, and it asks
+/// them to let it come back if its files are damaged.
 fn again(slots: &[Slot]) -> Entry {
     let settled = slots.iter().filter(|slot| slot.http.port() != 0);
     Entry::Join { addresses: settled.map(|slot| slot.http.to_string()).collect() }

@@ -6,8 +6,8 @@
 //!   quorate config | completions | man  need no node
 //! ```
 
-use crate::commands::{config, dev, serve};
-use crate::process;
+use crate::commands::{config as config_command, dev, serve};
+use crate::{config, process};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use quorate_cli::output::{Format, Output};
@@ -37,7 +37,7 @@ enum Command {
     #[command(flatten)]
     Ask(quorate_cli::Command),
     /// Print a sample configuration, check one, or show what is in force.
-    Config(config::ConfigCommand),
+    Config(config_command::ConfigCommand),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  \
         quorate completions bash > ~/.local/share/bash-completion/completions/quorate")]
@@ -56,6 +56,19 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether the settings of a node in the environment mean nothing to it: `serve` and `config` read them, and refuse
+    /// what is none. The other two may run in the start of a shell.
+    fn reads_no_settings(&self) -> bool {
+        match self {
+            Command::Dev(_) | Command::Ask(_) => true,
+            Command::Serve(_) | Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {
+                false
+            }
+        }
+    }
+}
+
 /// Reads the arguments of this process, does what they say, and returns the code to end with.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -63,6 +76,11 @@ pub fn main() -> ExitCode {
         Err(error) => return misunderstood(&error),
     };
     let output = Output::new(cli.global.output, cli.global.quiet, cli.global.wide);
+    if cli.command.reads_no_settings() {
+        for unknown in config::unknown_variables(config::environment()) {
+            output.note(&format!("warning: {unknown}"));
+        }
+    }
     let done = Context::new(cli.global, output.clone()).and_then(|context| run(cli.command, &context));
     process::flush_log();
     match done {

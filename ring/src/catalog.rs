@@ -33,6 +33,7 @@ pub mod closing;
 pub mod command;
 mod copies;
 pub mod layouts;
+mod member;
 pub mod node;
 pub mod rejection;
 pub mod shard;
@@ -45,6 +46,7 @@ pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
 pub use layouts::Layouts;
+pub use member::{AmbiguousMember, Called};
 pub use node::{Node, RequestId, is_address, is_label};
 pub use rejection::Rejection;
 pub use shard::{Losses, Shard, TableEntry};

@@ -52,8 +52,9 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Applied, Catalog, Claim, Closing, Command, Created, Found, LEVEL_NEWEST, Layouts, NewNode, NewRange,
-    NewTable, Node, NodeUpdate, Receipt, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange,
+    AmbiguousMember, Applied, Called, Catalog, Claim, Closing, Command, Created, Found, LEVEL_NEWEST,
+    Layouts, NewNode, NewRange, NewTable, Node, NodeUpdate, Receipt, Rejection, RequestId, Shard,
+    TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan, Quota};

@@ -109,14 +109,15 @@ impl<E: Engine> Recollection<E> {
         lost
     }
 
-    /// A peer says that another incarnation of this node counts: then this folder is from before a loss was accepted.
+    /// A peer says that another incarnation of this node counts: then this folder is from before a loss, and the member went
+    /// on without it.
     pub fn superseded(&self, by: NodeId, counts: u64) {
         self.counts.fetch_max(counts, Ordering::Relaxed);
         self.replica.mark_doubtful(Doubt::new(
             Cause::Behind,
             format!(
                 "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
-                 from before a loss, and nothing brings it back; start the later folder, or keep this one aside",
+                 from before a loss, and nothing brings it back",
                 self.run.incarnation
             ),
         ));

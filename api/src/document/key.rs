@@ -24,6 +24,10 @@ pub struct Written {
     /// What it promises.
     #[schema(value_type = form::Guarantee)]
     pub consistency: Word,
+    /// Why that is less than the level says; absent: it is what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Lowered>)]
+    pub consistency_reason: Option<Word>,
     /// Whether an earlier attempt had done it already.
     pub replayed: bool,
     /// With `trace=true`: what each owner said.

@@ -147,6 +147,10 @@ pub struct KeyResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Guarantee>)]
     pub consistency: Option<Word>,
+    /// Why that is less than the level says; absent: it is what it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Lowered>)]
+    pub consistency_reason: Option<Word>,
     /// Whether an earlier attempt had done it already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replayed: Option<bool>,
@@ -183,7 +187,17 @@ impl KeyResult {
     /// The same, of a write that reached its level.
     #[must_use]
     pub fn with_write(self, written: Written) -> Self {
-        let Written { version, etag, acks, required, n, consistency, replayed, replicas: _ } = written;
+        let Written {
+            version,
+            etag,
+            acks,
+            required,
+            n,
+            consistency,
+            consistency_reason,
+            replayed,
+            replicas: _,
+        } = written;
         Self {
             version: Some(version),
             etag: Some(etag),
@@ -191,6 +205,7 @@ impl KeyResult {
             required: Some(required),
             n: Some(n),
             consistency: Some(consistency),
+            consistency_reason,
             replayed: Some(replayed),
             ..self
         }

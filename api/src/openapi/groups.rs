@@ -23,7 +23,7 @@ pub const PLAIN: &[Code] = &[Code::InvalidHeader, Code::NotAcceptable];
 /// A node that doubts its disk may have lost the table.
 pub const TABLE: &[Code] = &[Code::NoSuchTable, Code::ReplicaDoubtful];
 /// A member that there is not.
-pub const NODE: &[Code] = &[Code::NoSuchNode];
+pub const NODE: &[Code] = &[Code::NoSuchNode, Code::AmbiguousNode];
 /// A node without a catalog can't say what members remember.
 pub const MEMBERS: &[Code] = &[Code::ReplicaDoubtful];
 /// A key that is none.

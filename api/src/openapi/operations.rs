@@ -323,7 +323,7 @@ pub const fn described(operation: Operation) -> Described {
         ),
         Operation::ShowNode => shown(
             "showNode",
-            "One member, by its id or name",
+            "One member, by its id or name: n2, id:n2 or name:n2",
             const { &[ok::<NodeDetails>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, NODE],
         ),

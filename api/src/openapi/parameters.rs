@@ -103,7 +103,7 @@ pub fn response_headers() -> Map<String, Json> {
     let pattern = |pattern: &str| json!({ "type": "string", "pattern": pattern });
     let always = |word: &str| json!({ "const": word });
     let number = || json!({ "type": "integer", "minimum": 0 });
-    let worth = "^(linearizable|regular|eventual); [rw]=[0-9]+; n=[0-9]+; acks=[0-9]+; repaired=[0-9]+$";
+    let worth = "^(linearizable|regular|eventual); [rw]=[0-9]+; n=[0-9]+; acks=[0-9]+; repaired=[0-9]+(; reason=accepted-loss)?$";
     let all = [
         ("Quorate-Request", true, pattern("^[0-9a-f]{8}-[0-9a-f]+$"), "The request's id, also in the log"),
         ("Quorate-Epoch", true, number(), "The catalog's epoch that the answer was given under"),

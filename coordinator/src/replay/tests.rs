@@ -78,9 +78,9 @@ impl Told {
 
     fn answered(&mut self, number: u32, acks: u8) -> Vec<Action> {
         let guarantee = quorate_model::Guarantee::Linearizable;
-        let replicas = Vec::new();
+        let (record, lowered, replicas) = (None, None, Vec::new());
         let answer =
-            crate::GetAnswer { record: None, guarantee, acks, required: 3, n: 3, repaired: 0, replicas };
+            crate::GetAnswer { record, guarantee, lowered, acks, required: 3, n: 3, repaired: 0, replicas };
         self.step(Input::Read(OWNER, number, Some(Ok(answer))))
     }
 }

@@ -1,6 +1,6 @@
 //! A page as it was asked for, and as it is answered.
 
-use crate::answer::GetError;
+use crate::answer::{GetError, Lowered};
 use crate::rules::loss;
 use quorate_model::{Body, Guarantee, Interval, Level, Record, Rules, ShardId, SortKey, Version, WallTime};
 use quorate_ring::Plan;
@@ -41,6 +41,8 @@ pub struct Page {
 pub struct Worth {
     /// The promise.
     pub guarantee: Guarantee,
+    /// Why that is less than the level says; `None`: it is what it says.
+    pub lowered: Option<Lowered>,
     /// Owners that had to answer.
     pub required: u8,
     /// Copies of the table.
@@ -80,8 +82,13 @@ impl Worth {
     pub(super) fn of(rules: Rules, level: Level, plan: &Plan) -> Self {
         let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
         let by_levels = plan.sizes().map(in_set).min().unwrap_or(Guarantee::Eventual);
-        let guarantee = loss::claimed(rules, by_levels, plan.has_losses);
-        Self { guarantee, required: level.within(plan.n()), n: plan.n() }
+        let (guarantee, lowered) = loss::claimed(rules, by_levels, plan.has_losses);
+        Self { guarantee, lowered, required: level.within(plan.n()), n: plan.n() }
+    }
+
+    /// The same, where some of it promises no more than this.
+    pub(super) fn and(self, guarantee: Guarantee, lowered: Option<Lowered>) -> Self {
+        Self { guarantee: self.guarantee.min(guarantee), lowered: self.lowered.or(lowered), ..self }
     }
 }
 

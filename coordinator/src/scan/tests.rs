@@ -214,6 +214,7 @@ impl World {
                         let answer = GetAnswer {
                             record: self.newest(&plan.place.sort_key),
                             guarantee: Guarantee::of_read(2, 2, 3),
+                            lowered: None,
                             acks: 2,
                             required: 2,
                             n: 3,

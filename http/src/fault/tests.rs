@@ -65,6 +65,7 @@ fn faults() -> Vec<Fault> {
         Fault::Closing { name: text() },
         Fault::Open { awaited: vec![text(), text()] },
         Fault::NoSuchNode { id: text() },
+        AmbiguousMember { text: text(), id: NodeId(1), name: text(), other: NodeId(2) }.into(),
         Fault::NoSuchJob { id: text() },
         Fault::NoSuchRoute,
         Fault::MethodNotAllowed { method: text() },

@@ -10,11 +10,10 @@
 //! | `/health/ready` of the node, its `/metrics`, `/v1/cluster/nodes` of another member | all three that it is well, and the last that it came back from a loss: its incarnation has grown |
 //! | `explain` on each probe | the version that this node acknowledged before its damage: it has it from the others |
 //! | or, where the damaged place may not have been read yet: the same without a loss | the same |
-//! | or, for a cause that does not heal by itself: all three that it doubts its disk, the cause, one of those that the fault can have, and what to type | |
 //!
-//! So a node is whole again by itself within [`WHOLE_TIMEOUT`], or was whole all the time, or is out and says why. One that
-//! is ready and lacks what it acknowledged fails the run, and so does one that says one thing here and another there, and
-//! one that comes back from a loss that it never had. Where a fault leaves no doubt (a failed sync, a power cut of what was
+//! So a node is whole again by itself within [`WHOLE_TIMEOUT`], whatever the cause, or was whole all the time. One that stays
+//! doubtful fails the run; so does one that is ready and lacks what it acknowledged, one that says one thing here and another
+//! there, and one that comes back from a loss that it never had. Where a fault leaves no doubt (a failed sync, a power cut of what was
 //! never synced, a damaged file of the node's own that every start reads) it must have been out. `docs/operations.md` has
 //! the causes and what happens next.
 //!
@@ -71,19 +70,7 @@ impl Cause {
             Cause::MachineStopped => "machine-stopped",
         }
     }
-
-    /// Whether a node heals by itself from a doubt for this cause. Of the others its readiness tells an operator what to do
-    /// ([`REMEDY`]).
-    fn heals(self) -> bool {
-        match self {
-            Cause::Damaged => false,
-            Cause::Failed | Cause::Behind | Cause::MachineStopped => true,
-        }
-    }
 }
-
-/// What readiness says about a doubt that does not end by itself.
-const REMEDY: &str = "with an empty folder";
 
 /// A key that all its owners have acknowledged before something broke, and that no client touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,17 +173,12 @@ fn judge(expected: Expected, before: u64, said: &Testimony) -> Result<Standing, 
     let Some(listed) = doubt else {
         return Err("doubts its disk, but another member does not know".to_owned());
     };
-    let Some(cause) = causes.iter().find(|cause| cause.name() == listed) else {
-        let expected: Vec<&str> = causes.iter().map(|cause| cause.name()).collect();
+    let expected: Vec<&str> = causes.iter().map(|cause| cause.name()).collect();
+    if !expected.contains(&listed.as_str()) {
         return Err(format!("doubts its disk for the cause {listed} rather than {}", expected.join(" or ")));
-    };
-    if cause.heals() {
-        return Err(format!("doubts its disk ({listed}) and is not whole again: {text}"));
     }
-    if !text.contains(REMEDY) {
-        return Err(format!("does not say what to do ({REMEDY}): {text}"));
-    }
-    Ok(Standing::Stays(format!("doubts its disk ({listed}), and all members know")))
+    // Every cause heals by itself: nothing is left for an operator.
+    Err(format!("doubts its disk ({listed}) and is not whole again: {text}"))
 }
 
 impl Cluster {

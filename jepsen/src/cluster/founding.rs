@@ -54,6 +54,11 @@ impl Cluster {
             forgets_on_power_cut: false,
             memory: Memory::default(),
         };
+        let addresses: Vec<String> = cluster.nodes.iter().map(Node::address).collect();
+        for node in &mut cluster.nodes {
+            let own = node.address();
+            node.know(addresses.iter().filter(|address| **address != own).cloned().collect());
+        }
         let founder = cluster.nodes[0].address();
         cluster.nodes[0].found()?;
         cluster

@@ -70,6 +70,8 @@ pub struct Node {
     data: PathBuf,
     log: PathBuf,
     site: Site,
+    /// Where clients find the other members.
+    others: Vec<String>,
     shape: NodeShape,
     environment: BTreeMap<String, String>,
     under: Vec<String>,
@@ -121,6 +123,7 @@ impl Node {
             name,
             data,
             site,
+            others: Vec::new(),
             disk,
         };
         node.write_boot_id(0)?;
@@ -189,6 +192,11 @@ impl Node {
         self.process.as_ref().map(Child::id)
     }
 
+    /// Where clients find the other members, as host and port: it is told when it starts again.
+    pub(super) fn know(&mut self, others: Vec<String>) {
+        self.others = others;
+    }
+
     pub(super) fn found(&mut self) -> Result<(), Error> {
         self.spawn(&["--bootstrap", "--cluster-name", "jepsen"])
     }
@@ -229,7 +237,9 @@ impl Node {
         if self.process.is_some() {
             return Ok(());
         }
-        self.spawn(&[])
+        let others = self.others.clone();
+        let membership: Vec<&str> = others.iter().flat_map(|other| ["--join", other]).collect();
+        self.spawn(&membership)
     }
 
     /// The machine's boot id, as the node will see it when it starts the next time: derived from this number.

@@ -52,7 +52,7 @@ pub enum ControlRequest {
 /// A process on an empty folder that wants to be a member which there is already.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Replacement {
-    /// The id or the name of the member, as an operator gave it.
+    /// The id or the name of the member, as an operator gave it: see [`Called`](quorate_ring::Called).
     #[n(0)]
     pub member: String,
     /// The run of the process.

@@ -71,15 +71,10 @@ impl Control {
                 view.catalog().cluster_id()
             ));
         }
-        let Some(known) = named(&view, &wanted.member) else {
-            let members: Vec<String> =
-                view.catalog().nodes().map(|node| format!("{} ({})", node.id, node.name)).collect();
-            return never(format!(
-                "the cluster has no member {}: say one of {}, or let this node join as a new one (--join without \
-                 --replace-self)",
-                wanted.member.escape_default(),
-                members.join(", ")
-            ));
+        let known = match view.catalog().member_called(&wanted.member) {
+            Ok(Some(known)) => known,
+            Ok(None) => return never(nobody(&view, &wanted.member)),
+            Err(ambiguous) => return never(ambiguous.to_string()),
         };
         if let Some(where_it_is) = self.hears(&view, known).await {
             return alive(format!(
@@ -186,8 +181,13 @@ fn alive(why: String) -> ControlReply {
     ControlReply::Refused { why, passes: true }
 }
 
-/// The member of this id or name.
-fn named<'a>(view: &'a View, member: &str) -> Option<&'a Arc<Node>> {
-    let mut nodes = view.catalog().nodes();
-    nodes.find(|node| node.id.to_string() == member).or_else(|| view.catalog().node_by_name(member))
+/// That no member is called so.
+fn nobody(view: &View, member: &str) -> String {
+    let members: Vec<String> =
+        view.catalog().nodes().map(|node| format!("{} ({})", node.id, node.name)).collect();
+    format!(
+        "the cluster has no member {}: say one of {}, or let this node join as a new one (--join without --replace-self)",
+        member.escape_default(),
+        members.join(", ")
+    )
 }

@@ -78,11 +78,12 @@ pub enum LossError {
          accept the loss then; nothing was changed"
     )]
     NotRestarted,
-    /// A folder of an earlier incarnation.
+    /// A folder of an earlier incarnation: the member lives on in another one, or was in it last.
     #[error(
-        "incarnation {counts} of this node counts, and this folder is from before: what is in it can't be accepted, and it can't \
-         be filled; start the later folder, or, if that is lost too, an empty one (serve --join host:port --replace-self \
-         NODE); nothing was changed"
+        "the member went on as incarnation {counts}, in another folder, and this one is of an earlier incarnation: nothing in it \
+         counts any more, so that it can be neither accepted nor filled; nothing was changed; stop this process, and start \
+         the later folder; this one may be removed; if the later one is lost too, start an empty folder (serve --join \
+         host:port --replace-self NODE)"
     )]
     FromBefore {
         /// The incarnation that counts.

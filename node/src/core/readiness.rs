@@ -111,6 +111,13 @@ impl Core {
              host:port --replace-self {})",
             self.node
         );
+        if let Some(counts) = self.recollection.counts_instead() {
+            return format!(
+                "the member went on as incarnation {counts}, in another folder, and this one is of an earlier incarnation: \
+                 nothing in it counts any more, and nothing of it was changed; stop this process, and start the later \
+                 folder; this one may be removed; if the later one is lost too, {anew}"
+            );
+        }
         let accept =
             format!("`quorate node accept-loss {}` says what may be lost and, once accepted", self.node);
         let by_hand = match doubt.cause {

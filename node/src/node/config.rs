@@ -102,7 +102,7 @@ pub enum Entry {
     },
     /// By coming back as a member whose data are gone.
     Replace {
-        /// The member's id or name.
+        /// The member's id or name: see [`Called`](quorate_ring::Called).
         member: String,
         /// HTTP addresses of other members, `host:port`.
         addresses: Vec<String>,

@@ -52,8 +52,9 @@ pub async fn set_aside(
 ) -> Result<bool, StartError> {
     let config = introduction.config;
     if identity.stage != Stage::Replacing {
-        let (addresses, wanted) =
-            (config.entry.addresses(), introduction.replacement(&identity.node.to_string()));
+        // Another member may have this one's id as its name.
+        let member = format!("id:{}", identity.node);
+        let (addresses, wanted) = (config.entry.addresses(), introduction.replacement(&member));
         let wanted =
             control::Replacement { only_if_filled: Some(true), cluster: Some(identity.cluster), ..wanted };
         tracing::warn!(

@@ -4,7 +4,7 @@ use super::{Entry, NodeConfig, StartError, is_like_an_id};
 use crate::clock;
 use crate::control::{self, Replacement};
 use quorate_model::{Boot, ClusterId, NodeId};
-use quorate_ring::{Catalog, NewNode, RequestId};
+use quorate_ring::{Called, Catalog, NewNode, RequestId};
 use quorate_storage::{
     Acceptance, AcceptanceError, Cause, ConsensusFate, DataFate, Doubt, Engine as _, Identity, OpenError,
     OpenMode, RocksEngine, RunNote, Stage, SumsSetting, identity, keep_private, machine_run,
@@ -197,7 +197,8 @@ async fn check_cluster(config: &NodeConfig, identity: &Identity) -> Result<(), S
 /// A unit file may say `--replace-self` at each start. The folder of another member is not taken for an empty one.
 fn check_member(config: &NodeConfig, identity: &Identity) -> Result<(), StartError> {
     let Entry::Replace { member, .. } = &config.entry else { return Ok(()) };
-    if *member == identity.node.to_string() || *member == config.name {
+    let called = Called::of(member);
+    if called.can_be_id(identity.node) || called.can_be_name(&config.name) {
         tracing::info!(node = %identity.node, "the folder has a node already: --replace-self changes nothing");
         return Ok(());
     }

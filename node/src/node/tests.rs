@@ -98,17 +98,27 @@ impl Cluster {
     }
 
     async fn add(&mut self, entry: Entry) {
+        self.add_with(entry, |_| ()).await;
+    }
+
+    async fn add_with(&mut self, entry: Entry, change: impl FnOnce(&mut NodeConfig)) {
         let folder = tempfile::tempdir().expect("a folder");
         let place = self.nodes.len();
         let peers = loopback(self.ports.port(u16::try_from(place).expect("a few nodes")));
-        let node = start(config(place, folder.path(), entry, peers)).await.expect("starts");
+        let mut config = config(place, folder.path(), entry, peers);
+        change(&mut config);
+        let node = start(config).await.expect("starts");
         self.addresses.push(node.peer_address());
         self.folders.push(folder);
         self.nodes.push(Some(node));
     }
 
     async fn join(&mut self) {
-        self.add(Entry::Join { addresses: vec![self.contact.to_string()] }).await;
+        self.join_with(|_| ()).await;
+    }
+
+    async fn join_with(&mut self, change: impl FnOnce(&mut NodeConfig)) {
+        self.add_with(Entry::Join { addresses: vec![self.contact.to_string()] }, change).await;
     }
 
     fn node(&self, index: usize) -> &Node {

@@ -47,7 +47,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "join" "ADDR": Endpoints join,
         "HTTP addresses of other nodes; may be given several times. With an empty data folder they are asked for admission, again and again. Later they are asked for members that are not where the catalog says.";
     "replace_self" "NODE": TextOption replace_self,
-        "Which member this machine was, by id or name, when its data are lost and the data folder is empty: it comes back as that member and fills itself from other owners. Needs `join`. Without effect once the folder is that member's.";
+        "Which member this machine was, by id or name, when its data are lost and the data folder is empty: it comes back as that member and fills itself from other owners. Where one member's id is another one's name, `id:n3` or `name:n3`. Needs `join`. Without effect once the folder is that member's.";
     "secret_file" "FILE": Path secret_file,
         "A file with the secret all members share, 16 bytes or more. Needed as soon as `peer_listen` is not loopback.";
     "insecure" "": Switch insecure,

@@ -139,30 +139,69 @@ fn from_environment(
 ) -> Result<(Given, Vec<String>), Error> {
     let (mut given, mut links) = (Given::new(), Vec::new());
     for (name, value) in environment {
-        let of_a_broken_build = breakage::VARIABLE == Some(name.as_str());
-        if !name.starts_with(ENVIRONMENT_PREFIX)
-            || OTHER_VARIABLES.contains(&name.as_str())
-            || of_a_broken_build
-        {
-            continue;
+        match Variable::of(&name, &value) {
+            Variable::Other => {}
+            Variable::Link => links.push(name),
+            Variable::Setting(setting) => {
+                let texts = if setting.is_list() {
+                    let texts = value.split(',').map(|text| text.trim().to_owned());
+                    texts.filter(|text| !text.is_empty()).collect()
+                } else {
+                    vec![value]
+                };
+                given.insert(setting.name, texts);
+            }
+            Variable::Unknown => return Err(unknown(&name)),
         }
-        if links::is_link(&name, &value) {
-            links.push(name);
-            continue;
-        }
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.environment() == name) else {
-            let similar = settings::similar(&name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase())
-                .and_then(|similar| settings::find(&similar))
-                .map(Setting::environment);
-            return Err(Error::Unknown { place: format!("the environment variable {name}"), similar });
-        };
-        let texts = if setting.is_list() {
-            value.split(',').map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
-        } else {
-            vec![value]
-        };
-        given.insert(setting.name, texts);
     }
     links.sort_unstable();
     Ok((given, links))
+}
+
+/// What is wrong with the variables of an environment that have our prefix and no meaning, for a command that goes on
+/// without them: it reads no settings.
+pub fn unknown_variables(environment: impl IntoIterator<Item = (String, String)>) -> Vec<Error> {
+    let mut names: Vec<String> = environment
+        .into_iter()
+        .filter(|(name, value)| matches!(Variable::of(name, value), Variable::Unknown))
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_unstable();
+    names.iter().map(|name| unknown(name)).collect()
+}
+
+/// What a variable of the environment is to us.
+enum Variable {
+    /// Not ours, or the command line's own.
+    Other,
+    /// Made by a container platform.
+    Link,
+    /// A setting.
+    Setting(&'static Setting),
+    /// It has our prefix, and no meaning.
+    Unknown,
+}
+
+impl Variable {
+    fn of(name: &str, value: &str) -> Self {
+        let of_a_broken_build = breakage::VARIABLE == Some(name);
+        if !name.starts_with(ENVIRONMENT_PREFIX) || OTHER_VARIABLES.contains(&name) || of_a_broken_build {
+            return Self::Other;
+        }
+        if links::is_link(name, value) {
+            return Self::Link;
+        }
+        SETTINGS.iter().find(|setting| setting.environment() == name).map_or(Self::Unknown, Self::Setting)
+    }
+}
+
+/// The error of a variable that has no meaning, with the one that was probably meant.
+fn unknown(name: &str) -> Error {
+    let other =
+        || OTHER_VARIABLES.iter().find(|other| settings::is_slip(name, other)).map(ToString::to_string);
+    let similar = settings::similar(&name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase())
+        .and_then(|similar| settings::find(&similar))
+        .map(Setting::environment);
+    let place = format!("the environment variable {}", name.escape_default());
+    Error::Unknown { place, similar: similar.or_else(other) }
 }

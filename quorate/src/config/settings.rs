@@ -25,6 +25,9 @@ pub fn is_section(name: &str) -> bool {
 const RENAMED: &[(&str, &str)] =
     &[("timing.again", "timing.resend_after"), ("timing.patience", "timing.give_up_after")];
 
+/// So many letters may differ in a slip.
+const SLIP_MAX: usize = 2;
+
 /// The setting that was probably meant: an earlier name, `-` for `_`, or a slip of up to two letters.
 pub fn similar(name: &str) -> Option<String> {
     let name = name.replace('-', "_");
@@ -36,7 +39,13 @@ pub fn similar(name: &str) -> Option<String> {
         let inner = setting.name.rsplit('.').next().unwrap_or(setting.name);
         edits(&name, setting.name).min(edits(&name, inner)).min(edits(&name, &setting.name.replace('.', "_")))
     };
-    SETTINGS.iter().min_by_key(distance).filter(|setting| distance(setting) <= 2).map(|s| s.name.to_owned())
+    let nearest = SETTINGS.iter().min_by_key(distance).filter(|setting| distance(setting) <= SLIP_MAX);
+    nearest.map(|setting| setting.name.to_owned())
+}
+
+/// Whether what was written may be a slip for what is known.
+pub fn is_slip(written: &str, known: &str) -> bool {
+    edits(written, known) <= SLIP_MAX
 }
 
 /// Levenshtein's distance in bytes.

@@ -81,6 +81,29 @@ fn an_unknown_name_is_an_error_wherever_it_stands() {
 }
 
 #[test]
+fn unknown_variables_are_told_to_commands_that_read_no_settings() {
+    let told = super::unknown_variables(environment(&[
+        ("QUORATE_ZONNE", "a"),
+        ("QUORATE_ENDPOINT", "a:7400"),
+        ("QUORATE_FRUIT", "a"),
+        // What has a meaning, or is not ours.
+        ("QUORATE_ZONE", "a"),
+        ("QUORATE_ENDPOINTS", "a:7400"),
+        ("QUORATE_CONFIG", ""),
+        ("QUORATE_SERVICE_HOST", "10.0.0.9"),
+        ("HOME", "/"),
+    ]));
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[0].contains("QUORATE_ENDPOINT has no meaning (did you mean QUORATE_ENDPOINTS?)"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("QUORATE_FRUIT has no meaning;"), "{told:?}");
+    assert!(told[2].contains("QUORATE_ZONNE has no meaning (did you mean QUORATE_ZONE?)"), "{told:?}");
+}
+
+#[test]
 fn links_to_services_are_passed_over_and_named() {
     let names = |pairs: &[(&str, &str)]| {
         let resolved = Resolved::of(None, environment(pairs), &Given::new()).expect("links are no error");

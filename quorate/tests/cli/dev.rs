@@ -174,3 +174,39 @@ fn a_second_one_on_the_same_folder_leaves_the_first_ones_log_alone() {
     assert!(log() >= before, "the log was emptied");
     first.terminate().expect_code(0);
 }
+
+/// The list of the files of a node's store has another byte.
+fn damage(data: &Path) {
+    let entries =
+        std::fs::read_dir(data.join("db")).expect("readable").map(|entry| entry.expect("read").path());
+    let is_list = |path: &std::path::PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("MANIFEST"))
+    };
+    let mut damaged = 0;
+    for path in entries.filter(is_list) {
+        let mut bytes = std::fs::read(&path).expect("readable");
+        bytes[20] ^= 0x10;
+        std::fs::write(&path, bytes).expect("written");
+        damaged += 1;
+    }
+    assert!(damaged > 0, "a store has such a file");
+}
+
+#[test]
+fn a_node_with_damaged_files_sets_them_aside_and_fills_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 3);
+    dev.run(0, &["put", "demo", "k", "kept", "-c", "all"]).expect_code(0);
+    dev.disturb("kill", "n3").expect_code(0);
+    let data = folder.path().join("n3");
+    damage(&data);
+    dev.disturb("start", "n3").expect_code(0);
+    dev.until(0, &["status", "--check"], 0);
+    let shown = dev.run(0, &["node", "show", "n3", "--output", "json"]).expect_code(0).json();
+    assert_eq!((&shown["id"], &shown["incarnation"]), (&"n3".into(), &2.into()), "{shown}");
+    let explained = dev.run(2, &["explain", "demo", "k", "--output", "json"]).expect_code(0).json();
+    let replicas = explained["replicas"].as_array().expect("of each owner");
+    assert!(replicas.iter().all(|replica| replica["size"] == 4), "{explained}");
+    let names = std::fs::read_dir(&data).expect("readable").map(|entry| entry.expect("read").file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().starts_with("damaged-")).count(), 1);
+}

@@ -79,3 +79,22 @@ fn a_node_on_a_machine_that_stopped_goes_on_once_its_loss_is_accepted_by_name() 
     assert_eq!(node.run(&["get", "t", "k"]).expect_code(0).stdout, b"v");
     node.process.terminate().expect_code(0);
 }
+
+#[test]
+fn a_word_that_can_mean_two_members_is_refused_with_both_of_them() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let boot_id = Path::new("/proc/sys/kernel/random/boot_id");
+    let first = ["--bootstrap", "--cluster-name", "two", "--name", "first"];
+    let first = start(folders[0].path(), boot_id, &first);
+    let _second = start(folders[1].path(), boot_id, &["--join", &first.endpoint, "--name", "n1"]);
+    for action in [&["show"][..], &["accept-loss", "--preview"], &["accept-loss", "--accept-data-loss=n1"]] {
+        let refused = first.run(&[&["node"], action, &["n1"]].concat()).expect_code(4).stderr;
+        let both =
+            ["n1 (its name is first)", "n2 (its name is n1)", "nothing was changed", "say id:n1 or id:n2"];
+        assert!(both.iter().all(|words| refused.contains(words)), "{refused}");
+    }
+    for (word, id) in [("id:1", "n1"), ("name:n1", "n2"), ("first", "n1"), ("2", "n2")] {
+        let shown = first.run(&["node", "show", word, "--output", "json"]).expect_code(0).json();
+        assert_eq!(shown["id"], id, "{word}");
+    }
+}

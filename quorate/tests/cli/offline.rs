@@ -101,6 +101,22 @@ fn a_command_that_makes_no_sense_is_usage() {
 }
 
 #[test]
+fn a_variable_without_a_meaning_is_warned_of() {
+    let asked = |arguments: &[&str]| {
+        let mut command = quorate();
+        command.args(["--endpoint", "127.0.0.1:1"]).args(arguments).arg("status");
+        command.env("QUORATE_ENDPOINT", "10.0.0.1:7400").env("QUORATE_DATA", "/nowhere");
+        crate::process::Ended::from(command.output().expect("runs")).expect_code(5).stderr
+    };
+    let said = asked(&[]);
+    let warning =
+        "warning: the environment variable QUORATE_ENDPOINT has no meaning (did you mean QUORATE_ENDPOINTS?)";
+    assert!(said.starts_with(warning), "{said}");
+    assert_eq!(said.matches("warning").count(), 1, "what a node reads is no slip: {said}");
+    assert!(!asked(&["--quiet"]).contains("warning"));
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     let mut command = quorate();
     command.args(["--timeout", "200ms", "status"]).env("QUORATE_ENDPOINTS", "").env("QUORATE_CONFIG", "");

@@ -250,11 +250,11 @@ pub enum Rejection {
         #[n(2)]
         node: NodeId,
     },
-    /// A replica from before a loss was accepted.
+    /// A replica from before a loss: the member went on without it.
     #[n(25)]
     #[error(
         "node {node} announces itself as incarnation {told}, but incarnation {counts} of it counts: this folder is from \
-         before a loss was accepted; do not use it any more"
+         before a loss, and the member went on without it; do not use it any more"
     )]
     EarlierIncarnation {
         /// The node.

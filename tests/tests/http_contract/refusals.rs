@@ -183,6 +183,13 @@ fn what_is_not_there_is_refused_by_every_operation() {
 }
 
 #[test]
+fn a_member_that_can_be_two_is_refused_by_every_operation() {
+    let cluster = Cluster::called(&["n1", "n3", "n2"], Limits::default());
+    let node = cluster.at(1);
+    refused(409, "ambiguous-node", |one| one.send(&one.target("t", "refused", "n3"), node));
+}
+
+#[test]
 fn bodies_that_are_none_are_refused_by_every_operation() {
     let cluster = shared();
     let node = cluster.at(0);

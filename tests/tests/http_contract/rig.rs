@@ -71,6 +71,13 @@ impl Cluster {
     }
 
     pub fn start(count: usize, limits: Limits) -> Self {
+        let names: Vec<String> = (1..=count).map(|number| format!("n{number}")).collect();
+        Self::called(&names.iter().map(String::as_str).collect::<Vec<_>>(), limits)
+    }
+
+    /// Nodes of these names: the first has the id n1, and so on.
+    pub fn called(names: &[&str], limits: Limits) -> Self {
+        let count = names.len();
         // The second time it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime =
@@ -80,7 +87,7 @@ impl Cluster {
         let disk_is_full = Arc::new(AtomicBool::new(false));
         let mut nodes: Vec<Instance> = Vec::new();
         let mut configs = Vec::new();
-        for index in 0..count {
+        for (index, name) in names.iter().enumerate() {
             let entry = match nodes.first() {
                 None => Entry::found("contract"),
                 Some(first) => Entry::Join { addresses: vec![first.http_address().to_string()] },
@@ -89,7 +96,7 @@ impl Cluster {
             let free = move |_: &Path| Ok(if full.load(Ordering::Relaxed) { 0 } else { u64::MAX });
             let node = NodeConfig {
                 data: folder.path().join(format!("n{}", index + 1)),
-                name: format!("n{}", index + 1),
+                name: (*name).to_owned(),
                 zone: format!("z{}", index + 1),
                 weight: Weight::ONE,
                 http_address: String::new(),

@@ -74,7 +74,14 @@ async fn a_member_whose_disk_is_lost_comes_back_on_an_empty_folder_and_fills_its
     let reason = doubt().expect("it doubts").reason;
     assert!(reason.contains("incarnation 2") && reason.contains("from before a loss"), "{reason}");
     let refused = cluster.node(2).core().accept_loss(Instant::now() + TIMEOUT).await.expect_err("refused");
-    assert!(refused.to_string().contains("incarnation 2 of this node counts"), "{refused}");
+    let says_so = |said: &str| {
+        let way_out = "this one may be removed; if the later one is lost too";
+        said.contains("went on as incarnation 2, in another folder") && said.contains(way_out)
+    };
+    assert!(says_so(&refused.to_string()), "{refused}");
+    let reasons = cluster.node(2).core().readiness().join("; ");
+    assert!(says_so(&reasons) && reasons.contains("--replace-self n3"), "{reasons}");
+    assert!(!reasons.contains("accept-loss"), "that would be refused: {reasons}");
     assert!(get(cluster.node(2), &table, "k1", 1).await.is_err());
 }
 
@@ -117,6 +124,76 @@ async fn who_lives_or_is_not_known_is_not_replaced() {
     let entry = cluster.replacing("n2");
     let said = start(config(0, &other, entry, loopback(0))).await.err().expect("refused").to_string();
     assert!(said.contains("is that of n1 already") && said.contains("--replace-self n2"), "{said}");
+}
+
+/// Three nodes: the second one has the third one's id as its name, and the third one the second one's.
+async fn with_each_others_ids_as_names() -> Cluster {
+    let mut cluster = Cluster::start(1).await;
+    for name in ["n3", "n2"] {
+        cluster.join_with(|config| config.name = name.to_owned()).await;
+    }
+    cluster.settled().await;
+    cluster
+}
+
+#[tokio::test]
+async fn a_word_that_can_mean_two_members_replaces_neither() {
+    let mut cluster = with_each_others_ids_as_names().await;
+    let table = cluster.create_table("users", 3).await;
+    put(cluster.node(0), &table, "k", "v").await.expect("written");
+    cluster.kill(2).await;
+    drop(cluster.lose(2));
+    for member in ["n2", "n3"] {
+        let config = config(2, cluster.folders[2].path(), cluster.replacing(member), cluster.addresses[2]);
+        let said = start(config).await.err().expect("refused").to_string();
+        assert!(said.contains("n2 (its name is n3)") && said.contains("n3 (its name is n2)"), "{said}");
+        assert!(said.contains("nothing was changed") && said.contains("id:n3"), "{said}");
+        assert!(Identity::read(cluster.folders[2].path()).expect("readable").is_none());
+    }
+    assert_eq!([2, 3].map(|node| cluster.incarnation(0, NodeId(node))), [1, 1]);
+    cluster.come_back(2, "name:n2").await;
+    assert_eq!(cluster.node(2).id(), NodeId(3));
+    until("it holds everything again", || cluster.is_whole(2)).await;
+    cluster.settled().await;
+    assert_eq!([2, 3].map(|node| cluster.incarnation(0, NodeId(node))), [1, 2]);
+    // Told the same once more, it knows that it is meant.
+    cluster.kill(2).await;
+    cluster.come_back(2, "id:3").await;
+    cluster.settled().await;
+}
+
+#[tokio::test]
+async fn a_node_with_damaged_files_comes_back_as_itself_whatever_another_is_called() {
+    let mut cluster = with_each_others_ids_as_names().await;
+    cluster.create_table("users", 3).await;
+    cluster.kill(2).await;
+    damage(cluster.folders[2].path());
+    let entry = Entry::Join { addresses: vec![cluster.contact.to_string()] };
+    cluster.restart_with(2, |config| (config.heal, config.entry) = (true, entry)).await;
+    until("it holds everything again", || cluster.is_whole(2)).await;
+    assert_eq!([2, 3].map(|node| cluster.incarnation(0, NodeId(node))), [1, 2]);
+}
+
+#[tokio::test]
+async fn of_two_that_come_back_as_one_member_at_once_one_is_let_in_and_the_other_refused() {
+    let (mut cluster, table, _old) = with_one_gone().await;
+    let second = tempfile::tempdir().expect("a folder");
+    let here = config(2, cluster.folders[2].path(), cluster.replacing("n3"), cluster.addresses[2]);
+    let there = config(2, second.path(), cluster.replacing("n3"), loopback(0));
+    let (here, there) = tokio::join!(start(here), start(there));
+    let (node, refused, empty) = match (here, there) {
+        (Ok(node), Err(refused)) => (node, refused, second),
+        (Err(refused), Ok(node)) => (node, refused, std::mem::replace(&mut cluster.folders[2], second)),
+        (Ok(_), Ok(_)) => panic!("both were let in"),
+        (Err(one), Err(other)) => panic!("none was let in: {one}; {other}"),
+    };
+    assert!(refused.to_string().contains("n3 (n3) is alive at 127.0.0.1"), "{refused}");
+    assert!(Identity::read(empty.path()).expect("readable").is_none(), "an empty folder stays one");
+    cluster.nodes[2] = Some(node);
+    until("it holds everything again", || cluster.is_whole(2)).await;
+    cluster.settled().await;
+    assert_eq!((cluster.node(2).id(), cluster.incarnation(0, NodeId(3))), (NodeId(3), 2), "once");
+    put(cluster.node(2), &table, "k1", "w").await.expect("written");
 }
 
 #[tokio::test]
