@@ -7,6 +7,8 @@ use quorate_model::{
 };
 use std::collections::BTreeSet;
 
+mod plans;
+
 /// A node that wants to join, with this number in every field.
 pub(crate) fn node(number: u64) -> NewNode {
     NewNode {
@@ -31,11 +33,11 @@ pub(crate) fn founded(nodes: u64) -> Catalog {
     (2..=nodes).fold(first, |catalog, number| accept(&catalog, &Command::AddNode(node(number))))
 }
 
-fn accept(catalog: &Catalog, command: &Command) -> Catalog {
+pub(crate) fn accept(catalog: &Catalog, command: &Command) -> Catalog {
     catalog.apply(command).expect("accepted").catalog
 }
 
-fn reject(catalog: &Catalog, command: &Command) -> Rejection {
+pub(crate) fn reject(catalog: &Catalog, command: &Command) -> Rejection {
     catalog.apply(command).expect_err("rejected")
 }
 
@@ -541,7 +543,7 @@ fn what_cannot_be_altered_is_rejected_with_its_reason() {
     let cases = [
         (TableChange { w: Some(Level::One), ..of() }, "write promise and cannot be altered (it is quorum)"),
         (TableChange { n: Some(5), ..of() }, "needs 5 nodes and the cluster has 3"),
-        (TableChange { n: Some(1), ..of() }, "n cannot be altered yet (it is 3)"),
+        (TableChange { n: Some(1), ..of() }, "n cannot be altered in place (it is 3)"),
         (TableChange { r: Some(Level::Count(4)), ..of() }, "r = 4 is out of range for n = 3"),
         (TableChange { ttl: Some(TtlChange::After(0)), ..of() }, "ttl of 0 ms"),
         (TableChange::of(TableId(2)), "there is no table t2"),
@@ -597,7 +599,7 @@ fn every_token_is_admitted_by_exactly_n_nodes() {
         let at = Place { table: entry.id, epoch: shard.epoch, sort_key };
         let admitting: Vec<_> =
             layouts.iter().filter(|(_, layout)| layout.admit(&at).is_ok()).map(|(node, _)| *node).collect();
-        let mut owners: Vec<NodeId> = shard.nodes().collect();
+        let mut owners: Vec<NodeId> = shard.owner_nodes().collect();
         owners.sort_unstable();
         assert_eq!(admitting, owners, "token {token:016x} of {}", entry.name);
         assert_eq!(owners.len(), usize::from(entry.n));
