@@ -212,3 +212,6 @@ impl<'a> Facts<'a> {
         leaving.find(can_go).map(|node| node.id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,3 +250,6 @@ impl Planned {
         std::iter::once(Command::Begin(begin)).chain(parts.zip(1..).map(extend)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

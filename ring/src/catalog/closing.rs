@@ -155,7 +155,11 @@ mod tests {
             removed.missing(|node| [2, 3].contains(&node.0)).is_empty(),
             "a removed node is waited for by nobody"
         );
-        assert_eq!(removed.missing(|node| node.0 == 1).len(), 3, "n2 and n3 of the one set, n3 and n5 of the other");
+        assert_eq!(
+            removed.missing(|node| node.0 == 1).len(),
+            3,
+            "n2 and n3 of the one set, n3 and n5 of the other"
+        );
         assert!(removed.is_sound(Epoch(7)) && closing.without(NodeId(9)).is_none());
     }
 }

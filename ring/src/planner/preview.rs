@@ -143,7 +143,11 @@ fn warnings(
                 ));
             }
         }
-        let waits = entry.shards().iter().filter(is_moved).filter(|shard| waits(entry, shard, target, known));
+        let waits = entry
+            .shards()
+            .iter()
+            .filter(is_moved)
+            .filter(|shard| waits(catalog, entry, shard, target, known));
         let waits = waits.count();
         if waits > 0 {
             warnings.push(format!("{waits} shards of table {name} wait: too few of their owners are up"));
@@ -167,9 +171,9 @@ fn warnings(
 }
 
 /// Whether a shard can't arrive while those are away that are.
-fn waits(entry: &TableEntry, shard: &Shard, target: &Target, known: &Known) -> bool {
+fn waits(catalog: &Catalog, entry: &TableEntry, shard: &Shard, target: &Target, known: &Known) -> bool {
     let n = shard.owners.len() as u8;
-    let is_gone = |node: &NodeId| target.dead.contains(node);
+    let is_gone = |node: &NodeId| target.is_gone(catalog, *node);
     let up = shard.owner_nodes().filter(|node| !known.away.contains(node) && !is_gone(node)).count();
     let gone = shard.owner_nodes().filter(is_gone).count() as u8;
     let accepted = shard.owner_nodes().filter(|node| known.accepted.contains(node)).count() as u8;

@@ -6,8 +6,9 @@ use crate::placement::{Settled, ShardWish, TableWish, Wanted, place};
 use crate::ring::{Members, Ring};
 use crate::weight::Weight;
 use quorate_model::level::{quorum, round_one};
-use quorate_model::{Level, NodeId, TableId};
+use quorate_model::{Level, NodeId, ShardId, TableId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The cluster as it is wished.
 pub(super) struct Target {
@@ -29,6 +30,8 @@ pub(super) struct Target {
 
 /// A table's shards that keep one number of copies where they are.
 struct Group<'a> {
+    /// Copies of each.
+    n: u8,
     shards: Vec<&'a Shard>,
     wish: TableWish,
 }
@@ -64,9 +67,12 @@ impl Target {
                 let (old, new) = (node(*old)?, node(*new)?);
                 gets(new)?;
                 goes(old.id, *dead)?;
+                // Where n has changed in part only, shards get another number of copies, too.
                 let is_empty = || {
-                    let mut shards = catalog.tables().flat_map(|entry| entry.shards());
-                    !shards.any(|shard| shard.is_held_by(new.id))
+                    catalog.tables().all(|entry| {
+                        let is_of_n = |shard: &Shard| shard.owners.len() == usize::from(entry.n);
+                        entry.shards().iter().all(|shard| is_of_n(shard) && !shard.is_held_by(new.id))
+                    })
                 };
                 if old.id != new.id && old.zone == new.zone && old.weight == new.weight && is_empty() {
                     substitute = Some((old.id, new.id));
@@ -87,7 +93,10 @@ impl Target {
                 JobKind::Copies
             }
             Wish::Drain { node: id, drained } => {
-                node(*id)?;
+                let known = node(*id)?;
+                if known.state == NodeState::Banned {
+                    return Err(NoPlan::NotAllocatable { node: *id });
+                }
                 changes.push(Change::Drain { node: *id, drained: *drained });
                 JobKind::Move
             }
@@ -174,8 +183,9 @@ impl Target {
             let n = self.n(entry);
             let mut by_kept: BTreeMap<u8, Group<'a>> = BTreeMap::new();
             for shard in entry.shards() {
-                let kept = self.kept(shard).take(usize::from(n)).count() as u8;
+                let kept = self.kept(shard, n).count() as u8;
                 let group = by_kept.entry(kept).or_insert_with(|| Group {
+                    n,
                     shards: Vec::new(),
                     wish: TableWish { n: n - kept, shards: Vec::new() },
                 });
@@ -183,24 +193,25 @@ impl Target {
                 group.wish.shards.push(ShardWish { position: shard.position(entry.sharding), today });
                 group.shards.push(shard);
             }
-            groups.extend(by_kept.into_values().filter(|group| group.wish.n > 0));
+            groups.extend(by_kept.into_values());
         }
         groups
     }
 
     /// Owners of a shard that keep it although they get nothing new.
-    fn kept<'a>(&'a self, shard: &'a Shard) -> impl Iterator<Item = NodeId> + 'a {
-        shard.owner_nodes().filter(|node| self.keep.contains(node))
+    fn kept<'a>(&'a self, shard: &'a Shard, n: u8) -> impl Iterator<Item = NodeId> + 'a {
+        shard.owner_nodes().filter(|node| self.keep.contains(node)).take(usize::from(n))
     }
 
-    fn placed(&self, catalog: &Catalog) -> Option<BTreeMap<quorate_model::ShardId, Wanted>> {
+    fn placed(&self, catalog: &Catalog) -> Option<BTreeMap<ShardId, Wanted>> {
         let groups = self.groups(catalog);
-        let wishes: Vec<TableWish> = groups.iter().map(|group| group.wish.clone()).collect();
-        let placed = place(&self.ring, &Settled::default(), &wishes)?;
+        let mut placed = place(&self.ring, &Settled::default(), &wishes(&groups))?.into_iter();
         let mut wanted = BTreeMap::new();
-        for (group, owners) in groups.iter().zip(placed) {
-            for (shard, mut owners) in group.shards.iter().zip(owners) {
-                owners.extend(self.kept(shard));
+        for group in &groups {
+            let mut owners = if group.wish.n > 0 { placed.next()? } else { Vec::new() }.into_iter();
+            for shard in &group.shards {
+                let mut owners = owners.next().unwrap_or_default();
+                owners.extend(self.kept(shard, group.n));
                 wanted.insert(shard.id, owners);
             }
         }
@@ -212,8 +223,14 @@ impl Target {
         if self.substitute.is_some() {
             return planned;
         }
-        let wishes: Vec<TableWish> = self.groups(catalog).into_iter().map(|group| group.wish).collect();
-        crate::placement::moves_min(&self.ring, &wishes).map_or(planned, |min| min.min(planned))
+        crate::placement::moves_min(&self.ring, &wishes(&self.groups(catalog)))
+            .map_or(planned, |min| min.min(planned))
+    }
+
+    /// Whether a member never runs again: by this plan, or by an earlier one.
+    pub(super) fn is_gone(&self, catalog: &Catalog, node: NodeId) -> bool {
+        let is_banned = |node: &Arc<Node>| node.state == NodeState::Banned;
+        self.dead.contains(&node) || catalog.node(node).is_some_and(is_banned)
     }
 
     /// Whether what moves can be had from owners that are left: with one gone for good that may be the last that holds
@@ -224,16 +241,14 @@ impl Target {
         moves: &[Move],
         known: &Known,
     ) -> Result<(), NoPlan> {
-        if self.dead.is_empty() {
-            return Ok(());
-        }
+        let is_gone = |node: &NodeId| self.is_gone(catalog, *node);
         let moved: BTreeSet<_> = moves.iter().map(|it| it.shard).collect();
         let (mut tables, mut nodes) = (Vec::new(), BTreeSet::new());
         for entry in catalog.tables() {
             let mut is_short = false;
             for shard in entry.shards().iter().filter(|shard| moved.contains(&shard.id)) {
                 let n = shard.owners.len() as u8;
-                let gone: Vec<NodeId> = shard.owner_nodes().filter(|node| self.dead.contains(node)).collect();
+                let gone: Vec<NodeId> = shard.owner_nodes().filter(is_gone).collect();
                 let given_up = |node: &&NodeId| !known.accepted.contains(node);
                 let unaccepted = gone.iter().filter(given_up).count();
                 let needed = round_one(n, entry.w.within(n)).max(quorum(n));
@@ -254,8 +269,13 @@ impl Target {
     }
 }
 
+/// What is placed; where all copies stay, nothing is.
+fn wishes(groups: &[Group]) -> Vec<TableWish> {
+    groups.iter().filter(|group| group.wish.n > 0).map(|group| group.wish.clone()).collect()
+}
+
 /// Each shard of one node with another one in its place.
-fn substituted(catalog: &Catalog, old: NodeId, new: NodeId) -> BTreeMap<quorate_model::ShardId, Wanted> {
+fn substituted(catalog: &Catalog, old: NodeId, new: NodeId) -> BTreeMap<ShardId, Wanted> {
     let shards = catalog.tables().flat_map(|entry| entry.shards());
     let owned = shards.filter(|shard| shard.is_owned_by(old));
     let wanted =
