@@ -70,7 +70,9 @@ impl Moving {
     /// These have closed the stage before.
     fn closed(mut self, nodes: &[u64]) -> Self {
         let epoch = self.catalog.epoch();
-        nodes.iter().for_each(|node| self.report(*node).closed = epoch);
+        for node in nodes {
+            self.report(*node).closed = epoch;
+        }
         self
     }
 

@@ -67,11 +67,17 @@ impl Target {
                 let (old, new) = (node(*old)?, node(*new)?);
                 gets(new)?;
                 goes(old.id, *dead)?;
-                // Where n has changed in part only, shards get another number of copies, too.
+                // Not where its shards need other owners, too: since n has changed in part only, or since one of them is gone.
+                let stays = |id: NodeId| {
+                    let state = catalog.node(id).map(|node| node.state);
+                    id == old.id || state == Some(NodeState::Member)
+                };
                 let is_empty = || {
                     catalog.tables().all(|entry| {
                         let is_of_n = |shard: &Shard| shard.owners.len() == usize::from(entry.n);
-                        entry.shards().iter().all(|shard| is_of_n(shard) && !shard.is_held_by(new.id))
+                        let all_stay = |shard: &Shard| shard.owner_nodes().all(stays);
+                        let is_as_usual = |shard: &Shard| is_of_n(shard) && all_stay(shard);
+                        entry.shards().iter().all(|shard| is_as_usual(shard) && !shard.is_held_by(new.id))
                     })
                 };
                 if old.id != new.id && old.zone == new.zone && old.weight == new.weight && is_empty() {

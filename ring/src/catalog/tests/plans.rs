@@ -375,7 +375,7 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     let users = begun.table("users").expect("there");
     assert_eq!((users.n, users.shards().iter().next().expect("one").owners.len()), (5, 3));
     let moving = start(&again(&begun), &all[..8]);
-    let sizes: Vec<usize> = shard(&moving, 0).sets().map(|set| set.len()).collect();
+    let sizes: Vec<usize> = shard(&moving, 0).sets().map(crate::OwnerSet::len).collect();
     assert_eq!(sizes, [3, 5]);
     let five = finish(&start(&finish(&again(&moving), &all[..8]), &all[8..]), &all[8..]);
     assert!(shards(&five).iter().all(|shard| shard.owners.len() == 5));
