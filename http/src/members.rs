@@ -86,7 +86,7 @@ impl Seen {
     async fn now(app: &App, view: &View) -> Self {
         let mut copies = BTreeMap::new();
         let shards = view.catalog().tables().flat_map(|table| table.shards());
-        for owner in shards.flat_map(Shard::nodes) {
+        for owner in shards.flat_map(Shard::owner_nodes) {
             *copies.entry(owner).or_insert(0) += 1;
         }
         Self {

@@ -39,8 +39,8 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
         .map(|shard| {
             let index = shard.id.index;
             let of = |node: NodeId| said.get(&(index, node)).map(|figure| (node, figure));
-            let exact = shard.nodes().filter_map(of).find(|(_, figure)| figure.is_exact);
-            let found = exact.or_else(|| shard.nodes().find_map(of));
+            let exact = shard.owner_nodes().filter_map(of).find(|(_, figure)| figure.is_exact);
+            let found = exact.or_else(|| shard.owner_nodes().find_map(of));
             let figure = found.map(|(_, figure)| figure);
             ShardStats {
                 id: format!("{}/{index}", table.name),

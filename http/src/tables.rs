@@ -73,7 +73,7 @@ pub fn shards_of(table: &TableEntry) -> impl Iterator<Item = document::Shard> + 
         end: shard.interval.end.as_ref().map(|end| bound(table, end)),
         position: shard.position(table.sharding).to_string(),
         epoch: shard.epoch.0,
-        owners: shard.nodes().map(|node| node.to_string()).collect(),
+        owners: shard.owner_nodes().map(|node| node.to_string()).collect(),
     })
 }
 

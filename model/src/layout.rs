@@ -41,8 +41,19 @@ pub struct ShardLayout {
 /// The copy of a shard that a node should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copy {
+    /// Whether the node answers for it already.
+    pub role: Role,
     /// The epoch of the command that gave it to the node; 0 for a table that was made before copies were told apart.
     pub since: Epoch,
+}
+
+/// What a copy is to its shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// One of the owners; while the shard moves, of the old ones.
+    Owner,
+    /// While the shard moves, one of the new owners alone: it fills itself from the old ones.
+    Receiver,
 }
 
 impl Layout {
@@ -93,7 +104,7 @@ mod tests {
         let shard = |start, end, epoch, owned: bool| ShardLayout {
             interval: Interval { start: at_token(start), end },
             epoch: Epoch(epoch),
-            copy: owned.then_some(Copy { since: Epoch(0) }),
+            copy: owned.then_some(Copy { role: Role::Owner, since: Epoch(0) }),
         };
         let shards = Pieces::of([shard(0, Some(at_token(100)), 5, true), shard(100, None, 7, false)]);
         let table = TableLayout { durability: Durability::Sync, shards };

@@ -79,7 +79,7 @@ impl Recovery {
                 Outlook::Waits(why) => Some(why),
             };
             let shards = || view.catalog().tables().flat_map(|table| table.shards());
-            let owned = shards().filter(|shard| shard.is_owned_by(self.node)).count() as u64;
+            let owned = shards().filter(|shard| shard.is_held_by(self.node)).count() as u64;
             return can_heal(doubt.cause).then(|| Healing { shards: owned, waits_for, ..Healing::default() });
         }
         // Asked of the replica: the filling itself may not have looked yet.

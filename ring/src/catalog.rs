@@ -19,7 +19,8 @@
 //! - `apply` is total and deterministic: the same commands give the same catalog on every node, and a bad command is
 //!   rejected with a sentence. Each accepted command is exactly one epoch.
 //! - The shards of a table cover its sort space without gap or overlap; each has exactly n distinct owners, all of
-//!   them members.
+//!   them members. Where n changes, a shard has as many as before until it has moved.
+//! - A shard has two sets of owners only while a job that has not ended moves it.
 //! - Ids of nodes, tables and shards are never reused.
 //!
 //! # What is absent
@@ -32,6 +33,7 @@ mod close;
 pub mod closing;
 pub mod command;
 mod copies;
+pub mod job;
 pub mod layouts;
 mod member;
 pub mod node;
@@ -42,18 +44,21 @@ mod starts;
 
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
+pub use command::planned::{Advance, Begin, Change, Extend, Move, Order};
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
+pub use job::{Job, JobId, JobKind, JobState, Pending};
 pub use layouts::Layouts;
 pub use member::{AmbiguousMember, Called};
-pub use node::{Node, RequestId, is_address, is_label};
+pub use node::{Node, NodeState, RequestId, is_address, is_label};
 pub use rejection::Rejection;
-pub use shard::{Losses, Shard, TableEntry};
+pub use rejection::plan::PlanRejection;
+pub use shard::{Joint, Losses, Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
 use crate::ring::Members;
-use quorate_model::{ClusterId, Epoch, NodeId, Protocol, TableId};
+use quorate_model::{ClusterId, Epoch, NodeId, Protocol, ShardId, SortKey, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -89,6 +94,12 @@ pub struct Catalog {
     level: u32,
     /// Changes that not enough owners have closed yet, by the table that they changed.
     closing: Arc<BTreeMap<TableId, Arc<Closing>>>,
+    /// Plans that are carried out, and the last ones that ended.
+    jobs: Arc<BTreeMap<JobId, Arc<Job>>>,
+    /// When what a plan is made from last changed: see [`Catalog::topology`].
+    topology: Epoch,
+    /// Where each shard that moves starts; follows from `tables`.
+    moving: Arc<BTreeMap<ShardId, SortKey>>,
 }
 
 impl Catalog {
@@ -174,7 +185,7 @@ impl Catalog {
 
     /// The oldest version of the protocol that has every command of its level: who speaks none of these may not be a member.
     pub fn protocol(&self) -> Protocol {
-        if self.level < 2 { Protocol(1) } else { Protocol(2) }
+        command::protocol_of_level(self.level)
     }
 
     /// The changes that not enough owners have closed yet, ordered by table.
@@ -193,9 +204,50 @@ impl Catalog {
         open.max_by_key(|closing| closing.since)
     }
 
-    /// The nodes as the ring knows them.
+    /// The members as the ring knows them.
     pub fn members(&self) -> Members {
         Members::of(self.nodes.values().map(|node| (node.id, node.zone.as_str(), node.weight)))
+    }
+
+    /// Those members that may get copies, as the ring knows them.
+    pub fn allocatable(&self) -> Members {
+        let nodes = self.nodes.values().filter(|node| node.is_allocatable());
+        Members::of(nodes.map(|node| (node.id, node.zone.as_str(), node.weight)))
+    }
+
+    /// The epoch at which what a plan is made from last changed: members, their weights and drains, which tables there are,
+    /// planned jobs. A plan that was made before is refused. 0 below level 3.
+    pub fn topology(&self) -> Epoch {
+        self.topology
+    }
+
+    /// The jobs that run, and the last ones that ended, ordered by id.
+    pub fn jobs(&self) -> impl ExactSizeIterator<Item = &Arc<Job>> {
+        self.jobs.values()
+    }
+
+    /// A job.
+    pub fn job(&self, id: JobId) -> Option<&Arc<Job>> {
+        self.jobs.get(&id)
+    }
+
+    /// The planned job that has not ended: one at most.
+    pub fn running_job(&self) -> Option<&Arc<Job>> {
+        self.jobs.values().find(|job| !job.state.is_ended())
+    }
+
+    /// The shards that have two sets of owners, ordered by id.
+    pub fn moving(&self) -> impl Iterator<Item = &Shard> {
+        self.moving.iter().filter_map(|(id, start)| {
+            let shard = self.table_by_id(id.table)?.shards().at(start)?;
+            (shard.id == *id).then_some(shard)
+        })
+    }
+
+    /// A shard that has two sets of owners.
+    pub fn moving_shard(&self, id: ShardId) -> Option<&Shard> {
+        let shard = self.table_by_id(id.table)?.shards().at(self.moving.get(&id)?)?;
+        (shard.id == id).then_some(shard)
     }
 }
 

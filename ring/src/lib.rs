@@ -19,13 +19,16 @@
 //!
 //!   commands ──> Catalog ──┬──> Layout (what one node's storage admits)
 //!   (consensus)     │      └──> View = Catalog + who seems down ──> Plan of one request
-//!                   └──> placement: owners of new tables, and what moves when members change
+//!       ▲           └──> placement: owners of new tables, and what moves when members change
+//!       │                      │
+//!       └── conductor <── job <── planner: what an operator wants, as moves, with a preview
 //! ```
 //!
 //! # Entry points
 //!
 //! [`Catalog::apply`] makes the next catalog. [`View::plan`] is what a coordinator asks. [`Catalog::layout`] is what a
-//! replica refuses by. `placement::place` decides who owns what.
+//! replica refuses by. `placement::place` decides who owns what. [`planner::plan`] is what an operator is shown;
+//! [`conductor::next`] is the next command of a job.
 //!
 //! # Invariants
 //!
@@ -37,23 +40,25 @@
 //!
 //! # What is absent
 //!
-//! Consensus itself (`consensus`), what quorum is enough (`coordinator`), what is stored (`storage`). Owners do not change
-//! yet once a table is made: `placement::place` starts from the owners of today and moves little, and the stages in
-//! which a shard moves will be commands of the catalog.
+//! Consensus itself (`consensus`), what quorum is enough (`coordinator`), what is stored (`storage`). How the bytes of a
+//! shard come to a new owner: here only stands when it has to have them.
 
 pub mod catalog;
+pub mod conductor;
 pub mod decoders;
 pub mod liveness;
 mod placement;
 mod plan;
+pub mod planner;
 pub mod ring;
 mod spread;
 mod view;
 mod weight;
 
 pub use catalog::{
-    AmbiguousMember, Applied, Called, Catalog, Claim, Closing, Command, Created, Found, LEVEL_NEWEST,
-    Layouts, NewNode, NewRange, NewTable, Node, NodeUpdate, Receipt, Rejection, RequestId, Shard,
+    Advance, AmbiguousMember, Applied, Begin, Called, Catalog, Change, Claim, Closing, Command, Created,
+    Extend, Found, Job, JobId, JobKind, JobState, Joint, LEVEL_NEWEST, Layouts, Move, NewNode, NewRange,
+    NewTable, Node, NodeState, NodeUpdate, Order, PlanRejection, Receipt, Rejection, RequestId, Shard,
     TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;

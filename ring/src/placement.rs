@@ -36,7 +36,7 @@ mod exchange;
 mod share;
 mod wish;
 
-pub use wish::{Settled, TableWish, Wanted};
+pub use wish::{Settled, ShardWish, TableWish, Wanted};
 
 use crate::ring::Ring;
 use board::Board;
@@ -52,6 +52,25 @@ pub fn place(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Vec
         shards.by_ref().take(wish.shards.len()).map(|shard| in_ring_order(ring, shard)).collect()
     };
     Some(wishes.iter().map(&mut owners_of).collect())
+}
+
+/// The fewest copies that must come to a node that does not have them today, so that each shard has n owners on the ring
+/// and each member holds what it should: none less than its least, none more than its most. `None` as above.
+pub fn moves_min(ring: &Ring, wishes: &[TableWish]) -> Option<u64> {
+    let board = Board::of(ring, &Settled::default(), wishes)?;
+    let mut held = vec![0u64; board.nodes()];
+    let (mut missing, mut given_up) = (0, false);
+    for shard in &board.shards {
+        shard.today.iter().for_each(|node| held[*node] += 1);
+        missing += u64::from(shard.n).saturating_sub(shard.today.len() as u64);
+        given_up |= shard.today.len() > usize::from(shard.n);
+    }
+    // Where no shard has a copy to give up, one that a node holds too much has to come to another one.
+    let excess = held.iter().zip(&board.total_bounds).map(|(held, bounds)| held.saturating_sub(bounds.most));
+    let leaving = if given_up { missing } else { missing + excess.sum::<u64>() };
+    let lacking =
+        held.iter().zip(&board.total_bounds).map(|(held, bounds)| bounds.least.saturating_sub(*held));
+    Some(leaving.max(lacking.sum()))
 }
 
 fn in_ring_order(ring: &Ring, shard: &board::ShardBoard) -> Wanted {

@@ -32,7 +32,7 @@ pub struct Location {
     pub interval: Interval,
     /// When the shard's owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
-    /// Its owners in ring order, and whether they seem alive.
+    /// Its owners in ring order, and whether they seem alive; while it moves, those that are new after them.
     pub owners: SmallVec<[Candidate; 5]>,
 }
 
@@ -87,7 +87,7 @@ impl View {
     /// The same for a position in the table's sort space.
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
-        let sets = SmallVec::from_iter([shard.owners.clone()]);
+        let sets = shard.sets().cloned().collect();
         let plan = self.plan_of(table, shard.id.index, shard.epoch, sets, sort_key, local);
         Plan { has_losses: !shard.losses.is_empty(), ..plan }
     }
@@ -127,7 +127,7 @@ impl View {
     }
 
     fn news(refusal: Refusal, named: Epoch, shard: &Shard) -> Option<ShardNow> {
-        let (interval, sets) = (shard.interval.clone(), vec![shard.owners.to_vec()]);
+        let (interval, sets) = (shard.interval.clone(), shard.sets().map(|set| set.to_vec()).collect());
         let is_news = matches!(refusal, Refusal::Stale { .. } | Refusal::NotOwner) && shard.epoch > named;
         let has_losses = (!shard.losses.is_empty()).then_some(true);
         is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets, has_losses })
@@ -178,7 +178,7 @@ impl View {
 
     fn owners_of(&self, shard: &Shard) -> SmallVec<[Candidate; 5]> {
         let candidate = |node| Candidate { node, alive: self.liveness.is_alive(node) };
-        shard.nodes().map(candidate).collect()
+        shard.holder_nodes().map(candidate).collect()
     }
 }
 

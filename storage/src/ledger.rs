@@ -176,6 +176,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorate_model::layout::Role;
 
     fn key(text: &'static str) -> SortKey {
         SortKey::new(text.as_bytes())
@@ -187,13 +188,17 @@ mod tests {
     }
 
     const T: TableId = TableId(1);
-    const OLD: Copy = Copy { since: Epoch(3) };
+    const OLD: Copy = Copy { role: Role::Owner, since: Epoch(3) };
 
     #[test]
     fn what_was_given_before_the_loss_is_lossy_until_it_is_noted_otherwise() {
         let mut ledger = ledger(Some(40));
         assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Lossy);
-        assert_eq!(ledger.at(T, &key("b"), Copy { since: Epoch(41) }), CopyState::Whole, "made since");
+        assert_eq!(
+            ledger.at(T, &key("b"), Copy { role: Role::Owner, since: Epoch(41) }),
+            CopyState::Whole,
+            "made since"
+        );
         ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None });
         assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Whole);
         assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Lossy);

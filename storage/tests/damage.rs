@@ -1,7 +1,7 @@
 //! Real files, really damaged: what RocksDB and the replica over it make of flipped bits, cut and missing files.
 //! One rule: an acknowledged record is read back, or the replica doubts; it is never silently gone or another.
 
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
     Refusal, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
@@ -40,7 +40,7 @@ fn replica(engine: &Arc<RocksEngine>) -> Replica<RocksEngine> {
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) });

@@ -1,7 +1,7 @@
 //! What a replica makes of a bad disk: power cuts, errors, damage, no space. Over the memory engine, which can be
 //! told to.
 
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
     Refusal, Reply, Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
@@ -36,7 +36,7 @@ fn replica_with(engine: &Arc<MemoryEngine>, rules: Rules) -> Replica<MemoryEngin
         let shard = ShardLayout {
             interval: Interval::everything(),
             epoch: Epoch(1),
-            copy: Some(Copy { since: Epoch(0) }),
+            copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
         };
         TableLayout { durability, shards: Pieces::of([shard]) }
     };
@@ -286,7 +286,7 @@ fn a_failed_sync_while_a_table_is_raised_is_a_doubt() {
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     store.install(Layout { epoch: Epoch(2), incarnation: 1, tables: BTreeMap::from([(OS, table)]) });

@@ -2,7 +2,7 @@
 //! the merge of everything it acknowledged, and nothing that no client wrote.
 
 use proptest::prelude::*;
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operation, OperationId, Operations,
@@ -67,7 +67,7 @@ fn replica(engine: &Arc<MemoryEngine>, boot: u64) -> Replica<MemoryEngine> {
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) });

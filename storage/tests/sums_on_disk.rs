@@ -1,7 +1,7 @@
 //! Sums of chunks on real files: a process that is killed, and a machine whose power is cut at any byte of the log. What is
 //! left of the rows is right of what is left of the records.
 
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
     Request, Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
@@ -37,7 +37,7 @@ fn replica(engine: Arc<RocksEngine>, rules: Rules) -> Replica<RocksEngine> {
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Os, shards: Pieces::of([shard]) };
     replica.install(Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) });

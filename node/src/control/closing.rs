@@ -49,8 +49,9 @@ impl Control {
     async fn close_next(&self) -> Result<(), String> {
         let view = self.views.current();
         let catalog = view.catalog();
-        let enable = Command::Enable { level: LEVEL_NEWEST };
-        if catalog.level() < LEVEL_NEWEST && self.links.lacks(enable.since()).is_none() {
+        // The highest level that every member speaks.
+        let mut levels = (catalog.level() + 1..=LEVEL_NEWEST).rev().map(|level| Command::Enable { level });
+        if let Some(enable) = levels.find(|enable| self.links.lacks(enable.since()).is_none()) {
             self.write(&enable, Instant::now() + ROUND).await.map_err(|error| error.to_string())?;
         }
         let mut open: Vec<Arc<Closing>> = catalog.closing().cloned().collect();

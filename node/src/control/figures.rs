@@ -12,7 +12,7 @@ impl Control {
     pub(super) fn own_figures(&self, table: TableId) -> Vec<ShardFigure> {
         let view = self.views.current();
         let Some(entry) = view.table_by_id(table) else { return Vec::new() };
-        let own = entry.shards().iter().filter(|shard| shard.nodes().any(|node| node == self.node));
+        let own = entry.shards().iter().filter(|shard| shard.is_owned_by(self.node));
         let (indexes, intervals): (Vec<u32>, Vec<_>) =
             own.map(|shard| (shard.id.index, shard.interval.clone())).unzip();
         let figures = self.replica.interval_figures(table, &intervals);
@@ -34,7 +34,7 @@ impl Control {
     ) -> Vec<(NodeId, Result<Vec<ShardFigure>, String>)> {
         let view = self.views.current();
         let Some(entry) = view.table_by_id(table) else { return Vec::new() };
-        let owners: BTreeSet<NodeId> = entry.shards().iter().flat_map(Shard::nodes).collect();
+        let owners: BTreeSet<NodeId> = entry.shards().iter().flat_map(Shard::owner_nodes).collect();
         // All are asked together, then heard one after the other.
         let asked: Vec<_> = owners
             .into_iter()

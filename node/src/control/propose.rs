@@ -361,7 +361,13 @@ fn taken_away(command: &Command) -> Option<TableId> {
         | Command::CreateTable(_)
         | Command::CreateRange(_)
         | Command::Enable { .. }
-        | Command::Closed { .. } => None,
+        | Command::Closed { .. }
+        | Command::Begin(_)
+        | Command::Extend(_)
+        | Command::Advance(_)
+        | Command::SetJob { .. }
+        | Command::RemoveNode { .. }
+        | Command::Forget { .. } => None,
     }
 }
 
@@ -377,8 +383,13 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::CreateTable(_)
         | Command::CreateRange(_)
         | Command::Enable { .. }
-        | Command::Closed { .. } => true,
-        Command::AlterTable(_) | Command::DropTable { .. } => false,
+        | Command::Closed { .. }
+        | Command::Begin(_)
+        | Command::Extend(_)
+        | Command::SetJob { .. }
+        | Command::RemoveNode { .. }
+        | Command::Forget { .. } => true,
+        Command::AlterTable(_) | Command::DropTable { .. } | Command::Advance(_) => false,
     }
 }
 

@@ -165,8 +165,11 @@ impl Control {
 /// A table of which this node owns a shard and other owners can't have everything; `None`: there is none.
 pub fn without_sources(view: &View, node: NodeId) -> Option<String> {
     let lacks = |table: &&Arc<TableEntry>| {
-        let is_owner = table.shards().iter().any(|shard| shard.is_owned_by(node));
-        is_owner && round_one(table.n, table.w_required()) >= table.n
+        // What is in the new set of a shard alone, the old owners have.
+        table.shards().iter().filter(|shard| shard.is_owned_by(node)).any(|shard| {
+            let n = shard.owners.len() as u8;
+            round_one(n, table.w.within(n)) >= n
+        })
     };
     view.catalog().tables().find(lacks).map(|table| table.name.clone())
 }

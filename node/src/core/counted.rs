@@ -18,9 +18,11 @@ pub struct Counted {
     disks: BTreeMap<NodeId, DiskState>,
 }
 
-/// Owners of one shard that are counted on.
+/// Owners of one set of a shard that are counted on.
 #[derive(Clone, Copy)]
 struct Owners {
+    /// All of the set.
+    n: u8,
     /// Those that are up and trust their disks.
     up: usize,
     /// Those of them that answer for the shard.
@@ -57,13 +59,18 @@ impl Counted {
         self.is_up(node) && healing.is_none_or(|healing| healing.takes_writes(shard))
     }
 
-    fn owners(&self, shard: &Shard) -> Owners {
-        let count = |counts: &dyn Fn(NodeId) -> bool| shard.nodes().filter(|node| counts(*node)).count();
-        Owners {
-            up: count(&|node| self.is_up(node)),
-            answering: count(&|node| self.answers(node, shard.id)),
-            taking: count(&|node| self.takes_writes(node, shard.id)),
-        }
+    /// Of each set of a shard. One that gets its copy counts in the new set before it has it: the old set knows the rest.
+    fn owners(&self, shard: &Shard) -> impl Iterator<Item = Owners> {
+        shard.sets().map(|set| {
+            let count = |counts: &dyn Fn(NodeId) -> bool| set.iter().filter(|it| counts(it.node)).count();
+            let answers = |node| self.answers(node, shard.id) || !shard.is_owned_by(node) && self.is_up(node);
+            Owners {
+                n: set.len() as u8,
+                up: count(&|node| self.is_up(node)),
+                answering: count(&answers),
+                taking: count(&|node| self.takes_writes(node, shard.id)),
+            }
+        })
     }
 
     /// A sentence on each table that has shards with too few owners to be read and written at its default levels.
@@ -74,16 +81,21 @@ impl Counted {
     fn risk(&self, table: &TableEntry) -> Option<String> {
         // Round one of a write counts too, and where w is below a quorum it needs more owners than the write itself.
         let begins = round_one(table.n, table.w_required());
-        let answers = usize::from(table.r_required().max(quorum(table.n)).max(begins));
-        let needed = answers.max(usize::from(table.w_required()));
-        let owners = || table.shards().iter().map(|shard| self.owners(shard));
-        let short = owners()
-            .filter(|of| of.answering < answers || of.taking < usize::from(table.w_required()))
-            .count();
+        let answers = |n: u8| {
+            let begins = round_one(n, table.w.within(n));
+            usize::from(table.r.within(n).max(quorum(n)).max(begins))
+        };
+        let writes = |n: u8| usize::from(table.w.within(n));
+        let needed = |n: u8| answers(n).max(writes(n));
+        let with = |is_short: &dyn Fn(&Owners) -> bool| {
+            let is_short = |shard: &&Shard| self.owners(shard).any(|of| is_short(&of));
+            table.shards().iter().filter(is_short).count()
+        };
+        let short = with(&|of| of.answering < answers(of.n) || of.taking < writes(of.n));
         if short == 0 {
             return None;
         }
-        let down = owners().filter(|of| of.up < needed).count();
+        let down = with(&|of| of.up < needed(of.n));
         let holding = if down < short { " that hold everything" } else { "" };
         let (name, shards, w) = (&table.name, table.shards().len(), table.w);
         let why = if table.w_required() < quorum(table.n) {
@@ -92,7 +104,8 @@ impl Counted {
             String::new()
         };
         Some(format!(
-            "table {name}: {short} of {shards} shards have fewer than {needed} owners up{holding}{why}"
+            "table {name}: {short} of {shards} shards have fewer than {needed} owners up{holding}{why}",
+            needed = needed(table.n),
         ))
     }
 
@@ -100,12 +113,14 @@ impl Counted {
     pub fn shards_refusing(&self, view: &View) -> (usize, usize) {
         let (mut reads, mut writes) = (0, 0);
         for table in view.catalog().tables() {
-            let begins = usize::from(round_one(table.n, table.w_required()));
             for shard in table.shards() {
-                let Owners { answering, taking, .. } = self.owners(shard);
-                reads += usize::from(answering < usize::from(table.r_required()));
-                let is_refused = answering < begins || taking < usize::from(table.w_required());
-                writes += usize::from(is_refused);
+                let reads_short = |of: Owners| of.answering < usize::from(table.r.within(of.n));
+                let writes_short = |of: Owners| {
+                    let w = table.w.within(of.n);
+                    of.answering < usize::from(round_one(of.n, w)) || of.taking < usize::from(w)
+                };
+                reads += usize::from(self.owners(shard).any(reads_short));
+                writes += usize::from(self.owners(shard).any(writes_short));
             }
         }
         (reads, writes)

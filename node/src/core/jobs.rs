@@ -31,7 +31,7 @@ impl Core {
         let view = self.view();
         let Some(entry) = view.table_by_id(table.id) else { return LastEqual::ByNone(Vec::new()) };
         let shard = entry.shard_of(key);
-        let owners: Vec<NodeId> = shard.nodes().collect();
+        let owners: Vec<NodeId> = shard.owner_nodes().collect();
         let start = shard.interval.start.clone();
         self.control.last_equal(table.id, start, &owners, Instant::now() + timeout).await
     }

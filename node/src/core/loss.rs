@@ -175,7 +175,7 @@ impl Core {
             let owned = table.shards().iter().filter(|shard| shard.is_owned_by(self.node));
             let (mut shards, mut shards_confirmed) = (0, 0);
             for shard in owned {
-                let mut others = shard.nodes().filter(|node| *node != self.node);
+                let mut others = shard.owner_nodes().filter(|node| *node != self.node);
                 shards += 1;
                 shards_confirmed += usize::from(others.all(is_trusted));
             }

@@ -21,8 +21,8 @@ use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
 use quorate_ring::catalog::Created;
 use quorate_ring::{
-    Catalog, Command, Found, NewNode, NewRange, NewTable, Receipt, Rejection, RequestId, TableChange,
-    TtlChange, Weight,
+    Advance, Begin, Catalog, Change, Command, Extend, Found, JobKind, Move, NewNode, NewRange, NewTable,
+    Order, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight,
 };
 use quorate_storage::keys::DiskKey;
 use quorate_storage::{Identity, Stage, ledger};
@@ -92,6 +92,7 @@ fn commands() -> Vec<Command> {
     small.shards = 2;
     let mut change = TableChange::of(TableId(1));
     change.ttl = Some(TtlChange::After(60_000));
+    let shard = quorate_model::ShardId { table: TableId(1), index: 1 };
     vec![
         Command::Found(found),
         Command::CreateTable(small.clone()),
@@ -104,6 +105,31 @@ fn commands() -> Vec<Command> {
         }),
         Command::Enable { level: 2 },
         Command::Closed { table: TableId(9), since: Epoch(4) },
+        Command::Begin(Begin {
+            id: RequestId(12),
+            base: Epoch(4),
+            kind: JobKind::Copies,
+            changes: vec![
+                Change::Leave { node: NodeId(2) },
+                Change::Copies { table: TableId(1), n: 2, r: None, w: None },
+            ],
+            moves: vec![Move { shard, epoch: Epoch(2), wanted: vec![NodeId(1), NodeId(3)] }],
+            parts: 2,
+            dead: vec![NodeId(4)],
+            accepted: vec![NodeId(4)],
+            bytes_total: 1 << 30,
+        }),
+        Command::Extend(Extend { job: RequestId(12), part: 1, moves: Vec::new() }),
+        Command::Advance(Advance {
+            job: RequestId(12),
+            start: vec![shard],
+            finish: vec![(shard, Epoch(5))],
+            revert: vec![(shard, Epoch(6))],
+            relied: vec![(NodeId(1), 1)],
+        }),
+        Command::SetJob { job: RequestId(12), to: Order::Abort },
+        Command::RemoveNode { node: NodeId(2) },
+        Command::Forget { job: RequestId(12) },
     ]
 }
 

@@ -10,7 +10,10 @@ impl Catalog {
         if level <= self.level {
             return self.unchanged();
         }
-        let next = Self { level, ..self.next() };
+        let mut next = Self { level, ..self.next() };
+        if self.level < 3 && level >= 3 {
+            next.topology = next.epoch;
+        }
         // Below level 2 a node becomes another incarnation only where a loss is accepted: none fills itself there.
         let lost = self.nodes().filter(|node| self.level < 2 && node.incarnation > 1).map(|node| node.id);
         let catalog = lost.fold(next, |catalog, node| catalog.with_accepted_loss(node, None));
@@ -32,16 +35,19 @@ impl Catalog {
         if self.level < 2 {
             return;
         }
-        let nodes = |shard: &Shard| shard.owners.iter().map(|owner| owner.node).collect();
+        let nodes = |shard: &Shard| shard.owner_nodes().collect();
         let mut sets: Vec<Vec<NodeId>> = before.shards().iter().map(nodes).collect();
         sets.sort_unstable();
         sets.dedup();
+        let needed = owners_to_close(before.table(), before.n);
+        let each: Vec<u8> = sets.iter().map(|set| owners_to_close(before.table(), set.len() as u8)).collect();
         let closing = Closing {
             table: before.id,
             name: before.name.clone(),
             since: self.epoch,
             dropped,
-            needed: owners_to_close(before.table()),
+            needed,
+            needed_each: each.iter().any(|each| *each != needed).then_some(each),
             sets,
         };
         Arc::make_mut(&mut self.closing).insert(before.id, Arc::new(closing));

@@ -13,6 +13,7 @@
 //! At most n - F owners answer by the earlier catalog then, fewer than any of the three numbers asks for.
 
 use minicbor::{Decode, Encode};
+use quorate_model::level::{quorum, round_one};
 use quorate_model::{Epoch, NodeId, Table, TableId};
 use std::collections::BTreeSet;
 
@@ -34,33 +35,57 @@ pub struct Closing {
     /// How many owners of each set must have closed it: F.
     #[n(4)]
     pub needed: u8,
-    /// The different sets of owners of its shards.
+    /// The different sets of owners of its shards; of one that moves, the old set: whatever counts in a stage up to the
+    /// change must count there too.
     #[n(5)]
     pub sets: Vec<Vec<NodeId>>,
+    /// F of each set, where the sets are not alike; `None`: it is `needed` of all.
+    #[n(6)]
+    pub needed_each: Option<Vec<u8>>,
 }
 
-/// F: how many of `n` owners must refuse a stage before nothing that counts can complete in it.
-pub(super) fn owners_to_close(table: &Table) -> u8 {
-    let quorum = table.n / 2 + 1;
-    let promised = table.w.required(table.n).unwrap_or(table.n);
-    let round_one = table.n - promised.min(quorum) + 1;
-    quorum.max(round_one).max(promised)
+/// F: how many of a set of `n` owners must refuse a stage before nothing that counts can complete in it.
+pub fn owners_to_close(table: &Table, n: u8) -> u8 {
+    let promised = table.w.within(n);
+    quorum(n).max(round_one(n, promised)).max(promised)
 }
 
 impl Closing {
     /// The owners that have not closed it, in those sets in which too few have; empty: it is over.
     pub fn missing(&self, has_closed: impl Fn(NodeId) -> bool) -> BTreeSet<NodeId> {
-        let is_short = |set: &&Vec<NodeId>| {
-            set.iter().filter(|owner| has_closed(**owner)).count() < usize::from(self.needed)
+        let is_short = |(set, needed): &(&Vec<NodeId>, u8)| {
+            set.iter().filter(|owner| has_closed(**owner)).count() < usize::from(*needed)
         };
-        let short = self.sets.iter().filter(is_short);
-        short.flatten().copied().filter(|owner| !has_closed(*owner)).collect()
+        let short = self.sets_needed().filter(is_short).flat_map(|(set, _)| set);
+        short.copied().filter(|owner| !has_closed(*owner)).collect()
     }
 
     /// Whether a catalog of this epoch can have written it: else it is damaged.
     pub(super) fn is_sound(&self, epoch: Epoch) -> bool {
-        let is_reachable = |set: &Vec<NodeId>| usize::from(self.needed) <= set.len();
-        self.since <= epoch && self.needed > 0 && self.sets.iter().all(is_reachable)
+        let is_reachable = |(set, needed): (&Vec<NodeId>, u8)| usize::from(needed) <= set.len();
+        let is_each = self.needed_each.as_ref().is_none_or(|each| each.len() == self.sets.len());
+        self.since <= epoch && self.needed > 0 && is_each && self.sets_needed().all(is_reachable)
+    }
+
+    /// The sets, and how many of each must have closed it.
+    pub fn sets_needed(&self) -> impl Iterator<Item = (&Vec<NodeId>, u8)> {
+        let each = |at: usize| self.needed_each.as_ref().map_or(self.needed, |each| each[at]);
+        self.sets.iter().enumerate().map(move |(at, set)| (set, each(at)))
+    }
+
+    /// The same without a node that is no member any more, if it was asked: no member hears it, so it counts as one that has
+    /// closed it.
+    pub(super) fn without(&self, node: NodeId) -> Option<Self> {
+        if self.sets.iter().all(|set| !set.contains(&node)) {
+            return None;
+        }
+        let less = |(set, needed): (&Vec<NodeId>, u8)| {
+            let left: Vec<NodeId> = set.iter().copied().filter(|owner| *owner != node).collect();
+            let gone = u8::from(left.len() < set.len());
+            (left, needed.saturating_sub(gone))
+        };
+        let (sets, each): (Vec<_>, Vec<_>) = self.sets_needed().map(less).unzip();
+        Some(Self { sets, needed_each: Some(each), ..self.clone() })
     }
 
     /// Every owner that is asked.
@@ -93,7 +118,7 @@ mod tests {
     fn nothing_that_counts_completes_among_the_owners_that_are_left() {
         for n in 1..=15 {
             for w in 1..=n {
-                let needed = owners_to_close(&table(n, Level::Count(w)));
+                let needed = owners_to_close(&table(n, Level::Count(w)), n);
                 assert!((1..=n).contains(&needed));
                 let (left, quorum) = (n - needed, n / 2 + 1);
                 let round_one = n - w.min(quorum) + 1;
@@ -101,9 +126,9 @@ mod tests {
                 assert!(left < n - w + 1, "no read that claims to be regular either: n={n} w={w}");
             }
         }
-        assert_eq!(owners_to_close(&table(3, Level::Quorum)), 2);
-        assert_eq!(owners_to_close(&table(3, Level::One)), 3);
-        assert_eq!(owners_to_close(&table(3, Level::All)), 3);
+        assert_eq!(owners_to_close(&table(3, Level::Quorum), 3), 2);
+        assert_eq!(owners_to_close(&table(3, Level::One), 3), 3);
+        assert_eq!(owners_to_close(&table(3, Level::All), 3), 3);
     }
 
     #[test]
@@ -115,6 +140,7 @@ mod tests {
             dropped: true,
             needed: 2,
             sets: vec![vec![NodeId(1), NodeId(2), NodeId(3)], vec![NodeId(3), NodeId(4), NodeId(5)]],
+            needed_each: None,
         };
         let missing = |closed: &[u64]| {
             let missing = closing.missing(|node| closed.contains(&node.0));
@@ -124,5 +150,16 @@ mod tests {
         assert_eq!(missing(&[1, 2]), [3, 4, 5], "the other set has none yet");
         assert_eq!(missing(&[1, 2, 3]), [4, 5]);
         assert_eq!(missing(&[2, 3, 4]), [0; 0]);
+        let removed = closing.without(NodeId(4)).expect("it was asked");
+        assert!(
+            removed.missing(|node| [2, 3].contains(&node.0)).is_empty(),
+            "a removed node is waited for by nobody"
+        );
+        assert_eq!(
+            removed.missing(|node| node.0 == 1).len(),
+            3,
+            "n2 and n3 of the one set, n3 and n5 of the other"
+        );
+        assert!(removed.is_sound(Epoch(7)) && closing.without(NodeId(9)).is_none());
     }
 }

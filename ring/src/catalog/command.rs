@@ -7,9 +7,13 @@
 //!
 //! [`apply`]: crate::Catalog::apply
 
+pub mod planned;
+
 use crate::catalog::RequestId;
+use crate::catalog::job::JobId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
+use planned::{Advance, Begin, Extend, Order};
 use quorate_model::{
     Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Protocol, Sharding, TableId, WallTime,
 };
@@ -67,7 +71,7 @@ pub enum Command {
     CreateRange(#[n(0)] NewRange),
     /// From here on all members understand the commands of this level, and earlier commands have the meaning that they have
     /// there. Level 2: what a table's drop, or a change of its durability, leaves behind is kept until enough owners have
-    /// closed it. The leader writes it once every member speaks a version that has it.
+    /// closed it. Level 3: plans are carried out. The leader writes it once every member speaks a version that has it.
     #[n(10)]
     Enable {
         /// The level, above the present one.
@@ -83,6 +87,39 @@ pub enum Command {
         /// The epoch of the change: a later one of the same table stays open.
         #[n(1)]
         since: Epoch,
+    },
+    /// A plan is carried out from now on. From level 3 on, like all that follow.
+    #[n(12)]
+    Begin(#[n(0)] Begin),
+    /// A further part of a long plan.
+    #[n(13)]
+    Extend(#[n(0)] Extend),
+    /// The next steps of a job's shards.
+    #[n(14)]
+    Advance(#[n(0)] Advance),
+    /// A job pauses, goes on, or ends early.
+    #[n(15)]
+    SetJob {
+        /// Which.
+        #[n(0)]
+        job: JobId,
+        /// What becomes of it.
+        #[n(1)]
+        to: Order,
+    },
+    /// A member that owns nothing is no member any more.
+    #[n(16)]
+    RemoveNode {
+        /// Who.
+        #[n(0)]
+        node: NodeId,
+    },
+    /// An ended job is no longer kept.
+    #[n(17)]
+    Forget {
+        /// Which.
+        #[n(0)]
+        job: JobId,
     },
 }
 
@@ -228,7 +265,7 @@ pub struct TableChange {
     /// The write promise: anything but the present one is refused, with the reason.
     #[n(4)]
     pub w: Option<Level>,
-    /// Copies: anything but the present number is refused until copies can move.
+    /// Copies: anything but the present number is refused, since copies have to move: that is a plan.
     #[n(5)]
     pub n: Option<u8>,
 }
@@ -242,6 +279,15 @@ pub enum TtlChange {
     /// Values expire so many milliseconds after they are written.
     #[n(1)]
     After(#[n(0)] u64),
+}
+
+/// The oldest version of the protocol that has every command of a level.
+pub(super) fn protocol_of_level(level: u32) -> Protocol {
+    match level {
+        0 | 1 => Protocol(1),
+        2 => Protocol(2),
+        3.. => Protocol(4),
+    }
 }
 
 /// Bytes that are not a command of this version of Quorate.
@@ -293,7 +339,13 @@ impl Command {
             | Command::AlterTable(_)
             | Command::DropTable { .. }
             | Command::Enable { .. }
-            | Command::Closed { .. } => None,
+            | Command::Closed { .. }
+            | Command::Begin(_)
+            | Command::Extend(_)
+            | Command::Advance(_)
+            | Command::SetJob { .. }
+            | Command::RemoveNode { .. }
+            | Command::Forget { .. } => None,
         }
     }
 
@@ -310,7 +362,14 @@ impl Command {
             | Command::DropTable { .. }
             | Command::Announce(_)
             | Command::Admit(_) => Protocol(1),
-            Command::CreateRange(_) | Command::Enable { .. } | Command::Closed { .. } => Protocol(2),
+            Command::CreateRange(_) | Command::Closed { .. } => Protocol(2),
+            Command::Enable { level } => protocol_of_level(*level).max(Protocol(2)),
+            Command::Begin(_)
+            | Command::Extend(_)
+            | Command::Advance(_)
+            | Command::SetJob { .. }
+            | Command::RemoveNode { .. }
+            | Command::Forget { .. } => protocol_of_level(3),
         }
     }
 

@@ -38,11 +38,11 @@ impl Catalog {
             return self;
         }
         let (epoch, copy) = (self.epoch, self.copy_of(node));
-        self.with_owned(node, |shard| {
+        self.with_held(node, |shard| {
             let mut shard = Shard { epoch, ..shard.clone() };
-            for owner in shard.owners.iter_mut().filter(|owner| owner.node == node) {
-                *owner = copy;
-            }
+            let next = shard.joint.as_mut().map(|joint| &mut Arc::make_mut(joint).next);
+            let copies = shard.owners.iter_mut().chain(next.into_iter().flatten());
+            copies.filter(|owner| owner.node == node).for_each(|owner| *owner = copy);
             shard
         })
     }
@@ -53,20 +53,20 @@ impl Catalog {
             return self;
         }
         let loss = AcceptedLoss { node, since: self.epoch, at };
-        self.with_owned(node, |shard| Shard {
+        self.with_held(node, |shard| Shard {
             epoch: loss.since,
             losses: shard.losses.with(loss),
             ..shard.clone()
         })
     }
 
-    /// This catalog, in which each shard of a node is what is made of it.
-    fn with_owned(mut self, node: NodeId, made: impl Fn(&Shard) -> Shard) -> Self {
+    /// This catalog, in which each shard of which a node should have a copy is what is made of it.
+    fn with_held(mut self, node: NodeId, made: impl Fn(&Shard) -> Shard) -> Self {
         for entry in Arc::make_mut(&mut self.tables).values_mut() {
-            let owned: Vec<Shard> =
-                entry.shards.iter().filter(|shard| shard.is_owned_by(node)).map(&made).collect();
-            if !owned.is_empty() {
-                let shards = entry.shards.with(owned);
+            let held: Vec<Shard> =
+                entry.shards.iter().filter(|shard| shard.is_held_by(node)).map(&made).collect();
+            if !held.is_empty() {
+                let shards = entry.shards.with(held);
                 *entry = Arc::new(TableEntry { shards, ..TableEntry::clone(entry) });
             }
         }

@@ -63,7 +63,6 @@ fn table_layout(
 }
 
 fn shard_layout(shard: &Shard, node: NodeId) -> ShardLayout {
-    let own = shard.owners.iter().find(|owner| owner.node == node);
-    let copy = own.map(|owner| Copy { since: owner.since });
+    let copy = shard.copy_of(node).map(|(owner, role)| Copy { role, since: owner.since });
     ShardLayout { interval: shard.interval.clone(), epoch: shard.epoch, copy }
 }

@@ -42,6 +42,41 @@ pub struct Node {
     /// The request that made it a member, so that a repeated one finds it.
     #[n(10)]
     pub request: RequestId,
+    /// Whether it stays. In snapshots of earlier versions every member does.
+    #[n(11)]
+    #[cbor(default)]
+    pub state: NodeState,
+    /// Whether it gets no new copies, since an operator drained it.
+    #[n(12)]
+    #[cbor(default)]
+    pub drained: bool,
+}
+
+/// Whether a member stays one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum NodeState {
+    /// It stays.
+    #[n(0)]
+    #[default]
+    Member,
+    /// It gives away what it owns, and is removed then.
+    #[n(1)]
+    Leaving,
+    /// An operator said that its process never runs again: nobody hears it or waits for it, and it is removed once it owns
+    /// nothing.
+    #[n(2)]
+    Banned,
+}
+
+impl Node {
+    /// Whether it may get copies.
+    pub fn is_allocatable(&self) -> bool {
+        match self.state {
+            NodeState::Member => !self.drained,
+            NodeState::Leaving | NodeState::Banned => false,
+        }
+    }
 }
 
 /// 128 random bits that name one request for a command, so that its repetition is recognized.
@@ -112,6 +147,8 @@ impl Node {
             incarnation: 1,
             joined: Epoch(id.0),
             request: RequestId(u128::from(id.0)),
+            state: NodeState::Member,
+            drained: false,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Why a command was rejected. A rejected command changed nothing, on any node.
 
+pub mod plan;
+
 use crate::catalog::{SHARDS_PER_TABLE_MAX, TTL_MS_MAX};
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
+use plan::PlanRejection;
 use quorate_model::level::N_MAX;
 use quorate_model::{Level, NodeId, TableId};
 use thiserror::Error;
@@ -204,10 +207,11 @@ pub enum Rejection {
         #[n(0)]
         now: Level,
     },
-    /// The number of copies cannot be altered yet.
+    /// The number of copies cannot be altered in place.
     #[n(21)]
     #[error(
-        "n cannot be altered yet (it is {now}): copies would have to move; make another table with n = {asked}"
+        "n cannot be altered in place (it is {now}), since copies have to move: make a plan for the cluster with n = {asked} \
+         for this table, or another table"
     )]
     CopiesFixed {
         /// The present number.
@@ -302,4 +306,8 @@ pub enum Rejection {
         #[n(0)]
         limit: u32,
     },
+    /// Of a plan, or of what it becomes.
+    #[n(29)]
+    #[error("{0}")]
+    Plan(#[n(0)] PlanRejection),
 }

@@ -1,10 +1,13 @@
 //! Tables with their shards: which interval of the sort space belongs to whom, and since when.
 
 use crate::catalog::RequestId;
+use crate::catalog::job::JobId;
 use crate::plan::OwnerSet;
+use quorate_model::layout::Role;
 use quorate_model::level::N_MAX;
 use quorate_model::{
-    AcceptedLoss, Epoch, Interval, Key, NodeId, Pieces, Placed, ShardId, Sharding, SortKey, Table, Token,
+    AcceptedLoss, Epoch, Interval, Key, NodeId, Owner, Pieces, Placed, ShardId, Sharding, SortKey, Table,
+    Token,
 };
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -19,10 +22,26 @@ pub struct Shard {
     pub interval: Interval,
     /// When its owners, or what they promise (the table's durability), last changed.
     pub epoch: Epoch,
-    /// Whose copies it has: as many as the table's n, in ring order from its position.
+    /// Whose copies it has, in ring order from its position: as many as the table's n, but for shards that have not moved
+    /// since that changed. While it moves: the old set.
     pub owners: OwnerSet,
+    /// The new set, while it moves.
+    pub joint: Option<Arc<Joint>>,
     /// The losses that were accepted of it, the last one of each node; empty for nearly all shards, and then no memory.
     pub losses: Losses,
+}
+
+/// Where a shard moves. What counts until it is there must count in both sets: a node that leaves is in the old one only, a
+/// *receiver* in the new one only, a *stayer* in both, with the same copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joint {
+    /// The epoch of the command that started the move. The shard's own epoch may be later: its promises may change while it
+    /// moves.
+    pub began: Epoch,
+    /// The new set, in ring order.
+    pub next: OwnerSet,
+    /// The job that moves it.
+    pub job: JobId,
 }
 
 /// Losses that were accepted of one shard.
@@ -72,15 +91,50 @@ impl Losses {
     }
 }
 
+impl Joint {
+    /// Whether a node is in the new set.
+    pub fn has(&self, node: NodeId) -> bool {
+        self.next.iter().any(|owner| owner.node == node)
+    }
+}
+
 impl Shard {
-    /// Whether a node should hold it.
+    /// Whether a node is one of its owners: while it moves, of the old set.
     pub fn is_owned_by(&self, node: NodeId) -> bool {
         self.owners.iter().any(|owner| owner.node == node)
     }
 
-    /// The nodes that should hold it, in ring order.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+    /// Whether a node should have a copy: as an owner, or while it moves as one of either set.
+    pub fn is_held_by(&self, node: NodeId) -> bool {
+        self.sets().any(|set| set.iter().any(|owner| owner.node == node))
+    }
+
+    /// Its owners in ring order: while it moves, the old set.
+    pub fn owner_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.owners.iter().map(|owner| owner.node)
+    }
+
+    /// Every node that should have a copy, once: its owners in ring order, then while it moves those that are in the new set
+    /// alone.
+    pub fn holder_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.owner_nodes().chain(self.receivers().map(|owner| owner.node))
+    }
+
+    /// The sets in which quorums are counted: the owners, and while it moves the new ones after them.
+    pub fn sets(&self) -> impl Iterator<Item = &OwnerSet> {
+        std::iter::once(&self.owners).chain(self.joint.iter().map(|joint| &joint.next))
+    }
+
+    /// The copies that are in the new set alone.
+    pub fn receivers(&self) -> impl Iterator<Item = &Owner> {
+        self.joint.iter().flat_map(|joint| &joint.next).filter(|owner| !self.is_owned_by(owner.node))
+    }
+
+    /// The copy that a node should have, and whether it is in the new set alone.
+    pub fn copy_of(&self, node: NodeId) -> Option<(Owner, Role)> {
+        let is_its = |owner: &&Owner| owner.node == node;
+        let owned = self.owners.iter().find(is_its).map(|owner| (*owner, Role::Owner));
+        owned.or_else(|| self.receivers().find(is_its).map(|owner| (*owner, Role::Receiver)))
     }
 
     /// Its position on the ring: the token at which it starts, or for a shard of a range table the token of its id.

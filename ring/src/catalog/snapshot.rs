@@ -4,12 +4,16 @@
 //! everything that the rest of the crate relies on.
 
 use super::copies::are_sound;
+use super::job::JobForm;
 use super::shard::{Losses, intervals};
-use super::{Catalog, Closing, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address};
+use super::{
+    Catalog, Closing, Job, JobId, Joint, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address,
+};
 use minicbor::{Decode, Encode};
+use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
 use quorate_model::{AcceptedLoss, ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -17,6 +21,8 @@ use thiserror::Error;
 const FORM: u8 = 1;
 /// That of catalogs of level 2: a version that does not know what they keep must not take them for less.
 const FORM_OF_LEVEL_2: u8 = 2;
+/// That of catalogs of level 3, which may have jobs and shards with two sets of owners.
+const FORM_OF_LEVEL_3: u8 = 3;
 
 /// Bytes that are not a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,6 +50,12 @@ struct CatalogForm {
     level: Option<u32>,
     #[n(8)]
     closing: Option<Vec<Closing>>,
+    /// `None`: none.
+    #[n(9)]
+    jobs: Option<Vec<JobForm>>,
+    /// `None`: below level 3.
+    #[n(10)]
+    topology: Option<Epoch>,
 }
 
 #[derive(Encode, Decode)]
@@ -77,6 +89,19 @@ struct ShardForm {
     /// The losses that were accepted of it; `None`: none.
     #[n(5)]
     losses: Option<Vec<AcceptedLoss>>,
+    /// Where it moves; `None`: nowhere.
+    #[n(6)]
+    joint: Option<JointForm>,
+}
+
+#[derive(Encode, Decode)]
+struct JointForm {
+    #[n(0)]
+    began: Epoch,
+    #[n(1)]
+    next: Vec<Owner>,
+    #[n(2)]
+    job: JobId,
 }
 
 impl Catalog {
@@ -93,8 +118,14 @@ impl Catalog {
             level: (self.level > 1).then_some(self.level),
             closing: (!self.closing.is_empty())
                 .then(|| self.closing().map(|closing| Closing::clone(closing)).collect()),
+            jobs: (!self.jobs.is_empty()).then(|| self.jobs().map(|job| JobForm::of(job)).collect()),
+            topology: (self.level > 2).then_some(self.topology),
         };
-        let mut bytes = vec![if self.level > 1 { FORM_OF_LEVEL_2 } else { FORM }];
+        let mut bytes = vec![match self.level {
+            0 | 1 => FORM,
+            2 => FORM_OF_LEVEL_2,
+            3.. => FORM_OF_LEVEL_3,
+        }];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
         bytes
     }
@@ -102,7 +133,7 @@ impl Catalog {
     /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
         let form: CatalogForm = match bytes.split_first() {
-            Some((&(FORM | FORM_OF_LEVEL_2), body)) => {
+            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3), body)) => {
                 decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
             }
             Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),
@@ -132,6 +163,11 @@ impl TableForm {
             since: (shard.owners.iter().any(|owner| owner.since > Epoch(0)))
                 .then(|| shard.owners.iter().map(|owner| owner.since).collect()),
             losses: (!shard.losses.is_empty()).then(|| shard.losses.iter().copied().collect()),
+            joint: shard.joint.as_ref().map(|joint| JointForm {
+                began: joint.began,
+                next: joint.next.to_vec(),
+                job: joint.job,
+            }),
         };
         Self {
             table: Table::clone(&entry.table),
@@ -156,6 +192,10 @@ impl TableForm {
                     named.map(|(node, since)| Owner { node, since }).collect()
                 }
             },
+            joint: form.joint.map(|joint| {
+                let next = joint.next.into_iter().collect();
+                Arc::new(Joint { began: joint.began, next, job: joint.job })
+            }),
             losses: Losses::of(form.losses.unwrap_or_default()),
         };
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
@@ -168,7 +208,8 @@ impl TableForm {
         }
     }
 
-    fn check(&self, nodes: &BTreeSet<NodeId>, epoch: Epoch) -> Result<(), &'static str> {
+    /// From level 3 on shards that have not moved since n changed have as many owners as before.
+    fn check(&self, nodes: &BTreeSet<NodeId>, epoch: Epoch, level: u32) -> Result<(), &'static str> {
         let table = &self.table;
         if !is_table_name(&table.name) {
             return Err("a table name is not allowed");
@@ -188,7 +229,10 @@ impl TableForm {
         }
         for shard in &self.shards {
             let owners: BTreeSet<NodeId> = shard.owners.iter().copied().collect();
-            if owners.len() != usize::from(table.n) || owners.len() != shard.owners.len() {
+            let is_size = |size: usize| {
+                size == usize::from(table.n) || (level > 2 && (1..=usize::from(N_MAX)).contains(&size))
+            };
+            if !is_size(owners.len()) || owners.len() != shard.owners.len() {
                 return Err("a shard has not exactly n distinct owners");
             }
             let is_named = |since: &Vec<Epoch>| since.len() == owners.len() && are_sound(since, epoch);
@@ -203,8 +247,30 @@ impl TableForm {
             if !owners.is_subset(nodes) {
                 return Err("a shard's owner is not a member");
             }
+            if shard.joint.as_ref().is_some_and(|joint| !joint.is_sound(shard, nodes, epoch)) {
+                return Err("a shard's new owners make no sense");
+            }
         }
         Ok(())
+    }
+}
+
+impl JointForm {
+    fn is_sound(&self, shard: &ShardForm, nodes: &BTreeSet<NodeId>, epoch: Epoch) -> bool {
+        let next: BTreeSet<NodeId> = self.next.iter().map(|owner| owner.node).collect();
+        let since = |node: NodeId| {
+            let at = shard.owners.iter().position(|owner| *owner == node)?;
+            Some(shard.since.as_ref().map_or(Epoch(0), |since| since[at]))
+        };
+        // A node that stays has one copy.
+        let is_named = |owner: &Owner| {
+            owner.since <= epoch && since(owner.node).is_none_or(|since| since == owner.since)
+        };
+        (1..=usize::from(N_MAX)).contains(&next.len())
+            && next.len() == self.next.len()
+            && next.is_subset(nodes)
+            && self.next.iter().all(is_named)
+            && self.began <= shard.epoch
     }
 }
 
@@ -236,7 +302,8 @@ impl CatalogForm {
         if tables.last().is_some_and(|last| *last >= self.next_table) {
             return Err("a table's id was not issued");
         }
-        self.tables.iter().try_for_each(|form| form.check(&ids, self.epoch))
+        let level = self.level.unwrap_or(1);
+        self.tables.iter().try_for_each(|form| form.check(&ids, self.epoch, level))
     }
 
     fn into_catalog(self) -> Result<Catalog, &'static str> {
@@ -249,7 +316,7 @@ impl CatalogForm {
         if !closing.iter().all(|closing| closing.is_sound(epoch)) {
             return Err("an open change of a table makes no sense");
         }
-        Ok(Catalog {
+        let catalog = Catalog {
             level: self.level.unwrap_or(1).max(1),
             closing: Arc::new(
                 closing.into_iter().map(|closing| (closing.table, Arc::new(closing))).collect(),
@@ -262,6 +329,62 @@ impl CatalogForm {
             names: Arc::new(names),
             next_node: self.next_node,
             next_table: self.next_table,
-        })
+            jobs: Arc::new(
+                self.jobs
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(JobForm::into_job)
+                    .map(|job| (job.id, Arc::new(job)))
+                    .collect(),
+            ),
+            topology: self.topology.unwrap_or_default().min(epoch),
+            moving: Arc::default(),
+        };
+        Ok(Catalog { moving: Arc::new(catalog.moving_by_jobs()?), ..catalog })
+    }
+}
+
+impl Catalog {
+    /// Where each shard that moves starts; or why these jobs and tables do not go together.
+    fn moving_by_jobs(&self) -> Result<BTreeMap<ShardId, SortKey>, &'static str> {
+        let mut active: BTreeMap<JobId, u32> = BTreeMap::new();
+        let mut moving = BTreeMap::new();
+        for shard in self.tables().flat_map(|entry| entry.shards()) {
+            if let Some(joint) = &shard.joint {
+                *active.entry(joint.job).or_default() += 1;
+                moving.insert(shard.id, shard.interval.start.clone());
+            }
+        }
+        let is_its = |job: &Arc<Job>| job.active == active.remove(&job.id).unwrap_or(0);
+        if !self.jobs().all(is_its) || !active.is_empty() {
+            return Err("a shard moves that no job moves");
+        }
+        if self.jobs().filter(|job| !job.state.is_ended()).count() > 1 {
+            return Err("two jobs run at once");
+        }
+        for job in self.jobs() {
+            let is_ended = job.state.is_ended();
+            if is_ended != job.ended.is_some() || (is_ended && (job.active > 0 || !job.pending.is_empty())) {
+                return Err("a job that has ended still has shards");
+            }
+            let steps = u64::from(job.active) + u64::from(job.done) + job.pending.len() as u64;
+            if job.began > self.epoch || job.ended.is_some_and(|ended| ended > self.epoch) {
+                return Err("a job is from an epoch that has not come");
+            }
+            if steps > u64::from(job.total) {
+                return Err("a job has more shards than it began with");
+            }
+            for (id, wish) in job.pending.iter() {
+                let at = self.table_by_id(id.table).and_then(|entry| entry.shards().at(&wish.start));
+                let nodes: BTreeSet<&NodeId> = wish.wanted.iter().collect();
+                let is_wish = nodes.len() == wish.wanted.len()
+                    && (1..=usize::from(N_MAX)).contains(&nodes.len())
+                    && nodes.into_iter().all(|node| self.nodes.contains_key(node));
+                if !is_wish || at.is_none_or(|shard| shard.id != *id || shard.joint.is_some()) {
+                    return Err("a job is to move a shard in a way that makes no sense");
+                }
+            }
+        }
+        Ok(moving)
     }
 }

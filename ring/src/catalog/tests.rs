@@ -7,6 +7,8 @@ use quorate_model::{
 };
 use std::collections::BTreeSet;
 
+mod plans;
+
 /// A node that wants to join, with this number in every field.
 pub(crate) fn node(number: u64) -> NewNode {
     NewNode {
@@ -31,11 +33,11 @@ pub(crate) fn founded(nodes: u64) -> Catalog {
     (2..=nodes).fold(first, |catalog, number| accept(&catalog, &Command::AddNode(node(number))))
 }
 
-fn accept(catalog: &Catalog, command: &Command) -> Catalog {
+pub(crate) fn accept(catalog: &Catalog, command: &Command) -> Catalog {
     catalog.apply(command).expect("accepted").catalog
 }
 
-fn reject(catalog: &Catalog, command: &Command) -> Rejection {
+pub(crate) fn reject(catalog: &Catalog, command: &Command) -> Rejection {
     catalog.apply(command).expect_err("rejected")
 }
 
@@ -541,7 +543,7 @@ fn what_cannot_be_altered_is_rejected_with_its_reason() {
     let cases = [
         (TableChange { w: Some(Level::One), ..of() }, "write promise and cannot be altered (it is quorum)"),
         (TableChange { n: Some(5), ..of() }, "needs 5 nodes and the cluster has 3"),
-        (TableChange { n: Some(1), ..of() }, "n cannot be altered yet (it is 3)"),
+        (TableChange { n: Some(1), ..of() }, "n cannot be altered in place (it is 3)"),
         (TableChange { r: Some(Level::Count(4)), ..of() }, "r = 4 is out of range for n = 3"),
         (TableChange { ttl: Some(TtlChange::After(0)), ..of() }, "ttl of 0 ms"),
         (TableChange::of(TableId(2)), "there is no table t2"),
@@ -597,7 +599,7 @@ fn every_token_is_admitted_by_exactly_n_nodes() {
         let at = Place { table: entry.id, epoch: shard.epoch, sort_key };
         let admitting: Vec<_> =
             layouts.iter().filter(|(_, layout)| layout.admit(&at).is_ok()).map(|(node, _)| *node).collect();
-        let mut owners: Vec<NodeId> = shard.nodes().collect();
+        let mut owners: Vec<NodeId> = shard.owner_nodes().collect();
         owners.sort_unstable();
         assert_eq!(admitting, owners, "token {token:016x} of {}", entry.name);
         assert_eq!(owners.len(), usize::from(entry.n));
@@ -632,10 +634,62 @@ fn golden_commands_never_change() {
             ),
         ),
     ];
-    for (command, bytes) in golden {
+    let planned = golden_plans();
+    for (command, bytes) in golden.into_iter().chain(planned) {
         assert_eq!(hex(&command), bytes);
         assert_eq!(Command::decode(&command.encode()), Ok(command));
     }
+}
+
+fn golden_plans() -> Vec<(Command, &'static str)> {
+    let (job, shard) = (RequestId(1), quorate_model::ShardId { table: TableId(7), index: 3 });
+    let moves = vec![Move { shard, epoch: Epoch(8), wanted: vec![NodeId(1), NodeId(2)] }];
+    let begin = Begin {
+        id: job,
+        base: Epoch(9),
+        kind: JobKind::Copies,
+        changes: vec![
+            Change::Weight { node: NodeId(2), weight: Weight::ONE },
+            Change::Drain { node: NodeId(3), drained: true },
+            Change::Leave { node: NodeId(4) },
+            Change::Copies { table: TableId(7), n: 2, r: Some(Level::One), w: None },
+        ],
+        moves: moves.clone(),
+        parts: 2,
+        dead: vec![NodeId(5)],
+        accepted: vec![NodeId(6)],
+        bytes_total: 10,
+    };
+    let advance = Advance {
+        job,
+        start: vec![shard],
+        finish: vec![(shard, Epoch(4))],
+        revert: vec![(shard, Epoch(5))],
+        relied: vec![(NodeId(1), 2)],
+    };
+    vec![
+        (
+            Command::Begin(begin),
+            concat!(
+                "01820c81895000000000000000000000000000000001090484820082021903e882018203f5820281",
+                "04820383070282008081838207030882010202810581060a"
+            ),
+        ),
+        (
+            Command::Extend(Extend { job, part: 1, moves }),
+            "01820d8183500000000000000000000000000000000101818382070308820102",
+        ),
+        (
+            Command::Advance(advance),
+            concat!(
+                "01820e81855000000000000000000000000000000001818207038182820703048182820703058182",
+                "0102"
+            ),
+        ),
+        (Command::SetJob { job, to: Order::Abort }, "01820f82500000000000000000000000000000000102"),
+        (Command::RemoveNode { node: NodeId(4) }, "0182108104"),
+        (Command::Forget { job }, "018211815000000000000000000000000000000001"),
+    ]
 }
 
 #[test]
@@ -705,7 +759,30 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (0u32..6, 4u64..40).prop_map(|(table, since)| {
             Command::Closed { table: TableId(table), since: Epoch(since) }
         }),
-        1 => (0u32..4).prop_map(|level| Command::Enable { level }),
+        1 => (0u32..5).prop_map(|level| Command::Enable { level }),
+        2 => (0u128..4, 4u64..20, 0u64..8, any::<bool>()).prop_map(|(id, base, node, leaves)| {
+            let node = NodeId(node);
+            let change = if leaves { Change::Leave { node } } else { Change::Drain { node, drained: true } };
+            Command::Begin(Begin {
+                id: RequestId(id),
+                base: Epoch(base),
+                kind: JobKind::Remove,
+                changes: vec![change],
+                moves: Vec::new(),
+                parts: u32::from(leaves) + 1,
+                dead: Vec::new(),
+                accepted: Vec::new(),
+                bytes_total: 0,
+            })
+        }),
+        1 => (0u128..4).prop_map(|job| {
+            Command::Extend(Extend { job: RequestId(job), part: 1, moves: Vec::new() })
+        }),
+        1 => (0u128..4, 0usize..3).prop_map(|(job, to)| Command::SetJob {
+            job: RequestId(job), to: [Order::Pause, Order::Resume, Order::Abort][to]
+        }),
+        1 => (0u64..8).prop_map(|node| Command::RemoveNode { node: NodeId(node) }),
+        1 => (0u128..4).prop_map(|job| Command::Forget { job: RequestId(job) }),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{MemoryEngine, ReplicaLimits, SumsSetting};
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Layout, NodeId, Operations, Pieces, Place, Record,
     Rules, Run, ShardLayout, SortKey, Stamps, TableId, TableLayout, WallTime,
@@ -26,7 +26,7 @@ fn replica() -> Arc<Replica<MemoryEngine>> {
     let shard = ShardLayout {
         interval: Interval::everything(),
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     replica.install(Layout {

@@ -3,7 +3,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{
     Body, Boot, Durability, Epoch, NodeId, Operation, OperationId, Operations, Pieces, Record, ShardLayout,
     SortKey, Stamps, TableLayout, Version, WallTime,
@@ -96,7 +96,7 @@ fn layout(cuts: &[u8]) -> Layout {
     let shards = starts.zip(ends).map(|(start, end)| ShardLayout {
         interval: Interval { start, end },
         epoch: Epoch(1),
-        copy: Some(Copy { since: Epoch(0) }),
+        copy: Some(Copy { role: Role::Owner, since: Epoch(0) }),
     });
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of(shards) };
     Layout { epoch: Epoch(1), incarnation: 1, tables: BTreeMap::from([(TABLE, table)]) }

@@ -1,6 +1,6 @@
 //! The two engines on a test bench: opened, restarted, damaged.
 
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::message::Draft;
 use quorate_model::{
     Body, Boot, ClusterId, Durability, Epoch, Interval, Key, Layout, NodeId, Operation, OperationId,
@@ -105,7 +105,7 @@ pub const EPOCH: Epoch = Epoch(5);
 /// Tables of which this node owns everything, except [`OTHERS_TABLE`].
 pub fn layout(epoch: Epoch, tables: &[(TableId, Durability)]) -> Layout {
     let tables = tables.iter().map(|(id, durability)| {
-        let copy = (*id != OTHERS_TABLE).then_some(Copy { since: Epoch(0) });
+        let copy = (*id != OTHERS_TABLE).then_some(Copy { role: Role::Owner, since: Epoch(0) });
         let shard = ShardLayout { interval: Interval::everything(), epoch: EPOCH, copy };
         (*id, TableLayout { durability: *durability, shards: Pieces::of([shard]) })
     });

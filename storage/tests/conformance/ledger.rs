@@ -4,7 +4,7 @@ use crate::bench::{
     Bench, EPOCH, SYNC_TABLE, apply, assign, held, hint, layout, limits, place, record, replica, replica_of,
     sort_key, usual_layout, version, write,
 };
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::range::{Extent, Walk};
 use quorate_model::{
     Boot, CopyState, Durability, Epoch, Fill, Gap, Held, Interval, NodeId, Pieces, RangeReply, RangeRequest,
@@ -124,7 +124,11 @@ pub fn a_table_made_after_the_loss_was_never_lost(mut bench: impl Bench) {
     let later = Epoch(EPOCH.0 + 1);
     let mut next = layout(later, &[(SYNC_TABLE, Durability::Sync)]);
     let (new, since) = (TableId(7), later);
-    let shard = ShardLayout { interval: Interval::everything(), epoch: later, copy: Some(Copy { since }) };
+    let shard = ShardLayout {
+        interval: Interval::everything(),
+        epoch: later,
+        copy: Some(Copy { role: Role::Owner, since }),
+    };
     let table = TableLayout { durability: Durability::Sync, shards: Pieces::of([shard]) };
     next.incarnation = 2;
     next.tables.insert(new, table);

@@ -1,7 +1,7 @@
 //! What a replica answers about a range, over either engine.
 
 use crate::bench::{Bench, EPOCH, OTHERS_TABLE, SYNC_TABLE, apply, record, replica, write};
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::range::{Extent, Scanned, Walk};
 use quorate_model::{
@@ -102,7 +102,7 @@ pub fn a_range_is_answered_as_far_as_its_shard_and_at_its_epoch_only(bench: impl
     let shard = |start, end, epoch, owned: bool| ShardLayout {
         interval: Interval { start: sort_key(start), end },
         epoch: Epoch(epoch),
-        copy: owned.then_some(Copy { since: Epoch(0) }),
+        copy: owned.then_some(Copy { role: Role::Owner, since: Epoch(0) }),
     };
     let shards = Pieces::of([
         shard("", Some(sort_key("m")), 6, true),

@@ -1,0 +1,217 @@
+//! The conductor: what the catalog needs next so that a job goes on.
+//!
+//! Nobody commands a receiver: it sees in its layout that it should have a copy, and fills itself. What is left to decide
+//! is when a shard may start, when it has arrived, and when it must go back. That follows from the catalog and from what
+//! the nodes say of themselves, so it is a function: a leader that knows the same says the same, and a new leader goes on
+//! where the last one stopped.
+//!
+//! ```text
+//!   catalog (pending, moving) ──┐
+//!   reports of the nodes ───────┼──> next ──> one command: revert, finish, start; or the removal of a node
+//!   who has stood still ────────┘
+//! ```
+//!
+//! # When a shard has arrived
+//!
+//! A shard that moves from O to P since epoch e may finish once nothing can complete any more among the owners that have
+//! not heard of P, and P holds everything:
+//!
+//! - F owners of O have closed e, F = max(q, RO, w) of their number ([`crate::catalog::closing`]). A node whose replica is
+//!   a later one than e has closed it too: it answers nothing until it knows that it is another one. Of w, nodes that are
+//!   gone for good are excused; of all of F, those of which an operator accepted the loss.
+//! - Every receiver is whole.
+//! - No owner of P fills itself. One that is away counts as it was last heard.
+//! - If P is smaller than O, each stayer has merged what the others hold: else what O promised may be with too few of P.
+//!
+//! The command names the replicas on whose word this stands. One that has lost its disk since is another one by then, and
+//! the command fails.
+//!
+//! # What is absent
+//!
+//! Any memory but since when a shard has stood still ([`Watch`]); to lose that costs patience and nothing else. How a
+//! receiver fills itself, and how fast. Splits, merges of shards, balance without a plan.
+
+mod arrival;
+mod starts;
+mod watch;
+
+pub use arrival::Wait;
+pub use watch::Watch;
+
+use crate::catalog::command::planned::SHARDS_PER_COMMAND_MAX;
+use crate::catalog::{Advance, Catalog, Command, Job, JobState, Node, NodeState, Shard};
+use quorate_model::{Epoch, Instant, NodeId, ShardId, Span};
+use starts::Starts;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What one node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Which of its replicas says it.
+    pub incarnation: u32,
+    /// The epoch of which it durably refuses all earlier ones.
+    pub closed: Epoch,
+    /// Bytes that it can still take.
+    pub free_bytes: u64,
+    /// Whether it can be asked now; otherwise the rest is what was heard last.
+    pub is_up: bool,
+    /// The shards that move and of which it should have a copy, and those that it fills.
+    pub fills: BTreeMap<ShardId, FillReport>,
+    /// Bytes of shards that it owns, as far as it has counted them.
+    pub sizes: BTreeMap<ShardId, u64>,
+    /// Whether it keeps hints for others.
+    pub keeps_hints: bool,
+}
+
+/// What one node says of one copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FillReport {
+    /// Which copy: since when it has it.
+    pub since: Epoch,
+    /// Whether it holds everything that it should.
+    pub is_whole: bool,
+    /// The start of the move for which it has merged what the other owners hold; 0: none.
+    pub merged: Epoch,
+    /// Bytes that it has copied so far.
+    pub bytes: u64,
+    /// Why it does not go on; `None`: it does.
+    pub error: Option<String>,
+}
+
+/// How much may move at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Shards of any size, to one receiver or from one source.
+    pub shards_max: u32,
+    /// Those of them that are large.
+    pub large_max: u32,
+    /// From so many bytes on a shard is large.
+    pub large_bytes: u64,
+    /// Bytes of all of them, unless it is one shard.
+    pub bytes_max: u64,
+    /// Free space that a receiver needs, in hundredths of what it is to copy.
+    pub space_percent: u64,
+    /// How long a shard may stand still before it goes back, and how long it rests before it is tried again.
+    pub move_patience: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            shards_max: 64,
+            large_max: 8,
+            large_bytes: 16 << 20,
+            bytes_max: 2 << 30,
+            space_percent: 120,
+            move_patience: Span::from_millis(600_000),
+        }
+    }
+}
+
+/// What the catalog needs next; `None`: nothing. `watch` has observed the same catalog and reports.
+pub fn next(
+    catalog: &Catalog,
+    reports: &BTreeMap<NodeId, NodeReport>,
+    watch: &Watch,
+    now: Instant,
+    limits: &Limits,
+) -> Option<Command> {
+    let facts = Facts { catalog, reports };
+    let advance = catalog.running_job().map(|job| facts.advance(job, watch, now, limits));
+    advance
+        .filter(|advance| advance.shards() > 0)
+        .map(Command::Advance)
+        .or_else(|| facts.removable().map(|node| Command::RemoveNode { node }))
+}
+
+/// Why a shard that moves has not arrived; `None`: it has, or does not move.
+pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shard: ShardId) -> Option<Wait> {
+    let facts = Facts { catalog, reports };
+    let shard = catalog.moving_shard(shard)?;
+    let job = catalog.job(shard.joint.as_ref()?.job)?;
+    facts.arrived(job, shard).err()
+}
+
+/// What is known.
+struct Facts<'a> {
+    catalog: &'a Catalog,
+    reports: &'a BTreeMap<NodeId, NodeReport>,
+}
+
+impl<'a> Facts<'a> {
+    /// What a node said last, if that was the replica that counts. A banned node is not heard.
+    fn report(&self, node: NodeId) -> Option<&'a NodeReport> {
+        let known = self.catalog.node(node)?;
+        let report = self.reports.get(&node)?;
+        (known.state != NodeState::Banned && report.incarnation == known.incarnation).then_some(report)
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        self.report(node).is_some_and(|report| report.is_up)
+    }
+
+    fn is_banned(&self, node: NodeId) -> bool {
+        self.catalog.node(node).is_none_or(|node| node.state == NodeState::Banned)
+    }
+
+    fn advance(&self, job: &Job, watch: &Watch, now: Instant, limits: &Limits) -> Advance {
+        let mut advance = Advance::of(job.id);
+        let mut relied: BTreeSet<(NodeId, u32)> = BTreeSet::new();
+        let mut stay: Vec<&Shard> = Vec::new();
+        for shard in self.catalog.moving() {
+            let has_room = advance.shards() < SHARDS_PER_COMMAND_MAX;
+            match &job.state {
+                JobState::Aborting if has_room => advance.revert.push((shard.id, shard.epoch)),
+                JobState::Running | JobState::Paused if has_room => match self.arrived(job, shard) {
+                    Ok(by) => {
+                        relied.extend(by);
+                        advance.finish.push((shard.id, shard.epoch));
+                    }
+                    Err(_) if job.state == JobState::Running && watch.has_stalled(shard.id, now, limits) => {
+                        advance.revert.push((shard.id, shard.epoch));
+                    }
+                    Err(_) => stay.push(shard),
+                },
+                JobState::Aborting | JobState::Running | JobState::Paused => stay.push(shard),
+                JobState::Gathering { .. } | JobState::Done | JobState::Aborted => {}
+            }
+        }
+        if job.state == JobState::Running {
+            let room = SHARDS_PER_COMMAND_MAX - advance.shards();
+            let starts = Starts::beside(self, job, &stay, limits);
+            // What goes back by this command is not started by it: it rests.
+            advance.start = starts.chosen(|shard| watch.rests(shard, now, limits), room);
+        }
+        advance.relied = relied.into_iter().collect();
+        advance
+    }
+
+    /// A member that leaves and can be removed now.
+    fn removable(&self) -> Option<NodeId> {
+        let gone = |node: &&Arc<Node>| match node.state {
+            NodeState::Member => false,
+            NodeState::Leaving => self.report(node.id).is_some_and(|report| !report.keeps_hints),
+            // Its hints are lost with it.
+            NodeState::Banned => true,
+        };
+        let is_of_job = |node: NodeId| {
+            let job = self.catalog.running_job();
+            job.is_some_and(|job| job.leaving.contains(&node) || job.dead.contains(&node))
+        };
+        // What it must close first, it can be asked for only as a member.
+        let is_awaited = |node: NodeId| {
+            !self.is_banned(node) && self.catalog.closing().any(|open| open.owners().contains(&node))
+        };
+        let mut leaving = self.catalog.nodes().filter(gone).filter(|node| !node.voter);
+        let is_empty = |node: NodeId| {
+            let shards = || self.catalog.tables().flat_map(|entry| entry.shards());
+            !shards().any(|shard| shard.is_held_by(node))
+        };
+        let can_go = |node: &&Arc<Node>| !is_of_job(node.id) && !is_awaited(node.id) && is_empty(node.id);
+        leaving.find(can_go).map(|node| node.id)
+    }
+}
+
+#[cfg(test)]
+mod tests;
