@@ -74,6 +74,13 @@ impl Layout {
     }
 }
 
+impl ShardLayout {
+    /// Whether a move gives the node a copy of it now.
+    pub fn is_received(&self) -> bool {
+        self.copy.is_some_and(|copy| copy.role == Role::Receiver)
+    }
+}
+
 impl TableLayout {
     /// The shard in which a walk downwards from `end` begins: the last one that starts below it. `None` is the end of the
     /// space.

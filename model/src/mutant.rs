@@ -185,6 +185,8 @@ pub enum Mutant {
     FillSumsIgnored,
     /// What a replica fills itself with takes the place of what it took meanwhile.
     FilledOverNewer,
+    /// A replica is copied from before it refuses what the copy would miss.
+    CopyBeforeFence,
     /// A replica acknowledges writes before what it still holds is deleted, with them.
     LossyAcks,
     /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
@@ -215,7 +217,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 97] = [
+    pub const ALL: [Mutant; 98] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -300,6 +302,7 @@ impl Mutant {
         Mutant::HealFromOne,
         Mutant::FillSumsIgnored,
         Mutant::FilledOverNewer,
+        Mutant::CopyBeforeFence,
         Mutant::LossyAcks,
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,

@@ -10,7 +10,8 @@
 //! table 1  [m ········ )   filling        merged from n1 and n2 up to "q"
 //! ```
 //!
-//! A shard is lossy, filling, whole: never back within an incarnation. When the last one is whole the ledger is empty
+//! A shard is lossy, filling, whole: never back within an incarnation. A copy that a move gives to the node begins as a lossy
+//! one: nothing is held of it yet, and what lies there is of an earlier one. Its entry names the copy, and stays. When the last one is whole the ledger is empty
 //! again. A table that was made after the loss was never lost. Which epoch that was is not known when the loss is noted,
 //! so the epoch of the first layout that names the new incarnation is noted with it: the catalog that names it knows
 //! every table from before.
@@ -25,11 +26,11 @@
 //!
 //! # What is left out
 //!
-//! The fence of single shards, and the copies of moves: they come with moves. Fields are numbered, so that entries grow.
+//! The fence of single shards. Fields are numbered, so that entries grow.
 
 use crate::rules::filling;
 use minicbor::{Decode, Encode};
-use quorate_model::layout::Copy;
+use quorate_model::layout::{Copy, Role};
 use quorate_model::{CopyState, Epoch, Fill, Interval, Rules, SortKey, TableId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -61,6 +62,9 @@ pub struct Entry {
     /// How far it is filled.
     #[n(2)]
     pub fill: Option<Fill>,
+    /// Which copy that a move gave to the node was begun here; `None`: the node fills its own again.
+    #[n(3)]
+    pub since: Option<Epoch>,
 }
 
 /// See the module's essay.
@@ -94,8 +98,15 @@ impl Ledger {
     pub fn set_lost(&mut self, lost: Option<Lost>) {
         self.lost = lost;
         if lost.is_none() {
-            self.entries.clear();
+            // Which copies of moves were begun stays known: to begin one twice would delete it.
+            self.entries.retain(|_, entry| entry.since.is_some());
         }
+    }
+
+    /// Where entries begin that are of a loss, and of no move.
+    pub fn of_loss(&self) -> impl Iterator<Item = (TableId, SortKey)> + '_ {
+        let of_loss = self.entries.iter().filter(|(_, entry)| entry.since.is_none());
+        of_loss.map(|(at, _)| at.clone())
     }
 
     /// Takes what is noted of a piece.
@@ -115,6 +126,11 @@ impl Ledger {
 
     /// What is held of the piece around a key, of a copy.
     pub fn at(&self, table: TableId, sort_key: &SortKey, copy: Copy) -> CopyState {
+        if copy.role == Role::Receiver {
+            let entry = self.entry_at(table, sort_key).map(|(_, entry)| entry);
+            let begun = entry.filter(|entry| entry.since == Some(copy.since));
+            return begun.map_or(CopyState::Lossy, |entry| entry.state);
+        }
         if !self.may_lack(copy) {
             return CopyState::Whole;
         }
@@ -123,6 +139,10 @@ impl Ledger {
 
     /// The worst of what is held in an interval, of a copy.
     pub fn within(&self, table: TableId, interval: &Interval, copy: Copy) -> CopyState {
+        if copy.role == Role::Receiver {
+            // Begun as a whole, and no piece of it by itself.
+            return self.at(table, &interval.start, copy);
+        }
         if !self.may_lack(copy) {
             return CopyState::Whole;
         }
@@ -176,7 +196,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::layout::Role;
 
     fn key(text: &'static str) -> SortKey {
         SortKey::new(text.as_bytes())
@@ -199,7 +218,7 @@ mod tests {
             CopyState::Whole,
             "made since"
         );
-        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None });
+        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None });
         assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Whole);
         assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Lossy);
         assert_eq!(ledger.at(TableId(2), &key("b"), OLD), CopyState::Lossy);
@@ -210,7 +229,7 @@ mod tests {
     #[test]
     fn where_the_rest_was_accepted_only_what_is_being_filled_is_not_whole() {
         let mut ledger = ledger(Some(40));
-        let filling = Entry { end: Some(key("m")), state: CopyState::Filling, fill: None };
+        let filling = Entry { end: Some(key("m")), state: CopyState::Filling, fill: None, since: None };
         ledger.set(T, key("c"), filling);
         ledger.set_lost(Some(Lost { incarnation: 3, began: None, kept: Some(true) }));
         let state = |at: &'static str| ledger.at(T, &key(at), OLD);
@@ -227,9 +246,9 @@ mod tests {
     fn an_interval_is_as_good_as_the_worst_piece_of_it() {
         let mut ledger = ledger(None);
         let all = Interval { start: key("a"), end: Some(key("z")) };
-        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None });
+        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None });
         assert_eq!(ledger.within(T, &all, OLD), CopyState::Lossy, "the second half is not noted");
-        let second = Entry { end: None, state: CopyState::Filling, fill: None };
+        let second = Entry { end: None, state: CopyState::Filling, fill: None, since: None };
         ledger.set(T, key("m"), second.clone());
         assert_eq!(ledger.within(T, &all, OLD), CopyState::Filling);
         let first = Interval { start: key("b"), end: Some(key("m")) };

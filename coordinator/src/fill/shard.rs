@@ -14,7 +14,8 @@ use quorate_model::{
     CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
     Refusal, Reply, ShardId, SortKey, Source,
 };
-use quorate_ring::Plan;
+use quorate_model::sync::Proof;
+use quorate_ring::{OwnerSet, Plan};
 use std::collections::BTreeMap;
 
 /// What is known of a member of the cluster.
@@ -129,7 +130,7 @@ impl Shard {
         let mut probe = Probe::default();
         for candidate in self.plan.candidates.clone() {
             let node = candidate.node;
-            if node == self.context.local {
+            if node == self.context.local || !self.is_old_owner(node) {
                 continue;
             }
             if at.members.get(&node).is_some_and(|member| member.doubts) {
@@ -137,7 +138,8 @@ impl Shard {
             } else if !candidate.alive {
                 probe.lacking.push((node, Lack::Away));
             } else {
-                let number = self.ask(at, node, self.gap.interval.clone(), 1, false);
+                // Sums are told by those alone that others may make copies of.
+                let number = self.ask_sums(at, node);
                 probe.asked.insert(number, node);
             }
         }
@@ -159,12 +161,12 @@ impl Shard {
         }
         let said = match reply {
             Some(RangeReply::Scanned(scanned)) => Ok(scanned),
+            Some(RangeReply::Sums(proofs)) => told(&proofs).map(|()| Scanned::default()),
             Some(RangeReply::Refused(refusal)) => Err(Lack::of(refusal)),
             // The others answer something else than was asked.
             None
             | Some(
-                RangeReply::Sums(_)
-                | RangeReply::Parted(_)
+                RangeReply::Parted(_)
                 | RangeReply::Listed(_)
                 | RangeReply::Fetched(_)
                 | RangeReply::Merged
@@ -306,8 +308,9 @@ impl Shard {
     /// Begins with enough owners that hold everything, once all have answered.
     fn choose(&mut self, at: &mut At<'_>) -> Next {
         let Stage::Probing(probe) = &mut self.stage else { return Next::GoesOn };
-        let table = &self.plan.table;
-        let (n, w) = (self.plan.n(), table.w.within(self.plan.n()));
+        let n = self.plan.sets.first().map_or(self.plan.table.n, |old| old.len() as u8);
+        let w = self.plan.table.w.within(n);
+        let others = n - u8::from(self.plan.sets.first().is_some_and(|old| is_in(old, self.context.local)));
         let needed = filling::sources(self.context.rules, n, w);
         if probe.whole.len() < usize::from(needed) {
             if !probe.asked.is_empty() {
@@ -316,7 +319,7 @@ impl Shard {
             let Probe { mut whole, mut lacking, .. } = std::mem::take(probe);
             whole.sort_unstable();
             lacking.sort_unstable();
-            return Next::Waits(Cause::Sources { needed, others: n - 1, whole, lacking });
+            return Next::Waits(Cause::Sources { needed, others, whole, lacking });
         }
         self.sources = std::mem::take(&mut probe.whole);
         // Those that were read before first: fewer must be asked again at the end.
@@ -341,11 +344,7 @@ impl Shard {
         let mut asked = BTreeMap::new();
         for node in self.sources.clone() {
             self.note_source(at, node);
-            let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
-            let (table, epoch, interval) = (self.gap.table, self.gap.epoch, self.gap.interval.clone());
-            let request = RangeRequest::Sums { of: vec![Extent { table, epoch, interval }] };
-            at.actions.push(Action::Ask { number, to: node, request, deadline });
-            asked.insert(number, node);
+            asked.insert(self.ask_sums(at, node), node);
         }
         self.stage = Stage::Comparing(Comparison::of(asked));
         Next::GoesOn
@@ -366,8 +365,7 @@ impl Shard {
         }
         let mut asked = BTreeMap::new();
         for source in self.gap.fill.sources.clone() {
-            let number = self.ask(at, source.node, self.gap.interval.clone(), 1, false);
-            asked.insert(number, source.node);
+            asked.insert(self.ask_sums(at, source.node), source.node);
         }
         self.stage = Stage::Confirming { asked };
         Next::GoesOn
@@ -401,6 +399,20 @@ impl Shard {
         changed
     }
 
+    /// Whether a node is one of the owners, or of the old ones while the shard moves: they know all that was acknowledged.
+    fn is_old_owner(&self, node: NodeId) -> bool {
+        self.plan.sets.first().is_some_and(|old| is_in(old, node))
+    }
+
+    /// Asks an owner what the shard adds up to: so it says, too, whether copies may be made of its own.
+    fn ask_sums(&self, at: &mut At<'_>, to: NodeId) -> u64 {
+        let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+        let (table, epoch, interval) = (self.gap.table, self.gap.epoch, self.gap.interval.clone());
+        let request = RangeRequest::Sums { of: vec![Extent { table, epoch, interval }] };
+        at.actions.push(Action::Ask { number, to, request, deadline });
+        number
+    }
+
     fn ask(&self, at: &mut At<'_>, to: NodeId, interval: Interval, items: u32, values: bool) -> u64 {
         let over = Extent { table: self.gap.table, epoch: self.gap.epoch, interval };
         let items = items.clamp(1, ENTRIES_MAX);
@@ -413,5 +425,18 @@ impl Shard {
 
     fn place(&self, sort_key: SortKey) -> Place {
         Place { table: self.gap.table, epoch: self.gap.epoch, sort_key }
+    }
+}
+
+fn is_in(set: &OwnerSet, node: NodeId) -> bool {
+    set.iter().any(|owner| owner.node == node)
+}
+
+/// Whether an owner may be copied from, by what it says of its sums.
+fn told(proofs: &[Proof]) -> Result<(), Lack> {
+    match proofs.first() {
+        Some(Proof::Counted(_) | Proof::NotCounted) => Ok(()),
+        Some(Proof::Refused(refusal)) => Err(Lack::of(*refusal)),
+        None => Err(Lack::Away),
     }
 }

@@ -154,7 +154,6 @@ impl Cluster {
                 Input::Answered(number, Some(RangeReply::Scanned(scanned)))
             }
             Action::Ask { number, to, request: RangeRequest::Sums { of }, .. } => {
-                assert_ne!(self.state, CopyState::Lossy, "it is taken before");
                 let proof = match self.refuses.get(&to) {
                     Some(refusal) => Proof::Refused(*refusal),
                     None if self.counting == Some(to) => Proof::NotCounted,

@@ -48,8 +48,9 @@ fn place() -> Place {
 fn copies() -> [ledger::Entry; 2] {
     let fill =
         Fill { up_to: Some(place().sort_key), sources: vec![Source { node: NodeId(3), incarnation: 1 }] };
-    let filling = ledger::Entry { end: None, state: CopyState::Filling, fill: Some(fill) };
-    let whole = ledger::Entry { end: Some(place().sort_key), state: CopyState::Whole, fill: None };
+    let filling = ledger::Entry { end: None, state: CopyState::Filling, fill: Some(fill), since: None };
+    let since = Some(Epoch(9));
+    let whole = ledger::Entry { end: Some(place().sort_key), state: CopyState::Whole, fill: None, since };
     [filling, whole]
 }
 

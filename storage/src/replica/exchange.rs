@@ -12,7 +12,8 @@ use super::Replica;
 use super::scan::cut;
 use crate::engine::{Direction, Engine, EngineError, Family, PageLimit};
 use crate::keys::{self, DiskKey};
-use crate::rules::admission;
+use crate::rules::filling::Wants;
+use crate::rules::{admission, fence};
 use crate::sums::item::Item;
 use bytes::Bytes;
 use quorate_model::range::writes;
@@ -289,11 +290,15 @@ impl<E: Engine> Replica<E> {
             return Err(Refusal::Doubtful);
         }
         self.not_behind(layout)?;
+        let closed = self.closed();
+        if !fence::may_be_copied(self.rules, closed, over.epoch) {
+            return Err(Refusal::Behind { current: closed });
+        }
         let mut rest = over.clone();
         loop {
             let within = admission::admit_walk(self.rules, layout, self.incarnation, &rest, false)?;
             let piece = cut(&rest.interval, within);
-            self.holds_all(layout, over.table, &piece)?;
+            self.holds_all(layout, over.table, &piece, Wants::Everything)?;
             match piece.end {
                 Some(end) if Some(&end) != over.interval.end.as_ref() => rest.interval.start = end,
                 Some(_) | None => return Ok(()),

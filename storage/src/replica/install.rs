@@ -20,7 +20,7 @@ use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys::DiskKey;
 use crate::rules::fence;
-use quorate_model::{Durability, Epoch, Layout, Refusal};
+use quorate_model::{Durability, Epoch, Layout, Refusal, ShardLayout};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -43,7 +43,15 @@ impl<E: Engine> Replica<E> {
         self.note_began(&mut writer, &layout);
         let is_noted = self.note_fence(&mut writer, epoch);
         self.sums().cut(&self.layout(), &layout);
+        // A copy that was just given must not answer as if it were whole, nor one that was before.
+        let receives = gives_copies(&layout);
+        if receives {
+            self.is_whole.store(false, Ordering::Release);
+        }
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
+        if !receives {
+            self.is_whole.store(self.ledger().is_clear(), Ordering::Release);
+        }
         if is_noted {
             self.closed.store(epoch.0, Ordering::Release);
         }
@@ -100,6 +108,11 @@ impl<E: Engine> Replica<E> {
         writer.fence_due = false;
         true
     }
+}
+
+/// Whether a move gives the node a copy now.
+pub(super) fn gives_copies(layout: &Layout) -> bool {
+    layout.tables.values().any(|table| table.shards.iter().any(ShardLayout::is_received))
 }
 
 /// Whether a later layout takes away what this node answered for: an owned shard is gone, another's, or of a later epoch,

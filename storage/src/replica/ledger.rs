@@ -9,6 +9,7 @@
 //! There is one log for everything, so a note of how far a shard is filled outlives a power cut only together with the
 //! records before it.
 
+use super::install::gives_copies;
 use super::peer_book::{opened, sealed};
 use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each};
@@ -16,12 +17,27 @@ use crate::keys::{self, DiskKey};
 use crate::ledger::{Entry, Ledger, Lost};
 use crate::rules::admission;
 use crate::rules::filling::{self, Wants};
+use quorate_model::layout::Role;
 use quorate_model::{
-    CopyState, Durability, Fill, Gap, Interval, Layout, Place, Refusal, Rules, SortKey, TableId,
+    CopyState, Durability, Epoch, Fill, Gap, Interval, Layout, Place, Refusal, Rules, ShardLayout, SortKey,
+    TableId, TableLayout,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+/// A copy that a move gives to this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its table.
+    pub table: TableId,
+    /// Where its shard begins.
+    pub start: SortKey,
+    /// Which copy: since when the node has it.
+    pub since: Epoch,
+    /// How much is held; lossy: nothing was begun.
+    pub state: CopyState,
+}
 
 impl<E: Engine> Replica<E> {
     /// What is on the disk.
@@ -54,17 +70,23 @@ impl<E: Engine> Replica<E> {
         }
         let shard = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key));
         let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
-        filling::admit(self.rules, self.ledger().at(at.table, &at.sort_key, copy), wants)
+        filling::admit(self.rules, copy.role, self.ledger().at(at.table, &at.sort_key, copy), wants)
     }
 
-    /// Whether everything is held in a piece of one shard, so that others may be told what there is.
-    pub(super) fn holds_all(&self, layout: &Layout, table: TableId, piece: &Interval) -> Result<(), Refusal> {
+    /// Whether enough is held in a piece of one shard for others to be told what there is.
+    pub(super) fn holds_all(
+        &self,
+        layout: &Layout,
+        table: TableId,
+        piece: &Interval,
+        wants: Wants,
+    ) -> Result<(), Refusal> {
         if self.is_whole.load(Ordering::Acquire) {
             return Ok(());
         }
         let shard = layout.tables.get(&table).and_then(|table| table.shard(&piece.start));
         let Some(copy) = shard.and_then(|shard| shard.copy) else { return Ok(()) };
-        filling::admit(self.rules, self.ledger().within(table, piece, copy), Wants::Answer)
+        filling::admit(self.rules, copy.role, self.ledger().within(table, piece, copy), wants)
     }
 
     /// The first layout that names this incarnation is noted: what it gives the node later was not lost. False: it can't be
@@ -101,9 +123,11 @@ impl<E: Engine> Replica<E> {
         if !is_named(&self.layout()) {
             return Vec::new();
         }
-        let gaps: Vec<Gap> = self.gaps_in(&self.layout()).take(most).collect();
-        let is_begun = self.ledger().lost().is_some_and(|lost| lost.began.is_some());
-        if !gaps.is_empty() && is_begun {
+        let gaps: Vec<Gap> = self.gaps_in(&self.layout(), |_| true).take(most).collect();
+        let lost = self.ledger().lost();
+        let Some(lost) = lost else { return gaps };
+        let is_loss_left = self.gaps_in(&self.layout(), |shard| !shard.is_received()).next().is_some();
+        if lost.began.is_some() && is_loss_left {
             return gaps;
         }
         let mut writer = self.writer();
@@ -111,7 +135,7 @@ impl<E: Engine> Replica<E> {
             return Vec::new();
         }
         // With the writer's lock no layout comes between the look and the end.
-        if self.gaps_in(&self.layout()).next().is_none() {
+        if self.gaps_in(&self.layout(), |shard| !shard.is_received()).next().is_none() {
             self.forget_loss(&mut writer);
         }
         gaps
@@ -128,16 +152,20 @@ impl<E: Engine> Replica<E> {
     pub fn lacking(&self) -> (u64, Vec<Gap>) {
         let layout = self.layout();
         let shards = layout.tables.values().flat_map(|table| table.shards.iter());
-        let owned = shards.filter(|shard| shard.copy.is_some()).count() as u64;
+        let owned = shards.filter(|shard| shard.copy.is_some() && !shard.is_received()).count() as u64;
         if self.is_whole.load(Ordering::Acquire) {
             return (owned, Vec::new());
         }
-        (owned, self.gaps_in(&layout).collect())
+        (owned, self.gaps_in(&layout, |shard| !shard.is_received()).collect())
     }
 
-    fn gaps_in<'a>(&'a self, layout: &'a Layout) -> impl Iterator<Item = Gap> + 'a {
+    fn gaps_in<'a>(
+        &'a self,
+        layout: &'a Layout,
+        counts: impl Fn(&ShardLayout) -> bool + std::marker::Copy + 'a,
+    ) -> impl Iterator<Item = Gap> + 'a {
         layout.tables.iter().flat_map(move |(table, known)| {
-            known.shards.iter().filter_map(move |shard| {
+            known.shards.iter().filter(move |shard| counts(shard)).filter_map(move |shard| {
                 let ledger = self.ledger();
                 let state = ledger.within(*table, &shard.interval, shard.copy?);
                 let fill = ledger.fill(*table, &shard.interval.start);
@@ -151,22 +179,45 @@ impl<E: Engine> Replica<E> {
     fn forget_loss(&self, writer: &mut Writer) {
         let mut batch = Batch::housekeeping();
         batch.delete(Family::Meta, DiskKey::Lost.encode());
-        batch.delete_range(Family::Meta, keys::copies());
+        for (table, start) in self.ledger().of_loss() {
+            let key = DiskKey::Copy { table, start };
+            batch.delete(key.family(), key.encode());
+        }
         match self.write(writer, batch, Durability::Sync) {
             Ok(()) => {
                 self.ledger_mut().set_lost(None);
-                self.is_whole.store(true, Ordering::Release);
+                self.is_whole.store(!gives_copies(&self.layout()), Ordering::Release);
             }
             // It is tried again with the next look.
             Err(error) => self.judge(&error),
         }
     }
 
+    /// The copies that moves give to this node now: how much it holds of each.
+    pub fn received(&self) -> Vec<Received> {
+        let layout = self.layout();
+        if self.is_doubtful() || self.not_behind(&layout).is_err() {
+            return Vec::new();
+        }
+        let ledger = self.ledger();
+        let of_table = |(table, known): (&TableId, &TableLayout)| {
+            let received = known.shards.iter().filter(|shard| shard.is_received());
+            let one = |shard: &ShardLayout| {
+                let (copy, start) = (shard.copy?, shard.interval.start.clone());
+                let state = ledger.within(*table, &shard.interval, copy);
+                Some(Received { table: *table, start, since: copy.since, state })
+            };
+            received.filter_map(one).collect::<Vec<Received>>()
+        };
+        layout.tables.iter().flat_map(of_table).collect()
+    }
+
     /// Begins to fill a lossy shard: what is held of it is deleted, and from here on it acknowledges writes. Durable
     /// when it returns. A shard that is taken already stays as it is.
     pub fn take(&self, gap: &Gap) -> Result<(), Refusal> {
         let mut writer = self.writer();
-        if self.state_of(gap)? != CopyState::Lossy {
+        let (since, state) = self.copy_of(gap)?;
+        if state != CopyState::Lossy {
             return Ok(());
         }
         if self.is_disk_full() {
@@ -176,7 +227,7 @@ impl<E: Engine> Replica<E> {
         if filling::wipes_first(self.rules) {
             self.wipe(gap, &mut batch)?;
         }
-        let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, Fill::default()) };
+        let entry = Entry { state: CopyState::Filling, since, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
         self.sums().anew(gap.table, &self.layout());
         Ok(())
@@ -185,7 +236,8 @@ impl<E: Engine> Replica<E> {
     /// Notes how far a shard is filled, behind everything that was merged before.
     pub fn filled(&self, gap: &Gap, fill: Fill) -> Result<(), Refusal> {
         let mut writer = self.writer();
-        if self.state_of(gap)? != CopyState::Filling {
+        let (since, state) = self.copy_of(gap)?;
+        if state != CopyState::Filling {
             return Err(Refusal::Filling);
         }
         let mut batch = Batch::housekeeping();
@@ -194,17 +246,18 @@ impl<E: Engine> Replica<E> {
             self.wipe(gap, &mut batch)?;
             self.sums().anew(gap.table, &self.layout());
         }
-        let entry = Entry { state: CopyState::Filling, ..Self::entry(gap, fill) };
+        let entry = Entry { state: CopyState::Filling, since, ..Self::entry(gap, fill) };
         self.note(&mut writer, gap, entry, batch, Durability::Os)
     }
 
     /// Notes that a shard that was filled is whole. Durable when it returns, with all that was merged into it.
     pub fn whole(&self, gap: &Gap) -> Result<(), Refusal> {
         let mut writer = self.writer();
-        if self.state_of(gap)? != CopyState::Filling {
+        let (since, state) = self.copy_of(gap)?;
+        if state != CopyState::Filling {
             return Err(Refusal::Filling);
         }
-        let entry = Entry { state: CopyState::Whole, fill: None, ..Self::entry(gap, Fill::default()) };
+        let entry = Entry { state: CopyState::Whole, fill: None, since, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, Batch::default(), filling::noted_whole(self.rules))
     }
 
@@ -220,8 +273,8 @@ impl<E: Engine> Replica<E> {
         Ok(())
     }
 
-    /// What is held of the shard that a gap is of, while the layout has it at that epoch.
-    pub(super) fn state_of(&self, gap: &Gap) -> Result<CopyState, Refusal> {
+    /// What is held of the shard that a gap is of, while the layout has it at that epoch; and which copy of a move it is.
+    pub(super) fn copy_of(&self, gap: &Gap) -> Result<(Option<Epoch>, CopyState), Refusal> {
         self.trusted()?;
         let layout = self.layout();
         let Gap { table, epoch, interval, .. } = gap;
@@ -236,11 +289,12 @@ impl<E: Engine> Replica<E> {
         let shard = layout.tables.get(table).and_then(|table| table.shard(&interval.start));
         let shard = shard.filter(|shard| shard.interval == *interval).ok_or(Refusal::NotOwner)?;
         let copy = shard.copy.ok_or(Refusal::NotOwner)?;
-        Ok(self.ledger().within(*table, interval, copy))
+        let since = (copy.role == Role::Receiver).then_some(copy.since);
+        Ok((since, self.ledger().within(*table, interval, copy)))
     }
 
     fn entry(gap: &Gap, fill: Fill) -> Entry {
-        Entry { end: gap.interval.end.clone(), state: gap.state, fill: Some(fill) }
+        Entry { end: gap.interval.end.clone(), state: gap.state, fill: Some(fill), since: None }
     }
 
     fn note(

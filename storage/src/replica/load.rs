@@ -103,7 +103,7 @@ impl<E: Engine> Replica<E> {
 
     /// Whether a shard is being filled, and there is room for it.
     fn fills(&self, gap: &Gap) -> Result<(), Refusal> {
-        if self.state_of(gap)? != CopyState::Filling {
+        if self.copy_of(gap)?.1 != CopyState::Filling {
             return Err(Refusal::Filling);
         }
         if self.is_disk_full() { Err(Refusal::DiskFull) } else { Ok(()) }

@@ -8,6 +8,7 @@ use super::Replica;
 use crate::engine::{Direction, Engine, Family, PageLimit};
 use crate::keys::{self, DiskKey};
 use crate::rules::admission;
+use crate::rules::filling::Wants;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::range::{ENTRIES_MAX, Entry, Extent, Scanned, Walk};
 use quorate_model::{Interval, RangeReply, RangeRequest, Refusal, SortKey};
@@ -91,7 +92,7 @@ impl<E: Engine> Replica<E> {
         self.not_behind(&layout)?;
         let within = admission::admit_walk(self.rules, &layout, self.incarnation, over, walk.reverse)?;
         let piece = cut(&over.interval, within);
-        self.holds_all(&layout, over.table, &piece)?;
+        self.holds_all(&layout, over.table, &piece, Wants::Answer)?;
         let range = keys::records_in(over.table, &piece);
         let direction = if walk.reverse { Direction::Backward } else { Direction::Forward };
         let limit = PageLimit { items: STEP.items.min(items), ..STEP };

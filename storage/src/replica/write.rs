@@ -154,7 +154,7 @@ impl<'a, E: Engine> Round<'a, E> {
     }
 
     fn assign(&mut self, at: &Place, draft: &Draft, asked: Durability) -> Result<Reply, Refusal> {
-        let needed = self.needed(at, asked, Wants::Answer)?;
+        let needed = self.needed(at, asked, Wants::Version)?;
         self.room()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;

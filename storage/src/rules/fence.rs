@@ -18,3 +18,12 @@ pub fn is_noted(rules: Rules) -> bool {
 pub fn is_behind(rules: Rules, layout: Epoch, noted: Epoch) -> bool {
     layout < noted && !rules.broken(Mutant::FenceIgnored)
 }
+
+/// What a copy is made of is read at a replica that durably refuses everything from before the epoch at which it is asked: it
+/// acknowledges nothing any more that the copy would miss.
+///
+/// Rule 6. Whether it can be read.
+#[inline]
+pub fn may_be_copied(rules: Rules, closed: Epoch, asked: Epoch) -> bool {
+    closed >= asked || rules.broken(Mutant::CopyBeforeFence)
+}

@@ -1,5 +1,6 @@
 //! Filling: what a replica that has lost something may do until it holds everything again.
 
+use quorate_model::layout::Role;
 use quorate_model::{CopyState, Durability, Mutant, Refusal, Rules};
 
 /// What a request wants of a copy.
@@ -7,22 +8,30 @@ use quorate_model::{CopyState, Durability, Mutant, Refusal, Rules};
 pub enum Wants {
     /// To know what is held: the answer decides something.
     Answer,
+    /// A version above all that is held.
+    Version,
+    /// To hold the same: the answer is believed to be all that there is.
+    Everything,
     /// That a record is held from now on.
     Acknowledgement,
 }
 
 /// A replica that has lost something answers nothing that decides, until it holds again what it had acknowledged. While
 /// it fills itself it takes writes: what it acknowledges from then on it keeps. Before that it takes nothing, since what
-/// it holds will be deleted.
+/// it holds will be deleted. A copy that a move gives to a node counts in the new set of owners alone, and the old set knows
+/// the rest: it answers and acknowledges once it was begun, and gives no version and no copy.
 ///
 /// Rule 17. Whether a request is refused.
 #[inline]
-pub fn admit(rules: Rules, state: CopyState, wants: Wants) -> Result<(), Refusal> {
-    let is_admitted = match (state, wants) {
-        (CopyState::Whole, _) | (CopyState::Filling, Wants::Acknowledgement) => true,
-        (CopyState::Filling, Wants::Answer) => rules.broken(Mutant::FillingVotes),
-        (CopyState::Lossy, Wants::Acknowledgement) => rules.broken(Mutant::LossyAcks),
-        (CopyState::Lossy, Wants::Answer) => false,
+pub fn admit(rules: Rules, role: Role, state: CopyState, wants: Wants) -> Result<(), Refusal> {
+    let is_admitted = match (role, state, wants) {
+        (Role::Owner, CopyState::Whole, _) | (_, CopyState::Filling, Wants::Acknowledgement) => true,
+        (Role::Owner, CopyState::Filling, _) => rules.broken(Mutant::FillingVotes),
+        (Role::Owner, CopyState::Lossy, Wants::Acknowledgement) => rules.broken(Mutant::LossyAcks),
+        (Role::Receiver, CopyState::Whole, Wants::Acknowledgement)
+        | (Role::Receiver, CopyState::Whole | CopyState::Filling, Wants::Answer) => true,
+        (Role::Receiver, CopyState::Whole | CopyState::Filling, Wants::Version | Wants::Everything)
+        | (_, CopyState::Lossy, _) => false,
     };
     if is_admitted { Ok(()) } else { Err(Refusal::Filling) }
 }
