@@ -5,8 +5,8 @@ use crate::document;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, printable};
 use clap::{Args, Subcommand};
-use quorate_api::document::{Job, JobPart};
-use quorate_api::form::{JobState, JobType, PartState};
+use quorate_api::document::{AnyJob, Job, JobPart, MoveJob};
+use quorate_api::form::{JobState, JobType, MoveState, PartState};
 use quorate_client::{Client, Document};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -80,16 +80,26 @@ pub async fn wait(context: &Context, client: &Client, id: &str) -> Result<(), Fa
     while ended.is_none() {
         // Ctrl-C ends the waiting alone.
         match client.job(id).await {
-            Ok(job) => {
-                silent_since = silent_since.filter(|_| is_unsure(&job.read));
-                progress.say(&job.read);
-                match job.read.state.parse() {
+            Ok(Document { read: AnyJob::Compare(job), json }) => {
+                silent_since = silent_since.filter(|_| is_unsure(&job));
+                progress.say(&job);
+                match job.state.parse() {
                     Ok(JobState::Waiting | JobState::Running) => silent_since = None,
-                    Ok(JobState::Incomplete) if is_unsure(&job.read) => {
+                    Ok(JobState::Incomplete) if is_unsure(&job) => {
                         let since = *silent_since.get_or_insert_with(Instant::now);
-                        ended = (since.elapsed() >= PATIENCE).then_some(job);
+                        let is_over = since.elapsed() >= PATIENCE;
+                        ended = is_over.then_some((AnyJob::Compare(job), json));
                     }
-                    Ok(JobState::Done | JobState::Incomplete) | Err(_) => ended = Some(job),
+                    Ok(JobState::Done | JobState::Incomplete) | Err(_) => {
+                        ended = Some((AnyJob::Compare(job), json));
+                    }
+                }
+            }
+            Ok(Document { read: AnyJob::Move(job), json }) => {
+                silent_since = None;
+                progress.say_moved(&job);
+                if job.ended_epoch.is_some() {
+                    ended = Some((AnyJob::Move(job), json));
                 }
             }
             // The node may be starting again; another one knows the job too.
@@ -106,9 +116,16 @@ pub async fn wait(context: &Context, client: &Client, id: &str) -> Result<(), Fa
         }
     }
     progress.clear();
-    let Some(Document { read, json }) = ended else { return Ok(()) };
+    let Some((job, json)) = ended else { return Ok(()) };
     document::show(&context.output, &json)?;
-    verdict(&read)
+    match job {
+        AnyJob::Compare(job) => verdict(&job),
+        AnyJob::Move(job) if job.state.parse() == Ok(MoveState::Done) => Ok(()),
+        AnyJob::Move(job) => {
+            let next = "make a new plan for what is left: `quorate cluster plan`";
+            Err(Failure::new(Exit::Unavailable, printable(&job.says)).next(next.to_owned()))
+        }
+    }
 }
 
 /// Whether a member that took the order may still be at it.
@@ -178,6 +195,23 @@ impl<'a> Progress<'a> {
         } else {
             let line = json!({
                 "job": job.id, "state": job.state, "shards": found.shards, "compared": compared, "says": job.says,
+            });
+            writeln!(stderr, "{line}")
+        };
+    }
+
+    fn say_moved(&mut self, job: &MoveJob) {
+        if self.output.quiet || job.says == self.said {
+            return;
+        }
+        self.said.clone_from(&job.says);
+        let mut stderr = std::io::stderr().lock();
+        // A standard error that can't be written can't be told so.
+        let _unread = if self.is_terminal {
+            write!(stderr, "\r\x1b[K{}", printable(&job.says)).and_then(|()| stderr.flush())
+        } else {
+            let line = json!({
+                "job": job.id, "state": job.state, "shards": job.shards, "moved": job.shards_done, "says": job.says,
             });
             writeln!(stderr, "{line}")
         };

@@ -115,7 +115,15 @@ mod tests {
             Operation::AlterTable,
             Operation::DropTable,
             Operation::AcceptLoss,
+            Operation::DrainNode,
+            Operation::UndrainNode,
+            Operation::MakePlan,
+            Operation::DiscardPlan,
+            Operation::ApplyPlan,
             Operation::OrderJob,
+            Operation::PauseJob,
+            Operation::ResumeJob,
+            Operation::AbortJob,
         ];
         assert_eq!(once, changes);
     }
