@@ -231,12 +231,10 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         }
         Code::NoSuchJob => "see those that members remember with `quorate job list`",
         Code::NoSuchPlan => {
-            "see the plans that there are with `quorate cluster plan list`: each is kept for an hour, by the node that its id \
-             names"
+            "make it again: a plan is kept for an hour by the node that made it; `quorate cluster plan list` shows them"
         }
-        Code::EpochChanged => "make the plan again: `quorate cluster plan` with the same words",
+        Code::EpochChanged => "make the plan again: what it was made from has changed",
         Code::JobRuns => "see it with `quorate job list`; wait for it with `quorate job wait`, or end it with `quorate job abort`",
-        Code::WrongJobState => "see how far it is with `quorate job list`",
         Code::NoSuchRoute => "this server is older or newer than this command, or does not do that yet",
         Code::TableExists => "see it with `quorate table describe`, or choose another name",
         // Only a request for a key counts owners.
@@ -270,6 +268,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         | Code::RequestTimeout
         | Code::CatalogRefused
         | Code::PlanRefused
+        | Code::WrongJobState
         | Code::LossNotAccepted
         | Code::VersionsExhausted
         | Code::LengthRequired

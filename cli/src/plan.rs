@@ -217,7 +217,7 @@ impl PlanCommand {
                 let keeper = keeper(context, &client, &plan).await;
                 let answer = keeper.discard_plan(&plan).await?;
                 context.output.note("the plan is forgotten; nothing was changed by that");
-                return if context.output.is_json() { document::show(&context.output, &answer) } else { Ok(()) };
+                return if context.output.is_json() { document::show(&context.output, &answer.json) } else { Ok(()) };
             }
         };
         let plan = context.told("making a plan", client.make_plan(&spec)).await?;

@@ -9,8 +9,8 @@ use crate::client::{Client, GRACE, decode, millis, push_document};
 use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{
-    AcceptLoss, AnyJob, Cluster, Drained, Job, JobSpec, Jobs, Limits, Loss, MoveJob, NodeDetails, Nodes, Plan,
-    PlanSpec, Plans, Ring, SyncState, TableChange, TableSpec,
+    AcceptLoss, AnyJob, Cluster, Discarded, Drained, Job, JobSpec, Jobs, Limits, Loss, MoveJob, NodeDetails,
+    Nodes, Plan, PlanSpec, Plans, Ring, SyncState, TableChange, TableSpec,
 };
 use quorate_api::query::Parameter;
 use quorate_api::{OnJob, OnNode, OnPlan, OnTable, Route};
@@ -76,45 +76,6 @@ impl Client {
         self.change_catalog(&Route::AcceptLoss(OnNode::new(node)), Some(&accept)).await
     }
 
-    /// Gives a member no new copies, and lets it say that it is not ready.
-    pub async fn drain(&self, node: &str) -> Result<Document<Drained>, Error> {
-        self.change_catalog(&Route::DrainNode(OnNode::new(node)), None::<&()>).await
-    }
-
-    /// Ends that.
-    pub async fn undrain(&self, node: &str) -> Result<Document<Drained>, Error> {
-        self.change_catalog(&Route::UndrainNode(OnNode::new(node)), None::<&()>).await
-    }
-
-    /// The plans that the node keeps which answers.
-    pub async fn plans(&self) -> Result<Document<Plans>, Error> {
-        self.show(&Route::ListPlans).await
-    }
-
-    /// Makes a plan, which changes nothing. The node that answers keeps it for an hour.
-    pub async fn make_plan(&self, spec: &PlanSpec) -> Result<Document<Plan>, Error> {
-        let mut call = self.on_route(&Route::MakePlan);
-        // It is computed: one endpoint has its share of the whole time.
-        call.patience = None;
-        push_document(&mut call, spec);
-        self.document(&call).await
-    }
-
-    /// One plan. Only the node that made it has it, and so it is with the next two.
-    pub async fn plan(&self, id: &str) -> Result<Document<Plan>, Error> {
-        self.show(&Route::ShowPlan(OnPlan::new(id))).await
-    }
-
-    /// Carries out a plan; answered once the catalog has it as a job. Once more, it is the same job.
-    pub async fn apply_plan(&self, id: &str) -> Result<Document<MoveJob>, Error> {
-        self.change_catalog(&Route::ApplyPlan(OnPlan::new(id)), None::<&()>).await
-    }
-
-    /// Forgets a plan.
-    pub async fn discard_plan(&self, id: &str) -> Result<Json, Error> {
-        self.show(&Route::DiscardPlan(OnPlan::new(id))).await
-    }
-
     /// The shards of a table.
     pub async fn shards(&self, table: &str) -> Result<Json, Error> {
         self.show(&Route::ListShards(OnTable::new(table))).await
@@ -137,26 +98,65 @@ impl Client {
         self.show(&Route::ShowJob(OnJob::new(id))).await
     }
 
-    /// Lets no shard of a job start to move.
-    pub async fn pause_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
-        self.change_catalog(&Route::PauseJob(OnJob::new(id)), None::<&()>).await
-    }
-
-    /// Lets its shards move again.
-    pub async fn resume_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
-        self.change_catalog(&Route::ResumeJob(OnJob::new(id)), None::<&()>).await
-    }
-
-    /// Ends a job: shards at work go back.
-    pub async fn abort_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
-        self.change_catalog(&Route::AbortJob(OnJob::new(id)), None::<&()>).await
-    }
-
     /// Orders a job. Once more is another job: it does what the first one did.
     pub async fn order_job(&self, spec: &JobSpec) -> Result<Document<Job>, Error> {
         let mut call = self.on_route(&Route::OrderJob);
         push_document(&mut call, spec);
         self.document(&call).await
+    }
+
+    /// Lets a job that moves shards start no more of them.
+    pub async fn pause_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::PauseJob(OnJob::new(id))).await
+    }
+
+    /// Lets it go on.
+    pub async fn resume_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::ResumeJob(OnJob::new(id))).await
+    }
+
+    /// Ends it: shards at work go back.
+    pub async fn abort_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::AbortJob(OnJob::new(id))).await
+    }
+
+    /// Makes a plan. Nothing is changed; the node that answers keeps it.
+    pub async fn make_plan(&self, spec: &PlanSpec) -> Result<Document<Plan>, Error> {
+        let mut call = self.on_route(&Route::MakePlan);
+        // It is computed: one endpoint has its share of the whole time.
+        call.patience = None;
+        push_document(&mut call, spec);
+        self.document(&call).await
+    }
+
+    /// The plans that the node keeps that answers.
+    pub async fn plans(&self) -> Result<Document<Plans>, Error> {
+        self.show(&Route::ListPlans).await
+    }
+
+    /// One plan, of the node that keeps it.
+    pub async fn plan(&self, id: &str) -> Result<Document<Plan>, Error> {
+        self.show(&Route::ShowPlan(OnPlan::new(id))).await
+    }
+
+    /// Forgets a plan.
+    pub async fn discard_plan(&self, id: &str) -> Result<Document<Discarded>, Error> {
+        self.show(&Route::DiscardPlan(OnPlan::new(id))).await
+    }
+
+    /// Carries out a plan. Again, it answers with the job that the first one began.
+    pub async fn apply_plan(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::ApplyPlan(OnPlan::new(id))).await
+    }
+
+    /// Gives a member no new copies, and lets it say that it is not ready.
+    pub async fn drain(&self, node: &str) -> Result<Document<Drained>, Error> {
+        self.ask_change(&Route::DrainNode(OnNode::new(node))).await
+    }
+
+    /// Lets it be like any other again.
+    pub async fn undrain(&self, node: &str) -> Result<Document<Drained>, Error> {
+        self.ask_change(&Route::UndrainNode(OnNode::new(node))).await
     }
 
     /// When the owners of each table's shards were last found equal.
@@ -198,31 +198,27 @@ impl Client {
         self.send_change(self.call(method, path, Effect::Write), body).await
     }
 
+    /// A change of the catalog without a body, whose answer a program decides by.
+    async fn ask_change<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
+        let mut call = self.on_route(route);
+        call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
+        call.timeout += GRACE;
+        self.document(&call).await
+    }
+
     /// A change of the catalog: the server is told how long it may take to reach every member.
-    async fn change_catalog<B: Serialize, T: DeserializeOwned>(
-        &self,
-        route: &Route,
-        body: Option<&B>,
-    ) -> Result<T, Error> {
+    async fn change_catalog<T: Serialize>(&self, route: &Route, body: Option<&T>) -> Result<Json, Error> {
         let mut call = self.on_route(route);
         call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
         call.timeout += GRACE;
         self.send_change(call, body).await
     }
 
-    /// An empty answer is `null`.
-    async fn send_change<B: Serialize, T: DeserializeOwned>(
-        &self,
-        mut call: Call,
-        body: Option<&B>,
-    ) -> Result<T, Error> {
+    async fn send_change<T: Serialize>(&self, mut call: Call, body: Option<&T>) -> Result<Json, Error> {
         if let Some(body) = body {
             push_document(&mut call, body);
         }
-        let mut answer = self.send(&call).await?;
-        if answer.body.is_empty() {
-            answer.body = b"null".to_vec();
-        }
-        decode(&call, &answer)
+        let answer = self.send(&call).await?;
+        if answer.body.is_empty() { Ok(Json::Null) } else { decode(&call, &answer) }
     }
 }

@@ -10,11 +10,11 @@ use super::wanted::{Action, Cause, Lack};
 use crate::context::Context;
 use crate::rules::filling;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
+use quorate_model::sync::Proof;
 use quorate_model::{
     CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
     Refusal, Reply, ShardId, SortKey, Source,
 };
-use quorate_model::sync::Proof;
 use quorate_ring::{OwnerSet, Plan};
 use std::collections::BTreeMap;
 

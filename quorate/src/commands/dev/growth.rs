@@ -24,7 +24,7 @@ pub async fn add(context: &Context, wait: bool) -> Result<(), Failure> {
     context.output.note(&format!("{name} runs at http://{http}, and owns nothing yet"));
     let nodes = Nodes::of(&control).await?;
     let client = nodes.client(context)?;
-    let done = plan::at_once(context, &client, plan::Wish::Add(vec![called_so(&name)]), wait).await;
+    let done = plan::at_once(context, &client, &plan::adding(vec![called_so(&name)]), wait).await;
     done.map_err(|failure| match failure.next {
         Some(_) => failure,
         None => {
@@ -44,8 +44,7 @@ pub async fn remove(context: &Context, node: &str) -> Result<(), Failure> {
     }
     // Not by way of the one that goes.
     let client = nodes.without(node).client(context)?;
-    let wish = plan::Wish::Remove { node: called_so(node), dead: false };
-    plan::at_once(context, &client, wish, true).await?;
+    plan::at_once(context, &client, &plan::removing(called_so(node)), true).await?;
     let deadline = Instant::now() + END_TIMEOUT;
     while Nodes::of(&control).await?.has(node) {
         if Instant::now() >= deadline {
