@@ -17,7 +17,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Context {
     /// Waits for a request. `doing` is what it does, such as "making table t".
-    pub async fn told<T>(&self, doing: &str, request: impl Future<Output = T>) -> T {
+    pub(crate) async fn told<T>(&self, doing: &str, request: impl Future<Output = T>) -> T {
         let mut request = pin!(request);
         let (mut pause, mut said) = (WORDLESS_MAX, String::new());
         loop {

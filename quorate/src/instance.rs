@@ -98,7 +98,8 @@ impl Instance {
 
 /// Listens for clients, who are told from here on that the node is starting; what the node is told.
 fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartError> {
-    let InstanceConfig { listen: address, advertise, allowed_hosts, limits, workers: _, auto: _, mut node } = config;
+    let InstanceConfig { listen: address, advertise, allowed_hosts, limits, workers: _, auto: _, mut node } =
+        config;
     let in_force = limits_in_force(&Config {
         limits: limits.clone(),
         peer_limits: node.peer_limits.clone(),

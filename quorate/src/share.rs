@@ -87,7 +87,9 @@ async fn attempt(core: &Core, is_new: bool) -> Step {
     match is_due(core.view().catalog(), node, is_new) {
         None => return Step::NotYet("its catalog has not arrived yet".to_owned()),
         Some(false) => {
-            return Step::Over("--auto: this node became a member earlier; nothing is planned for it".to_owned());
+            return Step::Over(
+                "--auto: this node became a member earlier; nothing is planned for it".to_owned(),
+            );
         }
         Some(true) => {}
     }

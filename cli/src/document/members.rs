@@ -78,9 +78,7 @@ mod tests {
 
     #[test]
     fn a_member_that_comes_or_goes_has_a_word() {
-        let node = |state: &str, membership: &str, drained: bool, shards: u64| {
-            json!({"state": state, "membership": membership, "drained": drained, "shards": shards})
-        };
+        let node = |state: &str, membership: &str, drained: bool, shards: u64| json!({"state": state, "membership": membership, "drained": drained, "shards": shards});
         assert_eq!(state(node("up", "member", false, 64)), "up");
         assert_eq!(state(node("up", "member", false, 0)), "joining");
         assert_eq!(state(node("up", "member", true, 64)), "drained");
@@ -88,6 +86,6 @@ mod tests {
         assert_eq!(state(node("down", "leaving", false, 3)), "down");
         assert_eq!(state(node("down", "banned", false, 3)), "banned");
         let empty = node("up", "member", false, 0).as_object().expect("an object").clone();
-        assert_eq!(with_words(&empty, false)["state"], "up", "nobody owns anything");
+        assert_eq!(with_words(&empty, false)["state"], "up", "no member owns anything");
     }
 }

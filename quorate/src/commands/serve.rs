@@ -29,7 +29,7 @@ const MEMBERS_EXPECTED: usize = 128;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     quorate serve --data /var/lib/quorate --bootstrap --cluster-name orders     # the first node\n  \
-    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --auto           # each further one, and its share\n  \
+    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --auto           # each further one\n  \
     quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --replace-self n3  # n3, its disk lost\n  \
     quorate serve --config /etc/quorate.toml                                    # any start after that")]
 pub struct Serve {

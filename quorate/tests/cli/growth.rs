@@ -94,7 +94,8 @@ fn a_plan_is_shown_before_anything_changes_and_carried_out_when_it_is_applied() 
     assert!(id.starts_with("p-n2-"), "{plans}");
     let again = dev.run(0, &["cluster", "plan", "show", &id, "--output", "json"]).expect_code(0).json();
     assert_eq!(again["id"], id);
-    let applied = dev.run(2, &["cluster", "plan", "apply", &id, "--wait", "--output", "json"]).expect_code(0).json();
+    let applied =
+        dev.run(2, &["cluster", "plan", "apply", &id, "--wait", "--output", "json"]).expect_code(0).json();
     assert_eq!((&applied["plan"]["id"], &applied["job"]["state"]), (&id.into(), &"done".into()), "{applied}");
     let deadline = Instant::now() + PATIENCE;
     while dev.run(0, &["node", "show", "n4"]).code != 3 {
