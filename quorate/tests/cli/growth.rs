@@ -6,6 +6,9 @@ use std::time::Instant;
 
 const KEYS: usize = 40;
 
+/// What each of four owns of 64 shards with three copies: a quarter, within 2 % or one copy.
+const SHARE: std::ops::RangeInclusive<usize> = 47..=49;
+
 fn write_all(dev: &Dev) {
     for key in 0..KEYS {
         dev.run(0, &["put", "demo", &format!("key-{key}"), &format!("value-{key}")]).expect_code(0);
@@ -45,19 +48,19 @@ fn a_fourth_node_gets_its_share_and_gives_it_back_when_it_goes() {
 
     let added = run(&["--endpoint", &control, "dev", "add", "--wait"]).expect_code(0);
     let said = added.text();
-    assert!(said.contains("add: 48 copies of 48 shards move") && said.contains("meanwhile"), "{added:?}");
-    assert!(said.contains("done: 48 shards where they should be"), "{added:?}");
+    assert!(said.contains("  add: ") && said.contains("\nmeanwhile "), "{said}");
+    assert!(said.contains("shards where they should be"), "{said}");
     let progress = added.stderr.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     let last = progress.last().expect("progress");
-    assert_eq!((&last["state"], &last["shards_done"]), (&"done".into(), &48.into()), "{last}");
+    assert_eq!((&last["state"], &last["shards_done"]), (&"done".into(), &last["shards"]), "{last}");
     let (now, moving) = owned(&dev);
     assert_eq!((now.len(), moving), (4, 0), "{now:?}");
-    assert!(now.values().all(|copies| *copies == 48), "{now:?}");
+    assert!(now.values().all(|copies| SHARE.contains(copies)), "{now:?}");
     read_all(&dev);
     dev.until(0, &["status", "--check"], 0);
 
     let removed = run(&["--endpoint", &control, "dev", "remove", "n4"]).expect_code(0);
-    assert!(removed.text().contains("remove: 48 copies of 48 shards move"), "{removed:?}");
+    assert!(removed.text().contains("  remove: "), "{}", removed.text());
     assert!(removed.stderr.contains("n4 is gone"), "{removed:?}");
     let (now, moving) = owned(&dev);
     assert_eq!((now.len(), moving), (3, 0), "{now:?}");
@@ -86,6 +89,16 @@ fn a_plan_is_shown_before_anything_changes_and_carried_out_when_it_is_applied() 
     let text = shown.text();
     assert!(text.contains("COPIES  AFTER") && shown.stderr.contains("nothing has changed yet"), "{shown:?}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    for (wanted, kind) in [
+        (&["replace", "n3", "n4"][..], "replace"),
+        (&["weight", "n2", "2"][..], "weight"),
+        (&["copies", "demo", "4"][..], "copies"),
+    ] {
+        let arguments = [&["cluster", "plan"][..], wanted, &["--output", "json"]].concat();
+        let plan = dev.run(3, &arguments).expect_code(0).json();
+        assert_eq!(plan["type"], kind, "{plan}");
+        dev.run(3, &["cluster", "plan", "discard", plan["id"].as_str().expect("an id")]).expect_code(0);
+    }
     assert_eq!(owned(&dev), before);
 
     // Any node leads to the one that keeps it.
@@ -109,6 +122,36 @@ fn a_plan_is_shown_before_anything_changes_and_carried_out_when_it_is_applied() 
     let refused = dev.run(0, &["cluster", "plan", "remove", "n3"]).expect_code(4);
     assert!(refused.stderr.contains("add a node first"), "{refused:?}");
     dev.run(0, &["cluster", "plan", "show", "p-n1-1"]).expect_code(3);
+}
+
+/// The node that should get copies is down: nothing can start, and the job stands still until an operator ends it.
+#[test]
+fn a_job_that_stands_still_is_seen_paused_and_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path(), 4);
+    dev.disturb("kill", "n4").expect_code(0);
+    dev.until_says(0, &["status"], "!!  n4 is down");
+    let before = owned(&dev);
+    let applied = dev.run(0, &["cluster", "plan", "weight", "n4", "3", "--apply", "--output", "json"]);
+    let applied = applied.expect_code(0).json();
+    assert!(applied["plan"]["warnings"].to_string().contains("n4"), "{applied}");
+    let job = applied["job"]["id"].as_str().expect("an id").to_owned();
+    let status = dev.run(0, &["status"]).expect_code(0);
+    let said = status.text();
+    assert!(said.contains("weight goes on: 0 of") && said.contains(&job), "{said}");
+    let second = dev.run(0, &["cluster", "plan", "balance"]).expect_code(4);
+    assert!(second.stderr.contains(&job) && second.stderr.contains("quorate job abort"), "{second:?}");
+
+    dev.run(0, &["job", "pause", &job]).expect_code(0);
+    assert!(dev.run(0, &["status"]).text().contains("weight is paused"));
+    assert!(dev.run(0, &["job", "show", &job]).expect_code(0).text().contains("paused"));
+    dev.run(0, &["job", "resume", &job]).expect_code(0);
+    dev.run(0, &["job", "abort", &job]).expect_code(0);
+    let ended = dev.run(0, &["job", "wait", &job]).expect_code(4);
+    assert!(ended.stderr.contains("the job was aborted: 0 of"), "{ended:?}");
+    assert_eq!(owned(&dev), before);
+    dev.run(0, &["job", "pause", &job]).expect_code(4);
+    dev.run(0, &["job", "wait", "00000000000000000000000000000001"]).expect_code(3);
 }
 
 #[test]

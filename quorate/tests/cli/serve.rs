@@ -119,7 +119,9 @@ fn a_node_that_joins_with_auto_gets_its_share_once() {
     first.run(&["job", "wait", &id]).expect_code(0);
     let shards = first.run(&["shard", "list", "t", "--output", "json"]).expect_code(0).json();
     let of_second = |shard: &&serde_json::Value| shard["owners"] == serde_json::json!(["n2"]);
-    assert_eq!(shards.as_array().expect("a list").iter().filter(of_second).count(), 32, "{shards}");
+    // Half of 64, within 2 % or one copy.
+    let owned = shards.as_array().expect("a list").iter().filter(of_second).count();
+    assert!((31..=33).contains(&owned), "{owned}: {shards}");
     for key in ["one", "two", "three"] {
         assert_eq!(second.run(&["get", "t", key]).expect_code(0).stdout, key.as_bytes());
     }
