@@ -140,7 +140,8 @@ struct Weight {
     /// Its id or its name.
     node: String,
     /// Its share, as a factor from 0.01 to 100: 1 is an ordinary node, 2 one that holds twice as much.
-    weight: f64,
+    #[arg(value_name = "WEIGHT")]
+    share: f64,
     #[command(flatten)]
     how: How,
 }
@@ -192,8 +193,8 @@ impl PlanCommand {
                 let change = PlanChange { replace, ..PlanChange::default() };
                 (PlanSpec { changes: vec![change], accept_data_loss: gone.accept_data_loss }, how)
             }
-            Action::Weight(Weight { node, weight, how }) => {
-                let weight = Some(WeighNode { node, weight });
+            Action::Weight(Weight { node, share, how }) => {
+                let weight = Some(WeighNode { node, weight: share });
                 (of_one(PlanChange { weight, ..PlanChange::default() }), how)
             }
             Action::Copies(Copies { table, n, r, w, how }) => {

@@ -87,7 +87,7 @@ impl<'a> Progress<'a> {
     fn say_moved(&mut self, job: &MoveJob) {
         let now = Instant::now();
         let far = (job.shards_done, job.bytes_done);
-        let moving = self.moving.get_or_insert_with(|| Moving {
+        let moving = self.moving.get_or_insert(Moving {
             began: now,
             bytes_then: job.bytes_done,
             last: far,
@@ -98,7 +98,7 @@ impl<'a> Progress<'a> {
         }
         let (watched, is_still) = (now - moving.began, now - moving.changed_at >= STILL);
         let copied = job.bytes_done.saturating_sub(moving.bytes_then);
-        let rate = (watched >= RATE_TIME && copied > 0).then(|| copied as f64 / watched.as_secs_f64());
+        let rate = (watched >= RATE_TIME).then(|| per_second(copied, watched)).filter(|rate| *rate > 0);
         let is_due = self.said_at.is_none_or(|at| now - at >= LINE_INTERVAL) || job.ended_epoch.is_some();
         if self.terminal.is_some() || is_due {
             self.said = line(job, rate, is_still);
@@ -132,15 +132,15 @@ fn document(job: &MoveJob) -> Json {
 }
 
 /// The same as a line for a person.
-fn line(job: &MoveJob, rate: Option<f64>, is_still: bool) -> String {
+fn line(job: &MoveJob, rate: Option<u64>, is_still: bool) -> String {
     let mut parts = vec![format!("{} of {} shards", count(job.shards_done), count(job.shards))];
     if job.bytes > 0 {
         parts.push(format!("{} of {}", bytes(job.bytes_done), bytes(job.bytes)));
     }
     if let Some(rate) = rate {
-        parts.push(format!("{}/s", bytes(rate as u64)));
-        let left = job.bytes.saturating_sub(job.bytes_done) as f64 / rate;
-        parts.extend((left >= 1.0).then(|| format!("{} left", span(Duration::from_secs_f64(left)))));
+        parts.push(format!("{}/s", bytes(rate)));
+        let left = job.bytes.saturating_sub(job.bytes_done) / rate.max(1);
+        parts.extend((left >= 1).then(|| format!("{} left", span(Duration::from_secs(left)))));
     }
     let state = match job.state.parse() {
         Ok(MoveState::Running | MoveState::Done) => String::new(),
@@ -160,12 +160,17 @@ fn waits(job: &MoveJob) -> impl Iterator<Item = String> {
     job.waiting.iter().filter_map(says)
 }
 
+/// Bytes in a second.
+fn per_second(bytes: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(bytes) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
+}
+
 /// Full only once every shard is where it should be: the last bytes are not the last step.
 fn bar(job: &MoveJob) -> String {
-    let of = |done: u64, all: u64| (done as f64 / all.max(1) as f64).clamp(0.0, 1.0);
-    let all_done = job.shards_done >= job.shards;
-    let part = if job.bytes > 0 { of(job.bytes_done, job.bytes) } else { of(job.shards_done, job.shards) };
-    let filled = if all_done { BAR_WIDTH } else { ((part * BAR_WIDTH as f64) as usize).min(BAR_WIDTH - 1) };
+    let (done, all) = if job.bytes > 0 { (job.bytes_done, job.bytes) } else { (job.shards_done, job.shards) };
+    let part = u128::from(done) * BAR_WIDTH as u128 / u128::from(all.max(1));
+    let part = usize::try_from(part).unwrap_or(BAR_WIDTH);
+    let filled = if job.shards_done >= job.shards { BAR_WIDTH } else { part.min(BAR_WIDTH - 1) };
     format!("[{}{}]", "=".repeat(filled), " ".repeat(BAR_WIDTH - filled))
 }
 
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn a_person_sees_a_bar_the_rate_and_what_is_left() {
         assert_eq!(
-            line(&job(), Some(64.0 * 1024.0 * 1024.0), false),
+            line(&job(), Some(64 << 20), false),
             "[============            ]  37 of 64 shards, 1.0 GiB of 2.0 GiB, 64.0 MiB/s, 16 s left"
         );
     }

@@ -7,6 +7,7 @@ use crate::columns::{name, right};
 use crate::output::{Output, Tone, Word, printable};
 use crate::quantity::{bytes, count, counted, listed, span};
 use quorate_api::document::{Plan, PlanNode};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -64,10 +65,10 @@ fn table(output: &Output, nodes: &[PlanNode]) -> String {
     ];
     let kept = |at: &usize| has_names || *at != 1;
     let row = |node: &PlanNode| -> Vec<Word> {
-        let more = node.copies_after > node.copies_now;
-        let changed = |text: String| match node.copies_now == node.copies_after {
-            true => Word::from(text),
-            false => Word::toned(if more { Tone::Good } else { Tone::Strong }, text),
+        let changed = |text: String| match node.copies_after.cmp(&node.copies_now) {
+            Ordering::Equal => Word::from(text),
+            Ordering::Greater => Word::toned(Tone::Good, text),
+            Ordering::Less => Word::toned(Tone::Strong, text),
         };
         vec![
             printable(&node.node).into(),
