@@ -218,7 +218,11 @@ mod tests {
             CopyState::Whole,
             "made since"
         );
-        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None });
+        ledger.set(
+            T,
+            key("a"),
+            Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None },
+        );
         assert_eq!(ledger.at(T, &key("b"), OLD), CopyState::Whole);
         assert_eq!(ledger.at(T, &key("m"), OLD), CopyState::Lossy);
         assert_eq!(ledger.at(TableId(2), &key("b"), OLD), CopyState::Lossy);
@@ -246,7 +250,11 @@ mod tests {
     fn an_interval_is_as_good_as_the_worst_piece_of_it() {
         let mut ledger = ledger(None);
         let all = Interval { start: key("a"), end: Some(key("z")) };
-        ledger.set(T, key("a"), Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None });
+        ledger.set(
+            T,
+            key("a"),
+            Entry { end: Some(key("m")), state: CopyState::Whole, fill: None, since: None },
+        );
         assert_eq!(ledger.within(T, &all, OLD), CopyState::Lossy, "the second half is not noted");
         let second = Entry { end: None, state: CopyState::Filling, fill: None, since: None };
         ledger.set(T, key("m"), second.clone());
