@@ -70,6 +70,8 @@ codes! {
     NoSuchNode = NOT_FOUND "no-such-node" "No member has this id";
     /// No member remembers that job.
     NoSuchJob = NOT_FOUND "no-such-job" "No such job is remembered";
+    /// The node keeps no such plan.
+    NoSuchPlan = NOT_FOUND "no-such-plan" "No such plan is kept here";
     /// Nothing is served under this path.
     NoSuchRoute = NOT_FOUND "no-such-route" "Nothing is served under this path";
     /// The path is served, the method is not.
@@ -84,6 +86,14 @@ codes! {
     AmbiguousNode = CONFLICT "ambiguous-node" "Two members can be meant";
     /// The catalog does not allow the change.
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
+    /// There is no plan that does what is wanted, or it would lose something.
+    PlanRefused = CONFLICT "plan-refused" "There is no such plan";
+    /// What a plan was made from has changed.
+    EpochChanged = CONFLICT "epoch-changed" "The cluster has changed since the plan was made";
+    /// A plan is being carried out.
+    JobRuns = CONFLICT "job-runs" "Another plan is being carried out";
+    /// A job is not in a state in which this can be done.
+    WrongJobState = CONFLICT "wrong-job-state" "The job can't do this any more, or not yet";
     /// A loss that can't be accepted in this way.
     LossNotAccepted = CONFLICT "loss-not-accepted" "This loss can't be accepted";
     /// The operation id is older than what is remembered.

@@ -11,18 +11,23 @@ mod level;
 mod loss;
 mod many;
 mod name;
+mod plan;
 mod problem;
 mod scan;
 mod service;
 mod table;
 
 pub use cluster::{Cluster, Healing, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
-pub use job::{Absentee, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
+pub use job::{Absentee, AnyJob, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
 pub use key::{Explanation, Held, Inspection, LastEqual, Location, Owner, Silent, Written};
 pub use level::Level;
 pub use loss::{AcceptLoss, AcceptedLoss, Loss, LossAccepted, TableLoss};
 pub use many::{Batch, BatchItem, KeyArgument, KeyResult, Mget, NamedKey, PutItem, Results};
 pub use name::{Bound, KeyName};
+pub use plan::{
+    AddNode, Balance, CopyTable, Discarded, Drained, MoveJob, MovingShard, Plan, PlanChange, PlanNode,
+    PlanSpec, Plans, RemoveNode, ReplaceNode, WeighNode,
+};
 pub use problem::{Problem, Replica};
 pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
 pub use service::{Limits, Link, Links, Live, Ready};

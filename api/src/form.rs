@@ -194,6 +194,47 @@ words! {
         /// It did not answer just now.
         Silent = "silent",
     }
+    /// What shards move for.
+    MoveType {
+        /// New members get their share.
+        Add = "add",
+        /// A member leaves.
+        Remove = "remove",
+        /// One member takes the place of another one.
+        Replace = "replace",
+        /// A member holds another share.
+        Weight = "weight",
+        /// A table has another number of copies.
+        Copies = "copies",
+        /// Copies lay unevenly.
+        Balance = "balance",
+        /// Single shards move, or a member is drained or no longer.
+        Move = "move",
+    }
+    /// How far a job is that moves shards.
+    MoveState {
+        /// Parts of its plan are missing; nothing moves before they are there.
+        Gathering = "gathering",
+        /// Shards move.
+        Running = "running",
+        /// No shard starts; those at work may still arrive.
+        Paused = "paused",
+        /// Shards at work are taken back.
+        Aborting = "aborting",
+        /// Every shard is where it should be.
+        Done = "done",
+        /// Some shards have moved, the others are where they were.
+        Aborted = "aborted",
+    }
+    /// What a member is to the cluster.
+    Membership {
+        /// A member like any other.
+        Member = "member",
+        /// It gives away what it owns, and is gone then.
+        Leaving = "leaving",
+        /// An operator declared it gone for good: nobody talks to it.
+        Banned = "banned",
+    }
     /// That a process works.
     Liveness {
         /// It does.
@@ -241,6 +282,12 @@ forms! {
     NodeId "^n[0-9]+$" "A member's id";
     /// A job's id.
     JobId "^n[0-9]+-[0-9a-f]{8}-[0-9]+$" "The member that took the order or began it, the run of its process, a number";
+    /// The id of a job that moves shards.
+    MoveJobId "^[0-9a-f]{32}$" "Drawn when it began";
+    /// The id of a job of either kind.
+    AnyJobId "^(n[0-9]+-[0-9a-f]{8}-[0-9]+|[0-9a-f]{32})$" "A job's id";
+    /// A plan's id.
+    PlanId "^p-n[0-9]+-[0-9]+$" "The member that keeps it, and a number";
     /// A cluster's id.
     ClusterId "^[0-9a-f]{32}$" "A cluster's id, drawn when it was founded";
     /// A place on the ring.

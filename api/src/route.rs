@@ -51,6 +51,13 @@ pub struct OnJob {
     pub job: String,
 }
 
+/// A plan, as a client names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnPlan {
+    /// Its id: `p-n1-3`.
+    pub plan: String,
+}
+
 macro_rules! routes {
     ($($(#[$doc:meta])* $name:ident $(($on:ident))? = $method:ident $takes:ident;)*) => {
         /// What a request asks for.
@@ -143,14 +150,34 @@ routes! {
     PreviewLoss(OnNode) = GET NONE;
     /// Accept that loss.
     AcceptLoss(OnNode) = POST CHANGE;
+    /// A member gets no new copies, and is not ready.
+    DrainNode(OnNode) = POST CHANGE;
+    /// It is like any other again.
+    UndrainNode(OnNode) = POST CHANGE;
     /// Positions, shards and owners.
     ShowRing = GET RING;
+    /// The plans that this node keeps.
+    ListPlans = GET NONE;
+    /// Make a plan.
+    MakePlan = POST NONE;
+    /// One plan.
+    ShowPlan(OnPlan) = GET NONE;
+    /// Forget a plan.
+    DiscardPlan(OnPlan) = DELETE NONE;
+    /// Carry out a plan.
+    ApplyPlan(OnPlan) = POST CHANGE;
     /// The jobs that are remembered.
     ListJobs = GET NONE;
     /// Order a job.
     OrderJob = POST NONE;
     /// One job.
     ShowJob(OnJob) = GET NONE;
+    /// No shard starts to move any more.
+    PauseJob(OnJob) = POST CHANGE;
+    /// Shards start to move again.
+    ResumeJob(OnJob) = POST CHANGE;
+    /// A job ends, and shards that are at work go back.
+    AbortJob(OnJob) = POST CHANGE;
     /// When owners were last found equal.
     ShowSync = GET NONE;
     /// The limits in force.
@@ -187,9 +214,17 @@ impl Operation {
             Operation::ShowNode => "/v1/cluster/nodes/{node}",
             Operation::SafeToStop => "/v1/cluster/nodes/{node}/safe-to-stop",
             Operation::PreviewLoss | Operation::AcceptLoss => "/v1/cluster/nodes/{node}/accept-loss",
+            Operation::DrainNode => "/v1/cluster/nodes/{node}/drain",
+            Operation::UndrainNode => "/v1/cluster/nodes/{node}/undrain",
             Operation::ShowRing => "/v1/cluster/ring",
+            Operation::ListPlans | Operation::MakePlan => "/v1/cluster/plans",
+            Operation::ShowPlan | Operation::DiscardPlan => "/v1/cluster/plans/{plan}",
+            Operation::ApplyPlan => "/v1/cluster/plans/{plan}/apply",
             Operation::ListJobs | Operation::OrderJob => "/v1/jobs",
             Operation::ShowJob => "/v1/jobs/{job}",
+            Operation::PauseJob => "/v1/jobs/{job}/pause",
+            Operation::ResumeJob => "/v1/jobs/{job}/resume",
+            Operation::AbortJob => "/v1/jobs/{job}/abort",
             Operation::ShowSync => "/v1/sync",
             Operation::ShowLimits => "/v1/limits",
             Operation::Live => "/health/live",
@@ -225,16 +260,28 @@ impl Route {
             | Route::TableStats(on) => {
                 (template.replace("{table}", &text::encode(on.table.as_bytes())), false)
             }
-            Route::ShowNode(on) | Route::SafeToStop(on) | Route::PreviewLoss(on) | Route::AcceptLoss(on) => {
+            Route::ShowNode(on)
+            | Route::SafeToStop(on)
+            | Route::PreviewLoss(on)
+            | Route::AcceptLoss(on)
+            | Route::DrainNode(on)
+            | Route::UndrainNode(on) => {
                 (template.replace("{node}", &text::encode(on.node.as_bytes())), false)
             }
-            Route::ShowJob(on) => (template.replace("{job}", &text::encode(on.job.as_bytes())), false),
+            Route::ShowJob(on) | Route::PauseJob(on) | Route::ResumeJob(on) | Route::AbortJob(on) => {
+                (template.replace("{job}", &text::encode(on.job.as_bytes())), false)
+            }
+            Route::ShowPlan(on) | Route::DiscardPlan(on) | Route::ApplyPlan(on) => {
+                (template.replace("{plan}", &text::encode(on.plan.as_bytes())), false)
+            }
             Route::Root
             | Route::ListTables
             | Route::CreateTable
             | Route::ShowCluster
             | Route::ListNodes
             | Route::ShowRing
+            | Route::ListPlans
+            | Route::MakePlan
             | Route::ListJobs
             | Route::OrderJob
             | Route::ShowSync
@@ -272,6 +319,13 @@ impl OnJob {
     /// This job.
     pub fn new(job: &str) -> Self {
         Self { job: job.to_owned() }
+    }
+}
+
+impl OnPlan {
+    /// This plan.
+    pub fn new(plan: &str) -> Self {
+        Self { plan: plan.to_owned() }
     }
 }
 

@@ -1,8 +1,8 @@
-//! `quorate cluster`: members, and their places on the ring.
+//! `quorate cluster`: members, their places on the ring, and plans of changes.
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::{document, ring_picture};
+use crate::{document, plan, ring_picture};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -22,6 +22,8 @@ enum Action {
     Nodes,
     /// Show who owns which part of the ring.
     Ring(Ring),
+    /// Plan how the cluster grows, shrinks or is spread, see what that costs, and carry it out.
+    Plan(plan::PlanCommand),
 }
 
 #[derive(Args, Debug)]
@@ -43,6 +45,7 @@ impl ClusterCommand {
         let client = context.client()?;
         let output = &context.output;
         match self.action {
+            Action::Plan(plan) => plan.run(context).await,
             Action::Nodes => {
                 let nodes =
                     document::elements(context.told("listing members", client.nodes()).await?.json, "nodes");

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{cluster, job, key, mget, node, scan, status, sync, table};
+use crate::{cluster, job, key, mget, node, scan, shard, status, sync, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -26,13 +26,15 @@ pub enum Command {
     Explain(key::Explain),
     /// List, make, change and drop tables.
     Table(table::TableCommand),
-    /// Show members and their places on the ring.
+    /// Show a table's shards and their owners.
+    Shard(shard::ShardCommand),
+    /// Show members and their places on the ring; plan how the cluster grows and shrinks.
     Cluster(cluster::ClusterCommand),
-    /// Show one member, or let a doubtful one go on.
+    /// Show one member, drain it, or let a doubtful one go on.
     Node(node::NodeCommand),
     /// Compare what owners hold and bring them together, or show when they were last equal.
     Sync(sync::SyncCommand),
-    /// Show jobs, or wait for one.
+    /// Show jobs, wait for one, or pause, resume and abort what moves shards.
     Job(job::JobCommand),
 }
 
@@ -49,6 +51,7 @@ impl Command {
             Command::Locate(locate) => block_on(locate.run(context)),
             Command::Explain(explain) => block_on(explain.run(context)),
             Command::Table(table) => block_on(table.run(context)),
+            Command::Shard(shard) => block_on(shard.run(context)),
             Command::Cluster(cluster) => block_on(cluster.run(context)),
             Command::Node(node) => block_on(node.run(context)),
             Command::Sync(sync) => block_on(sync.run(context)),

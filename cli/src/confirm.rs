@@ -1,8 +1,23 @@
-//! Asking for the name of what is lost: the one question that `--yes` does not answer.
+//! Questions: whether something may be done, and for the name of what is lost, which `--yes` does not answer.
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use std::io::{IsTerminal, Write};
+
+/// Asks whether to go on, on a terminal, unless `--yes` has said so. A script has said so by the command itself.
+pub fn by_yes(question: &str, context: &Context) -> Result<(), Failure> {
+    if context.yes || !std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let mut stderr = std::io::stderr().lock();
+    let asked = write!(stderr, "\n{question} [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = asked.and_then(|()| std::io::stdin().read_line(&mut answer).map(|_| ()));
+    match (read, answer.trim().to_ascii_lowercase().as_str()) {
+        (Ok(()), "y" | "yes") => Ok(()),
+        (Ok(()) | Err(_), _) => Err(Failure::new(Exit::Declined, "nothing was changed")),
+    }
+}
 
 /// What is about to be lost.
 pub struct Loss<'a> {

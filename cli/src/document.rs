@@ -4,9 +4,11 @@
 //! [`View`]: its ordinary columns. `--wide` shows all others too, and so does a list of which nothing is known: what a
 //! newer server adds is shown.
 
+mod members;
 mod views;
 
-pub use views::{JOBS, NODES, SYNC, TABLES, View};
+pub use members::is_joining;
+pub use views::{JOBS, MOVES, NODES, PLANS, SHARDS, SYNC, TABLES, View};
 
 use crate::columns::Align::{self, Name, Right};
 use crate::columns::Column;
@@ -23,8 +25,8 @@ const FIRST: &str = "name node table id type cause says key key_b64 agree health
     n r w mode durability ttl token shard index start end epoch leader version size tombstone expired expires_at written_at \
     hints_for digest";
 
-/// The member of an element that stands below the table: it is a sentence.
-const ERROR: &str = "error";
+/// The members of an element that stand below the table: they are sentences.
+const SENTENCES: [&str; 2] = ["error", "waits_for"];
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -83,10 +85,12 @@ fn text(output: &Output, document: &Json) -> String {
 
 /// The elements as rows, and below them what went wrong with some.
 pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
+    let owns_something = |element: &Json| element["shards"].as_u64().is_some_and(|shards| shards > 0);
+    let has_owners = elements.iter().any(owns_something);
     let rows: Vec<Vec<(String, Json)>> = elements
         .iter()
         .map(|element| match element {
-            Json::Object(members) => flattened(&with_health(with_role(members))),
+            Json::Object(node) => flattened(&members::with_words(node, has_owners)),
             other => vec![("value".to_owned(), other.clone())],
         })
         .collect();
@@ -105,14 +109,16 @@ pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
         })
         .collect();
     let mut text = output.table(&known, &cells);
+    let is_sentence = |(name, value): &&(String, Json)| SENTENCES.contains(&name.as_str()) && !value.is_null();
     for row in &rows {
-        let Some((_, error)) = row.iter().find(|(name, value)| name == ERROR && !value.is_null()) else {
-            continue;
-        };
-        let of = ["id", "node", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
+        let of = ["id", "node", "shard", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
         let of = of.map(|(_, value)| word(value)).unwrap_or_default();
-        text.push('\n');
-        text.push_str(&output.toned(Tone::Bad, &output.wrapped(&format!("{of}: {}", word(error)), "  ")));
+        for (name, sentence) in row.iter().filter(is_sentence) {
+            let verb = if name == "waits_for" { " waits for" } else { "" };
+            let line = output.wrapped(&format!("{of}{verb}: {}", word(sentence)), "  ");
+            text.push('\n');
+            text.push_str(&output.toned(Tone::Bad, &line));
+        }
     }
     text
 }
@@ -124,7 +130,9 @@ fn columns(output: &Output, view: Option<View>, rows: &[Vec<(String, Json)>]) ->
     if output.wide || view.is_none() {
         let mut others: Vec<String> = Vec::new();
         for (name, value) in rows.iter().flatten() {
-            let is_new = columns.iter().all(|(of, _)| of != name) && !others.contains(name) && name != ERROR;
+            let is_new = columns.iter().all(|(of, _)| of != name)
+                && !others.contains(name)
+                && !SENTENCES.contains(&name.as_str());
             if is_new && !value.is_null() {
                 others.push(name.clone());
             }
@@ -149,40 +157,13 @@ fn columns(output: &Output, view: Option<View>, rows: &[Vec<(String, Json)>]) ->
     columns
 }
 
-/// A member of the cluster in one more word: what part it has in the catalog.
-fn with_role(members: &Map<String, Json>) -> Map<String, Json> {
-    let mut members = members.clone();
-    let is = |name: &str| members.get(name).and_then(Json::as_bool);
-    let role = match (is("leader"), is("voter")) {
-        (Some(true), _) => "leader",
-        (_, Some(true)) => "voter",
-        (_, Some(false)) => "learner",
-        (_, None) => return members,
-    };
-    members.insert("role".to_owned(), role.into());
-    members
-}
-
-/// A member of the cluster that is up, and does not answer for all of its shards, in the word for that.
-fn with_health(mut members: Map<String, Json>) -> Map<String, Json> {
-    if members.get("state") != Some(&"up".into()) {
-        return members;
-    }
-    let is_there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
-    let count =
-        |name: &str| members.get("healing").and_then(|healing| healing.get(name)).and_then(Json::as_u64);
-    let whole = count("whole").zip(count("shards")).map(|(whole, shards)| format!("{whole}/{shards}"));
-    let state = if is_there("doubt") { Some("doubtful") } else { whole.as_ref().map(|_| "filling") };
-    members.extend(state.map(|state| ("state".to_owned(), state.into())));
-    members.extend(whole.map(|whole| ("whole".to_owned(), whole.into())));
-    members
-}
-
 /// A member's name as people read it, without the unit that its value says.
 fn spoken(name: &str) -> String {
     match name {
         "key_b64" => "key (base64url)".to_owned(),
         "bytes" => "data".to_owned(),
+        "bytes_done" => "data done".to_owned(),
+        "minimum_bytes" => "least data".to_owned(),
         _ => {
             let bare = ["_bytes", "_ms", "_at"].iter().find_map(|unit| name.strip_suffix(unit));
             bare.unwrap_or(name).replace('_', " ")
@@ -218,9 +199,10 @@ fn cell(name: &str, value: &Json) -> Word {
 pub fn toned(name: &str, value: String) -> Word {
     let tone = match (name, value.as_str()) {
         ("state" | "up" | "result" | "status", "up" | "ack" | "ready") => Some(Tone::Good),
-        ("state" | "up" | "result" | "status", "down" | "doubtful" | "filling" | "lost" | "timeout") => {
-            Some(Tone::Bad)
-        }
+        (
+            "state" | "up" | "result" | "status",
+            "down" | "doubtful" | "filling" | "lost" | "timeout" | "banned",
+        ) => Some(Tone::Bad),
         _ => None,
     };
     match tone {
@@ -235,9 +217,10 @@ fn said(name: &str, value: &Json) -> String {
     match value {
         Json::Null if last == "ttl" => "never".to_owned(),
         Json::Number(number) => match number.as_u64() {
-            Some(bytes) if matches!(last, "bytes" | "size") || last.ends_with("_bytes") => {
+            Some(bytes) if matches!(last, "bytes" | "bytes_done" | "size") || last.ends_with("_bytes") => {
                 quantity::bytes(bytes)
             }
+            Some(seconds) if last == "seconds" => quantity::span(Duration::from_secs(seconds)),
             Some(ms) if last.ends_with("_ms") => quantity::span(Duration::from_millis(ms)),
             Some(count) if COUNTS.split_ascii_whitespace().any(|name| name == last) => quantity::count(count),
             None if last == "phi" => number.as_f64().map_or_else(|| word(value), quantity::short),
@@ -253,7 +236,8 @@ fn said(name: &str, value: &Json) -> String {
 
 /// Members that count things. Epochs and indexes are names made of digits.
 const COUNTS: &str = "hints shards whole tables nodes positions records hints_overflow shards_confirmed \
-    equal brought differing differences pulled pushed looked_after never_equal";
+    equal brought differing differences pulled pushed looked_after never_equal moves minimum_moves shards_done \
+    shards_active shards_pending shards_moving receiving";
 
 /// A moment as it is written, and how long ago that is.
 fn moment(text: &str) -> Option<(String, String)> {
@@ -279,7 +263,7 @@ fn flattened(members: &Map<String, Json>) -> Vec<(String, Json)> {
 fn rank(name: &str) -> (usize, String) {
     let first = FIRST.split_ascii_whitespace().position(|first| first == name);
     // A sentence comes last.
-    let otherwise = if name == ERROR { usize::MAX } else { usize::MAX - 1 };
+    let otherwise = if SENTENCES.contains(&name) { usize::MAX } else { usize::MAX - 1 };
     (first.unwrap_or(otherwise), name.to_owned())
 }
 
@@ -346,7 +330,14 @@ mod tests {
             "looked_after": 262_144, "never_equal": 262_144, "oldest_equal_at": "2020-11-28T15:19:37.123Z",
             "differences": 9_999_999, "last_job": long,
         });
-        element.as_object_mut().expect("an object").extend(of_jobs.as_object().expect("an object").clone());
+        let of_moves = json!({
+            "shards_done": 262_144, "shards_active": 262_144, "bytes_done": 1_125_895_000_000_000_u64, "moves": 3_932_160,
+            "minimum_moves": 3_932_160, "made_at": "2020-11-28T15:19:37.123Z", "kept_until": "2090-11-28T15:19:37.123Z",
+            "seconds": 9_999_999, "receiving": 262_144, "next": [long, long, long], "shard": long,
+        });
+        for more in [of_jobs, of_moves] {
+            element.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        }
         for view in VIEWS {
             let elements = [element.clone(), element.clone()];
             let table = table(&Output::piped(false), Some(*view), &elements);

@@ -1,15 +1,16 @@
 //! `quorate job`: jobs of the whole cluster, and waiting for one.
 
 use crate::context::Context;
-use crate::document;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, printable};
+use crate::progress::Progress;
+use crate::quantity::{count, counted};
+use crate::{document, quantity};
 use clap::{Args, Subcommand};
-use quorate_api::document::{Job, JobPart};
-use quorate_api::form::{JobState, JobType, PartState};
+use quorate_api::document::{AnyJob, Job, JobPart, MoveJob};
+use quorate_api::form::{JobState, JobType, MoveState, PartState};
 use quorate_client::{Client, Document};
-use serde_json::json;
-use std::io::{IsTerminal, Write};
+use serde_json::Value as Json;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,7 +29,7 @@ pub struct JobCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the jobs that members remember: each the last 16 that were ordered, and the last 16 that were not.
+    /// Show jobs: those that move shards, as the catalog keeps them, and those that compare, as members remember them.
     #[command(after_help = "Example:\n  quorate job list")]
     List,
     /// Show one job, with what each member did of it.
@@ -37,10 +38,28 @@ enum Action {
         /// Its id.
         job: String,
     },
-    /// Wait until a job is done, and end with what came of it: 0 if all owners are equal, 8 if a verify found some that
-    /// differ, 5 if not all could be compared.
+    /// Wait until a job is done, and end with what came of it: 0 if every shard is where it should be, or all owners are
+    /// equal; 4 if it was aborted; 8 if a verify found owners that differ; 5 if not all could be compared.
     #[command(after_help = "Example:\n  quorate job wait n1-6b983c0c-3")]
     Wait {
+        /// Its id.
+        job: String,
+    },
+    /// Let no further shard of a job start to move; those at work may still arrive.
+    #[command(after_help = "Example:\n  quorate job pause 3f9c0b6e58a14d2790c1e4b7a6d85f23")]
+    Pause {
+        /// Its id.
+        job: String,
+    },
+    /// Let the shards of a paused job move again.
+    #[command(after_help = "Example:\n  quorate job resume 3f9c0b6e58a14d2790c1e4b7a6d85f23")]
+    Resume {
+        /// Its id.
+        job: String,
+    },
+    /// End a job: shards at work go back, those that have moved stay where they are.
+    #[command(after_help = "Example:\n  quorate job abort 3f9c0b6e58a14d2790c1e4b7a6d85f23")]
+    Abort {
         /// Its id.
         job: String,
     },
@@ -60,36 +79,77 @@ impl JobCommand {
                     );
                     context.output.note(&printable(&line));
                 }
-                let jobs = document::elements(jobs.json, "jobs");
-                document::show_list(&context.output, document::JOBS, &jobs, "no member remembers a job")
+                let moves = document::elements(jobs.json.clone(), "moves");
+                let compared = document::elements(jobs.json, "jobs");
+                list(&context.output, moves, compared)
             }
             Action::Show { job } => {
                 let found = context.told("asking the members", client.job(&job)).await?;
                 document::show(&context.output, &found.json)
             }
             Action::Wait { job } => wait(context, &client, &job).await,
+            Action::Pause { job } => {
+                let paused = context.told("pausing the job", client.pause_job(&job)).await?;
+                let next = format!("`quorate job resume {}` lets it go on", printable(&job));
+                changed(context, &paused, "no further shard starts to move", &next)
+            }
+            Action::Resume { job } => {
+                let resumed = context.told("resuming the job", client.resume_job(&job)).await?;
+                let next = format!("`quorate job wait {}` shows how far it is", printable(&job));
+                changed(context, &resumed, "its shards move again", &next)
+            }
+            Action::Abort { job } => {
+                let aborted = context.told("aborting the job", client.abort_job(&job)).await?;
+                let what = "shards at work go back, those that have moved stay where they are";
+                let next = format!("`quorate job wait {}` ends once none is at work", printable(&job));
+                changed(context, &aborted, what, &next)
+            }
         }
     }
 }
 
+/// What was done to a job, and how it is now.
+fn changed(context: &Context, job: &Document<MoveJob>, what: &str, next: &str) -> Result<(), Failure> {
+    context.output.note(&format!("{what}\n  next: {next}"));
+    document::show(&context.output, &job.json)
+}
+
+/// Jobs of both kinds, those that move shards first.
+fn list(output: &Output, moves: Vec<Json>, compared: Vec<Json>) -> Result<(), Failure> {
+    if output.is_json() || moves.is_empty() || compared.is_empty() {
+        let view = if moves.is_empty() { document::JOBS } else { document::MOVES };
+        let all: Vec<Json> = moves.into_iter().chain(compared).collect();
+        return document::show_list(output, view, &all, "there is no job, and none is remembered");
+    }
+    output.line(&document::table(output, Some(document::MOVES), &moves))?;
+    output.line("")?;
+    output.line(&document::table(output, Some(document::JOBS), &compared))
+}
+
 /// Waits until a job is done, says meanwhile how far it is, shows it, and ends with what came of it.
 pub async fn wait(context: &Context, client: &Client, id: &str) -> Result<(), Failure> {
+    let ended = until_ended(context, client, id).await?;
+    document::show(&context.output, &ended.json)?;
+    verdict(&ended.read)
+}
+
+/// Waits until a job is done, and says meanwhile how far it is. Ctrl-C ends the waiting alone.
+pub async fn until_ended(context: &Context, client: &Client, id: &str) -> Result<Document<AnyJob>, Failure> {
     let mut progress = Progress::new(&context.output);
-    let mut ended = None;
     let mut silent_since: Option<Instant> = None;
-    while ended.is_none() {
-        // Ctrl-C ends the waiting alone.
+    let ended = loop {
         match client.job(id).await {
             Ok(job) => {
-                silent_since = silent_since.filter(|_| is_unsure(&job.read));
                 progress.say(&job.read);
-                match job.read.state.parse() {
-                    Ok(JobState::Waiting | JobState::Running) => silent_since = None,
-                    Ok(JobState::Incomplete) if is_unsure(&job.read) => {
+                match stage(&job.read) {
+                    Stage::GoesOn => silent_since = None,
+                    Stage::Unsure => {
                         let since = *silent_since.get_or_insert_with(Instant::now);
-                        ended = (since.elapsed() >= PATIENCE).then_some(job);
+                        if since.elapsed() >= PATIENCE {
+                            break job;
+                        }
                     }
-                    Ok(JobState::Done | JobState::Incomplete) | Err(_) => ended = Some(job),
+                    Stage::Ended => break job,
                 }
             }
             // The node may be starting again; another one knows the job too.
@@ -101,14 +161,57 @@ pub async fn wait(context: &Context, client: &Client, id: &str) -> Result<(), Fa
             }
             Err(error) => return Err(error.into()),
         }
-        if ended.is_none() {
-            tokio::time::sleep(LOOK).await;
-        }
-    }
+        tokio::time::sleep(LOOK).await;
+    };
     progress.clear();
-    let Some(Document { read, json }) = ended else { return Ok(()) };
-    document::show(&context.output, &json)?;
-    verdict(&read)
+    Ok(ended)
+}
+
+/// Whether there is something to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    GoesOn,
+    /// All is done that is known, and some member's part is not known just now.
+    Unsure,
+    Ended,
+}
+
+fn stage(job: &AnyJob) -> Stage {
+    match job {
+        AnyJob::Move(job) if job.ended_epoch.is_some() => Stage::Ended,
+        AnyJob::Move(_) => Stage::GoesOn,
+        AnyJob::Compare(job) => match job.state.parse() {
+            Ok(JobState::Waiting | JobState::Running) => Stage::GoesOn,
+            Ok(JobState::Incomplete) if is_unsure(job) => Stage::Unsure,
+            Ok(JobState::Done | JobState::Incomplete) | Err(_) => Stage::Ended,
+        },
+    }
+}
+
+/// A job that has ended, in one line.
+pub fn say_end(output: &Output, job: &AnyJob) -> Result<(), Failure> {
+    output.line(&match job {
+        AnyJob::Compare(job) => printable(&job.says),
+        AnyJob::Move(job) if job.state.parse() == Ok(MoveState::Done) => {
+            let (shards, bytes) = (counted(job.shards_done, "shard"), quantity::bytes(job.bytes_done));
+            format!("done: {shards} where they should be, {bytes} copied")
+        }
+        AnyJob::Move(job) => printable(&job.says),
+    })
+}
+
+/// What came of a job, as an end of a command.
+pub fn verdict(job: &AnyJob) -> Result<(), Failure> {
+    match job {
+        AnyJob::Compare(job) => verdict_of_comparing(job),
+        AnyJob::Move(job) if job.state.parse() == Ok(MoveState::Aborted) => {
+            let (done, all) = (count(job.shards_done), count(job.shards));
+            let sentence = format!("the job was aborted: {done} of {all} shards have moved and stay, the others are where they were");
+            Err(Failure::new(Exit::Conflict, sentence)
+                .next("see what a new plan would move: `quorate cluster plan balance`"))
+        }
+        AnyJob::Move(_) => Ok(()),
+    }
 }
 
 /// Whether a member that took the order may still be at it.
@@ -116,8 +219,8 @@ fn is_unsure(job: &Job) -> bool {
     job.members.iter().any(|part| part.state.parse() == Ok(PartState::Silent))
 }
 
-/// What came of a job, as an end of a command.
-fn verdict(job: &Job) -> Result<(), Failure> {
+/// The same of one that compares what owners hold.
+fn verdict_of_comparing(job: &Job) -> Result<(), Failure> {
     let again = || {
         let only = if job.kind.parse() == Ok(JobType::Verify) { " --verify-only" } else { "" };
         let table =
@@ -149,44 +252,6 @@ fn verdict(job: &Job) -> Result<(), Failure> {
         failure(Exit::Unavailable, next.to_owned())
     } else {
         Ok(())
-    }
-}
-
-/// How far a job is, on standard error: one line that changes on a terminal, else a JSON object a line.
-struct Progress<'a> {
-    output: &'a Output,
-    is_terminal: bool,
-    said: String,
-}
-
-impl<'a> Progress<'a> {
-    fn new(output: &'a Output) -> Self {
-        Self { output, is_terminal: std::io::stderr().is_terminal(), said: String::new() }
-    }
-
-    fn say(&mut self, job: &Job) {
-        if self.output.quiet || job.says == self.said {
-            return;
-        }
-        self.said.clone_from(&job.says);
-        let found = &job.found;
-        let compared = found.equal + found.brought + found.differing + found.not_counted + found.open;
-        let mut stderr = std::io::stderr().lock();
-        // A standard error that can't be written can't be told so.
-        let _unread = if self.is_terminal {
-            write!(stderr, "\r\x1b[K{}", printable(&job.says)).and_then(|()| stderr.flush())
-        } else {
-            let line = json!({
-                "job": job.id, "state": job.state, "shards": found.shards, "compared": compared, "says": job.says,
-            });
-            writeln!(stderr, "{line}")
-        };
-    }
-
-    fn clear(&self) {
-        if self.is_terminal && !self.said.is_empty() {
-            let _unread = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
     }
 }
 
@@ -223,9 +288,9 @@ mod tests {
     #[test]
     fn a_job_ends_with_what_came_of_it() {
         let (done, none) = ([PartState::Done; 2], JobFound::default());
-        assert_eq!(verdict(&job(JobType::Sync, none, &done)), Ok(()));
+        assert_eq!(verdict_of_comparing(&job(JobType::Sync, none, &done)), Ok(()));
         let ends = |kind, found, states: &[PartState]| {
-            let failure = verdict(&job(kind, found, states)).expect_err("not well");
+            let failure = verdict_of_comparing(&job(kind, found, states)).expect_err("not well");
             (failure.exit, failure.next.expect("a way out"))
         };
         let (exit, next) = ends(JobType::Verify, JobFound { differing: 1, ..none }, &done);

@@ -7,6 +7,7 @@ use crate::{confirm, document};
 use clap::{Args, Subcommand};
 use quorate_api::document::Loss;
 use quorate_client::{Client, Endpoint, Options};
+use serde_json::Value as Json;
 
 /// `quorate node`.
 #[derive(Args, Debug)]
@@ -20,6 +21,18 @@ enum Action {
     /// Show one member.
     #[command(after_help = "Example:\n  quorate node show n3")]
     Show {
+        /// Its id or its name.
+        node: String,
+    },
+    /// Give a node no new copies, and let it say that it is not ready: load balancers leave it alone. It keeps what it has.
+    #[command(after_help = "Example:\n  quorate node drain n3")]
+    Drain {
+        /// Its id or its name.
+        node: String,
+    },
+    /// Let a node that was drained be like any other again.
+    #[command(after_help = "Example:\n  quorate node undrain n3")]
+    Undrain {
         /// Its id or its name.
         node: String,
     },
@@ -49,9 +62,29 @@ impl NodeCommand {
             Action::Show { node } => {
                 document::show(&context.output, &context.client()?.node(&node).await?.json)
             }
+            Action::Drain { node } => {
+                let drained = context.told("draining the node", context.client()?.drain(&node)).await?;
+                let id = printable(&drained.read.node);
+                context.output.note(&format!(
+                    "{id} is drained: it gets no new copies, says that it is not ready, and still serves what it owns\n  \
+                     next: `quorate node undrain {id}` ends that; `quorate cluster plan remove {id}` moves away what it has"
+                ));
+                shown_to_programs(context, &drained.json)
+            }
+            Action::Undrain { node } => {
+                let drained = context.told("undraining the node", context.client()?.undrain(&node)).await?;
+                let id = printable(&drained.read.node);
+                context.output.note(&format!("{id} is like any other member again"));
+                shown_to_programs(context, &drained.json)
+            }
             Action::AcceptLoss(accept) => accept.run(context).await,
         }
     }
+}
+
+/// A document that says no more to a person than the words have.
+fn shown_to_programs(context: &Context, answer: &Json) -> Result<(), Failure> {
+    if context.output.is_json() { document::show(&context.output, answer) } else { Ok(()) }
 }
 
 impl AcceptLoss {

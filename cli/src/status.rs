@@ -15,7 +15,7 @@ use crate::quantity::{bytes, count, counted, span};
 use asked::{Asked, Said};
 use clap::Args;
 use diagnosis::{Problem, Severity, all_well, diagnose};
-use facts::{Answer, Facts, Member};
+use facts::{Answer, Facts, Member, Stays};
 use quorate_client::Client;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -268,6 +268,16 @@ fn row(member: &Member, asked: &Said) -> Vec<Word> {
 
 /// One word for a member.
 fn state(member: &Member) -> Word {
+    let (is_ready, heard) = (member.answer == Answer::Ready, member.is_heard);
+    match (member.stays, &member.answer) {
+        (Stays::Banned, _) => return Word::toned(Tone::Bad, "banned"),
+        (Stays::Leaving, _) if is_ready && heard => return "leaving".into(),
+        (Stays::Joining, _) if is_ready && heard => return "joining".into(),
+        (Stays::Drained, Answer::Ready | Answer::NotReady { .. }) if heard && member.is_well() => {
+            return "drained".into();
+        }
+        (Stays::Yes | Stays::Joining | Stays::Drained | Stays::Leaving, _) => {}
+    }
     match &member.answer {
         Answer::Ready if member.is_heard => Word::toned(Tone::Good, "ready"),
         Answer::Ready => Word::toned(Tone::Bad, "unheard"),

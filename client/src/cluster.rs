@@ -9,11 +9,11 @@ use crate::client::{Client, GRACE, decode, millis, push_document};
 use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{
-    AcceptLoss, Cluster, Job, JobSpec, Jobs, Limits, Loss, NodeDetails, Nodes, Ring, SyncState, TableChange,
-    TableSpec,
+    AcceptLoss, AnyJob, Cluster, Discarded, Drained, Job, JobSpec, Jobs, Limits, Loss, MoveJob, NodeDetails,
+    Nodes, Plan, PlanSpec, Plans, Ring, SyncState, TableChange, TableSpec,
 };
 use quorate_api::query::Parameter;
-use quorate_api::{OnJob, OnNode, OnTable, Route};
+use quorate_api::{OnJob, OnNode, OnPlan, OnTable, Route};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +76,11 @@ impl Client {
         self.change_catalog(&Route::AcceptLoss(OnNode::new(node)), Some(&accept)).await
     }
 
+    /// The shards of a table.
+    pub async fn shards(&self, table: &str) -> Result<Json, Error> {
+        self.show(&Route::ListShards(OnTable::new(table))).await
+    }
+
     /// Positions, shards and owners of one table, or of all.
     pub async fn ring(&self, table: Option<&str>) -> Result<Document<Ring>, Error> {
         let mut call = self.on_route(&Route::ShowRing);
@@ -83,13 +88,13 @@ impl Client {
         self.document(&call).await
     }
 
-    /// The jobs that members remember, the newest first.
+    /// The jobs that members remember, and those that the catalog keeps, the newest first.
     pub async fn jobs(&self) -> Result<Document<Jobs>, Error> {
         self.show(&Route::ListJobs).await
     }
 
     /// One job, by its id.
-    pub async fn job(&self, id: &str) -> Result<Document<Job>, Error> {
+    pub async fn job(&self, id: &str) -> Result<Document<AnyJob>, Error> {
         self.show(&Route::ShowJob(OnJob::new(id))).await
     }
 
@@ -98,6 +103,60 @@ impl Client {
         let mut call = self.on_route(&Route::OrderJob);
         push_document(&mut call, spec);
         self.document(&call).await
+    }
+
+    /// Lets a job that moves shards start no more of them.
+    pub async fn pause_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::PauseJob(OnJob::new(id))).await
+    }
+
+    /// Lets it go on.
+    pub async fn resume_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::ResumeJob(OnJob::new(id))).await
+    }
+
+    /// Ends it: shards at work go back.
+    pub async fn abort_job(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::AbortJob(OnJob::new(id))).await
+    }
+
+    /// Makes a plan. Nothing is changed; the node that answers keeps it.
+    pub async fn make_plan(&self, spec: &PlanSpec) -> Result<Document<Plan>, Error> {
+        let mut call = self.on_route(&Route::MakePlan);
+        // It is computed: one endpoint has its share of the whole time.
+        call.patience = None;
+        push_document(&mut call, spec);
+        self.document(&call).await
+    }
+
+    /// The plans that the node keeps that answers.
+    pub async fn plans(&self) -> Result<Document<Plans>, Error> {
+        self.show(&Route::ListPlans).await
+    }
+
+    /// One plan, of the node that keeps it.
+    pub async fn plan(&self, id: &str) -> Result<Document<Plan>, Error> {
+        self.show(&Route::ShowPlan(OnPlan::new(id))).await
+    }
+
+    /// Forgets a plan.
+    pub async fn discard_plan(&self, id: &str) -> Result<Document<Discarded>, Error> {
+        self.show(&Route::DiscardPlan(OnPlan::new(id))).await
+    }
+
+    /// Carries out a plan. Again, it answers with the job that the first one began.
+    pub async fn apply_plan(&self, id: &str) -> Result<Document<MoveJob>, Error> {
+        self.ask_change(&Route::ApplyPlan(OnPlan::new(id))).await
+    }
+
+    /// Gives a member no new copies, and lets it say that it is not ready.
+    pub async fn drain(&self, node: &str) -> Result<Document<Drained>, Error> {
+        self.ask_change(&Route::DrainNode(OnNode::new(node))).await
+    }
+
+    /// Lets it be like any other again.
+    pub async fn undrain(&self, node: &str) -> Result<Document<Drained>, Error> {
+        self.ask_change(&Route::UndrainNode(OnNode::new(node))).await
     }
 
     /// When the owners of each table's shards were last found equal.
@@ -137,6 +196,14 @@ impl Client {
         body: Option<&T>,
     ) -> Result<Json, Error> {
         self.send_change(self.call(method, path, Effect::Write), body).await
+    }
+
+    /// A change of the catalog without a body, whose answer a program decides by.
+    async fn ask_change<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
+        let mut call = self.on_route(route);
+        call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
+        call.timeout += GRACE;
+        self.document(&call).await
     }
 
     /// A change of the catalog: the server is told how long it may take to reach every member.

@@ -29,9 +29,10 @@ pub enum Outcome {
 }
 
 impl Effect {
-    /// The effect of this operation: a POST that only reads is `mget`.
+    /// The effect of this operation. A POST that only reads is `mget`; making a plan changes nothing of the cluster.
     pub fn of(operation: Operation) -> Self {
-        if operation.method() == Method::GET || operation == Operation::Mget {
+        let reads = [Operation::Mget, Operation::MakePlan];
+        if operation.method() == Method::GET || reads.contains(&operation) {
             Effect::Read
         } else {
             Effect::Write
@@ -115,7 +116,14 @@ mod tests {
             Operation::AlterTable,
             Operation::DropTable,
             Operation::AcceptLoss,
+            Operation::DrainNode,
+            Operation::UndrainNode,
+            Operation::DiscardPlan,
+            Operation::ApplyPlan,
             Operation::OrderJob,
+            Operation::PauseJob,
+            Operation::ResumeJob,
+            Operation::AbortJob,
         ];
         assert_eq!(once, changes);
     }

@@ -57,6 +57,8 @@ pub fn seen(app: &App) -> document::Cluster {
         shards_refusing_writes: refusing_writes as u64,
         at_risk: risks,
         accepted_losses: loss::sentences(&view),
+        shards_moving: Some(view.catalog().moving().count() as u64),
+        moved_by: view.catalog().running_job().map(|job| job.id.to_string()),
         here: here(app),
     }
 }
@@ -74,6 +76,7 @@ fn here(app: &App) -> Here {
         disk_full: statistics.disk_full,
         free_bytes: statistics.free_bytes,
         healing: app.core.healing().as_ref().map(members::healing),
+        receiving: Some(app.core.receiving()),
     }
 }
 

@@ -16,8 +16,9 @@ use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
-use quorate_node::core::LossError;
+use quorate_node::core::{LossError, PlanError};
 use quorate_ring::AmbiguousMember;
+use quorate_ring::planner::NoPlan;
 use thiserror::Error;
 
 /// Everything for which a request is refused or fails.
@@ -82,6 +83,23 @@ pub enum Fault {
         /// As it was asked for, escaped.
         id: String,
     },
+    /// No such job that moves shards.
+    #[error(
+        "there is no job \"{id}\" that moves shards; GET /v1/jobs lists those there are; the others end by themselves"
+    )]
+    NoSuchMoveJob {
+        /// As it was asked for, escaped.
+        id: String,
+    },
+    /// No such plan.
+    #[error("{why}")]
+    NoSuchPlan {
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// There is no plan that does what is wanted.
+    #[error("{0}; nothing was changed")]
+    NoPlan(NoPlan),
     /// Too many jobs wait.
     #[error("{0}; nothing was done; try again once one has ended")]
     Jobs(#[from] quorate_node::jobs::Full),
@@ -267,7 +285,9 @@ impl Fault {
             Fault::NoSuchKey(_) => Code::NoSuchKey,
             Fault::NoSuchNode { .. } => Code::NoSuchNode,
             Fault::AmbiguousNode(_) => Code::AmbiguousNode,
-            Fault::NoSuchJob { .. } => Code::NoSuchJob,
+            Fault::NoSuchJob { .. } | Fault::NoSuchMoveJob { .. } => Code::NoSuchJob,
+            Fault::NoSuchPlan { .. } => Code::NoSuchPlan,
+            Fault::NoPlan(why) => rejected::of_no_plan(why),
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Fault::RingTooLarge { .. } | Fault::Unordered { .. } => Code::InvalidParameter,
@@ -340,6 +360,9 @@ impl Fault {
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode(_)
             | Fault::NoSuchJob { .. }
+            | Fault::NoSuchMoveJob { .. }
+            | Fault::NoSuchPlan { .. }
+            | Fault::NoPlan(_)
             | Fault::Jobs(_)
             | Fault::RingTooLarge { .. }
             | Fault::NoSuchRoute
@@ -395,6 +418,17 @@ impl Fault {
             reasons
         } else {
             &[]
+        }
+    }
+}
+
+impl From<PlanError> for Fault {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::None(why) => Fault::NoPlan(why),
+            PlanError::NotKept(why) => Fault::NoSuchPlan { why },
+            PlanError::Propose(error) => Fault::Propose(error),
+            PlanError::NoRandomness => Fault::NoRandomness,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::answer::timestamp;
 use super::app::{App, json, plain};
 use super::body::Kind;
 use super::fault::Fault;
+use super::moves;
 use super::problem::Problem;
 use axum::extract::Request;
 use axum::response::Response;
@@ -36,13 +37,18 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     let (jobs, silent) = app.core.jobs(MEMBERS_TIMEOUT).await;
     let view = app.core.view();
     let jobs = jobs.iter().map(|job| described(&view, job)).collect();
-    Ok(json(StatusCode::OK, &Jobs { jobs, unanswered: absentees(silent) }))
+    let moves = app.core.move_jobs().iter().map(|job| moves::described(&view, job)).collect();
+    Ok(json(StatusCode::OK, &Jobs { jobs, moves, unanswered: absentees(silent) }))
 }
 
 /// `GET /v1/jobs/{id}`
 pub async fn show(app: App, on: OnJob, request: Request) -> Result<Response, Problem> {
     plain(&request)?;
     app.expect_catalog()?;
+    let moved = moves::id(&on.job).and_then(|id| app.core.move_job(id));
+    if let Some(moved) = moved {
+        return Ok(json(StatusCode::OK, &moves::described(&app.core.view(), &moved)));
+    }
     let no_such = || Fault::NoSuchJob { id: shown(&on.job) };
     let id: JobId = on.job.parse().map_err(|_| no_such())?;
     Ok(json(StatusCode::OK, &found(&app, id).await.ok_or_else(no_such)?))

@@ -7,7 +7,7 @@ use super::jobs;
 use super::loss;
 use super::members;
 use super::problem::Problem;
-use super::tables::bound;
+use super::tables::{bound, next_owners};
 use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
@@ -34,15 +34,18 @@ pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Res
     let location = located(&app, &table.name, &key)?;
     let (inspected, last_equal) =
         tokio::join!(app.core.inspect(&table, &key, timeout), app.core.last_equal(&table, &key, timeout));
-    let is_owner = |node: NodeId| location.owners.iter().any(|owner| owner.node == node.to_string());
+    let is_among = |owners: &[Owner], node: NodeId| owners.iter().any(|owner| owner.node == node.to_string());
+    let is_holder = |node: NodeId| is_among(&location.owners, node) || is_among(&location.next, node);
     let (of_owners, of_others): (Vec<_>, Vec<_>) =
-        inspected.into_iter().partition(|(node, _)| is_owner(*node));
+        inspected.into_iter().partition(|(node, _)| is_holder(*node));
     let hints_elsewhere =
         of_others.iter().filter(|(_, known)| known.as_ref().is_ok_and(|i| !i.hints_for.is_empty()));
+    // One that gets its copy now does not hold everything yet.
+    let owners = of_owners.iter().filter(|(node, _)| is_among(&location.owners, *node));
     let held: Vec<_> =
-        of_owners.iter().filter_map(|(_, known)| known.as_ref().ok()).map(|i| (i.held, i.digest)).collect();
+        owners.clone().filter_map(|(_, known)| known.as_ref().ok()).map(|i| (i.held, i.digest)).collect();
     let document = Explanation {
-        agree: held.len() == of_owners.len() && held.windows(2).all(|pair| pair[0] == pair[1]),
+        agree: held.len() == owners.count() && held.windows(2).all(|pair| pair[0] == pair[1]),
         replicas: of_owners.iter().map(|(node, known)| inspection(*node, known)).collect(),
         hints_elsewhere: hints_elsewhere.map(|(node, known)| inspection(*node, known)).collect(),
         sync: Some(jobs::last_equal(&last_equal)),
@@ -74,16 +77,18 @@ fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Prob
     let entry = view.table(table).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
     let Location { token, shard, interval, epoch, owners } = view.locate(entry, key);
     let losses: Vec<_> = entry.shard_of(key).losses.iter().copied().collect();
-    let owners = owners.iter().map(|owner| {
-        let node = view.catalog().node(owner.node);
+    let owner = |id: NodeId, is_alive: bool| {
+        let node = view.catalog().node(id);
         Owner {
-            node: owner.node.to_string(),
+            node: id.to_string(),
             name: node.map(|node| node.name.clone()),
             zone: node.map(|node| node.zone.clone()),
             address: node.and_then(|node| members::known(&node.http_address)),
-            up: owner.node == app.core.node() || owner.alive,
+            up: id == app.core.node() || is_alive,
         }
-    });
+    };
+    let owners = owners.iter().map(|known| owner(known.node, known.alive));
+    let next = next_owners(entry.shard_of(key)).map(|node| owner(node, view.liveness().is_alive(node)));
     let KeyName { key, key_b64 } = KeyName::from(key);
     Ok(document::Location {
         key,
@@ -96,6 +101,7 @@ fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Prob
         shard_epoch: epoch.0,
         epoch: view.epoch().0,
         owners: owners.collect(),
+        next: next.collect(),
         accepted_losses: loss::accepted(&view, losses),
     })
 }

@@ -12,13 +12,13 @@ use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
 use quorate_api::document::{self, NodeDetails, Nodes};
-use quorate_api::form::State;
+use quorate_api::form::{Membership, State};
 use quorate_api::text::shown;
 use quorate_model::{NodeId, Span};
 use quorate_node::control::{DiskState, Healing, Report};
 use quorate_node::core::{LinkStatistics, Reached};
 use quorate_ring::liveness::Verdict;
-use quorate_ring::{Node, Shard, View};
+use quorate_ring::{Node, NodeState, Shard, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,12 +69,22 @@ pub fn healing(said: &Healing) -> document::Healing {
     document::Healing { shards: *shards, whole: *whole, records: *records, waits_for }
 }
 
+/// What a member is to the cluster, in a word.
+fn membership(state: NodeState) -> Membership {
+    match state {
+        NodeState::Member => Membership::Member,
+        NodeState::Leaving => Membership::Leaving,
+        NodeState::Banned => Membership::Banned,
+    }
+}
+
 /// What is known of the members, taken once for a whole answer.
 struct Seen {
     by: NodeId,
     alive: BTreeMap<NodeId, bool>,
     leader: Option<NodeId>,
     copies: BTreeMap<NodeId, u64>,
+    receiving: BTreeMap<NodeId, u64>,
     links: Vec<LinkStatistics>,
     verdicts: BTreeMap<NodeId, Verdict>,
     reports: BTreeMap<NodeId, Result<Report, String>>,
@@ -85,6 +95,10 @@ struct Seen {
 impl Seen {
     async fn now(app: &App, view: &View) -> Self {
         let mut copies = BTreeMap::new();
+        let mut receiving = BTreeMap::new();
+        for owner in view.catalog().moving().flat_map(Shard::receivers) {
+            *receiving.entry(owner.node).or_insert(0) += 1;
+        }
         let shards = view.catalog().tables().flat_map(|table| table.shards());
         for owner in shards.flat_map(Shard::owner_nodes) {
             *copies.entry(owner).or_insert(0) += 1;
@@ -94,6 +108,7 @@ impl Seen {
             alive: app.core.liveness().into_iter().collect(),
             leader: app.core.leader(),
             copies,
+            receiving,
             links: app.core.links(),
             verdicts: app.core.verdicts(),
             disks: app.core.disks(),
@@ -143,7 +158,10 @@ impl Seen {
             disk_full: self.disks.get(&id).is_some_and(|disk| disk.full),
             healing: self.disks.get(&id).and_then(|disk| disk.healing.as_ref()).map(healing),
             leader: self.leader == Some(id),
+            membership: Some(membership(node.state).into()),
+            drained: Some(node.drained),
             shards: self.copies.get(&id).copied().unwrap_or(0),
+            receiving: Some(self.receiving.get(&id).copied().unwrap_or(0)),
             hints: self.reports.values().flatten().map(|report| report.hints_for(id)).sum(),
             silent_ms: if id == self.by { Some(0) } else { silent },
             phi: verdict.map(|verdict| (verdict.phi * 10.0).round() / 10.0),

@@ -38,10 +38,20 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::SafeToStop
         | route::Operation::PreviewLoss
         | route::Operation::AcceptLoss
+        | route::Operation::DrainNode
+        | route::Operation::UndrainNode
+        | route::Operation::ListPlans
+        | route::Operation::MakePlan
+        | route::Operation::ShowPlan
+        | route::Operation::DiscardPlan
+        | route::Operation::ApplyPlan
         | route::Operation::ShowRing
         | route::Operation::ListJobs
         | route::Operation::OrderJob
         | route::Operation::ShowJob
+        | route::Operation::PauseJob
+        | route::Operation::ResumeJob
+        | route::Operation::AbortJob
         | route::Operation::ShowSync
         | route::Operation::OpenApi => Operation::Cluster,
         route::Operation::Live

@@ -3,7 +3,9 @@
 use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
-use super::{bulk, cluster, health, jobs, keys, locate, loss, members, root, scan, table_stats, tables};
+use super::{
+    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, root, scan, table_stats, tables,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response_with_state;
@@ -12,6 +14,7 @@ use http::HeaderValue;
 use quorate_api::header::{QUORATE_COORDINATOR, QUORATE_EPOCH};
 use quorate_api::text::shown;
 use quorate_api::{Asked, Route};
+use quorate_ring::Order;
 
 /// Every route of a node.
 pub fn routes(app: App) -> Router {
@@ -43,10 +46,20 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::SafeToStop(on) => cluster::safe_to_stop(&app, &on, &request),
         Route::PreviewLoss(on) => loss::preview(&app, &on, &request),
         Route::AcceptLoss(on) => loss::accept(app, on, query, request).await,
+        Route::DrainNode(on) => plans::drain(app, (on, true), query, request).await,
+        Route::UndrainNode(on) => plans::drain(app, (on, false), query, request).await,
+        Route::ListPlans => plans::list(&app, &request),
+        Route::MakePlan => plans::make(app, request).await,
+        Route::ShowPlan(on) => plans::show(&app, &on, &request),
+        Route::DiscardPlan(on) => plans::discard(&app, &on, &request),
+        Route::ApplyPlan(on) => plans::apply(app, on, query, request).await,
         Route::ShowRing => cluster::ring(&app, &query, &request),
         Route::ListJobs => jobs::list(app, request).await,
         Route::OrderJob => jobs::order(app, query, request).await,
         Route::ShowJob(on) => jobs::show(app, on, request).await,
+        Route::PauseJob(on) => moves::order(app, (on, Order::Pause), query, request).await,
+        Route::ResumeJob(on) => moves::order(app, (on, Order::Resume), query, request).await,
+        Route::AbortJob(on) => moves::order(app, (on, Order::Abort), query, request).await,
         Route::ShowSync => jobs::sync(app, request).await,
         Route::ShowLimits => health::limits(&app, &request),
         Route::Live => Ok(health::live(&app.broken)),

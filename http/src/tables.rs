@@ -15,7 +15,7 @@ use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
 use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, Token};
-use quorate_ring::{Command, NewRange, NewTable, RequestId, TableChange, TableEntry, TtlChange, View};
+use quorate_ring::{Command, NewRange, NewTable, RequestId, Shard, TableChange, TableEntry, TtlChange, View};
 
 /// A table, as the catalog has it.
 fn described(view: &View, table: &TableEntry) -> document::Table {
@@ -74,7 +74,13 @@ pub fn shards_of(table: &TableEntry) -> impl Iterator<Item = document::Shard> + 
         position: shard.position(table.sharding).to_string(),
         epoch: shard.epoch.0,
         owners: shard.owner_nodes().map(|node| node.to_string()).collect(),
+        next: next_owners(shard).map(|node| node.to_string()).collect(),
     })
+}
+
+/// The new owners of a shard while it moves, in ring order.
+pub fn next_owners(shard: &Shard) -> impl Iterator<Item = NodeId> + '_ {
+    shard.joint.iter().flat_map(|joint| joint.next.iter().map(|owner| owner.node))
 }
 
 /// A bound of a shard: a token in a hash table, a key in a range table.
@@ -185,7 +191,7 @@ fn ttl_ms(text: &str) -> Result<u64, Problem> {
     query::ttl_ms(text).map_err(|error| invalid(error.to_string()))
 }
 
-fn level(name: &'static str, level: &document::Level) -> Result<Level, Problem> {
+pub(super) fn level(name: &'static str, level: &document::Level) -> Result<Level, Problem> {
     level.try_into().map_err(|_| {
         let value = match level {
             document::Level::Count(count) => count.to_string(),

@@ -21,6 +21,7 @@
 //! Replacing a member by another one (an operator's `replace`), and recovery without a majority: they come with moves.
 
 pub mod closing;
+pub mod conduct;
 mod figures;
 pub mod find;
 mod forget;
@@ -29,6 +30,7 @@ mod healing;
 mod jobs;
 pub mod living;
 mod messages;
+mod moving;
 mod propose;
 mod proposed;
 pub mod publish;
@@ -41,6 +43,7 @@ pub use found::{JoinError, Joined, WAITING, cluster_at, join, replace};
 pub use healing::{Healing, LACKS_MAX, ShardLack};
 pub use living::Living;
 pub use messages::{ControlReply, ControlRequest, DiskState, Replacement, Report, ShardFigure};
+pub use moving::{CopySaid, Moving};
 pub use proposed::{ProposeError, Proposed};
 
 use crate::engine::Replica;

@@ -12,6 +12,7 @@
 mod counted;
 mod jobs;
 mod loss;
+pub(crate) mod plans;
 mod readiness;
 mod request;
 mod scan;
@@ -19,6 +20,7 @@ mod statistics;
 
 pub use counted::Counted;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
+pub use plans::{AtWork, Kept, MoveProgress, PlanError, PlanId};
 pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
@@ -85,6 +87,7 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) sync: Arc<Books>,
+    pub(crate) plans: plans::Plans,
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
@@ -327,6 +330,11 @@ impl Core {
     /// How far this node has come back from a loss; `None`: it holds everything that it owns, or it waits for an operator.
     pub fn healing(&self) -> Option<Healing> {
         self.recovery.healing()
+    }
+
+    /// Copies that moves give to this node and that are not whole yet.
+    pub fn receiving(&self) -> u64 {
+        self.recollection.moving().receiving
     }
 
     /// How far the filling of this node has come since it was started.

@@ -12,6 +12,7 @@ use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::recovery::Recovery;
 use crate::views::Views;
+pub use pace::BYTES_PER_SECOND_MAX;
 use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};

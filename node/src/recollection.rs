@@ -1,7 +1,7 @@
 //! What this node and its peers remember of each other, and how the members' disks are: carried between the replica,
 //! which decides what is remembered and what it proves ([`quorate_storage::recollection`]), and the connections.
 
-use crate::control::DiskState;
+use crate::control::{DiskState, Moving};
 use crate::engine::{Engine, Replica};
 use crate::recovery::Recovery;
 use crate::views::Views;
@@ -12,6 +12,7 @@ use quorate_transport::{Copied, Links, PeerCounters};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How often it is looked whether all have been heard.
@@ -23,8 +24,12 @@ pub struct Recollection {
     replica: Arc<Replica>,
     views: Arc<Views>,
     recovery: Arc<Recovery>,
+    node: NodeId,
+    incarnation: u64,
     /// What each member said last of its disk.
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
+    /// Counts what members say anew of shards that move.
+    news: watch::Sender<u64>,
 }
 
 impl Recollection {
@@ -36,8 +41,10 @@ impl Recollection {
         (node, run): (NodeId, Run),
         boots: BTreeSet<Boot>,
     ) -> Self {
+        let incarnation = run.incarnation;
         let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
-        Self { known, replica, views, recovery, disks: Mutex::default() }
+        let (disks, news) = (Mutex::default(), watch::Sender::new(0));
+        Self { known, replica, views, recovery, node, incarnation, disks, news }
     }
 
     /// What this node answers a peer.
@@ -59,13 +66,44 @@ impl Recollection {
             doubt,
             full: disk_full,
             healing: self.recovery.healing(),
+            moving: Some(self.moving()),
         }
+    }
+
+    /// What this node says of shards that move.
+    pub fn moving(&self) -> Moving {
+        let view = self.views.current();
+        Moving::of(self.node, self.incarnation, &self.replica, &self.recovery, view.catalog())
+    }
+
+    /// Whether this node doubts its own disk.
+    pub fn doubts(&self) -> bool {
+        self.replica.is_doubtful()
+    }
+
+    /// News of what members say of shards that move.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Says that there is something new of this node itself.
+    pub fn say_news(&self) {
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// News of how far this node's own copies are filled.
+    pub fn fills(&self) -> watch::Receiver<u64> {
+        self.recovery.news()
     }
 
     /// Notes what a member says of its disk.
     pub fn note(&self, peer: NodeId, state: DiskState) {
         self.known.remember(peer, state.committed);
-        self.disks().insert(peer, state);
+        let moving = state.moving.clone();
+        let before = self.disks().insert(peer, state);
+        if before.and_then(|before| before.moving) != moving {
+            self.say_news();
+        }
     }
 
     /// What the members say of their disks, this node too: what it has heard, which may be a moment old.

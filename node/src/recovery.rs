@@ -9,6 +9,7 @@ use quorate_model::{CopyState, Gap, NodeId, ShardId};
 use quorate_ring::{Shard, View};
 use quorate_storage::Cause;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What becomes of a doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +39,15 @@ pub struct Recovery {
     views: Arc<Views>,
     outlook: Mutex<Outlook>,
     progress: Mutex<Progress>,
+    /// Counts the changes of how many copies are to be filled.
+    news: watch::Sender<u64>,
 }
 
 impl Recovery {
     /// Of a node; whether it may heal by itself.
     pub fn new(node: NodeId, replica: Arc<Replica>, views: Arc<Views>, heals: bool) -> Self {
         let outlook = Mutex::new(if heals { Outlook::Heals } else { Outlook::Off });
-        Self { node, replica, views, outlook, progress: Mutex::default() }
+        Self { node, replica, views, outlook, progress: Mutex::default(), news: watch::Sender::new(0) }
     }
 
     /// What becomes of the doubt that there is.
@@ -61,7 +64,16 @@ impl Recovery {
 
     /// Notes how far the filling has come.
     pub fn note(&self, progress: Progress) {
-        *lock(&self.progress) = progress;
+        let said = |of: &Progress| (of.shards, of.lossy, of.filled, of.waiting.clone());
+        let before = std::mem::replace(&mut *lock(&self.progress), progress.clone());
+        if said(&before) != said(&progress) {
+            self.news.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// News of copies that begin to be filled, are whole, or wait.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 
     /// How far the filling has come.

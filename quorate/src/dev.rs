@@ -8,32 +8,34 @@
 //!
 //! Nothing here is a simulation: each node is what `serve` starts, with its own folder and its own runtime. What only
 //! this mode has is the command port, on loopback alone, where a second terminal can kill a node as abruptly as a
-//! power switch, start it again, and cut or heal its peer traffic.
+//! power switch, start it again, cut or heal its peer traffic, and start a further one. What moves to that one, and what
+//! a node gives away that leaves, is decided by plans, as in any cluster.
 //!
 //! # Invariants
 //!
 //! - A cluster is founded only if none of the folders has a node: a lost folder joins again, as a new member.
 //! - Ports are this run's, not the folder's: nodes that come back elsewhere look for each other where this run puts
 //!   them.
-//! - First starts are in order, so that names and ids agree: n1 is `n1`.
+//! - First starts are in order, so that names and ids agree: n1 is `n1`. A number is not given twice, as ids are not.
+//! - A node that is a member no more is ended, and its folder emptied: nothing here is its only copy.
 
 mod error;
+mod growth;
 mod plan;
 pub mod remote;
 mod slot;
 
 pub use error::{Error, TABLE};
-pub use plan::{NODES_MAX, Plan};
-pub use slot::{CONNECTIONS_MAX, NodeState, PORT_STEP};
+pub use plan::{NODES_MAX, Numbers, Plan};
+pub use slot::{NodeState, PORT_STEP, raise_open_files};
 
 use crate::instance::Instance;
 use error::READY_TIMEOUT;
 use quorate_client::document::TableSpec;
 use quorate_client::{Client, Endpoint, Error as ClientError, Options};
 use quorate_node::{Entry, StartError};
-use quorate_storage::{Identity, IdentityError};
+use quorate_storage::Identity;
 use slot::Slot;
-use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -48,6 +50,7 @@ const WORDLESS_MAX: Duration = Duration::from_millis(700);
 
 /// A development cluster. Dropped without [`Cluster::shutdown`], its nodes end like killed ones.
 pub struct Cluster {
+    plan: Plan,
     slots: Vec<Slot>,
 }
 
@@ -64,22 +67,11 @@ pub enum Act {
     Heal,
 }
 
-/// The nodes that a folder holds, by their numbers: 1 for n1.
-pub fn kept(folder: &Path) -> Result<Vec<usize>, IdentityError> {
-    let mut kept = Vec::new();
-    for number in 1..=NODES_MAX {
-        if Identity::read(&folder.join(format!("n{number}")))?.is_some() {
-            kept.push(number);
-        }
-    }
-    Ok(kept)
-}
-
 impl Cluster {
     /// Starts every node, waits until all are ready, and makes the table. Tells what it waits for, if that takes a
     /// while.
     pub async fn start(plan: &Plan, tell: impl Fn(&str)) -> Result<Self, Error> {
-        let mut slots: Vec<Slot> = (0..plan.nodes).map(|at| Slot::new(plan, at)).collect();
+        let mut slots: Vec<Slot> = plan.numbers.iter().map(|number| Slot::new(plan, *number)).collect();
         let mut begun = Vec::new();
         for slot in &slots {
             begun.push(Identity::read(&slot.folder)?.is_some());
@@ -96,7 +88,7 @@ impl Cluster {
             let found_first = !begun.contains(&true);
             start_in_order(&mut slots, &order, &begun, found_first).await?;
         }
-        let mut cluster = Self { slots };
+        let mut cluster = Self { plan: plan.clone(), slots };
         cluster.wait_until_ready(&tell).await?;
         cluster.make_table(&tell).await?;
         // Which zone a node is in was settled when it was added.
@@ -191,28 +183,37 @@ impl Cluster {
         Client::new(Options { endpoints, ..Options::default() }).expect("a cluster has at least one node")
     }
 
-    async fn wait_until_ready(&self, tell: impl Fn(&str)) -> Result<(), Error> {
+    async fn wait_until_ready(&mut self, tell: impl Fn(&str)) -> Result<(), Error> {
         let began = Instant::now();
         let (deadline, mut told) = (began + READY_TIMEOUT, String::new());
-        for slot in &self.slots {
-            let options = Options { endpoints: vec![Endpoint::from(slot.http)], ..Options::default() };
-            let client = Client::new(options).expect("there is one endpoint");
-            while let Err(error) = client.ready().await {
-                let reason = format!("{}: {}", slot.name, error.cause());
-                if Instant::now() >= deadline {
-                    return Err(Error::NotReady { reason });
-                }
-                if began.elapsed() > WORDLESS_MAX && told != reason {
-                    tell(&format!("waiting for {reason}"));
-                    told = reason;
-                }
-                sleep(READY_INTERVAL).await;
+        // The last run may have ended before a node that had left.
+        while let Some(reason) = self.unready().await {
+            if Instant::now() >= deadline {
+                return Err(Error::NotReady { reason });
             }
+            if began.elapsed() > WORDLESS_MAX && told != reason {
+                tell(&format!("waiting for {reason}"));
+                told = reason;
+            }
+            sleep(READY_INTERVAL).await;
+            self.end_removed().await;
         }
         Ok(())
     }
 
-    async fn make_table(&self, tell: impl Fn(&str)) -> Result<(), Error> {
+    /// Why one of the nodes is not ready; `None`: all are.
+    async fn unready(&self) -> Option<String> {
+        for slot in &self.slots {
+            let options = Options { endpoints: vec![Endpoint::from(slot.http)], ..Options::default() };
+            let client = Client::new(options).expect("there is one endpoint");
+            if let Err(error) = client.ready().await {
+                return Some(format!("{}: {}", slot.name, error.cause()));
+            }
+        }
+        None
+    }
+
+    async fn make_table(&mut self, tell: impl Fn(&str)) -> Result<(), Error> {
         let client = self.client();
         let failed = |error: ClientError| Error::Table(error.to_string());
         match client.table(TABLE).await {

@@ -46,6 +46,13 @@ pub struct Cluster {
     /// Which tables have lost something that an operator accepted: by which node, when, and what that means.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<String>,
+    /// Shards that move now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards_moving: Option<u64>,
+    /// The job that moves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::MoveJobId>)]
+    pub moved_by: Option<String>,
     /// What only the answering node can say.
     pub here: Here,
 }
@@ -72,6 +79,9 @@ pub struct Here {
     #[serde(default)]
     #[schema(required)]
     pub healing: Option<Healing>,
+    /// Copies that it receives from moves and does not hold whole yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<u64>,
 }
 
 /// How far a member that lost something has come back by itself. While it doubts its disk nothing is whole.
@@ -140,8 +150,18 @@ pub struct Node {
     pub healing: Option<Healing>,
     /// Whether it leads the catalog.
     pub leader: bool,
+    /// Whether it is a member like any other, leaves, or is banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Membership>)]
+    pub membership: Option<Word>,
+    /// Whether it is drained: it gets no new copies, and says that it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained: Option<bool>,
     /// Copies of shards that it should hold.
     pub shards: u64,
+    /// Copies that it receives from moves now, beside these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiving: Option<u64>,
     /// Hints kept for it by all members that answered.
     pub hints: u64,
     /// How long nothing has been heard of it, on any connection.

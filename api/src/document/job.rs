@@ -1,5 +1,6 @@
 //! Jobs: an order of the background sync, what each member did of it, and when owners were last found equal.
 
+use super::MoveJob;
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -110,11 +111,24 @@ pub struct JobPart {
     pub error: Option<String>,
 }
 
-/// All jobs that members remember.
+/// A job of either kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyJob {
+    /// It compares what owners hold.
+    Compare(Job),
+    /// It moves shards.
+    Move(MoveJob),
+}
+
+/// All jobs that members remember, and those that the catalog keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Jobs {
-    /// The newest first.
+    /// Those that compare what owners hold, the newest first.
     pub jobs: Vec<Job>,
+    /// Those that move shards: the one that goes on, and the last ones that ended, the newest first.
+    #[serde(default)]
+    pub moves: Vec<MoveJob>,
     /// Members that did not say what they remember.
     pub unanswered: Vec<Absentee>,
 }

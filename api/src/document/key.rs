@@ -63,6 +63,9 @@ pub struct Location {
     pub epoch: u64,
     /// The owners, in the order of preference.
     pub owners: Vec<Owner>,
+    /// While its shard moves: the new owners.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<Owner>,
     /// Losses that were accepted of its shard, the last one of each node: answers about the key say `eventual`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<AcceptedLoss>,

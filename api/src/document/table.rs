@@ -196,6 +196,10 @@ pub struct Shard {
     /// Its owners, in the order of preference.
     #[schema(value_type = Vec<form::NodeId>)]
     pub owners: Vec<String>,
+    /// While it moves: its new owners.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<form::NodeId>)]
+    pub next: Vec<String>,
 }
 
 /// The shards of a table.

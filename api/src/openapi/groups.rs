@@ -57,5 +57,9 @@ pub const BATCH: &[Code] = &[Code::BatchTooLarge, Code::Overloaded, Code::Unavai
 pub const DOCUMENT: &[Code] = &[Code::BodyTooLarge, Code::Overloaded];
 /// A change of the catalog. Only one that makes something can meet a limit of the catalog.
 pub const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Draining, Code::WriteTimeout];
+/// A job that moves shards, and what becomes of it.
+pub const JOB: &[Code] = &[Code::NoSuchJob, Code::WrongJobState, Code::CatalogRefused];
+/// What a plan may meet in the catalog.
+pub const PLANNED: &[Code] = &[Code::EpochChanged, Code::JobRuns, Code::CatalogRefused];
 /// What a table that would be made may meet in the catalog.
 pub const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];

@@ -1,16 +1,17 @@
 //! Every operation: what it takes, what it answers, and for what it is refused.
 
 use super::groups::{
-    AT_WORK, BATCH, BODY, CHANGE, DOCUMENT, EDGE, KEY, LEVEL, MADE, MEMBERS, NODE, OWNERS, PLAIN, QUERY,
-    READ, SERVING, STARTING, TABLE, VALUE, WRITE,
+    AT_WORK, BATCH, BODY, CHANGE, DOCUMENT, EDGE, JOB, KEY, LEVEL, MADE, MEMBERS, NODE, OWNERS, PLAIN,
+    PLANNED, QUERY, READ, SERVING, STARTING, TABLE, VALUE, WRITE,
 };
 use super::parameters::Header;
 use super::schemas::Reference;
 use crate::code::Code;
 use crate::document::{
-    AcceptLoss, Batch, Cluster, Dropped, Explanation, Job, JobSpec, Jobs, KeyPage, Links, Live, Location,
-    Loss, LossAccepted, Mget, NodeDetails, Nodes, Ready, Results, Ring, SafeToStop, Shards, SyncState, Table,
-    TableChange, TableSpec, TableStats, Tables, Written,
+    AcceptLoss, AnyJob, Batch, Cluster, Discarded, Drained, Dropped, Explanation, Job, JobSpec, Jobs,
+    KeyPage, Links, Live, Location, Loss, LossAccepted, Mget, MoveJob, NodeDetails, Nodes, Plan, PlanSpec,
+    Plans, Ready, Results, Ring, SafeToStop, Shards, SyncState, Table, TableChange, TableSpec, TableStats,
+    Tables, Written,
 };
 use crate::route::Operation;
 use utoipa::ToSchema;
@@ -346,6 +347,77 @@ pub const fn described(operation: Operation) -> Described {
             const { &[ok::<LossAccepted>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, NODE, BODY, DOCUMENT, &[Code::LossNotAccepted, Code::Unavailable]],
         ),
+        Operation::DrainNode => shown(
+            "drainNode",
+            "Give a member no new copies, and let it say that it is not ready; it keeps what it has",
+            const { &[ok::<Drained>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, CHANGE, PLANNED],
+        ),
+        Operation::UndrainNode => shown(
+            "undrainNode",
+            "Let a member that was drained be like any other again",
+            const { &[ok::<Drained>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, CHANGE, PLANNED],
+        ),
+        Operation::ListPlans => shown(
+            "listPlans",
+            "The plans that this node keeps, the newest first",
+            const { &[ok::<Plans>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::MakePlan => taking(
+            "makePlan",
+            "What a change of the cluster would move, and what that costs; nothing is changed before it is applied",
+            const { &document::<PlanSpec>() },
+            const {
+                &[Answer {
+                    status: 201,
+                    says: "The plan; this node keeps it for an hour",
+                    content: Some(document::<Plan>()),
+                    headers: &["Location"],
+                    leads_to: &[],
+                }]
+            },
+            &[
+                EDGE,
+                AT_WORK,
+                QUERY,
+                PLAIN,
+                BODY,
+                DOCUMENT,
+                TABLE,
+                NODE,
+                LEVEL,
+                SERVING,
+                &[Code::PlanRefused, Code::JobRuns],
+            ],
+        ),
+        Operation::ShowPlan => shown(
+            "showPlan",
+            "One plan; only the node that made it has it",
+            const { &[ok::<Plan>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::NoSuchPlan]],
+        ),
+        Operation::DiscardPlan => shown(
+            "discardPlan",
+            "Forget a plan; one that was applied goes on",
+            const { &[ok::<Discarded>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::NoSuchPlan]],
+        ),
+        Operation::ApplyPlan => shown(
+            "applyPlan",
+            "Carry out a plan; again, it answers with the job that it began",
+            const {
+                &[Answer {
+                    status: 202,
+                    says: "It is a job of the catalog now, and goes on without this node",
+                    content: Some(document::<MoveJob>()),
+                    headers: &["Location"],
+                    leads_to: &[],
+                }]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, PLANNED, &[Code::NoSuchPlan]],
+        ),
         Operation::ShowRing => shown(
             "showRing",
             "Positions, shards and owners",
@@ -354,7 +426,7 @@ pub const fn described(operation: Operation) -> Described {
         ),
         Operation::ListJobs => shown(
             "listJobs",
-            "The jobs that members remember, the newest first",
+            "The jobs that members remember, and those that the catalog keeps, the newest first",
             const { &[ok::<Jobs>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS],
         ),
@@ -375,9 +447,27 @@ pub const fn described(operation: Operation) -> Described {
         ),
         Operation::ShowJob => shown(
             "showJob",
-            "One job: what each member did of it",
-            const { &[ok::<Job>()] },
+            "One job: what each member did of it, or how far its shards are",
+            const { &[ok::<AnyJob>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS, &[Code::NoSuchJob]],
+        ),
+        Operation::PauseJob => shown(
+            "pauseJob",
+            "Let no shard start to move; those at work stay with both sets of owners",
+            const { &[ok::<MoveJob>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, JOB],
+        ),
+        Operation::ResumeJob => shown(
+            "resumeJob",
+            "Let shards move again",
+            const { &[ok::<MoveJob>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, JOB],
+        ),
+        Operation::AbortJob => shown(
+            "abortJob",
+            "End a job: shards at work go back, those that have moved stay where they are",
+            const { &[ok::<MoveJob>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, JOB],
         ),
         Operation::ShowSync => shown(
             "showSync",

@@ -32,7 +32,8 @@ fn in_path(name: &str, bounds: &Bounds) -> Json {
             json!({ "type": "string", "minLength": 1, "maxLength": bounds.key_bytes_max.div_ceil(3) * 4 }),
             "Any bytes, percent-decoded once; a raw slash is part of the key",
         ),
-        "job" => (form::<form::JobId>(), "A job's id"),
+        "job" => (form::<form::AnyJobId>(), "A job's id"),
+        "plan" => (form::<form::PlanId>(), "A plan's id"),
         // The one that is left: a member.
         _ => (json!({ "type": "string", "minLength": 1 }), "A member's id (as n2) or its name"),
     };

@@ -3,7 +3,7 @@
 //! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
 //! 405 with the list of those.
 
-use super::{OnJob, OnKey, OnNode, OnTable, Operation, Route};
+use super::{OnJob, OnKey, OnNode, OnPlan, OnTable, Operation, Route};
 use crate::code::Code;
 use crate::key::{self, KeyError};
 use crate::query::{Query, QueryError};
@@ -47,6 +47,12 @@ pub enum RouteError {
         /// As it came, escaped.
         id: String,
     },
+    /// A name that no plan can have.
+    #[error("there is no plan \"{id}\"; GET /v1/cluster/plans lists those that this node keeps")]
+    NoSuchPlan {
+        /// As it came, escaped.
+        id: String,
+    },
     /// A name that no member can have.
     #[error("there is no member \"{id}\"; GET /v1/cluster/nodes lists those there are")]
     NoSuchNode {
@@ -70,6 +76,7 @@ impl RouteError {
             RouteError::NoSuchTable { .. } => Code::NoSuchTable,
             RouteError::NoSuchNode { .. } => Code::NoSuchNode,
             RouteError::NoSuchJob { .. } => Code::NoSuchJob,
+            RouteError::NoSuchPlan { .. } => Code::NoSuchPlan,
             RouteError::Query(error) => error.code(),
             RouteError::Key(error) => error.code(),
         }
@@ -81,7 +88,7 @@ impl RouteError {
 pub struct Path<'a> {
     /// What may be done with it.
     operations: &'static [Operation],
-    /// The table, the member, or the job.
+    /// The table, the member, the job, or the plan.
     name: &'a str,
     key: &'a str,
 }
@@ -101,19 +108,38 @@ impl<'a> Path<'a> {
             "/v1/cluster" => of(&[Operation::ShowCluster]),
             "/v1/cluster/nodes" => of(&[Operation::ListNodes]),
             "/v1/cluster/ring" => of(&[Operation::ShowRing]),
+            "/v1/cluster/plans" => of(&[Operation::ListPlans, Operation::MakePlan]),
             "/v1/jobs" => of(&[Operation::ListJobs, Operation::OrderJob]),
             "/v1/sync" => of(&[Operation::ShowSync]),
             _ => None
                 .or_else(|| path.strip_prefix("/v1/tables/").map(Self::of_table))
                 .or_else(|| path.strip_prefix("/v1/cluster/nodes/").map(Self::of_node))
                 .or_else(|| path.strip_prefix("/v1/jobs/").map(Self::of_job))
+                .or_else(|| path.strip_prefix("/v1/cluster/plans/").map(Self::of_plan))
                 .flatten(),
         }
     }
 
-    fn of_job(name: &'a str) -> Option<Self> {
-        let is_one = !name.is_empty() && !name.contains('/');
-        is_one.then_some(Self { operations: &[Operation::ShowJob], name, key: "" })
+    fn of_job(rest: &'a str) -> Option<Self> {
+        let (name, verb) = rest.split_once('/').map_or((rest, None), |(name, verb)| (name, Some(verb)));
+        let operations: &'static [Operation] = match verb {
+            None => &[Operation::ShowJob],
+            Some("pause") => &[Operation::PauseJob],
+            Some("resume") => &[Operation::ResumeJob],
+            Some("abort") => &[Operation::AbortJob],
+            Some(_) => return None,
+        };
+        (!name.is_empty()).then_some(Self { operations, name, key: "" })
+    }
+
+    fn of_plan(rest: &'a str) -> Option<Self> {
+        let (name, verb) = rest.split_once('/').map_or((rest, None), |(name, verb)| (name, Some(verb)));
+        let operations: &'static [Operation] = match verb {
+            None => &[Operation::ShowPlan, Operation::DiscardPlan],
+            Some("apply") => &[Operation::ApplyPlan],
+            Some(_) => return None,
+        };
+        (!name.is_empty()).then_some(Self { operations, name, key: "" })
     }
 
     fn of_table(rest: &'a str) -> Option<Self> {
@@ -143,6 +169,8 @@ impl<'a> Path<'a> {
             None => &[Operation::ShowNode],
             Some("safe-to-stop") => &[Operation::SafeToStop],
             Some("accept-loss") => &[Operation::PreviewLoss, Operation::AcceptLoss],
+            Some("drain") => &[Operation::DrainNode],
+            Some("undrain") => &[Operation::UndrainNode],
             Some(_) => return None,
         };
         (!name.is_empty()).then_some(Self { operations, name, key: "" })
@@ -188,6 +216,12 @@ impl<'a> Path<'a> {
         let no_such = || RouteError::NoSuchJob { id: shown(self.name) };
         Ok(OnJob { job: name.ok_or_else(no_such)?.into_owned() })
     }
+
+    fn plan(&self) -> Result<OnPlan, RouteError> {
+        let name = text::decode(self.name);
+        let no_such = || RouteError::NoSuchPlan { id: shown(self.name) };
+        Ok(OnPlan { plan: name.ok_or_else(no_such)?.into_owned() })
+    }
 }
 
 impl Asked {
@@ -229,10 +263,20 @@ impl Asked {
             Operation::SafeToStop => Route::SafeToStop(path.node()?),
             Operation::PreviewLoss => Route::PreviewLoss(path.node()?),
             Operation::AcceptLoss => Route::AcceptLoss(path.node()?),
+            Operation::DrainNode => Route::DrainNode(path.node()?),
+            Operation::UndrainNode => Route::UndrainNode(path.node()?),
             Operation::ShowRing => Route::ShowRing,
+            Operation::ListPlans => Route::ListPlans,
+            Operation::MakePlan => Route::MakePlan,
+            Operation::ShowPlan => Route::ShowPlan(path.plan()?),
+            Operation::DiscardPlan => Route::DiscardPlan(path.plan()?),
+            Operation::ApplyPlan => Route::ApplyPlan(path.plan()?),
             Operation::ListJobs => Route::ListJobs,
             Operation::OrderJob => Route::OrderJob,
             Operation::ShowJob => Route::ShowJob(path.job()?),
+            Operation::PauseJob => Route::PauseJob(path.job()?),
+            Operation::ResumeJob => Route::ResumeJob(path.job()?),
+            Operation::AbortJob => Route::AbortJob(path.job()?),
             Operation::ShowSync => Route::ShowSync,
             Operation::ShowLimits => Route::ShowLimits,
             Operation::Live => Route::Live,

@@ -10,7 +10,8 @@ fn asked(method: &Method, path: &str) -> Result<Route, RouteError> {
 #[test]
 fn every_operation_is_reached_by_its_own_path() {
     for operation in Operation::ALL {
-        let names = [("{table}", "t"), ("{node}", "n1"), ("{job}", "n1-2-3"), ("{key}", "a/b")];
+        let names =
+            [("{table}", "t"), ("{node}", "n1"), ("{job}", "n1-2-3"), ("{plan}", "p-n1-1"), ("{key}", "a/b")];
         let template = operation.template().to_owned();
         let path = names.iter().fold(template, |path, (name, is)| path.replace(name, is));
         let route = asked(&operation.method(), &path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -41,7 +42,7 @@ fn what_is_not_served_is_no_route() {
         "/v1/cluster/nodes/n1/",
         "/v1/cluster/nodes/n1/accept-loss/x",
         "/v1/jobs/",
-        "/v1/jobs/n1-2-3/abort",
+        "/v1/jobs/n1-2-3/end",
         "/health",
         "/health/",
         "//",

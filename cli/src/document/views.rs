@@ -52,10 +52,17 @@ pub const TABLES: View = View {
 };
 
 /// Shards of tables.
-pub(super) const SHARDS: View = View {
+pub const SHARDS: View = View {
     list: "shards",
     id: "SHARD",
-    columns: &[("id", Name), ("owners", Name), ("start", Name), ("end", Name), ("epoch", Right)],
+    columns: &[
+        ("id", Name),
+        ("owners", Name),
+        ("next", Name),
+        ("start", Name),
+        ("end", Name),
+        ("epoch", Right),
+    ],
 };
 
 /// What shards hold.
@@ -78,6 +85,9 @@ pub(super) const OWNERS: View = View {
     id: "NODE",
     columns: &[("node", Name), ("name", Name), ("zone", Name), ("address", Name), ("up", Left)],
 };
+
+/// New owners of a key whose shard moves.
+pub(super) const NEXT: View = View { list: "next", ..OWNERS };
 
 /// What owners hold of a key.
 pub(super) const REPLICAS: View = View {
@@ -119,6 +129,40 @@ pub const JOBS: View = View {
     ],
 };
 
+/// Jobs that move shards.
+pub const MOVES: View = View {
+    list: "moves",
+    id: "JOB",
+    columns: &[
+        ("id", Name),
+        ("type", Left),
+        ("state", Left),
+        ("shards", Right),
+        ("shards_done", Right),
+        ("bytes", Right),
+        ("bytes_done", Right),
+    ],
+};
+
+/// Shards at work.
+pub(super) const WAITING: View =
+    View { list: "waiting", id: "SHARD", columns: &[("shard", Name), ("owners", Name), ("next", Name)] };
+
+/// Plans.
+pub const PLANS: View = View {
+    list: "plans",
+    id: "PLAN",
+    columns: &[
+        ("id", Name),
+        ("type", Left),
+        ("shards", Right),
+        ("moves", Right),
+        ("bytes", Right),
+        ("seconds", Right),
+        ("made_at", Left),
+    ],
+};
+
 /// Parts of a job.
 pub(super) const PARTS: View = View {
     list: "members",
@@ -153,4 +197,4 @@ pub const SYNC: View = View {
 
 /// Every list that is known.
 pub(super) const VIEWS: &[View] =
-    &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, REPLICAS, HINTS, JOBS, PARTS, SYNC];
+    &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, NEXT, REPLICAS, HINTS, JOBS, MOVES, WAITING, PLANS, PARTS, SYNC];

@@ -1,10 +1,11 @@
 //! Asks the node that an endpoint names for the cluster, and every member for itself.
 
-use super::facts::{Answer, Facts, Healing, Member, Refusing};
+use super::facts::{self, Answer, Facts, Healing, Member, Refusing, Stays};
 use crate::exit::Failure;
 use crate::output::printable;
-use quorate_api::document::{self, Cluster, Here, Job, Limits, Node};
-use quorate_api::form::{JobState, State};
+use crate::quantity::{bytes, count};
+use quorate_api::document::{self, Cluster, Here, Job, Jobs, Limits, MoveJob, Node};
+use quorate_api::form::{JobState, Membership, MoveState, State};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -21,8 +22,8 @@ pub struct Asked {
     pub members: Vec<Said>,
     /// The limits in force at that node; `None`: it did not say.
     limits: Option<Limits>,
-    /// Jobs that go on; none where the node is older.
-    jobs: Vec<Job>,
+    /// Jobs that are remembered; none where the node is older.
+    jobs: Jobs,
 }
 
 /// One member: what the node that was asked says of it, and what it says itself.
@@ -44,7 +45,8 @@ impl Asked {
         let nodes: Vec<Document<Node>> =
             read.nodes.into_iter().zip(documents).map(|(read, json)| Document { read, json }).collect();
         let (limits, jobs) = tokio::join!(client.limits(), client.jobs());
-        let jobs = jobs.map_or_else(|_| Vec::new(), |jobs| jobs.read.jobs);
+        let none = || Jobs { jobs: Vec::new(), moves: Vec::new(), unanswered: Vec::new() };
+        let jobs = jobs.map_or_else(|_| none(), |jobs| jobs.read);
         let mut asked = JoinSet::new();
         for (at, node) in nodes.iter().enumerate() {
             let endpoint = node.read.address.as_deref().and_then(|address| address.parse().ok());
@@ -63,7 +65,7 @@ impl Asked {
                 Said { node, answer, own }
             })
             .collect();
-        Ok(Self { cluster, members, limits: limits.ok(), jobs: jobs.into_iter().filter(goes_on).collect() })
+        Ok(Self { cluster, members, limits: limits.ok(), jobs })
     }
 
     /// The members' documents, with what they said themselves.
@@ -100,9 +102,16 @@ impl Asked {
             accepted_losses: cluster.accepted_losses.iter().map(|loss| printable(loss)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
             free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
-            jobs: self.jobs.iter().map(in_a_sentence).collect(),
+            jobs: self.jobs_that_go_on(),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),
         }
+    }
+
+    /// Moves first: there is one of them at most.
+    fn jobs_that_go_on(&self) -> Vec<facts::Job> {
+        let moves = self.jobs.moves.iter().filter(|job| job.ended_epoch.is_none()).map(moving);
+        let compared = self.jobs.jobs.iter().filter(|job| goes_on(job)).map(comparing);
+        moves.chain(compared).collect()
     }
 
     fn member(&self, said: &Said) -> Member {
@@ -116,6 +125,7 @@ impl Asked {
             is_heard: node.state.parse() == Ok(State::Up),
             is_voter: node.voter,
             answer: said.answer.clone(),
+            stays: stays(node, self.cluster.read.shards > 0),
             doubt: here.and_then(|here| text(&here.doubt_cause)).or_else(|| text(&node.doubt)),
             healing: here.map_or(&node.healing, |here| &here.healing).as_ref().map(healing),
             disk_full: here.map_or(node.disk_full, |here| here.disk_full),
@@ -160,8 +170,43 @@ fn goes_on(job: &Job) -> bool {
     matches!(job.state.parse(), Ok(JobState::Waiting | JobState::Running))
 }
 
-fn in_a_sentence(job: &Job) -> String {
-    printable(&format!("{} {} goes on: {}", job.kind, job.id, job.says))
+fn comparing(job: &Job) -> facts::Job {
+    let says = printable(&format!("{} {} goes on: {}", job.kind, job.id, job.says));
+    facts::Job { says, then: "see `quorate job list`".to_owned(), is_move: false }
+}
+
+/// What moves, how far it is, and what the first shard waits for that waits for something.
+fn moving(job: &MoveJob) -> facts::Job {
+    let state = match job.state.parse() {
+        Ok(MoveState::Running) => "goes on".to_owned(),
+        Ok(MoveState::Paused) => "is paused".to_owned(),
+        Ok(MoveState::Gathering) => "is about to begin".to_owned(),
+        Ok(MoveState::Aborting) => "is taken back".to_owned(),
+        Ok(MoveState::Done | MoveState::Aborted) | Err(_) => format!("is {}", job.state),
+    };
+    let data = match job.bytes {
+        0 => String::new(),
+        all => format!(", {} of {} copied", bytes(job.bytes_done), bytes(all)),
+    };
+    let waits = job.waiting.iter().find_map(|it| Some(format!("; {} waits for: {}", it.shard, it.waits_for.as_ref()?)));
+    let far = format!("{} of {} shards have moved{data}", count(job.shards_done), count(job.shards));
+    let says = format!("{} {state}: {far}{}", job.kind, waits.unwrap_or_default());
+    let verb = if job.state.parse() == Ok(MoveState::Paused) { "resume" } else { "show" };
+    let then = format!("`quorate job {verb} {}`", job.id);
+    facts::Job { says: printable(&says), then: printable(&then), is_move: true }
+}
+
+fn stays(node: &Node, has_owners: bool) -> Stays {
+    let (membership, drained) = (node.membership.as_deref(), node.drained == Some(true));
+    match membership.map(str::parse) {
+        Some(Ok(Membership::Banned)) => Stays::Banned,
+        Some(Ok(Membership::Leaving)) => Stays::Leaving,
+        Some(Ok(Membership::Member) | Err(_)) | None if drained => Stays::Drained,
+        Some(Ok(Membership::Member)) if crate::document::is_joining(membership, drained, node.shards, has_owners) => {
+            Stays::Joining
+        }
+        Some(Ok(Membership::Member) | Err(_)) | None => Stays::Yes,
+    }
 }
 
 fn healing(said: &document::Healing) -> Healing {

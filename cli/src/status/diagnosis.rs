@@ -7,7 +7,9 @@
 //! This module asks no node and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
-use super::facts::{Answer, Facts, Member, Refusing};
+mod membership;
+
+use super::facts::{Answer, Facts, Job, Member, Refusing, Stays};
 use crate::quantity::{bytes, count, counted, listed};
 use std::collections::BTreeMap;
 
@@ -99,8 +101,10 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.versions());
     problems.extend(facts.catching_up());
     problems.extend(facts.accepted_losses());
-    let note = |job: &String| Problem::new(Severity::Note, job.clone(), "see `quorate job list`");
+    let note = |job: &Job| Problem::new(Severity::Note, job.says.clone(), job.then.as_str());
     problems.extend(facts.jobs.iter().map(note));
+    problems.extend(facts.joining());
+    problems.extend(facts.members.iter().filter_map(Member::drained));
     if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {
         // A newer node knows of troubles that this program does not.
         let then = "see `quorate cluster nodes --wide`";
@@ -112,9 +116,13 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
 
 /// The first line where there is no problem.
 pub fn all_well(facts: &Facts) -> String {
-    let nodes = match facts.members.len() {
-        1 => "the one node is ready".to_owned(),
-        nodes => format!("all {nodes} nodes are ready"),
+    let is_aside = |member: &&Member| matches!(member.stays, Stays::Drained | Stays::Banned);
+    let aside = facts.members.iter().filter(is_aside).count();
+    let nodes = match (facts.members.len(), aside) {
+        (1, 0) => "the one node is ready".to_owned(),
+        (nodes, 0) => format!("all {nodes} nodes are ready"),
+        (nodes, aside) if nodes == aside + 1 => "the one other node is ready".to_owned(),
+        (nodes, aside) => format!("all {} other nodes are ready", nodes - aside),
     };
     if facts.shards == 0 {
         return format!("{nodes}; there is no table yet: `quorate table create NAME` makes one");
@@ -132,14 +140,18 @@ impl Facts {
         self.members.iter().filter(|member| which(member)).map(|member| member.id.clone()).collect()
     }
 
-    /// Members that neither the node that was asked nor this machine hears.
+    /// Members that neither the node that was asked nor this machine hears. A banned one is not to be heard.
     fn gone(&self) -> Vec<String> {
-        self.ids(|member| !member.is_heard && matches!(member.answer, Answer::Silent(_)))
+        self.ids(|member| {
+            !member.is_heard && member.stays != Stays::Banned && matches!(member.answer, Answer::Silent(_))
+        })
     }
 
     /// Members that this machine hears, and the node that was asked does not.
     fn unheard(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| !member.is_heard && !matches!(member.answer, Answer::Silent(_)))
+        let is_silent = |member: &Member| matches!(member.answer, Answer::Silent(_));
+        let is_kept_out = |member: &Member| member.stays == Stays::Banned;
+        self.members.iter().filter(move |it| !it.is_heard && !is_silent(it) && !is_kept_out(it))
     }
 
     /// Whether no request is refused for want of owners.
@@ -302,6 +314,8 @@ impl Facts {
         let id = &member.id;
         match &member.answer {
             Answer::Ready => None,
+            // As its operator wants it, and said as a note.
+            Answer::NotReady { .. } if member.stays == Stays::Drained && member.is_well() => None,
             Answer::Silent(_) if !member.is_heard => None,
             Answer::Silent(cause) => {
                 let what = format!(

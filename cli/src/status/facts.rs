@@ -23,10 +23,21 @@ pub struct Facts {
     pub complaint: Option<String>,
     /// Free space at which the node that was asked stops to take writes.
     pub free_bytes_min: Option<u64>,
-    /// Jobs that go on, each in a sentence.
-    pub jobs: Vec<String>,
+    /// Jobs that go on.
+    pub jobs: Vec<Job>,
     /// Whether this is a cluster of `quorate dev`, whose nodes are started by `quorate dev start`.
     pub is_dev: bool,
+}
+
+/// A job that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// What it does, and how far it is.
+    pub says: String,
+    /// What to do about it.
+    pub then: String,
+    /// Whether it moves shards.
+    pub is_move: bool,
 }
 
 /// Shards that have too few owners up.
@@ -55,6 +66,8 @@ pub struct Member {
     pub is_voter: bool,
     /// What it said to this machine.
     pub answer: Answer,
+    /// Whether it stays, comes or goes.
+    pub stays: Stays,
     /// Why it is doubtful, in one word.
     pub doubt: Option<String>,
     /// How far it has come back from a loss by itself.
@@ -69,6 +82,22 @@ pub struct Member {
     pub hints: u64,
     /// Hints that it could not keep for others, since its data folder was made.
     pub hints_overflow: u64,
+}
+
+/// Whether a member stays one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stays {
+    /// It does.
+    #[default]
+    Yes,
+    /// It owns nothing yet, while others do.
+    Joining,
+    /// It gets no new copies, as an operator said.
+    Drained,
+    /// It gives away what it owns, and is gone then.
+    Leaving,
+    /// An operator declared it gone for good.
+    Banned,
 }
 
 /// How far a member has come back from a loss.
@@ -101,6 +130,11 @@ pub enum Answer {
 }
 
 impl Member {
+    /// Whether it lacks nothing that it should hold, and has space.
+    pub fn is_well(&self) -> bool {
+        self.doubt.is_none() && self.healing.is_none() && !self.disk_full
+    }
+
     /// What there is to do about one that heals.
     pub fn patience(&self, healing: &Healing) -> String {
         match &healing.waits_for {

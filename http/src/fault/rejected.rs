@@ -1,6 +1,7 @@
 //! What the catalog does not allow, as a code.
 
 use quorate_api::Code;
+use quorate_ring::planner::NoPlan;
 use quorate_ring::{PlanRejection, Rejection};
 
 /// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
@@ -39,6 +40,23 @@ pub fn code(rejection: &Rejection) -> Code {
     }
 }
 
+/// Why there is no plan that does what is wanted.
+pub fn of_no_plan(why: &NoPlan) -> Code {
+    match why {
+        NoPlan::JobRuns { .. } => Code::JobRuns,
+        NoPlan::NoSuchNode { .. } => Code::NoSuchNode,
+        NoPlan::NoSuchTable { .. } => Code::NoSuchTable,
+        NoPlan::NotAllocatable { .. }
+        | NoPlan::TooFewNodes { .. }
+        | NoPlan::Unreachable { .. }
+        | NoPlan::NotDead { .. }
+        | NoPlan::MayLose { .. }
+        | NoPlan::Copies { .. }
+        | NoPlan::NoSpace { .. }
+        | NoPlan::Nothing => Code::PlanRefused,
+    }
+}
+
 /// Of plans: a request that names what can't be, or a cluster that has moved on.
 fn of_plan(rejection: &PlanRejection) -> Code {
     match rejection {
@@ -49,13 +67,12 @@ fn of_plan(rejection: &PlanRejection) -> Code {
         | PlanRejection::NoSuchPart { .. }
         | PlanRejection::WrongOwners { .. }
         | PlanRejection::PlanContradicts { .. } => Code::InvalidBody,
+        PlanRejection::TopologyChanged { .. } | PlanRejection::ShardChanged { .. } => Code::EpochChanged,
+        PlanRejection::JobRuns { .. } => Code::JobRuns,
+        PlanRejection::NoSuchJob { .. } => Code::NoSuchJob,
+        PlanRejection::WrongJobState { .. } => Code::WrongJobState,
         PlanRejection::NotEnabled { .. }
-        | PlanRejection::TopologyChanged { .. }
-        | PlanRejection::JobRuns { .. }
-        | PlanRejection::NoSuchJob { .. }
-        | PlanRejection::WrongJobState { .. }
         | PlanRejection::NoSuchShard { .. }
-        | PlanRejection::ShardChanged { .. }
         | PlanRejection::WrongStage { .. }
         | PlanRejection::NotAllocatable { .. }
         | PlanRejection::PlanIncomplete { .. }

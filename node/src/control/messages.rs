@@ -1,6 +1,7 @@
 //! Small questions between members about the catalog.
 
 use super::healing::Healing;
+use super::moving::Moving;
 use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
@@ -118,6 +119,9 @@ pub struct DiskState {
     /// an operator. Earlier versions do not say.
     #[n(3)]
     pub healing: Option<Healing>,
+    /// What it says of shards that move. Earlier versions do not say.
+    #[n(4)]
+    pub moving: Option<Moving>,
 }
 
 /// What a member says of itself. Later versions add fields at the end, as options.

@@ -47,6 +47,13 @@ impl Core {
             reasons.push("the catalog that has this node has not arrived yet".to_owned());
             return reasons;
         };
+        if known.drained {
+            reasons.push(format!(
+                "the node is drained: it keeps what it has, answers, and gets no new copies, until POST \
+                 /v1/cluster/nodes/{}/undrain",
+                self.node
+            ));
+        }
         let incarnation = self.links.identity().incarnation;
         if u64::from(known.incarnation) != incarnation {
             reasons.push(format!(

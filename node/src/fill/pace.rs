@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Bytes in a second, at most.
-const MOST: f64 = 64.0 * 1024.0 * 1024.0;
+pub const BYTES_PER_SECOND_MAX: u64 = 64 << 20;
 
 /// See the module's essay.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Pace {
 
     /// So many bytes were begun to be taken in then.
     pub fn took(&mut self, begun: Instant, bytes: u64) {
-        self.next = begun + Duration::from_secs_f64(bytes as f64 / MOST);
+        self.next = begun + Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND_MAX as f64);
     }
 }
 

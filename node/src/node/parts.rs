@@ -4,7 +4,8 @@ use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, damaged, tasks};
 use crate::background::Background;
 use crate::control::publish::Publisher;
-use crate::control::{self, Control, closing, voters};
+use crate::control::{self, Control, closing, conduct, voters};
+use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::engine::{Engine, Replica};
@@ -247,6 +248,8 @@ impl Parts {
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
+            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection)));
+            tasks.spawn(conduct::tell_leader(Arc::clone(&control), Arc::clone(&recollection)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(
                 node,
@@ -280,6 +283,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,
+            plans: Plans::new(node, boot),
             recovery,
             recollection,
             judge,

@@ -67,6 +67,7 @@ pub async fn recollect(
                 Ok(Err(_)) | Err(_) => {}
             }
         }
+        close(&replica, &views).await;
         let state = recollection.disk();
         let now = Instant::now();
         let is_news = |node: NodeId| {
@@ -82,6 +83,18 @@ pub async fn recollect(
             }
         }
         tokio::time::sleep(RECOLLECT).await;
+    }
+}
+
+/// Tries again to note what the newest layout takes away, where the disk refused that so far.
+async fn close(replica: &Arc<Replica>, views: &Views) {
+    if replica.is_doubtful() || replica.closed() >= views.epoch() {
+        return;
+    }
+    let replica = Arc::clone(replica);
+    let closed = tokio::task::spawn_blocking(move || replica.close()).await;
+    if let Err(error) = closed {
+        tracing::warn!("what was taken away is not noted yet: {error}");
     }
 }
 

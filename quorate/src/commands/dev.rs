@@ -2,18 +2,17 @@
 
 mod folder;
 mod greeting;
+mod growth;
 
 use crate::dev::{
-    Act, CONNECTIONS_MAX, CONTROL_STEP, Cluster, Error, NODES_MAX, PORT_STEP, Plan, kept, remote,
+    Act, CONTROL_STEP, Cluster, Error, NODES_MAX, Numbers, PORT_STEP, Plan, raise_open_files, remote,
 };
-use crate::process::{self, LogFile, LogFileError, OpenFiles, StopSignal};
+use crate::process::{self, LogFile, LogFileError, StopSignal};
 use clap::{Args, Subcommand};
 use folder::{Folder, LOG};
 use greeting::{Greeting, called};
 use quorate_cli::{Context, Exit, Failure, block_on, document};
 use quorate_client::{Client, Endpoint, Method, Options};
-use quorate_http::Limits;
-use quorate_storage::RocksOptions;
 use serde_json::Value as Json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -33,7 +32,8 @@ const NODES: usize = 3;
 #[command(after_help = "Examples:\n  \
     quorate dev\n  \
     quorate dev --nodes 5 --ephemeral --port 8400\n  \
-    quorate dev kill n3        # in a second terminal")]
+    quorate dev kill n3        # in a second terminal\n  \
+    quorate dev add --wait     # a further node gets its share of the data")]
 pub struct Dev {
     #[command(subcommand)]
     act: Option<ActCommand>,
@@ -76,6 +76,16 @@ enum ActCommand {
     /// Let its peer traffic flow again.
     #[command(after_help = "Example:\n  quorate dev heal n2")]
     Heal(Target),
+    /// Start a further node, and give it its share of the data by a plan.
+    #[command(after_help = "Example:\n  quorate dev add --wait")]
+    Add {
+        /// Wait until its share has arrived.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Move a node's copies to the others by a plan, wait for that, and end it.
+    #[command(after_help = "Example:\n  quorate dev remove n4")]
+    Remove(Target),
 }
 
 #[derive(Args, Debug)]
@@ -87,17 +97,15 @@ struct Target {
 impl Dev {
     /// Runs a cluster, or disturbs the one that runs.
     pub fn run(self, context: &Context) -> Result<(), Failure> {
+        let act = |act, target: &Target| block_on(disturb(context, act, &target.node));
         match self.act {
             None => self.run.run(context),
-            Some(command) => {
-                let (act, target) = match command {
-                    ActCommand::Kill(target) => (Act::Kill, target),
-                    ActCommand::Start(target) => (Act::Start, target),
-                    ActCommand::Cut(target) => (Act::Cut, target),
-                    ActCommand::Heal(target) => (Act::Heal, target),
-                };
-                block_on(disturb(context, act, &target.node))
-            }
+            Some(ActCommand::Kill(target)) => act(Act::Kill, &target),
+            Some(ActCommand::Start(target)) => act(Act::Start, &target),
+            Some(ActCommand::Cut(target)) => act(Act::Cut, &target),
+            Some(ActCommand::Heal(target)) => act(Act::Heal, &target),
+            Some(ActCommand::Add { wait }) => block_on(growth::add(context, wait)),
+            Some(ActCommand::Remove(target)) => block_on(growth::remove(context, &target.node)),
         }
     }
 }
@@ -106,11 +114,11 @@ impl Run {
     fn run(self, context: &Context) -> Result<(), Failure> {
         process::keep_files_private();
         let folder = Folder::open(self.data.as_deref(), self.ephemeral, &context.output)?;
-        let nodes = self.nodes(&folder)?;
+        let numbers = self.numbers(&folder)?;
+        let nodes = numbers.len();
         let zones = self.zones.unwrap_or(nodes.min(3));
-        if !(1..=NODES_MAX).contains(&nodes) || !(1..=nodes).contains(&zones) {
-            let sentence = format!("a development cluster has 1 to {NODES_MAX} nodes in 1 to as many zones");
-            return Err(Failure::new(Exit::Usage, sentence));
+        if !(1..=nodes).contains(&zones) {
+            return Err(out_of_range());
         }
         if self.port > u16::MAX - PORT_STEP * NODES_MAX as u16 {
             return Err(Failure::new(
@@ -118,13 +126,7 @@ impl Run {
                 format!("--port {} leaves no room for the other nodes", self.port),
             ));
         }
-        let of_one = OpenFiles {
-            connections: CONNECTIONS_MAX + Limits::default().health_connections_max,
-            peers: quorate_transport::Limits::default().open_files_max(nodes),
-            tables: RocksOptions::default().open_files_max.into(),
-        };
-        process::raise_open_files(of_one, nodes)
-            .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        raise_open_files(nodes).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         let log = folder.path.join(LOG);
         let file = LogFile::open(&log).map_err(|error| match error {
             LogFileError::Taken => {
@@ -139,7 +141,7 @@ impl Run {
         process::start_logging_into(file, "info")
             .map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
         process::log_panics();
-        let plan = Plan { nodes, zones, port: self.port, folder: folder.path.clone() };
+        let plan = Plan { numbers, zones, port: self.port, folder: folder.path.clone() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(
                 |error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")),
@@ -147,14 +149,19 @@ impl Run {
         runtime.block_on(until_stopped(context, &plan, &folder, &log))
     }
 
-    /// How many nodes there will be: all that the folder has, at least.
-    fn nodes(&self, folder: &Folder) -> Result<usize, Failure> {
-        let kept = kept(&folder.path).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
-        let last = kept.last().copied().unwrap_or(0);
-        let nodes = self.nodes.unwrap_or(if last == 0 { NODES } else { last });
-        if nodes >= last {
-            return Ok(nodes);
+    /// Which nodes there will be: all that the folder has, at least.
+    fn numbers(&self, folder: &Folder) -> Result<Vec<usize>, Failure> {
+        let numbers =
+            Numbers::of(&folder.path).map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
+        let least = numbers.least();
+        let nodes = self.nodes.unwrap_or(if least == 0 { NODES } else { least });
+        if !(1..=numbers.most()).contains(&nodes) {
+            return Err(out_of_range());
         }
+        if nodes >= least {
+            return Ok(numbers.first(nodes));
+        }
+        let kept = numbers.kept();
         let names: Vec<String> = kept.iter().map(|number| format!("n{number}")).collect();
         let ports: Vec<String> =
             kept.iter().map(|number| (self.port + PORT_STEP * (*number as u16 - 1)).to_string()).collect();
@@ -164,17 +171,26 @@ impl Run {
             names.join(", ")
         );
         let next = format!(
-            "say --nodes {last} or leave it out (ports {} then), or choose another folder: --data DIR, or --ephemeral",
+            "say --nodes {least} or leave it out (ports {} then), or choose another folder: --data DIR, or --ephemeral",
             ports.join(", ")
         );
         Err(Failure::new(Exit::Usage, sentence).next(next))
     }
 }
 
+fn out_of_range() -> Failure {
+    let sentence = format!("a development cluster has 1 to {NODES_MAX} nodes in 1 to as many zones");
+    Failure::new(Exit::Usage, sentence)
+}
+
 async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Path) -> Result<(), Failure> {
     let output = &context.output;
     let mut signals = StopSignal::listen().map_err(|error| Failure::new(Exit::Other, error.to_string()))?;
-    output.note(&format!("starting {} nodes, with their data in {} ...", plan.nodes, folder.path.display()));
+    output.note(&format!(
+        "starting {} nodes, with their data in {} ...",
+        plan.numbers.len(),
+        folder.path.display()
+    ));
     let cluster = tokio::select! {
         started = Cluster::start(plan, |what| output.note(what)) => {
             started.map_err(|error| not_started(&error, log))?
@@ -188,7 +204,8 @@ async fn until_stopped(context: &Context, plan: &Plan, folder: &Folder, log: &Pa
         |error| Failure::new(Exit::Other, format!("the command port {port} cannot be used: {error}")),
     )?;
     tokio::spawn(remote::keep(Arc::clone(&shared)));
-    let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log };
+    let has_room = plan.numbers.last().is_some_and(|last| *last < NODES_MAX);
+    let greeting = Greeting { nodes: &nodes, control: server.address(), folder, log, has_room };
     let greeted =
         if output.is_json() { output.json(&greeting.json()) } else { output.line(&greeting.text(output)) };
     if let Err(failure) = greeted {
@@ -221,6 +238,9 @@ fn not_started(error: &Error, log: &Path) -> Failure {
         | Error::NotReady { .. }
         | Error::Table(_)
         | Error::NoSuchNode { .. }
+        | Error::Full
+        | Error::NotJoined { .. }
+        | Error::OpenFiles(_)
         | Error::Already { .. } => format!("the log says more: {}", log.display()),
     };
     Failure::new(Exit::Other, error.to_string()).next(next)

@@ -1,5 +1,6 @@
 //! Why a development cluster is not there, or does not do what it was told.
 
+use super::plan::NODES_MAX;
 use quorate_node::StartError;
 use quorate_storage::IdentityError;
 use std::time::Duration;
@@ -10,6 +11,9 @@ pub const TABLE: &str = "demo";
 
 /// How long the nodes may take to be ready for their tables.
 pub const READY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a further node may take to become a member, and to be known to the others.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the cluster is not there, or does not do what it was told.
 #[derive(Debug, Error)]
@@ -42,6 +46,21 @@ pub enum Error {
         /// What there is.
         names: String,
     },
+    /// A further node that would have no number.
+    #[error("a development cluster numbers its nodes up to n{NODES_MAX}, and no number twice; nothing was done")]
+    Full,
+    /// A further node that did not become a member.
+    #[error(
+        "{name} did not become a member within {} s: the catalog needs a majority of its voters for that",
+        JOIN_TIMEOUT.as_secs()
+    )]
+    NotJoined {
+        /// Its name.
+        name: String,
+    },
+    /// Too few files for a further node.
+    #[error("{0}")]
+    OpenFiles(String),
     /// Nothing to do.
     #[error("{name} {state}; nothing was done")]
     Already {

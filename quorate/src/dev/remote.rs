@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET  /v1/dev                          the nodes and their states
+//! POST /v1/dev/nodes                    start a further node, as a member that owns nothing yet
 //! POST /v1/dev/nodes/{name}/{act}       kill, start, cut or heal
 //! ```
 //!
@@ -40,6 +41,7 @@ pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
     let server = Server::start(bind(address, BACKLOG)?, Setup { limits, ..Setup::default() })?;
     let routes = Router::new()
         .route("/v1/dev", get(nodes))
+        .route("/v1/dev/nodes", post(add))
         .route("/v1/dev/nodes/{name}/{act}", post(act))
         .fallback(no_such_route)
         .with_state(cluster);
@@ -47,12 +49,15 @@ pub fn serve(address: SocketAddr, cluster: Shared) -> std::io::Result<Server> {
     Ok(server)
 }
 
-/// Starts nodes again that ask for it, until the cluster is about to stop.
+/// Starts nodes again that ask for it and ends those that are members no more, until the cluster is about to stop.
 pub async fn keep(cluster: Shared) {
     loop {
         tokio::time::sleep(RESTART_LOOK).await;
         match &mut *cluster.lock().await {
-            Some(cluster) => cluster.start_again().await,
+            Some(cluster) => {
+                cluster.start_again().await;
+                cluster.end_removed().await;
+            }
             None => return,
         }
     }
@@ -61,6 +66,16 @@ pub async fn keep(cluster: Shared) {
 async fn nodes(State(cluster): State<Shared>) -> Response {
     match &*cluster.lock().await {
         Some(cluster) => Json(json!({ "nodes": cluster.nodes() })).into_response(),
+        None => stopping(),
+    }
+}
+
+async fn add(State(cluster): State<Shared>) -> Response {
+    match &mut *cluster.lock().await {
+        Some(cluster) => match cluster.add().await {
+            Ok(node) => Json(json!(node)).into_response(),
+            Err(error) => refusal(&error),
+        },
         None => stopping(),
     }
 }
@@ -81,7 +96,7 @@ async fn no_such_route() -> Response {
     problem(
         StatusCode::NOT_FOUND,
         "no-such-route",
-        "the command port serves GET /v1/dev and POST /v1/dev/nodes/<node>/kill, start, cut or heal",
+        "the command port serves GET /v1/dev, POST /v1/dev/nodes, and POST /v1/dev/nodes/<node>/kill, start, cut or heal",
     )
 }
 
@@ -97,9 +112,13 @@ fn refusal(error: &Error) -> Response {
     let (status, code) = match error {
         Error::NoSuchNode { .. } => (StatusCode::NOT_FOUND, "no-such-node"),
         Error::Already { .. } => (StatusCode::CONFLICT, "nothing-to-do"),
-        Error::Start { .. } | Error::Folder(_) | Error::NotReady { .. } | Error::Table(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-        }
+        Error::Full => (StatusCode::CONFLICT, "nothing-to-do"),
+        Error::Start { .. }
+        | Error::Folder(_)
+        | Error::NotReady { .. }
+        | Error::Table(_)
+        | Error::NotJoined { .. }
+        | Error::OpenFiles(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     problem(status, code, &error.to_string())
 }

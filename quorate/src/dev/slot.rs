@@ -1,16 +1,19 @@
 //! One node's place in a development cluster: its name, folder and ports, whether it runs or not.
 
 use super::error::Error;
-use super::plan::Plan;
+use super::plan::{Plan, folder_of};
 use crate::breakage;
 use crate::instance::{Instance, InstanceConfig};
+use crate::process::{self, OpenFiles};
 use quorate_coordinator::Timing;
 use quorate_http::Limits;
+use quorate_model::Epoch;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
 use quorate_node::sync::SyncLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig};
 use quorate_ring::Weight;
+use quorate_storage::RocksOptions;
 use quorate_transport::Secret;
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -21,19 +24,22 @@ use std::time::Duration;
 pub const PORT_STEP: u16 = 10;
 
 /// Client connections of each node; a machine that plays three should not need many open files.
-pub const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 256;
 
 /// Threads of each node.
 const WORKERS: usize = 2;
 
 /// One node's place, whether it runs or not.
 pub struct Slot {
+    pub number: usize,
     pub name: String,
     pub zone: String,
     pub http: SocketAddr,
     pub peer: SocketAddr,
     pub folder: PathBuf,
     pub running: Option<Running>,
+    /// The last epoch at which some node's catalog had it as a member.
+    pub member_at: Option<Epoch>,
 }
 
 /// A node that runs.
@@ -57,10 +63,20 @@ pub struct NodeState {
     pub state: &'static str,
 }
 
+/// Makes sure that so many nodes can live with the files that this process may open.
+pub fn raise_open_files(nodes: usize) -> Result<(), process::Error> {
+    let of_one = OpenFiles {
+        connections: CONNECTIONS_MAX + Limits::default().health_connections_max,
+        peers: quorate_transport::Limits::default().open_files_max(nodes),
+        tables: RocksOptions::default().open_files_max.into(),
+    };
+    process::raise_open_files(of_one, nodes)
+}
+
 impl Slot {
     /// Before it has ever run.
-    pub fn new(plan: &Plan, at: usize) -> Self {
-        let name = format!("n{}", at + 1);
+    pub fn new(plan: &Plan, number: usize) -> Self {
+        let at = number - 1;
         let step = u16::try_from(at).expect("a few nodes") * PORT_STEP;
         let address = |offset: u16| {
             let port = if plan.port == 0 { 0 } else { plan.port + step + offset };
@@ -70,9 +86,11 @@ impl Slot {
             zone: format!("z{}", at % plan.zones + 1),
             http: address(0),
             peer: address(1),
-            folder: plan.folder.join(&name),
-            name,
+            folder: folder_of(&plan.folder, number),
+            name: format!("n{number}"),
+            number,
             running: None,
+            member_at: None,
         }
     }
 

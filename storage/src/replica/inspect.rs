@@ -6,6 +6,11 @@ use crate::keys;
 use quorate_model::{Body, Inspection, Place, Reply};
 
 impl<E: Engine> Replica<E> {
+    /// Bytes that can still be taken before writes are refused, if the engine can say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        Some(self.engine.free_bytes()?.saturating_sub(self.limits.free_bytes_min))
+    }
+
     /// Ownership does not matter here: `explain` wants to see what lies on the disk.
     pub(super) fn inspect(&self, at: &Place, tier: ReadTier) -> Result<Reply, Unread> {
         let record = self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)?;

@@ -1,7 +1,7 @@
 //! From states of a cluster to the first line that an operator reads.
 
 use super::*;
-use crate::status::facts::Healing;
+use crate::status::facts::{Healing, Stays};
 
 /// A cluster of three that is well, as n1 sees it.
 fn well() -> Facts {
@@ -25,6 +25,7 @@ fn member(number: u32) -> Member {
         is_heard: true,
         is_voter: true,
         answer: Answer::Ready,
+        stays: Stays::Yes,
         doubt: None,
         healing: None,
         disk_full: false,
@@ -58,6 +59,11 @@ fn filling(facts: &mut Facts, at: usize, whole: u64, waits_for: Option<&str>) {
 fn refusing(facts: &mut Facts, reads: u64, writes: u64) {
     facts.refusing = Refusing { reads, writes };
     facts.at_risk = vec!["table demo: some of its shards have fewer than 2 owners up".to_owned()];
+}
+
+fn moves() -> Job {
+    let says = "add goes on: 37 of 64 shards have moved".to_owned();
+    Job { says, then: "`quorate job show j`".to_owned(), is_move: true }
 }
 
 /// A state, made from one that is well, and the first line it is to have.
@@ -285,6 +291,32 @@ const ROWS: &[Row] = &[
         "n3 is named n2, which is another member's id; say id:n2 or name:n2",
     ),
     (
+        |facts| facts.jobs = vec![moves()],
+        Severity::Note,
+        "add goes on: 37 of 64 shards have moved; `quorate job show j`",
+    ),
+    (
+        |facts| facts.members[2].stays = Stays::Joining,
+        Severity::Note,
+        "n3 owns nothing yet; `quorate cluster plan add n3` shows what its share would be",
+    ),
+    (
+        |facts| {
+            facts.members[2].stays = Stays::Drained;
+            not_ready(facts, 2, "draining");
+        },
+        Severity::Note,
+        "n3 is drained: it gets no new copies, and says that it is not ready; `quorate node undrain n3` ends that",
+    ),
+    (
+        |facts| {
+            facts.members[2].stays = Stays::Drained;
+            filling(facts, 2, 37, None);
+        },
+        Severity::Degraded,
+        "n3 fills itself: 37 of 64 shards whole, 12,345 records; the other owners answer for the rest; nothing to do",
+    ),
+    (
         |facts| facts.complaint = Some("the moon is full".to_owned()),
         Severity::Degraded,
         "the moon is full; see `quorate cluster nodes --wide`",
@@ -317,6 +349,20 @@ fn what_is_well_has_no_problem() {
     assert_eq!(all_well(&facts), "the one node is ready, and every shard has a quorum");
     facts.shards = 0;
     assert!(all_well(&facts).contains("quorate table create"));
+}
+
+#[test]
+fn members_that_come_or_were_set_aside_are_nothing_wrong() {
+    let mut facts = well();
+    facts.members[2].stays = Stays::Joining;
+    facts.jobs = vec![moves()];
+    assert_eq!(diagnose(&facts).len(), 1, "what moves is its share");
+    facts.members[1].stays = Stays::Banned;
+    down(&mut facts, 1);
+    facts.members[2].stays = Stays::Drained;
+    not_ready(&mut facts, 2, "draining");
+    assert!(diagnose(&facts).iter().all(|problem| problem.severity == Severity::Note), "{:?}", diagnose(&facts));
+    assert_eq!(all_well(&facts), "the one other node is ready, and every shard has a quorum");
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Greeting<'a> {
     pub control: SocketAddr,
     pub folder: &'a Folder,
     pub log: &'a Path,
+    /// Whether a further node may come.
+    pub has_room: bool,
 }
 
 impl Greeting<'_> {
@@ -106,6 +108,13 @@ impl Greeting<'_> {
             format!("  {quorate} dev start {}", last.name),
             format!("  {quorate} status"),
         ]);
+        if self.has_room {
+            lines.extend([
+                String::new(),
+                faint("# add a node, and watch its share of the data arrive"),
+                format!("  {quorate} dev add --wait"),
+            ]);
+        }
         lines
     }
 

@@ -1,0 +1,236 @@
+//! How far a job is, on standard error: one line that changes on a terminal, else a JSON object a line.
+
+use crate::columns::cut;
+use crate::output::{Output, WIDTH, printable};
+use crate::quantity::{bytes, count, span};
+use quorate_api::document::{AnyJob, Job, MoveJob, MovingShard};
+use quorate_api::form::MoveState;
+use serde_json::{Value as Json, json};
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So often a line is written for a program.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A job that has made no progress for so long is said to wait.
+const STILL: Duration = Duration::from_secs(3);
+
+/// A rate is said once it was watched for so long.
+const RATE_TIME: Duration = Duration::from_secs(2);
+
+/// Characters of the bar.
+const BAR_WIDTH: usize = 24;
+
+/// How far a job is.
+pub struct Progress<'a> {
+    output: &'a Output,
+    /// The width of the terminal; `None`: it is none.
+    terminal: Option<usize>,
+    said: String,
+    said_at: Option<Instant>,
+    moving: Option<Moving>,
+}
+
+/// What was seen of a job that moves shards.
+struct Moving {
+    began: Instant,
+    bytes_then: u64,
+    /// How far it was when that changed last.
+    last: (u64, u64),
+    changed_at: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// Of a job of which nothing is known yet.
+    pub fn new(output: &'a Output) -> Self {
+        let stderr = std::io::stderr();
+        let width = || {
+            let size = rustix::termios::tcgetwinsize(&stderr).ok().filter(|size| size.ws_col > 0);
+            size.map_or(WIDTH, |size| usize::from(size.ws_col))
+        };
+        let terminal = stderr.is_terminal().then(width);
+        Self { output, terminal, said: String::new(), said_at: None, moving: None }
+    }
+
+    /// Says how far it is now.
+    pub fn say(&mut self, job: &AnyJob) {
+        if self.output.quiet {
+            return;
+        }
+        match job {
+            AnyJob::Compare(job) => self.say_compared(job),
+            AnyJob::Move(job) => self.say_moved(job),
+        }
+    }
+
+    /// Leaves the line of the terminal empty.
+    pub fn clear(&self) {
+        if self.terminal.is_some() && !self.said.is_empty() {
+            let _unread = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+
+    fn say_compared(&mut self, job: &Job) {
+        if job.says == self.said {
+            return;
+        }
+        let found = &job.found;
+        let compared = found.equal + found.brought + found.differing + found.not_counted + found.open;
+        let line = json!({
+            "job": job.id, "state": job.state, "shards": found.shards, "compared": compared, "says": job.says,
+        });
+        self.write(&job.says, &line);
+        self.said.clone_from(&job.says);
+    }
+
+    fn say_moved(&mut self, job: &MoveJob) {
+        let now = Instant::now();
+        let far = (job.shards_done, job.bytes_done);
+        let moving = self.moving.get_or_insert_with(|| Moving {
+            began: now,
+            bytes_then: job.bytes_done,
+            last: far,
+            changed_at: now,
+        });
+        if moving.last != far {
+            (moving.last, moving.changed_at) = (far, now);
+        }
+        let (watched, is_still) = (now - moving.began, now - moving.changed_at >= STILL);
+        let copied = job.bytes_done.saturating_sub(moving.bytes_then);
+        let rate = (watched >= RATE_TIME && copied > 0).then(|| copied as f64 / watched.as_secs_f64());
+        let is_due = self.said_at.is_none_or(|at| now - at >= LINE_INTERVAL) || job.ended_epoch.is_some();
+        if self.terminal.is_some() || is_due {
+            self.said = line(job, rate, is_still);
+            self.said_at = Some(now);
+            self.write(&self.said, &document(job));
+        }
+    }
+
+    fn write(&self, sentence: &str, line: &Json) {
+        let mut stderr = std::io::stderr().lock();
+        // A standard error that can't be written can't be told so.
+        let _unread = match self.terminal {
+            // A line that is wrapped could not be drawn over.
+            Some(width) => {
+                let shown = cut(&printable(sentence), width.saturating_sub(1));
+                write!(stderr, "\r\x1b[K{shown}").and_then(|()| stderr.flush())
+            }
+            None => writeln!(stderr, "{line}"),
+        };
+    }
+}
+
+/// A job that moves shards, as a line for a program.
+fn document(job: &MoveJob) -> Json {
+    let waiting: Vec<String> = waits(job).collect();
+    json!({
+        "job": job.id, "state": job.state, "shards": job.shards, "shards_done": job.shards_done,
+        "shards_active": job.shards_active, "bytes": job.bytes, "bytes_done": job.bytes_done, "says": job.says,
+        "waiting": waiting,
+    })
+}
+
+/// The same as a line for a person.
+fn line(job: &MoveJob, rate: Option<f64>, is_still: bool) -> String {
+    let mut parts = vec![format!("{} of {} shards", count(job.shards_done), count(job.shards))];
+    if job.bytes > 0 {
+        parts.push(format!("{} of {}", bytes(job.bytes_done), bytes(job.bytes)));
+    }
+    if let Some(rate) = rate {
+        parts.push(format!("{}/s", bytes(rate as u64)));
+        let left = job.bytes.saturating_sub(job.bytes_done) as f64 / rate;
+        parts.extend((left >= 1.0).then(|| format!("{} left", span(Duration::from_secs_f64(left)))));
+    }
+    let state = match job.state.parse() {
+        Ok(MoveState::Running | MoveState::Done) => String::new(),
+        Ok(MoveState::Gathering | MoveState::Paused | MoveState::Aborting | MoveState::Aborted) | Err(_) => {
+            format!("{}: ", job.state)
+        }
+    };
+    let waits = waits(job).next().filter(|_| is_still).map_or_else(String::new, |what| format!("; {what}"));
+    format!("{}  {state}{}{waits}", bar(job), parts.join(", "))
+}
+
+/// What shards wait for, each with its name.
+fn waits(job: &MoveJob) -> impl Iterator<Item = String> {
+    let says = |MovingShard { shard, waits_for, .. }: &MovingShard| {
+        waits_for.as_ref().map(|what| format!("{shard} waits for: {what}"))
+    };
+    job.waiting.iter().filter_map(says)
+}
+
+/// Full only once every shard is where it should be: the last bytes are not the last step.
+fn bar(job: &MoveJob) -> String {
+    let of = |done: u64, all: u64| (done as f64 / all.max(1) as f64).clamp(0.0, 1.0);
+    let all_done = job.shards_done >= job.shards;
+    let part = if job.bytes > 0 { of(job.bytes_done, job.bytes) } else { of(job.shards_done, job.shards) };
+    let filled = if all_done { BAR_WIDTH } else { ((part * BAR_WIDTH as f64) as usize).min(BAR_WIDTH - 1) };
+    format!("[{}{}]", "=".repeat(filled), " ".repeat(BAR_WIDTH - filled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> MoveJob {
+        MoveJob {
+            id: "3f9c0b6e58a14d2790c1e4b7a6d85f23".to_owned(),
+            kind: "add".into(),
+            state: "running".into(),
+            says: "37 of 64 shards have moved".to_owned(),
+            shards: 64,
+            shards_done: 37,
+            shards_active: 2,
+            shards_pending: 25,
+            bytes: 2 << 30,
+            bytes_done: 1 << 30,
+            leaving: Vec::new(),
+            dead: Vec::new(),
+            accepted_loss: Vec::new(),
+            began_epoch: 7,
+            ended_epoch: None,
+            waiting: vec![MovingShard {
+                shard: "demo/7".to_owned(),
+                owners: Vec::new(),
+                next: Vec::new(),
+                waits_for: Some("n3 can't be reached".to_owned()),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_person_sees_a_bar_the_rate_and_what_is_left() {
+        assert_eq!(
+            line(&job(), Some(64.0 * 1024.0 * 1024.0), false),
+            "[============            ]  37 of 64 shards, 1.0 GiB of 2.0 GiB, 64.0 MiB/s, 16 s left"
+        );
+    }
+
+    #[test]
+    fn a_job_that_stands_still_says_what_it_waits_for() {
+        let mut job = job();
+        job.state = "paused".into();
+        let said = line(&job, None, true);
+        assert!(said.contains("paused: 37 of 64 shards") && said.ends_with("demo/7 waits for: n3 can't be reached"), "{said}");
+        assert!(!line(&job, None, false).contains("waits"));
+    }
+
+    #[test]
+    fn the_bar_is_full_only_at_the_end() {
+        let mut job = job();
+        job.bytes_done = 3 << 30;
+        assert!(bar(&job).ends_with("= ]"), "{}", bar(&job));
+        job.shards_done = 64;
+        assert!(bar(&job).ends_with("==]"));
+        (job.bytes, job.shards) = (0, 0);
+        assert!(bar(&job).ends_with("==]"), "nothing was to move");
+    }
+
+    #[test]
+    fn a_program_reads_the_same() {
+        let document = document(&job());
+        assert_eq!(document["shards_done"], 37);
+        assert_eq!(document["waiting"], json!(["demo/7 waits for: n3 can't be reached"]));
+    }
+}

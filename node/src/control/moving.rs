@@ -1,0 +1,149 @@
+//! What a member says of shards that move: the facts on which the conductor decides ([`quorate_ring::conductor`]).
+
+use crate::engine::Replica;
+use crate::recovery::Recovery;
+use minicbor::{Decode, Encode};
+use quorate_model::{CopyState, Epoch, NodeId, ShardId, SortKey, TableId};
+use quorate_ring::catalog::{Catalog, Shard};
+use quorate_ring::conductor::{FillReport, NodeReport};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many copies are told of, and the sizes of so many shards.
+pub const SAID_MAX: usize = 1_024;
+
+/// What one member says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Moving {
+    /// Which of its replicas says it.
+    #[n(0)]
+    pub incarnation: u32,
+    /// The epoch of which it durably refuses all earlier ones.
+    #[n(1)]
+    pub closed: Epoch,
+    /// Bytes that it can still take, if it can say.
+    #[n(2)]
+    pub free_bytes: Option<u64>,
+    /// Whether it keeps hints for others.
+    #[n(3)]
+    pub keeps_hints: bool,
+    /// Its copies of shards that move, [`SAID_MAX`] at most.
+    #[n(4)]
+    pub copies: Vec<CopySaid>,
+    /// Bytes of shards that it owns and that move or are to, counted exactly, [`SAID_MAX`] at most.
+    #[n(5)]
+    pub sizes: Vec<(ShardId, u64)>,
+    /// Copies that moves give to it and that are not whole yet.
+    #[n(6)]
+    pub receiving: u64,
+}
+
+/// What it says of one copy.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CopySaid {
+    /// The shard.
+    #[n(0)]
+    pub shard: ShardId,
+    /// Since when it has it.
+    #[n(1)]
+    pub since: Epoch,
+    /// Whether it holds everything that it should.
+    #[n(2)]
+    pub is_whole: bool,
+    /// Bytes that it holds of it.
+    #[n(3)]
+    pub bytes: u64,
+    /// Why it does not go on, half a sentence.
+    #[n(4)]
+    pub error: Option<String>,
+}
+
+impl Moving {
+    /// Of this node. A replica that doubts its disk has closed nothing and holds nothing.
+    pub fn of(
+        node: NodeId,
+        incarnation: u64,
+        replica: &Replica,
+        recovery: &Recovery,
+        catalog: &Catalog,
+    ) -> Self {
+        let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
+        if replica.is_doubtful() {
+            return Self { incarnation, ..Self::default() };
+        }
+        let held = || catalog.moving().filter(|shard| shard.is_held_by(node)).take(SAID_MAX);
+        let waiting: BTreeMap<ShardId, String> =
+            recovery.progress().waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
+        let received: BTreeMap<(TableId, SortKey), (Epoch, CopyState)> = replica
+            .received()
+            .into_iter()
+            .map(|copy| ((copy.table, copy.start), (copy.since, copy.state)))
+            .collect();
+        let (_, gaps) = replica.lacking();
+        let lacking: BTreeSet<(TableId, &SortKey)> =
+            gaps.iter().map(|gap| (gap.table, &gap.interval.start)).collect();
+        let copies = held().filter_map(|shard| {
+            let (table, start) = (shard.id.table, &shard.interval.start);
+            let (since, is_whole) = if shard.is_owned_by(node) {
+                (shard.copy_of(node)?.0.since, !lacking.contains(&(table, start)))
+            } else {
+                // The replica may have the next layout already: then it says nothing of this one.
+                let (since, state) = received.get(&(table, start.clone()))?;
+                (*since, *state == CopyState::Whole)
+            };
+            let bytes = bytes_of(replica, shard).0;
+            let error = waiting.get(&shard.id).filter(|_| !is_whole).cloned();
+            Some(CopySaid { shard: shard.id, since, is_whole, bytes, error })
+        });
+        Self {
+            incarnation,
+            closed: replica.closed(),
+            free_bytes: replica.free_bytes(),
+            keeps_hints: replica.hint_counts().values().any(|hints| hints.count > 0),
+            copies: copies.collect(),
+            sizes: sizes(node, replica, catalog),
+            receiving: received.values().filter(|(_, state)| *state != CopyState::Whole).count() as u64,
+        }
+    }
+
+    /// The same for the conductor.
+    pub fn report(&self, is_up: bool) -> NodeReport {
+        let fill = |said: &CopySaid| FillReport {
+            since: said.since,
+            is_whole: said.is_whole,
+            // Nothing merges a copy that stays where copies become fewer: such a shard waits, and says so.
+            merged: Epoch(0),
+            bytes: said.bytes,
+            error: said.error.clone(),
+        };
+        NodeReport {
+            incarnation: self.incarnation,
+            closed: self.closed,
+            free_bytes: self.free_bytes.unwrap_or(u64::MAX),
+            is_up,
+            fills: self.copies.iter().map(|said| (said.shard, fill(said))).collect(),
+            sizes: self.sizes.iter().copied().collect(),
+            keeps_hints: self.keeps_hints,
+        }
+    }
+}
+
+/// Bytes of the shards of the running job that this node owns, as far as they are counted.
+fn sizes(node: NodeId, replica: &Replica, catalog: &Catalog) -> Vec<(ShardId, u64)> {
+    let Some(job) = catalog.running_job() else { return Vec::new() };
+    let pending = job.pending.iter().filter_map(|(id, wish)| {
+        let shard = catalog.table_by_id(id.table)?.shards().at(&wish.start)?;
+        (shard.id == *id).then_some(shard)
+    });
+    let owned = catalog.moving().chain(pending).filter(|shard| shard.is_owned_by(node));
+    let counted = owned.take(SAID_MAX).filter_map(|shard| {
+        let (bytes, is_exact) = bytes_of(replica, shard);
+        is_exact.then_some((shard.id, bytes))
+    });
+    counted.collect()
+}
+
+/// Bytes of a shard that this node holds, and whether all of them are counted.
+fn bytes_of(replica: &Replica, shard: &Shard) -> (u64, bool) {
+    let figures = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval));
+    figures.first().map_or((0, false), |figure| (figure.total.bytes, figure.is_exact))
+}
