@@ -109,9 +109,11 @@ pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
         })
         .collect();
     let mut text = output.table(&known, &cells);
-    let is_sentence = |(name, value): &&(String, Json)| SENTENCES.contains(&name.as_str()) && !value.is_null();
+    let is_sentence =
+        |(name, value): &&(String, Json)| SENTENCES.contains(&name.as_str()) && !value.is_null();
     for row in &rows {
-        let of = ["id", "node", "shard", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
+        let of =
+            ["id", "node", "shard", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
         let of = of.map(|(_, value)| word(value)).unwrap_or_default();
         for (name, sentence) in row.iter().filter(is_sentence) {
             let verb = if name == "waits_for" { " waits for" } else { "" };

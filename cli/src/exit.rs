@@ -234,7 +234,9 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
             "make it again: a plan is kept for an hour by the node that made it; `quorate cluster plan list` shows them"
         }
         Code::EpochChanged => "make the plan again: what it was made from has changed",
-        Code::JobRuns => "see it with `quorate job list`; wait for it with `quorate job wait`, or end it with `quorate job abort`",
+        Code::JobRuns => {
+            "see it with `quorate job list`; wait for it with `quorate job wait`, or end it with `quorate job abort`"
+        }
         Code::NoSuchRoute => "this server is older or newer than this command, or does not do that yet",
         Code::TableExists => "see it with `quorate table describe`, or choose another name",
         // Only a request for a key counts owners.

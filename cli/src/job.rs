@@ -206,7 +206,9 @@ pub fn verdict(job: &AnyJob) -> Result<(), Failure> {
         AnyJob::Compare(job) => verdict_of_comparing(job),
         AnyJob::Move(job) if job.state.parse() == Ok(MoveState::Aborted) => {
             let (done, all) = (count(job.shards_done), count(job.shards));
-            let sentence = format!("the job was aborted: {done} of {all} shards have moved and stay, the others are where they were");
+            let sentence = format!(
+                "the job was aborted: {done} of {all} shards have moved and stay, the others are where they were"
+            );
             Err(Failure::new(Exit::Conflict, sentence)
                 .next("see what a new plan would move: `quorate cluster plan balance`"))
         }

@@ -217,7 +217,11 @@ impl PlanCommand {
                 let keeper = keeper(context, &client, &plan).await;
                 let answer = keeper.discard_plan(&plan).await?;
                 context.output.note("the plan is forgotten; nothing was changed by that");
-                return if context.output.is_json() { document::show(&context.output, &answer.json) } else { Ok(()) };
+                return if context.output.is_json() {
+                    document::show(&context.output, &answer.json)
+                } else {
+                    Ok(())
+                };
             }
         };
         let plan = context.told("making a plan", client.make_plan(&spec)).await?;
@@ -268,14 +272,17 @@ async fn carry_out(
     }
     if question == Question::Asked {
         let id = printable(&plan.read.id);
-        confirm::by_yes("Carry out this plan?", context)
-            .map_err(|failure| failure.next(format!("it is kept for an hour: `quorate cluster plan apply {id}`")))?;
+        confirm::by_yes("Carry out this plan?", context).map_err(|failure| {
+            failure.next(format!("it is kept for an hour: `quorate cluster plan apply {id}`"))
+        })?;
     }
     let keeper = keeper(context, client, &plan.read.id).await;
     let applied = context.told("carrying out the plan", keeper.apply_plan(&plan.read.id)).await?;
     let id = printable(&applied.read.id);
     if !wait {
-        output.note(&format!("\nit is carried out as job {id}\n  next: `quorate job wait {id}` shows how far it is"));
+        output.note(&format!(
+            "\nit is carried out as job {id}\n  next: `quorate job wait {id}` shows how far it is"
+        ));
         return if output.is_json() {
             output.json(&json!({ "plan": plan.json, "job": applied.json }))
         } else {
@@ -330,8 +337,11 @@ async fn list(context: &Context, client: &Client) -> Result<(), Failure> {
     let mut plans: Vec<Json> = Vec::new();
     for node in nodes {
         let address: Option<Endpoint> = node.address.and_then(|address| address.parse().ok());
-        let options =
-            |address| Options { endpoints: vec![address], admin_timeout: MEMBER_TIMEOUT, ..context.options.clone() };
+        let options = |address| Options {
+            endpoints: vec![address],
+            admin_timeout: MEMBER_TIMEOUT,
+            ..context.options.clone()
+        };
         let Some(options) = address.map(options) else { continue };
         match Client::new(options)?.plans().await {
             Ok(kept) => plans.extend(document::elements(kept.json, "plans")),
@@ -342,5 +352,10 @@ async fn list(context: &Context, client: &Client) -> Result<(), Failure> {
             ))),
         }
     }
-    document::show_list(output, document::PLANS, &plans, "no member keeps a plan; `quorate cluster plan` makes one")
+    document::show_list(
+        output,
+        document::PLANS,
+        &plans,
+        "no member keeps a plan; `quorate cluster plan` makes one",
+    )
 }

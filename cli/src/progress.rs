@@ -212,7 +212,11 @@ mod tests {
         let mut job = job();
         job.state = "paused".into();
         let said = line(&job, None, true);
-        assert!(said.contains("paused: 37 of 64 shards") && said.ends_with("demo/7 waits for: n3 can't be reached"), "{said}");
+        assert!(
+            said.contains("paused: 37 of 64 shards")
+                && said.ends_with("demo/7 waits for: n3 can't be reached"),
+            "{said}"
+        );
         assert!(!line(&job, None, false).contains("waits"));
     }
 

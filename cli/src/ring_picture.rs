@@ -121,7 +121,8 @@ mod tests {
             end: end.map(|end| Bound::Token(end.to_owned())),
             position: start.to_owned(),
             epoch: 1,
-            owners: owners.map(str::to_owned).to_vec(), next: Vec::new(),
+            owners: owners.map(str::to_owned).to_vec(),
+            next: Vec::new(),
         };
         let of = |shards| Ring { epoch: 1, nodes: Vec::new(), shards };
         let ring = of(vec![

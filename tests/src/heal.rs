@@ -205,7 +205,7 @@ impl World {
         for spot in self.cluster.spots() {
             let doubtful =
                 ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
-            let required = required(self.setting.tables[spot.table].n, doubtful as u8);
+            let required = required(ending.owners[&spot].len() as u8, doubtful as u8);
             let name = self.own_name(CLOSER);
             let on = self.some_node(name);
             let read = self.launch_read(name, on, spot, required).expect("every table is known");

@@ -8,7 +8,7 @@ use crate::coverage::Happening;
 use crate::event::Event;
 use crate::random::{For, Random};
 use crate::world::World;
-use quorate_model::{CopyState, Instant, NodeId, Span, TableId};
+use quorate_model::{CopyState, Instant, Level, NodeId, Span, TableId};
 use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
 use std::collections::BTreeMap;
@@ -109,7 +109,7 @@ impl World {
         }
         self.leading.plans += 1;
         let table = catalog.table_by_id(TableId(1))?;
-        if table.n.is_multiple_of(2) && random.chance(500) {
+        if table.n.is_multiple_of(2) && table.w == Level::Quorum && random.chance(700) {
             return Some(self.more_copies(catalog, random));
         }
         let mut moves = Vec::new();

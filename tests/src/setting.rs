@@ -390,15 +390,20 @@ impl Setting {
         (self.hints_max, self.sync_max) = (0, *random.pick(&[300, 2_000, 12_000]));
         let habits = &mut self.habits;
         (habits.read, habits.write, habits.delete, habits.scan) = (50, 40, 8, 0);
-        (habits.ttl, habits.other_level, habits.pause_max) = (0, *random.pick(&[0, 0, 200]), 20_000);
+        (habits.ttl, habits.other_level, habits.pause_max) = (0, *random.pick(&[0, 0, 500]), 20_000);
         self.conditions.loss = *random.pick(&[0, 80, 300]);
         if random.chance(400) {
             // Half of the owners are enough for round one. Where copies become more, a quorum of the new ones can do without
             // that half, and a coordinator that knows of it alone goes on.
             (self.tables[0].n, self.tables[0].w) = (*random.pick(&[2, 4]), Level::Quorum);
             self.nodes = u64::from(self.tables[0].n) + random.between(1, 2);
-            (self.keys, self.late_owners, self.timeout) = (1, true, (600_000, 1_200_000));
-            self.conditions = Conditions { tail: 300, tail_max: 200_000, loss: 150, ..Conditions::default() };
+            (self.keys, self.late_owners, self.timeout) = (1, false, (600_000, 1_200_000));
+            self.conditions = Conditions::default();
+            self.habits.other_level = 0;
+            (self.operations, self.clients) = (random.between(120, 180) as u32, 5);
+            let lasting_max = 1_200_000;
+            self.mishaps = Mishaps { count_max: 10, lag: 100, crash: 5, lasting_max, ..Mishaps::default() };
+            return;
         }
         self.mishaps = Mishaps {
             count_max: 12,

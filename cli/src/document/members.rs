@@ -78,9 +78,7 @@ mod tests {
 
     #[test]
     fn a_member_that_comes_or_goes_has_a_word() {
-        let node = |state: &str, membership: &str, drained: bool, shards: u64| {
-            json!({"state": state, "membership": membership, "drained": drained, "shards": shards})
-        };
+        let node = |state: &str, membership: &str, drained: bool, shards: u64| json!({"state": state, "membership": membership, "drained": drained, "shards": shards});
         assert_eq!(state(node("up", "member", false, 64)), "up");
         assert_eq!(state(node("up", "member", false, 0)), "joining");
         assert_eq!(state(node("up", "member", true, 64)), "drained");

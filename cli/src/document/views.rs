@@ -196,5 +196,19 @@ pub const SYNC: View = View {
 };
 
 /// Every list that is known.
-pub(super) const VIEWS: &[View] =
-    &[NODES, TABLES, SHARDS, SHARD_STATS, OWNERS, NEXT, REPLICAS, HINTS, JOBS, MOVES, WAITING, PLANS, PARTS, SYNC];
+pub(super) const VIEWS: &[View] = &[
+    NODES,
+    TABLES,
+    SHARDS,
+    SHARD_STATS,
+    OWNERS,
+    NEXT,
+    REPLICAS,
+    HINTS,
+    JOBS,
+    MOVES,
+    WAITING,
+    PLANS,
+    PARTS,
+    SYNC,
+];

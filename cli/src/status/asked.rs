@@ -188,7 +188,10 @@ fn moving(job: &MoveJob) -> facts::Job {
         0 => String::new(),
         all => format!(", {} of {} copied", bytes(job.bytes_done), bytes(all)),
     };
-    let waits = job.waiting.iter().find_map(|it| Some(format!("; {} waits for: {}", it.shard, it.waits_for.as_ref()?)));
+    let waits = job
+        .waiting
+        .iter()
+        .find_map(|it| Some(format!("; {} waits for: {}", it.shard, it.waits_for.as_ref()?)));
     let far = format!("{} of {} shards have moved{data}", count(job.shards_done), count(job.shards));
     let says = format!("{} {state}: {far}{}", job.kind, waits.unwrap_or_default());
     let verb = if job.state.parse() == Ok(MoveState::Paused) { "resume" } else { "show" };
@@ -202,7 +205,9 @@ fn stays(node: &Node, has_owners: bool) -> Stays {
         Some(Ok(Membership::Banned)) => Stays::Banned,
         Some(Ok(Membership::Leaving)) => Stays::Leaving,
         Some(Ok(Membership::Member) | Err(_)) | None if drained => Stays::Drained,
-        Some(Ok(Membership::Member)) if crate::document::is_joining(membership, drained, node.shards, has_owners) => {
+        Some(Ok(Membership::Member))
+            if crate::document::is_joining(membership, drained, node.shards, has_owners) =>
+        {
             Stays::Joining
         }
         Some(Ok(Membership::Member) | Err(_)) | None => Stays::Yes,

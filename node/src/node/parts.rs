@@ -248,7 +248,7 @@ impl Parts {
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
-            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection)));
+            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection), rules));
             tasks.spawn(conduct::tell_leader(Arc::clone(&control), Arc::clone(&recollection)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(

@@ -47,7 +47,9 @@ pub enum Error {
         names: String,
     },
     /// A further node that would have no number.
-    #[error("a development cluster numbers its nodes up to n{NODES_MAX}, and no number twice; nothing was done")]
+    #[error(
+        "a development cluster numbers its nodes up to n{NODES_MAX}, and no number twice; nothing was done"
+    )]
     Full,
     /// A further node that did not become a member.
     #[error(

@@ -41,7 +41,9 @@ impl Cluster {
 
     /// Whether every node that runs has this one as a member.
     fn all_know(&self, number: usize) -> bool {
-        let Some(id) = self.slots.iter().find(|slot| slot.number == number).and_then(id) else { return false };
+        let Some(id) = self.slots.iter().find(|slot| slot.number == number).and_then(id) else {
+            return false;
+        };
         self.slots.iter().filter_map(view).all(|view| view.catalog().node(id).is_some())
     }
 
@@ -67,8 +69,12 @@ impl Cluster {
                 running.instance.shutdown().await;
             }
             match forget(&slot.folder) {
-                Ok(()) => tracing::warn!("{} is no member any more: it is ended, and its folder empty", slot.name),
-                Err(error) => tracing::error!("{} is ended, and {} stays: {error}", slot.name, slot.folder.display()),
+                Ok(()) => {
+                    tracing::warn!("{} is no member any more: it is ended, and its folder empty", slot.name)
+                }
+                Err(error) => {
+                    tracing::error!("{} is ended, and {} stays: {error}", slot.name, slot.folder.display())
+                }
             }
         }
     }

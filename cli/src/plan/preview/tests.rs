@@ -38,7 +38,10 @@ fn growth() -> Plan {
             node(4, (0, 48), (0, 48), None),
         ],
         available: "every shard stays readable and writable at its table's levels".to_owned(),
-        warnings: vec!["table orders has w = all: a shard of it arrives only once 3 of its 3 owners have heard".to_owned()],
+        warnings: vec![
+            "table orders has w = all: a shard of it arrives only once 3 of its 3 owners have heard"
+                .to_owned(),
+        ],
     }
 }
 

@@ -18,7 +18,8 @@ impl Facts {
         }
         let (verb, its) = if joining.len() == 1 { ("owns", "its") } else { ("own", "their") };
         let what = format!("{} {verb} nothing yet", listed(&joining));
-        let then = format!("`quorate cluster plan add {}` shows what {its} share would be", joining.join(" "));
+        let then =
+            format!("`quorate cluster plan add {}` shows what {its} share would be", joining.join(" "));
         Some(Problem::new(Severity::Note, what, then))
     }
 }

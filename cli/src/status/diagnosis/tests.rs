@@ -361,7 +361,11 @@ fn members_that_come_or_were_set_aside_are_nothing_wrong() {
     down(&mut facts, 1);
     facts.members[2].stays = Stays::Drained;
     not_ready(&mut facts, 2, "draining");
-    assert!(diagnose(&facts).iter().all(|problem| problem.severity == Severity::Note), "{:?}", diagnose(&facts));
+    assert!(
+        diagnose(&facts).iter().all(|problem| problem.severity == Severity::Note),
+        "{:?}",
+        diagnose(&facts)
+    );
     assert_eq!(all_well(&facts), "the one other node is ready, and every shard has a quorum");
 }
 
