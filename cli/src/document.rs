@@ -26,7 +26,10 @@ const FIRST: &str = "name node table id type cause says key key_b64 agree health
     hints_for digest";
 
 /// The members of an element that stand below the table: they are sentences.
-const SENTENCES: [&str; 2] = ["error", "waits_for"];
+const SENTENCES: [&str; 2] = [ERROR, "waits_for"];
+
+/// The one of them that is no good news.
+const ERROR: &str = "error";
 
 /// Shows a document: as it is for JSON, else as names, values and tables.
 pub fn show(output: &Output, document: &Json) -> Result<(), Failure> {
@@ -116,10 +119,11 @@ pub fn table(output: &Output, view: Option<View>, elements: &[Json]) -> String {
             ["id", "node", "shard", "name"].iter().find_map(|name| row.iter().find(|(of, _)| of == name));
         let of = of.map(|(_, value)| word(value)).unwrap_or_default();
         for (name, sentence) in row.iter().filter(is_sentence) {
-            let verb = if name == "waits_for" { " waits for" } else { "" };
-            let line = output.wrapped(&format!("{of}{verb}: {}", word(sentence)), "  ");
+            // What a shard waits for begins with its verb.
+            let colon = if name == ERROR { ":" } else { "" };
+            let line = output.wrapped(&format!("{of}{colon} {}", word(sentence)), "  ");
             text.push('\n');
-            text.push_str(&output.toned(Tone::Bad, &line));
+            text.push_str(&if name == ERROR { output.toned(Tone::Bad, &line) } else { line });
         }
     }
     text

@@ -152,10 +152,10 @@ fn line(job: &MoveJob, rate: Option<f64>, is_still: bool) -> String {
     format!("{}  {state}{}{waits}", bar(job), parts.join(", "))
 }
 
-/// What shards wait for, each with its name.
+/// Shards that wait, in a sentence each.
 fn waits(job: &MoveJob) -> impl Iterator<Item = String> {
     let says = |MovingShard { shard, waits_for, .. }: &MovingShard| {
-        waits_for.as_ref().map(|what| format!("{shard} waits for: {what}"))
+        waits_for.as_ref().map(|what| format!("{shard} {what}"))
     };
     job.waiting.iter().filter_map(says)
 }
@@ -194,7 +194,7 @@ mod tests {
                 shard: "demo/7".to_owned(),
                 owners: Vec::new(),
                 next: Vec::new(),
-                waits_for: Some("n3 can't be reached".to_owned()),
+                waits_for: Some("waits until n4 holds everything".to_owned()),
             }],
         }
     }
@@ -214,10 +214,10 @@ mod tests {
         let said = line(&job, None, true);
         assert!(
             said.contains("paused: 37 of 64 shards")
-                && said.ends_with("demo/7 waits for: n3 can't be reached"),
+                && said.ends_with("; demo/7 waits until n4 holds everything"),
             "{said}"
         );
-        assert!(!line(&job, None, false).contains("waits"));
+        assert!(!line(&job, None, false).contains("waits until"));
     }
 
     #[test]
@@ -235,6 +235,6 @@ mod tests {
     fn a_program_reads_the_same() {
         let document = document(&job());
         assert_eq!(document["shards_done"], 37);
-        assert_eq!(document["waiting"], json!(["demo/7 waits for: n3 can't be reached"]));
+        assert_eq!(document["waiting"], json!(["demo/7 waits until n4 holds everything"]));
     }
 }

@@ -9,6 +9,7 @@
 
 use crate::breakage;
 use crate::config::{Config, settings::limits_in_force};
+use crate::share::Share;
 use quorate_http::{Hosts, Limits, Server, Setup};
 use quorate_node::node::listen;
 use quorate_node::{Entry, Node, NodeConfig, Runtime, StartError};
@@ -28,6 +29,8 @@ pub struct InstanceConfig {
     pub limits: Limits,
     /// Threads of the node; `None`: as many as there are processors.
     pub workers: Option<usize>,
+    /// Whether the node gives itself a share of the data once it has become a member.
+    pub auto: bool,
     /// The node, but for its `http_address`, which is known once it listens.
     pub node: NodeConfig,
 }
@@ -36,12 +39,18 @@ pub struct InstanceConfig {
 pub struct Instance {
     http: Server,
     node: Node,
+    /// Gets the node its share of the data, if it should.
+    share: Option<Share>,
 }
 
 impl Instance {
     /// Starts both. Returns once it serves; a node that joins keeps trying, while it says so, until it is a member.
     pub async fn start(config: InstanceConfig) -> Result<Self, StartError> {
         let runtime = Runtime::new(&config.node.name, config.workers)?;
+        let auto = config.auto;
+        // What can't be read is said when the node opens its folder.
+        let is_new = matches!(config.node.entry, Entry::Join { .. })
+            && matches!(Identity::read(&config.node.data), Ok(None));
         let (http, node) = runtime.run(async move { serve_starting(config) }).await??;
         let http_address = http.address();
         let node = Node::start(runtime, node).await?;
@@ -52,7 +61,8 @@ impl Instance {
         tracing::info!(
             node = %node.id(), peers = %node.peer_address(), clients = %http_address, "the node serves"
         );
-        Ok(Self { http, node })
+        let share = auto.then(|| Share::begin(node.core(), is_new));
+        Ok(Self { http, node, share })
     }
 
     /// The node.
@@ -67,6 +77,9 @@ impl Instance {
 
     /// Stops both in order: nothing that was begun is lost.
     pub async fn shutdown(self) {
+        if let Some(share) = self.share {
+            share.end().await;
+        }
         self.node.core().drain();
         self.http.drain().await;
         self.node.shutdown().await;
@@ -75,6 +88,9 @@ impl Instance {
     /// Stops both as a killed process would: nothing is finished, nothing is flushed. Returns once the node's folder can
     /// be opened again.
     pub async fn kill(self) {
+        if let Some(share) = self.share {
+            share.end().await;
+        }
         drop(self.http);
         self.node.kill().await;
     }
@@ -82,7 +98,8 @@ impl Instance {
 
 /// Listens for clients, who are told from here on that the node is starting; what the node is told.
 fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartError> {
-    let InstanceConfig { listen: address, advertise, allowed_hosts, limits, workers: _, mut node } = config;
+    let InstanceConfig { listen: address, advertise, allowed_hosts, limits, workers: _, auto: _, mut node } =
+        config;
     let in_force = limits_in_force(&Config {
         limits: limits.clone(),
         peer_limits: node.peer_limits.clone(),

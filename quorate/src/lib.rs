@@ -14,5 +14,6 @@ pub mod dev;
 pub mod instance;
 pub mod process;
 pub mod program;
+mod share;
 
 pub use instance::{Instance, InstanceConfig};

@@ -86,6 +86,6 @@ mod tests {
         assert_eq!(state(node("down", "leaving", false, 3)), "down");
         assert_eq!(state(node("down", "banned", false, 3)), "banned");
         let empty = node("up", "member", false, 0).as_object().expect("an object").clone();
-        assert_eq!(with_words(&empty, false)["state"], "up", "nobody owns anything");
+        assert_eq!(with_words(&empty, false)["state"], "up", "no member owns anything");
     }
 }

@@ -188,10 +188,7 @@ fn moving(job: &MoveJob) -> facts::Job {
         0 => String::new(),
         all => format!(", {} of {} copied", bytes(job.bytes_done), bytes(all)),
     };
-    let waits = job
-        .waiting
-        .iter()
-        .find_map(|it| Some(format!("; {} waits for: {}", it.shard, it.waits_for.as_ref()?)));
+    let waits = job.waiting.iter().find_map(|it| Some(format!("; {} {}", it.shard, it.waits_for.as_ref()?)));
     let far = format!("{} of {} shards have moved{data}", count(job.shards_done), count(job.shards));
     let says = format!("{} {state}: {far}{}", job.kind, waits.unwrap_or_default());
     let verb = if job.state.parse() == Ok(MoveState::Paused) { "resume" } else { "show" };

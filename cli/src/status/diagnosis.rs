@@ -7,11 +7,10 @@
 //! This module asks no node and prints nothing. It claims only what the facts say: a node that is asked sees its peers
 //! through its own connections, and this machine sees the members through other ones, so both are told apart.
 
-mod membership;
+mod notes;
 
 use super::facts::{Answer, Facts, Job, Member, Refusing, Stays};
 use crate::quantity::{bytes, count, counted, listed};
-use std::collections::BTreeMap;
 
 /// A disk with less than this many times the space at which writes stop is nearly full.
 const NEARLY_FULL_TIMES: u64 = 8;
@@ -360,31 +359,6 @@ impl Facts {
             bytes(least)
         );
         Some(Problem::new(Severity::Warning, what, "free some space there"))
-    }
-
-    /// A member that is named like another one's id.
-    fn misleading(&self, member: &Member) -> Option<Problem> {
-        let Member { id, name, .. } = member;
-        self.members.iter().any(|other| other.id == *name && name != id).then(|| {
-            let what = format!("{id} is named {name}, which is another member's id");
-            Problem::new(Severity::Note, what, format!("say id:{name} or name:{name}"))
-        })
-    }
-
-    fn versions(&self) -> Option<Problem> {
-        let mut versions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for member in &self.members {
-            if let Some(version) = &member.version {
-                versions.entry(version).or_default().push(member.id.clone());
-            }
-        }
-        if versions.len() < 2 {
-            return None;
-        }
-        let each: Vec<String> =
-            versions.iter().map(|(version, ids)| format!("{version} on {}", listed(ids))).collect();
-        let what = format!("two versions run: {}", each.join(", "));
-        Some(Problem::new(Severity::Note, what, "go on with the upgrade"))
     }
 
     /// Hints that wait for members that are up: they are on their way.

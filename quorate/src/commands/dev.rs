@@ -1,5 +1,6 @@
 //! `quorate dev`: a cluster to try things on, and the words that a newcomer reads in the first minute.
 
+mod control;
 mod folder;
 mod greeting;
 mod growth;
@@ -12,16 +13,12 @@ use clap::{Args, Subcommand};
 use folder::{Folder, LOG};
 use greeting::{Greeting, called};
 use quorate_cli::{Context, Exit, Failure, block_on, document};
-use quorate_client::{Client, Endpoint, Method, Options};
+use quorate_client::Method;
 use serde_json::Value as Json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
-
-/// How long killing or starting a node may take.
-const ACT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Nodes of a new cluster without a given number.
 const NODES: usize = 3;
@@ -248,7 +245,7 @@ fn not_started(error: &Error, log: &Path) -> Failure {
 
 /// Does something to a node of the cluster that runs in another terminal.
 async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure> {
-    let control = find_control(context).await?;
+    let control = control::find(context).await?;
     let path = format!("/v1/dev/nodes/{}/{}", node.escape_default(), act.as_str());
     let state: Json = control.change(Method::POST, path, None::<&()>).await?;
     if context.output.is_json() {
@@ -270,43 +267,4 @@ async fn disturb(context: &Context, act: Act, node: &str) -> Result<(), Failure>
     };
     context.output.note(&format!("{name} {done}\n  next: {then}"));
     Ok(())
-}
-
-/// The command port of the cluster that the endpoints belong to: nine ports above the first node's, on loopback.
-async fn find_control(context: &Context) -> Result<Client, Failure> {
-    for endpoint in &context.options.endpoints {
-        for candidate in candidates(endpoint) {
-            let options =
-                Options { endpoints: vec![candidate], admin_timeout: ACT_TIMEOUT, ..context.options.clone() };
-            let client = Client::new(options)?;
-            if client.ask("/v1/dev".to_owned()).await.is_ok() {
-                return Ok(client);
-            }
-        }
-    }
-    let names: Vec<String> = context.options.endpoints.iter().map(ToString::to_string).collect();
-    Err(Failure::new(Exit::Unavailable, format!("no development cluster is found by {}", names.join(", ")))
-        .next("start one with `quorate dev`, or name its first node with --endpoint 127.0.0.1:PORT"))
-}
-
-/// Where the command port may be, if this is the endpoint of one of its nodes, or the command port itself.
-fn candidates(endpoint: &Endpoint) -> Vec<Endpoint> {
-    let port = endpoint.port();
-    let of_node = (0..NODES_MAX as u16).filter_map(|at| {
-        let first = port.checked_sub(at * PORT_STEP)?;
-        Some(Endpoint::new(endpoint.host(), first.checked_add(CONTROL_STEP)?))
-    });
-    of_node.chain([endpoint.clone()]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_control_port_follows_from_any_node() {
-        let found = |port| candidates(&Endpoint::new("127.0.0.1", port)).iter().any(|c| c.port() == 7409);
-        assert!(found(7400) && found(7410) && found(7480) && found(7409));
-        assert!(!found(7411));
-    }
 }

@@ -29,7 +29,7 @@ const MEMBERS_EXPECTED: usize = 128;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     quorate serve --data /var/lib/quorate --bootstrap --cluster-name orders     # the first node\n  \
-    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400                  # each further one\n  \
+    quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --auto           # each further one\n  \
     quorate serve --data /var/lib/quorate --join 10.0.0.1:7400 --replace-self n3  # n3, its disk lost\n  \
     quorate serve --config /etc/quorate.toml                                    # any start after that")]
 pub struct Serve {
@@ -257,6 +257,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         allowed_hosts: config.allowed_hosts.clone(),
         limits: config.limits.clone(),
         workers: None,
+        auto: config.auto,
         node,
     })
 }

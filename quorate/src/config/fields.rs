@@ -38,6 +38,8 @@ pub struct Config {
     pub cluster_name: Option<String>,
     /// Members to ask for admission.
     pub join: Vec<Endpoint>,
+    /// Give itself a share once it has joined.
+    pub auto: bool,
     /// The member as which an empty folder comes back.
     pub replace_self: Option<String>,
     /// A file with the secret that all members share.
@@ -81,6 +83,7 @@ impl Default for Config {
             bootstrap: false,
             cluster_name: None,
             join: Vec::new(),
+            auto: false,
             replace_self: None,
             secret_file: None,
             insecure: false,

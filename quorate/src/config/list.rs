@@ -46,6 +46,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "The name of the cluster that `bootstrap` founds; 1 to 64 of a-z, 0-9, '_' and '-'.";
     "join" "ADDR": Endpoints join,
         "HTTP addresses of other nodes; may be given several times. With an empty data folder they are asked for admission, again and again. Later they are asked for members that are not where the catalog says.";
+    "auto" "": Switch auto,
+        "Once this node has become a member, make and apply the plan that gives it its share of the data; while another plan is carried out, it waits. Done once: a later start plans nothing. Switched off, an operator plans (`cluster plan add`). Needs `join`.";
     "replace_self" "NODE": TextOption replace_self,
         "Which member this machine was, by id or name, when its data are lost and the data folder is empty: it comes back as that member and fills itself from other owners. Where one member's id is another one's name, `id:n3` or `name:n3`. Needs `join`. Without effect once the folder is that member's.";
     "secret_file" "FILE": Path secret_file,

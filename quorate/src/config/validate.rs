@@ -99,6 +99,14 @@ fn founding(config: &Config) -> Result<(), Error> {
         "--replace-self needs members to ask: say --join HOST:PORT too, the HTTP address of any other member"
             .to_owned()
     })?;
+    refuse(config.auto && config.bootstrap, || {
+        "--auto gives a share to a node that joins, and --bootstrap founds a cluster: leave one of them out"
+            .to_owned()
+    })?;
+    refuse(config.auto && config.join.is_empty(), || {
+        "--auto is for a node that joins: say --join HOST:PORT too, the HTTP address of any other member"
+            .to_owned()
+    })?;
     let good = config.cluster_name.as_deref().is_none_or(quorate_model::table::is_table_name);
     refuse(!good, || "cluster_name has 1 to 64 of a-z, 0-9, '_' and '-'".to_owned())
 }

@@ -21,6 +21,10 @@ impl Cluster {
         let addresses: Vec<String> = running.map(|slot| slot.http.to_string()).collect();
         let mut slot = Slot::new(&self.plan, number);
         let name = slot.name.clone();
+        if self.plan.zones == self.plan.numbers.len() {
+            // Each node has a zone of its own, so this one: then it shares with all others, not with its zone alone.
+            slot.zone = format!("z{number}");
+        }
         if addresses.is_empty() {
             return Err(Error::NotJoined { name });
         }

@@ -125,6 +125,7 @@ impl Slot {
             allowed_hosts: Vec::new(),
             limits,
             workers: Some(WORKERS),
+            auto: false,
             node,
         }
     }

@@ -27,7 +27,7 @@ fn every_command_it_suggests_works() {
             suggested.push(line);
         }
     }
-    assert_eq!(suggested.len(), 6, "{suggested:#?}");
+    assert_eq!(suggested.len(), 7, "{suggested:#?}");
     for command in &suggested {
         let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
         let (stdout, stderr) =

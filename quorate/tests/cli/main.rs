@@ -5,6 +5,7 @@
 mod cluster;
 mod cost;
 mod dev;
+mod growth;
 mod joining;
 mod loss;
 mod offline;

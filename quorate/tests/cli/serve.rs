@@ -96,3 +96,40 @@ fn a_node_that_cannot_join_yet_says_so_and_can_be_stopped_and_started_again() {
         process.terminate().expect_code(0);
     }
 }
+
+/// What `--auto` is for: start a node, see the data spread. What an operator decides later is not undone by a restart.
+#[test]
+fn a_node_that_joins_with_auto_gets_its_share_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str| folder.path().join(name);
+    let first = Node::start(&of("a"), &["--bootstrap", "--cluster-name", "grows", "--name", "a"]);
+    first.run(&["table", "create", "t", "-n", "1"]).expect_code(0);
+    for key in ["one", "two", "three"] {
+        first.run(&["put", "t", key, key]).expect_code(0);
+    }
+    let moves = || -> Vec<serde_json::Value> {
+        let jobs = first.run(&["job", "list", "--output", "json"]).expect_code(0).json();
+        let jobs = jobs.as_array().expect("a list");
+        jobs.iter().filter(|job| job["type"] == "add").cloned().collect()
+    };
+    let join = ["--join", &first.endpoint, "--name", "b", "--auto"];
+    let mut second = Node::start(&of("b"), &join);
+    second.process.until_said("its share arrives by job");
+    let id = moves()[0]["id"].as_str().expect("an id").to_owned();
+    first.run(&["job", "wait", &id]).expect_code(0);
+    let shards = first.run(&["shard", "list", "t", "--output", "json"]).expect_code(0).json();
+    let of_second = |shard: &&serde_json::Value| shard["owners"] == serde_json::json!(["n2"]);
+    assert_eq!(shards.as_array().expect("a list").iter().filter(of_second).count(), 32, "{shards}");
+    for key in ["one", "two", "three"] {
+        assert_eq!(second.run(&["get", "t", key]).expect_code(0).stdout, key.as_bytes());
+    }
+    second.process.terminate().expect_code(0);
+
+    let mut second = Node::start(&of("b"), &join);
+    second.process.until_said("nothing is planned for it");
+    assert_eq!(moves().len(), 1);
+    let refused = run(&["serve", "--auto", "--data", &of("c").display().to_string()]).expect_code(2);
+    assert!(refused.stderr.contains("--join HOST:PORT"), "{refused:?}");
+    second.process.terminate().expect_code(0);
+    first.process.terminate().expect_code(0);
+}

@@ -1,6 +1,6 @@
 //! A node that comes, and one that goes: by the plans of any cluster, and by starting and ending a process.
 
-use super::find_control;
+use super::control;
 use super::greeting::called;
 use quorate_cli::word::printable;
 use quorate_cli::{Context, Exit, Failure, plan};
@@ -17,9 +17,8 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Starts a further node, and gives it its share.
 pub async fn add(context: &Context, wait: bool) -> Result<(), Failure> {
-    let control = find_control(context).await?;
-    let starting = control.change(Method::POST, "/v1/dev/nodes".to_owned(), None::<&()>);
-    let node: Json = context.told("starting a further node", starting).await?;
+    let control = control::find(context).await?;
+    let node: Json = control.change(Method::POST, "/v1/dev/nodes".to_owned(), None::<&()>).await?;
     let (name, http) = (text(&node, "name"), text(&node, "http"));
     context.output.note(&format!("{name} runs at http://{http}, and owns nothing yet"));
     let nodes = Nodes::of(&control).await?;
@@ -36,7 +35,7 @@ pub async fn add(context: &Context, wait: bool) -> Result<(), Failure> {
 
 /// Moves a node's copies away, and waits until it is no member any more and has ended.
 pub async fn remove(context: &Context, node: &str) -> Result<(), Failure> {
-    let control = find_control(context).await?;
+    let control = control::find(context).await?;
     let nodes = Nodes::of(&control).await?;
     if !nodes.has(node) {
         let sentence = format!("there is no node {}", printable(node));

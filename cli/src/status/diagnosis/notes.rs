@@ -1,0 +1,63 @@
+//! Good to know, and nothing wrong: members that come, members that an operator has set aside, names, versions.
+
+use super::{Problem, Severity};
+use crate::quantity::listed;
+use crate::status::facts::{Facts, Member, Stays};
+use std::collections::BTreeMap;
+
+impl Facts {
+    /// Members that own nothing yet, where nothing moves that would change it.
+    pub(super) fn joining(&self) -> Option<Problem> {
+        let joining: Vec<String> = self
+            .members
+            .iter()
+            .filter(|member| member.stays == Stays::Joining)
+            .map(|member| member.id.clone())
+            .collect();
+        if joining.is_empty() || self.jobs.iter().any(|job| job.is_move) {
+            return None;
+        }
+        let (verb, its) = if joining.len() == 1 { ("owns", "its") } else { ("own", "their") };
+        let what = format!("{} {verb} nothing yet", listed(&joining));
+        let then =
+            format!("`quorate cluster plan add {}` shows what {its} share would be", joining.join(" "));
+        Some(Problem::new(Severity::Note, what, then))
+    }
+
+    /// A member that is named like another one's id.
+    pub(super) fn misleading(&self, member: &Member) -> Option<Problem> {
+        let Member { id, name, .. } = member;
+        self.members.iter().any(|other| other.id == *name && name != id).then(|| {
+            let what = format!("{id} is named {name}, which is another member's id");
+            Problem::new(Severity::Note, what, format!("say id:{name} or name:{name}"))
+        })
+    }
+
+    /// Members of two versions.
+    pub(super) fn versions(&self) -> Option<Problem> {
+        let mut versions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for member in &self.members {
+            if let Some(version) = &member.version {
+                versions.entry(version).or_default().push(member.id.clone());
+            }
+        }
+        if versions.len() < 2 {
+            return None;
+        }
+        let each: Vec<String> =
+            versions.iter().map(|(version, ids)| format!("{version} on {}", listed(ids))).collect();
+        let what = format!("two versions run: {}", each.join(", "));
+        Some(Problem::new(Severity::Note, what, "go on with the upgrade"))
+    }
+}
+
+impl Member {
+    /// One that an operator has drained.
+    pub(super) fn drained(&self) -> Option<Problem> {
+        let id = &self.id;
+        (self.stays == Stays::Drained).then(|| {
+            let what = format!("{id} is drained: it gets no new copies, and says that it is not ready");
+            Problem::new(Severity::Note, what, format!("`quorate node undrain {id}` ends that"))
+        })
+    }
+}
