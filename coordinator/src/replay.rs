@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   look ──> page of an owner's hints ──> one batch of writes ──> acknowledged ──────────────> erase ──> next page
-//!                                                  └── holds something higher ──> read at all owners ──┘
+//!                     │                            └── holds something higher ──> read at all owners ──┘
+//!                     └── of keys that it does not own any more: written to one of their owners ──┘
 //! ```
 //!
 //! One machine without I/O for all owners of one node ([`Replay`]): it is told who can be reached, what a page, a
@@ -11,7 +12,8 @@
 //! # Invariants
 //!
 //! - A hint goes to its owner under the newest plan, and is erased only when the owner has acknowledged it, or when its
-//!   table is gone. (A hint that has grown meanwhile stays: the replica sees to that.)
+//!   table is gone. One for a node that does not own the key any more goes to a present owner, and is erased once a read
+//!   has seen that every one of them holds it: what it says may be known nowhere else. (A hint that has grown meanwhile stays: the replica sees to that.)
 //! - An owner that holds something *higher* than the hint has heard of a write that the others may not know: a read at
 //!   every owner makes them agree, and the hint is erased once a read saw that they do. As long as one of them is away,
 //!   or has only just been sent the record, the hint stays, and is looked at again: no other node remembers that these
@@ -22,7 +24,7 @@
 //!
 //! # What is left out
 //!
-//! Hints of owners that are none any more: shards do not move yet. They are kept.
+//! Handing over hints of a member that is away and owns their keys no more: that waits until it is back, or no member.
 
 mod limits;
 mod owner;

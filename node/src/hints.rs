@@ -12,6 +12,7 @@ use crate::views::Views;
 use quorate_coordinator::replay::{self, Action, Input, Pause};
 use quorate_coordinator::{Context, Position};
 use quorate_model::{NodeId, Refusal, Reply, Request};
+use quorate_ring::NodeState;
 use quorate_storage::PageLimit;
 use quorate_transport::{Kind, Lane, Links};
 use std::collections::{BTreeMap, HashMap};
@@ -121,14 +122,20 @@ impl Replay {
         }
     }
 
-    /// Owners for whom hints are kept and who can be reached.
+    /// Owners for whom hints are kept and who can be reached, and those that are no members any more: what is kept for these
+    /// goes to others.
     fn reachable(&self) -> Vec<NodeId> {
         if self.local.replica().is_doubtful() {
             return Vec::new();
         }
         let counts = self.local.replica().hint_counts();
         let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
-        waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk)).collect()
+        let view = self.views.current();
+        let is_gone = |owner: NodeId| {
+            let known = view.catalog().node(owner);
+            view.catalog().is_founded() && known.is_none_or(|node| node.state == NodeState::Banned)
+        };
+        waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk) || is_gone(*owner)).collect()
     }
 
     async fn carry_out(self: Arc<Self>, action: Action) -> Input {
@@ -140,9 +147,9 @@ impl Replay {
                 };
                 Input::Page(owner, self.on_replica(read).await)
             }
-            Action::Send { owner, requests, deadline } => {
+            Action::Send { owner, to, requests, deadline } => {
                 let deadline = clock::tokio_instant(deadline);
-                Input::Replies(owner, self.send(owner, requests, deadline).await)
+                Input::Replies(owner, self.send(to, requests, deadline).await)
             }
             Action::Read { owner, number, machine, plan, deadline } => {
                 let subject = Subject {
@@ -165,6 +172,9 @@ impl Replay {
 
     /// Sends a batch; the replies, if an answer comes that makes sense.
     async fn send(&self, owner: NodeId, requests: Vec<Request>, deadline: Instant) -> Option<Vec<Reply>> {
+        if owner == self.context.local {
+            return self.on_replica(move |replica| Ok(replica.apply(&requests))).await.ok();
+        }
         let batch = minicbor::to_vec(requests).expect("encoding into memory cannot fail");
         let answered = self.links.call(owner, Lane::Bulk, Kind::Batch, deadline, &batch).await;
         let answer = crate::peer::answers(&answered.ok()?).ok()?;

@@ -16,6 +16,7 @@ mod fill;
 mod heal;
 pub mod hints;
 pub mod jobs;
+mod leftover;
 pub mod liveness;
 pub mod node;
 pub mod peer;

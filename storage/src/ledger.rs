@@ -124,6 +124,49 @@ impl Ledger {
         self.entries.retain(|(of, _), _| *of != table);
     }
 
+    /// Nothing is noted any more of the piece that begins there.
+    pub fn remove(&mut self, table: TableId, start: &SortKey) {
+        self.entries.remove(&(table, start.clone()));
+    }
+
+    /// Whether a copy that a move gave to the node after an epoch was begun in an interval.
+    pub fn is_given_after(&self, table: TableId, interval: &Interval, epoch: Epoch) -> bool {
+        self.entries_within(table, interval).any(|(_, entry)| entry.since.is_some_and(|since| since > epoch))
+    }
+
+    /// What is noted once nothing is held of an interval any more: where entries begin that go, and those that lie across
+    /// one of its ends, as far as they lie beside it.
+    pub fn without(&self, table: TableId, interval: &Interval) -> (Vec<SortKey>, Vec<(SortKey, Entry)>) {
+        let (mut gone, mut cut) = (Vec::new(), Vec::new());
+        for (start, entry) in self.entries_within(table, interval) {
+            if *start < interval.start {
+                cut.push((start.clone(), Entry { end: Some(interval.start.clone()), ..entry.clone() }));
+            } else {
+                gone.push(start.clone());
+            }
+            if let Some(end) = &interval.end
+                && entry.end.as_ref().is_none_or(|beyond| beyond > end)
+            {
+                cut.push((end.clone(), entry.clone()));
+            }
+        }
+        (gone, cut)
+    }
+
+    fn entries_within<'a>(
+        &'a self,
+        table: TableId,
+        interval: &'a Interval,
+    ) -> impl Iterator<Item = (&'a SortKey, &'a Entry)> {
+        let first = self.entry_at(table, &interval.start);
+        let behind = (Bound::Excluded((table, interval.start.clone())), Bound::Unbounded);
+        let is_inside = move |of: TableId, start: &SortKey| {
+            of == table && interval.end.as_ref().is_none_or(|end| start < end)
+        };
+        let others = self.entries.range(behind).take_while(move |((of, start), _)| is_inside(*of, start));
+        first.into_iter().chain(others.map(|((_, start), entry)| (start, entry)))
+    }
+
     /// What is held of the piece around a key, of a copy.
     pub fn at(&self, table: TableId, sort_key: &SortKey, copy: Copy) -> CopyState {
         if copy.role == Role::Receiver {

@@ -33,6 +33,7 @@ mod hints;
 mod inspect;
 pub(crate) mod install;
 pub(crate) mod ledger;
+mod leftover;
 mod load;
 pub(crate) mod peer_book;
 mod recollection;

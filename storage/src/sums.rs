@@ -37,6 +37,7 @@
 //! A tree over the chunks: a thousand sums are added up in microseconds. Sums of hints: they are looked through as a whole.
 
 pub mod chunks;
+mod emptied;
 pub mod item;
 mod parts;
 pub mod row;

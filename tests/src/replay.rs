@@ -112,8 +112,8 @@ impl World {
             Action::Erase { owner, hints } => {
                 Some(Input::Erased(owner, process.replica.erase_hints(owner, &hints)))
             }
-            Action::Send { owner, requests, deadline } => {
-                self.send_batch(on, run, owner, requests, deadline.0);
+            Action::Send { owner, to, requests, deadline } => {
+                self.send_batch(on, run, (owner, to), requests, deadline.0);
                 None
             }
             Action::Read { owner, number, machine, plan, deadline } => {
@@ -130,7 +130,14 @@ impl World {
         }
     }
 
-    fn send_batch(&mut self, on: NodeId, run: u32, owner: NodeId, requests: Vec<Request>, deadline: u64) {
+    fn send_batch(
+        &mut self,
+        on: NodeId,
+        run: u32,
+        (owner, to): (NodeId, NodeId),
+        requests: Vec<Request>,
+        deadline: u64,
+    ) {
         let remaining = deadline - self.schedule.now();
         let first = self.node(on).replays + 1;
         self.node(on).replays += requests.len() as u64;
@@ -139,7 +146,7 @@ impl World {
         process.batches_sent.insert(owner, batch);
         for (number, request) in (first..).zip(requests) {
             let asker = Asker::Replay { number, owner };
-            self.send(Caller { node: on, run, asker }, owner, Message::Key(request), remaining);
+            self.send(Caller { node: on, run, asker }, to, Message::Key(request), remaining);
         }
     }
 

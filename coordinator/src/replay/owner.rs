@@ -35,7 +35,9 @@ enum Stage {
     /// A page is being read.
     Paging,
     /// A batch is on its way.
-    Sending { page: Page, sent: Vec<Hint> },
+    Sending { page: Page, sent: Vec<Hint>, former: Vec<Hint> },
+    /// What the node does not own any more goes to one of its owners each: a batch is on its way to one of those.
+    Handing { page: Page, overtaken: Vec<Hint>, former: Vec<Hint>, handed: Vec<Hint> },
     /// Reads at all owners are under way, and more are to come.
     Reading { page: Page, overtaken: Vec<Hint>, reading: BTreeMap<u32, Hint> },
     /// What is done is being erased.
@@ -103,26 +105,79 @@ impl Owner {
         // A table that this catalog has issued and does not have is gone; one it has not issued yet will come.
         let (done, rest): (Vec<Hint>, Vec<Hint>) =
             hints.into_iter().partition(|hint| plans.is_dropped(hint.table));
-        let (mut sent, mut requests) = (Vec::new(), Vec::new());
+        let (mut sent, mut requests, mut former) = (Vec::new(), Vec::new(), Vec::new());
         for hint in rest {
-            let plan = plans.plan(hint.table, &hint.sort_key);
-            if let Some(plan) = plan.filter(|plan| self.is_owner(plan)) {
-                let (record, durability) = (hint.record.clone(), plan.table.durability);
-                requests.push(Request::Write { at: plan.place, record, durability, vouched: false });
-                sent.push(hint);
+            match plans.plan(hint.table, &hint.sort_key) {
+                Some(plan) if self.is_owner(&plan) => {
+                    requests.push(write_of(&hint, plan));
+                    sent.push(hint);
+                }
+                Some(_) => former.push(hint),
+                None => {}
             }
         }
         let page = Page { last, done, refused: None };
         if sent.is_empty() {
-            return self.read_on(page, Vec::new(), at, plans, actions);
+            return self.hand(page, Vec::new(), former, at, plans, actions);
         }
         if hints::erased_unanswered(rules) {
             actions.push(Action::Erase { owner: self.node, hints: sent.clone() });
         }
         let deadline = at.now.instant + at.limits.batch_timeout;
-        actions.push(Action::Send { owner: self.node, requests, deadline });
-        self.stage = Stage::Sending { page, sent };
+        actions.push(Action::Send { owner: self.node, to: self.node, requests, deadline });
+        self.stage = Stage::Sending { page, sent, former };
         Ok(())
+    }
+
+    /// Hands what this node's hints say of keys that it does not own any more to an owner of each, one owner after the
+    /// other; then reads them at all of their owners.
+    fn hand(
+        &mut self,
+        page: Page,
+        overtaken: Vec<Hint>,
+        former: Vec<Hint>,
+        at: At,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        let (mut to, mut requests) = (None, Vec::new());
+        let (mut handed, mut left) = (Vec::new(), Vec::new());
+        for hint in former {
+            // One whose owners are all away stays, and is looked at again.
+            let Some(plan) = plans.plan(hint.table, &hint.sort_key) else { continue };
+            let Some(owner) = plan.candidates.iter().find(|it| it.alive).map(|it| it.node) else { continue };
+            if *to.get_or_insert(owner) == owner {
+                requests.push(write_of(&hint, plan));
+                handed.push(hint);
+            } else {
+                left.push(hint);
+            }
+        }
+        let Some(to) = to else { return self.read_on(page, overtaken, at, plans, actions) };
+        let deadline = at.now.instant + at.limits.batch_timeout;
+        actions.push(Action::Send { owner: self.node, to, requests, deadline });
+        self.stage = Stage::Handing { page, overtaken, former: left, handed };
+        Ok(())
+    }
+
+    /// An owner has answered what was handed to it in the place of this node, or has not: that stays.
+    fn on_handed(
+        &mut self,
+        at: At,
+        replies: Option<Vec<Reply>>,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        let Stage::Handing { page, mut overtaken, former, handed } =
+            self.stage.leave(|stage| matches!(stage, Stage::Handing { .. }))
+        else {
+            return Ok(());
+        };
+        let replies = replies.filter(|replies| replies.len() == handed.len()).unwrap_or_default();
+        let taken = handed.into_iter().zip(replies);
+        let is_taken = |(hint, reply): &(Hint, Reply)| acknowledged(hint, reply) != Acknowledged::No;
+        overtaken.extend(taken.filter(is_taken).map(|(hint, _)| hint));
+        self.hand(page, overtaken, former, at, plans, actions)
     }
 
     /// The owner has answered a batch, or has not.
@@ -133,7 +188,10 @@ impl Owner {
         plans: &impl Plans,
         actions: &mut Vec<Action>,
     ) -> Step {
-        let Stage::Sending { mut page, sent } =
+        if matches!(self.stage, Stage::Handing { .. }) {
+            return self.on_handed(at, replies, plans, actions);
+        }
+        let Stage::Sending { mut page, sent, former } =
             self.stage.leave(|stage| matches!(stage, Stage::Sending { .. }))
         else {
             return Ok(());
@@ -148,7 +206,7 @@ impl Owner {
                 Acknowledged::No => page.refused = Some(reply),
             }
         }
-        self.read_on(page, overtaken, at, plans, actions)
+        self.hand(page, overtaken, former, at, plans, actions)
     }
 
     /// A read at all owners is over: its hint is done if it saw that all of them hold the same.
@@ -252,6 +310,12 @@ impl Owner {
     fn is_owner(&self, plan: &Plan) -> bool {
         plan.candidates.iter().any(|candidate| candidate.node == self.node)
     }
+}
+
+/// A hint as a write to an owner of its key.
+fn write_of(hint: &Hint, plan: Plan) -> Request {
+    let (record, durability) = (hint.record.clone(), plan.table.durability);
+    Request::Write { at: plan.place, record, durability, vouched: false }
 }
 
 fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {

@@ -11,6 +11,8 @@ use quorate_ring::Plan;
 struct Known {
     down: Option<NodeId>,
     dropped: bool,
+    /// Whether the shard has moved: the node that the hints are for owns nothing of it any more.
+    moved: bool,
 }
 
 impl Plans for Known {
@@ -19,7 +21,7 @@ impl Plans for Known {
     }
 
     fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
-        let mut plan = plan_of_sets(&[&[1, 2, 3]]);
+        let mut plan = plan_of_sets(if self.moved { &[&[1, 3, 4]] } else { &[&[1, 2, 3]] });
         plan.place.sort_key = sort_key.clone();
         for candidate in &mut plan.candidates {
             candidate.alive = Some(candidate.node) != self.down;
@@ -152,7 +154,7 @@ fn reads_have_a_limit_and_wait_for_owners_that_are_down() {
     let second = told.answered(0, 2);
     assert!(matches!(second[..], [Action::Read { number: 1, .. }]), "{second:?}");
     assert!(told.answered(0, 3).is_empty(), "it was answered before");
-    let down = Known { down: Some(NodeId(3)), dropped: false };
+    let down = Known { down: Some(NodeId(3)), ..Known::default() };
     let mut told = Told::a_page_of(&[hint(1, 1)], down);
     let next = told.replied(vec![later()]);
     assert!(matches!(next[..], [Action::Page { after: Some(_), .. }]), "the hint stays: {next:?}");
@@ -160,8 +162,41 @@ fn reads_have_a_limit_and_wait_for_owners_that_are_down() {
 
 #[test]
 fn hints_of_a_table_that_is_gone_are_erased_unsent() {
-    let told = Told::a_page_of(&[hint(1, 1)], Known { down: None, dropped: true });
+    let told = Told::a_page_of(&[hint(1, 1)], Known { dropped: true, ..Known::default() });
     assert_eq!(erased(&told.2), [hint(1, 1)]);
+}
+
+#[test]
+fn a_hint_for_a_former_owner_goes_to_a_present_one_and_stays_until_all_of_them_hold_it() {
+    let moved = |down| Known { down, moved: true, ..Known::default() };
+    let (a, b) = (hint(1, 1), hint(2, 5));
+    let mut told = Told::a_page_of(&[a.clone(), b.clone()], moved(None));
+    let [Action::Send { owner: OWNER, to: NodeId(1), requests, .. }] = &told.2[..] else {
+        panic!("{:?}", told.2)
+    };
+    assert_eq!(requests.len(), 2);
+    // One of them is refused, and stays.
+    let refused = Reply::Refused(Refusal::Overloaded);
+    let reads = told.replied(vec![written(a.record.held()), refused]);
+    let [Action::Read { number, plan, .. }] = &reads[..] else { panic!("{reads:?}") };
+    assert_eq!(plan.place.sort_key, a.sort_key);
+    assert_eq!(erased(&told.answered(*number, 3)), std::slice::from_ref(&a));
+
+    let mut told = Told::a_page_of(std::slice::from_ref(&a), moved(None));
+    let reads = told.replied(vec![written(a.record.held())]);
+    assert!(matches!(reads[..], [Action::Read { .. }]), "{reads:?}");
+    let next = told.answered(0, 2);
+    assert!(
+        matches!(next[..], [Action::Page { after: Some(_), .. }]),
+        "one does not hold it: it stays: {next:?}"
+    );
+
+    let mut told = Told::a_page_of(std::slice::from_ref(&a), moved(None));
+    let next = told.step(Input::Replies(OWNER, None));
+    assert!(matches!(next[..], [Action::Page { after: Some(_), .. }]), "no answer: it stays: {next:?}");
+
+    let told = Told::a_page_of(std::slice::from_ref(&a), moved(Some(NodeId(1))));
+    assert!(matches!(told.2[..], [Action::Send { to: NodeId(3), .. }]), "one that is up: {:?}", told.2);
 }
 
 #[test]

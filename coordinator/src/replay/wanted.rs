@@ -21,8 +21,10 @@ pub enum Action {
     },
     /// Send a batch to an owner.
     Send {
-        /// Whom.
+        /// Whose hints these are.
         owner: NodeId,
+        /// To whom: that one, or one that owns their keys now. It may be this node itself.
+        to: NodeId,
         /// The batch.
         requests: Vec<Request>,
         /// When it is lost.

@@ -3,11 +3,13 @@
 //! Every member is sent the log. The first three that are up to date vote, then the first five: an odd number, since
 //! an even one bears no more failures and needs one more answer. Two members vote as one: with two votes either of
 //! them would stop the other. A zone without a voter comes before one that has one.
+//!
+//! A member that leaves or is banned gives its vote to another one; what is no member any more is out of consensus.
 
 use super::Control;
 use quorate_consensus::Consensus;
 use quorate_model::NodeId;
-use quorate_ring::{Catalog, Command};
+use quorate_ring::{Catalog, Command, NodeState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,10 @@ async fn correct(control: &Control) -> Result<(), String> {
     if let Some(wanted) = wanted_voters(catalog, &now.voters, ready) {
         return control.consensus.set_voters(wanted).await;
     }
+    // One that joins is in the catalog before it is in consensus.
+    if let Some(gone) = now.members.iter().find(|node| catalog.node(**node).is_none()) {
+        return control.consensus.remove(*gone).await;
+    }
     // The catalog shows who votes; it follows the membership of the log.
     let shown = catalog.nodes().find(|node| node.voter != now.voters.contains(&node.id));
     if let Some(node) = shown {
@@ -64,27 +70,33 @@ async fn correct(control: &Control) -> Result<(), String> {
     Ok(())
 }
 
-/// The voters there should be, if that is more than there are and enough members are ready for it.
+/// The voters there should be, if they are others than there are and enough members are ready for it.
 fn wanted_voters(
     catalog: &Catalog,
     voters: &BTreeSet<NodeId>,
     ready: impl Fn(NodeId) -> bool,
 ) -> Option<BTreeSet<NodeId>> {
-    let count = match catalog.nodes().len() {
+    let members = || catalog.nodes().filter(|node| node.state == NodeState::Member);
+    let count = match members().count() {
         0..=2 => 1,
         3 | 4 => 3,
         5.. => 5,
     };
-    let mut wanted = voters.clone();
+    let stays = |node: NodeId| catalog.node(node).is_none_or(|node| node.state == NodeState::Member);
+    let mut wanted: BTreeSet<NodeId> = voters.iter().copied().filter(|node| stays(*node)).collect();
+    // Fewer are only made of it where one leaves anyway.
+    while wanted.len() < voters.len() && wanted.len() > count {
+        wanted.pop_last();
+    }
     while wanted.len() < count {
         let zones: BTreeSet<&str> =
             catalog.nodes().filter(|node| wanted.contains(&node.id)).map(|node| node.zone.as_str()).collect();
-        let candidates = catalog.nodes().filter(|node| !wanted.contains(&node.id) && ready(node.id));
+        let candidates = members().filter(|node| !wanted.contains(&node.id) && ready(node.id));
         let next = candidates.min_by_key(|node| (zones.contains(node.zone.as_str()), node.id));
         // Not all at once is no step at all: the numbers in between would be even.
         wanted.insert(next?.id);
     }
-    (wanted.len() > voters.len()).then_some(wanted)
+    (wanted != *voters).then_some(wanted)
 }
 
 #[cfg(test)]

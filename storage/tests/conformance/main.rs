@@ -7,6 +7,7 @@ mod exchange;
 mod fence;
 mod hints;
 mod ledger;
+mod leftover;
 mod raft;
 mod recollection;
 mod replica;
@@ -63,6 +64,13 @@ mod over {
         data_that_are_kept_count_as_they_are
         a_page_is_taken_in_beside_what_came_meanwhile
         pages_carry_what_lies_on_the_disk
+    );
+    over_both!(leftover:
+        what_is_not_owned_any_more_is_gone_for_good
+        one_step_clears_one_shard
+        a_shard_that_comes_back_begins_with_nothing
+        what_was_given_later_is_not_cleared_under_an_older_catalog
+        without_trust_nothing_is_cleared
     );
     over_both!(replica:
         a_write_is_read_back

@@ -1,0 +1,60 @@
+//! Clearing what this node does not own any more, in the background: at the start, and after each catalog.
+//!
+//! A job is done without waiting for it: nobody asks for what lies there.
+
+use crate::peer::Local;
+use crate::views::Views;
+use quorate_model::Refusal;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Catalogs that come one after the other are looked at together.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// How soon it is tried again where the disk refuses.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Shards that are cleared at a time: requests go on between them.
+const STEP: usize = 1;
+
+/// Clears leftovers until the task is aborted.
+pub async fn keep(local: Arc<Local>, views: Arc<Views>) {
+    let mut epochs = views.news();
+    let mut said = None;
+    loop {
+        epochs.borrow_and_update();
+        match clear(&local).await {
+            Ok(()) => said = None,
+            Err(refusal) => {
+                if said != Some(refusal) {
+                    tracing::info!("what this node does not own any more is not all cleared yet: {refusal}");
+                    said = Some(refusal);
+                }
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        }
+        if epochs.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+async fn clear(local: &Local) -> Result<(), Refusal> {
+    let (begun, mut shards) = (Instant::now(), 0_u64);
+    loop {
+        let replica = Arc::clone(local.replica());
+        let cleared = local.background().run(move || replica.clear_leftovers(STEP)).await;
+        if !cleared.unwrap_or(Err(Refusal::Doubtful))? {
+            break;
+        }
+        shards += STEP as u64;
+    }
+    if shards > 0 {
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(shards, millis, "shards that are with other owners now were cleared here");
+    }
+    Ok(())
+}
