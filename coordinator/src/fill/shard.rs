@@ -314,7 +314,7 @@ impl Shard {
         let needed = filling::sources(self.context.rules, n, w);
         let leaving: Vec<NodeId> = leaving(&self.plan)
             .filter(|node| *node != self.context.local)
-            .filter(|node| filling::asks_leaver(self.context.rules, at.members, node))
+            .filter(|node| filling::asks_leaver(self.context.rules, at.members, *node))
             .collect();
         let away = leaving.iter().find(|node| !probe.whole.contains(node)).copied();
         if probe.whole.len() < usize::from(needed) || away.is_some() {

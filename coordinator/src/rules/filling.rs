@@ -35,6 +35,6 @@ pub fn is_read(rules: Rules, first: Option<Sum>, other: Option<Sum>) -> bool {
 ///
 /// Rule 20. Whether a leaving owner must be read; those that are gone for good are no `members`.
 #[inline]
-pub fn asks_leaver(rules: Rules, members: &BTreeMap<NodeId, Member>, node: &NodeId) -> bool {
-    members.contains_key(node) && !rules.broken(Mutant::LeaverNotAsked)
+pub fn asks_leaver(rules: Rules, members: &BTreeMap<NodeId, Member>, node: NodeId) -> bool {
+    members.contains_key(&node) && !rules.broken(Mutant::LeaverNotAsked)
 }
