@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::machine::{Failure, Input};
 use crate::need::Need;
 use crate::owners::Owners;
-use crate::rules::replan;
+use crate::rules::{joint, replan};
 use quorate_model::{NodeId, Now, Reply};
 use quorate_ring::{Plan, Quota};
 use std::sync::Arc;
@@ -68,6 +68,7 @@ pub struct Failed {
 impl Course {
     /// An operation that follows this plan, and has done nothing yet.
     pub fn new(plan: Arc<Plan>, context: Context) -> Self {
+        let plan = joint::counted(context.rules, plan);
         Self { owners: Owners::of(&plan), plan, context, calls: Calls::default() }
     }
 
@@ -114,6 +115,7 @@ impl Course {
         let is_same_table = plan.table.id == self.plan.table.id;
         let newer = is_same_table && replan::takes_newer(self.context.rules, in_force, offered);
         if newer {
+            let plan = joint::counted(self.context.rules, plan);
             self.owners = Owners::of(&plan);
             self.plan = plan;
         }

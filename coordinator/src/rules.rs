@@ -20,6 +20,7 @@ pub mod closing;
 pub mod expiry;
 pub mod filling;
 pub mod hints;
+pub mod joint;
 pub mod loss;
 pub mod one;
 pub mod outcome;

@@ -185,8 +185,20 @@ pub enum Mutant {
     FillSumsIgnored,
     /// What a replica fills itself with takes the place of what it took meanwhile.
     FilledOverNewer,
-    /// A replica is copied from before it refuses what the copy would miss.
-    CopyBeforeFence,
+    /// A replica fills itself from as few others as a write promise of more than a quorum allows.
+    CopyUncapped,
+    /// While a shard moves only the old owners count.
+    JointOldOnly,
+    /// While a shard moves only the new owners count.
+    JointNewOnly,
+    /// A move ends although old owners may still answer for what was before.
+    FenceNotAwaited,
+    /// A move ends once as many old owners refuse what was before as round one asks.
+    FenceByRoundOne,
+    /// A move ends although a new owner does not hold everything.
+    FinishUnfilled,
+    /// A new owner fills itself without those that give their copies away.
+    LeaverNotAsked,
     /// A replica acknowledges writes before what it still holds is deleted, with them.
     LossyAcks,
     /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
@@ -217,7 +229,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 98] = [
+    pub const ALL: [Mutant; 104] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -302,7 +314,13 @@ impl Mutant {
         Mutant::HealFromOne,
         Mutant::FillSumsIgnored,
         Mutant::FilledOverNewer,
-        Mutant::CopyBeforeFence,
+        Mutant::CopyUncapped,
+        Mutant::JointOldOnly,
+        Mutant::JointNewOnly,
+        Mutant::FenceNotAwaited,
+        Mutant::FenceByRoundOne,
+        Mutant::FinishUnfilled,
+        Mutant::LeaverNotAsked,
         Mutant::LossyAcks,
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,

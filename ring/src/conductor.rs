@@ -1,6 +1,6 @@
 //! The conductor: what the catalog needs next so that a job goes on.
 //!
-//! Nobody commands a receiver: it sees in its layout that it should have a copy, and fills itself. What is left to decide
+//! No node commands a receiver: it sees in its layout that it should have a copy, and fills itself. What is left to decide
 //! is when a shard may start, when it has arrived, and when it must go back. That follows from the catalog and from what
 //! the nodes say of themselves, so it is a function: a leader that knows the same says the same, and a new leader goes on
 //! where the last one stopped.
@@ -40,7 +40,7 @@ pub use watch::Watch;
 
 use crate::catalog::command::planned::SHARDS_PER_COMMAND_MAX;
 use crate::catalog::{Advance, Catalog, Command, Job, JobState, Node, NodeState, Shard};
-use quorate_model::{Epoch, Instant, NodeId, ShardId, Span};
+use quorate_model::{Epoch, Instant, NodeId, Rules, ShardId, Span};
 use starts::Starts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -111,13 +111,14 @@ impl Default for Limits {
 
 /// What the catalog needs next; `None`: nothing. `watch` has observed the same catalog and reports.
 pub fn next(
+    rules: Rules,
     catalog: &Catalog,
     reports: &BTreeMap<NodeId, NodeReport>,
     watch: &Watch,
     now: Instant,
     limits: &Limits,
 ) -> Option<Command> {
-    let facts = Facts { catalog, reports };
+    let facts = Facts { rules, catalog, reports };
     let advance = catalog.running_job().map(|job| facts.advance(job, watch, now, limits));
     advance
         .filter(|advance| advance.shards() > 0)
@@ -127,7 +128,7 @@ pub fn next(
 
 /// Why a shard that moves has not arrived; `None`: it has, or does not move.
 pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shard: ShardId) -> Option<Wait> {
-    let facts = Facts { catalog, reports };
+    let facts = Facts { rules: Rules::INTACT, catalog, reports };
     let shard = catalog.moving_shard(shard)?;
     let job = catalog.job(shard.joint.as_ref()?.job)?;
     facts.arrived(job, shard).err()
@@ -135,6 +136,7 @@ pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shar
 
 /// What is known.
 struct Facts<'a> {
+    rules: Rules,
     catalog: &'a Catalog,
     reports: &'a BTreeMap<NodeId, NodeReport>,
 }

@@ -51,6 +51,7 @@ mod placement;
 mod plan;
 pub mod planner;
 pub mod ring;
+mod rules;
 mod spread;
 mod view;
 mod weight;

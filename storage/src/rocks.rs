@@ -61,7 +61,7 @@ use crate::file;
 use bytes::Bytes;
 use manifest::ManifestNote;
 use quorate_model::{CommitCounter, Durability};
-use ready::Ready;
+use ready::{NotReady, Ready};
 use rocksdb::{
     Cache, ColumnFamily, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
@@ -289,13 +289,26 @@ impl Engine for RocksEngine {
 
     fn lay_ready(&self, family: Family, items: &Items) -> Result<Ready, EngineError> {
         self.go_on()?;
-        self.begun(Ready::write(self, family, items))
+        // Blocks that are written are in no cache: one that holds nothing is enough.
+        let options = self.options.of_family(family, &Cache::new_lru_cache(0));
+        let written = ready::write(&self.folder, &options, items).map_err(|error| match error {
+            NotReady::Table(error) => judge(&error),
+            NotReady::Folder(error) if error.kind() == io::ErrorKind::StorageFull => {
+                EngineError::DiskFull(error.to_string())
+            }
+            NotReady::Folder(error) if file::is_shortage(&error) => EngineError::Shortage(error.to_string()),
+            NotReady::Folder(error) => {
+                EngineError::Failed(format!("the folder of files that lie ready: {error}"))
+            }
+        });
+        self.begun(written)
     }
 
     fn take_in(&self, family: Family, ready: Vec<Ready>) -> Result<bool, EngineError> {
         self.go_on()?;
         let opened = self.opened()?;
-        let is_taken = self.begun(ready::take_in(&opened, family, &ready))?;
+        let is_taken = ready::take_in(&opened.database, opened.family(family), &ready);
+        let is_taken = self.begun(is_taken.map_err(|error| judge(&error)))?;
         if is_taken {
             // The list of tables has grown, and no sync of the log follows that would note it.
             Self::noted("the manifest", opened.manifest.note())?;

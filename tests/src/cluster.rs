@@ -39,6 +39,8 @@ pub struct Cluster {
     /// Which table is dropped.
     dropped: Option<usize>,
     rules: Rules,
+    /// Whether shards move.
+    moves: bool,
 }
 
 impl Cluster {
@@ -84,6 +86,7 @@ impl Cluster {
             log,
             dropped: setting.dropped(),
             rules,
+            moves: setting.moves > 0,
         };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
@@ -102,7 +105,8 @@ impl Cluster {
         let is_its =
             |command: &Command| matches!(command, Command::UpdateNode(update) if update.node == node);
         let unheard = self.log.iter().rposition(is_its).map_or(0, |last| last + 2);
-        let at = self.heard_most.max(unheard);
+        // Where commands are accepted one by one, no later one is known yet.
+        let at = if self.moves { self.catalogs.len() } else { self.heard_most.max(unheard) };
         let known = self.catalogs[at - 1].node(node).expect("a member");
         let update = NodeUpdate {
             node,
@@ -129,6 +133,19 @@ impl Cluster {
             self.catalogs.push(Arc::new(applied.catalog));
         }
         at + 1
+    }
+
+    /// The catalog after all commands.
+    pub fn newest(&self) -> &Arc<Catalog> {
+        self.catalogs.last().expect("there is the founding")
+    }
+
+    /// One more command behind all others; how many there are with it. `None`: it is rejected.
+    pub fn append(&mut self, command: Command) -> Option<usize> {
+        let applied = self.newest().apply(&command).ok()?;
+        self.log.push(command);
+        self.catalogs.push(Arc::new(applied.catalog));
+        Some(self.catalogs.len())
     }
 
     /// Which replica of each node counts, for a node that has heard so many commands.
@@ -239,7 +256,7 @@ impl Cluster {
         } else {
             table.shard_at(&interval.start)
         };
-        Some((shard.epoch, shard.is_owned_by(node)))
+        Some((shard.epoch, shard.is_held_by(node)))
     }
 
     /// What a node that has heard so many commands says with a reply.
@@ -268,7 +285,7 @@ impl Cluster {
     pub fn ownership(&self, heard: usize, spot: Spot, node: NodeId) -> Option<(Epoch, bool)> {
         let table = self.catalogs[heard - 1].table_by_id(self.tables[spot.table])?;
         let shard = table.shard_of(&self.keys[&spot]);
-        Some((shard.epoch, shard.is_owned_by(node)))
+        Some((shard.epoch, shard.is_held_by(node)))
     }
 
     /// Whether a command raises the first table to `sync`.

@@ -120,6 +120,12 @@ happenings! {
     FillFull => "copies that waited for space",
     /// Two nodes filled copies at once.
     FillTwice => "nodes filling two at once",
+    /// A shard got a second set of owners.
+    MoveStarted => "moves begun",
+    /// A shard is with its new owners.
+    MoveFinished => "moves finished",
+    /// A shard stayed with its old owners after all.
+    MoveReverted => "moves taken back",
     /// A hint was kept.
     HintKept => "hints kept",
     /// A hint reached its owner.

@@ -145,6 +145,8 @@ pub enum Event {
         /// Its answer, if it got one.
         answer: Option<Box<get::Answer>>,
     },
+    /// The leader looks what the catalog needs.
+    Conduct,
     /// A node compares what it holds with other owners.
     Sync {
         /// Where.
@@ -254,7 +256,7 @@ impl Event {
             | Event::Paged { node, .. }
             | Event::Sync { node, .. }
             | Event::Hear { node, .. } => Some(*node),
-            Event::Act { .. } | Event::Break(_) | Event::Mend(_) => None,
+            Event::Act { .. } | Event::Break(_) | Event::Mend(_) | Event::Conduct => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, Cause, FillLimits, Filling, Input, Member};
-use quorate_model::{CopyState, Gap, NodeId, RangeRequest, Refusal, Request, Span};
+use quorate_model::{CopyState, Epoch, Gap, NodeId, RangeRequest, Refusal, Request, Span};
 use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine};
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ const LOOK_EVERY: u64 = 60_000;
 const LIMITS: FillLimits = FillLimits {
     shards_max: 2,
     page_items_max: 2,
-    page_bytes_max: 400,
-    load_bytes_max: 600,
+    page_bytes_max: 150,
+    load_bytes_max: 150,
     merges_max: 2,
     fetches_max: 2,
     timeout: Span::from_millis(300),
@@ -84,7 +84,7 @@ impl World {
     fn note_gaps(&mut self, on: NodeId, gaps: &[Gap]) {
         let incarnation = self.node(on).incarnation;
         for gap in gaps {
-            let copy = (on, incarnation, gap.table, gap.interval.start.clone());
+            let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, gap));
             if self.history.whole.contains(&copy) && !self.history.liars.contains(&on) {
                 let what = format!("{on} said that its copy of {} was whole, and then it was not", gap.table);
                 self.history.unwhole.push(what);
@@ -116,7 +116,7 @@ impl World {
                 match waiting.cause {
                     Cause::Sources { .. } => self.met(Happening::FillWaited),
                     Cause::Here(Refusal::DiskFull) => self.met(Happening::FillFull),
-                    Cause::Source(_) | Cause::Here(_) => {}
+                    Cause::Leaving(..) | Cause::Source(_) | Cause::Here(_) => {}
                 }
             }
             self.node(on).living(run).expect("a step does not end its process").filling = Some(filling);
@@ -153,6 +153,7 @@ impl World {
                 let taken = process.replica.take(&gap);
                 if taken.is_ok() {
                     self.met(Happening::Taken);
+                    self.forget_earlier_copy(on, &gap);
                 }
                 self.tell(|| format!("{on} takes its copy of {}: {taken:?}", gap.table));
                 Some(Input::Noted(number, taken))
@@ -165,13 +166,31 @@ impl World {
                 if whole.is_ok() {
                     self.met(Happening::Filled);
                     let incarnation = self.node(on).incarnation;
-                    let copy = (on, incarnation, gap.table, gap.interval.start.clone());
+                    let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, &gap));
                     self.history.whole.insert(copy);
                     self.fall_soon(on);
                 }
                 self.tell(|| format!("{on} is whole in {}: {whole:?}", gap.table));
                 Some(Input::Noted(number, whole))
             }
+        }
+    }
+
+    /// Since when a node has the copy that a gap is of.
+    fn since(&self, on: NodeId, gap: &Gap) -> Option<Epoch> {
+        let replica = &self.peek(on).process.as_ref()?.replica;
+        replica.copy_in(gap.table, &gap.interval).map(|(since, _)| since)
+    }
+
+    /// What a node held of a copy that it has given away is deleted when it gets another one.
+    fn forget_earlier_copy(&mut self, on: NodeId, gap: &Gap) {
+        let incarnation = self.node(on).incarnation;
+        let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, gap));
+        if !self.history.taken.insert(copy) {
+            return;
+        }
+        for spot in self.cluster.spots_in(gap.table, &gap.interval) {
+            self.history.replicas.remove(&(spot, on));
         }
     }
 

@@ -76,6 +76,13 @@ impl World {
         if self.setting.heals() && !self.run_until(REST_MAX, World::is_everything_whole) {
             ending.unfilled = self.node_ids().into_iter().filter_map(|id| self.lacks(id)).collect();
         }
+        if !self.run_until(REST_MAX, |world| world.is_no_shard_moving()) {
+            ending.stuck.push((None, "shards move long after everything was healed".to_owned()));
+            return ending;
+        }
+        for id in self.node_ids() {
+            self.hear_all(id);
+        }
         ending.doubtful = self.take_out_broken();
         ending.in_order = (0..self.setting.tables.len()).map(|table| self.cluster.in_order(table)).collect();
         for spot in self.cluster.spots() {
@@ -198,7 +205,7 @@ impl World {
         for spot in self.cluster.spots() {
             let doubtful =
                 ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
-            let required = required(self.setting.tables[spot.table].n, doubtful as u8);
+            let required = required(ending.owners[&spot].len() as u8, doubtful as u8);
             let name = self.own_name(CLOSER);
             let on = self.some_node(name);
             let read = self.launch_read(name, on, spot, required).expect("every table is known");

@@ -9,7 +9,7 @@ use crate::random::mix;
 use quorate_coordinator::scan::{self, segment};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{
-    Body, Durability, Held, Interval, NodeId, OperationId, Record, SortKey, TableId, Version, WallTime,
+    Body, Durability, Epoch, Held, Interval, NodeId, OperationId, Record, SortKey, TableId, Version, WallTime,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -258,7 +258,9 @@ pub struct History {
     /// Those whose operators decided that they go on with what is left.
     pub accepted: BTreeSet<NodeId>,
     /// Copies that were said to be whole again: whose, of which incarnation, of which shard.
-    pub whole: BTreeSet<(NodeId, u64, TableId, SortKey)>,
+    pub whole: BTreeSet<(NodeId, u64, TableId, SortKey, Option<Epoch>)>,
+    /// Copies that were begun.
+    pub taken: BTreeSet<(NodeId, u64, TableId, SortKey, Option<Epoch>)>,
     /// Those of them that were not whole later, though no disk lied.
     pub unwhole: Vec<String>,
     /// The most hints that one node ever kept.

@@ -213,8 +213,18 @@ impl Evidence<'_> {
     }
 
     fn table_w(&self, spot: Spot) -> u8 {
-        let table = self.table(spot);
-        table.w.required(table.n).expect("levels are drawn within n")
+        self.table_w_of(spot, self.table(spot).n)
+    }
+
+    /// The same where there are `n` copies.
+    fn table_w_of(&self, spot: Spot, n: u8) -> u8 {
+        self.table(spot).w.required(n).expect("levels are drawn within n")
+    }
+
+    /// How many copies there were, by an answer: one more than at first where a plan may have made it so.
+    fn copies(&self, at_first: u8, said: u8) -> u8 {
+        let may_be_more = self.setting.moves > 0 && at_first.is_multiple_of(2);
+        if may_be_more && said == at_first + 1 { said } else { at_first }
     }
 
     /// When a version could first be taken for expired; `None`: never, or no write made it.

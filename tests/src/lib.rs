@@ -57,8 +57,9 @@ pub mod invariants;
 pub mod event;
 pub mod filling;
 pub mod message;
+pub mod moving;
 pub mod mutants;
-pub mod network;
+mod network;
 pub mod node;
 #[cfg(feature = "mutants")]
 pub mod purge;

@@ -33,6 +33,13 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FilledOverNewer
         | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
+        Mutant::CopyUncapped
+        | Mutant::JointOldOnly
+        | Mutant::JointNewOnly
+        | Mutant::FenceNotAwaited
+        | Mutant::FenceByRoundOne
+        | Mutant::FinishUnfilled
+        | Mutant::LeaverNotAsked => &[Invariant::Linearizable, Invariant::Durable],
         Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
         Mutant::HintsCount
         | Mutant::RefusalCounts
@@ -113,10 +120,23 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
     if mutant == Mutant::AcceptedLossForgotten {
         return Some(Profile::Accepting);
     }
+    let is_of_moves = matches!(
+        mutant,
+        Mutant::JointOldOnly
+            | Mutant::JointNewOnly
+            | Mutant::FenceNotAwaited
+            | Mutant::FenceByRoundOne
+            | Mutant::FinishUnfilled
+            | Mutant::LeaverNotAsked
+    );
+    if is_of_moves {
+        return Some(Profile::Moving);
+    }
     let is_of_filling = matches!(
         mutant,
         Mutant::FillingVotes
             | Mutant::HealFromOne
+            | Mutant::CopyUncapped
             | Mutant::FillSumsIgnored
             | Mutant::FilledOverNewer
             | Mutant::FormerCopyCounted

@@ -61,6 +61,8 @@ pub enum For {
     Scans,
     /// Rounds of sync, and what becomes of their messages.
     Sync,
+    /// Which shards move, who leads, and who hears of it when.
+    Moves,
 }
 
 impl Random {

@@ -50,6 +50,8 @@ pub enum Profile {
     Scanning,
     /// Nodes that go on with what is left of their disks, as their operators decided.
     Accepting,
+    /// Shards that move under clients, and nodes that hear late of it.
+    Moving,
 }
 
 impl Profile {
@@ -71,8 +73,8 @@ impl Profile {
     ];
 
     /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
-    pub const INSTEAD: [(Profile, u64); 3] =
-        [(Profile::Scanning, 80), (Profile::Filling, 100), (Profile::Accepting, 40)];
+    pub const INSTEAD: [(Profile, u64); 4] =
+        [(Profile::Scanning, 80), (Profile::Filling, 100), (Profile::Accepting, 40), (Profile::Moving, 120)];
 
     /// What a seed is aimed at.
     pub(crate) fn of_seed(seed: u64) -> Self {
@@ -221,6 +223,10 @@ pub struct Setting {
     /// Whether owners compare what they hold without being asked, and nothing else tells an owner that was away what it
     /// missed: no hint is kept.
     pub syncs: bool,
+    /// Plans that move shards of the first table while clients go on.
+    pub moves: u64,
+    /// Whether old owners hear last of what is taken from them.
+    pub late_owners: bool,
     /// Wall clocks are wrong by up to so many milliseconds.
     pub skew_ms: u64,
     /// What clients like to do.
@@ -260,6 +266,8 @@ impl Setting {
             alters: *random.pick(&[0, 0, 0, 1, 2]),
             drops: false,
             syncs: false,
+            moves: 0,
+            late_owners: false,
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
@@ -282,8 +290,8 @@ impl Setting {
             setting.sync_alone();
         }
         setting.keep_promises_possible(random);
-        let is_of_one_version =
-            setting.syncs || matches!(setting.profile, Profile::Filling | Profile::Accepting);
+        let is_of_one_version = setting.syncs
+            || matches!(setting.profile, Profile::Filling | Profile::Accepting | Profile::Moving);
         setting.upgrades = if is_of_one_version { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
     }
@@ -324,13 +332,17 @@ impl Setting {
         } else {
             self.tables.truncate(1);
             let n = *random.pick(&[3, 3, 3, 3, 4, 5]);
-            let w = if random.chance(150) { Level::All } else { Level::Quorum };
+            let w = if random.chance(350) { Level::All } else { Level::Quorum };
             self.tables[0] =
                 TableSetting { n, r: Level::Quorum, w, durability: Durability::Sync, ..self.tables[0] };
             self.nodes = u64::from(n) + random.below(2);
             (self.keys, self.operations) = (random.between(2, 8), random.between(50, 100) as u32);
         }
         self.alters = 0;
+        if self.tables[0].w == Level::All {
+            // What is held by a quorum alone.
+            self.habits.other_level = 700;
+        }
         (self.clients, self.hints_max) = (random.between(2, 4) as u32, *random.pick(&[0, 0, 40]));
         (self.habits.ttl, self.habits.pause_max) = (0, 20_000);
         self.conditions.loss = *random.pick(&[0, 80, 250]);
@@ -361,6 +373,51 @@ impl Setting {
         }
         // There is more to fill than a disk that is full has room for.
         (self.keys, self.mishaps.disk_full) = (random.between(6, 12), 90);
+    }
+
+    /// Shards move again and again, between few nodes or many; owners of the stage before hear late of it, or forget that they
+    /// had heard, and coordinators that know as little go on with them.
+    fn move_shards(&mut self, random: &mut Random) {
+        self.tables.truncate(1);
+        let n = *random.pick(&[3, 3, 3, 4, 2, 2]);
+        let w = *random.pick(&[Level::Quorum, Level::Quorum, Level::Quorum, Level::All]);
+        self.tables[0] =
+            TableSetting { n, r: Level::Quorum, w, durability: Durability::Sync, ..self.tables[0] };
+        self.nodes = (u64::from(n) + random.between(1, 3)).min(6);
+        (self.keys, self.clients) = (random.between(1, 5), random.between(3, 5) as u32);
+        (self.operations, self.alters) = (random.between(60, 110) as u32, 0);
+        (self.moves, self.late_owners) = (random.between(2, 8), random.chance(400));
+        (self.hints_max, self.sync_max) = (0, *random.pick(&[300, 2_000, 12_000]));
+        let habits = &mut self.habits;
+        (habits.read, habits.write, habits.delete, habits.scan) = (50, 40, 8, 0);
+        (habits.ttl, habits.other_level, habits.pause_max) = (0, *random.pick(&[0, 0, 500]), 20_000);
+        self.conditions.loss = *random.pick(&[0, 80, 300]);
+        if random.chance(400) {
+            // Half of the owners are enough for round one. Where copies become more, a quorum of the new ones can do without
+            // that half, and a coordinator that knows of it alone goes on.
+            (self.tables[0].n, self.tables[0].w) = (*random.pick(&[2, 4]), Level::Quorum);
+            self.nodes = u64::from(self.tables[0].n) + random.between(1, 2);
+            (self.keys, self.late_owners, self.timeout) = (1, false, (600_000, 1_200_000));
+            self.conditions = Conditions::default();
+            self.habits.other_level = 0;
+            (self.operations, self.clients) = (random.between(120, 180) as u32, 5);
+            let lasting_max = 1_200_000;
+            self.mishaps = Mishaps { count_max: 10, lag: 100, crash: 5, lasting_max, ..Mishaps::default() };
+            return;
+        }
+        self.mishaps = Mishaps {
+            count_max: 12,
+            crash: 40,
+            power: 20,
+            isolate: 30,
+            split: 15,
+            pause: 20,
+            lag: 60,
+            loss: 10,
+            losses_max: 1,
+            lasting_max: *random.pick(&[60_000, 250_000, 600_000]),
+            ..Mishaps::default()
+        };
     }
 
     /// Nodes lose the end of what they had acknowledged and go on, one after the other, under clients at a quorum: what
@@ -624,6 +681,7 @@ impl Setting {
             }
             Profile::Filling => self.lose_disks(random),
             Profile::Accepting => self.accept_losses(random),
+            Profile::Moving => self.move_shards(random),
             Profile::Scanning => {
                 // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
                 // lack but the scans themselves.

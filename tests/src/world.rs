@@ -9,6 +9,7 @@ use crate::faults::Drawn;
 use crate::filling;
 use crate::history::{AttemptId, History, Moment, Name, Outcome, PageOutcome, Spot};
 use crate::message::Told;
+use crate::moving::Leading;
 use crate::network::Network;
 use crate::node::Node;
 use crate::random::{For, Random};
@@ -50,6 +51,8 @@ pub struct World {
     pub(crate) own_operations: u32,
     /// Operations that clients will still begin in the first phase.
     pub(crate) operations_left: u32,
+    /// What the leader of the moment knows of shards that move.
+    pub(crate) leading: Leading,
     /// Owners that have said that they refuse the dropped table.
     pub(crate) closers: BTreeSet<NodeId>,
     /// Whether everything is healed.
@@ -105,6 +108,7 @@ impl World {
             mishaps: Vec::new(),
             own_operations: 0,
             operations_left: setting.operations,
+            leading: Leading::default(),
             closers: BTreeSet::new(),
             closing: false,
             story: Story::new(telling),
@@ -130,6 +134,7 @@ impl World {
                 self.schedule.at(at, Event::Hear { node: id, commands });
             }
         }
+        self.plan_conducting();
         for client in 0..self.setting.clients {
             let at = self.random(For::Client, [u64::from(client), 1]).below(3_000);
             self.schedule.at(at, Event::Act { client });
@@ -248,6 +253,7 @@ impl World {
             Event::Mend(number) if !self.closing => self.mend(number),
             Event::Break(_) | Event::Mend(_) => {}
             Event::Hear { node, commands } => self.hear(node, commands),
+            Event::Conduct => self.conduct(),
         }
     }
 
@@ -277,7 +283,7 @@ impl World {
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
         self.tell(|| format!("{id} starts, and has heard of command {heard} of the catalog"));
-        if self.setting.drops {
+        if self.setting.drops || self.setting.moves > 0 {
             // What it forgot it hears again.
             let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(1_200_000);
             let commands = self.cluster.commands();

@@ -312,9 +312,19 @@ impl Shard {
         let w = self.plan.table.w.within(n);
         let others = n - u8::from(self.plan.sets.first().is_some_and(|old| is_in(old, self.context.local)));
         let needed = filling::sources(self.context.rules, n, w);
-        if probe.whole.len() < usize::from(needed) {
+        let leaving: Vec<NodeId> = leaving(&self.plan)
+            .filter(|node| *node != self.context.local)
+            .filter(|node| filling::asks_leaver(self.context.rules, at.members, *node))
+            .collect();
+        let away = leaving.iter().find(|node| !probe.whole.contains(node)).copied();
+        if probe.whole.len() < usize::from(needed) || away.is_some() {
             if !probe.asked.is_empty() {
                 return Next::GoesOn;
+            }
+            if let Some(node) = away {
+                let lack =
+                    probe.lacking.iter().find(|(of, _)| *of == node).map_or(Lack::Away, |(_, lack)| *lack);
+                return Next::Waits(Cause::Leaving(node, lack));
             }
             let Probe { mut whole, mut lacking, .. } = std::mem::take(probe);
             whole.sort_unstable();
@@ -324,8 +334,8 @@ impl Shard {
         self.sources = std::mem::take(&mut probe.whole);
         // Those that were read before first: fewer must be asked again at the end.
         let known = |node: &NodeId| self.gap.fill.sources.iter().any(|source| source.node == *node);
-        self.sources.sort_by_key(|node| !known(node));
-        self.sources.truncate(usize::from(needed));
+        self.sources.sort_by_key(|node| (!leaving.contains(node), !known(node)));
+        self.sources.truncate(usize::from(needed).max(leaving.len()));
         match self.gap.state {
             CopyState::Lossy => {
                 let (number, gap) = (at.number(), self.gap.clone());
@@ -426,6 +436,13 @@ impl Shard {
     fn place(&self, sort_key: SortKey) -> Place {
         Place { table: self.gap.table, epoch: self.gap.epoch, sort_key }
     }
+}
+
+/// The owners that give their copies away.
+fn leaving(plan: &Plan) -> impl Iterator<Item = NodeId> + '_ {
+    let next = plan.sets.get(1);
+    let old = plan.sets.first().filter(|_| next.is_some()).into_iter().flatten().map(|owner| owner.node);
+    old.filter(move |node| next.is_some_and(|next| !is_in(next, *node)))
 }
 
 fn is_in(set: &OwnerSet, node: NodeId) -> bool {

@@ -92,6 +92,8 @@ pub enum Cause {
         /// What is wrong with the others.
         lacking: Vec<(NodeId, Lack)>,
     },
+    /// An owner that gives its copy away: what only it holds would be lost.
+    Leaving(NodeId, Lack),
     /// An owner that was a source, and does not answer now.
     Source(NodeId),
     /// This node's own replica.
@@ -182,6 +184,10 @@ impl fmt::Display for Cause {
                 }
                 lacking.iter().try_for_each(|(node, lack)| write!(f, "; {node} {lack}"))
             }
+            Cause::Leaving(node, lack) => write!(
+                f,
+                "waits for {node}, which gives its copy away and {lack}: what it alone acknowledged would be lost"
+            ),
             Cause::Source(node) => write!(f, "was filled from {node} too, which does not answer now"),
             Cause::Here(refusal) => write!(f, "can't go on here: {refusal}"),
         }

@@ -1,7 +1,9 @@
 //! Filling: how much a replica that has lost something must read before it holds everything again.
 
+use crate::fill::Member;
 use quorate_model::sync::Sum;
-use quorate_model::{Mutant, Rules, level};
+use quorate_model::{Mutant, NodeId, Rules, level};
+use std::collections::BTreeMap;
 
 /// A replica that has lost something holds all that was acknowledged once it has merged what
 /// `N - min(table's w, quorum) + 1` other owners hold that are whole: one of them has each record that counts.
@@ -9,7 +11,13 @@ use quorate_model::{Mutant, Rules, level};
 /// Rule 17. How many other owners it reads, of `n` with a write promise of `w`.
 #[inline]
 pub fn sources(rules: Rules, n: u8, w: u8) -> u8 {
-    if rules.broken(Mutant::HealFromOne) { 1 } else { level::round_one(n, w) }
+    if rules.broken(Mutant::HealFromOne) {
+        return 1;
+    }
+    if rules.broken(Mutant::CopyUncapped) {
+        return n - w + 1;
+    }
+    level::round_one(n, w)
 }
 
 /// A source is read unless its sum of the shard is the same as that of the first source, told before the first page: what
@@ -20,4 +28,13 @@ pub fn sources(rules: Rules, n: u8, w: u8) -> u8 {
 pub fn is_read(rules: Rules, first: Option<Sum>, other: Option<Sum>) -> bool {
     let is_equal = other.is_some() && other == first;
     !is_equal && !rules.broken(Mutant::FillSumsIgnored)
+}
+
+/// An owner that gives its copy away is a source of each new one, unless it is gone for good: what was acknowledged at `one`
+/// may be with it alone.
+///
+/// Rule 20. Whether a leaving owner must be read; those that are gone for good are no `members`.
+#[inline]
+pub fn asks_leaver(rules: Rules, members: &BTreeMap<NodeId, Member>, node: NodeId) -> bool {
+    members.contains_key(&node) && !rules.broken(Mutant::LeaverNotAsked)
 }

@@ -8,7 +8,7 @@ use super::moving::Moving;
 use crate::clock;
 use crate::recollection::Recollection;
 use quorate_consensus::Consensus;
-use quorate_model::NodeId;
+use quorate_model::{NodeId, Rules};
 use quorate_ring::conductor::{self, Limits, NodeReport, Watch};
 use quorate_ring::{Catalog, Command, Job, JobId, View};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ const GATHER: Duration = Duration::from_millis(50);
 const TELL: Duration = Duration::from_secs(1);
 
 /// Goes on with jobs whenever this node leads, until the task is aborted.
-pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>) {
+pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules: Rules) {
     let mut changes = control.consensus.changes();
     let mut epochs = control.views.news();
     let mut reports = recollection.news();
@@ -45,7 +45,7 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>) {
         if control.consensus.is_leader() {
             let view = control.views.current();
             running = say_ended(running, view.catalog());
-            if let Some(command) = next(&view, control.node, &recollection, &mut watch) {
+            if let Some(command) = next(rules, &view, control.node, &recollection, &mut watch) {
                 let what = described(&command);
                 if let Err(error) = control.write(&command, Instant::now() + WRITE).await {
                     tracing::warn!("{what} was not written, and is looked at again: {error}");
@@ -66,7 +66,13 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>) {
 }
 
 /// The next command, if one is due.
-fn next(view: &View, node: NodeId, recollection: &Recollection, watch: &mut Watch) -> Option<Command> {
+fn next(
+    rules: Rules,
+    view: &View,
+    node: NodeId,
+    recollection: &Recollection,
+    watch: &mut Watch,
+) -> Option<Command> {
     let catalog = view.catalog();
     let has_work = catalog.running_job().is_some() || catalog.nodes().any(|node| !node.is_allocatable());
     if !has_work {
@@ -76,7 +82,7 @@ fn next(view: &View, node: NodeId, recollection: &Recollection, watch: &mut Watc
     let reports = reports(view, node, recollection);
     let now = clock::now().instant;
     watch.observe(catalog, &reports, now);
-    conductor::next(catalog, &reports, watch, now, &Limits::default())
+    conductor::next(rules, catalog, &reports, watch, now, &Limits::default())
 }
 
 /// What each member has said last; of itself this node knows.

@@ -73,7 +73,7 @@ impl Control {
         }
         let known = match view.catalog().member_called(&wanted.member) {
             Ok(Some(known)) => known,
-            Ok(None) => return never(nobody(&view, &wanted.member)),
+            Ok(None) => return never(no_member(&view, &wanted.member)),
             Err(ambiguous) => return never(ambiguous.to_string()),
         };
         if let Some(where_it_is) = self.hears(&view, known).await {
@@ -185,7 +185,7 @@ fn alive(why: String) -> ControlReply {
 }
 
 /// That no member is called so.
-fn nobody(view: &View, member: &str) -> String {
+fn no_member(view: &View, member: &str) -> String {
     let members: Vec<String> =
         view.catalog().nodes().map(|node| format!("{} ({})", node.id, node.name)).collect();
     format!(

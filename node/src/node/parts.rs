@@ -249,7 +249,7 @@ impl Parts {
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
-            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection)));
+            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection), rules));
             tasks.spawn(conduct::tell_leader(Arc::clone(&control), Arc::clone(&recollection)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(

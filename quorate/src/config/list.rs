@@ -154,6 +154,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Number of hints kept for all owners together; bounds how long a start takes.";
     "replica.free_bytes_min": Bytes storage.replica.free_bytes_min,
         "Free space of the data folder's disk under which writes are refused (507) and reads go on. More than a quarter of rocksdb.memtable_bytes.";
+    "replica.file_records_min": Count storage.replica.file_records_min,
+        "Records in a row from which on a copy that is being filled takes them in as a file in place of writing each. At least 1.";
 
     "replay.batch_items_max": Count replay.batch_items_max,
         "Most hints handed over in one message to an owner that is back. At most 1024.";

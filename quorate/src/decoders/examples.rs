@@ -2,10 +2,11 @@
 //! with: `QUORATE_CORPUS=tests/corpus cargo test -p quorate decoders` writes those that are not there yet, as
 //! `ok-<n>`. A file stays as it is once it is there, so that it shows whether old bytes are still read.
 
+mod made;
 mod replication;
 
 use super::all;
-use bytes::Bytes;
+use made::{a_record, place, value};
 use minicbor::{Encode, to_vec};
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
 use quorate_api::cursor::Cursor;
@@ -13,9 +14,8 @@ use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Held, Interval, NodeId,
-    Operation, OperationId, Operations, Owner, Place, Record, Refusal, Reply, Run, ShardNow, Sharding,
-    SortKey, Source, Stamps, TableId, Version, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Interval, NodeId, Owner,
+    Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
@@ -33,18 +33,6 @@ use replication::{range_replies, range_requests, replies, requests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-fn version() -> Version {
-    Stamps::new(NodeId(3), Boot(0x6a1f_0c3b)).draw().above(None).expect("a first version")
-}
-
-fn place() -> Place {
-    Place {
-        table: TableId(2),
-        epoch: Epoch(7),
-        sort_key: SortKey::hashed(&quorate_model::Key::new(&b"a"[..])),
-    }
-}
-
 fn copies() -> [ledger::Entry; 2] {
     let fill =
         Fill { up_to: Some(place().sort_key), sources: vec![Source { node: NodeId(3), incarnation: 1 }] };
@@ -52,25 +40,6 @@ fn copies() -> [ledger::Entry; 2] {
     let since = Some(Epoch(9));
     let whole = ledger::Entry { end: Some(place().sort_key), state: CopyState::Whole, fill: None, since };
     [filling, whole]
-}
-
-fn a_record(body: Body) -> Record {
-    let id: OperationId = "shop:17".parse().expect("an operation id");
-    Record {
-        version: version(),
-        written_at: WallTime(1_700_000_000_000),
-        expires_at: Some(WallTime(1_800_000_000_000)),
-        body,
-        operations: Operations::of(Operation { id, version: version(), digest: 5 }),
-    }
-}
-
-fn value() -> Body {
-    Body::Value { content_type: "text/plain".to_owned(), payload: Bytes::from_static(b"hello") }
-}
-
-fn held() -> Held {
-    Held { version: version(), expired: false }
 }
 
 fn new_node() -> NewNode {

@@ -153,7 +153,7 @@ mod tests {
         let removed = closing.without(NodeId(4)).expect("it was asked");
         assert!(
             removed.missing(|node| [2, 3].contains(&node.0)).is_empty(),
-            "a removed node is waited for by nobody"
+            "no node waits for a removed one"
         );
         assert_eq!(
             removed.missing(|node| node.0 == 1).len(),

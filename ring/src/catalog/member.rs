@@ -42,7 +42,7 @@ pub struct AmbiguousMember {
 }
 
 impl<'a> Called<'a> {
-    /// What this can mean. Any text is allowed; most mean nobody.
+    /// What this can mean. Any text is allowed; most mean no member.
     pub fn of(text: &'a str) -> Self {
         match text.split_once(':') {
             Some(("id", id)) => Self { id: id_of(id), name: None },
@@ -149,7 +149,7 @@ mod tests {
             assert_eq!((id(&catalog, &mine), id(&catalog, &others)), (Some(of), Some(other)));
             assert_eq!(id(&catalog, &format!("name:{text}")), Some(other));
         }
-        // An id in another form is nobody's name.
+        // An id in another form is no member's name.
         assert_eq!((id(&catalog, "3"), id(&catalog, "n2")), (Some(3), Some(2)));
     }
 }

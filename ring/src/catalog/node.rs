@@ -63,7 +63,7 @@ pub enum NodeState {
     /// It gives away what it owns, and is removed then.
     #[n(1)]
     Leaving,
-    /// An operator said that its process never runs again: nobody hears it or waits for it, and it is removed once it owns
+    /// An operator said that its process never runs again: no node hears it or waits for it, and it is removed once it owns
     /// nothing.
     #[n(2)]
     Banned,

@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::catalog::{Job, Joint, Shard};
 use crate::plan::OwnerSet;
-use quorate_model::level::{quorum, round_one};
+use crate::rules::moves;
 use quorate_model::{NodeId, Owner};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -71,7 +71,7 @@ impl Facts<'_> {
         Ok(closed.into_iter().filter_map(incarnation).collect())
     }
 
-    /// F of the old set, less what nobody can ask for.
+    /// F of the old set, less those that can't be asked.
     fn owners_to_close(&self, job: &Job, shard: &Shard) -> u8 {
         let n = shard.owners.len() as u8;
         let of =
@@ -79,7 +79,7 @@ impl Facts<'_> {
         let gone = of(&|node| job.dead.contains(&node) || self.is_banned(node));
         let accepted = of(&|node| job.accepted.contains(&node));
         let w = self.promised(shard, n);
-        let asked = quorum(n).max(round_one(n, w)).max(w.min(n - gone));
+        let asked = moves::owners_to_close(self.rules, n, w.min(n - gone));
         asked.min(n - accepted)
     }
 
@@ -92,7 +92,7 @@ impl Facts<'_> {
         let node = owner.node;
         let report = self.report(node).ok_or(Wait::Receiving { node, error: None })?;
         match report.fills.get(&shard.id) {
-            Some(fill) if fill.since == owner.since && fill.is_whole => {
+            Some(fill) if moves::has_arrived(self.rules, fill.since == owner.since && fill.is_whole) => {
                 relied.insert((node, report.incarnation));
                 Ok(())
             }

@@ -29,7 +29,7 @@ fn only(catalog: &Catalog) -> Shard {
 }
 
 impl Moving {
-    /// From nodes 1 to n to these. Nobody has heard of it yet.
+    /// From nodes 1 to n to these. No node has heard of it yet.
     fn of(n: u8, w: Level, to: &[u64], dead: &[u64], accepted: &[u64]) -> Self {
         let mut catalog = at_rest(n, w);
         let most = to.iter().copied().max().unwrap_or(0);
@@ -112,7 +112,7 @@ impl Moving {
     }
 
     fn next(&self) -> Option<Command> {
-        next(&self.catalog, &self.reports, &Watch::default(), Instant(0), &Limits::default())
+        next(Rules::INTACT, &self.catalog, &self.reports, &Watch::default(), Instant(0), &Limits::default())
     }
 
     fn has_arrived(&self) -> bool {
@@ -314,7 +314,7 @@ fn a_shard_that_stands_still_goes_back_and_rests() {
     let (mut watch, mut now, limits) = (Watch::default(), Instant(0), Limits::default());
     let mut look = |moving: &Moving, now: Instant| {
         watch.observe(&moving.catalog, &moving.reports, now);
-        next(&moving.catalog, &moving.reports, &watch, now, &limits)
+        next(Rules::INTACT, &moving.catalog, &moving.reports, &watch, now, &limits)
     };
     let Some(start) = look(&moving, now) else { panic!("it starts") };
     moving.catalog = accept(&moving.catalog, &start);
@@ -350,7 +350,7 @@ fn a_paused_job_starts_nothing_and_an_aborting_one_takes_everything_back() {
     assert_eq!(paused.next(), None);
     let aborting = accept(&paused.catalog, &Command::SetJob { job: JOB, to: crate::catalog::Order::Abort });
     let aborting = Moving { catalog: aborting, reports: BTreeMap::new() };
-    let back = aborting.next().expect("nobody has to be heard for that");
+    let back = aborting.next().expect("no node has to be heard for that");
     let after = accept(&aborting.catalog, &back);
     assert_eq!(after.job(JOB).expect("kept").state, JobState::Aborted);
     assert_eq!(after.moving().count(), 0);

@@ -38,7 +38,7 @@ impl Watch {
     pub fn observe(&mut self, catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, now: Instant) {
         let before = std::mem::take(&mut self.still);
         let job = catalog.running_job();
-        // Nobody makes progress while a job is paused.
+        // No shard makes progress while a job is paused.
         let is_paused = job.is_some_and(|job| job.state == JobState::Paused);
         for shard in catalog.moving() {
             let Some(joint) = &shard.joint else { continue };

@@ -193,6 +193,18 @@ impl<E: Engine> Replica<E> {
         }
     }
 
+    /// The copy that this node should have of a shard, by its interval: since when, and how much it holds of it. `None`: none,
+    /// or the shard is another one by its layout.
+    pub fn copy_in(&self, table: TableId, interval: &Interval) -> Option<(Epoch, CopyState)> {
+        let layout = self.layout();
+        if self.is_doubtful() || self.not_behind(&layout).is_err() {
+            return None;
+        }
+        let shard = layout.tables.get(&table)?.shard(&interval.start);
+        let copy = shard.filter(|shard| shard.interval == *interval)?.copy?;
+        Some((copy.since, self.ledger().within(table, interval, copy)))
+    }
+
     /// The copies that moves give to this node now: how much it holds of each.
     pub fn received(&self) -> Vec<Received> {
         let layout = self.layout();

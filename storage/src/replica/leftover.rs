@@ -115,8 +115,12 @@ impl<E: Engine> Replica<E> {
         }
         self.write(writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
         let mut ledger = self.ledger_mut();
-        gone.iter().for_each(|start| ledger.remove(table, start));
-        cut.into_iter().for_each(|(start, entry)| ledger.set(table, start, entry));
+        for start in &gone {
+            ledger.remove(table, start);
+        }
+        for (start, entry) in cut {
+            ledger.set(table, start, entry);
+        }
         drop(ledger);
         self.sums().emptied(table, interval);
         Ok(())

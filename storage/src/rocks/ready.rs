@@ -5,10 +5,8 @@
 //! a deletion from before swallow what is taken in. The file is synced before the manifest names it, and the manifest before
 //! the call returns.
 
-use super::{EngineError, Opened, RocksEngine, judge};
-use crate::engine::{Family, Items};
-use crate::file;
-use rocksdb::{Cache, ErrorKind, IngestExternalFileOptions, SstFileWriter};
+use crate::engine::Items;
+use rocksdb::{ColumnFamily, DBWithThreadMode, ErrorKind, IngestExternalFileOptions, Options, SstFileWriter};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +18,14 @@ const FOLDER: &str = "incoming";
 #[derive(Debug)]
 pub struct Ready {
     path: PathBuf,
+}
+
+/// Why a file could not be made.
+pub(super) enum NotReady {
+    /// Its folder could not.
+    Folder(io::Error),
+    /// The table could not.
+    Table(rocksdb::Error),
 }
 
 impl Drop for Ready {
@@ -34,30 +40,27 @@ pub(super) fn clear(folder: &Path) {
     drop(std::fs::remove_dir_all(folder.join(FOLDER)));
 }
 
-impl Ready {
-    pub(super) fn write(engine: &RocksEngine, family: Family, items: &Items) -> Result<Self, EngineError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let folder = engine.folder.join(FOLDER);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let ready = Self { path: folder.join(format!("{number}.sst")) };
-        std::fs::create_dir_all(&folder).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull => EngineError::DiskFull(error.to_string()),
-            _ if file::is_shortage(&error) => EngineError::Shortage(error.to_string()),
-            _ => EngineError::Failed(format!("{}: {error}", folder.display())),
-        })?;
-        // Blocks that are written are in no cache: one that holds nothing is enough.
-        let options = engine.options.of_family(family, &Cache::new_lru_cache(0));
-        let mut file = SstFileWriter::create(&options);
-        let written = file.open(&ready.path).and_then(|()| {
-            items.0.iter().try_for_each(|(key, value)| file.put(key, value))?;
-            file.finish()
-        });
-        written.map(|()| ready).map_err(|error| judge(&error))
-    }
+/// Writes a file with the options of its family.
+pub(super) fn write(folder: &Path, options: &Options, items: &Items) -> Result<Ready, NotReady> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let folder = folder.join(FOLDER);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let ready = Ready { path: folder.join(format!("{number}.sst")) };
+    std::fs::create_dir_all(&folder).map_err(NotReady::Folder)?;
+    let mut file = SstFileWriter::create(options);
+    let written = file.open(&ready.path).and_then(|()| {
+        items.0.iter().try_for_each(|(key, value)| file.put(key, value))?;
+        file.finish()
+    });
+    written.map(|()| ready).map_err(NotReady::Table)
 }
 
-/// Links files into the database, all or none; `false`: none, since something is in the range of one.
-pub(super) fn take_in(opened: &Opened, family: Family, ready: &[Ready]) -> Result<bool, EngineError> {
+/// Links files into a family, all or none; `false`: none, since something is in the range of one.
+pub(super) fn take_in<T: rocksdb::ThreadMode>(
+    database: &DBWithThreadMode<T>,
+    family: &ColumnFamily,
+    ready: &[Ready],
+) -> Result<bool, rocksdb::Error> {
     let mut options = IngestExternalFileOptions::default();
     options.set_move_files(true);
     // No reader holds a snapshot, and no key may be there that a sequence number would have to beat.
@@ -65,10 +68,10 @@ pub(super) fn take_in(opened: &Opened, family: Family, ready: &[Ready]) -> Resul
     options.set_allow_global_seqno(false);
     options.set_allow_blocking_flush(false);
     let paths: Vec<&Path> = ready.iter().map(|ready| ready.path.as_path()).collect();
-    match opened.database.ingest_external_file_cf_opts(opened.family(family), &options, paths) {
+    match database.ingest_external_file_cf_opts(family, &options, paths) {
         Ok(()) => Ok(true),
         // What it answers where something is in the way; nothing was changed.
         Err(error) if error.kind() == ErrorKind::InvalidArgument => Ok(false),
-        Err(error) => Err(judge(&error)),
+        Err(error) => Err(error),
     }
 }

@@ -41,9 +41,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, answer: &GetAnswer) {
     let table = evidence.table(attempt.spot);
     let Asked::Read { required } = attempt.asked else { return };
-    let claim = Guarantee::of_read(required, evidence.table_w(attempt.spot), table.n);
+    let n = evidence.copies(table.n, answer.n);
+    let claim = Guarantee::of_read(required, evidence.table_w_of(attempt.spot, n), n);
     let is_claim = answer.guarantee == claim || evidence.is_lowered(answer.guarantee, claim);
-    if !is_claim || answer.required != required || answer.n != table.n {
+    if !is_claim || answer.required != required || answer.n != n {
         findings.broken(attempt.spot, format!("a read at {required} of {} claims {answer:?}", table.n));
     }
     // What a read must find is for others to judge: durable, flicker.
@@ -72,11 +73,12 @@ fn written(
     (attempt, asked, answer): (&Attempt, &Write, &PutAnswer),
 ) {
     let table = evidence.table(attempt.spot);
-    let table_r = table.r.required(table.n).expect("levels are drawn within n");
-    let table_w = evidence.table_w(attempt.spot);
-    let claim = Guarantee::of_write(asked.required, table_w, table_r, table.n);
+    let n = evidence.copies(table.n, answer.n);
+    let table_r = table.r.required(n).expect("levels are drawn within n");
+    let table_w = evidence.table_w_of(attempt.spot, n);
+    let claim = Guarantee::of_write(asked.required, table_w, table_r, n);
     let is_claim = answer.guarantee == claim || evidence.is_lowered(answer.guarantee, claim);
-    if !is_claim || answer.required != asked.required || answer.n != table.n {
+    if !is_claim || answer.required != asked.required || answer.n != n {
         findings
             .broken(attempt.spot, format!("a write at {} of {} claims {answer:?}", asked.required, table.n));
     }

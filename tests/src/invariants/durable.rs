@@ -34,9 +34,11 @@ fn met_by_later_reads(
     acknowledged: (&Attempt, &Write, &PutAnswer),
 ) {
     let (attempt, _, answer) = acknowledged;
-    let n = evidence.table(attempt.spot).n;
+    let at_first = evidence.table(attempt.spot).n;
     let holders = holders(evidence, acknowledged);
     for (read, found) in evidence.history.answered() {
+        // Where there is one copy more by then, that one may be the one that is read.
+        let n = evidence.copies(at_first, answer.n).max(evidence.copies(at_first, found.n));
         let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
         if must_meet && !is_as_late(found.record.as_ref(), answer.version) {
             let saw = found.record.as_ref().map(|record| record.version);

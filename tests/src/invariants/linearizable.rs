@@ -65,8 +65,8 @@ fn expiring(evidence: &Evidence<'_>) -> Vec<Spot> {
 
 fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Operation> {
     let Outcome::Got(answer) = &attempt.outcome else { return None };
-    let by_levels =
-        Guarantee::of_read(answer.required, evidence.table_w(attempt.spot), evidence.table(attempt.spot).n);
+    let n = evidence.copies(evidence.table(attempt.spot).n, answer.n);
+    let by_levels = Guarantee::of_read(answer.required, evidence.table_w_of(attempt.spot, n), n);
     if answer.required < evidence.quorum(attempt.spot) || evidence.is_lowered(answer.guarantee, by_levels) {
         return None;
     }

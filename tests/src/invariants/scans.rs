@@ -113,11 +113,12 @@ fn covers(
         }
     }
     let table = evidence.setting.tables[scan.table];
-    let table_w = table.w.required(table.n).expect("levels are drawn within n");
-    let claim = Guarantee::of_read(scan.required, table_w, table.n);
+    let n = evidence.copies(table.n, answer.worth.n);
+    let table_w = table.w.required(n).expect("levels are drawn within n");
+    let claim = Guarantee::of_read(scan.required, table_w, n);
     let said = answer.worth.guarantee;
     let is_claim = said == claim || evidence.is_lowered(said, claim);
-    if !is_claim || (answer.worth.required, answer.worth.n) != (scan.required, table.n) {
+    if !is_claim || (answer.worth.required, answer.worth.n) != (scan.required, n) {
         let what = format!("a page at {} of {} claims {:?}", scan.required, table.n, answer.worth);
         findings.broken(None, what);
     }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The folders of the rules.
-const FOLDERS: &[&str] = &["coordinator/src/rules", "storage/src/rules"];
+const FOLDERS: &[&str] = &["coordinator/src/rules", "ring/src/rules", "storage/src/rules"];
 
 /// The page of the rules.
 const PAGE: &str = "docs/rules.md";

@@ -152,7 +152,7 @@ async fn a_member_of_a_version_without_jobs_is_named_with_that_reason() {
     let (jobs, silent) = cluster.node(1).core().jobs(TIMEOUT).await;
     let seen = jobs.iter().find(|other| other.order.id == job.order.id);
     assert_eq!((seen, silent), (Some(&job), vec![(NodeId(3), older.clone())]));
-    // It looks after its shards all the same, and says so to nobody.
+    // It looks after its shards all the same, and tells no other node.
     let proofs = cluster.node(0).core().proofs(TIMEOUT).await;
     assert_eq!(proofs[&NodeId(3)], Err(older));
 

@@ -1,6 +1,6 @@
 //! What replicas say to each other.
 
-use super::{a_record, held, place, value};
+use super::made::{a_record, held, place, value};
 use quorate_model::message::Draft;
 use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, Sum};
@@ -9,7 +9,7 @@ use quorate_model::{
     Refusal, Reply, Request, SortKey, TableId, WallTime,
 };
 
-pub(super) fn requests() -> Vec<Request> {
+pub fn requests() -> Vec<Request> {
     let (at, durability) = (place(), Durability::Sync);
     let draft = Draft { body: value(), written_at: WallTime(1), expires_at: None };
     vec![
@@ -22,7 +22,7 @@ pub(super) fn requests() -> Vec<Request> {
     ]
 }
 
-pub(super) fn replies() -> Vec<Reply> {
+pub fn replies() -> Vec<Reply> {
     let inspection = Inspection { held: Some(held()), hints_for: vec![NodeId(2)], ..Inspection::default() };
     vec![
         Reply::Known { held: Some(held()), operations: a_record(value()).operations },
@@ -37,7 +37,7 @@ pub(super) fn replies() -> Vec<Reply> {
     ]
 }
 
-pub(super) fn range_requests() -> Vec<RangeRequest> {
+pub fn range_requests() -> Vec<RangeRequest> {
     let end = Some(SortKey::new(&b"b"[..]));
     let interval = Interval { start: SortKey::new(&b"a"[..]), end };
     let over = Extent { table: TableId(2), epoch: Epoch(7), interval };
@@ -57,7 +57,7 @@ pub(super) fn range_requests() -> Vec<RangeRequest> {
     ]
 }
 
-pub(super) fn range_replies() -> Vec<RangeReply> {
+pub fn range_replies() -> Vec<RangeReply> {
     let entry = |body, whole| range::Entry::of(place().sort_key, a_record(body), whole);
     let entries = vec![entry(value(), true), entry(value(), false), entry(Body::Tombstone, false)];
     vec![

@@ -164,7 +164,7 @@ impl World {
 
     fn look(&mut self) -> Option<Command> {
         self.watch.observe(&self.catalog, &self.heard, self.now);
-        next(&self.catalog, &self.heard, &self.watch, self.now, &LIMITS)
+        next(Rules::INTACT, &self.catalog, &self.heard, &self.watch, self.now, &LIMITS)
     }
 
     /// Writes a command, which may be refused; every catalog on the way is looked at.

@@ -1,0 +1,206 @@
+//! Shards that move: plans at random, and the real conductor over what nodes say of themselves.
+//!
+//! One node leads at a time, and another one soon: a new leader knows what the catalog says and nothing else. What it knows of
+//! a node is what that node said when it last could. Commands that are accepted stand at the end of the log; who hears of
+//! them when is left to chance, old owners often last.
+
+use crate::coverage::Happening;
+use crate::event::Event;
+use crate::random::{For, Random};
+use crate::world::World;
+use quorate_model::{CopyState, Instant, Level, NodeId, Span, TableId};
+use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
+use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
+use std::collections::BTreeMap;
+
+/// How long a shard may stand still.
+const PATIENCE: Span = Span::from_millis(600);
+
+/// How long one node leads, in microseconds.
+const TERM: u64 = 350_000;
+
+/// What the leader of the moment knows.
+#[derive(Debug, Default)]
+pub struct Leading {
+    term: u64,
+    watch: Watch,
+    reports: BTreeMap<NodeId, NodeReport>,
+    /// Plans that were begun.
+    plans: u64,
+}
+
+impl World {
+    /// Plans the next look of whoever leads, if shards move in this history.
+    pub(crate) fn plan_conducting(&mut self) {
+        if self.setting.moves > 0 {
+            let later = self.random(For::Moves, [0, self.schedule.now()]).between(8_000, 40_000);
+            self.schedule.after(later, Event::Conduct);
+        }
+    }
+
+    /// The leader looks what the catalog needs, and writes it.
+    pub(crate) fn conduct(&mut self) {
+        self.plan_conducting();
+        let now = self.schedule.now();
+        let term = now / TERM;
+        if self.leading.term != term {
+            self.leading = Leading { term, plans: self.leading.plans, ..Leading::default() };
+        }
+        let leader = NodeId(1 + self.random(For::Moves, [1, term]).below(self.setting.nodes));
+        if self.peek(leader).process.is_none() || self.peek(leader).paused_until > now {
+            return;
+        }
+        let catalog = std::sync::Arc::clone(self.cluster.newest());
+        self.hear_reports(leader, &catalog);
+        let at = Instant(now);
+        self.leading.watch.observe(&catalog, &self.leading.reports, at);
+        let limits = Limits { move_patience: PATIENCE, ..Limits::default() };
+        let next =
+            conductor::next(self.rules, &catalog, &self.leading.reports, &self.leading.watch, at, &limits);
+        if let Some(command) = next.or_else(|| self.wanted(&catalog)) {
+            self.write(command);
+        }
+    }
+
+    /// Who can be heard says how far it is.
+    fn hear_reports(&mut self, leader: NodeId, catalog: &Catalog) {
+        for id in self.node_ids() {
+            let is_open = id == leader || self.network.is_open(id, leader);
+            let says = self.closing || self.random(For::Moves, [2 + id.0, self.schedule.now()]).chance(600);
+            let node = self.peek(id);
+            let process =
+                node.process.as_ref().filter(|_| is_open && node.paused_until <= self.schedule.now());
+            let Some(process) = process else {
+                if let Some(report) = self.leading.reports.get_mut(&id) {
+                    report.is_up = false;
+                }
+                continue;
+            };
+            if !says {
+                continue;
+            }
+            let mut report = NodeReport {
+                incarnation: node.incarnation as u32,
+                closed: process.replica.closed(),
+                free_bytes: u64::MAX,
+                is_up: !process.replica.is_doubtful(),
+                ..NodeReport::default()
+            };
+            for shard in catalog.moving().filter(|shard| shard.is_held_by(id)) {
+                let held = process.replica.copy_in(shard.id.table, &shard.interval);
+                if let Some((since, state)) = held {
+                    let is_whole = state == CopyState::Whole;
+                    report.fills.insert(shard.id, FillReport { since, is_whole, ..FillReport::default() });
+                }
+            }
+            self.leading.reports.insert(id, report);
+        }
+    }
+
+    /// What an operator wants now.
+    fn wanted(&mut self, catalog: &Catalog) -> Option<Command> {
+        let random = &mut self.random(For::Moves, [100, self.schedule.now()]);
+        if let Some(job) = catalog.running_job() {
+            let aborts = !self.closing && random.chance(15);
+            return aborts.then_some(Command::SetJob { job: job.id, to: Order::Abort });
+        }
+        if self.closing || self.leading.plans >= self.setting.moves || !random.chance(300) {
+            return None;
+        }
+        self.leading.plans += 1;
+        let table = catalog.table_by_id(TableId(1))?;
+        if table.n.is_multiple_of(2) && table.w == Level::Quorum && random.chance(700) {
+            return Some(self.more_copies(catalog, random));
+        }
+        let mut moves = Vec::new();
+        for shard in table.shards().iter() {
+            let mut nodes = self.node_ids();
+            let mut wanted = Vec::new();
+            while wanted.len() < shard.owners.len() {
+                wanted.push(nodes.swap_remove(random.below(nodes.len() as u64) as usize));
+            }
+            if random.chance(300) {
+                // One owner for another, as most moves are.
+                wanted = shard.owner_nodes().collect();
+                let others: Vec<NodeId> =
+                    self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
+                let place = random.below(wanted.len() as u64) as usize;
+                wanted[place] = *others.get(random.below(others.len() as u64) as usize)?;
+            }
+            let is_other = wanted.iter().any(|node| !shard.is_owned_by(*node));
+            if is_other {
+                moves.push(Move { shard: shard.id, epoch: shard.epoch, wanted });
+            }
+        }
+        (!moves.is_empty()).then(|| self.begin_job(catalog, JobKind::Move, Vec::new(), moves))
+    }
+
+    /// One copy more of each shard: as many as before are a quorum, so that what a level means stays the same.
+    fn more_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
+        let table = catalog.table_by_id(TableId(1)).expect("it is never dropped where shards move");
+        let one_more = |shard: &Shard| {
+            let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
+            let others: Vec<NodeId> =
+                self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
+            wanted.push(others[random.below(others.len() as u64) as usize]);
+            Move { shard: shard.id, epoch: shard.epoch, wanted }
+        };
+        let moves = table.shards().iter().map(one_more).collect();
+        let change = Change::Copies { table: table.id, n: table.n + 1, r: None, w: None };
+        self.begin_job(catalog, JobKind::Copies, vec![change], moves)
+    }
+
+    fn begin_job(&self, catalog: &Catalog, kind: JobKind, changes: Vec<Change>, moves: Vec<Move>) -> Command {
+        Command::Begin(Begin {
+            id: RequestId(1_000_000 + u128::from(self.leading.plans)),
+            base: catalog.topology(),
+            kind,
+            changes,
+            moves,
+            parts: 1,
+            dead: Vec::new(),
+            accepted: Vec::new(),
+            bytes_total: 0,
+        })
+    }
+
+    /// A command is accepted, and each node hears of it when it does.
+    fn write(&mut self, command: Command) {
+        let before = std::sync::Arc::clone(self.cluster.newest());
+        let words = format!("{command:?}");
+        let Some(commands) = self.cluster.append(command.clone()) else {
+            return self.tell(|| format!("the leader's word is not in force any more: {words}"));
+        };
+        self.tell(|| format!("command {commands}: {words}"));
+        if let Command::Advance(advance) = &command {
+            for (happening, count) in [
+                (Happening::MoveStarted, advance.start.len()),
+                (Happening::MoveFinished, advance.finish.len()),
+                (Happening::MoveReverted, advance.revert.len()),
+            ] {
+                (0..count).for_each(|_| self.met(happening));
+            }
+        }
+        let table = before.table_by_id(TableId(1));
+        let is_old =
+            |id: NodeId| table.is_some_and(|table| table.shards().iter().any(|shard| shard.is_owned_by(id)));
+        for node in self.node_ids() {
+            let random = &mut self.random(For::Moves, [200 + node.0, commands as u64]);
+            let is_late = self.setting.late_owners && is_old(node);
+            let times = if is_late {
+                [random.between(60_000, 600_000), random.between(60_000, 900_000)]
+            } else {
+                [random.below(20_000), random.below(400_000)]
+            };
+            for micros in times {
+                self.schedule.after(micros, Event::Hear { node, commands });
+            }
+        }
+    }
+
+    /// Whether no shard moves, and no job goes on.
+    pub(crate) fn is_no_shard_moving(&self) -> bool {
+        let newest = self.cluster.newest();
+        newest.moving().next().is_none() && newest.running_job().is_none()
+    }
+}
