@@ -74,10 +74,10 @@ impl Cluster {
             }
             match forget(&slot.folder) {
                 Ok(()) => {
-                    tracing::warn!("{} is no member any more: it is ended, and its folder empty", slot.name)
+                    tracing::warn!("{} is no member any more: it is ended, and its folder empty", slot.name);
                 }
                 Err(error) => {
-                    tracing::error!("{} is ended, and {} stays: {error}", slot.name, slot.folder.display())
+                    tracing::error!("{} is ended, and {} stays: {error}", slot.name, slot.folder.display());
                 }
             }
         }

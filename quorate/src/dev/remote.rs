@@ -111,8 +111,7 @@ fn stopping() -> Response {
 fn refusal(error: &Error) -> Response {
     let (status, code) = match error {
         Error::NoSuchNode { .. } => (StatusCode::NOT_FOUND, "no-such-node"),
-        Error::Already { .. } => (StatusCode::CONFLICT, "nothing-to-do"),
-        Error::Full => (StatusCode::CONFLICT, "nothing-to-do"),
+        Error::Already { .. } | Error::Full => (StatusCode::CONFLICT, "nothing-to-do"),
         Error::Start { .. }
         | Error::Folder(_)
         | Error::NotReady { .. }

@@ -50,8 +50,8 @@ fn a_fourth_node_gets_its_share_and_gives_it_back_when_it_goes() {
     let said = added.text();
     assert!(said.contains("  add: ") && said.contains("\nmeanwhile "), "{said}");
     assert!(said.contains("shards where they should be"), "{said}");
-    let progress = added.stderr.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    let last = progress.last().expect("progress");
+    let mut progress = added.stderr.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    let last = progress.next_back().expect("progress");
     assert_eq!((&last["state"], &last["shards_done"]), (&"done".into(), &last["shards"]), "{last}");
     let (now, moving) = owned(&dev);
     assert_eq!((now.len(), moving), (4, 0), "{now:?}");

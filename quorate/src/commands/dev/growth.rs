@@ -24,12 +24,10 @@ pub async fn add(context: &Context, wait: bool) -> Result<(), Failure> {
     let nodes = Nodes::of(&control).await?;
     let client = nodes.client(context)?;
     let done = plan::at_once(context, &client, &plan::adding(vec![called_so(&name)]), wait).await;
-    done.map_err(|failure| match failure.next {
-        Some(_) => failure,
-        None => {
-            let command = called(context.options.endpoints.first());
-            failure.next(format!("{name} runs; later: `{command} cluster plan add {name} --apply`"))
-        }
+    done.map_err(|failure| {
+        let command = called(context.options.endpoints.first());
+        let later = format!("{name} runs; later: `{command} cluster plan add {name} --apply`");
+        if failure.next.is_none() { failure.next(later) } else { failure }
     })
 }
 
