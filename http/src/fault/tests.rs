@@ -1,8 +1,8 @@
 use super::super::body::Kind;
 use super::super::problem::Problem;
 use super::*;
-use quorate_model::Span;
-use quorate_ring::Rejection;
+use quorate_model::{Epoch, Span};
+use quorate_ring::{PlanRejection, Rejection};
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
     ReplicaReport { node: NodeId(node), result, after: Span::from_millis(3), hint: false }
@@ -46,6 +46,7 @@ fn faults() -> Vec<Fault> {
     };
     let too_large = |kind| BodyError::TooLarge { kind, limit: 1 }.into();
     let text = String::new;
+    let plan = |why: PlanRejection| ProposeError::Rejected(why.into()).into();
     vec![
         Fault::Malformed,
         HeadError::TransferEncoding { value: text() }.into(),
@@ -67,6 +68,12 @@ fn faults() -> Vec<Fault> {
         Fault::NoSuchNode { id: text() },
         AmbiguousMember { text: text(), id: NodeId(1), name: text(), other: NodeId(2) }.into(),
         Fault::NoSuchJob { id: text() },
+        Fault::NoSuchMoveJob { id: text() },
+        Fault::NoSuchPlan { why: text() },
+        Fault::NoPlan(NoPlan::Nothing),
+        Fault::NoPlan(NoPlan::JobRuns { job: quorate_ring::RequestId(7) }),
+        plan(PlanRejection::TopologyChanged { base: Epoch(1), now: Epoch(2) }),
+        plan(PlanRejection::WrongJobState { job: quorate_ring::RequestId(7), state: text(), cannot: text() }),
         Fault::NoSuchRoute,
         Fault::MethodNotAllowed { method: text() },
         HeadError::NotAcceptable { offered: text() }.into(),

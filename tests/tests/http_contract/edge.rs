@@ -58,8 +58,8 @@ fn what_is_not_built_is_no_route() {
     for target in [
         "/v1",
         "/v2/tables",
-        "/v1/jobs/n1-00000000-1/abort",
-        "/v1/cluster/plans",
+        "/v1/jobs/n1-00000000-1/end",
+        "/v1/cluster/plans/p-n1-1/undo",
         "/v1/tables/t/watch",
         "/v1/tables/t/nothing",
         "/favicon.ico",

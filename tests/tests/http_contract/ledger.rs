@@ -19,6 +19,17 @@ const LEDGER: &str = "QUORATE_CONTRACT_LEDGER";
 /// What no test here brings about: a code, the operations (none: any), and why.
 const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("internal", &[], "a bug; tests of the HTTP server have a handler that panics"),
+    (
+        "catalog-refused",
+        &["applyPlan", "drainNode", "undrainNode", "pauseJob", "resumeJob", "abortJob"],
+        "a member of an earlier version, or a shard that changed in between; tests of the catalog",
+    ),
+    (
+        "epoch-changed",
+        &["drainNode", "undrainNode"],
+        "another change between a look at the catalog and the drain; tests of the catalog",
+    ),
+    ("job-runs", &["applyPlan"], "a job changes what a plan was made from, and that is said first"),
     ("versions-exhausted", &[], "2^64 updates of one key; tests of the node's faults"),
 ];
 

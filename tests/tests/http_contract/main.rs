@@ -19,6 +19,7 @@ mod ledger;
 mod levels;
 mod listed;
 mod loss;
+mod plans;
 mod raw_socket;
 mod refusals;
 mod rig;

@@ -47,7 +47,7 @@ impl Operation {
 
     pub fn target(&self, table: &str, key: &str, node: &str) -> String {
         let target = self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node);
-        target.replace("{job}", "n1-00000000-1")
+        target.replace("{job}", "n1-00000000-1").replace("{plan}", "p-n1-1")
     }
 
     /// A body that this operation takes, with its media type; none where it takes none.
@@ -63,6 +63,7 @@ impl Operation {
             "alterTable" => json!({"durability": "sync"}),
             "acceptLoss" => json!({"accept_data_loss": "n1"}),
             "orderJob" => json!({"type": "verify"}),
+            "makePlan" => json!({"changes": [{"add": {"node": "n1"}}]}),
             other => panic!("{other} takes a document: say which"),
         };
         Some(("application/json", document.to_string()))
@@ -90,6 +91,11 @@ fn refused(status: u16, code: &str, how: impl Fn(&Operation) -> Answer) {
         let problem = how(&one).refuses(status, code);
         assert_eq!(problem["outcome"], "not_applied", "{}: {problem}", one.id);
     }
+}
+
+/// A plan for one change.
+fn plan(change: &Json, node: SocketAddr) -> Answer {
+    super::ask::post("/v1/cluster/plans", &json!({ "changes": [change] })).of(node)
 }
 
 /// The target of an operation on what is there.
@@ -165,11 +171,16 @@ fn what_is_not_there_is_refused_by_every_operation() {
         let query = if one.has_parameter("table") && !target.contains("none") { "?table=none" } else { "" };
         match one.id {
             "orderJob" => super::ask::post(&target, &json!({"type": "verify", "table": "none"})).of(node),
+            "makePlan" => plan(&json!({"table": {"name": "none", "n": 3}}), node),
             _ => one.send(&format!("{target}{query}"), node),
         }
     });
     refused(404, "no-such-job", |one| one.send(&plain(one), node));
-    refused(404, "no-such-node", |one| one.send(&one.target("t", "refused", "n9"), node));
+    refused(404, "no-such-plan", |one| one.send(&plain(one), node));
+    refused(404, "no-such-node", |one| match one.id {
+        "makePlan" => plan(&json!({"add": {"node": "n9"}}), node),
+        _ => one.send(&one.target("t", "refused", "n9"), node),
+    });
     refused(400, "invalid-key", |one| one.send(&one.target("t", "%zz", "n1"), node));
     // A path that is longer than any may be, where heads may be longer than that.
     let long = cluster.second_server(0, Limits { head_bytes_max: 128 * 1024, ..Limits::default() });
@@ -186,7 +197,10 @@ fn what_is_not_there_is_refused_by_every_operation() {
 fn a_member_that_can_be_two_is_refused_by_every_operation() {
     let cluster = Cluster::called(&["n1", "n3", "n2"], Limits::default());
     let node = cluster.at(1);
-    refused(409, "ambiguous-node", |one| one.send(&one.target("t", "refused", "n3"), node));
+    refused(409, "ambiguous-node", |one| match one.id {
+        "makePlan" => plan(&json!({"add": {"node": "n3"}}), node),
+        _ => one.send(&one.target("t", "refused", "n3"), node),
+    });
 }
 
 #[test]
@@ -212,6 +226,7 @@ fn bodies_that_are_none_are_refused_by_every_operation() {
             let asked = ask(&one.method, &target).header("Content-Type", "application/json");
             asked.body(document.to_string()).of(node)
         }
+        "makePlan" => plan(&json!({"table": {"name": "t", "n": 3, "r": "most"}}), node),
         _ => one.send(&format!("{}?consistency=9", plain(one)), node),
     });
 }
