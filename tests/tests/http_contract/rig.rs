@@ -132,6 +132,7 @@ impl Cluster {
                 allowed_hosts: vec!["db.example".to_owned()],
                 limits: limits.clone(),
                 workers: Some(2),
+                auto: false,
                 node,
             };
             configs.push(config.clone());

@@ -164,8 +164,9 @@ impl Early {
         assert!(!all.is_empty(), "{} is on no operation", way.1);
         // What is said of documents by the documents themselves, or by the target's length alone, comes another way.
         let is_by_head = |one: &Operation| match way.1 {
-            "invalid-consistency" => !matches!(one.id, "createTable" | "alterTable"),
-            "no-such-table" => one.id != "orderJob",
+            "invalid-consistency" => !matches!(one.id, "createTable" | "alterTable" | "makePlan"),
+            "no-such-table" => !matches!(one.id, "orderJob" | "makePlan"),
+            "no-such-node" => one.id != "makePlan",
             "key-too-long" => one.template.contains("{key}"),
             _ => true,
         };
@@ -230,9 +231,9 @@ fn after_a_refusal_for_want_of_room_the_next_request_is_answered_or_was_told_not
     let no_room = cluster.second_server(0, Limits { bodies_bytes_max: 0, ..Limits::default() });
     let small = Limits { value_bytes_max: 4, document_bytes_max: 4, batch_bytes_max: 4, ..Limits::default() };
     let small = cluster.second_server(0, small);
-    let with_a_body = |early: &Early| early.document.len() > 1 || matches!(&*early.method, "PUT" | "POST");
-    let mut full = Early::each(no_room.address(), (503, "overloaded", AS_IT_IS));
-    full.retain(with_a_body);
+    let overloaded = (503, "overloaded", AS_IT_IS);
+    let with_a_body = Operation::all_with("overloaded").into_iter().filter(|one| one.body().is_some());
+    let full: Vec<Early> = with_a_body.map(|one| Early::new(no_room.address(), overloaded, &one)).collect();
     assert!(!full.is_empty());
     are_followed(&full);
     for code in ["value-too-large", "batch-too-large", "body-too-large"] {
