@@ -232,7 +232,7 @@ words! {
         Member = "member",
         /// It gives away what it owns, and is gone then.
         Leaving = "leaving",
-        /// An operator declared it gone for good: nobody talks to it.
+        /// An operator declared it gone for good: no node talks to it.
         Banned = "banned",
     }
     /// That a process works.

@@ -1,6 +1,6 @@
 //! Clearing what this node does not own any more, in the background: at the start, and after each catalog.
 //!
-//! A job is done without waiting for it: nobody asks for what lies there.
+//! A job is done without waiting for it: no request asks for what lies there.
 
 use crate::peer::Local;
 use crate::views::Views;

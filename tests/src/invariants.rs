@@ -35,7 +35,8 @@ mod scans;
 mod sums;
 
 use crate::heal::Ending;
-use crate::history::{History, Moment, Spot};
+use crate::history::{Attempt, History, Moment, Spot};
+use crate::replay::REPLAYER;
 use crate::setting::{Setting, TableSetting};
 use quorate_model::{Guarantee, Record, Version, WallTime, level};
 use std::fmt;
@@ -219,6 +220,12 @@ impl Evidence<'_> {
     /// The same where there are `n` copies.
     fn table_w_of(&self, spot: Spot, n: u8) -> u8 {
         self.table(spot).w.required(n).expect("levels are drawn within n")
+    }
+
+    /// Whether an attempt asks all owners for the sake of a hint, where there may be one more of them in the end than when it
+    /// began.
+    fn asks_all_that_there_are(&self, attempt: &Attempt) -> bool {
+        self.setting.moves > 0 && attempt.name.client == REPLAYER
     }
 
     /// How many copies there were, by an answer: one more than at first where a plan may have made it so.

@@ -6,9 +6,10 @@
 
 use crate::coverage::Happening;
 use crate::event::Event;
+use crate::history::Spot;
 use crate::random::{For, Random};
 use crate::world::World;
-use quorate_model::{CopyState, Instant, Level, NodeId, Span, TableId};
+use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
 use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub struct Leading {
 }
 
 impl World {
-    /// Plans the next look of whoever leads, if shards move in this history.
+    /// Plans the next look of the leader, if shards move in this history.
     pub(crate) fn plan_conducting(&mut self) {
         if self.setting.moves > 0 {
             let later = self.random(For::Moves, [0, self.schedule.now()]).between(8_000, 40_000);
@@ -194,6 +195,22 @@ impl World {
             };
             for micros in times {
                 self.schedule.after(micros, Event::Hear { node, commands });
+            }
+        }
+    }
+
+    /// A node clears what it does not own any more by what it has just heard.
+    pub(crate) fn clear_leftovers(&mut self, id: NodeId, layout: Layout) {
+        let Some(process) = self.node(id).process.as_ref() else { return };
+        process.replica.install(layout.clone());
+        // A replica that doubts its disk keeps all of it.
+        let _refused = process.replica.clear_leftovers(usize::MAX);
+        let is_elsewhere = |spot: &Spot, world: &World| {
+            world.cluster.ownership(world.peek(id).heard, *spot, id).is_some_and(|(_, is_held)| !is_held)
+        };
+        for spot in self.cluster.spots() {
+            if is_elsewhere(&spot, self) {
+                self.history.replicas.remove(&(spot, id));
             }
         }
     }

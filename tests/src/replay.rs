@@ -119,8 +119,7 @@ impl World {
             Action::Read { owner, number, machine, plan, deadline } => {
                 let spot = self.spot_of(&plan.place).expect("a hint is of a key");
                 let name = self.own_name(REPLAYER);
-                let (asked, timeout) =
-                    (Asked::Read { required: plan.table.n }, deadline.0 - self.schedule.now());
+                let (asked, timeout) = (Asked::Read { required: plan.n() }, deadline.0 - self.schedule.now());
                 let (at, machine) = (Position::Key(plan.place.sort_key.clone()), Operation::Get(machine));
                 let read = self.begin(name, on, spot, asked, timeout, machine, &plan, at);
                 self.repairs.insert(read, Repair { node: on, run, owner, number });

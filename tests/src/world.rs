@@ -336,6 +336,9 @@ impl World {
         }
         self.cluster.heard_most = self.cluster.heard_most.max(commands);
         let layout = self.cluster.layout(commands, id);
+        if self.setting.moves > 0 {
+            self.clear_leftovers(id, layout.clone());
+        }
         let cluster = &self.cluster;
         if let Some(process) = self.nodes[(id.0 - 1) as usize].process.as_ref() {
             process.replica.install(layout);

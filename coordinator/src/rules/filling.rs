@@ -1,9 +1,7 @@
 //! Filling: how much a replica that has lost something must read before it holds everything again.
 
-use crate::fill::Member;
 use quorate_model::sync::Sum;
-use quorate_model::{Mutant, NodeId, Rules, level};
-use std::collections::BTreeMap;
+use quorate_model::{Mutant, Rules, level};
 
 /// A replica that has lost something holds all that was acknowledged once it has merged what
 /// `N - min(table's w, quorum) + 1` other owners hold that are whole: one of them has each record that counts.
@@ -33,8 +31,8 @@ pub fn is_read(rules: Rules, first: Option<Sum>, other: Option<Sum>) -> bool {
 /// An owner that gives its copy away is a source of each new one, unless it is gone for good: what was acknowledged at `one`
 /// may be with it alone.
 ///
-/// Rule 20. Whether a leaving owner must be read; those that are gone for good are no `members`.
+/// Rule 20. Whether a leaving owner must be read; one that is gone for good is no member.
 #[inline]
-pub fn asks_leaver(rules: Rules, members: &BTreeMap<NodeId, Member>, node: NodeId) -> bool {
-    members.contains_key(&node) && !rules.broken(Mutant::LeaverNotAsked)
+pub fn asks_leaver(rules: Rules, is_member: bool) -> bool {
+    is_member && !rules.broken(Mutant::LeaverNotAsked)
 }

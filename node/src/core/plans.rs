@@ -80,7 +80,7 @@ impl Core {
             away: view.catalog().nodes().map(|node| node.id).filter(|node| !alive.contains(node)).collect(),
             accepted,
         };
-        // Those who plan wait for a walk over all shards; nobody else does.
+        // Those who plan wait for a walk over all shards; nothing else does.
         let (catalog, wish, at) = (Arc::clone(&view), wish.clone(), known.clone());
         let planned = tokio::task::spawn_blocking(move || planner::plan(catalog.catalog(), &wish, &at)).await;
         let planned =

@@ -41,6 +41,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, answer: &GetAnswer) {
     let table = evidence.table(attempt.spot);
     let Asked::Read { required } = attempt.asked else { return };
+    if evidence.asks_all_that_there_are(attempt) {
+        return;
+    }
     let n = evidence.copies(table.n, answer.n);
     let claim = Guarantee::of_read(required, evidence.table_w_of(attempt.spot, n), n);
     let is_claim = answer.guarantee == claim || evidence.is_lowered(answer.guarantee, claim);

@@ -62,7 +62,7 @@ fn hints_arrived(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// the hint; then the write was not acknowledged either.
 fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     if evidence.setting.moves > 0 {
-        // Whoever is an owner at the end may be none that lacked it then.
+        // An owner at the end may be none that lacked it then.
         return;
     }
     for (id, attempt, version) in stored(evidence) {

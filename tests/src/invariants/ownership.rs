@@ -29,6 +29,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for (number, attempt) in evidence.history.attempts.iter().enumerate() {
         let Some(based_on) = attempt.based_on else { continue };
+        if evidence.asks_all_that_there_are(attempt) {
+            continue;
+        }
         let needed = needed(evidence, attempt);
         if based_on < needed {
             let what =
