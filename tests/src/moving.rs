@@ -114,7 +114,7 @@ impl World {
             return Some(self.more_copies(catalog, random));
         }
         let mut moves = Vec::new();
-        for shard in table.shards().iter() {
+        for shard in table.shards() {
             let mut nodes = self.node_ids();
             let mut wanted = Vec::new();
             while wanted.len() < shard.owners.len() {

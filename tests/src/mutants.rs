@@ -24,7 +24,14 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::NodeBeforeSeq
         | Mutant::WallClockVersions
         | Mutant::HybridClockVersions
-        | Mutant::LastArrivalWins => &[Invariant::Linearizable, Invariant::Durable],
+        | Mutant::LastArrivalWins
+        | Mutant::CopyUncapped
+        | Mutant::JointOldOnly
+        | Mutant::JointNewOnly
+        | Mutant::FenceNotAwaited
+        | Mutant::FenceByRoundOne
+        | Mutant::FinishUnfilled
+        | Mutant::LeaverNotAsked => &[Invariant::Linearizable, Invariant::Durable],
         Mutant::OneAnswerTooFew
         | Mutant::DigestTrusted
         | Mutant::FillingVotes
@@ -33,13 +40,6 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FilledOverNewer
         | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
-        Mutant::CopyUncapped
-        | Mutant::JointOldOnly
-        | Mutant::JointNewOnly
-        | Mutant::FenceNotAwaited
-        | Mutant::FenceByRoundOne
-        | Mutant::FinishUnfilled
-        | Mutant::LeaverNotAsked => &[Invariant::Linearizable, Invariant::Durable],
         Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
         Mutant::HintsCount
         | Mutant::RefusalCounts

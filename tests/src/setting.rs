@@ -409,6 +409,11 @@ impl Setting {
             self.mishaps = Mishaps { count_max: 10, lag: 100, crash: 5, lasting_max, ..Mishaps::default() };
             return;
         }
+        if n == 3 && random.chance(400) {
+            // Writes that are with one owner for long, which gives its copy away.
+            (self.habits.other_level, self.hints_max, self.conditions.loss) = (900, 0, 500);
+            (self.keys, self.moves, self.habits.read) = (random.between(3, 6), 10, 5);
+        }
         self.mishaps = Mishaps {
             count_max: 12,
             crash: 40,
