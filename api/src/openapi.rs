@@ -14,6 +14,7 @@
 //! What OpenAPI can't say stands in words: that a raw `/` may be part of a key, that `consistency` beside `r` or `w`
 //! must be equal, that `retry=true` needs an `Idempotency-Key`, that a level is at most the table's `n`.
 
+mod described;
 mod groups;
 mod operations;
 mod parameters;
@@ -23,8 +24,8 @@ use crate::code::Code;
 use crate::document::Limits;
 use crate::header::{JSON, JSON_LINES, PROBLEM_JSON};
 use crate::route::Operation;
+use described::{Answer, Content, Described};
 use http::Method;
-use operations::{Answer, Content, Described};
 use parameters::Header;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,8 @@
 //! [`Fault`] gathers them, and [`Fault::code`] is the one exhaustive match from all of them to codes, and thereby to
 //! statuses: a new way to fail does not compile before it is known what a client sees of it.
 
+mod outcome;
+mod plan;
 mod rejected;
 
 use super::body::BodyError;
@@ -12,11 +14,11 @@ use super::host::HostError;
 use quorate_api::Code;
 use quorate_api::key::KeyError;
 use quorate_api::query::QueryError;
-use quorate_coordinator::answer::{Outcome, ReplicaReport, ReplicaResult};
+use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
-use quorate_node::core::{LossError, PlanError};
+use quorate_node::core::LossError;
 use quorate_ring::AmbiguousMember;
 use quorate_ring::planner::NoPlan;
 use thiserror::Error;
@@ -339,58 +341,6 @@ impl Fault {
         }
     }
 
-    /// What happened to the data.
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Fault::Put(error) => error.outcome(),
-            Fault::Panicked | Fault::Propose(ProposeError::Unknown { .. }) | Fault::Open { .. } => {
-                Outcome::Unknown
-            }
-            Fault::Query(_)
-            | Fault::Key(_)
-            | Fault::Head(_)
-            | Fault::Host(_)
-            | Fault::Body(_)
-            | Fault::Document(_)
-            | Fault::Cursor(_)
-            | Fault::Unordered { .. }
-            | Fault::NoSuchTable { .. }
-            | Fault::Closing { .. }
-            | Fault::NoSuchKey(_)
-            | Fault::NoSuchNode { .. }
-            | Fault::AmbiguousNode(_)
-            | Fault::NoSuchJob { .. }
-            | Fault::NoSuchMoveJob { .. }
-            | Fault::NoSuchPlan { .. }
-            | Fault::NoPlan(_)
-            | Fault::Jobs(_)
-            | Fault::RingTooLarge { .. }
-            | Fault::NoSuchRoute
-            | Fault::MethodNotAllowed { .. }
-            | Fault::TooManyItems { .. }
-            | Fault::ItemTooLarge { .. }
-            | Fault::LeftOut { .. }
-            | Fault::Propose(ProposeError::Rejected(_) | ProposeError::Unavailable { .. })
-            | Fault::Overloaded { .. }
-            | Fault::TooManyOperations { .. }
-            | Fault::OperationsFull { .. }
-            | Fault::AnswersFull { .. }
-            | Fault::TooManyConnections { .. }
-            | Fault::Doubtful { .. }
-            | Fault::Loss(_)
-            | Fault::Starting
-            | Fault::NoRandomness
-            | Fault::Draining
-            | Fault::NotReady { .. }
-            | Fault::NotSafe { .. }
-            | Fault::Get(_)
-            | Fault::HeadTooLarge { .. }
-            | Fault::HeadTimeout { .. }
-            | Fault::PathTooLong
-            | Fault::Malformed => Outcome::NotApplied,
-        }
-    }
-
     /// How many owners were needed, where that is the matter.
     pub fn counts(&self) -> Counts<'_> {
         let (Fault::Get(
@@ -418,17 +368,6 @@ impl Fault {
             reasons
         } else {
             &[]
-        }
-    }
-}
-
-impl From<PlanError> for Fault {
-    fn from(error: PlanError) -> Self {
-        match error {
-            PlanError::None(why) => Fault::NoPlan(why),
-            PlanError::NotKept(why) => Fault::NoSuchPlan { why },
-            PlanError::Propose(error) => Fault::Propose(error),
-            PlanError::NoRandomness => Fault::NoRandomness,
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod command;
 mod copies;
 pub mod job;
 pub mod layouts;
+mod level;
 mod member;
 pub mod node;
 pub mod rejection;
@@ -185,7 +186,7 @@ impl Catalog {
 
     /// The oldest version of the protocol that has every command of its level: who speaks none of these may not be a member.
     pub fn protocol(&self) -> Protocol {
-        command::protocol_of_level(self.level)
+        level::protocol_of_level(self.level)
     }
 
     /// The changes that not enough owners have closed yet, ordered by table.

@@ -28,6 +28,7 @@ mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
 mod exchange;
+mod health;
 pub(crate) mod hint_book;
 mod hints;
 mod inspect;
@@ -63,6 +64,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 pub use clear::ClearError;
+pub use health::ReplicaHealth;
 pub use hint_book::OwnerHints;
 pub use ledger::Received;
 pub use sums::{Recount, SumsSetting};
@@ -128,15 +130,6 @@ impl From<Refusal> for Unread {
     fn from(refusal: Refusal) -> Self {
         Unread::Refused(refusal)
     }
-}
-
-/// Whether a replica can be relied on, for health pages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReplicaHealth {
-    /// Why everything is refused; `None`: nothing is wrong.
-    pub doubt: Option<Doubt>,
-    /// Whether writes are refused for want of space.
-    pub disk_full: bool,
 }
 
 /// Counts since the start.
@@ -234,11 +227,6 @@ impl<E: Engine> Replica<E> {
             Err(Unread::Refused(refusal)) => Some(Reply::Refused(refusal)),
             Err(Unread::NotInMemory) => None,
         }
-    }
-
-    /// Whether this replica can be relied on.
-    pub fn health(&self) -> ReplicaHealth {
-        ReplicaHealth { doubt: self.engine.doubt(), disk_full: self.is_disk_full() }
     }
 
     /// Whether the replica refuses everything because it can't trust its disk.

@@ -6,10 +6,9 @@ mod pages;
 
 use super::limits::FillLimits;
 use super::page::Page;
-use super::sources::{Comparison, Probe};
+use super::sources::{Comparison, Probe, told};
 use super::wanted::{Action, Cause, Lack};
 use crate::context::Context;
-use choosing::told;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
     CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,

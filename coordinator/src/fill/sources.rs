@@ -54,3 +54,12 @@ impl Comparison {
         self.sums.iter().take(1).chain(others).map(|(node, _)| *node).collect()
     }
 }
+
+/// Whether an owner may be copied from, by what it says of its sums.
+pub fn told(proofs: &[Proof]) -> Result<(), Lack> {
+    match proofs.first() {
+        Some(Proof::Counted(_) | Proof::NotCounted) => Ok(()),
+        Some(Proof::Refused(refusal)) => Err(Lack::of(*refusal)),
+        None => Err(Lack::Away),
+    }
+}

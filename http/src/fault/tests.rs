@@ -1,6 +1,7 @@
 use super::super::body::Kind;
 use super::super::problem::Problem;
 use super::*;
+use quorate_coordinator::answer::Outcome;
 use quorate_model::{Epoch, Span};
 use quorate_ring::{PlanRejection, Rejection};
 

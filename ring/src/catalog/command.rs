@@ -9,6 +9,7 @@
 
 pub mod planned;
 
+use super::level::protocol_of_level;
 use crate::catalog::RequestId;
 use crate::catalog::job::JobId;
 use crate::weight::Weight;
@@ -279,15 +280,6 @@ pub enum TtlChange {
     /// Values expire so many milliseconds after they are written.
     #[n(1)]
     After(#[n(0)] u64),
-}
-
-/// The oldest version of the protocol that has every command of a level.
-pub(super) fn protocol_of_level(level: u32) -> Protocol {
-    match level {
-        0 | 1 => Protocol(1),
-        2 => Protocol(2),
-        3.. => Protocol(4),
-    }
 }
 
 /// Bytes that are not a command of this version of Quorate.

@@ -3,7 +3,6 @@
 use super::{Action, At, Cause, Comparison, Lack, Next, Probe, Shard, Stage};
 use crate::rules::filling;
 use quorate_model::range::Extent;
-use quorate_model::sync::Proof;
 use quorate_model::{CopyState, NodeId, RangeRequest};
 use quorate_ring::{OwnerSet, Plan};
 use std::collections::BTreeMap;
@@ -88,13 +87,4 @@ fn leaving(plan: &Plan) -> impl Iterator<Item = NodeId> + '_ {
 
 fn is_in(set: &OwnerSet, node: NodeId) -> bool {
     set.iter().any(|owner| owner.node == node)
-}
-
-/// Whether an owner may be copied from, by what it says of its sums.
-pub(super) fn told(proofs: &[Proof]) -> Result<(), Lack> {
-    match proofs.first() {
-        Some(Proof::Counted(_) | Proof::NotCounted) => Ok(()),
-        Some(Proof::Refused(refusal)) => Err(Lack::of(*refusal)),
-        None => Err(Lack::Away),
-    }
 }
