@@ -27,6 +27,7 @@
 //!
 //! Liveness (that is [`crate::View`]'s), time, and everything that is only known to one node.
 
+mod addresses;
 mod apply;
 mod checks;
 mod close;

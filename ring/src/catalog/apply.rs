@@ -9,9 +9,9 @@ mod members;
 mod moves;
 mod tables;
 
+use super::addresses::Addresses;
 use super::rejection::plan::PlanRejection;
 use super::{Catalog, Command, Rejection};
-use members::Addresses;
 use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId, TableId};
 

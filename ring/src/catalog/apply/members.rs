@@ -1,5 +1,6 @@
 //! Commands about members: who they are, where they are reached, who votes, who is gone.
 
+use super::super::addresses::Addresses;
 use super::{Applied, Created};
 use crate::catalog::checks::{check_address, check_label, check_new_node};
 use crate::catalog::rejection::plan::PlanRejection;
@@ -191,15 +192,6 @@ impl Catalog {
         Arc::make_mut(&mut self.nodes).insert(node.id, Arc::new(node));
         self.applied()
     }
-}
-
-/// What happens if another member has an address that a node asks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Addresses {
-    /// The command is rejected.
-    Free,
-    /// The other member has none any more.
-    Taken,
 }
 
 /// Whether a new node votes.
