@@ -154,6 +154,8 @@ fn a_plan_that_moves_nothing_is_done_at_once() {
     make(node, &json!({"remove": {"node": "n3"}})).refuses(409, "plan-refused");
     make(node, &json!({"replace": {"old": "n3", "new": "n2"}})).refuses(409, "plan-refused");
     make(node, &json!({"table": {"name": "t", "n": 9}})).refuses(409, "plan-refused");
+    let refused = make(node, &json!({"table": {"name": "t", "n": 1}})).refuses(409, "plan-refused");
+    assert!(refused["detail"].as_str().unwrap().contains("can't make them fewer"), "{refused}");
     for wrong in [
         json!({"changes": []}),
         json!({"changes": [{}]}),
