@@ -32,82 +32,21 @@
 //! receiver fills itself, and how fast. Splits, merges of shards, balance without a plan.
 
 mod arrival;
+mod facts;
 mod starts;
 mod watch;
 
 pub use arrival::Wait;
+pub use facts::{FillReport, Limits, NodeReport};
 pub use watch::Watch;
 
 use crate::catalog::command::planned::SHARDS_PER_COMMAND_MAX;
 use crate::catalog::{Advance, Catalog, Command, Job, JobState, Node, NodeState, Shard};
-use quorate_model::{Epoch, Instant, NodeId, Rules, ShardId, Span};
+use facts::Facts;
+use quorate_model::{Instant, NodeId, Rules, ShardId};
 use starts::Starts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What one node says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeReport {
-    /// Which of its replicas says it.
-    pub incarnation: u32,
-    /// The epoch of which it durably refuses all earlier ones.
-    pub closed: Epoch,
-    /// Bytes that it can still take.
-    pub free_bytes: u64,
-    /// Whether it can be asked now; otherwise the rest is what was heard last.
-    pub is_up: bool,
-    /// The shards that move and of which it should have a copy, and those that it fills.
-    pub fills: BTreeMap<ShardId, FillReport>,
-    /// Bytes of shards that it owns, as far as it has counted them.
-    pub sizes: BTreeMap<ShardId, u64>,
-    /// Whether it keeps hints for others.
-    pub keeps_hints: bool,
-}
-
-/// What one node says of one copy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FillReport {
-    /// Which copy: since when it has it.
-    pub since: Epoch,
-    /// Whether it holds everything that it should.
-    pub is_whole: bool,
-    /// The start of the move for which it has merged what the other owners hold; 0: none.
-    pub merged: Epoch,
-    /// Bytes that it has copied so far.
-    pub bytes: u64,
-    /// Why it does not go on; `None`: it does.
-    pub error: Option<String>,
-}
-
-/// How much may move at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Shards of any size, to one receiver or from one source.
-    pub shards_max: u32,
-    /// Those of them that are large.
-    pub large_max: u32,
-    /// From so many bytes on a shard is large.
-    pub large_bytes: u64,
-    /// Bytes of all of them, unless it is one shard.
-    pub bytes_max: u64,
-    /// Free space that a receiver needs, in hundredths of what it is to copy.
-    pub space_percent: u64,
-    /// How long a shard may stand still before it goes back, and how long it rests before it is tried again.
-    pub move_patience: Span,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            shards_max: 64,
-            large_max: 8,
-            large_bytes: 16 << 20,
-            bytes_max: 2 << 30,
-            space_percent: 120,
-            move_patience: Span::from_millis(600_000),
-        }
-    }
-}
 
 /// What the catalog needs next; `None`: nothing. `watch` has observed the same catalog and reports.
 pub fn next(
@@ -134,29 +73,7 @@ pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shar
     facts.arrived(job, shard).err()
 }
 
-/// What is known.
-struct Facts<'a> {
-    rules: Rules,
-    catalog: &'a Catalog,
-    reports: &'a BTreeMap<NodeId, NodeReport>,
-}
-
-impl<'a> Facts<'a> {
-    /// What a node said last, if that was the replica that counts. A banned node is not heard.
-    fn report(&self, node: NodeId) -> Option<&'a NodeReport> {
-        let known = self.catalog.node(node)?;
-        let report = self.reports.get(&node)?;
-        (known.state != NodeState::Banned && report.incarnation == known.incarnation).then_some(report)
-    }
-
-    fn is_up(&self, node: NodeId) -> bool {
-        self.report(node).is_some_and(|report| report.is_up)
-    }
-
-    fn is_banned(&self, node: NodeId) -> bool {
-        self.catalog.node(node).is_none_or(|node| node.state == NodeState::Banned)
-    }
-
+impl Facts<'_> {
     fn advance(&self, job: &Job, watch: &Watch, now: Instant, limits: &Limits) -> Advance {
         let mut advance = Advance::of(job.id);
         let mut relied: BTreeSet<(NodeId, u32)> = BTreeSet::new();

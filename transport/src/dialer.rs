@@ -104,10 +104,9 @@ impl Dialing {
     ) -> Result<(TcpStream, Proven), HandshakeError> {
         let mut socket = TcpStream::connect(target).await?;
         socket.set_nodelay(true)?;
-        let Dialing { secret, identity, whereabouts, counters, limits, .. } = self;
-        let (whom, newest) = ((node, lane), limits.protocol_newest);
-        let dialed = handshake::dial(&mut socket, secret, *identity, whereabouts, whom, &**counters, newest);
-        let dialed = dialed.await;
+        let Dialing { secret, identity, whereabouts, counters, .. } = self;
+        let whom = (node, lane);
+        let dialed = handshake::dial(&mut socket, secret, *identity, whereabouts, whom, &**counters).await;
         dialed.map(|proven| (socket, proven))
     }
 

@@ -130,8 +130,7 @@ pub struct Whereabouts {
     pub cluster_name: Option<String>,
 }
 
-/// The dialer's side. `expected` is whom the catalog says is at this address; 0: any node. `newest` is the newest protocol
-/// that this end speaks.
+/// The dialer's side. `expected` is whom the catalog says is at this address; 0: any node.
 pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut S,
     secret: &Secret,
@@ -139,11 +138,10 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     whereabouts: &Whereabouts,
     (expected, lane): (NodeId, Lane),
     counters: &dyn PeerCounters,
-    newest: Protocol,
 ) -> Result<Proven, HandshakeError> {
     let hello = Hello {
         protocol_min: Protocol::OLDEST.0,
-        protocol_max: newest.0,
+        protocol_max: Protocol::NEWEST.0,
         cluster: identity.cluster,
         node: identity.node,
         boot: identity.boot,
@@ -163,8 +161,8 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         Step::Hello(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
     let protocol = Protocol(challenge.protocol);
-    if !(Protocol::OLDEST..=newest).contains(&protocol) {
-        return refuse(socket, no_common((Protocol::OLDEST, newest), (protocol, protocol))).await;
+    if !(Protocol::OLDEST..=Protocol::NEWEST).contains(&protocol) {
+        return refuse(socket, no_common((Protocol::OLDEST, Protocol::NEWEST), (protocol, protocol))).await;
     }
     if challenge.cluster != identity.cluster {
         let reason = RefusalReason::Cluster { dialer: identity.cluster, acceptor: challenge.cluster };
@@ -200,14 +198,13 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The acceptor's side. `newest` is the newest protocol that this end speaks; `admit` is asked once the dialer has proved the secret, so that no other process learns
+/// The acceptor's side. `admit` is asked once the dialer has proved the secret, so that no other process learns
 /// anything from it or takes a place.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
     socket: &mut S,
     secret: &Secret,
     identity: Identity,
     counters: &dyn PeerCounters,
-    newest: Protocol,
     admit: impl FnOnce(Proven, Option<String>) -> Result<T, RefusalReason>,
 ) -> Result<(Proven, T), HandshakeError> {
     let (step, hello_bytes) = read(socket).await?;
@@ -217,7 +214,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T>(
         Step::Challenge(_) | Step::Proof(_) | Step::Accepted(_) => return Err(out_of_order()),
     };
     let (theirs, ours) =
-        ((Protocol(hello.protocol_min), Protocol(hello.protocol_max)), (Protocol::OLDEST, newest));
+        ((Protocol(hello.protocol_min), Protocol(hello.protocol_max)), (Protocol::OLDEST, Protocol::NEWEST));
     let Some(protocol) = Protocol::common(theirs, ours) else {
         return refuse(socket, no_common(theirs, ours)).await;
     };

@@ -182,7 +182,7 @@ pub enum RefusalReason {
     #[n(8)]
     #[error(
         "node {node} comes as incarnation {told}, but incarnation {counts} of it counts: this folder is from before a \
-         loss, and the member went on without it; do not use it any more"
+         loss was accepted; do not use it any more"
     )]
     Incarnation {
         /// The node.

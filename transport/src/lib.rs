@@ -60,7 +60,6 @@ pub use peer_counters::{Copied, Forgetful, PeerCounters};
 pub use pending::{Answered, Sink};
 pub use server::{Caller, Incoming, Server, Service, bind};
 
-use quorate_model::Protocol;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -136,9 +135,6 @@ pub struct Limits {
     pub backoff_min: Duration,
     /// Longest pause between two attempts to connect. Default 1 s.
     pub backoff_max: Duration,
-    /// The newest version of the protocol that is spoken. Default: the newest there is. An earlier one is for tests of
-    /// upgrades.
-    pub protocol_newest: Protocol,
 }
 
 impl Limits {
@@ -172,7 +168,6 @@ impl Default for Limits {
             handshake: Duration::from_secs(3),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(1),
-            protocol_newest: Protocol::NEWEST,
         }
     }
 }

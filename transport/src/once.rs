@@ -38,9 +38,7 @@ pub async fn ask_once(
         let mut socket = TcpStream::connect(address).await.map_err(HandshakeError::from)?;
         socket.set_nodelay(true).map_err(HandshakeError::from)?;
         let (nowhere, whom) = (Whereabouts::default(), (NodeId(0), Lane::Urgent));
-        let newest = limits.protocol_newest;
-        let dialed = handshake::dial(&mut socket, secret, identity, &nowhere, whom, &Forgetful, newest);
-        let proven = dialed.await?;
+        let proven = handshake::dial(&mut socket, secret, identity, &nowhere, whom, &Forgetful).await?;
         Ok::<_, HandshakeError>((socket, proven.protocol))
     };
     let by = deadline.min(Instant::now() + limits.handshake);

@@ -199,8 +199,7 @@ impl Server {
             return;
         }
         let admit = |proven, peer_address| self.admit(proven, peer_address);
-        let (secret, newest) = (&self.secret, self.limits.protocol_newest);
-        let handshake = handshake::accept(&mut socket, secret, self.identity, &*self.counters, newest, admit);
+        let handshake = handshake::accept(&mut socket, &self.secret, self.identity, &*self.counters, admit);
         let accepted = tokio::time::timeout(self.limits.handshake, handshake).await;
         self.forget_unproven(number);
         let (caller, admission) = match accepted {

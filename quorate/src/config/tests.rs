@@ -292,7 +292,7 @@ fn every_limit_has_a_setting() {
     ]
     .concat();
     // How the free space is asked for is no number, and which protocol is the newest that is spoken, no limit.
-    expected.retain(|name| !["rocksdb.free_bytes", "peers.protocol_newest"].contains(&name.as_str()));
+    expected.retain(|name| name != "rocksdb.free_bytes");
     let mut settings: Vec<String> =
         SETTINGS.iter().filter(|s| s.name.contains('.')).map(|s| s.name.to_owned()).collect();
     expected.sort();

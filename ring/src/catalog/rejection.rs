@@ -311,3 +311,9 @@ pub enum Rejection {
     #[error("{0}")]
     Plan(#[n(0)] PlanRejection),
 }
+
+impl From<PlanRejection> for Rejection {
+    fn from(rejection: PlanRejection) -> Self {
+        Self::Plan(rejection)
+    }
+}

@@ -1,6 +1,6 @@
 //! Whether a shard that moves has arrived: see the conductor's essay.
 
-use super::Facts;
+use super::facts::Facts;
 use crate::catalog::{Job, Joint, Shard};
 use crate::plan::OwnerSet;
 use crate::rules::moves;

@@ -1,7 +1,8 @@
 //! Which shards start: as many as the windows of their receivers and sources, and the space of the receivers, take.
 
 use super::arrival::copying;
-use super::{Facts, Limits};
+use super::facts::Facts;
+use super::facts::Limits;
 use crate::catalog::{Job, Pending, Shard};
 use quorate_model::level::round_one;
 use quorate_model::{NodeId, ShardId};

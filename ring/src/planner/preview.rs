@@ -1,7 +1,7 @@
 //! What a plan costs and means, for the operator who decides.
 
+use super::asked::{Known, NoPlan};
 use super::wanted::Target;
-use super::{Known, NoPlan};
 use crate::catalog::{Catalog, Move, Node, NodeState, Shard, TableEntry};
 use quorate_model::level::{quorum, round_one};
 use quorate_model::{NodeId, ShardId};

@@ -1,6 +1,6 @@
 //! What a wish means: who holds copies from then on, of which tables how many, and so which shards move.
 
-use super::{Known, NoPlan, Wish};
+use super::asked::{Known, NoPlan, Wish};
 use crate::catalog::{Catalog, Change, JobKind, Move, Node, NodeState, Shard, TableEntry};
 use crate::placement::{Settled, ShardWish, TableWish, Wanted, place};
 use crate::ring::{Members, Ring};

@@ -128,10 +128,9 @@ async fn connected_to_a_deaf_peer() -> (Links, TcpStream) {
             let (mut socket, _) = listener.accept().await.expect("accepts");
             let secret = Secret::new(SECRET);
             let admit = |_, _| Ok::<_, RefusalReason>(());
-            let (proven, ()) =
-                handshake::accept(&mut socket, &secret, identity(2), &Forgetful, Protocol::NEWEST, admit)
-                    .await
-                    .expect("proven");
+            let (proven, ()) = handshake::accept(&mut socket, &secret, identity(2), &Forgetful, admit)
+                .await
+                .expect("proven");
             if proven.lane == Lane::Data {
                 return socket;
             }
@@ -167,9 +166,7 @@ async fn a_kind_of_frame_that_is_not_known_is_answered_at_once_and_the_next_one_
     let mut socket = TcpStream::connect(acceptor.address).await.expect("connects");
     let secret = Secret::new(SECRET);
     let (nowhere, whom) = (crate::Whereabouts::default(), (NodeId(2), Lane::Data));
-    let dialed =
-        handshake::dial(&mut socket, &secret, identity(1), &nowhere, whom, &Forgetful, Protocol::NEWEST)
-            .await;
+    let dialed = handshake::dial(&mut socket, &secret, identity(1), &nowhere, whom, &Forgetful).await;
     assert_eq!(dialed.expect("proven").protocol, Protocol::NEWEST);
     let frame_of = |kind, id| {
         frame::encode(Header { kind, id, remaining_ms: 10_000 }, |out| out.extend_from_slice(b"hello"))

@@ -4,7 +4,6 @@ use super::*;
 use crate::handshake::{self, HandshakeError, RefusalReason};
 use crate::hello::{Hello, Step};
 use crate::{Kind, Whereabouts, frame};
-use quorate_model::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 
@@ -93,11 +92,9 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
     let (mut dialer, mut acceptor) = duplex(64 * 1024);
     let secret = Secret::new(SECRET);
     let accept = async {
-        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, Protocol::NEWEST, |_, _| {
-            Ok::<_, RefusalReason>(())
-        })
-        .await
-        .err()
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_, _| Ok::<_, RefusalReason>(()))
+            .await
+            .err()
     };
     let hello = Hello {
         protocol_min: 7,
@@ -133,42 +130,40 @@ async fn a_proof_is_good_for_one_connection_and_one_direction() {
     let (mut dialer, mut middle) = duplex(64 * 1024);
     let (mut middle_out, mut acceptor) = duplex(64 * 1024);
     let (nowhere, whom) = (Whereabouts::default(), (NodeId(2), Lane::Data));
-    let dial =
-        handshake::dial(&mut dialer, &secret, identity(1), &nowhere, whom, &Forgetful, Protocol::NEWEST);
+    let dial = handshake::dial(&mut dialer, &secret, identity(1), &nowhere, whom, &Forgetful);
     let accept =
-        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, Protocol::NEWEST, |_, _| {
-            Ok::<_, RefusalReason>(())
-        });
+        handshake::accept(&mut acceptor, &secret, identity(2), &Forgetful, |_, _| Ok::<_, RefusalReason>(()));
     // The one in the middle passes Hello and Challenge on, then answers the dialer's proof with the proof itself.
-    let reflect = async {
-        let hello = read_frame(&mut middle).await;
-        middle_out.write_all(&hello).await.expect("passed on");
-        let challenge = read_frame(&mut middle_out).await;
-        middle.write_all(&challenge).await.expect("passed on");
-        let proof = read_frame(&mut middle).await;
-        let (_, payload) =
-            frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096).expect("a frame").expect("whole");
-        let Ok(Step::Proof(mac)) = minicbor::decode(&payload) else { panic!("not a proof") };
-        let reflected = minicbor::to_vec(Step::Accepted(mac)).expect("encodes");
-        let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
-        let reflected = frame::encode(header, |out| out.extend_from_slice(&reflected));
-        middle.write_all(&reflected).await.expect("sent back");
-        // The same proof on a new connection, with another nonce.
-        let (mut replay, mut fresh) = duplex(64 * 1024);
-        let second = Secret::new(SECRET);
-        let accept =
-            handshake::accept(&mut fresh, &second, identity(2), &Forgetful, Protocol::NEWEST, |_, _| {
+    let reflect =
+        async {
+            let hello = read_frame(&mut middle).await;
+            middle_out.write_all(&hello).await.expect("passed on");
+            let challenge = read_frame(&mut middle_out).await;
+            middle.write_all(&challenge).await.expect("passed on");
+            let proof = read_frame(&mut middle).await;
+            let (_, payload) = frame::decode(&mut bytes::BytesMut::from(&proof[..]), 4_096)
+                .expect("a frame")
+                .expect("whole");
+            let Ok(Step::Proof(mac)) = minicbor::decode(&payload) else { panic!("not a proof") };
+            let reflected = minicbor::to_vec(Step::Accepted(mac)).expect("encodes");
+            let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
+            let reflected = frame::encode(header, |out| out.extend_from_slice(&reflected));
+            middle.write_all(&reflected).await.expect("sent back");
+            // The same proof on a new connection, with another nonce.
+            let (mut replay, mut fresh) = duplex(64 * 1024);
+            let second = Secret::new(SECRET);
+            let accept = handshake::accept(&mut fresh, &second, identity(2), &Forgetful, |_, _| {
                 Ok::<_, RefusalReason>(())
             });
-        let replayed = async {
-            replay.write_all(&hello).await.expect("replayed");
-            read_frame(&mut replay).await;
-            replay.write_all(&proof).await.expect("replayed");
+            let replayed = async {
+                replay.write_all(&hello).await.expect("replayed");
+                read_frame(&mut replay).await;
+                replay.write_all(&proof).await.expect("replayed");
+            };
+            let (accepted, ()) = tokio::join!(accept, replayed);
+            drop(middle_out);
+            accepted.err()
         };
-        let (accepted, ()) = tokio::join!(accept, replayed);
-        drop(middle_out);
-        accepted.err()
-    };
     let (dialed, _, replayed) = tokio::join!(dial, accept, reflect);
     assert!(matches!(dialed, Err(HandshakeError::Here(RefusalReason::Secret))), "{dialed:?}");
     assert!(matches!(replayed, Some(HandshakeError::Here(RefusalReason::Secret))), "{replayed:?}");

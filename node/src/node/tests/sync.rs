@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::jobs::{Absent, Kind, LastEqual, Member, Part, State, Whole};
-use quorate_model::{Protocol, Span};
+use quorate_model::Span;
 
 const KEYS: usize = 600;
 
@@ -132,34 +132,4 @@ async fn an_order_is_carried_out_by_every_member_and_shown_by_any() {
     let forgotten = Member::Absent(Absent::Forgotten, "forgotten: it has started again".to_owned());
     assert_eq!((job.state(), &job.members[&NodeId(1)]), (State::Incomplete, &forgotten), "{job:?}");
     assert!(matches!(&job.members[&NodeId(3)], Member::Part(_)));
-}
-
-#[tokio::test]
-async fn a_member_of_a_version_without_jobs_is_named_with_that_reason() {
-    let mut cluster = Cluster::start(3).await;
-    let table = cluster.create_table("users", 3).await;
-    cluster.kill(2).await;
-    cluster.restart_with(2, |config| config.peer_limits.protocol_newest = Protocol(2)).await;
-    cluster.settled().await;
-    let older = "it runs an older version, which has no jobs: upgrade it".to_owned();
-    let job = ordered(cluster.node(0).core(), Kind::Verify, &table).await;
-    assert_eq!(job.state(), State::Incomplete, "{job:?}");
-    assert_eq!(job.members[&NodeId(3)], Member::Absent(Absent::NotTaken, older.clone()));
-    for node in [NodeId(1), NodeId(2)] {
-        assert!(matches!(&job.members[&node], Member::Part(_)), "{job:?}");
-    }
-    assert!(job.found().shards < 8, "those that it looks after are compared by none: {job:?}");
-    let (jobs, silent) = cluster.node(1).core().jobs(TIMEOUT).await;
-    let seen = jobs.iter().find(|other| other.order.id == job.order.id);
-    assert_eq!((seen, silent), (Some(&job), vec![(NodeId(3), older.clone())]));
-    // It looks after its shards all the same, and tells no other node.
-    let proofs = cluster.node(0).core().proofs(TIMEOUT).await;
-    assert_eq!(proofs[&NodeId(3)], Err(older));
-
-    // Upgraded, it takes its part.
-    cluster.kill(2).await;
-    cluster.restart(2).await;
-    cluster.settled().await;
-    let job = ordered(cluster.node(0).core(), Kind::Verify, &table).await;
-    assert_eq!((job.state(), job.found().shards), (State::Done, 8), "{job:?}");
 }

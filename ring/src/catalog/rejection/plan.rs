@@ -1,6 +1,5 @@
 //! Why a command of plans and jobs was rejected.
 
-use super::Rejection;
 use crate::catalog::JobId;
 use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, Level, NodeId, ShardId};
@@ -271,10 +270,4 @@ pub enum PlanRejection {
         #[n(0)]
         what: String,
     },
-}
-
-impl From<PlanRejection> for Rejection {
-    fn from(rejection: PlanRejection) -> Self {
-        Self::Plan(rejection)
-    }
 }

@@ -1,0 +1,163 @@
+//! What an operator wants, what is known beside the catalog, and why there is no plan.
+
+use crate::catalog::JobId;
+use crate::weight::Weight;
+use quorate_model::{Level, NodeId, ShardId, TableId};
+use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
+
+/// What is known beside the catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Bytes of each shard, as far as they are counted.
+    pub sizes: BTreeMap<ShardId, u64>,
+    /// Bytes that each node can still take; one that is not named takes any number.
+    pub free_bytes: BTreeMap<NodeId, u64>,
+    /// Members that can't be asked.
+    pub away: BTreeSet<NodeId>,
+    /// Members of which the operator accepts that what only they hold is lost.
+    pub accepted: BTreeSet<NodeId>,
+}
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Members that own nothing, or too little, get their share.
+    Add {
+        /// Who.
+        nodes: Vec<NodeId>,
+    },
+    /// A member gives away what it owns, and leaves.
+    Remove {
+        /// Who.
+        node: NodeId,
+        /// Whether its process will certainly never run again: then nothing waits for it.
+        dead: bool,
+    },
+    /// A member gets what another one owns, which leaves.
+    Replace {
+        /// Who leaves.
+        old: NodeId,
+        /// Who comes in its place.
+        new: NodeId,
+        /// Whether the old one's process will certainly never run again.
+        dead: bool,
+    },
+    /// Another share for a member.
+    Weight {
+        /// Who.
+        node: NodeId,
+        /// Its share.
+        weight: Weight,
+    },
+    /// Another number of copies for a table, with the levels that go with it.
+    Copies {
+        /// Which table.
+        table: TableId,
+        /// Copies.
+        n: u8,
+        /// Default level of reads, if another one.
+        r: Option<Level>,
+        /// The write promise, if written otherwise.
+        w: Option<Level>,
+    },
+    /// Whether a member gets no new copies.
+    Drain {
+        /// Who.
+        node: NodeId,
+        /// Whether it is drained from then on.
+        drained: bool,
+    },
+    /// What lies unevenly is evened out.
+    Balance,
+}
+
+/// Why there is no such plan. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoPlan {
+    /// A plan is being carried out.
+    #[error("job {job} is not over yet, and one plan is carried out at a time: wait for it, or abort it")]
+    JobRuns {
+        /// Which.
+        job: JobId,
+    },
+    /// No such member.
+    #[error("{node} is not a member of this cluster")]
+    NoSuchNode {
+        /// Who.
+        node: NodeId,
+    },
+    /// No such table.
+    #[error("there is no table {table}")]
+    NoSuchTable {
+        /// Which.
+        table: TableId,
+    },
+    /// A member that can't get copies.
+    #[error(
+        "{node} gets no copies, since it is drained, leaves or is banned: undrain it, or choose another node"
+    )]
+    NotAllocatable {
+        /// Who.
+        node: NodeId,
+    },
+    /// Tables with more copies than nodes would be left.
+    #[error(
+        "{nodes} nodes would be left to hold copies, and more are needed by {tables}: add a node first, or lower n"
+    )]
+    TooFewNodes {
+        /// Nodes that would be left.
+        nodes: u32,
+        /// The tables, with their n.
+        tables: String,
+    },
+    /// A member that is to go and can't be asked.
+    #[error(
+        "{node} can't be reached, so it can't hand over what it owns: start it, or, if it will certainly never run again, \
+         remove it as dead (--dead)"
+    )]
+    Unreachable {
+        /// Who.
+        node: NodeId,
+    },
+    /// A member that is declared dead and answers.
+    #[error(
+        "{node} can be reached, so it is not dead: plan this without --dead, and it hands over what it owns"
+    )]
+    NotDead {
+        /// Who.
+        node: NodeId,
+    },
+    /// Something may be held by nodes alone that are gone.
+    #[error(
+        "without {nodes} too few owners are left that certainly hold everything of {tables}: start them, or accept that what \
+         only they hold is lost (--accept-data-loss)"
+    )]
+    MayLose {
+        /// Those that can't be asked.
+        nodes: String,
+        /// The tables.
+        tables: String,
+    },
+    /// Levels that do not go with the number of copies.
+    #[error("{why}")]
+    Copies {
+        /// Why not, and what would do.
+        why: String,
+    },
+    /// Too little space.
+    #[error(
+        "{node} would get {bytes} bytes more and can take {free}: add space or another node, or give it a lower weight"
+    )]
+    NoSpace {
+        /// Who.
+        node: NodeId,
+        /// Bytes that it would get, with a tenth more.
+        bytes: u64,
+        /// Bytes that it can take.
+        free: u64,
+    },
+    /// Everything is as it is wanted.
+    #[error("nothing would change: every node holds its share already")]
+    Nothing,
+}
