@@ -21,7 +21,6 @@
 //! Replacing a member by another one (an operator's `replace`), and recovery without a majority: they come with moves.
 
 pub mod closing;
-pub mod conduct;
 mod figures;
 pub mod find;
 mod forget;
@@ -54,7 +53,7 @@ use quorate_model::{Boot, NodeId};
 use quorate_transport::Links;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 /// The control plane of one node.
@@ -102,6 +101,26 @@ impl Control {
     /// The leader, as this node knows it; `None` while there is none with a majority.
     pub fn leader(&self) -> Option<NodeId> {
         self.consensus.leader()
+    }
+
+    /// Whether this node leads now.
+    pub fn leads(&self) -> bool {
+        self.consensus.is_leader()
+    }
+
+    /// Says when something about consensus has changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.consensus.changes()
+    }
+
+    /// The views.
+    pub fn views(&self) -> &Arc<Views> {
+        &self.views
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.node
     }
 
     /// Whether this node began without consensus, since it doubts its disk: its catalog will never be newer.

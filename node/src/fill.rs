@@ -17,6 +17,7 @@ use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_ring::NodeState;
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::sync::Mutex as Turns;
@@ -79,7 +80,9 @@ impl Filler {
             let doubts = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
             (node, Member { incarnation: incarnation.into(), doubts })
         };
-        let members = view.catalog().nodes().map(|node| member(node.id, node.incarnation));
+        // One that is gone for good is not waited for.
+        let there = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        let members = there.map(|node| member(node.id, node.incarnation));
         Input::Look(gaps, members.collect())
     }
 

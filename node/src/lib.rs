@@ -7,6 +7,7 @@
 
 mod background;
 mod clock;
+mod conduct;
 pub mod control;
 pub mod core;
 pub mod decoders;

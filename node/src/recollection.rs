@@ -73,7 +73,8 @@ impl Recollection {
     /// What this node says of shards that move.
     pub fn moving(&self) -> Moving {
         let view = self.views.current();
-        Moving::of(self.node, self.incarnation, &self.replica, &self.recovery, view.catalog())
+        let waiting = self.recovery.progress().waiting;
+        Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog())
     }
 
     /// Whether this node doubts its own disk.

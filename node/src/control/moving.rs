@@ -1,8 +1,8 @@
 //! What a member says of shards that move: the facts on which the conductor decides ([`quorate_ring::conductor`]).
 
 use crate::engine::Replica;
-use crate::recovery::Recovery;
 use minicbor::{Decode, Encode};
+use quorate_coordinator::fill::Waiting;
 use quorate_model::{CopyState, Epoch, NodeId, ShardId, SortKey, TableId};
 use quorate_ring::catalog::{Catalog, Shard};
 use quorate_ring::conductor::{FillReport, NodeReport};
@@ -63,7 +63,7 @@ impl Moving {
         node: NodeId,
         incarnation: u64,
         replica: &Replica,
-        recovery: &Recovery,
+        waiting: &[Waiting],
         catalog: &Catalog,
     ) -> Self {
         let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
@@ -72,7 +72,7 @@ impl Moving {
         }
         let held = || catalog.moving().filter(|shard| shard.is_held_by(node)).take(SAID_MAX);
         let waiting: BTreeMap<ShardId, String> =
-            recovery.progress().waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
+            waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
         let received: BTreeMap<(TableId, SortKey), (Epoch, CopyState)> = replica
             .received()
             .into_iter()

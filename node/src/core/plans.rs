@@ -8,7 +8,8 @@ mod kept;
 pub use kept::{Kept, PlanId, Plans};
 
 use super::Core;
-use crate::control::{ProposeError, conduct};
+use crate::conduct;
+use crate::control::ProposeError;
 use crate::fill::BYTES_PER_SECOND_MAX;
 use quorate_model::{Epoch, NodeId, ShardId};
 use quorate_ring::catalog::{JobState, Shard};

@@ -3,8 +3,9 @@
 use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, damaged, tasks};
 use crate::background::Background;
+use crate::conduct;
 use crate::control::publish::Publisher;
-use crate::control::{self, Control, closing, conduct, voters};
+use crate::control::{self, Control, closing, voters};
 use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;

@@ -8,6 +8,7 @@ use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
 use quorate_model::{NodeId, Protocol, RangeReply, RangeRequest, Reply, Request};
+use quorate_ring::NodeState;
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -197,6 +198,8 @@ impl Service for Peers {
             });
         }
         match catalog.node(node) {
+            // Its process was declared gone for good: what it holds counts no more.
+            Some(known) if known.state == NodeState::Banned => Err(RefusalReason::NotMember { node }),
             Some(known) => {
                 let silence = self.links.silence();
                 let seen = Seen { met: self.links.met(node), silent: self.links.silent_for(node), silence };

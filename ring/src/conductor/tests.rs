@@ -3,7 +3,7 @@ mod histories;
 use super::*;
 use crate::catalog::tests::{accept, founded, table};
 use crate::catalog::{Begin, Change, JobKind, Move, NewTable, NodeUpdate, RequestId};
-use quorate_model::{Boot, Level, TableId};
+use quorate_model::{Boot, Epoch, Level, Span, TableId};
 
 const JOB: RequestId = RequestId(500);
 const MINUTE: Span = Span::from_millis(60_000);

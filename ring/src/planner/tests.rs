@@ -1,7 +1,10 @@
 use super::*;
 use crate::catalog::tests::{accept, founded, node, reject, table};
 use crate::catalog::{JobState, NewNode, NewTable, NodeState, Order, RequestId};
+use crate::weight::Weight;
 use proptest::prelude::*;
+use quorate_model::{Level, ShardId, TableId};
+use std::collections::{BTreeMap, BTreeSet};
 
 const JOB: RequestId = RequestId(500);
 

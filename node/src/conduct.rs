@@ -3,11 +3,10 @@
 //! What a step is decided from stands in the catalog and in what the members say of themselves each second, and at once
 //! where something has come about ([`tell_leader`]). So any leader can go on with a job, and none has to be told of it.
 
-use super::Control;
-use super::moving::Moving;
 use crate::clock;
+use crate::control::Control;
+use crate::control::Moving;
 use crate::recollection::Recollection;
-use quorate_consensus::Consensus;
 use quorate_model::{NodeId, Rules};
 use quorate_ring::conductor::{self, Limits, NodeReport, Watch};
 use quorate_ring::{Catalog, Command, Job, JobId, View};
@@ -33,8 +32,8 @@ const TELL: Duration = Duration::from_secs(1);
 
 /// Goes on with jobs whenever this node leads, until the task is aborted.
 pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules: Rules) {
-    let mut changes = control.consensus.changes();
-    let mut epochs = control.views.news();
+    let mut changes = control.changes();
+    let mut epochs = control.views().news();
     let mut reports = recollection.news();
     let mut watch = Watch::default();
     let mut running: Option<JobId> = None;
@@ -42,10 +41,10 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules:
         changes.borrow_and_update();
         epochs.borrow_and_update();
         reports.borrow_and_update();
-        if control.consensus.is_leader() {
-            let view = control.views.current();
+        if control.leads() {
+            let view = control.views().current();
             running = say_ended(running, view.catalog());
-            if let Some(command) = next(rules, &view, control.node, &recollection, &mut watch) {
+            if let Some(command) = next(rules, &view, control.node(), &recollection, &mut watch) {
                 let what = described(&command);
                 if let Err(error) = control.write(&command, Instant::now() + WRITE).await {
                     tracing::warn!("{what} was not written, and is looked at again: {error}");
@@ -99,7 +98,7 @@ pub fn reports(view: &View, node: NodeId, recollection: &Recollection) -> BTreeM
 
 /// Tells the leader what has come about here: something is closed, a copy is taken or whole. Until the task is aborted.
 pub async fn tell_leader(control: Arc<Control>, recollection: Arc<Recollection>) {
-    let mut epochs = control.views.news();
+    let mut epochs = control.views().news();
     let mut fills = recollection.fills();
     let mut told = (None, Moving::default());
     loop {
@@ -110,7 +109,7 @@ pub async fn tell_leader(control: Arc<Control>, recollection: Arc<Recollection>)
         tokio::time::sleep(GATHER).await;
         epochs.borrow_and_update();
         fills.borrow_and_update();
-        let view = control.views.current();
+        let view = control.views().current();
         if view.catalog().running_job().is_none() {
             continue;
         }
@@ -120,7 +119,7 @@ pub async fn tell_leader(control: Arc<Control>, recollection: Arc<Recollection>)
             continue;
         }
         match leader {
-            Some(leader) if leader == control.node => recollection.say_news(),
+            Some(leader) if leader == control.node() => recollection.say_news(),
             Some(leader) => {
                 let state = recollection.disk();
                 // One that did not hear it is told within a second, with all the others.
