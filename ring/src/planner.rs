@@ -10,7 +10,7 @@
 //!
 //! # Laws
 //!
-//! - What the placement promises ([`crate::placement`]): each node within 2 % of its share, or one copy; little moves, and
+//! - What the placement promises (`ring/src/placement`): each node within 2 % of its share, or one copy; little moves, and
 //!   between nodes that stay nothing where zones are even.
 //! - A drained node keeps what it has and gets nothing.
 //! - A plan that could lose something is refused, unless the nodes are named of which that is accepted.

@@ -26,10 +26,10 @@ pub struct Moving {
     /// Whether it keeps hints for others.
     #[n(3)]
     pub keeps_hints: bool,
-    /// Its copies of shards that move, [`SAID_MAX`] at most.
+    /// Its copies of shards that move, 1,024 at most.
     #[n(4)]
     pub copies: Vec<CopySaid>,
-    /// Bytes of shards that it owns and that move or are to, counted exactly, [`SAID_MAX`] at most.
+    /// Bytes of shards that it owns and that move or are to, counted exactly, 1,024 at most.
     #[n(5)]
     pub sizes: Vec<(ShardId, u64)>,
     /// Copies that moves give to it and that are not whole yet.
