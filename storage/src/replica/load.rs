@@ -16,7 +16,8 @@ use crate::engine::{Batch, Direction, Engine, Family, Items, KeyRange, PageLimit
 use crate::keys;
 #[cfg(feature = "mutants")]
 use crate::rules::filling;
-use quorate_model::{CopyState, Durability, Gap, Place, Raw, Record, Refusal, Reply, Request};
+use quorate_model::sync::Keyed;
+use quorate_model::{CopyState, Durability, Extent, Gap, RangeReply, Raw, Record, Refusal};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
@@ -119,26 +120,23 @@ impl<E: Engine> Replica<E> {
     }
 
     fn merge_raw(&self, gap: &Gap, records: &[&Raw]) -> Result<(), Refusal> {
-        let write = |raw: &&Raw| {
+        let keyed = |raw: &&Raw| {
             let record = Record::decode(&raw.record).map_err(|_| Refusal::NotUnderstood)?;
-            let at = Place { table: gap.table, epoch: gap.epoch, sort_key: raw.sort_key.clone() };
-            Ok(Request::Write { at, record, durability: Durability::Os, vouched: true })
+            Ok(Keyed { sort_key: raw.sort_key.clone(), record })
         };
-        let writes = records.iter().map(write).collect::<Result<Vec<Request>, Refusal>>()?;
-        for reply in self.apply(&writes) {
-            match reply {
-                Reply::Written { .. } => {}
-                Reply::Refused(refusal) => return Err(refusal),
-                Reply::Known { .. }
-                | Reply::Record(_)
-                | Reply::Digest { .. }
-                | Reply::Assigned { .. }
-                | Reply::Hinted
-                | Reply::Inspected(_)
-                | Reply::Broken => return Err(Refusal::Doubtful),
-            }
+        let records = records.iter().map(keyed).collect::<Result<Vec<Keyed>, Refusal>>()?;
+        let over = Extent { table: gap.table, epoch: gap.epoch, interval: gap.interval.clone() };
+        match self.merge(&over, &records) {
+            RangeReply::Merged => Ok(()),
+            RangeReply::Refused(refusal) => Err(refusal),
+            RangeReply::Broken
+            | RangeReply::Scanned(_)
+            | RangeReply::Sums(_)
+            | RangeReply::Parted(_)
+            | RangeReply::Listed(_)
+            | RangeReply::Fetched(_)
+            | RangeReply::Paged(_) => Err(Refusal::Doubtful),
         }
-        Ok(())
     }
 
     /// What the broken rule does.
