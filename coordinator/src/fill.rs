@@ -47,7 +47,7 @@ use quorate_model::{
     CopyState, Epoch, Gap, Instant, NodeId, Now, RangeReply, Refusal, Reply, SortKey, TableId,
 };
 use shard::{At, Next, Shard};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a filling is told.
 #[derive(Clone, Debug)]
@@ -94,6 +94,11 @@ pub struct Filling {
     next_number: u64,
     members: BTreeMap<NodeId, Member>,
     waiting: BTreeMap<Key, Waiting>,
+    /// Shards whose turn has not come since the last look.
+    next: VecDeque<Gap>,
+    /// How many of those that had it could not go on. Each keeps its place until the next look, so that thousands that wait
+    /// do not ask their owners in a circle.
+    stood: usize,
     /// Since when a source of a shard that was read before does not answer.
     away_since: BTreeMap<Key, Instant>,
     /// Where the next look goes on, so that shards that wait do not keep others from their turn.
@@ -113,6 +118,8 @@ impl Filling {
             next_number: 0,
             members: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            next: VecDeque::new(),
+            stood: 0,
             away_since: BTreeMap::new(),
             behind: None,
             progress: Progress::default(),
@@ -133,7 +140,7 @@ impl Filling {
     /// Takes one input at one moment; appends what is to be done.
     pub fn step(&mut self, now: Now, input: Input, plans: &impl Plans, actions: &mut Vec<Action>) {
         match input {
-            Input::Look(gaps, members) => self.look(now, gaps, members, plans, actions),
+            Input::Look(gaps, members) => self.look(now, gaps, members),
             Input::Answered(number, reply) => {
                 self.of(now, number, actions, |shard, at| shard.on_answer(at, number, reply));
             }
@@ -144,16 +151,10 @@ impl Filling {
                 self.of(now, number, actions, |shard, at| shard.on_noted(at, number, noted));
             }
         }
+        self.begin_more(now, plans, actions);
     }
 
-    fn look(
-        &mut self,
-        now: Now,
-        gaps: Vec<Gap>,
-        members: BTreeMap<NodeId, Member>,
-        plans: &impl Plans,
-        actions: &mut Vec<Action>,
-    ) {
+    fn look(&mut self, now: Now, gaps: Vec<Gap>, members: BTreeMap<NodeId, Member>) {
         self.look_at = now.instant + self.limits.look_every;
         self.members = members;
         let of = |gap: &Gap| (gap.table, gap.interval.start.clone());
@@ -168,14 +169,16 @@ impl Filling {
         self.progress.lossy = gaps.iter().filter(|gap| gap.state == CopyState::Lossy).count() as u64;
         let (later, sooner): (Vec<Gap>, Vec<Gap>) =
             gaps.into_iter().partition(|gap| self.behind.as_ref().is_some_and(|behind| of(gap) <= *behind));
-        for gap in sooner.into_iter().chain(later) {
-            let key = of(&gap);
-            if self.shards.len() >= self.limits.shards_max.max(1) {
-                break;
-            }
-            if self.shards.contains_key(&key) {
-                continue;
-            }
+        let is_new = |gap: &Gap| !self.shards.contains_key(&of(gap));
+        self.next = sooner.into_iter().chain(later).filter(is_new).collect();
+        self.stood = 0;
+    }
+
+    /// Begins with the next shards as far as there are places.
+    fn begin_more(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
+        while self.shards.len() + self.stood < self.limits.shards_max.max(1) {
+            let Some(gap) = self.next.pop_front() else { break };
+            let key = (gap.table, gap.interval.start.clone());
             let Some(plan) = plans.plan_of_range(gap.table, &gap.interval, false) else { continue };
             if plan.place.epoch != gap.epoch {
                 // The replica has another catalog than the views for a moment.
@@ -231,6 +234,7 @@ impl Filling {
                 }
                 let waiting = Waiting { shard: shard.id(), cause };
                 self.waiting.insert(key.clone(), waiting);
+                self.stood += 1;
                 self.forget(key);
             }
             Next::Whole => {

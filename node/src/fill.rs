@@ -12,10 +12,10 @@ use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::recovery::Recovery;
 use crate::views::Views;
-pub use pace::BYTES_PER_SECOND_MAX;
+pub use pace::FillLimits;
 use pace::Pace;
 use quorate_coordinator::Context;
-use quorate_coordinator::fill::{Action, FillLimits, Filling, Input, Member, Progress};
+use quorate_coordinator::fill::{self, Action, Filling, Input, Member, Progress};
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_ring::NodeState;
 use quorate_transport::{CallError, Kind, Lane, Links};
@@ -38,14 +38,16 @@ pub struct Filler {
     pub recollection: Arc<Recollection>,
     /// Hears how far it has come.
     pub recovery: Arc<Recovery>,
+    /// How fast.
+    pub limits: FillLimits,
 }
 
 impl Filler {
     /// Fills whatever is not whole, until the task is aborted.
     pub async fn keep(self: Arc<Self>) {
-        let limits = FillLimits::default();
+        let limits = fill::FillLimits::default();
         let mut filling = Filling::new(self.context, limits);
-        let pace = Arc::new(Turns::new(Pace::new(Instant::now())));
+        let pace = Arc::new(Turns::new(Pace::new(Instant::now(), self.limits)));
         let mut actions = Vec::new();
         let mut work: JoinSet<Input> = JoinSet::new();
         let mut said = String::new();
@@ -127,7 +129,9 @@ impl Filler {
         let asked = Kind::Range.asked_since(request.since());
         match self.links.call(to, Lane::Bulk, asked, deadline, &payload).await {
             Ok(answered) => {
-                let answer = minicbor::decode::<Answer<RangeReply>>(&answered).ok()?;
+                // A page is a millisecond's work.
+                let decode = move || minicbor::decode::<Answer<RangeReply>>(&answered).ok();
+                let answer = self.local.background().run(decode).await.ok()??;
                 Some(self.recollection.open(to, answer))
             }
             Err(CallError::NotUnderstood) => Some(RangeReply::Refused(Refusal::NotUnderstood)),

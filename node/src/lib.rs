@@ -29,6 +29,7 @@ mod switch;
 pub mod sync;
 mod views;
 
+pub use fill::FillLimits;
 pub use node::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 pub use quorate_consensus::PANICKED;
 pub use quorate_transport::bind;

@@ -378,3 +378,38 @@ fn pages_of_the_only_source_are_gathered_and_one_of_an_earlier_version_lists_its
         }
     }
 }
+
+/// Ten shards at one look: how many became whole, and how many questions that took.
+fn after_one_look(cluster: &mut Cluster) -> (usize, usize) {
+    let Input::Look(_, members) = cluster.look() else { panic!("a look") };
+    cluster.state = CopyState::Filling;
+    let of = |number: u8| Interval { start: key(number), end: Some(key(number + 1)) };
+    let gaps = (0..10).map(|number| Gap { interval: of(number), ..cluster.gap() }).collect();
+    let (mut filling, mut inputs) = (filling(), vec![Input::Look(gaps, members)]);
+    let (mut whole, mut asked) = (0, 0);
+    while let Some(input) = inputs.pop() {
+        let mut actions = Vec::new();
+        filling.step(AT, input, &cluster.table, &mut actions);
+        whole += actions.iter().filter(|action| matches!(action, Action::End { .. })).count();
+        asked += actions.iter().filter(|action| matches!(action, Action::Ask { .. })).count();
+        for action in actions {
+            inputs.insert(0, cluster.carry_out(action));
+            cluster.state = CopyState::Filling;
+        }
+    }
+    (whole, asked)
+}
+
+#[test]
+fn a_shard_that_is_whole_is_followed_by_the_next_at_once() {
+    let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+    (0..10).for_each(|number| cluster.hold(2, number, 1));
+    assert_eq!(after_one_look(&mut cluster).0, 10, "though four have room at once");
+}
+
+#[test]
+fn shards_that_can_not_go_on_keep_their_places_until_the_next_look() {
+    let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+    cluster.refuses.insert(NodeId(3), Refusal::Filling);
+    assert_eq!(after_one_look(&mut cluster), (0, 8), "four shards, two owners");
+}

@@ -10,7 +10,7 @@ pub use kept::{Kept, PlanId, Plans};
 use super::Core;
 use crate::conduct;
 use crate::control::ProposeError;
-use crate::fill::BYTES_PER_SECOND_MAX;
+use crate::fill::FillLimits;
 use quorate_model::{Epoch, NodeId, ShardId};
 use quorate_ring::catalog::{JobState, Shard};
 use quorate_ring::conductor::{self, NodeReport};
@@ -97,7 +97,7 @@ impl Core {
         let planned = tokio::task::spawn_blocking(move || planner::plan(catalog.catalog(), &wish, &at)).await;
         let planned =
             planned.map_err(|error| PlanError::NotKept(format!("the planner failed: {error}")))??;
-        let seconds = seconds(&planned);
+        let seconds = seconds(&planned, self.plans.limits);
         Ok(self.plans.keep(planned, known.free_bytes, seconds, request_id()?))
     }
 
@@ -251,11 +251,11 @@ fn progress(
 }
 
 /// About how long a plan takes, in seconds: as long as the node needs that gets most.
-fn seconds(planned: &Planned) -> u64 {
+fn seconds(planned: &Planned, limits: FillLimits) -> u64 {
     let preview = &planned.preview;
     let most = preview.nodes.iter().map(|share| share.bytes_after.saturating_sub(share.bytes_now)).max();
     let evenly = preview.bytes / (preview.nodes.len() as u64).max(1);
-    most.unwrap_or(0).max(evenly).div_ceil(BYTES_PER_SECOND_MAX)
+    most.unwrap_or(0).max(evenly).div_ceil((limits.bytes_per_second_max as u64).max(1))
 }
 
 fn forgotten(job: JobId) -> String {

@@ -8,20 +8,31 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Bytes in a second, at most.
-pub const BYTES_PER_SECOND_MAX: u64 = 64 << 20;
+/// How fast copies are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FillLimits {
+    /// Bytes of keys and records that a node takes in a second, at most. Default 64 MiB: half of a network of 1 Gbit/s.
+    pub bytes_per_second_max: usize,
+}
+
+impl Default for FillLimits {
+    fn default() -> Self {
+        Self { bytes_per_second_max: 64 << 20 }
+    }
+}
 
 /// See the module's essay.
 #[derive(Debug)]
 pub struct Pace {
+    limits: FillLimits,
     /// When the next ones may be taken in.
     next: Instant,
 }
 
 impl Pace {
     /// At once.
-    pub fn new(now: Instant) -> Self {
-        Self { next: now }
+    pub fn new(now: Instant, limits: FillLimits) -> Self {
+        Self { limits, next: now }
     }
 
     /// When the next ones may be taken in.
@@ -31,7 +42,8 @@ impl Pace {
 
     /// So many bytes were begun to be taken in then.
     pub fn took(&mut self, begun: Instant, bytes: u64) {
-        self.next = begun + Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND_MAX as f64);
+        let in_a_second = self.limits.bytes_per_second_max.max(1) as f64;
+        self.next = begun + Duration::from_secs_f64(bytes as f64 / in_a_second);
     }
 }
 
@@ -42,7 +54,7 @@ mod tests {
     #[test]
     fn it_keeps_to_the_most_bytes_in_a_second() {
         let begun = Instant::now();
-        let mut pace = Pace::new(begun);
+        let mut pace = Pace::new(begun, FillLimits::default());
         assert_eq!(pace.turn(), begun);
         pace.took(begun, 16 * 1024 * 1024);
         assert_eq!(pace.turn(), begun + Duration::from_millis(250));

@@ -1,6 +1,7 @@
 //! What a node is told when it is started, and why it does not start.
 
 use crate::control::{JoinError, Living};
+use crate::fill::FillLimits;
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::SyncLimits;
@@ -48,6 +49,8 @@ pub struct NodeConfig {
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
     pub sync: SyncLimits,
+    /// How fast copies are filled.
+    pub fill: FillLimits,
     /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
     /// operator.
     pub heal: bool,

@@ -212,6 +212,7 @@ impl Parts {
             context,
             recollection: Arc::clone(&recollection),
             recovery: Arc::clone(&recovery),
+            limits: config.fill,
         };
         let late = Duration::from_micros(context.timing.hedge.0);
         let judge = Judge::new(node, Arc::clone(&links), Arc::clone(&views), late);
@@ -285,7 +286,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,
-            plans: Plans::new(node, boot),
+            plans: Plans::new(node, boot, config.fill),
             recovery,
             recollection,
             judge,

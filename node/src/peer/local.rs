@@ -171,7 +171,13 @@ impl Local {
             let ranging = Arc::clone(&this);
             let work = move || {
                 let until = std::time::Instant::now() + WALK_MAX;
-                let is_over = || std::time::Instant::now() >= until;
+                let is_over = || {
+                    if is_page {
+                        // A thread of low priority is not interrupted by one that wakes before its slice is over.
+                        std::thread::yield_now();
+                    }
+                    std::time::Instant::now() >= until
+                };
                 let walk = || this.replica.serve_range(&request, is_over);
                 let answer = if Instant::now() >= deadline {
                     Ok(RangeReply::Refused(Refusal::Late))

@@ -4,6 +4,7 @@ use crate::process::LogFormat;
 use quorate_client::Endpoint;
 use quorate_coordinator::Timing;
 use quorate_http::Limits;
+use quorate_node::FillLimits;
 use quorate_node::StorageConfig;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::sync::SyncLimits;
@@ -64,6 +65,8 @@ pub struct Config {
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
     pub sync: SyncLimits,
+    /// How fast copies are filled.
+    pub fill: FillLimits,
     /// How patient an operation is.
     pub timing: Timing,
 }
@@ -96,6 +99,7 @@ impl Default for Config {
             heal: true,
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
+            fill: FillLimits::default(),
             timing: Timing::default(),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A section is one struct of limits, and the names in it are the struct's fields (a test compares them): `limits` what
 //! clients may do, `peers` the traffic between members, `timing` the waits of one operation, `replica`, `replay`, `sync`,
-//! `committer`, `reads` and `rocksdb` the storage.
+//! `fill`, `committer`, `reads` and `rocksdb` the storage.
 
 use super::setting::Setting;
 use super::values::Slot;
@@ -180,6 +180,9 @@ pub const SETTINGS: &[Setting] = settings! {
         "Bytes of the records in one message. At most 16MiB.";
     "sync.call_timeout": Span sync.call_timeout,
         "How long an owner may take for one answer.";
+
+    "fill.bytes_per_second_max": Bytes fill.bytes_per_second_max,
+        "Bytes a second that a node takes in at most while it fills copies: after a loss, and when shards move to it. At least 1MiB.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

@@ -225,6 +225,7 @@ fn limits_that_contradict_each_other_are_refused() {
         ("[replica]\nfree_bytes_min = \"32MiB\"", "rocksdb.memtable_bytes"),
         ("[replay]\nbatch_items_max = 1025", "replay.batch_items_max"),
         ("[sync]\nbytes_per_second_max = 1000", "sync.bytes_per_second_max"),
+        ("[fill]\nbytes_per_second_max = 1000", "fill.bytes_per_second_max"),
         ("[committer]\nqueue_items_max = 0", "committer.queue_items_max"),
         ("[reads]\nwaiting_max = 8", "reads.running_max"),
         ("[rocksdb]\nopen_files_max = 1", "rocksdb.open_files_max"),
@@ -278,7 +279,7 @@ fn fields(section: &str, limits: &impl fmt::Debug) -> Vec<String> {
 /// setting fails here.
 #[test]
 fn every_limit_has_a_setting() {
-    let Config { limits, peer_limits, storage, replay, sync, timing, .. } = Config::default();
+    let Config { limits, peer_limits, storage, replay, sync, fill, timing, .. } = Config::default();
     let mut expected: Vec<String> = [
         fields("limits", &limits),
         fields("peers", &peer_limits),
@@ -286,6 +287,7 @@ fn every_limit_has_a_setting() {
         fields("replica", &storage.replica),
         fields("replay", &replay),
         fields("sync", &sync),
+        fields("fill", &fill),
         fields("committer", &storage.committer),
         fields("reads", &storage.reads),
         fields("rocksdb", &storage.rocks),

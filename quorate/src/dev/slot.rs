@@ -8,6 +8,7 @@ use crate::process::{self, OpenFiles};
 use quorate_coordinator::Timing;
 use quorate_http::Limits;
 use quorate_model::Epoch;
+use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
 use quorate_node::sync::SyncLimits;
@@ -114,6 +115,7 @@ impl Slot {
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
+            fill: FillLimits::default(),
             heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),

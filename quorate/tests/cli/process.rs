@@ -140,6 +140,14 @@ impl Running {
         }
     }
 
+    /// Time of the processor that it took, to a hundredth of a second.
+    pub fn processor(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// Asks it to stop, as a service manager does, and waits for that.
     pub fn terminate(self) -> Ended {
         self.signal("TERM")

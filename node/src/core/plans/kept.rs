@@ -1,5 +1,6 @@
 //! The plans that a node keeps in memory, for an hour each.
 
+use crate::fill::FillLimits;
 use quorate_model::{Boot, NodeId, WallTime};
 use quorate_ring::JobId;
 use quorate_ring::planner::Planned;
@@ -52,13 +53,15 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Plans {
     node: NodeId,
+    /// How fast copies are filled, as far as this node is told.
+    pub(super) limits: FillLimits,
     kept: Mutex<(u64, BTreeMap<u64, Arc<Kept>>)>,
 }
 
 impl Plans {
     /// Of a run of a node: none.
-    pub fn new(node: NodeId, boot: Boot) -> Self {
-        Self { node, kept: Mutex::new((boot.0 >> 32, BTreeMap::new())) }
+    pub fn new(node: NodeId, boot: Boot, limits: FillLimits) -> Self {
+        Self { node, limits, kept: Mutex::new((boot.0 >> 32, BTreeMap::new())) }
     }
 
     /// Keeps a plan.
@@ -166,7 +169,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_plan_is_kept_for_an_hour_and_the_newest_ones_only() {
-        let plans = Plans::new(NodeId(1), Boot(5 << 32));
+        let plans = Plans::new(NodeId(1), Boot(5 << 32), FillLimits::default());
         let first = plans.keep(planned(), BTreeMap::new(), 0, RequestId(1));
         assert_eq!(first.id.to_string(), "p-n1-6");
         assert!(plans.get("p-n1-6").is_some() && plans.get("p-n2-6").is_none());

@@ -182,6 +182,7 @@ fn sync(config: &Config) -> Result<(), Error> {
     let of_node = "a bound on one node";
     within("sync.bytes_per_second_max", sync.bytes_per_second_max, MIB..=100 * GIB, of_node)?;
     within("sync.batch_bytes_max", sync.batch_bytes_max, 1..=16 * MIB, "a bound on one message")?;
+    within("fill.bytes_per_second_max", config.fill.bytes_per_second_max, MIB..=100 * GIB, of_node)?;
     lasting("sync.every", time(sync.every), 24 * HOUR, of_node)?;
     lasting("sync.after_return", time(sync.after_return), HOUR, of_node)?;
     lasting("sync.retry_after", time(sync.retry_after), HOUR, of_node)?;
