@@ -32,18 +32,23 @@ use std::time::{Duration, Instant};
 use crate::http::Http;
 use doubt::{Expected, Probe};
 pub use error::Error;
+pub use founding::members;
 use hosts::Hosts;
 use memory::Memory;
 pub use node::{Excuse, Node};
 pub use plan::{NodeShape, Plan};
 use quorate_checkers::panics;
 use quorate_ports::Block;
+use serde_json::Value;
 
 /// How often a condition is looked at again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a damaged node may take to do what is expected of it when everything is over.
 const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long moves may take to end after that.
+const MOVES_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many copies of a key the workloads' tables ask for.
 pub const COPIES: usize = 3;
@@ -115,6 +120,12 @@ impl Cluster {
         self.claims.retain(|index, _| !nodes.contains(index));
     }
 
+    /// Lets a node that is no member any more join as a new one, with an empty folder.
+    pub fn begin_anew(&mut self, index: usize) -> Result<(), Error> {
+        self.incarnations.remove(&index);
+        self.nodes[index].join_anew()
+    }
+
     /// The nodes that go on serving without these, if every key still has a quorum of its owners among them; empty if
     /// it may have none.
     pub fn majority_without(&self, missing: &[usize]) -> Vec<usize> {
@@ -168,6 +179,7 @@ impl Cluster {
     pub async fn misdeeds(&mut self) -> Vec<String> {
         self.ask_damaged(LAST_WORD_TIMEOUT).await;
         let causeless = self.causeless_losses().await;
+        let moving = self.moves_without_end().await;
         let mut misdeeds: Vec<String> = self.nodes.iter_mut().flat_map(Node::misdeeds).collect();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
             if let Ok(answer) = self.http.get(&format!("{}/metrics", node.endpoint())).await.answer() {
@@ -177,6 +189,7 @@ impl Cluster {
             }
         }
         misdeeds.extend(causeless);
+        misdeeds.extend(moving);
         misdeeds.extend(self.memory.misdeeds());
         misdeeds.extend(self.unexpected.iter().cloned());
         misdeeds
@@ -187,6 +200,23 @@ impl Cluster {
     pub fn keep_data(&mut self) -> Vec<String> {
         let keep = |node: &mut Node| node.keep_data().err().map(|error| format!("{}: {error}", node.name()));
         self.nodes.iter_mut().filter_map(keep).collect()
+    }
+
+    /// Jobs that move shards and do not come to an end, now that nothing is broken any more.
+    async fn moves_without_end(&self) -> Vec<String> {
+        let deadline = Instant::now() + MOVES_TIMEOUT;
+        loop {
+            let Some(node) = self.nodes.iter().find(|node| node.is_running()) else { return Vec::new() };
+            let jobs = self.http.get(&format!("{}/v1/jobs", node.endpoint())).await.success();
+            let jobs = jobs.map(|answer| answer.json()).unwrap_or_default();
+            let moves = jobs["moves"].as_array().cloned().unwrap_or_default();
+            let goes_on = |job: &&Value| job["ended_epoch"].is_null();
+            let going: Vec<String> = moves.iter().filter(goes_on).map(Value::to_string).collect();
+            if going.is_empty() || Instant::now() > deadline {
+                return going.into_iter().map(|job| format!("shards move without an end: {job}")).collect();
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
     }
 
     async fn is_ready(&self, index: usize) -> Result<(), String> {

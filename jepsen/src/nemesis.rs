@@ -3,14 +3,13 @@
 //! A fault is one line in [`FAULTS`] and belongs to one file below this one: it strikes, and it heals what it struck.
 //! [`schedule`] decides when, and which of several at once; [`needs`] knows what of this machine each fault needs, so
 //! that one that cannot be made here is left out by name rather than skipped in silence.
-//!
-//! **Left out so far**: the members of the cluster don't change yet, so nothing here changes them.
 
 pub mod aim;
 mod clock;
 mod damage;
 mod disk;
 mod latency;
+mod member;
 pub mod needs;
 mod packet_loss;
 mod partition;
@@ -28,6 +27,7 @@ use aim::{Extent, aimed};
 use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
+use member::{Change, Member};
 use needs::Need;
 use partition::{Partition, Shape};
 use power::Power;
@@ -186,6 +186,10 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(Damage::new(damage::Manner::Cut, Kind::Table))),
     damaging("cut-own", "the end of one of a node's own files is missing", &[],
         || Box::new(Damage::new(damage::Manner::Cut, Kind::Own))),
+    entry("member-weight", "a member's share of the data shrinks or grows: shards move", &[], LONG,
+        || Box::new(Member::new(Change::Weight))),
+    entry("member-leave", "a member leaves, and joins as a new one", &[], LONG,
+        || Box::new(Member::new(Change::Leave))),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
         || aimed(Extent::Minority, Starve::of_processor())),
     entry("starve-memory", "hardly any more memory for some nodes", &[Need::Groups], LONG,

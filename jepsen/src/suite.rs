@@ -58,13 +58,13 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 
 /// The quick suite.
 const QUICK: &[Line] = &[
-    line("register", "kill,partition-halves,pause", 30),
+    line("register", "kill,partition-halves,pause", 25),
     line("set", "partition,reset,power-all", 30),
-    line("retries", "kill,partition,packet-loss", 30),
-    line("churn", "kill-minority,pause-short,partition-one", 30),
-    line("ttl", "clock,power-one,partition-ring", 30),
-    line("dropped", "kill,partition-halves", 30),
-    line("mixed", "packet-loss,latency,slow-link,starve", 30),
+    line("retries", "kill,partition,packet-loss", 25),
+    line("churn", "kill-minority,pause-short,partition-one", 25),
+    line("ttl", "clock,power-one,partition-ring", 25),
+    line("dropped", "kill,partition-halves", 25),
+    line("mixed", "packet-loss,latency,slow-link,starve", 25),
     line("register-all", "kill,disk-slow,disk-full", 25),
     line("register-one", "kill,partition", 25),
     line("regular", "kill,partition", 15),
@@ -72,6 +72,7 @@ const QUICK: &[Line] = &[
     line("set", "flip-table,cut-table,kill", 20),
     line("churn", "flip-log,cut-log,kill", 20),
     line("register", "flip-own,cut-own,kill", 20),
+    line("register", "member,kill-one", 30),
     os_line("set", "power,kill", 30),
     line("register", "all", 35),
 ];

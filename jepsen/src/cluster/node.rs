@@ -41,6 +41,8 @@ pub enum Excuse {
     NoMemory,
     /// Whose data these are was damaged; it exits with a failure, after a sentence in its log.
     NoIdentity,
+    /// It is no member any more; it exits with a failure, after a sentence in its log.
+    NoMember,
 }
 
 impl Excuse {
@@ -48,7 +50,7 @@ impl Excuse {
     fn covers(self, status: ExitStatus) -> bool {
         match self {
             Excuse::NoMemory => status.signal() == Some(Signal::KILL.as_raw()),
-            Excuse::NoIdentity => status.code().is_some_and(|code| code != 0),
+            Excuse::NoIdentity | Excuse::NoMember => status.code().is_some_and(|code| code != 0),
         }
     }
 
@@ -56,6 +58,7 @@ impl Excuse {
         match self {
             Excuse::NoMemory => "the kernel had no memory for it",
             Excuse::NoIdentity => "its identity was damaged",
+            Excuse::NoMember => "it has left the cluster",
         }
     }
 }
@@ -146,6 +149,11 @@ impl Node {
     /// Where clients find it, as a URL without a path.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// The program that it runs.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// Its data folder.
@@ -240,6 +248,18 @@ impl Node {
         let others = self.others.clone();
         let membership: Vec<&str> = others.iter().flat_map(|other| ["--join", other]).collect();
         self.spawn(&membership)
+    }
+
+    /// Ends it if it runs, empties its folder, and starts it as a newcomer that asks for its share of the data.
+    pub(super) fn join_anew(&mut self) -> Result<(), Error> {
+        self.kill();
+        self.excuse(None);
+        let folder = format!("folder {}", self.data.display());
+        std::fs::remove_dir_all(&self.data).map_err(Error::host(folder.clone()))?;
+        std::fs::create_dir_all(&self.data).map_err(Error::host(folder))?;
+        let others = self.others.clone();
+        let joins = others.iter().flat_map(|other| ["--join", other]);
+        self.spawn(&joins.chain(["--auto"]).collect::<Vec<_>>())
     }
 
     /// The machine's boot id, as the node will see it when it starts the next time: derived from this number.
@@ -373,5 +393,6 @@ mod tests {
         let covered = |excuse: Excuse| [killed, aborted, failed, orderly].map(|end| excuse.covers(end));
         assert_eq!(covered(Excuse::NoMemory), [true, false, false, false]);
         assert_eq!(covered(Excuse::NoIdentity), [false, false, true, false]);
+        assert_eq!(covered(Excuse::NoMember), [false, false, true, false]);
     }
 }
