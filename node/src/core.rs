@@ -27,6 +27,7 @@ pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 use crate::clock;
 use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure};
 use crate::drive::{Driver, Load, Subject};
+use crate::ended::Ended;
 use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::Local;
@@ -293,6 +294,11 @@ impl Core {
     /// Whether this node is about to stop: it finishes what it has begun and takes nothing new.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Why this node ends: it is no member any more. `None`: it is one, as far as it has heard.
+    pub fn dismissed(&self) -> Option<Ended> {
+        Ended::dismissed(self.node, &self.links, self.views.current().catalog())
     }
 
     /// Why this node serves no key at all: it began with a disk that it doubts, so that its catalog stays as it was.

@@ -12,6 +12,7 @@ pub mod control;
 pub mod core;
 pub mod decoders;
 mod drive;
+mod ended;
 mod engine;
 mod fill;
 mod heal;
@@ -29,6 +30,7 @@ mod switch;
 pub mod sync;
 mod views;
 
+pub use ended::Ended;
 pub use node::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 pub use quorate_consensus::PANICKED;
 pub use quorate_transport::bind;

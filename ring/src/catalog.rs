@@ -60,7 +60,7 @@ pub use shard::{Joint, Losses, Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
 use crate::ring::Members;
-use quorate_model::{ClusterId, Epoch, NodeId, Protocol, ShardId, SortKey, TableId};
+use quorate_model::{ClusterId, Epoch, Gone, NodeId, Protocol, ShardId, SortKey, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -152,6 +152,14 @@ impl Catalog {
     /// The member with this name.
     pub fn node_by_name(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.values().find(|node| node.name == name)
+    }
+
+    /// Why a node that was a member is let in no more; `None`: it is one, or has not been one yet.
+    pub fn gone(&self, id: NodeId) -> Option<Gone> {
+        match self.node(id) {
+            Some(node) => (node.state == NodeState::Banned).then_some(Gone::Banned),
+            None => (Self::FIRST_NODE..self.next_node).contains(&id).then_some(Gone::Removed),
+        }
     }
 
     /// The members that vote in consensus on the catalog.

@@ -76,6 +76,12 @@ impl Control {
             Ok(None) => return never(no_member(&view, &wanted.member)),
             Err(ambiguous) => return never(ambiguous.to_string()),
         };
+        if let Some(gone) = view.catalog().gone(known.id) {
+            return never(format!(
+                "{} ({}) can't be replaced so: {gone}; let this node join as a new one (--join without --replace-self)",
+                known.id, known.name
+            ));
+        }
         if let Some(where_it_is) = self.hears(&view, known).await {
             return alive(format!(
                 "{} ({}) is alive{where_it_is}: only a member that is gone can be replaced; stop it first if its data are \

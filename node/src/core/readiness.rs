@@ -14,6 +14,10 @@ const UNREACHABLE_SAID_MAX: usize = 3;
 impl Core {
     /// Why this node cannot serve its tables at their default levels; empty: it can.
     pub fn readiness(&self) -> Vec<String> {
+        if let Some(ended) = self.dismissed() {
+            let way_out = ended.way_out().unwrap_or_default();
+            return vec![format!("{ended}; the process ends: {way_out}")];
+        }
         let mut reasons = Vec::new();
         if self.is_draining() {
             reasons.push("the node is about to stop".to_owned());

@@ -9,6 +9,7 @@ use crate::control::{self, Control, closing, voters};
 use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
+use crate::ended::Ended;
 use crate::engine::{Engine, Replica};
 use crate::fill::Filler;
 use crate::heal;
@@ -48,7 +49,7 @@ pub struct Parts {
     pub server: Arc<Server>,
     pub committer: Arc<Committer>,
     pub peer_address: SocketAddr,
-    pub failed: watch::Sender<Option<String>>,
+    pub failed: watch::Sender<Option<Ended>>,
     /// `None` on a disk that was doubted from the start.
     run: Option<Arc<RunNote>>,
     /// Aborted when dropped.
@@ -152,6 +153,9 @@ impl Parts {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
         recollection.hear_members(&links).await;
+        if let Some(ended) = Ended::dismissed(node, &links, views.current().catalog()) {
+            return Err(StartError::Ended(ended));
+        }
 
         let consensus = beginning.consensus(&links).await?;
         let silent = consensus.is_silent();
@@ -218,6 +222,7 @@ impl Parts {
         let judge = Arc::new(judge);
         let failed = watch::Sender::new(None);
         tasks.spawn(Arc::clone(&judge).keep());
+        tasks.spawn(tasks::keep_out(Arc::clone(&server), Arc::clone(&views)));
         tasks.spawn(tasks::duplicate(Arc::clone(&links), former.is_none(), failed.clone()));
         let looking = Arc::clone(&links);
         tasks.spawn(async move { looking.look_where_found().await });
@@ -293,6 +298,7 @@ impl Parts {
             folder: config.data.clone(),
             restart: watch::Sender::new(false),
         });
+        tasks.spawn(tasks::dismissed(Arc::clone(&core), failed.clone()));
         if config.heal {
             heal::foresee(&core);
             tasks.spawn(heal::keep(Arc::clone(&core)));

@@ -13,7 +13,7 @@ async fn planned(node: &Node, wish: &Wish) -> Result<Arc<Kept>, PlanError> {
 }
 
 /// The job that carries out a wish.
-async fn begun(node: &Node, wish: &Wish) -> JobId {
+pub async fn begun(node: &Node, wish: &Wish) -> JobId {
     let kept = planned(node, wish).await.expect("there is a plan");
     let progress = node.core().apply_plan(&kept.id.to_string(), TIMEOUT).await.expect("applied");
     progress.job.id
@@ -27,7 +27,7 @@ fn progress(node: &Node, job: JobId) -> MoveProgress {
     node.core().move_job(job).expect("it is kept")
 }
 
-async fn ended(node: &Node, job: JobId) -> MoveProgress {
+pub async fn ended(node: &Node, job: JobId) -> MoveProgress {
     let by = Instant::now() + PATIENCE;
     loop {
         let now = progress(node, job);
