@@ -50,7 +50,7 @@ pub use command::planned::{Advance, Begin, Change, Extend, Move, Order};
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
-pub use job::{Job, JobId, JobKind, JobState, Pending};
+pub use job::{Former, Job, JobId, JobKind, JobState, Pending};
 pub use layouts::Layouts;
 pub use member::{AmbiguousMember, Called};
 pub use node::{Node, NodeState, RequestId, is_address, is_label};

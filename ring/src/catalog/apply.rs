@@ -7,6 +7,7 @@
 mod jobs;
 mod members;
 mod moves;
+mod plan;
 mod tables;
 
 use super::addresses::Addresses;

@@ -9,7 +9,7 @@
 //! for as long as its node is in one of the sets; a node that is new has a copy since the epoch of the start.
 
 use super::Applied;
-use super::jobs::{check_size, not_allocatable};
+use super::plan::{check_size, not_allocatable};
 use crate::catalog::job::Pending;
 use crate::catalog::rejection::plan::PlanRejection;
 use crate::catalog::{

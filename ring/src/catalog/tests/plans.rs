@@ -383,6 +383,25 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     assert_eq!(accept(&five, &Command::Begin(two)).table("users").expect("there").n, 2);
     // What was aborted in the middle goes on by another plan, in either direction.
     let half = order(&finish(&moving, &all[..8]), Order::Abort);
+    let users = half.table("users").expect("there");
+    assert_eq!((users.n, users.epoch), (3, half.epoch()), "an abort leaves n as it was");
+    again(&half);
+    // Each shard keeps as many owners as it has, whatever it is moved for.
+    for (index, copies) in [(0, 5), (9, 3)] {
+        let shard = shard(&half, index);
+        let grown = accept(&half, &Command::Admit(node(6)));
+        let wanted: Vec<NodeId> = shard.owner_nodes().skip(1).chain([NodeId(6)]).collect();
+        let moves = vec![Move { shard: shard.id, epoch: shard.epoch, wanted: wanted.clone() }];
+        accept(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, moves) }));
+        let wanted = wanted[1..].to_vec();
+        let fewer = vec![Move { shard: shard.id, epoch: shard.epoch, wanted }];
+        let words = reject(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, fewer) })).to_string();
+        assert!(words.contains(&format!("to have {} different owners", copies - 1)), "{words}");
+    }
+    // What goes back later than the order is over takes n back then.
+    let aborting = order(&moving, Order::Abort);
+    assert_eq!((state(&aborting), aborting.table("users").expect("there").n), (JobState::Aborting, 5));
+    assert_eq!(revert(&again(&aborting), &all[..8]).table("users").expect("there").n, 3);
     let dropped = accept(&half, &Command::DropTable { table: TableId(1) });
     let open = dropped.closing_of(TableId(1)).expect("open");
     let needed: BTreeSet<(usize, u8)> = open.sets_needed().map(|(set, needed)| (set.len(), needed)).collect();
@@ -402,7 +421,16 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     assert!(words(Some(Level::Quorum), None).contains("give w anew"));
     assert!(words(Some(Level::Quorum), Some(Level::Count(3))).contains("give a w that means 2 of 3"));
     assert!(words(Some(Level::Count(6)), Some(Level::Quorum)).contains("r = 6 is out of range"));
-    accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
+    let begun = accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
+    let levels = |catalog: &Catalog| {
+        let users = catalog.table("users").expect("there");
+        (users.n, users.r, users.w)
+    };
+    let two = Level::Count(2);
+    assert_eq!(levels(&order(&begun, Order::Abort)), (3, two, two), "nothing had moved");
+    let half = finish(&start(&begun, &all[..8]), &all[..8]);
+    // Of five, a quorum is three: reads count on that for what was written there since.
+    assert_eq!(levels(&order(&half, Order::Abort)), (3, two, Level::Quorum));
 }
 
 #[test]
