@@ -162,6 +162,24 @@ impl Catalog {
         }
     }
 
+    /// What people call a member: its name, and its id where that is another word.
+    pub fn called(&self, id: NodeId) -> String {
+        match self.node(id).map(|node| node.name.as_str()).filter(|name| *name != id.to_string()) {
+            Some(name) => format!("{name} ({id})"),
+            None => id.to_string(),
+        }
+    }
+
+    /// The same of several.
+    pub fn called_all(&self, ids: impl IntoIterator<Item = NodeId>) -> String {
+        ids.into_iter().map(|id| self.called(id)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What people call a shard: the name of its table, and its number.
+    pub fn shard_called(&self, id: ShardId) -> String {
+        self.table_by_id(id.table).map_or_else(|| id.to_string(), |table| format!("{}/{}", table.name, id.index))
+    }
+
     /// The members that vote in consensus on the catalog.
     pub fn voters(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values().filter(|node| node.voter)

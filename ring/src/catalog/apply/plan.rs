@@ -100,8 +100,7 @@ impl Catalog {
         }
     }
 
-    /// Another number of copies, for the sets of owners from now on. What the table promised so far stays what it is: the
-    /// write promise means as many owners of each set of today as before.
+    /// Another number of copies, for the sets of owners from now on.
     fn change_copies(
         &mut self,
         id: TableId,
@@ -109,6 +108,23 @@ impl Catalog {
         r: Option<Level>,
         w: Option<Level>,
     ) -> Result<(), Rejection> {
+        let (r, w) = self.levels_of_copies(id, n, r, w)?;
+        let entry = self.table_by_id(id).ok_or(Rejection::NoSuchTable { table: id })?;
+        let table = Arc::new(Table { n, r, w, ..Table::clone(entry.table()) });
+        let changed = TableEntry { table, epoch: self.epoch, ..TableEntry::clone(entry) };
+        Arc::make_mut(&mut self.tables).insert(id, Arc::new(changed));
+        Ok(())
+    }
+
+    /// The levels of a table with another number of copies, or why it can't have that. What the table promised so far
+    /// stays what it is: the write promise means as many owners of each set of today as before.
+    pub fn levels_of_copies(
+        &self,
+        id: TableId,
+        n: u8,
+        r: Option<Level>,
+        w: Option<Level>,
+    ) -> Result<(Level, Level), Rejection> {
         let entry = self.table_by_id(id).ok_or(Rejection::NoSuchTable { table: id })?;
         self.check_copies(n)?;
         let level = |side: &str, now: Level, given: Option<Level>| {
@@ -130,10 +146,7 @@ impl Catalog {
                 );
             }
         }
-        let table = Arc::new(Table { n, r, w, ..Table::clone(entry.table()) });
-        let changed = TableEntry { table, epoch: self.epoch, ..TableEntry::clone(entry) };
-        Arc::make_mut(&mut self.tables).insert(id, Arc::new(changed));
-        Ok(())
+        Ok((r, w))
     }
 
     /// The shards of some moves with their wanted owners, once all of them are known to be possible.
