@@ -87,7 +87,7 @@ codes! {
     /// The catalog does not allow the change.
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
     /// There is no plan that does what is wanted, or it would lose something.
-    PlanRefused = CONFLICT "plan-refused" "There is no such plan";
+    PlanRefused = CONFLICT "plan-refused" "No plan does what is wanted";
     /// What a plan was made from has changed.
     EpochChanged = CONFLICT "epoch-changed" "The cluster has changed since the plan was made";
     /// A plan is being carried out.

@@ -12,7 +12,7 @@ use http::StatusCode;
 use quorate_api::OnNode;
 use quorate_api::document::{self, Here, Ring, RingNode, SafeToStop};
 use quorate_api::query::Query;
-use quorate_api::text::shown;
+use quorate_api::text::{sentence, shown};
 use quorate_model::NodeId;
 use quorate_node::control::{DiskState, Healing};
 use quorate_node::core::Counted;
@@ -89,7 +89,7 @@ fn ailing(disks: &BTreeMap<NodeId, DiskState>) -> Vec<String> {
             Some(format!("{node} doubts its disk ({}){heals}", shown(cause)))
         }
         (None, Some(Healing { shards, whole, records, waits_for, .. }), _) => {
-            let waits_for = waits_for.as_deref().map(|what| format!(" (waits for: {})", shown(what)));
+            let waits_for = waits_for.as_deref().map(|what| format!(" (waits for: {})", sentence(what)));
             let waits_for = waits_for.unwrap_or_default();
             Some(format!(
                 "{node} fills itself: {whole} of {shards} shards whole, {records} records{waits_for}"

@@ -20,7 +20,7 @@ mod statistics;
 
 pub use counted::Counted;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
-pub use plans::{AtWork, Kept, MoveProgress, PlanError, PlanId};
+pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
 pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 

@@ -71,7 +71,7 @@ fn faults() -> Vec<Fault> {
         Fault::NoSuchJob { id: text() },
         Fault::NoSuchMoveJob { id: text() },
         Fault::NoSuchPlan { why: text() },
-        Fault::NoPlan(NoPlan::Nothing),
+        Fault::NoPlan(NoPlan::Nothing { why: text() }),
         Fault::NoPlan(NoPlan::JobRuns { job: quorate_ring::RequestId(7) }),
         plan(PlanRejection::TopologyChanged { base: Epoch(1), now: Epoch(2) }),
         plan(PlanRejection::WrongJobState { job: quorate_ring::RequestId(7), state: text(), cannot: text() }),

@@ -257,7 +257,8 @@ async fn attempt(address: &str, secret: &Secret, wish: &Wish<'_>) -> Result<Join
             | ControlReply::Disk(_)
             | ControlReply::Found(_)
             | ControlReply::Closed(_)
-            | ControlReply::Jobs(_),
+            | ControlReply::Jobs(_)
+            | ControlReply::Heard(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }

@@ -48,6 +48,9 @@ pub enum ControlRequest {
     /// Answered with `Replaced`, or why not.
     #[n(11)]
     Replace(#[n(0)] Replacement),
+    /// "Which of these members do you hear?" Answered with `Heard`.
+    #[n(12)]
+    Hear(#[n(0)] Vec<NodeId>),
 }
 
 /// A process on an empty folder that wants to be a member which there is already.
@@ -98,6 +101,7 @@ impl ControlRequest {
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) | ControlRequest::Close(_) | ControlRequest::Replace(_) => Protocol(2),
+            ControlRequest::Hear(_) => Protocol(4),
             ControlRequest::Jobs(request) => request.since(),
         }
     }
@@ -257,6 +261,9 @@ pub enum ControlReply {
         #[n(1)]
         passes: bool,
     },
+    /// To `Hear`: these.
+    #[n(15)]
+    Heard(#[n(0)] Vec<NodeId>),
 }
 
 #[cfg(test)]

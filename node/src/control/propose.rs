@@ -266,6 +266,7 @@ impl Control {
             ControlRequest::Report => ControlReply::Report(self.report()),
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
+            ControlRequest::Hear(nodes) => ControlReply::Heard(self.hears_now(&nodes)),
             ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
             ControlRequest::Jobs(request) => ControlReply::Jobs(self.answer_of_jobs(request)),
         }
@@ -331,7 +332,8 @@ impl Attempts {
             | ControlReply::Closed(_)
             | ControlReply::Jobs(_)
             | ControlReply::Replaced { .. }
-            | ControlReply::Refused { .. } => {
+            | ControlReply::Refused { .. }
+            | ControlReply::Heard(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

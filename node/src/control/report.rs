@@ -76,7 +76,8 @@ impl Control {
                         | ControlReply::Closed(_)
                         | ControlReply::Jobs(_)
                         | ControlReply::Replaced { .. }
-                        | ControlReply::Refused { .. },
+                        | ControlReply::Refused { .. }
+                        | ControlReply::Heard(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

@@ -58,6 +58,20 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// Whether it passes by itself in the course of a job: nothing is missing.
+    pub fn is_usual(&self) -> bool {
+        match self {
+            Wait::Turn | Wait::Paused | Wait::Receiving { error: None, .. } => true,
+            Wait::Sources { .. }
+            | Wait::Away { .. }
+            | Wait::Space { .. }
+            | Wait::Unclosed { .. }
+            | Wait::Receiving { error: Some(_), .. }
+            | Wait::Filling { .. }
+            | Wait::Unmerged { .. } => false,
+        }
+    }
+
     /// The same as the end of a sentence that begins with the shard.
     pub fn says(&self, catalog: &Catalog) -> String {
         let who = |nodes: &[NodeId]| {

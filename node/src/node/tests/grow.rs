@@ -34,7 +34,7 @@ pub async fn ended(node: &Node, job: JobId) -> MoveProgress {
         if now.job.state.is_ended() {
             return now;
         }
-        let waits: Vec<_> = now.at_work.iter().map(|it| (it.shard.id, it.waits_for.clone())).collect();
+        let waits: Vec<_> = now.waiting.iter().map(|it| (it.shard.id, it.waits_for.clone())).collect();
         assert!(Instant::now() < by, "the job has not ended: {:?}, {waits:?}", now.job);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -183,7 +183,7 @@ async fn an_abort_in_the_middle_takes_back_what_is_at_work() {
     let job = begun(cluster.node(up[0]), &add(4)).await;
     until("it is said what shards wait for", || {
         let now = progress(cluster.node(up[1]), job);
-        let waits = now.at_work.iter().filter_map(|it| it.waits_for.as_deref());
+        let waits = now.waiting.iter().filter_map(|it| it.waits_for.as_deref());
         now.job.active > 0 && waits.into_iter().any(|why| why.contains("refuse what was before"))
     })
     .await;
@@ -214,6 +214,43 @@ async fn an_abort_in_the_middle_takes_back_what_is_at_work() {
     cluster.settled().await;
     let job = begun(cluster.node(up[0]), &add(4)).await;
     assert_eq!(ended(cluster.node(up[0]), job).await.job.state, JobState::Done);
+    all_there(cluster.node(3), &table, &written).await;
+}
+
+/// Shards that an owner which is away gives up wait for it: they can't be whole before it returns. When it does, a paused
+/// job's receivers leave them alone.
+#[tokio::test]
+async fn receivers_stand_still_while_their_job_is_paused_and_go_on_when_it_does() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.node(0).core().drain_member(NodeId(4), true, TIMEOUT).await.expect("drained");
+    let table = table_of_all(&cluster).await;
+    cluster.node(0).core().drain_member(NodeId(4), false, TIMEOUT).await.expect("undrained");
+    cluster.settled().await;
+    let written: Vec<String> = (0..100).map(|number| format!("w{number}")).collect();
+    for key in &written {
+        put(cluster.node(0), &table, key, key).await.expect("written");
+    }
+    let away = follower(&cluster);
+    cluster.kill(away).await;
+    until("it is seen", || cluster.running().all(|node| node.core().view().liveness().down().len() == 1))
+        .await;
+    let up = (0..3).find(|index| *index != away).expect("two are up");
+    let job = begun(cluster.node(up), &add(4)).await;
+    let receiving = || cluster.node(3).core().receiving();
+    let waits_for_it = || {
+        let waits = progress(cluster.node(3), job).waiting.into_iter().filter_map(|it| it.waits_for);
+        waits.into_iter().any(|why| why.contains("gives its copy away"))
+    };
+    until("something waits for the one that is away", || receiving() > 0 && waits_for_it()).await;
+    cluster.node(up).core().order_moves(job, Order::Pause, TIMEOUT).await.expect("paused");
+    let stands = receiving();
+    cluster.restart(away).await;
+    cluster.settled().await;
+    assert_eq!(receiving(), stands, "nothing was received since");
+    let now = progress(cluster.node(up), job);
+    assert!(now.waiting.iter().any(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("it is paused"))));
+    cluster.node(up).core().order_moves(job, Order::Resume, TIMEOUT).await.expect("resumed");
+    assert_eq!(ended(cluster.node(up), job).await.job.state, JobState::Done);
     all_there(cluster.node(3), &table, &written).await;
 }
 
