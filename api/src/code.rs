@@ -128,8 +128,8 @@ codes! {
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too much is at work";
     /// The node is not ready yet.
     Starting = SERVICE_UNAVAILABLE "starting" "The node is starting";
-    /// The node is going away.
-    Draining = SERVICE_UNAVAILABLE "draining" "The node is stopping";
+    /// The node is going away, or an operator has drained it.
+    Draining = SERVICE_UNAVAILABLE "draining" "The node takes no requests";
     /// Too few owners trust their disks.
     ReplicaDoubtful = SERVICE_UNAVAILABLE "replica-doubtful" "Too few owners trust their disks";
     /// A read that did not reach its level in time.

@@ -257,6 +257,12 @@ impl Consensus for Openraft {
         changed.map(drop).map_err(|error| error.to_string())
     }
 
+    fn stand_aside(&self, aside: bool) {
+        let Some(raft) = &self.raft else { return };
+        raft.runtime_config().heartbeat(!aside);
+        raft.runtime_config().elect(!aside);
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -36,6 +36,10 @@ pub trait Consensus: Send + Sync + 'static {
     /// Changes who votes.
     fn set_voters(&self, voters: BTreeSet<NodeId>) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// Falls silent as a leader and stands for no election, so that another voter leads; or takes part as ever. It votes
+    /// in either case.
+    fn stand_aside(&self, aside: bool);
+
     /// Counts changes of the leader, the membership and the applied log.
     fn changes(&self) -> watch::Receiver<u64>;
 

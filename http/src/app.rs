@@ -104,6 +104,15 @@ impl App {
         self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
     }
 
+    /// The same for requests for keys, which a drained node leaves to others.
+    pub fn expect_coordinating(&self) -> Result<(), Problem> {
+        self.expect_serving()?;
+        if self.core.is_drained() {
+            return Err(Fault::Drained { node: self.core.node() }.into());
+        }
+        Ok(())
+    }
+
     /// Refuses to list what a node has no catalog of, since it doubts its disk or has begun anew: an empty list would be a
     /// lie.
     pub fn expect_catalog(&self) -> Result<(), Problem> {

@@ -224,6 +224,15 @@ pub enum Fault {
     /// Going away.
     #[error("this node is stopping; nothing was done; use another node")]
     Draining,
+    /// Drained by an operator.
+    #[error(
+        "{node} is drained, and takes no requests for keys; nothing was done; use another node, or let it take them again: \
+         `quorate node undrain {node}`"
+    )]
+    Drained {
+        /// This node.
+        node: NodeId,
+    },
     /// This node can't serve its tables.
     #[error("{}", reasons.join("; "))]
     NotReady {
@@ -319,7 +328,7 @@ impl Fault {
                 | LossError::FromBefore { .. },
             ) => Code::LossNotAccepted,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
-            Fault::Draining => Code::Draining,
+            Fault::Draining | Fault::Drained { .. } => Code::Draining,
             Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
             | Fault::Put(PutError::Unavailable { required, acks, replicas, .. }) => {
                 unavailable(*required, *acks, replicas)

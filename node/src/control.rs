@@ -25,6 +25,7 @@ mod figures;
 pub mod find;
 mod forget;
 pub mod found;
+pub mod hand_on;
 mod healing;
 mod jobs;
 pub mod living;

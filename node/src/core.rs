@@ -296,6 +296,11 @@ impl Core {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Whether an operator has drained this node: it takes no requests for keys from clients, and answers its peers.
+    pub fn is_drained(&self) -> bool {
+        self.view().catalog().node(self.node).is_some_and(|known| known.drained)
+    }
+
     /// Why this node ends: it is no member any more. `None`: it is one, as far as it has heard.
     pub fn dismissed(&self) -> Option<Ended> {
         Ended::dismissed(self.node, &self.links, self.views.current().catalog())

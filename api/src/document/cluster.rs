@@ -154,7 +154,7 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Membership>)]
     pub membership: Option<Word>,
-    /// Whether it is drained: it gets no new copies, and says that it is not ready.
+    /// Whether it is drained: it gets no new copies, takes no requests for keys, and says that it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drained: Option<bool>,
     /// Copies of shards that it should hold.

@@ -265,7 +265,7 @@ pub struct Drained {
     /// Which.
     #[schema(value_type = form::NodeId)]
     pub node: String,
-    /// Whether it gets no new copies, and says that it is not ready.
+    /// Whether it gets no new copies, takes no requests for keys, and says that it is not ready.
     pub drained: bool,
     /// The catalog's epoch since which every member that can be reached knows it.
     pub epoch: u64,

@@ -47,6 +47,7 @@ impl Fault {
             | Fault::Starting
             | Fault::NoRandomness
             | Fault::Draining
+            | Fault::Drained { .. }
             | Fault::NotReady { .. }
             | Fault::NotSafe { .. }
             | Fault::Get(_)

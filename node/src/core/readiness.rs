@@ -53,8 +53,8 @@ impl Core {
         };
         if known.drained {
             reasons.push(format!(
-                "the node is drained: it keeps what it has, answers, and gets no new copies, until POST \
-                 /v1/cluster/nodes/{}/undrain",
+                "the node is drained: it keeps what it has and answers its peers for it, takes no requests for keys, and \
+                 gets no new copies, until POST /v1/cluster/nodes/{}/undrain",
                 self.node
             ));
         }

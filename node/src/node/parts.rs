@@ -5,7 +5,7 @@ use super::{NodeConfig, StartError, damaged, tasks};
 use crate::background::Background;
 use crate::conduct;
 use crate::control::publish::Publisher;
-use crate::control::{self, Control, closing, voters};
+use crate::control::{self, Control, closing, hand_on, voters};
 use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
@@ -252,6 +252,7 @@ impl Parts {
             tasks.spawn(Arc::new(sync).keep());
             tasks.spawn(Arc::new(filler).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
+            tasks.spawn(hand_on::keep(Arc::clone(&control)));
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));

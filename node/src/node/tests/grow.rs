@@ -331,6 +331,24 @@ async fn a_drained_member_keeps_what_it_has_gets_nothing_and_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_drained_leader_hands_the_lead_on_and_leads_no_more_until_it_is_undrained() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.node(0).core().leader().expect("there is one");
+    let at = |node: NodeId| usize::try_from(node.0 - 1).expect("a small number");
+    cluster.node(at(leader)).core().drain_member(leader, true, TIMEOUT).await.expect("drained");
+    until("another one leads", || {
+        let said = cluster.running().map(|node| node.core().leader());
+        let said: BTreeSet<Option<NodeId>> = said.collect();
+        said.len() == 1 && said.first().is_some_and(|now| now.is_some_and(|now| now != leader))
+    })
+    .await;
+    assert!(cluster.node(at(leader)).core().is_drained());
+    let epoch = cluster.node(at(leader)).core().drain_member(leader, false, TIMEOUT).await.expect("undrained");
+    assert!(epoch > cluster.node(0).core().view().catalog().node(leader).expect("a member").joined);
+    cluster.settled().await;
+}
+
+#[tokio::test]
 async fn a_plan_of_an_earlier_state_of_the_cluster_is_refused() {
     let cluster = Cluster::start(4).await;
     cluster.create_table("users", 3).await;
