@@ -174,7 +174,8 @@ pub struct Node {
     /// Why it is down, or asked after the others.
     #[schema(required)]
     pub reason: Option<String>,
-    /// Bytes of its live files.
+    /// Bytes of the records that it holds, before compression, as the statistics of tables count them. While it is still
+    /// counting: of its live files, if those are more.
     #[schema(required)]
     pub bytes: Option<u64>,
     /// Keys with a value that it holds, of all tables; a key counts at each of its owners.

@@ -137,7 +137,8 @@ pub struct Report {
     /// The epoch of the catalog that it has applied.
     #[n(1)]
     pub epoch: Epoch,
-    /// Bytes of its live data files.
+    /// Bytes of the records that it holds, before compression. While it is still counting: of its live data files, if
+    /// those are more.
     #[n(2)]
     pub bytes: u64,
     /// Bytes free on its disk, if it can say.
