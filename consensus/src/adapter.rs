@@ -6,6 +6,7 @@ use crate::machine::Machine;
 use crate::message::Answer;
 use crate::types::Raft;
 use crate::{PANICKED, network, serve};
+use openraft::storage::RaftLogStorage as _;
 use openraft::error::{ClientWriteError, Fatal, RaftError};
 use openraft::{ChangeMembers, Config, EmptyNode, ServerState, SnapshotPolicy};
 use quorate_model::NodeId;
@@ -40,6 +41,7 @@ const UP_TO_DATE_ENTRIES: u64 = 16;
 pub struct Openraft {
     /// `None`: it is silent.
     raft: Option<Raft>,
+    log: Option<Log>,
     node: NodeId,
     changes: watch::Sender<u64>,
 }
@@ -68,16 +70,17 @@ impl Openraft {
         };
         let config = config.validate().map_err(|error| error.to_string())?;
         let network = network::Network::new(links);
-        let raft = Raft::new(node.0, Arc::new(config), network, log, machine).await;
+        let raft = Raft::new(node.0, Arc::new(config), network, log.clone(), machine).await;
         let raft = raft.map_err(|error| error.to_string())?;
-        let this = Arc::new(Self { raft: Some(raft.clone()), node, changes: watch::Sender::new(0) });
+        let changes = watch::Sender::new(0);
+        let this = Arc::new(Self { raft: Some(raft.clone()), log: Some(log), node, changes });
         tokio::spawn(watch_over(raft, this.changes.clone()));
         Ok(this)
     }
 
     /// None at all: it neither votes, leads nor learns. For a node whose disk may have forgotten a vote.
     pub fn silent(node: NodeId) -> Arc<Self> {
-        Arc::new(Self { raft: None, node, changes: watch::Sender::new(0) })
+        Arc::new(Self { raft: None, log: None, node, changes: watch::Sender::new(0) })
     }
 
     /// Whether it never began.
@@ -220,6 +223,11 @@ impl Consensus for Openraft {
                 .collect(),
             changing: membership.get_joint_config().len() > 1,
         }
+    }
+
+    async fn last(&self) -> Option<(u64, u64)> {
+        let state = self.log.clone()?.get_log_state().await.ok()?;
+        state.last_log_id.map(|last| (last.leader_id.term, last.index))
     }
 
     async fn add_learner(&self, node: NodeId) -> Result<(), String> {

@@ -27,6 +27,9 @@ pub trait Consensus: Send + Sync + 'static {
     /// Who votes and who learns.
     fn membership(&self) -> MembershipNow;
 
+    /// Where the log on this node ends: term and index; `None`: it is empty, can't be read, or consensus never began.
+    fn last(&self) -> impl Future<Output = Option<(u64, u64)>> + Send;
+
     /// Begins to send a member the log.
     fn add_learner(&self, node: NodeId) -> impl Future<Output = Result<(), String>> + Send;
 

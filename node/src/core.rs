@@ -14,6 +14,7 @@ mod jobs;
 mod loss;
 pub(crate) mod plans;
 mod readiness;
+mod recover;
 mod request;
 mod scan;
 mod statistics;
@@ -21,6 +22,7 @@ mod statistics;
 pub use counted::Counted;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
+pub use recover::{GivenUp, RecoverError, TableGivenUp};
 pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 

@@ -23,6 +23,7 @@ pub mod liveness;
 pub mod node;
 pub mod peer;
 mod recollection;
+mod recovering;
 mod recovery;
 mod scan;
 mod sums;

@@ -39,6 +39,7 @@ pub mod layouts;
 mod level;
 mod member;
 pub mod node;
+pub mod recovery;
 pub mod rejection;
 pub mod shard;
 pub(crate) mod snapshot;
@@ -46,7 +47,7 @@ mod starts;
 
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
-pub use command::planned::{Advance, Begin, Change, Extend, Move, Order};
+pub use command::planned::{Advance, Begin, Change, Extend, Move, Order, Recover};
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
@@ -54,6 +55,7 @@ pub use job::{Former, Job, JobId, JobKind, JobState, Pending};
 pub use layouts::Layouts;
 pub use member::{AmbiguousMember, Called};
 pub use node::{Node, NodeState, RequestId, is_address, is_label};
+pub use recovery::{RECOVERIES_MAX, Recovery};
 pub use rejection::Rejection;
 pub use rejection::plan::PlanRejection;
 pub use shard::{Joint, Losses, Shard, TableEntry};
@@ -102,6 +104,8 @@ pub struct Catalog {
     topology: Epoch,
     /// Where each shard that moves starts; follows from `tables`.
     moving: Arc<BTreeMap<ShardId, SortKey>>,
+    /// When it went on without a majority of its voters: the last times, the earliest first.
+    recoveries: Arc<[Recovery]>,
 }
 
 impl Catalog {
@@ -262,6 +266,11 @@ impl Catalog {
     /// The planned job that has not ended: one at most.
     pub fn running_job(&self) -> Option<&Arc<Job>> {
         self.jobs.values().find(|job| !job.state.is_ended())
+    }
+
+    /// When this catalog went on without a majority of its voters: the last times, the earliest first.
+    pub fn recoveries(&self) -> &[Recovery] {
+        &self.recoveries
     }
 
     /// The shards that have two sets of owners, ordered by id.

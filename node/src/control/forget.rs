@@ -48,7 +48,8 @@ impl Control {
                         | ControlReply::Jobs(_)
                         | ControlReply::Replaced { .. }
                         | ControlReply::Refused { .. }
-                        | ControlReply::Heard(_),
+                        | ControlReply::Heard(_)
+                        | ControlReply::Log(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

@@ -51,6 +51,20 @@ pub enum ControlRequest {
     /// "Which of these members do you hear?" Answered with `Heard`.
     #[n(12)]
     Hear(#[n(0)] Vec<NodeId>),
+    /// "Where does your log end, and whom do you follow?" Answered with `Log`.
+    #[n(13)]
+    Log,
+}
+
+/// Where a member's log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LogEnd {
+    /// Term and index of its last entry; `None`: there is none.
+    #[n(0)]
+    pub last: Option<(u64, u64)>,
+    /// The leader with a majority, as it knows it.
+    #[n(1)]
+    pub leader: Option<NodeId>,
 }
 
 /// A process on an empty folder that wants to be a member which there is already.
@@ -101,7 +115,7 @@ impl ControlRequest {
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) | ControlRequest::Close(_) | ControlRequest::Replace(_) => Protocol(2),
-            ControlRequest::Hear(_) => Protocol(4),
+            ControlRequest::Hear(_) | ControlRequest::Log => Protocol(4),
             ControlRequest::Jobs(request) => request.since(),
         }
     }
@@ -265,6 +279,9 @@ pub enum ControlReply {
     /// To `Hear`: these.
     #[n(15)]
     Heard(#[n(0)] Vec<NodeId>),
+    /// To `Log`.
+    #[n(16)]
+    Log(#[n(0)] LogEnd),
 }
 
 #[cfg(test)]

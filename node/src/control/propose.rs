@@ -267,6 +267,7 @@ impl Control {
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
             ControlRequest::Hear(nodes) => ControlReply::Heard(self.hears_now(&nodes)),
+            ControlRequest::Log => ControlReply::Log(self.log_end().await),
             ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
             ControlRequest::Jobs(request) => ControlReply::Jobs(self.answer_of_jobs(request)),
         }
@@ -333,7 +334,8 @@ impl Attempts {
             | ControlReply::Jobs(_)
             | ControlReply::Replaced { .. }
             | ControlReply::Refused { .. }
-            | ControlReply::Heard(_) => {
+            | ControlReply::Heard(_)
+            | ControlReply::Log(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }

@@ -81,7 +81,8 @@ impl Control {
                         | ControlReply::Jobs(_)
                         | ControlReply::Replaced { .. }
                         | ControlReply::Refused { .. }
-                        | ControlReply::Heard(_),
+                        | ControlReply::Heard(_)
+                        | ControlReply::Log(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

@@ -1,14 +1,15 @@
 //! What goes on beside requests: who is alive, whether the disk is trusted, whether this node may go on at all.
 
 use super::uniqueness::{self, Known, Refused, Verdict};
-use crate::control::{Control, DiskState};
+use crate::control::{Control, DiskState, ProposeError};
 use crate::core::Core;
 use crate::ended::Ended;
 use crate::engine::Replica;
 use crate::recollection::Recollection;
+use crate::recovering::Recovering;
 use crate::views::Views;
 use quorate_model::NodeId;
-use quorate_ring::NodeUpdate;
+use quorate_ring::{Command, NodeUpdate, Recover};
 use quorate_storage::{Identity, Stage};
 use quorate_transport::{Lane, Links, RefusalReason, Server};
 use std::collections::BTreeMap;
@@ -227,6 +228,41 @@ pub async fn announce(
         if epochs.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Tells the catalog that members were given up, as an operator decided, and forgets the note of it then.
+pub async fn recover(
+    node: NodeId,
+    recovering: Recovering,
+    control: Arc<Control>,
+    views: Arc<Views>,
+    folder: PathBuf,
+) {
+    let Recovering { request, at, lost, .. } = recovering;
+    let is_told = || views.current().catalog().recoveries().iter().any(|known| known.request == request);
+    while !is_told() {
+        let recover = Recover { request, lost: lost.clone(), by: node, at };
+        match control.write(&Command::Recover(recover), Instant::now() + CATALOG_WAIT).await {
+            Ok(receipt) => {
+                views.reached(receipt.epoch, Instant::now() + CATALOG_WAIT).await;
+            }
+            Err(ProposeError::Rejected(why)) => {
+                tracing::error!("the catalog does not give up the members that it was to: {why}");
+                break;
+            }
+            Err(error @ (ProposeError::Unavailable { .. } | ProposeError::Unknown { .. })) => {
+                tracing::debug!("the catalog is not told of the recovery yet: {error}");
+                tokio::time::sleep(RECOLLECT).await;
+            }
+        }
+    }
+    if is_told() {
+        tracing::warn!(?lost, "the catalog goes on without these members: they are banned");
+    }
+    let forgotten = tokio::task::spawn_blocking(move || Recovering::forget(&folder)).await;
+    if let Ok(Err(error)) = forgotten {
+        tracing::warn!("the note of the recovery is still in the data folder: {error}");
     }
 }
 

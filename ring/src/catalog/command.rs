@@ -14,7 +14,7 @@ use crate::catalog::RequestId;
 use crate::catalog::job::JobId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
-use planned::{Advance, Begin, Extend, Order};
+use planned::{Advance, Begin, Extend, Order, Recover};
 use quorate_model::{
     Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Sharding, TableId, WallTime,
 };
@@ -122,6 +122,9 @@ pub enum Command {
         #[n(0)]
         job: JobId,
     },
+    /// The catalog goes on without a majority of its voters: by the word of an operator, who gives up what the others held.
+    #[n(18)]
+    Recover(#[n(0)] Recover),
 }
 
 /// A new cluster.

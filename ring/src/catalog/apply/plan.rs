@@ -33,6 +33,10 @@ impl Catalog {
             w.within(size) == entry.w.within(size)
         };
         let w = if entry.shards().iter().all(means_the_same) { w } else { entry.w };
+        if w.required(n).is_err() {
+            // No promise says both: the number of copies stays what the job made it.
+            return;
+        }
         let table = Arc::new(Table { n, r, w, ..Table::clone(entry.table()) });
         let restored = TableEntry { table, epoch: self.epoch, ..TableEntry::clone(entry) };
         Arc::make_mut(&mut self.tables).insert(id, Arc::new(restored));

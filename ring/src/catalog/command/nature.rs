@@ -70,6 +70,7 @@ impl Command {
             .once(),
             Command::SetJob { job, .. } => planned(format!("an operator's order for job {job}")),
             Command::RemoveNode { node } => planned(format!("the removal of {node}")),
+            Command::Recover(recover) => planned(format!("the recovery by {}", recover.by)),
             Command::Forget { job } => planned(format!("the end of what is kept of job {job}")),
         }
     }

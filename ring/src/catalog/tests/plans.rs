@@ -572,6 +572,72 @@ fn what_a_job_can_not_do_is_rejected_with_its_reason() {
     assert!(rejection.contains("is to get shards"), "{rejection}");
 }
 
+fn recover(lost: &[u64], by: u64) -> Recover {
+    let lost = lost.iter().copied().map(NodeId).collect();
+    Recover { request: RequestId(900), lost, by: NodeId(by), at: WallTime(7) }
+}
+
+/// Five voters, of which three are gone: what enough are left of keeps its owners, the rest goes on with what is left.
+#[test]
+fn a_catalog_goes_on_without_members_that_are_given_up_and_keeps_that_it_did() {
+    let before = cluster();
+    let after = accept(&before, &Command::Recover(recover(&[3, 4, 5], 1)));
+    let lost: BTreeSet<NodeId> = [3, 4, 5].map(NodeId).into();
+    for node in after.nodes() {
+        let is_banned = node.state == NodeState::Banned;
+        assert_eq!((is_banned, after.gone(node.id).is_some()), (lost.contains(&node.id), is_banned));
+    }
+    let mut sizes = BTreeSet::new();
+    for (was, now) in shards(&before).into_iter().zip(shards(&after)) {
+        let left: Vec<Owner> = was.owners.iter().filter(|it| !lost.contains(&it.node)).copied().collect();
+        sizes.insert(left.len());
+        let losses: BTreeSet<NodeId> = now.losses.iter().map(|loss| loss.node).collect();
+        match left.len() {
+            2 => assert_eq!(now, was, "two of three hold everything: a plan gives it a third one"),
+            1 => {
+                assert_eq!((now.owners.to_vec(), now.epoch), (left, after.epoch()));
+                assert_eq!(losses, nodes(&was).into_iter().filter(|node| lost.contains(node)).collect());
+            }
+            _ => {
+                assert_eq!(now.owners.len(), 2, "as many as there are");
+                assert!(now.owners.iter().all(|owner| owner.since == after.epoch()), "copies of another name");
+                assert_eq!(losses, lost);
+            }
+        }
+    }
+    assert_eq!(sizes, BTreeSet::from([0, 1, 2]), "each case is there");
+    assert_eq!(after.table("users").expect("there").n, 3);
+    let [recovery] = after.recoveries() else { panic!("one") };
+    assert_eq!((recovery.by, recovery.epoch, recovery.lost.len()), (NodeId(1), after.epoch(), 3));
+    again(&after);
+    assert!(after.apply(&Command::Recover(recover(&[3, 4, 5], 1))).expect("again").repeated);
+    // Members that come give it as many copies as before.
+    let grown = (6..=8).fold(after, |catalog, number| accept(&catalog, &Command::Admit(node(number))));
+    let moves = shards(&grown).into_iter().map(|shard| {
+        let keeps = shard.owner_nodes().filter(|node| !lost.contains(node));
+        let wanted = keeps.chain((6..=8).map(NodeId)).take(3).collect();
+        Move { shard: shard.id, epoch: shard.epoch, wanted }
+    });
+    let copies = Change::Copies { table: TableId(1), n: 3, r: None, w: None };
+    let begin = Begin { kind: JobKind::Copies, changes: vec![copies], ..begin(&grown, moves.collect()) };
+    accept(&grown, &Command::Begin(begin));
+}
+
+#[test]
+fn a_recovery_takes_back_what_moves() {
+    let before = cluster();
+    let moving = start(&begun(&before, &[3, 4, 5]), &[3, 4]);
+    let after = accept(&again(&moving), &Command::Recover(recover(&[5], 1)));
+    assert_eq!((state(&after), after.moving().count()), (JobState::Aborted, 0));
+    for index in [3, 4, 5] {
+        assert_eq!(shard(&after, index).owners, shard(&before, index).owners);
+    }
+    again(&after);
+    for (lost, by) in [(&[][..], 1), (&[1], 1), (&[9], 1), (&[2], 9)] {
+        reject(&before, &Command::Recover(recover(lost, by)));
+    }
+}
+
 #[test]
 fn the_last_jobs_that_ended_are_kept_until_they_are_forgotten() {
     let mut catalog = cluster();
