@@ -60,7 +60,7 @@ impl Catalog {
         let Some(job) = self.running_job().cloned() else { return };
         let epoch = self.epoch;
         self.moving = Arc::default();
-        self.with_shards(|shard| {
+        self.change_shards(|shard| {
             shard.joint.as_ref().map(|_| Shard { epoch, joint: None, ..shard.clone() })
         });
         for node in &job.leaving {
@@ -86,7 +86,7 @@ impl Catalog {
             anew.extend(self.placed_anew(entry, &empty));
         }
         let (epoch, tables, mut anew) = (self.epoch, Arc::clone(&self.tables), anew.into_iter());
-        self.with_shards(|shard| {
+        self.change_shards(|shard| {
             let (n, owners) = (shard.owners.len() as u8, left(shard));
             let w = tables.get(&shard.id.table).map_or(n, |entry| entry.w.within(n));
             if owners.len() >= usize::from(quorum(n).max(round_one(n, w))) {
@@ -116,7 +116,7 @@ impl Catalog {
     }
 
     /// Changes the shards for which `change` says something.
-    fn with_shards(&mut self, mut change: impl FnMut(&Shard) -> Option<Shard>) {
+    fn change_shards(&mut self, mut change: impl FnMut(&Shard) -> Option<Shard>) {
         for entry in Arc::make_mut(&mut self.tables).values_mut() {
             let changed: Vec<Shard> = entry.shards.iter().filter_map(&mut change).collect();
             if !changed.is_empty() {
