@@ -96,6 +96,8 @@ codes! {
     WrongJobState = CONFLICT "wrong-job-state" "The job can't do this any more, or not yet";
     /// A loss that can't be accepted in this way.
     LossNotAccepted = CONFLICT "loss-not-accepted" "This loss can't be accepted";
+    /// The catalog can't go on without the members that are named.
+    RecoveryRefused = CONFLICT "recovery-refused" "The catalog can't go on without these members";
     /// The operation id is older than what is remembered.
     IdempotencyExpired = CONFLICT "idempotency-expired" "The operation id is too old to be recognised";
     /// The operation id came with another body before.

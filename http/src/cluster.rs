@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::loss;
 use super::members;
 use super::problem::Problem;
+use super::recover;
 use super::tables::shards_of;
 use axum::extract::Request;
 use axum::response::Response;
@@ -33,7 +34,10 @@ pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
 pub fn seen(app: &App) -> document::Cluster {
     let view = app.core.view();
     let identity = app.core.cluster();
-    let alive = app.core.liveness();
+    // One that is banned is not to be up.
+    let is_gone = |node: &NodeId| view.catalog().gone(*node).is_some();
+    let mut alive = app.core.liveness();
+    alive.retain(|(node, _)| !is_gone(node));
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
     let (disks, counted) = (app.core.disks(), app.core.counted());
     let risks = risks(&view, &counted);
@@ -57,6 +61,7 @@ pub fn seen(app: &App) -> document::Cluster {
         shards_refusing_writes: refusing_writes as u64,
         at_risk: risks,
         accepted_losses: loss::sentences(&view),
+        recoveries: recover::recovered(&view),
         shards_moving: Some(view.catalog().moving().count() as u64),
         moved_by: view.catalog().running_job().map(|job| job.id.to_string()),
         here: here(app),

@@ -18,7 +18,7 @@ use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
-use quorate_node::core::LossError;
+use quorate_node::core::{LossError, RecoverError};
 use quorate_ring::AmbiguousMember;
 use quorate_ring::planner::NoPlan;
 use thiserror::Error;
@@ -252,6 +252,9 @@ pub enum Fault {
     /// A loss that can't be accepted, or not so.
     #[error(transparent)]
     Loss(#[from] LossError),
+    /// The catalog can't go on without the members that are named.
+    #[error("{0}; nothing was changed")]
+    Recover(RecoverError),
     /// A read failed.
     #[error(transparent)]
     Get(#[from] GetError),
@@ -317,6 +320,7 @@ impl Fault {
             | Fault::TooManyConnections { .. }
             | Fault::Jobs(_) => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
+            Fault::Recover(_) => Code::RecoveryRefused,
             Fault::Loss(
                 LossError::Elsewhere { .. }
                 | LossError::OtherName { .. }

@@ -1,6 +1,7 @@
 //! The cluster, as the answering node sees it.
 
 use super::Shard;
+use super::Recovered;
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,6 +47,9 @@ pub struct Cluster {
     /// Which tables have lost something that an operator accepted: by which node, when, and what that means.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<String>,
+    /// When the catalog went on without a majority of its voters, the earliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovered>,
     /// Shards that move now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards_moving: Option<u64>,

@@ -44,6 +44,7 @@ impl Fault {
             | Fault::TooManyConnections { .. }
             | Fault::Doubtful { .. }
             | Fault::Loss(_)
+            | Fault::Recover(_)
             | Fault::Starting
             | Fault::NoRandomness
             | Fault::Draining

@@ -85,6 +85,7 @@ fn faults() -> Vec<Fault> {
         ProposeError::Rejected(Rejection::NotFounded).into(),
         ProposeError::Unknown { reason: text() }.into(),
         LossError::NotRestarted.into(),
+        Fault::Recover(RecoverError::Doubtful),
         PutError::IdempotencyExpired.into(),
         PutError::IdempotencyReused.into(),
         PutError::Exhausted.into(),

@@ -20,7 +20,7 @@ use crate::rules::filling::{self, Wants};
 use quorate_model::layout::Role;
 use quorate_model::{
     CopyState, Durability, Epoch, Fill, Gap, Interval, Layout, Place, Refusal, Rules, ShardLayout, SortKey,
-    TableId, TableLayout,
+    TableId,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

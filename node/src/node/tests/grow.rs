@@ -236,7 +236,8 @@ async fn receivers_stand_still_while_their_job_is_paused_and_go_on_when_it_does(
         .await;
     let up = (0..3).find(|index| *index != away).expect("two are up");
     let job = begun(cluster.node(up), &add(4)).await;
-    let receiving = || cluster.node(3).core().receiving();
+    let receiver = Arc::clone(cluster.node(3).core());
+    let receiving = || receiver.receiving();
     let waits_for_it = || {
         let waits = progress(cluster.node(3), job).waiting.into_iter().filter_map(|it| it.waits_for);
         waits.into_iter().any(|why| why.contains("gives its copy away"))
