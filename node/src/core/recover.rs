@@ -11,6 +11,7 @@ use quorate_model::NodeId;
 use quorate_model::level::{quorum, round_one};
 use quorate_ring::catalog::Shard;
 use quorate_ring::{Catalog, NodeState, RequestId};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use thiserror::Error;
@@ -80,8 +81,10 @@ pub enum RecoverError {
     /// There is a leader.
     #[error("{0} leads the catalog with a majority of its voters: nothing has to be recovered")]
     Led(String),
-    /// Another member knows more.
-    #[error("{node} knows more of the catalog than the node that was asked: ask it, at {address}")]
+    /// Another member has to go on.
+    #[error(
+        "{node} knows more of the catalog than the node that was asked, or as much and comes first: ask it, at {address}"
+    )]
     Behind {
         /// Who.
         node: String,
@@ -123,10 +126,12 @@ impl Core {
         }
         let deadline = Instant::now() + timeout;
         let named: Vec<NodeId> = lost.iter().copied().collect();
-        if let Some((node, by)) = self.control.heard_by(&named, deadline).await.first_key_value() {
+        // Together: those that are gone are waited for until the deadline.
+        let (heard, mut ends) =
+            tokio::join!(self.control.heard_by(&named, deadline), self.control.log_ends(lost, deadline));
+        if let Some((node, by)) = heard.first_key_value() {
             return Err(RecoverError::Heard { node: catalog.called(*node), by: catalog.called(*by) });
         }
-        let mut ends = self.control.log_ends(lost, deadline).await;
         let own = ends.remove(&self.node).flatten().ok_or(RecoverError::Doubtful)?;
         check(catalog, self.node, &own, &ends)?;
         let left = catalog.nodes().filter(|node| node.state != NodeState::Banned).map(|node| node.id);
@@ -172,8 +177,9 @@ fn check(
     if let Some(leader) = leader {
         return Err(RecoverError::Led(catalog.called(leader)));
     }
-    match ends().max_by_key(|(_, end)| end.last) {
-        Some((node, other)) if other.last > end.last => {
+    // Of those that know the same, the first: two that were asked at once never both go on.
+    match ends().map(|(node, end)| (end.last, Reverse(node))).max() {
+        Some(other @ (_, Reverse(node))) if other > (end.last, Reverse(own)) => {
             let address = catalog.node(node).map(|node| node.http_address.clone()).unwrap_or_default();
             Err(RecoverError::Behind { node: catalog.called(node), address })
         }
@@ -241,6 +247,8 @@ mod tests {
             let refused = judged(at(3, 9), Some(ahead)).expect_err("it knows more").to_string();
             assert!(refused.contains("db-2 (n2) knows more") && refused.contains("127.0.0.1:10002"), "{refused}");
         }
+        let second = check(&catalog, NodeId(2), &at(3, 9), &BTreeMap::from([(NodeId(1), Some(at(3, 9)))]));
+        assert!(matches!(second, Err(RecoverError::Behind { .. })), "only one of two that know the same: {second:?}");
         assert_eq!(judged(at(3, 9), None), Err(RecoverError::Silent("db-2 (n2)".to_owned())));
         let led = LogEnd { leader: Some(NodeId(2)), ..at(3, 9) };
         assert_eq!(judged(at(3, 9), Some(led)), Err(RecoverError::Led("db-2 (n2)".to_owned())));
