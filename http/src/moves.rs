@@ -109,7 +109,8 @@ fn sentence(view: &View, progress: &MoveProgress) -> String {
         ),
         JobState::Running => {
             let waits = progress.waiting.iter().find_map(|waiting| {
-                let (shard, why) = (view.catalog().shard_called(waiting.shard.id), waiting.waits_for.as_deref()?);
+                let (shard, why) =
+                    (view.catalog().shard_called(waiting.shard.id), waiting.waits_for.as_deref()?);
                 Some(format!("; shard {shard} {}", one_line(why)))
             });
             format!("{done} of {total} shards have moved, {active} are at work{}", waits.unwrap_or_default())

@@ -78,8 +78,10 @@ fn described(view: &View, given_up: &GivenUp, decided: Decided) -> document::Rec
             table.name, table.short, table.shards, table.empty
         ),
     });
-    let (lost, left) =
-        (catalog.called_all(given_up.lost.iter().copied()), catalog.called_all(given_up.left.iter().copied()));
+    let (lost, left) = (
+        catalog.called_all(given_up.lost.iter().copied()),
+        catalog.called_all(given_up.left.iter().copied()),
+    );
     let says = match decided {
         Decided::No => format!(
             "{lost} would be given up, for good, and {left} would go on: what only the others knew of the catalog, and \

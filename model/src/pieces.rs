@@ -284,7 +284,11 @@ mod tests {
         let some = none.with([7, 300, 9_999].map(|number| item(number, SOUGHT)));
         let found: Vec<&SortKey> = some.sought().map(|item| &item.interval.start).collect();
         assert_eq!(found, [&at(7), &at(300), &at(9_999)]);
-        assert_eq!(some.pieces.iter().filter(|piece| piece.is_sought).count(), 3, "the others are not walked");
+        assert_eq!(
+            some.pieces.iter().filter(|piece| piece.is_sought).count(),
+            3,
+            "the others are not walked"
+        );
         assert_eq!(some.with([item(300, 5)]).sought().count(), 2);
         assert_eq!(Pieces::of(some.iter().cloned()).sought().count(), 3);
     }

@@ -236,10 +236,8 @@ impl Cluster {
 /// Nodes that have all been members before need each other to be ready, not to start.
 async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
     let again = again(slots);
-    let starting: Vec<_> = slots
-        .iter()
-        .map(|slot| tokio::spawn(Instance::start(slot.config(again.clone()))))
-        .collect();
+    let starting: Vec<_> =
+        slots.iter().map(|slot| tokio::spawn(Instance::start(slot.config(again.clone())))).collect();
     for (slot, started) in slots.iter_mut().zip(starting) {
         let started = started.await.map_err(|error| StartError::Runtime(error.to_string())).flatten();
         slot.started(started)?;

@@ -154,7 +154,10 @@ mod tests {
             Step::NotYet(_) => false,
         };
         assert!(is_over(NoPlan::Nothing { why: "so".to_owned() }));
-        assert!(is_over(NoPlan::NotAllocatable { node: "n4".to_owned(), why: "is drained".to_owned() }), "an operator drained it");
+        assert!(
+            is_over(NoPlan::NotAllocatable { node: "n4".to_owned(), why: "is drained".to_owned() }),
+            "an operator drained it"
+        );
         assert!(!is_over(NoPlan::NoSpace { node: "n4".to_owned(), bytes: 2, free: 1 }));
         assert!(!is_over(NoPlan::NoSuchNode { node: NodeId(4) }), "the view is behind");
     }

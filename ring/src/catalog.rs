@@ -181,7 +181,8 @@ impl Catalog {
 
     /// What people call a shard: the name of its table, and its number.
     pub fn shard_called(&self, id: ShardId) -> String {
-        self.table_by_id(id.table).map_or_else(|| id.to_string(), |table| format!("{}/{}", table.name, id.index))
+        self.table_by_id(id.table)
+            .map_or_else(|| id.to_string(), |table| format!("{}/{}", table.name, id.index))
     }
 
     /// The members that vote in consensus on the catalog.

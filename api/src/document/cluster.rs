@@ -1,7 +1,7 @@
 //! The cluster, as the answering node sees it.
 
-use super::Shard;
 use super::Recovered;
+use super::Shard;
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

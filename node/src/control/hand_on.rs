@@ -68,8 +68,7 @@ fn should_hand_on(control: &Control) -> bool {
 fn hands_on(catalog: &Catalog, leader: NodeId, could_lead: impl Fn(NodeId) -> bool) -> bool {
     let is_drained = catalog.node(leader).is_some_and(|node| node.drained);
     let mut others = catalog.nodes().filter(|node| node.id != leader);
-    is_drained
-        && others.any(|node| node.state == NodeState::Member && !node.drained && could_lead(node.id))
+    is_drained && others.any(|node| node.state == NodeState::Member && !node.drained && could_lead(node.id))
 }
 
 #[cfg(test)]

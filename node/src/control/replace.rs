@@ -180,7 +180,9 @@ impl Control {
         // All are asked together, then heard one after the other.
         let asked: Vec<_> = others.map(|node| (node, self.ask(node, &request, deadline))).collect();
         for node in nodes {
-            let Some(known) = view.catalog().node(*node).filter(|it| it.state != NodeState::Banned) else { continue };
+            let Some(known) = view.catalog().node(*node).filter(|it| it.state != NodeState::Banned) else {
+                continue;
+            };
             if let Ok(Some(_)) = tokio::time::timeout_at(deadline, self.hears(&view, known)).await {
                 heard.insert(*node, self.node);
             }

@@ -60,9 +60,8 @@ async fn correct(control: &Control) -> Result<(), String> {
         return control.consensus.set_voters(wanted).await;
     }
     // One that joins is in the catalog before it is in consensus. One that is banned is sent nothing more.
-    let is_gone = |node: &&NodeId| {
-        catalog.node(**node).is_none() || (is_banned(node) && !now.voters.contains(node))
-    };
+    let is_gone =
+        |node: &&NodeId| catalog.node(**node).is_none() || (is_banned(node) && !now.voters.contains(node));
     if let Some(gone) = now.members.iter().find(is_gone) {
         return control.consensus.remove(*gone).await;
     }

@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn while_a_shard_moves_both_its_sets_must_keep_a_quorum_without_a_node() {
         let view = moving();
-        let is_safe = |nodes: &[u64], stopped| up(nodes).without(NodeId(stopped)).tables_at_risk(&view).is_empty();
+        let is_safe =
+            |nodes: &[u64], stopped| up(nodes).without(NodeId(stopped)).tables_at_risk(&view).is_empty();
         assert!((1..=4).all(|stopped| is_safe(&[1, 2, 3, 4], stopped)), "any one of them");
         // The receiver is away: of the new set n2 and n3 are left, and both are needed.
         assert!(is_safe(&[1, 2, 3], 1));

@@ -151,7 +151,8 @@ impl Core {
         let deadline = Instant::now() + timeout;
         if self.move_job(kept.job).is_none() {
             // It may have come back since the plan was made: declared dead it would be let in no more.
-            let heard = self.control.heard_by(&kept.planned.dead, (Instant::now() + HEARD).min(deadline)).await;
+            let heard =
+                self.control.heard_by(&kept.planned.dead, (Instant::now() + HEARD).min(deadline)).await;
             if let Some((node, by)) = heard.first_key_value() {
                 let view = self.view();
                 let (node, by) = (view.catalog().called(*node), view.catalog().called(*by));

@@ -48,13 +48,17 @@ pub enum RecoverError {
     #[error("this node doubts its disk, and what it lacks would be lost: ask another member that is left")]
     Doubtful,
     /// The node that is asked is given up.
-    #[error("{0} was asked, and goes on itself: ask a member that is left, and name only those that are gone for good")]
+    #[error(
+        "{0} was asked, and goes on itself: ask a member that is left, and name only those that are gone for good"
+    )]
     Itself(String),
     /// Not a member.
     #[error("{0} is given up or removed already: name the members that are gone now")]
     Gone(String),
     /// Members that run.
-    #[error("{node} is heard by {by}, so it is not gone: the catalog goes on with it; if it should be gone, stop it first")]
+    #[error(
+        "{node} is heard by {by}, so it is not gone: the catalog goes on with it; if it should be gone, stop it first"
+    )]
     Heard {
         /// Who.
         node: String,
@@ -92,7 +96,9 @@ pub enum RecoverError {
         address: String,
     },
     /// An earlier level of the catalog.
-    #[error("the catalog is at level {0}, and a recovery needs 3: upgrade all members first, those that are gone included")]
+    #[error(
+        "the catalog is at level {0}, and a recovery needs 3: upgrade all members first, those that are gone included"
+    )]
     Level(u32),
     /// The note could not be written.
     #[error("the decision can't be noted in the data folder: {0}")]
@@ -104,7 +110,11 @@ pub enum RecoverError {
 
 impl Core {
     /// What it means to go on without these members, or why that can't be. The others have until `timeout` to answer.
-    pub async fn recovery(&self, lost: &BTreeSet<NodeId>, timeout: Duration) -> Result<GivenUp, RecoverError> {
+    pub async fn recovery(
+        &self,
+        lost: &BTreeSet<NodeId>,
+        timeout: Duration,
+    ) -> Result<GivenUp, RecoverError> {
         let view = self.view();
         let catalog = view.catalog();
         if self.control.is_silent() || self.local.replica().is_doubtful() {
@@ -242,13 +252,23 @@ mod tests {
             check(&catalog, NodeId(1), &own, &BTreeMap::from([(NodeId(2), other)]))
         };
         assert_eq!(judged(at(3, 9), Some(at(3, 9))), Ok(()));
-        assert_eq!(judged(at(3, 9), Some(at(2, 99))), Ok(()), "a later term has all that was committed before");
+        assert_eq!(
+            judged(at(3, 9), Some(at(2, 99))),
+            Ok(()),
+            "a later term has all that was committed before"
+        );
         for ahead in [at(3, 10), at(4, 1)] {
             let refused = judged(at(3, 9), Some(ahead)).expect_err("it knows more").to_string();
-            assert!(refused.contains("db-2 (n2) knows more") && refused.contains("127.0.0.1:10002"), "{refused}");
+            assert!(
+                refused.contains("db-2 (n2) knows more") && refused.contains("127.0.0.1:10002"),
+                "{refused}"
+            );
         }
         let second = check(&catalog, NodeId(2), &at(3, 9), &BTreeMap::from([(NodeId(1), Some(at(3, 9)))]));
-        assert!(matches!(second, Err(RecoverError::Behind { .. })), "only one of two that know the same: {second:?}");
+        assert!(
+            matches!(second, Err(RecoverError::Behind { .. })),
+            "only one of two that know the same: {second:?}"
+        );
         assert_eq!(judged(at(3, 9), None), Err(RecoverError::Silent("db-2 (n2)".to_owned())));
         let led = LogEnd { leader: Some(NodeId(2)), ..at(3, 9) };
         assert_eq!(judged(at(3, 9), Some(led)), Err(RecoverError::Led("db-2 (n2)".to_owned())));

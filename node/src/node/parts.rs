@@ -264,7 +264,13 @@ impl Parts {
             tasks.spawn(hand_on::keep(Arc::clone(&control)));
             if let Some(recovering) = recovering {
                 let folder = config.data.clone();
-                tasks.spawn(tasks::recover(node, recovering, Arc::clone(&control), Arc::clone(&views), folder));
+                tasks.spawn(tasks::recover(
+                    node,
+                    recovering,
+                    Arc::clone(&control),
+                    Arc::clone(&views),
+                    folder,
+                ));
             }
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
@@ -414,7 +420,9 @@ impl Beginning {
             let (alone, folder) = (Recovering { is_alone: true, ..recovering }, self.folder.clone());
             let noted = tokio::task::spawn_blocking(move || alone.write(&folder)).await;
             noted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-            tracing::warn!("this node is the only voter on the catalog from now on, as its operator has decided");
+            tracing::warn!(
+                "this node is the only voter on the catalog from now on, as its operator has decided"
+            );
         }
         let machine = Machine::load(log.clone(), Arc::clone(&self.publisher)).await;
         let machine = machine.map_err(|error| error.to_string())?;

@@ -145,7 +145,9 @@ async fn run_once(
                 .next("start it again: it recovers what was acknowledged"));
         }
     }
-    ended.map_err(|reason| reason.map_or_else(|| Failure::new(Exit::Other, "the node has ended"), |it| by_itself(&it)))
+    ended.map_err(|reason| {
+        reason.map_or_else(|| Failure::new(Exit::Other, "the node has ended"), |it| by_itself(&it))
+    })
 }
 
 /// A node that ended by itself. One that is no member any more ends with a code of its own, so that what starts processes

@@ -151,7 +151,8 @@ impl Slot {
 
     /// Whether it has found out that it is no member any more.
     pub fn is_dismissed(&self) -> bool {
-        let failed = self.running.as_ref().and_then(|running| running.instance.node().failed().borrow().clone());
+        let failed =
+            self.running.as_ref().and_then(|running| running.instance.node().failed().borrow().clone());
         self.dismissed.clone().or(failed).is_some_and(|ended| match ended {
             Ended::Gone { .. } => true,
             Ended::Duplicate(_) => false,

@@ -54,7 +54,9 @@ fn the_one_that_is_left_of_three_goes_on_and_no_other_comes_back() {
     let ports = free_ports();
     let bootstrap = ["--bootstrap", "--cluster-name", "orders", "--name", "a"];
     let first = served(begun(&of("a"), &ports, 0, &bootstrap));
-    let join = |name: &'static str| vec!["--join".to_owned(), first.endpoint.clone(), "--name".to_owned(), name.to_owned()];
+    let join = |name: &'static str| {
+        vec!["--join".to_owned(), first.endpoint.clone(), "--name".to_owned(), name.to_owned()]
+    };
     let joined = |name: &'static str, at: u16| {
         let arguments = join(name);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -75,12 +77,17 @@ fn the_one_that_is_left_of_three_goes_on_and_no_other_comes_back() {
     assert!(refused.stderr.contains("is not gone"), "{refused:?}");
 
     drop(others);
-    first.until("they are seen to be gone", &["put", "t", "k", "x", "--timeout", "1s"], |ended| ended.code == 5);
+    first.until("they are seen to be gone", &["put", "t", "k", "x", "--timeout", "1s"], |ended| {
+        ended.code == 5
+    });
     first.until("no leader is known", &["status", "--output", "json"], |ended| {
         ended.json()["cluster"]["leader"].is_null()
     });
     let silent = first.run(&["cluster", "recover", "b", "--accept-data-loss=b"]).expect_code(4);
-    assert!(silent.stderr.contains("majority") || silent.stderr.contains("c (n3) can't be asked"), "{silent:?}");
+    assert!(
+        silent.stderr.contains("majority") || silent.stderr.contains("c (n3) can't be asked"),
+        "{silent:?}"
+    );
     let preview =
         first.run(&["cluster", "recover", "b", "n3", "--preview", "--output", "json"]).expect_code(0).json();
     assert_eq!(preview["decided"], false);
@@ -89,7 +96,9 @@ fn the_one_that_is_left_of_three_goes_on_and_no_other_comes_back() {
     assert!(asked.stderr.contains("--accept-data-loss=b,c"), "{asked:?}");
 
     first.run(&["cluster", "recover", "b", "c", "--accept-data-loss=b,c"]).expect_code(0);
-    first.until("a quorum is there again", &["put", "t", "k", "after", "--timeout", "1s"], |ended| ended.code == 0);
+    first.until("a quorum is there again", &["put", "t", "k", "after", "--timeout", "1s"], |ended| {
+        ended.code == 0
+    });
     assert_eq!(first.run(&["get", "t", "k"]).expect_code(0).stdout, b"after");
     let said = first.until("it is told", &["status", "--output", "json"], |ended| {
         ended.json()["cluster"]["recoveries"][0]["by"] == "n1"

@@ -12,7 +12,15 @@ struct Node {
 /// A process that has begun to serve, or will say why not.
 fn begun(data: &Path, arguments: &[&str]) -> Running {
     let mut command = quorate();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer-listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
     command.args(arguments).arg("--data").arg(data);
     Running::start(command)
 }
@@ -100,7 +108,10 @@ fn a_node_that_was_removed_ends_with_what_to_do_and_does_so_again() {
     first.run(&["--yes", "cluster", "plan", "remove", "b", "--apply", "--wait"]).expect_code(0);
     for ended in [second.process.ended(), begun(&of("b"), &[]).ended()] {
         let ended = ended.expect_code(7);
-        for words in ["n2 is not a member of this cluster any more: it was removed", "--join host:port, as a new member"] {
+        for words in [
+            "n2 is not a member of this cluster any more: it was removed",
+            "--join host:port, as a new member",
+        ] {
             assert!(ended.stderr.contains(words), "{ended:?}");
         }
     }

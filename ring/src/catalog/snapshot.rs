@@ -7,8 +7,8 @@ use super::copies::are_sound;
 use super::job::JobForm;
 use super::shard::{Losses, intervals};
 use super::{
-    Catalog, Closing, Former, Job, JobId, Joint, Node, RECOVERIES_MAX, Recovery, RequestId, Shard, TableEntry,
-    is_label, node::is_known_address,
+    Catalog, Closing, Former, Job, JobId, Joint, Node, RECOVERIES_MAX, Recovery, RequestId, Shard,
+    TableEntry, is_label, node::is_known_address,
 };
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;

@@ -87,12 +87,17 @@ impl Wait {
             Wait::Sources { missing, nodes } => {
                 format!("waits until {missing} more of its owners can be asked ({})", who(nodes))
             }
-            Wait::Away { node } => format!("waits for {}, which should get it and can't be asked", called(node)),
+            Wait::Away { node } => {
+                format!("waits for {}, which should get it and can't be asked", called(node))
+            }
             Wait::Space { node, bytes, free } => {
                 format!("waits for space: {} would get {bytes} bytes and can take {free}", called(node))
             }
             Wait::Unclosed { missing, nodes } => {
-                format!("waits until {missing} more of its old owners refuse what was before ({})", who(nodes))
+                format!(
+                    "waits until {missing} more of its old owners refuse what was before ({})",
+                    who(nodes)
+                )
             }
             Wait::Receiving { node, error: None } => format!("waits until {} holds everything", called(node)),
             Wait::Receiving { node, error: Some(error) } => {

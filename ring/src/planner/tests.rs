@@ -253,7 +253,8 @@ fn a_plan_that_can_not_be_is_refused_with_its_reason() {
 fn a_number_of_copies_that_can_not_be_is_no_plan() {
     let numbered = NewTable { n: 3, w: Level::Count(2), shards: 16, ..table("users") };
     let catalog = accept(&alike(5), &Command::CreateTable(numbered));
-    let drained = carried_out(&catalog, &planned(&catalog, &Wish::Drain { node: NodeId(5), drained: true }), 9);
+    let drained =
+        carried_out(&catalog, &planned(&catalog, &Wish::Drain { node: NodeId(5), drained: true }), 9);
     let copies = |n, w| Wish::Copies { table: TableId(1), n, r: None, w };
     for (catalog, wish, words) in [
         (&catalog, copies(0, None), "n = 0 is not a number of copies: use 1 to 15"),
@@ -352,7 +353,10 @@ fn one_that_another_member_hears_is_not_dead() {
     ] {
         plan(&grown, &wish, &away).expect("no member hears it");
         let refused = none(&grown, &wish, &heard).to_string();
-        assert!(refused.contains("n3 is heard by n2") && refused.contains("stop its process first"), "{refused}");
+        assert!(
+            refused.contains("n3 is heard by n2") && refused.contains("stop its process first"),
+            "{refused}"
+        );
     }
 }
 

@@ -385,7 +385,10 @@ fn gets(catalog: &Catalog, node: &Node) -> Result<(), NoPlan> {
 fn not_allocatable(catalog: &Catalog, node: &Node) -> NoPlan {
     let why = match node.state {
         NodeState::Member => {
-            format!("is drained: undrain it first (`quorate node undrain {}`), or choose another one", node.id)
+            format!(
+                "is drained: undrain it first (`quorate node undrain {}`), or choose another one",
+                node.id
+            )
         }
         NodeState::Leaving => "leaves: abort the job by which it does, or choose another one".to_owned(),
         NodeState::Banned => "is banned, for good: choose another one".to_owned(),

@@ -183,9 +183,7 @@ fn a_drained_node_takes_no_requests_for_keys() {
     cluster.all_vote();
     let node = cluster.at(0);
     order(node, "/v1/cluster/nodes/n3/drain").is(200);
-    until("it knows", || {
-        (get("/health/ready").of(cluster.at(2)).status == 503).then_some(())
-    });
+    until("it knows", || (get("/health/ready").of(cluster.at(2)).status == 503).then_some(()));
     let drained = cluster.at(2);
     for refused in [
         put(&key("k"), "x").of(drained),

@@ -120,7 +120,9 @@ async fn a_dismissal_without_a_proof_of_the_secret_is_not_believed() {
     read_frame(&mut socket).await;
     let reason = RefusalReason::NotMember { node: NodeId(97), gone: Some(Gone::Banned) };
     socket.write_all(&framed(Step::Refused(reason, None))).await.expect("written");
-    let heard = || links.report().iter().any(|link| link.last_error.as_ref().is_some_and(|why| why.contains("any more")));
+    let heard = || {
+        links.report().iter().any(|link| link.last_error.as_ref().is_some_and(|why| why.contains("any more")))
+    };
     until("it has heard it", &links, heard).await;
     assert_eq!(*links.gone().borrow(), None);
 }
@@ -128,7 +130,10 @@ async fn a_dismissal_without_a_proof_of_the_secret_is_not_believed() {
 #[tokio::test]
 async fn the_connections_of_a_node_that_is_no_member_any_more_end() {
     let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
-    let (stays, goes) = (links(identity(1), SECRET, NodeId(2), acceptor.address), links(identity(3), SECRET, NodeId(2), acceptor.address));
+    let (stays, goes) = (
+        links(identity(1), SECRET, NodeId(2), acceptor.address),
+        links(identity(3), SECRET, NodeId(2), acceptor.address),
+    );
     connected(&stays, NodeId(2)).await;
     connected(&goes, NodeId(2)).await;
     let connects = |links: &Links| links.report().iter().map(|link| link.connects).sum::<u64>();

@@ -17,9 +17,10 @@ impl Shard {
         let needed = filling::sources(self.context.rules, n, w);
         // Who is new reads those that are left where the others are gone for good: without an operator's word that what only
         // they held is given up, no plan leaves fewer than are needed.
-        let left = self.plan.sets.first().map_or(0, |old| {
-            old.iter().filter(|owner| at.members.contains_key(&owner.node)).count() as u8
-        });
+        let left =
+            self.plan.sets.first().map_or(0, |old| {
+                old.iter().filter(|owner| at.members.contains_key(&owner.node)).count() as u8
+            });
         let needed = if others == n { needed.min(left) } else { needed };
         let leaving: Vec<NodeId> = leaving(&self.plan)
             .filter(|node| *node != self.context.local)

@@ -74,7 +74,8 @@ async fn a_banned_node_that_returns_with_its_folder_is_told_so_and_brings_nothin
     })
     .await;
     cluster.restart(2).await;
-    until("one is away", || cluster.running().all(|node| node.core().view().liveness().down().len() == 1)).await;
+    until("one is away", || cluster.running().all(|node| node.core().view().liveness().down().len() == 1))
+        .await;
     cluster.node(2).cut(true);
     until("two are away", || cluster.node(0).core().view().liveness().down().len() == 2).await;
     begun(cluster.node(0), &remove(4, true)).await;

@@ -223,7 +223,10 @@ async fn an_abort_in_the_middle_takes_back_what_is_at_work() {
 async fn receivers_stand_still_while_their_job_is_paused_and_go_on_when_it_does() {
     let mut cluster = Cluster::start(4).await;
     cluster.node(0).core().drain_member(NodeId(4), true, TIMEOUT).await.expect("drained");
-    let table = table_of_all(&cluster).await;
+    let mut table = NewTable::hash("users", request_id());
+    (table.n, table.shards) = (3, 8);
+    cluster.node(0).core().propose(Command::CreateTable(table), TIMEOUT).await.expect("created");
+    let table = cluster.table(0, "users").await;
     cluster.node(0).core().drain_member(NodeId(4), false, TIMEOUT).await.expect("undrained");
     cluster.settled().await;
     let written: Vec<String> = (0..100).map(|number| format!("w{number}")).collect();
@@ -238,18 +241,20 @@ async fn receivers_stand_still_while_their_job_is_paused_and_go_on_when_it_does(
     let job = begun(cluster.node(up), &add(4)).await;
     let receiver = Arc::clone(cluster.node(3).core());
     let receiving = || receiver.receiving();
-    let waits_for_it = || {
-        let waits = progress(cluster.node(3), job).waiting.into_iter().filter_map(|it| it.waits_for);
-        waits.into_iter().any(|why| why.contains("gives its copy away"))
+    let all_wait = || {
+        let waiting = progress(cluster.node(up), job).waiting;
+        waiting.iter().all(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("can't be reached")))
     };
-    until("something waits for the one that is away", || receiving() > 0 && waits_for_it()).await;
+    until("what is left waits for the one that is away", || receiving() > 0 && all_wait()).await;
     cluster.node(up).core().order_moves(job, Order::Pause, TIMEOUT).await.expect("paused");
     let stands = receiving();
     cluster.restart(away).await;
     cluster.settled().await;
     assert_eq!(receiving(), stands, "nothing was received since");
     let now = progress(cluster.node(up), job);
-    assert!(now.waiting.iter().any(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("it is paused"))));
+    assert!(
+        now.waiting.iter().any(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("it is paused")))
+    );
     cluster.node(up).core().order_moves(job, Order::Resume, TIMEOUT).await.expect("resumed");
     assert_eq!(ended(cluster.node(up), job).await.job.state, JobState::Done);
     all_there(cluster.node(3), &table, &written).await;
@@ -344,7 +349,8 @@ async fn a_drained_leader_hands_the_lead_on_and_leads_no_more_until_it_is_undrai
     })
     .await;
     assert!(cluster.node(at(leader)).core().is_drained());
-    let epoch = cluster.node(at(leader)).core().drain_member(leader, false, TIMEOUT).await.expect("undrained");
+    let epoch =
+        cluster.node(at(leader)).core().drain_member(leader, false, TIMEOUT).await.expect("undrained");
     assert!(epoch > cluster.node(0).core().view().catalog().node(leader).expect("a member").joined);
     cluster.settled().await;
 }

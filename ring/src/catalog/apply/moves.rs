@@ -105,7 +105,8 @@ impl Steps {
     fn finish(&mut self, id: ShardId, told: Epoch) -> Result<(), Rejection> {
         let (shard, joint) = self.active(id, told)?;
         let losses = self.losses(&shard);
-        let arrived = Shard { epoch: self.next.epoch, owners: joint.next.clone(), joint: None, losses, ..shard };
+        let arrived =
+            Shard { epoch: self.next.epoch, owners: joint.next.clone(), joint: None, losses, ..shard };
         self.change(arrived);
         self.job.done += 1;
         Ok(())

@@ -70,7 +70,12 @@ impl Catalog {
                 }
             });
         }
-        self.settle(Job { state: JobState::Aborting, active: 0, pending: Arc::default(), ..Job::clone(&job) });
+        self.settle(Job {
+            state: JobState::Aborting,
+            active: 0,
+            pending: Arc::default(),
+            ..Job::clone(&job)
+        });
     }
 
     /// Gives each shard that has lost too many owners a set of those that are left.

@@ -41,7 +41,9 @@ impl Command {
                 Nature::of(FIRST, format!("where {} is", update.node))
             }
             Command::SetVoter { node, voter: true } => Nature::of(FIRST, format!("that {node} votes")),
-            Command::SetVoter { node, voter: false } => Nature::of(FIRST, format!("that {node} does not vote")),
+            Command::SetVoter { node, voter: false } => {
+                Nature::of(FIRST, format!("that {node} does not vote"))
+            }
             Command::CreateTable(table) => Nature::of(FIRST, format!("the new table {}", table.name)),
             Command::CreateRange(range) => Nature::of(SECOND, format!("the new table {}", range.table.name)),
             Command::AlterTable(TableChange { table, durability, .. }) => {
@@ -59,7 +61,9 @@ impl Command {
                 Nature::of(SECOND, format!("that what was before a change of table {table} is closed"))
             }
             Command::Begin(begin) => planned(format!("the beginning of job {}", begin.id)),
-            Command::Extend(extend) => planned(format!("part {} of the plan of job {}", extend.part, extend.job)),
+            Command::Extend(extend) => {
+                planned(format!("part {} of the plan of job {}", extend.part, extend.job))
+            }
             Command::Advance(advance) => planned(format!(
                 "a step of job {} ({} shards start, {} arrive, {} go back)",
                 advance.job,

@@ -395,7 +395,8 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
         accept(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, moves) }));
         let wanted = wanted[1..].to_vec();
         let fewer = vec![Move { shard: shard.id, epoch: shard.epoch, wanted }];
-        let words = reject(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, fewer) })).to_string();
+        let words =
+            reject(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, fewer) })).to_string();
         assert!(words.contains(&format!("to have {} different owners", copies - 1)), "{words}");
     }
     // What goes back later than the order is over takes n back then.
@@ -421,7 +422,8 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     assert!(words(Some(Level::Quorum), None).contains("give w anew"));
     assert!(words(Some(Level::Quorum), Some(Level::Count(3))).contains("give a w that means 2 of 3"));
     assert!(words(Some(Level::Count(6)), Some(Level::Quorum)).contains("r = 6 is out of range"));
-    let begun = accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
+    let begun =
+        accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
     let levels = |catalog: &Catalog| {
         let users = catalog.table("users").expect("there");
         (users.n, users.r, users.w)
@@ -600,7 +602,10 @@ fn a_catalog_goes_on_without_members_that_are_given_up_and_keeps_that_it_did() {
             }
             _ => {
                 assert_eq!(now.owners.len(), 2, "as many as there are");
-                assert!(now.owners.iter().all(|owner| owner.since == after.epoch()), "copies of another name");
+                assert!(
+                    now.owners.iter().all(|owner| owner.since == after.epoch()),
+                    "copies of another name"
+                );
                 assert_eq!(losses, lost);
             }
         }
