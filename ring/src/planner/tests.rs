@@ -248,7 +248,7 @@ fn a_plan_that_can_not_be_is_refused_with_its_reason() {
     assert!(late.to_string().contains("make the plan again"), "{late}");
 }
 
-/// What can't be is refused when it is planned, whoever asks: not when it is applied.
+/// What can't be is refused when it is planned, not when it is applied.
 #[test]
 fn a_number_of_copies_that_can_not_be_is_no_plan() {
     let numbered = NewTable { n: 3, w: Level::Count(2), shards: 16, ..table("users") };
