@@ -87,7 +87,7 @@ codes! {
     /// The catalog does not allow the change.
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
     /// There is no plan that does what is wanted, or it would lose something.
-    PlanRefused = CONFLICT "plan-refused" "There is no such plan";
+    PlanRefused = CONFLICT "plan-refused" "No plan does what is wanted";
     /// What a plan was made from has changed.
     EpochChanged = CONFLICT "epoch-changed" "The cluster has changed since the plan was made";
     /// A plan is being carried out.
@@ -96,6 +96,8 @@ codes! {
     WrongJobState = CONFLICT "wrong-job-state" "The job can't do this any more, or not yet";
     /// A loss that can't be accepted in this way.
     LossNotAccepted = CONFLICT "loss-not-accepted" "This loss can't be accepted";
+    /// The catalog can't go on without the members that are named.
+    RecoveryRefused = CONFLICT "recovery-refused" "The catalog can't go on without these members";
     /// The operation id is older than what is remembered.
     IdempotencyExpired = CONFLICT "idempotency-expired" "The operation id is too old to be recognised";
     /// The operation id came with another body before.
@@ -128,8 +130,8 @@ codes! {
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too much is at work";
     /// The node is not ready yet.
     Starting = SERVICE_UNAVAILABLE "starting" "The node is starting";
-    /// The node is going away.
-    Draining = SERVICE_UNAVAILABLE "draining" "The node is stopping";
+    /// The node is going away, or an operator has drained it.
+    Draining = SERVICE_UNAVAILABLE "draining" "The node takes no requests";
     /// Too few owners trust their disks.
     ReplicaDoubtful = SERVICE_UNAVAILABLE "replica-doubtful" "Too few owners trust their disks";
     /// A read that did not reach its level in time.

@@ -13,6 +13,7 @@ mod many;
 mod name;
 mod plan;
 mod problem;
+mod recover;
 mod scan;
 mod service;
 mod table;
@@ -29,6 +30,7 @@ pub use plan::{
     PlanSpec, Plans, RemoveNode, ReplaceNode, WeighNode,
 };
 pub use problem::{Problem, Replica};
+pub use recover::{RecoverSpec, Recovered, Recovery, TableGivenUp};
 pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
 pub use service::{Limits, Link, Links, Live, Ready};
 pub use table::{Dropped, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables};

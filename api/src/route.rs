@@ -154,6 +154,8 @@ routes! {
     DrainNode(OnNode) = POST CHANGE;
     /// It is like any other again.
     UndrainNode(OnNode) = POST CHANGE;
+    /// The catalog goes on without members that are gone for good.
+    Recover = POST NONE;
     /// Positions, shards and owners.
     ShowRing = GET RING;
     /// The plans that this node keeps.
@@ -216,6 +218,7 @@ impl Operation {
             Operation::PreviewLoss | Operation::AcceptLoss => "/v1/cluster/nodes/{node}/accept-loss",
             Operation::DrainNode => "/v1/cluster/nodes/{node}/drain",
             Operation::UndrainNode => "/v1/cluster/nodes/{node}/undrain",
+            Operation::Recover => "/v1/cluster/recover",
             Operation::ShowRing => "/v1/cluster/ring",
             Operation::ListPlans | Operation::MakePlan => "/v1/cluster/plans",
             Operation::ShowPlan | Operation::DiscardPlan => "/v1/cluster/plans/{plan}",
@@ -279,6 +282,7 @@ impl Route {
             | Route::CreateTable
             | Route::ShowCluster
             | Route::ListNodes
+            | Route::Recover
             | Route::ShowRing
             | Route::ListPlans
             | Route::MakePlan

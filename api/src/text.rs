@@ -17,6 +17,9 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 /// Longest piece of a stranger's text that a refusal repeats, in characters.
 const SHOWN_MAX: usize = 80;
 
+/// Longest sentence that holds another's words, in characters.
+const SENTENCE_MAX: usize = 300;
+
 /// Undoes percent-escapes once. `None` where a percent sign does not begin an escape.
 pub fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
@@ -86,6 +89,19 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// A sentence that holds another's words: on one line, its quotes as they are, and not too long.
+pub fn sentence(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(SENTENCE_MAX) {
+        // Quotes belong to a sentence; all else that could forge one is escaped.
+        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
+    if text.chars().nth(SENTENCE_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// A duration in milliseconds: a whole number above zero and `ms`, `s`, `m`, `h` or `d`.
 pub fn duration_ms(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -136,6 +152,14 @@ mod tests {
             let shown = shown(&text);
             prop_assert!(!shown.contains(['\r', '\n', '\0']) && shown.chars().count() <= SHOWN_MAX + 1);
         }
+    }
+
+    #[test]
+    fn a_sentence_is_whole_on_one_line_and_keeps_its_quotes() {
+        let long = format!("n4 can't go on: \"{}\"", "it waits for n5, ".repeat(9));
+        assert_eq!(sentence(&long), long);
+        assert_eq!(sentence("two\nlines\u{1b}"), "two\\nlines\\u{1b}");
+        assert_eq!(sentence(&"x".repeat(301)), format!("{}…", "x".repeat(300)));
     }
 
     #[test]

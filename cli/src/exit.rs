@@ -25,7 +25,7 @@ pub enum Exit {
     Unavailable = 5,
     /// A write or a change that may or may not have taken effect.
     Unknown = 6,
-    /// The server does not let this client do it.
+    /// The server does not let this client do it; of `serve`: the cluster lets this node in no more.
     NotAllowed = 7,
     /// `status --check` found something wrong.
     Unhealthy = 8,
@@ -272,6 +272,7 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         | Code::PlanRefused
         | Code::WrongJobState
         | Code::LossNotAccepted
+        | Code::RecoveryRefused
         | Code::VersionsExhausted
         | Code::LengthRequired
         | Code::ValueTooLarge

@@ -24,7 +24,8 @@ enum Action {
         /// Its id or its name.
         node: String,
     },
-    /// Give a node no new copies, and let it say that it is not ready: load balancers leave it alone. It keeps what it has.
+    /// Give a node no new copies and no requests for keys, and let it say that it is not ready: load balancers leave it
+    /// alone. It keeps what it has, and answers the other nodes for it.
     #[command(after_help = "Example:\n  quorate node drain n3")]
     Drain {
         /// Its id or its name.
@@ -66,7 +67,8 @@ impl NodeCommand {
                 let drained = context.told("draining the node", context.client()?.drain(&node)).await?;
                 let id = printable(&drained.read.node);
                 context.output.note(&format!(
-                    "{id} is drained: it gets no new copies, says that it is not ready, and still serves what it owns\n  \
+                    "{id} is drained: it gets no new copies, takes no requests for keys, says that it is not ready, and \
+                     still answers the other nodes for what it owns\n  \
                      next: `quorate node undrain {id}` ends that; `quorate cluster plan remove {id}` moves away what it has"
                 ));
                 shown_to_programs(context, &drained.json)

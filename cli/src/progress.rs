@@ -10,8 +10,11 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// So often a line is written for a program.
+/// So often at most a line is written for a program, where something has changed.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// So often it is written that nothing has.
+const SAME_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A job that has made no progress for so long is said to wait.
 const STILL: Duration = Duration::from_secs(3);
@@ -28,7 +31,8 @@ pub struct Progress<'a> {
     /// The width of the terminal; `None`: it is none.
     terminal: Option<usize>,
     said: String,
-    said_at: Option<Instant>,
+    /// The last line for a program, and when it was written.
+    last: Option<(Json, Instant)>,
     moving: Option<Moving>,
 }
 
@@ -50,7 +54,7 @@ impl<'a> Progress<'a> {
             size.map_or(WIDTH, |size| usize::from(size.ws_col))
         };
         let terminal = stderr.is_terminal().then(width);
-        Self { output, terminal, said: String::new(), said_at: None, moving: None }
+        Self { output, terminal, said: String::new(), last: None, moving: None }
     }
 
     /// Says how far it is now.
@@ -99,11 +103,12 @@ impl<'a> Progress<'a> {
         let (watched, is_still) = (now - moving.began, now - moving.changed_at >= STILL);
         let copied = job.bytes_done.saturating_sub(moving.bytes_then);
         let rate = (watched >= RATE_TIME).then(|| per_second(copied, watched)).filter(|rate| *rate > 0);
-        let is_due = self.said_at.is_none_or(|at| now - at >= LINE_INTERVAL) || job.ended_epoch.is_some();
-        if self.terminal.is_some() || is_due {
+        let document = document(job);
+        let last = self.last.as_ref().map(|(last, at)| (*last == document, now - *at));
+        if self.terminal.is_some() || is_due(last, job.ended_epoch.is_some()) {
             self.said = line(job, rate, is_still);
-            self.said_at = Some(now);
-            self.write(&self.said, &document(job));
+            self.write(&self.said, &document);
+            self.last = Some((document, now));
         }
     }
 
@@ -118,6 +123,15 @@ impl<'a> Progress<'a> {
             }
             None => writeln!(stderr, "{line}"),
         };
+    }
+}
+
+/// Whether a line is written for a program. `last`: whether the last one said the same, and how long ago it was written.
+fn is_due(last: Option<(bool, Duration)>, has_ended: bool) -> bool {
+    match last {
+        None => true,
+        Some((true, ago)) => ago >= SAME_INTERVAL,
+        Some((false, ago)) => has_ended || ago >= LINE_INTERVAL,
     }
 }
 
@@ -234,6 +248,17 @@ mod tests {
         assert!(bar(&job).ends_with("==]"));
         (job.bytes, job.shards) = (0, 0);
         assert!(bar(&job).ends_with("==]"), "nothing was to move");
+    }
+
+    #[test]
+    fn a_line_is_written_when_something_has_changed_and_else_seldom() {
+        let seconds = Duration::from_secs;
+        assert!(is_due(None, false), "the first one");
+        assert!(!is_due(Some((true, seconds(9))), false) && is_due(Some((true, seconds(10))), false));
+        assert!(!is_due(Some((false, Duration::from_millis(999))), false));
+        assert!(is_due(Some((false, seconds(1))), false));
+        assert!(is_due(Some((false, Duration::ZERO)), true), "the end is said at once");
+        assert!(!is_due(Some((true, Duration::ZERO)), true), "and once");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{
     AcceptLoss, AnyJob, Cluster, Discarded, Drained, Job, JobSpec, Jobs, Limits, Loss, MoveJob, NodeDetails,
-    Nodes, Plan, PlanSpec, Plans, Ring, SyncState, TableChange, TableSpec,
+    Nodes, Plan, PlanSpec, Plans, RecoverSpec, Recovery, Ring, SyncState, TableChange, TableSpec,
 };
 use quorate_api::query::Parameter;
 use quorate_api::{OnJob, OnNode, OnPlan, OnTable, Route};
@@ -74,6 +74,16 @@ impl Client {
     pub async fn accept_loss(&self, node: &str, named: &str) -> Result<Json, Error> {
         let accept = AcceptLoss { accept_data_loss: named.to_owned() };
         self.change_catalog(&Route::AcceptLoss(OnNode::new(node)), Some(&accept)).await
+    }
+
+    /// Lets the catalog go on without members that are gone for good, if the document says so; otherwise says what that
+    /// would mean. The node that answers is the one that goes on.
+    pub async fn recover(&self, spec: &RecoverSpec) -> Result<Document<Recovery>, Error> {
+        let mut call = self.on_route(&Route::Recover);
+        // Members are asked first, and those that are gone do not answer.
+        call.patience = None;
+        push_document(&mut call, spec);
+        self.document(&call).await
     }
 
     /// The shards of a table.

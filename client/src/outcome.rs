@@ -118,6 +118,7 @@ mod tests {
             Operation::AcceptLoss,
             Operation::DrainNode,
             Operation::UndrainNode,
+            Operation::Recover,
             Operation::DiscardPlan,
             Operation::ApplyPlan,
             Operation::OrderJob,

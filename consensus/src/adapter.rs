@@ -7,6 +7,7 @@ use crate::message::Answer;
 use crate::types::Raft;
 use crate::{PANICKED, network, serve};
 use openraft::error::{ClientWriteError, Fatal, RaftError};
+use openraft::storage::RaftLogStorage as _;
 use openraft::{ChangeMembers, Config, EmptyNode, ServerState, SnapshotPolicy};
 use quorate_model::NodeId;
 use quorate_ring::{Command, Receipt, Rejection};
@@ -40,6 +41,7 @@ const UP_TO_DATE_ENTRIES: u64 = 16;
 pub struct Openraft {
     /// `None`: it is silent.
     raft: Option<Raft>,
+    log: Option<Log>,
     node: NodeId,
     changes: watch::Sender<u64>,
 }
@@ -68,16 +70,17 @@ impl Openraft {
         };
         let config = config.validate().map_err(|error| error.to_string())?;
         let network = network::Network::new(links);
-        let raft = Raft::new(node.0, Arc::new(config), network, log, machine).await;
+        let raft = Raft::new(node.0, Arc::new(config), network, log.clone(), machine).await;
         let raft = raft.map_err(|error| error.to_string())?;
-        let this = Arc::new(Self { raft: Some(raft.clone()), node, changes: watch::Sender::new(0) });
+        let changes = watch::Sender::new(0);
+        let this = Arc::new(Self { raft: Some(raft.clone()), log: Some(log), node, changes });
         tokio::spawn(watch_over(raft, this.changes.clone()));
         Ok(this)
     }
 
     /// None at all: it neither votes, leads nor learns. For a node whose disk may have forgotten a vote.
     pub fn silent(node: NodeId) -> Arc<Self> {
-        Arc::new(Self { raft: None, node, changes: watch::Sender::new(0) })
+        Arc::new(Self { raft: None, log: None, node, changes: watch::Sender::new(0) })
     }
 
     /// Whether it never began.
@@ -222,6 +225,11 @@ impl Consensus for Openraft {
         }
     }
 
+    async fn last(&self) -> Option<(u64, u64)> {
+        let state = self.log.clone()?.get_log_state().await.ok()?;
+        state.last_log_id.map(|last| (last.leader_id.term, last.index))
+    }
+
     async fn add_learner(&self, node: NodeId) -> Result<(), String> {
         let added = self.speaking()?.add_learner(node.0, EmptyNode {}, false).await;
         added.map(drop).map_err(|error| error.to_string())
@@ -255,6 +263,12 @@ impl Consensus for Openraft {
         let voters: BTreeSet<u64> = voters.into_iter().map(|node| node.0).collect();
         let changed = self.speaking()?.change_membership(voters, true).await;
         changed.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn stand_aside(&self, aside: bool) {
+        let Some(raft) = &self.raft else { return };
+        raft.runtime_config().heartbeat(!aside);
+        raft.runtime_config().elect(!aside);
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -27,6 +27,9 @@ pub trait Consensus: Send + Sync + 'static {
     /// Who votes and who learns.
     fn membership(&self) -> MembershipNow;
 
+    /// Where the log on this node ends: term and index; `None`: it is empty, can't be read, or consensus never began.
+    fn last(&self) -> impl Future<Output = Option<(u64, u64)>> + Send;
+
     /// Begins to send a member the log.
     fn add_learner(&self, node: NodeId) -> impl Future<Output = Result<(), String>> + Send;
 
@@ -35,6 +38,10 @@ pub trait Consensus: Send + Sync + 'static {
 
     /// Changes who votes.
     fn set_voters(&self, voters: BTreeSet<NodeId>) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Falls silent as a leader and stands for no election, so that another voter leads; or takes part as ever. It votes
+    /// in either case.
+    fn stand_aside(&self, aside: bool);
 
     /// Counts changes of the leader, the membership and the applied log.
     fn changes(&self) -> watch::Receiver<u64>;

@@ -18,6 +18,7 @@
 //! Keys: their traffic never waits for anything here. Who should vote: the control plane of the node decides that.
 
 mod adapter;
+mod alone;
 pub mod codec;
 mod consensus;
 pub mod decoders;
@@ -29,6 +30,7 @@ mod serve;
 mod types;
 
 pub use adapter::Openraft;
+pub use alone::begin_alone;
 pub use consensus::{Consensus, MembershipNow, WriteError};
 pub use log::Log;
 pub use machine::{Machine, Publish};

@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use quorate_api::header::JSON;
 use quorate_api::query::Query;
+use quorate_api::text;
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
 use quorate_ring::Closing;
@@ -22,9 +23,6 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Longest sentence on a document: it may repeat a stranger's text.
-const SENTENCE_CHARS_MAX: usize = 300;
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +104,15 @@ impl App {
         self.core.refuses_keys().map_or(Ok(()), |doubt| Err(Fault::Doubtful { doubt }.into()))
     }
 
+    /// The same for requests for keys, which a drained node leaves to others.
+    pub fn expect_coordinating(&self) -> Result<(), Problem> {
+        self.expect_serving()?;
+        if self.core.is_drained() {
+            return Err(Fault::Drained { node: self.core.node() }.into());
+        }
+        Ok(())
+    }
+
     /// Refuses to list what a node has no catalog of, since it doubts its disk or has begun anew: an empty list would be a
     /// lie.
     pub fn expect_catalog(&self) -> Result<(), Problem> {
@@ -176,11 +183,11 @@ pub(super) fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String>
 
 /// What is wrong, in words of JSON: of a broken document the line, of a whole one the field.
 fn sentence(field: &str, error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let text = match text.rsplit_once(" at line ") {
+    let said = error.to_string();
+    let said = match said.rsplit_once(" at line ") {
         Some((what, _)) if error.is_data() && field == "." => what.to_owned(),
         Some((what, _)) if error.is_data() => format!("{field}: {what}"),
-        Some(_) | None => text,
+        Some(_) | None => said,
     };
     let words = [
         ("unknown variant", "unknown name"),
@@ -193,13 +200,8 @@ fn sentence(field: &str, error: &serde_json::Error) -> String {
         ("expected a string", "expected a text in quotes"),
         ("EOF while parsing", "it ends within"),
     ];
-    let plain = words.into_iter().fold(text, |text, (rust, json)| text.replace(rust, json));
-    let mut shown = String::new();
-    for c in plain.chars().take(SENTENCE_CHARS_MAX) {
-        // Quotes belong to the sentence; all else that could forge one is escaped.
-        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
-    }
-    shown
+    let plain = words.into_iter().fold(said, |said, (rust, json)| said.replace(rust, json));
+    text::sentence(&plain)
 }
 
 /// A JSON document as an answer.

@@ -112,7 +112,7 @@ pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Res
 
 /// Refuses what can't be begun. The request's id.
 fn begun(app: &App, request: &Request) -> Result<Arc<str>, Problem> {
-    app.expect_serving()?;
+    app.expect_coordinating()?;
     super::app::plain(request)?;
     let name = request.extensions().get::<RequestName>();
     Ok(name.map_or_else(|| "".into(), |name| Arc::clone(&name.0)))

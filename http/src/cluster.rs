@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::loss;
 use super::members;
 use super::problem::Problem;
+use super::recover;
 use super::tables::shards_of;
 use axum::extract::Request;
 use axum::response::Response;
@@ -12,7 +13,7 @@ use http::StatusCode;
 use quorate_api::OnNode;
 use quorate_api::document::{self, Here, Ring, RingNode, SafeToStop};
 use quorate_api::query::Query;
-use quorate_api::text::shown;
+use quorate_api::text::{sentence, shown};
 use quorate_model::NodeId;
 use quorate_node::control::{DiskState, Healing};
 use quorate_node::core::Counted;
@@ -33,7 +34,10 @@ pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
 pub fn seen(app: &App) -> document::Cluster {
     let view = app.core.view();
     let identity = app.core.cluster();
-    let alive = app.core.liveness();
+    // One that is banned is not to be up.
+    let is_gone = |node: &NodeId| view.catalog().gone(*node).is_some();
+    let mut alive = app.core.liveness();
+    alive.retain(|(node, _)| !is_gone(node));
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
     let (disks, counted) = (app.core.disks(), app.core.counted());
     let risks = risks(&view, &counted);
@@ -57,6 +61,7 @@ pub fn seen(app: &App) -> document::Cluster {
         shards_refusing_writes: refusing_writes as u64,
         at_risk: risks,
         accepted_losses: loss::sentences(&view),
+        recoveries: recover::recovered(&view),
         shards_moving: Some(view.catalog().moving().count() as u64),
         moved_by: view.catalog().running_job().map(|job| job.id.to_string()),
         here: here(app),
@@ -89,7 +94,7 @@ fn ailing(disks: &BTreeMap<NodeId, DiskState>) -> Vec<String> {
             Some(format!("{node} doubts its disk ({}){heals}", shown(cause)))
         }
         (None, Some(Healing { shards, whole, records, waits_for, .. }), _) => {
-            let waits_for = waits_for.as_deref().map(|what| format!(" (waits for: {})", shown(what)));
+            let waits_for = waits_for.as_deref().map(|what| format!(" (waits for: {})", sentence(what)));
             let waits_for = waits_for.unwrap_or_default();
             Some(format!(
                 "{node} fills itself: {whole} of {shards} shards whole, {records} records{waits_for}"

@@ -18,7 +18,7 @@ use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
 use quorate_model::{NodeId, Refusal};
 use quorate_node::control::ProposeError;
-use quorate_node::core::LossError;
+use quorate_node::core::{LossError, RecoverError};
 use quorate_ring::AmbiguousMember;
 use quorate_ring::planner::NoPlan;
 use thiserror::Error;
@@ -224,6 +224,15 @@ pub enum Fault {
     /// Going away.
     #[error("this node is stopping; nothing was done; use another node")]
     Draining,
+    /// Drained by an operator.
+    #[error(
+        "{node} is drained, and takes no requests for keys; nothing was done; use another node, or let it take them again: \
+         `quorate node undrain {node}`"
+    )]
+    Drained {
+        /// This node.
+        node: NodeId,
+    },
     /// This node can't serve its tables.
     #[error("{}", reasons.join("; "))]
     NotReady {
@@ -243,6 +252,9 @@ pub enum Fault {
     /// A loss that can't be accepted, or not so.
     #[error(transparent)]
     Loss(#[from] LossError),
+    /// The catalog can't go on without the members that are named.
+    #[error("{0}; nothing was changed")]
+    Recover(RecoverError),
     /// A read failed.
     #[error(transparent)]
     Get(#[from] GetError),
@@ -308,6 +320,7 @@ impl Fault {
             | Fault::TooManyConnections { .. }
             | Fault::Jobs(_) => Code::Overloaded,
             Fault::Doubtful { .. } => Code::ReplicaDoubtful,
+            Fault::Recover(_) => Code::RecoveryRefused,
             Fault::Loss(
                 LossError::Elsewhere { .. }
                 | LossError::OtherName { .. }
@@ -319,7 +332,7 @@ impl Fault {
                 | LossError::FromBefore { .. },
             ) => Code::LossNotAccepted,
             Fault::Starting | Fault::NoRandomness => Code::Starting,
-            Fault::Draining => Code::Draining,
+            Fault::Draining | Fault::Drained { .. } => Code::Draining,
             Fault::Get(GetError::Unavailable { required, acks, replicas, .. })
             | Fault::Put(PutError::Unavailable { required, acks, replicas, .. }) => {
                 unavailable(*required, *acks, replicas)

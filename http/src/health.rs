@@ -31,7 +31,7 @@ pub fn ready(app: &App) -> Result<Response, Problem> {
         let document = document::Ready { ready: true, reasons, broken_on_purpose: app.broken.word() };
         return Ok(json(StatusCode::OK, &document));
     }
-    let code = if app.core.is_draining() {
+    let code = if app.core.is_draining() || app.core.is_drained() {
         Code::Draining
     } else if app.core.statistics().replica_doubt.is_some() {
         Code::ReplicaDoubtful

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub async fn read(app: App, on: OnKey, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
     let (parts, _) = request.into_parts();
-    app.expect_serving()?;
+    app.expect_coordinating()?;
     head::refuse_operation(&parts.headers)?;
     let known = head::none_match(&parts.headers)?;
     let timeout = app.timeout(&query);
@@ -143,7 +143,7 @@ impl Write {
         parts: &Parts,
         started: Instant,
     ) -> Result<Self, Problem> {
-        app.expect_serving()?;
+        app.expect_coordinating()?;
         head::refuse_conditions(&parts.headers)?;
         let operation = head::operation(&parts.headers)?.map(|id| Attempt { id, retry: query.retry });
         if query.retry && operation.is_none() {

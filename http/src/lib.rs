@@ -45,6 +45,7 @@ mod moves;
 mod observe;
 mod plans;
 pub mod problem;
+mod recover;
 mod root;
 mod routes;
 mod scan;

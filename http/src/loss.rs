@@ -75,7 +75,7 @@ pub fn sentences(view: &View) -> Vec<String> {
         let shards = table.shards().iter().filter(|shard| !shard.losses.is_empty()).count();
         (!losses.is_empty()).then(|| {
             format!(
-                "table {}: {} went on after a loss that was accepted: what had been acknowledged before may be missing, and \
+                "table {}: a loss of {} was accepted: what had been acknowledged before may be missing, and \
                  answers about {shards} of its {} shards say no more than eventual",
                 table.name,
                 losses.join(" and "),

@@ -10,9 +10,9 @@ use quorate_api::OnJob;
 use quorate_api::document::{MoveJob, MovingShard};
 use quorate_api::form::{MoveState, MoveType};
 use quorate_api::query::Query;
-use quorate_api::text::shown;
+use quorate_api::text::{sentence as one_line, shown};
 use quorate_model::NodeId;
-use quorate_node::core::{AtWork, MoveProgress};
+use quorate_node::core::{MoveProgress, WaitingShard};
 use quorate_ring::{JobId, JobKind, JobState, Order, RequestId, View};
 
 /// `POST /v1/jobs/{id}/pause|resume|abort`
@@ -43,7 +43,7 @@ pub fn described(view: &View, progress: &MoveProgress) -> MoveJob {
         id: job.id.to_string(),
         kind: kind(job.kind).into(),
         state: state(&job.state).into(),
-        says: sentence(progress),
+        says: sentence(view, progress),
         shards: job.total.into(),
         shards_done: job.done.into(),
         shards_active: job.active.into(),
@@ -55,7 +55,7 @@ pub fn described(view: &View, progress: &MoveProgress) -> MoveJob {
         accepted_loss: names(&job.accepted),
         began_epoch: job.began.0,
         ended_epoch: job.ended.map(|epoch| epoch.0),
-        waiting: progress.at_work.iter().map(|at_work| moving(view, at_work)).collect(),
+        waiting: progress.waiting.iter().map(|waiting| moving(view, waiting)).collect(),
     }
 }
 
@@ -87,22 +87,19 @@ fn names(nodes: &[NodeId]) -> Vec<String> {
     nodes.iter().map(ToString::to_string).collect()
 }
 
-fn moving(view: &View, at_work: &AtWork) -> MovingShard {
-    let AtWork { shard, waits_for } = at_work;
-    let table = view.table_by_id(shard.id.table);
-    let table = table.map_or_else(|| shard.id.table.to_string(), |table| table.name.clone());
-    let next = shard.joint.iter().flat_map(|joint| &joint.next).map(|owner| owner.node.to_string());
+fn moving(view: &View, waiting: &WaitingShard) -> MovingShard {
+    let WaitingShard { shard, next, waits_for } = waiting;
     MovingShard {
-        shard: format!("{table}/{}", shard.id.index),
+        shard: view.catalog().shard_called(shard.id),
         owners: shard.owner_nodes().map(|node| node.to_string()).collect(),
-        next: next.collect(),
+        next: next.iter().map(ToString::to_string).collect(),
         // A part of it may be a member's own words.
-        waits_for: waits_for.as_deref().map(shown),
+        waits_for: waits_for.as_deref().map(one_line),
     }
 }
 
 /// How far a job is, in words.
-fn sentence(progress: &MoveProgress) -> String {
+fn sentence(view: &View, progress: &MoveProgress) -> String {
     let job = &progress.job;
     let (done, total, active) = (job.done, job.total, job.active);
     match &job.state {
@@ -111,21 +108,27 @@ fn sentence(progress: &MoveProgress) -> String {
             parts_missing.len()
         ),
         JobState::Running => {
-            let waits = progress.at_work.iter().find_map(|at_work| {
-                let why = at_work.waits_for.as_deref()?;
-                Some(format!("; shard {} {}", at_work.shard.id, shown(why)))
+            let waits = progress.waiting.iter().find_map(|waiting| {
+                let (shard, why) =
+                    (view.catalog().shard_called(waiting.shard.id), waiting.waits_for.as_deref()?);
+                Some(format!("; shard {shard} {}", one_line(why)))
             });
             format!("{done} of {total} shards have moved, {active} are at work{}", waits.unwrap_or_default())
         }
         JobState::Paused => format!(
-            "paused: {done} of {total} shards have moved, {active} are at work and may still arrive, no other starts"
+            "paused: {done} of {total} shards have moved, {active} stand still in the middle, no other starts"
         ),
         JobState::Aborting => format!("{done} of {total} shards have moved, {active} go back"),
         JobState::Done if total == 0 => "done: no shard had to move".to_owned(),
         JobState::Done => format!("done: {done} of {total} shards have moved"),
         JobState::Aborted => {
+            let copies = job.former.and_then(|former| {
+                let table = view.table_by_id(former.table)?;
+                Some(format!("; table {} has n = {} as before", table.name, former.n))
+            });
             format!(
-                "aborted: {done} of {total} shards have moved and stay there, the others are where they were"
+                "aborted: {done} of {total} shards have moved and stay there, the others are where they were{}",
+                copies.unwrap_or_default()
             )
         }
     }

@@ -45,6 +45,7 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::ShowPlan
         | route::Operation::DiscardPlan
         | route::Operation::ApplyPlan
+        | route::Operation::Recover
         | route::Operation::ShowRing
         | route::Operation::ListJobs
         | route::Operation::OrderJob

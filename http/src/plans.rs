@@ -17,6 +17,7 @@ use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_api::{OnNode, OnPlan};
 use quorate_model::NodeId;
+use quorate_model::level::N_MAX;
 use quorate_node::core::Kept;
 use quorate_ring::planner::Wish;
 use quorate_ring::{View, Weight};
@@ -154,6 +155,9 @@ fn one(view: &View, change: &PlanChange) -> Result<Wish, Problem> {
     if let Some(table) = &change.table {
         let no_such = || Fault::NoSuchTable { name: shown(&table.name) };
         let id = view.table(&table.name).ok_or_else(no_such)?.id;
+        if !(1..=N_MAX).contains(&table.n) {
+            return Err(invalid(format!("table.n: {} is not a number of copies: use 1 to {N_MAX}", table.n)));
+        }
         let r = table.r.as_ref().map(|r| level("r", r)).transpose()?;
         let w = table.w.as_ref().map(|w| level("w", w)).transpose()?;
         return Ok(Wish::Copies { table: id, n: table.n, r, w });

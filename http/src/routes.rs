@@ -4,7 +4,8 @@ use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{
-    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, root, scan, table_stats, tables,
+    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, table_stats,
+    tables,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -53,6 +54,7 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::ShowPlan(on) => plans::show(&app, &on, &request),
         Route::DiscardPlan(on) => plans::discard(&app, &on, &request),
         Route::ApplyPlan(on) => plans::apply(app, on, query, request).await,
+        Route::Recover => recover::recover(app, request).await,
         Route::ShowRing => cluster::ring(&app, &query, &request),
         Route::ListJobs => jobs::list(app, request).await,
         Route::OrderJob => jobs::order(app, query, request).await,

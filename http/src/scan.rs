@@ -40,7 +40,7 @@ use walk::Walk;
 /// `GET /v1/tables/{t}/keys`
 pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
     let started = Instant::now();
-    app.expect_serving()?;
+    app.expect_coordinating()?;
     head::refuse_operation(request.headers())?;
     let as_lines = head::prefers_lines(request.headers());
     if !as_lines {

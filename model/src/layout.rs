@@ -98,6 +98,11 @@ impl Placed for ShardLayout {
     fn interval(&self) -> &Interval {
         &self.interval
     }
+
+    /// What a move gives to the node is little of what there is.
+    fn is_sought(&self) -> bool {
+        self.is_received()
+    }
 }
 
 #[cfg(test)]

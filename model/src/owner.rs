@@ -20,7 +20,8 @@ pub struct Owner {
     pub since: Epoch,
 }
 
-/// That an owner of a shard went on with what its disk still held, since an operator accepted what it had lost. What was
+/// That an owner of a shard went on with what its disk still held, or is gone for good, and that an operator accepted what
+/// was lost with it. What was
 /// acknowledged before may be missing from then on, or stand above what is acknowledged later: until the table is gone
 /// no answer about the shard is more than eventual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]

@@ -23,6 +23,11 @@ pub const PIECE_ITEMS_MAX: usize = 256;
 pub trait Placed {
     /// Its interval.
     fn interval(&self) -> &Interval;
+
+    /// Whether it is one of the few that are looked for ([`Pieces::sought`]).
+    fn is_sought(&self) -> bool {
+        false
+    }
 }
 
 /// See the module's essay. Cheap to clone. How the items are cut into pieces does not matter to whether two are equal.
@@ -37,6 +42,8 @@ pub struct Pieces<T> {
 pub struct Piece<T> {
     start: SortKey,
     items: Box<[T]>,
+    /// Whether any of them is sought.
+    is_sought: bool,
 }
 
 /// All items in order.
@@ -68,6 +75,12 @@ impl<T: Placed> Pieces<T> {
         self.pieces.iter().flat_map(|piece| piece.items.iter())
     }
 
+    /// Those that are looked for, in order: pieces without any are not walked.
+    pub fn sought(&self) -> impl Iterator<Item = &T> {
+        let pieces = self.pieces.iter().filter(|piece| piece.is_sought);
+        pieces.flat_map(|piece| piece.items.iter()).filter(|item| item.is_sought())
+    }
+
     /// The last one that starts at a sort key or before it.
     pub fn at(&self, sort_key: &SortKey) -> Option<&T> {
         let (piece, item) = self.last_where(|start| start <= sort_key)?;
@@ -82,8 +95,13 @@ impl<T: Placed> Pieces<T> {
 
     /// How many pieces of this are not those of `other`: what it takes to make the one from the other.
     pub fn pieces_beside(&self, other: &Self) -> usize {
+        // Most lie where they lay.
+        let is_there = |(at, piece): &(usize, &Arc<Piece<T>>)| {
+            other.pieces.get(*at).is_some_and(|known| Arc::ptr_eq(known, piece))
+        };
         let has = |piece: &Arc<Piece<T>>| other.pieces.iter().any(|known| Arc::ptr_eq(known, piece));
-        self.pieces.iter().filter(|piece| !has(piece)).count()
+        let moved = self.pieces.iter().enumerate().filter(|place| !is_there(place));
+        moved.filter(|(_, piece)| !has(piece)).count()
     }
 
     /// What is made of each item of another one. Where that was made before, of the same piece, it is not made again.
@@ -132,9 +150,10 @@ impl<T: Placed + Clone> Pieces<T> {
             let start = &item.interval().start;
             let place = self.last_where(|known| known <= start);
             let (piece, at) = place.expect("an item is changed in its place");
-            let place = &mut Arc::make_mut(&mut pieces[piece]).items[at];
-            assert_eq!(place.interval(), item.interval(), "an item is changed in its place");
-            *place = item;
+            let piece = Arc::make_mut(&mut pieces[piece]);
+            assert_eq!(piece.items[at].interval(), item.interval(), "an item is changed in its place");
+            piece.items[at] = item;
+            piece.is_sought = piece.items.iter().any(Placed::is_sought);
         }
         Self { pieces: pieces.into(), len: self.len }
     }
@@ -143,7 +162,8 @@ impl<T: Placed + Clone> Pieces<T> {
 impl<T: Placed> Piece<T> {
     fn of(items: impl Iterator<Item = T>) -> Self {
         let items: Box<[T]> = items.collect();
-        Self { start: items[0].interval().start.clone(), items }
+        let is_sought = items.iter().any(Placed::is_sought);
+        Self { start: items[0].interval().start.clone(), items, is_sought }
     }
 }
 
@@ -198,7 +218,14 @@ mod tests {
         fn interval(&self) -> &Interval {
             &self.interval
         }
+
+        fn is_sought(&self) -> bool {
+            self.value == SOUGHT
+        }
     }
+
+    /// The value of items that are looked for.
+    const SOUGHT: u64 = u64::MAX;
 
     fn at(number: u64) -> SortKey {
         SortKey::at_token(Token(number * 10))
@@ -248,6 +275,22 @@ mod tests {
             }
         }
         assert_eq!(all.with([]), all);
+    }
+
+    #[test]
+    fn what_is_sought_is_found_without_a_walk_over_all() {
+        let none = items(10_000);
+        assert_eq!(none.sought().count(), 0);
+        let some = none.with([7, 300, 9_999].map(|number| item(number, SOUGHT)));
+        let found: Vec<&SortKey> = some.sought().map(|item| &item.interval.start).collect();
+        assert_eq!(found, [&at(7), &at(300), &at(9_999)]);
+        assert_eq!(
+            some.pieces.iter().filter(|piece| piece.is_sought).count(),
+            3,
+            "the others are not walked"
+        );
+        assert_eq!(some.with([item(300, 5)]).sought().count(), 2);
+        assert_eq!(Pieces::of(some.iter().cloned()).sought().count(), 3);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules:
             let view = control.views().current();
             running = say_ended(running, view.catalog());
             if let Some(command) = next(rules, &view, control.node(), &recollection, &mut watch) {
-                let what = described(&command);
+                let what = command.describe();
                 if let Err(error) = control.write(&command, Instant::now() + WRITE).await {
                     tracing::warn!("{what} was not written, and is looked at again: {error}");
                 }
@@ -147,34 +147,4 @@ fn say_ended(before: Option<JobId>, catalog: &Catalog) -> Option<JobId> {
         tracing::info!(job = %id, kind = kind.as_str(), %state, done, total, "a job that moves shards has ended");
     }
     running
-}
-
-/// A command, for the log.
-fn described(command: &Command) -> String {
-    match command {
-        Command::Advance(advance) => format!(
-            "a step of job {} ({} shards start, {} arrive, {} go back)",
-            advance.job,
-            advance.start.len(),
-            advance.finish.len(),
-            advance.revert.len()
-        ),
-        Command::RemoveNode { node } => format!("the removal of {node}"),
-        Command::Found(_)
-        | Command::AddNode(_)
-        | Command::UpdateNode(_)
-        | Command::Announce(_)
-        | Command::Admit(_)
-        | Command::SetVoter { .. }
-        | Command::CreateTable(_)
-        | Command::CreateRange(_)
-        | Command::AlterTable(_)
-        | Command::DropTable { .. }
-        | Command::Enable { .. }
-        | Command::Closed { .. }
-        | Command::Begin(_)
-        | Command::Extend(_)
-        | Command::SetJob { .. }
-        | Command::Forget { .. } => "a step of a job".to_owned(),
-    }
 }

@@ -18,16 +18,18 @@
 //!
 //! # What is left out
 //!
-//! Replacing a member by another one (an operator's `replace`), and recovery without a majority: they come with moves.
+//! What a member does with its shards when it comes or goes: jobs of the catalog carry that out ([`crate::conduct`]).
 
 pub mod closing;
 mod figures;
 pub mod find;
 mod forget;
 pub mod found;
+pub mod hand_on;
 mod healing;
 mod jobs;
 pub mod living;
+mod log_end;
 mod messages;
 mod moving;
 mod propose;
@@ -41,7 +43,7 @@ pub use find::find_members;
 pub use found::{JoinError, Joined, WAITING, cluster_at, join, replace};
 pub use healing::{Healing, LACKS_MAX, ShardLack};
 pub use living::Living;
-pub use messages::{ControlReply, ControlRequest, DiskState, Replacement, Report, ShardFigure};
+pub use messages::{ControlReply, ControlRequest, DiskState, LogEnd, Replacement, Report, ShardFigure};
 pub use moving::{CopySaid, Moving};
 pub use proposed::{ProposeError, Proposed};
 

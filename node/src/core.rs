@@ -14,19 +14,22 @@ mod jobs;
 mod loss;
 pub(crate) mod plans;
 mod readiness;
+mod recover;
 mod request;
 mod scan;
 mod statistics;
 
 pub use counted::Counted;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
-pub use plans::{AtWork, Kept, MoveProgress, PlanError, PlanId};
+pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
+pub use recover::{GivenUp, RecoverError, TableGivenUp};
 pub use request::{Attempt, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
 use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure};
 use crate::drive::{Driver, Load, Subject};
+use crate::ended::Ended;
 use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::Local;
@@ -293,6 +296,16 @@ impl Core {
     /// Whether this node is about to stop: it finishes what it has begun and takes nothing new.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether an operator has drained this node: it takes no requests for keys from clients, and answers its peers.
+    pub fn is_drained(&self) -> bool {
+        self.view().catalog().node(self.node).is_some_and(|known| known.drained)
+    }
+
+    /// Why this node ends: it is no member any more. `None`: it is one, as far as it has heard.
+    pub fn dismissed(&self) -> Option<Ended> {
+        Ended::dismissed(self.node, &self.links, self.views.current().catalog())
     }
 
     /// Why this node serves no key at all: it began with a disk that it doubts, so that its catalog stays as it was.

@@ -3,6 +3,7 @@
 use crate::control::{ControlReply, ControlRequest, find, found};
 use crate::node::folder;
 use crate::peer::{self, BATCH_ITEMS_MAX};
+use crate::recovering;
 use quorate_model::decoder::cbor;
 use quorate_model::{Answer, Reply};
 
@@ -14,6 +15,7 @@ quorate_model::decoders! {
     "join-request" => folder::takes,
     "cluster-page" => found::takes,
     "nodes-page" => find::takes,
+    "recovering" => recovering::takes,
 }
 
 fn requests(bytes: &[u8]) -> bool {

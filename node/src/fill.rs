@@ -17,7 +17,8 @@ use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{self, Action, Filling, Input, Member, Progress};
 use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
-use quorate_ring::NodeState;
+use quorate_ring::catalog::JobState;
+use quorate_ring::{Catalog, NodeState};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::sync::Mutex as Turns;
@@ -56,6 +57,7 @@ impl Filler {
                 work.spawn(Arc::clone(&self).carry_out(action, Arc::clone(&pace)));
             }
             let look_at = clock::tokio_instant(filling.wake_at());
+            let mut held_back = false;
             let input = tokio::select! {
                 // It panicked: a bug. What is noted on the disk is enough to begin anew.
                 Some(done) = work.join_next() => if let Ok(input) = done {
@@ -64,20 +66,31 @@ impl Filler {
                     filling = Filling::new(self.context, limits);
                     continue;
                 },
-                () = tokio::time::sleep_until(look_at) => self.look().await,
+                () = tokio::time::sleep_until(look_at) => {
+                    let (input, is_paused) = self.look().await;
+                    held_back = is_paused;
+                    input
+                }
             };
             filling.step(clock::now(), input, &*self.views, &mut actions);
             let progress = filling.progress();
-            log(&mut said, &progress);
+            if !held_back {
+                log(&mut said, &progress);
+            }
             self.recovery.note(progress);
         }
     }
 
-    /// What is not whole, and what the members are like.
-    async fn look(&self) -> Input {
-        let gaps = self.on_replica(|replica| Ok(replica.gaps(usize::MAX))).await.unwrap_or_default();
+    /// What is not whole, and what the members are like; and whether something is left alone, since its job is paused.
+    async fn look(&self) -> (Input, bool) {
+        let mut gaps = self.on_replica(|replica| Ok(replica.gaps(usize::MAX))).await.unwrap_or_default();
         let disks = self.recollection.disk_states();
         let view = self.views.current();
+        let lacking = gaps.len();
+        if view.catalog().running_job().is_some_and(|job| job.state == JobState::Paused) {
+            gaps.retain(|gap| !self.receives(view.catalog(), gap));
+        }
+        let is_paused = gaps.len() < lacking;
         let member = |node: NodeId, incarnation: u32| {
             let doubts = disks.get(&node).is_some_and(|disk| disk.doubt.is_some());
             (node, Member { incarnation: incarnation.into(), doubts })
@@ -85,7 +98,13 @@ impl Filler {
         // One that is gone for good is not waited for.
         let there = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
         let members = there.map(|node| member(node.id, node.incarnation));
-        Input::Look(gaps, members.collect())
+        (Input::Look(gaps, members.collect()), is_paused)
+    }
+
+    /// Whether a shard is given to this node by a move that is not over.
+    fn receives(&self, catalog: &Catalog, gap: &Gap) -> bool {
+        let shard = catalog.table_by_id(gap.table).and_then(|table| table.shards().at(&gap.interval.start));
+        shard.is_some_and(|shard| shard.receivers().any(|owner| owner.node == self.context.local))
     }
 
     async fn carry_out(self: Arc<Self>, action: Action, pace: Arc<Turns<Pace>>) -> Input {

@@ -30,6 +30,7 @@ pub use config::{BOOT_ID_FILE, Entry, NodeConfig, StartError, StorageConfig, is_
 pub use parts::listen;
 
 use crate::core::Core;
+use crate::ended::Ended;
 use parts::Parts;
 use quorate_model::NodeId;
 use std::net::SocketAddr;
@@ -116,8 +117,8 @@ impl Node {
         self.parts().peer_address
     }
 
-    /// Turns into a sentence when this node must not go on: the program that started it should stop it and say why.
-    pub fn failed(&self) -> watch::Receiver<Option<String>> {
+    /// Turns into a reason when this node must not go on: the program that started it should stop it and say why.
+    pub fn failed(&self) -> watch::Receiver<Option<Ended>> {
         self.parts().failed.subscribe()
     }
 

@@ -118,7 +118,10 @@ impl Recollection {
         let until = Instant::now() + LISTEN_MAX;
         let view = self.views.current();
         let unheard = || self.known.unheard(view.catalog().nodes().map(|node| node.id));
-        while !unheard().iter().all(|node| links.is_unreachable(*node)) && Instant::now() < until {
+        // One that is no member any more has nothing to wait for.
+        let is_gone = || links.gone().borrow().is_some();
+        let has_all = || unheard().iter().all(|node| links.is_unreachable(*node));
+        while !has_all() && !is_gone() && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
         let silent: Vec<String> = unheard().iter().map(ToString::to_string).collect();

@@ -89,6 +89,7 @@ impl Cluster {
             start_in_order(&mut slots, &order, &begun, found_first).await?;
         }
         let mut cluster = Self { plan: plan.clone(), slots };
+        cluster.end_removed().await;
         cluster.wait_until_ready(&tell).await?;
         cluster.make_table(&tell).await?;
         // Which zone a node is in was settled when it was added.
@@ -119,6 +120,9 @@ impl Cluster {
             }
             (Act::Start, None) => {
                 slot.start(entry).await?;
+                if let Some(ended) = slot.dismissed.clone() {
+                    return Err(Error::Start { name: name.to_owned(), error: StartError::Ended(ended) });
+                }
                 tracing::warn!("{name} is started again");
             }
             (Act::Cut | Act::Heal, Some(mut running)) => {
@@ -154,9 +158,10 @@ impl Cluster {
             running.instance.shutdown().await;
             match slot.start(entry.clone()).await {
                 Ok(()) => {
-                    let again = slot.running.as_mut().expect("it was started");
-                    again.instance.node().cut(running.is_cut);
-                    again.is_cut = running.is_cut;
+                    if let Some(again) = &mut slot.running {
+                        again.instance.node().cut(running.is_cut);
+                        again.is_cut = running.is_cut;
+                    }
                 }
                 Err(error) => tracing::error!("{error}; it stays down"),
             }
@@ -231,13 +236,11 @@ impl Cluster {
 /// Nodes that have all been members before need each other to be ready, not to start.
 async fn start_together(slots: &mut [Slot]) -> Result<(), Error> {
     let again = again(slots);
-    let starting: Vec<_> = slots
-        .iter()
-        .map(|slot| (slot.name.clone(), tokio::spawn(Instance::start(slot.config(again.clone())))))
-        .collect();
-    for (slot, (name, started)) in slots.iter_mut().zip(starting) {
+    let starting: Vec<_> =
+        slots.iter().map(|slot| tokio::spawn(Instance::start(slot.config(again.clone())))).collect();
+    for (slot, started) in slots.iter_mut().zip(starting) {
         let started = started.await.map_err(|error| StartError::Runtime(error.to_string())).flatten();
-        slot.runs(started.map_err(|error| Error::Start { name, error })?);
+        slot.started(started)?;
     }
     Ok(())
 }

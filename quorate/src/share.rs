@@ -119,7 +119,7 @@ fn is_due(catalog: &Catalog, node: NodeId, is_new: bool) -> Option<bool> {
 
 fn refused(node: NodeId, error: &PlanError) -> Step {
     match error {
-        PlanError::None(NoPlan::Nothing) => {
+        PlanError::None(NoPlan::Nothing { .. }) => {
             Step::Over("every node holds its share already: nothing moves to this one".to_owned())
         }
         PlanError::None(NoPlan::NotAllocatable { .. }) => {
@@ -134,7 +134,8 @@ fn refused(node: NodeId, error: &PlanError) -> Step {
             | NoPlan::NotDead { .. }
             | NoPlan::MayLose { .. }
             | NoPlan::Copies { .. }
-            | NoPlan::NoSpace { .. },
+            | NoPlan::NoSpace { .. }
+            | NoPlan::Rejected(_),
         )
         | PlanError::NotKept(_)
         | PlanError::Propose(_)
@@ -152,9 +153,12 @@ mod tests {
             Step::Over(_) => true,
             Step::NotYet(_) => false,
         };
-        assert!(is_over(NoPlan::Nothing));
-        assert!(is_over(NoPlan::NotAllocatable { node: NodeId(4) }), "an operator drained it");
-        assert!(!is_over(NoPlan::NoSpace { node: NodeId(4), bytes: 2, free: 1 }));
+        assert!(is_over(NoPlan::Nothing { why: "so".to_owned() }));
+        assert!(
+            is_over(NoPlan::NotAllocatable { node: "n4".to_owned(), why: "is drained".to_owned() }),
+            "an operator drained it"
+        );
+        assert!(!is_over(NoPlan::NoSpace { node: "n4".to_owned(), bytes: 2, free: 1 }));
         assert!(!is_over(NoPlan::NoSuchNode { node: NodeId(4) }), "the view is behind");
     }
 }

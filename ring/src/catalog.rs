@@ -39,6 +39,7 @@ pub mod layouts;
 mod level;
 mod member;
 pub mod node;
+pub mod recovery;
 pub mod rejection;
 pub mod shard;
 pub(crate) mod snapshot;
@@ -46,21 +47,22 @@ mod starts;
 
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
-pub use command::planned::{Advance, Begin, Change, Extend, Move, Order};
+pub use command::planned::{Advance, Begin, Change, Extend, Move, Order, Recover};
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
-pub use job::{Job, JobId, JobKind, JobState, Pending};
+pub use job::{Former, Job, JobId, JobKind, JobState, Pending};
 pub use layouts::Layouts;
 pub use member::{AmbiguousMember, Called};
 pub use node::{Node, NodeState, RequestId, is_address, is_label};
+pub use recovery::{RECOVERIES_MAX, Recovery};
 pub use rejection::Rejection;
 pub use rejection::plan::PlanRejection;
 pub use shard::{Joint, Losses, Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 
 use crate::ring::Members;
-use quorate_model::{ClusterId, Epoch, NodeId, Protocol, ShardId, SortKey, TableId};
+use quorate_model::{ClusterId, Epoch, Gone, NodeId, Protocol, ShardId, SortKey, TableId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,6 +104,8 @@ pub struct Catalog {
     topology: Epoch,
     /// Where each shard that moves starts; follows from `tables`.
     moving: Arc<BTreeMap<ShardId, SortKey>>,
+    /// When it went on without a majority of its voters: the last times, the earliest first.
+    recoveries: Arc<[Recovery]>,
 }
 
 impl Catalog {
@@ -152,6 +156,33 @@ impl Catalog {
     /// The member with this name.
     pub fn node_by_name(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.values().find(|node| node.name == name)
+    }
+
+    /// Why a node that was a member is let in no more; `None`: it is one, or has not been one yet.
+    pub fn gone(&self, id: NodeId) -> Option<Gone> {
+        match self.node(id) {
+            Some(node) => (node.state == NodeState::Banned).then_some(Gone::Banned),
+            None => (Self::FIRST_NODE..self.next_node).contains(&id).then_some(Gone::Removed),
+        }
+    }
+
+    /// What people call a member: its name, and its id where that is another word.
+    pub fn called(&self, id: NodeId) -> String {
+        match self.node(id).map(|node| node.name.as_str()).filter(|name| *name != id.to_string()) {
+            Some(name) => format!("{name} ({id})"),
+            None => id.to_string(),
+        }
+    }
+
+    /// The same of several.
+    pub fn called_all(&self, ids: impl IntoIterator<Item = NodeId>) -> String {
+        ids.into_iter().map(|id| self.called(id)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What people call a shard: the name of its table, and its number.
+    pub fn shard_called(&self, id: ShardId) -> String {
+        self.table_by_id(id.table)
+            .map_or_else(|| id.to_string(), |table| format!("{}/{}", table.name, id.index))
     }
 
     /// The members that vote in consensus on the catalog.
@@ -236,6 +267,11 @@ impl Catalog {
     /// The planned job that has not ended: one at most.
     pub fn running_job(&self) -> Option<&Arc<Job>> {
         self.jobs.values().find(|job| !job.state.is_ended())
+    }
+
+    /// When this catalog went on without a majority of its voters: the last times, the earliest first.
+    pub fn recoveries(&self) -> &[Recovery] {
+        &self.recoveries
     }
 
     /// The shards that have two sets of owners, ordered by id.

@@ -34,10 +34,11 @@
 mod arrival;
 mod facts;
 mod starts;
+mod wait;
 mod watch;
 
-pub use arrival::Wait;
 pub use facts::{FillReport, Limits, NodeReport};
+pub use wait::Wait;
 pub use watch::Watch;
 
 use crate::catalog::command::planned::SHARDS_PER_COMMAND_MAX;
@@ -47,6 +48,9 @@ use quorate_model::{Instant, NodeId, Rules, ShardId};
 use starts::Starts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Shards that have not begun and that are looked at to say what they wait for.
+const PENDING_LOOKED_AT_MAX: usize = 1_024;
 
 /// What the catalog needs next; `None`: nothing. `watch` has observed the same catalog and reports.
 pub fn next(
@@ -70,7 +74,28 @@ pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shar
     let facts = Facts { rules: Rules::INTACT, catalog, reports };
     let shard = catalog.moving_shard(shard)?;
     let job = catalog.job(shard.joint.as_ref()?.job)?;
-    facts.arrived(job, shard).err()
+    let wait = facts.arrived(job, shard).err()?;
+    // Who receives something stands still for as long as the job does.
+    let is_paused = job.state == JobState::Paused && matches!(wait, Wait::Receiving { .. });
+    Some(if is_paused { Wait::Paused } else { wait })
+}
+
+/// Shards of the running job that have not begun to move, with what each waits for: at most `most`, those first that wait
+/// for more than their turn. So many are looked at, in their order, that it costs little.
+pub fn pending(
+    catalog: &Catalog,
+    reports: &BTreeMap<NodeId, NodeReport>,
+    limits: &Limits,
+    most: usize,
+) -> Vec<(ShardId, Wait)> {
+    let Some(job) = catalog.running_job() else { return Vec::new() };
+    let facts = Facts { rules: Rules::INTACT, catalog, reports };
+    let moving: Vec<&Shard> = catalog.moving().collect();
+    let starts = Starts::beside(&facts, job, &moving, limits);
+    let mut waiting: Vec<(ShardId, Wait)> = starts.pending().take(PENDING_LOOKED_AT_MAX).collect();
+    waiting.sort_by_key(|(_, wait)| matches!(wait, Wait::Turn));
+    waiting.truncate(most);
+    waiting
 }
 
 impl Facts<'_> {

@@ -59,8 +59,8 @@ mod weight;
 pub use catalog::{
     Advance, AmbiguousMember, Applied, Begin, Called, Catalog, Change, Claim, Closing, Command, Created,
     Extend, Found, Job, JobId, JobKind, JobState, Joint, LEVEL_NEWEST, Layouts, Move, NewNode, NewRange,
-    NewTable, Node, NodeState, NodeUpdate, Order, PlanRejection, Receipt, Rejection, RequestId, Shard,
-    TableChange, TableEntry, TtlChange,
+    NewTable, Node, NodeState, NodeUpdate, Order, PlanRejection, Receipt, Recover, Recovery, Rejection,
+    RequestId, Shard, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan, Quota};

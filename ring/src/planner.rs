@@ -13,6 +13,9 @@
 //! - What the placement promises (`ring/src/placement`): each node within 2 % of its share, or one copy; little moves, and
 //!   between nodes that stay nothing where zones are even.
 //! - A drained node keeps what it has and gets nothing.
+//! - A change of one table's number of copies moves shards of that table alone. Every other plan leaves each shard as many
+//!   owners as it has.
+//! - What the catalog would reject is no plan.
 //! - A plan that could lose something is refused, unless the nodes are named of which that is accepted.
 //!
 //! # What is absent
@@ -56,12 +59,14 @@ pub fn plan(catalog: &Catalog, wish: &Wish, known: &Known) -> Result<Planned, No
     }
     let target = wanted::Target::of(catalog, wish, known)?;
     let moves = target.moves(catalog)?;
-    if moves.is_empty() && target.changes.is_empty() && target.dead.is_empty() {
-        return Err(NoPlan::Nothing);
+    if moves.is_empty()
+        && let Some(why) = target.idle(catalog, wish)
+    {
+        return Err(NoPlan::Nothing { why });
     }
     target.check_sources(catalog, &moves, known)?;
     let preview = Preview::of(catalog, &target, &moves, known)?;
-    Ok(Planned {
+    let planned = Planned {
         base: catalog.topology(),
         kind: target.kind,
         changes: target.changes,
@@ -69,7 +74,12 @@ pub fn plan(catalog: &Catalog, wish: &Wish, known: &Known) -> Result<Planned, No
         dead: target.dead,
         accepted: known.accepted.iter().copied().collect(),
         preview,
-    })
+    };
+    // The first command has all that a plan says beside further moves.
+    match planned.commands(JobId::default()).first().map(|begin| catalog.apply(begin)) {
+        Some(Err(rejection)) => Err(NoPlan::Rejected(rejection)),
+        Some(Ok(_)) | None => Ok(planned),
+    }
 }
 
 impl Planned {

@@ -71,7 +71,7 @@ pub use memory::{Fault, MemoryEngine};
 pub use privacy::{PrivacyError, keep_private};
 pub use raft_store::{RaftEntry, RaftStore};
 pub use recollection::Recollection;
-pub use replica::{ClearError, OwnerHints, Received, Replica, ReplicaHealth, ReplicaStatistics};
+pub use replica::{ClearError, OwnerHints, Replica, ReplicaHealth, ReplicaStatistics};
 pub use replica::{Recount, SumsSetting};
 pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 pub use run_note::{RunNote, machine_run};

@@ -66,7 +66,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 pub use clear::ClearError;
 pub use health::ReplicaHealth;
 pub use hint_book::OwnerHints;
-pub use ledger::Received;
 pub use sums::{Recount, SumsSetting};
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.

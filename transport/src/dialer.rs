@@ -10,7 +10,7 @@ use crate::handshake::{self, HandshakeError, Identity, Proven, RefusalReason, Se
 use crate::pending::Calls;
 use crate::{Lane, Limits, PeerCounters, connection};
 use arc_swap::ArcSwapOption;
-use quorate_model::{Boot, NodeId};
+use quorate_model::{Boot, Gone, NodeId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Dialing {
     pub changes: watch::Sender<u64>,
     /// Told whenever a peer says that another live process has our id.
     pub duplicate: watch::Sender<Option<Duplicate>>,
+    /// Told once a member says that this node is none any more.
+    pub gone: watch::Sender<Option<Dismissal>>,
     /// Members that were found where another one was expected.
     pub found: mpsc::Sender<(NodeId, String)>,
 }
@@ -55,6 +57,15 @@ pub struct Duplicate {
     pub said: Instant,
     /// When it had heard the other process.
     pub heard: Instant,
+}
+
+/// A member has said that this node is no member any more. That is for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dismissal {
+    /// The member.
+    pub peer: NodeId,
+    /// Why.
+    pub gone: Gone,
 }
 
 /// One lane to one member.
@@ -123,6 +134,14 @@ impl Dialing {
                 let (heard, why) = (heard.unwrap_or(said), duplicate.to_string());
                 let address = target.to_owned();
                 self.duplicate.send_replace(Some(Duplicate { peer, address, why, said, heard }));
+            }
+            Some(RefusalReason::NotMember { node, gone: Some(gone) }) if *node == me => {
+                let first = |known: &mut Option<Dismissal>| {
+                    let is_first = known.is_none();
+                    known.get_or_insert(Dismissal { peer, gone: *gone });
+                    is_first
+                };
+                self.gone.send_if_modified(first);
             }
             Some(_) | None => {}
         }

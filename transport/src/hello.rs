@@ -3,7 +3,7 @@
 use crate::Lane;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, Committed, NodeId};
+use quorate_model::{Boot, ClusterId, Committed, Gone, NodeId};
 use std::fmt;
 use thiserror::Error;
 
@@ -164,11 +164,14 @@ pub enum RefusalReason {
     },
     /// The id is not a member of the cluster.
     #[n(5)]
-    #[error("node {node} is not a member of this cluster (any more)")]
+    #[error("node {node} is not a member of this cluster{}", any_more(*.gone))]
     NotMember {
         /// The id.
         #[n(0)]
         node: NodeId,
+        /// Why it is none any more; `None`: it was none yet as far as the acceptor knows. Earlier versions do not say.
+        #[n(1)]
+        gone: Option<Gone>,
     },
     /// Too many connections.
     #[n(6)]
@@ -230,6 +233,11 @@ pub enum RefusalReason {
         #[n(2)]
         by: NodeId,
     },
+}
+
+/// The end of a sentence on who is no member.
+fn any_more(gone: Option<Gone>) -> String {
+    gone.map_or_else(String::new, |gone| format!(" any more: {gone}"))
 }
 
 impl fmt::Display for Lane {

@@ -50,7 +50,7 @@ mod secret;
 mod server;
 
 pub use contact::{Alive, Contacts};
-pub use dialer::Met;
+pub use dialer::{Dismissal, Met};
 pub use frame::{Asked, FrameError, Header, Kind};
 pub use handshake::{HandshakeError, Identity, Knock, RefusalReason, Secret, Whereabouts, hear_knock};
 pub use links::{LinkReport, Links};

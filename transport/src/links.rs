@@ -1,6 +1,6 @@
 //! The links of this node to all other members: who is there, who answers, and how to call.
 
-use crate::dialer::{Dialing, Duplicate, Link, Met};
+use crate::dialer::{Dialing, Dismissal, Duplicate, Link, Met};
 use crate::frame::Asked;
 use crate::handshake::{HandshakeError, Identity, Proven, Secret, Whereabouts};
 use crate::pending::{Answered, Sink};
@@ -97,6 +97,7 @@ impl Links {
             cut: cut.subscribe(),
             changes: watch::Sender::new(0),
             duplicate: watch::Sender::new(None),
+            gone: watch::Sender::new(None),
         };
         Self {
             members: ArcSwap::default(),
@@ -295,6 +296,11 @@ impl Links {
     /// Forgets such a refusal, which was not repeated.
     pub fn forget_duplicate(&self) {
         self.dialing.duplicate.send_replace(None);
+    }
+
+    /// Says so once a member has refused this node because it is no member any more.
+    pub fn gone(&self) -> watch::Receiver<Option<Dismissal>> {
+        self.dialing.gone.subscribe()
     }
 
     /// Whether no process answers at a member's address: waiting for it would be in vain.

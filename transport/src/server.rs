@@ -91,6 +91,8 @@ struct Alive {
     connections: usize,
     /// When it was heard last on any of them, in milliseconds since the server's beginning.
     heard_ms: Arc<AtomicU64>,
+    /// Turns true when all of them end, since it is no member any more.
+    out: watch::Sender<bool>,
 }
 
 /// One place among the connections of a member.
@@ -100,6 +102,7 @@ struct Admission {
     /// Where it says it is.
     peer_address: Option<String>,
     heard_ms: Arc<AtomicU64>,
+    out: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -188,6 +191,14 @@ impl Server {
         self.cut.send_replace(cut);
     }
 
+    /// Ends the connections of nodes that are no members any more. [`Service::admits`] must refuse them already.
+    pub fn end_connections(&self, is_gone: impl Fn(NodeId) -> bool) {
+        let alive = self.alive.lock().expect("nothing panics while it holds this lock");
+        for (_, gone) in alive.iter().filter(|(node, _)| is_gone(**node)) {
+            gone.out.send_replace(true);
+        }
+    }
+
     /// Why the last connection was refused.
     pub fn last_refusal(&self) -> Option<String> {
         let last = self.last_refusal.lock().expect("nothing panics while it holds this lock");
@@ -216,6 +227,7 @@ impl Server {
         contact.heard();
         let every = || self.limits.alive_every(caller.lane, self.contacts.expected());
         let heard = (&*admission.heard_ms, &*contact);
+        let mut out = admission.out.clone();
         let outbox = Arc::new(Outbox::new(self.limits.queued_bytes_max));
         let mut writing = Writing::default();
         let (mut from, mut to) = socket.split();
@@ -223,6 +235,7 @@ impl Server {
             _ = outbox.write_to(&mut to, &mut writing) => {}
             () = self.read_requests(&mut from, caller, &outbox, heard) => {}
             never = connection::say_alive(&outbox, &contact, every) => match never {},
+            _ = out.wait_for(|out| *out) => {}
         }
         outbox.close();
     }
@@ -316,7 +329,7 @@ impl Server {
         let Proven { node, boot, lane, .. } = proven;
         let joining = node == NodeId(0);
         if joining && lane != Lane::Urgent {
-            return Err(RefusalReason::NotMember { node });
+            return Err(RefusalReason::NotMember { node, gone: None });
         }
         if node == self.identity.node {
             return Err(RefusalReason::Duplicate { node, other: self.identity.boot, heard_ms: Some(0) });
@@ -340,12 +353,13 @@ impl Server {
         if !joining {
             self.service.admits(&proven, peer_address.as_deref())?;
         }
-        let none = || Alive { boot, connections: 0, heard_ms: Arc::default() };
+        let none =
+            || Alive { boot, connections: 0, heard_ms: Arc::default(), out: watch::Sender::new(false) };
         let here = alive.entry(node).or_insert_with(none);
         here.connections += 1;
         here.heard_ms.store(self.millis(), Ordering::Relaxed);
-        let heard_ms = Arc::clone(&here.heard_ms);
-        Ok(Admission { server: Arc::clone(self), node, peer_address, heard_ms, _place: place })
+        let (heard_ms, out) = (Arc::clone(&here.heard_ms), here.out.subscribe());
+        Ok(Admission { server: Arc::clone(self), node, peer_address, heard_ms, out, _place: place })
     }
 
     /// Remembers why a connection was refused, and logs it unless it was just logged.

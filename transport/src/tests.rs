@@ -7,7 +7,7 @@ use crate::{
     Caller, Forgetful, Identity, Incoming, Lane, Limits, Links, RefusalReason, Responder, Secret, Server,
     Service,
 };
-use quorate_model::{Boot, ClusterId, NodeId};
+use quorate_model::{Boot, ClusterId, Gone, NodeId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,7 +48,13 @@ impl Service for Echo {
 
     fn admits(&self, caller: &Caller, _: Option<&str>) -> Result<(), RefusalReason> {
         let node = caller.node;
-        if node.0 < 90 { Ok(()) } else { Err(RefusalReason::NotMember { node }) }
+        let gone = match node.0 {
+            0..90 => return Ok(()),
+            96 => Some(Gone::Removed),
+            97 => Some(Gone::Banned),
+            _ => None,
+        };
+        Err(RefusalReason::NotMember { node, gone })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cluster, as the answering node sees it.
 
+use super::Recovered;
 use super::Shard;
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct Cluster {
     /// Which tables have lost something that an operator accepted: by which node, when, and what that means.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<String>,
+    /// When the catalog went on without a majority of its voters, the earliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovered>,
     /// Shards that move now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards_moving: Option<u64>,
@@ -154,7 +158,7 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Membership>)]
     pub membership: Option<Word>,
-    /// Whether it is drained: it gets no new copies, and says that it is not ready.
+    /// Whether it is drained: it gets no new copies, takes no requests for keys, and says that it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drained: Option<bool>,
     /// Copies of shards that it should hold.
@@ -174,7 +178,8 @@ pub struct Node {
     /// Why it is down, or asked after the others.
     #[schema(required)]
     pub reason: Option<String>,
-    /// Bytes of its live files.
+    /// Bytes of the records that it holds, before compression, as the statistics of tables count them. While it is still
+    /// counting: of its live files, if those are more.
     #[schema(required)]
     pub bytes: Option<u64>,
     /// Keys with a value that it holds, of all tables; a key counts at each of its owners.

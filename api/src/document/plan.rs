@@ -238,11 +238,12 @@ pub struct MoveJob {
     /// The epoch in which it ended; `null`: it goes on.
     #[schema(required)]
     pub ended_epoch: Option<u64>,
-    /// Shards at work and what each waits for, at most ten of them.
+    /// Shards at work, and shards that have not begun, with what each waits for: at most ten of them, those first that
+    /// wait for more than their turn.
     pub waiting: Vec<MovingShard>,
 }
 
-/// A shard at work.
+/// A shard at work, or one that has not begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MovingShard {
     /// `<table>/<index>`.
@@ -264,7 +265,7 @@ pub struct Drained {
     /// Which.
     #[schema(value_type = form::NodeId)]
     pub node: String,
-    /// Whether it gets no new copies, and says that it is not ready.
+    /// Whether it gets no new copies, takes no requests for keys, and says that it is not ready.
     pub drained: bool,
     /// The catalog's epoch since which every member that can be reached knows it.
     pub epoch: u64,

@@ -13,8 +13,8 @@ use crate::code::Code;
 use crate::document::{
     AcceptLoss, AnyJob, Batch, Cluster, Discarded, Drained, Dropped, Explanation, Job, JobSpec, Jobs,
     KeyPage, Links, Live, Location, Loss, LossAccepted, Mget, MoveJob, NodeDetails, Nodes, Plan, PlanSpec,
-    Plans, Ready, Results, Ring, SafeToStop, Shards, SyncState, Table, TableChange, TableSpec, TableStats,
-    Tables,
+    Plans, Ready, RecoverSpec, Recovery, Results, Ring, SafeToStop, Shards, SyncState, Table, TableChange,
+    TableSpec, TableStats, Tables,
 };
 use crate::route::Operation;
 
@@ -235,6 +235,25 @@ pub const fn described(operation: Operation) -> Described {
             const { &[ok::<Drained>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, NODE, CHANGE, PLANNED],
         ),
+        Operation::Recover => taking(
+            "recover",
+            "Let the catalog go on without a majority of its voters, once the others are gone for good: what that means, \
+             and the decision",
+            const { &document::<RecoverSpec>() },
+            const {
+                &[
+                    ok::<Recovery>(),
+                    Answer {
+                        status: 202,
+                        says: "It is decided: the node starts again, and the catalog goes on from what it knows",
+                        content: Some(document::<Recovery>()),
+                        headers: &[],
+                        leads_to: &[],
+                    },
+                ]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN, NODE, BODY, DOCUMENT, SERVING, STARTING, &[Code::RecoveryRefused]],
+        ),
         Operation::ListPlans => shown(
             "listPlans",
             "The plans that this node keeps, the newest first",
@@ -265,7 +284,7 @@ pub const fn described(operation: Operation) -> Described {
                 NODE,
                 LEVEL,
                 SERVING,
-                &[Code::PlanRefused, Code::JobRuns],
+                &[Code::PlanRefused, Code::JobRuns, Code::CatalogRefused],
             ],
         ),
         Operation::ShowPlan => shown(
@@ -292,7 +311,7 @@ pub const fn described(operation: Operation) -> Described {
                     leads_to: &[],
                 }]
             },
-            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, PLANNED, &[Code::NoSuchPlan]],
+            &[EDGE, AT_WORK, QUERY, PLAIN, CHANGE, PLANNED, &[Code::NoSuchPlan, Code::PlanRefused]],
         ),
         Operation::ShowRing => shown(
             "showRing",

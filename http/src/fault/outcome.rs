@@ -44,9 +44,11 @@ impl Fault {
             | Fault::TooManyConnections { .. }
             | Fault::Doubtful { .. }
             | Fault::Loss(_)
+            | Fault::Recover(_)
             | Fault::Starting
             | Fault::NoRandomness
             | Fault::Draining
+            | Fault::Drained { .. }
             | Fault::NotReady { .. }
             | Fault::NotSafe { .. }
             | Fault::Get(_)

@@ -53,7 +53,8 @@ pub fn of_no_plan(why: &NoPlan) -> Code {
         | NoPlan::MayLose { .. }
         | NoPlan::Copies { .. }
         | NoPlan::NoSpace { .. }
-        | NoPlan::Nothing => Code::PlanRefused,
+        | NoPlan::Nothing { .. } => Code::PlanRefused,
+        NoPlan::Rejected(rejection) => code(rejection),
     }
 }
 

@@ -47,7 +47,9 @@ impl Control {
                         | ControlReply::Closed(_)
                         | ControlReply::Jobs(_)
                         | ControlReply::Replaced { .. }
-                        | ControlReply::Refused { .. },
+                        | ControlReply::Refused { .. }
+                        | ControlReply::Heard(_)
+                        | ControlReply::Log(_),
                     ) => missing = format!("node {node} answered another question"),
                     Err(error) => missing = format!("node {node}: {error}"),
                 }

@@ -257,7 +257,9 @@ async fn attempt(address: &str, secret: &Secret, wish: &Wish<'_>) -> Result<Join
             | ControlReply::Disk(_)
             | ControlReply::Found(_)
             | ControlReply::Closed(_)
-            | ControlReply::Jobs(_),
+            | ControlReply::Jobs(_)
+            | ControlReply::Heard(_)
+            | ControlReply::Log(_),
         ) => Err(Attempt::Failed("it answered another question".to_owned())),
         Err(error) => Err(Attempt::Failed(format!("its answer makes no sense: {error}"))),
     }

@@ -4,6 +4,7 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest};
 use crate::jobs::{Full, JobsReply, JobsRequest, Kind, LastEqual, Order, Proofs, Remembered, Said};
 use quorate_model::{NodeId, SortKey, TableId};
+use quorate_ring::NodeState;
 use quorate_transport::CallError;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -91,7 +92,9 @@ impl Control {
     }
 
     fn members(&self) -> Vec<NodeId> {
-        self.views.current().catalog().nodes().map(|node| node.id).collect()
+        let view = self.views.current();
+        let members = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        members.map(|node| node.id).collect()
     }
 
     /// Asks these members, all at once.

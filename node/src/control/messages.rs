@@ -48,6 +48,23 @@ pub enum ControlRequest {
     /// Answered with `Replaced`, or why not.
     #[n(11)]
     Replace(#[n(0)] Replacement),
+    /// "Which of these members do you hear?" Answered with `Heard`.
+    #[n(12)]
+    Hear(#[n(0)] Vec<NodeId>),
+    /// "Where does your log end, and whom do you follow?" Answered with `Log`.
+    #[n(13)]
+    Log,
+}
+
+/// Where a member's log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LogEnd {
+    /// Term and index of its last entry; `None`: there is none.
+    #[n(0)]
+    pub last: Option<(u64, u64)>,
+    /// The leader with a majority, as it knows it.
+    #[n(1)]
+    pub leader: Option<NodeId>,
 }
 
 /// A process on an empty folder that wants to be a member which there is already.
@@ -98,6 +115,7 @@ impl ControlRequest {
             | ControlRequest::Forget
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) | ControlRequest::Close(_) | ControlRequest::Replace(_) => Protocol(2),
+            ControlRequest::Hear(_) | ControlRequest::Log => Protocol(4),
             ControlRequest::Jobs(request) => request.since(),
         }
     }
@@ -133,7 +151,8 @@ pub struct Report {
     /// The epoch of the catalog that it has applied.
     #[n(1)]
     pub epoch: Epoch,
-    /// Bytes of its live data files.
+    /// Bytes of the records that it holds, before compression. While it is still counting: of its live data files, if
+    /// those are more.
     #[n(2)]
     pub bytes: u64,
     /// Bytes free on its disk, if it can say.
@@ -257,6 +276,12 @@ pub enum ControlReply {
         #[n(1)]
         passes: bool,
     },
+    /// To `Hear`: these.
+    #[n(15)]
+    Heard(#[n(0)] Vec<NodeId>),
+    /// To `Log`.
+    #[n(16)]
+    Log(#[n(0)] LogEnd),
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use crate::engine::Replica;
 use minicbor::{Decode, Encode};
 use quorate_coordinator::fill::Waiting;
-use quorate_model::{CopyState, Epoch, NodeId, ShardId, SortKey, TableId};
+use quorate_model::{CopyState, Epoch, NodeId, ShardId};
 use quorate_ring::catalog::{Catalog, Shard};
 use quorate_ring::conductor::{FillReport, NodeReport};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// So many copies are told of, and the sizes of so many shards.
 pub const SAID_MAX: usize = 1_024;
@@ -70,30 +70,19 @@ impl Moving {
         if replica.is_doubtful() {
             return Self { incarnation, ..Self::default() };
         }
-        let held = || catalog.moving().filter(|shard| shard.is_held_by(node)).take(SAID_MAX);
+        let held = || catalog.moving().filter(|shard| shard.is_held_by(node));
+        // The replica may have the next layout already: then it says nothing of this one.
+        let copy_of = |shard: &Shard| replica.copy_in(shard.id.table, &shard.interval);
         let waiting: BTreeMap<ShardId, String> =
             waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
-        let received: BTreeMap<(TableId, SortKey), (Epoch, CopyState)> = replica
-            .received()
-            .into_iter()
-            .map(|copy| ((copy.table, copy.start), (copy.since, copy.state)))
-            .collect();
-        let (_, gaps) = replica.lacking();
-        let lacking: BTreeSet<(TableId, &SortKey)> =
-            gaps.iter().map(|gap| (gap.table, &gap.interval.start)).collect();
-        let copies = held().filter_map(|shard| {
-            let (table, start) = (shard.id.table, &shard.interval.start);
-            let (since, is_whole) = if shard.is_owned_by(node) {
-                (shard.copy_of(node)?.0.since, !lacking.contains(&(table, start)))
-            } else {
-                // The replica may have the next layout already: then it says nothing of this one.
-                let (since, state) = received.get(&(table, start.clone()))?;
-                (*since, *state == CopyState::Whole)
-            };
+        let copies = held().take(SAID_MAX).filter_map(|shard| {
+            let (since, state) = copy_of(shard)?;
+            let is_whole = state == CopyState::Whole;
             let bytes = bytes_of(replica, shard).0;
             let error = waiting.get(&shard.id).filter(|_| !is_whole).cloned();
             Some(CopySaid { shard: shard.id, since, is_whole, bytes, error })
         });
+        let lacks = |shard: &Shard| copy_of(shard).is_some_and(|(_, state)| state != CopyState::Whole);
         Self {
             incarnation,
             closed: replica.closed(),
@@ -101,7 +90,7 @@ impl Moving {
             keeps_hints: replica.hint_counts().values().any(|hints| hints.count > 0),
             copies: copies.collect(),
             sizes: sizes(node, replica, catalog),
-            receiving: received.values().filter(|(_, state)| *state != CopyState::Whole).count() as u64,
+            receiving: held().filter(|shard| !shard.is_owned_by(node) && lacks(shard)).count() as u64,
         }
     }
 

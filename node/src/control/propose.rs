@@ -4,8 +4,8 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
 use super::proposed::{ProposeError, Proposed};
 use quorate_consensus::{Consensus, WriteError};
-use quorate_model::{Epoch, NodeId, TableId};
-use quorate_ring::{Command, Created, NewNode, Receipt, Rejection, TableChange};
+use quorate_model::{Epoch, NodeId};
+use quorate_ring::{Command, Created, NewNode, Receipt, Rejection};
 use quorate_transport::{CallError, Kind, Lane};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ impl Control {
     /// Writes a command through the leader, and waits until every reachable member has applied it and enough owners have
     /// closed what it took away.
     pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Proposed, ProposeError> {
-        let Some(table) = taken_away(&command) else {
+        let Some(table) = command.takes_from() else {
             let receipt = self.write(&command, deadline).await?;
             let lagging = self.wait_for_members(receipt.epoch, deadline).await;
             return Ok(Proposed { receipt, lagging, open: Vec::new() });
@@ -266,6 +266,8 @@ impl Control {
             ControlRequest::Report => ControlReply::Report(self.report()),
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
+            ControlRequest::Hear(nodes) => ControlReply::Heard(self.hears_now(&nodes)),
+            ControlRequest::Log => ControlReply::Log(self.log_end().await),
             ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
             ControlRequest::Jobs(request) => ControlReply::Jobs(self.answer_of_jobs(request)),
         }
@@ -303,7 +305,7 @@ struct Attempts {
 impl Attempts {
     fn of(command: &Command) -> Self {
         Self {
-            repeatable: is_repeatable(command),
+            repeatable: command.is_repeatable(),
             hint: None,
             reason: "no leader of the catalog is known".to_owned(),
             maybe_written: None,
@@ -331,7 +333,9 @@ impl Attempts {
             | ControlReply::Closed(_)
             | ControlReply::Jobs(_)
             | ControlReply::Replaced { .. }
-            | ControlReply::Refused { .. } => {
+            | ControlReply::Refused { .. }
+            | ControlReply::Heard(_)
+            | ControlReply::Log(_) => {
                 self.reason = format!("node {leader} answered another question");
             }
         }
@@ -347,55 +351,10 @@ impl Attempts {
     }
 }
 
-/// The table of which a command takes something away.
-fn taken_away(command: &Command) -> Option<TableId> {
-    match command {
-        Command::DropTable { table } => Some(*table),
-        Command::AlterTable(TableChange { table, durability, .. }) => durability.is_some().then_some(*table),
-        Command::Found(_)
-        | Command::AddNode(_)
-        | Command::UpdateNode(_)
-        | Command::Announce(_)
-        | Command::Admit(_)
-        | Command::SetVoter { .. }
-        | Command::CreateTable(_)
-        | Command::CreateRange(_)
-        | Command::Enable { .. }
-        | Command::Closed { .. }
-        | Command::Begin(_)
-        | Command::Extend(_)
-        | Command::Advance(_)
-        | Command::SetJob { .. }
-        | Command::RemoveNode { .. }
-        | Command::Forget { .. } => None,
-    }
-}
-
-/// Whether a second copy of this command finds what the first one did.
-fn is_repeatable(command: &Command) -> bool {
-    match command {
-        Command::Found(_)
-        | Command::AddNode(_)
-        | Command::UpdateNode(_)
-        | Command::Announce(_)
-        | Command::Admit(_)
-        | Command::SetVoter { .. }
-        | Command::CreateTable(_)
-        | Command::CreateRange(_)
-        | Command::Enable { .. }
-        | Command::Closed { .. }
-        | Command::Begin(_)
-        | Command::Extend(_)
-        | Command::SetJob { .. }
-        | Command::RemoveNode { .. }
-        | Command::Forget { .. } => true,
-        Command::AlterTable(_) | Command::DropTable { .. } | Command::Advance(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorate_model::TableId;
     use quorate_ring::{NewTable, RequestId};
 
     const LEADER: NodeId = NodeId(1);

@@ -21,14 +21,18 @@ use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::level::round_one;
 use quorate_model::{Boot, NodeId};
-use quorate_ring::{Command, Node, NodeUpdate, TableEntry, View};
+use quorate_ring::{Command, Node, NodeState, NodeUpdate, TableEntry, View};
 use quorate_transport::{CallError, Lane};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long one that was let in has to start before another one is let in.
 const START: Duration = Duration::from_secs(30);
+
+/// Members that are asked for at a time.
+const HEAR_MAX: usize = 64;
 
 /// How long a process at the member's address may take to prove that it is that member.
 const PROBE: Duration = Duration::from_millis(1_500);
@@ -76,6 +80,12 @@ impl Control {
             Ok(None) => return never(no_member(&view, &wanted.member)),
             Err(ambiguous) => return never(ambiguous.to_string()),
         };
+        if let Some(gone) = view.catalog().gone(known.id) {
+            return never(format!(
+                "{} ({}) can't be replaced so: {gone}; let this node join as a new one (--join without --replace-self)",
+                known.id, known.name
+            ));
+        }
         if let Some(where_it_is) = self.hears(&view, known).await {
             return alive(format!(
                 "{} ({}) is alive{where_it_is}: only a member that is gone can be replaced; stop it first if its data are \
@@ -145,6 +155,48 @@ impl Control {
         let probed = tokio::time::timeout(PROBE, self.links.probe(known.id, &known.peer_address)).await;
         let proven = probed.ok()?.ok()?;
         Some(format!(" at {} (incarnation {})", known.peer_address, proven.incarnation))
+    }
+
+    /// Those of these members that this node hears now.
+    pub(super) fn hears_now(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        let view = self.views.current();
+        let is_heard = |node: &&NodeId| {
+            **node == self.node
+                || (self.links.is_lane_up(**node, Lane::Urgent) && view.liveness().is_alive(**node))
+        };
+        nodes.iter().take(HEAR_MAX).filter(is_heard).copied().collect()
+    }
+
+    /// Which of these members are alive although they may seem gone from here, and who says so: a member that hears one,
+    /// or this node, once it has found it where it was last. Who says nothing until `deadline` says nothing.
+    pub async fn heard_by(&self, nodes: &[NodeId], deadline: Instant) -> BTreeMap<NodeId, NodeId> {
+        let view = self.views.current();
+        let mut heard = BTreeMap::new();
+        if nodes.is_empty() {
+            return heard;
+        }
+        let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != self.node);
+        let request = ControlRequest::Hear(nodes.to_vec());
+        // All are asked together, then heard one after the other.
+        let asked: Vec<_> = others.map(|node| (node, self.ask(node, &request, deadline))).collect();
+        for node in nodes {
+            let Some(known) = view.catalog().node(*node).filter(|it| it.state != NodeState::Banned) else {
+                continue;
+            };
+            if let Ok(Some(_)) = tokio::time::timeout_at(deadline, self.hears(&view, known)).await {
+                heard.insert(*node, self.node);
+            }
+        }
+        for (by, asked) in asked {
+            // One that says of itself that it lives is alive.
+            if let Ok(ControlReply::Heard(by_it)) = asked.await {
+                let asked_for = by_it.into_iter().filter(|node| nodes.contains(node));
+                asked_for.for_each(|node| {
+                    heard.entry(node).or_insert(by);
+                });
+            }
+        }
+        heard
     }
 
     /// Notes who was let in as a member; `Some`: another process has been, so long ago that it may still start, and how

@@ -17,17 +17,21 @@ impl Report {
         let health = replica.health();
         let engine = replica.engine();
         let figures = replica.table_figures();
+        let counted = figures.values().map(|figure| figure.total.bytes).sum();
+        let is_all = replica.counts_all();
+        // Files alone lack what is still in memory; what is not counted yet is in them.
+        let bytes = if is_all { counted } else { engine.statistics().live_bytes.max(counted) };
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch,
-            bytes: engine.statistics().live_bytes,
+            bytes,
             free_bytes: engine.free_bytes(),
             hints: counts.iter().filter(|(_, h)| h.count > 0).map(|(owner, h)| (*owner, h.count)).collect(),
             hints_overflow: counts.values().map(|hints| hints.refused).sum(),
             doubt: health.doubt.map(|doubt| doubt.to_string()),
             disk_full: health.disk_full,
             keys: Some(figures.values().map(|figure| figure.total.values()).sum()),
-            keys_exact: Some(replica.counts_all()),
+            keys_exact: Some(is_all),
         }
     }
 
@@ -76,7 +80,9 @@ impl Control {
                         | ControlReply::Closed(_)
                         | ControlReply::Jobs(_)
                         | ControlReply::Replaced { .. }
-                        | ControlReply::Refused { .. },
+                        | ControlReply::Refused { .. }
+                        | ControlReply::Heard(_)
+                        | ControlReply::Log(_),
                     ) => Err("it answered another question".to_owned()),
                     Err(CallError::NotSent(why) | CallError::Lost(why)) => Err(why.to_owned()),
                     Err(error @ CallError::NotUnderstood) => Err(error.to_string()),

@@ -48,7 +48,9 @@ async fn correct(control: &Control) -> Result<(), String> {
     if now.changing {
         return control.consensus.set_voters(now.voters).await;
     }
-    if let Some(missing) = catalog.nodes().map(|node| node.id).find(|node| !now.members.contains(node)) {
+    let is_banned = |node: &NodeId| catalog.node(*node).is_some_and(|node| node.state == NodeState::Banned);
+    let mut members = catalog.nodes().map(|node| node.id).filter(|node| !is_banned(node));
+    if let Some(missing) = members.find(|node| !now.members.contains(node)) {
         return control.consensus.add_learner(missing).await;
     }
     let ready = |node: NodeId| {
@@ -57,8 +59,10 @@ async fn correct(control: &Control) -> Result<(), String> {
     if let Some(wanted) = wanted_voters(catalog, &now.voters, ready) {
         return control.consensus.set_voters(wanted).await;
     }
-    // One that joins is in the catalog before it is in consensus.
-    if let Some(gone) = now.members.iter().find(|node| catalog.node(**node).is_none()) {
+    // One that joins is in the catalog before it is in consensus. One that is banned is sent nothing more.
+    let is_gone =
+        |node: &&NodeId| catalog.node(**node).is_none() || (is_banned(node) && !now.voters.contains(node));
+    if let Some(gone) = now.members.iter().find(is_gone) {
         return control.consensus.remove(*gone).await;
     }
     // The catalog shows who votes; it follows the membership of the log.

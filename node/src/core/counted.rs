@@ -126,3 +126,74 @@ impl Counted {
         (reads, writes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_model::{Boot, ClusterId};
+    use quorate_ring::catalog::{Advance, Begin, Move};
+    use quorate_ring::{Catalog, Command, JobKind, Liveness, NewNode, NewTable, RequestId, Weight};
+    use std::sync::Arc;
+
+    fn node(number: u16) -> NewNode {
+        NewNode {
+            request: RequestId(u128::from(number)),
+            name: format!("n{number}"),
+            zone: "z".into(),
+            weight: Weight::ONE,
+            http_address: format!("127.0.0.1:{}", 10_000 + number),
+            peer_address: format!("127.0.0.1:{}", 20_000 + number),
+            boot: Boot(u64::from(number)),
+        }
+    }
+
+    fn applied(catalog: &Catalog, command: &Command) -> Catalog {
+        catalog.apply(command).expect("accepted").catalog
+    }
+
+    /// The one shard of a table moves from n1, n2, n3 to n2, n3, n4.
+    fn moving() -> View {
+        let mut catalog = Catalog::bootstrap("c", ClusterId(1), node(1)).expect("founded");
+        for number in 2..=3 {
+            catalog = applied(&catalog, &Command::AddNode(node(number)));
+        }
+        let table = NewTable { shards: 1, ..NewTable::hash("t", RequestId(100)) };
+        catalog = applied(&catalog, &Command::CreateTable(table));
+        catalog = applied(&catalog, &Command::AddNode(node(4)));
+        let shard = catalog.table("t").expect("made").shards().iter().next().expect("one").clone();
+        let begin = Begin {
+            id: RequestId(500),
+            base: catalog.topology(),
+            kind: JobKind::Move,
+            changes: Vec::new(),
+            moves: vec![Move { shard: shard.id, epoch: shard.epoch, wanted: [2, 3, 4].map(NodeId).to_vec() }],
+            parts: 1,
+            dead: Vec::new(),
+            accepted: Vec::new(),
+            bytes_total: 0,
+        };
+        catalog = applied(&catalog, &Command::Begin(begin));
+        let start = Advance { start: vec![shard.id], ..Advance::of(RequestId(500)) };
+        catalog = applied(&catalog, &Command::Advance(start));
+        View::new(Arc::new(catalog), Liveness::all_alive())
+    }
+
+    fn up(nodes: &[u64]) -> Counted {
+        Counted::new(nodes.iter().copied().map(NodeId), BTreeMap::new())
+    }
+
+    #[test]
+    fn while_a_shard_moves_both_its_sets_must_keep_a_quorum_without_a_node() {
+        let view = moving();
+        let is_safe =
+            |nodes: &[u64], stopped| up(nodes).without(NodeId(stopped)).tables_at_risk(&view).is_empty();
+        assert!((1..=4).all(|stopped| is_safe(&[1, 2, 3, 4], stopped)), "any one of them");
+        // The receiver is away: of the new set n2 and n3 are left, and both are needed.
+        assert!(is_safe(&[1, 2, 3], 1));
+        assert!(!is_safe(&[1, 2, 3], 2) && !is_safe(&[1, 2, 3], 3));
+        // The one that leaves is away: of the old set n2 and n3 are left.
+        assert!(is_safe(&[2, 3, 4], 4));
+        assert!(!is_safe(&[2, 3, 4], 2) && !is_safe(&[2, 3, 4], 3));
+        assert_eq!(up(&[2, 4]).shards_refusing(&view), (1, 1));
+    }
+}

@@ -13,7 +13,7 @@ use crate::control::ProposeError;
 use crate::fill::FillLimits;
 use quorate_model::{Epoch, NodeId, ShardId};
 use quorate_ring::catalog::{JobState, Shard};
-use quorate_ring::conductor::{self, NodeReport};
+use quorate_ring::conductor::{self, Limits, NodeReport, Wait};
 use quorate_ring::planner::{self, Known, NoPlan, Planned, Wish};
 use quorate_ring::{Command, Job, JobId, Order, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +22,14 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// Shards at work that are told of at most.
+/// Shards that wait and are told of at most.
 const WAITING_MAX: usize = 10;
+
+/// Shards at work that are looked at for it.
+const LOOKED_AT_MAX: usize = 1_024;
+
+/// How long members may take to say whether they hear one that is declared dead.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// Why there is no plan, or it was not carried out.
 #[derive(Clone, Debug, Error)]
@@ -49,15 +55,17 @@ pub struct MoveProgress {
     pub job: Arc<Job>,
     /// Bytes that are copied, about.
     pub bytes_done: u64,
-    /// Shards at work, ten at most.
-    pub at_work: Vec<AtWork>,
+    /// Shards at work and shards that have not begun, ten at most: those first that wait for more than their turn.
+    pub waiting: Vec<WaitingShard>,
 }
 
-/// A shard at work.
+/// A shard at work, or one that has not begun.
 #[derive(Clone, Debug)]
-pub struct AtWork {
-    /// The shard, with both sets of its owners.
+pub struct WaitingShard {
+    /// The shard, with its owners of now.
     pub shard: Shard,
+    /// Who should own it.
+    pub next: Vec<NodeId>,
     /// What it waits for; `None`: for nothing any more.
     pub waits_for: Option<String>,
 }
@@ -72,13 +80,16 @@ impl Core {
     ) -> Result<Arc<Kept>, PlanError> {
         let view = self.view();
         if let Wish::Copies { table, n, .. } = wish
-            && let Some(entry) = view.catalog().table_by_id(*table).filter(|entry| entry.n > *n)
+            && *n > 0
+            && let Some(entry) = view.catalog().table_by_id(*table)
+            && let Some(most) = entry.shards().iter().map(|shard| shard.owners.len()).max()
+            && most > usize::from(*n)
         {
             // Those that stay would have to merge what the others hold.
             let why = format!(
-                "table {} has {} copies, and this version can't make them fewer; nothing was changed: make a table with \
-                 n = {n} and write its keys there",
-                entry.name, entry.n
+                "table {} has shards with {most} copies, and this version can't make them fewer; nothing was changed: make \
+                 a table with n = {n} and write its keys there",
+                entry.name
             );
             return Err(NoPlan::Copies { why }.into());
         }
@@ -86,10 +97,13 @@ impl Core {
         let free = reports.iter().filter(|(_, said)| said.free_bytes < u64::MAX);
         let alive: BTreeSet<NodeId> =
             self.liveness().into_iter().filter(|(_, alive)| *alive).map(|(node, _)| node).collect();
+        let away: BTreeSet<NodeId> =
+            view.catalog().nodes().map(|node| node.id).filter(|node| !alive.contains(node)).collect();
         let known = Known {
             sizes: self.shard_sizes(timeout).await,
             free_bytes: free.map(|(node, said)| (*node, said.free_bytes)).collect(),
-            away: view.catalog().nodes().map(|node| node.id).filter(|node| !alive.contains(node)).collect(),
+            heard_by: self.control.heard_by(&dead(wish), Instant::now() + timeout).await,
+            away,
             accepted,
         };
         // Those who plan wait for a walk over all shards; nothing else does.
@@ -135,6 +149,16 @@ impl Core {
     pub async fn apply_plan(&self, id: &str, timeout: Duration) -> Result<MoveProgress, PlanError> {
         let kept = self.kept_plan(id)?;
         let deadline = Instant::now() + timeout;
+        if self.move_job(kept.job).is_none() {
+            // It may have come back since the plan was made: declared dead it would be let in no more.
+            let heard =
+                self.control.heard_by(&kept.planned.dead, (Instant::now() + HEARD).min(deadline)).await;
+            if let Some((node, by)) = heard.first_key_value() {
+                let view = self.view();
+                let (node, by) = (view.catalog().called(*node), view.catalog().called(*by));
+                return Err(NoPlan::NotDead { node, by }.into());
+            }
+        }
         self.begin(&kept.planned, kept.job, deadline).await?;
         self.move_job(kept.job).ok_or_else(|| PlanError::NotKept(forgotten(kept.job)))
     }
@@ -220,6 +244,20 @@ impl Core {
     }
 }
 
+/// Members that a wish declares dead.
+fn dead(wish: &Wish) -> Vec<NodeId> {
+    match wish {
+        Wish::Remove { node: old, dead: true } | Wish::Replace { old, dead: true, .. } => vec![*old],
+        Wish::Remove { dead: false, .. }
+        | Wish::Replace { dead: false, .. }
+        | Wish::Add { .. }
+        | Wish::Weight { .. }
+        | Wish::Copies { .. }
+        | Wish::Drain { .. }
+        | Wish::Balance => Vec::new(),
+    }
+}
+
 /// How far a job is, as far as this node knows.
 fn progress(
     catalog: &quorate_ring::Catalog,
@@ -228,10 +266,6 @@ fn progress(
 ) -> MoveProgress {
     let is_of_job = |shard: &&Shard| shard.joint.as_ref().is_some_and(|joint| joint.job == job.id);
     let moving = || catalog.moving().filter(is_of_job);
-    let at_work = moving().take(WAITING_MAX).map(|shard| AtWork {
-        shard: shard.clone(),
-        waits_for: conductor::waits_for(catalog, reports, shard.id).map(|wait| wait.to_string()),
-    });
     // What has moved is no longer told of: of the bytes that were expected, its part.
     let moved = u128::from(job.bytes_total) * u128::from(job.done) / u128::from(job.total.max(1));
     let copied = moving().flat_map(|shard| {
@@ -247,7 +281,38 @@ fn progress(
         | JobState::Aborting
         | JobState::Aborted => bytes_done.min(job.bytes_total),
     };
-    MoveProgress { job: Arc::clone(job), bytes_done, at_work: at_work.collect() }
+    MoveProgress { job: Arc::clone(job), bytes_done, waiting: waiting(catalog, reports, job) }
+}
+
+/// Shards of a job and what each waits for.
+fn waiting(
+    catalog: &quorate_ring::Catalog,
+    reports: &BTreeMap<NodeId, NodeReport>,
+    job: &Job,
+) -> Vec<WaitingShard> {
+    let is_of_job = |shard: &&Shard| shard.joint.as_ref().is_some_and(|joint| joint.job == job.id);
+    let at_work = catalog.moving().filter(is_of_job).take(LOOKED_AT_MAX).map(|shard| {
+        let next = shard.joint.iter().flat_map(|joint| &joint.next).map(|owner| owner.node).collect();
+        (shard, next, conductor::waits_for(catalog, reports, shard.id))
+    });
+    let pending = if job.state.is_ended() {
+        Vec::new()
+    } else {
+        conductor::pending(catalog, reports, &Limits::default(), WAITING_MAX)
+    };
+    let pending = pending.into_iter().filter_map(|(id, wait)| {
+        let wish = job.pending.get(&id)?;
+        let shard = catalog.table_by_id(id.table)?.shards().at(&wish.start)?;
+        Some((shard, wish.wanted.to_vec(), Some(wait)))
+    });
+    let mut all: Vec<(&Shard, Vec<NodeId>, Option<Wait>)> = at_work.chain(pending).collect();
+    all.sort_by_key(|(_, _, wait)| wait.as_ref().is_none_or(Wait::is_usual));
+    let told = |(shard, next, wait): (&Shard, Vec<NodeId>, Option<Wait>)| WaitingShard {
+        shard: shard.clone(),
+        next,
+        waits_for: wait.map(|wait| wait.says(catalog)),
+    };
+    all.into_iter().take(WAITING_MAX).map(told).collect()
 }
 
 /// About how long a plan takes, in seconds: as long as the node needs that gets most.

@@ -14,6 +14,10 @@ const UNREACHABLE_SAID_MAX: usize = 3;
 impl Core {
     /// Why this node cannot serve its tables at their default levels; empty: it can.
     pub fn readiness(&self) -> Vec<String> {
+        if let Some(ended) = self.dismissed() {
+            let way_out = ended.way_out().unwrap_or_default();
+            return vec![format!("{ended}; the process ends: {way_out}")];
+        }
         let mut reasons = Vec::new();
         if self.is_draining() {
             reasons.push("the node is about to stop".to_owned());
@@ -49,8 +53,8 @@ impl Core {
         };
         if known.drained {
             reasons.push(format!(
-                "the node is drained: it keeps what it has, answers, and gets no new copies, until POST \
-                 /v1/cluster/nodes/{}/undrain",
+                "the node is drained: it keeps what it has and answers its peers for it, takes no requests for keys, and \
+                 gets no new copies, until POST /v1/cluster/nodes/{}/undrain",
                 self.node
             ));
         }

@@ -1,6 +1,7 @@
 //! What a node is told when it is started, and why it does not start.
 
 use crate::control::{JoinError, Living};
+use crate::ended::Ended;
 use crate::fill::FillLimits;
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
@@ -222,6 +223,9 @@ pub enum StartError {
     /// Founding was begun and is not finished; starting again continues it.
     #[error("founding the cluster was begun and is not finished: {0}; start the node again to continue")]
     Founding(String),
+    /// It is no member any more. Nothing was answered.
+    #[error("{0}")]
+    Ended(Ended),
     /// Threads.
     #[error("the node's threads can't run: {0}")]
     Runtime(String),

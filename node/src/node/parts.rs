@@ -5,10 +5,11 @@ use super::{NodeConfig, StartError, damaged, tasks};
 use crate::background::Background;
 use crate::conduct;
 use crate::control::publish::Publisher;
-use crate::control::{self, Control, closing, voters};
+use crate::control::{self, Control, closing, hand_on, voters};
 use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
+use crate::ended::Ended;
 use crate::engine::{Engine, Replica};
 use crate::fill::Filler;
 use crate::heal;
@@ -17,19 +18,21 @@ use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::{Local, Peers};
 use crate::recollection::Recollection;
+use crate::recovering::Recovering;
 use crate::recovery::Recovery;
 use crate::scan::Scanner;
 use crate::switch::Switch;
 use crate::sync::Sync;
 use crate::views::Views;
 use crate::{leftover, sums};
-use quorate_consensus::{Log, Machine, Openraft, Publish};
+use quorate_consensus::{Log, Machine, Openraft, Publish, begin_alone};
 use quorate_coordinator::Context;
 use quorate_model::{NodeId, Run};
 use quorate_ring::{Catalog, NodeUpdate};
 use quorate_storage::{Committer, Engine as _, Identity, RaftStore, RunNote, Stage};
 use quorate_transport::{self as transport, Links, PeerCounters, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,7 +51,7 @@ pub struct Parts {
     pub server: Arc<Server>,
     pub committer: Arc<Committer>,
     pub peer_address: SocketAddr,
-    pub failed: watch::Sender<Option<String>>,
+    pub failed: watch::Sender<Option<Ended>>,
     /// `None` on a disk that was doubted from the start.
     run: Option<Arc<RunNote>>,
     /// Aborted when dropped.
@@ -142,8 +145,15 @@ impl Parts {
         // The last known catalog says who the members are; they say what they remember of this node.
         let publisher =
             Publisher::new(node, Arc::clone(&replica), Arc::clone(&links), Arc::clone(&views), run.clone());
-        let beginning =
-            Beginning { node, engine, replica: Arc::clone(&replica), publisher: Arc::new(publisher) };
+        let recovering = recovering(&config).await?;
+        let beginning = Beginning {
+            node,
+            engine,
+            replica: Arc::clone(&replica),
+            publisher: Arc::new(publisher),
+            folder: config.data.clone(),
+            recovering: recovering.clone().filter(|it| !it.is_alone),
+        };
         beginning.last_known_catalog().await;
         let former = views.current().catalog().node(node).map(|known| known.peer_address.clone());
         let former = former.filter(|former| *former != peer_advertised);
@@ -152,6 +162,9 @@ impl Parts {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&server).run(peer_listener));
         recollection.hear_members(&links).await;
+        if let Some(ended) = Ended::dismissed(node, &links, views.current().catalog()) {
+            return Err(StartError::Ended(ended));
+        }
 
         let consensus = beginning.consensus(&links).await?;
         let silent = consensus.is_silent();
@@ -219,6 +232,7 @@ impl Parts {
         let judge = Arc::new(judge);
         let failed = watch::Sender::new(None);
         tasks.spawn(Arc::clone(&judge).keep());
+        tasks.spawn(tasks::keep_out(Arc::clone(&server), Arc::clone(&views)));
         tasks.spawn(tasks::duplicate(Arc::clone(&links), former.is_none(), failed.clone()));
         let looking = Arc::clone(&links);
         tasks.spawn(async move { looking.look_where_found().await });
@@ -248,6 +262,17 @@ impl Parts {
             tasks.spawn(Arc::new(sync).keep());
             tasks.spawn(Arc::new(filler).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
+            tasks.spawn(hand_on::keep(Arc::clone(&control)));
+            if let Some(recovering) = recovering {
+                let folder = config.data.clone();
+                tasks.spawn(tasks::recover(
+                    node,
+                    recovering,
+                    Arc::clone(&control),
+                    Arc::clone(&views),
+                    folder,
+                ));
+            }
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
@@ -294,6 +319,7 @@ impl Parts {
             folder: config.data.clone(),
             restart: watch::Sender::new(false),
         });
+        tasks.spawn(tasks::dismissed(Arc::clone(&core), failed.clone()));
         if config.heal {
             heal::foresee(&core);
             tasks.spawn(heal::keep(Arc::clone(&core)));
@@ -357,6 +383,9 @@ struct Beginning {
     engine: Arc<Engine>,
     replica: Arc<Replica>,
     publisher: Arc<dyn Publish>,
+    folder: PathBuf,
+    /// The recovery that this start carries out.
+    recovering: Option<Recovering>,
 }
 
 impl Beginning {
@@ -386,10 +415,28 @@ impl Beginning {
 
     async fn speaking(&self, links: &Arc<Links>) -> Result<Arc<Openraft>, String> {
         let log = Log::new(RaftStore::new(Arc::clone(&self.engine)), Arc::clone(&self.replica));
+        if let Some(recovering) = self.recovering.clone() {
+            begin_alone(log.clone(), self.node).await.map_err(|error| error.to_string())?;
+            // Before any other can vote with it: it is not done a second time.
+            let (alone, folder) = (Recovering { is_alone: true, ..recovering }, self.folder.clone());
+            let noted = tokio::task::spawn_blocking(move || alone.write(&folder)).await;
+            noted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+            tracing::warn!(
+                "this node is the only voter on the catalog from now on, as its operator has decided"
+            );
+        }
         let machine = Machine::load(log.clone(), Arc::clone(&self.publisher)).await;
         let machine = machine.map_err(|error| error.to_string())?;
         Openraft::start(self.node, log, machine, Arc::clone(links)).await
     }
+}
+
+/// The recovery that was decided and is not carried out.
+async fn recovering(config: &NodeConfig) -> Result<Option<Recovering>, StartError> {
+    let folder = config.data.clone();
+    let read = tokio::task::spawn_blocking(move || Recovering::read(&folder)).await;
+    let read = read.map_err(|error| StartError::Runtime(error.to_string()))?;
+    read.map_err(|error| StartError::Folder { folder: config.data.clone(), error })
 }
 
 /// The folder has come all the way.

@@ -1,14 +1,17 @@
 //! What goes on beside requests: who is alive, whether the disk is trusted, whether this node may go on at all.
 
 use super::uniqueness::{self, Known, Refused, Verdict};
-use crate::control::{Control, DiskState};
+use crate::control::{Control, DiskState, ProposeError};
+use crate::core::Core;
+use crate::ended::Ended;
 use crate::engine::Replica;
 use crate::recollection::Recollection;
+use crate::recovering::Recovering;
 use crate::views::Views;
 use quorate_model::NodeId;
-use quorate_ring::NodeUpdate;
+use quorate_ring::{Command, NodeUpdate, Recover};
 use quorate_storage::{Identity, Stage};
-use quorate_transport::{Lane, Links, RefusalReason};
+use quorate_transport::{Lane, Links, RefusalReason, Server};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +103,7 @@ async fn close(replica: &Arc<Replica>, views: &Views) {
 
 /// Ends the node if another live process uses its id. Meanwhile it serves no keys. `is_home`: it is where the catalog
 /// knew it when it started.
-pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<Option<String>>) {
+pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<Option<Ended>>) {
     let mut duplicate = links.duplicate();
     loop {
         if duplicate.wait_for(Option::is_some).await.is_err() {
@@ -124,7 +127,7 @@ pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<O
                     };
                     let why = format!("{}: {found}", said.why);
                     tracing::error!("this node must not go on: {why}");
-                    failed.send_replace(Some(why));
+                    failed.send_replace(Some(Ended::Duplicate(why)));
                     return;
                 }
                 Verdict::Over => {
@@ -138,6 +141,40 @@ pub async fn duplicate(links: Arc<Links>, is_home: bool, failed: watch::Sender<O
             let _acted_upon = links.probe(said.peer, &said.address).await;
         }
         tracing::info!("no other process has the id of this node any more");
+    }
+}
+
+/// Ends the node once it is no member any more. From then on it takes no request, so that nothing that it still holds is
+/// taken for what the cluster has.
+pub async fn dismissed(core: Arc<Core>, failed: watch::Sender<Option<Ended>>) {
+    let (mut refused, mut epochs) = (core.links.gone(), core.views.news());
+    loop {
+        refused.borrow_and_update();
+        epochs.borrow_and_update();
+        if let Some(ended) = core.dismissed() {
+            core.drain();
+            let way_out = ended.way_out().unwrap_or_default();
+            tracing::error!("this node must not go on: {ended}; {way_out}");
+            failed.send_replace(Some(ended));
+            return;
+        }
+        tokio::select! {
+            changed = refused.changed() => if changed.is_err() { return },
+            changed = epochs.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Ends what nodes that are no members any more have of connections to this one, until the task is aborted.
+pub async fn keep_out(server: Arc<Server>, views: Arc<Views>) {
+    let mut epochs = views.news();
+    loop {
+        epochs.borrow_and_update();
+        let view = views.current();
+        server.end_connections(|node| view.catalog().gone(node).is_some());
+        if epochs.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -164,7 +201,7 @@ pub async fn announce(
     links: Arc<Links>,
     views: Arc<Views>,
     me: NodeUpdate,
-    failed: watch::Sender<Option<String>>,
+    failed: watch::Sender<Option<Ended>>,
 ) {
     let known = control.announce(&me).await;
     links.wake_all();
@@ -179,7 +216,7 @@ pub async fn announce(
             Known::Other(other) => {
                 let why = RefusalReason::Duplicate { node, other, heard_ms: None }.to_string();
                 tracing::error!("this node must not go on: {why}");
-                failed.send_replace(Some(why));
+                failed.send_replace(Some(Ended::Duplicate(why)));
                 return;
             }
             Known::Elsewhere => {
@@ -191,6 +228,41 @@ pub async fn announce(
         if epochs.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Tells the catalog that members were given up, as an operator decided, and forgets the note of it then.
+pub async fn recover(
+    node: NodeId,
+    recovering: Recovering,
+    control: Arc<Control>,
+    views: Arc<Views>,
+    folder: PathBuf,
+) {
+    let Recovering { request, at, lost, .. } = recovering;
+    let is_told = || views.current().catalog().recoveries().iter().any(|known| known.request == request);
+    while !is_told() {
+        let recover = Recover { request, lost: lost.clone(), by: node, at };
+        match control.write(&Command::Recover(recover), Instant::now() + CATALOG_WAIT).await {
+            Ok(receipt) => {
+                views.reached(receipt.epoch, Instant::now() + CATALOG_WAIT).await;
+            }
+            Err(ProposeError::Rejected(why)) => {
+                tracing::error!("the catalog does not give up the members that it was to: {why}");
+                break;
+            }
+            Err(error @ (ProposeError::Unavailable { .. } | ProposeError::Unknown { .. })) => {
+                tracing::debug!("the catalog is not told of the recovery yet: {error}");
+                tokio::time::sleep(RECOLLECT).await;
+            }
+        }
+    }
+    if is_told() {
+        tracing::warn!(?lost, "the catalog goes on without these members: they are banned");
+    }
+    let forgotten = tokio::task::spawn_blocking(move || Recovering::forget(&folder)).await;
+    if let Ok(Err(error)) = forgotten {
+        tracing::warn!("the note of the recovery is still in the data folder: {error}");
     }
 }
 

@@ -8,7 +8,6 @@ use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
 use quorate_model::{NodeId, Protocol, RangeReply, RangeRequest, Reply, Request};
-use quorate_ring::NodeState;
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -188,6 +187,10 @@ impl Service for Peers {
         let node = caller.node;
         let view = self.views.current();
         let catalog = view.catalog();
+        // What it holds counts no more, whatever it speaks.
+        if let Some(gone) = catalog.gone(node) {
+            return Err(RefusalReason::NotMember { node, gone: Some(gone) });
+        }
         let least = catalog.protocol();
         if caller.protocol < least {
             return Err(RefusalReason::Protocol {
@@ -198,8 +201,6 @@ impl Service for Peers {
             });
         }
         match catalog.node(node) {
-            // Its process was declared gone for good: what it holds counts no more.
-            Some(known) if known.state == NodeState::Banned => Err(RefusalReason::NotMember { node }),
             Some(known) => {
                 let silence = self.links.silence();
                 let seen = Seen { met: self.links.met(node), silent: self.links.silent_for(node), silence };
@@ -207,7 +208,7 @@ impl Service for Peers {
             }
             // A node that has just joined knows no member yet, and the leader must be able to tell it.
             None if catalog.node(self.node).is_none() => Ok(()),
-            None => Err(RefusalReason::NotMember { node }),
+            None => Err(RefusalReason::NotMember { node, gone: None }),
         }
     }
 }

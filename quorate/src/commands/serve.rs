@@ -9,7 +9,7 @@ use crate::process::{self, OpenFiles, StopSignal};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use quorate_cli::{Exit, Failure};
 use quorate_node::node::{BOOT_ID_FILE, Entry, is_like_an_id};
-use quorate_node::{NodeConfig, StartError};
+use quorate_node::{Ended, NodeConfig, StartError};
 use quorate_ring::{Catalog, Weight};
 use quorate_storage::Identity;
 use quorate_transport::Secret;
@@ -125,7 +125,7 @@ async fn run_once(
             Ok(Ending::Stopped)
         }
         reason = failed.wait_for(Option::is_some) => {
-            Err(reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the node has ended".to_owned()))
+            Err(reason.ok().and_then(|reason| reason.clone()))
         }
         _ = restart.wait_for(|wanted| *wanted) => Ok(Ending::Restart),
     };
@@ -145,7 +145,23 @@ async fn run_once(
                 .next("start it again: it recovers what was acknowledged"));
         }
     }
-    ended.map_err(|reason| Failure::new(Exit::Other, reason))
+    ended.map_err(|reason| {
+        reason.map_or_else(|| Failure::new(Exit::Other, "the node has ended"), |it| by_itself(&it))
+    })
+}
+
+/// A node that ended by itself. One that is no member any more ends with a code of its own, so that what starts processes
+/// can be told to leave it alone.
+fn by_itself(ended: &Ended) -> Failure {
+    let exit = match ended {
+        Ended::Duplicate(_) => Exit::Other,
+        Ended::Gone { .. } => Exit::NotAllowed,
+    };
+    let failure = Failure::new(exit, ended.to_string());
+    match ended.way_out() {
+        Some(way_out) => failure.next(way_out),
+        None => failure,
+    }
 }
 
 /// What a node was told of itself counted when it became a member: other values now change nothing, and it says so.
@@ -185,6 +201,7 @@ fn not_started(error: &StartError) -> Failure {
         | StartError::OtherName { .. }
         | StartError::OtherMember { .. }
         | StartError::Living { .. } => Exit::Usage,
+        StartError::Ended(ended) => return by_itself(ended),
         StartError::Identity(_)
         | StartError::Folder { .. }
         | StartError::Open(_)

@@ -62,7 +62,9 @@ impl Cluster {
         }
         let is_removed = |slot: &Slot| {
             let is_known = id(slot).is_some_and(|id| newest.catalog().node(id).is_some());
-            slot.running.is_some() && !is_known && slot.member_at.is_some_and(|at| at < newest.epoch())
+            let has_left =
+                slot.running.is_some() && !is_known && slot.member_at.is_some_and(|at| at < newest.epoch());
+            has_left || slot.is_dismissed()
         };
         let removed: Vec<usize> =
             self.slots.iter().filter(|slot| is_removed(slot)).map(|slot| slot.number).collect();

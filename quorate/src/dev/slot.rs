@@ -12,7 +12,7 @@ use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
 use quorate_node::sync::SyncLimits;
-use quorate_node::{Entry, NodeConfig, StorageConfig};
+use quorate_node::{Ended, Entry, NodeConfig, StartError, StorageConfig};
 use quorate_ring::Weight;
 use quorate_storage::RocksOptions;
 use quorate_transport::Secret;
@@ -39,6 +39,8 @@ pub struct Slot {
     pub peer: SocketAddr,
     pub folder: PathBuf,
     pub running: Option<Running>,
+    /// Why it did not start: it is no member any more.
+    pub dismissed: Option<Ended>,
     /// The last epoch at which some node's catalog had it as a member.
     pub member_at: Option<Epoch>,
 }
@@ -91,6 +93,7 @@ impl Slot {
             name: format!("n{number}"),
             number,
             running: None,
+            dismissed: None,
             member_at: None,
         }
     }
@@ -135,8 +138,27 @@ impl Slot {
     /// Starts it.
     pub async fn start(&mut self, entry: Entry) -> Result<(), Error> {
         let started = Instance::start(self.config(entry)).await;
-        self.runs(started.map_err(|error| Error::Start { name: self.name.clone(), error })?);
+        self.started(started)
+    }
+
+    /// What came of starting it. One that is no member any more does not run, and is no failure.
+    pub fn started(&mut self, started: Result<Instance, StartError>) -> Result<(), Error> {
+        match started {
+            Ok(instance) => self.runs(instance),
+            Err(StartError::Ended(ended)) => self.dismissed = Some(ended),
+            Err(error) => return Err(Error::Start { name: self.name.clone(), error }),
+        }
         Ok(())
+    }
+
+    /// Whether it has found out that it is no member any more.
+    pub fn is_dismissed(&self) -> bool {
+        let failed =
+            self.running.as_ref().and_then(|running| running.instance.node().failed().borrow().clone());
+        self.dismissed.clone().or(failed).is_some_and(|ended| match ended {
+            Ended::Gone { .. } => true,
+            Ended::Duplicate(_) => false,
+        })
     }
 
     /// Draws its ports now, where any will do: the others must know where it will be.

@@ -11,6 +11,7 @@ mod loss;
 mod offline;
 mod outcomes;
 mod process;
+mod recover;
 mod refusals;
 mod scan;
 mod serve;

@@ -158,8 +158,13 @@ impl Running {
         self.signal("INT")
     }
 
-    fn signal(mut self, name: &str) -> Ended {
+    fn signal(self, name: &str) -> Ended {
         signal(&self.child.id().to_string(), name);
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(mut self) -> Ended {
         let mut stdout = Vec::new();
         self.stdout.read_to_end(&mut stdout).expect("readable");
         let status = self.child.wait().expect("waited for");

@@ -9,20 +9,25 @@ struct Node {
     endpoint: String,
 }
 
+/// A process that has begun to serve, or will say why not.
+fn begun(data: &Path, arguments: &[&str]) -> Running {
+    let mut command = quorate();
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer-listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
+    command.args(arguments).arg("--data").arg(data);
+    Running::start(command)
+}
+
 impl Node {
     fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = quorate();
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--peer-listen",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ]);
-        command.args(arguments).arg("--data").arg(data);
-        let mut process = Running::start(command);
+        let mut process = begun(data, arguments);
         let line = process.until_said("the node serves");
         let line: serde_json::Value = serde_json::from_str(&line).expect("a log line in JSON");
         let endpoint = line["clients"].as_str().expect("its address").to_owned();
@@ -80,21 +85,38 @@ fn a_node_joins_by_any_members_address() {
 fn a_node_that_cannot_join_yet_says_so_and_can_be_stopped_and_started_again() {
     let folder = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
-        let mut command = quorate();
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--peer-listen",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ]);
-        command.args(["--join", "127.0.0.1:1"]).arg("--data").arg(folder.path());
-        let mut process = Running::start(command);
+        let mut process = begun(folder.path(), &["--join", "127.0.0.1:1"]);
         process.until_said("joining at 127.0.0.1:1");
         process.terminate().expect_code(0);
     }
+}
+
+/// The node that gave away what it owned ends by itself, and so does each further start of it: with a code that says that
+/// no start will help.
+#[test]
+fn a_node_that_was_removed_ends_with_what_to_do_and_does_so_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str| folder.path().join(name);
+    let first = Node::start(&of("a"), &["--bootstrap", "--cluster-name", "shrinks", "--name", "a"]);
+    let second = Node::start(&of("b"), &["--join", &first.endpoint, "--name", "b"]);
+    let deadline = Instant::now() + PATIENCE;
+    while first.run(&["status", "--check"]).code != 0 {
+        assert!(Instant::now() < deadline, "never ready: {:?}", first.run(&["status"]));
+    }
+    first.run(&["table", "create", "t", "-n", "1"]).expect_code(0);
+    first.run(&["put", "t", "k", "v"]).expect_code(0);
+    first.run(&["--yes", "cluster", "plan", "remove", "b", "--apply", "--wait"]).expect_code(0);
+    for ended in [second.process.ended(), begun(&of("b"), &[]).ended()] {
+        let ended = ended.expect_code(7);
+        for words in [
+            "n2 is not a member of this cluster any more: it was removed",
+            "--join host:port, as a new member",
+        ] {
+            assert!(ended.stderr.contains(words), "{ended:?}");
+        }
+    }
+    assert_eq!(first.run(&["get", "t", "k"]).expect_code(0).stdout, b"v");
+    first.process.terminate().expect_code(0);
 }
 
 /// What `--auto` is for: start a node, see the data spread. What an operator decides later is not undone by a restart.

@@ -7,6 +7,8 @@
 mod jobs;
 mod members;
 mod moves;
+mod plan;
+mod recover;
 mod tables;
 
 use super::addresses::Addresses;
@@ -86,6 +88,7 @@ impl Catalog {
             | Command::SetJob { .. }
             | Command::RemoveNode { .. }
             | Command::Forget { .. }
+            | Command::Recover(_)
                 if self.level < 3 =>
             {
                 Err(PlanRejection::NotEnabled { level: self.level }.into())
@@ -96,6 +99,7 @@ impl Catalog {
             Command::SetJob { job, to } => self.set_job(*job, *to),
             Command::RemoveNode { node } => self.remove_node(*node),
             Command::Forget { job } => self.forget(*job),
+            Command::Recover(recover) => self.recover(recover),
         }
     }
 

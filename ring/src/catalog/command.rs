@@ -7,16 +7,16 @@
 //!
 //! [`apply`]: crate::Catalog::apply
 
+mod nature;
 pub mod planned;
 
-use super::level::protocol_of_level;
 use crate::catalog::RequestId;
 use crate::catalog::job::JobId;
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
-use planned::{Advance, Begin, Extend, Order};
+use planned::{Advance, Begin, Extend, Order, Recover};
 use quorate_model::{
-    Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Protocol, Sharding, TableId, WallTime,
+    Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Sharding, TableId, WallTime,
 };
 use thiserror::Error;
 
@@ -122,6 +122,9 @@ pub enum Command {
         #[n(0)]
         job: JobId,
     },
+    /// The catalog goes on without a majority of its voters: by the word of an operator, who gives up what the others held.
+    #[n(18)]
+    Recover(#[n(0)] Recover),
 }
 
 /// A new cluster.
@@ -313,58 +316,6 @@ impl TableChange {
 }
 
 impl Command {
-    /// Who is reached where from this command on, if it takes addresses for a node; `None` is a node without an id.
-    pub fn claim(&self) -> Option<Claim<'_>> {
-        match self {
-            Command::Announce(NodeUpdate { node, http_address, peer_address, .. }) => {
-                Some(Claim { node: Some(*node), http_address, peer_address })
-            }
-            Command::Admit(NewNode { http_address, peer_address, .. }) => {
-                Some(Claim { node: None, http_address, peer_address })
-            }
-            Command::Found(_)
-            | Command::AddNode(_)
-            | Command::UpdateNode(_)
-            | Command::SetVoter { .. }
-            | Command::CreateTable(_)
-            | Command::CreateRange(_)
-            | Command::AlterTable(_)
-            | Command::DropTable { .. }
-            | Command::Enable { .. }
-            | Command::Closed { .. }
-            | Command::Begin(_)
-            | Command::Extend(_)
-            | Command::Advance(_)
-            | Command::SetJob { .. }
-            | Command::RemoveNode { .. }
-            | Command::Forget { .. } => None,
-        }
-    }
-
-    /// The version of the protocol since which it exists. The leader does not write it while a member speaks an older
-    /// one: every member applies every command.
-    pub fn since(&self) -> Protocol {
-        match self {
-            Command::Found(_)
-            | Command::AddNode(_)
-            | Command::UpdateNode(_)
-            | Command::SetVoter { .. }
-            | Command::CreateTable(_)
-            | Command::AlterTable(_)
-            | Command::DropTable { .. }
-            | Command::Announce(_)
-            | Command::Admit(_) => Protocol(1),
-            Command::CreateRange(_) | Command::Closed { .. } => Protocol(2),
-            Command::Enable { level } => protocol_of_level(*level).max(Protocol(2)),
-            Command::Begin(_)
-            | Command::Extend(_)
-            | Command::Advance(_)
-            | Command::SetJob { .. }
-            | Command::RemoveNode { .. }
-            | Command::Forget { .. } => protocol_of_level(3),
-        }
-    }
-
     /// The bytes that stand in the log: a version byte, then CBOR.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![COMMAND_VERSION];

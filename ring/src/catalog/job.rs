@@ -11,12 +11,14 @@
 //! ```
 //!
 //! A shard of a job is *pending* (wanted owners are named, nothing has happened), *active* (it has two sets of owners),
-//! or done. An abort drops what is pending and takes back what is active; what is done stays where it is.
+//! or done. An abort drops what is pending and takes back what is active; what is done stays where it is. Where the job
+//! changed a table's number of copies, the table has the number of before again: shards that have moved keep the owners
+//! that they have, and later plans leave each shard as many as it has.
 
 use super::RequestId;
 use crate::placement::Wanted;
 use minicbor::{Decode, Encode};
-use quorate_model::{Epoch, NodeId, ShardId, SortKey};
+use quorate_model::{Epoch, Level, NodeId, ShardId, SortKey, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -93,6 +95,23 @@ pub struct Pending {
     pub wanted: Wanted,
 }
 
+/// What a table was like before a job changed its number of copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Former {
+    /// Which table.
+    #[n(0)]
+    pub table: TableId,
+    /// Its copies.
+    #[n(1)]
+    pub n: u8,
+    /// Its default level of reads.
+    #[n(2)]
+    pub r: Level,
+    /// Its write promise.
+    #[n(3)]
+    pub w: Level,
+}
+
 /// A plan that is being carried out, or was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -122,6 +141,8 @@ pub struct Job {
     pub began: Epoch,
     /// The epoch at which it ended.
     pub ended: Option<Epoch>,
+    /// The table of which it changes the number of copies, as it was.
+    pub former: Option<Former>,
 }
 
 /// A job in a snapshot.
@@ -153,6 +174,8 @@ pub(super) struct JobForm {
     began: Epoch,
     #[n(12)]
     ended: Option<Epoch>,
+    #[n(13)]
+    former: Option<Former>,
 }
 
 impl JobState {
@@ -231,6 +254,7 @@ impl JobForm {
             leaving: job.leaving,
             began: job.began,
             ended: job.ended,
+            former: job.former,
         }
     }
 
@@ -253,6 +277,7 @@ impl JobForm {
             leaving: self.leaving,
             began: self.began,
             ended: self.ended,
+            former: self.former,
         }
     }
 }

@@ -7,7 +7,8 @@ use super::copies::are_sound;
 use super::job::JobForm;
 use super::shard::{Losses, intervals};
 use super::{
-    Catalog, Closing, Job, JobId, Joint, Node, RequestId, Shard, TableEntry, is_label, node::is_known_address,
+    Catalog, Closing, Former, Job, JobId, Joint, Node, RECOVERIES_MAX, Recovery, RequestId, Shard,
+    TableEntry, is_label, node::is_known_address,
 };
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
@@ -56,6 +57,9 @@ struct CatalogForm {
     /// `None`: below level 3.
     #[n(10)]
     topology: Option<Epoch>,
+    /// `None`: none.
+    #[n(11)]
+    recoveries: Option<Vec<Recovery>>,
 }
 
 #[derive(Encode, Decode)]
@@ -120,6 +124,7 @@ impl Catalog {
                 .then(|| self.closing().map(|closing| Closing::clone(closing)).collect()),
             jobs: (!self.jobs.is_empty()).then(|| self.jobs().map(|job| JobForm::of(job)).collect()),
             topology: (self.level > 2).then_some(self.topology),
+            recoveries: (!self.recoveries.is_empty()).then(|| self.recoveries.to_vec()),
         };
         let mut bytes = vec![match self.level {
             0 | 1 => FORM,
@@ -302,6 +307,10 @@ impl CatalogForm {
         if tables.last().is_some_and(|last| *last >= self.next_table) {
             return Err("a table's id was not issued");
         }
+        let mut recoveries = self.recoveries.iter().flatten();
+        if recoveries.clone().count() > RECOVERIES_MAX || recoveries.any(|it| it.epoch > self.epoch) {
+            return Err("a recovery makes no sense");
+        }
         let level = self.level.unwrap_or(1);
         self.tables.iter().try_for_each(|form| form.check(&ids, self.epoch, level))
     }
@@ -339,6 +348,7 @@ impl CatalogForm {
             ),
             topology: self.topology.unwrap_or_default().min(epoch),
             moving: Arc::default(),
+            recoveries: self.recoveries.unwrap_or_default().into(),
         };
         Ok(Catalog { moving: Arc::new(catalog.moving_by_jobs()?), ..catalog })
     }
@@ -370,6 +380,13 @@ impl Catalog {
             let steps = u64::from(job.active) + u64::from(job.done) + job.pending.len() as u64;
             if job.began > self.epoch || job.ended.is_some_and(|ended| ended > self.epoch) {
                 return Err("a job is from an epoch that has not come");
+            }
+            let is_table = |former: Former| {
+                let levels = [former.r, former.w];
+                (1..=N_MAX).contains(&former.n) && levels.iter().all(|level| level.required(former.n).is_ok())
+            };
+            if !job.former.is_none_or(is_table) {
+                return Err("a job knows a table that can't have been");
             }
             if steps > u64::from(job.total) {
                 return Err("a job has more shards than it began with");

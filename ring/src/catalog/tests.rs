@@ -689,6 +689,10 @@ fn golden_plans() -> Vec<(Command, &'static str)> {
         (Command::SetJob { job, to: Order::Abort }, "01820f82500000000000000000000000000000000102"),
         (Command::RemoveNode { node: NodeId(4) }, "0182108104"),
         (Command::Forget { job }, "018211815000000000000000000000000000000001"),
+        (
+            Command::Recover(Recover { request: job, lost: vec![NodeId(2)], by: NodeId(1), at: WallTime(7) }),
+            "0182128184500000000000000000000000000000000181020107",
+        ),
     ]
 }
 
@@ -783,6 +787,9 @@ fn any_command() -> impl Strategy<Value = Command> {
         }),
         1 => (0u64..8).prop_map(|node| Command::RemoveNode { node: NodeId(node) }),
         1 => (0u128..4).prop_map(|job| Command::Forget { job: RequestId(job) }),
+        1 => (0u128..4, 0u64..8, 0u64..8).prop_map(|(request, lost, by)| Command::Recover(Recover {
+            request: RequestId(request), lost: vec![NodeId(lost)], by: NodeId(by), at: WallTime(7)
+        })),
     ]
 }
 

@@ -1,41 +1,12 @@
 //! Whether a shard that moves has arrived: see the conductor's essay.
 
 use super::facts::Facts;
+use super::wait::Wait;
 use crate::catalog::{Job, Joint, Shard};
 use crate::plan::OwnerSet;
 use crate::rules::moves;
 use quorate_model::{NodeId, Owner};
 use std::collections::BTreeSet;
-use std::fmt;
-
-/// Why a shard that moves has not arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Too few old owners have closed the stage before.
-    Unclosed {
-        /// How many more must.
-        missing: u8,
-        /// Those that have not.
-        nodes: Vec<NodeId>,
-    },
-    /// A receiver does not hold everything yet.
-    Receiving {
-        /// Who.
-        node: NodeId,
-        /// What it says of why, if it does not go on.
-        error: Option<String>,
-    },
-    /// A new owner that was one before fills itself after a loss.
-    Filling {
-        /// Who.
-        node: NodeId,
-    },
-    /// A new owner that was one before has not merged what the others hold, which it must where copies become fewer.
-    Unmerged {
-        /// Who.
-        node: NodeId,
-    },
-}
 
 /// The replicas on whose word a shard has arrived.
 pub(super) type Relied = BTreeSet<(NodeId, u32)>;
@@ -134,21 +105,4 @@ pub(super) fn copying(owners: &OwnerSet, wanted: &[NodeId]) -> Vec<NodeId> {
     let is_fewer = wanted.len() < owners.len();
     let is_new = |node: &NodeId| owners.iter().all(|owner| owner.node != *node);
     wanted.iter().copied().filter(|node| is_fewer || is_new(node)).collect()
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Wait::Unclosed { missing, nodes } => {
-                let nodes: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-                let who =
-                    if nodes.is_empty() { "none that can be asked".to_owned() } else { nodes.join(", ") };
-                write!(f, "waits until {missing} more of its old owners refuse what was before ({who})")
-            }
-            Wait::Receiving { node, error: None } => write!(f, "waits until {node} holds everything"),
-            Wait::Receiving { node, error: Some(error) } => write!(f, "{node} does not go on: {error}"),
-            Wait::Filling { node } => write!(f, "waits until {node} has healed"),
-            Wait::Unmerged { node } => write!(f, "waits until {node} has merged what the other owners hold"),
-        }
-    }
 }

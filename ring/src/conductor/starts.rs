@@ -3,7 +3,8 @@
 use super::arrival::copying;
 use super::facts::Facts;
 use super::facts::Limits;
-use crate::catalog::{Job, Pending, Shard};
+use super::wait::Wait;
+use crate::catalog::{Job, JobState, Pending, Shard};
 use quorate_model::level::round_one;
 use quorate_model::{NodeId, ShardId};
 use std::collections::BTreeMap;
@@ -62,14 +63,13 @@ impl<'a> Starts<'a> {
     /// The shards that start, `room` at most.
     pub(super) fn chosen(mut self, rests: impl Fn(ShardId) -> bool, room: usize) -> Vec<ShardId> {
         let mut chosen = Vec::new();
-        for (id, Pending { start, wanted }) in self.job.pending.iter() {
+        for (id, wish) in self.job.pending.iter() {
             if chosen.len() == room {
                 break;
             }
-            let entry = self.facts.catalog.table_by_id(id.table);
-            let shard = entry.and_then(|entry| entry.shards().at(start)).filter(|shard| shard.id == *id);
-            if let Some(shard) = shard.filter(|_| !rests(*id))
-                && self.can_start(shard, wanted)
+            let Pending { wanted, .. } = wish;
+            if let Some(shard) = self.shard(*id, wish).filter(|_| !rests(*id))
+                && self.check(shard, wanted).is_ok()
             {
                 self.add(shard, wanted, |_| 0);
                 chosen.push(*id);
@@ -78,36 +78,67 @@ impl<'a> Starts<'a> {
         chosen
     }
 
-    fn can_start(&self, shard: &Shard, wanted: &[NodeId]) -> bool {
+    /// Those that have not begun, with what each waits for.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (ShardId, Wait)> + '_ {
+        self.job.pending.iter().filter_map(|(id, wish)| {
+            let shard = self.shard(*id, wish)?;
+            let wait = match &self.job.state {
+                JobState::Paused => Wait::Paused,
+                // What is about to begin waits for nothing else.
+                JobState::Gathering { .. }
+                | JobState::Running
+                | JobState::Aborting
+                | JobState::Done
+                | JobState::Aborted => self.check(shard, &wish.wanted).err().unwrap_or(Wait::Turn),
+            };
+            Some((*id, wait))
+        })
+    }
+
+    fn shard(&self, id: ShardId, wish: &Pending) -> Option<&'a Shard> {
+        let entry = self.facts.catalog.table_by_id(id.table);
+        entry.and_then(|entry| entry.shards().at(&wish.start)).filter(|shard| shard.id == id)
+    }
+
+    /// Whether a shard may start now, or what it waits for.
+    fn check(&self, shard: &Shard, wanted: &[NodeId]) -> Result<(), Wait> {
         let bytes = self.bytes(shard);
-        let Some(source) = self.source(shard, wanted) else { return false };
+        self.check_sources(shard)?;
+        let receivers = copying(&shard.owners, wanted);
+        receivers.iter().try_for_each(|node| self.check_receiver(shard, *node, bytes))?;
         let has_window = |loads: &BTreeMap<NodeId, Load>, node: NodeId| {
             loads.get(&node).copied().unwrap_or_default().takes(bytes, self.limits)
         };
-        let takes = |node: NodeId| {
-            let Some(report) = self.facts.report(node).filter(|report| report.is_up) else { return false };
-            let goes_on = report.fills.values().all(|fill| fill.error.is_none());
-            goes_on && has_window(&self.to, node) && self.has_space(shard, node, bytes, report.free_bytes)
-        };
-        has_window(&self.from, source)
-            && self.has_sources(shard)
-            && copying(&shard.owners, wanted).into_iter().all(takes)
+        let is_read = self.source(shard, wanted).is_none_or(|source| has_window(&self.from, source));
+        let is_taken = receivers.iter().all(|node| has_window(&self.to, *node));
+        if is_read && is_taken { Ok(()) } else { Err(Wait::Turn) }
     }
 
-    fn has_space(&self, shard: &Shard, node: NodeId, bytes: u64, free: u64) -> bool {
-        if shard.is_owned_by(node) {
-            return true;
+    /// Whether a receiver can be asked, goes on with what it has, and has space.
+    fn check_receiver(&self, shard: &Shard, node: NodeId, bytes: u64) -> Result<(), Wait> {
+        let report = self.facts.report(node).filter(|report| report.is_up).ok_or(Wait::Away { node })?;
+        if let Some(error) = report.fills.values().find_map(|fill| fill.error.clone()) {
+            return Err(Wait::Receiving { node, error: Some(error) });
         }
-        let coming = self.coming.get(&node).copied().unwrap_or(0).saturating_add(bytes);
-        u128::from(coming) * u128::from(self.limits.space_percent) <= u128::from(free) * 100
+        if shard.is_owned_by(node) {
+            return Ok(());
+        }
+        let (bytes, free) =
+            (self.coming.get(&node).copied().unwrap_or(0).saturating_add(bytes), report.free_bytes);
+        let fits = u128::from(bytes) * u128::from(self.limits.space_percent) <= u128::from(free) * 100;
+        if fits { Ok(()) } else { Err(Wait::Space { node, bytes, free }) }
     }
 
-    /// Whether as many old owners can be asked as a copy needs sources.
-    fn has_sources(&self, shard: &Shard) -> bool {
+    /// Whether as many old owners can be asked as a copy needs sources. Where an operator accepts what is lost with the
+    /// others, that may be none.
+    fn check_sources(&self, shard: &Shard) -> Result<(), Wait> {
         let n = shard.owners.len() as u8;
         let accepted = shard.owner_nodes().filter(|node| self.job.accepted.contains(node)).count() as u8;
         let needed = round_one(n, self.facts.promised(shard, n)).min(n - accepted);
-        shard.owner_nodes().filter(|node| self.facts.is_up(*node)).count() >= usize::from(needed)
+        let (up, down): (Vec<NodeId>, Vec<NodeId>) =
+            shard.owner_nodes().partition(|node| self.facts.is_up(*node));
+        let missing = usize::from(needed).saturating_sub(up.len()) as u8;
+        if missing == 0 { Ok(()) } else { Err(Wait::Sources { missing, nodes: down }) }
     }
 
     /// From whom most of the shard will be read: an owner that leaves it, if one can be asked.

@@ -127,7 +127,7 @@ impl Moving {
             }
             Some(other) => panic!("{other:?}"),
             None => {
-                assert!(waits.expect("a reason").to_string().len() > 10);
+                assert!(waits.expect("a reason").says(&self.catalog).len() > 10);
                 false
             }
         }
@@ -306,6 +306,67 @@ fn nothing_starts_where_it_would_only_wait() {
     let mut alone = waiting(8, 1);
     (1..=4).for_each(|node| alone.report(node).is_up = false);
     assert_eq!(alone.started(), 0, "too few old owners can be asked");
+}
+
+/// What is said of shards that have not begun.
+#[test]
+fn what_has_not_begun_says_what_it_waits_for() {
+    let words = |moving: &Moving| {
+        let waits = pending(&moving.catalog, &moving.reports, &Limits::default(), 1);
+        waits.first().map(|(_, wait)| wait.says(&moving.catalog)).unwrap_or_default()
+    };
+    let mut away = waiting(8, 1);
+    away.report(6).is_up = false;
+    assert_eq!(words(&away), "waits for n6, which should get it and can't be asked");
+    let mut full = waiting(8, 100);
+    full.report(6).free_bytes = 90;
+    assert_eq!(words(&full), "waits for space: n6 would get 100 bytes and can take 90");
+    let mut alone = waiting(8, 1);
+    (1..=4).for_each(|node| alone.report(node).is_up = false);
+    assert!(words(&alone).contains("more of its owners can be asked (n"), "{}", words(&alone));
+    let busy = waiting(128, 16 << 20);
+    let begun = accept(&busy.catalog, &busy.next().expect("some start"));
+    assert_eq!(words(&Moving { catalog: begun, reports: busy.reports }), "waits for its turn");
+    let idle = waiting(8, 1);
+    let paused = accept(&idle.catalog, &Command::SetJob { job: JOB, to: crate::catalog::Order::Pause });
+    assert!(words(&Moving { catalog: paused, reports: idle.reports }).contains("it is paused"));
+}
+
+/// The only owner of a shard is gone for good, and its operator accepts that what it held is lost.
+#[test]
+fn a_shard_whose_only_owner_is_gone_moves_without_a_source_once_that_is_accepted() {
+    let with_jobs = |dead: &[u64], accepted: &[u64]| {
+        let mut catalog = at_rest(1, Level::Quorum);
+        catalog = accept(&catalog, &Command::Admit(crate::catalog::tests::node(2)));
+        let shard = only(&catalog);
+        let begin = Begin {
+            id: JOB,
+            base: catalog.topology(),
+            kind: JobKind::Remove,
+            changes: Vec::new(),
+            moves: vec![Move { shard: shard.id, epoch: shard.epoch, wanted: ids(&[2]) }],
+            parts: 1,
+            dead: ids(dead),
+            accepted: ids(accepted),
+            bytes_total: 0,
+        };
+        let mut moving =
+            Moving { catalog: accept(&catalog, &Command::Begin(begin)), reports: BTreeMap::new() };
+        moving.report(2);
+        moving
+    };
+    let unaccepted = with_jobs(&[1], &[]);
+    assert_eq!(unaccepted.next(), None);
+    let waits = pending(&unaccepted.catalog, &unaccepted.reports, &Limits::default(), 9);
+    assert_eq!(waits[0].1, Wait::Sources { missing: 1, nodes: ids(&[1]) });
+    let mut accepted = with_jobs(&[1], &[1]);
+    let start = accepted.next().expect("it starts");
+    accepted.catalog = accept(&accepted.catalog, &start);
+    let moving = accepted.whole(&[2]);
+    assert!(moving.has_arrived());
+    let arrived = accept(&moving.catalog, &moving.next().expect("it arrives"));
+    let losses: Vec<NodeId> = only(&arrived).losses.iter().map(|loss| loss.node).collect();
+    assert_eq!(losses, ids(&[1]), "answers about it say so from then on");
 }
 
 #[test]

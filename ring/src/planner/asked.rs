@@ -1,6 +1,6 @@
 //! What an operator wants, what is known beside the catalog, and why there is no plan.
 
-use crate::catalog::JobId;
+use crate::catalog::{JobId, Rejection};
 use crate::weight::Weight;
 use quorate_model::{Level, NodeId, ShardId, TableId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,8 @@ pub struct Known {
     pub free_bytes: BTreeMap<NodeId, u64>,
     /// Members that can't be asked.
     pub away: BTreeSet<NodeId>,
+    /// Those of them that another member hears, and which one does.
+    pub heard_by: BTreeMap<NodeId, NodeId>,
     /// Members of which the operator accepts that what only they hold is lost.
     pub accepted: BTreeSet<NodeId>,
 }
@@ -72,7 +74,7 @@ pub enum Wish {
     Balance,
 }
 
-/// Why there is no such plan. Nothing was changed.
+/// Why there is no such plan. Nothing was changed. Members are called as people call them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoPlan {
     /// A plan is being carried out.
@@ -94,22 +96,24 @@ pub enum NoPlan {
         table: TableId,
     },
     /// A member that can't get copies.
-    #[error(
-        "{node} gets no copies, since it is drained, leaves or is banned: undrain it, or choose another node"
-    )]
+    #[error("{node} gets no copies, since it {why}")]
     NotAllocatable {
         /// Who.
-        node: NodeId,
+        node: String,
+        /// Why, and what to do.
+        why: String,
     },
     /// Tables with more copies than nodes would be left.
     #[error(
-        "{nodes} nodes would be left to hold copies, and more are needed by {tables}: add a node first, or lower n"
+        "{nodes} nodes would be left to hold copies, and more are needed by {tables}: add a node first, or lower n{aside}"
     )]
     TooFewNodes {
         /// Nodes that would be left.
         nodes: u32,
         /// The tables, with their n.
         tables: String,
+        /// The end of the sentence, where drained members could hold them.
+        aside: String,
     },
     /// A member that is to go and can't be asked.
     #[error(
@@ -118,15 +122,18 @@ pub enum NoPlan {
     )]
     Unreachable {
         /// Who.
-        node: NodeId,
+        node: String,
     },
     /// A member that is declared dead and answers.
     #[error(
-        "{node} can be reached, so it is not dead: plan this without --dead, and it hands over what it owns"
+        "{node} is heard by {by}, so it is not dead, and declared dead it would be let in no more: plan this without --dead, \
+         and it hands over what it owns; or stop its process first"
     )]
     NotDead {
         /// Who.
-        node: NodeId,
+        node: String,
+        /// A member that hears it.
+        by: String,
     },
     /// Something may be held by nodes alone that are gone.
     #[error(
@@ -139,7 +146,7 @@ pub enum NoPlan {
         /// The tables.
         tables: String,
     },
-    /// Levels that do not go with the number of copies.
+    /// A number of copies that this version can't give.
     #[error("{why}")]
     Copies {
         /// Why not, and what would do.
@@ -151,13 +158,19 @@ pub enum NoPlan {
     )]
     NoSpace {
         /// Who.
-        node: NodeId,
+        node: String,
         /// Bytes that it would get, with a tenth more.
         bytes: u64,
         /// Bytes that it can take.
         free: u64,
     },
+    /// The catalog would not take it.
+    #[error("{0}")]
+    Rejected(Rejection),
     /// Everything is as it is wanted.
-    #[error("nothing would change: every node holds its share already")]
-    Nothing,
+    #[error("nothing would change: {why}")]
+    Nothing {
+        /// What is so already, and what keeps it so.
+        why: String,
+    },
 }

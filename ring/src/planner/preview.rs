@@ -76,7 +76,7 @@ impl Preview {
             }
         }
         preview.nodes = shares.into_values().collect();
-        check_space(&preview.nodes, known)?;
+        check_space(catalog, &preview.nodes, known)?;
         preview.moves_min = target.moves_min(catalog, preview.moves);
         let min = u128::from(preview.bytes) * u128::from(preview.moves_min);
         preview.bytes_min = u64::try_from(min / u128::from(preview.moves.max(1))).unwrap_or(u64::MAX);
@@ -87,12 +87,12 @@ impl Preview {
 }
 
 /// Whether each node can take what it gets, and a tenth more.
-fn check_space(shares: &[NodeShare], known: &Known) -> Result<(), NoPlan> {
+fn check_space(catalog: &Catalog, shares: &[NodeShare], known: &Known) -> Result<(), NoPlan> {
     for share in shares {
         let more = share.bytes_after.saturating_sub(share.bytes_now);
         let bytes = more.saturating_add(more / 10);
         if let Some(free) = known.free_bytes.get(&share.node).copied().filter(|free| bytes > *free) {
-            return Err(NoPlan::NoSpace { node: share.node, bytes, free });
+            return Err(NoPlan::NoSpace { node: catalog.called(share.node), bytes, free });
         }
     }
     Ok(())
@@ -139,7 +139,8 @@ fn warnings(
             ));
             for dead in &target.dead {
                 warnings.push(format!(
-                    "reads of table {name} below a quorum could be stale at {dead}, should it still run cut off from the others"
+                    "reads of table {name} below a quorum could be stale at {}, should it still run cut off from the others",
+                    catalog.called(*dead)
                 ));
             }
         }
@@ -159,13 +160,13 @@ fn warnings(
         let owned = |it: &&Move| it.wanted.contains(&node.id);
         let gets = moved.values().copied().filter(owned).count();
         warnings.push(format!(
-            "{} ({}) can't be reached: {gets} of the shards that move are to be there, too, and what it should get waits for it",
-            node.id, node.name
+            "{} can't be reached: {gets} of the shards that move are to be there, too, and what it should get waits for it",
+            catalog.called(node.id)
         ));
     }
     if !known.accepted.is_empty() {
-        let nodes: Vec<String> = known.accepted.iter().map(NodeId::to_string).collect();
-        warnings.push(format!("what only {} held is lost by this plan", nodes.join(", ")));
+        let nodes = catalog.called_all(known.accepted.iter().copied());
+        warnings.push(format!("what only {nodes} held is lost by this plan"));
     }
     warnings
 }

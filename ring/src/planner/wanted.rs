@@ -6,7 +6,7 @@ use crate::placement::{Settled, ShardWish, TableWish, Wanted, place};
 use crate::ring::{Members, Ring};
 use crate::weight::Weight;
 use quorate_model::level::{quorum, round_one};
-use quorate_model::{Level, NodeId, ShardId, TableId};
+use quorate_model::{NodeId, ShardId, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub(super) struct Target {
 struct Group<'a> {
     /// Copies of each.
     n: u8,
+    table: &'a TableEntry,
     shards: Vec<&'a Shard>,
     wish: TableWish,
 }
@@ -43,10 +44,17 @@ impl Target {
         let (mut copies, mut substitute, mut weighed) = (None, None, None);
         let mut goes = |id: NodeId, is_dead: bool| {
             let is_banned = node(id)?.state == NodeState::Banned;
+            let called = || catalog.called(id);
             match (is_dead, known.away.contains(&id) || is_banned) {
-                (false, true) => return Err(NoPlan::Unreachable { node: id }),
-                (true, false) => return Err(NoPlan::NotDead { node: id }),
-                (true, true) => dead.push(id),
+                (false, true) => return Err(NoPlan::Unreachable { node: called() }),
+                (true, false) => {
+                    let by = "the node that was asked".to_owned();
+                    return Err(NoPlan::NotDead { node: called(), by });
+                }
+                (true, true) => match known.heard_by.get(&id).filter(|_| !is_banned) {
+                    Some(by) => return Err(NoPlan::NotDead { node: called(), by: catalog.called(*by) }),
+                    None => dead.push(id),
+                },
                 (false, false) => changes.push(Change::Leave { node: id }),
             }
             leave.insert(id);
@@ -55,7 +63,7 @@ impl Target {
         let kind = match wish {
             Wish::Add { nodes } => {
                 for id in nodes {
-                    gets(node(*id)?)?;
+                    gets(catalog, node(*id)?)?;
                 }
                 JobKind::Add
             }
@@ -65,19 +73,17 @@ impl Target {
             }
             Wish::Replace { old, new, dead } => {
                 let (old, new) = (node(*old)?, node(*new)?);
-                gets(new)?;
+                gets(catalog, new)?;
                 goes(old.id, *dead)?;
-                // Not where its shards need other owners, too: since n has changed in part only, or since one of them is gone.
+                // Not where its shards need other owners, too, since one of them is gone.
                 let stays = |id: NodeId| {
                     let state = catalog.node(id).map(|node| node.state);
                     id == old.id || state == Some(NodeState::Member)
                 };
                 let is_empty = || {
                     catalog.tables().all(|entry| {
-                        let is_of_n = |shard: &Shard| shard.owners.len() == usize::from(entry.n);
                         let all_stay = |shard: &Shard| shard.owner_nodes().all(stays);
-                        let is_as_usual = |shard: &Shard| is_of_n(shard) && all_stay(shard);
-                        entry.shards().iter().all(|shard| is_as_usual(shard) && !shard.is_held_by(new.id))
+                        entry.shards().iter().all(|shard| all_stay(shard) && !shard.is_held_by(new.id))
                     })
                 };
                 if old.id != new.id && old.zone == new.zone && old.weight == new.weight && is_empty() {
@@ -86,14 +92,14 @@ impl Target {
                 JobKind::Replace
             }
             Wish::Weight { node: id, weight } => {
-                gets(node(*id)?)?;
+                gets(catalog, node(*id)?)?;
                 changes.push(Change::Weight { node: *id, weight: *weight });
                 weighed = Some((*id, *weight));
                 JobKind::Weight
             }
             Wish::Copies { table, n, r, w } => {
-                let entry = catalog.table_by_id(*table).ok_or(NoPlan::NoSuchTable { table: *table })?;
-                check_levels(entry, *n, *r, *w)?;
+                catalog.table_by_id(*table).ok_or(NoPlan::NoSuchTable { table: *table })?;
+                catalog.levels_of_copies(*table, *n, *r, *w).map_err(NoPlan::Rejected)?;
                 changes.push(Change::Copies { table: *table, n: *n, r: *r, w: *w });
                 copies = Some((*table, *n));
                 JobKind::Copies
@@ -101,7 +107,7 @@ impl Target {
             Wish::Drain { node: id, drained } => {
                 let known = node(*id)?;
                 if known.state == NodeState::Banned {
-                    return Err(NoPlan::NotAllocatable { node: *id });
+                    return Err(not_allocatable(catalog, known));
                 }
                 changes.push(Change::Drain { node: *id, drained: *drained });
                 JobKind::Move
@@ -125,9 +131,70 @@ impl Target {
         Ok(Self { kind, changes, dead, leave, keep, ring, order, copies, substitute })
     }
 
-    /// Copies of a table from then on.
-    pub(super) fn n(&self, entry: &TableEntry) -> u8 {
-        self.copies.filter(|(table, _)| *table == entry.id).map_or(entry.n, |(_, n)| n)
+    /// Copies of a shard from then on: as many as it has, unless its table is to have another number.
+    fn n(&self, shard: &Shard) -> u8 {
+        let of_table = self.copies.filter(|(table, _)| *table == shard.id.table);
+        of_table.map_or(shard.owners.len() as u8, |(_, n)| n)
+    }
+
+    /// The tables whose shards may move.
+    fn tables<'a>(&self, catalog: &'a Catalog) -> impl Iterator<Item = &'a Arc<TableEntry>> + use<'a> {
+        let only = self.copies.map(|(table, _)| table);
+        catalog.tables().filter(move |entry| only.is_none_or(|only| only == entry.id))
+    }
+
+    /// What the others have.
+    fn settled(&self, catalog: &Catalog) -> Settled {
+        let mut settled = Settled::default();
+        let Some((only, _)) = self.copies else { return settled };
+        for shard in catalog.tables().filter(|entry| entry.id != only).flat_map(|entry| entry.shards()) {
+            *settled.shards_by_copies.entry(shard.owners.len() as u8).or_default() += 1;
+            shard.owner_nodes().for_each(|node| *settled.copies.entry(node).or_default() += 1);
+        }
+        settled
+    }
+
+    /// Why nothing has to move or to change; `None`: something has to.
+    pub(super) fn idle(&self, catalog: &Catalog, wish: &Wish) -> Option<String> {
+        let aside = || {
+            if self.keep.is_empty() {
+                return String::new();
+            }
+            let drained = catalog.called_all(self.keep.iter().copied());
+            format!(
+                "; drained members keep what they have and get nothing ({drained}): undrain them first if they should"
+            )
+        };
+        let is_empty = catalog.tables().len() == 0;
+        match wish {
+            Wish::Add { .. } | Wish::Balance if is_empty => {
+                Some("there is no table yet, so there is nothing to share".to_owned())
+            }
+            Wish::Add { nodes } => {
+                let nodes = catalog.called_all(nodes.iter().copied());
+                Some(format!("{nodes} holds its share already, within 2 % or one copy{}", aside()))
+            }
+            Wish::Balance => {
+                let why = "every node that may get copies holds its share already, within 2 % or one copy";
+                Some(format!("{why}{}", aside()))
+            }
+            Wish::Weight { node, weight } => {
+                let known = catalog.node(*node).filter(|known| known.weight == *weight)?;
+                let node = catalog.called(known.id);
+                Some(format!("{node} has the weight {weight} already, and its share{}", aside()))
+            }
+            Wish::Copies { table, n, r, w } => {
+                let entry = catalog.table_by_id(*table).filter(|entry| entry.n == *n)?;
+                let is_same = r.is_none_or(|r| r == entry.r) && w.is_none_or(|w| w == entry.w);
+                is_same.then(|| format!("table {} has n = {n} already", entry.name))
+            }
+            Wish::Drain { node, drained } => {
+                let known = catalog.node(*node).filter(|known| known.drained == *drained)?;
+                let is = if *drained { "is drained" } else { "is not drained" };
+                Some(format!("{} {is} already", catalog.called(known.id)))
+            }
+            Wish::Remove { .. } | Wish::Replace { .. } => None,
+        }
     }
 
     /// The shards that move, in the order of tables and of their intervals.
@@ -145,7 +212,7 @@ impl Target {
                 if let Some((old, new)) = self.substitute {
                     substituted(catalog, old, new)
                 } else {
-                    self.placed(catalog).ok_or(NoPlan::Nothing)?
+                    self.placed(catalog)?
                 }
             }
         };
@@ -173,25 +240,38 @@ impl Target {
     /// Whether enough nodes would be left for each table.
     fn check_room(&self, catalog: &Catalog) -> Result<(), NoPlan> {
         let nodes = self.order.members().len();
-        let lacks = catalog.tables().filter(|entry| usize::from(self.n(entry)) > nodes);
-        let tables: Vec<String> =
-            lacks.map(|entry| format!("{} (n = {})", entry.name, self.n(entry))).collect();
+        let needs = |entry: &Arc<TableEntry>| {
+            let n = entry.shards().iter().map(|shard| self.n(shard)).max()?;
+            (usize::from(n) > nodes).then(|| format!("{} (n = {n})", entry.name))
+        };
+        let tables: Vec<String> = self.tables(catalog).filter_map(needs).collect();
         if tables.is_empty() {
             return Ok(());
         }
-        Err(NoPlan::TooFewNodes { nodes: nodes as u32, tables: tables.join(", ") })
+        Err(self.too_few(catalog, nodes, &tables))
     }
 
-    /// What is placed: of each table the shards that keep as many copies where they are.
+    fn too_few(&self, catalog: &Catalog, nodes: usize, tables: &[String]) -> NoPlan {
+        let aside = if self.keep.is_empty() {
+            String::new()
+        } else {
+            let drained = catalog.called_all(self.keep.iter().copied());
+            format!("; drained members get none ({drained}): undrain them first")
+        };
+        NoPlan::TooFewNodes { nodes: nodes as u32, tables: tables.join(", "), aside }
+    }
+
+    /// What is placed: of each table the shards that have as many copies and keep as many where they are.
     fn groups<'a>(&self, catalog: &'a Catalog) -> Vec<Group<'a>> {
         let mut groups = Vec::new();
-        for entry in catalog.tables() {
-            let n = self.n(entry);
-            let mut by_kept: BTreeMap<u8, Group<'a>> = BTreeMap::new();
+        for entry in self.tables(catalog) {
+            let mut alike: BTreeMap<(u8, u8), Group<'a>> = BTreeMap::new();
             for shard in entry.shards() {
+                let n = self.n(shard);
                 let kept = self.kept(shard, n).count() as u8;
-                let group = by_kept.entry(kept).or_insert_with(|| Group {
+                let group = alike.entry((n, kept)).or_insert_with(|| Group {
                     n,
+                    table: entry,
                     shards: Vec::new(),
                     wish: TableWish { n: n - kept, shards: Vec::new() },
                 });
@@ -199,7 +279,7 @@ impl Target {
                 group.wish.shards.push(ShardWish { position: shard.position(entry.sharding), today });
                 group.shards.push(shard);
             }
-            groups.extend(by_kept.into_values());
+            groups.extend(alike.into_values());
         }
         groups
     }
@@ -209,19 +289,28 @@ impl Target {
         shard.owner_nodes().filter(|node| self.keep.contains(node)).take(usize::from(n))
     }
 
-    fn placed(&self, catalog: &Catalog) -> Option<BTreeMap<ShardId, Wanted>> {
+    fn placed(&self, catalog: &Catalog) -> Result<BTreeMap<ShardId, Wanted>, NoPlan> {
         let groups = self.groups(catalog);
-        let mut placed = place(&self.ring, &Settled::default(), &wishes(&groups))?.into_iter();
+        let nodes = self.ring.members().len();
+        let lacking = || {
+            let lacks = groups.iter().filter(|group| usize::from(group.wish.n) > nodes);
+            let tables: Vec<String> = lacks.map(|it| format!("{} (n = {})", it.table.name, it.n)).collect();
+            self.too_few(catalog, nodes, &tables)
+        };
+        let placed = place(&self.ring, &self.settled(catalog), &wishes(&groups));
+        let mut placed = placed.ok_or_else(lacking)?.into_iter();
         let mut wanted = BTreeMap::new();
         for group in &groups {
-            let mut owners = if group.wish.n > 0 { placed.next()? } else { Vec::new() }.into_iter();
+            // What keeps all its copies where they are is not placed.
+            let owners = if group.wish.n > 0 { placed.next() } else { None };
+            let mut owners = owners.unwrap_or_default().into_iter();
             for shard in &group.shards {
                 let mut owners = owners.next().unwrap_or_default();
                 owners.extend(self.kept(shard, group.n));
                 wanted.insert(shard.id, owners);
             }
         }
-        Some(wanted)
+        Ok(wanted)
     }
 
     /// The fewest copies that must move for this.
@@ -270,8 +359,7 @@ impl Target {
         if tables.is_empty() {
             return Ok(());
         }
-        let nodes: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-        Err(NoPlan::MayLose { nodes: nodes.join(", "), tables: tables.join(", ") })
+        Err(NoPlan::MayLose { nodes: catalog.called_all(nodes), tables: tables.join(", ") })
     }
 }
 
@@ -290,22 +378,20 @@ fn substituted(catalog: &Catalog, old: NodeId, new: NodeId) -> BTreeMap<ShardId,
 }
 
 /// Whether a member may get copies.
-fn gets(node: &Node) -> Result<(), NoPlan> {
-    if node.is_allocatable() { Ok(()) } else { Err(NoPlan::NotAllocatable { node: node.id }) }
+fn gets(catalog: &Catalog, node: &Node) -> Result<(), NoPlan> {
+    if node.is_allocatable() { Ok(()) } else { Err(not_allocatable(catalog, node)) }
 }
 
-/// What the catalog would say of the levels when the plan is applied.
-fn check_levels(entry: &TableEntry, n: u8, r: Option<Level>, w: Option<Level>) -> Result<(), NoPlan> {
-    for (side, now, given) in [("r", entry.r, r), ("w", entry.w, w)] {
-        let is_number = matches!(now, Level::Count(_));
-        if given.is_none() && is_number && n != entry.n {
-            let why =
-                format!("{side} of table {} is the number {now}: give {side} anew with n = {n}", entry.name);
-            return Err(NoPlan::Copies { why });
+fn not_allocatable(catalog: &Catalog, node: &Node) -> NoPlan {
+    let why = match node.state {
+        NodeState::Member => {
+            format!(
+                "is drained: undrain it first (`quorate node undrain {}`), or choose another one",
+                node.id
+            )
         }
-        if let Err(error) = given.unwrap_or(now).required(n) {
-            return Err(NoPlan::Copies { why: format!("{side}: {error}") });
-        }
-    }
-    Ok(())
+        NodeState::Leaving => "leaves: abort the job by which it does, or choose another one".to_owned(),
+        NodeState::Banned => "is banned, for good: choose another one".to_owned(),
+    };
+    NoPlan::NotAllocatable { node: catalog.called(node.id), why }
 }

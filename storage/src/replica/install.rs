@@ -20,7 +20,7 @@ use super::{Replica, Writer};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
 use crate::keys::DiskKey;
 use crate::rules::fence;
-use quorate_model::{Durability, Epoch, Layout, Refusal, ShardLayout};
+use quorate_model::{Durability, Epoch, Layout, Refusal};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -112,7 +112,7 @@ impl<E: Engine> Replica<E> {
 
 /// Whether a move gives the node a copy now.
 pub(super) fn gives_copies(layout: &Layout) -> bool {
-    layout.tables.values().any(|table| table.shards.iter().any(ShardLayout::is_received))
+    layout.tables.values().any(|table| table.shards.sought().next().is_some())
 }
 
 /// Whether a later layout takes away what this node answered for: an owned shard is gone, another's, or of a later epoch,

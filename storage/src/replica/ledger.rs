@@ -20,24 +20,11 @@ use crate::rules::filling::{self, Wants};
 use quorate_model::layout::Role;
 use quorate_model::{
     CopyState, Durability, Epoch, Fill, Gap, Interval, Layout, Place, Refusal, Rules, ShardLayout, SortKey,
-    TableId, TableLayout,
+    TableId,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
-
-/// A copy that a move gives to this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Its table.
-    pub table: TableId,
-    /// Where its shard begins.
-    pub start: SortKey,
-    /// Which copy: since when the node has it.
-    pub since: Epoch,
-    /// How much is held; lossy: nothing was begun.
-    pub state: CopyState,
-}
 
 impl<E: Engine> Replica<E> {
     /// What is on the disk.
@@ -203,25 +190,6 @@ impl<E: Engine> Replica<E> {
         let shard = layout.tables.get(&table)?.shard(&interval.start);
         let copy = shard.filter(|shard| shard.interval == *interval)?.copy?;
         Some((copy.since, self.ledger().within(table, interval, copy)))
-    }
-
-    /// The copies that moves give to this node now: how much it holds of each.
-    pub fn received(&self) -> Vec<Received> {
-        let layout = self.layout();
-        if self.is_doubtful() || self.not_behind(&layout).is_err() {
-            return Vec::new();
-        }
-        let ledger = self.ledger();
-        let of_table = |(table, known): (&TableId, &TableLayout)| {
-            let received = known.shards.iter().filter(|shard| shard.is_received());
-            let one = |shard: &ShardLayout| {
-                let (copy, start) = (shard.copy?, shard.interval.start.clone());
-                let state = ledger.within(*table, &shard.interval, copy);
-                Some(Received { table: *table, start, since: copy.since, state })
-            };
-            received.filter_map(one).collect::<Vec<Received>>()
-        };
-        layout.tables.iter().flat_map(of_table).collect()
     }
 
     /// Begins to fill a lossy shard: what is held of it is deleted, and from here on it acknowledges writes. Durable

@@ -21,7 +21,7 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("internal", &[], "a bug; tests of the HTTP server have a handler that panics"),
     (
         "catalog-refused",
-        &["applyPlan", "drainNode", "undrainNode", "pauseJob", "resumeJob", "abortJob"],
+        &["makePlan", "applyPlan", "drainNode", "undrainNode", "pauseJob", "resumeJob", "abortJob"],
         "a member of an earlier version, or a shard that changed in between; tests of the catalog",
     ),
     (

@@ -1,7 +1,7 @@
 //! Plans and jobs that move shards: made, shown, applied, paused, aborted; and what each is refused for.
 
-use super::ask::{Answer, ask, get, post};
-use super::rig::{Cluster, until};
+use super::ask::{Answer, ask, get, post, put};
+use super::rig::{Cluster, key, until};
 use quorate_http::Limits;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ fn a_plan_is_made_applied_and_goes_on_until_it_is_aborted() {
     order(node, "/v1/cluster/nodes/name:n2/drain").is(200);
     let shown = get("/v1/cluster/nodes/n2").of(node).is(200).json();
     assert_eq!((&shown["drained"], &shown["membership"]), (&json!(true), &json!("member")));
-    let unready = get("/health/ready").of(cluster.at(1)).refuses(503, "unavailable");
+    let unready = get("/health/ready").of(cluster.at(1)).refuses(503, "draining");
     assert!(unready["reasons"].to_string().contains("drained"), "{unready}");
 
     let made = make(node, &json!({"add": {"node": "n4"}})).is(201);
@@ -153,7 +153,11 @@ fn a_plan_that_moves_nothing_is_done_at_once() {
     assert!(refused["detail"].as_str().unwrap().contains("nothing would change"), "{refused}");
     make(node, &json!({"remove": {"node": "n3"}})).refuses(409, "plan-refused");
     make(node, &json!({"replace": {"old": "n3", "new": "n2"}})).refuses(409, "plan-refused");
-    make(node, &json!({"table": {"name": "t", "n": 9}})).refuses(409, "plan-refused");
+    let same = make(node, &json!({"table": {"name": "t", "n": 3}})).refuses(409, "plan-refused");
+    assert!(same["detail"].as_str().unwrap().contains("table t has n = 3 already"), "{same}");
+    for n in [0, 4, 16] {
+        make(node, &json!({"table": {"name": "t", "n": n}})).refuses(400, "invalid-body");
+    }
     let refused = make(node, &json!({"table": {"name": "t", "n": 1}})).refuses(409, "plan-refused");
     assert!(refused["detail"].as_str().unwrap().contains("can't make them fewer"), "{refused}");
     for wrong in [
@@ -170,6 +174,73 @@ fn a_plan_that_moves_nothing_is_done_at_once() {
     for target in ["/v1/cluster/plans/p-n1-1", "/v1/cluster/plans/mine"] {
         get(target).of(node).refuses(404, "no-such-plan");
     }
+}
+
+/// What a drained node refuses, its owner's part of it does not.
+#[test]
+fn a_drained_node_takes_no_requests_for_keys() {
+    let cluster = Cluster::of_three();
+    cluster.all_vote();
+    let node = cluster.at(0);
+    order(node, "/v1/cluster/nodes/n3/drain").is(200);
+    until("it knows", || (get("/health/ready").of(cluster.at(2)).status == 503).then_some(()));
+    let drained = cluster.at(2);
+    for refused in [
+        put(&key("k"), "x").of(drained),
+        get(&key("k")).of(drained),
+        get("/v1/tables/t/keys").of(drained),
+        post("/v1/tables/t/mget", &json!({"keys": ["k"]})).of(drained),
+    ] {
+        let refused = refused.refuses(503, "draining");
+        assert!(refused["detail"].as_str().unwrap().contains("quorate node undrain n3"), "{refused}");
+        assert_eq!(refused["outcome"], "not_applied");
+    }
+    put(&format!("{}?w=all", key("k")), "x").of(node).is(200);
+    order(drained, "/v1/cluster/nodes/n3/undrain").is(200);
+    until("it takes them again", || (get(&key("k")).of(drained).status == 200).then_some(()));
+}
+
+/// It was away when the plan was made, and is back when it is applied.
+#[test]
+fn a_member_that_is_heard_again_is_not_declared_dead() {
+    let cluster = standing_still();
+    let node = cluster.at(0);
+    let dead = json!({"remove": {"node": "n3", "dead": true}});
+    let accepted = json!({"changes": [dead], "accept_data_loss": ["n3"]});
+    let made = until("it is a plan", || {
+        let answer = post("/v1/cluster/plans", &accepted).of(node);
+        (answer.status == 201).then_some(answer)
+    });
+    let target = made.header("location").to_owned();
+    cluster.start_again(2);
+    cluster.sees_up(0, 4);
+    let refused = order(node, &format!("{target}/apply")).refuses(409, "plan-refused");
+    assert!(refused["detail"].as_str().unwrap().contains("n3 is heard by"), "{refused}");
+    let members = get("/v1/cluster/nodes/n3").of(node).is(200).json();
+    assert_eq!(members["membership"], "member", "{members}");
+}
+
+#[test]
+fn the_catalog_goes_on_without_a_majority_only_by_decision() {
+    let cluster = Cluster::of_three();
+    cluster.all_vote();
+    let node = cluster.at(0);
+    let lost = json!({"lost": ["n2", "n3"]});
+    post("/v1/cluster/recover", &lost).of(node).refuses(409, "recovery-refused");
+    post("/v1/cluster/recover", &json!({"lost": []})).of(node).refuses(400, "invalid-body");
+    cluster.kill(1);
+    cluster.kill(2);
+    cluster.sees_up(0, 1);
+    let meant = until("no leader is known", || {
+        let answer = post("/v1/cluster/recover", &lost).of(node);
+        (answer.status == 200).then(|| answer.is(200).json())
+    });
+    assert_eq!((&meant["decided"], &meant["left"]), (&json!(false), &json!(["n1"])), "{meant}");
+    assert_eq!(meant["tables"][0]["table"], "t");
+    let other = json!({"lost": ["n2", "n3"], "accept_data_loss": ["n2"]});
+    post("/v1/cluster/recover", &other).of(node).refuses(400, "invalid-body");
+    let named = json!({"lost": ["n2", "n3"], "accept_data_loss": ["n3", "name:n2"]});
+    assert_eq!(post("/v1/cluster/recover", &named).of(node).is(202).json()["decided"], true);
 }
 
 /// Everything here that changes the catalog, of a plan that is kept and of a job that there is not.

@@ -64,6 +64,7 @@ impl Operation {
             "acceptLoss" => json!({"accept_data_loss": "n1"}),
             "orderJob" => json!({"type": "verify"}),
             "makePlan" => json!({"changes": [{"add": {"node": "n1"}}]}),
+            "recover" => json!({"lost": ["n1"]}),
             other => panic!("{other} takes a document: say which"),
         };
         Some(("application/json", document.to_string()))
@@ -179,6 +180,7 @@ fn what_is_not_there_is_refused_by_every_operation() {
     refused(404, "no-such-plan", |one| one.send(&plain(one), node));
     refused(404, "no-such-node", |one| match one.id {
         "makePlan" => plan(&json!({"add": {"node": "n9"}}), node),
+        "recover" => super::ask::post(&plain(one), &json!({"lost": ["n9"]})).of(node),
         _ => one.send(&one.target("t", "refused", "n9"), node),
     });
     refused(400, "invalid-key", |one| one.send(&one.target("t", "%zz", "n1"), node));
@@ -199,6 +201,7 @@ fn a_member_that_can_be_two_is_refused_by_every_operation() {
     let node = cluster.at(1);
     refused(409, "ambiguous-node", |one| match one.id {
         "makePlan" => plan(&json!({"add": {"node": "n3"}}), node),
+        "recover" => super::ask::post(&plain(one), &json!({"lost": ["n3"]})).of(node),
         _ => one.send(&one.target("t", "refused", "n3"), node),
     });
 }

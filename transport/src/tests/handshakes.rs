@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::handshake::{self, HandshakeError, RefusalReason};
-use crate::hello::{Hello, Step};
-use crate::{Kind, Whereabouts, frame};
+use crate::hello::{Challenge, Hello, Step};
+use crate::{Dismissal, Kind, Whereabouts, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The dialer's and the acceptor's reason, once both have one.
 async fn both_reasons(links: &Links, acceptor: &Acceptor) -> (String, String) {
@@ -85,6 +85,62 @@ async fn a_node_that_is_no_member_is_refused() {
     let links = links(identity(95), SECRET, NodeId(2), acceptor.address);
     let (dialer, _) = both_reasons(&links, &acceptor).await;
     assert!(dialer.contains("not a member"), "{dialer}");
+    assert_eq!(*links.gone().borrow(), None, "it may be one that the acceptor has not heard of yet");
+}
+
+#[tokio::test]
+async fn a_node_that_was_removed_or_banned_is_told_so_and_believes_it() {
+    let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
+    for (node, gone, words) in [(96, Gone::Removed, "was removed"), (97, Gone::Banned, "gone for good")] {
+        let links = links(identity(node), SECRET, NodeId(2), acceptor.address);
+        let (dialer, here) = both_reasons(&links, &acceptor).await;
+        assert!(dialer.contains("any more") && dialer.contains(words), "{dialer}");
+        assert!(here.contains(words), "{here}");
+        until("it knows", &links, || links.gone().borrow().is_some()).await;
+        assert_eq!(*links.gone().borrow(), Some(Dismissal { peer: NodeId(2), gone }));
+    }
+}
+
+/// Anything may listen at an address that a member had: a refusal without a proof ends no node.
+#[tokio::test]
+async fn a_dismissal_without_a_proof_of_the_secret_is_not_believed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let links = links(identity(97), SECRET, NodeId(2), listener.local_addr().expect("bound"));
+    let framed = |step: Step| {
+        let payload = minicbor::to_vec(step).expect("encodes");
+        let header = crate::Header { kind: Kind::Handshake, id: 0, remaining_ms: 0 };
+        frame::encode(header, |out| out.extend_from_slice(&payload))
+    };
+    let (mut socket, _) = listener.accept().await.expect("dialed");
+    read_frame(&mut socket).await;
+    let Identity { cluster, node, boot, incarnation } = identity(2);
+    let nonce = [0; 32];
+    let challenge = Challenge { protocol: 1, cluster, node, boot, nonce, incarnation, remembered: None };
+    socket.write_all(&framed(Step::Challenge(challenge))).await.expect("written");
+    read_frame(&mut socket).await;
+    let reason = RefusalReason::NotMember { node: NodeId(97), gone: Some(Gone::Banned) };
+    socket.write_all(&framed(Step::Refused(reason, None))).await.expect("written");
+    let heard = || {
+        links.report().iter().any(|link| link.last_error.as_ref().is_some_and(|why| why.contains("any more")))
+    };
+    until("it has heard it", &links, heard).await;
+    assert_eq!(*links.gone().borrow(), None);
+}
+
+#[tokio::test]
+async fn the_connections_of_a_node_that_is_no_member_any_more_end() {
+    let acceptor = Acceptor::start(identity(2), SECRET, Echo::default()).await;
+    let (stays, goes) = (
+        links(identity(1), SECRET, NodeId(2), acceptor.address),
+        links(identity(3), SECRET, NodeId(2), acceptor.address),
+    );
+    connected(&stays, NodeId(2)).await;
+    connected(&goes, NodeId(2)).await;
+    let connects = |links: &Links| links.report().iter().map(|link| link.connects).sum::<u64>();
+    let before = (connects(&stays), connects(&goes));
+    acceptor.server.end_connections(|node| node == NodeId(3));
+    until("all three were made again", &goes, || connects(&goes) == before.1 + 3).await;
+    assert_eq!(connects(&stays), before.0);
 }
 
 #[tokio::test]

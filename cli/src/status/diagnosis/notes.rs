@@ -56,7 +56,7 @@ impl Member {
     pub(super) fn drained(&self) -> Option<Problem> {
         let id = &self.id;
         (self.stays == Stays::Drained).then(|| {
-            let what = format!("{id} is drained: it gets no new copies, and says that it is not ready");
+            let what = format!("{id} is drained: it gets no new copies and takes no requests for keys");
             Problem::new(Severity::Note, what, format!("`quorate node undrain {id}` ends that"))
         })
     }

@@ -306,7 +306,7 @@ const ROWS: &[Row] = &[
             not_ready(facts, 2, "draining");
         },
         Severity::Note,
-        "n3 is drained: it gets no new copies, and says that it is not ready; `quorate node undrain n3` ends that",
+        "n3 is drained: it gets no new copies and takes no requests for keys; `quorate node undrain n3` ends that",
     ),
     (
         |facts| {

@@ -15,6 +15,13 @@ impl Shard {
         let w = self.plan.table.w.within(n);
         let others = n - u8::from(self.plan.sets.first().is_some_and(|old| is_in(old, self.context.local)));
         let needed = filling::sources(self.context.rules, n, w);
+        // Who is new reads those that are left where the others are gone for good: without an operator's word that what only
+        // they held is given up, no plan leaves fewer than are needed.
+        let left =
+            self.plan.sets.first().map_or(0, |old| {
+                old.iter().filter(|owner| at.members.contains_key(&owner.node)).count() as u8
+            });
+        let needed = if others == n { needed.min(left) } else { needed };
         let leaving: Vec<NodeId> = leaving(&self.plan)
             .filter(|node| *node != self.context.local)
             .filter(|node| filling::asks_leaver(self.context.rules, at.members.contains_key(node)))
@@ -54,6 +61,9 @@ impl Shard {
     /// other held when it answered: the other need not be read. That is asked before the first page, since what comes to
     /// the first source between a page and its sum would make the sums equal and not be in the page.
     pub(super) fn compare(&mut self, at: &mut At<'_>) -> Next {
+        if self.sources.is_empty() {
+            return self.end(at);
+        }
         let mut asked = BTreeMap::new();
         for node in self.sources.clone() {
             self.note_source(at, node);

@@ -107,6 +107,20 @@ async fn a_node_that_doubted_its_disk_starts_again_without_consensus_and_says_so
     assert!(doubtful.core().view().table("other").is_none(), "its catalog stays as it was");
 }
 
+#[tokio::test]
+async fn what_a_member_holds_in_memory_alone_is_told_too() {
+    let cluster = Cluster::start(1).await;
+    let table = cluster.create_table("users", 1).await;
+    for number in 0..10 {
+        put(cluster.node(0), &table, &format!("k{number}"), "value").await.expect("written");
+    }
+    let said = cluster.node(0).core().reports(TIMEOUT).await;
+    let report = said[0].1.as_ref().expect("it said so");
+    let figures = cluster.node(0).core().local.replica().table_figures();
+    assert_eq!(report.bytes, figures[&table.id].total.bytes);
+    assert!(report.bytes >= 50, "ten values of five bytes, and their keys: {}", report.bytes);
+}
+
 fn small(name: &str) -> NewTable {
     let mut table = NewTable::hash(name, request_id());
     table.shards = 1;

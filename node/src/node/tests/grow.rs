@@ -13,7 +13,7 @@ async fn planned(node: &Node, wish: &Wish) -> Result<Arc<Kept>, PlanError> {
 }
 
 /// The job that carries out a wish.
-async fn begun(node: &Node, wish: &Wish) -> JobId {
+pub async fn begun(node: &Node, wish: &Wish) -> JobId {
     let kept = planned(node, wish).await.expect("there is a plan");
     let progress = node.core().apply_plan(&kept.id.to_string(), TIMEOUT).await.expect("applied");
     progress.job.id
@@ -27,14 +27,14 @@ fn progress(node: &Node, job: JobId) -> MoveProgress {
     node.core().move_job(job).expect("it is kept")
 }
 
-async fn ended(node: &Node, job: JobId) -> MoveProgress {
+pub async fn ended(node: &Node, job: JobId) -> MoveProgress {
     let by = Instant::now() + PATIENCE;
     loop {
         let now = progress(node, job);
         if now.job.state.is_ended() {
             return now;
         }
-        let waits: Vec<_> = now.at_work.iter().map(|it| (it.shard.id, it.waits_for.clone())).collect();
+        let waits: Vec<_> = now.waiting.iter().map(|it| (it.shard.id, it.waits_for.clone())).collect();
         assert!(Instant::now() < by, "the job has not ended: {:?}, {waits:?}", now.job);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -183,7 +183,7 @@ async fn an_abort_in_the_middle_takes_back_what_is_at_work() {
     let job = begun(cluster.node(up[0]), &add(4)).await;
     until("it is said what shards wait for", || {
         let now = progress(cluster.node(up[1]), job);
-        let waits = now.at_work.iter().filter_map(|it| it.waits_for.as_deref());
+        let waits = now.waiting.iter().filter_map(|it| it.waits_for.as_deref());
         now.job.active > 0 && waits.into_iter().any(|why| why.contains("refuse what was before"))
     })
     .await;
@@ -214,6 +214,49 @@ async fn an_abort_in_the_middle_takes_back_what_is_at_work() {
     cluster.settled().await;
     let job = begun(cluster.node(up[0]), &add(4)).await;
     assert_eq!(ended(cluster.node(up[0]), job).await.job.state, JobState::Done);
+    all_there(cluster.node(3), &table, &written).await;
+}
+
+/// Shards that an owner which is away gives up wait for it: they can't be whole before it returns. When it does, a paused
+/// job's receivers leave them alone.
+#[tokio::test]
+async fn receivers_stand_still_while_their_job_is_paused_and_go_on_when_it_does() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.node(0).core().drain_member(NodeId(4), true, TIMEOUT).await.expect("drained");
+    let mut table = NewTable::hash("users", request_id());
+    (table.n, table.shards) = (3, 8);
+    cluster.node(0).core().propose(Command::CreateTable(table), TIMEOUT).await.expect("created");
+    let table = cluster.table(0, "users").await;
+    cluster.node(0).core().drain_member(NodeId(4), false, TIMEOUT).await.expect("undrained");
+    cluster.settled().await;
+    let written: Vec<String> = (0..100).map(|number| format!("w{number}")).collect();
+    for key in &written {
+        put(cluster.node(0), &table, key, key).await.expect("written");
+    }
+    let away = follower(&cluster);
+    cluster.kill(away).await;
+    until("it is seen", || cluster.running().all(|node| node.core().view().liveness().down().len() == 1))
+        .await;
+    let up = (0..3).find(|index| *index != away).expect("two are up");
+    let job = begun(cluster.node(up), &add(4)).await;
+    let receiver = Arc::clone(cluster.node(3).core());
+    let receiving = || receiver.receiving();
+    let all_wait = || {
+        let waiting = progress(cluster.node(up), job).waiting;
+        waiting.iter().all(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("can't be reached")))
+    };
+    until("what is left waits for the one that is away", || receiving() > 0 && all_wait()).await;
+    cluster.node(up).core().order_moves(job, Order::Pause, TIMEOUT).await.expect("paused");
+    let stands = receiving();
+    cluster.restart(away).await;
+    cluster.settled().await;
+    assert_eq!(receiving(), stands, "nothing was received since");
+    let now = progress(cluster.node(up), job);
+    assert!(
+        now.waiting.iter().any(|it| it.waits_for.as_deref().is_some_and(|why| why.contains("it is paused")))
+    );
+    cluster.node(up).core().order_moves(job, Order::Resume, TIMEOUT).await.expect("resumed");
+    assert_eq!(ended(cluster.node(up), job).await.job.state, JobState::Done);
     all_there(cluster.node(3), &table, &written).await;
 }
 
@@ -291,6 +334,25 @@ async fn a_drained_member_keeps_what_it_has_gets_nothing_and_is_not_ready() {
     cluster.node(3).core().drain_member(NodeId(4), false, TIMEOUT).await.expect("undrained");
     cluster.settled().await;
     assert_eq!(copies(cluster.node(0)), before);
+}
+
+#[tokio::test]
+async fn a_drained_leader_hands_the_lead_on_and_leads_no_more_until_it_is_undrained() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.node(0).core().leader().expect("there is one");
+    let at = |node: NodeId| usize::try_from(node.0 - 1).expect("a small number");
+    cluster.node(at(leader)).core().drain_member(leader, true, TIMEOUT).await.expect("drained");
+    until("another one leads", || {
+        let said = cluster.running().map(|node| node.core().leader());
+        let said: BTreeSet<Option<NodeId>> = said.collect();
+        said.len() == 1 && said.first().is_some_and(|now| now.is_some_and(|now| now != leader))
+    })
+    .await;
+    assert!(cluster.node(at(leader)).core().is_drained());
+    let epoch =
+        cluster.node(at(leader)).core().drain_member(leader, false, TIMEOUT).await.expect("undrained");
+    assert!(epoch > cluster.node(0).core().view().catalog().node(leader).expect("a member").joined);
+    cluster.settled().await;
 }
 
 #[tokio::test]

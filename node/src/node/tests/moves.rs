@@ -198,7 +198,7 @@ impl Copies {
     async fn all_end(&self) {
         until("every copy ends", || self.nodes.iter().all(|node| node.failed().borrow().is_some())).await;
         for node in &self.nodes {
-            let why = node.failed().borrow().clone().expect("it said so");
+            let why = node.failed().borrow().clone().expect("it said so").to_string();
             assert!(why.contains("another live process has the id") && why.contains("stop one"), "{why}");
         }
     }

@@ -143,7 +143,7 @@ impl Catalog {
     /// A member goes for good: one that owns nothing, is to own nothing, and does not vote.
     pub(super) fn remove_node(&self, id: NodeId) -> Result<Applied, Rejection> {
         let Some(node) = self.node(id) else {
-            let was_member = id >= Self::FIRST_NODE && id < self.next_node;
+            let was_member = self.gone(id).is_some();
             return if was_member { Ok(self.unchanged()) } else { Err(Rejection::NoSuchNode { node: id }) };
         };
         if node.voter {

@@ -9,14 +9,15 @@
 //! for as long as its node is in one of the sets; a node that is new has a copy since the epoch of the start.
 
 use super::Applied;
-use super::jobs::{check_size, not_allocatable};
+use super::plan::{check_size, not_allocatable};
 use crate::catalog::job::Pending;
 use crate::catalog::rejection::plan::PlanRejection;
 use crate::catalog::{
-    Advance, Catalog, Command, Job, JobState, Joint, NodeState, Rejection, Shard, TableEntry,
+    Advance, Catalog, Command, Job, JobState, Joint, Losses, NodeState, Rejection, Shard, TableEntry,
 };
 use crate::plan::OwnerSet;
-use quorate_model::{Epoch, Owner, ShardId, TableId};
+use quorate_model::level::{quorum, round_one};
+use quorate_model::{AcceptedLoss, Epoch, NodeId, Owner, ShardId, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -103,10 +104,28 @@ impl Steps {
 
     fn finish(&mut self, id: ShardId, told: Epoch) -> Result<(), Rejection> {
         let (shard, joint) = self.active(id, told)?;
-        let arrived = Shard { epoch: self.next.epoch, owners: joint.next.clone(), joint: None, ..shard };
+        let losses = self.losses(&shard);
+        let arrived =
+            Shard { epoch: self.next.epoch, owners: joint.next.clone(), joint: None, losses, ..shard };
         self.change(arrived);
         self.job.done += 1;
         Ok(())
+    }
+
+    /// The losses that are accepted of a shard when it has arrived: where too few of its old owners were left to hold
+    /// everything for certain, those of the ones that are gone.
+    fn losses(&self, shard: &Shard) -> Losses {
+        let n = shard.owners.len() as u8;
+        let w = self.next.table_by_id(shard.id.table).map_or(n, |entry| entry.w.within(n));
+        let gone = |node: &NodeId| self.next.gone(*node).is_some();
+        let needed = round_one(n, w).max(quorum(n));
+        if shard.owner_nodes().filter(|node| !gone(node)).count() >= usize::from(needed) {
+            return shard.losses.clone();
+        }
+        let given_up = shard.owner_nodes().filter(|node| gone(node) && self.job.accepted.contains(node));
+        given_up.fold(shard.losses.clone(), |losses, node| {
+            losses.with(AcceptedLoss { node, since: self.next.epoch, at: None })
+        })
     }
 
     /// The shard waits to be moved again, unless its job ends.

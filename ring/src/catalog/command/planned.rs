@@ -1,9 +1,10 @@
-//! Commands of planned jobs: what begins them, what moves their shards, what ends them. From level 3 on.
+//! Commands of planned jobs: what begins them, what moves their shards, what ends them; and of a recovery. From level 3 on.
 
+use crate::catalog::RequestId;
 use crate::catalog::job::{JobId, JobKind};
 use crate::weight::Weight;
 use minicbor::{Decode, Encode};
-use quorate_model::{Epoch, Level, NodeId, ShardId, TableId};
+use quorate_model::{Epoch, Level, NodeId, ShardId, TableId, WallTime};
 
 /// Most shards that one command names.
 pub const SHARDS_PER_COMMAND_MAX: usize = 1_024;
@@ -139,6 +140,23 @@ pub struct Advance {
     /// The replicas on whose word something finishes: node and incarnation.
     #[n(4)]
     pub relied: Vec<(NodeId, u32)>,
+}
+
+/// Members that an operator gives up, with all that only they held: of keys, and of the catalog itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Recover {
+    /// Drawn at random: names the decision, so that a repetition finds it.
+    #[n(0)]
+    pub request: RequestId,
+    /// Who is given up.
+    #[n(1)]
+    pub lost: Vec<NodeId>,
+    /// The member whose catalog goes on.
+    #[n(2)]
+    pub by: NodeId,
+    /// When it was decided, by that member's clock.
+    #[n(3)]
+    pub at: WallTime,
 }
 
 /// What an operator wants of a job.

@@ -383,6 +383,26 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     assert_eq!(accept(&five, &Command::Begin(two)).table("users").expect("there").n, 2);
     // What was aborted in the middle goes on by another plan, in either direction.
     let half = order(&finish(&moving, &all[..8]), Order::Abort);
+    let users = half.table("users").expect("there");
+    assert_eq!((users.n, users.epoch), (3, half.epoch()), "an abort leaves n as it was");
+    again(&half);
+    // Each shard keeps as many owners as it has, whatever it is moved for.
+    for (index, copies) in [(0, 5), (9, 3)] {
+        let shard = shard(&half, index);
+        let grown = accept(&half, &Command::Admit(node(6)));
+        let wanted: Vec<NodeId> = shard.owner_nodes().skip(1).chain([NodeId(6)]).collect();
+        let moves = vec![Move { shard: shard.id, epoch: shard.epoch, wanted: wanted.clone() }];
+        accept(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, moves) }));
+        let wanted = wanted[1..].to_vec();
+        let fewer = vec![Move { shard: shard.id, epoch: shard.epoch, wanted }];
+        let words =
+            reject(&grown, &Command::Begin(Begin { id: RequestId(501), ..begin(&grown, fewer) })).to_string();
+        assert!(words.contains(&format!("to have {} different owners", copies - 1)), "{words}");
+    }
+    // What goes back later than the order is over takes n back then.
+    let aborting = order(&moving, Order::Abort);
+    assert_eq!((state(&aborting), aborting.table("users").expect("there").n), (JobState::Aborting, 5));
+    assert_eq!(revert(&again(&aborting), &all[..8]).table("users").expect("there").n, 3);
     let dropped = accept(&half, &Command::DropTable { table: TableId(1) });
     let open = dropped.closing_of(TableId(1)).expect("open");
     let needed: BTreeSet<(usize, u8)> = open.sets_needed().map(|(set, needed)| (set.len(), needed)).collect();
@@ -402,7 +422,17 @@ fn a_table_gets_another_number_of_copies_and_its_promise_stays() {
     assert!(words(Some(Level::Quorum), None).contains("give w anew"));
     assert!(words(Some(Level::Quorum), Some(Level::Count(3))).contains("give a w that means 2 of 3"));
     assert!(words(Some(Level::Count(6)), Some(Level::Quorum)).contains("r = 6 is out of range"));
-    accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
+    let begun =
+        accept(&counted, &Command::Begin(plan(&counted, 5, Some(Level::Count(3)), Some(Level::Quorum))));
+    let levels = |catalog: &Catalog| {
+        let users = catalog.table("users").expect("there");
+        (users.n, users.r, users.w)
+    };
+    let two = Level::Count(2);
+    assert_eq!(levels(&order(&begun, Order::Abort)), (3, two, two), "nothing had moved");
+    let half = finish(&start(&begun, &all[..8]), &all[..8]);
+    // Of five, a quorum is three: reads count on that for what was written there since.
+    assert_eq!(levels(&order(&half, Order::Abort)), (3, two, Level::Quorum));
 }
 
 #[test]
@@ -542,6 +572,75 @@ fn what_a_job_can_not_do_is_rejected_with_its_reason() {
     let wanted = accept(&empty, &Command::Begin(begin(&empty, vec![to_six])));
     let rejection = reject(&wanted, &Command::RemoveNode { node: NodeId(6) }).to_string();
     assert!(rejection.contains("is to get shards"), "{rejection}");
+}
+
+fn recover(lost: &[u64], by: u64) -> Recover {
+    let lost = lost.iter().copied().map(NodeId).collect();
+    Recover { request: RequestId(900), lost, by: NodeId(by), at: WallTime(7) }
+}
+
+/// Five voters, of which three are gone: what enough are left of keeps its owners, the rest goes on with what is left.
+#[test]
+fn a_catalog_goes_on_without_members_that_are_given_up_and_keeps_that_it_did() {
+    let before = cluster();
+    let after = accept(&before, &Command::Recover(recover(&[3, 4, 5], 1)));
+    let lost: BTreeSet<NodeId> = [3, 4, 5].map(NodeId).into();
+    for node in after.nodes() {
+        let is_banned = node.state == NodeState::Banned;
+        assert_eq!((is_banned, after.gone(node.id).is_some()), (lost.contains(&node.id), is_banned));
+    }
+    let mut sizes = BTreeSet::new();
+    for (was, now) in shards(&before).into_iter().zip(shards(&after)) {
+        let left: Vec<Owner> = was.owners.iter().filter(|it| !lost.contains(&it.node)).copied().collect();
+        sizes.insert(left.len());
+        let losses: BTreeSet<NodeId> = now.losses.iter().map(|loss| loss.node).collect();
+        match left.len() {
+            2 => assert_eq!(now, was, "two of three hold everything: a plan gives it a third one"),
+            1 => {
+                assert_eq!((now.owners.to_vec(), now.epoch), (left, after.epoch()));
+                assert_eq!(losses, nodes(&was).into_iter().filter(|node| lost.contains(node)).collect());
+            }
+            _ => {
+                assert_eq!(now.owners.len(), 2, "as many as there are");
+                assert!(
+                    now.owners.iter().all(|owner| owner.since == after.epoch()),
+                    "copies of another name"
+                );
+                assert_eq!(losses, lost);
+            }
+        }
+    }
+    assert_eq!(sizes, BTreeSet::from([0, 1, 2]), "each case is there");
+    assert_eq!(after.table("users").expect("there").n, 3);
+    let [recovery] = after.recoveries() else { panic!("one") };
+    assert_eq!((recovery.by, recovery.epoch, recovery.lost.len()), (NodeId(1), after.epoch(), 3));
+    again(&after);
+    assert!(after.apply(&Command::Recover(recover(&[3, 4, 5], 1))).expect("again").repeated);
+    // Members that come give it as many copies as before.
+    let grown = (6..=8).fold(after, |catalog, number| accept(&catalog, &Command::Admit(node(number))));
+    let moves = shards(&grown).into_iter().map(|shard| {
+        let keeps = shard.owner_nodes().filter(|node| !lost.contains(node));
+        let wanted = keeps.chain((6..=8).map(NodeId)).take(3).collect();
+        Move { shard: shard.id, epoch: shard.epoch, wanted }
+    });
+    let copies = Change::Copies { table: TableId(1), n: 3, r: None, w: None };
+    let begin = Begin { kind: JobKind::Copies, changes: vec![copies], ..begin(&grown, moves.collect()) };
+    accept(&grown, &Command::Begin(begin));
+}
+
+#[test]
+fn a_recovery_takes_back_what_moves() {
+    let before = cluster();
+    let moving = start(&begun(&before, &[3, 4, 5]), &[3, 4]);
+    let after = accept(&again(&moving), &Command::Recover(recover(&[5], 1)));
+    assert_eq!((state(&after), after.moving().count()), (JobState::Aborted, 0));
+    for index in [3, 4, 5] {
+        assert_eq!(shard(&after, index).owners, shard(&before, index).owners);
+    }
+    again(&after);
+    for (lost, by) in [(&[][..], 1), (&[1], 1), (&[9], 1), (&[2], 9)] {
+        reject(&before, &Command::Recover(recover(lost, by)));
+    }
 }
 
 #[test]
