@@ -26,6 +26,8 @@ mod recovery;
 mod scan;
 mod sums;
 mod switch;
+mod owners;
+pub mod purge;
 pub mod sync;
 mod views;
 

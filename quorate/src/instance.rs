@@ -106,6 +106,7 @@ fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartE
         storage: node.storage.clone(),
         replay: node.replay,
         sync: node.sync,
+        purge: node.purge,
         timing: node.timing,
         ..Config::default()
     });

@@ -4,6 +4,7 @@ use crate::control::{JoinError, Living};
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::SyncLimits;
+use quorate_coordinator::purge::PurgeLimits;
 use quorate_coordinator::Timing;
 use quorate_model::{NodeId, Rules};
 use quorate_ring::Weight;
@@ -48,6 +49,8 @@ pub struct NodeConfig {
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
     pub sync: SyncLimits,
+    /// When removals go.
+    pub purge: PurgeLimits,
     /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
     /// operator.
     pub heal: bool,

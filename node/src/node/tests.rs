@@ -13,6 +13,7 @@ mod sync;
 use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{Core, GetRequest, PutRequest};
 use crate::hints::ReplayLimits;
+use crate::purge::PurgeLimits;
 use crate::sync::SyncLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, Level, NodeId, Rules, Table};
@@ -68,6 +69,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         storage: StorageConfig::default(),
         replay: ReplayLimits::default(),
         sync: SyncLimits::default(),
+        purge: PurgeLimits::default(),
         heal: false,
         timing: Timing::default(),
         rules: Rules::INTACT,

@@ -246,6 +246,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         storage: config.storage.clone(),
         replay: config.replay,
         sync: config.sync,
+        purge: config.purge,
         heal: config.heal,
         timing: config.timing,
         rules: breakage::rules(),

@@ -6,6 +6,7 @@ use quorate_coordinator::Timing;
 use quorate_http::Limits;
 use quorate_node::StorageConfig;
 use quorate_node::hints::ReplayLimits;
+use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_ring::Weight;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -64,6 +65,8 @@ pub struct Config {
     pub replay: ReplayLimits,
     /// When owners compare what they hold, and how fast.
     pub sync: SyncLimits,
+    /// When removals go.
+    pub purge: PurgeLimits,
     /// How patient an operation is.
     pub timing: Timing,
 }
@@ -96,6 +99,7 @@ impl Default for Config {
             heal: true,
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
+            purge: PurgeLimits::default(),
             timing: Timing::default(),
         }
     }

@@ -181,6 +181,13 @@ pub const SETTINGS: &[Setting] = settings! {
     "sync.call_timeout": Span sync.call_timeout,
         "How long an owner may take for one answer.";
 
+    "purge.after": Span purge.after,
+        "How old a tombstone must be to go, and how long a value must have expired: it goes once every owner of its shard is up and proved to hold it. At most 1000d.";
+    "purge.ids_keep": Span purge.ids_keep,
+        "How old one must be that has operation ids; a retry that comes later is refused. At least purge.after, at most 1000d.";
+    "purge.every": Span purge.every,
+        "How often a node looks for what may go, of the shards whose first reachable owner it is. At most 24h.";
+
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";
     "committer.queue_bytes_max": Bytes storage.committer.queue_bytes_max,

@@ -10,6 +10,7 @@ use quorate_http::Limits;
 use quorate_model::Epoch;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
+use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig};
 use quorate_ring::Weight;
@@ -114,6 +115,7 @@ impl Slot {
             storage: StorageConfig::default(),
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
+            purge: PurgeLimits::default(),
             heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),

@@ -50,7 +50,7 @@ fn write(key: &str, value_bytes: usize) -> Request {
             operations: Operations::default(),
         },
         durability: Durability::Os,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     }
 }
 

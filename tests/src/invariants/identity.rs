@@ -11,7 +11,11 @@ use quorate_model::{OperationId, Version};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (_, attempt, _) in evidence.history.writes() {
-        if attempt.made.len() > 1 {
+        // One that no owner ever took, and that all refused because of a floor, is nowhere.
+        let is_nowhere =
+            |made: &&Version| !evidence.history.stored.contains(&(attempt.spot, **made)) && attempt.below > 0;
+        let earlier = attempt.made.split_last().map_or(&[][..], |(_, earlier)| earlier);
+        if !earlier.iter().all(|made| is_nowhere(&made)) {
             findings.broken(attempt.spot, format!("one write under several versions: {:?}", attempt.made));
         }
     }
