@@ -14,9 +14,7 @@ use crate::few::{Copies, Nodes};
 use crate::machine::{Effect, Failure};
 use crate::need::Need;
 use crate::owners::Tally;
-use quorate_model::{
-    Durability, Held, Instant, NodeId, Now, Origin, Owner, Record, Refusal, Request, Span,
-};
+use quorate_model::{Durability, Held, Instant, NodeId, Now, Origin, Owner, Record, Refusal, Request, Span};
 
 /// One record on its way to a quorum.
 #[derive(Debug)]

@@ -15,9 +15,9 @@
 //! An answer lists everything that the owner holds in what it answered, removals too: where it lists nothing, it holds
 //! nothing.
 
+use crate::floors::{Floored, Raise, Removal, Removals, Wanted};
 use crate::ids::{Epoch, TableId};
 use crate::key::{Interval, SortKey};
-use crate::floors::{Floored, Raise, Removal, Removals, Wanted};
 use crate::message::{Origin, Place, Refusal, Reply, Request};
 use crate::protocol::Protocol;
 use crate::raw::Paged;

@@ -20,14 +20,14 @@ pub mod jobs;
 mod leftover;
 pub mod liveness;
 pub mod node;
+mod owners;
 pub mod peer;
+pub mod purge;
 mod recollection;
 mod recovery;
 mod scan;
 mod sums;
 mod switch;
-mod owners;
-pub mod purge;
 pub mod sync;
 mod views;
 

@@ -174,7 +174,8 @@ impl Sync {
             Kind::Sync => Way::Both,
             Kind::Verify => Way::Look,
         };
-        let mut round = Round::new(self.owners.node, shards.to_vec(), way, self.limits.exchange(), self.rules);
+        let mut round =
+            Round::new(self.owners.node, shards.to_vec(), way, self.limits.exchange(), self.rules);
         let mut calls: JoinSet<Called> = JoinSet::new();
         let (mut actions, mut input) = (Vec::new(), Input::Start);
         let mut probe_at = Instant::now();

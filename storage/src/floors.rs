@@ -112,7 +112,9 @@ impl FloorMap {
         for (start, entry) in self.entries_within(table, interval) {
             change.gone.push(start.clone());
             if *start < interval.start {
-                change.come.push((start.clone(), Entry { end: Some(interval.start.clone()), ..entry.clone() }));
+                change
+                    .come
+                    .push((start.clone(), Entry { end: Some(interval.start.clone()), ..entry.clone() }));
             }
             if let Some(end) = &interval.end
                 && entry.end.as_ref().is_none_or(|beyond| beyond > end)

@@ -81,8 +81,12 @@ fn folder_with_log() -> tempfile::TempDir {
 fn write_all(engine: &Arc<RocksEngine>, records: std::ops::Range<u64>) {
     let replica = replica(engine);
     for n in records {
-        let request =
-            Request::Write { at: place(n), record: record(n), durability: Durability::Sync, origin: quorate_model::Origin::Fresh };
+        let request = Request::Write {
+            at: place(n),
+            record: record(n),
+            durability: Durability::Sync,
+            origin: quorate_model::Origin::Fresh,
+        };
         let reply = replica.apply(&[request]).pop();
         assert!(matches!(reply, Some(Reply::Written { .. })), "{reply:?}");
     }
@@ -337,8 +341,12 @@ fn numbers_for_metrics_come_from_the_database() {
     assert!(quiet.level_zero_files >= 1 && quiet.live_bytes > 0, "{quiet:?}");
     assert!(engine.free_bytes().is_some_and(|bytes| bytes > 0));
     let store = replica(&engine);
-    let request =
-        Request::Write { at: place(99), record: record(99), durability: Durability::Sync, origin: quorate_model::Origin::Fresh };
+    let request = Request::Write {
+        at: place(99),
+        record: record(99),
+        durability: Durability::Sync,
+        origin: quorate_model::Origin::Fresh,
+    };
     store.apply(&[request]);
     let busy = engine.statistics();
     assert!(busy.memtable_bytes > 0 && busy.syncs > quiet.syncs, "{busy:?}");

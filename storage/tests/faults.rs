@@ -61,7 +61,12 @@ fn value(text: &str) -> Body {
 
 fn write(table: TableId, key: &str, seq: u64) -> Request {
     let record = record(seq, value(&format!("{key} {seq}")));
-    Request::Write { at: place(table, key), record, durability: Durability::Os, origin: quorate_model::Origin::Fresh }
+    Request::Write {
+        at: place(table, key),
+        record,
+        durability: Durability::Os,
+        origin: quorate_model::Origin::Fresh,
+    }
 }
 
 fn apply(replica: &Replica<MemoryEngine>, request: Request) -> Reply {
@@ -349,7 +354,12 @@ mod mutants {
         for record in [due.clone().into_expired(), due.clone()] {
             apply(
                 &store,
-                Request::Write { at: place(SYNC, "k"), record, durability: Durability::Os, origin: quorate_model::Origin::Fresh },
+                Request::Write {
+                    at: place(SYNC, "k"),
+                    record,
+                    durability: Durability::Os,
+                    origin: quorate_model::Origin::Fresh,
+                },
             );
         }
         let read = store.read(&Request::Read { at: place(SYNC, "k"), whole: true }, ReadTier::Disk);

@@ -83,6 +83,12 @@ impl Profile {
         (Profile::Grave, 120),
     ];
 
+    /// The one of this name, as people type it: `grave`.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = Self::IN_TURN.into_iter().chain(Self::INSTEAD.map(|(profile, _)| profile));
+        all.into_iter().find(|profile| format!("{profile:?}").eq_ignore_ascii_case(name))
+    }
+
     /// What a seed is aimed at.
     pub(crate) fn of_seed(seed: u64) -> Self {
         let instead = Self::INSTEAD
@@ -467,11 +473,13 @@ impl Setting {
         (self.hints_max, self.sync_max) = (*random.pick(&[0, 0, 40]), *random.pick(&[300, 2_000]));
         (self.timeout, self.refusals, self.queue_max) = ((150_000, random.between(300_000, 900_000)), 0, 100);
         let loss = *random.pick(&[0, 20, 80]);
-        self.conditions = Conditions { loss, duplication: *random.pick(&[0, 0, 40]), ..Conditions::default() };
+        self.conditions =
+            Conditions { loss, duplication: *random.pick(&[0, 0, 40]), ..Conditions::default() };
         let habits = &mut self.habits;
         (habits.read, habits.write, habits.delete, habits.scan) = (35, 30, 40, *random.pick(&[0, 0, 10]));
         (habits.batch, habits.repeat, habits.other_level) = (0, *random.pick(&[0, 15]), 0);
-        (habits.ttl, habits.pause_max) = (*random.pick(&[0, 0, 500]), *random.pick(&[20_000, 60_000, 120_000]));
+        (habits.ttl, habits.pause_max) =
+            (*random.pick(&[0, 0, 500]), *random.pick(&[20_000, 60_000, 120_000]));
         self.mishaps = Mishaps {
             count_max: *random.pick(&[0, 6, 10]),
             crash: 30,

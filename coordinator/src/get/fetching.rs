@@ -42,13 +42,7 @@ impl Get {
         }
     }
 
-    pub(super) fn on_fetched(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        view: View,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_fetched(&mut self, now: Now, from: NodeId, view: View, effects: &mut Effects) {
         let Phase::Fetching { views, .. } = &mut self.phase else { return };
         let mut views = std::mem::take(views);
         // What it holds now may be greater than what it answered before; never less, unless that was removed and purged.

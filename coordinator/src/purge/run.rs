@@ -194,7 +194,8 @@ impl Run {
             let rest = due.split_off(due.len().min(RECORDS_MAX));
             let over = self.shard.over.clone();
             self.doing = Doing::Flagging { highest, rest, until };
-            return self.ask(now, self.here, RangeRequest::Merge { over, records: due }, actions);
+            self.ask(now, self.here, RangeRequest::Merge { over, records: due }, actions);
+            return;
         }
         match until {
             Some(until) if Some(&until) != self.shard.over.interval.end.as_ref() => {
@@ -310,13 +311,7 @@ impl Run {
     }
 
     /// Asks every owner which of the listed it does not hold exactly so, part by part.
-    fn confirm_from(
-        &mut self,
-        now: Now,
-        from: usize,
-        others: BTreeSet<usize>,
-        actions: &mut Vec<Action>,
-    ) {
+    fn confirm_from(&mut self, now: Now, from: usize, others: BTreeSet<usize>, actions: &mut Vec<Action>) {
         let part = self.part(from);
         self.doing = Doing::Confirming { from, others };
         if part.is_empty() {

@@ -32,7 +32,8 @@ pub fn turns(
     if catalog.level() < LEVEL_MIN {
         return (turns, held);
     }
-    let is_pending = |shard: ShardId| catalog.running_job().is_some_and(|job| job.pending.contains_key(&shard));
+    let is_pending =
+        |shard: ShardId| catalog.running_job().is_some_and(|job| job.pending.contains_key(&shard));
     for table in catalog.tables() {
         for shard in table.shards().iter() {
             let owners = shard.owners.iter().map(|owner| owner.node);

@@ -53,7 +53,8 @@ impl Put {
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
         let rules = self.course.context.rules;
         let highest = purge::above_floor(rules, highest, floor);
-        let verdict = self.order.attempt.as_ref().map(|attempt| retry::verdict(rules, attempt, &union, forgot));
+        let verdict =
+            self.order.attempt.as_ref().map(|attempt| retry::verdict(rules, attempt, &union, forgot));
         match verdict {
             None | Some(Verdict::Fresh) => self.start_round_two(now, highest, gather.answers(), effects),
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),

@@ -219,12 +219,17 @@ fn purges(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
     let counters = [
         ("purge_removals_dropped", "Removals that this node dropped in runs of its own", dropped),
         ("purge_runs", "Runs of this node over a shard in which removals went", runs),
-        ("purge_stopped", "Runs of this node that ended because an owner did not answer, or refused", stopped),
+        (
+            "purge_stopped",
+            "Runs of this node that ended because an owner did not answer, or refused",
+            stopped,
+        ),
     ];
     for (name, help, value) in counters {
         counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
     }
-    let help = "Shards whose removals this node would drop but for an owner that is away or not whole, or a move";
+    let help =
+        "Shards whose removals this node would drop but for an owner that is away or not whole, or a move";
     let mut family = encoder.encode_descriptor("purge_held_back", help, None, MetricType::Gauge)?;
     let view = core.view();
     for ((table, by), shards) in &held_back {

@@ -4,8 +4,8 @@ use crate::control::{JoinError, Living};
 use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::SyncLimits;
-use quorate_coordinator::purge::PurgeLimits;
 use quorate_coordinator::Timing;
+use quorate_coordinator::purge::PurgeLimits;
 use quorate_model::{NodeId, Rules};
 use quorate_ring::Weight;
 use quorate_storage::{

@@ -167,10 +167,7 @@ impl Local {
                 return reply(RangeReply::Refused(Refusal::Overloaded));
             };
             // Who fills a copy can wait, and who looks for removals.
-            let can_wait = matches!(
-                request,
-                RangeRequest::Page { .. } | RangeRequest::Removals { .. }
-            );
+            let can_wait = matches!(request, RangeRequest::Page { .. } | RangeRequest::Removals { .. });
             let ranging = Arc::clone(&this);
             let work = move || {
                 let until = std::time::Instant::now() + WALK_MAX;

@@ -112,9 +112,7 @@ impl<'a, E: Engine> Round<'a, E> {
     fn step(&mut self, request: &Request) -> Step {
         let step = match request {
             Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => return Step::Question,
-            Request::Write { at, record, durability, origin } => {
-                self.store(at, record, *durability, *origin)
-            }
+            Request::Write { at, record, durability, origin } => self.store(at, record, *durability, *origin),
             Request::Assign { at, draft, durability } => self.assign(at, draft, *durability),
             Request::Hint { owner, at, record } => self.hint(*owner, at, record),
         };

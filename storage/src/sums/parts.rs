@@ -23,7 +23,9 @@ impl Sums {
         if !self.is_loaded {
             return Piece { end: within, sum: None, may_go: true };
         }
-        let Some(chunks) = self.tables.get(&table) else { return Piece { end: within, sum: Some(0), may_go: false } };
+        let Some(chunks) = self.tables.get(&table) else {
+            return Piece { end: within, sum: Some(0), may_go: false };
+        };
         let (begins, chunk) = chunks.of_key(start);
         let ends = chunks.end_of(begins);
         let is_whole = **begins == *start
@@ -37,8 +39,7 @@ impl Sums {
             State::Changed | State::Quiet | State::Written if chunk.total.records == 0 => Some(0),
             State::Changed | State::Quiet | State::Written => is_whole.then_some(chunk.total.sum),
         };
-        let may_go =
-            chunk.state == State::Missing || chunk.total.removals > 0 || chunk.total.expiring > 0;
+        let may_go = chunk.state == State::Missing || chunk.total.removals > 0 || chunk.total.expiring > 0;
         let end = match (ends, within) {
             (Some(ends), Some(within)) => Some(ends.min(within)),
             (end, None) | (None, end) => end,

@@ -24,7 +24,12 @@ fn key(number: u32) -> SortKey {
 
 fn put<E: Engine>(store: &Replica<E>, number: u32, seq: u64) {
     let at = Place { table: SYNC_TABLE, epoch: EPOCH, sort_key: key(number) };
-    let write = Request::Write { at, record: record(seq, "v"), durability: Durability::Os, origin: quorate_model::Origin::Fresh };
+    let write = Request::Write {
+        at,
+        record: record(seq, "v"),
+        durability: Durability::Os,
+        origin: quorate_model::Origin::Fresh,
+    };
     apply(store, write);
 }
 

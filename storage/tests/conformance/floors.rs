@@ -108,8 +108,7 @@ pub fn what_is_sealed_takes_no_value_where_nothing_is_held(bench: impl Bench) {
     assert_eq!(come(&store, "late", record(4, "v"), Origin::Filling), written(4));
     // Of a merge, what is refused for a floor was removed long ago: there is nothing to bring.
     let keyed = quorate_model::sync::Keyed { sort_key: sort_key("absent"), record: record(5, "v") };
-    let merged =
-        store.serve_range(&RangeRequest::Merge { over: over(), records: vec![keyed] }, || false);
+    let merged = store.serve_range(&RangeRequest::Merge { over: over(), records: vec![keyed] }, || false);
     assert_eq!((merged, read(&store, "absent")), (RangeReply::Merged, Reply::Absent { sealed: version(5) }));
 }
 
@@ -119,11 +118,7 @@ pub fn a_seal_needs_its_closing_and_floors_survive_a_restart(mut bench: impl Ben
     let too_high = raise(&store, Raise::Seal { up_to: version(6), forgets: true });
     assert_eq!(too_high, Floors { closing: Some(version(5)), ..Floors::default() });
     seal(&store, 3, true);
-    let floors = Floors {
-        closing: Some(version(5)),
-        sealed: Some(version(3)),
-        forgot: Some(version(3)),
-    };
+    let floors = Floors { closing: Some(version(5)), sealed: Some(version(3)), forgot: Some(version(3)) };
     assert_eq!(raise(&store, Raise::Close(version(2))), floors, "floors only grow");
     drop(store);
     bench.restart();
@@ -202,7 +197,8 @@ pub fn a_listed_removal_goes_where_exactly_that_is_held(bench: impl Bench) {
         apply(&store, write(place(SYNC_TABLE, key), record));
     }
     let held = |seq| Held::live(version(seq));
-    let list = [listed("gone", held(2)), listed("later", held(2)), listed("value", held(3)), listed("no", held(1))];
+    let list =
+        [listed("gone", held(2)), listed("later", held(2)), listed("value", held(3)), listed("no", held(1))];
     let confirm = RangeRequest::Confirm { over: over(), removals: list.to_vec() };
     assert_eq!(store.serve_range(&confirm, || false), RangeReply::Confirmed(vec![1, 3]));
     assert_eq!(drop_up_to(&store, 5, &list), 0, "nothing is sealed");

@@ -216,7 +216,10 @@ fn replicas_agree(holdings: &Holdings, evidence: &Evidence<'_>, findings: &mut F
             let is_removal = matches!(record.body, Body::Tombstone | Body::Expired);
             !(is_removal && sealed >= Some(record.version))
         };
-        record.as_ref().filter(is_gone).map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
+        record
+            .as_ref()
+            .filter(is_gone)
+            .map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
     };
     for (spot, owners) in &evidence.ending.owners {
         let mut held =

@@ -6,8 +6,8 @@ use quorate_model::message::Draft;
 use quorate_model::range::{self, Extent, Scanned, Walk};
 use quorate_model::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, Sum};
 use quorate_model::{
-    Body, Durability, Epoch, Floors, Inspection, Interval, NodeId, Operations, Paged, RangeReply, RangeRequest, Raw,
-    Refusal, Reply, Request, SortKey, TableId, WallTime,
+    Body, Durability, Epoch, Floors, Inspection, Interval, NodeId, Operations, Paged, RangeReply,
+    RangeRequest, Raw, Refusal, Reply, Request, SortKey, TableId, WallTime,
 };
 
 pub fn requests() -> Vec<Request> {
@@ -16,7 +16,12 @@ pub fn requests() -> Vec<Request> {
     vec![
         Request::Ask { at: at.clone() },
         Request::Read { at: at.clone(), whole: true },
-        Request::Write { at: at.clone(), record: a_record(value()), durability, origin: quorate_model::Origin::Fresh },
+        Request::Write {
+            at: at.clone(),
+            record: a_record(value()),
+            durability,
+            origin: quorate_model::Origin::Fresh,
+        },
         Request::Assign { at: at.clone(), draft, durability },
         Request::Hint { owner: NodeId(2), at: at.clone(), record: a_record(Body::Tombstone) },
         Request::Inspect { at },
@@ -58,11 +63,19 @@ pub fn range_requests() -> Vec<RangeRequest> {
         RangeRequest::Parts { over: over.clone(), cuts: Cuts::At { keys, adopt: true } },
         RangeRequest::Parts { over: over.clone(), cuts: Cuts::Own(16) },
         RangeRequest::List { over: over.clone(), items: 10, keys: false },
-        RangeRequest::Fetch { over: over.clone(), wanted: Some(Items(vec![1, 2])), bytes: 1 << 20, but: None },
+        RangeRequest::Fetch {
+            over: over.clone(),
+            wanted: Some(Items(vec![1, 2])),
+            bytes: 1 << 20,
+            but: None,
+        },
         RangeRequest::Fetch { over: over.clone(), wanted: None, bytes: 1 << 20, but: Some(Items(vec![3])) },
         RangeRequest::Merge { over: over.clone(), records },
         RangeRequest::Page { over: over.clone(), bytes: 1 << 20 },
-        RangeRequest::Floors { over: over.clone(), raise: Raise::Seal { up_to: held().version, forgets: true } },
+        RangeRequest::Floors {
+            over: over.clone(),
+            raise: Raise::Seal { up_to: held().version, forgets: true },
+        },
         RangeRequest::Removals {
             over: over.clone(),
             wanted: Wanted { up_to: None, before: WallTime(2), with_ids_before: WallTime(1), items: 10 },
