@@ -5,12 +5,12 @@
 //! closed, and that all of them were brought together below:
 //!
 //! ```text
-//!   choose    F': the highest removal of this replica that is old enough
+//!   choose    F': the highest removal of any owner that is old enough
 //!   close     every owner: no new write up to F' where nothing or a removal is held         synced
 //!   pull      what any owner has comes here
-//!   list      removals up to F' that are held here, and exactly what is held
+//!   list      removals up to F' that any owner holds, and exactly what is held
 //!   push      what is here and not at another owner goes there
-//!   confirm   every owner: which of them do you hold exactly so? The others are not listed any more
+//!   confirm   every owner: which of them do you hold exactly so, or have dropped? The others are not listed any more
 //!   seal      every owner: what is absent was removed, up to F'                              synced
 //!   seal      again: an owner that has lost its disk since is another one, and does not answer
 //!   drop      every owner: those on the list, where exactly that is held

@@ -122,6 +122,12 @@ impl Put {
                 }
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
+            // The earlier attempt was removed since, and may be purged: its answer can't be repeated any more.
+            (Purpose::Fetch, Reply::Absent { .. }) => {
+                if matches!(self.phase, Phase::Fetching) {
+                    self.finish(PutError::IdempotencyExpired, effects);
+                }
+            }
             (Purpose::Assign, Reply::Assigned { record }) => self.on_assigned(now, to, record, effects),
             (Purpose::Write(since), Reply::Written { held }) => match &mut self.phase {
                 Phase::RoundTwo(round_two) => {

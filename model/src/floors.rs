@@ -30,9 +30,12 @@ pub struct Floors {
     /// An absent key was removed at it, to a reader.
     #[n(1)]
     pub sealed: Option<Version>,
-    /// Operation ids of removals up to it may be forgotten.
+    /// From where on operation ids may be forgotten: of what is absent, and of what was written above this since.
     #[n(2)]
     pub forgot: Option<Version>,
+    /// Up to which version they may be.
+    #[n(3)]
+    pub forgot_to: Option<Version>,
 }
 
 /// How floors are raised.
@@ -118,19 +121,22 @@ impl Floors {
         self.closing.max(self.sealed)
     }
 
-    /// The higher of both, each.
+    /// What both say together: the higher of both, and the earlier one of which ids may be forgotten.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         Self {
             closing: self.closing.max(other.closing),
             sealed: self.sealed.max(other.sealed),
-            forgot: self.forgot.max(other.forgot),
+            forgot: self.forgot.into_iter().chain(other.forgot).min(),
+            forgot_to: self.forgot_to.max(other.forgot_to),
         }
     }
 
-    /// Whether operation ids of a key may be forgotten of which this is held: it is absent, or was written since.
-    pub fn forgot_ids(self, held: Option<Held>) -> bool {
-        self.forgot.is_some_and(|forgot| held.is_none_or(|held| held.version > forgot))
+    /// Up to which version operation ids may be forgotten of a key of which this is held, if it is absent or was written
+    /// since.
+    pub fn forgot_ids(self, held: Option<Held>) -> Option<Version> {
+        let forgets = |forgot: &Version| held.is_none_or(|held| held.version > *forgot);
+        self.forgot.filter(forgets).and(self.forgot_to)
     }
 
     /// Whether there is none.
@@ -148,7 +154,7 @@ impl Raise {
             Raise::Seal { up_to, .. } if floors.closing < Some(up_to) => floors,
             Raise::Seal { up_to, forgets } => {
                 let forgot = forgets.then_some(up_to);
-                floors.join(Floors { sealed: Some(up_to), forgot, ..Floors::default() })
+                floors.join(Floors { sealed: Some(up_to), forgot, forgot_to: forgot, ..Floors::default() })
             }
         }
     }
@@ -191,11 +197,21 @@ mod tests {
 
     #[test]
     fn ids_are_forgotten_of_what_is_absent_or_was_written_since() {
-        let floors = Floors { forgot: Some(version(3)), ..Floors::default() };
-        assert!(floors.forgot_ids(None));
-        assert!(floors.forgot_ids(Some(Held::live(version(4)))));
-        assert!(!floors.forgot_ids(Some(Held::live(version(2)))), "it was there all the time");
-        assert!(!Floors::default().forgot_ids(None));
+        let forgets = |seq| {
+            let closed = Floors { closing: Some(version(9)), ..Floors::default() };
+            Raise::Seal { up_to: version(seq), forgets: true }.over(closed)
+        };
+        let twice = forgets(3).join(forgets(7));
+        assert_eq!(
+            twice.forgot_ids(Some(Held::live(version(5)))),
+            Some(version(7)),
+            "it was written after the first time"
+        );
+        let floors = forgets(3);
+        assert_eq!(floors.forgot_ids(None), Some(version(3)));
+        assert_eq!(floors.forgot_ids(Some(Held::live(version(4)))), Some(version(3)));
+        assert_eq!(floors.forgot_ids(Some(Held::live(version(2)))), None, "it was there all the time");
+        assert_eq!(Floors::default().forgot_ids(None), None);
     }
 
     #[test]

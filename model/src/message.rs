@@ -151,9 +151,9 @@ pub enum Reply {
         /// What a new version must be above, whatever is held.
         #[cbor(n(2), default)]
         floor: Option<Version>,
-        /// Whether operations of the key may be forgotten that a removal knew.
+        /// Up to which version operations of the key may be forgotten that a removal knew.
         #[cbor(n(3), default)]
-        forgot: bool,
+        forgot: Option<Version>,
     },
     /// To `Read`: the record, durable at the table's level.
     #[n(1)]

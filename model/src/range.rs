@@ -163,7 +163,7 @@ pub enum RangeRequest {
         #[n(1)]
         wanted: Wanted,
     },
-    /// Do you hold exactly these?
+    /// Do you hold exactly these, or have you dropped them before?
     #[n(9)]
     Confirm {
         /// Where they lie.

@@ -68,7 +68,7 @@ pub fn reply(reply: &Reply) -> String {
     match reply {
         Reply::Known { held: known, operations: ids, floor, forgot } => {
             let floor = floor.map_or(String::new(), |floor| format!(" floor {floor}"));
-            let forgot = if *forgot { " forgot ids" } else { "" };
+            let forgot = forgot.map_or(String::new(), |forgot| format!(" forgot ids to {forgot}"));
             format!("known {}{}{floor}{forgot}", held(known.as_ref()), operations(ids))
         }
         Reply::Record(found) => found.as_ref().map_or("nothing".to_owned(), record),

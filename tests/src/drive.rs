@@ -359,6 +359,10 @@ impl World {
                 let operations = record.operations.as_slice().len();
                 self.history.operations_max = self.history.operations_max.max(operations);
                 self.history.sent(attempt, spot, record);
+                let seen = &self.history.attempts[attempt.0];
+                if seen.below > 0 && seen.made.len() > 1 && seen.made.last() == Some(&record.version) {
+                    self.met(Happening::BegunAbove);
+                }
                 self.leave_asking(running);
             }
             Message::Key(Request::Hint { owner, .. }) => {
@@ -427,14 +431,15 @@ impl World {
             match process.replica.read(&request, ReadTier::Disk) {
                 Some(Reply::Record(Some(record))) => match record.operations.recall(&id) {
                     Recall::Found(known) => known.version >= answer.version,
-                    Recall::Unknown => {
-                        record.operations.may_have_forgotten() || floors.forgot_ids(Some(record.held()))
+                    Recall::Unknown | Recall::Next if floors.forgot_ids(Some(record.held())).is_some() => {
+                        true
                     }
+                    Recall::Unknown => record.operations.may_have_forgotten(),
                     Recall::Next => false,
                     Recall::Passed => true,
                 },
                 Some(Reply::Record(None)) => false,
-                Some(Reply::Absent { .. }) => floors.forgot_ids(None),
+                Some(Reply::Absent { .. }) => floors.forgot_ids(None).is_some(),
                 _ => true,
             }
         };

@@ -1,7 +1,7 @@
 //! The second phase: everything is healed, and the cluster must make progress and come together within a bound.
 //!
-//! In order: operations end and hints reach their owners; where owners compare what they hold, they do; where removals go,
-//! the last of them go; every key is read at a quorum; acknowledged writes are
+//! In order: operations end and hints reach their owners; where removals go, the last of them go; where owners compare
+//! what they hold, they do; every key is read at a quorum; acknowledged writes are
 //! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
 //! written and read once more. The writes come last, so that they hide nothing.
 
@@ -110,8 +110,8 @@ impl World {
         (ending.hints, ending.overtaken) = (self.history.hints.len(), self.history.overtaken.len());
         ending.after_hints = self.holdings(&ending);
         ending.floors_after_hints = self.all_floors(&ending);
-        self.sync_all(&mut ending);
         self.purge_all(&mut ending);
+        self.sync_all(&mut ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
         self.scan_all(&mut ending);
         self.retry_acknowledged(&mut ending);

@@ -15,7 +15,7 @@ use crate::sync::{LIMITS, ROUND_MAX};
 use crate::world::World;
 use quorate_coordinator::purge::{Action, Outcome, Run, Terms, turns};
 use quorate_coordinator::sync::{Input, Shard};
-use quorate_model::{Body, Extent, Floors, Held, NodeId, Place, Reply, Request, WallTime};
+use quorate_model::{Epoch, Extent, Floors, Held, NodeId, Place, Reply, Request, WallTime};
 use quorate_storage::ReadTier;
 use std::collections::BTreeMap;
 
@@ -183,6 +183,20 @@ impl World {
         spots.into_iter().filter_map(held).collect()
     }
 
+    /// The removal that a replica holds of a key.
+    fn removal_at(&self, at: NodeId, spot: Spot) -> Option<Held> {
+        let (table, sort_key) = (self.cluster.table(spot.table), self.cluster.sort_key(spot));
+        let process = self.peek(at).process.as_ref()?;
+        let request = Request::Inspect { at: Place { table, epoch: Epoch(0), sort_key } };
+        match process.replica.read(&request, ReadTier::Disk) {
+            Some(Reply::Inspected(inspection)) => {
+                let held = inspection.held?;
+                (inspection.tombstone || held.expired).then_some(held)
+            }
+            _ => None,
+        }
+    }
+
     /// What a replica held and does not hold any more, since it was told to drop something.
     pub(crate) fn note_dropped(&mut self, at: NodeId, over: &Extent, before: BTreeMap<Spot, Held>) {
         let after = self.held_in(at, over);
@@ -227,12 +241,12 @@ impl World {
             // A shard with an owner that is out is not purged.
             return;
         }
-        for ((spot, owner), record) in self.holdings(ending) {
-            let is_removal =
-                record.as_ref().is_some_and(|record| matches!(record.body, Body::Tombstone | Body::Expired));
-            if is_removal {
-                let what = format!("{owner} holds {record:?}, which should have gone");
-                ending.stuck.push((Some(spot), what));
+        for (spot, owners) in ending.owners.clone() {
+            for owner in owners {
+                if let Some(removal) = self.removal_at(owner, spot) {
+                    let what = format!("{owner} holds {removal:?}, which should have gone");
+                    ending.stuck.push((Some(spot), what));
+                }
             }
         }
     }

@@ -469,6 +469,7 @@ impl Setting {
         (self.keys, self.clients) = (*random.pick(&[1, 2, 2, 6]), random.between(3, 6) as u32);
         (self.operations, self.alters) = (random.between(80, 160) as u32, 0);
         (self.purges, self.held_back) = (true, *random.pick(&[60, 120, 250]));
+        self.syncs = random.chance(300);
         (self.purge_after_ms, self.ids_keep_ms) = (*random.pick(&[0, 10, 60]), *random.pick(&[0, 0, 100]));
         (self.hints_max, self.sync_max) = (*random.pick(&[0, 0, 40]), *random.pick(&[300, 2_000]));
         (self.timeout, self.refusals, self.queue_max) = ((150_000, random.between(300_000, 900_000)), 0, 100);

@@ -1,7 +1,7 @@
-//! Purging that goes wrong: tombstones are dropped without the proof and the floor that rule 9 of the design demands, and
-//! values before their time.
+//! Purging that goes wrong: tombstones are dropped without the proof and the floor that rule 9 demands, and values before their
+//! time.
 //!
-//! Nothing here exists while the rules are in place: the purge of the design is not built yet, and tombstones stay.
+//! Nothing here exists while the rules are in place: then removals go by the real runs alone (`purge.rs`).
 
 use crate::world::World;
 use quorate_model::{Body, Held, NodeId, Record, Reply, Request};

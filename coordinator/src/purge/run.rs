@@ -5,9 +5,9 @@ use crate::machine::{Call, Failure};
 use crate::rules::purge;
 use crate::sync::{self, Exchange, ExchangeLimits, Shard, Task, Way};
 use quorate_model::floors::{self, REMOVALS_MAX, Raise, Removal, Removals, Wanted};
-use quorate_model::sync::RECORDS_MAX;
+use quorate_model::sync::{Keyed, RECORDS_MAX};
 use quorate_model::{
-    Extent, Floors, Instant, Interval, NodeId, Now, RangeReply, RangeRequest, Rules, SortKey, Version,
+    Extent, Floors, Held, Instant, Interval, NodeId, Now, RangeReply, RangeRequest, Rules, SortKey, Version,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,6 +27,8 @@ pub struct Run {
     /// The version that is closed and sealed; `None`: none is chosen yet.
     up_to: Option<Version>,
     list: Vec<Removal>,
+    /// What is being listed: what several owners hold once.
+    found: BTreeMap<(SortKey, Held), bool>,
     is_full: bool,
     dropped: u64,
     exchange: Option<(Exchange, BTreeMap<Call, Call>)>,
@@ -48,16 +50,16 @@ enum Step {
 enum Doing {
     /// Not started.
     Idle,
-    /// This replica's removals are looked through, from a key on, for the highest.
-    Choosing { highest: Option<Version> },
+    /// The removals of an owner, by its place, are looked through for the highest.
+    Choosing { of: usize, highest: Option<Version> },
     /// Values whose time has come get their flag here; how the choice goes on behind them.
-    Flagging { highest: Option<Version>, rest: Vec<quorate_model::sync::Keyed>, until: Option<SortKey> },
+    Flagging { highest: Option<Version>, rest: Vec<Keyed>, until: Option<SortKey> },
     /// Floors are raised at all owners.
     Raising(Raise),
     /// One other owner and this one compare what they hold.
     Exchanging,
-    /// This replica's removals are listed.
-    Listing,
+    /// The removals of an owner, by its place, are listed.
+    Listing { of: usize },
     /// Each owner is asked for the part of the list from this place on; those that one does not hold so.
     Confirming { from: usize, others: BTreeSet<usize> },
     /// Each owner drops the part of the list from this place on.
@@ -81,6 +83,7 @@ impl Run {
             open: BTreeMap::new(),
             up_to: None,
             list: Vec::new(),
+            found: BTreeMap::new(),
             is_full: false,
             dropped: 0,
             exchange: None,
@@ -91,7 +94,7 @@ impl Run {
     pub fn step(&mut self, now: Now, input: sync::Input, actions: &mut Vec<Action>) {
         let step = match input {
             sync::Input::Start => {
-                self.look(now, None, self.shard.over.interval.start.clone(), actions);
+                self.look(now, 0, None, self.shard.over.interval.start.clone(), actions);
                 Ok(())
             }
             sync::Input::Reply(call, reply) => match self.open.remove(&call) {
@@ -121,11 +124,11 @@ impl Run {
         }
         match (std::mem::replace(&mut self.doing, Doing::Done), reply) {
             (_, RangeReply::Refused(refusal)) => return Err((by, Failure::Refused(refusal))),
-            (Doing::Choosing { highest }, RangeReply::Removals(removals)) => {
-                self.on_looked(now, highest, removals, actions);
+            (Doing::Choosing { of, highest }, RangeReply::Removals(removals)) => {
+                self.on_looked(now, (of, highest), removals, actions);
             }
             (Doing::Flagging { highest, rest, until }, RangeReply::Merged) => {
-                self.flag(now, highest, rest, until, actions);
+                self.flag(now, (0, highest), rest, until, actions);
             }
             (Doing::Raising(raise), RangeReply::Floored(pieces)) => {
                 if !is_raised(raise, &pieces, &self.shard.over.interval) {
@@ -135,7 +138,9 @@ impl Run {
                 self.doing = Doing::Raising(raise);
                 self.next_once_answered(now, actions);
             }
-            (Doing::Listing, RangeReply::Removals(removals)) => self.on_listed(now, removals, actions),
+            (Doing::Listing { of }, RangeReply::Removals(removals)) => {
+                self.on_listed(now, of, removals, actions);
+            }
             (Doing::Confirming { from, mut others }, RangeReply::Confirmed(places)) => {
                 others.extend(places.into_iter().map(|place| from + place as usize));
                 self.doing = Doing::Confirming { from, others };
@@ -153,40 +158,55 @@ impl Run {
         Ok(())
     }
 
-    /// Looks through this replica's removals from a key on.
-    fn look(&mut self, now: Now, highest: Option<Version>, from: SortKey, actions: &mut Vec<Action>) {
-        self.doing = Doing::Choosing { highest };
-        self.ask_removals(now, from, actions);
+    /// This node first, and then all others.
+    fn owner(&self, of: usize) -> Option<NodeId> {
+        std::iter::once(self.here).chain(self.shard.others.iter().copied()).nth(of)
     }
 
-    fn ask_removals(&mut self, now: Now, from: SortKey, actions: &mut Vec<Action>) {
+    /// Looks through an owner's removals from a key on.
+    fn look(
+        &mut self,
+        now: Now,
+        of: usize,
+        highest: Option<Version>,
+        from: SortKey,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(to) = self.owner(of) else { return self.choose(now, highest, actions) };
+        self.doing = Doing::Choosing { of, highest };
+        self.ask_removals(now, to, from, actions);
+    }
+
+    fn ask_removals(&mut self, now: Now, to: NodeId, from: SortKey, actions: &mut Vec<Action>) {
         let Terms { before, with_ids_before, .. } = self.terms;
         let items = u32::try_from(REMOVALS_MAX).unwrap_or(u32::MAX);
         let wanted = Wanted { up_to: self.up_to, before, with_ids_before, items };
         let interval = Interval { start: from, end: self.shard.over.interval.end.clone() };
         let over = Extent { interval, ..self.shard.over };
-        self.ask(now, self.here, RangeRequest::Removals { over, wanted }, actions);
+        self.ask(now, to, RangeRequest::Removals { over, wanted }, actions);
     }
 
     fn on_looked(
         &mut self,
         now: Now,
-        highest: Option<Version>,
+        (of, highest): (usize, Option<Version>),
         removals: Removals,
         actions: &mut Vec<Action>,
     ) {
         let Removals { found, due, until } = removals;
         let found = found.iter().map(|removal| removal.held.version);
+        // What is due at others gets its flag there when it is brought.
+        let due = if of == 0 { due } else { Vec::new() };
         let highest = found.chain(due.iter().map(|keyed| keyed.record.version)).max().max(highest);
-        self.flag(now, highest, due, until, actions);
+        self.flag(now, (of, highest), due, until, actions);
     }
 
     /// Values whose time has come get their flag here, some at a time: they go like any removal.
     fn flag(
         &mut self,
         now: Now,
-        highest: Option<Version>,
-        mut due: Vec<quorate_model::sync::Keyed>,
+        (of, highest): (usize, Option<Version>),
+        mut due: Vec<Keyed>,
         until: Option<SortKey>,
         actions: &mut Vec<Action>,
     ) {
@@ -199,9 +219,12 @@ impl Run {
         }
         match until {
             Some(until) if Some(&until) != self.shard.over.interval.end.as_ref() => {
-                self.look(now, highest, until, actions);
+                self.look(now, of, highest, until, actions);
             }
-            Some(_) | None => self.choose(now, highest, actions),
+            Some(_) | None => {
+                let start = self.shard.over.interval.start.clone();
+                self.look(now, of + 1, highest, start, actions);
+            }
         }
     }
 
@@ -239,8 +262,8 @@ impl Run {
             Step::Pull(there) => self.exchange_with(now, there, Way::Pull, actions),
             Step::Push(there) => self.exchange_with(now, there, Way::Push, actions),
             Step::List => {
-                self.doing = Doing::Listing;
-                self.ask_removals(now, self.shard.over.interval.start.clone(), actions);
+                let start = self.shard.over.interval.start.clone();
+                self.list(now, 0, start, actions);
             }
             Step::Confirm => self.confirm_from(now, 0, BTreeSet::new(), actions),
             Step::Seal => {
@@ -296,17 +319,35 @@ impl Run {
         }
     }
 
-    fn on_listed(&mut self, now: Now, removals: Removals, actions: &mut Vec<Action>) {
+    /// Lists an owner's removals from a key on.
+    fn list(&mut self, now: Now, of: usize, from: SortKey, actions: &mut Vec<Action>) {
+        if let Some(to) = self.owner(of) {
+            self.doing = Doing::Listing { of };
+            return self.ask_removals(now, to, from, actions);
+        }
+        let found = std::mem::take(&mut self.found);
+        self.list = found
+            .into_iter()
+            .map(|((sort_key, held), has_ids)| Removal { sort_key, held, has_ids })
+            .collect();
+        self.next(now, actions);
+    }
+
+    fn on_listed(&mut self, now: Now, of: usize, removals: Removals, actions: &mut Vec<Action>) {
         let Removals { found, until, .. } = removals;
-        let room = self.terms.list_max.saturating_sub(self.list.len());
-        self.is_full |= found.len() > room;
-        self.list.extend(found.into_iter().take(room));
+        for Removal { sort_key, held, has_ids } in found {
+            let at = (sort_key, held);
+            if self.found.len() < self.terms.list_max || self.found.contains_key(&at) {
+                *self.found.entry(at).or_default() |= has_ids;
+            } else {
+                self.is_full = true;
+            }
+        }
         match until {
             Some(until) if Some(&until) != self.shard.over.interval.end.as_ref() && !self.is_full => {
-                self.doing = Doing::Listing;
-                self.ask_removals(now, until, actions);
+                self.list(now, of, until, actions);
             }
-            Some(_) | None => self.next(now, actions),
+            Some(_) | None => self.list(now, of + 1, self.shard.over.interval.start.clone(), actions),
         }
     }
 

@@ -35,7 +35,7 @@ pub enum Action {
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// This replica holds no removal that may go.
+    /// No owner holds a removal that may go.
     Nothing,
     /// Removals went at every owner.
     Purged {

@@ -10,8 +10,8 @@ pub(super) struct Known {
     pub operations: Operations,
     /// What a new version must be above.
     pub floor: Option<Version>,
-    /// Whether ids may be forgotten that a removal knew.
-    pub forgot: bool,
+    /// Up to which version ids may be forgotten that a removal knew.
+    pub forgot: Option<Version>,
 }
 
 /// An earlier attempt that was found, and where.

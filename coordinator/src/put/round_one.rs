@@ -48,7 +48,7 @@ impl Put {
         let known = gather.answers();
         let highest = known.iter().filter_map(|(_, known)| known.held).max().map(|held| held.version);
         let floor = known.iter().filter_map(|(_, known)| known.floor).max();
-        let forgot = known.iter().any(|(_, known)| known.forgot);
+        let forgot = known.iter().filter_map(|(_, known)| known.forgot).max();
         let union =
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
         let rules = self.course.context.rules;

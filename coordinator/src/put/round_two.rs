@@ -5,11 +5,11 @@ use crate::answer::PutError;
 use crate::calls::Purpose;
 use crate::course::Failed;
 use crate::few::Nodes;
-use crate::machine::Effect;
+use crate::machine::{Effect, Failure};
 use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{outcome, replan, write};
-use quorate_model::{Now, Origin, Owner, Record};
+use quorate_model::{Now, Origin, Owner, Record, Refusal};
 
 impl Put {
     /// Sends a record to all owners; `holders` have it (or something later) already.
@@ -39,6 +39,10 @@ impl Put {
         let (rules, owner) = (self.course.context.rules, Owner { node: failed.to, since });
         let failure = outcome::known_of_record(rules, failed.failure);
         round_two.fail(now, owner, failure);
+        if self.found.is_some() && matches!(failure, Failure::Refused(Refusal::Below { .. })) {
+            // The earlier attempt was removed since, and purged elsewhere: its answer can't be repeated any more.
+            return self.finish(PutError::IdempotencyExpired, effects);
+        }
         if write::failure_counts(rules, failure) {
             round_two.acknowledge(owner, None);
         }

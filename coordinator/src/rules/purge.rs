@@ -19,12 +19,13 @@ pub fn is_removed(rules: Rules, greatest: Version, sealed: Option<Version>) -> b
     sealed >= Some(greatest) && !rules.broken(Mutant::FloorNotJudged)
 }
 
-/// A retry whose id may have gone with a purged removal is refused.
+/// A retry whose id may have gone with a purged removal is refused: one of a client of which nothing later is known than what
+/// may be forgotten.
 ///
-/// Rule 9. Whether an owner's word that it forgot ids counts.
+/// Rule 9. Whether it may be forgotten, if ids are up to `forgot` and `last` is the client's last known write.
 #[inline]
-pub fn heeds_forgotten(rules: Rules, forgot: bool) -> bool {
-    forgot && !rules.broken(Mutant::IdsForgottenSilently)
+pub fn heeds_forgotten(rules: Rules, forgot: Option<Version>, last: Option<Version>) -> bool {
+    forgot.is_some() && last <= forgot && !rules.broken(Mutant::IdsForgottenSilently)
 }
 
 /// A purge has every owner refuse what is older first, and compares then: what is equal while older writes are still taken

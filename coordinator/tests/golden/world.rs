@@ -447,7 +447,7 @@ impl World {
                     .as_ref()
                     .map_or_else(Operations::default, |r| r.operations.clone()),
                 floor: None,
-                forgot: false,
+                forgot: None,
             },
             Request::Read { whole: true, .. } => Reply::Record(replica.record.clone()),
             Request::Read { whole: false, .. } => Reply::Digest {

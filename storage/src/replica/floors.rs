@@ -143,7 +143,7 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// The places of those removals that are not held exactly so.
+    /// The places of those removals that are not held exactly so, nor were dropped before.
     pub(super) fn unconfirmed(&self, over: &Extent, removals: &[Removal]) -> Result<Vec<u32>, Refusal> {
         let layout = self.layout();
         self.admit_with(&layout, over)?;
@@ -151,8 +151,9 @@ impl<E: Engine> Replica<E> {
         for (place, removal) in (0..).zip(removals.iter().take(REMOVALS_MAX)) {
             let key = keys::record(over.table, &removal.sort_key);
             let held = self.held(Family::Records, &key)?.map(|(record, _)| record.held());
+            let sealed = self.floors().at(over.table, &removal.sort_key).sealed;
             if !over.interval.contains(&removal.sort_key)
-                || !purge::confirms(self.rules(), held, removal.held)
+                || !purge::confirms(self.rules(), held, sealed, removal.held)
             {
                 others.push(place);
             }

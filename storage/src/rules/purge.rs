@@ -48,7 +48,7 @@ pub fn below(
     }
     match origin {
         Origin::Fresh => is_below(floors.highest()).filter(|_| refuses_fresh(rules, current)),
-        Origin::Vouched => is_below(floors.sealed).filter(|_| refuses_vouched(rules, current, record)),
+        Origin::Vouched => is_below(floors.sealed).filter(|_| refuses_vouched(rules, current)),
         Origin::Filling => None,
     }
 }
@@ -62,22 +62,23 @@ fn refuses_fresh(rules: Rules, current: Option<&Record>) -> bool {
     current.is_none_or(is_removal) && !rules.broken(Mutant::CloseRefusesNothing)
 }
 
-/// An owner that has sealed takes no value up to that version where it holds nothing, from whomever it comes: it was
-/// removed. A removal it takes: that says the same.
+/// An owner that has sealed takes nothing up to that version where it holds nothing, from whomever it comes: it was removed.
 ///
 /// Rule 9. Whether a record that another owner held is refused.
 #[inline]
-fn refuses_vouched(rules: Rules, current: Option<&Record>, record: &Record) -> bool {
-    current.is_none() && !is_removal(record) && !rules.broken(Mutant::PushPassesFloor)
+fn refuses_vouched(rules: Rules, current: Option<&Record>) -> bool {
+    current.is_none() && !rules.broken(Mutant::PushPassesFloor)
 }
 
-/// A removal may go only if every owner has closed and holds exactly that removal: nothing up to the floor can come to any
-/// of them then.
+/// A removal may go only if every owner has closed and holds exactly that removal, or has dropped it before: nothing up to
+/// the floor can come to any of them then.
 ///
-/// Rule 9. Whether an owner that holds this confirms that.
+/// Rule 9. Whether an owner that holds this, and has sealed so far, confirms that.
 #[inline]
-pub fn confirms(rules: Rules, held: Option<Held>, listed: Held) -> bool {
-    held == Some(listed) || (held > Some(listed) && rules.broken(Mutant::MoreConfirmed))
+pub fn confirms(rules: Rules, held: Option<Held>, sealed: Option<Version>, listed: Held) -> bool {
+    let is_dropped = held.is_none() && sealed >= Some(listed.version);
+    let is_more = held > Some(listed) && rules.broken(Mutant::MoreConfirmed);
+    held == Some(listed) || is_dropped || is_more
 }
 
 /// What is dropped was listed, and is held exactly so: an expired flag has the version of its value, so a version alone
@@ -97,7 +98,7 @@ pub fn goes_unlisted(rules: Rules, record: &Record) -> bool {
 /// Rule 9. Whether a listed removal may go.
 #[inline]
 pub fn may_go(record: &Record, floors: Floors) -> bool {
-    let is_remembered = record.operations.is_empty() || floors.forgot >= Some(record.version);
+    let is_remembered = record.operations.is_empty() || floors.forgot.is_some();
     let is_sealed = floors.sealed >= Some(record.version);
     is_removal(record) && is_sealed && is_remembered
 }

@@ -22,7 +22,7 @@ pub fn a_write_is_read_back(mut bench: impl Bench) {
     assert_eq!(held(&store, SYNC_TABLE, "k"), Some(written.clone()));
     let ask = store.read(&Request::Ask { at: place(SYNC_TABLE, "k") }, ReadTier::Disk);
     let (held, operations) = (Some(written.held()), written.operations.clone());
-    let known = Reply::Known { held, operations, floor: None, forgot: false };
+    let known = Reply::Known { held, operations, floor: None, forgot: None };
     assert_eq!(ask, Some(known));
     let brief = |key| store.read(&Request::Read { at: place(SYNC_TABLE, key), whole: false }, ReadTier::Disk);
     assert_eq!(brief("k"), Some(Reply::Record(Some(written))), "small: cheaper sent than asked for again");
@@ -44,7 +44,7 @@ pub fn nothing_held_is_said_so(bench: impl Bench) {
     let read = |request| store.read(&request, ReadTier::Disk);
     assert_eq!(
         read(Request::Ask { at: at() }),
-        Some(Reply::Known { held: None, operations: Operations::default(), floor: None, forgot: false })
+        Some(Reply::Known { held: None, operations: Operations::default(), floor: None, forgot: None })
     );
     assert_eq!(read(Request::Read { at: at(), whole: true }), Some(Reply::Record(None)));
     assert_eq!(

@@ -39,15 +39,12 @@ fn is_excused(evidence: &Evidence<'_>, hint: &Hinted) -> bool {
         || is_out(&hint.owner)
 }
 
-/// What an owner held when hints were delivered. Where it holds nothing, or a removal, a floor stands for what it refuses.
+/// What an owner held when hints were delivered. A floor stands for what it refuses.
 fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
     let record = evidence.ending.after_hints.get(&(spot, owner))?.as_ref();
     let floors = evidence.ending.floors_after_hints.get(&(spot, owner)).copied().unwrap_or_default();
     let floor = floors.highest().map(|version| Held { version, expired: true });
-    match record {
-        Some(record) if matches!(record.body, Body::Value { .. }) => Some(record.held()),
-        record => record.map(Record::held).max(floor),
-    }
+    record.map(Record::held).max(floor)
 }
 
 /// Every hint that was kept reached its owner, before any read could have repaired it.

@@ -60,7 +60,9 @@ fn judge_attempt(
     };
     let number = id.0;
     if earlier().any(|(_, _, other)| other.sequence > operation.sequence) {
-        if stored.is_some() || !attempt.made.is_empty() {
+        // Where the later one may be forgotten with a removal, the earlier one gets its own answer again.
+        let is_repeated = evidence.setting.purges && stored.is_some_and(|answer| answer.replayed);
+        if (stored.is_some() && !is_repeated) || !attempt.made.is_empty() {
             findings.broken(attempt.spot, format!("op {number}: {operation} after a later sequence"));
         }
         return;

@@ -35,7 +35,7 @@ pub fn replies() -> Vec<Reply> {
             held: Some(held()),
             operations: a_record(value()).operations,
             floor: Some(held().version),
-            forgot: true,
+            forgot: Some(held().version),
         },
         Reply::Record(Some(a_record(Body::Expired))),
         Reply::Digest { held: None, digest: 0, operations: Operations::default() },
