@@ -46,7 +46,7 @@ pub mod disk;
 mod doubt;
 pub mod engine;
 mod file;
-mod floors;
+pub mod floors;
 pub mod identity;
 pub mod keys;
 pub mod ledger;

@@ -38,7 +38,7 @@ const USAGE: &str = "usage: sim [--seeds N] [--from N] [--mutant NAME] [--seed C
   (nothing)        2,000 histories, every mutant, what was met, and the figures
   --seeds N        so many histories instead
   --from N         first seed (default 0; at night the time, so that every night is another one)
-  --only PROFILE   so many histories that are aimed at this (grave, moving, ...), and no mutants
+  --only PROFILE   so many histories that are aimed at this (grave, moving, ...); with --mutant of that broken rule
   --seed CASE      one history, told: a seed, or a seed and its cuts as a failure prints them
   --shrink yes     with --seed: the shortest history that breaks the same promise
   --mutant NAME    break this rule: with --seed in that history, else until it is caught, and show its shortest story
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
             eprintln!("{}: {error}; the failures are above", order.folder.display());
             false
         }),
-        Order { mutant: Some(mutant), .. } => show_mutant(*mutant),
+        Order { mutant: Some(mutant), only: None, .. } => show_mutant(*mutant),
         _ => day(&order),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -141,7 +141,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
 fn day(order: &Order) -> bool {
     let from = order.from.unwrap_or(0);
     if let Some(profile) = order.only {
-        return only(profile, from, order.seeds);
+        return only(profile, order);
     }
     let figures = run_many(from..from + order.seeds, Rules::INTACT, usize::MAX);
     for report in &figures.failed {
@@ -158,11 +158,18 @@ fn day(order: &Order) -> bool {
     figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < 2_000)
 }
 
-/// So many histories that are aimed at one rule.
-fn only(profile: Profile, from: u64, seeds: u64) -> bool {
+/// So many histories that are aimed at one rule; of a mutant, in which of them it is caught.
+fn only(profile: Profile, order: &Order) -> bool {
+    let (from, seeds) = (order.from.unwrap_or(0), order.seeds);
+    let rules = order.mutant.map_or(Rules::INTACT, Rules::breaking);
+    let guards = order.mutant.map_or(&[][..], guards);
+    let tell = |report: &Report| {
+        let is_caught = !guards.is_empty() && report.breaks(guards);
+        println!("{}{}", if is_caught { "caught: " } else { "" }, report.sentence());
+    };
     let meant = (from..).filter(|seed| Case::of_seed(*seed).setting().profile == profile);
     let meant = meant.take(usize::try_from(seeds).unwrap_or(usize::MAX));
-    let figures = run_until(meant, Rules::INTACT, |_| false, |report| println!("{}", report.sentence()));
+    let figures = run_until(meant, rules, |_| is_stopped(), tell);
     for line in figures.coverage.lines() {
         println!("  {line}");
     }
