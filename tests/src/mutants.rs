@@ -114,12 +114,14 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::ClosedAfterCompare
         | Mutant::OnePass
         | Mutant::FloorNotJudged
-        | Mutant::DroppedByVersion
-        | Mutant::FlagDropped
         | Mutant::MoreConfirmed
         | Mutant::CloseRefusesNothing
         | Mutant::FloorsNotCopied => {
             &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker, Invariant::Resurrection]
+        }
+        // The value whose removal was dropped stays at the owner that had not heard of that.
+        Mutant::FlagDropped | Mutant::DroppedByVersion => {
+            &[Invariant::Resurrection, Invariant::Flicker, Invariant::Converges]
         }
         Mutant::PushPassesFloor => &[Invariant::Linearizable, Invariant::Resurrection],
         Mutant::FloorNotAsked => &[Invariant::Converges, Invariant::Durable],

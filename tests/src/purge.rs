@@ -10,6 +10,7 @@ use crate::event::{Asker, Caller, Event, Rounder};
 use crate::heal::Ending;
 use crate::history::Spot;
 use crate::message::Message;
+use crate::network::Network;
 use crate::random::{For, Random};
 use crate::sync::{LIMITS, ROUND_MAX};
 use crate::world::World;
@@ -30,6 +31,9 @@ const CLOSING_RUNS: usize = 24;
 
 /// How long a message is held back, in microseconds.
 const HELD_BACK: (u64, u64) = (60_000, 1_500_000);
+
+/// How much later a message of a run arrives, at most, in microseconds.
+const SLOW_MAX: u64 = 120_000;
 
 /// Of a thousand operations, those whose coordinator stands still before it writes.
 const STANDS_STILL: u64 = 125;
@@ -136,6 +140,30 @@ impl World {
                 }
             }
         }
+    }
+
+    fn is_of_run(&self, from: &Rounder) -> bool {
+        let process = self.peek(from.node).process.as_ref();
+        process.and_then(|process| process.purging.as_ref()).is_some_and(|purging| purging.is(from.round))
+    }
+
+    /// The network as a round or a run meets it: what a run says is not lost by bad luck, for it would seldom end.
+    pub(crate) fn network_of(&self, from: &Rounder) -> Network {
+        let mut network = self.network.clone();
+        if self.is_of_run(from) {
+            (network.conditions.loss, network.conditions.reset) = (0, 0);
+        }
+        network
+    }
+
+    /// How much later than usual a message of a run arrives, in microseconds: much may happen between two of its steps.
+    pub(crate) fn slow_by(&self, from: &Rounder) -> u64 {
+        if !self.is_of_run(from) || self.closing {
+            return 0;
+        }
+        let [who, call] = from.whom();
+        let random = &mut self.random(For::Purge, [who, call << 8 | 4]);
+        if random.chance(self.setting.held_back) { random.between(5_000, SLOW_MAX) } else { 0 }
     }
 
     /// How long a message is held back, in microseconds.

@@ -490,9 +490,22 @@ impl Setting {
             lasting_max: *random.pick(&[40_000, 150_000]),
             ..Mishaps::default()
         };
-        match random.weighted(&[70, 15, 15]) {
+        match random.weighted(&[20, 20, 20, 15, 10, 15]) {
             0 => {}
             1 => {
+                // So many writes that some fall between any two steps of a run.
+                (self.keys, self.clients, self.operations) = (random.between(2, 3), 6, 260);
+                (self.habits.pause_max, self.conditions.loss, self.mishaps.count_max) = (6_000, 0, 0);
+                self.purge_after_ms = 0;
+            }
+            2 => {
+                // What one owner has not heard of it does not hear of later.
+                (self.keys, self.hints_max, self.syncs) = (6, 0, false);
+                (self.conditions.loss, self.mishaps.count_max) = (*random.pick(&[150, 300]), 0);
+                (self.habits.read, self.habits.pause_max, self.purge_after_ms) = (8, 20_000, 0);
+            }
+            3 => self.expire_and_dig(random),
+            4 => {
                 (self.mishaps.loss, self.mishaps.losses_max, self.mishaps.count_max) = (60, 1, 10);
                 self.habits.ttl = 0;
             }
@@ -502,6 +515,17 @@ impl Setting {
                 self.habits.ttl = 0;
             }
         }
+    }
+
+    /// Values expire, by clocks that disagree, and what one reader makes final is cut off before all owners have it.
+    fn expire_and_dig(&mut self, random: &mut Random) {
+        let habits = &mut self.habits;
+        (habits.ttl, habits.read, habits.write, habits.delete) = (950, 90, 20, 4);
+        (habits.repeat, habits.pause_max) = (0, 20_000);
+        (self.keys, self.hints_max, self.syncs) = (random.between(1, 3), 0, false);
+        self.skew_ms = *random.pick(&[50, 400, 1_500]);
+        (self.purge_after_ms, self.conditions.loss) = (0, *random.pick(&[80, 200]));
+        self.mishaps.count_max = *random.pick(&[0, 12]);
     }
 
     /// Nodes lose the end of what they had acknowledged and go on, one after the other, under clients at a quorum: what

@@ -166,14 +166,15 @@ impl World {
         let delivery = if is_down {
             Delivery::never_left(random)
         } else {
-            self.network.request(random, now, from.node, to)
+            self.network_of(&from).request(random, now, from.node, to)
         };
         if let Some(micros) = delivery.lost {
             let failure = if delivery.not_sent { Failure::NotSent } else { Failure::Lost };
             self.schedule.after(micros, Event::Compared { to: from, by: to, answer: Err(failure) });
         }
+        let slow_by = self.slow_by(&from);
         if let Some(micros) = delivery.arrivals[0] {
-            self.schedule.after(micros, Event::Compare { to, from, request });
+            self.schedule.after(micros + slow_by, Event::Compare { to, from, request });
         }
     }
 
@@ -247,7 +248,7 @@ impl World {
         if let Some(syncing) = self.syncing(to.node).filter(|syncing| syncing.number == to.round) {
             syncing.bytes += encoded(&reply);
         }
-        let delivery = self.network.reply(random, at, to.node);
+        let delivery = self.network_of(&to).reply(random, at, to.node);
         if let Some(micros) = delivery.arrivals[0] {
             self.schedule.after(micros, told);
         }

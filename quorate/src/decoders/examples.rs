@@ -14,8 +14,8 @@ use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Floors, Interval, NodeId,
-    Owner, Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Floors, Interval,
+    NodeId, Owner, Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
