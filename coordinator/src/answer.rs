@@ -13,8 +13,11 @@ pub enum Lowered {
 /// A read that reached its level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetAnswer {
-    /// The greatest record found: a value, a tombstone or an expired one; `None`: no owner asked holds anything.
+    /// The greatest record found: a value, a tombstone or an expired one; `None`: no owner asked holds anything, or what one
+    /// holds was removed since.
     pub record: Option<Record>,
+    /// Where nothing was found: up to which version what was there was removed.
+    pub sealed: Option<Version>,
     /// What the answer promises.
     pub guarantee: Guarantee,
     /// Why that is less than the levels say; `None`: it is what they say.

@@ -12,6 +12,9 @@
 //! shown. An owner may answer with what orders its record and a digest instead of the record (large values); the
 //! record is then fetched from one that holds it.
 //!
+//! To a read an owner that holds nothing and has sealed up to a version holds a removal of that version: where that is at
+//! least the greatest that another shows, the key has no value, and nothing is repaired.
+//!
 //! One exception: what an owner assigned to a write at `one` is not answered if an owner turns out to hold something
 //! later. Such a write asked no other owner, so it may have begun after the later one was acknowledged; the read starts
 //! over.
@@ -29,12 +32,14 @@ use crate::context::Context;
 use crate::course::{Course, Failed, Taken};
 use crate::few::Nodes;
 use crate::gather::Gather;
-use crate::machine::{Effect, Input, Machine};
+use crate::machine::{Effect, Failure, Input, Machine};
 use crate::owners::Tally;
 use crate::round_two::RoundTwo;
-use crate::rules::loss;
+use crate::rules::{loss, purge};
 use crate::settling::Settling;
-use quorate_model::{Guarantee, Instant, Level, NodeId, Now, Owner, Record, Reply, Request, WallTime};
+use quorate_model::{
+    Guarantee, Instant, Level, NodeId, Now, Owner, Record, Refusal, Reply, Request, Version, WallTime,
+};
 use quorate_ring::Plan;
 use std::sync::Arc;
 
@@ -107,7 +112,11 @@ impl Get {
             (Purpose::Read, Reply::Digest { held, digest, operations }) => {
                 self.on_view(now, to, View::digest(held, digest, operations), effects);
             }
-            (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
+            (Purpose::Read, Reply::Absent { sealed }) => self.on_view(now, to, View::absent(sealed), effects),
+            (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, View::whole(record), effects),
+            (Purpose::Fetch, Reply::Absent { sealed }) => {
+                self.on_fetched(now, to, View::absent(sealed), effects);
+            }
             (Purpose::Write(since), Reply::Written { held }) => {
                 self.on_repaired(now, Owner { node: to, since }, held, effects);
             }
@@ -132,6 +141,13 @@ impl Get {
             Phase::Repairing(round_two) => {
                 let Purpose::Write(since) = purpose else { return };
                 round_two.fail(now, Owner { node: to, since }, failure);
+                if let Failure::Refused(Refusal::Below { floor }) = failure
+                    && purge::is_removed(self.course.context.rules, round_two.record().version, Some(floor))
+                {
+                    // An owner that holds nothing has sealed it: as if it had answered the read so.
+                    let answered = self.course.owners.count(&round_two.held_by(&self.course));
+                    return self.answer_removed(now, answered, Some(floor), effects);
+                }
                 if replanned {
                     self.replan(now, effects);
                 }
@@ -221,7 +237,21 @@ impl Get {
         }
     }
 
-    fn respond(&self, now: Now, record: Option<Record>, acks: u8, repaired: u8, effects: &mut Effects) {
+    /// What owners show was removed, or none of them holds anything: nothing is to be repaired.
+    fn answer_removed(&mut self, now: Now, acks: u8, sealed: Option<Version>, effects: &mut Effects) {
+        (self.stale, self.unlearned) = (Nodes::default(), Nodes::default());
+        self.respond(now, (None, sealed), acks, 0, effects);
+        self.settle(now, None, effects);
+    }
+
+    fn respond(
+        &self,
+        now: Now,
+        (record, sealed): (Option<Record>, Option<Version>),
+        acks: u8,
+        repaired: u8,
+        effects: &mut Effects,
+    ) {
         let (plan, level) = (&self.course.plan, self.question.level);
         let in_set = |n| Guarantee::of_read(level.within(n), plan.table.w.within(n), n);
         let (rules, by_levels) = (self.course.context.rules, plan.sizes().map(in_set).min());
@@ -229,6 +259,7 @@ impl Get {
             loss::claimed(rules, by_levels.unwrap_or(Guarantee::Eventual), plan.has_losses);
         effects.push(Effect::Respond(Ok(GetAnswer {
             record,
+            sealed,
             guarantee,
             lowered,
             acks,

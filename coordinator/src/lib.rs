@@ -46,6 +46,7 @@ mod machine;
 pub mod order;
 mod owners;
 mod plans;
+pub mod purge;
 mod put;
 pub mod replay;
 pub mod scan;

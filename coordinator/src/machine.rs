@@ -123,7 +123,8 @@ impl Ask for Request {
             | Reply::Written { .. }
             | Reply::Assigned { .. }
             | Reply::Hinted
-            | Reply::Inspected(_)) => Ok(reply),
+            | Reply::Inspected(_)
+            | Reply::Absent { .. }) => Ok(reply),
         }
     }
 }
@@ -145,7 +146,11 @@ impl Ask for RangeRequest {
             | RangeReply::Listed(_)
             | RangeReply::Fetched(_)
             | RangeReply::Paged(_)
-            | RangeReply::Merged) => Ok(reply),
+            | RangeReply::Merged
+            | RangeReply::Floored(_)
+            | RangeReply::Removals(_)
+            | RangeReply::Confirmed(_)
+            | RangeReply::Dropped(_)) => Ok(reply),
         }
     }
 }

@@ -16,7 +16,10 @@
 //! Until a record was sent, a failure is *not applied*. Afterwards it is *unknown*, unless every send certainly had
 //! no effect.
 //!
-//! Left out: conditions on writes (a `consensus` table's), and floors (with the purge of tombstones).
+//! Where every owner refuses a record because of a floor, and none can have it, the write begins anew with another version:
+//! the first one is nowhere, and can never come.
+//!
+//! Left out: conditions on writes (a `consensus` table's).
 
 mod assign;
 mod found;
@@ -112,21 +115,27 @@ impl Put {
 
     fn on_reply(&mut self, now: Now, to: NodeId, purpose: Purpose, reply: Reply, effects: &mut Effects) {
         match (purpose, reply) {
-            (Purpose::Ask, Reply::Known { held, operations }) => {
+            (Purpose::Ask, Reply::Known { held, operations, floor, forgot }) => {
                 if let Phase::RoundOne(gather) = &mut self.phase {
-                    gather.answer(to, Known { held, operations });
+                    gather.answer(to, Known { held, operations, floor, forgot });
                     self.advance_round_one(now, effects);
                 }
             }
             (Purpose::Fetch, Reply::Record(record)) => self.on_fetched(now, to, record, effects),
+            // The earlier attempt was removed since, and may be purged: its answer can't be repeated any more.
+            (Purpose::Fetch, Reply::Absent { .. }) => {
+                if matches!(self.phase, Phase::Fetching) {
+                    self.finish(PutError::IdempotencyExpired, effects);
+                }
+            }
             (Purpose::Assign, Reply::Assigned { record }) => self.on_assigned(now, to, record, effects),
-            (Purpose::Write(since), Reply::Written { .. }) => match &mut self.phase {
+            (Purpose::Write(since), Reply::Written { held }) => match &mut self.phase {
                 Phase::RoundTwo(round_two) => {
-                    round_two.acknowledge(Owner { node: to, since });
+                    round_two.acknowledge(Owner { node: to, since }, Some(held));
                     self.advance_round_two(now, effects);
                 }
                 Phase::Settling(settling) => {
-                    settling.acknowledge(Owner { node: to, since });
+                    settling.acknowledge(Owner { node: to, since }, Some(held));
                     self.advance_settle(effects);
                 }
                 Phase::Idle | Phase::RoundOne(_) | Phase::Fetching | Phase::Assigning(_) | Phase::Done => {}

@@ -3,6 +3,9 @@
 //! The record goes to every owner that is not known to hold it (or something later), always under the same version.
 //! An owner that fails is sent the same record again while its client waits for the quorum: merging makes that
 //! harmless. `stored` remembers whether any owner may have it, which is what separates *not applied* from *unknown*.
+//!
+//! A floor may refuse a record that no owner is known to hold; once one has acknowledged this very record it is *vouched*
+//! for, and goes to the others again.
 
 use crate::calls::Purpose;
 use crate::context::{RESEND_AFTER_MAX, Timing};
@@ -11,18 +14,24 @@ use crate::few::{Copies, Nodes};
 use crate::machine::{Effect, Failure};
 use crate::need::Need;
 use crate::owners::Tally;
-use quorate_model::{Durability, Instant, NodeId, Now, Owner, Record, Request, Span};
+use quorate_model::{Durability, Held, Instant, NodeId, Now, Origin, Owner, Record, Refusal, Request, Span};
 
 /// One record on its way to a quorum.
 #[derive(Debug)]
 pub struct RoundTwo {
     record: Record,
+    /// How it comes: vouched, once an owner has acknowledged this very record.
+    origin: Origin,
     durability: Durability,
     need: Need,
     holders: Copies,
     pending: Copies,
     failed: Copies,
     stored: bool,
+    /// Whether an owner refused it because of a floor.
+    below: bool,
+    /// Those to which it went vouched for.
+    vouched: Copies,
     resend_at: Option<Instant>,
     resend_after: Span,
     give_up_at: Instant,
@@ -32,7 +41,7 @@ impl RoundTwo {
     /// A record on its way to as many owners as are needed; `holders` hold it (or something later) already.
     pub fn new(
         now: Now,
-        record: Record,
+        (record, origin): (Record, Origin),
         durability: Durability,
         need: Need,
         holders: Copies,
@@ -40,8 +49,11 @@ impl RoundTwo {
     ) -> Self {
         Self {
             record,
+            origin,
             durability,
             need,
+            below: false,
+            vouched: Copies::default(),
             stored: !holders.is_empty(),
             holders,
             pending: Copies::default(),
@@ -79,16 +91,22 @@ impl RoundTwo {
                     at: plan.place.clone(),
                     record: self.record.clone(),
                     durability: self.durability,
-                    vouched: false,
+                    origin: self.origin,
                 };
+                if self.origin == Origin::Vouched {
+                    self.vouched.insert(owner);
+                }
                 calls.send(now, owner.node, Purpose::Write(owner.since), request, effects);
             }
         }
     }
 
-    /// Takes an owner's acknowledgement, for the copy to which the record was sent.
-    pub fn acknowledge(&mut self, owner: Owner) {
+    /// Takes an owner's acknowledgement, for the copy to which the record was sent, and what it holds.
+    pub fn acknowledge(&mut self, owner: Owner, held: Option<Held>) {
         self.stored = true;
+        if held == Some(self.record.held()) {
+            self.origin = Origin::Vouched;
+        }
         self.pending.remove(owner);
         self.failed.remove(owner);
         self.holders.insert(owner);
@@ -103,6 +121,7 @@ impl RoundTwo {
     /// because then only success or *unknown* can be answered; else for as long as patience lasts.
     pub fn fail(&mut self, now: Now, owner: Owner, failure: Failure) {
         match failure {
+            Failure::Refused(Refusal::Below { .. }) => self.below = true,
             Failure::NotSent | Failure::Refused(_) => {}
             Failure::Lost => self.stored = true,
         }
@@ -137,6 +156,21 @@ impl RoundTwo {
     /// Whether no owner has it and none can still get it: it certainly was not applied.
     pub fn is_not_applied(&self) -> bool {
         !self.stored && self.pending.is_empty()
+    }
+
+    /// Whether no owner has it, none can still get it, and a floor is why.
+    pub fn is_below(&self) -> bool {
+        self.below && self.is_not_applied()
+    }
+
+    /// Whether an owner that refused it because of a floor is to be sent it again, vouched for.
+    pub fn is_vouched_anew(&self, owner: Owner) -> bool {
+        self.origin == Origin::Vouched && !self.vouched.iter().any(|other| other == owner)
+    }
+
+    /// An owner that failed may be sent it again at once.
+    pub fn try_again(&mut self, owner: Owner) {
+        self.failed.remove(owner);
     }
 
     /// How many owners hold it, of how many.

@@ -24,6 +24,7 @@ pub mod joint;
 pub mod loss;
 pub mod one;
 pub mod outcome;
+pub mod purge;
 pub mod read;
 pub mod replan;
 pub mod retry;

@@ -182,7 +182,8 @@ impl<M: Machine> Session<M> {
                 | Refusal::Exhausted
                 | Refusal::NotUnderstood
                 | Refusal::Unfamiliar
-                | Refusal::Filling => None,
+                | Refusal::Filling
+                | Refusal::Below { .. } => None,
             },
         };
         self.feed(now, Input::Failed { call, failure, newer }, actions);

@@ -10,7 +10,7 @@ use crate::few::Nodes;
 use crate::machine::{Effect, Failure};
 use crate::round_two::RoundTwo;
 use crate::rules::hints;
-use quorate_model::{Instant, NodeId, Now, Owner, Request};
+use quorate_model::{Held, Instant, NodeId, Now, Owner, Refusal, Request};
 
 /// A record whose client is answered, on its way to the owners that lack it.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ impl Settling {
     }
 
     /// An owner has acknowledged.
-    pub fn acknowledge(&mut self, owner: Owner) {
-        self.round_two.acknowledge(owner);
+    pub fn acknowledge(&mut self, owner: Owner, held: Option<Held>) {
+        self.round_two.acknowledge(owner, held);
     }
 
     /// A call got no answer that counts.
@@ -58,7 +58,17 @@ impl Settling {
     ) {
         match purpose {
             Purpose::Write(since) if hints::needs_none(course.context.rules, failure) => {
-                self.acknowledge(Owner { node: to, since });
+                self.acknowledge(Owner { node: to, since }, None);
+            }
+            Purpose::Write(since) if matches!(failure, Failure::Refused(Refusal::Below { .. })) => {
+                let owner = Owner { node: to, since };
+                self.round_two.fail(now, owner, failure);
+                if self.round_two.is_vouched_anew(owner) {
+                    self.round_two.try_again(owner);
+                    self.round_two.send_to(now, course, &[to].into_iter().collect(), effects);
+                } else {
+                    self.leave_hint(now, to, course, effects);
+                }
             }
             Purpose::Write(since) => {
                 self.round_two.fail(now, Owner { node: to, since }, failure);

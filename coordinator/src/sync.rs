@@ -44,4 +44,4 @@ pub use turns::turns;
 pub use wanted::{Action, Counts, Ending, ExchangeLimits, Input, Task, Way};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,7 +12,7 @@ use crate::protocol::Protocol;
 use crate::record::{Body, Record};
 use crate::table::Durability;
 use crate::time::WallTime;
-use crate::version::Held;
+use crate::version::{Held, Version};
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
@@ -49,6 +49,22 @@ pub struct Draft {
     pub expires_at: Option<WallTime>,
 }
 
+/// How a record comes to be sent to an owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Origin {
+    /// By its writer, or as a hint: perhaps no owner has it yet.
+    #[n(0)]
+    #[default]
+    Fresh,
+    /// An owner has acknowledged this very record.
+    #[n(1)]
+    Vouched,
+    /// Another owner holds it, and this one fills its copy with it.
+    #[n(2)]
+    Filling,
+}
+
 /// What a coordinator asks of an owner (or of its own node, for hints).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
@@ -81,9 +97,9 @@ pub enum Request {
         /// What the acknowledgement must mean.
         #[n(2)]
         durability: Durability,
-        /// Whether it is part of a `Merge` ([`crate::sync`]): set by the replica that takes one apart, never on the wire.
-        #[cbor(skip)]
-        vouched: bool,
+        /// How the record comes to be sent: decides what a floor does to it.
+        #[cbor(n(3), default)]
+        origin: Origin,
     },
     /// A write at `one`: give it the next version after what you hold.
     #[n(3)]
@@ -132,6 +148,12 @@ pub enum Reply {
         /// The recent operations of the key.
         #[n(1)]
         operations: Operations,
+        /// What a new version must be above, whatever is held.
+        #[cbor(n(2), default)]
+        floor: Option<Version>,
+        /// Up to which version operations of the key may be forgotten that a removal knew.
+        #[cbor(n(3), default)]
+        forgot: Option<Version>,
     },
     /// To `Read`: the record, durable at the table's level.
     #[n(1)]
@@ -176,6 +198,13 @@ pub enum Reply {
     /// replica is doubtful from now on.
     #[n(8)]
     Broken,
+    /// To `Read`: nothing is held, and what was ever written up to this version was removed.
+    #[n(9)]
+    Absent {
+        /// Up to which version.
+        #[n(0)]
+        sealed: Version,
+    },
 }
 
 /// What one node knows about one place.
@@ -260,6 +289,14 @@ pub enum Refusal {
     #[n(10)]
     #[error("the replica has lost something of this shard and is filling itself from other owners")]
     Filling,
+    /// The record's version is at or below a floor: what was removed up to it may be gone.
+    #[n(11)]
+    #[error("the record is not above {floor}, up to which removals of this shard may be gone")]
+    Below {
+        /// The floor.
+        #[n(0)]
+        floor: Version,
+    },
 }
 
 /// A refusal on the wire: whatever its reason, nothing was stored, so one of a newer version is taken for what it is.
@@ -269,7 +306,7 @@ pub(crate) mod refusal {
     use minicbor::{Decoder, Encoder};
 
     /// The highest number of a reason that this version knows.
-    const KNOWN_MAX: u32 = 10;
+    const KNOWN_MAX: u32 = 11;
 
     pub fn encode<C, W: minicbor::encode::Write>(
         refusal: &Refusal,
@@ -354,6 +391,7 @@ mod tests {
 
     #[test]
     fn every_refusal_survives_the_wire() {
+        let floor = crate::Stamps::new(NodeId(1), crate::Boot(1)).draw().above(None).expect("room");
         let all = [
             Refusal::Stale { current: Epoch(3) },
             Refusal::Behind { current: Epoch(4) },
@@ -366,6 +404,7 @@ mod tests {
             Refusal::NotUnderstood,
             Refusal::Unfamiliar,
             Refusal::Filling,
+            Refusal::Below { floor },
         ];
         for refusal in all {
             let bytes = minicbor::to_vec(Reply::Refused(refusal)).expect("memory");

@@ -225,11 +225,33 @@ pub enum Mutant {
     SyncWithoutIds,
     /// A replica that doubts its disk takes part in a sync.
     SyncFromDoubtful,
+    /// A purge compares owners first, and has them refuse what is older then.
+    ClosedAfterCompare,
+    /// A purge brings the others nothing of what it found at one of them.
+    OnePass,
+    /// What another owner held passes every floor.
+    PushPassesFloor,
+    /// Round one of a write does not look at floors.
+    FloorNotAsked,
+    /// A read takes what is absent and sealed for never written.
+    FloorNotJudged,
+    /// A purge drops every removal up to its version, listed or not.
+    DroppedByVersion,
+    /// A purge drops expired flags up to its version, listed or not.
+    FlagDropped,
+    /// A purge lists removals of which another owner holds something later.
+    MoreConfirmed,
+    /// A purge drops operation ids, and no owner remembers that it did.
+    IdsForgottenSilently,
+    /// An owner that has closed goes on taking new writes of older versions.
+    CloseRefusesNothing,
+    /// A copy is filled without the floors of its sources.
+    FloorsNotCopied,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 104] = [
+    pub const ALL: [Mutant; 115] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -334,6 +356,17 @@ impl Mutant {
         Mutant::SyncLastArrival,
         Mutant::SyncWithoutIds,
         Mutant::SyncFromDoubtful,
+        Mutant::ClosedAfterCompare,
+        Mutant::OnePass,
+        Mutant::PushPassesFloor,
+        Mutant::FloorNotAsked,
+        Mutant::FloorNotJudged,
+        Mutant::DroppedByVersion,
+        Mutant::FlagDropped,
+        Mutant::MoreConfirmed,
+        Mutant::IdsForgottenSilently,
+        Mutant::CloseRefusesNothing,
+        Mutant::FloorsNotCopied,
     ];
 
     /// Its name as people type it: `no-read-repair`.

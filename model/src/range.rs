@@ -15,16 +15,17 @@
 //! An answer lists everything that the owner holds in what it answered, removals too: where it lists nothing, it holds
 //! nothing.
 
+use crate::floors::{Floored, Raise, Removal, Removals, Wanted};
 use crate::ids::{Epoch, TableId};
 use crate::key::{Interval, SortKey};
-use crate::message::{Place, Refusal, Reply, Request};
+use crate::message::{Origin, Place, Refusal, Reply, Request};
 use crate::protocol::Protocol;
 use crate::raw::Paged;
 use crate::record::{Body, Record};
 use crate::sync::{Cuts, Fetched, Items, Keyed, Listed, Parted, Proof, RECORDS_MAX};
 use crate::table::Durability;
 use crate::time::WallTime;
-use crate::version::Held;
+use crate::version::{Held, Version};
 use minicbor::{Decode, Encode};
 
 /// Most entries of one answer.
@@ -116,6 +117,10 @@ pub enum RangeRequest {
         /// About how many bytes of them; the record that reaches it is the last one.
         #[n(2)]
         bytes: u32,
+        /// Those of these items are not wanted; `None`: as `wanted` says. A version that does not know this sends them
+        /// too.
+        #[cbor(n(3), default)]
+        but: Option<Items>,
     },
     /// Merge these records, as if each was written: by version, with the operation ids of both, and as durably as the
     /// table says.
@@ -137,6 +142,49 @@ pub enum RangeRequest {
         /// About how many bytes of keys and records; the record that reaches it is the last one.
         #[n(1)]
         bytes: u32,
+    },
+    /// Raise your floors there, and say what they are. Durable when it is answered, with all that was merged before.
+    #[n(7)]
+    Floors {
+        /// Where: within one shard.
+        #[n(0)]
+        over: Extent,
+        /// How.
+        #[n(1)]
+        raise: Raise,
+    },
+    /// Which removals do you hold there, and which values whose time has come?
+    #[n(8)]
+    Removals {
+        /// Where.
+        #[n(0)]
+        over: Extent,
+        /// Which.
+        #[n(1)]
+        wanted: Wanted,
+    },
+    /// Do you hold exactly these, or have you dropped them before?
+    #[n(9)]
+    Confirm {
+        /// Where they lie.
+        #[n(0)]
+        over: Extent,
+        /// What, at most [`REMOVALS_MAX`](crate::floors::REMOVALS_MAX).
+        #[n(1)]
+        removals: Vec<Removal>,
+    },
+    /// Drop these where you hold exactly that: every owner has sealed them.
+    #[n(10)]
+    Drop {
+        /// Where they lie.
+        #[n(0)]
+        over: Extent,
+        /// Up to which version every owner has sealed.
+        #[n(1)]
+        up_to: Version,
+        /// What, at most [`REMOVALS_MAX`](crate::floors::REMOVALS_MAX).
+        #[n(2)]
+        removals: Vec<Removal>,
     },
 }
 
@@ -171,6 +219,18 @@ pub enum RangeReply {
     /// To `Page`.
     #[n(8)]
     Paged(#[n(0)] Paged),
+    /// To `Floors`: what they are now, piece by piece, in order; where no piece lies there is none.
+    #[n(9)]
+    Floored(#[n(0)] Vec<Floored>),
+    /// To `Removals`.
+    #[n(10)]
+    Removals(#[n(0)] Removals),
+    /// To `Confirm`: the places in the list of those that are not held so.
+    #[n(11)]
+    Confirmed(#[n(0)] Vec<u32>),
+    /// To `Drop`: how many were dropped.
+    #[n(12)]
+    Dropped(#[n(0)] u32),
 }
 
 /// What an owner holds in a range.
@@ -260,7 +320,11 @@ impl RangeRequest {
             | RangeRequest::List { over, .. }
             | RangeRequest::Fetch { over, .. }
             | RangeRequest::Merge { over, .. }
-            | RangeRequest::Page { over, .. } => over.epoch,
+            | RangeRequest::Page { over, .. }
+            | RangeRequest::Floors { over, .. }
+            | RangeRequest::Removals { over, .. }
+            | RangeRequest::Confirm { over, .. }
+            | RangeRequest::Drop { over, .. } => over.epoch,
         }
     }
 
@@ -273,7 +337,11 @@ impl RangeRequest {
             | RangeRequest::List { over, .. }
             | RangeRequest::Fetch { over, .. }
             | RangeRequest::Merge { over, .. }
-            | RangeRequest::Page { over, .. } => Some(over),
+            | RangeRequest::Page { over, .. }
+            | RangeRequest::Floors { over, .. }
+            | RangeRequest::Removals { over, .. }
+            | RangeRequest::Confirm { over, .. }
+            | RangeRequest::Drop { over, .. } => Some(over),
         }
     }
 
@@ -286,7 +354,11 @@ impl RangeRequest {
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
             | RangeRequest::Merge { .. }
-            | RangeRequest::Page { .. } => false,
+            | RangeRequest::Page { .. }
+            | RangeRequest::Floors { .. }
+            | RangeRequest::Removals { .. }
+            | RangeRequest::Confirm { .. }
+            | RangeRequest::Drop { .. } => false,
         }
     }
 
@@ -299,19 +371,23 @@ impl RangeRequest {
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
             | RangeRequest::Merge { .. } => Protocol(2),
-            RangeRequest::Page { .. } => Protocol(4),
+            RangeRequest::Page { .. }
+            | RangeRequest::Floors { .. }
+            | RangeRequest::Removals { .. }
+            | RangeRequest::Confirm { .. }
+            | RangeRequest::Drop { .. } => Protocol(4),
         }
     }
 }
 
-/// The writes that a `Merge` is made of, each merged by version as any other; `None`: one of the records lies outside, or
-/// there are too many.
-pub fn writes(over: &Extent, records: &[Keyed]) -> Option<Vec<Request>> {
+/// The writes that a `Merge` is made of, each merged by version as any other, and how its records come; `None`: one of them
+/// lies outside, or there are too many.
+pub fn writes(over: &Extent, records: &[Keyed], origin: Origin) -> Option<Vec<Request>> {
     let write = |keyed: &Keyed| {
         let at = Place { table: over.table, epoch: over.epoch, sort_key: keyed.sort_key.clone() };
         let is_inside = over.interval.contains(&keyed.sort_key);
         let record = keyed.record.clone();
-        is_inside.then_some(Request::Write { at, record, durability: Durability::Os, vouched: true })
+        is_inside.then_some(Request::Write { at, record, durability: Durability::Os, origin })
     };
     records.iter().map(write).collect::<Option<_>>().filter(|_| records.len() <= RECORDS_MAX)
 }
@@ -321,7 +397,8 @@ impl RangeReply {
     pub fn merged(replies: &[Reply]) -> Self {
         for reply in replies {
             match reply {
-                Reply::Written { .. } => {}
+                // What is refused for a floor was removed long ago: there is nothing to bring.
+                Reply::Written { .. } | Reply::Refused(Refusal::Below { .. }) => {}
                 Reply::Refused(refusal) => return RangeReply::Refused(*refusal),
                 Reply::Known { .. }
                 | Reply::Record(_)
@@ -329,6 +406,7 @@ impl RangeReply {
                 | Reply::Assigned { .. }
                 | Reply::Hinted
                 | Reply::Inspected(_)
+                | Reply::Absent { .. }
                 | Reply::Broken => return RangeReply::Broken,
             }
         }

@@ -242,6 +242,8 @@ pub struct Outline<'a> {
     pub digest: u64,
     /// Its operation ids, encoded; empty: none.
     pub ids: &'a [u8],
+    /// Whether it is a value with an expiry.
+    pub expires: bool,
 }
 
 impl<'a> Outline<'a> {
@@ -251,7 +253,8 @@ impl<'a> Outline<'a> {
         let version = header[4..36].try_into().ok()?;
         let digest = u64::from_be_bytes(header[52..60].try_into().ok()?);
         let ids = rest.get(..usize::from(u16::from_be_bytes([header[60], header[61]])))?;
-        Some(Self { version, kind: header[1], digest, ids })
+        let expires = header[1] == VALUE && header[36..44] != [0; 8];
+        Some(Self { version, kind: header[1], digest, ids, expires })
     }
 
     /// Whether it says that there is no value.

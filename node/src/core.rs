@@ -33,6 +33,7 @@ use crate::ended::Ended;
 use crate::jobs::Books;
 use crate::liveness::Judge;
 use crate::peer::Local;
+use crate::purge::PurgeBooks;
 use crate::recollection::Recollection;
 use crate::recovery::Recovery;
 use crate::scan::Scanner;
@@ -90,6 +91,7 @@ pub struct Core {
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) sync: Arc<Books>,
+    pub(crate) purge: Arc<PurgeBooks>,
     pub(crate) plans: plans::Plans,
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) recollection: Arc<Recollection>,
@@ -242,6 +244,7 @@ impl Core {
                     | Reply::Digest { .. }
                     | Reply::Written { .. }
                     | Reply::Assigned { .. }
+                    | Reply::Absent { .. }
                     | Reply::Hinted,
                 ) => Err("it answered another question".to_owned()),
                 Err(coordinator::Failure::NotSent) => Err("there is no connection to it".to_owned()),
@@ -262,6 +265,11 @@ impl Core {
             }
             error @ (ProposeError::Rejected(_) | ProposeError::Unknown { .. }) => error,
         })
+    }
+
+    /// What became of removals.
+    pub fn purge(&self) -> &PurgeBooks {
+        &self.purge
     }
 
     /// What became of comparing what owners hold, and what is ordered, of this node.

@@ -293,6 +293,7 @@ impl Sent for Request {
             | Reply::Assigned { .. }
             | Reply::Hinted
             | Reply::Inspected(_)
+            | Reply::Absent { .. }
             | Reply::Refused(_)
             | Reply::Broken => 0,
         }
@@ -319,6 +320,10 @@ impl Sent for RangeRequest {
             | RangeReply::Parted(_)
             | RangeReply::Listed(_)
             | RangeReply::Merged
+            | RangeReply::Floored(_)
+            | RangeReply::Removals(_)
+            | RangeReply::Confirmed(_)
+            | RangeReply::Dropped(_)
             | RangeReply::Broken => 0,
         }
     }

@@ -135,7 +135,10 @@ impl Filler {
                 pace.took(begun, bytes);
                 Input::Noted(number, loaded.unwrap_or(Err(Refusal::Doubtful)))
             }
-            Action::Take { number, gap } => Input::Noted(number, self.on_gap(gap, Replica::take).await),
+            Action::Take { number, gap, floors } => {
+                let taken = self.on_gap(gap, move |replica, gap| replica.take(gap, &floors)).await;
+                Input::Noted(number, taken)
+            }
             Action::Note { number, gap, fill } => {
                 Input::Noted(number, self.on_gap(gap, move |replica, gap| replica.filled(gap, fill)).await)
             }

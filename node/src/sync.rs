@@ -13,13 +13,11 @@ pub use quorate_coordinator::sync::SyncLimits;
 use crate::clock;
 use crate::drive::Driver;
 use crate::jobs::{Books, Cause, Found, Kind, Order};
+use crate::owners::Owners;
 use crate::peer::Local;
-use crate::recollection::Recollection;
-use crate::views::Views;
 use quorate_coordinator::sync::{Counts, Input, Outcome, Round, RoundAction, Shard, Throttle, Way, turns};
 use quorate_coordinator::{Call, Failure};
 use quorate_model::{NodeId, Place, RangeReply, RangeRequest, Request, Rules, SortKey, Span, TableId};
-use quorate_transport::{Lane, Links};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,18 +42,12 @@ const PROBE: Duration = Duration::from_millis(250);
 
 /// What sync needs of its node.
 pub struct Sync {
-    /// The node.
-    pub node: NodeId,
-    /// The views.
-    pub views: Arc<Views>,
-    /// The links.
-    pub links: Arc<Links>,
+    /// Who can be asked.
+    pub owners: Owners,
     /// For the requests.
     pub driver: Arc<Driver>,
     /// The replica.
     pub local: Arc<Local>,
-    /// Who doubts its disk.
-    pub recollection: Arc<Recollection>,
     /// The rules in force.
     pub rules: Rules,
     /// When, and how much.
@@ -74,7 +66,7 @@ fn duration(span: Span) -> Duration {
 impl Sync {
     /// Looks after shards until the task is aborted.
     pub async fn keep(self: Arc<Self>) {
-        let mut changes = self.links.changes();
+        let mut changes = self.owners.links.changes();
         let mut due = Instant::now() + duration(self.limits.after_return);
         let mut cause = Cause::Time;
         let (mut up, mut overflow) = (BTreeSet::new(), self.overflow());
@@ -86,7 +78,7 @@ impl Sync {
                     if changed.is_err() {
                         return;
                     }
-                    let now_up = self.up();
+                    let now_up = self.owners.up();
                     if now_up.difference(&up).next().is_some() {
                         let at = Instant::now() + duration(self.limits.after_return);
                         (due, cause) = if at < due { (at, Cause::Returned) } else { (due, cause) };
@@ -117,24 +109,15 @@ impl Sync {
         }
     }
 
-    /// Members to which the lane of what can wait is up, and that do not say that they doubt their disks.
-    fn up(&self) -> BTreeSet<NodeId> {
-        let view = self.views.current();
-        let doubts = self.recollection.disk_states();
-        let trusts = |node: &NodeId| doubts.get(node).is_none_or(|disk| disk.doubt.is_none());
-        let members = view.catalog().nodes().map(|node| node.id);
-        members.filter(|node| self.links.is_lane_up(*node, Lane::Bulk) && trusts(node)).collect()
-    }
-
     /// Hints that were refused for want of room, for owners that are up: the others are compared once they return.
     fn overflow(&self) -> u64 {
-        let (counts, up) = (self.local.replica().hint_counts(), self.up());
+        let (counts, up) = (self.local.replica().hint_counts(), self.owners.up());
         counts.iter().filter(|(owner, _)| up.contains(owner)).map(|(_, hints)| hints.refused).sum()
     }
 
     /// Does this node's part of a job; whether a shard was left open.
     async fn run(&self, order: Order) -> bool {
-        if self.local.replica().is_doubtful() || self.links.is_duplicate() {
+        if self.local.replica().is_doubtful() || self.owners.links.is_duplicate() {
             self.books.says(Some("it doubts its disk, and compares nothing".to_owned()));
             return true;
         }
@@ -172,12 +155,8 @@ impl Sync {
 
     /// The shards whose sync this node runs now. Of one owner there is nothing to compare.
     fn turns(&self) -> Vec<Shard> {
-        let (up, view, mut disks) = (self.up(), self.views.current(), self.recollection.disk_states());
-        disks.insert(self.node, self.recollection.disk());
-        let mut shards = turns(&view, self.node, |node, shard| {
-            let healing = disks.get(&node).and_then(|disk| disk.healing.as_ref());
-            (node == self.node || up.contains(&node)) && healing.is_none_or(|healing| healing.answers(shard))
-        });
+        let view = self.owners.views.current();
+        let mut shards = turns(&view, self.owners.node, self.owners.can_be_asked());
         shards.retain(|shard| shard.is_short || !shard.others.is_empty());
         self.books.retain(shards.iter().map(place));
         shards
@@ -195,7 +174,8 @@ impl Sync {
             Kind::Sync => Way::Both,
             Kind::Verify => Way::Look,
         };
-        let mut round = Round::new(self.node, shards.to_vec(), way, self.limits.exchange(), self.rules);
+        let mut round =
+            Round::new(self.owners.node, shards.to_vec(), way, self.limits.exchange(), self.rules);
         let mut calls: JoinSet<Called> = JoinSet::new();
         let (mut actions, mut input) = (Vec::new(), Input::Start);
         let mut probe_at = Instant::now();
@@ -225,7 +205,7 @@ impl Sync {
             let called = if is_done { None } else { calls.join_next().await };
             // A call that panicked, a bug, is lost with its round.
             let Some(Ok((call, ended, bytes))) = called else {
-                let lost = |at: usize| (shards[at].clone(), Outcome::Open(self.node, Failure::Lost));
+                let lost = |at: usize| (shards[at].clone(), Outcome::Open(self.owners.node, Failure::Lost));
                 return open.extend(pending.into_iter().map(lost));
             };
             self.books.found(None, Found { bytes, ..Found::default() });
@@ -268,7 +248,7 @@ impl Sync {
         request: RangeRequest,
         deadline: Instant,
     ) -> impl Future<Output = Called> + use<> {
-        let is_here = to == self.node;
+        let is_here = to == self.owners.node;
         let sent = if is_here { 0 } else { encoded(&request) };
         let answer = self.driver.ask(to, request, deadline);
         async move {

@@ -107,6 +107,7 @@ fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartE
         replay: node.replay,
         sync: node.sync,
         fill: node.fill,
+        purge: node.purge,
         timing: node.timing,
         ..Config::default()
     });

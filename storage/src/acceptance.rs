@@ -122,6 +122,7 @@ impl<E: Engine> Replica<E> {
                         | DiskKey::Fence
                         | DiskKey::Lost
                         | DiskKey::Copy { .. }
+                        | DiskKey::Floors { .. }
                         | DiskKey::RaftVote
                         | DiskKey::RaftCommitted
                         | DiskKey::RaftPurged

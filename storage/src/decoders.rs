@@ -1,7 +1,7 @@
 //! The decoders of this crate: what is read from a disk.
 
 use crate::keys::DiskKey;
-use crate::replica::{hint_book, install, ledger, peer_book};
+use crate::replica::{floors, hint_book, install, ledger, peer_book};
 use crate::rocks::{manifest, watermark};
 use crate::sums::row;
 use crate::{Acceptance, Doubt, Identity, boots, raft_store, run_note};
@@ -30,6 +30,8 @@ quorate_model::decoders! {
     "copy-resealed" => |bytes| ledger::takes(&resealed(bytes)),
     "lost" => ledger::takes_lost,
     "lost-resealed" => |bytes| ledger::takes_lost(&resealed(bytes)),
+    "floors" => floors::takes,
+    "floors-resealed" => |bytes| floors::takes(&resealed(bytes)),
     "refused-hints" => hint_book::takes,
     "acceptance" => |bytes| Acceptance::decode(bytes).is_some(),
     "acceptance-resealed" => |bytes| Acceptance::decode(&resealed_text(bytes)).is_some(),

@@ -13,6 +13,7 @@
 //! meta     0x14                             the epoch below which this replica answers nothing
 //! meta     0x15                             what was lost, and since when
 //! meta     0x16 | table u32 | sort key        how much is held of the piece that begins there
+//! meta     0x17 | table u32 | sort key        the floors of the piece that begins there
 //! meta     0x20 .. 0x2f                      what consensus keeps beside its log
 //! raft     0x30 | index u64                  one entry of the consensus log
 //! ```
@@ -71,6 +72,13 @@ pub enum DiskKey {
         /// Where the piece begins.
         start: SortKey,
     },
+    /// The floors of a piece of a table.
+    Floors {
+        /// The table.
+        table: TableId,
+        /// Where the piece begins.
+        start: SortKey,
+    },
     /// The vote of consensus.
     RaftVote,
     /// Up to where the log is known to be committed.
@@ -95,6 +103,7 @@ const SUMS_KEPT: u8 = 0x13;
 const FENCE: u8 = 0x14;
 const LOST: u8 = 0x15;
 const COPY: u8 = 0x16;
+const FLOORS: u8 = 0x17;
 const RAFT_VOTE: u8 = 0x20;
 const RAFT_COMMITTED: u8 = 0x21;
 const RAFT_PURGED: u8 = 0x22;
@@ -116,6 +125,7 @@ impl DiskKey {
             | DiskKey::Fence
             | DiskKey::Lost
             | DiskKey::Copy { .. }
+            | DiskKey::Floors { .. }
             | DiskKey::RaftVote
             | DiskKey::RaftCommitted
             | DiskKey::RaftPurged
@@ -136,6 +146,7 @@ impl DiskKey {
             DiskKey::Fence => vec![FENCE],
             DiskKey::Lost => vec![LOST],
             DiskKey::Copy { table, start } => placed(COPY, *table, start),
+            DiskKey::Floors { table, start } => placed(FLOORS, *table, start),
             DiskKey::RaftVote => vec![RAFT_VOTE],
             DiskKey::RaftCommitted => vec![RAFT_COMMITTED],
             DiskKey::RaftPurged => vec![RAFT_PURGED],
@@ -180,6 +191,10 @@ impl DiskKey {
             COPY => {
                 let (table, start) = split_placed(rest)?;
                 Some(DiskKey::Copy { table, start })
+            }
+            FLOORS => {
+                let (table, start) = split_placed(rest)?;
+                Some(DiskKey::Floors { table, start })
             }
             RAFT_VOTE => rest.is_empty().then_some(DiskKey::RaftVote),
             RAFT_COMMITTED => rest.is_empty().then_some(DiskKey::RaftCommitted),
@@ -276,6 +291,16 @@ pub fn copies_of(table: TableId) -> KeyRange {
     KeyRange::of_prefix(tagged(COPY, &table.0.to_be_bytes()))
 }
 
+/// The floors of all pieces of tables.
+pub fn floors() -> KeyRange {
+    KeyRange::of_prefix(vec![FLOORS])
+}
+
+/// The floors of a table's pieces.
+pub fn floors_of(table: TableId) -> KeyRange {
+    KeyRange::of_prefix(tagged(FLOORS, &table.0.to_be_bytes()))
+}
+
 /// The records of a piece of a table.
 pub fn records_in(table: TableId, interval: &Interval) -> KeyRange {
     let end = match &interval.end {
@@ -335,9 +360,14 @@ mod tests {
             (DiskKey::Fence, Family::Meta, "14"),
             (DiskKey::Lost, Family::Meta, "15"),
             (
-                DiskKey::Copy { table: TableId(7), start: sort_key },
+                DiskKey::Copy { table: TableId(7), start: sort_key.clone() },
                 Family::Meta,
                 "16000000074681852e40bcdd3a61",
+            ),
+            (
+                DiskKey::Floors { table: TableId(7), start: sort_key },
+                Family::Meta,
+                "17000000074681852e40bcdd3a61",
             ),
             (DiskKey::RaftVote, Family::Meta, "20"),
             (DiskKey::RaftCommitted, Family::Meta, "21"),

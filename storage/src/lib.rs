@@ -46,6 +46,7 @@ pub mod disk;
 mod doubt;
 pub mod engine;
 mod file;
+pub mod floors;
 pub mod identity;
 pub mod keys;
 pub mod ledger;

@@ -28,6 +28,7 @@ mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
 mod exchange;
+pub(crate) mod floors;
 mod health;
 pub(crate) mod hint_book;
 mod hints;
@@ -44,6 +45,7 @@ mod write;
 
 use crate::doubt::{Cause, Doubt};
 use crate::engine::{Batch, Engine, EngineError, Family, Lookup, ReadTier};
+use crate::floors::FloorMap;
 use crate::keys;
 use crate::ledger::Ledger;
 use crate::limits::ReplicaLimits;
@@ -56,8 +58,8 @@ use peer_book::PeerBook;
 use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
-    ClusterId, CommitCounter, Durability, Epoch, Layout, NodeId, Place, Record, Refusal, Reply, Request,
-    Rules, Run, Stamps,
+    ClusterId, CommitCounter, Durability, Epoch, Floors, Layout, NodeId, Place, Record, Refusal, Reply,
+    Request, Rules, Run, Stamps,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -96,6 +98,8 @@ pub struct Replica<E> {
     ledger: RwLock<Ledger>,
     /// Whether the ledger is empty, so that requests need not look.
     is_whole: AtomicBool,
+    /// Changed by who holds the writer only.
+    floors: RwLock<FloorMap>,
     counters: Counters,
 }
 
@@ -179,6 +183,7 @@ impl<E: Engine> Replica<E> {
             closed: AtomicU64::default(),
             ledger: RwLock::default(),
             is_whole: AtomicBool::new(true),
+            floors: RwLock::default(),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {
@@ -187,10 +192,12 @@ impl<E: Engine> Replica<E> {
             let hints = synced.and_then(|()| HintBook::load(&*replica.engine));
             let loaded = hints.and_then(|hints| {
                 let ledger = Self::load_ledger(&replica.engine, rules)?;
-                Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?, ledger))
+                let held = (ledger, Self::load_floors(&replica.engine)?);
+                Ok((hints, PeerBook::load(&*replica.engine)?, Self::noted_fence(&replica.engine)?, held))
             });
             match loaded.and_then(|loaded| replica.load_sums(sums).map(|()| loaded)) {
-                Ok((hints, peers, fence, ledger)) => {
+                Ok((hints, peers, fence, (ledger, floors))) => {
+                    replica.floors = RwLock::new(floors);
                     replica.fence = fence;
                     replica.is_whole = AtomicBool::new(ledger.is_clear());
                     replica.ledger = RwLock::new(ledger);
@@ -212,9 +219,10 @@ impl<E: Engine> Replica<E> {
         let answer = match request {
             // Round one of a write that this owner could not take: better said before anything is sent.
             Request::Ask { .. } if self.is_disk_full() => Err(Unread::Refused(Refusal::DiskFull)),
-            Request::Ask { at } => self.admitted(at, tier).map(known),
-            Request::Read { at, whole: true } => self.admitted(at, tier).map(Reply::Record),
-            Request::Read { at, whole: false } => self.admitted(at, tier).map(digest),
+            Request::Ask { at } => self.admitted(at, tier).map(|(record, floors)| known(record, floors)),
+            Request::Read { at, whole } => {
+                self.admitted(at, tier).map(|(record, floors)| shown(record, floors, *whole))
+            }
             Request::Inspect { at } => self.inspect(at, tier),
             Request::Write { .. } | Request::Assign { .. } | Request::Hint { .. } => match tier {
                 ReadTier::BlockCache => Err(Unread::NotInMemory),
@@ -265,8 +273,8 @@ impl<E: Engine> Replica<E> {
         &self.engine
     }
 
-    /// The record of a place that this node owns.
-    fn admitted(&self, at: &Place, tier: ReadTier) -> Result<Option<Record>, Unread> {
+    /// The record of a place that this node owns, and the floors there at that moment.
+    fn admitted(&self, at: &Place, tier: ReadTier) -> Result<(Option<Record>, Floors), Unread> {
         // The guard lives until the record is read: a new layout waits for us. Who must not wait does not wait for
         // one either: it may stand in line behind a read from the disk.
         let layout = match (tier, self.layout.try_read()) {
@@ -275,7 +283,16 @@ impl<E: Engine> Replica<E> {
             (ReadTier::Disk, Err(_)) | (_, Err(TryLockError::Poisoned(_))) => self.layout(),
         };
         self.admit(&layout, at, Wants::Answer)?;
-        self.stored(Family::Records, &keys::record(at.table, &at.sort_key), tier)
+        let key = keys::record(at.table, &at.sort_key);
+        let mut floors = self.floors_at(at.table, &at.sort_key);
+        loop {
+            let record = self.stored(Family::Records, &key, tier)?;
+            // What is absent may have come, and have been sealed, between the two looks.
+            let now = self.floors_at(at.table, &at.sort_key);
+            if now == std::mem::replace(&mut floors, now) {
+                return Ok((record, floors));
+            }
+        }
     }
 
     /// Checks that this node owns a place at the sender's epoch, and holds enough there for what is wanted; says how durable
@@ -420,13 +437,21 @@ impl<E: Engine> Replica<E> {
     }
 }
 
-fn known(record: Option<Record>) -> Reply {
+fn known(record: Option<Record>, floors: Floors) -> Reply {
     let held = record.as_ref().map(Record::held);
-    Reply::Known { held, operations: record.map(|record| record.operations).unwrap_or_default() }
+    let operations = record.map(|record| record.operations).unwrap_or_default();
+    Reply::Known { held, operations, floor: floors.highest(), forgot: floors.forgot_ids(held) }
 }
 
-/// The record itself where it is small: cheaper than being asked for it a second time.
-fn digest(record: Option<Record>) -> Reply {
+/// What a read is answered: the record itself where it is small, too. That is cheaper than being asked for it a second
+/// time.
+fn shown(record: Option<Record>, floors: Floors, whole: bool) -> Reply {
+    if let (None, Some(sealed)) = (&record, floors.sealed) {
+        return Reply::Absent { sealed };
+    }
+    if whole {
+        return Reply::Record(record);
+    }
     if record.as_ref().is_some_and(|record| record.body.value_bytes() <= SMALL_BYTES) {
         return Reply::Record(record);
     }

@@ -81,8 +81,12 @@ fn folder_with_log() -> tempfile::TempDir {
 fn write_all(engine: &Arc<RocksEngine>, records: std::ops::Range<u64>) {
     let replica = replica(engine);
     for n in records {
-        let request =
-            Request::Write { at: place(n), record: record(n), durability: Durability::Sync, vouched: false };
+        let request = Request::Write {
+            at: place(n),
+            record: record(n),
+            durability: Durability::Sync,
+            origin: quorate_model::Origin::Fresh,
+        };
         let reply = replica.apply(&[request]).pop();
         assert!(matches!(reply, Some(Reply::Written { .. })), "{reply:?}");
     }
@@ -201,7 +205,7 @@ fn a_torn_tail_is_a_write_that_was_never_acknowledged() {
         at: place(RECORDS),
         record: record(RECORDS),
         durability: Durability::Sync,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     };
     replica(&engine).apply(&[request]);
     drop(engine);
@@ -337,8 +341,12 @@ fn numbers_for_metrics_come_from_the_database() {
     assert!(quiet.level_zero_files >= 1 && quiet.live_bytes > 0, "{quiet:?}");
     assert!(engine.free_bytes().is_some_and(|bytes| bytes > 0));
     let store = replica(&engine);
-    let request =
-        Request::Write { at: place(99), record: record(99), durability: Durability::Sync, vouched: false };
+    let request = Request::Write {
+        at: place(99),
+        record: record(99),
+        durability: Durability::Sync,
+        origin: quorate_model::Origin::Fresh,
+    };
     store.apply(&[request]);
     let busy = engine.statistics();
     assert!(busy.memtable_bytes > 0 && busy.syncs > quiet.syncs, "{busy:?}");
@@ -413,7 +421,7 @@ fn a_cut_or_missing_log_that_is_not_the_last_is_noticed() {
                 at: place(n),
                 record: record(n),
                 durability: Durability::Sync,
-                vouched: false,
+                origin: quorate_model::Origin::Fresh,
             };
             store.apply(&[request]);
         }

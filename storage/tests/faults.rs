@@ -61,7 +61,12 @@ fn value(text: &str) -> Body {
 
 fn write(table: TableId, key: &str, seq: u64) -> Request {
     let record = record(seq, value(&format!("{key} {seq}")));
-    Request::Write { at: place(table, key), record, durability: Durability::Os, vouched: false }
+    Request::Write {
+        at: place(table, key),
+        record,
+        durability: Durability::Os,
+        origin: quorate_model::Origin::Fresh,
+    }
 }
 
 fn apply(replica: &Replica<MemoryEngine>, request: Request) -> Reply {
@@ -118,7 +123,7 @@ fn an_earlier_lifes_unsynced_records_are_synced_before_they_count() {
         at: place(OS, "k"),
         record: record(1, value("k 1")),
         durability: Durability::Sync,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     };
     assert!(is_written(&apply(&store, raised)));
     engine.crash();
@@ -141,7 +146,7 @@ fn a_failed_write_breaks_its_batch_and_poisons_the_replica() {
                 at: stale,
                 record: record(1, Body::Tombstone),
                 durability: Durability::Os,
-                vouched: false,
+                origin: quorate_model::Origin::Fresh,
             },
         ];
         let replies = store.apply(&batch);
@@ -196,7 +201,7 @@ fn every_damaged_record_is_noticed_by_every_way_to_it() {
             at,
             record: record(2, value("new")),
             durability: Durability::Os,
-            vouched: false,
+            origin: quorate_model::Origin::Fresh,
         },
     ];
     for ask in asks {
@@ -335,7 +340,7 @@ mod mutants {
                 at: place(SYNC, "k"),
                 record: loser,
                 durability: Durability::Os,
-                vouched: false,
+                origin: quorate_model::Origin::Fresh,
             },
         );
         let known = store.read(&Request::Ask { at: place(SYNC, "k") }, ReadTier::Disk);
@@ -349,7 +354,12 @@ mod mutants {
         for record in [due.clone().into_expired(), due.clone()] {
             apply(
                 &store,
-                Request::Write { at: place(SYNC, "k"), record, durability: Durability::Os, vouched: false },
+                Request::Write {
+                    at: place(SYNC, "k"),
+                    record,
+                    durability: Durability::Os,
+                    origin: quorate_model::Origin::Fresh,
+                },
             );
         }
         let read = store.read(&Request::Read { at: place(SYNC, "k"), whole: true }, ReadTier::Disk);
@@ -371,7 +381,7 @@ mod mutants {
                         at: place(SYNC, key),
                         record: dead,
                         durability: Durability::Os,
-                        vouched: false,
+                        origin: quorate_model::Origin::Fresh,
                     },
                 );
             }

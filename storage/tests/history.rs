@@ -100,7 +100,7 @@ fn request(step: &Step) -> Option<Request> {
             at: place(*key),
             record: written(*seq, *writer, *expired),
             durability,
-            vouched: false,
+            origin: quorate_model::Origin::Fresh,
         }),
         Step::Assign { key } => {
             let body = Body::Value { content_type: String::new(), payload: "assigned".into() };

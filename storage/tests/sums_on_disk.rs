@@ -54,7 +54,7 @@ fn write(key: u64, seq: u64) -> Request {
         operations: Operations::default(),
     };
     let at = Place { table: TABLE, epoch: Epoch(1), sort_key: SortKey::new(key.to_be_bytes().to_vec()) };
-    Request::Write { at, record, durability: Durability::Os, vouched: false }
+    Request::Write { at, record, durability: Durability::Os, origin: quorate_model::Origin::Fresh }
 }
 
 /// Writes here and there, with pauses in which rows are written and chunks are cut.

@@ -66,8 +66,10 @@ pub fn request(request: &Request) -> String {
 /// An answer.
 pub fn reply(reply: &Reply) -> String {
     match reply {
-        Reply::Known { held: known, operations: ids } => {
-            format!("known {}{}", held(known.as_ref()), operations(ids))
+        Reply::Known { held: known, operations: ids, floor, forgot } => {
+            let floor = floor.map_or(String::new(), |floor| format!(" floor {floor}"));
+            let forgot = forgot.map_or(String::new(), |forgot| format!(" forgot ids to {forgot}"));
+            format!("known {}{}{floor}{forgot}", held(known.as_ref()), operations(ids))
         }
         Reply::Record(found) => found.as_ref().map_or("nothing".to_owned(), record),
         Reply::Digest { held: known, .. } => format!("digest of {}", held(known.as_ref())),
@@ -77,6 +79,7 @@ pub fn reply(reply: &Reply) -> String {
         Reply::Inspected(_) => "inspected".to_owned(),
         Reply::Refused(refusal) => format!("refused: {refusal:?}"),
         Reply::Broken => "broken".to_owned(),
+        Reply::Absent { sealed } => format!("nothing, sealed up to {sealed}"),
     }
 }
 
@@ -96,7 +99,11 @@ pub fn message(message: &Message) -> String {
             | RangeRequest::List { .. }
             | RangeRequest::Fetch { .. }
             | RangeRequest::Merge { .. }
-            | RangeRequest::Page { .. }),
+            | RangeRequest::Page { .. }
+            | RangeRequest::Floors { .. }
+            | RangeRequest::Removals { .. }
+            | RangeRequest::Confirm { .. }
+            | RangeRequest::Drop { .. }),
         ) => format!("{other:?}"),
     }
 }
@@ -119,6 +126,10 @@ pub fn told(told: &Told) -> String {
             | RangeReply::Fetched(_)
             | RangeReply::Paged(_)
             | RangeReply::Merged
+            | RangeReply::Floored(_)
+            | RangeReply::Removals(_)
+            | RangeReply::Confirmed(_)
+            | RangeReply::Dropped(_)
             | RangeReply::Broken),
         ) => format!("{other:?}"),
     }

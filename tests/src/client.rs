@@ -375,6 +375,7 @@ impl World {
             answered_after: None,
             stood_still: StoodStill::default(),
             replans: 0,
+            below: 0,
             wall_min: now.wall,
             orphaned: false,
             closing: self.closing,

@@ -225,6 +225,13 @@ impl Cluster {
         View::new(catalog, Liveness::all_alive()).newer_of_range(request, reply)
     }
 
+    /// Where a key stands in its table.
+    pub fn sort_key(&self, spot: Spot) -> SortKey {
+        let stands = self.spots.iter().find(|(_, known)| **known == spot);
+        let ((_, sort_key), _) = stands.expect("every key has its place");
+        sort_key.clone()
+    }
+
     /// The id of a table.
     pub fn table(&self, number: usize) -> TableId {
         self.tables[number]

@@ -144,6 +144,22 @@ happenings! {
     SyncOlder => "records of a sync that met something later",
     /// A round of sync was refused, or not answered.
     SyncOpen => "shards that a sync left open",
+    /// A run of the purge went to its end.
+    Purged => "runs of the purge",
+    /// A run of the purge found no removal that might go.
+    PurgeIdle => "runs of the purge that found nothing",
+    /// A run of the purge ended at an owner that did not answer, or refused.
+    PurgeStopped => "runs of the purge that stopped",
+    /// An owner dropped a removal.
+    RemovalDropped => "removals dropped",
+    /// An owner refused a record because of a floor.
+    Below => "refusals because of a floor",
+    /// An owner that held nothing answered a read with what it has sealed.
+    Sealed => "answers of what is sealed",
+    /// A write that every owner refused because of a floor began anew.
+    BegunAbove => "writes begun above a floor",
+    /// A copy was begun with the floors of its sources.
+    FloorsCopied => "copies begun with floors",
     /// An owner answered a read with a digest.
     Digest => "digests",
     /// A record was fetched after only its digest was known.

@@ -287,6 +287,9 @@ impl World {
                         self.history.unheeded.push((running.spot, running.attempt));
                     }
                 }
+                if matches!(failure, Failure::Refused(Refusal::Below { .. })) {
+                    self.history.attempts[running.attempt.0].below += 1;
+                }
                 if let (Some(asked), Failure::Refused(Refusal::Stale { current })) = (asked, failure) {
                     self.note_stale(on, running, asked, *current, newer.is_some());
                 }
@@ -356,6 +359,10 @@ impl World {
                 let operations = record.operations.as_slice().len();
                 self.history.operations_max = self.history.operations_max.max(operations);
                 self.history.sent(attempt, spot, record);
+                let seen = &self.history.attempts[attempt.0];
+                if seen.below > 0 && seen.made.len() > 1 && seen.made.last() == Some(&record.version) {
+                    self.met(Happening::BegunAbove);
+                }
                 self.leave_asking(running);
             }
             Message::Key(Request::Hint { owner, .. }) => {
@@ -419,15 +426,20 @@ impl World {
                 return true;
             };
             let Some(process) = self.peek(**owner).process.as_ref() else { return true };
+            let floors = process.replica.floors_at(plan.place.table, &plan.place.sort_key);
             let request = Request::Read { at: plan.place.clone(), whole: true };
             match process.replica.read(&request, ReadTier::Disk) {
                 Some(Reply::Record(Some(record))) => match record.operations.recall(&id) {
                     Recall::Found(known) => known.version >= answer.version,
+                    Recall::Unknown | Recall::Next if floors.forgot_ids(Some(record.held())).is_some() => {
+                        true
+                    }
                     Recall::Unknown => record.operations.may_have_forgotten(),
                     Recall::Next => false,
                     Recall::Passed => true,
                 },
                 Some(Reply::Record(None)) => false,
+                Some(Reply::Absent { .. }) => floors.forgot_ids(None).is_some(),
                 _ => true,
             }
         };

@@ -154,6 +154,13 @@ pub enum Event {
         /// Which process.
         run: u32,
     },
+    /// A node looks whether removals may go.
+    Purge {
+        /// Where.
+        node: NodeId,
+        /// Which process.
+        run: u32,
+    },
     /// A page of a scan hears that one of its operations is over.
     Paged {
         /// Where.
@@ -174,7 +181,7 @@ pub enum Event {
         /// What.
         request: RangeRequest,
     },
-    /// A replica has written what it was to merge.
+    /// A replica has written what it was to merge, or to change otherwise.
     Merge {
         /// Where.
         at: NodeId,
@@ -255,6 +262,7 @@ impl Event {
             | Event::Repaired { node, .. }
             | Event::Paged { node, .. }
             | Event::Sync { node, .. }
+            | Event::Purge { node, .. }
             | Event::Hear { node, .. } => Some(*node),
             Event::Act { .. } | Event::Break(_) | Event::Mend(_) | Event::Conduct => None,
         }

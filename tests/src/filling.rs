@@ -149,8 +149,12 @@ impl World {
                 self.tell(|| format!("{on} takes in {} records of {}: {loaded:?}", records.len(), gap.table));
                 Some(Input::Noted(number, loaded))
             }
-            Action::Take { number, gap } => {
-                let taken = process.replica.take(&gap);
+            Action::Take { number, gap, floors } => {
+                if !floors.is_empty() {
+                    self.met(Happening::FloorsCopied);
+                }
+                let process = self.node(on).process.as_ref().expect("looked at above");
+                let taken = process.replica.take(&gap, &floors);
                 if taken.is_ok() {
                     self.met(Happening::Taken);
                     self.forget_earlier_copy(on, &gap);

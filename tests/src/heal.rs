@@ -1,11 +1,13 @@
 //! The second phase: everything is healed, and the cluster must make progress and come together within a bound.
 //!
-//! In order: operations end and hints reach their owners; where owners compare what they hold, they do; every key is read at a quorum; acknowledged writes are
+//! In order: operations end and hints reach their owners; where removals go, the last of them go; where owners compare
+//! what they hold, they do; every key is read at a quorum; acknowledged writes are
 //! retried; every key is read at all owners, which repairs them; the replicas are compared; at last every key is
 //! written and read once more. The writes come last, so that they hide nothing.
 
 use crate::history::{AttemptId, Name, Outcome, PageOutcome, Spot, Write};
 use crate::node::Process;
+use crate::purge::AllFloors;
 use crate::random::For;
 use crate::replay::REPLAYER;
 use crate::sync::Proven;
@@ -47,6 +49,10 @@ pub struct Ending {
     pub after_sync: Option<Holdings>,
     /// How that ended.
     pub proven: Proven,
+    /// The floors of owners at the time of `after_hints`.
+    pub floors_after_hints: AllFloors,
+    /// The floors of owners in the end.
+    pub floors: AllFloors,
     /// The same after the closing reads.
     pub at_end: Holdings,
     /// Sums that are wrong, with the node that keeps them.
@@ -103,6 +109,8 @@ impl World {
         }
         (ending.hints, ending.overtaken) = (self.history.hints.len(), self.history.overtaken.len());
         ending.after_hints = self.holdings(&ending);
+        ending.floors_after_hints = self.all_floors(&ending);
+        self.purge_all(&mut ending);
         self.sync_all(&mut ending);
         self.read_all(&mut ending, |n, _| level::quorum(n));
         self.scan_all(&mut ending);
@@ -196,6 +204,7 @@ impl World {
         let process = self.node(owner).process.as_ref().expect("all were started");
         match process.replica.read(&request, ReadTier::Disk) {
             Some(Reply::Record(record)) => record,
+            Some(Reply::Absent { .. }) => None,
             other => panic!("{owner} answered {other:?} when all is healed"),
         }
     }

@@ -149,6 +149,8 @@ pub struct Attempt {
     pub stood_still: StoodStill,
     /// How often it took a newer plan.
     pub replans: u32,
+    /// How often it was refused because of a floor.
+    pub below: u32,
     /// The earliest wall clock that its coordinator saw while at it.
     pub wall_min: WallTime,
     /// Whether its coordinator died before the operation had ended.

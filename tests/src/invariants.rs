@@ -14,8 +14,8 @@
 //! Where a loss was accepted, what was acknowledged may be gone, and answers say that they promise less: what such an
 //! answer shows or claims is put in no order. What says `linearizable` all the same must be (`Evidence::is_lowered`).
 //!
-//! Nothing vanishes: there is no purge yet, so a reader that finds nothing at all has lost what was there. What a
-//! reader calls expired is a record too, and may be called so only once a clock has come that far
+//! Nothing vanishes but by a purge: a reader that finds nothing at all is told up to which version what was there was
+//! removed, and has lost what was there unless that was so. What a reader calls expired is a record too, and may be called so only once a clock has come that far
 //! ([`History::reached`]).
 
 mod answers;
@@ -35,7 +35,7 @@ mod scans;
 mod sums;
 
 use crate::heal::Ending;
-use crate::history::{Attempt, History, Moment, Spot};
+use crate::history::{Asked, Attempt, History, Moment, Spot};
 use crate::replay::REPLAYER;
 use crate::setting::{Setting, TableSetting};
 use quorate_model::{Guarantee, Record, Version, WallTime, level};
@@ -232,6 +232,26 @@ impl Evidence<'_> {
     fn copies(&self, at_first: u8, said: u8) -> u8 {
         let may_be_more = self.setting.moves > 0 && at_first.is_multiple_of(2);
         if may_be_more && said == at_first + 1 { said } else { at_first }
+    }
+
+    /// Whether a reader that met a record, or nothing with all up to a version removed, met what was there at that version: it, or
+    /// something later, or that it was removed since.
+    fn is_met(&self, spot: Spot, found: Option<&Record>, sealed: Option<Version>, version: Version) -> bool {
+        match found {
+            Some(_) => is_as_late(found, version),
+            None => sealed.is_some_and(|sealed| self.was_removed(spot, version, sealed)),
+        }
+    }
+
+    /// Whether a version, or one above it and not above another, is a removal, or a value that may have expired.
+    fn was_removed(&self, spot: Spot, version: Version, sealed: Version) -> bool {
+        version <= sealed
+            && self.history.makers.range((spot, version)..=(spot, sealed)).any(|(_, maker)| {
+                match &self.history.attempts[maker.0].asked {
+                    Asked::Write(write) => write.value.is_none() || write.expires_at.is_some(),
+                    Asked::Read { .. } | Asked::Walk { .. } => false,
+                }
+            })
     }
 
     /// When a version could first be taken for expired; `None`: never, or no write made it.

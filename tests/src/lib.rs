@@ -19,7 +19,7 @@
 //! ```
 //!
 //! **The real parts** are everything that decides: the coordinator's machines with their sessions, the pages of scans,
-//! the replay of hints, the rounds of sync, the ring's plans and layouts, the replica with the committer's queue, and what
+//! the replay of hints, the rounds of sync, the runs of the purge, the ring's plans and layouts, the replica with the committer's queue, and what
 //! is remembered of peers. **The simulated parts** are everything that does: what carries messages, the network, clocks,
 //! disks, power and the lag of the catalog.
 //!
@@ -61,8 +61,7 @@ pub mod moving;
 pub mod mutants;
 mod network;
 pub mod node;
-#[cfg(feature = "mutants")]
-pub mod purge;
+mod purge;
 pub mod random;
 pub mod replay;
 pub mod run;
@@ -73,6 +72,8 @@ pub mod setting;
 pub mod shrink;
 pub mod story;
 mod sums;
+#[cfg(feature = "mutants")]
+mod sweep;
 mod sync;
 pub mod versions;
 mod walk;

@@ -111,6 +111,21 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
         Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],
         Mutant::SyncWithoutIds => &[Invariant::Converges, Invariant::Identity],
+        Mutant::ClosedAfterCompare
+        | Mutant::OnePass
+        | Mutant::FloorNotJudged
+        | Mutant::MoreConfirmed
+        | Mutant::CloseRefusesNothing
+        | Mutant::FloorsNotCopied => {
+            &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker, Invariant::Resurrection]
+        }
+        // The value whose removal was dropped stays at the owner that had not heard of that.
+        Mutant::FlagDropped | Mutant::DroppedByVersion => {
+            &[Invariant::Resurrection, Invariant::Flicker, Invariant::Converges]
+        }
+        Mutant::PushPassesFloor => &[Invariant::Linearizable, Invariant::Resurrection],
+        Mutant::FloorNotAsked => &[Invariant::Converges, Invariant::Durable],
+        Mutant::IdsForgottenSilently => &[Invariant::Identity],
     }
 }
 
@@ -131,6 +146,23 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
     );
     if is_of_moves {
         return Some(Profile::Moving);
+    }
+    let is_of_purge = matches!(
+        mutant,
+        Mutant::ClosedAfterCompare
+            | Mutant::OnePass
+            | Mutant::PushPassesFloor
+            | Mutant::FloorNotAsked
+            | Mutant::FloorNotJudged
+            | Mutant::DroppedByVersion
+            | Mutant::FlagDropped
+            | Mutant::MoreConfirmed
+            | Mutant::IdsForgottenSilently
+            | Mutant::CloseRefusesNothing
+            | Mutant::FloorsNotCopied
+    );
+    if is_of_purge {
+        return Some(Profile::Grave);
     }
     let is_of_filling = matches!(
         mutant,

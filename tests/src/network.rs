@@ -42,7 +42,7 @@ pub struct Delivery {
 }
 
 /// The links between all nodes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     /// How good it is now.
     pub conditions: Conditions,

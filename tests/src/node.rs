@@ -7,6 +7,7 @@
 use crate::clock::Clock;
 use crate::drive::Running;
 use crate::event::Job;
+use crate::purge::Purging;
 use crate::replay::Batch;
 use crate::scan::RunningPage;
 use crate::sync::Syncing;
@@ -91,6 +92,8 @@ pub struct Process {
     pub committing: bool,
     /// The round of sync that it runs.
     pub syncing: Option<Syncing>,
+    /// The run of the purge that it runs.
+    pub purging: Option<Purging>,
 }
 
 impl Node {
@@ -155,6 +158,7 @@ impl Node {
             fetches: BTreeMap::new(),
             committing: false,
             syncing: None,
+            purging: None,
         });
     }
 

@@ -63,6 +63,8 @@ pub enum For {
     Sync,
     /// Which shards move, who leads, and who hears of it when.
     Moves,
+    /// Runs of the purge, and what is held back.
+    Purge,
 }
 
 impl Random {

@@ -20,10 +20,11 @@ impl World {
         let expired = Event::Fail { to: from.clone(), failure: Failure::Lost };
         self.schedule.after(remaining, expired);
         let Some(request) = self.pass(&from, to, request) else { return };
+        let held_back = self.held_back(&from, &request);
         let random = &mut self.random(For::Request, from.whom());
         if from.node == to {
             let micros = random.between(5, 50);
-            return self.schedule.after(micros, Event::Arrive { to, from, request, remaining });
+            return self.schedule.after(micros + held_back, Event::Arrive { to, from, request, remaining });
         }
         let now = self.schedule.now();
         let is_down = self.node(to).process.is_none() && self.node(to).down_known_at <= now;
@@ -42,7 +43,7 @@ impl World {
         let copies = if request.is_assign() { 1 } else { 2 };
         for micros in delivery.arrivals.into_iter().take(copies).flatten() {
             let event = Event::Arrive { to, from: from.clone(), request: request.clone(), remaining };
-            self.schedule.after(micros, event);
+            self.schedule.after(micros + held_back, event);
         }
     }
 
@@ -213,6 +214,7 @@ impl World {
             | Reply::Written { .. }
             | Reply::Assigned { .. }
             | Reply::Hinted
+            | Reply::Absent { .. }
             | Reply::Inspected(_) => {
                 if self.node(at).doubted {
                     self.history.trusted_again.push((spot, at, brief::reply(reply)));
@@ -247,6 +249,7 @@ impl World {
             Reply::Digest { held: Some(_), .. } => self.met(Happening::Digest),
             Reply::Assigned { .. } => self.met(Happening::Assigned),
             Reply::Hinted => self.met(Happening::HintKept),
+            Reply::Absent { .. } => self.met(Happening::Sealed),
             Reply::Known { .. }
             | Reply::Record(_)
             | Reply::Digest { held: None, .. }
@@ -267,6 +270,7 @@ impl World {
             // The connection tells the first two, before anything arrives.
             Refusal::NotUnderstood | Refusal::Unfamiliar | Refusal::NotOwner | Refusal::Exhausted => {}
             Refusal::Filling => self.met(Happening::Filling),
+            Refusal::Below { .. } => self.met(Happening::Below),
         }
     }
 
@@ -310,6 +314,7 @@ impl World {
             | Reply::Written { .. }
             | Reply::Hinted
             | Reply::Inspected(_)
+            | Reply::Absent { .. }
             | Reply::Refused(_)
             | Reply::Broken => 0,
         };
@@ -319,6 +324,7 @@ impl World {
             Reply::Record(record) => record.as_ref().map(Record::held),
             Reply::Written { held } => Some(*held),
             Reply::Assigned { record } => Some(record.held()),
+            Reply::Absent { .. } => None,
             Reply::Hinted | Reply::Inspected(_) | Reply::Refused(_) | Reply::Broken => return,
         };
         if let Some(spot) = self.spot_of(request.place()) {

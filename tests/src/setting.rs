@@ -52,6 +52,8 @@ pub enum Profile {
     Accepting,
     /// Shards that move under clients, and nodes that hear late of it.
     Moving,
+    /// Deletions, removals that go soon, and messages that come long after.
+    Grave,
 }
 
 impl Profile {
@@ -73,8 +75,19 @@ impl Profile {
     ];
 
     /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
-    pub const INSTEAD: [(Profile, u64); 4] =
-        [(Profile::Scanning, 80), (Profile::Filling, 100), (Profile::Accepting, 40), (Profile::Moving, 120)];
+    pub const INSTEAD: [(Profile, u64); 5] = [
+        (Profile::Scanning, 80),
+        (Profile::Filling, 100),
+        (Profile::Accepting, 40),
+        (Profile::Moving, 120),
+        (Profile::Grave, 120),
+    ];
+
+    /// The one of this name, as people type it: `grave`.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = Self::IN_TURN.into_iter().chain(Self::INSTEAD.map(|(profile, _)| profile));
+        all.into_iter().find(|profile| format!("{profile:?}").eq_ignore_ascii_case(name))
+    }
 
     /// What a seed is aimed at.
     pub(crate) fn of_seed(seed: u64) -> Self {
@@ -227,6 +240,14 @@ pub struct Setting {
     pub moves: u64,
     /// Whether old owners hear last of what is taken from them.
     pub late_owners: bool,
+    /// Whether removals go.
+    pub purges: bool,
+    /// How old they must be, in milliseconds.
+    pub purge_after_ms: u64,
+    /// How old those must be that have operation ids, in milliseconds.
+    pub ids_keep_ms: u64,
+    /// Messages of clients' operations that are held back, of a thousand.
+    pub held_back: u64,
     /// Wall clocks are wrong by up to so many milliseconds.
     pub skew_ms: u64,
     /// What clients like to do.
@@ -268,6 +289,10 @@ impl Setting {
             syncs: false,
             moves: 0,
             late_owners: false,
+            purges: false,
+            purge_after_ms: 0,
+            ids_keep_ms: 0,
+            held_back: 0,
             skew_ms: *random.pick(&[0, 50, 50, 400]),
             habits: habits(random),
             mishaps: mishaps(random),
@@ -291,7 +316,10 @@ impl Setting {
         }
         setting.keep_promises_possible(random);
         let is_of_one_version = setting.syncs
-            || matches!(setting.profile, Profile::Filling | Profile::Accepting | Profile::Moving);
+            || matches!(
+                setting.profile,
+                Profile::Filling | Profile::Accepting | Profile::Moving | Profile::Grave
+            );
         setting.upgrades = if is_of_one_version { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
     }
@@ -427,6 +455,77 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000, 600_000]),
             ..Mishaps::default()
         };
+    }
+
+    /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for
+    /// longer than that takes. Some owners miss writes; some lose their disks, and some shards move.
+    fn dig(&mut self, random: &mut Random) {
+        self.tables.truncate(1);
+        let n = *random.pick(&[3, 3, 3, 3, 2, 5]);
+        let level = Level::Quorum;
+        self.tables[0] =
+            TableSetting { n, r: level, w: level, durability: Durability::Sync, ..self.tables[0] };
+        self.nodes = u64::from(n) + random.below(2);
+        (self.keys, self.clients) = (*random.pick(&[1, 2, 2, 6]), random.between(3, 6) as u32);
+        (self.operations, self.alters) = (random.between(80, 160) as u32, 0);
+        (self.purges, self.held_back) = (true, *random.pick(&[60, 120, 250]));
+        self.syncs = random.chance(300);
+        (self.purge_after_ms, self.ids_keep_ms) = (*random.pick(&[0, 10, 60]), *random.pick(&[0, 0, 100]));
+        (self.hints_max, self.sync_max) = (*random.pick(&[0, 0, 40]), *random.pick(&[300, 2_000]));
+        (self.timeout, self.refusals, self.queue_max) = ((150_000, random.between(300_000, 900_000)), 0, 100);
+        let loss = *random.pick(&[0, 20, 80]);
+        self.conditions =
+            Conditions { loss, duplication: *random.pick(&[0, 0, 40]), ..Conditions::default() };
+        let habits = &mut self.habits;
+        (habits.read, habits.write, habits.delete, habits.scan) = (35, 30, 40, *random.pick(&[0, 0, 10]));
+        (habits.batch, habits.repeat, habits.other_level) = (0, *random.pick(&[0, 15]), 0);
+        (habits.ttl, habits.pause_max) =
+            (*random.pick(&[0, 0, 500]), *random.pick(&[20_000, 60_000, 120_000]));
+        self.mishaps = Mishaps {
+            count_max: *random.pick(&[0, 6, 10]),
+            crash: 30,
+            isolate: 50,
+            one_way: 20,
+            pause: 20,
+            lasting_max: *random.pick(&[40_000, 150_000]),
+            ..Mishaps::default()
+        };
+        match random.weighted(&[20, 20, 20, 15, 10, 15]) {
+            0 => {}
+            1 => {
+                // So many writes that some fall between any two steps of a run.
+                (self.keys, self.clients, self.operations) = (random.between(2, 3), 6, 260);
+                (self.habits.pause_max, self.conditions.loss, self.mishaps.count_max) = (6_000, 0, 0);
+                self.purge_after_ms = 0;
+            }
+            2 => {
+                // What one owner has not heard of it does not hear of later.
+                (self.keys, self.hints_max, self.syncs) = (6, 0, false);
+                (self.conditions.loss, self.mishaps.count_max) = (*random.pick(&[150, 300]), 0);
+                (self.habits.read, self.habits.pause_max, self.purge_after_ms) = (8, 20_000, 0);
+            }
+            3 => self.expire_and_dig(random),
+            4 => {
+                (self.mishaps.loss, self.mishaps.losses_max, self.mishaps.count_max) = (60, 1, 10);
+                self.habits.ttl = 0;
+            }
+            _ => {
+                (self.nodes, self.moves) = (u64::from(n) + 2, random.between(2, 6));
+                self.late_owners = random.chance(300);
+                self.habits.ttl = 0;
+            }
+        }
+    }
+
+    /// Values expire, by clocks that disagree, and what one reader makes final is cut off before all owners have it.
+    fn expire_and_dig(&mut self, random: &mut Random) {
+        let habits = &mut self.habits;
+        (habits.ttl, habits.read, habits.write, habits.delete) = (950, 90, 20, 4);
+        (habits.repeat, habits.pause_max) = (0, 20_000);
+        (self.keys, self.hints_max, self.syncs) = (random.between(1, 3), 0, false);
+        self.skew_ms = *random.pick(&[50, 400, 1_500]);
+        (self.purge_after_ms, self.conditions.loss) = (0, *random.pick(&[80, 200]));
+        self.mishaps.count_max = *random.pick(&[0, 12]);
     }
 
     /// Nodes lose the end of what they had acknowledged and go on, one after the other, under clients at a quorum: what
@@ -691,6 +790,7 @@ impl Setting {
             Profile::Filling => self.lose_disks(random),
             Profile::Accepting => self.accept_losses(random),
             Profile::Moving => self.move_shards(random),
+            Profile::Grave => self.dig(random),
             Profile::Scanning => {
                 // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
                 // lack but the scans themselves.

@@ -14,10 +14,11 @@ use quorate_coordinator::sync::{
     Counts, ExchangeLimits, Input, Outcome, Round, RoundAction, Shard, Way, turns,
 };
 use quorate_coordinator::{Call, Failure};
+use quorate_model::floors::Raise;
 use quorate_model::range::writes;
 use quorate_model::sync::Proof;
 use quorate_model::{
-    Answer, Extent, Instant, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request, Span,
+    Answer, Extent, Instant, NodeId, Origin, RangeReply, RangeRequest, Refusal, Reply, Request, Span,
 };
 
 /// How often a node looks whether it is to sync, in microseconds: far more often than a real one.
@@ -27,10 +28,10 @@ const EVERY: u64 = 35_000;
 const CLOSING_ROUNDS: usize = 6;
 
 /// How long a round may take when all is healed, in microseconds.
-const ROUND_MAX: u64 = 20_000_000;
+pub const ROUND_MAX: u64 = 20_000_000;
 
 /// The limits of simulated exchanges: small, so that they are met.
-const LIMITS: ExchangeLimits = ExchangeLimits {
+pub const LIMITS: ExchangeLimits = ExchangeLimits {
     sums_max: 2,
     items_max: 2,
     few_keys: 1,
@@ -148,7 +149,7 @@ impl World {
         self.node(on).process.as_mut()?.syncing.as_mut()
     }
 
-    fn send_range(&mut self, from: Rounder, to: NodeId, request: RangeRequest, deadline: Instant) {
+    pub(crate) fn send_range(&mut self, from: Rounder, to: NodeId, request: RangeRequest, deadline: Instant) {
         let answer = Err(Failure::Lost);
         self.schedule.at(deadline.0, Event::Compared { to: from, by: to, answer });
         let mut random = self.random(For::Sync, from.whom());
@@ -157,7 +158,7 @@ impl World {
             let micros = random.between(5, 50);
             return self.schedule.after(micros, Event::Compare { to, from, request });
         }
-        if let Some(syncing) = self.syncing(from.node) {
+        if let Some(syncing) = self.syncing(from.node).filter(|syncing| syncing.number == from.round) {
             syncing.bytes += encoded(&request);
         }
         let now = self.schedule.now();
@@ -165,14 +166,15 @@ impl World {
         let delivery = if is_down {
             Delivery::never_left(random)
         } else {
-            self.network.request(random, now, from.node, to)
+            self.network_of(&from).request(random, now, from.node, to)
         };
         if let Some(micros) = delivery.lost {
             let failure = if delivery.not_sent { Failure::NotSent } else { Failure::Lost };
             self.schedule.after(micros, Event::Compared { to: from, by: to, answer: Err(failure) });
         }
+        let slow_by = self.slow_by(&from);
         if let Some(micros) = delivery.arrivals[0] {
-            self.schedule.after(micros, Event::Compare { to, from, request });
+            self.schedule.after(micros + slow_by, Event::Compare { to, from, request });
         }
     }
 
@@ -181,7 +183,19 @@ impl World {
         self.introduce(at, from.node);
         let run = self.node(at).run;
         let Some(process) = self.node(at).process.as_ref() else { return };
-        if matches!(request, RangeRequest::Merge { .. }) {
+        let is_change = match &request {
+            RangeRequest::Merge { .. } | RangeRequest::Drop { .. } => true,
+            RangeRequest::Floors { raise, .. } => *raise != Raise::Nothing,
+            RangeRequest::Scan { .. }
+            | RangeRequest::Sums { .. }
+            | RangeRequest::Parts { .. }
+            | RangeRequest::List { .. }
+            | RangeRequest::Fetch { .. }
+            | RangeRequest::Page { .. }
+            | RangeRequest::Removals { .. }
+            | RangeRequest::Confirm { .. } => false,
+        };
+        if is_change {
             let micros = self.random(For::Sync, [from.whom()[0], 1 << 40 | from.whom()[1]]);
             let micros = micros.clone().between(50, self.setting.sync_max);
             return self.schedule.after(micros, Event::Merge { at, run, from, request });
@@ -191,11 +205,18 @@ impl World {
         self.answer_range(at, from, &request, reply);
     }
 
-    /// A replica merges what it was sent, as a batch.
+    /// A replica merges what it was sent, as a batch, or changes what it was told to.
     pub(crate) fn merge(&mut self, at: NodeId, run: u32, from: Rounder, request: &RangeRequest) {
-        let RangeRequest::Merge { over, records } = request else { return };
         let Some(process) = self.node(at).living(run) else { return };
-        let Some(writes) = writes(over, records) else { return };
+        let RangeRequest::Merge { over, records } = request else {
+            let Some(over) = request.extent() else { return };
+            let before = self.held_in(at, over);
+            let process = self.node(at).process.as_ref().expect("looked at above");
+            let reply = process.replica.serve_range(request, || true);
+            self.note_dropped(at, over, before);
+            return self.answer_range(at, from, request, reply);
+        };
+        let Some(writes) = writes(over, records, Origin::Vouched) else { return };
         let replies = process.replica.apply(&writes);
         for (write, reply) in writes.iter().zip(&replies) {
             let (Request::Write { record, at: place, .. }, Reply::Written { held }) = (write, reply) else {
@@ -224,10 +245,10 @@ impl World {
             let micros = random.between(5, 50);
             return self.schedule.after(micros, told);
         }
-        if let Some(syncing) = self.syncing(to.node) {
+        if let Some(syncing) = self.syncing(to.node).filter(|syncing| syncing.number == to.round) {
             syncing.bytes += encoded(&reply);
         }
-        let delivery = self.network.reply(random, at, to.node);
+        let delivery = self.network_of(&to).reply(random, at, to.node);
         if let Some(micros) = delivery.arrivals[0] {
             self.schedule.after(micros, told);
         }
@@ -272,6 +293,9 @@ impl World {
             Ok(answer) => Input::Reply(call, process.recollection.open(by, answer)),
             Err(failure) => Input::Failed(call, failure),
         };
+        if process.purging.as_ref().is_some_and(|purging| purging.is(to.round)) {
+            return self.step_purge(to.node, to.run, to.round, input);
+        }
         self.step_sync(to.node, to.run, to.round, input);
     }
 

@@ -31,6 +31,10 @@ impl World {
             | RangeReply::Fetched(_)
             | RangeReply::Paged(_)
             | RangeReply::Merged
+            | RangeReply::Floored(_)
+            | RangeReply::Removals(_)
+            | RangeReply::Confirmed(_)
+            | RangeReply::Dropped(_)
             | RangeReply::Broken => {}
         }
         let newer = self.cluster.newer_of_range(self.peek(at).heard, request, &reply);

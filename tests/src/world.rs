@@ -245,6 +245,7 @@ impl World {
             }
             Event::Paged { node, run, page, input } => self.hear_paged((node, run), page, *input),
             Event::Sync { node, run } => self.sync(node, run),
+            Event::Purge { node, run } => self.purge(node, run),
             Event::Compare { to, from, request } => self.hear_range(to, from, request),
             Event::Merge { at, run, from, request } => self.merge(at, run, from, &request),
             Event::Compared { to, by, answer } => self.told(to, by, answer),
@@ -295,6 +296,7 @@ impl World {
         }
         self.plan_replay(id);
         self.plan_sync(id);
+        self.plan_purge(id);
         self.plan_fill(id);
     }
 

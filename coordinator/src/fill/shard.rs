@@ -9,6 +9,7 @@ use super::page::Page;
 use super::sources::{Comparison, Probe, told};
 use super::wanted::{Action, Cause, Lack};
 use crate::context::Context;
+use quorate_model::floors::Floored;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
     CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
@@ -66,6 +67,8 @@ pub enum Next {
 enum Stage {
     /// The owners are asked whether they hold everything.
     Probing(Probe),
+    /// The sources are asked for their floors.
+    Flooring { asked: BTreeMap<u64, NodeId>, floors: Vec<Floored> },
     /// What is held is being deleted.
     Taking,
     /// The sources are asked what the shard adds up to.
@@ -158,6 +161,9 @@ impl Shard {
         if matches!(self.stage, Stage::Paging { .. }) {
             return self.on_page(at, number, reply);
         }
+        if matches!(self.stage, Stage::Flooring { .. }) {
+            return self.on_floors(at, number, reply);
+        }
         let said = match reply {
             Some(RangeReply::Scanned(scanned)) => Ok(scanned),
             Some(RangeReply::Sums(proofs)) => told(&proofs).map(|()| Scanned::default()),
@@ -170,6 +176,10 @@ impl Shard {
                 | RangeReply::Fetched(_)
                 | RangeReply::Merged
                 | RangeReply::Paged(_)
+                | RangeReply::Floored(_)
+                | RangeReply::Removals(_)
+                | RangeReply::Confirmed(_)
+                | RangeReply::Dropped(_)
                 | RangeReply::Broken,
             ) => Err(Lack::Away),
         };
@@ -206,6 +216,7 @@ impl Shard {
                 }
             }
             Stage::Taking
+            | Stage::Flooring { .. }
             | Stage::Comparing(_)
             | Stage::Paging { .. }
             | Stage::Loading { .. }
@@ -230,6 +241,8 @@ impl Shard {
                 for (sort_key, reply) in asked.into_iter().zip(replies) {
                     match reply {
                         Reply::Record(Some(record)) => page.records.push((sort_key, record)),
+                        // A removal that was purged meanwhile: its floor came with the others.
+                        Reply::Absent { .. } => {}
                         Reply::Refused(refusal) => return self.lose_source(at, from, Lack::of(refusal)),
                         // It was there a moment ago; a replica never goes back, so this is another one.
                         Reply::Record(None)
@@ -256,6 +269,7 @@ impl Shard {
                     | Reply::Assigned { .. }
                     | Reply::Hinted
                     | Reply::Inspected(_)
+                    | Reply::Absent { .. }
                     | Reply::Broken => Some(Refusal::Doubtful),
                 });
                 if let Some(refusal) = refused {
@@ -265,6 +279,7 @@ impl Shard {
                 self.merge(at, rest, until)
             }
             Stage::Probing(_)
+            | Stage::Flooring { .. }
             | Stage::Taking
             | Stage::Comparing(_)
             | Stage::Paging { .. }
@@ -295,6 +310,7 @@ impl Shard {
             Stage::Noting { is_last: true } => self.confirm(at),
             Stage::Ending => Next::Whole,
             Stage::Probing(_)
+            | Stage::Flooring { .. }
             | Stage::Comparing(_)
             | Stage::Paging { .. }
             | Stage::Reading { .. }

@@ -3,10 +3,12 @@
 use super::*;
 use crate::context::Timing;
 use crate::story::{plan_of_sets, record_of};
+use quorate_model::floors::{Floored, Raise};
 use quorate_model::range::{Entry, Scanned};
 use quorate_model::sync::{Proof, Sum};
 use quorate_model::{
-    Fill, Held, Interval, Level, Paged, RangeRequest, Raw, Record, Request, Rules, ShardNow, Source, WallTime,
+    Fill, Floors, Held, Interval, Level, Paged, RangeRequest, Raw, Record, Request, Rules, ShardNow, Source,
+    WallTime,
 };
 use quorate_ring::Plan;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -63,6 +65,10 @@ struct Cluster {
     counting: Option<NodeId>,
     /// Whether the owners run an earlier version.
     is_old: bool,
+    /// The floors of owners that have some.
+    floors: BTreeMap<NodeId, Floors>,
+    /// Those that the copy was begun with.
+    begun_with: Vec<Floored>,
     /// Raw pages that were asked for, and how often some were taken in.
     paged: u32,
     loads: u32,
@@ -94,6 +100,8 @@ impl Cluster {
             read: BTreeSet::new(),
             counting: None,
             is_old: false,
+            floors: BTreeMap::new(),
+            begun_with: Vec::new(),
             paged: 0,
             loads: 0,
         }
@@ -181,6 +189,15 @@ impl Cluster {
                 }
                 Input::Answered(number, Some(RangeReply::Paged(paged)))
             }
+            Action::Ask { number, to, request: RangeRequest::Floors { over, raise }, .. } => {
+                assert_eq!(raise, Raise::Nothing, "a filling only asks");
+                if self.is_old {
+                    return Input::Answered(number, Some(RangeReply::Refused(Refusal::NotUnderstood)));
+                }
+                let piece = |floors: &Floors| Floored { interval: over.interval.clone(), floors: *floors };
+                let pieces = self.floors.get(&to).map(piece).into_iter().collect();
+                Input::Answered(number, Some(RangeReply::Floored(pieces)))
+            }
             Action::Ask { request, .. } => panic!("a filling does not ask {request:?}"),
             Action::Load { number, records, .. } => {
                 assert_eq!(self.state, CopyState::Filling, "nothing is taken in before it is taken");
@@ -212,7 +229,8 @@ impl Cluster {
                 }
                 Input::Replied(number, Some(replies))
             }
-            Action::Take { number, .. } => {
+            Action::Take { number, floors, .. } => {
+                self.begun_with = floors;
                 (self.state, self.taken) = (CopyState::Filling, self.taken + 1);
                 self.here.clear();
                 Input::Noted(number, Ok(()))
@@ -247,6 +265,18 @@ fn filling() -> Filling {
 }
 
 fn nothing(_: &mut Cluster, _: u32) {}
+
+#[test]
+fn a_copy_begins_with_the_floors_of_all_its_sources() {
+    let mut cluster = Cluster::of(&[1, 2, 3], Level::Quorum);
+    let floors = |seq| Floors { closing: Some(record_of(seq, "floor").version), ..Floors::default() };
+    cluster.floors.insert(NodeId(2), floors(4));
+    cluster.floors.insert(NodeId(3), floors(7));
+    cluster.run(&mut filling(), |_, _| ());
+    let begun: BTreeSet<_> = cluster.begun_with.iter().map(|piece| piece.floors.closing).collect();
+    assert_eq!(begun, [4, 7].map(|seq| floors(seq).closing).into_iter().collect());
+    assert_eq!(cluster.state, CopyState::Whole);
+}
 
 #[test]
 fn a_replica_holds_the_newest_of_what_its_sources_hold() {

@@ -1,5 +1,6 @@
 //! What a filling wants done, and why a shard does not get further.
 
+use quorate_model::floors::Floored;
 use quorate_model::{Fill, Gap, Instant, NodeId, RangeRequest, Raw, Refusal, Request, ShardId};
 use std::fmt;
 
@@ -44,12 +45,14 @@ pub enum Action {
         /// The records, in ascending order of their keys.
         records: Vec<Raw>,
     },
-    /// Delete what is held of a lossy shard, and take writes from then on.
+    /// Delete what is held of a lossy shard, take up these floors, and take writes from then on.
     Take {
         /// The number.
         number: u64,
         /// The shard.
         gap: Gap,
+        /// Those of all sources.
+        floors: Vec<Floored>,
     },
     /// Note how far a shard is filled.
     Note {
@@ -136,7 +139,8 @@ impl Lack {
             | Refusal::Late
             | Refusal::Exhausted
             | Refusal::NotUnderstood
-            | Refusal::Unfamiliar => Lack::Refuses(Passing::Busy),
+            | Refusal::Unfamiliar
+            | Refusal::Below { .. } => Lack::Refuses(Passing::Busy),
         }
     }
 

@@ -65,10 +65,9 @@ impl Get {
                 let replicas = self.course.reports(now);
                 self.finish(Err(GetError::Divergent { replicas }), effects);
             }
-            Judged::Nothing => {
+            Judged::Nothing { sealed } => {
                 let acks = self.course.owners.count(&views.iter().map(|(node, _)| *node).collect());
-                self.respond(now, None, acks, 0, effects);
-                self.settle(now, None, effects);
+                self.answer_removed(now, acks, sealed, effects);
             }
             Judged::Fetch { sources } => self.start_fetching(now, views, sources, effects),
             Judged::Greatest { record, holders, stale, unlearned } => {
@@ -112,7 +111,7 @@ impl Get {
         effects: &mut Effects,
     ) {
         let acks = self.course.owners.count(&holders);
-        self.respond(now, Some(shown(record.clone())), acks, 0, effects);
+        self.respond(now, (Some(shown(record.clone())), None), acks, 0, effects);
         let needs_repair = self.is_any_owner_behind() && read::repairs(self.course.context.rules);
         let round_two = needs_repair.then(|| self.round_two(now, record, Need::Quorum, &holders));
         self.settle(now, round_two, effects);

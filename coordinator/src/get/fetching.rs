@@ -3,7 +3,7 @@
 use super::judge::View;
 use super::{Effects, Get, Phase};
 use crate::calls::Purpose;
-use quorate_model::{NodeId, Now, Record, Request};
+use quorate_model::{NodeId, Now, Request};
 
 impl Get {
     /// Fetches the greatest from one of these, the last first.
@@ -42,18 +42,12 @@ impl Get {
         }
     }
 
-    pub(super) fn on_fetched(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        record: Option<Record>,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_fetched(&mut self, now: Now, from: NodeId, view: View, effects: &mut Effects) {
         let Phase::Fetching { views, .. } = &mut self.phase else { return };
         let mut views = std::mem::take(views);
-        // What it holds now may be greater than what it answered before; never less.
+        // What it holds now may be greater than what it answered before; never less, unless that was removed and purged.
         views.retain(|(node, _)| *node != from);
-        views.push((from, View::whole(record)));
+        views.push((from, view));
         self.judge(now, views, effects);
     }
 }

@@ -1,8 +1,8 @@
 //! What R answers mean together: which record is the greatest, who holds it, who is stale.
 
 use crate::few::Nodes;
-use crate::rules::read;
-use quorate_model::{Held, NodeId, Operations, Record, Rules};
+use crate::rules::{purge, read};
+use quorate_model::{Held, NodeId, Operations, Record, Rules, Version};
 
 /// One owner's answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +11,15 @@ pub(super) struct View {
     digest: u64,
     operations: Operations,
     record: Option<Record>,
+    /// Of an owner that holds nothing: up to which version what was there was removed.
+    sealed: Option<Version>,
 }
 
 /// What the answers mean together.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judged {
-    /// No owner holds anything.
-    Nothing,
+    /// No owner holds anything, or what one holds was removed, by what is sealed at another.
+    Nothing { sealed: Option<Version> },
     /// The greatest is known by its digest only: fetch it from one of these, the last first.
     Fetch { sources: Vec<NodeId> },
     /// The greatest, with the ids of all; who holds it; who answered with less; who of the holders lacks an id.
@@ -34,20 +36,28 @@ impl View {
             digest: record.as_ref().map_or(0, Record::digest),
             operations: record.as_ref().map(|record| record.operations.clone()).unwrap_or_default(),
             record,
+            sealed: None,
         }
+    }
+
+    /// An owner that holds nothing: what was there up to this was removed.
+    pub fn absent(sealed: Version) -> Self {
+        Self { sealed: Some(sealed), ..Self::whole(None) }
     }
 
     /// An owner that sent what orders its record, and a digest.
     pub fn digest(held: Option<Held>, digest: u64, operations: Operations) -> Self {
-        Self { held, digest, operations, record: None }
+        Self { held, digest, operations, record: None, sealed: None }
     }
 }
 
 /// Judges the answers of a read.
 pub(super) fn judge(views: &[(NodeId, View)], rules: Rules) -> Judged {
     let counted = |view: &View| read::counted(rules, view.held, view.record.as_ref());
-    let Some(greatest) = views.iter().filter_map(|(_, view)| counted(view)).max() else {
-        return Judged::Nothing;
+    let sealed = views.iter().filter_map(|(_, view)| view.sealed).max();
+    let greatest = views.iter().filter_map(|(_, view)| counted(view)).max();
+    let Some(greatest) = greatest.filter(|held| !purge::is_removed(rules, held.version, sealed)) else {
+        return Judged::Nothing { sealed };
     };
     let holding = || views.iter().filter(|(_, view)| view.held == Some(greatest));
     let mut digests = holding().map(|(_, view)| view.digest);
@@ -118,6 +128,16 @@ mod tests {
     fn a_digest_alone_is_fetched() {
         let judged = intact(&[whole(1, 1, "old"), digest(2, 2, "new")]);
         assert_eq!(judged, Judged::Fetch { sources: vec![NodeId(2)] });
+    }
+
+    #[test]
+    fn what_is_sealed_where_nothing_is_held_was_removed() {
+        let sealed = |seq| (NodeId(3), View::absent(record_of(seq, "floor").version));
+        let floor = Some(record_of(2, "floor").version);
+        assert_eq!(intact(&[whole(1, 2, "old"), sealed(2)]), Judged::Nothing { sealed: floor });
+        assert_eq!(intact(&[digest(1, 1, "old"), sealed(2)]), Judged::Nothing { sealed: floor });
+        let judged = intact(&[whole(1, 3, "new"), sealed(2)]);
+        assert!(matches!(judged, Judged::Greatest { .. }), "it was written since: {judged:?}");
     }
 
     #[test]

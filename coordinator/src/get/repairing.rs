@@ -6,13 +6,14 @@ use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{hints, one, read};
 use crate::settling::Settling;
-use quorate_model::{Held, Now, Owner, Record};
+use quorate_model::{Held, Now, Origin, Owner, Record};
 
 impl Get {
     /// The record on its way to as many owners as are needed, of which `holders` hold it.
     pub(super) fn round_two(&self, now: Now, record: Record, need: Need, holders: &Nodes) -> RoundTwo {
         let durability = self.course.plan.table.durability;
         let holders = self.course.owners.copies(holders);
+        let record = (record, Origin::Vouched);
         RoundTwo::new(now, record, durability, need, holders, self.course.context.sending())
     }
 
@@ -33,15 +34,15 @@ impl Get {
         match &mut self.phase {
             Phase::Repairing(_) if is_overtaken => self.begin_anew(now, effects),
             Phase::Repairing(round_two) => {
-                round_two.acknowledge(by);
+                round_two.acknowledge(by, Some(held));
                 self.advance_repair(now, effects);
             }
             Phase::Settling { round_two: Some(round_two), .. } => {
-                round_two.acknowledge(by);
+                round_two.acknowledge(by, Some(held));
                 self.advance_settle(effects);
             }
             Phase::Finishing(settling) => {
-                settling.acknowledge(by);
+                settling.acknowledge(by, Some(held));
                 self.advance_settle(effects);
             }
             Phase::Idle
@@ -67,7 +68,7 @@ impl Get {
         let holders = round_two.held_by(&self.course);
         let repaired = self.stale.iter().filter(|node| holders.contains(*node)).count() as u8;
         let record = round_two.record().clone();
-        self.respond(now, Some(record), self.course.owners.count(&holders), repaired, effects);
+        self.respond(now, (Some(record), None), self.course.owners.count(&holders), repaired, effects);
         if hints::left_by_reads(self.course.context.rules) {
             self.finish_repair(now, round_two, effects);
         } else {

@@ -13,7 +13,7 @@ use crate::machine::Effect;
 use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::one;
-use quorate_model::{NodeId, Now, Record, Request};
+use quorate_model::{NodeId, Now, Origin, Record, Request};
 
 impl Put {
     /// Tries the next owner that was not tried.
@@ -44,7 +44,7 @@ impl Put {
         let holders = self.course.owners.copies(&[by].into_iter().collect());
         let (durability, timing) = (self.order.durability, self.course.context.sending());
         let need = Need::Acknowledged(self.order.level);
-        let mut round_two = RoundTwo::new(now, record, durability, need, holders, timing);
+        let mut round_two = RoundTwo::new(now, (record, Origin::Vouched), durability, need, holders, timing);
         if one::goes_to_the_others(rules) {
             round_two.send(now, &mut self.course, effects);
         }

@@ -13,7 +13,7 @@ use crate::few::Nodes;
 use crate::machine::Effect;
 use crate::need::Need;
 use crate::rules::retry;
-use quorate_model::{Held, NodeId, Now, Operation, Operations, Record, Request};
+use quorate_model::{Held, NodeId, Now, Operation, Operations, Origin, Record, Request};
 
 impl Put {
     /// Repeats the first answer, once a write quorum holds what it says.
@@ -84,6 +84,7 @@ impl Put {
         };
         record.operations = record.operations.merge(&found.union);
         let holders = found.holders.clone();
-        self.round_two(now, record, Need::Repeated(self.order.level), &holders, effects);
+        let need = Need::Repeated(self.order.level);
+        self.round_two(now, (record, Origin::Vouched), need, &holders, effects);
     }
 }

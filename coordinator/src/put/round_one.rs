@@ -8,9 +8,10 @@ use crate::few::Nodes;
 use crate::gather::{Gather, Progress};
 use crate::need::Need;
 use crate::owners::Tally;
+use crate::rules::purge;
 use crate::rules::retry::{self, Verdict};
 use crate::rules::write;
-use quorate_model::{NodeId, Now, Operation, Operations, Record, Request, Version};
+use quorate_model::{NodeId, Now, Operation, Operations, Origin, Record, Request, Version};
 
 impl Put {
     pub(super) fn start_round_one(&mut self, now: Now, effects: &mut Effects) {
@@ -46,10 +47,14 @@ impl Put {
         let Phase::RoundOne(gather) = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
         let known = gather.answers();
         let highest = known.iter().filter_map(|(_, known)| known.held).max().map(|held| held.version);
+        let floor = known.iter().filter_map(|(_, known)| known.floor).max();
+        let forgot = known.iter().filter_map(|(_, known)| known.forgot).max();
         let union =
             known.iter().fold(Operations::default(), |union, (_, known)| union.merge(&known.operations));
         let rules = self.course.context.rules;
-        let verdict = self.order.attempt.as_ref().map(|attempt| retry::verdict(rules, attempt, &union));
+        let highest = purge::above_floor(rules, highest, floor);
+        let verdict =
+            self.order.attempt.as_ref().map(|attempt| retry::verdict(rules, attempt, &union, forgot));
         match verdict {
             None | Some(Verdict::Fresh) => self.start_round_two(now, highest, gather.answers(), effects),
             Some(Verdict::Reused) => self.finish(PutError::IdempotencyReused, effects),
@@ -101,7 +106,8 @@ impl Put {
             body: draft.body,
             operations,
         };
-        self.round_two(now, record, Need::Acknowledged(self.order.level), &Nodes::default(), effects);
+        let need = Need::Acknowledged(self.order.level);
+        self.round_two(now, (record, Origin::Fresh), need, &Nodes::default(), effects);
     }
 
     /// How many owners seem alive (or have just answered, whatever they seem), if that is fewer than the request's W:

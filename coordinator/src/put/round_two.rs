@@ -1,21 +1,22 @@
 //! Round two: the record goes to all owners, and W of them must durably hold it before the client is answered.
 
 use super::{Effects, Phase, Put};
+use crate::answer::PutError;
 use crate::calls::Purpose;
 use crate::course::Failed;
 use crate::few::Nodes;
-use crate::machine::Effect;
+use crate::machine::{Effect, Failure};
 use crate::need::Need;
 use crate::round_two::RoundTwo;
 use crate::rules::{outcome, replan, write};
-use quorate_model::{Now, Owner, Record};
+use quorate_model::{Now, Origin, Owner, Record, Refusal};
 
 impl Put {
     /// Sends a record to all owners; `holders` have it (or something later) already.
     pub(super) fn round_two(
         &mut self,
         now: Now,
-        record: Record,
+        (record, origin): (Record, Origin),
         need: Need,
         holders: &Nodes,
         effects: &mut Effects,
@@ -24,7 +25,7 @@ impl Put {
         let (durability, timing) = (self.order.durability, self.course.context.sending());
         let holders = self.course.owners.copies(holders);
         let required = self.course.quota(need).numbers().max().unwrap_or(0);
-        let mut round_two = RoundTwo::new(now, record, durability, need, holders, timing);
+        let mut round_two = RoundTwo::new(now, (record, origin), durability, need, holders, timing);
         let is_sent_to = |place, _| write::is_sent_to(rules, place, required);
         round_two.send_where(now, &mut self.course, is_sent_to, effects);
         self.phase = Phase::RoundTwo(round_two);
@@ -38,8 +39,12 @@ impl Put {
         let (rules, owner) = (self.course.context.rules, Owner { node: failed.to, since });
         let failure = outcome::known_of_record(rules, failed.failure);
         round_two.fail(now, owner, failure);
+        if self.found.is_some() && matches!(failure, Failure::Refused(Refusal::Below { .. })) {
+            // The earlier attempt was removed since, and purged elsewhere: its answer can't be repeated any more.
+            return self.finish(PutError::IdempotencyExpired, effects);
+        }
         if write::failure_counts(rules, failure) {
-            round_two.acknowledge(owner);
+            round_two.acknowledge(owner, None);
         }
         if failed.replanned {
             self.replan(now, effects);
@@ -74,10 +79,22 @@ impl Put {
             let answer = self.done(now, version, acks);
             effects.push(Effect::Respond(Ok(answer)));
             self.settle(now, round_two, effects);
+        } else if round_two.is_below() {
+            self.begin_above(now, effects);
         } else if round_two.is_not_applied() && round_two.wake_at().is_none() {
             let Phase::RoundTwo(round_two) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
             self.fail_round_two(now, round_two, false, effects);
         }
+    }
+
+    /// Every owner that was reached has refused the record because of a floor, and none can have it: another version, or
+    /// no answer to repeat any more.
+    fn begin_above(&mut self, now: Now, effects: &mut Effects) {
+        if self.found.is_some() {
+            return self.finish(PutError::IdempotencyExpired, effects);
+        }
+        self.course.calls.forget();
+        self.start_round_one(now, effects);
     }
 
     /// Owners that failed get a hint as soon as the client is answered: the answer says so.

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::get::{self, Get, Question};
 use crate::plans::Plans;
 use crate::rules::hints;
-use quorate_model::{Hint, Level, NodeId, Now, Refusal, Reply, Request, SortKey, TableId};
+use quorate_model::{Hint, Level, NodeId, Now, Origin, Refusal, Reply, Request, SortKey, TableId};
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ struct Page {
 /// What an owner's reply says about a hint.
 #[derive(Debug, PartialEq, Eq)]
 enum Acknowledged {
-    /// It holds exactly what the hint said.
+    /// It holds exactly what the hint said, or refuses it because of a floor.
     AsHinted,
     /// It holds something higher.
     Higher,
@@ -315,7 +315,7 @@ impl Owner {
 /// A hint as a write to an owner of its key.
 fn write_of(hint: &Hint, plan: Plan) -> Request {
     let (record, durability) = (hint.record.clone(), plan.table.durability);
-    Request::Write { at: plan.place, record, durability, vouched: false }
+    Request::Write { at: plan.place, record, durability, origin: Origin::Fresh }
 }
 
 fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
@@ -323,6 +323,8 @@ fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
     match reply {
         Reply::Written { held } if *held > hinted => Acknowledged::Higher,
         Reply::Written { held } if *held == hinted => Acknowledged::AsHinted,
+        // Removals up to it may be gone: other owners bring what of it still counts.
+        Reply::Refused(Refusal::Below { .. }) => Acknowledged::AsHinted,
         Reply::Written { .. }
         | Reply::Known { .. }
         | Reply::Record(_)
@@ -330,6 +332,7 @@ fn acknowledged(hint: &Hint, reply: &Reply) -> Acknowledged {
         | Reply::Assigned { .. }
         | Reply::Hinted
         | Reply::Inspected(_)
+        | Reply::Absent { .. }
         | Reply::Refused(_)
         | Reply::Broken => Acknowledged::No,
     }

@@ -80,9 +80,10 @@ impl Told {
 
     fn answered(&mut self, number: u32, acks: u8) -> Vec<Action> {
         let guarantee = quorate_model::Guarantee::Linearizable;
-        let (record, lowered, replicas) = (None, None, Vec::new());
+        let (required, n, repaired) = (3, 3, 0);
+        let (record, sealed, lowered, replicas) = (None, None, None, Vec::new());
         let answer =
-            crate::GetAnswer { record, guarantee, lowered, acks, required: 3, n: 3, repaired: 0, replicas };
+            crate::GetAnswer { record, sealed, guarantee, lowered, acks, required, n, repaired, replicas };
         self.step(Input::Read(OWNER, number, Some(Ok(answer))))
     }
 }

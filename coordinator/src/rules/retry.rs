@@ -1,8 +1,9 @@
 //! Retries: an attempt that was seen before is not applied again.
 
+use super::purge;
 use crate::order::Attempt;
 use quorate_model::operation::Recall;
-use quorate_model::{Mutant, Operation, Operations, Rules};
+use quorate_model::{Mutant, Operation, Operations, Rules, Version};
 
 /// What is to become of an attempt.
 #[derive(Debug)]
@@ -28,13 +29,18 @@ pub fn takes_id(rules: Rules, required: u8, table_w: u8) -> bool {
 /// An attempt that round one found is not applied again: the same one repeats its answer, another body under its id, a
 /// lower sequence, or a retry whose client may have been forgotten is refused.
 ///
-/// Rule 8. `union` is what all that were asked remember.
+/// Rule 8. `union` is what all that were asked remember; `forgot`: up to which version one of
+/// them may have forgotten ids with a removal.
 #[inline]
-pub fn verdict(rules: Rules, attempt: &Attempt, union: &Operations) -> Verdict {
+pub fn verdict(rules: Rules, attempt: &Attempt, union: &Operations, forgot: Option<Version>) -> Verdict {
     if rules.broken(Mutant::RetriesApplied) {
         return Verdict::Fresh;
     }
     let forgets = attempt.is_retry && union.may_have_forgotten();
+    // A later one of its client tells that nothing of it is forgotten in between.
+    let last = union.as_slice().iter().find(|known| known.id.client == attempt.id.client);
+    let is_purged =
+        attempt.is_retry && purge::heeds_forgotten(rules, forgot, last.map(|known| known.version));
     match union.recall(&attempt.id) {
         Recall::Found(found) if found.digest == attempt.digest => Verdict::Found(found.clone()),
         Recall::Found(found) if rules.broken(Mutant::BodyNotCompared) => Verdict::Found(found.clone()),
@@ -42,6 +48,7 @@ pub fn verdict(rules: Rules, attempt: &Attempt, union: &Operations) -> Verdict {
         Recall::Passed if rules.broken(Mutant::LowerSequenceApplied) => Verdict::Fresh,
         Recall::Passed => Verdict::Expired,
         Recall::Unknown if forgets && !rules.broken(Mutant::ForgottenClientApplied) => Verdict::Expired,
+        Recall::Unknown | Recall::Next if is_purged => Verdict::Expired,
         Recall::Unknown | Recall::Next => Verdict::Fresh,
     }
 }

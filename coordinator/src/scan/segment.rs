@@ -125,6 +125,10 @@ impl Segment {
                 | RangeReply::Listed(_)
                 | RangeReply::Fetched(_)
                 | RangeReply::Paged(_)
+                | RangeReply::Floored(_)
+                | RangeReply::Removals(_)
+                | RangeReply::Confirmed(_)
+                | RangeReply::Dropped(_)
                 | RangeReply::Merged
                 | RangeReply::Broken,
             ) => {

@@ -213,6 +213,7 @@ impl World {
                     Action::Read { number, plan, .. } => {
                         let answer = GetAnswer {
                             record: self.newest(&plan.place.sort_key),
+                            sealed: None,
                             guarantee: Guarantee::of_read(2, 2, 3),
                             lowered: None,
                             acks: 2,

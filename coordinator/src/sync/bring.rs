@@ -9,7 +9,7 @@
 
 use super::asking::{Asking, is_sound, nonsense};
 use super::wanted::{Action, Ending};
-use super::work::{Work, taken};
+use super::work::{Which, Work, taken};
 use crate::machine::Call;
 use crate::rules::sync;
 use quorate_model::sync::{Fetched, ITEMS_MAX, Items, Keyed};
@@ -20,10 +20,10 @@ use quorate_model::{Interval, NodeId, Now, RangeReply, RangeRequest};
 pub struct Bring {
     call: Call,
     over: Interval,
-    /// Items that only the other has.
-    theirs: Vec<u64>,
-    /// Items that only this replica has.
-    ours: Vec<u64>,
+    /// Which of the other's.
+    theirs: Which,
+    /// Which of this replica's.
+    ours: Which,
     step: Step,
 }
 
@@ -43,11 +43,11 @@ impl Bring {
     pub fn begin(
         now: Now,
         over: Interval,
-        (theirs, ours): (Vec<u64>, Vec<u64>),
+        (theirs, ours): (Which, Which),
         asking: &mut Asking,
         actions: &mut Vec<Action>,
     ) -> Self {
-        let is_theirs = !theirs.is_empty();
+        let is_theirs = theirs != Which::Nothing;
         let step = if is_theirs { Step::Theirs } else { Step::Ours(Vec::new()) };
         let mut bring = Self { call: Call(0), over, theirs, ours, step };
         bring.fetch(now, asking, actions);
@@ -93,11 +93,16 @@ impl Bring {
     }
 
     fn fetch(&mut self, now: Now, asking: &mut Asking, actions: &mut Vec<Action>) {
-        let wanted = if matches!(self.step, Step::Theirs) { &self.theirs } else { &self.ours };
-        let wanted = Some(Items(wanted.iter().copied().take(ITEMS_MAX).collect()));
+        let which = if matches!(self.step, Step::Theirs) { &self.theirs } else { &self.ours };
+        let items = |items: &[u64]| Some(Items(items.iter().copied().take(ITEMS_MAX).collect()));
+        let (wanted, but) = match which {
+            Which::Nothing => (items(&[]), None),
+            Which::These(these) => (items(these), None),
+            Which::AllBut(these) => (None, items(these)),
+        };
         let (over, bytes) = (asking.extent(&self.over), asking.limits.bytes_max);
         let to = self.asks(asking);
-        self.call = asking.ask(now, to, RangeRequest::Fetch { over, wanted, bytes }, actions);
+        self.call = asking.ask(now, to, RangeRequest::Fetch { over, wanted, bytes, but }, actions);
     }
 
     fn on_fetched(
@@ -117,7 +122,7 @@ impl Bring {
             todo.push(Work::Bring { over, theirs: self.theirs.clone(), ours: self.ours.clone() });
         }
         match std::mem::replace(&mut self.step, Step::Pushing) {
-            Step::Theirs if !self.ours.is_empty() => {
+            Step::Theirs if self.ours != Which::Nothing => {
                 self.step = Step::Ours(fetched.records);
                 self.fetch(now, asking, actions);
                 Some(self)

@@ -13,7 +13,7 @@ use super::asking::{Asking, is_sound, nonsense};
 use super::bring::Bring;
 use super::stream::Stream;
 use super::wanted::{Action, Counts, Ending, ExchangeLimits, Input, Task, Way};
-use super::work::{Own, Parts, Work};
+use super::work::{Own, Parts, Which, Work};
 use crate::machine::{Call, Failure};
 use quorate_model::sync::{Cuts, Listed, PARTS_MAX, Parted};
 use quorate_model::{Interval, NodeId, Now, RangeReply, RangeRequest, Rules, SortKey};
@@ -114,10 +114,11 @@ impl Exchange {
                 let request = RangeRequest::Parts { over, cuts: Cuts::At { keys, adopt: true } };
                 Doing::Compare(asking.ask(now, there, request, actions), parts, groups)
             }
+            Work::Look(_, 0, _) if way == Way::Push => Doing::Nothing,
             Work::Look(over, 0, theirs) if theirs != Some(0) && way != Way::Look => {
                 Doing::Stream(Stream::begin(now, over, true, asking, actions))
             }
-            Work::Look(over, _, Some(0)) if way == Way::Both => {
+            Work::Look(over, _, Some(0)) if matches!(way, Way::Both | Way::Push) => {
                 Doing::Stream(Stream::begin(now, over, false, asking, actions))
             }
             Work::Look(_, _, Some(0)) if way == Way::Pull => Doing::Nothing,
@@ -298,8 +299,19 @@ impl Exchange {
         };
         let (ours, theirs) = own.differences(&listed.items.0);
         self.asking.counts.differing += (ours.len() + theirs.len()) as u64;
-        let ours = if self.asking.task.way == Way::Both { ours } else { Vec::new() };
-        if self.asking.task.way != Way::Look && !(ours.is_empty() && theirs.is_empty()) {
+        // Of what goes one way all is brought that the other does not have as it was looked at: it may be another one by now.
+        let (theirs, ours) = match self.asking.task.way {
+            Way::Look => (Which::Nothing, Which::Nothing),
+            Way::Both => (Which::these(theirs), Which::these(ours)),
+            Way::Pull if theirs.is_empty() => (Which::Nothing, Which::Nothing),
+            Way::Pull => {
+                let held = own.records.iter().map(|(_, item)| *item).collect();
+                (Which::AllBut(held), Which::Nothing)
+            }
+            Way::Push if ours.is_empty() => (Which::Nothing, Which::Nothing),
+            Way::Push => (Which::Nothing, Which::AllBut(listed.items.0)),
+        };
+        if (&theirs, &ours) != (&Which::Nothing, &Which::Nothing) {
             self.todo.push(Work::Bring { over: own.over, theirs, ours });
         }
         Ok(())

@@ -249,7 +249,7 @@ impl Round {
             (Way::Look, Some(missing)) if state.counts.differing == 0 => self.end_open(at, missing, actions),
             (Way::Look, None) if state.counts.differing == 0 => self.end(at, Outcome::Brought, actions),
             (Way::Look, _) => self.end(at, Outcome::Differs, actions),
-            (Way::Pull | Way::Both, _) => self.prove(now, &[at], actions),
+            (Way::Pull | Way::Push | Way::Both, _) => self.prove(now, &[at], actions),
         }
     }
 

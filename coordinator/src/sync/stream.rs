@@ -97,7 +97,7 @@ impl Stream {
             && let Some(rest) = &self.rest
         {
             let (over, bytes) = (asking.extent(rest), asking.limits.bytes_max);
-            let request = RangeRequest::Fetch { over, wanted: None, bytes };
+            let request = RangeRequest::Fetch { over, wanted: None, bytes, but: None };
             self.fetching = Some(asking.ask(now, source, request, actions));
         }
     }

@@ -16,10 +16,10 @@ const HERE: NodeId = NodeId(1);
 const THERE: NodeId = NodeId(2);
 const NOW: Now = Now { instant: Instant(0), wall: WallTime(0) };
 
-type Table = BTreeMap<SortKey, Record>;
+pub(crate) type Table = BTreeMap<SortKey, Record>;
 
 /// What random choices are made of.
-struct Dice(u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
@@ -28,7 +28,7 @@ impl Dice {
     }
 }
 
-fn version(seq: u64, node: u64) -> Version {
+pub(crate) fn version(seq: u64, node: u64) -> Version {
     let mut stamps = Stamps::new(NodeId(node), Boot(1));
     (0..=seq).fold(None, |seen, _| stamps.draw().above(seen).ok()).expect("seq counts from 0")
 }
@@ -48,7 +48,7 @@ fn a_record(seq: u64, node: u64, kind: u64) -> Record {
     }
 }
 
-fn a_key(number: u64) -> SortKey {
+pub(crate) fn a_key(number: u64) -> SortKey {
     SortKey::new(format!("k{number:04}").into_bytes())
 }
 
@@ -58,7 +58,7 @@ fn item(key: &SortKey, record: &Record) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn put(table: &mut Table, key: SortKey, record: Record) {
+pub(crate) fn put(table: &mut Table, key: SortKey, record: Record) {
     let merged = match table.remove(&key) {
         Some(held) => record::merge(held, record),
         None => record,
@@ -67,7 +67,7 @@ fn put(table: &mut Table, key: SortKey, record: Record) {
 }
 
 /// Answers as a replica does, now and then with less than was asked for.
-fn serve(table: &mut Table, request: RangeRequest, dice: &mut Dice) -> RangeReply {
+pub(crate) fn serve(table: &mut Table, request: RangeRequest, dice: &mut Dice) -> RangeReply {
     let within = |table: &Table, over: &Interval| -> Vec<(SortKey, Record)> {
         let inside = table.iter().filter(|(key, _)| over.contains(key));
         inside.map(|(key, record)| (key.clone(), record.clone())).collect()
@@ -114,10 +114,11 @@ fn serve(table: &mut Table, request: RangeRequest, dice: &mut Dice) -> RangeRepl
                 until: if is_whole { over.interval.end } else { some.last().map(|(key, _)| key.successor()) },
             })
         }
-        RangeRequest::Fetch { over, wanted, .. } => {
+        RangeRequest::Fetch { over, wanted, but, .. } => {
             let most = 1 + dice.roll(6) as usize;
             let is_wanted = |(key, record): &(SortKey, Record)| {
                 wanted.as_ref().is_none_or(|wanted| wanted.0.contains(&item(key, record)))
+                    && but.as_ref().is_none_or(|but| !but.0.contains(&item(key, record)))
             };
             let all: Vec<_> = within(table, &over.interval).into_iter().filter(is_wanted).collect();
             let until = all.get(most - 1).filter(|_| all.len() > most).map(|(key, _)| key.successor());
@@ -132,7 +133,13 @@ fn serve(table: &mut Table, request: RangeRequest, dice: &mut Dice) -> RangeRepl
             }
             RangeReply::Merged
         }
-        RangeRequest::Scan { .. } | RangeRequest::Sums { .. } | RangeRequest::Page { .. } => {
+        RangeRequest::Scan { .. }
+        | RangeRequest::Sums { .. }
+        | RangeRequest::Page { .. }
+        | RangeRequest::Floors { .. }
+        | RangeRequest::Removals { .. }
+        | RangeRequest::Confirm { .. }
+        | RangeRequest::Drop { .. } => {
             panic!("an exchange does not ask that")
         }
     }

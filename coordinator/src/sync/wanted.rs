@@ -21,8 +21,10 @@ pub struct Task {
 pub enum Way {
     /// They are counted.
     Look,
-    /// What is newer there comes here.
+    /// What is newer there comes here: all that was there when it was looked at, or something later.
     Pull,
+    /// What is newer here goes there: all that was here when it was looked at, or something later.
+    Push,
     /// Each gets what is newer at the other.
     Both,
 }

@@ -19,11 +19,29 @@ pub enum Work {
     Bring {
         /// Where.
         over: Interval,
-        /// Items that only the other has.
-        theirs: Vec<u64>,
-        /// Items that only this replica has.
-        ours: Vec<u64>,
+        /// Which of the other's.
+        theirs: Which,
+        /// Which of this replica's.
+        ours: Which,
     },
+}
+
+/// Which records are brought over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// None.
+    Nothing,
+    /// Those of these items.
+    These(Vec<u64>),
+    /// All but those of these items.
+    AllBut(Vec<u64>),
+}
+
+impl Which {
+    /// Those of these items.
+    pub fn these(items: Vec<u64>) -> Self {
+        if items.is_empty() { Which::Nothing } else { Which::These(items) }
+    }
 }
 
 /// Neighbouring parts of this replica, with their sums.

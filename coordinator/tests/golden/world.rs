@@ -446,6 +446,8 @@ impl World {
                     .record
                     .as_ref()
                     .map_or_else(Operations::default, |r| r.operations.clone()),
+                floor: None,
+                forgot: None,
             },
             Request::Read { whole: true, .. } => Reply::Record(replica.record.clone()),
             Request::Read { whole: false, .. } => Reply::Digest {
@@ -579,7 +581,7 @@ fn show_request(request: &Request) -> String {
 
 fn show_reply(reply: &Reply) -> String {
     match reply {
-        Reply::Known { held, operations } => {
+        Reply::Known { held, operations, .. } => {
             let ids: Vec<String> = operations.as_slice().iter().map(|known| known.id.to_string()).collect();
             let ids = if ids.is_empty() { String::new() } else { format!(" [{}]", ids.join(" ")) };
             format!("known {}{ids}", show_held(*held))
@@ -592,6 +594,7 @@ fn show_reply(reply: &Reply) -> String {
         Reply::Inspected(_) => "inspected".into(),
         Reply::Refused(refusal) => format!("refused: {refusal}"),
         Reply::Broken => "broken".into(),
+        Reply::Absent { sealed } => format!("nothing, sealed up to {}", show_held(Some(Held::live(*sealed)))),
     }
 }
 

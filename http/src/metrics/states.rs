@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use quorate_model::NodeId;
 use quorate_node::core::{Core, LinkStatistics, Statistics, TableHeld};
 use quorate_node::jobs::{Found, Proofs};
+use quorate_node::purge::PurgeFigures;
 use quorate_ring::liveness::{Standing, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +40,7 @@ impl Collector for States {
         hints(&mut encoder, &core, &statistics)?;
         tables(&mut encoder, &statistics.tables)?;
         syncs(&mut encoder, &core)?;
+        purges(&mut encoder, &core)?;
         links(&mut encoder, &statistics.links)?;
         members(&mut encoder, &core.verdicts())
     }
@@ -207,6 +209,33 @@ fn syncs(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
             let labels = [("table", table.name.clone())];
             ConstGauge::new(value(of)).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// What became of removals, and what keeps them.
+fn purges(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
+    let PurgeFigures { held_back, runs, stopped, dropped } = core.purge().figures();
+    let counters = [
+        ("purge_removals_dropped", "Removals that this node dropped in runs of its own", dropped),
+        ("purge_runs", "Runs of this node over a shard in which removals went", runs),
+        (
+            "purge_stopped",
+            "Runs of this node that ended because an owner did not answer, or refused",
+            stopped,
+        ),
+    ];
+    for (name, help, value) in counters {
+        counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
+    }
+    let help =
+        "Shards whose removals this node would drop but for an owner that is away or not whole, or a move";
+    let mut family = encoder.encode_descriptor("purge_held_back", help, None, MetricType::Gauge)?;
+    let view = core.view();
+    for ((table, by), shards) in &held_back {
+        let Some(table) = view.table_by_id(*table) else { continue };
+        let by = by.map_or_else(|| "move".to_owned(), |by| by.to_string());
+        gauge(family.encode_family(&[("table", table.name.clone()), ("by", by)])?, *shards)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::hints::ReplayLimits;
 use crate::peer::ReadLimits;
 use quorate_coordinator::SyncLimits;
 use quorate_coordinator::Timing;
+use quorate_coordinator::purge::PurgeLimits;
 use quorate_model::{NodeId, Rules};
 use quorate_ring::Weight;
 use quorate_storage::{
@@ -52,6 +53,8 @@ pub struct NodeConfig {
     pub sync: SyncLimits,
     /// How fast copies are filled.
     pub fill: FillLimits,
+    /// When removals go.
+    pub purge: PurgeLimits,
     /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
     /// operator.
     pub heal: bool,

@@ -16,7 +16,9 @@ use crate::heal;
 use crate::hints::{Progress, Replay};
 use crate::jobs::Books;
 use crate::liveness::Judge;
+use crate::owners::Owners;
 use crate::peer::{Local, Peers};
+use crate::purge::{Purge, PurgeBooks};
 use crate::recollection::Recollection;
 use crate::recovering::Recovering;
 use crate::recovery::Recovery;
@@ -207,13 +209,27 @@ impl Parts {
             limits: config.replay,
             recollection: Arc::clone(&recollection),
         };
-        let sync = Sync {
+        let owners = || Owners {
             node,
             views: Arc::clone(&views),
             links: Arc::clone(&links),
+            recollection: Arc::clone(&recollection),
+        };
+        let purged = Arc::new(PurgeBooks::default());
+        let purge = Purge {
+            owners: owners(),
             driver: Arc::clone(&driver),
             local: Arc::clone(&local),
-            recollection: Arc::clone(&recollection),
+            rules,
+            limits: config.purge,
+            exchange: config.sync.exchange(),
+            bytes_per_second_max: config.sync.bytes_per_second_max as u64,
+            books: Arc::clone(&purged),
+        };
+        let sync = Sync {
+            owners: owners(),
+            driver: Arc::clone(&driver),
+            local: Arc::clone(&local),
             rules,
             limits: config.sync,
             books: Arc::clone(&books),
@@ -260,6 +276,7 @@ impl Parts {
         } else if !silent {
             tasks.spawn(Arc::new(replay).keep());
             tasks.spawn(Arc::new(sync).keep());
+            tasks.spawn(Arc::new(purge).keep());
             tasks.spawn(Arc::new(filler).keep());
             tasks.spawn(voters::keep(Arc::clone(&control)));
             tasks.spawn(hand_on::keep(Arc::clone(&control)));
@@ -311,6 +328,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,
+            purge: purged,
             plans: Plans::new(node, boot, config.fill),
             recovery,
             recollection,

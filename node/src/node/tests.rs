@@ -8,6 +8,7 @@ mod heal;
 mod hints;
 mod membership;
 mod moves;
+mod purge;
 mod replace;
 mod sync;
 
@@ -15,6 +16,7 @@ use super::{Entry, Node, NodeConfig, Runtime, StartError, StorageConfig};
 use crate::core::{Core, GetRequest, PutRequest};
 use crate::fill::FillLimits;
 use crate::hints::ReplayLimits;
+use crate::purge::PurgeLimits;
 use crate::sync::SyncLimits;
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError, Timing};
 use quorate_model::{Body, Durability, Key, Level, NodeId, Rules, Table};
@@ -71,6 +73,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         replay: ReplayLimits::default(),
         sync: SyncLimits::default(),
         fill: FillLimits::default(),
+        purge: PurgeLimits::default(),
         heal: false,
         timing: Timing::default(),
         rules: Rules::INTACT,
@@ -85,6 +88,11 @@ async fn start(config: NodeConfig) -> Result<Node, StartError> {
 impl Cluster {
     /// Founds a cluster and lets others join until there are `count`.
     async fn start(count: usize) -> Self {
+        Self::start_with(count, |_| ()).await
+    }
+
+    /// The same, each of them set up so.
+    async fn start_with(count: usize, change: fn(&mut NodeConfig)) -> Self {
         let mut cluster = Self {
             folders: Vec::new(),
             nodes: Vec::new(),
@@ -92,17 +100,13 @@ impl Cluster {
             contact: loopback(1),
             ports: Block::take().expect("free ports"),
         };
-        cluster.add(Entry::found("tests")).await;
+        cluster.add_with(Entry::found("tests"), change).await;
         cluster.contact = serve_page(cluster.node(0)).await;
         for _ in 1..count {
-            cluster.join().await;
+            cluster.join_with(change).await;
         }
         cluster.settled().await;
         cluster
-    }
-
-    async fn add(&mut self, entry: Entry) {
-        self.add_with(entry, |_| ()).await;
     }
 
     async fn add_with(&mut self, entry: Entry, change: impl FnOnce(&mut NodeConfig)) {
@@ -192,7 +196,11 @@ fn request_id() -> RequestId {
 
 async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<PutAnswer, PutError> {
     let body = Body::Value { content_type: "text/plain".into(), payload: value.as_bytes().to_vec().into() };
-    let request = PutRequest {
+    node.core().put(&put_request(table, key), body).await
+}
+
+fn put_request(table: &Arc<Table>, key: &str) -> PutRequest {
+    PutRequest {
         table: Arc::clone(table),
         key: Key::new(key.as_bytes().to_vec()),
         level: table.w,
@@ -200,8 +208,7 @@ async fn put(node: &Node, table: &Arc<Table>, key: &str, value: &str) -> Result<
         ttl_ms: None,
         operation: None,
         timeout: TIMEOUT,
-    };
-    node.core().put(&request, body).await
+    }
 }
 
 async fn get(node: &Node, table: &Arc<Table>, key: &str, owners: u8) -> Result<GetAnswer, GetError> {

@@ -5,7 +5,7 @@ use crate::engine::Replica;
 use crate::views::Views;
 use quorate_model::range;
 use quorate_model::sync::Keyed;
-use quorate_model::{Extent, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_model::{Extent, Origin, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_storage::{Committer, ReadTier};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -166,13 +166,13 @@ impl Local {
             let Some(place) = this.place_at_the_disk().await else {
                 return reply(RangeReply::Refused(Refusal::Overloaded));
             };
-            // Who fills a copy can wait.
-            let is_page = matches!(request, RangeRequest::Page { .. });
+            // Who fills a copy can wait, and who looks for removals.
+            let can_wait = matches!(request, RangeRequest::Page { .. } | RangeRequest::Removals { .. });
             let ranging = Arc::clone(&this);
             let work = move || {
                 let until = std::time::Instant::now() + WALK_MAX;
                 let is_over = || {
-                    if is_page {
+                    if can_wait {
                         // A thread of low priority is not interrupted by one that wakes before its slice is over.
                         std::thread::yield_now();
                     }
@@ -189,7 +189,7 @@ impl Local {
                     reply(answer);
                 }
             };
-            if is_page {
+            if can_wait {
                 ranging.background.begin(work);
             } else {
                 drop(tokio::task::spawn_blocking(work));
@@ -199,7 +199,7 @@ impl Local {
 
     /// Merges records as the writes that they are, each through the committer; answers once all of them are answered.
     fn merge(&self, over: &Extent, records: &[Keyed], deadline: Instant, reply: OnRangeReply) {
-        let Some(writes) = range::writes(over, records) else {
+        let Some(writes) = range::writes(over, records, Origin::Vouched) else {
             return reply(RangeReply::Refused(Refusal::NotOwner));
         };
         if writes.is_empty() {

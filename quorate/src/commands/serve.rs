@@ -264,6 +264,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         replay: config.replay,
         sync: config.sync,
         fill: config.fill,
+        purge: config.purge,
         heal: config.heal,
         timing: config.timing,
         rules: breakage::rules(),

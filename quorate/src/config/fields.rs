@@ -7,6 +7,7 @@ use quorate_http::Limits;
 use quorate_node::FillLimits;
 use quorate_node::StorageConfig;
 use quorate_node::hints::ReplayLimits;
+use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_ring::Weight;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,6 +68,8 @@ pub struct Config {
     pub sync: SyncLimits,
     /// How fast copies are filled.
     pub fill: FillLimits,
+    /// When removals go.
+    pub purge: PurgeLimits,
     /// How patient an operation is.
     pub timing: Timing,
 }
@@ -100,6 +103,7 @@ impl Default for Config {
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
+            purge: PurgeLimits::default(),
             timing: Timing::default(),
         }
     }

@@ -183,6 +183,12 @@ pub const SETTINGS: &[Setting] = settings! {
 
     "fill.bytes_per_second_max": Bytes fill.bytes_per_second_max,
         "Bytes a second that a node takes in at most while it fills copies: after a loss, and when shards move to it. At least 1MiB.";
+    "purge.after": Span purge.after,
+        "How old a tombstone must be to go, and how long a value must have expired: it goes once every owner of its shard is up and proved to hold it. At most 1000d.";
+    "purge.ids_keep": Span purge.ids_keep,
+        "How old one must be that has operation ids; a retry that comes later is refused. At least purge.after, at most 1000d.";
+    "purge.every": Span purge.every,
+        "How often a node looks for what may go, of the shards whose first reachable owner it is. At most 24h.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

@@ -6,7 +6,7 @@ mod made;
 mod replication;
 
 use super::all;
-use made::{a_record, place, value};
+use made::{a_record, held, place, value};
 use minicbor::{Encode, to_vec};
 use openraft::{CommittedLeaderId, EmptyNode, EntryPayload, LeaderId, Membership, StoredMembership};
 use quorate_api::cursor::Cursor;
@@ -14,8 +14,8 @@ use quorate_consensus::codec::Coded;
 use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::{
-    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Interval, NodeId, Owner,
-    Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
+    Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Floors, Interval,
+    NodeId, Owner, Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
@@ -25,7 +25,7 @@ use quorate_ring::{
     Order, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight,
 };
 use quorate_storage::keys::DiskKey;
-use quorate_storage::{Identity, Stage, ledger};
+use quorate_storage::{Identity, Stage, floors, ledger};
 use quorate_transport::frame::{self, Header, Kind};
 use quorate_transport::hello::{Challenge, Hello, RefusalReason, Step};
 use quorate_transport::{Alive, Lane};
@@ -40,6 +40,15 @@ fn copies() -> [ledger::Entry; 2] {
     let since = Some(Epoch(9));
     let whole = ledger::Entry { end: Some(place().sort_key), state: CopyState::Whole, fill: None, since };
     [filling, whole]
+}
+
+fn floors_of_pieces() -> [floors::Entry; 2] {
+    let sealed = Floors { closing: Some(held().version), sealed: Some(held().version), ..Floors::default() };
+    let forgetful = Floors { forgot: sealed.sealed, forgot_to: sealed.sealed, ..sealed };
+    [
+        floors::Entry { end: None, floors: sealed },
+        floors::Entry { end: Some(place().sort_key), floors: forgetful },
+    ]
 }
 
 fn new_node() -> NewNode {
@@ -334,6 +343,7 @@ fn of(name: &str) -> Vec<Vec<u8>> {
         "remembered" | "remembered-resealed" => encoded([committed()]).iter().map(|it| sealed(it)).collect(),
         "fence" | "fence-resealed" => encoded([Epoch(7)]).iter().map(|it| sealed(it)).collect(),
         "copy" | "copy-resealed" => encoded(copies()).iter().map(|it| sealed(it)).collect(),
+        "floors" | "floors-resealed" => encoded(floors_of_pieces()).iter().map(|it| sealed(it)).collect(),
         "lost" | "lost-resealed" => {
             let lost = |began| ledger::Lost { incarnation: 2, began, kept: None };
             encoded([lost(None), lost(Some(Epoch(40)))]).iter().map(|it| sealed(it)).collect()

@@ -11,6 +11,7 @@ use quorate_model::Epoch;
 use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::node::BOOT_ID_FILE;
+use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_node::{Ended, Entry, NodeConfig, StartError, StorageConfig};
 use quorate_ring::Weight;
@@ -119,6 +120,7 @@ impl Slot {
             replay: ReplayLimits::default(),
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
+            purge: PurgeLimits::default(),
             heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),

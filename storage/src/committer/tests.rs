@@ -50,7 +50,7 @@ fn write(key: &str, value_bytes: usize) -> Request {
             operations: Operations::default(),
         },
         durability: Durability::Os,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     }
 }
 
@@ -163,7 +163,10 @@ fn a_request_whose_deadline_passed_in_the_queue_is_not_stored() {
     assert!(is_written(&replies["in time"]));
     let ask = Request::Ask { at: write("late", 1).place().clone() };
     let known = replica.read(&ask, crate::ReadTier::Disk);
-    assert_eq!(known, Some(Reply::Known { held: None, operations: Operations::default() }));
+    assert_eq!(
+        known,
+        Some(Reply::Known { held: None, operations: Operations::default(), floor: None, forgot: None })
+    );
     assert_eq!(committer.statistics().late, 1);
 }
 

@@ -39,9 +39,11 @@ impl<E: Engine> Replica<E> {
         batch.delete_range(Family::Records, keys::records_of(table));
         batch.delete_range(Family::Meta, keys::chunk_sums_of(table));
         batch.delete_range(Family::Meta, keys::copies_of(table));
+        batch.delete_range(Family::Meta, keys::floors_of(table));
         self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
         self.sums().forget(table);
         self.ledger_mut().forget(table);
+        self.floors_mut().forget(table);
         Ok(())
     }
 
@@ -84,6 +86,7 @@ impl<E: Engine> Replica<E> {
         self.trusted()?;
         let one = PageLimit { items: 1, bytes: 1 };
         let mut tables: BTreeSet<TableId> = self.ledger().tables().collect();
+        tables.extend(self.floors().tables());
         let mut range = keys::records_of(TableId(0));
         range.end = None;
         loop {

@@ -20,7 +20,7 @@ use quorate_model::range::writes;
 use quorate_model::sync::{
     Cuts, Fetched, ITEMS_MAX, Items, Keyed, Listed, PARTS_MAX, Parted, Proof, RECORDS_MAX, Sum,
 };
-use quorate_model::{Extent, Interval, Layout, Paged, RangeReply, Raw, Record, Refusal, SortKey};
+use quorate_model::{Extent, Interval, Layout, Origin, Paged, RangeReply, Raw, Record, Refusal, SortKey};
 use std::collections::BTreeSet;
 
 /// Records of one step, and their bytes.
@@ -30,7 +30,7 @@ const STEP: PageLimit = PageLimit { items: 1_000, bytes: 1024 * 1024 };
 const COUNTED_MAX: usize = 16_384;
 
 /// Records as they lie on the disk, by key; and whether the range ends with them.
-type Read = (Vec<(SortKey, Bytes)>, bool);
+pub(super) type Read = (Vec<(SortKey, Bytes)>, bool);
 
 impl<E: Engine> Replica<E> {
     /// What an interval adds up to, if that is known without reading.
@@ -195,15 +195,16 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// The records of a range, or those of these items, up to so many bytes.
+    /// The records of a range, or those of some items, or all but those of some, up to so many bytes.
     pub(super) fn fetched(
         &self,
         over: &Extent,
-        wanted: Option<&Items>,
+        (wanted, but): (Option<&Items>, Option<&Items>),
         bytes: u32,
         is_over: &mut impl FnMut() -> bool,
     ) -> Result<Fetched, Refusal> {
-        let wanted = wanted.map(|items| items.0.iter().copied().collect::<BTreeSet<u64>>());
+        let set = |items: &Items| items.0.iter().copied().collect::<BTreeSet<u64>>();
+        let (wanted, but) = (wanted.map(set), but.map(set));
         let mut fetched = Fetched::default();
         let mut size = 0;
         let mut rest = over.clone();
@@ -212,7 +213,9 @@ impl<E: Engine> Replica<E> {
             let items = self.items_of(&read)?;
             let last = read.last().map(|(last, _)| last.successor());
             for ((sort_key, record), item) in read.into_iter().zip(items) {
-                if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&item)) {
+                let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.contains(&item))
+                    && but.as_ref().is_none_or(|but| !but.contains(&item));
+                if !is_wanted {
                     continue;
                 }
                 let keyed = Keyed { sort_key, record: self.decoded(&record)? };
@@ -276,16 +279,23 @@ impl<E: Engine> Replica<E> {
 
     /// Merges records by version, as one batch.
     pub(super) fn merge(&self, over: &Extent, records: &[Keyed]) -> RangeReply {
-        let Some(writes) = writes(over, records) else { return RangeReply::Refused(Refusal::NotOwner) };
+        self.merge_as(over, records, Origin::Vouched)
+    }
+
+    /// The same of records that come so.
+    pub(super) fn merge_as(&self, over: &Extent, records: &[Keyed], origin: Origin) -> RangeReply {
+        let Some(writes) = writes(over, records, origin) else {
+            return RangeReply::Refused(Refusal::NotOwner);
+        };
         RangeReply::merged(&self.apply(&writes))
     }
 
     /// Whether this replica answers those who compare theirs with it, for all of a range.
-    fn admit_source(&self, over: &Extent) -> Result<(), Refusal> {
+    pub(super) fn admit_source(&self, over: &Extent) -> Result<(), Refusal> {
         self.admit_with(&self.layout(), over)
     }
 
-    fn admit_with(&self, layout: &Layout, over: &Extent) -> Result<(), Refusal> {
+    pub(super) fn admit_with(&self, layout: &Layout, over: &Extent) -> Result<(), Refusal> {
         if !admission::is_source(self.rules, self.is_doubtful()) {
             return Err(Refusal::Doubtful);
         }
@@ -307,7 +317,7 @@ impl<E: Engine> Replica<E> {
     }
 
     /// Reads on in a range, admitted with the layout held.
-    fn read_step(&self, over: &Extent, limit: PageLimit) -> Result<Read, Refusal> {
+    pub(super) fn read_step(&self, over: &Extent, limit: PageLimit) -> Result<Read, Refusal> {
         let layout = self.layout();
         self.admit_with(&layout, over)?;
         let range = keys::records_in(over.table, &over.interval);

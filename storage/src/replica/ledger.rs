@@ -17,6 +17,7 @@ use crate::keys::{self, DiskKey};
 use crate::ledger::{Entry, Ledger, Lost};
 use crate::rules::admission;
 use crate::rules::filling::{self, Wants};
+use quorate_model::floors::Floored;
 use quorate_model::layout::Role;
 use quorate_model::{
     CopyState, Durability, Epoch, Fill, Gap, Interval, Layout, Place, Refusal, Rules, ShardLayout, SortKey,
@@ -192,9 +193,9 @@ impl<E: Engine> Replica<E> {
         Some((copy.since, self.ledger().within(table, interval, copy)))
     }
 
-    /// Begins to fill a lossy shard: what is held of it is deleted, and from here on it acknowledges writes. Durable
-    /// when it returns. A shard that is taken already stays as it is.
-    pub fn take(&self, gap: &Gap) -> Result<(), Refusal> {
+    /// Begins to fill a lossy shard: what is held of it is deleted, the floors of its sources are its own too, and from here
+    /// on it acknowledges writes. Durable when it returns. A shard that is taken already stays as it is.
+    pub fn take(&self, gap: &Gap, floors: &[Floored]) -> Result<(), Refusal> {
         let mut writer = self.writer();
         let (since, state) = self.copy_of(gap)?;
         if state != CopyState::Lossy {
@@ -207,8 +208,12 @@ impl<E: Engine> Replica<E> {
         if filling::wipes_first(self.rules) {
             self.wipe(gap, &mut batch)?;
         }
+        let changes = self.begun_with(&mut batch, gap.table, &gap.interval, floors);
         let entry = Entry { state: CopyState::Filling, since, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
+        let mut floors = self.floors_mut();
+        changes.into_iter().for_each(|change| floors.take(gap.table, change));
+        drop(floors);
         self.sums().anew(gap.table, &self.layout());
         Ok(())
     }

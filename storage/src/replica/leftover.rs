@@ -15,6 +15,7 @@
 //!   incarnation, or under which it has not closed what was before; and a copy that was given later than the layout is, which
 //!   a start from an older catalog does not know of.
 
+use super::floors::put_floors;
 use super::peer_book::sealed;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, Family, KeyRange, PageLimit};
@@ -113,7 +114,10 @@ impl<E: Engine> Replica<E> {
             let key = DiskKey::Copy { table, start: start.clone() };
             batch.put(key.family(), key.encode(), sealed(entry));
         }
+        let floors = self.floors().without(table, interval);
+        put_floors(&mut batch, table, &floors);
         self.write(writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        self.floors_mut().take(table, floors);
         let mut ledger = self.ledger_mut();
         for start in &gone {
             ledger.remove(table, start);

@@ -17,7 +17,7 @@ use crate::keys;
 #[cfg(feature = "mutants")]
 use crate::rules::filling;
 use quorate_model::sync::Keyed;
-use quorate_model::{CopyState, Durability, Extent, Gap, RangeReply, Raw, Record, Refusal};
+use quorate_model::{CopyState, Durability, Extent, Gap, Origin, RangeReply, Raw, Record, Refusal};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
@@ -126,7 +126,7 @@ impl<E: Engine> Replica<E> {
         };
         let records = records.iter().map(keyed).collect::<Result<Vec<Keyed>, Refusal>>()?;
         let over = Extent { table: gap.table, epoch: gap.epoch, interval: gap.interval.clone() };
-        match self.merge(&over, &records) {
+        match self.merge_as(&over, &records, Origin::Filling) {
             RangeReply::Merged => Ok(()),
             RangeReply::Refused(refusal) => Err(refusal),
             RangeReply::Broken
@@ -135,7 +135,11 @@ impl<E: Engine> Replica<E> {
             | RangeReply::Parted(_)
             | RangeReply::Listed(_)
             | RangeReply::Fetched(_)
-            | RangeReply::Paged(_) => Err(Refusal::Doubtful),
+            | RangeReply::Paged(_)
+            | RangeReply::Floored(_)
+            | RangeReply::Removals(_)
+            | RangeReply::Confirmed(_)
+            | RangeReply::Dropped(_) => Err(Refusal::Doubtful),
         }
     }
 

@@ -37,11 +37,22 @@ impl<E: Engine> Replica<E> {
             RangeRequest::List { over, items, keys } => {
                 self.listed(over, *items, *keys).map(RangeReply::Listed)
             }
-            RangeRequest::Fetch { over, wanted, bytes } => {
-                self.fetched(over, wanted.as_ref(), *bytes, is_over).map(RangeReply::Fetched)
+            RangeRequest::Fetch { over, wanted, bytes, but } => {
+                let which = (wanted.as_ref(), but.as_ref());
+                self.fetched(over, which, *bytes, is_over).map(RangeReply::Fetched)
             }
             RangeRequest::Merge { over, records } => Ok(self.merge(over, records)),
             RangeRequest::Page { over, bytes } => self.paged(over, *bytes, is_over).map(RangeReply::Paged),
+            RangeRequest::Floors { over, raise } => self.raise(over, *raise).map(RangeReply::Floored),
+            RangeRequest::Removals { over, wanted } => {
+                self.removals(over, *wanted, is_over).map(RangeReply::Removals)
+            }
+            RangeRequest::Confirm { over, removals } => {
+                self.unconfirmed(over, removals).map(RangeReply::Confirmed)
+            }
+            RangeRequest::Drop { over, up_to, removals } => {
+                self.drop_removals(over, *up_to, removals).map(RangeReply::Dropped)
+            }
         };
         answer.unwrap_or_else(RangeReply::Refused)
     }

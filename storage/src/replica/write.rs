@@ -11,7 +11,7 @@ use crate::rules::{self, admission, durability};
 use crate::sums::item::{Hasher, Item};
 use quorate_model::message::Draft;
 use quorate_model::{
-    Durability, Layout, NodeId, Operations, Place, Record, Refusal, Reply, Request, TableId,
+    Durability, Layout, NodeId, Operations, Origin, Place, Record, Refusal, Reply, Request, TableId,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -112,9 +112,7 @@ impl<'a, E: Engine> Round<'a, E> {
     fn step(&mut self, request: &Request) -> Step {
         let step = match request {
             Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => return Step::Question,
-            Request::Write { at, record, durability, vouched } => {
-                self.store(at, record, *durability, *vouched)
-            }
+            Request::Write { at, record, durability, origin } => self.store(at, record, *durability, *origin),
             Request::Assign { at, draft, durability } => self.assign(at, draft, *durability),
             Request::Hint { owner, at, record } => self.hint(*owner, at, record),
         };
@@ -126,7 +124,7 @@ impl<'a, E: Engine> Round<'a, E> {
         at: &Place,
         record: &Record,
         asked: Durability,
-        vouched: bool,
+        origin: Origin,
     ) -> Result<Reply, Refusal> {
         let needed = self.needed(at, asked, Wants::Acknowledgement)?;
         // Also a full disk acknowledges what it holds already: reads count on that.
@@ -138,9 +136,15 @@ impl<'a, E: Engine> Round<'a, E> {
         if !admission::acknowledges_earlier(rules) && current.as_ref().is_some_and(is_later) {
             return Err(Refusal::Overloaded);
         }
+        let floors = self.replica.floors().at(at.table, &at.sort_key);
+        if let Some(floor) = rules::purge::below(rules, floors, origin, current.as_ref(), record) {
+            return Err(Refusal::Below { floor });
+        }
         let record = kept(rules, record, &mut self.writer.stamps);
-        let merged =
-            if vouched { merge_vouched(rules, current, record) } else { merge(rules, current, record) };
+        let merged = match origin {
+            Origin::Fresh => merge(rules, current, record),
+            Origin::Vouched | Origin::Filling => merge_vouched(rules, current, record),
+        };
         let held = merged.held();
         self.put(Family::Records, key, merged)?;
         self.durability = self.durability.max(needed);
@@ -158,7 +162,8 @@ impl<'a, E: Engine> Round<'a, E> {
         self.room()?;
         let key = keys::record(at.table, &at.sort_key);
         let current = self.current(Family::Records, &key)?;
-        let highest = assigned_above(self.replica.rules, current.as_ref());
+        let floors = self.replica.floors().at(at.table, &at.sort_key);
+        let highest = assigned_above(self.replica.rules, current.as_ref()).max(floors.highest());
         let version = self.writer.stamps.draw().above(highest).map_err(|_| Refusal::Exhausted)?;
         let record = Record {
             version,

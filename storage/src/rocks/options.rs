@@ -35,6 +35,10 @@ pub type Probe = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 
 const MIB: usize = 1024 * 1024;
 
+/// A file in which so many of so many entries in a row are deletions, or half of all, is compacted soon.
+const DELETIONS_WINDOW: usize = 8 * 1024;
+const DELETIONS_MANY: usize = 4 * 1024;
+
 impl Default for RocksOptions {
     fn default() -> Self {
         Self {
@@ -108,6 +112,10 @@ impl RocksOptions {
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
         options.set_level_compaction_dynamic_level_bytes(true);
+        if family == Family::Records {
+            // Files full of removals are compacted soon, so that the space of what a purge drops comes back.
+            options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_MANY, 0.5);
+        }
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(cache);
         blocks.set_block_size(8 * 1024);

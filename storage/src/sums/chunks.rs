@@ -57,7 +57,7 @@ pub struct Chunks {
 const WANTED_MAX: usize = 4_096;
 
 const MISSING: Chunk =
-    Chunk { total: Total { sum: 0, records: 0, bytes: 0, removals: 0 }, state: State::Missing };
+    Chunk { total: Total { sum: 0, records: 0, bytes: 0, removals: 0, expiring: 0 }, state: State::Missing };
 
 impl Chunks {
     /// Of a table that holds nothing.

@@ -18,6 +18,7 @@ pub struct Item {
     hash: u128,
     bytes: u64,
     is_removal: bool,
+    expires: bool,
 }
 
 /// What the records of an interval add up to. Equal sums of two replicas mean equal records, but for a chance of 2^-128.
@@ -31,6 +32,8 @@ pub struct Total {
     pub bytes: u64,
     /// Those that say that there is no value: tombstones and expired flags.
     pub removals: u64,
+    /// Values that have an expiry, due or not.
+    pub expiring: u64,
 }
 
 /// Makes items, all of one cluster in the same way.
@@ -72,6 +75,7 @@ impl Hasher {
             hash: xxh3::xxh3_128_with_seed(input, self.seed),
             bytes: (sort_key.len() + record.len()) as u64,
             is_removal: outline.is_removal(),
+            expires: outline.expires,
         })
     }
 }
@@ -90,6 +94,7 @@ impl Total {
         self.records += 1;
         self.bytes += item.bytes;
         self.removals += u64::from(item.is_removal);
+        self.expiring += u64::from(item.expires);
     }
 
     /// Takes one record away that was added before.
@@ -99,6 +104,7 @@ impl Total {
         self.records = self.records.wrapping_sub(1);
         self.bytes = self.bytes.wrapping_sub(item.bytes);
         self.removals = self.removals.wrapping_sub(u64::from(item.is_removal));
+        self.expiring = self.expiring.wrapping_sub(u64::from(item.expires));
     }
 
     /// A record became another, or came, or went.
@@ -123,6 +129,7 @@ impl AddAssign for Total {
         self.records = self.records.wrapping_add(other.records);
         self.bytes = self.bytes.wrapping_add(other.bytes);
         self.removals = self.removals.wrapping_add(other.removals);
+        self.expiring = self.expiring.wrapping_add(other.expiring);
     }
 }
 
@@ -132,6 +139,7 @@ impl SubAssign for Total {
         self.records = self.records.wrapping_sub(other.records);
         self.bytes = self.bytes.wrapping_sub(other.bytes);
         self.removals = self.removals.wrapping_sub(other.removals);
+        self.expiring = self.expiring.wrapping_sub(other.expiring);
     }
 }
 
@@ -142,19 +150,20 @@ impl<C> Encode<C> for Total {
         e: &mut minicbor::Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.array(5)?.u64((self.sum >> 64) as u64)?.u64(self.sum as u64)?;
-        e.u64(self.records)?.u64(self.bytes)?.u64(self.removals)?;
+        e.array(6)?.u64((self.sum >> 64) as u64)?.u64(self.sum as u64)?;
+        e.u64(self.records)?.u64(self.bytes)?.u64(self.removals)?.u64(self.expiring)?;
         Ok(())
     }
 }
 
 impl<'b, C> Decode<'b, C> for Total {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        if d.array()? != Some(5) {
-            return Err(minicbor::decode::Error::message("a sum has five parts"));
+        // One of an earlier version has five: its records are counted again.
+        if d.array()? != Some(6) {
+            return Err(minicbor::decode::Error::message("a sum has six parts"));
         }
         let (high, low) = (d.u64()?, d.u64()?);
         let sum = u128::from(high) << 64 | u128::from(low);
-        Ok(Self { sum, records: d.u64()?, bytes: d.u64()?, removals: d.u64()? })
+        Ok(Self { sum, records: d.u64()?, bytes: d.u64()?, removals: d.u64()?, expiring: d.u64()? })
     }
 }

@@ -12,6 +12,8 @@ pub struct Piece {
     pub end: Option<Bytes>,
     /// What its records add up to; `None`: they must be read.
     pub sum: Option<u128>,
+    /// Whether there may be removals in it, or values that expire.
+    pub may_go: bool,
 }
 
 impl Sums {
@@ -19,9 +21,11 @@ impl Sums {
     pub fn piece(&self, table: TableId, start: &[u8], end: Option<&[u8]>) -> Piece {
         let within = end.map(Bytes::copy_from_slice);
         if !self.is_loaded {
-            return Piece { end: within, sum: None };
+            return Piece { end: within, sum: None, may_go: true };
         }
-        let Some(chunks) = self.tables.get(&table) else { return Piece { end: within, sum: Some(0) } };
+        let Some(chunks) = self.tables.get(&table) else {
+            return Piece { end: within, sum: Some(0), may_go: false };
+        };
         let (begins, chunk) = chunks.of_key(start);
         let ends = chunks.end_of(begins);
         let is_whole = **begins == *start
@@ -35,11 +39,12 @@ impl Sums {
             State::Changed | State::Quiet | State::Written if chunk.total.records == 0 => Some(0),
             State::Changed | State::Quiet | State::Written => is_whole.then_some(chunk.total.sum),
         };
+        let may_go = chunk.state == State::Missing || chunk.total.removals > 0 || chunk.total.expiring > 0;
         let end = match (ends, within) {
             (Some(ends), Some(within)) => Some(ends.min(within)),
             (end, None) | (None, end) => end,
         };
-        Piece { end, sum }
+        Piece { end, sum, may_go }
     }
 
     /// Keys of a chunk when it is cut.

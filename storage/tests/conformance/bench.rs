@@ -178,7 +178,7 @@ pub fn record_of(seq: u64, text: &str, client: &str) -> Record {
 }
 
 pub fn write(at: Place, record: Record) -> Request {
-    Request::Write { at, record, durability: Durability::Os, vouched: false }
+    Request::Write { at, record, durability: Durability::Os, origin: quorate_model::Origin::Fresh }
 }
 
 pub fn assign(at: Place, text: &str) -> Request {

@@ -24,7 +24,12 @@ fn key(number: u32) -> SortKey {
 
 fn put<E: Engine>(store: &Replica<E>, number: u32, seq: u64) {
     let at = Place { table: SYNC_TABLE, epoch: EPOCH, sort_key: key(number) };
-    let write = Request::Write { at, record: record(seq, "v"), durability: Durability::Os, vouched: false };
+    let write = Request::Write {
+        at,
+        record: record(seq, "v"),
+        durability: Durability::Os,
+        origin: quorate_model::Origin::Fresh,
+    };
     apply(store, write);
 }
 
@@ -72,7 +77,7 @@ fn list<E: Engine>(store: &Replica<E>, over: Extent, items: u32, keys: bool) -> 
 }
 
 fn fetch<E: Engine>(store: &Replica<E>, over: Extent, wanted: Option<Items>, bytes: u32) -> Fetched {
-    match ask(store, RangeRequest::Fetch { over, wanted, bytes }) {
+    match ask(store, RangeRequest::Fetch { over, wanted, bytes, but: None }) {
         RangeReply::Fetched(fetched) => fetched,
         other => panic!("nothing fetched: {other:?}"),
     }
@@ -220,7 +225,7 @@ pub fn only_an_owner_at_that_epoch_that_trusts_its_disk_answers(bench: impl Benc
         [
             RangeRequest::Parts { over: over.clone(), cuts: Cuts::Own(1) },
             RangeRequest::List { over: over.clone(), items: 1, keys: false },
-            RangeRequest::Fetch { over: over.clone(), wanted: None, bytes: 1 },
+            RangeRequest::Fetch { over: over.clone(), wanted: None, bytes: 1, but: None },
             RangeRequest::Merge { over, records: vec![Keyed { sort_key: key(1), record: record(9, "v") }] },
         ]
     };

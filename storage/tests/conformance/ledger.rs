@@ -73,7 +73,7 @@ pub fn a_lossy_replica_takes_and_answers_nothing_and_deletes_nothing(mut bench: 
 
 pub fn a_filling_replica_takes_writes_and_answers_nothing(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
-    store.take(&gap(&store)).expect("taken");
+    store.take(&gap(&store), &[]).expect("taken");
     assert_eq!((gap(&store).state, read(&store)), (CopyState::Filling, FILLING));
     assert_eq!(scan(&store), RangeReply::Refused(Refusal::Filling));
     assert_eq!(apply(&store, assign(place(SYNC_TABLE, "k"), "v")), FILLING);
@@ -91,9 +91,9 @@ pub fn a_filling_replica_takes_writes_and_answers_nothing(mut bench: impl Bench)
 pub fn what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     let lossy = gap(&store);
-    store.take(&lossy).expect("taken");
+    store.take(&lossy, &[]).expect("taken");
     apply(&store, write(place(SYNC_TABLE, "new"), record(2, "v")));
-    store.take(&lossy).expect("nothing to do");
+    store.take(&lossy, &[]).expect("nothing to do");
     store.filled(&gap(&store), up_to("m")).expect("noted");
     apply(&store, write(place(SYNC_TABLE, "newer"), record(3, "v")));
     drop(store);
@@ -101,7 +101,7 @@ pub fn what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
     let store = second(&bench, Boot(3));
     let filling = gap(&store);
     assert_eq!((filling.state, &filling.fill), (CopyState::Filling, &up_to("m")));
-    store.take(&filling).expect("nothing to do");
+    store.take(&filling, &[]).expect("nothing to do");
     store.whole(&filling).expect("whole");
     let RangeReply::Scanned(scanned) = scan(&store) else { panic!("it answers again") };
     assert_eq!(scanned.entries.len(), 2, "what it acknowledged since is there");
@@ -110,7 +110,7 @@ pub fn what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
 pub fn once_all_is_whole_nothing_is_noted_any_more(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     for gap in store.gaps(10) {
-        store.take(&gap).expect("taken");
+        store.take(&gap, &[]).expect("taken");
         store.whole(&gap).expect("whole");
     }
     assert_eq!((store.gaps(10), store.wholeness()), (Vec::new(), (2, 2)));
@@ -143,7 +143,7 @@ pub fn a_table_made_after_the_loss_was_never_lost(mut bench: impl Bench) {
 pub fn a_table_that_is_dropped_is_no_gap(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     let before = gap(&store);
-    store.take(&before).expect("taken");
+    store.take(&before, &[]).expect("taken");
     let mut next = layout(Epoch(EPOCH.0 + 1), &[]);
     next.incarnation = 2;
     store.install(next);
@@ -156,7 +156,7 @@ pub fn a_table_that_is_dropped_is_no_gap(mut bench: impl Bench) {
 
 pub fn what_is_being_filled_is_not_kept(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
-    store.take(&gap(&store)).expect("taken");
+    store.take(&gap(&store), &[]).expect("taken");
     let acceptance = Acceptance { incarnation: 2, consensus: ConsensusFate::Kept, data: DataFate::Kept };
     acceptance.note(&*bench.engine()).expect("noted");
     drop(store);
@@ -196,7 +196,7 @@ pub fn a_page_is_taken_in_beside_what_came_meanwhile(mut bench: impl Bench) {
         let store = replica_of(&bench, limits, run);
         store.install(quorate_model::Layout { incarnation: 2, ..usual_layout() });
         assert_eq!(store.load(&gap(&store), &page(&[("a", 1)])), Err(Refusal::Filling), "it is lossy still");
-        store.take(&gap(&store)).expect("taken");
+        store.take(&gap(&store), &[]).expect("taken");
         let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "newer", "older"];
         for (key, seq) in [("newer", 9), ("older", 1), ("ours", 1)] {
             assert_eq!(apply(&store, write(place(SYNC_TABLE, key), record(seq, "ours"))), written(seq));

@@ -125,7 +125,7 @@ pub fn a_shard_that_comes_back_begins_with_nothing(bench: impl Bench) {
     replica.install(pieces(8, [OWNED, received, OWNED]));
     assert_eq!(held_of_the_second(&replica), Some(CopyState::Lossy), "nothing is held of it");
     let gap = replica.gaps(9).pop().expect("it is to be filled");
-    replica.take(&gap).expect("taken");
+    replica.take(&gap, &[]).expect("taken");
     assert_eq!(on_disk(&bench), 40);
     fill(&replica, 1);
     replica.whole(&gap).expect("whole");
@@ -147,7 +147,7 @@ pub fn what_was_given_later_is_not_cleared_under_an_older_catalog(mut bench: imp
     let received = Some(Copy { role: Role::Receiver, since: Epoch(8) });
     replica.install(pieces(8, [OWNED, received, OWNED]));
     let gap = replica.gaps(9).pop().expect("it is to be filled");
-    replica.take(&gap).expect("taken");
+    replica.take(&gap, &[]).expect("taken");
     fill(&replica, 1);
     replica.whole(&gap).expect("whole");
     drop(replica);

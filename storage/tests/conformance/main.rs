@@ -5,6 +5,7 @@ mod bench;
 mod engine;
 mod exchange;
 mod fence;
+mod floors;
 mod hints;
 mod ledger;
 mod leftover;
@@ -52,6 +53,18 @@ mod over {
         what_was_closed_stays_closed_after_a_restart
         a_layout_that_takes_nothing_away_costs_no_sync
         without_space_it_is_refused_and_not_closed
+    );
+    over_both!(floors:
+        what_is_closed_takes_nothing_new_but_over_a_value
+        what_is_sealed_takes_no_value_where_nothing_is_held
+        a_seal_needs_its_closing_and_floors_survive_a_restart
+        round_one_and_readers_are_told_and_what_is_assigned_is_above
+        removals_are_found_by_age_and_due_values_with_their_flag
+        a_listed_removal_goes_where_exactly_that_is_held
+        ids_go_only_where_that_is_remembered
+        a_copy_is_begun_with_floors_and_filled_below_them
+        a_dropped_table_takes_its_floors_along
+        without_space_nothing_is_closed
     );
     over_both!(ledger:
         a_lossy_replica_takes_and_answers_nothing_and_deletes_nothing

@@ -21,7 +21,8 @@ pub fn a_write_is_read_back(mut bench: impl Bench) {
     let store = replica(&bench);
     assert_eq!(held(&store, SYNC_TABLE, "k"), Some(written.clone()));
     let ask = store.read(&Request::Ask { at: place(SYNC_TABLE, "k") }, ReadTier::Disk);
-    let known = Reply::Known { held: Some(written.held()), operations: written.operations.clone() };
+    let (held, operations) = (Some(written.held()), written.operations.clone());
+    let known = Reply::Known { held, operations, floor: None, forgot: None };
     assert_eq!(ask, Some(known));
     let brief = |key| store.read(&Request::Read { at: place(SYNC_TABLE, key), whole: false }, ReadTier::Disk);
     assert_eq!(brief("k"), Some(Reply::Record(Some(written))), "small: cheaper sent than asked for again");
@@ -43,7 +44,7 @@ pub fn nothing_held_is_said_so(bench: impl Bench) {
     let read = |request| store.read(&request, ReadTier::Disk);
     assert_eq!(
         read(Request::Ask { at: at() }),
-        Some(Reply::Known { held: None, operations: Operations::default() })
+        Some(Reply::Known { held: None, operations: Operations::default(), floor: None, forgot: None })
     );
     assert_eq!(read(Request::Read { at: at(), whole: true }), Some(Reply::Record(None)));
     assert_eq!(
@@ -210,7 +211,7 @@ pub fn an_os_table_syncs_only_when_asked(bench: impl Bench) {
         at: place(OS_TABLE, "l"),
         record: record(1, "v"),
         durability: Durability::Sync,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     };
     apply(&store, raised);
     assert_eq!(syncs(), before + 1);
@@ -227,7 +228,7 @@ pub fn a_raised_write_syncs_what_was_held(bench: impl Bench) {
         at: at(),
         record: record(seq, "v"),
         durability: Durability::Sync,
-        vouched: false,
+        origin: quorate_model::Origin::Fresh,
     };
     assert_eq!(apply(&store, raised(5)), Reply::Written { held: Held::live(version(5)) });
     let after = bench.engine().statistics();

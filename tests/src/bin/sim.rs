@@ -9,6 +9,7 @@ use quorate_tests::coverage::Happening;
 use quorate_tests::invariants::Invariant;
 use quorate_tests::mutants::{catch, catch_unless, guards};
 use quorate_tests::run::{Figures, Report, run_many, run_until};
+use quorate_tests::setting::Profile;
 use quorate_tests::shrink::{shrink, shrink_unless};
 use quorate_tests::{Case, Telling, run};
 use std::io::Write;
@@ -37,6 +38,7 @@ const USAGE: &str = "usage: sim [--seeds N] [--from N] [--mutant NAME] [--seed C
   (nothing)        2,000 histories, every mutant, what was met, and the figures
   --seeds N        so many histories instead
   --from N         first seed (default 0; at night the time, so that every night is another one)
+  --only PROFILE   so many histories that are aimed at this (grave, moving, ...); with --mutant of that broken rule
   --seed CASE      one history, told: a seed, or a seed and its cuts as a failure prints them
   --shrink yes     with --seed: the shortest history that breaks the same promise
   --mutant NAME    break this rule: with --seed in that history, else until it is caught, and show its shortest story
@@ -51,6 +53,7 @@ struct Order {
     seeds: u64,
     from: Option<u64>,
     mutant: Option<Mutant>,
+    only: Option<Profile>,
     census: Option<u64>,
     digest: Option<u64>,
     night: bool,
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
             eprintln!("{}: {error}; the failures are above", order.folder.display());
             false
         }),
-        Order { mutant: Some(mutant), .. } => show_mutant(*mutant),
+        Order { mutant: Some(mutant), only: None, .. } => show_mutant(*mutant),
         _ => day(&order),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -97,6 +100,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
         seeds: 2_000,
         from: None,
         mutant: None,
+        only: None,
         census: None,
         digest: None,
         night: false,
@@ -119,6 +123,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
                 let mutant = Mutant::named(&value).ok_or_else(|| format!("there is no mutant {value}"))?;
                 order.mutant = Some(mutant);
             }
+            "--only" => {
+                let profile = Profile::named(&value);
+                order.only = Some(profile.ok_or_else(|| format!("there is no profile {value}"))?);
+            }
             "--mutants" => order.census = Some(number()?),
             "--digest" => order.digest = Some(number()?),
             "--seconds" => order.length = Some(Duration::from_secs(number()?)),
@@ -132,6 +140,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
 /// So many histories, every mutant, what was met, and the figures.
 fn day(order: &Order) -> bool {
     let from = order.from.unwrap_or(0);
+    if let Some(profile) = order.only {
+        return only(profile, order);
+    }
     let figures = run_many(from..from + order.seeds, Rules::INTACT, usize::MAX);
     for report in &figures.failed {
         println!("{}", report.sentence());
@@ -145,6 +156,25 @@ fn day(order: &Order) -> bool {
     println!("{} of {tried} mutants caught", tried - escaped.len());
     let unmet = Happening::ALL.iter().filter(|happening| figures.coverage.of(**happening) == 0).count();
     figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < 2_000)
+}
+
+/// So many histories that are aimed at one rule; of a mutant, in which of them it is caught.
+fn only(profile: Profile, order: &Order) -> bool {
+    let (from, seeds) = (order.from.unwrap_or(0), order.seeds);
+    let rules = order.mutant.map_or(Rules::INTACT, Rules::breaking);
+    let guards = order.mutant.map_or(&[][..], guards);
+    let tell = |report: &Report| {
+        let is_caught = !guards.is_empty() && report.breaks(guards);
+        println!("{}{}", if is_caught { "caught: " } else { "" }, report.sentence());
+    };
+    let meant = (from..).filter(|seed| Case::of_seed(*seed).setting().profile == profile);
+    let meant = meant.take(usize::try_from(seeds).unwrap_or(usize::MAX));
+    let figures = run_until(meant, rules, |_| is_stopped(), tell);
+    for line in figures.coverage.lines() {
+        println!("  {line}");
+    }
+    println!("{}", figures.sentence());
+    figures.failed.is_empty()
 }
 
 /// Breaks every rule in turn, until it is stopped, and says where each was caught: how many were tried, and which were

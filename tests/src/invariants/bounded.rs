@@ -66,7 +66,7 @@ fn messages_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     // Another owner beside a silent one, the record of one that sent a digest, a hint at each of two keepers.
     let beside = 4;
     let sent = 1 + RESENDS_SOONER + attempt.timeout / RESEND_AFTER_MAX.0;
-    let begins = 1 + u64::from(attempt.replans) + begun_anew_max(evidence, attempt);
+    let begins = 1 + u64::from(attempt.replans + attempt.below) + begun_anew_max(evidence, attempt);
     u64::from(evidence.table(attempt.spot).n) * (asked + beside + sent) * begins
 }
 

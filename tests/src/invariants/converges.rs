@@ -8,7 +8,7 @@ use crate::brief;
 use crate::heal::Holdings;
 use crate::history::{Attempt, AttemptId, Hinted, Outcome, Spot};
 use crate::sync::Proven;
-use quorate_model::{Held, NodeId, Record, Version};
+use quorate_model::{Body, Held, NodeId, Record, Version};
 
 /// Bytes of the request and the answer that prove a shard equal at one other owner.
 const PROOF_BYTES_MAX: usize = 64;
@@ -39,8 +39,12 @@ fn is_excused(evidence: &Evidence<'_>, hint: &Hinted) -> bool {
         || is_out(&hint.owner)
 }
 
+/// What an owner held when hints were delivered. A floor stands for what it refuses.
 fn held(evidence: &Evidence<'_>, spot: Spot, owner: NodeId) -> Option<Held> {
-    evidence.ending.after_hints.get(&(spot, owner))?.as_ref().map(Record::held)
+    let record = evidence.ending.after_hints.get(&(spot, owner))?.as_ref();
+    let floors = evidence.ending.floors_after_hints.get(&(spot, owner)).copied().unwrap_or_default();
+    let floor = floors.highest().map(|version| Held { version, expired: true });
+    record.map(Record::held).max(floor)
 }
 
 /// Every hint that was kept reached its owner, before any read could have repaired it.
@@ -75,7 +79,8 @@ fn hints_were_left(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
                 let Some(record) = evidence.ending.after_hints.get(&(attempt.spot, *owner)) else { continue };
                 let has_no_keeper = *owner == attempt.coordinator && !is_acknowledged;
-                let is_there = is_as_late(record.as_ref(), version);
+                let is_there = is_as_late(record.as_ref(), version)
+                    || held(evidence, attempt.spot, *owner) >= Some(Held::live(version));
                 if !is_there && !has_no_keeper && !evidence.history.hinted.contains(&(id, *owner)) {
                     findings.broken(
                         attempt.spot,
@@ -170,7 +175,7 @@ fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Finding
             };
             ended_at_peace(attempt) && owners.iter().all(owes_no_hint) && !keeps_none(attempt, owners)
         });
-        if !is_whole || evidence.may_forget(*spot) {
+        if !is_whole || evidence.may_forget(*spot) || evidence.setting.purges {
             continue;
         }
         let versions: Vec<Option<Version>> =
@@ -200,12 +205,22 @@ fn sync_alone_made_owners_equal(evidence: &Evidence<'_>, findings: &mut Findings
 
 fn replicas_agree(holdings: &Holdings, evidence: &Evidence<'_>, findings: &mut Findings) {
     // What a replica remembers of operations is part of what it holds: a retry may ask any quorum.
-    let content = |record: &Option<Record>| {
-        record.as_ref().map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
+    let content = |spot: Spot, record: &Option<Record>| {
+        // A removal that one of them has sealed and dropped is one to all.
+        let floors = evidence.ending.floors.iter().filter(|((of, _), _)| *of == spot);
+        let sealed = floors.filter_map(|(_, floors)| floors.sealed).max();
+        let is_gone = |record: &&Record| {
+            let is_removal = matches!(record.body, Body::Tombstone | Body::Expired);
+            !(is_removal && sealed >= Some(record.version))
+        };
+        record
+            .as_ref()
+            .filter(is_gone)
+            .map(|record| (record.held(), record.digest(), brief::operations(&record.operations)))
     };
     for (spot, owners) in &evidence.ending.owners {
         let mut held =
-            owners.iter().filter_map(|owner| Some((owner, content(holdings.get(&(*spot, *owner))?))));
+            owners.iter().filter_map(|owner| Some((owner, content(*spot, holdings.get(&(*spot, *owner))?))));
         let Some((by, expected)) = held.next() else { continue };
         for (owner, found) in held.filter(|(_, found)| *found != expected) {
             findings.broken(*spot, format!("{by} holds {expected:?}, {owner} holds {found:?}"));

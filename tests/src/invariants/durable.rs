@@ -1,7 +1,7 @@
 //! Acknowledged is durable: what was acknowledged is met by every later reader that must meet it, stands above what
 //! was acknowledged before it, and is there at the end.
 
-use super::{Evidence, Findings, is_as_late};
+use super::{Evidence, Findings};
 use crate::history::{Attempt, Write};
 use quorate_coordinator::PutAnswer;
 use quorate_model::Durability;
@@ -40,7 +40,8 @@ fn met_by_later_reads(
         // Where there is one copy more by then, that one may be the one that is read.
         let n = evidence.copies(at_first, answer.n).max(evidence.copies(at_first, found.n));
         let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
-        if must_meet && !is_as_late(found.record.as_ref(), answer.version) {
+        let is_met = evidence.is_met(read.spot, found.record.as_ref(), found.sealed, answer.version);
+        if must_meet && !is_met {
             let saw = found.record.as_ref().map(|record| record.version);
             let what = format!("{} was acknowledged, and a later read saw {saw:?}", answer.version);
             findings.broken(read.spot, what);
@@ -84,7 +85,9 @@ fn there_at_the_end(
     }
     let held = evidence.ending.at_end.iter().filter(|((spot, _), _)| *spot == attempt.spot);
     let greatest = held.filter_map(|(_, record)| record.as_ref()).max_by_key(|record| record.held());
-    if !is_as_late(greatest, answer.version) {
+    let floors = evidence.ending.floors.iter().filter(|((spot, _), _)| *spot == attempt.spot);
+    let sealed = floors.filter_map(|(_, floors)| floors.sealed).max();
+    if !evidence.is_met(attempt.spot, greatest, sealed, answer.version) {
         let there = greatest.map(|record| record.version);
         findings.broken(attempt.spot, format!("{} was acknowledged, at the end {there:?}", answer.version));
     }

@@ -1,7 +1,7 @@
 //! No flicker: what one read at a quorum saw, no later read that must meet it fails to see; and what one replica
 //! said it holds it does not take back.
 
-use super::{Evidence, Findings, is_as_late};
+use super::{Evidence, Findings};
 use quorate_model::{Durability, Record};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -20,7 +20,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             let must_meet = later.spot == spot
                 && earlier.precedes(later)
                 && after.required + evidence.history.surely(quorum, quorum) > evidence.table(spot).n;
-            let as_late = is_as_late(after.record.as_ref(), record.version);
+            let as_late = evidence.is_met(spot, after.record.as_ref(), after.sealed, record.version);
             let held = after.record.as_ref().map(Record::held);
             if must_meet && !(as_late && held.is_none_or(|held| held >= record.held())) {
                 findings.broken(spot, format!("one read saw {:?}, a later one {held:?}", record.held()));

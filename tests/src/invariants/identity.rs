@@ -11,7 +11,11 @@ use quorate_model::{OperationId, Version};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (_, attempt, _) in evidence.history.writes() {
-        if attempt.made.len() > 1 {
+        // One that no owner ever took, and that all refused because of a floor, is nowhere.
+        let is_nowhere =
+            |made: &&Version| !evidence.history.stored.contains(&(attempt.spot, **made)) && attempt.below > 0;
+        let earlier = attempt.made.split_last().map_or(&[][..], |(_, earlier)| earlier);
+        if !earlier.iter().all(|made| is_nowhere(&made)) {
             findings.broken(attempt.spot, format!("one write under several versions: {:?}", attempt.made));
         }
     }
@@ -56,7 +60,9 @@ fn judge_attempt(
     };
     let number = id.0;
     if earlier().any(|(_, _, other)| other.sequence > operation.sequence) {
-        if stored.is_some() || !attempt.made.is_empty() {
+        // Where the later one may be forgotten with a removal, the earlier one gets its own answer again.
+        let is_repeated = evidence.setting.purges && stored.is_some_and(|answer| answer.replayed);
+        if (stored.is_some() && !is_repeated) || !attempt.made.is_empty() {
             findings.broken(attempt.spot, format!("op {number}: {operation} after a later sequence"));
         }
         return;
@@ -72,7 +78,9 @@ fn judge_attempt(
     if same().any(|(other, _, _)| other.value != write.value) {
         findings.broken(attempt.spot, format!("op {number}: {operation} repeated with another body"));
     }
-    if let Some((_, earlier, _)) = same().find(|(_, other, _)| other.version > answer.version) {
+    // Where ids go with removals, what is known of an id in the end may be another attempt's.
+    let is_later = |other: &PutAnswer| other.version > answer.version && !evidence.setting.purges;
+    if let Some((_, earlier, _)) = same().find(|(_, other, _)| is_later(other)) {
         let what = format!(
             "op {number}: {operation} names {} after it named {}: answers went back",
             answer.version, earlier.version

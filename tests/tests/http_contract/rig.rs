@@ -8,6 +8,7 @@ use quorate_http::{Limits, Server, Setup};
 use quorate_model::{Durability, Rules};
 use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
+use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig, bind};
 use quorate_ports::Block;
@@ -124,6 +125,7 @@ impl Cluster {
                 heal: false,
                 sync: SyncLimits::default(),
                 fill: FillLimits::default(),
+                purge: PurgeLimits::default(),
                 timing: Timing::default(),
                 rules: Rules::INTACT,
                 boot_id_file: quorate_node::node::BOOT_ID_FILE.into(),

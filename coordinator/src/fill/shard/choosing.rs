@@ -1,9 +1,10 @@
 //! Who a shard is filled from: enough old owners that hold everything, all that give their copies away among them.
 
 use super::{Action, At, Cause, Comparison, Lack, Next, Probe, Shard, Stage};
-use crate::rules::filling;
+use crate::rules::{filling, purge};
+use quorate_model::floors::Raise;
 use quorate_model::range::Extent;
-use quorate_model::{CopyState, NodeId, RangeRequest};
+use quorate_model::{CopyState, NodeId, RangeReply, RangeRequest, Refusal};
 use quorate_ring::{OwnerSet, Plan};
 use std::collections::BTreeMap;
 
@@ -47,12 +48,7 @@ impl Shard {
         self.sources.sort_by_key(|node| (!leaving.contains(node), !known(node)));
         self.sources.truncate(usize::from(needed).max(leaving.len()));
         match self.gap.state {
-            CopyState::Lossy => {
-                let (number, gap) = (at.number(), self.gap.clone());
-                self.stage = Stage::Taking;
-                at.actions.push(Action::Take { number, gap });
-                Next::GoesOn
-            }
+            CopyState::Lossy => self.ask_floors(at),
             CopyState::Filling | CopyState::Whole => self.compare(at),
         }
     }
@@ -73,6 +69,40 @@ impl Shard {
         Next::GoesOn
     }
 
+    /// Asks the sources for their floors, before anything is taken: what all of them refuse, this one must.
+    fn ask_floors(&mut self, at: &mut At<'_>) -> Next {
+        let mut asked = BTreeMap::new();
+        for node in self.sources.clone() {
+            let request = RangeRequest::Floors { over: self.extent(), raise: Raise::Nothing };
+            let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
+            at.actions.push(Action::Ask { number, to: node, request, deadline });
+            asked.insert(number, node);
+        }
+        self.stage = Stage::Flooring { asked, floors: Vec::new() };
+        Next::GoesOn
+    }
+
+    /// A source has said what its floors are; once all have, what is held is deleted.
+    pub(super) fn on_floors(&mut self, at: &mut At<'_>, number: u64, reply: Option<RangeReply>) -> Next {
+        let Stage::Flooring { asked, floors } = &mut self.stage else { return Next::GoesOn };
+        let Some(node) = asked.remove(&number) else { return Next::GoesOn };
+        match reply {
+            Some(RangeReply::Floored(pieces)) => floors.extend(pieces),
+            // A version without floors: there is none in the cluster, then.
+            Some(RangeReply::Refused(Refusal::NotUnderstood)) => {}
+            Some(RangeReply::Refused(refusal)) => return self.lose_source(at, node, Lack::of(refusal)),
+            Some(_) | None => return Next::Waits(Cause::Source(node)),
+        }
+        if !asked.is_empty() {
+            return Next::GoesOn;
+        }
+        let floors = purge::carried(self.context.rules, std::mem::take(floors));
+        let (number, gap) = (at.number(), self.gap.clone());
+        self.stage = Stage::Taking;
+        at.actions.push(Action::Take { number, gap, floors });
+        Next::GoesOn
+    }
+
     /// Whether a node is one of the owners, or of the old ones while the shard moves: they know all that was acknowledged.
     pub(super) fn is_old_owner(&self, node: NodeId) -> bool {
         self.plan.sets.first().is_some_and(|old| is_in(old, node))
@@ -81,10 +111,14 @@ impl Shard {
     /// Asks an owner what the shard adds up to: so it says, too, whether copies may be made of its own.
     pub(super) fn ask_sums(&self, at: &mut At<'_>, to: NodeId) -> u64 {
         let (number, deadline) = (at.number(), at.now.instant + at.limits.timeout);
-        let (table, epoch, interval) = (self.gap.table, self.gap.epoch, self.gap.interval.clone());
-        let request = RangeRequest::Sums { of: vec![Extent { table, epoch, interval }] };
+        let request = RangeRequest::Sums { of: vec![self.extent()] };
         at.actions.push(Action::Ask { number, to, request, deadline });
         number
+    }
+
+    fn extent(&self) -> Extent {
+        let (table, epoch, interval) = (self.gap.table, self.gap.epoch, self.gap.interval.clone());
+        Extent { table, epoch, interval }
     }
 }
 

@@ -4,7 +4,8 @@
 use super::{Action, At, Lack, Next, Page, Shard, Stage};
 use quorate_model::range::Extent;
 use quorate_model::{
-    Durability, Fill, Interval, NodeId, RangeReply, RangeRequest, Raw, Record, Refusal, Request, SortKey,
+    Durability, Fill, Interval, NodeId, Origin, RangeReply, RangeRequest, Raw, Record, Refusal, Request,
+    SortKey,
 };
 use std::collections::BTreeMap;
 
@@ -113,7 +114,7 @@ impl Shard {
             at: self.place(sort_key),
             record,
             durability: Durability::Os,
-            vouched: true,
+            origin: Origin::Filling,
         };
         let requests = records.into_iter().map(write).collect();
         let number = at.number();

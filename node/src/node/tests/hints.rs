@@ -78,8 +78,12 @@ async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
         operations: quorate_model::Operations::default(),
     };
     cluster.restart(2).await;
-    let write =
-        Request::Write { at: plan.place, record: second.clone(), durability: Durability::Os, vouched: false };
+    let write = Request::Write {
+        at: plan.place,
+        record: second.clone(),
+        durability: Durability::Os,
+        origin: quorate_model::Origin::Fresh,
+    };
     let reply = cluster.node(2).core().local.replica().read(&write, ReadTier::Disk);
     assert!(matches!(reply, Some(quorate_model::Reply::Written { .. })), "{reply:?}");
     cluster.node(0).cut(false);

@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     timing(config)?;
     hints(config)?;
     sync(config)?;
+    purge(config)?;
     storage(config)
 }
 
@@ -187,6 +188,15 @@ fn sync(config: &Config) -> Result<(), Error> {
     lasting("sync.after_return", time(sync.after_return), HOUR, of_node)?;
     lasting("sync.retry_after", time(sync.retry_after), HOUR, of_node)?;
     lasting("sync.call_timeout", time(sync.call_timeout), HOUR, "a bound on one message")
+}
+
+fn purge(config: &Config) -> Result<(), Error> {
+    let purge = &config.purge;
+    let time = |span: quorate_model::Span| Duration::from_micros(span.0);
+    let kept = "removals are kept for so long at least";
+    lasting("purge.after", time(purge.after), 24_000 * HOUR, kept)?;
+    lasting("purge.ids_keep", time(purge.ids_keep), 24_000 * HOUR, kept)?;
+    lasting("purge.every", time(purge.every), 24 * HOUR, "a bound on one node")
 }
 
 fn storage(config: &Config) -> Result<(), Error> {
