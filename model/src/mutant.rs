@@ -247,11 +247,13 @@ pub enum Mutant {
     CloseRefusesNothing,
     /// A copy is filled without the floors of its sources.
     FloorsNotCopied,
+    /// A copy that is being filled calls what it lacks removed.
+    FillingSealed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 115] = [
+    pub const ALL: [Mutant; 116] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -367,6 +369,7 @@ impl Mutant {
         Mutant::IdsForgottenSilently,
         Mutant::CloseRefusesNothing,
         Mutant::FloorsNotCopied,
+        Mutant::FillingSealed,
     ];
 
     /// Its name as people type it: `no-read-repair`.

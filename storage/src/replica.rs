@@ -283,6 +283,7 @@ impl<E: Engine> Replica<E> {
             (ReadTier::Disk, Err(_)) | (_, Err(TryLockError::Poisoned(_))) => self.layout(),
         };
         self.admit(&layout, at, Wants::Answer)?;
+        let holds_everything = self.holds(&layout, at, Wants::Everything).is_ok();
         let key = keys::record(at.table, &at.sort_key);
         let mut floors = self.floors_at(at.table, &at.sort_key);
         loop {
@@ -290,7 +291,8 @@ impl<E: Engine> Replica<E> {
             // What is absent may have come, and have been sealed, between the two looks.
             let now = self.floors_at(at.table, &at.sort_key);
             if now == std::mem::replace(&mut floors, now) {
-                return Ok((record, floors));
+                let tells = rules::purge::tells_sealed(self.rules, holds_everything);
+                return Ok((record, if tells { floors } else { Floors::default() }));
             }
         }
     }

@@ -136,17 +136,21 @@ impl World {
         (!moves.is_empty()).then(|| self.begin_job(catalog, JobKind::Move, Vec::new(), moves))
     }
 
-    /// One copy more of each shard: as many as before are a quorum, so that what a level means stays the same.
+    /// One copy more of each shard that has not got it before such a job was aborted: as many as before are a quorum, so that
+    /// what a level means stays the same.
     fn more_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
         let table = catalog.table_by_id(TableId(1)).expect("it is never dropped where shards move");
         let one_more = |shard: &Shard| {
+            if shard.owners.len() > usize::from(table.n) {
+                return None;
+            }
             let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
             let others: Vec<NodeId> =
                 self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
             wanted.push(others[random.below(others.len() as u64) as usize]);
-            Move { shard: shard.id, epoch: shard.epoch, wanted }
+            Some(Move { shard: shard.id, epoch: shard.epoch, wanted })
         };
-        let moves = table.shards().iter().map(one_more).collect();
+        let moves = table.shards().iter().filter_map(one_more).collect();
         let change = Change::Copies { table: table.id, n: table.n + 1, r: None, w: None };
         self.begin_job(catalog, JobKind::Copies, vec![change], moves)
     }

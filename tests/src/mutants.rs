@@ -116,7 +116,8 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FloorNotJudged
         | Mutant::MoreConfirmed
         | Mutant::CloseRefusesNothing
-        | Mutant::FloorsNotCopied => {
+        | Mutant::FloorsNotCopied
+        | Mutant::FillingSealed => {
             &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker, Invariant::Resurrection]
         }
         // The value whose removal was dropped stays at the owner that had not heard of that.
@@ -160,6 +161,7 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
             | Mutant::IdsForgottenSilently
             | Mutant::CloseRefusesNothing
             | Mutant::FloorsNotCopied
+            | Mutant::FillingSealed
     );
     if is_of_purge {
         return Some(Profile::Grave);

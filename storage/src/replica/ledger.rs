@@ -61,6 +61,16 @@ impl<E: Engine> Replica<E> {
         filling::admit(self.rules, copy.role, self.ledger().at(at.table, &at.sort_key, copy), wants)
     }
 
+    /// Whether the copy of a place is being filled.
+    pub(super) fn is_filling(&self, layout: &Layout, at: &Place) -> bool {
+        if self.is_whole.load(Ordering::Acquire) {
+            return false;
+        }
+        let shard = layout.tables.get(&at.table).and_then(|table| table.shard(&at.sort_key));
+        let copy = shard.and_then(|shard| shard.copy);
+        copy.is_some_and(|copy| self.ledger().at(at.table, &at.sort_key, copy) == CopyState::Filling)
+    }
+
     /// Whether enough is held in a piece of one shard for others to be told what there is.
     pub(super) fn holds_all(
         &self,

@@ -137,8 +137,12 @@ impl<'a, E: Engine> Round<'a, E> {
             return Err(Refusal::Overloaded);
         }
         let floors = self.replica.floors().at(at.table, &at.sort_key);
+        let is_filling = self.replica.is_filling(self.layout, at);
+        let origin = rules::purge::origin_here(origin, is_filling);
         if let Some(floor) = rules::purge::below(rules, floors, origin, current.as_ref(), record) {
-            return Err(Refusal::Below { floor });
+            // To a reader who repairs, a floor says that the record was removed.
+            let tells = origin == Origin::Fresh || rules::purge::tells_sealed(rules, !is_filling);
+            return Err(if tells { Refusal::Below { floor } } else { Refusal::Filling });
         }
         let record = kept(rules, record, &mut self.writer.stamps);
         let merged = match origin {

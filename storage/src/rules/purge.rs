@@ -33,6 +33,18 @@ pub fn discarded(rules: Rules) -> Discarded {
     Discarded::Nothing
 }
 
+/// What a copy is filled with is exempt from floors: no run seals while it is filled. A write that was begun then and comes
+/// when the copy is whole is a record that another owner held once, and no more.
+///
+/// Rule 9. What a write counts as.
+#[inline]
+pub fn origin_here(origin: Origin, is_filling: bool) -> Origin {
+    match origin {
+        Origin::Filling if !is_filling => Origin::Vouched,
+        Origin::Fresh | Origin::Vouched | Origin::Filling => origin,
+    }
+}
+
 /// What may not be taken any more because of a floor: the floor, if there is one.
 #[inline]
 pub fn below(
@@ -68,6 +80,14 @@ fn refuses_fresh(rules: Rules, current: Option<&Record>) -> bool {
 #[inline]
 fn refuses_vouched(rules: Rules, current: Option<&Record>) -> bool {
     current.is_none() && !rules.broken(Mutant::PushPassesFloor)
+}
+
+/// A copy that is being filled has the floors of its sources, and not yet their records: what it lacks need not be removed.
+///
+/// Rule 9. Whether a copy says how far it is sealed, where it lacks a record.
+#[inline]
+pub fn tells_sealed(rules: Rules, holds_everything: bool) -> bool {
+    holds_everything || rules.broken(Mutant::FillingSealed)
 }
 
 /// A removal may go only if every owner has closed and holds exactly that removal, or has dropped it before: nothing up to
