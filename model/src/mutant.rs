@@ -237,10 +237,6 @@ pub enum Mutant {
     FloorNotJudged,
     /// A purge drops every removal up to its version, listed or not.
     DroppedByVersion,
-    /// A purge drops expired flags up to its version, listed or not.
-    FlagDropped,
-    /// A purge lists removals of which another owner holds something later.
-    MoreConfirmed,
     /// A purge drops operation ids, and no owner remembers that it did.
     IdsForgottenSilently,
     /// An owner that has closed goes on taking new writes of older versions.
@@ -253,7 +249,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 116] = [
+    pub const ALL: [Mutant; 114] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -364,8 +360,6 @@ impl Mutant {
         Mutant::FloorNotAsked,
         Mutant::FloorNotJudged,
         Mutant::DroppedByVersion,
-        Mutant::FlagDropped,
-        Mutant::MoreConfirmed,
         Mutant::IdsForgottenSilently,
         Mutant::CloseRefusesNothing,
         Mutant::FloorsNotCopied,

@@ -430,7 +430,9 @@ impl World {
             let request = Request::Read { at: plan.place.clone(), whole: true };
             match process.replica.read(&request, ReadTier::Disk) {
                 Some(Reply::Record(Some(record))) => match record.operations.recall(&id) {
-                    Recall::Found(known) => known.version >= answer.version,
+                    Recall::Found(known) if known.version >= answer.version => true,
+                    // One that forgot the later attempt with what was removed may have learnt of the earlier one since.
+                    Recall::Found(_) => floors.forgot_ids(Some(record.held())).is_some(),
                     Recall::Unknown | Recall::Next if floors.forgot_ids(Some(record.held())).is_some() => {
                         true
                     }

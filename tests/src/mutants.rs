@@ -50,7 +50,10 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::OneAckTooFew | Mutant::FoundIdAnsweredAtOnce | Mutant::AssignedWithoutLooking => {
             &[Invariant::Durable, Invariant::Answers]
         }
-        Mutant::ShownBeforeDurable | Mutant::ExpiringDropped | Mutant::LossyAcks | Mutant::TakenTwice => {
+        Mutant::LossyAcks => {
+            &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker, Invariant::Identity]
+        }
+        Mutant::ShownBeforeDurable | Mutant::ExpiringDropped | Mutant::TakenTwice => {
             &[Invariant::Durable, Invariant::Flicker]
         }
         Mutant::UnknownCalledFailed
@@ -78,7 +81,8 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::IdBelowPromise
         | Mutant::OneTriedTwice
         | Mutant::SecondVersion
-        | Mutant::NewVersionOnReplan => &[Invariant::Identity],
+        | Mutant::NewVersionOnReplan
+        | Mutant::IdsForgottenSilently => &[Invariant::Identity],
         Mutant::HintsDropped
         | Mutant::HintErasedUnanswered
         | Mutant::FinalLeftUnhinted
@@ -114,19 +118,15 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::ClosedAfterCompare
         | Mutant::OnePass
         | Mutant::FloorNotJudged
-        | Mutant::MoreConfirmed
         | Mutant::CloseRefusesNothing
         | Mutant::FloorsNotCopied
         | Mutant::FillingSealed => {
             &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker, Invariant::Resurrection]
         }
         // The value whose removal was dropped stays at the owner that had not heard of that.
-        Mutant::FlagDropped | Mutant::DroppedByVersion => {
-            &[Invariant::Resurrection, Invariant::Flicker, Invariant::Converges]
-        }
+        Mutant::DroppedByVersion => &[Invariant::Resurrection, Invariant::Flicker, Invariant::Converges],
         Mutant::PushPassesFloor => &[Invariant::Linearizable, Invariant::Resurrection],
         Mutant::FloorNotAsked => &[Invariant::Converges, Invariant::Durable],
-        Mutant::IdsForgottenSilently => &[Invariant::Identity],
     }
 }
 
@@ -156,8 +156,6 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
             | Mutant::FloorNotAsked
             | Mutant::FloorNotJudged
             | Mutant::DroppedByVersion
-            | Mutant::FlagDropped
-            | Mutant::MoreConfirmed
             | Mutant::IdsForgottenSilently
             | Mutant::CloseRefusesNothing
             | Mutant::FloorsNotCopied

@@ -120,7 +120,8 @@ impl Run {
         actions: &mut Vec<Action>,
     ) -> Result<(), (NodeId, Failure)> {
         if self.exchange.is_some() {
-            return self.on_exchanged(now, call, reply, actions);
+            self.on_exchanged(now, call, reply, actions);
+            return Ok(());
         }
         match (std::mem::replace(&mut self.doing, Doing::Done), reply) {
             (_, RangeReply::Refused(refusal)) => return Err((by, Failure::Refused(refusal))),
@@ -286,17 +287,11 @@ impl Run {
         self.step_exchange(now, sync::Input::Start, actions);
     }
 
-    fn on_exchanged(
-        &mut self,
-        now: Now,
-        call: Call,
-        reply: RangeReply,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), (NodeId, Failure)> {
-        let Some((_, calls)) = &mut self.exchange else { return Ok(()) };
-        let Some(call) = calls.remove(&call) else { return Ok(()) };
-        self.step_exchange(now, sync::Input::Reply(call, reply), actions);
-        Ok(())
+    fn on_exchanged(&mut self, now: Now, call: Call, reply: RangeReply, actions: &mut Vec<Action>) {
+        let call = self.exchange.as_mut().and_then(|(_, calls)| calls.remove(&call));
+        if let Some(call) = call {
+            self.step_exchange(now, sync::Input::Reply(call, reply), actions);
+        }
     }
 
     fn step_exchange(&mut self, now: Now, input: sync::Input, actions: &mut Vec<Action>) {

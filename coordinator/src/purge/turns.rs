@@ -35,7 +35,7 @@ pub fn turns(
     let is_pending =
         |shard: ShardId| catalog.running_job().is_some_and(|job| job.pending.contains_key(&shard));
     for table in catalog.tables() {
-        for shard in table.shards().iter() {
+        for shard in table.shards() {
             let owners = shard.owners.iter().map(|owner| owner.node);
             let up = |node: &NodeId| can_be_asked(*node, shard.id);
             if !sync::runs(owners.clone(), local, up) {

@@ -209,7 +209,7 @@ fn given_up(catalog: &Catalog, lost: &BTreeSet<NodeId>) -> Vec<TableGivenUp> {
         let short: Vec<&Shard> = table.shards().iter().filter(is_short).collect();
         let empty = short.iter().filter(|shard| left(shard) == 0).count();
         let (name, shards) = (table.name.clone(), table.shards().len());
-        (!short.is_empty()).then(|| TableGivenUp { name, shards, short: short.len(), empty })
+        (!short.is_empty()).then_some(TableGivenUp { name, shards, short: short.len(), empty })
     };
     catalog.tables().filter_map(|table| of_table(table)).collect()
 }

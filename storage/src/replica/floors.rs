@@ -152,9 +152,7 @@ impl<E: Engine> Replica<E> {
             let key = keys::record(over.table, &removal.sort_key);
             let held = self.held(Family::Records, &key)?.map(|(record, _)| record.held());
             let sealed = self.floors().at(over.table, &removal.sort_key).sealed;
-            if !over.interval.contains(&removal.sort_key)
-                || !purge::confirms(self.rules(), held, sealed, removal.held)
-            {
+            if !over.interval.contains(&removal.sort_key) || !purge::confirms(held, sealed, removal.held) {
                 others.push(place);
             }
         }

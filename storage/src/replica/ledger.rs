@@ -222,7 +222,9 @@ impl<E: Engine> Replica<E> {
         let entry = Entry { state: CopyState::Filling, since, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, batch, Durability::Sync)?;
         let mut floors = self.floors_mut();
-        changes.into_iter().for_each(|change| floors.take(gap.table, change));
+        for change in changes {
+            floors.take(gap.table, change);
+        }
         drop(floors);
         self.sums().anew(gap.table, &self.layout());
         Ok(())

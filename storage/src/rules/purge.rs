@@ -95,10 +95,8 @@ pub fn tells_sealed(rules: Rules, holds_everything: bool) -> bool {
 ///
 /// Rule 9. Whether an owner that holds this, and has sealed so far, confirms that.
 #[inline]
-pub fn confirms(rules: Rules, held: Option<Held>, sealed: Option<Version>, listed: Held) -> bool {
-    let is_dropped = held.is_none() && sealed >= Some(listed.version);
-    let is_more = held > Some(listed) && rules.broken(Mutant::MoreConfirmed);
-    held == Some(listed) || is_dropped || is_more
+pub fn confirms(held: Option<Held>, sealed: Option<Version>, listed: Held) -> bool {
+    held == Some(listed) || (held.is_none() && sealed >= Some(listed.version))
 }
 
 /// What is dropped was listed, and is held exactly so: an expired flag has the version of its value, so a version alone
@@ -108,9 +106,7 @@ pub fn confirms(rules: Rules, held: Option<Held>, sealed: Option<Version>, liste
 #[inline]
 #[cfg(feature = "mutants")]
 pub fn goes_unlisted(rules: Rules, record: &Record) -> bool {
-    let is_flag = record.body == Body::Expired;
-    is_removal(record)
-        && (rules.broken(Mutant::DroppedByVersion) || (is_flag && rules.broken(Mutant::FlagDropped)))
+    is_removal(record) && rules.broken(Mutant::DroppedByVersion)
 }
 
 /// Operation ids go with a removal only where that is remembered, and nothing goes that is not sealed.
