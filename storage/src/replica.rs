@@ -24,6 +24,7 @@
 //! Healing: a doubtful replica returns as a new incarnation, which fills itself from other owners; the ledger
 //! (`ledger.rs`) says of what it may not speak yet.
 
+mod answers;
 mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
@@ -52,10 +53,10 @@ use crate::limits::ReplicaLimits;
 use crate::rules::filling::Wants;
 use crate::rules::{self, admission};
 use crate::sums::Sums;
+use answers::{known, shown};
 use bytes::Bytes;
 use hint_book::HintBook;
 use peer_book::PeerBook;
-use quorate_model::message::SMALL_BYTES;
 use quorate_model::record::DecodeError;
 use quorate_model::{
     ClusterId, CommitCounter, Durability, Epoch, Floors, Layout, NodeId, Place, Record, Refusal, Reply,
@@ -436,30 +437,5 @@ impl<E: Engine> Replica<E> {
             self.doubt("a batch ended in a panic");
             poisoned.into_inner()
         })
-    }
-}
-
-fn known(record: Option<Record>, floors: Floors) -> Reply {
-    let held = record.as_ref().map(Record::held);
-    let operations = record.map(|record| record.operations).unwrap_or_default();
-    Reply::Known { held, operations, floor: floors.highest(), forgot: floors.forgot_ids(held) }
-}
-
-/// What a read is answered: the record itself where it is small, too. That is cheaper than being asked for it a second
-/// time.
-fn shown(record: Option<Record>, floors: Floors, whole: bool) -> Reply {
-    if let (None, Some(sealed)) = (&record, floors.sealed) {
-        return Reply::Absent { sealed };
-    }
-    if whole {
-        return Reply::Record(record);
-    }
-    if record.as_ref().is_some_and(|record| record.body.value_bytes() <= SMALL_BYTES) {
-        return Reply::Record(record);
-    }
-    Reply::Digest {
-        held: record.as_ref().map(Record::held),
-        digest: record.as_ref().map_or(0, Record::digest),
-        operations: record.map(|record| record.operations).unwrap_or_default(),
     }
 }

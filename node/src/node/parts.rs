@@ -1,5 +1,6 @@
 //! The parts of a running node, put together and taken apart in order.
 
+use super::beginning::{Beginning, recovering};
 use super::folder::{self, Introduction};
 use super::{NodeConfig, StartError, damaged, tasks};
 use crate::background::Background;
@@ -10,7 +11,7 @@ use crate::core::plans::Plans;
 use crate::core::{ClusterIdentity, Core, Reached};
 use crate::drive::Driver;
 use crate::ended::Ended;
-use crate::engine::{Engine, Replica};
+use crate::engine::Replica;
 use crate::fill::Filler;
 use crate::heal;
 use crate::hints::{Progress, Replay};
@@ -20,21 +21,18 @@ use crate::owners::Owners;
 use crate::peer::{Local, Peers};
 use crate::purge::{Purge, PurgeBooks};
 use crate::recollection::Recollection;
-use crate::recovering::Recovering;
 use crate::recovery::Recovery;
 use crate::scan::Scanner;
 use crate::switch::Switch;
 use crate::sync::Sync;
 use crate::views::Views;
 use crate::{leftover, sums};
-use quorate_consensus::{Log, Machine, Openraft, Publish, begin_alone};
 use quorate_coordinator::Context;
-use quorate_model::{NodeId, Run};
+use quorate_model::Run;
 use quorate_ring::{Catalog, NodeUpdate};
-use quorate_storage::{Committer, Engine as _, Identity, RaftStore, RunNote, Stage};
+use quorate_storage::{Committer, Engine as _, Identity, RunNote, Stage};
 use quorate_transport::{self as transport, Links, PeerCounters, Server, Service, Whereabouts, bind};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -393,68 +391,6 @@ impl Parts {
             Err(error) => tracing::warn!("this run did not end in order: {error}"),
         }
     }
-}
-
-/// What consensus begins from.
-struct Beginning {
-    node: NodeId,
-    engine: Arc<Engine>,
-    replica: Arc<Replica>,
-    publisher: Arc<dyn Publish>,
-    folder: PathBuf,
-    /// The recovery that this start carries out.
-    recovering: Option<Recovering>,
-}
-
-impl Beginning {
-    /// Puts the last catalog in force that this disk knows, as far as it can be read, whether it is doubted or not.
-    async fn last_known_catalog(&self) {
-        let log = Log::new(RaftStore::of_doubted(Arc::clone(&self.engine)), Arc::clone(&self.replica));
-        if let Err(error) = Machine::publish_last_known(log, Arc::clone(&self.publisher)).await {
-            tracing::warn!("the last known catalog cannot be read whole: {error}");
-        }
-    }
-
-    /// Consensus from what is on the disk. On a disk that is doubted, or found to be doubtful now, it stays silent: a
-    /// vote may have been lost there. The node still starts, to say so.
-    async fn consensus(self, links: &Arc<Links>) -> Result<Arc<Openraft>, StartError> {
-        if self.replica.is_doubtful() {
-            return Ok(Openraft::silent(self.node));
-        }
-        match self.speaking(links).await {
-            Ok(consensus) => Ok(consensus),
-            Err(why) if self.replica.is_doubtful() => {
-                tracing::error!("consensus does not begin: {why}");
-                Ok(Openraft::silent(self.node))
-            }
-            Err(why) => Err(StartError::Consensus(why)),
-        }
-    }
-
-    async fn speaking(&self, links: &Arc<Links>) -> Result<Arc<Openraft>, String> {
-        let log = Log::new(RaftStore::new(Arc::clone(&self.engine)), Arc::clone(&self.replica));
-        if let Some(recovering) = self.recovering.clone() {
-            begin_alone(log.clone(), self.node).await.map_err(|error| error.to_string())?;
-            // Before any other can vote with it: it is not done a second time.
-            let (alone, folder) = (Recovering { is_alone: true, ..recovering }, self.folder.clone());
-            let noted = tokio::task::spawn_blocking(move || alone.write(&folder)).await;
-            noted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-            tracing::warn!(
-                "this node is the only voter on the catalog from now on, as its operator has decided"
-            );
-        }
-        let machine = Machine::load(log.clone(), Arc::clone(&self.publisher)).await;
-        let machine = machine.map_err(|error| error.to_string())?;
-        Openraft::start(self.node, log, machine, Arc::clone(links)).await
-    }
-}
-
-/// The recovery that was decided and is not carried out.
-async fn recovering(config: &NodeConfig) -> Result<Option<Recovering>, StartError> {
-    let folder = config.data.clone();
-    let read = tokio::task::spawn_blocking(move || Recovering::read(&folder)).await;
-    let read = read.map_err(|error| StartError::Runtime(error.to_string()))?;
-    read.map_err(|error| StartError::Folder { folder: config.data.clone(), error })
 }
 
 /// The folder has come all the way.

@@ -24,7 +24,7 @@ fn raise<E: Engine>(store: &Replica<E>, raise: Raise) -> Floors {
 }
 
 fn close<E: Engine>(store: &Replica<E>, seq: u64) {
-    assert_eq!(raise(store, Raise::Close(version(seq))).closing, Some(version(seq)));
+    assert!(raise(store, Raise::Close(version(seq))).closing >= Some(version(seq)), "floors only grow");
 }
 
 fn seal<E: Engine>(store: &Replica<E>, seq: u64, forgets: bool) {
@@ -105,7 +105,7 @@ pub fn what_is_sealed_takes_no_value_where_nothing_is_held(bench: impl Bench) {
     assert_eq!(come(&store, "absent", record(5, "v"), Origin::Vouched), below(5));
     assert_eq!(come(&store, "gone", removal(4), Origin::Vouched), below(5), "also what says the same");
     assert_eq!(come(&store, "removed", record(4, "v"), Origin::Vouched), written(4), "it is held");
-    assert_eq!(come(&store, "late", record(4, "v"), Origin::Filling), written(4));
+    assert_eq!(come(&store, "late", record(4, "v"), Origin::Filling), below(5), "it is whole");
     // Of a merge, what is refused for a floor was removed long ago: there is nothing to bring.
     let keyed = quorate_model::sync::Keyed { sort_key: sort_key("absent"), record: record(5, "v") };
     let merged = store.serve_range(&RangeRequest::Merge { over: over(), records: vec![keyed] }, || false);
@@ -247,14 +247,15 @@ pub fn a_copy_is_begun_with_floors_and_filled_below_them(mut bench: impl Bench) 
     };
     let store = run(&bench, Boot(2));
     let refused = store.serve_range(&RangeRequest::Floors { over: over(), raise: Raise::Nothing }, || false);
-    assert_eq!(refused, RangeReply::Refused(Refusal::Filling), "it tells nobody what it refuses");
+    assert_eq!(refused, RangeReply::Refused(Refusal::Filling), "it does not say what it refuses");
     let gap = store.gaps(10).into_iter().find(|gap| gap.table == SYNC_TABLE).expect("it is not whole");
     let floors =
         |sealed| Floors { closing: Some(version(7)), sealed: Some(version(sealed)), ..Floors::default() };
     let piece = |sealed| Floored { interval: Interval::everything(), floors: floors(sealed) };
     store.take(&gap, &[piece(6), piece(4)]).expect("taken");
     assert_eq!(come(&store, "absent", record(7, "v"), Origin::Fresh), below(7));
-    assert_eq!(come(&store, "absent", record(6, "v"), Origin::Vouched), below(6));
+    let lacks = come(&store, "absent", record(6, "v"), Origin::Vouched);
+    assert_eq!(lacks, Reply::Refused(Refusal::Filling), "what it lacks need not be removed");
     assert_eq!(come(&store, "old", record(3, "v"), Origin::Filling), written(3), "what a source holds");
     let filling = store.gaps(10).into_iter().find(|gap| gap.table == SYNC_TABLE).expect("it is filling");
     assert_eq!(filling.state, CopyState::Filling);
