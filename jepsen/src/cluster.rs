@@ -32,7 +32,6 @@ use std::time::{Duration, Instant};
 use crate::http::Http;
 use doubt::{Expected, Probe};
 pub use error::Error;
-pub use founding::members;
 use hosts::Hosts;
 use memory::Memory;
 pub use node::{Excuse, Node};
@@ -118,12 +117,6 @@ impl Cluster {
     /// Gives back nodes that a fault has claimed; those that it has not got to yet are free anyway.
     pub fn release_all(&mut self, nodes: &[usize]) {
         self.claims.retain(|index, _| !nodes.contains(index));
-    }
-
-    /// Lets a node that is no member any more join as a new one, with an empty folder.
-    pub fn begin_anew(&mut self, index: usize) -> Result<(), Error> {
-        self.incarnations.remove(&index);
-        self.nodes[index].join_anew()
     }
 
     /// The nodes that go on serving without these, if every key still has a quorum of its owners among them; empty if

@@ -27,7 +27,7 @@ use aim::{Extent, aimed};
 use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
-use member::{Change, Member};
+use member::Weight;
 use needs::Need;
 use partition::{Partition, Shape};
 use power::Power;
@@ -187,9 +187,7 @@ pub const FAULTS: &[Entry] = &[
     damaging("cut-own", "the end of one of a node's own files is missing", &[],
         || Box::new(Damage::new(damage::Manner::Cut, Kind::Own))),
     entry("member-weight", "a member's share of the data shrinks or grows: shards move", &[], LONG,
-        || Box::new(Member::new(Change::Weight))),
-    entry("member-leave", "a member leaves, and joins as a new one", &[], LONG,
-        || Box::new(Member::new(Change::Leave))),
+        || Box::new(Weight::new())),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
         || aimed(Extent::Minority, Starve::of_processor())),
     entry("starve-memory", "hardly any more memory for some nodes", &[Need::Groups], LONG,

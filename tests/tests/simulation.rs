@@ -8,7 +8,7 @@ use quorate_tests::shrink::shrink;
 use quorate_tests::{Case, Telling, run};
 
 /// How often a default batch must meet everything that can happen.
-const MET_MIN: u64 = 20;
+const MET_MIN: u64 = 15;
 
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))

@@ -142,6 +142,6 @@ fn sites_on_loopback(count: usize) -> Result<(Vec<Site>, Vec<Block>), Error> {
 }
 
 /// The members that an answer lists: an array, alone or as the member `nodes` or `items`.
-pub fn members(json: &Value) -> Option<&Vec<Value>> {
+pub(super) fn members(json: &Value) -> Option<&Vec<Value>> {
     json.as_array().or_else(|| ["nodes", "items"].iter().find_map(|name| json[name].as_array()))
 }

@@ -41,8 +41,6 @@ pub enum Excuse {
     NoMemory,
     /// Whose data these are was damaged; it exits with a failure, after a sentence in its log.
     NoIdentity,
-    /// It is no member any more; it exits with a failure, after a sentence in its log.
-    NoMember,
 }
 
 impl Excuse {
@@ -50,7 +48,7 @@ impl Excuse {
     fn covers(self, status: ExitStatus) -> bool {
         match self {
             Excuse::NoMemory => status.signal() == Some(Signal::KILL.as_raw()),
-            Excuse::NoIdentity | Excuse::NoMember => status.code().is_some_and(|code| code != 0),
+            Excuse::NoIdentity => status.code().is_some_and(|code| code != 0),
         }
     }
 
@@ -58,7 +56,6 @@ impl Excuse {
         match self {
             Excuse::NoMemory => "the kernel had no memory for it",
             Excuse::NoIdentity => "its identity was damaged",
-            Excuse::NoMember => "it has left the cluster",
         }
     }
 }
@@ -250,18 +247,6 @@ impl Node {
         self.spawn(&membership)
     }
 
-    /// Ends it if it runs, empties its folder, and starts it as a newcomer that asks for its share of the data.
-    pub(super) fn join_anew(&mut self) -> Result<(), Error> {
-        self.kill();
-        self.excuse(None);
-        let folder = format!("folder {}", self.data.display());
-        std::fs::remove_dir_all(&self.data).map_err(Error::host(folder.clone()))?;
-        std::fs::create_dir_all(&self.data).map_err(Error::host(folder))?;
-        let others = self.others.clone();
-        let joins = others.iter().flat_map(|other| ["--join", other]);
-        self.spawn(&joins.chain(["--auto"]).collect::<Vec<_>>())
-    }
-
     /// The machine's boot id, as the node will see it when it starts the next time: derived from this number.
     pub fn write_boot_id(&self, boot: u64) -> Result<(), Error> {
         let path = boot_id_file(&self.folder);
@@ -393,6 +378,5 @@ mod tests {
         let covered = |excuse: Excuse| [killed, aborted, failed, orderly].map(|end| excuse.covers(end));
         assert_eq!(covered(Excuse::NoMemory), [true, false, false, false]);
         assert_eq!(covered(Excuse::NoIdentity), [false, false, true, false]);
-        assert_eq!(covered(Excuse::NoMember), [false, false, true, false]);
     }
 }

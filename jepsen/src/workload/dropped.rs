@@ -10,6 +10,7 @@
 //! again if it is not there, and every key is read at every node. **At least** the operations that every run must do, and
 //! some acknowledged drops.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -179,7 +180,7 @@ impl Workload for Dropped {
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        let orders = linearizable::check(history, linearizable::Limits::default());
+        let orders = linearizable::check(&with_late_drops(history), linearizable::Limits::default());
         let mut judgement = Judgement::of_registers(&orders);
         let mut drops: Vec<(u64, Status)> = Vec::new();
         for one in history.operations.iter().filter(|one| one.detail.refusal.as_deref() == Some(DROP)) {
@@ -195,4 +196,21 @@ impl Workload for Dropped {
         judgement.measures.push(Measure::count("drops left pending", drops.len() - acknowledged));
         judgement
     }
+}
+
+/// A drop of unknown outcome may come late, and takes the keys along that came into use after it was asked for.
+fn with_late_drops(history: &History) -> History {
+    let is_drop = |one: &&Operation| one.detail.refusal.as_deref() == Some(DROP);
+    let drops: Vec<&Operation> = history.operations.iter().filter(is_drop).collect();
+    let known: BTreeSet<(&str, u64)> = drops.iter().map(|one| (one.key.as_str(), one.call)).collect();
+    let keys: BTreeSet<&str> = history.operations.iter().map(|one| one.key.as_str()).collect();
+    let unknown: BTreeMap<u64, &Operation> =
+        drops.iter().filter(|one| one.status == Status::Unknown).map(|one| (one.call, *one)).collect();
+    let mut with = history.clone();
+    for (call, drop) in unknown {
+        let late = keys.iter().filter(|key| !known.contains(&(**key, call)));
+        with.operations.extend(late.map(|key| Operation { key: (*key).to_owned(), ..drop.clone() }));
+    }
+    with.sort();
+    with
 }
