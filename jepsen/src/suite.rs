@@ -123,7 +123,8 @@ impl Suite {
             Suite::Full => {
                 let index = number as usize - 1;
                 // Put on by one each time that all faults have had their turn alone.
-                let workload = &WORKLOADS[(index + index / (3 * FAULTS.len())) % WORKLOADS.len()];
+                let cycle = 3 * FAULTS.len();
+                let workload = &WORKLOADS[(index % cycle + index / cycle) % WORKLOADS.len()];
                 let round = (number as usize - 1) / WORKLOADS.len();
                 let durability =
                     if round % OS_EVERY == OS_EVERY - 1 { Durability::Os } else { Durability::Sync };
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_full_suite_meets_every_fault_alone_and_every_workload() {
-        let segments = (1..=300).filter_map(|number| Suite::Full.segment(number, 1));
+        let segments = (1..=600).filter_map(|number| Suite::Full.segment(number, 1));
         let (mut alone, mut workloads) = (BTreeSet::new(), BTreeSet::new());
         for segment in segments {
             workloads.insert(segment.proof.name);
