@@ -18,7 +18,7 @@
 //!
 //! # What is left out
 //!
-//! What a member does with its shards when it comes or goes: jobs of the catalog carry that out ([`crate::conduct`]).
+//! What a member does with its shards when it comes or goes: jobs of the catalog carry that out (`conduct.rs`).
 
 pub mod closing;
 mod figures;
