@@ -283,7 +283,10 @@ impl World {
                 let given = newer.as_ref().map(|plan| plan.place.epoch);
                 if let Some(said) = asked.and_then(|asked| asked.said) {
                     self.met(Happening::RefusalSaid);
-                    if given < Some(said) {
+                    // Where the coordinator knows that the table is dropped, nothing is in force.
+                    let table = self.cluster.table(running.spot.table);
+                    let is_dropped = self.cluster.is_dropped(self.peek(on).heard, table);
+                    if given < Some(said) && !is_dropped {
                         self.history.unheeded.push((running.spot, running.attempt));
                     }
                 }

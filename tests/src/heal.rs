@@ -219,6 +219,7 @@ impl World {
             let on = self.some_node(name);
             let read = self.launch_read(name, on, spot, required).expect("every table is known");
             reads.push(read);
+            self.demand_full(ending, &mut reads);
         }
         self.demand(ending, &reads);
     }
@@ -266,6 +267,7 @@ impl World {
             let on = self.some_node(name);
             let write = Write { is_retry: true, required, ..write };
             retries.push(self.launch_write(name, on, spot, write).expect("every table is known"));
+            self.demand_full(ending, &mut retries);
         }
         self.demand(ending, &retries);
     }
@@ -287,9 +289,18 @@ impl World {
             };
             let on = self.some_node(name);
             writes.push(self.launch_write(name, on, spot, write).expect("every table is known"));
+            self.demand_full(ending, &mut writes);
         }
         self.demand(ending, &writes);
         self.read_all(ending, |n, _| level::quorum(n));
+    }
+
+    /// Demands these operations once they are as many as a queue takes: no replica may refuse one as too many.
+    fn demand_full(&mut self, ending: &mut Ending, attempts: &mut Vec<AttemptId>) {
+        if attempts.len() >= self.setting.queue_max {
+            self.demand(ending, attempts);
+            attempts.clear();
+        }
     }
 
     /// Waits until these operations are over: now that all is healed, none may fail for want of owners or time.
