@@ -60,7 +60,12 @@ impl World {
             }
             return self.plan_fill(on);
         }
-        let gaps = process.replica.gaps(usize::MAX);
+        // What a full disk kept it from noting is tried again about every second.
+        let replica = process.replica.clone();
+        if self.random(For::Filling, [on.0 << 32, self.schedule.now()]).chance(60) {
+            replica.close();
+        }
+        let gaps = replica.gaps(usize::MAX);
         self.note_gaps(on, &gaps);
         let members = self.members(on);
         self.step_filling(on, run, Input::Look(gaps, members));
