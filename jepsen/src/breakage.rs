@@ -75,6 +75,7 @@ pub const BREAKAGES: &[Breakage] = &[
     breakage("expiry-not-flagged",          "ttl",      "clock",                  3, 40),
     breakage("one-ack-too-few",             "set",      "partition,kill",         3, 30),
     breakage("drop-not-awaited",            "dropped",  "partition-halves",       5, 70),
+    breakage("scan-error-ends-quietly",     "scan",     "partition,kill",         3, 30),
 ];
 
 /// How one breakage was met.

@@ -164,6 +164,11 @@ fn judge_result(expected: Expected, result: &Value) -> Outcome {
 }
 
 impl Outcome {
+    /// It had no effect.
+    pub fn failed(label: String) -> Outcome {
+        Outcome::of(Status::Fail, label)
+    }
+
     fn of(status: Status, label: String) -> Outcome {
         Outcome { status, value: None, version: None, replayed: false, label, breach: None }
     }

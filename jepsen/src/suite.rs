@@ -59,12 +59,13 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 /// The quick suite.
 const QUICK: &[Line] = &[
     line("register", "kill,partition-halves,pause", 25),
-    line("set", "partition,reset,power-all", 30),
-    line("retries", "kill,partition,packet-loss", 25),
+    line("set", "partition,reset,power-all", 25),
+    line("scan", "kill,partition,pause-short", 20),
+    line("retries", "kill,partition,packet-loss", 20),
     line("churn", "kill-minority,pause-short,partition-one", 25),
     line("ttl", "clock,power-one,partition-ring", 25),
     line("dropped", "kill,partition-halves", 25),
-    line("mixed", "packet-loss,latency,slow-link,starve", 25),
+    line("mixed", "packet-loss,latency,slow-link,starve", 20),
     line("register-all", "kill,disk-slow,disk-full", 25),
     line("register-one", "kill,partition", 25),
     line("regular", "kill,partition", 15),
@@ -73,7 +74,7 @@ const QUICK: &[Line] = &[
     line("churn", "flip-log,cut-log,kill", 20),
     line("register", "flip-own,cut-own,kill", 20),
     line("register", "member,kill-one", 30),
-    os_line("set", "power,kill", 30),
+    os_line("set", "power,kill", 25),
     line("register", "all", 35),
 ];
 

@@ -10,6 +10,7 @@
 //! | register, register-all | reads, writes, deletes of few keys | an order that explains every answer |
 //! | register-one | the same at level one | integrity, agreement of the owners in the end; staleness is measured |
 //! | set | keys that are written once | what is known never goes away |
+//! | scan | the same in a range table, looked for by scans over parts of it | the same, and that each key is listed once, in order |
 //! | retries | writes with an id, again at other nodes | an acknowledged id is never applied again |
 //! | churn | keys deleted and made again | an order, and nothing that is over comes back |
 //! | ttl | values that expire | the same, where a value may expire once at any time |
@@ -29,10 +30,12 @@ mod closing;
 mod dropped;
 mod keys;
 mod mixed;
+mod paging;
 mod register;
 mod register_one;
 mod regular;
 mod retries;
+mod scan;
 mod set;
 mod single;
 mod ttl;
@@ -212,6 +215,8 @@ pub const WORKLOADS: &[Entry] = &[
         |options| Arc::new(register_one::make(options))),
     entry("set", "Write each key once and look for all of them; nothing that is known may go away",
         |options| Arc::new(set::Set::new(options))),
+    entry("scan", "Write each key of a range table once and scan parts of it; each key that is there appears once, in order",
+        |options| Arc::new(scan::Scans::new(options))),
     entry("retries", "Write with operation ids and retry at other nodes; no acknowledged write is applied again",
         |options| Arc::new(retries::Retries::new(options))),
     entry("churn", "Delete keys and make them again; nothing that is over comes back",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::paging::{Over, Scanned};
 use super::{Asked, How, ManyAsked, Request, Run};
 use quorate_checkers::operation::{ClientId, Status};
 
@@ -99,6 +100,16 @@ impl Client {
         let many = ManyAsked { client: self.id, keys, closing: false, due: self.due.take() };
         let all_answered = self.run.read_many(many, node).await;
         self.rest_unless(all_answered).await;
+    }
+
+    /// Scans keys of which these may be there, each page at the next node of all, and rests if it did not come to its end.
+    pub async fn scan(&mut self, known: &[String], over: Over) -> bool {
+        self.turn += 1;
+        self.due = None;
+        let asked = Scanned { client: self.id, known, over, closing: false, wanders: true };
+        let has_ended = self.run.scan(&asked, self.turn).await;
+        self.rest_unless(has_ended).await;
+        has_ended
     }
 
     async fn rest_unless(&self, is_well: bool) {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Asked, Closed, How, ManyAsked, Request, Run, Running};
+use super::paging::{Over, Scanned};
+use super::{Asked, Closed, How, Request, Run, Running};
 use quorate_checkers::operation::{ClientId, Status};
 
 /// How often a closing read of one key is tried at one node.
@@ -33,16 +34,14 @@ pub(super) fn at_quorum(run: &Arc<Run>, keys: Vec<String>) -> Running<'_, Closed
     Box::pin(async move { close(run, keys, &How::default()).await })
 }
 
-/// The same with many keys in one request.
-pub(super) async fn close_in_bulk(run: &Arc<Run>, keys: Vec<String>, at_once: usize) -> Closed {
+/// The same by a scan of every node that attends.
+pub(super) async fn close_by_scans(run: &Arc<Run>, keys: Vec<String>, over: Over) -> Closed {
     let mut closed = Closed::default();
     for node in run.answerable() {
-        for keys in keys.chunks(at_once) {
-            let many = ManyAsked { client: ClientId(1), keys, closing: true, due: None };
-            if !insist(|| run.read_many(many, node)).await {
-                closed.void.push(silent_node(node));
-                break;
-            }
+        let (client, known, over) = (ClientId(1), &*keys, over.clone());
+        let asked = Scanned { client, known, over, closing: true, wanders: false };
+        if !insist(|| run.scan(&asked, node)).await {
+            closed.void.push(silent_node(node));
         }
     }
     closed

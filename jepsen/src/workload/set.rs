@@ -3,8 +3,7 @@
 //! A register cannot see an acknowledged write that was lost and then overwritten unread. Here nothing is overwritten:
 //! each element is a key of its own. Clients mostly add; now and then they look for some that were added lately, one
 //! by one or many in one request, and for any of all. **Measured**: how long elements took to be seen. **In the end**
-//! every element is looked for at every node, at quorum, many in one request. **At least** [`ELEMENTS_MIN`] elements
-//! must have been acknowledged.
+//! every node scans all of them, at quorum. **At least** [`ELEMENTS_MIN`] elements must have been acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,11 +12,15 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::client::Client;
+use super::paging::Over;
 use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
 use quorate_checkers::history::History;
 use quorate_checkers::set_full;
 
 const TABLE: &str = "set";
+
+/// What elements begin with.
+const ELEMENT: &str = "e-";
 
 /// Below so many acknowledged elements nothing is proved.
 const ELEMENTS_MIN: usize = 100;
@@ -25,9 +28,11 @@ const ELEMENTS_MIN: usize = 100;
 /// So many of the last elements are looked for most often.
 const LATELY: usize = 200;
 
-/// So many elements are looked for in one request while the clients work, and in the end.
+/// So many elements are looked for in one request.
 const AT_ONCE: usize = 20;
-const AT_ONCE_IN_THE_END: usize = 250;
+
+/// Elements of a page in the end.
+const PAGE_ITEMS: usize = 1_000;
 
 /// The workload.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ impl Set {
     }
 
     fn new_element(&self, unique: &str) -> String {
-        let element = format!("e-{unique}");
+        let element = format!("{ELEMENT}{unique}");
         self.elements.lock().unwrap_or_else(PoisonError::into_inner).push(element.clone());
         element
     }
@@ -94,7 +99,8 @@ impl Workload for Set {
     }
 
     fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
-        Box::pin(closing::close_in_bulk(run, self.keys(), AT_ONCE_IN_THE_END))
+        let over = Over { limit: PAGE_ITEMS, own: ELEMENT, ..Over::default() };
+        Box::pin(closing::close_by_scans(run, self.keys(), over))
     }
 
     fn judge(&self, history: &History) -> Judgement {
