@@ -40,7 +40,7 @@ impl Cluster {
 
     /// Whether another node says that all would go on without this one.
     pub fn is_safe_to_stop(&self, index: usize) -> bool {
-        let path = format!("/v1/cluster/nodes/{}/safe-to-stop", self.nodes[index].member());
+        let path = format!("/v1/cluster/nodes/{}/safe-to-stop", self.nodes[index].called());
         let mut others = (0..self.nodes.len()).filter(|other| *other != index);
         others.any(|other| self.look(other, &path).is_some_and(|answer| answer.is_success()))
     }

@@ -153,6 +153,11 @@ impl Node {
         &self.member
     }
 
+    /// What it is called in commands: its name may be another member's id.
+    pub fn called(&self) -> String {
+        format!("name:{}", self.member)
+    }
+
     /// Where clients find it, as host and port.
     pub fn address(&self) -> String {
         match &self.site {
@@ -285,7 +290,7 @@ impl Node {
 
     /// Starts it on an empty folder as the member that it was.
     pub fn replace_itself(&mut self) -> Result<(), Error> {
-        let member = self.member.clone();
+        let member = self.called();
         self.return_with(&["--replace-self", &member])
     }
 

@@ -31,8 +31,8 @@ impl Fault for Leave {
         let Some(index) = self.aim.choose(&cluster.free(), cluster, 1, random).first().copied() else {
             return Ok(None);
         };
-        let plan = ["remove", cluster.nodes()[index].member()];
-        let Some(job) = operator::apply(cluster, &plan) else { return Ok(None) };
+        let called = cluster.nodes()[index].called();
+        let Some(job) = operator::apply(cluster, &["remove", &called]) else { return Ok(None) };
         cluster.claim(index, "member-leave");
         cluster.node_mut(index).excuse(Some(Excuse::NoMember));
         self.struck = Some((index, job));

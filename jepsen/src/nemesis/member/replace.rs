@@ -77,9 +77,9 @@ impl Fault for Replace {
                 gone.step = Step::Joins;
             }
             Step::Joins => {
-                let new = cluster.nodes()[index].member();
-                if cluster.is_member(index, new) == Some(true)
-                    && let Some(job) = operator::apply(cluster, &["replace", &gone.old, new, "--dead"])
+                let (old, new) = (format!("name:{}", gone.old), &cluster.nodes()[index]);
+                if cluster.is_member(index, new.member()) == Some(true)
+                    && let Some(job) = operator::apply(cluster, &["replace", &old, &new.called(), "--dead"])
                 {
                     gone.step = Step::Moves(job);
                 }

@@ -52,7 +52,7 @@ impl Fault for Return {
         let name = cluster.nodes()[*index].member();
         match step {
             Step::Killed => {
-                if let Some(job) = operator::apply(cluster, &["remove", name, "--dead"]) {
+                if let Some(job) = operator::apply(cluster, &["remove", &cluster.nodes()[*index].called(), "--dead"]) {
                     *step = Step::GivenUp(job);
                 }
             }

@@ -48,5 +48,5 @@ impl Fault for Weight {
 }
 
 fn weigh(cluster: &Cluster, index: usize, weight: &str) -> Option<String> {
-    operator::apply(cluster, &["weight", cluster.nodes()[index].member(), weight])
+    operator::apply(cluster, &["weight", &cluster.nodes()[index].called(), weight])
 }
