@@ -201,7 +201,9 @@ impl Cluster {
 
     /// Whether one of the nodes is gone and nobody brings it back: what waits for it waits without end.
     pub fn misses_one_for_good(&self) -> bool {
-        self.damaged.iter().any(|(index, expected)| *expected == Expected::End && !self.nodes[*index].is_running())
+        self.damaged
+            .iter()
+            .any(|(index, expected)| *expected == Expected::End && !self.nodes[*index].is_running())
     }
 
     /// What was to damage this node has damaged nothing: it is to be ready like the others.

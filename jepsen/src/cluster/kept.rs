@@ -91,7 +91,8 @@ mod tests {
 
     fn explained(third: &Value) -> Value {
         let owner = |number| json!({ "node": format!("id-{number}"), "name": format!("n{number}") });
-        let replica = |number| json!({ "node": format!("id-{number}"), "version": "4-n2", "tombstone": false });
+        let replica =
+            |number| json!({ "node": format!("id-{number}"), "version": "4-n2", "tombstone": false });
         let owners = [owner(1), owner(2), owner(3)];
         json!({ "owners": owners, "replicas": [replica(1), replica(2), third] })
     }
@@ -105,7 +106,10 @@ mod tests {
         let removed = json!({ "node": "id-3", "version": "4-n2", "tombstone": true });
         let stranger = json!({ "node": "id-4", "version": "4-n2", "tombstone": false });
         for other in [older, nothing, removed, stranger] {
-            assert!(all_hold(&explained(&other), "4-n2", &[]).is_err_and(|why| why.contains("n3")), "{other}");
+            assert!(
+                all_hold(&explained(&other), "4-n2", &[]).is_err_and(|why| why.contains("n3")),
+                "{other}"
+            );
             assert_eq!(all_hold(&explained(&other), "4-n2", &["n3"]), Ok(()));
         }
         assert!(all_hold(&json!({}), "4-n2", &[]).is_err(), "nobody owns it");

@@ -75,8 +75,13 @@ impl<'a> Schedule<'a> {
         seed: u64,
         hold_max: Duration,
     ) -> Schedule<'a> {
-        let running =
-            |entry: &&'static Entry| Running { entry, fault: (entry.make)(), strikes: 0, in_vain: 0, goes_on: false };
+        let running = |entry: &&'static Entry| Running {
+            entry,
+            fault: (entry.make)(),
+            strikes: 0,
+            in_vain: 0,
+            goes_on: false,
+        };
         Schedule {
             faults: faults.iter().map(running).collect(),
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -102,7 +107,11 @@ impl<'a> Schedule<'a> {
     /// Strikes some, heals them, and waits until all is well.
     async fn round(&mut self, until: Instant) {
         let mut healing: Vec<(Instant, usize)> = Vec::new();
-        if self.faults.iter().any(|running| running.entry.makes_doubtful || running.entry.family() == "member") {
+        if self
+            .faults
+            .iter()
+            .any(|running| running.entry.makes_doubtful || running.entry.family() == "member")
+        {
             self.cluster.refresh_probes().await;
         }
         let (order, wanted) = self.choose();
@@ -172,7 +181,8 @@ impl<'a> Schedule<'a> {
         let deadline = Instant::now() + STEPS_TIMEOUT;
         while !late.is_empty() {
             let is_over = Instant::now() > deadline;
-            for chosen in late.extract_if(.., |chosen| is_over || !self.faults[*chosen].goes_on).collect::<Vec<_>>()
+            for chosen in
+                late.extract_if(.., |chosen| is_over || !self.faults[*chosen].goes_on).collect::<Vec<_>>()
             {
                 self.heal(chosen);
             }

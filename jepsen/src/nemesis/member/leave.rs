@@ -45,7 +45,9 @@ impl Fault for Leave {
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        let Some((index, job)) = self.struck.take() else { return Ok("there was nothing to heal".to_owned()) };
+        let Some((index, job)) = self.struck.take() else {
+            return Ok("there was nothing to heal".to_owned());
+        };
         let name = cluster.nodes()[index].name().to_owned();
         let (has_left, has_ended) = (cluster.has_left(index), cluster.node_mut(index).has_ended());
         cluster.release_all(&[index]);

@@ -52,7 +52,9 @@ impl Fault for Return {
         let name = cluster.nodes()[*index].member();
         match step {
             Step::Killed => {
-                if let Some(job) = operator::apply(cluster, &["remove", &cluster.nodes()[*index].called(), "--dead"]) {
+                if let Some(job) =
+                    operator::apply(cluster, &["remove", &cluster.nodes()[*index].called(), "--dead"])
+                {
                     *step = Step::GivenUp(job);
                 }
             }
@@ -81,7 +83,9 @@ impl Fault for Return {
             Step::Back => {
                 cluster.begin_anew(index)?;
                 if is_through {
-                    return Ok(format!("{name}: its process ended when it came back; it joins as a new member"));
+                    return Ok(format!(
+                        "{name}: its process ended when it came back; it joins as a new member"
+                    ));
                 }
                 "runs on, although it was given up for dead"
             }

@@ -42,7 +42,9 @@ impl Fault for Weight {
         let name = cluster.nodes()[index].name();
         Ok(match weigh(cluster, index, "1") {
             Some(_) => format!("{name}: its weight becomes 1"),
-            None => format!("{name}: keeps its weight, since that change goes on, or no majority took the word"),
+            None => {
+                format!("{name}: keeps its weight, since that change goes on, or no majority took the word")
+            }
         })
     }
 }
