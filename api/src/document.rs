@@ -33,4 +33,6 @@ pub use problem::{Problem, Replica};
 pub use recover::{RecoverSpec, Recovered, Recovery, TableGivenUp};
 pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
 pub use service::{Limits, Link, Links, Live, Ready};
-pub use table::{Dropped, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables};
+pub use table::{
+    Dropped, PurgeHeldBack, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables,
+};

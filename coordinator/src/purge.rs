@@ -43,7 +43,7 @@ mod wanted;
 
 pub use limits::PurgeLimits;
 pub use run::Run;
-pub use turns::{HeldBack, turns};
+pub use turns::{HeldBack, held_back, turns};
 pub use wanted::{Action, Outcome, Terms};
 
 #[cfg(test)]

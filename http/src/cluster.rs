@@ -11,12 +11,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
-use quorate_api::document::{self, Here, Ring, RingNode, SafeToStop};
+use quorate_api::document::{self, Here, PurgeHeldBack, Ring, RingNode, SafeToStop};
 use quorate_api::query::Query;
 use quorate_api::text::{sentence, shown};
 use quorate_model::NodeId;
 use quorate_node::control::{DiskState, Healing};
-use quorate_node::core::Counted;
+use quorate_node::core::{Counted, HeldBack};
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use quorate_ring::{TableEntry, View};
 use std::collections::BTreeMap;
@@ -82,7 +82,20 @@ fn here(app: &App) -> Here {
         free_bytes: statistics.free_bytes,
         healing: app.core.healing().as_ref().map(members::healing),
         receiving: Some(app.core.receiving()),
+        purge_held_back: purge_held_back(app),
     }
+}
+
+/// What keeps removals, of tables that are still there.
+fn purge_held_back(app: &App) -> Vec<PurgeHeldBack> {
+    let view = app.core.view();
+    let held = app.core.purge_held_back().into_iter();
+    let document = |held: HeldBack| {
+        let table = view.table_by_id(held.table)?.name.clone();
+        let by = held.by.map(|by| by.to_string());
+        Some(PurgeHeldBack { table, by, shards: held.shards, removals: held.removals })
+    };
+    held.filter_map(document).collect()
 }
 
 /// What is wrong with the members' disks, a half sentence each.

@@ -47,7 +47,7 @@ pub fn described(view: &View, progress: &MoveProgress) -> MoveJob {
         shards: job.total.into(),
         shards_done: job.done.into(),
         shards_active: job.active.into(),
-        shards_pending: job.pending.len() as u64,
+        shards_pending: u64::from(job.total.saturating_sub(job.done + job.active)),
         bytes: job.bytes_total,
         bytes_done: progress.bytes_done,
         leaving: names(&job.leaving),

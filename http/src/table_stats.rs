@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnTable;
-use quorate_api::document::{ShardStats, TableStats};
+use quorate_api::document::{PurgeHeldBack, ShardStats, TableStats};
 use quorate_api::query::Query;
 use quorate_model::NodeId;
 use quorate_node::control::ShardFigure;
@@ -52,6 +52,19 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
             }
         })
         .collect();
+    let purge_of = app.core.purge_of(&view);
+    let mut held_back: BTreeMap<Option<NodeId>, (u64, u64)> = BTreeMap::new();
+    for (shard, figures) in entry.shards().iter().zip(&by_shard).filter(|(_, figures)| figures.removals > 0) {
+        if let Some(by) = purge_of(shard) {
+            let (shards, removals) = held_back.entry(by).or_default();
+            *shards += 1;
+            *removals += figures.removals;
+        }
+    }
+    let held_back = held_back.into_iter().map(|(by, (shards, removals))| {
+        let by = by.map(|by| by.to_string());
+        PurgeHeldBack { table: table.name.clone(), by, shards, removals }
+    });
     let document = TableStats {
         table: table.name.clone(),
         epoch: view.epoch().0,
@@ -59,6 +72,7 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
         removals: by_shard.iter().map(|shard| shard.removals).sum(),
         bytes: by_shard.iter().map(|shard| shard.bytes).sum(),
         exact: by_shard.iter().all(|shard| shard.exact),
+        purge_held_back: held_back.collect(),
         unanswered,
         by_shard,
     };

@@ -188,7 +188,12 @@ fn leave_out(ground: &Ground, record: &mut RunRecord, segment: &mut Segment) -> 
                 "this binary takes no path of the machine's boot id, so a cut of its power cannot be told";
             LeftOut { what: "power with tables of durability os".to_owned(), why: why.to_owned() }
         } else if !suite::bears(workload, durability, fault) {
-            let why = "this workload asks every owner, and a damaged one gives no answer".to_owned();
+            let why = if fault.makes_doubtful || forgets {
+                "this workload asks every owner, and a damaged one gives no answer"
+            } else {
+                "this workload counts the owners that it asks, of three"
+            };
+            let why = why.to_owned();
             LeftOut { what: format!("{} with {workload}", fault.name), why }
         } else if let Some(why) = ground.machine.lacks_for(fault) {
             LeftOut { what: fault.name.to_owned(), why }

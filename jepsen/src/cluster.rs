@@ -18,7 +18,9 @@ pub mod doubt;
 mod error;
 mod founding;
 pub mod hosts;
+mod kept;
 pub mod limits;
+mod looks;
 mod memory;
 pub mod network;
 mod node;
@@ -70,6 +72,8 @@ pub struct Cluster {
     unexpected: Vec<String>,
     /// The path of the table that probes are in; empty until there is one.
     table: String,
+    /// Its id; null until there is one.
+    table_id: Value,
     probes: Vec<Probe>,
     forgets_on_power_cut: bool,
     memory: Memory,
@@ -117,6 +121,34 @@ impl Cluster {
     /// Gives back nodes that a fault has claimed; those that it has not got to yet are free anyway.
     pub fn release_all(&mut self, nodes: &[usize]) {
         self.claims.retain(|index, _| !nodes.contains(index));
+    }
+
+    /// Lets a node join as a new member with an empty folder, under its name.
+    pub fn begin_anew(&mut self, index: usize) -> Result<(), Error> {
+        self.is_new(index);
+        self.nodes[index].lose_all()?;
+        self.nodes[index].join_anew()
+    }
+
+    /// Lets a node whose folder is empty join as a new member, under another name.
+    pub fn join_as_another(&mut self, index: usize) -> Result<(), Error> {
+        self.is_new(index);
+        self.nodes[index].join_as_another()
+    }
+
+    /// Its incarnations begin anew. Of one that had lost something the first is a later one than any before.
+    fn is_new(&mut self, index: usize) {
+        self.incarnations.insert(index, u64::from(!self.damaged.contains_key(&index)));
+    }
+
+    /// Something went wrong that no history shows.
+    pub fn note_misdeed(&mut self, what: String) {
+        self.unexpected.push(what);
+    }
+
+    /// The name of the workload's table; empty until there is one.
+    pub fn table(&self) -> &str {
+        self.table.rsplit('/').next().unwrap_or_default()
     }
 
     /// The nodes that go on serving without these, if every key still has a quorum of its owners among them; empty if
@@ -173,6 +205,7 @@ impl Cluster {
         self.ask_damaged(LAST_WORD_TIMEOUT).await;
         let causeless = self.causeless_losses().await;
         let moving = self.moves_without_end().await;
+        let lost = self.probes_not_kept().await;
         let mut misdeeds: Vec<String> = self.nodes.iter_mut().flat_map(Node::misdeeds).collect();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
             if let Ok(answer) = self.http.get(&format!("{}/metrics", node.endpoint())).await.answer() {
@@ -183,6 +216,7 @@ impl Cluster {
         }
         misdeeds.extend(causeless);
         misdeeds.extend(moving);
+        misdeeds.extend(lost);
         misdeeds.extend(self.memory.misdeeds());
         misdeeds.extend(self.unexpected.iter().cloned());
         misdeeds

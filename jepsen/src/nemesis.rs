@@ -27,7 +27,7 @@ use aim::{Extent, aimed};
 use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
-use member::Weight;
+use member::{Copies, Leave, Place, Replace, Restart, Return, Weight};
 use needs::Need;
 use partition::{Partition, Shape};
 use power::Power;
@@ -43,7 +43,14 @@ pub trait Fault: Send {
     /// After an error something may be broken: it must be healed all the same.
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error>;
 
-    /// Heals everything that was struck, and says what, in the words of a timeline.
+    /// Goes on with what takes several steps, as long as it is struck; whether it is through, so that it can be healed. It is
+    /// called again and again, also while other faults are in force, and may not wait for anything.
+    fn go_on(&mut self, _cluster: &mut Cluster) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    /// Heals everything that was struck, and says what, in the words of a timeline. One that is not through by then, although
+    /// all other faults are healed for long, is given up, and says what is wrong.
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error>;
 }
 
@@ -188,6 +195,18 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(Damage::new(damage::Manner::Cut, Kind::Own))),
     entry("member-weight", "a member's share of the data shrinks or grows: shards move", &[], LONG,
         || Box::new(Weight::new())),
+    entry("member-leave", "a member leaves, and joins as a new one", &[], LONG,
+        || Box::new(Leave::new())),
+    entry("member-copies", "a table gets another number of copies", &[], LONG,
+        || Box::new(Copies::new())),
+    damaging("member-itself", "one loses its disk, and takes its own place at the same address", &[],
+        || Box::new(Replace::new(Place::ByItself))),
+    damaging("member-other", "one loses its disk, and a new member takes its place", &[],
+        || Box::new(Replace::new(Place::ByAnother))),
+    damaging("member-return", "one that is given up for dead returns with what it had", &[],
+        || Box::new(Return::new())),
+    entry("rolling-restart", "one node after another stops in order, and starts again", &[], WHILE,
+        || Box::new(Restart::new())),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
         || aimed(Extent::Minority, Starve::of_processor())),
     entry("starve-memory", "hardly any more memory for some nodes", &[Need::Groups], LONG,

@@ -165,7 +165,7 @@ async fn under_faults(
             let schedule = Schedule::new(&faults, cluster, &run.recorder, settings.seed, hold_max);
             let events = schedule.disturb(disturbed_until).await;
             // A node that must not serve any more is not asked for the last word.
-            cluster.damaged().for_each(|index| run.excuse(index));
+            cluster.damaged().for_each(|index| run.excuse(index, cluster.nodes()[index].member()));
             events
         }
         None => Vec::new(),

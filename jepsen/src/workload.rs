@@ -40,7 +40,7 @@ mod set;
 mod single;
 mod ttl;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -242,7 +242,7 @@ pub struct Run {
     /// Counts outcomes.
     pub tally: Tally,
     http: Http,
-    excused: Mutex<BTreeSet<usize>>,
+    excused: Mutex<BTreeMap<usize, String>>,
     avoided: Mutex<BTreeSet<usize>>,
     clients: AtomicU32,
 }
@@ -290,22 +290,23 @@ impl Run {
         self.avoided.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
     }
 
-    /// A node, counted from 0, need not answer the closing reads: what was done to it obliges it to refuse. Clients
-    /// still ask it, and what it answers still counts.
-    pub fn excuse(&self, node: usize) {
-        self.excused.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+    /// A node, counted from 0, need not answer the closing reads, nor does the member of this name that it is: what was
+    /// done to it obliges it to refuse. Clients still ask it, and what it answers still counts.
+    pub fn excuse(&self, node: usize, member: &str) {
+        let mut excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        excused.insert(node, member.to_owned());
     }
 
     /// The nodes that must answer in the end, counted from 0.
     pub fn answerable(&self) -> Vec<usize> {
         let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..self.endpoints.len()).filter(|node| !excused.contains(node)).collect()
+        (0..self.endpoints.len()).filter(|node| !excused.contains_key(node)).collect()
     }
 
     /// The names of the others.
     pub fn absent_names(&self) -> BTreeSet<String> {
         let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
-        excused.iter().map(|node| format!("n{}", node + 1)).collect()
+        excused.values().cloned().collect()
     }
 
     /// The node, counted from 0, that a client asks when it is its so many-th turn: the next one that is not avoided.
@@ -320,7 +321,7 @@ impl Run {
     pub fn looker(&self, turn: usize) -> usize {
         let avoided = self.avoided.lock().unwrap_or_else(PoisonError::into_inner);
         let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
-        self.next_node(turn, &(&*avoided | &*excused))
+        self.next_node(turn, &avoided.iter().chain(excused.keys()).copied().collect())
     }
 
     fn next_node(&self, from: usize, left_out: &BTreeSet<usize>) -> usize {

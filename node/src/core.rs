@@ -10,6 +10,7 @@
 //! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
 
 mod counted;
+mod held_back;
 mod jobs;
 mod loss;
 pub(crate) mod plans;
@@ -20,6 +21,7 @@ mod scan;
 mod statistics;
 
 pub use counted::Counted;
+pub use held_back::HeldBack;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
 pub use recover::{GivenUp, RecoverError, TableGivenUp};

@@ -10,11 +10,10 @@ use crate::clock;
 use crate::drive::Driver;
 use crate::owners::Owners;
 use crate::peer::Local;
-use quorate_coordinator::purge::{Action, HeldBack, Outcome, Run, turns};
+use quorate_coordinator::purge::{Action, Outcome, Run, turns};
 use quorate_coordinator::sync::{ExchangeLimits, Input, Shard, Throttle};
 use quorate_coordinator::{Call, Failure};
-use quorate_model::{NodeId, RangeReply, Rules, TableId};
-use std::collections::BTreeMap;
+use quorate_model::{RangeReply, Rules};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -46,9 +45,6 @@ pub struct PurgeBooks(Mutex<PurgeFigures>);
 /// Numbers for people and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PurgeFigures {
-    /// Shards whose purge is held back, of those that this node runs: by table, and by the owner that can't be asked
-    /// (`None`: the shard moves, or is about to).
-    pub held_back: BTreeMap<(TableId, Option<NodeId>), u64>,
     /// Runs over a shard that went to their end and dropped something.
     pub runs: u64,
     /// Runs that ended because an owner did not answer, or refused.
@@ -61,14 +57,6 @@ impl PurgeBooks {
     /// The numbers now.
     pub fn figures(&self) -> PurgeFigures {
         self.lock().clone()
-    }
-
-    fn held_back(&self, held_back: &[HeldBack]) {
-        let mut counts = BTreeMap::new();
-        for HeldBack { table, by } in held_back {
-            *counts.entry((*table, *by)).or_default() += 1;
-        }
-        self.lock().held_back = counts;
     }
 
     fn ended(&self, outcome: Outcome) {
@@ -98,8 +86,7 @@ impl Purge {
                 continue;
             }
             let view = self.owners.views.current();
-            let (shards, held_back) = turns(&view, self.owners.node, self.owners.can_be_asked());
-            self.books.held_back(&held_back);
+            let (shards, _) = turns(&view, self.owners.node, self.owners.can_be_asked());
             for shard in shards {
                 while self.run(&shard).await {}
             }

@@ -105,4 +105,6 @@ impl Planned {
 }
 
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 //! The cluster, as the answering node sees it.
 
-use super::Recovered;
-use super::Shard;
+use super::{PurgeHeldBack, Recovered, Shard};
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -86,6 +85,9 @@ pub struct Here {
     /// Copies that it receives from moves and does not hold whole yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiving: Option<u64>,
+    /// Removals that can't go for now, in the shards whose purge this node would run: each shard has one such node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purge_held_back: Vec<PurgeHeldBack>,
 }
 
 /// How far a member that lost something has come back by itself. While it doubts its disk nothing is whole.

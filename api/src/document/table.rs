@@ -151,11 +151,29 @@ pub struct TableStats {
     pub bytes: u64,
     /// Whether that is all there is. Otherwise it is at least that much: an owner is still counting, or none answered.
     pub exact: bool,
+    /// Removals that can't go for now, by what holds them back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purge_held_back: Vec<PurgeHeldBack>,
     /// Owners that did not answer.
     #[schema(value_type = Vec<form::NodeId>)]
     pub unanswered: Vec<String>,
     /// The same of each shard, in the order of the space.
     pub by_shard: Vec<ShardStats>,
+}
+
+/// Removals that can't go for now: purge asks every owner of a shard, and waits while it moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PurgeHeldBack {
+    /// Of which table.
+    #[schema(value_type = form::TableName)]
+    pub table: String,
+    /// The owner that is away, doubts its disk or fills itself; `null`: the shards move, or are about to.
+    #[schema(required, value_type = Option<form::NodeId>)]
+    pub by: Option<String>,
+    /// Shards that have such removals.
+    pub shards: u64,
+    /// The removals in them, those too that are too young to go.
+    pub removals: u64,
 }
 
 /// What a shard holds, as one of its owners has counted it.

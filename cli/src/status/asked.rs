@@ -1,6 +1,6 @@
 //! Asks the node that an endpoint names for the cluster, and every member for itself.
 
-use super::facts::{self, Answer, Facts, Healing, Member, Refusing, Stays};
+use super::facts::{self, Answer, Facts, Healing, Held, Hold, Member, Refusing, Stays};
 use crate::exit::Failure;
 use crate::output::printable;
 use crate::quantity::{bytes, count};
@@ -8,6 +8,7 @@ use quorate_api::document::{self, Cluster, Here, Job, Jobs, Limits, MoveJob, Nod
 use quorate_api::form::{JobState, Membership, MoveState, State};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -103,6 +104,7 @@ impl Asked {
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
             free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
             jobs: self.jobs_that_go_on(),
+            purge_held_back: self.purge_held_back(),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),
         }
     }
@@ -112,6 +114,18 @@ impl Asked {
         let moves = self.jobs.moves.iter().filter(|job| job.ended_epoch.is_none()).map(moving);
         let compared = self.jobs.jobs.iter().filter(|job| goes_on(job)).map(comparing);
         moves.chain(compared).collect()
+    }
+
+    /// Each shard is told of by one member.
+    fn purge_held_back(&self) -> BTreeMap<Hold, Held> {
+        let mut found: BTreeMap<Hold, Held> = BTreeMap::new();
+        for held in self.members.iter().filter_map(Said::here).flat_map(|here| &here.purge_held_back) {
+            let hold = held.by.as_deref().map_or(Hold::Move, |node| Hold::Node(printable(node)));
+            let all = found.entry(hold).or_default();
+            all.shards += held.shards;
+            all.removals += held.removals;
+        }
+        found
     }
 
     fn member(&self, said: &Said) -> Member {

@@ -102,6 +102,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.accepted_losses());
     let note = |job: &Job| Problem::new(Severity::Note, job.says.clone(), job.then.as_str());
     problems.extend(facts.jobs.iter().map(note));
+    problems.extend(facts.purge_held_back());
     problems.extend(facts.joining());
     problems.extend(facts.members.iter().filter_map(Member::drained));
     if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {

@@ -1,6 +1,7 @@
 //! What a judgement of the cluster needs to know. [`super::asked`] asks for it; a test writes it down.
 
 use crate::quantity::count;
+use std::collections::BTreeMap;
 
 /// What is known of the cluster at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,8 +26,28 @@ pub struct Facts {
     pub free_bytes_min: Option<u64>,
     /// Jobs that go on.
     pub jobs: Vec<Job>,
+    /// Removals that can't go for now, by what holds them back.
+    pub purge_held_back: BTreeMap<Hold, Held>,
     /// Whether this is a cluster of `quorate dev`, whose nodes are started by `quorate dev start`.
     pub is_dev: bool,
+}
+
+/// What holds back the purge of removals.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// A member that is away, doubts its disk or fills itself.
+    Node(String),
+    /// Shards that move, or are about to.
+    Move,
+}
+
+/// How much is held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Shards.
+    pub shards: u64,
+    /// The removals in them.
+    pub removals: u64,
 }
 
 /// A job that goes on.

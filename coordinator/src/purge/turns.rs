@@ -4,8 +4,8 @@
 
 use crate::rules::sync;
 use crate::sync::Shard;
-use quorate_model::{Extent, NodeId, ShardId, TableId};
-use quorate_ring::View;
+use quorate_model::{Extent, Interval, NodeId, ShardId, TableId};
+use quorate_ring::{Shard as Placed, View};
 
 /// The level of the catalog below which nothing is purged: a member may speak a version that knows of no floors.
 const LEVEL_MIN: u32 = 3;
@@ -15,6 +15,8 @@ const LEVEL_MIN: u32 = 3;
 pub struct HeldBack {
     /// Its table.
     pub table: TableId,
+    /// What it spans.
+    pub interval: Interval,
     /// The owner that can't be asked; `None`: it moves, or is about to.
     pub by: Option<NodeId>,
 }
@@ -32,8 +34,6 @@ pub fn turns(
     if catalog.level() < LEVEL_MIN {
         return (turns, held);
     }
-    let is_pending =
-        |shard: ShardId| catalog.running_job().is_some_and(|job| job.pending.contains_key(&shard));
     for table in catalog.tables() {
         for shard in table.shards() {
             let owners = shard.owners.iter().map(|owner| owner.node);
@@ -41,15 +41,26 @@ pub fn turns(
             if !sync::runs(owners.clone(), local, up) {
                 continue;
             }
-            let away = owners.clone().find(|node| !up(node));
-            if away.is_some() || shard.joint.is_some() || is_pending(shard.id) {
-                held.push(HeldBack { table: table.id, by: away });
+            let interval = shard.interval.clone();
+            if let Some(by) = held_back(view, shard, &can_be_asked) {
+                held.push(HeldBack { table: table.id, interval, by });
                 continue;
             }
-            let over = Extent { table: table.id, epoch: shard.epoch, interval: shard.interval.clone() };
+            let over = Extent { table: table.id, epoch: shard.epoch, interval };
             let others = owners.filter(|node| *node != local).collect();
             turns.push(Shard { over, others, is_short: false });
         }
     }
     (turns, held)
+}
+
+/// What holds back the purge of a shard: an owner that can't be asked, or `Some(None)`: it moves, or is about to.
+pub fn held_back(
+    view: &View,
+    shard: &Placed,
+    can_be_asked: impl Fn(NodeId, ShardId) -> bool,
+) -> Option<Option<NodeId>> {
+    let away = shard.owner_nodes().find(|node| !can_be_asked(*node, shard.id));
+    let is_pending = || view.catalog().running_job().is_some_and(|job| job.pending.contains_key(&shard.id));
+    (away.is_some() || shard.joint.is_some() || is_pending()).then_some(away)
 }

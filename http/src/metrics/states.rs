@@ -7,7 +7,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use quorate_model::NodeId;
-use quorate_node::core::{Core, LinkStatistics, Statistics, TableHeld};
+use quorate_node::core::{Core, HeldBack, LinkStatistics, Statistics, TableHeld};
 use quorate_node::jobs::{Found, Proofs};
 use quorate_node::purge::PurgeFigures;
 use quorate_ring::liveness::{Standing, Verdict};
@@ -155,8 +155,19 @@ fn healing(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
     for (name, help, value) in gauges {
         gauge(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?, value)?;
     }
-    let (name, help) = ("heal_records", "Records that this node has taken from other owners to fill itself");
-    counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, core.filling().records)
+    let filling = core.filling();
+    let counters = [
+        (
+            "heal_records",
+            "Records that this node has taken from other owners, to fill copies that it lost or was given",
+            filling.records,
+        ),
+        ("heal_bytes", "Bytes of these: keys and records, before compression", filling.bytes),
+    ];
+    for (name, help, value) in counters {
+        counter(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, value)?;
+    }
+    Ok(())
 }
 
 /// One line for each other member, also at zero: what is not there can't be alerted on.
@@ -215,7 +226,7 @@ fn syncs(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
 
 /// What became of removals, and what keeps them.
 fn purges(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
-    let PurgeFigures { held_back, runs, stopped, dropped } = core.purge().figures();
+    let PurgeFigures { runs, stopped, dropped } = core.purge().figures();
     let counters = [
         ("purge_removals_dropped", "Removals that this node dropped in runs of its own", dropped),
         ("purge_runs", "Runs of this node over a shard in which removals went", runs),
@@ -232,10 +243,10 @@ fn purges(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
         "Shards whose removals this node would drop but for an owner that is away or not whole, or a move";
     let mut family = encoder.encode_descriptor("purge_held_back", help, None, MetricType::Gauge)?;
     let view = core.view();
-    for ((table, by), shards) in &held_back {
-        let Some(table) = view.table_by_id(*table) else { continue };
+    for HeldBack { table, by, shards, .. } in core.purge_held_back() {
+        let Some(table) = view.table_by_id(table) else { continue };
         let by = by.map_or_else(|| "move".to_owned(), |by| by.to_string());
-        gauge(family.encode_family(&[("table", table.name.clone()), ("by", by)])?, *shards)?;
+        gauge(family.encode_family(&[("table", table.name.clone()), ("by", by)])?, shards)?;
     }
     Ok(())
 }

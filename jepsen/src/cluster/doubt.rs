@@ -35,7 +35,7 @@ const PROBES: usize = 8;
 pub const WHOLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What all probes hold.
-const PROBE_VALUE: &str = "kept";
+pub(super) const PROBE_VALUE: &str = "kept";
 
 /// What a damaged node is expected to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,11 @@ pub enum Expected {
     DoubtOrWhole(&'static [Cause]),
     /// Its process ends with a sentence.
     End,
+}
+
+impl Expected {
+    /// It has nothing any more: it must be ready and hold everything again, as a later incarnation or as a new member.
+    pub const ANEW: Expected = Expected::Doubt(&[]);
 }
 
 /// Why a node doubts its disk, in the words of its documents.
@@ -76,10 +81,11 @@ impl Cause {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     /// The path of its table.
-    table: String,
-    key: String,
+    pub(super) table: String,
+    /// Its key.
+    pub(super) key: String,
     /// The version that was acknowledged.
-    version: String,
+    pub(super) version: String,
 }
 
 /// What another member says about a node's disk.
@@ -193,6 +199,13 @@ impl Cluster {
         self.damaged.insert(index, expected);
     }
 
+    /// Whether one of the nodes is gone and nobody brings it back: what waits for it waits without end.
+    pub fn misses_one_for_good(&self) -> bool {
+        self.damaged
+            .iter()
+            .any(|(index, expected)| *expected == Expected::End && !self.nodes[*index].is_running())
+    }
+
     /// What was to damage this node has damaged nothing: it is to be ready like the others.
     pub fn trust(&mut self, index: usize) {
         self.damaged.remove(&index);
@@ -301,7 +314,7 @@ impl Cluster {
             return Vec::new();
         };
         let lost = sound.iter().filter(|index| {
-            listed(&list, self.nodes[**index].name())
+            listed(&list, self.nodes[**index].member())
                 .is_some_and(|listed| listed.incarnation > self.incarnation(**index))
         });
         lost.map(|index| {
@@ -323,7 +336,7 @@ impl Cluster {
             let url = format!("{endpoint}/{}/explain/{}", probe.table, probe.key);
             let explained = answer(http, &url).await.filter(|answer| answer.status == 200);
             let explained = explained.map_or(Value::Null, |answer| answer.json());
-            said.lost.extend(lacks(&explained, node.name(), probe));
+            said.lost.extend(lacks(&explained, node.member(), probe));
         }
         if let Some(answer) = answer(http, &format!("{endpoint}/health/ready")).await {
             let problem = answer.json();
@@ -340,7 +353,7 @@ impl Cluster {
             && let Some(answer) =
                 answer(http, &format!("{}/v1/cluster/nodes", self.nodes[other].endpoint())).await
         {
-            said.listed = listed(&answer.json(), node.name());
+            said.listed = listed(&answer.json(), node.member());
         }
         for probe in &self.probes {
             let url = format!("{endpoint}/{}/keys/{}?consistency=one", probe.table, probe.key);

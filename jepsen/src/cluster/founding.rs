@@ -1,6 +1,6 @@
 //! How a cluster begins: the first node founds it, the others join, and a table is made.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ impl Cluster {
             incarnations: BTreeMap::new(),
             unexpected: Vec::new(),
             table: String::new(),
+            table_id: Value::Null,
             probes: Vec::new(),
             forgets_on_power_cut: false,
             memory: Memory::default(),
@@ -105,7 +106,16 @@ impl Cluster {
         })
         .await?;
         self.wait_ready(FOUNDING_TIMEOUT).await?;
-        self.write_first_probes(table["name"].as_str().unwrap_or_default(), FOUNDING_TIMEOUT).await
+        let name = table["name"].as_str().unwrap_or_default();
+        let id = RefCell::default();
+        self.wait("the table's id", FOUNDING_TIMEOUT, async |cluster| {
+            let url = format!("{}/v1/tables/{name}", cluster.nodes[0].endpoint());
+            id.replace(cluster.http.get(&url).await.success()?.json()["id"].clone());
+            Ok(())
+        })
+        .await?;
+        self.table_id = id.take();
+        self.write_first_probes(name, FOUNDING_TIMEOUT).await
     }
 
     async fn all_know_all(&self) -> Result<(), String> {

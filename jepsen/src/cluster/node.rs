@@ -41,7 +41,12 @@ pub enum Excuse {
     NoMemory,
     /// Whose data these are was damaged; it exits with a failure, after a sentence in its log.
     NoIdentity,
+    /// It is no member any more; it exits with a code of its own, after a sentence in its log.
+    NoMember,
 }
+
+/// The code with which a process ends that is no member any more.
+const NO_MEMBER_CODE: i32 = 7;
 
 impl Excuse {
     /// Whether this is the end that it is about.
@@ -49,6 +54,7 @@ impl Excuse {
         match self {
             Excuse::NoMemory => status.signal() == Some(Signal::KILL.as_raw()),
             Excuse::NoIdentity => status.code().is_some_and(|code| code != 0),
+            Excuse::NoMember => status.code() == Some(NO_MEMBER_CODE),
         }
     }
 
@@ -56,6 +62,7 @@ impl Excuse {
         match self {
             Excuse::NoMemory => "the kernel had no memory for it",
             Excuse::NoIdentity => "its identity was damaged",
+            Excuse::NoMember => "it is no member any more",
         }
     }
 }
@@ -64,6 +71,8 @@ impl Excuse {
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    /// The name of the member that it is: its own, or another where it has taken its own place.
+    member: String,
     binary: PathBuf,
     /// The folder that all nodes are below.
     folder: PathBuf,
@@ -76,6 +85,8 @@ pub struct Node {
     environment: BTreeMap<String, String>,
     under: Vec<String>,
     process: Option<Child>,
+    /// Whether it was told to stop in order.
+    is_stopping: bool,
     /// Why it may end by itself without that being a misdeed, if there is a reason.
     excuse: Option<Excuse>,
     ended_by_itself: Option<String>,
@@ -116,10 +127,12 @@ impl Node {
             under: plan.under.clone(),
             shape: shape.clone(),
             process: None,
+            is_stopping: false,
             excuse: None,
             ended_by_itself: None,
             excused_ends: Vec::new(),
             environment,
+            member: name.clone(),
             name,
             data,
             site,
@@ -133,6 +146,16 @@ impl Node {
     /// Its name, which is only a label.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of the member that it is.
+    pub fn member(&self) -> &str {
+        &self.member
+    }
+
+    /// What it is called in commands: its name may be another member's id.
+    pub fn called(&self) -> String {
+        format!("name:{}", self.member)
     }
 
     /// Where clients find it, as host and port.
@@ -220,6 +243,12 @@ impl Node {
         }
     }
 
+    /// Tells it to stop in order. Once it has, it may be started again.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+        self.signal(Signal::TERM);
+    }
+
     /// Stops its process where it stands: no code of it runs, but its connections stay open.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
@@ -242,9 +271,39 @@ impl Node {
         if self.process.is_some() {
             return Ok(());
         }
+        self.return_with(&[])
+    }
+
+    fn return_with(&mut self, more: &[&str]) -> Result<(), Error> {
         let others = self.others.clone();
-        let membership: Vec<&str> = others.iter().flat_map(|other| ["--join", other]).collect();
-        self.spawn(&membership)
+        let joins = others.iter().flat_map(|other| ["--join", other]);
+        self.spawn(&joins.chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Kills it, if it runs, and empties its folder.
+    pub fn lose_all(&mut self) -> Result<(), Error> {
+        self.kill();
+        let folder = || Error::host(format!("folder {}", self.data.display()));
+        std::fs::remove_dir_all(&self.data).map_err(folder())?;
+        std::fs::create_dir_all(&self.data).map_err(folder())
+    }
+
+    /// Starts it on an empty folder as the member that it was.
+    pub fn replace_itself(&mut self) -> Result<(), Error> {
+        let member = self.called();
+        self.return_with(&["--replace-self", &member])
+    }
+
+    /// Starts it on an empty folder as a new member that gives itself its share of the data.
+    pub fn join_anew(&mut self) -> Result<(), Error> {
+        self.return_with(&["--auto"])
+    }
+
+    /// Starts it on an empty folder as a new member beside the one that it was, under a name that is free.
+    pub fn join_as_another(&mut self) -> Result<(), Error> {
+        let again = format!("{}-again", self.name);
+        self.member = if self.member == again { self.name.clone() } else { again };
+        self.return_with(&[])
     }
 
     /// The machine's boot id, as the node will see it when it starts the next time: derived from this number.
@@ -271,6 +330,12 @@ impl Node {
         self.ended_by_itself.clone()
     }
 
+    /// Whether its process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended_by_itself();
+        self.process.is_none()
+    }
+
     /// Ends that had an excuse, in words; each is told once.
     pub(super) fn tell_excused_ends(&mut self) -> Vec<String> {
         self.ended_by_itself();
@@ -292,6 +357,9 @@ impl Node {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned();
         let how = format!("{status}\n{}", tail.trim_end());
+        if std::mem::take(&mut self.is_stopping) && status.success() {
+            return true;
+        }
         match self.excuse.filter(|excuse| excuse.covers(status)) {
             Some(excuse) => {
                 let why = excuse.words();
@@ -323,7 +391,7 @@ impl Node {
         command.args(["--pdeathsig", "KILL", "env"]);
         command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         command.args(&self.under).arg(&self.binary).arg("serve").arg("--data").arg(&self.data);
-        command.args(["--listen", &self.address(), "--name", &self.name]);
+        command.args(["--listen", &self.address(), "--name", &self.member]);
         match &self.site {
             Site::Loopback { peer_port, .. } => {
                 command.args(["--peer-listen", &format!("127.0.0.1:{peer_port}")]);
@@ -378,5 +446,7 @@ mod tests {
         let covered = |excuse: Excuse| [killed, aborted, failed, orderly].map(|end| excuse.covers(end));
         assert_eq!(covered(Excuse::NoMemory), [true, false, false, false]);
         assert_eq!(covered(Excuse::NoIdentity), [false, false, true, false]);
+        assert_eq!(covered(Excuse::NoMember), [false, false, false, false]);
+        assert!(Excuse::NoMember.covers(ExitStatus::from_raw(7 << 8)));
     }
 }

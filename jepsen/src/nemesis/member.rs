@@ -1,61 +1,35 @@
-//! Shards move while they are used: a member's share of the data shrinks or grows, and is what it was when it is healed.
+//! Shards move, members come and go, while the cluster is used and other faults are in force.
 //!
-//! What an operator types is what is done: `quorate cluster plan weight ... --apply`, asked of some node that runs. A plan
-//! that is refused, since another is carried out or a majority is away, is nothing to heal. What becomes of the data is not
-//! asked of those who moved them: the workloads' histories say it. That members leave and join again is not here yet.
+//! What an operator types is what is done: `quorate cluster plan ... --apply`, asked of the nodes that run in turn. A plan
+//! that is refused, since another is carried out, too few members would be left or no majority is there, is nothing to
+//! heal.
+//!
+//! | fault | what is done | how it is healed |
+//! |---|---|---|
+//! | weight | a share shrinks or grows | the share that it was |
+//! | leave | a member leaves and its process ends | it joins as a new member on an empty folder |
+//! | copies | a table gets one copy more | as many as before, where the program can |
+//! | itself | a process is killed, its folder emptied | `--replace-self` at the same address |
+//! | other | the same | a new member on that host, and a plan that gives it the place of the dead one |
+//! | return | a killed member is removed as dead, and starts again on its folder | it must end; then it joins as a new one |
+//!
+//! Most take several steps, each of which may have to wait for other faults: [`Fault::go_on`] takes the next one, so that
+//! nothing waits in between, and a fault that is not through when its time is over is healed after all others.
+//!
+//! What becomes of the data is not asked of those who moved them. The workloads' histories say it, and the keys that all
+//! owners had acknowledged before (`cluster/kept.rs`).
 
-use rand::Rng as _;
-use rand_chacha::ChaCha8Rng;
+mod copies;
+mod leave;
+mod operator;
+mod replace;
+mod restart;
+mod returned;
+mod weight;
 
-use super::aim::{Aim, Extent};
-use super::{Fault, Struck};
-use crate::cluster::{Cluster, Error};
-use crate::tool;
-
-/// See the module's essay.
-pub struct Weight {
-    aim: Aim,
-    struck: Option<usize>,
-}
-
-impl Weight {
-    /// One that has struck nothing yet.
-    pub fn new() -> Weight {
-        Weight { aim: Aim::new(Extent::One), struck: None }
-    }
-}
-
-impl Fault for Weight {
-    fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
-        let all: Vec<usize> = (0..cluster.nodes().len()).collect();
-        let Some(index) = self.aim.choose(&all, cluster, 1, random).first().copied() else { return Ok(None) };
-        let weight = if random.random() { "0.25" } else { "3" };
-        if !weigh(cluster, index, weight) {
-            return Ok(None);
-        }
-        self.struck = Some(index);
-        let what = format!("its weight becomes {weight}");
-        Ok(Struck::of(cluster, &[index], &what).map(|struck| struck.others_serve(cluster)))
-    }
-
-    fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        let Some(index) = self.struck.take() else { return Ok("there was nothing to heal".to_owned()) };
-        let name = cluster.nodes()[index].name();
-        Ok(if weigh(cluster, index, "1") {
-            format!("{name}: its weight becomes 1")
-        } else {
-            format!("{name}: keeps its weight, since that change goes on, or no majority took the word")
-        })
-    }
-}
-
-/// Makes a plan and applies it, asked of all nodes that run in turn; whether it was taken.
-fn weigh(cluster: &Cluster, index: usize, weight: &str) -> bool {
-    let nodes = cluster.nodes().iter().filter(|node| node.is_running());
-    let mut all: Vec<String> = nodes.flat_map(|node| ["--endpoint".to_owned(), node.address()]).collect();
-    let plan = ["cluster", "plan", "weight", cluster.nodes()[index].name(), weight, "--apply", "--yes"];
-    all.extend(["--output", "json", "--timeout", "5s"].into_iter().chain(plan).map(str::to_owned));
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let binary = cluster.nodes()[index].binary().display().to_string();
-    tokio::task::block_in_place(|| tool::run(&binary, &all)).is_ok()
-}
+pub use copies::Copies;
+pub use leave::Leave;
+pub use replace::{Place, Replace};
+pub use restart::Restart;
+pub use returned::Return;
+pub use weight::Weight;

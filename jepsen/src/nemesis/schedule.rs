@@ -4,7 +4,9 @@
 //!   quiet | strike a ... strike b ... heal a ... heal b | all must be ready again | quiet | ...
 //! ```
 //!
-//! A round breaks one thing, or several that overlap; each is healed when its own time is over. Half of the rounds of a
+//! A round breaks one thing, or several that overlap; each is healed when its own time is over. One that takes several steps
+//! goes on with them meanwhile; if it is not through by then, it is healed after the others, once it is: what it waits for
+//! may be one of them. Half of the rounds of a
 //! run with several faults break one alone, so that there are figures for it alone. Those that had their turn least often
 //! come first; one that finds nothing to strike leaves its place in the round to the next, and chance, drawn from the seed, decides among them and about all lengths. When everything is healed, all nodes
 //! that are not damaged must be ready again in time; that moment belongs to each fault of the round. Then each that
@@ -35,7 +37,11 @@ const AT_ONCE_MAX: usize = 3;
 /// How long all nodes may take to be ready again after a healing.
 pub const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often nodes' memory is looked at.
+/// How long a fault that takes several steps may take once nothing else is broken: past the time in which a node that lost
+/// something must be whole again.
+const STEPS_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How often nodes' memory is looked at, and faults that take several steps go on.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A fault of a run, and how often it struck.
@@ -45,6 +51,8 @@ struct Running {
     strikes: u32,
     /// How often it was its turn and it found nothing to strike: it makes room for others all the same.
     in_vain: u32,
+    /// Whether it struck, and is not through with what it does.
+    goes_on: bool,
 }
 
 /// The faults of a run, and what happens to a cluster.
@@ -67,8 +75,13 @@ impl<'a> Schedule<'a> {
         seed: u64,
         hold_max: Duration,
     ) -> Schedule<'a> {
-        let running =
-            |entry: &&'static Entry| Running { entry, fault: (entry.make)(), strikes: 0, in_vain: 0 };
+        let running = |entry: &&'static Entry| Running {
+            entry,
+            fault: (entry.make)(),
+            strikes: 0,
+            in_vain: 0,
+            goes_on: false,
+        };
         Schedule {
             faults: faults.iter().map(running).collect(),
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -94,7 +107,11 @@ impl<'a> Schedule<'a> {
     /// Strikes some, heals them, and waits until all is well.
     async fn round(&mut self, until: Instant) {
         let mut healing: Vec<(Instant, usize)> = Vec::new();
-        if self.faults.iter().any(|running| running.entry.makes_doubtful) {
+        if self
+            .faults
+            .iter()
+            .any(|running| running.entry.makes_doubtful || running.entry.family() == "member")
+        {
             self.cluster.refresh_probes().await;
         }
         let (order, wanted) = self.choose();
@@ -115,10 +132,16 @@ impl<'a> Schedule<'a> {
             self.rest((Instant::now() + between).min(until)).await;
         }
         healing.sort_unstable();
+        let mut late = Vec::new();
         for (due, chosen) in &healing {
             self.rest((*due).min(until)).await;
-            self.heal(*chosen);
+            if self.faults[*chosen].goes_on {
+                late.push(*chosen);
+            } else {
+                self.heal(*chosen);
+            }
         }
+        self.heal_late(late).await;
         let healed = Instant::now();
         let ready = self.cluster.wait_ready(RECOVERY_TIMEOUT).await;
         self.cluster.sample_memory();
@@ -153,6 +176,22 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Heals what was not through when its time was over, each as soon as it is, and in the end as it is.
+    async fn heal_late(&mut self, mut late: Vec<usize>) {
+        let deadline = Instant::now() + STEPS_TIMEOUT;
+        while !late.is_empty() {
+            let is_over = Instant::now() > deadline;
+            for chosen in
+                late.extract_if(.., |chosen| is_over || !self.faults[*chosen].goes_on).collect::<Vec<_>>()
+            {
+                self.heal(chosen);
+            }
+            if !late.is_empty() {
+                self.rest(Instant::now() + SAMPLE_EVERY).await;
+            }
+        }
+    }
+
     /// The fault that struck a node last of those that may make it lose something.
     fn damaged_by(&self, node: usize) -> Option<usize> {
         let name = self.cluster.nodes()[node].name();
@@ -181,6 +220,7 @@ impl<'a> Schedule<'a> {
         match running.fault.strike(self.cluster, &mut self.random) {
             Ok(Some(struck)) => {
                 running.strikes += 1;
+                running.goes_on = true;
                 let names = |nodes: &[usize]| {
                     nodes.iter().map(|node| self.cluster.nodes()[*node].name().to_owned()).collect()
                 };
@@ -200,6 +240,7 @@ impl<'a> Schedule<'a> {
             }
             Err(error) => {
                 running.in_vain += 1;
+                running.goes_on = false;
                 self.note(EventKind::Trouble, index, error.to_string());
                 true
             }
@@ -207,6 +248,7 @@ impl<'a> Schedule<'a> {
     }
 
     fn heal(&mut self, index: usize) {
+        self.faults[index].goes_on = false;
         match self.faults[index].fault.heal(self.cluster) {
             Ok(what) => self.note(EventKind::Heal, index, what),
             Err(error) => self.note(EventKind::Trouble, index, error.to_string()),
@@ -226,10 +268,25 @@ impl<'a> Schedule<'a> {
         Duration::from_millis(self.random.random_range(ms))
     }
 
-    /// Waits until a moment, and looks at the nodes' memory meanwhile.
+    /// Lets each fault that struck take its next step. One that can't is healed as it is.
+    fn go_on(&mut self) {
+        for index in 0..self.faults.len() {
+            let running = &mut self.faults[index];
+            if running.goes_on {
+                let is_through = running.fault.go_on(self.cluster);
+                running.goes_on = matches!(is_through, Ok(false));
+                if let Err(error) = is_through {
+                    self.note(EventKind::Trouble, index, error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Waits until a moment. Meanwhile faults go on, and the nodes' memory is looked at.
     async fn rest(&mut self, until: Instant) {
         while Instant::now() < until {
             self.cluster.sample_memory();
+            self.go_on();
             tokio::time::sleep_until((Instant::now() + SAMPLE_EVERY).min(until).into()).await;
         }
     }

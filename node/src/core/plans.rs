@@ -99,8 +99,10 @@ impl Core {
             self.liveness().into_iter().filter(|(_, alive)| *alive).map(|(node, _)| node).collect();
         let away: BTreeSet<NodeId> =
             view.catalog().nodes().map(|node| node.id).filter(|node| !alive.contains(node)).collect();
+        let (sizes, counted) = self.shard_sizes(timeout).await;
         let known = Known {
-            sizes: self.shard_sizes(timeout).await,
+            sizes,
+            counted: Some(counted),
             free_bytes: free.map(|(node, said)| (*node, said.free_bytes)).collect(),
             heard_by: self.control.heard_by(&dead(wish), Instant::now() + timeout).await,
             away,
@@ -224,23 +226,28 @@ impl Core {
         conduct::reports(&self.view(), self.node, &self.recollection)
     }
 
-    /// Bytes of every shard, as the owner of each that holds most has counted it.
-    async fn shard_sizes(&self, timeout: Duration) -> BTreeMap<ShardId, u64> {
+    /// Bytes of every shard, as the owner of each that holds most has counted it; and of which shards an owner has counted
+    /// everything.
+    async fn shard_sizes(&self, timeout: Duration) -> (BTreeMap<ShardId, u64>, BTreeSet<ShardId>) {
         let deadline = Instant::now() + timeout;
         let mut asked = tokio::task::JoinSet::new();
         for table in self.view().catalog().tables().map(|entry| entry.id) {
             let control = Arc::clone(&self.control);
             asked.spawn(async move { (table, control.figures(table, deadline).await) });
         }
-        let mut sizes: BTreeMap<ShardId, u64> = BTreeMap::new();
+        let (mut sizes, mut counted): (BTreeMap<ShardId, u64>, _) = (BTreeMap::new(), BTreeSet::new());
         while let Some(said) = asked.join_next().await {
             let Ok((table, said)) = said else { continue };
             for figure in said.into_iter().filter_map(|(_, figures)| figures.ok()).flatten() {
-                let size = sizes.entry(ShardId { table, index: figure.index }).or_default();
+                let shard = ShardId { table, index: figure.index };
+                let size = sizes.entry(shard).or_default();
                 *size = figure.bytes.max(*size);
+                if figure.is_exact {
+                    counted.insert(shard);
+                }
             }
         }
-        sizes
+        (sizes, counted)
     }
 }
 

@@ -1,12 +1,14 @@
 //! What it costs to fill a node that lost everything, in one run: time, against a plain copy, and what clients feel.
 
-use crate::process::{PATIENCE, Running, free_ports, quorate};
-use quorate_client::{Client, Endpoint, Options, Read, Write};
+use crate::load::value;
+use crate::nodes::Nodes;
+use crate::process::Running;
+use quorate_client::{Client, Read, Write};
 use quorate_model::Durability;
 use quorate_storage::engine::{Batch, Direction, KeyRange};
 use quorate_storage::{Engine, Family, OpenMode, PageLimit, RocksEngine, RocksOptions};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -26,75 +28,8 @@ const QUIET: Duration = Duration::from_secs(20);
 /// How long a filling may take.
 const LONG: Duration = Duration::from_secs(600);
 
-struct Nodes {
-    folder: tempfile::TempDir,
-    ports: quorate_ports::Block,
-    running: Vec<Option<Running>>,
-}
-
-impl Nodes {
-    fn start() -> Self {
-        let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
-        let mut nodes = Self { folder, ports, running: Vec::new() };
-        for at in 0..3 {
-            let join = nodes.first();
-            let (first, other) = (["--bootstrap", "--cluster-name", "cost"], ["--join", join.as_str()]);
-            let node = nodes.serve(at, if at == 0 { &first } else { &other });
-            nodes.running.push(Some(node));
-        }
-        nodes
-    }
-
-    fn data(&self, at: usize) -> PathBuf {
-        self.folder.path().join(format!("n{}", at + 1))
-    }
-
-    /// Where the first one answers.
-    fn first(&self) -> String {
-        format!("127.0.0.1:{}", self.ports.port(0))
-    }
-
-    fn serve(&self, at: usize, arguments: &[&str]) -> Running {
-        let port = self.ports.port(u16::try_from(2 * at).expect("few"));
-        let (http, peers) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", port + 1));
-        let mut command = quorate();
-        command.args([
-            "serve",
-            "--name",
-            &format!("n{}", at + 1),
-            "--listen",
-            &http,
-            "--peer-listen",
-            &peers,
-        ]);
-        command.args(arguments).arg("--data").arg(self.data(at));
-        command.env("QUORATE_FILL_BYTES_PER_SECOND_MAX", FILL_LIMIT);
-        let mut node = Running::start(command);
-        node.until_said("the node serves");
-        node
-    }
-
-    fn client(&self, at: &[usize]) -> Client {
-        let port = |at: &usize| self.ports.port(u16::try_from(2 * at).expect("few"));
-        let endpoints = at.iter().map(|at| Endpoint::new("127.0.0.1", port(at))).collect();
-        Client::new(Options { endpoints, ..Options::default() }).expect("a client")
-    }
-}
-
 fn key(number: u64) -> String {
     format!("key-{number:012}")
-}
-
-/// Values that do not compress to nothing.
-fn value(number: u64) -> String {
-    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut letter = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'a' + u8::try_from(state % 26).expect("a letter"))
-    };
-    (0..VALUE).map(|_| letter()).collect()
 }
 
 async fn load(client: &Client) {
@@ -105,7 +40,7 @@ async fn load(client: &Client) {
         }
         let client = client.clone();
         batches.spawn(async move {
-            let put = |at| json!({ "put": { "key": key(at), "value": value(at) } });
+            let put = |at| json!({ "put": { "key": key(at), "value": value(at, VALUE) } });
             let items: Vec<Value> = (first..first + BATCH).map(put).collect();
             let body = json!({ "items": items });
             let path = "/v1/tables/t/batch".to_owned();
@@ -163,7 +98,10 @@ async fn watch(client: &Client, mut is_over: impl AsyncFnMut() -> bool) -> Felt 
             let failed = if number.is_multiple_of(2) {
                 client.get("t", at.as_bytes(), &Read::default()).await.err()
             } else {
-                client.put("t", at.as_bytes(), value(number).into_bytes(), &Write::default()).await.err()
+                client
+                    .put("t", at.as_bytes(), value(number, VALUE).into_bytes(), &Write::default())
+                    .await
+                    .err()
             };
             (due.elapsed().as_micros(), failed.map(|error| error.to_string()))
         });
@@ -244,13 +182,9 @@ fn copy_records(from: &Path, to: &Path) -> Duration {
 #[ignore = "a measurement: cargo test --release -p quorate --test cli cost -- --ignored --nocapture"]
 async fn of_filling_a_node_that_lost_everything() {
     quorate_client::install_crypto_provider();
-    let mut nodes = Nodes::start();
+    let mut nodes = Nodes::start(3, &[("QUORATE_FILL_BYTES_PER_SECOND_MAX", FILL_LIMIT)]);
     let client = nodes.client(&[0, 1]);
     let table = json!({ "name": "t", "n": 3, "durability": "os" });
-    let deadline = Instant::now() + PATIENCE;
-    while client.nodes().await.is_ok_and(|nodes| nodes.json["nodes"].as_array().map_or(0, Vec::len) < 3) {
-        assert!(Instant::now() < deadline, "no three nodes");
-    }
     client.change(http::Method::POST, "/v1/tables".to_owned(), Some(&table)).await.expect("made");
     let begun = Instant::now();
     load(&client).await;
@@ -259,7 +193,7 @@ async fn of_filling_a_node_that_lost_everything() {
     let quiet = watch(&client, async || Instant::now() >= until).await;
     quiet.say("quiet");
 
-    nodes.running[2] = None;
+    drop(nodes.take(2));
     let (source, other) = (nodes.folder.path().join("copy"), nodes.folder.path().join("other"));
     let (bytes, took) = copy(&nodes.data(2).join("db"), &source.join("db"));
     println!("its files copied and synced, without a look at them: {bytes} B in {:.2} s", took.as_secs_f64());
@@ -267,11 +201,10 @@ async fn of_filling_a_node_that_lost_everything() {
     println!("its records copied from one database into another: {:.2} s", copied.as_secs_f64());
     std::fs::remove_dir_all(nodes.data(2)).expect("wiped");
     let begun = Instant::now();
-    let mut third = nodes.serve(2, &["--join", &nodes.first(), "--replace-self", "n3"]);
-    third.until_said("this node fills its copies");
+    let first = nodes.address(0);
+    nodes.serve(2, &["--join", &first, "--replace-self", "n3"]).until_said("this node fills its copies");
     println!("it fills itself after {:.1} s", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
-    nodes.running[2] = Some(third);
     let own = nodes.client(&[2]);
     let mut whole_since = None;
     let filling = watch(&client, async || {

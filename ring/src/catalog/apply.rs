@@ -9,6 +9,7 @@ mod members;
 mod moves;
 mod plan;
 mod recover;
+mod stage;
 mod tables;
 
 use super::addresses::Addresses;

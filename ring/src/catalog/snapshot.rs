@@ -377,7 +377,9 @@ impl Catalog {
             if is_ended != job.ended.is_some() || (is_ended && (job.active > 0 || !job.pending.is_empty())) {
                 return Err("a job that has ended still has shards");
             }
-            let steps = u64::from(job.active) + u64::from(job.done) + job.pending.len() as u64;
+            // One that moves and waits goes through a stage.
+            let waiting = job.pending.keys().filter(|shard| !moving.contains_key(shard)).count() as u64;
+            let steps = u64::from(job.active) + u64::from(job.done) + waiting;
             if job.began > self.epoch || job.ended.is_some_and(|ended| ended > self.epoch) {
                 return Err("a job is from an epoch that has not come");
             }
@@ -397,7 +399,11 @@ impl Catalog {
                 let is_wish = nodes.len() == wish.wanted.len()
                     && (1..=usize::from(N_MAX)).contains(&nodes.len())
                     && nodes.into_iter().all(|node| self.nodes.contains_key(node));
-                if !is_wish || at.is_none_or(|shard| shard.id != *id || shard.joint.is_some()) {
+                let is_on_its_way = |shard: &Shard| {
+                    let next = shard.joint.iter().flat_map(|joint| &joint.next);
+                    shard.joint.is_none() || next.into_iter().any(|owner| !wish.wanted.contains(&owner.node))
+                };
+                if !is_wish || at.is_none_or(|shard| shard.id != *id || !is_on_its_way(shard)) {
                     return Err("a job is to move a shard in a way that makes no sense");
                 }
             }

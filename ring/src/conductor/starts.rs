@@ -67,11 +67,10 @@ impl<'a> Starts<'a> {
             if chosen.len() == room {
                 break;
             }
-            let Pending { wanted, .. } = wish;
-            if let Some(shard) = self.shard(*id, wish).filter(|_| !rests(*id))
-                && self.check(shard, wanted).is_ok()
-            {
-                self.add(shard, wanted, |_| 0);
+            let Some(shard) = self.shard(*id, wish).filter(|_| !rests(*id)) else { continue };
+            let wanted = self.facts.catalog.stage(shard, &wish.wanted);
+            if self.check(shard, &wanted).is_ok() {
+                self.add(shard, &wanted, |_| 0);
                 chosen.push(*id);
             }
         }
@@ -89,15 +88,20 @@ impl<'a> Starts<'a> {
                 | JobState::Running
                 | JobState::Aborting
                 | JobState::Done
-                | JobState::Aborted => self.check(shard, &wish.wanted).err().unwrap_or(Wait::Turn),
+                | JobState::Aborted => {
+                    let wanted = self.facts.catalog.stage(shard, &wish.wanted);
+                    self.check(shard, &wanted).err().unwrap_or(Wait::Turn)
+                }
             };
             Some((*id, wait))
         })
     }
 
+    /// A shard that waits and does not go through a stage just now.
     fn shard(&self, id: ShardId, wish: &Pending) -> Option<&'a Shard> {
         let entry = self.facts.catalog.table_by_id(id.table);
-        entry.and_then(|entry| entry.shards().at(&wish.start)).filter(|shard| shard.id == id)
+        let shard = entry.and_then(|entry| entry.shards().at(&wish.start));
+        shard.filter(|shard| shard.id == id && shard.joint.is_none())
     }
 
     /// Whether a shard may start now, or what it waits for.

@@ -2,6 +2,7 @@
 
 use super::{Limits, NodeReport};
 use crate::catalog::{Catalog, JobState, Shard};
+use crate::plan::OwnerSet;
 use quorate_model::{Epoch, Instant, NodeId, ShardId};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Progress {
     began: Epoch,
+    owners: OwnerSet,
     closed: Vec<NodeId>,
     copies: Vec<(NodeId, u64, bool, Epoch)>,
 }
@@ -29,7 +31,7 @@ impl Progress {
             let fill = reports.get(&node)?.fills.get(&shard.id)?;
             Some((node, fill.bytes, fill.is_whole, fill.merged))
         });
-        Self { began, closed: closed.collect(), copies: copies.collect() }
+        Self { began, owners: shard.owners.clone(), closed: closed.collect(), copies: copies.collect() }
     }
 }
 
@@ -49,7 +51,14 @@ impl Watch {
         }
         let waits = |shard: &ShardId| job.is_some_and(|job| job.pending.contains_key(shard));
         self.back.retain(|shard, _| waits(shard));
-        for shard in before.into_keys().filter(waits) {
+        // One that arrived at a stage between waits too, under another set of owners.
+        let went_back = |(shard, (progress, _)): &(ShardId, (Progress, Instant))| {
+            let wish = job.and_then(|job| job.pending.get(shard));
+            let table = catalog.table_by_id(shard.table);
+            let now = table.zip(wish).and_then(|(table, wish)| table.shards().at(&wish.start));
+            now.is_some_and(|now| now.joint.is_none() && now.owners == progress.owners)
+        };
+        for (shard, _) in before.into_iter().filter(went_back) {
             self.back.entry(shard).or_insert(now);
         }
     }

@@ -11,6 +11,8 @@ use thiserror::Error;
 pub struct Known {
     /// Bytes of each shard, as far as they are counted.
     pub sizes: BTreeMap<ShardId, u64>,
+    /// The shards of which an owner has counted everything; the others hold more than that. `None`: all.
+    pub counted: Option<BTreeSet<ShardId>>,
     /// Bytes that each node can still take; one that is not named takes any number.
     pub free_bytes: BTreeMap<NodeId, u64>,
     /// Members that can't be asked.

@@ -154,6 +154,15 @@ fn warnings(
             warnings.push(format!("{waits} shards of table {name} wait: too few of their owners are up"));
         }
     }
+    let uncounted = known
+        .counted
+        .as_ref()
+        .map_or(0, |counted| moved.keys().filter(|shard| !counted.contains(shard)).count());
+    if uncounted > 0 {
+        warnings.push(format!(
+            "{uncounted} of the shards that move are still being counted: more bytes move than are said here"
+        ));
+    }
     let away =
         catalog.nodes().filter(|node| known.away.contains(&node.id) && !target.dead.contains(&node.id));
     for node in away {

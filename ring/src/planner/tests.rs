@@ -41,7 +41,8 @@ fn carried_out(catalog: &Catalog, planned: &Planned, id: u128) -> Catalog {
         planned.commands(id).iter().fold(catalog.clone(), |catalog, command| accept(&catalog, command));
     let advance = |advance| Command::Advance(advance);
     while let Some(job) = catalog.running_job().cloned() {
-        let start: Vec<ShardId> = job.pending.keys().take(500).copied().collect();
+        let rests = |shard: &&ShardId| catalog.moving_shard(**shard).is_none();
+        let start: Vec<ShardId> = job.pending.keys().filter(rests).take(500).copied().collect();
         let finish = catalog.moving().map(|shard| (shard.id, shard.epoch)).collect();
         catalog = accept(
             &catalog,
@@ -125,7 +126,9 @@ proptest! {
         let (away, accepted) = if dead { (BTreeSet::from([node]), BTreeSet::from([node])) } else { Default::default() };
         let known = Known { away, accepted, ..Known::default() };
         let planned = plan(&before, &Wish::Remove { node, dead }, &known).expect("a plan");
-        prop_assert_eq!(planned.preview.moves, copies(&before)[&node]);
+        // Where nearly every node has a copy of each shard, one may have to make room for another.
+        let held = copies(&before)[&node];
+        prop_assert!((held..=held + 1).contains(&planned.preview.moves), "{} of {held}", planned.preview.moves);
         let after = check(&before, &planned, nodes - 1);
         let state = if dead { NodeState::Banned } else { NodeState::Leaving };
         prop_assert_eq!((copies(&after)[&node], after.node(node).expect("there").state), (0, state));
@@ -370,7 +373,8 @@ fn a_preview_says_what_an_operator_should_know_first() {
     }
     let grown = joined(&catalog, 1);
     let sizes = grown.tables().flat_map(|it| it.shards()).map(|it| (it.id, 10)).collect();
-    let known = Known { sizes, away: BTreeSet::from([NodeId(2)]), ..Known::default() };
+    let counted = Some(BTreeSet::new());
+    let known = Known { sizes, counted, away: BTreeSet::from([NodeId(2)]), ..Known::default() };
     let planned = plan(&grown, &Wish::Add { nodes: vec![NodeId(5)] }, &known).expect("a plan");
     let preview = &planned.preview;
     let has = |words: &str| preview.warnings.iter().any(|warning| warning.contains(words));
@@ -379,6 +383,7 @@ fn a_preview_says_what_an_operator_should_know_first() {
             && has("table one has w = one: a shard of it moves only while 3 of its 3")
     );
     assert!(!has("table users has w"), "a quorum is usual: {:?}", preview.warnings);
+    assert!(has(&format!("{} of the shards that move are still being counted", planned.moves.len())));
     assert!(has("n2 can't be reached") && has("shards of table one wait"), "{:?}", preview.warnings);
     assert_eq!((preview.bytes, preview.bytes_min), (preview.moves * 10, preview.moves_min * 10));
     let new = preview.nodes.last().expect("n5");

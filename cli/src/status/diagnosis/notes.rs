@@ -1,8 +1,8 @@
 //! Good to know, and nothing wrong: members that come, members that an operator has set aside, names, versions.
 
 use super::{Problem, Severity};
-use crate::quantity::listed;
-use crate::status::facts::{Facts, Member, Stays};
+use crate::quantity::{counted, listed};
+use crate::status::facts::{Facts, Held, Hold, Member, Stays};
 use std::collections::BTreeMap;
 
 impl Facts {
@@ -30,6 +30,24 @@ impl Facts {
         self.members.iter().any(|other| other.id == *name && name != id).then(|| {
             let what = format!("{id} is named {name}, which is another member's id");
             Problem::new(Severity::Note, what, format!("say id:{name} or name:{name}"))
+        })
+    }
+
+    /// Removals that can't go for now: their space comes back once every owner is there.
+    pub(super) fn purge_held_back(&self) -> impl Iterator<Item = Problem> {
+        self.purge_held_back.iter().map(|(hold, Held { shards, removals })| {
+            let waits = format!(
+                "the purge of {} in {} waits",
+                counted(*removals, "removal"),
+                counted(*shards, "shard")
+            );
+            let (by, then) = match hold {
+                Hold::Node(id) => {
+                    (format!("for {id}"), format!("it goes on once {id} is up and holds everything"))
+                }
+                Hold::Move => ("for a move".to_owned(), "it goes on after that".to_owned()),
+            };
+            Problem::new(Severity::Note, format!("{waits} {by}"), then)
         })
     }
 

@@ -56,6 +56,24 @@ fn filling(facts: &mut Facts, at: usize, whole: u64, waits_for: Option<&str>) {
     not_ready(facts, at, "unavailable");
 }
 
+#[test]
+fn removals_that_wait_are_a_note_that_says_for_whom() {
+    use crate::status::facts::{Held, Hold};
+    let mut facts = well();
+    facts.purge_held_back.insert(Hold::Node("n3".to_owned()), Held { shards: 64, removals: 12_345 });
+    facts.purge_held_back.insert(Hold::Move, Held { shards: 1, removals: 1 });
+    let problems = diagnose(&facts);
+    let said: Vec<String> = problems.iter().map(Problem::sentence).collect();
+    assert_eq!(
+        said,
+        [
+            "the purge of 12,345 removals in 64 shards waits for n3; it goes on once n3 is up and holds everything",
+            "the purge of 1 removal in 1 shard waits for a move; it goes on after that",
+        ]
+    );
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Note));
+}
+
 fn refusing(facts: &mut Facts, reads: u64, writes: u64) {
     facts.refusing = Refusing { reads, writes };
     facts.at_risk = vec!["table demo: some of its shards have fewer than 2 owners up".to_owned()];

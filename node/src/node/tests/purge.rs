@@ -42,16 +42,18 @@ async fn removals_go_once_every_owner_is_there_and_nothing_comes_back() {
         delete(cluster.node(n % 2), &table, &format!("k{n}")).await;
     }
     let is_held_back = |node: &Node| {
-        let held_back = node.core().purge().figures().held_back;
-        held_back.keys().any(|(of, by)| *of == table.id && *by == Some(NodeId(3)))
+        node.core().purge_held_back().iter().any(|held| held.table == table.id && held.by == Some(NodeId(3)))
     };
     until("the owner that is away is named", || cluster.running().any(is_held_back)).await;
     let half = KEYS as u64 / 2;
+    let waits = cluster.running().flat_map(|node| node.core().purge_held_back());
+    assert_eq!(waits.map(|held| held.removals).sum::<u64>(), half, "each shard is told by one node");
     assert_eq!(held(&cluster, &table), Some(vec![(half, half); 2]), "nothing goes without it");
     cluster.restart_with(2, soon).await;
     cluster.settled().await;
     until("all removals are gone", || held(&cluster, &table) == Some(vec![(half, 0); 3])).await;
     assert!(cluster.running().map(|node| node.core().purge().figures().dropped).sum::<u64>() > 0);
+    assert!(cluster.running().all(|node| node.core().purge_held_back().is_empty()));
     for n in 0..KEYS {
         let found = value(get(cluster.node(n % 3), &table, &format!("k{n}"), 3).await);
         assert_eq!(found, (n % 2 == 1).then(|| "first".into()), "k{n}");

@@ -5,7 +5,8 @@
 //!                              └─────────revert─────> owners O
 //! ```
 //!
-//! Each step is an epoch of the shard: what is answered under one stage counts in that stage only. A copy keeps its name
+//! A shard that gets several new owners may go through sets in between (`stage.rs`): until it is where it is wanted it waits
+//! to be moved again. Each step is an epoch of the shard: what is answered under one stage counts in that stage only. A copy keeps its name
 //! for as long as its node is in one of the sets; a node that is new has a copy since the epoch of the start.
 
 use super::Applied;
@@ -83,6 +84,8 @@ impl Steps {
             return Err(wrong("moves already"));
         }
         let epoch = self.next.epoch;
+        let stage = self.next.stage(shard, wanted);
+        let is_last = stage.iter().all(|node| wanted.contains(node));
         let mut next = OwnerSet::new();
         for node in wanted {
             let node = self.next.node(*node).ok_or(Rejection::NoSuchNode { node: *node })?;
@@ -90,14 +93,18 @@ impl Steps {
                 NodeState::Member => {}
                 NodeState::Leaving | NodeState::Banned => return Err(not_allocatable(node)),
             }
-            let stays = shard.owners.iter().find(|owner| owner.node == node.id).copied();
-            next.push(stays.unwrap_or(Owner { node: node.id, since: epoch }));
+        }
+        for node in stage {
+            let stays = shard.owners.iter().find(|owner| owner.node == node).copied();
+            next.push(stays.unwrap_or(Owner { node, since: epoch }));
         }
         let joint = Some(Arc::new(Joint { began: epoch, next, job: self.job.id }));
         let (moved, start) = (Shard { epoch, joint, ..shard.clone() }, start.clone());
         self.change(moved);
         Arc::make_mut(&mut self.next.moving).insert(id, start);
-        Arc::make_mut(&mut self.job.pending).remove(&id);
+        if is_last {
+            Arc::make_mut(&mut self.job.pending).remove(&id);
+        }
         self.job.active += 1;
         Ok(())
     }
@@ -108,7 +115,9 @@ impl Steps {
         let arrived =
             Shard { epoch: self.next.epoch, owners: joint.next.clone(), joint: None, losses, ..shard };
         self.change(arrived);
-        self.job.done += 1;
+        if !self.job.pending.contains_key(&id) {
+            self.job.done += 1;
+        }
         Ok(())
     }
 
@@ -136,7 +145,8 @@ impl Steps {
             JobState::Running | JobState::Paused => {
                 let wanted = joint.next.iter().map(|owner| owner.node).collect();
                 let wish = Pending { start: stays.interval.start.clone(), wanted };
-                Arc::make_mut(&mut self.job.pending).insert(id, wish);
+                // Where it went through a stage, it is known already where it should be.
+                Arc::make_mut(&mut self.job.pending).entry(id).or_insert(wish);
             }
             JobState::Gathering { .. } | JobState::Aborting | JobState::Done | JobState::Aborted => {}
         }
