@@ -12,6 +12,7 @@ use crate::world::World;
 use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
 use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
+use quorate_storage::Standing;
 use std::collections::BTreeMap;
 
 /// How long a shard may stand still.
@@ -28,6 +29,11 @@ pub struct Leading {
     reports: BTreeMap<NodeId, NodeReport>,
     /// Plans that were begun.
     plans: u64,
+}
+
+/// Another number of copies with the same quorum; of one copy there is none.
+pub fn alike(n: u8) -> u8 {
+    if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
 }
 
 impl World {
@@ -89,9 +95,10 @@ impl World {
             };
             for shard in catalog.moving().filter(|shard| shard.is_held_by(id)) {
                 let held = process.replica.copy_in(shard.id.table, &shard.interval);
-                if let Some((since, state)) = held {
+                if let Some(Standing { since, state, merged }) = held {
                     let is_whole = state == CopyState::Whole;
-                    report.fills.insert(shard.id, FillReport { since, is_whole, ..FillReport::default() });
+                    let fill = FillReport { since, is_whole, merged, ..FillReport::default() };
+                    report.fills.insert(shard.id, fill);
                 }
             }
             self.leading.reports.insert(id, report);
@@ -110,8 +117,10 @@ impl World {
         }
         self.leading.plans += 1;
         let table = catalog.table_by_id(TableId(1))?;
-        if table.n.is_multiple_of(2) && table.w == Level::Quorum && random.chance(700) {
-            return Some(self.more_copies(catalog, random));
+        let is_counted = table.w == Level::Quorum && self.setting.habits.other_level == 0;
+        let is_possible = u64::from(alike(table.n)) <= self.setting.nodes;
+        if is_counted && is_possible && random.chance(700) {
+            return Some(self.other_copies(catalog, random));
         }
         let mut moves = Vec::new();
         for shard in table.shards() {
@@ -136,22 +145,28 @@ impl World {
         (!moves.is_empty()).then(|| self.begin_job(catalog, JobKind::Move, Vec::new(), moves))
     }
 
-    /// One copy more of each shard that has not got it before such a job was aborted: as many as before are a quorum, so that
-    /// what a level means stays the same.
-    fn more_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
+    /// One copy more of each shard, or one fewer, whichever leaves a quorum what it is, so that what a level means stays the
+    /// same. Some shards have as many already, since such a job was aborted.
+    fn other_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
         let table = catalog.table_by_id(TableId(1)).expect("it is never dropped where shards move");
-        let one_more = |shard: &Shard| {
-            if shard.owners.len() > usize::from(table.n) {
+        let n = alike(table.n);
+        let mut moved = |shard: &Shard| {
+            let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
+            let mut others: Vec<NodeId> =
+                self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
+            if wanted.len() == usize::from(n) {
                 return None;
             }
-            let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
-            let others: Vec<NodeId> =
-                self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
-            wanted.push(others[random.below(others.len() as u64) as usize]);
+            if n > table.n || (!others.is_empty() && random.chance(300)) {
+                wanted.push(others.swap_remove(random.below(others.len() as u64) as usize));
+            }
+            while wanted.len() > usize::from(n) {
+                wanted.swap_remove(random.below(wanted.len() as u64) as usize);
+            }
             Some(Move { shard: shard.id, epoch: shard.epoch, wanted })
         };
-        let moves = table.shards().iter().filter_map(one_more).collect();
-        let change = Change::Copies { table: table.id, n: table.n + 1, r: None, w: None };
+        let moves = table.shards().iter().filter_map(&mut moved).collect();
+        let change = Change::Copies { table: table.id, n, r: None, w: None };
         self.begin_job(catalog, JobKind::Copies, vec![change], moves)
     }
 

@@ -455,6 +455,16 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000, 600_000]),
             ..Mishaps::default()
         };
+        if n == 3 && w == Level::Quorum && random.chance(400) {
+            // Copies may become fewer. Writes that one owner misses for good, while nothing brings owners together.
+            self.habits.other_level = 0;
+            (self.hints_max, self.timeout, self.habits.read) = (0, (60_000, 150_000), 5);
+            (self.keys, self.moves, self.operations) = (random.between(6, 12), 12, 240);
+            (self.habits.id, self.habits.pause_max) = (0, 120_000);
+            (self.nodes, self.late_owners) = (random.between(3, 4), false);
+            self.mishaps =
+                Mishaps { count_max: 8, isolate: 100, lasting_max: 1_200_000, ..Mishaps::default() };
+        }
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for
