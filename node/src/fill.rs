@@ -17,8 +17,8 @@ use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{self, Action, Filling, Input, Member, Progress};
 use quorate_model::{Answer, CopyState, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_ring::Catalog;
 use quorate_ring::catalog::JobState;
-use quorate_ring::{Catalog, NodeState};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
 use tokio::sync::{Mutex as Turns, oneshot};
@@ -96,7 +96,7 @@ impl Filler {
             (node, Member { incarnation: incarnation.into(), doubts })
         };
         // One that is gone for good is not waited for.
-        let there = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        let there = view.catalog().nodes().filter(|node| !node.is_gone());
         let members = there.map(|node| member(node.id, node.incarnation));
         (Input::Look(gaps, members.collect()), is_paused)
     }

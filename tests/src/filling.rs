@@ -53,7 +53,7 @@ impl World {
         let heals = self.setting.heals();
         let Some(process) = self.node(on).living(run) else { return };
         if process.replica.is_doubtful() {
-            if heals {
+            if heals && !self.gone.contains(&on) {
                 self.crash(on);
                 self.node(on).lost = true;
                 return self.start(on);
@@ -322,8 +322,8 @@ impl World {
 
     /// Whether every node trusts its disk and holds everything that it owns.
     pub(crate) fn is_everything_whole(&mut self) -> bool {
-        self.nodes.iter().all(|node| {
-            node.process.as_ref().is_some_and(|process| {
+        self.node_ids().into_iter().all(|id| {
+            self.peek(id).process.as_ref().is_some_and(|process| {
                 let (owned, whole) = process.replica.wholeness();
                 !process.replica.is_doubtful() && owned == whole && process.replica.gaps(1).is_empty()
             })

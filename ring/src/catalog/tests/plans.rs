@@ -613,7 +613,7 @@ fn a_catalog_goes_on_without_members_that_are_given_up_and_keeps_that_it_did() {
     let after = accept(&before, &Command::Recover(recover(&[3, 4, 5], 1)));
     let lost: BTreeSet<NodeId> = [3, 4, 5].map(NodeId).into();
     for node in after.nodes() {
-        let is_banned = node.state == NodeState::Banned;
+        let is_banned = node.is_gone();
         assert_eq!((is_banned, after.gone(node.id).is_some()), (lost.contains(&node.id), is_banned));
     }
     let mut sizes = BTreeSet::new();
