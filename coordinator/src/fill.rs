@@ -28,6 +28,9 @@
 //! - A source that does not answer any more is waited for, and after a while its word is given up with all that was read.
 //! - What is noted on the disk is enough to go on after a crash.
 //!
+//! Where a shard moves to fewer owners, each that stays merges what the others hold, too: it keeps its own, is one of those
+//! whose sums are compared, and takes what differs. It needs one owner less, since it has read itself.
+//!
 //! Sources whose sums of the whole shard are equal are read once, at the first of them, which then sends its records as they
 //! lie on its disk; of the others each lists its keys, and sends only the records that differ.
 
@@ -65,7 +68,7 @@ pub enum Input {
 /// How far a node's filling has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Shards that are not whole.
+    /// Shards that are not whole; those into which it merges what others hold are.
     pub shards: u64,
     /// Those of them that take no writes yet.
     pub lossy: u64,
@@ -165,7 +168,7 @@ impl Filling {
         self.away_since.retain(|key, _| epochs.contains_key(key));
         let kept: BTreeSet<&Key> = self.shards.keys().collect();
         self.numbers.retain(|_, key| kept.contains(key));
-        self.progress.shards = gaps.len() as u64;
+        self.progress.shards = gaps.iter().filter(|gap| gap.state != CopyState::Whole).count() as u64;
         self.progress.lossy = gaps.iter().filter(|gap| gap.state == CopyState::Lossy).count() as u64;
         let (later, sooner): (Vec<Gap>, Vec<Gap>) =
             gaps.into_iter().partition(|gap| self.behind.as_ref().is_some_and(|behind| of(gap) <= *behind));
@@ -240,8 +243,10 @@ impl Filling {
             Next::Whole => {
                 self.waiting.remove(key);
                 self.away_since.remove(key);
-                self.progress.filled += 1;
-                self.progress.shards = self.progress.shards.saturating_sub(1);
+                if !shard.is_merging() {
+                    self.progress.filled += 1;
+                    self.progress.shards = self.progress.shards.saturating_sub(1);
+                }
                 self.forget(key);
             }
         }

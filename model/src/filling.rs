@@ -45,7 +45,7 @@ pub struct Source {
     pub incarnation: u64,
 }
 
-/// A shard of which a replica does not hold everything.
+/// A shard of which a replica does not hold everything, or has to merge what others hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The table.
@@ -54,7 +54,8 @@ pub struct Gap {
     pub epoch: Epoch,
     /// The shard's piece of the table.
     pub interval: Interval,
-    /// What is there.
+    /// What is there. Whole: the shard moves to fewer owners of which this one is one, and it has not merged yet what the other
+    /// old ones hold.
     pub state: CopyState,
     /// How far it is filled.
     pub fill: Fill,

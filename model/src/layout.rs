@@ -52,6 +52,8 @@ pub struct Copy {
 pub enum Role {
     /// One of the owners; while the shard moves, of the old ones.
     Owner,
+    /// An owner that stays while the shard moves to fewer: beside being one it merges what the other old owners hold.
+    Stayer,
     /// While the shard moves, one of the new owners alone: it fills itself from the old ones.
     Receiver,
 }
@@ -79,6 +81,11 @@ impl ShardLayout {
     pub fn is_received(&self) -> bool {
         self.copy.is_some_and(|copy| copy.role == Role::Receiver)
     }
+
+    /// Whether a move to fewer owners leaves the node its copy, and so something to merge.
+    pub fn is_stayed_in(&self) -> bool {
+        self.copy.is_some_and(|copy| copy.role == Role::Stayer)
+    }
 }
 
 impl TableLayout {
@@ -99,9 +106,9 @@ impl Placed for ShardLayout {
         &self.interval
     }
 
-    /// What a move gives to the node is little of what there is.
+    /// What a move wants of the node is little of what there is.
     fn is_sought(&self) -> bool {
-        self.is_received()
+        self.is_received() || self.is_stayed_in()
     }
 }
 

@@ -199,6 +199,8 @@ pub enum Mutant {
     FinishUnfilled,
     /// A new owner fills itself without those that give their copies away.
     LeaverNotAsked,
+    /// An owner that stays while a shard moves to fewer merges nothing of what the others hold.
+    StayersNotMerged,
     /// A replica acknowledges writes before what it still holds is deleted, with them.
     LossyAcks,
     /// What a replica still holds after a loss is deleted after it has begun to acknowledge.
@@ -249,7 +251,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 114] = [
+    pub const ALL: [Mutant; 115] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -341,6 +343,7 @@ impl Mutant {
         Mutant::FenceByRoundOne,
         Mutant::FinishUnfilled,
         Mutant::LeaverNotAsked,
+        Mutant::StayersNotMerged,
         Mutant::LossyAcks,
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,

@@ -16,12 +16,12 @@ pub use pace::FillLimits;
 use pace::Pace;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{self, Action, Filling, Input, Member, Progress};
-use quorate_model::{Answer, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_model::{Answer, CopyState, Gap, NodeId, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_ring::Catalog;
 use quorate_ring::catalog::JobState;
-use quorate_ring::{Catalog, NodeState};
 use quorate_transport::{CallError, Kind, Lane, Links};
 use std::sync::Arc;
-use tokio::sync::Mutex as Turns;
+use tokio::sync::{Mutex as Turns, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ impl Filler {
         let view = self.views.current();
         let lacking = gaps.len();
         if view.catalog().running_job().is_some_and(|job| job.state == JobState::Paused) {
-            gaps.retain(|gap| !self.receives(view.catalog(), gap));
+            gaps.retain(|gap| gap.state != CopyState::Whole && !self.receives(view.catalog(), gap));
         }
         let is_paused = gaps.len() < lacking;
         let member = |node: NodeId, incarnation: u32| {
@@ -96,7 +96,7 @@ impl Filler {
             (node, Member { incarnation: incarnation.into(), doubts })
         };
         // One that is gone for good is not waited for.
-        let there = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        let there = view.catalog().nodes().filter(|node| !node.is_gone());
         let members = there.map(|node| member(node.id, node.incarnation));
         (Input::Look(gaps, members.collect()), is_paused)
     }
@@ -147,13 +147,21 @@ impl Filler {
     }
 
     async fn ask(&self, to: NodeId, request: &RangeRequest, deadline: Instant) -> Option<RangeReply> {
+        if to == self.context.local {
+            let (sender, answer) = oneshot::channel();
+            let complete = move |reply| drop(sender.send(reply));
+            self.local.begin_range(request.clone(), deadline, Box::new(complete));
+            return answer.await.ok();
+        }
         let payload = minicbor::to_vec(request).expect("encoding into memory cannot fail");
         let asked = Kind::Range.asked_since(request.since());
         match self.links.call(to, Lane::Bulk, asked, deadline, &payload).await {
             Ok(answered) => {
-                // A page is a millisecond's work.
                 let decode = move || minicbor::decode::<Answer<RangeReply>>(&answered).ok();
-                let answer = self.local.background().run(decode).await.ok()??;
+                // What has records is a millisecond's work.
+                let is_long = matches!(request, RangeRequest::Page { .. } | RangeRequest::Scan { .. });
+                let answer =
+                    if is_long { self.local.background().run(decode).await.ok()? } else { decode() }?;
                 Some(self.recollection.open(to, answer))
             }
             Err(CallError::NotUnderstood) => Some(RangeReply::Refused(Refusal::NotUnderstood)),

@@ -12,7 +12,6 @@ use crate::views::Views;
 use quorate_coordinator::replay::{self, Action, Input, Pause};
 use quorate_coordinator::{Context, Position};
 use quorate_model::{NodeId, Refusal, Reply, Request};
-use quorate_ring::NodeState;
 use quorate_storage::PageLimit;
 use quorate_transport::{Kind, Lane, Links};
 use std::collections::{BTreeMap, HashMap};
@@ -133,7 +132,7 @@ impl Replay {
         let view = self.views.current();
         let is_gone = |owner: NodeId| {
             let known = view.catalog().node(owner);
-            view.catalog().is_founded() && known.is_none_or(|node| node.state == NodeState::Banned)
+            view.catalog().is_founded() && known.is_none_or(|node| node.is_gone())
         };
         waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk) || is_gone(*owner)).collect()
     }

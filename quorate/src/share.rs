@@ -133,7 +133,6 @@ fn refused(node: NodeId, error: &PlanError) -> Step {
             | NoPlan::Unreachable { .. }
             | NoPlan::NotDead { .. }
             | NoPlan::MayLose { .. }
-            | NoPlan::Copies { .. }
             | NoPlan::NoSpace { .. }
             | NoPlan::Rejected(_),
         )

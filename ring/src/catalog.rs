@@ -161,7 +161,7 @@ impl Catalog {
     /// Why a node that was a member is let in no more; `None`: it is one, or has not been one yet.
     pub fn gone(&self, id: NodeId) -> Option<Gone> {
         match self.node(id) {
-            Some(node) => (node.state == NodeState::Banned).then_some(Gone::Banned),
+            Some(node) => node.is_gone().then_some(Gone::Banned),
             None => (Self::FIRST_NODE..self.next_node).contains(&id).then_some(Gone::Removed),
         }
     }

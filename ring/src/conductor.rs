@@ -75,8 +75,9 @@ pub fn waits_for(catalog: &Catalog, reports: &BTreeMap<NodeId, NodeReport>, shar
     let shard = catalog.moving_shard(shard)?;
     let job = catalog.job(shard.joint.as_ref()?.job)?;
     let wait = facts.arrived(job, shard).err()?;
-    // Who receives something stands still for as long as the job does.
-    let is_paused = job.state == JobState::Paused && matches!(wait, Wait::Receiving { .. });
+    // Who receives something, or merges it, stands still for as long as the job does.
+    let stands = matches!(wait, Wait::Receiving { .. } | Wait::Unmerged { .. });
+    let is_paused = job.state == JobState::Paused && stands;
     Some(if is_paused { Wait::Paused } else { wait })
 }
 

@@ -72,12 +72,15 @@ pub struct Entry {
 pub struct Ledger {
     lost: Option<Lost>,
     entries: BTreeMap<(TableId, SortKey), Entry>,
+    /// At which of its epochs this run has merged into a shard that moves to fewer owners what the others hold. Not on the disk:
+    /// a later run does it again, which costs sums.
+    merged: BTreeMap<(TableId, SortKey), Epoch>,
 }
 
 impl Ledger {
     /// Of what is on the disk.
     pub fn load(rules: Rules, lost: Option<Lost>, entries: BTreeMap<(TableId, SortKey), Entry>) -> Self {
-        let mut ledger = Self { lost, entries };
+        let mut ledger = Self { lost, entries, merged: BTreeMap::new() };
         for entry in ledger.entries.values_mut() {
             entry.state = filling::after_restart(rules, entry.state);
         }
@@ -127,6 +130,21 @@ impl Ledger {
     /// Nothing is noted any more of the piece that begins there.
     pub fn remove(&mut self, table: TableId, start: &SortKey) {
         self.entries.remove(&(table, start.clone()));
+    }
+
+    /// At which epoch of the shard that begins there this run has merged what its other owners hold; 0: never.
+    pub fn merged(&self, table: TableId, start: &SortKey) -> Epoch {
+        self.merged.get(&(table, start.clone())).copied().unwrap_or(Epoch(0))
+    }
+
+    /// It has, and all of that is durable.
+    pub fn set_merged(&mut self, table: TableId, start: SortKey, epoch: Epoch) {
+        self.merged.insert((table, start), epoch);
+    }
+
+    /// No shard moves to fewer owners any more.
+    pub fn forget_merged(&mut self) {
+        self.merged.clear();
     }
 
     /// Whether a copy that a move gave to the node after an epoch was begun in an interval.

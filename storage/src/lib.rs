@@ -73,7 +73,7 @@ pub use privacy::{PrivacyError, keep_private};
 pub use raft_store::{RaftEntry, RaftStore};
 pub use recollection::Recollection;
 pub use replica::{ClearError, OwnerHints, Replica, ReplicaHealth, ReplicaStatistics};
-pub use replica::{Recount, SumsSetting};
+pub use replica::{Recount, Standing, SumsSetting};
 pub use rocks::{OpenError, OpenMode, RocksEngine, RocksOptions};
 pub use run_note::{RunNote, machine_run};
 pub use sums::SumStatistics;

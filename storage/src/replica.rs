@@ -38,6 +38,7 @@ pub(crate) mod install;
 pub(crate) mod ledger;
 mod leftover;
 mod load;
+mod merging;
 pub(crate) mod peer_book;
 mod recollection;
 mod scan;
@@ -69,6 +70,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 pub use clear::ClearError;
 pub use health::ReplicaHealth;
 pub use hint_book::OwnerHints;
+pub use merging::Standing;
 pub use sums::{Recount, SumsSetting};
 
 /// See the module's essay. All methods take `&self`; writers are served one after the other.

@@ -148,9 +148,10 @@ impl Cluster {
         Some(self.catalogs.len())
     }
 
-    /// Which replica of each node counts, for a node that has heard so many commands.
+    /// Which replica of each node counts that is not declared dead, for a node that has heard so many commands.
     pub fn incarnations(&self, heard: usize) -> BTreeMap<NodeId, u64> {
-        self.catalogs[heard - 1].nodes().map(|node| (node.id, node.incarnation.into())).collect()
+        let there = self.catalogs[heard - 1].nodes().filter(|node| !node.is_gone());
+        there.map(|node| (node.id, node.incarnation.into())).collect()
     }
 
     /// How many commands there are before the drop of a table.

@@ -126,6 +126,10 @@ happenings! {
     MoveFinished => "moves finished",
     /// A shard stayed with its old owners after all.
     MoveReverted => "moves taken back",
+    /// An owner that stays where copies become fewer has merged what the others hold.
+    StayerMerged => "copies merged where they become fewer",
+    /// A node was declared dead by an operator.
+    DeclaredDead => "nodes declared dead",
     /// A hint was kept.
     HintKept => "hints kept",
     /// A hint reached its owner.

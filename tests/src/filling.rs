@@ -53,7 +53,7 @@ impl World {
         let heals = self.setting.heals();
         let Some(process) = self.node(on).living(run) else { return };
         if process.replica.is_doubtful() {
-            if heals {
+            if heals && !self.gone.contains(&on) {
                 self.crash(on);
                 self.node(on).lost = true;
                 return self.start(on);
@@ -88,7 +88,7 @@ impl World {
     /// What the history must know of copies that are not whole.
     fn note_gaps(&mut self, on: NodeId, gaps: &[Gap]) {
         let incarnation = self.node(on).incarnation;
-        for gap in gaps {
+        for gap in gaps.iter().filter(|gap| gap.state != CopyState::Whole) {
             let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, gap));
             if self.history.whole.contains(&copy) && !self.history.liars.contains(&on) {
                 let what = format!("{on} said that its copy of {} was whole, and then it was not", gap.table);
@@ -101,7 +101,9 @@ impl World {
             whole < owned
         };
         let mut others = others.filter_map(|node| node.process.as_ref());
-        if !gaps.is_empty() && others.any(|process| is_filling(&process.replica)) {
+        if gaps.iter().any(|gap| gap.state != CopyState::Whole)
+            && others.any(|process| is_filling(&process.replica))
+        {
             self.met(Happening::FillTwice);
         }
     }
@@ -172,7 +174,9 @@ impl World {
             }
             Action::End { number, gap } => {
                 let whole = process.replica.whole(&gap);
-                if whole.is_ok() {
+                if whole.is_ok() && gap.state == CopyState::Whole {
+                    self.met(Happening::StayerMerged);
+                } else if whole.is_ok() {
                     self.met(Happening::Filled);
                     let incarnation = self.node(on).incarnation;
                     let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, &gap));
@@ -188,7 +192,7 @@ impl World {
     /// Since when a node has the copy that a gap is of.
     fn since(&self, on: NodeId, gap: &Gap) -> Option<Epoch> {
         let replica = &self.peek(on).process.as_ref()?.replica;
-        replica.copy_in(gap.table, &gap.interval).map(|(since, _)| since)
+        replica.copy_in(gap.table, &gap.interval).map(|copy| copy.since)
     }
 
     /// What a node held of a copy that it has given away is deleted when it gets another one.
@@ -323,8 +327,8 @@ impl World {
 
     /// Whether every node trusts its disk and holds everything that it owns.
     pub(crate) fn is_everything_whole(&mut self) -> bool {
-        self.nodes.iter().all(|node| {
-            node.process.as_ref().is_some_and(|process| {
+        self.node_ids().into_iter().all(|id| {
+            self.peek(id).process.as_ref().is_some_and(|process| {
                 let (owned, whole) = process.replica.wholeness();
                 !process.replica.is_doubtful() && owned == whole && process.replica.gaps(1).is_empty()
             })

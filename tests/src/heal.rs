@@ -76,6 +76,9 @@ impl World {
     /// Heals everything and sees what becomes of it.
     pub fn run_closing(&mut self) -> Ending {
         self.closing = true;
+        for id in self.gone.clone() {
+            self.crash(id);
+        }
         self.heal();
         self.take_out_broken();
         let mut ending = Ending::default();

@@ -257,6 +257,8 @@ pub struct History {
     pub liars: BTreeSet<NodeId>,
     /// Nodes that have lost their disks, or what they believed of them, and came back as other incarnations.
     pub lost: BTreeSet<NodeId>,
+    /// Those that were declared dead, and may run on.
+    pub dead: BTreeSet<NodeId>,
     /// Those whose operators decided that they go on with what is left.
     pub accepted: BTreeSet<NodeId>,
     /// Copies that were said to be whole again: whose, of which incarnation, of which shard.

@@ -36,6 +36,7 @@ mod sums;
 
 use crate::heal::Ending;
 use crate::history::{Asked, Attempt, History, Moment, Spot};
+use crate::moving::alike;
 use crate::replay::REPLAYER;
 use crate::setting::{Setting, TableSetting};
 use quorate_model::{Guarantee, Record, Version, WallTime, level};
@@ -222,16 +223,16 @@ impl Evidence<'_> {
         self.table(spot).w.required(n).expect("levels are drawn within n")
     }
 
-    /// Whether an attempt asks all owners for the sake of a hint, where there may be one more of them in the end than when it
-    /// began.
+    /// Whether an attempt asks all owners for the sake of a hint, where there may be another number of them in the end than when
+    /// it began.
     fn asks_all_that_there_are(&self, attempt: &Attempt) -> bool {
         self.setting.moves > 0 && attempt.name.client == REPLAYER
     }
 
-    /// How many copies there were, by an answer: one more than at first where a plan may have made it so.
+    /// How many copies there were, by an answer: as many as at first, or as a plan may have made of it.
     fn copies(&self, at_first: u8, said: u8) -> u8 {
-        let may_be_more = self.setting.moves > 0 && at_first.is_multiple_of(2);
-        if may_be_more && said == at_first + 1 { said } else { at_first }
+        let may_differ = self.setting.moves > 0 && self.setting.habits.other_level == 0;
+        if may_differ && said == alike(at_first) { said } else { at_first }
     }
 
     /// Whether a reader that met a record, or nothing with all up to a version removed, met what was there at that version: it, or

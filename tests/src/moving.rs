@@ -12,6 +12,7 @@ use crate::world::World;
 use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
 use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
+use quorate_storage::Standing;
 use std::collections::BTreeMap;
 
 /// How long a shard may stand still.
@@ -28,6 +29,11 @@ pub struct Leading {
     reports: BTreeMap<NodeId, NodeReport>,
     /// Plans that were begun.
     plans: u64,
+}
+
+/// Another number of copies with the same quorum; of one copy there is none.
+pub fn alike(n: u8) -> u8 {
+    if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
 }
 
 impl World {
@@ -47,7 +53,7 @@ impl World {
         if self.leading.term != term {
             self.leading = Leading { term, plans: self.leading.plans, ..Leading::default() };
         }
-        let leader = NodeId(1 + self.random(For::Moves, [1, term]).below(self.setting.nodes));
+        let leader = *self.random(For::Moves, [1, term]).pick(&self.living_ids());
         if self.peek(leader).process.is_none() || self.peek(leader).paused_until > now {
             return;
         }
@@ -89,9 +95,10 @@ impl World {
             };
             for shard in catalog.moving().filter(|shard| shard.is_held_by(id)) {
                 let held = process.replica.copy_in(shard.id.table, &shard.interval);
-                if let Some((since, state)) = held {
+                if let Some(Standing { since, state, merged }) = held {
                     let is_whole = state == CopyState::Whole;
-                    report.fills.insert(shard.id, FillReport { since, is_whole, ..FillReport::default() });
+                    let fill = FillReport { since, is_whole, merged, ..FillReport::default() };
+                    report.fills.insert(shard.id, fill);
                 }
             }
             self.leading.reports.insert(id, report);
@@ -105,17 +112,23 @@ impl World {
             let aborts = !self.closing && random.chance(15);
             return aborts.then_some(Command::SetJob { job: job.id, to: Order::Abort });
         }
+        if let Some(left) = self.left_by_the_dead(catalog, random) {
+            return Some(left);
+        }
         if self.closing || self.leading.plans >= self.setting.moves || !random.chance(300) {
             return None;
         }
         self.leading.plans += 1;
         let table = catalog.table_by_id(TableId(1))?;
-        if table.n.is_multiple_of(2) && table.w == Level::Quorum && random.chance(700) {
-            return Some(self.more_copies(catalog, random));
+        let is_counted = table.w == Level::Quorum && self.setting.habits.other_level == 0;
+        let living = self.living_ids();
+        let is_possible = usize::from(alike(table.n)) <= living.len();
+        if is_counted && is_possible && random.chance(700) {
+            return Some(self.other_copies(catalog, random));
         }
         let mut moves = Vec::new();
         for shard in table.shards() {
-            let mut nodes = self.node_ids();
+            let mut nodes = living.clone();
             let mut wanted = Vec::new();
             while wanted.len() < shard.owners.len() {
                 wanted.push(nodes.swap_remove(random.below(nodes.len() as u64) as usize));
@@ -124,7 +137,7 @@ impl World {
                 // One owner for another, as most moves are.
                 wanted = shard.owner_nodes().collect();
                 let others: Vec<NodeId> =
-                    self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
+                    living.iter().copied().filter(|node| !wanted.contains(node)).collect();
                 let place = random.below(wanted.len() as u64) as usize;
                 wanted[place] = *others.get(random.below(others.len() as u64) as usize)?;
             }
@@ -133,30 +146,79 @@ impl World {
                 moves.push(Move { shard: shard.id, epoch: shard.epoch, wanted });
             }
         }
-        (!moves.is_empty()).then(|| self.begin_job(catalog, JobKind::Move, Vec::new(), moves))
+        (!moves.is_empty()).then(|| Command::Begin(self.a_job(catalog, JobKind::Move, Vec::new(), moves)))
     }
 
-    /// One copy more of each shard that has not got it before such a job was aborted: as many as before are a quorum, so that
-    /// what a level means stays the same.
-    fn more_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
+    /// What an operator wants who finds a node gone for good, or has declared one dead that still owns something since that job was
+    /// aborted. `None`: nothing of that kind.
+    fn left_by_the_dead(&mut self, catalog: &Catalog, random: &mut Random) -> Option<Command> {
+        let table = catalog.table_by_id(TableId(1))?;
+        let owned = |node: NodeId| table.shards().iter().any(|shard| shard.is_owned_by(node));
+        let dead = self.gone.iter().copied().find(|node| owned(*node)).or_else(|| {
+            let declares = self.setting.bans && self.gone.is_empty() && !self.closing && random.chance(200);
+            // As many are left as the table may have copies; the first one votes, and that would keep it a member.
+            let spares = self.living_ids().len() > usize::from(table.n.max(alike(table.n)));
+            // Those that are left certainly hold everything, or no plan would be made.
+            let all_spare = table.shards().iter().all(|shard| shard.owners.len() > 2);
+            let spares = spares && all_spare;
+            let candidates: Vec<NodeId> =
+                self.node_ids().into_iter().filter(|node| node.0 > 1 && owned(*node)).collect();
+            (declares && spares && !candidates.is_empty()).then(|| *random.pick(&candidates))
+        })?;
+        self.leading.plans += 1;
+        let others = |shard: &Shard| -> Vec<NodeId> {
+            let is_other = |node: &NodeId| *node != dead && !shard.is_owned_by(*node);
+            self.living_ids().into_iter().filter(is_other).collect()
+        };
+        let mut moved = |shard: &Shard| {
+            let new = *random.pick(&others(shard));
+            let wanted = shard.owner_nodes().map(|node| if node == dead { new } else { node }).collect();
+            Move { shard: shard.id, epoch: shard.epoch, wanted }
+        };
+        let moves = table.shards().iter().filter(|shard| shard.is_owned_by(dead)).map(&mut moved).collect();
+        let begin = self.a_job(catalog, JobKind::Remove, Vec::new(), moves);
+        Some(Command::Begin(Begin { dead: vec![dead], ..begin }))
+    }
+
+    /// A node was declared dead: it may run on, and no other one talks to it any more.
+    fn declare_dead(&mut self, node: NodeId) {
+        if self.gone.insert(node) {
+            self.met(Happening::DeclaredDead);
+            self.network.sever(node);
+            // What it alone held is lost.
+            self.history.lost.insert(node);
+            self.history.dead.insert(node);
+            self.tell(|| format!("{node} is declared dead"));
+        }
+    }
+
+    /// One copy more of each shard, or one fewer, whichever leaves a quorum what it is, so that what a level means stays the
+    /// same. Some shards have as many already, since such a job was aborted.
+    fn other_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
         let table = catalog.table_by_id(TableId(1)).expect("it is never dropped where shards move");
-        let one_more = |shard: &Shard| {
-            if shard.owners.len() > usize::from(table.n) {
+        let n = alike(table.n);
+        let mut moved = |shard: &Shard| {
+            let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
+            let mut others: Vec<NodeId> =
+                self.living_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
+            if wanted.len() == usize::from(n) {
                 return None;
             }
-            let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
-            let others: Vec<NodeId> =
-                self.node_ids().into_iter().filter(|node| !wanted.contains(node)).collect();
-            wanted.push(others[random.below(others.len() as u64) as usize]);
+            if n > table.n || (!others.is_empty() && random.chance(300)) {
+                wanted.push(others.swap_remove(random.below(others.len() as u64) as usize));
+            }
+            while wanted.len() > usize::from(n) {
+                wanted.swap_remove(random.below(wanted.len() as u64) as usize);
+            }
             Some(Move { shard: shard.id, epoch: shard.epoch, wanted })
         };
-        let moves = table.shards().iter().filter_map(one_more).collect();
-        let change = Change::Copies { table: table.id, n: table.n + 1, r: None, w: None };
-        self.begin_job(catalog, JobKind::Copies, vec![change], moves)
+        let moves = table.shards().iter().filter_map(&mut moved).collect();
+        let change = Change::Copies { table: table.id, n, r: None, w: None };
+        Command::Begin(self.a_job(catalog, JobKind::Copies, vec![change], moves))
     }
 
-    fn begin_job(&self, catalog: &Catalog, kind: JobKind, changes: Vec<Change>, moves: Vec<Move>) -> Command {
-        Command::Begin(Begin {
+    fn a_job(&self, catalog: &Catalog, kind: JobKind, changes: Vec<Change>, moves: Vec<Move>) -> Begin {
+        Begin {
             id: RequestId(1_000_000 + u128::from(self.leading.plans)),
             base: catalog.topology(),
             kind,
@@ -166,7 +228,7 @@ impl World {
             dead: Vec::new(),
             accepted: Vec::new(),
             bytes_total: 0,
-        })
+        }
     }
 
     /// A command is accepted, and each node hears of it when it does.
@@ -177,6 +239,9 @@ impl World {
             return self.tell(|| format!("the leader's word is not in force any more: {words}"));
         };
         self.tell(|| format!("command {commands}: {words}"));
+        if let Command::Begin(begin) = &command {
+            begin.dead.iter().for_each(|node| self.declare_dead(*node));
+        }
         if let Command::Advance(advance) = &command {
             for (happening, count) in [
                 (Happening::MoveStarted, advance.start.len()),
@@ -219,9 +284,11 @@ impl World {
         }
     }
 
-    /// Whether no shard moves, and no job goes on.
+    /// Whether no shard moves, no job goes on, and none has to begin.
     pub(crate) fn is_no_shard_moving(&self) -> bool {
         let newest = self.cluster.newest();
-        newest.moving().next().is_none() && newest.running_job().is_none()
+        let mut shards = newest.tables().flat_map(|entry| entry.shards());
+        let is_left = shards.any(|shard| shard.owner_nodes().any(|node| self.gone.contains(&node)));
+        newest.moving().next().is_none() && newest.running_job().is_none() && !is_left
     }
 }

@@ -31,7 +31,8 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FenceNotAwaited
         | Mutant::FenceByRoundOne
         | Mutant::FinishUnfilled
-        | Mutant::LeaverNotAsked => &[Invariant::Linearizable, Invariant::Durable],
+        | Mutant::LeaverNotAsked
+        | Mutant::StayersNotMerged => &[Invariant::Linearizable, Invariant::Durable],
         Mutant::OneAnswerTooFew
         | Mutant::DigestTrusted
         | Mutant::FillingVotes
@@ -144,6 +145,7 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
             | Mutant::FenceByRoundOne
             | Mutant::FinishUnfilled
             | Mutant::LeaverNotAsked
+            | Mutant::StayersNotMerged
     );
     if is_of_moves {
         return Some(Profile::Moving);

@@ -9,7 +9,7 @@
 use crate::coverage::Happening;
 use crate::random::Random;
 use quorate_model::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How good the network is apart from cuts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,12 +52,14 @@ pub struct Network {
     latest: BTreeMap<(NodeId, NodeId), u64>,
     /// One-way cuts: when each was noticed, in microseconds.
     cuts: BTreeMap<(NodeId, NodeId), u64>,
+    /// Nodes that nobody talks to any more.
+    severed: BTreeSet<NodeId>,
 }
 
 impl Network {
     /// A network without cuts.
     pub fn new(conditions: Conditions) -> Self {
-        Self { conditions, slow: None, latest: BTreeMap::new(), cuts: BTreeMap::new() }
+        Self { conditions, ..Self::default() }
     }
 
     /// Drops everything from one node to another; both sides notice at `noticed`.
@@ -65,13 +67,25 @@ impl Network {
         self.cuts.entry((from, to)).or_insert(noticed);
     }
 
-    /// Takes all cuts away.
+    /// Cuts a node off for good: no other one talks to it.
+    pub fn sever(&mut self, node: NodeId) {
+        self.severed.insert(node);
+    }
+
+    fn is_severed(&self, one: NodeId, other: NodeId) -> bool {
+        one != other && (self.severed.contains(&one) || self.severed.contains(&other))
+    }
+
+    /// Takes all cuts away that can be mended.
     pub fn mend(&mut self) {
         self.cuts.clear();
     }
 
     /// What becomes of a request that is sent now.
     pub fn request(&self, random: &mut Random, now: u64, from: NodeId, to: NodeId) -> Delivery {
+        if self.is_severed(from, to) {
+            return Delivery::never_left(random);
+        }
         // A connection needs both directions: one cut way is enough to know that it is down.
         let cut = self.cuts.get(&(from, to));
         let noticed = [cut, self.cuts.get(&(to, from))].into_iter().flatten().min().copied();
@@ -91,7 +105,7 @@ impl Network {
 
     /// What becomes of an answer that is sent now.
     pub fn reply(&self, random: &mut Random, from: NodeId, to: NodeId) -> Delivery {
-        if self.cuts.contains_key(&(from, to)) {
+        if self.cuts.contains_key(&(from, to)) || self.is_severed(from, to) {
             return Delivery::vanished(self.kind_of_cut(from, to));
         }
         let mut delivery = self.travel(random, to);
@@ -101,7 +115,8 @@ impl Network {
 
     /// Whether nothing is cut between two nodes.
     pub fn is_open(&self, one: NodeId, other: NodeId) -> bool {
-        !self.cuts.contains_key(&(one, other)) && !self.cuts.contains_key(&(other, one))
+        let is_cut = self.cuts.contains_key(&(one, other)) || self.cuts.contains_key(&(other, one));
+        !is_cut && !self.is_severed(one, other)
     }
 
     /// Whether a message that arrives then was sent after one that arrives later.

@@ -240,6 +240,8 @@ pub struct Setting {
     pub moves: u64,
     /// Whether old owners hear last of what is taken from them.
     pub late_owners: bool,
+    /// Whether an operator declares a node dead that may run on.
+    pub bans: bool,
     /// Whether removals go.
     pub purges: bool,
     /// How old they must be, in milliseconds.
@@ -289,6 +291,7 @@ impl Setting {
             syncs: false,
             moves: 0,
             late_owners: false,
+            bans: false,
             purges: false,
             purge_after_ms: 0,
             ids_keep_ms: 0,
@@ -455,6 +458,22 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000, 600_000]),
             ..Mishaps::default()
         };
+        if n == 3 && w == Level::Quorum && random.chance(400) {
+            // Copies may become fewer. Writes that one owner misses for good, while nothing brings owners together.
+            self.habits.other_level = 0;
+            (self.hints_max, self.timeout, self.habits.read) = (0, (60_000, 150_000), 5);
+            (self.keys, self.moves, self.operations) = (random.between(6, 12), 12, 240);
+            (self.habits.id, self.habits.pause_max, self.queue_max) = (0, 120_000, 100);
+            (self.nodes, self.late_owners) = (random.between(3, 4), false);
+            self.mishaps =
+                Mishaps { count_max: 8, isolate: 100, lasting_max: 1_200_000, ..Mishaps::default() };
+            return;
+        }
+        // A write promise of more than a quorum makes reads of one owner `regular`, which one that is declared dead breaks.
+        if n >= 3 && w == Level::Quorum && random.chance(300) {
+            (self.bans, self.nodes) = (true, u64::from(n) + 3);
+            (self.mishaps.losses_max, self.mishaps.loss) = (0, 0);
+        }
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for

@@ -53,6 +53,8 @@ pub struct World {
     pub(crate) operations_left: u32,
     /// What the leader of the moment knows of shards that move.
     pub(crate) leading: Leading,
+    /// Nodes that were declared dead, whether their processes run or not.
+    pub(crate) gone: BTreeSet<NodeId>,
     /// Owners that have said that they refuse the dropped table.
     pub(crate) closers: BTreeSet<NodeId>,
     /// Whether everything is healed.
@@ -109,6 +111,7 @@ impl World {
             own_operations: 0,
             operations_left: setting.operations,
             leading: Leading::default(),
+            gone: BTreeSet::new(),
             closers: BTreeSet::new(),
             closing: false,
             story: Story::new(telling),
@@ -327,8 +330,9 @@ impl World {
     /// A node hears of the catalog up to so many commands.
     fn hear(&mut self, id: NodeId, commands: usize) {
         let commands = self.heard_until_closed(id, commands);
+        let is_gone = self.gone.contains(&id);
         let node = self.node(id);
-        if node.deaf || node.heard >= commands {
+        if node.deaf || node.heard >= commands || is_gone {
             return;
         }
         let heard = std::mem::replace(&mut node.heard, commands);
@@ -419,6 +423,7 @@ impl World {
         let now = self.schedule.now();
         let is_down = |node: &&Node| node.process.is_none() && node.down_known_at <= now;
         let mut down: Vec<NodeId> = self.nodes.iter().filter(is_down).map(|node| node.id).collect();
+        down.extend(&self.gone);
         let mut random = self.random(For::Liveness, whom);
         if !self.closing && random.chance(50) {
             // Liveness is an opinion, and a wrong one passes.
@@ -449,9 +454,15 @@ impl World {
         &self.nodes[(id.0 - 1) as usize]
     }
 
-    /// All nodes.
+    /// All nodes; in the end without those that were declared dead, of which nothing is demanded.
     pub(crate) fn node_ids(&self) -> Vec<NodeId> {
-        self.nodes.iter().map(|node| node.id).collect()
+        let counts = |node: &&Node| !(self.closing && self.gone.contains(&node.id));
+        self.nodes.iter().filter(counts).map(|node| node.id).collect()
+    }
+
+    /// All nodes that were not declared dead.
+    pub(crate) fn living_ids(&self) -> Vec<NodeId> {
+        self.node_ids().into_iter().filter(|id| !self.gone.contains(id)).collect()
     }
 
     /// What a node takes the time to be.

@@ -17,8 +17,8 @@ pub struct Page {
 
 impl Page {
     /// Of the answers for a range that ends at `end`. It goes as far as every source has answered, and no further than to
-    /// the key with which the values come to `bytes_max`.
-    pub fn of(answers: Vec<(NodeId, Scanned)>, end: Option<&SortKey>, bytes_max: u64) -> Self {
+    /// the key with which the values that are taken come to `bytes_max`. What `here` answers is held already.
+    pub fn of(answers: Vec<(NodeId, Scanned)>, here: NodeId, end: Option<&SortKey>, bytes_max: u64) -> Self {
         let reached = answers.iter().filter_map(|(_, scanned)| scanned.until.as_ref()).min();
         let until = reached.filter(|until| end.is_none_or(|end| *until < end)).cloned();
         let mut by_key: BTreeMap<SortKey, Vec<(NodeId, Entry)>> = BTreeMap::new();
@@ -36,28 +36,33 @@ impl Page {
                 page.until = Some(sort_key);
                 break;
             }
-            bytes += entries.iter().filter_map(|(_, entry)| entry.value_bytes).sum::<u64>();
-            page.take(&sort_key, entries);
+            bytes += page.take(&sort_key, entries, here);
         }
         page
     }
 
-    /// Takes each different record of a key once: merging them is what makes one of them.
-    fn take(&mut self, sort_key: &SortKey, mut entries: Vec<(NodeId, Entry)>) {
-        // Those that came whole first: an equal one needs no fetching.
-        entries.sort_by_key(|(_, entry)| entry.record.is_none());
-        let mut seen: Vec<Entry> = Vec::new();
+    /// Takes each different record of a key once: merging them is what makes one of them. Bytes of their values.
+    fn take(&mut self, sort_key: &SortKey, mut entries: Vec<(NodeId, Entry)>, here: NodeId) -> u64 {
+        // What is here first, then those that came whole: an equal one needs no fetching.
+        entries.sort_by_key(|(node, entry)| (*node != here, entry.record.is_none()));
+        let (mut seen, mut bytes): (Vec<Entry>, u64) = (Vec::new(), 0);
         for (node, mut entry) in entries {
             let record = entry.record.take();
             if seen.contains(&entry) {
                 continue;
             }
+            let value_bytes = entry.value_bytes.unwrap_or(0);
             seen.push(entry);
+            if node == here {
+                continue;
+            }
+            bytes += value_bytes;
             match record {
                 Some(record) => self.records.push((sort_key.clone(), record)),
                 None => self.fetches.push((node, sort_key.clone())),
             }
         }
+        bytes
     }
 }
 
@@ -67,6 +72,9 @@ mod tests {
     use bytes::Bytes;
     use quorate_model::record::Body;
     use quorate_model::{Boot, NodeId, Operations, Stamps, WallTime};
+
+    /// The node that fills itself.
+    const HERE: NodeId = NodeId(7);
 
     fn key(text: &'static str) -> SortKey {
         SortKey::new(text.as_bytes())
@@ -95,17 +103,27 @@ mod tests {
         let (old, new) = (record(1, "old"), record(2, "new"));
         let first = scanned(&[("a", &old, true), ("b", &old, true)], None);
         let second = scanned(&[("a", &old, false), ("b", &new, false), ("c", &new, false)], None);
-        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], None, 1_000);
+        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], HERE, None, 1_000);
         assert_eq!(page.records, [(key("a"), old.clone()), (key("b"), old)]);
         assert_eq!(page.fetches, [(NodeId(2), key("b")), (NodeId(2), key("c"))]);
         assert_eq!(page.until, None);
     }
 
     #[test]
+    fn what_is_held_here_is_taken_from_no_other() {
+        let (old, new) = (record(1, "old"), record(2, "new"));
+        let other = scanned(&[("a", &old, false), ("b", &new, false), ("c", &old, false)], None);
+        let here = scanned(&[("a", &old, false), ("b", &old, false), ("d", &old, false)], None);
+        let page = Page::of(vec![(NodeId(1), other), (HERE, here)], HERE, None, 5);
+        assert_eq!(page.fetches, [(NodeId(1), key("b")), (NodeId(1), key("c"))]);
+        assert_eq!((page.records, page.until), (Vec::new(), Some(key("d"))), "what is held fills no page");
+    }
+
+    #[test]
     fn a_page_ends_with_the_record_that_fills_it() {
         let one = record(1, "12345");
         let entries = [("a", &one, false), ("b", &one, false), ("c", &one, false)];
-        let page = Page::of(vec![(NodeId(1), scanned(&entries, None))], None, 10);
+        let page = Page::of(vec![(NodeId(1), scanned(&entries, None))], HERE, None, 10);
         assert_eq!(page.fetches, [(NodeId(1), key("a")), (NodeId(1), key("b"))]);
         assert_eq!(page.until, Some(key("c")));
     }
@@ -115,7 +133,7 @@ mod tests {
         let one = record(1, "v");
         let first = scanned(&[("a", &one, true), ("d", &one, true)], Some("x"));
         let second = scanned(&[("a", &one, true), ("b", &one, true)], Some("c"));
-        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], Some(&key("x")), 1_000);
+        let page = Page::of(vec![(NodeId(1), first), (NodeId(2), second)], HERE, Some(&key("x")), 1_000);
         let keys: Vec<&SortKey> = page.records.iter().map(|(at, _)| at).collect();
         assert_eq!(keys, [&key("a"), &key("b")]);
         assert_eq!(page.until, Some(key("c")));

@@ -121,6 +121,11 @@ impl Shard {
         self.plan.shard
     }
 
+    /// Whether it holds everything itself, and merges what others hold.
+    pub fn is_merging(&self) -> bool {
+        self.gap.state == CopyState::Whole
+    }
+
     /// Whether it has got past looking for sources.
     pub fn is_filling(&self) -> bool {
         !matches!(self.stage, Stage::Probing(_))
@@ -204,7 +209,12 @@ impl Shard {
                     return Next::GoesOn;
                 }
                 let bytes_max = u64::from(at.limits.page_bytes_max);
-                let page = Page::of(std::mem::take(answers), self.gap.interval.end.as_ref(), bytes_max);
+                let page = Page::of(
+                    std::mem::take(answers),
+                    self.context.local,
+                    self.gap.interval.end.as_ref(),
+                    bytes_max,
+                );
                 self.fetch(at, page)
             }
             Stage::Confirming { asked } => {
@@ -260,8 +270,11 @@ impl Shard {
             }
             Stage::Merging { until, rest } => {
                 let Some(replies) = replies else { return Next::Waits(Cause::Here(Refusal::Overloaded)) };
+                let is_whole = self.gap.state == CopyState::Whole;
                 let refused = replies.into_iter().find_map(|reply| match reply {
                     Reply::Written { .. } => None,
+                    // It was removed, and every owner has the floor or the removal.
+                    Reply::Refused(Refusal::Below { .. }) if is_whole => None,
                     Reply::Refused(refusal) => Some(refusal),
                     Reply::Known { .. }
                     | Reply::Record(_)
@@ -332,6 +345,9 @@ impl Shard {
     fn confirm(&mut self, at: &mut At<'_>) -> Next {
         if self.give_up_changed(at) {
             return self.begin(at);
+        }
+        if self.gap.fill.sources.is_empty() {
+            return self.end(at);
         }
         let mut asked = BTreeMap::new();
         for source in self.gap.fill.sources.clone() {

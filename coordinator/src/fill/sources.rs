@@ -47,11 +47,15 @@ impl Comparison {
         self.open == 0
     }
 
-    /// The first source, and those of the others that may hold anything else.
+    /// The first source, and those of the others that may hold anything that none of these holds.
     pub fn different(&self, rules: Rules) -> Vec<NodeId> {
-        let first = self.sums.first().and_then(|(_, sum)| *sum);
-        let others = self.sums.iter().skip(1).filter(|(_, sum)| filling::is_read(rules, first, *sum));
-        self.sums.iter().take(1).chain(others).map(|(node, _)| *node).collect()
+        let mut read: Vec<(NodeId, Option<Sum>)> = Vec::new();
+        for (node, sum) in &self.sums {
+            if read.is_empty() || filling::is_read(rules, &read, *sum) {
+                read.push((*node, *sum));
+            }
+        }
+        read.into_iter().map(|(node, _)| node).collect()
     }
 }
 

@@ -16,8 +16,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 const AT: Now = Now { instant: Instant(1_000), wall: WallTime(0) };
 const TABLE: TableId = TableId(1);
 
-/// A table of one shard with these owners and this promise.
-struct Table(&'static [u64], Level);
+mod merging;
+
+/// A table of one shard with these owners and this promise; and the owners that it moves to.
+struct Table(&'static [u64], Level, Option<&'static [u64]>);
 
 impl Plans for Table {
     fn epoch(&self) -> Epoch {
@@ -25,7 +27,10 @@ impl Plans for Table {
     }
 
     fn plan(&self, _: TableId, sort_key: &SortKey) -> Option<Plan> {
-        let mut plan = plan_of_sets(&[self.0]);
+        let mut plan = match self.2 {
+            Some(next) => plan_of_sets(&[self.0, next]),
+            None => plan_of_sets(&[self.0]),
+        };
         let table = quorate_model::Table { n: self.0.len() as u8, w: self.1, ..(*plan.table).clone() };
         (plan.table, plan.place.sort_key) = (table.into(), sort_key.clone());
         Some(plan)
@@ -72,6 +77,8 @@ struct Cluster {
     /// Raw pages that were asked for, and how often some were taken in.
     paged: u32,
     loads: u32,
+    /// Whether the copy is merged.
+    is_merged: bool,
 }
 
 /// Any number that tells different records apart.
@@ -88,7 +95,7 @@ impl Cluster {
     fn of(owners: &'static [u64], w: Level) -> Self {
         let nodes = owners.iter().map(|owner| NodeId(*owner));
         Self {
-            table: Table(owners, w),
+            table: Table(owners, w, None),
             held: nodes.clone().map(|node| (node, BTreeMap::new())).collect(),
             refuses: BTreeMap::new(),
             incarnations: nodes.map(|node| (node, 1)).collect(),
@@ -104,6 +111,7 @@ impl Cluster {
             begun_with: Vec::new(),
             paged: 0,
             loads: 0,
+            is_merged: false,
         }
     }
 
@@ -119,7 +127,8 @@ impl Cluster {
     }
 
     fn look(&self) -> Input {
-        let gaps = if self.state == CopyState::Whole { Vec::new() } else { vec![self.gap()] };
+        let is_done = self.state == CopyState::Whole && (self.is_merged || self.table.2.is_none());
+        let gaps = if is_done { Vec::new() } else { vec![self.gap()] };
         let member = |(node, incarnation): (&NodeId, &u64)| {
             let doubts = self.refuses.get(node) == Some(&Refusal::Doubtful);
             (*node, Member { incarnation: *incarnation, doubts })
@@ -152,7 +161,7 @@ impl Cluster {
                     self.read.insert(to);
                 }
                 let mut scanned = Scanned::default();
-                for (at, record) in self.held[&to].iter().filter(|(at, _)| over.interval.contains(at)) {
+                for (at, record) in self.held_by(to).iter().filter(|(at, _)| over.interval.contains(at)) {
                     scanned.entries.push(Entry::of(at.clone(), record.clone(), walk.values));
                     if scanned.entries.len() == walk.items as usize {
                         scanned.until = Some(at.successor());
@@ -165,7 +174,7 @@ impl Cluster {
                 let proof = match self.refuses.get(&to) {
                     Some(refusal) => Proof::Refused(*refusal),
                     None if self.counting == Some(to) => Proof::NotCounted,
-                    None => Proof::Counted(sum_of(&self.held[&to])),
+                    None => Proof::Counted(sum_of(self.held_by(to))),
                 };
                 assert_eq!(of.len(), 1);
                 Input::Answered(number, Some(RangeReply::Sums(vec![proof])))
@@ -240,10 +249,16 @@ impl Cluster {
                 Input::Noted(number, Ok(()))
             }
             Action::End { number, .. } => {
+                self.is_merged = self.state == CopyState::Whole;
                 self.state = CopyState::Whole;
                 Input::Noted(number, Ok(()))
             }
         }
+    }
+
+    /// What a node holds; the one at hand, where it merges.
+    fn held_by(&self, node: NodeId) -> &BTreeMap<SortKey, Record> {
+        if node == NodeId(1) { &self.here } else { &self.held[&node] }
     }
 
     fn held_here(&self, number: u8) -> Option<Held> {

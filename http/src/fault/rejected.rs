@@ -51,7 +51,6 @@ pub fn of_no_plan(why: &NoPlan) -> Code {
         | NoPlan::Unreachable { .. }
         | NoPlan::NotDead { .. }
         | NoPlan::MayLose { .. }
-        | NoPlan::Copies { .. }
         | NoPlan::NoSpace { .. }
         | NoPlan::Nothing { .. } => Code::PlanRefused,
         NoPlan::Rejected(rejection) => code(rejection),

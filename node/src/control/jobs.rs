@@ -4,7 +4,6 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest};
 use crate::jobs::{Full, JobsReply, JobsRequest, Kind, LastEqual, Order, Proofs, Remembered, Said};
 use quorate_model::{NodeId, SortKey, TableId};
-use quorate_ring::NodeState;
 use quorate_transport::CallError;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -93,7 +92,7 @@ impl Control {
 
     fn members(&self) -> Vec<NodeId> {
         let view = self.views.current();
-        let members = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        let members = view.catalog().nodes().filter(|node| !node.is_gone());
         members.map(|node| node.id).collect()
     }
 

@@ -4,7 +4,6 @@ use super::Control;
 use super::messages::{ControlReply, ControlRequest, LogEnd};
 use quorate_consensus::Consensus;
 use quorate_model::NodeId;
-use quorate_ring::NodeState;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
@@ -21,7 +20,7 @@ impl Control {
         deadline: Instant,
     ) -> BTreeMap<NodeId, Option<LogEnd>> {
         let view = self.views.current();
-        let members = view.catalog().nodes().filter(|node| node.state != NodeState::Banned);
+        let members = view.catalog().nodes().filter(|node| !node.is_gone());
         let others = members.map(|node| node.id).filter(|node| *node != self.node && !but.contains(node));
         // All are asked together, then heard one after the other.
         let asked: Vec<_> =

@@ -6,6 +6,7 @@ use quorate_coordinator::fill::Waiting;
 use quorate_model::{CopyState, Epoch, NodeId, ShardId};
 use quorate_ring::catalog::{Catalog, Shard};
 use quorate_ring::conductor::{FillReport, NodeReport};
+use quorate_storage::Standing;
 use std::collections::BTreeMap;
 
 /// So many copies are told of, and the sizes of so many shards.
@@ -55,6 +56,9 @@ pub struct CopySaid {
     /// Why it does not go on, half a sentence.
     #[n(4)]
     pub error: Option<String>,
+    /// The epoch of the shard at which it has merged what the other owners hold, where they become fewer. `None`: it has not.
+    #[n(5)]
+    pub merged: Option<Epoch>,
 }
 
 impl Moving {
@@ -76,13 +80,15 @@ impl Moving {
         let waiting: BTreeMap<ShardId, String> =
             waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
         let copies = held().take(SAID_MAX).filter_map(|shard| {
-            let (since, state) = copy_of(shard)?;
+            let Standing { since, state, merged } = copy_of(shard)?;
             let is_whole = state == CopyState::Whole;
+            let merged = (merged > Epoch(0)).then_some(merged);
+            let is_done = is_whole && (merged.is_some() || !shard.becomes_smaller());
             let bytes = bytes_of(replica, shard).0;
-            let error = waiting.get(&shard.id).filter(|_| !is_whole).cloned();
-            Some(CopySaid { shard: shard.id, since, is_whole, bytes, error })
+            let error = waiting.get(&shard.id).filter(|_| !is_done).cloned();
+            Some(CopySaid { shard: shard.id, since, is_whole, bytes, error, merged })
         });
-        let lacks = |shard: &Shard| copy_of(shard).is_some_and(|(_, state)| state != CopyState::Whole);
+        let lacks = |shard: &Shard| copy_of(shard).is_some_and(|copy| copy.state != CopyState::Whole);
         Self {
             incarnation,
             closed: replica.closed(),
@@ -99,8 +105,7 @@ impl Moving {
         let fill = |said: &CopySaid| FillReport {
             since: said.since,
             is_whole: said.is_whole,
-            // Nothing merges a copy that stays where copies become fewer: such a shard waits, and says so.
-            merged: Epoch(0),
+            merged: said.merged.unwrap_or(Epoch(0)),
             bytes: said.bytes,
             error: said.error.clone(),
         };

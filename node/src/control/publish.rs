@@ -7,7 +7,7 @@ use crate::engine::Replica;
 use crate::views::Views;
 use quorate_consensus::Publish;
 use quorate_model::{Durability, Layout, NodeId};
-use quorate_ring::{Catalog, Layouts, NodeState};
+use quorate_ring::{Catalog, Layouts};
 use quorate_storage::{ClearError, RunNote};
 use quorate_transport::Links;
 use std::pin::Pin;
@@ -55,7 +55,7 @@ impl Publisher {
         .await;
         installed.expect("installing a layout does not panic");
         // One that is banned is dialed no more, and hears why when it dials.
-        let members = catalog.nodes().filter(|node| node.state != NodeState::Banned);
+        let members = catalog.nodes().filter(|node| !node.is_gone());
         self.links.set_members(members.map(|node| (node.id, node.peer_address.as_str())));
         self.views.publish(Arc::clone(&catalog));
         self.remove_dropped(catalog);

@@ -79,20 +79,6 @@ impl Core {
         timeout: Duration,
     ) -> Result<Arc<Kept>, PlanError> {
         let view = self.view();
-        if let Wish::Copies { table, n, .. } = wish
-            && *n > 0
-            && let Some(entry) = view.catalog().table_by_id(*table)
-            && let Some(most) = entry.shards().iter().map(|shard| shard.owners.len()).max()
-            && most > usize::from(*n)
-        {
-            // Those that stay would have to merge what the others hold.
-            let why = format!(
-                "table {} has shards with {most} copies, and this version can't make them fewer; nothing was changed: make \
-                 a table with n = {n} and write its keys there",
-                entry.name
-            );
-            return Err(NoPlan::Copies { why }.into());
-        }
         let reports = self.node_reports();
         let free = reports.iter().filter(|(_, said)| said.free_bytes < u64::MAX);
         let alive: BTreeSet<NodeId> =

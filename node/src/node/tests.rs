@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod fewer;
 mod gone;
 mod grow;
 mod heal;

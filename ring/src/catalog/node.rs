@@ -70,6 +70,11 @@ pub enum NodeState {
 }
 
 impl Node {
+    /// Whether an operator has declared it dead: it is neither asked nor waited for.
+    pub fn is_gone(&self) -> bool {
+        self.state == NodeState::Banned
+    }
+
     /// Whether it may get copies.
     pub fn is_allocatable(&self) -> bool {
         match self.state {

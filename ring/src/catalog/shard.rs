@@ -130,10 +130,17 @@ impl Shard {
         self.joint.iter().flat_map(|joint| &joint.next).filter(|owner| !self.is_owned_by(owner.node))
     }
 
-    /// The copy that a node should have, and whether it is in the new set alone.
+    /// Whether it moves to fewer owners than it has.
+    pub fn becomes_smaller(&self) -> bool {
+        self.joint.as_ref().is_some_and(|joint| joint.next.len() < self.owners.len())
+    }
+
+    /// The copy that a node should have, and what it is to the shard.
     pub fn copy_of(&self, node: NodeId) -> Option<(Owner, Role)> {
         let is_its = |owner: &&Owner| owner.node == node;
-        let owned = self.owners.iter().find(is_its).map(|owner| (*owner, Role::Owner));
+        let stays = self.becomes_smaller() && self.joint.as_ref().is_some_and(|joint| joint.has(node));
+        let role = if stays { Role::Stayer } else { Role::Owner };
+        let owned = self.owners.iter().find(is_its).map(|owner| (*owner, role));
         owned.or_else(|| self.receivers().find(is_its).map(|owner| (*owner, Role::Receiver)))
     }
 

@@ -19,7 +19,7 @@ impl Facts<'_> {
         for owner in shard.receivers() {
             self.is_received(shard, owner, &mut relied)?;
         }
-        let must_merge = joint.next.len() < shard.owners.len();
+        let must_merge = shard.becomes_smaller();
         for owner in joint.next.iter().filter(|owner| shard.is_owned_by(owner.node)) {
             self.is_kept(shard, joint, owner, must_merge, &mut relied)?;
         }
@@ -93,7 +93,7 @@ impl Facts<'_> {
             return Err(Wait::Filling { node });
         }
         if must_merge && fill.is_none_or(|fill| fill.merged < joint.began) {
-            return Err(Wait::Unmerged { node });
+            return Err(Wait::Unmerged { node, error: fill.and_then(|fill| fill.error.clone()) });
         }
         relied.extend(report.map(|report| (node, report.incarnation)));
         Ok(())

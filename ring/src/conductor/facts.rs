@@ -1,6 +1,6 @@
 //! What is known of the nodes, and how much may move at once.
 
-use crate::catalog::{Catalog, NodeState};
+use crate::catalog::Catalog;
 use quorate_model::{Epoch, NodeId, Rules, ShardId, Span};
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ impl<'a> Facts<'a> {
     pub fn report(&self, node: NodeId) -> Option<&'a NodeReport> {
         let known = self.catalog.node(node)?;
         let report = self.reports.get(&node)?;
-        (known.state != NodeState::Banned && report.incarnation == known.incarnation).then_some(report)
+        (!known.is_gone() && report.incarnation == known.incarnation).then_some(report)
     }
 
     /// Whether a node can be asked.
@@ -93,6 +93,6 @@ impl<'a> Facts<'a> {
 
     /// Whether it is no member that may be waited for.
     pub fn is_banned(&self, node: NodeId) -> bool {
-        self.catalog.node(node).is_none_or(|node| node.state == NodeState::Banned)
+        self.catalog.node(node).is_none_or(|node| node.is_gone())
     }
 }

@@ -212,6 +212,13 @@ fn where_copies_become_fewer_every_stayer_has_merged() {
     assert!(!moving().has_arrived() && !moving().whole(&[1, 2, 3]).has_arrived());
     assert!(!moving().merged(&[1, 2]).has_arrived());
     assert!(moving().merged(&[1, 2, 3]).has_arrived());
+    let mut stands = moving().merged(&[1, 2]).whole(&[3]);
+    let shard = stands.shard().id;
+    let fill = stands.report(3).fills.get_mut(&shard).expect("whole");
+    fill.error = Some("it waits for n5".to_owned());
+    let wait = waits_for(&stands.catalog, &stands.reports, shard).expect("n3 has not merged");
+    assert!(!wait.is_usual() && wait.says(&stands.catalog).contains("n3"), "{wait:?}");
+    assert!(wait.says(&stands.catalog).ends_with("it waits for n5"), "{wait:?}");
     let grows = Moving::of(3, Level::Quorum, &[1, 2, 3, 4, 5], &[], &[]).closed(&[1, 2]);
     assert!(grows.whole(&[4, 5]).has_arrived(), "where they become more none has to");
 }

@@ -54,6 +54,8 @@ pub enum Wait {
     Unmerged {
         /// Who.
         node: NodeId,
+        /// What it says of why, if it does not go on.
+        error: Option<String>,
     },
 }
 
@@ -61,14 +63,17 @@ impl Wait {
     /// Whether it passes by itself in the course of a job: nothing is missing.
     pub fn is_usual(&self) -> bool {
         match self {
-            Wait::Turn | Wait::Paused | Wait::Receiving { error: None, .. } => true,
+            Wait::Turn
+            | Wait::Paused
+            | Wait::Receiving { error: None, .. }
+            | Wait::Unmerged { error: None, .. } => true,
             Wait::Sources { .. }
             | Wait::Away { .. }
             | Wait::Space { .. }
             | Wait::Unclosed { .. }
             | Wait::Receiving { error: Some(_), .. }
             | Wait::Filling { .. }
-            | Wait::Unmerged { .. } => false,
+            | Wait::Unmerged { error: Some(_), .. } => false,
         }
     }
 
@@ -104,8 +109,14 @@ impl Wait {
                 format!("waits for {}, which does not go on: {error}", called(node))
             }
             Wait::Filling { node } => format!("waits until {} has healed", called(node)),
-            Wait::Unmerged { node } => {
+            Wait::Unmerged { node, error: None } => {
                 format!("waits until {} has merged what the other owners hold", called(node))
+            }
+            Wait::Unmerged { node, error: Some(error) } => {
+                format!(
+                    "waits for {}, which does not merge what the other owners hold: {error}",
+                    called(node)
+                )
             }
         }
     }

@@ -148,12 +148,6 @@ pub enum NoPlan {
         /// The tables.
         tables: String,
     },
-    /// A number of copies that this version can't give.
-    #[error("{why}")]
-    Copies {
-        /// Why not, and what would do.
-        why: String,
-    },
     /// Too little space.
     #[error(
         "{node} would get {bytes} bytes more and can take {free}: add space or another node, or give it a lower weight"

@@ -43,7 +43,7 @@ impl Target {
         let (mut changes, mut dead, mut leave) = (Vec::new(), Vec::new(), BTreeSet::new());
         let (mut copies, mut substitute, mut weighed) = (None, None, None);
         let mut goes = |id: NodeId, is_dead: bool| {
-            let is_banned = node(id)?.state == NodeState::Banned;
+            let is_banned = node(id)?.is_gone();
             let called = || catalog.called(id);
             match (is_dead, known.away.contains(&id) || is_banned) {
                 (false, true) => return Err(NoPlan::Unreachable { node: called() }),
@@ -106,7 +106,7 @@ impl Target {
             }
             Wish::Drain { node: id, drained } => {
                 let known = node(*id)?;
-                if known.state == NodeState::Banned {
+                if known.is_gone() {
                     return Err(not_allocatable(catalog, known));
                 }
                 changes.push(Change::Drain { node: *id, drained: *drained });
@@ -324,7 +324,7 @@ impl Target {
 
     /// Whether a member never runs again: by this plan, or by an earlier one.
     pub(super) fn is_gone(&self, catalog: &Catalog, node: NodeId) -> bool {
-        let is_banned = |node: &Arc<Node>| node.state == NodeState::Banned;
+        let is_banned = |node: &Arc<Node>| node.is_gone();
         self.dead.contains(&node) || catalog.node(node).is_some_and(is_banned)
     }
 

@@ -44,12 +44,13 @@ impl<E: Engine> Replica<E> {
         let is_noted = self.note_fence(&mut writer, epoch);
         self.sums().cut(&self.layout(), &layout);
         // A copy that was just given must not answer as if it were whole, nor one that was before.
-        let receives = gives_copies(&layout);
-        if receives {
+        let is_wanted = wants_something(&layout);
+        if is_wanted {
             self.is_whole.store(false, Ordering::Release);
         }
         *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
-        if !receives {
+        if !is_wanted {
+            self.ledger_mut().forget_merged();
             self.is_whole.store(self.ledger().is_clear(), Ordering::Release);
         }
         if is_noted {
@@ -110,8 +111,8 @@ impl<E: Engine> Replica<E> {
     }
 }
 
-/// Whether a move gives the node a copy now.
-pub(super) fn gives_copies(layout: &Layout) -> bool {
+/// Whether a move wants the node to fill a copy now, or to merge into one.
+pub(super) fn wants_something(layout: &Layout) -> bool {
     layout.tables.values().any(|table| table.shards.sought().next().is_some())
 }
 

@@ -9,7 +9,7 @@
 //! There is one log for everything, so a note of how far a shard is filled outlives a power cut only together with the
 //! records before it.
 
-use super::install::gives_copies;
+use super::install::wants_something;
 use super::peer_book::{opened, sealed};
 use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, Lookup, PageLimit, ReadTier, for_each};
@@ -109,8 +109,8 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// The shards of this node of which it does not hold everything, at most so many; none before its layout names this
-    /// incarnation. Forgets that there was a loss once there is none left.
+    /// The shards of this node of which it does not hold everything, then those into which it has to merge what others hold, at
+    /// most so many; none before its layout names this incarnation. Forgets that there was a loss once there is none left.
     pub fn gaps(&self, most: usize) -> Vec<Gap> {
         if self.is_whole.load(Ordering::Acquire) || self.is_doubtful() {
             return Vec::new();
@@ -121,7 +121,10 @@ impl<E: Engine> Replica<E> {
         if !is_named(&self.layout()) {
             return Vec::new();
         }
-        let gaps: Vec<Gap> = self.gaps_in(&self.layout(), |_| true).take(most).collect();
+        let gaps: Vec<Gap> = {
+            let layout = self.layout();
+            self.gaps_in(&layout, |_| true).chain(self.unmerged_in(&layout)).take(most).collect()
+        };
         let lost = self.ledger().lost();
         let Some(lost) = lost else { return gaps };
         let is_loss_left = self.gaps_in(&self.layout(), |shard| !shard.is_received()).next().is_some();
@@ -184,23 +187,11 @@ impl<E: Engine> Replica<E> {
         match self.write(writer, batch, Durability::Sync) {
             Ok(()) => {
                 self.ledger_mut().set_lost(None);
-                self.is_whole.store(!gives_copies(&self.layout()), Ordering::Release);
+                self.is_whole.store(!wants_something(&self.layout()), Ordering::Release);
             }
             // It is tried again with the next look.
             Err(error) => self.judge(&error),
         }
-    }
-
-    /// The copy that this node should have of a shard, by its interval: since when, and how much it holds of it. `None`: none,
-    /// or the shard is another one by its layout.
-    pub fn copy_in(&self, table: TableId, interval: &Interval) -> Option<(Epoch, CopyState)> {
-        let layout = self.layout();
-        if self.is_doubtful() || self.not_behind(&layout).is_err() {
-            return None;
-        }
-        let shard = layout.tables.get(&table)?.shard(&interval.start);
-        let copy = shard.filter(|shard| shard.interval == *interval)?.copy?;
-        Some((copy.since, self.ledger().within(table, interval, copy)))
     }
 
     /// Begins to fill a lossy shard: what is held of it is deleted, the floors of its sources are its own too, and from here
@@ -247,12 +238,15 @@ impl<E: Engine> Replica<E> {
         self.note(&mut writer, gap, entry, batch, Durability::Os)
     }
 
-    /// Notes that a shard that was filled is whole. Durable when it returns, with all that was merged into it.
+    /// Notes that a shard that was filled is whole, or merged if it was that. Durable when it returns, with all that was merged
+    /// into it.
     pub fn whole(&self, gap: &Gap) -> Result<(), Refusal> {
         let mut writer = self.writer();
         let (since, state) = self.copy_of(gap)?;
-        if state != CopyState::Filling {
-            return Err(Refusal::Filling);
+        match state {
+            CopyState::Lossy => return Err(Refusal::Filling),
+            CopyState::Whole => return self.merged(&mut writer, gap),
+            CopyState::Filling => {}
         }
         let entry = Entry { state: CopyState::Whole, fill: None, since, ..Self::entry(gap, Fill::default()) };
         self.note(&mut writer, gap, entry, Batch::default(), filling::noted_whole(self.rules))

@@ -25,12 +25,14 @@ pub enum Wants {
 #[inline]
 pub fn admit(rules: Rules, role: Role, state: CopyState, wants: Wants) -> Result<(), Refusal> {
     let is_admitted = match (role, state, wants) {
-        (Role::Owner, CopyState::Whole, _)
+        (Role::Owner | Role::Stayer, CopyState::Whole, _)
         | (_, CopyState::Filling, Wants::Acknowledgement)
         | (Role::Receiver, CopyState::Whole, Wants::Acknowledgement)
         | (Role::Receiver, CopyState::Whole | CopyState::Filling, Wants::Answer) => true,
-        (Role::Owner, CopyState::Filling, _) => rules.broken(Mutant::FillingVotes),
-        (Role::Owner, CopyState::Lossy, Wants::Acknowledgement) => rules.broken(Mutant::LossyAcks),
+        (Role::Owner | Role::Stayer, CopyState::Filling, _) => rules.broken(Mutant::FillingVotes),
+        (Role::Owner | Role::Stayer, CopyState::Lossy, Wants::Acknowledgement) => {
+            rules.broken(Mutant::LossyAcks)
+        }
         (Role::Receiver, CopyState::Whole | CopyState::Filling, Wants::Version | Wants::Everything)
         | (_, CopyState::Lossy, _) => false,
     };

@@ -115,7 +115,7 @@ pub fn one_step_clears_one_shard(bench: impl Bench) {
 /// What is held of the copy of the piece in the middle.
 fn held_of_the_second<E: Engine>(replica: &Replica<E>) -> Option<CopyState> {
     let [start, end] = [1_000, 2_000].map(|token| SortKey::at_token(Token(token)));
-    replica.copy_in(SYNC_TABLE, &Interval { start, end: Some(end) }).map(|(_, state)| state)
+    replica.copy_in(SYNC_TABLE, &Interval { start, end: Some(end) }).map(|copy| copy.state)
 }
 
 pub fn a_shard_that_comes_back_begins_with_nothing(bench: impl Bench) {

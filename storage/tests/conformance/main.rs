@@ -9,6 +9,7 @@ mod floors;
 mod hints;
 mod ledger;
 mod leftover;
+mod merging;
 mod raft;
 mod recollection;
 mod replica;
@@ -84,6 +85,10 @@ mod over {
         a_shard_that_comes_back_begins_with_nothing
         what_was_given_later_is_not_cleared_under_an_older_catalog
         without_trust_nothing_is_cleared
+    );
+    over_both!(merging:
+        an_owner_that_stays_answers_and_merges_by_version
+        what_is_merged_is_synced_and_a_later_run_merges_anew
     );
     over_both!(replica:
         a_write_is_read_back

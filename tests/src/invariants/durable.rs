@@ -40,6 +40,8 @@ fn met_by_later_reads(
         // Where there is one copy more by then, that one may be the one that is read.
         let n = evidence.copies(at_first, answer.n).max(evidence.copies(at_first, found.n));
         let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
+        // One that was declared dead, and runs on, shows what it had: at `one`, and calls that eventual.
+        let must_meet = must_meet && !evidence.history.dead.contains(&read.coordinator);
         let is_met = evidence.is_met(read.spot, found.record.as_ref(), found.sealed, answer.version);
         if must_meet && !is_met {
             let saw = found.record.as_ref().map(|record| record.version);

@@ -4,6 +4,7 @@
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt};
+use crate::moving::alike;
 use quorate_model::level;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -48,6 +49,9 @@ fn needed(evidence: &Evidence<'_>, attempt: &Attempt) -> u8 {
         Asked::Read { required } | Asked::Walk { required } => *required,
         // The first owner gives the version, and no other is asked.
         Asked::Write(write) if write.required == 1 && table_w > 1 => 0,
-        Asked::Write(_) => level::round_one(n, table_w),
+        Asked::Write(_) => {
+            let round_one = |n| level::round_one(n, evidence.table_w_of(attempt.spot, n));
+            round_one(n).min(round_one(evidence.copies(n, alike(n))))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Who a shard is filled from: enough old owners that hold everything, all that give their copies away among them.
+//! Who a shard is filled from: enough old owners that hold everything, all that give their copies away among them. One that
+//! stays where copies become fewer counts for one of them itself.
 
 use super::{Action, At, Cause, Comparison, Lack, Next, Probe, Shard, Stage};
 use crate::rules::{filling, purge};
@@ -22,7 +23,11 @@ impl Shard {
             self.plan.sets.first().map_or(0, |old| {
                 old.iter().filter(|owner| at.members.contains_key(&owner.node)).count() as u8
             });
-        let needed = if others == n { needed.min(left) } else { needed };
+        let needed = match self.gap.state {
+            CopyState::Whole => needed.min(left).saturating_sub(1),
+            CopyState::Filling | CopyState::Lossy if others == n => needed.min(left),
+            CopyState::Filling | CopyState::Lossy => needed,
+        };
         let leaving: Vec<NodeId> = leaving(&self.plan)
             .filter(|node| *node != self.context.local)
             .filter(|node| filling::asks_leaver(self.context.rules, at.members.contains_key(node)))
@@ -49,7 +54,13 @@ impl Shard {
         self.sources.truncate(usize::from(needed).max(leaving.len()));
         match self.gap.state {
             CopyState::Lossy => self.ask_floors(at),
-            CopyState::Filling | CopyState::Whole => self.compare(at),
+            CopyState::Filling => self.compare(at),
+            // What it holds itself is what the others' are compared with.
+            CopyState::Whole if filling::stayer_merges(self.context.rules) => {
+                self.sources.insert(0, self.context.local);
+                self.compare(at)
+            }
+            CopyState::Whole => self.end(at),
         }
     }
 
@@ -62,7 +73,9 @@ impl Shard {
         }
         let mut asked = BTreeMap::new();
         for node in self.sources.clone() {
-            self.note_source(at, node);
+            if node != self.context.local {
+                self.note_source(at, node);
+            }
             asked.insert(self.ask_sums(at, node), node);
         }
         self.stage = Stage::Comparing(Comparison::of(asked));

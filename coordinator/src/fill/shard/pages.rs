@@ -4,8 +4,8 @@
 use super::{Action, At, Lack, Next, Page, Shard, Stage};
 use quorate_model::range::Extent;
 use quorate_model::{
-    Durability, Fill, Interval, NodeId, Origin, RangeReply, RangeRequest, Raw, Record, Refusal, Request,
-    SortKey,
+    CopyState, Durability, Fill, Interval, NodeId, Origin, RangeReply, RangeRequest, Raw, Record, Refusal,
+    Request, SortKey,
 };
 use std::collections::BTreeMap;
 
@@ -17,12 +17,16 @@ impl Shard {
             return self.confirm(at);
         }
         let interval = self.rest();
-        if let ([only], false) = (&*self.sources, self.is_old) {
-            return self.page(at, *only, Vec::new(), 0, interval.start);
+        match (&*self.sources, self.is_old) {
+            // No other holds anything that is not here.
+            ([only], _) if *only == self.context.local => return self.confirm(at),
+            ([only], false) => return self.page(at, *only, Vec::new(), 0, interval.start),
+            _ => {}
         }
         let mut asked = BTreeMap::new();
         for (place, node) in self.sources.clone().into_iter().enumerate() {
-            let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, place == 0);
+            let sends = place == 0 && node != self.context.local;
+            let number = self.ask(at, node, interval.clone(), at.limits.page_items_max, sends);
             asked.insert(number, node);
         }
         self.stage = Stage::Reading { asked, answers: Vec::new() };
@@ -128,6 +132,10 @@ impl Shard {
         let is_last = until.is_none();
         // A shard at the end of the space has no key behind its last one: the note of the page before it stays.
         self.gap.fill.up_to = until.or_else(|| self.gap.interval.end.clone()).or(self.gap.fill.up_to.take());
+        if self.gap.state == CopyState::Whole {
+            // Nothing is noted of it before the end: after a crash it is merged anew.
+            return if is_last { self.confirm(at) } else { self.read(at) };
+        }
         let (number, gap, fill) = (at.number(), self.gap.clone(), self.gap.fill.clone());
         self.stage = Stage::Noting { is_last };
         at.actions.push(Action::Note { number, gap, fill });

@@ -53,14 +53,14 @@ fn copies(node: &Node) -> BTreeMap<NodeId, usize> {
 }
 
 /// A client that writes one key after the other through the nodes in turn, and notes what was acknowledged.
-struct Writer {
+pub struct Writer {
     acknowledged: Arc<AtomicU32>,
     stops: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Writer {
-    fn start(cluster: &Cluster, through: &[usize], table: &Arc<Table>) -> Self {
+    pub fn start(cluster: &Cluster, through: &[usize], table: &Arc<Table>) -> Self {
         let cores: Vec<Arc<Core>> =
             through.iter().map(|index| Arc::clone(cluster.node(*index).core())).collect();
         let (acknowledged, stops) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
@@ -94,18 +94,18 @@ impl Writer {
         Self { acknowledged, stops, task }
     }
 
-    fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    async fn written(self) -> Vec<String> {
+    pub async fn written(self) -> Vec<String> {
         self.stops.store(true, Ordering::Relaxed);
         self.task.await.expect("it ends")
     }
 }
 
 /// Each key is read at a quorum through a node, with what was written.
-async fn all_there(node: &Node, table: &Arc<Table>, keys: &[String]) {
+pub async fn all_there(node: &Node, table: &Arc<Table>, keys: &[String]) {
     for key in keys {
         assert_eq!(value(get(node, table, key, 2).await).as_ref(), Some(key), "{key}");
     }

@@ -83,7 +83,7 @@ impl Catalog {
             return Ok(());
         };
         let known = self.node(*node).ok_or(Rejection::NoSuchNode { node: *node })?;
-        if known.state == NodeState::Banned {
+        if known.is_gone() {
             return Err(not_allocatable(known));
         }
         match change {

@@ -80,8 +80,7 @@ impl Catalog {
 
     /// Gives each shard that has lost too many owners a set of those that are left.
     fn leave_lost_owners(&mut self) {
-        let gone: BTreeSet<NodeId> =
-            self.nodes().filter(|node| node.state == NodeState::Banned).map(|node| node.id).collect();
+        let gone: BTreeSet<NodeId> = self.nodes().filter(|node| node.is_gone()).map(|node| node.id).collect();
         let left = |shard: &Shard| -> OwnerSet {
             shard.owners.iter().filter(|owner| !gone.contains(&owner.node)).copied().collect()
         };
@@ -111,7 +110,7 @@ impl Catalog {
         if shards.is_empty() {
             return Vec::new();
         }
-        let nodes = self.nodes().filter(|node| node.state != NodeState::Banned);
+        let nodes = self.nodes().filter(|node| !node.is_gone());
         let members = Members::of(nodes.map(|node| (node.id, node.zone.as_str(), node.weight)));
         let n = usize::from(entry.n).min(members.len()) as u8;
         let wish = TableWish::new(n, shards.iter().map(|shard| shard.position(entry.sharding)));

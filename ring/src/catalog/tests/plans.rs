@@ -169,6 +169,33 @@ fn while_a_shard_moves_plans_layouts_and_refusals_know_both_sets() {
 }
 
 #[test]
+fn where_copies_become_fewer_those_that_stay_have_something_to_merge() {
+    let before = cluster();
+    let entry = before.tables().next().expect("a table");
+    let (table, first) = (entry.id, entry.shards().iter().next().expect("a shard").clone());
+    let wanted = |shard: &Shard| shard.owner_nodes().take(2).collect::<Vec<NodeId>>();
+    let moves = entry.shards().iter().map(|shard| Move {
+        shard: shard.id,
+        epoch: shard.epoch,
+        wanted: wanted(shard),
+    });
+    let change = Change::Copies { table, n: 2, r: None, w: None };
+    let begin = Begin { changes: vec![change], kind: JobKind::Copies, ..begin(&before, moves.collect()) };
+    let begun = accept(&before, &Command::Begin(begin));
+    let moving = start(&begun, &[first.id.index]);
+    let shard = moving.table_by_id(table).expect("there").shard_at(&first.interval.start);
+    assert!(shard.becomes_smaller());
+    let roles: Vec<Role> = first.owner_nodes().map(|node| shard.copy_of(node).expect("an owner").1).collect();
+    assert_eq!(roles, [Role::Stayer, Role::Stayer, Role::Owner]);
+    let layout = moving.layout(wanted(&first)[0]);
+    let sought: Vec<_> = layout.tables[&table].shards.sought().map(|shard| &shard.interval.start).collect();
+    assert_eq!(sought, [&first.interval.start], "of the others there is nothing to do yet");
+    let arrived = finish(&moving, &[first.id.index]);
+    let shard = arrived.table_by_id(table).expect("there").shard_at(&first.interval.start);
+    assert_eq!(shard.copy_of(wanted(&first)[0]).expect("an owner").1, Role::Owner);
+}
+
+#[test]
 fn what_goes_back_waits_to_be_tried_again_unless_its_job_is_aborted() {
     let before = cluster();
     let moving = start(&begun(&before, &[3, 4, 5]), &[3, 4]);
@@ -586,7 +613,7 @@ fn a_catalog_goes_on_without_members_that_are_given_up_and_keeps_that_it_did() {
     let after = accept(&before, &Command::Recover(recover(&[3, 4, 5], 1)));
     let lost: BTreeSet<NodeId> = [3, 4, 5].map(NodeId).into();
     for node in after.nodes() {
-        let is_banned = node.state == NodeState::Banned;
+        let is_banned = node.is_gone();
         assert_eq!((is_banned, after.gone(node.id).is_some()), (lost.contains(&node.id), is_banned));
     }
     let mut sizes = BTreeSet::new();

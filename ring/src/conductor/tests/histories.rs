@@ -299,7 +299,7 @@ impl World {
             26 | 27 => self.now = self.now + Span::from_millis(u64::from(number % 700) * 1_000),
             28 => self.real.get_mut(&node).expect("there").is_up = false,
             29 | 30 => {
-                let is_banned = self.catalog.node(node).is_none_or(|it| it.state == NodeState::Banned);
+                let is_banned = self.catalog.node(node).is_none_or(|it| it.is_gone());
                 self.real.get_mut(&node).expect("there").is_up = is_up || !is_banned;
             }
             31 => self.lose_disk(node),
@@ -342,7 +342,7 @@ impl World {
         for _ in 0..2_000 {
             let nodes: Vec<NodeId> = self.real.keys().copied().collect();
             for node in nodes {
-                if self.catalog.node(node).is_some_and(|node| node.state != NodeState::Banned) {
+                if self.catalog.node(node).is_some_and(|node| !node.is_gone()) {
                     self.real.get_mut(&node).expect("there").is_up = true;
                 }
                 self.hear_of(node);
