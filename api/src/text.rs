@@ -18,7 +18,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 const SHOWN_MAX: usize = 80;
 
 /// Longest sentence that holds another's words, in characters.
-const SENTENCE_MAX: usize = 300;
+const SENTENCE_MAX: usize = 600;
 
 /// Undoes percent-escapes once. `None` where a percent sign does not begin an escape.
 pub fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {

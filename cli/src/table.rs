@@ -1,7 +1,7 @@
 //! `quorate table`: list, create, describe, stats, alter, drop.
 
 use crate::context::Context;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output::printable;
 use crate::{confirm, document};
 use clap::{Args, Subcommand};
@@ -164,7 +164,14 @@ impl TableCommand {
             }
             Action::Drop(drop) => {
                 // Whether it exists comes first: an operator should not have to type the name of a table that is not there.
-                context.told(&format!("looking for table {}", drop.table), client.table(&drop.table)).await?;
+                let found = client.table(&drop.table);
+                let found = context.told(&format!("looking for table {}", drop.table), found).await;
+                match found.map_err(Failure::from) {
+                    // One that is dropped already may not be closed yet: the same command again waits for that.
+                    Err(failure) if failure.exit == Exit::NotFound && drop.accept_data_loss.is_some() => {}
+                    Err(failure) => return Err(failure),
+                    Ok(_) => {}
+                }
                 drop.confirm(context)?;
                 let answer = context
                     .told(&format!("dropping table {}", drop.table), client.drop_table(&drop.table))

@@ -20,6 +20,7 @@ use quorate_node::core::{Counted, HeldBack};
 use quorate_ring::catalog::SHARDS_PER_TABLE_MAX;
 use quorate_ring::{TableEntry, View};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most shards that one answer shows: those of the largest table there can be, four times.
 const RING_SHARDS_MAX: usize = 4 * SHARDS_PER_TABLE_MAX as usize;
@@ -147,12 +148,25 @@ fn health(
 /// What has no quorum if these members alone are counted on.
 fn risks(view: &View, counted: &Counted) -> Vec<String> {
     let mut risks = counted.tables_at_risk(view);
+    risks.extend(waiting(view));
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
     let voting = voters.iter().filter(|voter| counted.is_up(**voter)).count();
     if voting <= voters.len() / 2 {
         risks.push(format!("{voting} of {} voters up: the catalog can't change", voters.len()));
     }
     risks
+}
+
+/// A sentence on each table that answers nothing before a dropped one of its name is closed.
+fn waiting(view: &View) -> impl Iterator<Item = String> {
+    let is_waiting = |table: &&Arc<TableEntry>| view.catalog().dropping(&table.name).is_some();
+    view.catalog().tables().filter(is_waiting).map(|table| {
+        format!(
+            "table {}: refuses reads and writes until enough owners of the dropped table of that name have said that they \
+             refuse it",
+            table.name
+        )
+    })
 }
 
 /// `GET /v1/cluster/nodes/{id}/safe-to-stop`

@@ -13,7 +13,7 @@ use http::StatusCode;
 use quorate_api::OnNode;
 use quorate_api::document::{self, NodeDetails, Nodes};
 use quorate_api::form::{Membership, State};
-use quorate_api::text::shown;
+use quorate_api::text::{sentence, shown};
 use quorate_model::{NodeId, Span};
 use quorate_node::control::{DiskState, Healing, Report};
 use quorate_node::core::{LinkStatistics, Reached};
@@ -65,7 +65,7 @@ pub fn known(address: &str) -> Option<String> {
 /// How far a member has come back from a loss, as it says.
 pub fn healing(said: &Healing) -> document::Healing {
     let Healing { shards, whole, records, waits_for, .. } = said;
-    let waits_for = waits_for.as_deref().map(shown);
+    let waits_for = waits_for.as_deref().map(sentence);
     document::Healing { shards: *shards, whole: *whole, records: *records, waits_for }
 }
 

@@ -7,14 +7,16 @@
 //!
 //! The decision is the one that an operator makes with `node accept-loss`, but for the data: nothing of them is believed,
 //! and nothing deleted before others have answered that they hold everything. It is made only where it can help: damaged
-//! files can't be opened, a node alone has no other to fill itself from, and of a table with a promise of one owner
-//! others may not have what this one acknowledged.
+//! files can't be opened, and a node alone has no other to fill itself from. Of a table with a promise of one owner others
+//! may not have what this one acknowledged: its shards stay as they are, and those of the other tables are filled.
 //!
 //! Each start is preceded by a pause, so that a disk that fails again and again costs no loop, and by writing the
 //! doubt down once more: a disk that failed may have refused it, and a start that does not find it would believe the data.
 
 use crate::core::Core;
 use crate::recovery::{Outlook, can_heal};
+use quorate_model::Epoch;
+use quorate_ring::TableEntry;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +90,10 @@ fn obstacle(core: &Core) -> Option<String> {
         return Some(format!("the member went on as incarnation {counts}, in another folder"));
     }
     let view = core.view();
+    if view.epoch() == Epoch(0) {
+        // Nothing is known of the others yet.
+        return None;
+    }
     if view.catalog().nodes().len() < 2 {
         return Some("it knows of no other node".to_owned());
     }
@@ -95,6 +101,11 @@ fn obstacle(core: &Core) -> Option<String> {
     if view.catalog().level() < 2 {
         return Some("the catalog is at level 1 until every node runs a version that can do this".to_owned());
     }
-    let table = core.table_without_sources()?;
-    Some(format!("no number of other owners has everything that this one acknowledged of table {table}"))
+    let without = core.tables_without_sources();
+    let is_owner_of = |table: &&Arc<TableEntry>| table.shards().iter().any(|shard| shard.is_owned_by(core.node));
+    if without.is_empty() || without.len() < view.catalog().tables().filter(is_owner_of).count() {
+        return None;
+    }
+    let tables = without.join(", ");
+    Some(format!("no number of other owners has everything that this one acknowledged of table {tables}"))
 }

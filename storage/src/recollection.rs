@@ -117,7 +117,7 @@ impl<E: Engine> Recollection<E> {
             Cause::Behind,
             format!(
                 "node {by} says that incarnation {counts} of this node counts, and this folder is of incarnation {}: it is \
-                 from before a loss, and nothing brings it back",
+                 from before the member went on, and nothing brings it back",
                 self.run.incarnation
             ),
         ));

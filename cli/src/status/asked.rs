@@ -15,6 +15,9 @@ use tokio::task::JoinSet;
 /// How long each member may take to say how it is.
 const MEMBER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What a node says of a member that it hears again, and that it does not count on yet.
+const RETURNING: &str = "back, and not steady yet";
+
 /// What the cluster's nodes said.
 pub struct Asked {
     /// The cluster, as the node that was asked sees it.
@@ -137,6 +140,7 @@ impl Asked {
             address: text(&node.address).unwrap_or_default(),
             peer_address: text(&node.peer_address).unwrap_or_default(),
             is_heard: node.state.parse() == Ok(State::Up),
+            is_returning: node.reason.as_deref() == Some(RETURNING),
             is_voter: node.voter,
             answer: said.answer.clone(),
             stays: stays(node, self.cluster.read.shards > 0),

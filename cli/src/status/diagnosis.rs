@@ -213,6 +213,11 @@ impl Facts {
             ways.push(self.start(&gone));
         }
         for member in self.unheard() {
+            if member.is_returning {
+                causes.push(format!("{} is back, and not steady yet", member.id));
+                ways.push("wait some seconds".to_owned());
+                continue;
+            }
             causes.push(format!("{} runs but is not heard", member.id));
             ways.push(self.reconnect(member));
         }
@@ -264,10 +269,12 @@ impl Facts {
 
     /// The same of a member that runs.
     fn cut(&self, member: &Member) -> Problem {
-        let what = format!(
-            "{} runs, but {} does not hear it: reads and writes go on through the others",
-            member.id, self.asked
-        );
+        let (id, asked, impact) = (&member.id, &self.asked, "reads and writes go on through the others");
+        if member.is_returning {
+            let what = format!("{id} is back, and {asked} counts on it once it is steady: {impact}");
+            return Problem::new(Severity::Degraded, what, "nothing to do, unless it lasts");
+        }
+        let what = format!("{id} runs, but {asked} does not hear it: {impact}");
         Problem::new(Severity::Degraded, what, self.reconnect(member))
     }
 
@@ -407,12 +414,15 @@ impl Member {
         if let Some(healing) = &self.healing {
             return self.patience(healing);
         }
-        let accept = format!("`quorate node accept-loss {id} --preview`");
+        // It may just be starting again, to heal.
+        let accept =
+            format!("if its log says that it can't heal by itself: `quorate node accept-loss {id} --preview`");
         match cause {
             "damaged" => format!(
-                "keep the folder of {id} aside, and start it with `--replace-self {id}` on an empty one"
+                "started with `--join` it fills itself; else keep its folder aside, and start it with `--replace-self {id}` on \
+                 an empty one"
             ),
-            "failed" => format!("check the disk of {id} and start it again, then {accept}"),
+            "failed" => format!("check the disk of {id} and start it again; {accept}"),
             _ => accept,
         }
     }
@@ -426,7 +436,7 @@ impl Member {
             self.id,
             counted(self.hints_overflow, "hint")
         );
-        Some(Problem::new(Severity::Note, what, "a read of a key with `-c all` brings its owners up to date"))
+        Some(Problem::new(Severity::Note, what, "background sync brings them over: `quorate sync status`"))
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Member {
     pub peer_address: String,
     /// Whether the node that was asked hears it.
     pub is_heard: bool,
+    /// Whether that node hears it again, and waits until that is steady.
+    pub is_returning: bool,
     /// Whether it votes on the catalog.
     pub is_voter: bool,
     /// What it said to this machine.

@@ -157,13 +157,11 @@ fn judge_page(reply: &Reply) -> (Outcome, Page) {
     let items = body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let read: Option<Vec<(String, String)>> =
         items.iter().map(|item| Some((text(item, "key")?, text(item, "value")?))).collect();
-    match (read, body.get("next_cursor")) {
-        (Some(items), Some(next)) => (outcome, Page { items, next: next.as_str().map(str::to_owned) }),
-        _ => {
-            let label = "scan: no page".to_owned();
-            (Outcome { breach: Some(label.clone()), ..Outcome::failed(label) }, nothing)
-        }
+    if let (Some(items), Some(next)) = (read, body.get("next_cursor")) {
+        return (outcome, Page { items, next: next.as_str().map(str::to_owned) });
     }
+    let label = "scan: no page".to_owned();
+    (Outcome { breach: Some(label.clone()), ..Outcome::failed(label) }, nothing)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Control {
             ));
         }
         if wanted.only_if_filled == Some(true)
-            && let Some(table) = without_sources(&view, known.id)
+            && let Some(table) = without_sources(&view, known.id).first()
         {
             return never(format!(
                 "no number of other owners has everything that {} acknowledged of table {table}: what its files still hold may \
@@ -214,8 +214,8 @@ impl Control {
     }
 }
 
-/// A table of which this node owns a shard and other owners can't have everything; `None`: there is none.
-pub fn without_sources(view: &View, node: NodeId) -> Option<String> {
+/// The tables of which this node owns a shard and other owners can't have everything.
+pub fn without_sources(view: &View, node: NodeId) -> Vec<String> {
     let lacks = |table: &&Arc<TableEntry>| {
         // What is in the new set of a shard alone, the old owners have.
         table.shards().iter().filter(|shard| shard.is_owned_by(node)).any(|shard| {
@@ -223,7 +223,7 @@ pub fn without_sources(view: &View, node: NodeId) -> Option<String> {
             round_one(n, table.w.within(n)) >= n
         })
     };
-    view.catalog().tables().find(lacks).map(|table| table.name.clone())
+    view.catalog().tables().filter(lacks).map(|table| table.name.clone()).collect()
 }
 
 /// A refusal that is repeated whenever it is asked for.

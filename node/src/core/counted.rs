@@ -109,10 +109,16 @@ impl Counted {
         ))
     }
 
-    /// Shards whose reads, and whose writes, too few owners can answer for at their tables' levels.
+    /// Shards whose reads, and whose writes, too few owners can answer for at their tables' levels; of a table that waits
+    /// for the end of one of its name all of them.
     pub fn shards_refusing(&self, view: &View) -> (usize, usize) {
         let (mut reads, mut writes) = (0, 0);
         for table in view.catalog().tables() {
+            if view.catalog().dropping(&table.name).is_some() {
+                reads += table.shards().len();
+                writes += table.shards().len();
+                continue;
+            }
             for shard in table.shards() {
                 let reads_short = |of: Owners| of.answering < usize::from(table.r.within(of.n));
                 let writes_short = |of: Owners| {

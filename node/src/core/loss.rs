@@ -11,8 +11,10 @@
 //! Left out: what exactly is missing (only another owner knows).
 
 use super::Core;
+use crate::control::DiskState;
 use crate::control::replace::without_sources;
 use quorate_model::{CopyState, Durability, NodeId};
+use quorate_ring::Shard;
 use quorate_storage::{Acceptance, Cause, ConsensusFate, DataFate, Doubt};
 use std::sync::Arc;
 use thiserror::Error;
@@ -163,12 +165,15 @@ impl Core {
         let doubt = doubt.ok_or(LossError::NotDoubtful(self.node))?;
         let view = self.view();
         let disks = self.disks();
-        // One that went on after a loss of its own may lack just what this node lacks.
-        let has_all = |node: NodeId| view.catalog().node(node).is_some_and(|node| node.incarnation == 1);
-        let is_trusted = |node: NodeId| {
-            has_all(node)
-                && view.liveness().is_alive(node)
-                && disks.get(&node).is_none_or(|disk| disk.doubt.is_none())
+        let is_trusted = |shard: &Shard, node: NodeId| {
+            // One that went on after a loss that was accepted may lack just what this node lacks, and one that fills itself
+            // lacks something still.
+            let has_all = shard.losses.iter().all(|loss| loss.node != node);
+            let is_well = |disk: &DiskState| {
+                let healing = disk.healing.as_ref();
+                disk.doubt.is_none() && healing.is_none_or(|healing| healing.answers(shard.id))
+            };
+            has_all && view.liveness().is_alive(node) && disks.get(&node).is_none_or(is_well)
         };
         let mut tables = Vec::new();
         for table in view.catalog().tables() {
@@ -177,7 +182,7 @@ impl Core {
             for shard in owned {
                 let mut others = shard.owner_nodes().filter(|node| *node != self.node);
                 shards += 1;
-                shards_confirmed += usize::from(others.all(is_trusted));
+                shards_confirmed += usize::from(others.all(|node| is_trusted(shard, node)));
             }
             if shards > 0 {
                 tables.push(TableLoss {
@@ -203,8 +208,8 @@ impl Core {
         (lossy > 0).then(|| Doubt::new(Cause::Behind, why))
     }
 
-    /// A table of which this node owns a shard and other owners can't have everything; `None`: there is none.
-    pub(crate) fn table_without_sources(&self) -> Option<String> {
+    /// The tables of which this node owns a shard and other owners can't have everything.
+    pub(crate) fn tables_without_sources(&self) -> Vec<String> {
         without_sources(&self.view(), self.node)
     }
 

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 /// How fast copies are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FillLimits {
-    /// Bytes of keys and records that a node takes in a second, at most. Default 64 MiB: half of a network of 1 Gbit/s.
+    /// Bytes of keys and records that a node takes in a second, at most. Default 128 MiB: a network of 1 Gbit/s.
     pub bytes_per_second_max: usize,
 }
 
 impl Default for FillLimits {
     fn default() -> Self {
-        Self { bytes_per_second_max: 64 << 20 }
+        Self { bytes_per_second_max: 128 << 20 }
     }
 }
 

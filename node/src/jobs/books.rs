@@ -25,6 +25,7 @@ pub struct Full;
 pub struct Books {
     node: NodeId,
     boot: Boot,
+    begun: Instant,
     state: Mutex<State>,
     bell: Notify,
 }
@@ -46,7 +47,7 @@ struct State {
 impl Books {
     /// Of this run of a member's process.
     pub fn new(node: NodeId, boot: Boot) -> Self {
-        Self { node, boot, state: Mutex::default(), bell: Notify::new() }
+        Self { node, boot, begun: Instant::now(), state: Mutex::default(), bell: Notify::new() }
     }
 
     /// A new order of a person or a program, to be told to every member, this one too.
@@ -188,10 +189,9 @@ impl Books {
             let none = Proofs { table: *table, shards: 0, never: 0, oldest_ms: 0, differences };
             let of = proofs.entry(*table).or_insert(none);
             of.shards += 1;
-            match proven {
-                Some(at) => of.oldest_ms = of.oldest_ms.max(age_ms(*at)),
-                None => of.never += 1,
-            }
+            of.never += u64::from(proven.is_none());
+            // What was never proven is as old as this run at least.
+            of.oldest_ms = of.oldest_ms.max(age_ms(proven.unwrap_or(self.begun)));
         }
         proofs.into_values().collect()
     }

@@ -19,9 +19,6 @@ const VALUE: usize = 100;
 /// Requests of clients in a second, half of them reads.
 const RATE: u64 = 400;
 
-/// Twice the usual limit, which alone would take 3.2 s of 1,000,000 records: the filling is measured, not the limit.
-const FILL_LIMIT: &str = "128MiB";
-
 /// How long clients are watched while nothing else goes on.
 const QUIET: Duration = Duration::from_secs(20);
 
@@ -182,7 +179,7 @@ fn copy_records(from: &Path, to: &Path) -> Duration {
 #[ignore = "a measurement: cargo test --release -p quorate --test cli cost -- --ignored --nocapture"]
 async fn of_filling_a_node_that_lost_everything() {
     quorate_client::install_crypto_provider();
-    let mut nodes = Nodes::start(3, &[("QUORATE_FILL_BYTES_PER_SECOND_MAX", FILL_LIMIT)]);
+    let mut nodes = Nodes::start(3, &[]);
     let client = nodes.client(&[0, 1]);
     let table = json!({ "name": "t", "n": 3, "durability": "os" });
     client.change(http::Method::POST, "/v1/tables".to_owned(), Some(&table)).await.expect("made");

@@ -23,6 +23,7 @@ fn member(number: u32) -> Member {
         address: format!("10.0.0.{number}:7400"),
         peer_address: format!("10.0.0.{number}:7500"),
         is_heard: true,
+        is_returning: false,
         is_voter: true,
         answer: Answer::Ready,
         stays: Stays::Yes,
@@ -134,19 +135,26 @@ const ROWS: &[Row] = &[
         },
         Severity::Broken,
         "n2 is down, n3 is doubtful (behind): all 64 shards refuse reads and writes; start n2 again, \
-         `quorate node accept-loss n3 --preview`",
+         if its log says that it can't heal by itself: `quorate node accept-loss n3 --preview`",
     ),
     (
         |facts| doubtful(facts, 2, "behind"),
         Severity::Degraded,
         "n3 is doubtful (behind): it does not answer for its shards, their other owners do; \
-         `quorate node accept-loss n3 --preview`",
+         if its log says that it can't heal by itself: `quorate node accept-loss n3 --preview`",
+    ),
+    (
+        |facts| (facts.members[2].is_heard, facts.members[2].is_returning) = (false, true),
+        Severity::Degraded,
+        "n3 is back, and n1 counts on it once it is steady: reads and writes go on through the others; nothing to do, \
+         unless it lasts",
     ),
     (
         |facts| doubtful(facts, 2, "damaged"),
         Severity::Degraded,
         "n3 is doubtful (damaged): it does not answer for its shards, their other owners do; \
-         keep the folder of n3 aside, and start it with `--replace-self n3` on an empty one",
+         started with `--join` it fills itself; else keep its folder aside, and start it with `--replace-self n3` on an \
+         empty one",
     ),
     (
         |facts| {
