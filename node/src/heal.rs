@@ -102,7 +102,8 @@ fn obstacle(core: &Core) -> Option<String> {
         return Some("the catalog is at level 1 until every node runs a version that can do this".to_owned());
     }
     let without = core.tables_without_sources();
-    let is_owner_of = |table: &&Arc<TableEntry>| table.shards().iter().any(|shard| shard.is_owned_by(core.node));
+    let is_owner_of =
+        |table: &&Arc<TableEntry>| table.shards().iter().any(|shard| shard.is_owned_by(core.node));
     if without.is_empty() || without.len() < view.catalog().tables().filter(is_owner_of).count() {
         return None;
     }

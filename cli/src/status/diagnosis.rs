@@ -415,8 +415,9 @@ impl Member {
             return self.patience(healing);
         }
         // It may just be starting again, to heal.
-        let accept =
-            format!("if its log says that it can't heal by itself: `quorate node accept-loss {id} --preview`");
+        let accept = format!(
+            "if its log says that it can't heal by itself: `quorate node accept-loss {id} --preview`"
+        );
         match cause {
             "damaged" => format!(
                 "started with `--join` it fills itself; else keep its folder aside, and start it with `--replace-self {id}` on \

@@ -72,7 +72,10 @@ async fn a_member_whose_disk_is_lost_comes_back_on_an_empty_folder_and_fills_its
     let doubt = || cluster.node(2).core().statistics().replica_doubt;
     until("it knows that it does not count", || doubt().is_some()).await;
     let reason = doubt().expect("it doubts").reason;
-    assert!(reason.contains("incarnation 2") && reason.contains("from before the member went on"), "{reason}");
+    assert!(
+        reason.contains("incarnation 2") && reason.contains("from before the member went on"),
+        "{reason}"
+    );
     let refused = cluster.node(2).core().accept_loss(Instant::now() + TIMEOUT).await.expect_err("refused");
     let says_so = |said: &str| {
         let way_out = "this one may be removed; if the later one is lost too";
