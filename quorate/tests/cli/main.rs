@@ -2,12 +2,15 @@
 //!
 //! No port is fixed: nodes and clusters draw free ones and say which, or have a block of ports to themselves.
 
+mod clone;
 mod cluster;
 mod cost;
 mod dev;
+mod fewer;
 mod growth;
 mod joining;
 mod loss;
+mod node;
 mod offline;
 mod outcomes;
 mod process;
