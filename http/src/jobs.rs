@@ -118,15 +118,18 @@ pub async fn sync(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// When the owners of a shard were last found equal, for people and programs.
-pub fn last_equal(last: &LastEqual) -> document::LastEqual {
+pub fn last_equal(view: &View, last: &LastEqual) -> document::LastEqual {
+    let called = |node: &NodeId| view.catalog().called(*node);
     let (run_by, equal_ms, says) = match last {
         LastEqual::Ago(node, ms) => {
-            let says = format!("{node} found all owners of the shard equal {} ago", whole_seconds(*ms));
+            let says =
+                format!("{} found all owners of the shard equal {} ago", called(node), whole_seconds(*ms));
             (Some(*node), Some(*ms), says)
         }
-        LastEqual::NeverBy(node) => (Some(*node), None, format!("never in this run of {node}")),
+        LastEqual::NeverBy(node) => (Some(*node), None, format!("never in this run of {}", called(node))),
         LastEqual::ByNone(silent) => {
-            let silent: Vec<String> = silent.iter().map(|(node, why)| format!("; {node}: {why}")).collect();
+            let silent: Vec<String> =
+                silent.iter().map(|(node, why)| format!("; {}: {why}", called(node))).collect();
             let says = "no owner that answered has looked after the shard in this run of its process";
             (None, None, format!("{says}{}", silent.concat()))
         }
@@ -167,7 +170,7 @@ fn described(view: &View, job: &Whole) -> document::Job {
         table: job.order.table.map(table),
         cause: cause.into(),
         state: state.into(),
-        says: sentence(job),
+        says: sentence(view, job),
         ordered_at: timestamp(job.order.ordered_at),
         began_at: job.began_at().map(timestamp),
         ended_at: job.ended_at().map(timestamp),
@@ -231,7 +234,7 @@ fn counts(found: Found) -> JobFound {
 }
 
 /// What a job has come to.
-fn sentence(job: &Whole) -> String {
+fn sentence(view: &View, job: &Whole) -> String {
     let found = job.found();
     let concluded = found.equal + found.brought + found.differing + found.not_counted + found.open;
     let absent: Vec<String> = job
@@ -239,7 +242,7 @@ fn sentence(job: &Whole) -> String {
         .iter()
         .filter_map(|(node, member)| match member {
             Member::Part(_) => None,
-            Member::Absent(_, why) => Some(format!("; {node}: {why}")),
+            Member::Absent(_, why) => Some(format!("; {}: {why}", view.catalog().called(*node))),
         })
         .collect();
     let waits = job.parts().find_map(|part| part.reason.clone().filter(|_| part.ended_at.is_none()));

@@ -48,7 +48,7 @@ pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Res
         agree: held.len() == owners.count() && held.windows(2).all(|pair| pair[0] == pair[1]),
         replicas: of_owners.iter().map(|(node, known)| inspection(*node, known)).collect(),
         hints_elsewhere: hints_elsewhere.map(|(node, known)| inspection(*node, known)).collect(),
-        sync: Some(jobs::last_equal(&last_equal)),
+        sync: Some(jobs::last_equal(&app.core.view(), &last_equal)),
         location,
     };
     Ok(json(StatusCode::OK, &document))

@@ -61,6 +61,9 @@ use tokio::time::Instant;
 /// The control plane of one node.
 pub struct Control {
     node: NodeId,
+    /// The cluster's name by this node's folder; its id is the links'. The catalog knows those that it was founded with, and a
+    /// cluster that was cloned has others.
+    cluster_name: String,
     consensus: Arc<Openraft>,
     links: Arc<Links>,
     views: Arc<Views>,
@@ -80,6 +83,7 @@ impl Control {
     /// Over a consensus that runs, or that is silent.
     pub fn new(
         node: NodeId,
+        cluster_name: String,
         consensus: Arc<Openraft>,
         links: Arc<Links>,
         views: Arc<Views>,
@@ -88,6 +92,7 @@ impl Control {
     ) -> Arc<Self> {
         Arc::new(Self {
             node,
+            cluster_name,
             consensus,
             links,
             views,

@@ -15,6 +15,8 @@ mod drive;
 mod ended;
 mod engine;
 mod fill;
+#[cfg(test)]
+mod fixtures;
 mod heal;
 pub mod hints;
 pub mod jobs;

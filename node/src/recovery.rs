@@ -5,7 +5,7 @@ use crate::control::{Healing, LACKS_MAX, ShardLack};
 use crate::engine::Replica;
 use crate::views::Views;
 use quorate_coordinator::fill::{Progress, Waiting};
-use quorate_model::{CopyState, Gap, NodeId, ShardId};
+use quorate_model::{CopyState, Gap, NodeId};
 use quorate_ring::{Shard, View};
 use quorate_storage::Cause;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,13 +121,10 @@ fn lacks(view: &View, gaps: &[Gap]) -> Vec<ShardLack> {
     gaps.iter().filter_map(of).collect()
 }
 
-/// What a shard waits for, with the name of its table.
+/// What a shard waits for, with names.
 fn sentence(view: &View, waiting: &Waiting) -> String {
-    let ShardId { table, index } = waiting.shard;
-    match view.table_by_id(table) {
-        Some(table) => format!("shard {}/{index} {}", table.name, waiting.cause),
-        None => waiting.to_string(),
-    }
+    let catalog = view.catalog();
+    format!("shard {} {}", catalog.shard_called(waiting.shard), waiting.cause.says(catalog))
 }
 
 fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,6 +18,7 @@ use crate::peer::Local;
 use quorate_coordinator::sync::{Counts, Input, Outcome, Round, RoundAction, Shard, Throttle, Way, turns};
 use quorate_coordinator::{Call, Failure};
 use quorate_model::{NodeId, Place, RangeReply, RangeRequest, Request, Rules, SortKey, Span, TableId};
+use quorate_ring::Catalog;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +141,8 @@ impl Sync {
             for some in shards.chunks(ROUND_SHARDS) {
                 self.round(some, order.kind, &mut throttle, &mut open).await;
             }
-            let reason = open.last().map(|(_, outcome)| words(*outcome));
+            let view = self.owners.views.current();
+            let reason = open.last().map(|(_, outcome)| words(*outcome, view.catalog()));
             self.books.says(reason);
             if open.is_empty() || Instant::now() >= until {
                 for (shard, outcome) in &open {
@@ -294,12 +296,14 @@ fn moved(counts: Counts) -> Found {
 }
 
 /// Why a shard is left open.
-fn words(outcome: Outcome) -> String {
+fn words(outcome: Outcome, catalog: &Catalog) -> String {
     match outcome {
-        Outcome::NotCounted(node) => format!("{node} is still counting what it holds"),
-        Outcome::Open(node, Failure::NotSent) => format!("{node}: there is no connection to it"),
-        Outcome::Open(node, Failure::Lost) => format!("{node}: no answer in time"),
-        Outcome::Open(node, Failure::Refused(refusal)) => format!("{node}: {refusal}"),
+        Outcome::NotCounted(node) => format!("{} is still counting what it holds", catalog.called(node)),
+        Outcome::Open(node, Failure::NotSent) => {
+            format!("{}: there is no connection to it", catalog.called(node))
+        }
+        Outcome::Open(node, Failure::Lost) => format!("{}: no answer in time", catalog.called(node)),
+        Outcome::Open(node, Failure::Refused(refusal)) => format!("{}: {refusal}", catalog.called(node)),
         Outcome::Equal | Outcome::Brought | Outcome::Differs => "it is compared".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
-//! The commands that run nodes in this process, or need none: `serve`, `dev`, `config`.
+//! The commands that run nodes in this process, or need none: `serve`, `dev`, `config`, `clone`.
 
+pub mod clone;
 pub mod config;
 pub mod dev;
 pub mod serve;

@@ -3,10 +3,10 @@
 //! ```text
 //!   quorate dev | serve ──────────────> runs nodes in this process until it is told to stop
 //!   quorate get, table, status, ... ──> quorate_client ──> a node's HTTP port
-//!   quorate config | completions | man  need no node
+//!   quorate config | clone | completions | man  need no node
 //! ```
 
-use crate::commands::{config as config_command, dev, serve};
+use crate::commands::{clone, config as config_command, dev, serve};
 use crate::{config, process};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -38,6 +38,8 @@ enum Command {
     Ask(quorate_cli::Command),
     /// Print a sample configuration, check one, or show what is in force.
     Config(config_command::ConfigCommand),
+    /// Make copies of the data folders of stopped nodes another cluster's.
+    Clone(clone::Clone),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  \
         quorate completions bash > ~/.local/share/bash-completion/completions/quorate")]
@@ -62,9 +64,11 @@ impl Command {
     fn reads_no_settings(&self) -> bool {
         match self {
             Command::Dev(_) | Command::Ask(_) => true,
-            Command::Serve(_) | Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {
-                false
-            }
+            Command::Serve(_)
+            | Command::Config(_)
+            | Command::Clone(_)
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
         }
     }
 }
@@ -134,6 +138,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Dev(dev) => dev.run(context),
         Command::Config(config) => config.run(context),
+        Command::Clone(clone) => clone.run(context),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "quorate", &mut script);

@@ -40,6 +40,7 @@
 
 mod acceptance;
 mod boots;
+mod cloning;
 mod committer;
 pub mod decoders;
 pub mod disk;
@@ -63,6 +64,7 @@ mod sums;
 
 pub use acceptance::{Acceptance, AcceptanceError, ConsensusFate, DataFate, ReadAll};
 pub use boots::{last_boot, note_boot};
+pub use cloning::{CloneError, clone_as};
 pub use committer::{CommitQueue, Committer, CommitterStatistics, Complete};
 pub use doubt::{Cause, Doubt};
 pub use engine::{Engine, EngineError, EngineStatistics, Family, PageLimit, ReadTier};

@@ -4,7 +4,7 @@ use super::facts::{self, Answer, Facts, Healing, Held, Hold, Member, Refusing, S
 use crate::exit::Failure;
 use crate::output::printable;
 use crate::quantity::{bytes, count};
-use quorate_api::document::{self, Cluster, Here, Job, Jobs, Limits, MoveJob, Node};
+use quorate_api::document::{self, Cluster, Here, Job, Jobs, Limits, MoveJob, Node, Recovered};
 use quorate_api::form::{JobState, Membership, MoveState, State};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
@@ -103,6 +103,7 @@ impl Asked {
                 writes: cluster.shards_refusing_writes,
             },
             at_risk: cluster.at_risk.iter().map(|risk| printable(risk)).collect(),
+            recoveries: cluster.recoveries.iter().map(recovery).collect(),
             accepted_losses: cluster.accepted_losses.iter().map(|loss| printable(loss)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
             free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
@@ -255,4 +256,16 @@ async fn ask(endpoint: Option<Endpoint>) -> (Answer, Option<Document<Cluster>>) 
         Err(error) => Answer::Silent(printable(&error.cause())),
     };
     (answer, cluster.ok())
+}
+
+/// That the catalog went on without members, as a sentence.
+fn recovery(known: &Recovered) -> String {
+    let Recovered { lost, by, at, epoch: _ } = known;
+    let lost: Vec<String> = lost.iter().map(|node| printable(node)).collect();
+    format!(
+        "the catalog went on without {}, as was decided at {} ({})",
+        lost.join(", "),
+        printable(by),
+        printable(at)
+    )
 }

@@ -100,6 +100,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.versions());
     problems.extend(facts.catching_up());
     problems.extend(facts.accepted_losses());
+    problems.extend(facts.recoveries());
     let note = |job: &Job| Problem::new(Severity::Note, job.says.clone(), job.then.as_str());
     problems.extend(facts.jobs.iter().map(note));
     problems.extend(facts.purge_held_back());
@@ -374,6 +375,12 @@ impl Facts {
     fn accepted_losses(&self) -> impl Iterator<Item = Problem> {
         let then = "copy what is there into a new table, and drop the old one, if you need more than that";
         self.accepted_losses.iter().map(move |loss| Problem::new(Severity::Note, loss.clone(), then))
+    }
+
+    /// What an operator decided for good: what only those members had is lost.
+    fn recoveries(&self) -> impl Iterator<Item = Problem> {
+        let then = "if one of them returns, it ends: keep its folder as long as writes may be missed";
+        self.recoveries.iter().map(move |known| Problem::new(Severity::Note, known.clone(), then))
     }
 
     fn catching_up(&self) -> Option<Problem> {

@@ -20,6 +20,8 @@ pub struct Facts {
     pub at_risk: Vec<String>,
     /// Its sentences about tables that have lost something which was accepted.
     pub accepted_losses: Vec<String>,
+    /// That the catalog went on without members, as sentences.
+    pub recoveries: Vec<String>,
     /// What the node says of the whole, if it sees something wrong.
     pub complaint: Option<String>,
     /// Free space at which the node that was asked stops to take writes.

@@ -2,6 +2,7 @@
 
 use quorate_model::floors::Floored;
 use quorate_model::{Fill, Gap, Instant, NodeId, RangeRequest, Raw, Refusal, Request, ShardId};
+use quorate_ring::Catalog;
 use std::fmt;
 
 /// What a filling wants done. Each is answered by one input with its number.
@@ -172,28 +173,42 @@ impl fmt::Display for Waiting {
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Cause {
+    /// The same with the names of members.
+    pub fn says(&self, catalog: &Catalog) -> String {
+        self.words(|node| catalog.called(node))
+    }
+
+    fn words(&self, called: impl Fn(NodeId) -> String) -> String {
         match self {
-            Cause::Sources { needed, others, .. } if needed > others => write!(
-                f,
+            Cause::Sources { needed, others, .. } if needed > others => format!(
                 "needs {needed} whole owners beside this one and its table has {others} others: no number of them has every \
                  write that this one acknowledged alone"
             ),
             Cause::Sources { needed, whole, lacking, .. } => {
-                write!(f, "needs {needed} whole owners beside this one and has {}", whole.len())?;
+                let mut said = format!("needs {needed} whole owners beside this one and has {}", whole.len());
                 if !whole.is_empty() {
-                    let names: Vec<String> = whole.iter().map(ToString::to_string).collect();
-                    write!(f, " ({})", names.join(", "))?;
+                    let names: Vec<String> = whole.iter().map(|node| called(*node)).collect();
+                    said.push_str(&format!(" ({})", names.join(", ")));
                 }
-                lacking.iter().try_for_each(|(node, lack)| write!(f, "; {node} {lack}"))
+                let lacks = lacking.iter().map(|(node, lack)| format!("; {} {lack}", called(*node)));
+                said.extend(lacks);
+                said
             }
-            Cause::Leaving(node, lack) => write!(
-                f,
-                "waits for {node}, which gives its copy away and {lack}: what it alone acknowledged would be lost"
+            Cause::Leaving(node, lack) => format!(
+                "waits for {}, which gives its copy away and {lack}: what it alone acknowledged would be lost",
+                called(*node)
             ),
-            Cause::Source(node) => write!(f, "was filled from {node} too, which does not answer now"),
-            Cause::Here(refusal) => write!(f, "can't go on here: {refusal}"),
+            Cause::Source(node) => {
+                format!("was filled from {} too, which does not answer now", called(*node))
+            }
+            Cause::Here(refusal) => format!("can't go on here: {refusal}"),
         }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words(|node| node.to_string()))
     }
 }

@@ -74,27 +74,16 @@ fn hands_on(catalog: &Catalog, leader: NodeId, could_lead: impl Fn(NodeId) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::{Boot, ClusterId, Epoch};
+    use crate::fixtures::new_node;
+    use quorate_model::{ClusterId, Epoch};
     use quorate_ring::catalog::{Begin, Change};
-    use quorate_ring::{Command, JobKind, NewNode, RequestId, Weight};
-
-    fn node(number: u16) -> NewNode {
-        NewNode {
-            request: RequestId(u128::from(number)),
-            name: format!("n{number}"),
-            zone: "z".into(),
-            weight: Weight::ONE,
-            http_address: format!("127.0.0.1:{}", 10_000 + number),
-            peer_address: format!("127.0.0.1:{}", 20_000 + number),
-            boot: Boot(u64::from(number)),
-        }
-    }
+    use quorate_ring::{Command, JobKind, RequestId};
 
     /// Three members, of which these are drained.
     fn drained(nodes: &[u64]) -> Catalog {
-        let mut catalog = Catalog::bootstrap("c", ClusterId(1), node(1)).expect("founded");
+        let mut catalog = Catalog::bootstrap("c", ClusterId(1), new_node(1)).expect("founded");
         for number in 2..=3 {
-            catalog = catalog.apply(&Command::AddNode(node(number))).expect("added").catalog;
+            catalog = catalog.apply(&Command::AddNode(new_node(number))).expect("added").catalog;
         }
         let changes = nodes.iter().map(|node| Change::Drain { node: NodeId(*node), drained: true }).collect();
         let begin = Begin {

@@ -78,7 +78,7 @@ impl Moving {
         // The replica may have the next layout already: then it says nothing of this one.
         let copy_of = |shard: &Shard| replica.copy_in(shard.id.table, &shard.interval);
         let waiting: BTreeMap<ShardId, String> =
-            waiting.iter().map(|it| (it.shard, it.cause.to_string())).collect();
+            waiting.iter().map(|it| (it.shard, it.cause.says(catalog))).collect();
         let copies = held().take(SAID_MAX).filter_map(|shard| {
             let Standing { since, state, merged } = copy_of(shard)?;
             let is_whole = state == CopyState::Whole;

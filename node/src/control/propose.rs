@@ -279,9 +279,8 @@ impl Control {
             Ok(Receipt { epoch, created: Some(Created::Node(node)), .. }) => {
                 // The links to it are made from the catalog that has it.
                 self.views.reached(epoch, deadline).await;
-                let view = self.views.current();
-                let catalog = view.catalog();
-                ControlReply::Joined { node, cluster: catalog.cluster_id(), name: catalog.name().to_owned() }
+                let (cluster, name) = (self.links.identity().cluster, self.cluster_name.clone());
+                ControlReply::Joined { node, cluster, name }
             }
             Ok(Receipt { .. }) => ControlReply::Unknown("the catalog issued no id for the node".to_owned()),
             Err(ProposeError::Rejected(rejection)) => ControlReply::Rejected(rejection),

@@ -21,7 +21,7 @@ use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::level::round_one;
 use quorate_model::{Boot, NodeId};
-use quorate_ring::{Command, Node, NodeState, NodeUpdate, TableEntry, View};
+use quorate_ring::{Command, Node, NodeUpdate, TableEntry, View};
 use quorate_transport::{CallError, Lane};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,11 +69,9 @@ impl Control {
                     .to_owned(),
             );
         }
-        if wanted.cluster.is_some_and(|cluster| cluster != view.catalog().cluster_id()) {
-            return never(format!(
-                "this is cluster {}, and it was a member of another one",
-                view.catalog().cluster_id()
-            ));
+        let here = self.links.identity().cluster;
+        if wanted.cluster.is_some_and(|cluster| cluster != here) {
+            return never(format!("this is cluster {here}, and it was a member of another one"));
         }
         let known = match view.catalog().member_called(&wanted.member) {
             Ok(Some(known)) => known,
@@ -133,8 +131,7 @@ impl Control {
                     node = %known.id, incarnation,
                     "a process on an empty folder was let in as this member: it fills itself from other owners"
                 );
-                let catalog = view.catalog();
-                let (cluster, name) = (catalog.cluster_id(), catalog.name().to_owned());
+                let (cluster, name) = (here, self.cluster_name.clone());
                 ControlReply::Replaced { node: known.id, cluster, name, incarnation: incarnation.into() }
             }
             Err(ProposeError::Rejected(rejection)) => ControlReply::Rejected(rejection),
@@ -180,7 +177,7 @@ impl Control {
         // All are asked together, then heard one after the other.
         let asked: Vec<_> = others.map(|node| (node, self.ask(node, &request, deadline))).collect();
         for node in nodes {
-            let Some(known) = view.catalog().node(*node).filter(|it| it.state != NodeState::Banned) else {
+            let Some(known) = view.catalog().node(*node).filter(|it| !it.is_gone()) else {
                 continue;
             };
             if let Ok(Some(_)) = tokio::time::timeout_at(deadline, self.hears(&view, known)).await {

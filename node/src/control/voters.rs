@@ -48,7 +48,7 @@ async fn correct(control: &Control) -> Result<(), String> {
     if now.changing {
         return control.consensus.set_voters(now.voters).await;
     }
-    let is_banned = |node: &NodeId| catalog.node(*node).is_some_and(|node| node.state == NodeState::Banned);
+    let is_banned = |node: &NodeId| catalog.node(*node).is_some_and(|node| node.is_gone());
     let mut members = catalog.nodes().map(|node| node.id).filter(|node| !is_banned(node));
     if let Some(missing) = members.find(|node| !now.members.contains(node)) {
         return control.consensus.add_learner(missing).await;
@@ -106,19 +106,12 @@ fn wanted_voters(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::{Boot, ClusterId};
-    use quorate_ring::{NewNode, RequestId, Weight};
+    use crate::fixtures::new_node;
+    use quorate_model::ClusterId;
+    use quorate_ring::NewNode;
 
     fn node(number: u16, zone: &str) -> NewNode {
-        NewNode {
-            request: RequestId(u128::from(number)),
-            name: format!("n{number}"),
-            zone: zone.to_owned(),
-            weight: Weight::ONE,
-            http_address: format!("127.0.0.1:{}", 10_000 + number),
-            peer_address: format!("127.0.0.1:{}", 20_000 + number),
-            boot: Boot(u64::from(number)),
-        }
+        NewNode { zone: zone.to_owned(), ..new_node(number) }
     }
 
     fn catalog(zones: &[&str]) -> Catalog {

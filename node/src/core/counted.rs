@@ -136,22 +136,11 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::{Boot, ClusterId};
+    use crate::fixtures::new_node;
+    use quorate_model::ClusterId;
     use quorate_ring::catalog::{Advance, Begin, Move};
-    use quorate_ring::{Catalog, Command, JobKind, Liveness, NewNode, NewTable, RequestId, Weight};
+    use quorate_ring::{Catalog, Command, JobKind, Liveness, NewTable, RequestId};
     use std::sync::Arc;
-
-    fn node(number: u16) -> NewNode {
-        NewNode {
-            request: RequestId(u128::from(number)),
-            name: format!("n{number}"),
-            zone: "z".into(),
-            weight: Weight::ONE,
-            http_address: format!("127.0.0.1:{}", 10_000 + number),
-            peer_address: format!("127.0.0.1:{}", 20_000 + number),
-            boot: Boot(u64::from(number)),
-        }
-    }
 
     fn applied(catalog: &Catalog, command: &Command) -> Catalog {
         catalog.apply(command).expect("accepted").catalog
@@ -159,13 +148,13 @@ mod tests {
 
     /// The one shard of a table moves from n1, n2, n3 to n2, n3, n4.
     fn moving() -> View {
-        let mut catalog = Catalog::bootstrap("c", ClusterId(1), node(1)).expect("founded");
+        let mut catalog = Catalog::bootstrap("c", ClusterId(1), new_node(1)).expect("founded");
         for number in 2..=3 {
-            catalog = applied(&catalog, &Command::AddNode(node(number)));
+            catalog = applied(&catalog, &Command::AddNode(new_node(number)));
         }
         let table = NewTable { shards: 1, ..NewTable::hash("t", RequestId(100)) };
         catalog = applied(&catalog, &Command::CreateTable(table));
-        catalog = applied(&catalog, &Command::AddNode(node(4)));
+        catalog = applied(&catalog, &Command::AddNode(new_node(4)));
         let shard = catalog.table("t").expect("made").shards().iter().next().expect("one").clone();
         let begin = Begin {
             id: RequestId(500),

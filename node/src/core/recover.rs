@@ -10,7 +10,7 @@ use crate::recovering::Recovering;
 use quorate_model::NodeId;
 use quorate_model::level::{quorum, round_one};
 use quorate_ring::catalog::Shard;
-use quorate_ring::{Catalog, NodeState, RequestId};
+use quorate_ring::{Catalog, RequestId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -144,7 +144,7 @@ impl Core {
         }
         let own = ends.remove(&self.node).flatten().ok_or(RecoverError::Doubtful)?;
         check(catalog, self.node, &own, &ends)?;
-        let left = catalog.nodes().filter(|node| node.state != NodeState::Banned).map(|node| node.id);
+        let left = catalog.nodes().filter(|node| !node.is_gone()).map(|node| node.id);
         let left: Vec<NodeId> = left.filter(|node| !lost.contains(node)).collect();
         Ok(GivenUp { lost: named, left, tables: given_up(catalog, lost) })
     }
@@ -217,19 +217,12 @@ fn given_up(catalog: &Catalog, lost: &BTreeSet<NodeId>) -> Vec<TableGivenUp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_model::{Boot, ClusterId};
-    use quorate_ring::{Command, NewNode, NewTable, Weight};
+    use crate::fixtures::new_node;
+    use quorate_model::ClusterId;
+    use quorate_ring::{Command, NewNode, NewTable};
 
     fn node(number: u16) -> NewNode {
-        NewNode {
-            request: RequestId(u128::from(number)),
-            name: format!("db-{number}"),
-            zone: "z".into(),
-            weight: Weight::ONE,
-            http_address: format!("127.0.0.1:{}", 10_000 + number),
-            peer_address: format!("127.0.0.1:{}", 20_000 + number),
-            boot: Boot(u64::from(number)),
-        }
+        NewNode { name: format!("db-{number}"), ..new_node(number) }
     }
 
     fn catalog() -> Catalog {

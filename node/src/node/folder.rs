@@ -37,6 +37,11 @@ fn random() -> u128 {
     u128::from_be_bytes(bytes)
 }
 
+/// An id for a cluster.
+pub fn draw_cluster() -> ClusterId {
+    ClusterId(random())
+}
+
 /// 64 bits for one run of something.
 pub fn draw_boot() -> Boot {
     Boot(getrandom::u64().expect("the operating system has random bytes"))
@@ -115,7 +120,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
                 return Err(StartError::Living { folder: config.data.clone(), living });
             }
             Identity {
-                cluster: ClusterId(random()),
+                cluster: draw_cluster(),
                 cluster_name: cluster_name.clone(),
                 node: Catalog::FIRST_NODE,
                 incarnation: 1,

@@ -171,6 +171,7 @@ impl Parts {
         let books = Arc::new(Books::new(node, boot));
         let control = Control::new(
             node,
+            identity.cluster_name.clone(),
             consensus,
             Arc::clone(&links),
             Arc::clone(&views),

@@ -2,13 +2,16 @@
 //!
 //! No port is fixed: nodes and clusters draw free ones and say which, or have a block of ports to themselves.
 
+mod clone;
 mod cluster;
 mod cost;
 mod dev;
+mod fewer;
 mod growth;
 mod joining;
 mod load;
 mod loss;
+mod node;
 mod nodes;
 mod offline;
 mod outcomes;

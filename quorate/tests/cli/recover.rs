@@ -1,51 +1,8 @@
 //! `cluster recover`: two of three are gone for good, and the one that is left goes on.
 
-use crate::process::{Ended, PATIENCE, Running, free_ports, quorate, run};
-use quorate_ports::Block;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-struct Node {
-    process: Running,
-    endpoint: String,
-}
-
-/// A process on ports of its own, so that it is found again where it was.
-fn begun(data: &Path, ports: &Block, at: u16, arguments: &[&str]) -> Running {
-    let mut command = quorate();
-    command.args(["serve", "--listen", &ports.address(2 * at), "--peer-listen", &ports.address(2 * at + 1)]);
-    command.args(["--log-format", "json"]).args(arguments).arg("--data").arg(data);
-    Running::start(command)
-}
-
-fn served(mut process: Running) -> Node {
-    let line = process.until_said("the node serves");
-    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line in JSON");
-    let endpoint = line["clients"].as_str().expect("its address").to_owned();
-    Node { process, endpoint }
-}
-
-impl Node {
-    fn run(&self, arguments: &[&str]) -> Ended {
-        run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
-    }
-
-    #[track_caller]
-    fn until(&self, what: &str, arguments: &[&str], holds: impl Fn(&Ended) -> bool) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let ended = self.run(arguments);
-            if holds(&ended) {
-                return ended;
-            }
-            assert!(Instant::now() < deadline, "waited in vain until {what}: {ended:?}");
-        }
-    }
-
-    fn until_ready(&self) {
-        self.until("all is well", &["status", "--check"], |ended| ended.code == 0);
-    }
-}
+use crate::node::{begun, served};
+use crate::process::free_ports;
+use std::path::PathBuf;
 
 #[test]
 fn the_one_that_is_left_of_three_goes_on_and_no_other_comes_back() {
@@ -106,6 +63,8 @@ fn the_one_that_is_left_of_three_goes_on_and_no_other_comes_back() {
     let cluster = &said.json()["cluster"];
     assert_eq!(cluster["recoveries"][0]["lost"], serde_json::json!(["n2", "n3"]), "{cluster}");
     assert!(cluster["accepted_losses"].to_string().contains("a loss of n2"), "{cluster}");
+    let screen = first.run(&["status"]).expect_code(0);
+    assert!(screen.text().contains("the catalog went on without n2, n3, as was decided at n1"), "{screen:?}");
 
     // They come back with their folders: each is told, ends, and changes nothing.
     for (name, at) in [("b", 1), ("c", 2)] {

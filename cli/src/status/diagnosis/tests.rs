@@ -423,3 +423,12 @@ fn consequences_are_not_problems_of_their_own() {
     let problems = diagnose(&facts);
     assert_eq!(problems.len(), 2, "the shards and the catalog: {problems:#?}");
 }
+
+#[test]
+fn a_catalog_that_went_on_alone_is_good_to_know_and_no_fault() {
+    let mut facts = well();
+    facts.recoveries = vec!["the catalog went on without n2, as was decided at n1 (now)".to_owned()];
+    let problems = diagnose(&facts);
+    assert_eq!((problems.len(), problems[0].severity), (1, Severity::Note), "{problems:#?}");
+    assert!(problems[0].sentence().contains("without n2"), "{problems:#?}");
+}
