@@ -51,7 +51,7 @@ fn founded(size: Size) -> Catalog {
 
 /// The owners that a plan wants, by shard; those of the others stay.
 fn after(catalog: &Catalog, planned: &Planned) -> Vec<Vec<NodeId>> {
-    let moved: BTreeMap<_, _> = planned.moves.iter().map(|it| (it.shard, it.wanted.to_vec())).collect();
+    let moved: BTreeMap<_, _> = planned.moves.iter().map(|it| (it.shard, it.wanted.clone())).collect();
     let shards = catalog.tables().flat_map(|entry| entry.shards());
     shards.map(|it| moved.get(&it.id).cloned().unwrap_or_else(|| it.owner_nodes().collect())).collect()
 }
@@ -64,7 +64,9 @@ fn check(catalog: &Catalog, planned: &Planned, weights: &BTreeMap<NodeId, Weight
     for owners in &owners {
         let zones: BTreeSet<u64> = owners.iter().map(|node| node.0 % ZONES).collect();
         assert_eq!((owners.len(), zones.len()), (usize::from(COPIES), usize::from(COPIES)), "{owners:?}");
-        owners.iter().for_each(|node| *held.get_mut(node).expect("a member that stays") += 1);
+        for node in owners {
+            *held.get_mut(node).expect("a member that stays") += 1;
+        }
     }
     let copies: u64 = held.values().sum();
     let heavy: u64 = weights.values().map(|weight| u64::from(weight.thousandths())).sum();
