@@ -45,16 +45,13 @@ pub enum Excuse {
     NoMember,
 }
 
-/// The code with which a process ends that is no member any more.
-const NO_MEMBER_CODE: i32 = 7;
-
 impl Excuse {
     /// Whether this is the end that it is about.
     fn covers(self, status: ExitStatus) -> bool {
         match self {
             Excuse::NoMemory => status.signal() == Some(Signal::KILL.as_raw()),
             Excuse::NoIdentity => status.code().is_some_and(|code| code != 0),
-            Excuse::NoMember => status.code() == Some(NO_MEMBER_CODE),
+            Excuse::NoMember => status.code() == Some(7),
         }
     }
 
@@ -283,9 +280,8 @@ impl Node {
     /// Kills it, if it runs, and empties its folder.
     pub fn lose_all(&mut self) -> Result<(), Error> {
         self.kill();
-        let folder = || Error::host(format!("folder {}", self.data.display()));
-        std::fs::remove_dir_all(&self.data).map_err(folder())?;
-        std::fs::create_dir_all(&self.data).map_err(folder())
+        let emptied = std::fs::remove_dir_all(&self.data).and_then(|()| std::fs::create_dir_all(&self.data));
+        emptied.map_err(Error::host(format!("folder {}", self.data.display())))
     }
 
     /// Starts it on an empty folder as the member that it was.
@@ -446,7 +442,7 @@ mod tests {
         let covered = |excuse: Excuse| [killed, aborted, failed, orderly].map(|end| excuse.covers(end));
         assert_eq!(covered(Excuse::NoMemory), [true, false, false, false]);
         assert_eq!(covered(Excuse::NoIdentity), [false, false, true, false]);
-        assert_eq!(covered(Excuse::NoMember), [false, false, false, false]);
+        assert_eq!(covered(Excuse::NoMember), [false; 4]);
         assert!(Excuse::NoMember.covers(ExitStatus::from_raw(7 << 8)));
     }
 }
