@@ -105,6 +105,4 @@ impl Planned {
 }
 
 #[cfg(test)]
-mod large;
-#[cfg(test)]
 mod tests;

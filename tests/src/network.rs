@@ -52,7 +52,7 @@ pub struct Network {
     latest: BTreeMap<(NodeId, NodeId), u64>,
     /// One-way cuts: when each was noticed, in microseconds.
     cuts: BTreeMap<(NodeId, NodeId), u64>,
-    /// Nodes that nobody talks to any more.
+    /// Nodes that no other talks to any more.
     severed: BTreeSet<NodeId>,
 }
 

@@ -141,7 +141,7 @@ pub fn value(number: u64, bytes: usize) -> String {
     number.chars().chain(std::iter::repeat_with(&mut letter)).take(bytes).collect()
 }
 
-/// Stores keys that nobody touches, and writes them on the list.
+/// Stores keys that no client touches, and writes them on the list.
 pub async fn fill(client: &Client, keys: u64, written: &mut Written) {
     let mut batches: JoinSet<()> = JoinSet::new();
     let all: Vec<u64> = (0..keys).collect();

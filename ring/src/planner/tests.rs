@@ -1,3 +1,5 @@
+mod large;
+
 use super::*;
 use crate::catalog::tests::{accept, founded, node, reject, table};
 use crate::catalog::{JobState, NewNode, NewTable, NodeState, Order, RequestId};

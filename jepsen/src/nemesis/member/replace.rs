@@ -1,7 +1,7 @@
 //! A process is killed, its folder emptied, and its place is taken: by itself at the same address, or by a new member on the
 //! same host, under another name, by a plan that calls the old one dead.
 //!
-//! Whoever comes back must be ready and hold everything that all owners had acknowledged before (`cluster/doubt.rs`).
+//! A member that comes back must be ready and hold everything that all owners had acknowledged before (`cluster/doubt.rs`).
 
 use rand_chacha::ChaCha8Rng;
 

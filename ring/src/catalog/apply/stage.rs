@@ -81,6 +81,6 @@ mod tests {
         assert_eq!(stages(5, &[1, 2, 3, 6, 7]), [[1, 2, 3, 6, 7]], "three of five stay");
         assert_eq!(stages(1, &[4]), [[4]]);
         assert_eq!(stages(2, &[4, 5]), [[4, 1], [4, 5]]);
-        assert_eq!(stages(3, &[1, 2, 3, 4, 5]), [[1, 2, 3, 4, 5]], "nobody leaves");
+        assert_eq!(stages(3, &[1, 2, 3, 4, 5]), [[1, 2, 3, 4, 5]], "none leaves");
     }
 }

@@ -2,7 +2,7 @@
 //! greatest size that there may be, by a measurement.
 #![allow(clippy::disallowed_types, reason = "a measurement needs a clock")]
 
-use super::*;
+use super::super::*;
 use crate::catalog::tests::{accept, node, table};
 use crate::catalog::{NewNode, NewTable, Shard};
 use crate::placement::{Settled, ShardWish, TableWish, place};
@@ -128,7 +128,7 @@ fn shortest<T>(tries: usize, work: impl Fn() -> T) -> (Duration, T) {
 }
 
 #[test]
-#[ignore = "a measurement: cargo test --release -p quorate-ring planner::large -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release -p quorate-ring planner::tests::large -- --ignored --nocapture"]
 fn the_largest_cluster_is_planned_in_time() {
     let begun = Instant::now();
     let before = founded(LARGEST);
