@@ -6,6 +6,7 @@ mod dropped;
 mod levels;
 mod register;
 mod retries;
+mod scan;
 mod server;
 mod set;
 mod ttl;

@@ -54,6 +54,10 @@ pub enum Manner {
     KeepsWhatIsDropped,
     /// Some drops are answered with "unknown": half of those are done, and half are not.
     HonestlyUnsureOfDrops,
+    /// Some pages of a scan begin with the last key of the page before.
+    ListsTwice,
+    /// Some pages of a scan leave their first key out.
+    SkipsWhenItLists,
 }
 
 /// How often a manner shows: once in so many requests.
@@ -90,6 +94,7 @@ pub async fn start(manner: Manner) -> Serving {
     let server = Arc::new(Server { manner, keys: Mutex::default() });
     let router = Router::new()
         .route("/v1/tables/{table}/keys/{key}", get(read).put(write).delete(delete))
+        .route("/v1/tables/{table}/keys", get(list))
         .route("/v1/tables/{table}/mget", post(read_many))
         .route("/v1/tables/{table}", axum::routing::delete(drop_table))
         .route("/v1/tables", post(make_table))
@@ -198,6 +203,43 @@ async fn read_many(State(server): State<Arc<Server>>, Json(asked): Json<Value>) 
         Err(status) => json!({ "status": status.as_u16(), "error": { "code": "bug" } }),
     };
     Json(json!({ "results": keys.iter().map(result).collect::<Vec<Value>>() })).into_response()
+}
+
+/// A page of a scan; a cursor is the last key of the page before.
+async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> Response {
+    if let Some(refusal) = server.refusal() {
+        return refusal;
+    }
+    let given = |name: &str| parameters.get(name).cloned();
+    let (start, end, cursor) = (given("start").unwrap_or_default(), given("end"), given("cursor"));
+    let is_reverse = given("reverse").is_some();
+    let limit = given("limit").and_then(|limit| limit.parse().ok()).unwrap_or(1_000);
+    let (mut names, shows) = server.with_keys(|keys, shows| (keys.names(), shows));
+    if is_reverse {
+        names.reverse();
+    }
+    names.retain(|name| *name >= start && end.as_ref().is_none_or(|end| name < end));
+    let mut from =
+        cursor.map_or(0, |last| names.iter().position(|name| *name == last).map_or(0, |at| at + 1));
+    match server.manner {
+        Manner::ListsTwice if shows => from = from.saturating_sub(1),
+        Manner::SkipsWhenItLists if shows => from += 1,
+        _ => {}
+    }
+    let page = names.iter().skip(from).take(limit);
+    let last = page.clone().last().filter(|_| from + limit < names.len());
+    let mut items = Vec::new();
+    for key in page.clone() {
+        match server.find(key, true) {
+            Ok(Some((value, version))) => {
+                items.push(json!({ "key": key, "value": value, "version": version }));
+            }
+            Ok(None) => {}
+            Err(status) => return problem(status, "bug", ""),
+        }
+    }
+    let headers = [("quorate-consistency", "linearizable; r=2; n=3; acks=2")];
+    (headers, Json(json!({ "items": items, "next_cursor": last }))).into_response()
 }
 
 async fn explain(State(server): State<Arc<Server>>, Path((_, key)): Path<(String, String)>) -> Json<Value> {

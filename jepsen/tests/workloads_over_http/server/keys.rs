@@ -47,6 +47,11 @@ impl Keys {
         format!("{}-n1", self.versions)
     }
 
+    /// Every key that was ever stored, in their order.
+    pub fn names(&self) -> Vec<String> {
+        self.by_name.keys().cloned().collect()
+    }
+
     /// Drops the table: all its keys, but for every other one, if it keeps some.
     pub fn drop_all(&mut self, keeps_half: bool) {
         self.is_dropped = true;
