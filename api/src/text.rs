@@ -159,7 +159,7 @@ mod tests {
         let long = format!("n4 can't go on: \"{}\"", "it waits for n5, ".repeat(9));
         assert_eq!(sentence(&long), long);
         assert_eq!(sentence("two\nlines\u{1b}"), "two\\nlines\\u{1b}");
-        assert_eq!(sentence(&"x".repeat(301)), format!("{}…", "x".repeat(300)));
+        assert_eq!(sentence(&"x".repeat(601)), format!("{}…", "x".repeat(600)));
     }
 
     #[test]

@@ -309,7 +309,7 @@ const ROWS: &[Row] = &[
         |facts| facts.members[0].hints_overflow = 400,
         Severity::Note,
         "n1 had no room for 400 hints since its data folder was made: owners that were away may lack those writes; \
-         a read of a key with `-c all` brings its owners up to date",
+         background sync brings them over: `quorate sync status`",
     ),
     (
         |facts| facts.members[2].name = "n2".to_owned(),
