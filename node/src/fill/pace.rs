@@ -56,7 +56,7 @@ mod tests {
         let begun = Instant::now();
         let mut pace = Pace::new(begun, FillLimits::default());
         assert_eq!(pace.turn(), begun);
-        pace.took(begun, 16 * 1024 * 1024);
+        pace.took(begun, 32 * 1024 * 1024);
         assert_eq!(pace.turn(), begun + Duration::from_millis(250));
     }
 }
