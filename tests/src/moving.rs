@@ -155,7 +155,7 @@ impl World {
         let table = catalog.table_by_id(TableId(1))?;
         let owned = |node: NodeId| table.shards().iter().any(|shard| shard.is_owned_by(node));
         let dead = self.gone.iter().copied().find(|node| owned(*node)).or_else(|| {
-            let declares = self.setting.bans && self.gone.is_empty() && !self.closing && random.chance(200);
+            let declares = self.setting.bans && self.gone.is_empty() && !self.closing && random.chance(700);
             // As many are left as the table may have copies; the first one votes, and that would keep it a member.
             let spares = self.living_ids().len() > usize::from(table.n.max(alike(table.n)));
             // Those that are left certainly hold everything, or no plan would be made.
