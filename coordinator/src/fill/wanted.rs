@@ -183,7 +183,7 @@ impl Cause {
         match self {
             Cause::Sources { needed, others, .. } if needed > others => format!(
                 "needs {needed} whole owners beside this one and its table has {others} others: no number of them has every \
-                 write that this one acknowledged alone"
+                 write that this one acknowledged alone; accepting the loss or dropping the table ends that"
             ),
             Cause::Sources { needed, whole, lacking, .. } => {
                 let mut said = format!("needs {needed} whole owners beside this one and has {}", whole.len());
