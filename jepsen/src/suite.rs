@@ -62,13 +62,13 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 /// The quick suite.
 const QUICK: &[Line] = &[
     line("register", "kill,partition-halves,pause", 20),
-    line("set", "partition,reset,power-all", 25),
+    line("set", "partition,reset,power-all", 20),
     line("scan", "kill,partition,pause-short", 20),
-    line("retries", "kill,partition,packet-loss", 20),
+    line("retries", "kill,partition,packet-loss", 15),
     line("churn", "kill-minority,pause-short,partition-one,rolling-restart", 25),
     line("ttl", "clock,power-one,partition-ring", 20),
     line("dropped", "kill,partition-halves", 20),
-    line("mixed", "packet-loss,latency,slow-link,starve", 20),
+    line("mixed", "packet-loss,latency,slow-link,starve", 15),
     line("register-all", "kill,disk-slow,disk-full", 20),
     line("register-one", "kill,partition", 20),
     line("regular", "kill,partition", 15),
@@ -78,8 +78,8 @@ const QUICK: &[Line] = &[
     line("register", "flip-own,cut-own,kill", 20),
     line("register", "member-weight,member-leave,member-copies,kill-one", 30),
     line("set", "member-itself,member-other,member-return,partition-one", 30),
-    os_line("set", "power,kill", 25),
-    line("register", "all", 30),
+    os_line("set", "power,kill", 20),
+    line("register", "all", 25),
 ];
 
 /// Which suite.
@@ -219,7 +219,7 @@ mod tests {
             assert!(faults.contains(entry.name), "{} is in no line but `all`", entry.name);
         }
         let seconds: u64 = QUICK.iter().map(|line| line.seconds).sum();
-        assert!(seconds <= 420, "{seconds} s of work leave too little time for founding and judging");
+        assert!(seconds <= 400, "{seconds} s of work leave too little time for founding and judging");
     }
 
     #[test]
