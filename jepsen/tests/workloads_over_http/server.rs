@@ -226,10 +226,10 @@ async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> Resp
         Manner::SkipsWhenItLists if shows => from += 1,
         _ => {}
     }
-    let page = names.iter().skip(from).take(limit);
-    let last = page.clone().last().filter(|_| from + limit < names.len());
+    let page: Vec<&String> = names.iter().skip(from).take(limit).collect();
+    let last = page.last().filter(|_| from + limit < names.len());
     let mut items = Vec::new();
-    for key in page.clone() {
+    for key in &page {
         match server.find(key, true) {
             Ok(Some((value, version))) => {
                 items.push(json!({ "key": key, "value": value, "version": version }));
