@@ -41,7 +41,9 @@ pub fn seen(app: &App) -> document::Cluster {
     alive.retain(|(node, _)| !is_gone(node));
     let shards: usize = view.catalog().tables().map(|table| table.shards().len()).sum();
     let (disks, counted) = (app.core.disks(), app.core.counted());
-    let risks = risks(&view, &counted);
+    let mut risks = risks(&view, &counted);
+    // Who stops a node changes nothing of these.
+    risks.extend(waiting(&view));
     let (refusing_reads, refusing_writes) = counted.shards_refusing(&view);
     let lost = app.core.whereabouts_unknown();
     let all_up = alive.iter().all(|(_, alive)| *alive);
@@ -148,7 +150,6 @@ fn health(
 /// What has no quorum if these members alone are counted on.
 fn risks(view: &View, counted: &Counted) -> Vec<String> {
     let mut risks = counted.tables_at_risk(view);
-    risks.extend(waiting(view));
     let voters: Vec<NodeId> = view.catalog().voters().map(|node| node.id).collect();
     let voting = voters.iter().filter(|voter| counted.is_up(**voter)).count();
     if voting <= voters.len() / 2 {
