@@ -7,7 +7,7 @@ mod error;
 mod scan;
 
 pub use error::QueryError;
-pub use scan::ScanQuery;
+pub use scan::{Part, ScanQuery};
 
 use crate::text::{self, shown};
 use quorate_model::{Durability, Level, Table};
@@ -55,6 +55,8 @@ pub enum Parameter {
     Count,
     /// `cursor`
     Cursor,
+    /// `part`
+    Part,
 }
 
 /// Parameters of a read of one key.
@@ -104,6 +106,7 @@ pub const SCAN: &[Parameter] = &[
     Parameter::Values,
     Parameter::Count,
     Parameter::Cursor,
+    Parameter::Part,
     Parameter::Consistency,
     Parameter::R,
     Parameter::Timeout,
@@ -136,7 +139,7 @@ pub struct Query {
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 18] = [
+    pub const ALL: [Parameter; 19] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,
@@ -155,6 +158,7 @@ impl Parameter {
         Parameter::Values,
         Parameter::Count,
         Parameter::Cursor,
+        Parameter::Part,
     ];
 
     /// As it stands in the query.
@@ -178,6 +182,7 @@ impl Parameter {
             Parameter::Values => "values",
             Parameter::Count => "count",
             Parameter::Cursor => "cursor",
+            Parameter::Part => "part",
         }
     }
 
@@ -271,6 +276,7 @@ impl Query {
             Parameter::Values => self.scan.values = flag("values", value)?,
             Parameter::Count => self.scan.count = flag("count", value)?,
             Parameter::Cursor => self.scan.cursor = Some(value.to_owned()),
+            Parameter::Part => self.scan.part = Some(scan::part(value)?),
             // Taken as bytes above.
             Parameter::Prefix | Parameter::Start | Parameter::End => {}
         }

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{cluster, job, key, mget, node, scan, shard, status, sync, table};
+use crate::{bulk, cluster, job, key, mget, node, scan, shard, status, sync, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -20,6 +20,10 @@ pub enum Command {
     Mget(mget::Mget),
     /// List keys in their order, or count them.
     Scan(scan::Scan),
+    /// Write a table's keys and values as lines of JSON.
+    Export(bulk::Export),
+    /// Store what an export has written.
+    Import(bulk::Import),
     /// Show where a key lives.
     Locate(key::Locate),
     /// Show where a key lives and what each owner holds of it.
@@ -48,6 +52,8 @@ impl Command {
             Command::Delete(delete) => block_on(delete.run(context)),
             Command::Mget(mget) => block_on(mget.run(context)),
             Command::Scan(scan) => block_on(scan.run(context)),
+            Command::Export(export) => block_on(export.run(context)),
+            Command::Import(import) => block_on(import.run(context)),
             Command::Locate(locate) => block_on(locate.run(context)),
             Command::Explain(explain) => block_on(explain.run(context)),
             Command::Table(table) => block_on(table.run(context)),

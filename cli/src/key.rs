@@ -141,7 +141,8 @@ fn ttl(text: &str) -> Result<Duration, String> {
     Ok(ttl)
 }
 
-fn durability(text: &str) -> Result<Durability, String> {
+/// A durability, as the command line names it.
+pub fn durability(text: &str) -> Result<Durability, String> {
     match text {
         "sync" => Ok(Durability::Sync),
         "os" => Ok(Durability::Os),

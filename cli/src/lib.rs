@@ -16,6 +16,7 @@
 //!
 //! A node: these commands work against any, and the program adds those that run one.
 
+mod bulk;
 mod cluster;
 pub mod columns;
 mod command;
@@ -26,6 +27,7 @@ pub mod document;
 mod exit;
 mod job;
 mod key;
+mod line;
 mod mget;
 mod node;
 pub mod output;

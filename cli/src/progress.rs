@@ -1,12 +1,11 @@
 //! How far a job is, on standard error: one line that changes on a terminal, else a JSON object a line.
 
-use crate::columns::cut;
-use crate::output::{Output, WIDTH, printable};
+use crate::line::{Line, bar};
+use crate::output::Output;
 use crate::quantity::{bytes, count, span};
 use quorate_api::document::{AnyJob, Job, MoveJob, MovingShard};
 use quorate_api::form::MoveState;
 use serde_json::{Value as Json, json};
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,14 +21,9 @@ const STILL: Duration = Duration::from_secs(3);
 /// A rate is said once it was watched for so long.
 const RATE_TIME: Duration = Duration::from_secs(2);
 
-/// Characters of the bar.
-const BAR_WIDTH: usize = 24;
-
 /// How far a job is.
 pub struct Progress<'a> {
-    output: &'a Output,
-    /// The width of the terminal; `None`: it is none.
-    terminal: Option<usize>,
+    line: Line<'a>,
     said: String,
     /// The last line for a program, and when it was written.
     last: Option<(Json, Instant)>,
@@ -48,20 +42,11 @@ struct Moving {
 impl<'a> Progress<'a> {
     /// Of a job of which nothing is known yet.
     pub fn new(output: &'a Output) -> Self {
-        let stderr = std::io::stderr();
-        let width = || {
-            let size = rustix::termios::tcgetwinsize(&stderr).ok().filter(|size| size.ws_col > 0);
-            size.map_or(WIDTH, |size| usize::from(size.ws_col))
-        };
-        let terminal = stderr.is_terminal().then(width);
-        Self { output, terminal, said: String::new(), last: None, moving: None }
+        Self { line: Line::new(output), said: String::new(), last: None, moving: None }
     }
 
     /// Says how far it is now.
     pub fn say(&mut self, job: &AnyJob) {
-        if self.output.quiet {
-            return;
-        }
         match job {
             AnyJob::Compare(job) => self.say_compared(job),
             AnyJob::Move(job) => self.say_moved(job),
@@ -70,9 +55,7 @@ impl<'a> Progress<'a> {
 
     /// Leaves the line of the terminal empty.
     pub fn clear(&self) {
-        if self.terminal.is_some() && !self.said.is_empty() {
-            let _unread = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
+        self.line.clear();
     }
 
     fn say_compared(&mut self, job: &Job) {
@@ -84,7 +67,7 @@ impl<'a> Progress<'a> {
         let line = json!({
             "job": job.id, "state": job.state, "shards": found.shards, "compared": compared, "says": job.says,
         });
-        self.write(&job.says, &line);
+        self.line.write(&job.says, &line);
         self.said.clone_from(&job.says);
     }
 
@@ -105,24 +88,11 @@ impl<'a> Progress<'a> {
         let rate = (watched >= RATE_TIME).then(|| per_second(copied, watched)).filter(|rate| *rate > 0);
         let document = document(job);
         let last = self.last.as_ref().map(|(last, at)| (*last == document, now - *at));
-        if self.terminal.is_some() || is_due(last, job.ended_epoch.is_some()) {
+        if self.line.is_drawn() || is_due(last, job.ended_epoch.is_some()) {
             self.said = line(job, rate, is_still);
-            self.write(&self.said, &document);
+            self.line.write(&self.said, &document);
             self.last = Some((document, now));
         }
-    }
-
-    fn write(&self, sentence: &str, line: &Json) {
-        let mut stderr = std::io::stderr().lock();
-        // A standard error that can't be written can't be told so.
-        let _unread = match self.terminal {
-            // A line that is wrapped could not be drawn over.
-            Some(width) => {
-                let shown = cut(&printable(sentence), width.saturating_sub(1));
-                write!(stderr, "\r\x1b[K{shown}").and_then(|()| stderr.flush())
-            }
-            None => writeln!(stderr, "{line}"),
-        };
     }
 }
 
@@ -163,7 +133,7 @@ fn line(job: &MoveJob, rate: Option<u64>, is_still: bool) -> String {
         }
     };
     let waits = waits(job).next().filter(|_| is_still).map_or_else(String::new, |what| format!("; {what}"));
-    format!("{}  {state}{}{waits}", bar(job), parts.join(", "))
+    format!("{}  {state}{}{waits}", bar_of(job), parts.join(", "))
 }
 
 /// Shards that wait, in a sentence each.
@@ -174,18 +144,15 @@ fn waits(job: &MoveJob) -> impl Iterator<Item = String> {
     job.waiting.iter().filter_map(says)
 }
 
-/// Bytes in a second.
-fn per_second(bytes: u64, time: Duration) -> u64 {
+/// How many in a second.
+pub fn per_second(bytes: u64, time: Duration) -> u64 {
     u64::try_from(u128::from(bytes) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
 }
 
 /// Full only once every shard is where it should be: the last bytes are not the last step.
-fn bar(job: &MoveJob) -> String {
+fn bar_of(job: &MoveJob) -> String {
     let (done, all) = if job.bytes > 0 { (job.bytes_done, job.bytes) } else { (job.shards_done, job.shards) };
-    let part = u128::from(done) * BAR_WIDTH as u128 / u128::from(all.max(1));
-    let part = usize::try_from(part).unwrap_or(BAR_WIDTH);
-    let filled = if job.shards_done >= job.shards { BAR_WIDTH } else { part.min(BAR_WIDTH - 1) };
-    format!("[{}{}]", "=".repeat(filled), " ".repeat(BAR_WIDTH - filled))
+    bar(done, all, job.shards_done >= job.shards)
 }
 
 #[cfg(test)]
@@ -243,11 +210,11 @@ mod tests {
     fn the_bar_is_full_only_at_the_end() {
         let mut job = job();
         job.bytes_done = 3 << 30;
-        assert!(bar(&job).ends_with("= ]"), "{}", bar(&job));
+        assert!(bar_of(&job).ends_with("= ]"), "{}", bar_of(&job));
         job.shards_done = 64;
-        assert!(bar(&job).ends_with("==]"));
+        assert!(bar_of(&job).ends_with("==]"));
         (job.bytes, job.shards) = (0, 0);
-        assert!(bar(&job).ends_with("==]"), "nothing was to move");
+        assert!(bar_of(&job).ends_with("==]"), "nothing was to move");
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Scan {
             consistency: self.consistency,
             r: self.r,
             limit: self.limit.map(NonZeroU64::get),
+            part: None,
             cursor: self.cursor,
         };
         let client = context.client()?;

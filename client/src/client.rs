@@ -5,7 +5,7 @@ use crate::call::{Answer, Call};
 use crate::endpoint::{DEFAULT_PORT, Endpoint};
 use crate::error::Error;
 use crate::outcome::Effect;
-use quorate_api::document::{KeyArgument, Mget, Written};
+use quorate_api::document::{Batch, BatchItem, KeyArgument, KeyResult, Mget, Results, Written};
 use quorate_api::query::Parameter;
 use quorate_api::{Code, OnKey, OnTable, Route, header};
 use quorate_model::{Durability, Level, OperationId};
@@ -189,6 +189,27 @@ impl Client {
         })
     }
 
+    /// Writes many keys, each at most once; the results come in their order, each with its own status. It is not atomic: a
+    /// write that failed says nothing of the others.
+    pub async fn batch(
+        &self,
+        table: &str,
+        items: Vec<BatchItem>,
+        write: &Write,
+    ) -> Result<Vec<KeyResult>, Error> {
+        let count = items.len();
+        let mut call = self.on_keys(&Route::Batch(OnTable::new(table)));
+        push_document(&mut call, &Batch { items });
+        push_promise(&mut call, write);
+        let answer = self.send(&call).await?;
+        let Results { results } = decode(&call, &answer)?;
+        if results.len() == count {
+            return Ok(results);
+        }
+        let cause = "there is not one result for each key".to_owned();
+        Err(call.unintelligible(&answer.endpoint, answer.status, cause))
+    }
+
     /// Where a key lives: token, shard, owners in preference order, epoch.
     pub async fn locate(&self, table: &str, key: &[u8]) -> Result<Json, Error> {
         self.about_key(&Route::Locate(OnKey::new(table, key))).await
@@ -208,12 +229,8 @@ impl Client {
     }
 
     async fn write(&self, mut call: Call, write: &Write) -> Result<Answered<Written>, Error> {
-        push_level(&mut call, Parameter::Consistency, write.consistency);
-        push_level(&mut call, Parameter::W, write.w);
+        push_promise(&mut call, write);
         push_trace(&mut call, write.trace);
-        if let Some(durability) = write.durability {
-            call.query.push((Parameter::Durability, durability.to_string()));
-        }
         if let Some(operation) = &write.operation {
             call.headers.push((header::IDEMPOTENCY_KEY, operation.to_string()));
         }
@@ -297,6 +314,13 @@ pub(crate) fn push_level(call: &mut Call, name: Parameter, level: Option<Level>)
     if let Some(level) = level {
         call.query.push((name, level.to_string()));
     }
+}
+
+/// How many owners a write is for, and how durable.
+fn push_promise(call: &mut Call, write: &Write) {
+    push_level(call, Parameter::Consistency, write.consistency);
+    push_level(call, Parameter::W, write.w);
+    call.query.extend(write.durability.map(|durability| (Parameter::Durability, durability.to_string())));
 }
 
 fn push_trace(call: &mut Call, trace: bool) {

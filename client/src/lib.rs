@@ -47,6 +47,7 @@ pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
 pub use error::{Attempt, Error};
 pub use outcome::Outcome;
 pub use quorate_api::document;
+pub use quorate_api::query::Part;
 pub use reqwest::Method;
 pub use scan::{Item, Scan, Scanning};
 

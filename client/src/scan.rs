@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::client::{Client, decode, push_level};
 use crate::error::Error;
 use quorate_api::document::{KeyPage, ListedKey};
-use quorate_api::query::Parameter;
+use quorate_api::query::{Parameter, Part};
 use quorate_api::text::{from_base64url, to_base64url};
 use quorate_api::{OnTable, Route};
 use quorate_model::Level;
@@ -37,7 +37,9 @@ pub struct Scan {
     pub r: Option<Level>,
     /// Most keys; `None`: as many as there are.
     pub limit: Option<u64>,
-    /// Where to go on: of a scan with the same prefix, start, end and direction.
+    /// Which part of a hash table; `None`: all of it.
+    pub part: Option<Part>,
+    /// Where to go on: of a scan with the same prefix, start, end, part and direction.
     pub cursor: Option<String>,
 }
 
@@ -125,6 +127,7 @@ impl Client {
         for (name, key) in keys {
             call.query.extend(key.as_ref().map(|key| (name, to_base64url(key))));
         }
+        call.query.extend(scan.part.map(|part| (Parameter::Part, part.to_string())));
         for (name, is_so) in [(Parameter::Reverse, scan.reverse), (Parameter::Values, scan.values)] {
             if is_so {
                 call.query.push((name, "true".to_owned()));

@@ -137,3 +137,9 @@ pub fn timestamp(at: WallTime) -> String {
     let at = UNIX_EPOCH.checked_add(Duration::from_millis(at.0)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_millis(at).to_string()
 }
+
+/// Inverse of [`timestamp`]; `None`: it is no time, or one before 1970.
+pub fn time(text: &str) -> Option<WallTime> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(WallTime(u64::try_from(since.as_millis()).ok()?))
+}

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use quorate_api::document::{AcceptLoss, Batch, JobSpec, Mget, TableChange, TableSpec};
 use quorate_api::query;
+use quorate_node::core::Life;
 use std::net::{IpAddr, Ipv4Addr};
 
 quorate_model::decoders! {
@@ -66,9 +67,12 @@ fn batch(bytes: &[u8]) -> bool {
     let Ok(document) = understood::<Batch>(bytes) else { return false };
     let mut keys = Vec::new();
     for (at, item) in document.items.into_iter().enumerate() {
-        let Ok((key, body, ttl_ms)) = documents::item(at, item, &limits) else { return false };
+        let Ok((key, body, life)) = documents::item(at, item, &limits) else { return false };
         assert!(body.value_bytes() <= limits.value_bytes_max);
-        assert!(ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
+        assert!(match life {
+            Some(Life::For(ttl_ms)) => (1..=query::TTL_MS_MAX).contains(&ttl_ms),
+            Some(Life::Until(_)) | None => true,
+        });
         keys.push(named_key(at, key, limits.key_bytes_max));
     }
     few(keys.into_iter(), &limits).and_then(distinct).is_ok()

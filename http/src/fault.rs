@@ -55,6 +55,9 @@ pub enum Fault {
         /// Which parameter.
         name: &'static str,
     },
+    /// A part of a table that has none.
+    #[error("part is for hash tables: give start and end, which divide a range table's keys")]
+    Parted,
     /// No such table.
     #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
     NoSuchTable {
@@ -304,7 +307,7 @@ impl Fault {
             Fault::NoPlan(why) => rejected::of_no_plan(why),
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::RingTooLarge { .. } | Fault::Unordered { .. } => Code::InvalidParameter,
+            Fault::RingTooLarge { .. } | Fault::Unordered { .. } | Fault::Parted => Code::InvalidParameter,
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,

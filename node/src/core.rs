@@ -25,7 +25,7 @@ pub use held_back::HeldBack;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
 pub use recover::{GivenUp, RecoverError, TableGivenUp};
-pub use request::{Attempt, GetRequest, PutRequest};
+pub use request::{Attempt, GetRequest, Life, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
@@ -170,8 +170,8 @@ impl Core {
 
     /// Writes one key: [`Body::Value`] stores, [`Body::Tombstone`] deletes; [`Body::Expired`] is nothing to write.
     pub async fn put(&self, request: &PutRequest, body: Body) -> Result<PutAnswer, PutError> {
-        let PutRequest { table, key, level, durability, ttl_ms, operation, timeout } = request;
-        let (level, ttl_ms, sort_key) = (*level, *ttl_ms, table.sort_key(key));
+        let PutRequest { table, key, level, durability, life, operation, timeout } = request;
+        let (level, life, sort_key) = (*level, *life, table.sort_key(key));
         let Some(plan) = self.plan(table, &sort_key) else {
             let (required, n, replicas) = (level.within(table.n), table.n, Vec::new());
             let retried = operation.as_ref().is_some_and(|attempt| attempt.retry);
@@ -181,12 +181,12 @@ impl Core {
         let value_bytes = body.value_bytes();
         let now = clock::wall();
         let expires_at = match &body {
-            Body::Value { .. } => ttl_ms.or(table.ttl_ms).map(|ttl_ms| now.plus_millis(ttl_ms)),
+            Body::Value { .. } => life.or(table.ttl_ms.map(Life::For)).map(|life| life.end(now)),
             Body::Tombstone | Body::Expired => None,
         };
         let attempt = operation.as_ref().map(|Attempt { id, retry }| coordinator::Attempt {
             id: id.clone(),
-            digest: digest(&body, ttl_ms),
+            digest: digest(&body, life),
             is_retry: *retry,
         });
         let stamp = self.stamps.lock().expect("nothing panics while it holds this lock").draw();
@@ -385,7 +385,7 @@ impl Core {
 }
 
 /// Digest of everything that a client says in a write: another body under the same id is refused.
-fn digest(body: &Body, ttl_ms: Option<u64>) -> u64 {
+fn digest(body: &Body, life: Option<Life>) -> u64 {
     let mut hash = Xxh3::new();
     match body {
         Body::Value { content_type, payload } => {
@@ -397,6 +397,13 @@ fn digest(body: &Body, ttl_ms: Option<u64>) -> u64 {
         Body::Tombstone => hash.update(&[1]),
         Body::Expired => hash.update(&[2]),
     }
-    hash.update(&ttl_ms.map_or(0, |ttl_ms| ttl_ms.saturating_add(1)).to_be_bytes());
+    match life {
+        None => hash.update(&0_u64.to_be_bytes()),
+        Some(Life::For(ttl_ms)) => hash.update(&ttl_ms.saturating_add(1).to_be_bytes()),
+        Some(Life::Until(at)) => {
+            hash.update(&[1]);
+            hash.update(&at.0.to_be_bytes());
+        }
+    }
     hash.digest()
 }

@@ -89,6 +89,10 @@ pub struct PutItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Duration>)]
     pub ttl: Option<String>,
+    /// Until when it lives, in place of `ttl`: as a scan lists it. A value whose time has passed counts as expired at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
 }
 
 /// What `mget` and `batch` answer.

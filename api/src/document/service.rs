@@ -88,11 +88,12 @@ impl Limits {
         }
     }
 
-    /// A limit of a section; `None`: the server has none of that name.
-    pub fn get(&self, section: &str, name: &str) -> Option<u64> {
-        match self.0.get(section)? {
-            Limit::Section(limits) => limits.get(name).copied(),
-            Limit::Count(_) => None,
+    /// A limit of a section, or one outside of all; `None`: the server has none of that name.
+    pub fn get(&self, section: Option<&str>, name: &str) -> Option<u64> {
+        match (section, self.0.get(section.unwrap_or(name))?) {
+            (Some(_), Limit::Section(limits)) => limits.get(name).copied(),
+            (None, Limit::Count(limit)) => Some(*limit),
+            (Some(_), Limit::Count(_)) | (None, Limit::Section(_)) => None,
         }
     }
 }

@@ -70,6 +70,10 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Cursor => {
             (text(), "Where to go on: next_cursor of the page before, beside the same bounds")
         }
+        Parameter::Part => (
+            json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}/[1-9][0-9]{0,3}$" }),
+            "The part K of M equal ones of a hash table, as K/M, so that several clients list it side by side",
+        ),
     };
     json!({ "name": name.as_str(), "in": "query", "required": false, "schema": schema, "description": says })
 }

@@ -124,6 +124,14 @@ pub enum QueryError {
         /// As it came, escaped.
         value: String,
     },
+    /// Not a part.
+    #[error(
+        "part={value} is not a part of a table: use K/M, the part K of M equal ones, as in 2/8; M is at most 1024"
+    )]
+    Part {
+        /// As it came, escaped.
+        value: String,
+    },
     /// A key that is not base64url.
     #[error("{name} is not base64url, which enc=b64 says it is")]
     Base64 {
@@ -158,6 +166,7 @@ impl QueryError {
             | QueryError::DurabilityBelowTable { .. }
             | QueryError::Flag { .. }
             | QueryError::Limit { .. }
+            | QueryError::Part { .. }
             | QueryError::Base64 { .. }
             | QueryError::Enc { .. } => Code::InvalidParameter,
         }

@@ -2,6 +2,8 @@
 
 use super::error::QueryError;
 use crate::text::{self, shown};
+use std::fmt;
+use std::str::FromStr;
 
 /// Which keys a scan is about, and how it goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,61 @@ pub struct ScanQuery {
     pub count: bool,
     /// Where to go on.
     pub cursor: Option<String>,
+    /// Which part of a hash table.
+    pub part: Option<Part>,
+}
+
+/// One of several equal parts of a hash table's tokens, so that several can walk it side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    number: u32,
+    of: u32,
+}
+
+impl Part {
+    /// Most parts.
+    pub const MAX: u32 = 1_024;
+
+    /// The part of this number, counted from 1; `None`: there is none.
+    pub fn new(number: u32, of: u32) -> Option<Self> {
+        (1..=of.min(Self::MAX)).contains(&number).then_some(Self { number, of }).filter(|_| of <= Self::MAX)
+    }
+
+    /// Its first token.
+    pub fn start(self) -> u64 {
+        self.bound(self.number - 1)
+    }
+
+    /// The first token behind it; `None`: it is the last one.
+    pub fn end(self) -> Option<u64> {
+        (self.number < self.of).then(|| self.bound(self.number))
+    }
+
+    fn bound(self, parts: u32) -> u64 {
+        let bound = (u128::from(parts) << u64::BITS) / u128::from(self.of);
+        u64::try_from(bound).expect("less than all of them")
+    }
+}
+
+/// A text that is not such as `2/8`, or names no part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a part of a table, as 2/8")]
+pub struct NotAPart;
+
+impl FromStr for Part {
+    type Err = NotAPart;
+
+    fn from_str(text: &str) -> Result<Self, NotAPart> {
+        let number = |text: &str| text.parse().ok().filter(|_| !text.starts_with('+'));
+        let part = text.split_once('/').and_then(|(at, of)| Part::new(number(at)?, number(of)?));
+        part.ok_or(NotAPart)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
 }
 
 impl ScanQuery {
@@ -54,4 +111,28 @@ impl ScanQuery {
 pub(super) fn limit(value: &str) -> Result<usize, QueryError> {
     let limit = value.parse().ok().filter(|limit| *limit > 0);
     limit.ok_or_else(|| QueryError::Limit { value: shown(value) })
+}
+
+/// A part.
+pub(super) fn part(value: &str) -> Result<Part, QueryError> {
+    value.parse().map_err(|NotAPart| QueryError::Part { value: shown(value) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_of_it_and_meet() {
+        for of in [1, 2, 3, 7, 1_000, 1_024] {
+            let parts: Vec<Part> = (1..=of).map(|number| Part::new(number, of).expect("a part")).collect();
+            assert_eq!((parts[0].start(), parts[of as usize - 1].end()), (0, None));
+            assert!(parts.windows(2).all(|two| two[0].end() == Some(two[1].start())));
+            assert!(parts.iter().all(|both| part(&both.to_string()) == Ok(*both)));
+        }
+        for text in ["", "1", "0/3", "4/3", "1/0", "1/1025", "+1/2", "1/2/3", "a/2", "-1/2", "1/99999999999"]
+        {
+            assert!(part(text).is_err(), "{text}");
+        }
+    }
 }

@@ -106,7 +106,10 @@ impl Asked {
             recoveries: cluster.recoveries.iter().map(recovery).collect(),
             accepted_losses: cluster.accepted_losses.iter().map(|loss| printable(loss)).collect(),
             complaint: (!cluster.healthy).then(|| printable(&cluster.health)),
-            free_bytes_min: self.limits.as_ref().and_then(|limits| limits.get("replica", "free_bytes_min")),
+            free_bytes_min: self
+                .limits
+                .as_ref()
+                .and_then(|limits| limits.get(Some("replica"), "free_bytes_min")),
             jobs: self.jobs_that_go_on(),
             purge_held_back: self.purge_held_back(),
             is_dev: cluster.name == "dev" && self.members.iter().all(is_loopback),

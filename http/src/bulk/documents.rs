@@ -1,5 +1,6 @@
 //! What the documents of `mget` and `batch` ask for, item by item.
 
+use crate::answer;
 use crate::fault::Fault;
 use crate::head;
 use crate::limits::Limits;
@@ -8,6 +9,7 @@ use quorate_api::document::{BatchItem, KeyArgument, NamedKey, PutItem};
 use quorate_api::header::{OCTETS, TEXT};
 use quorate_api::{key, query, text};
 use quorate_model::{Body, Key};
+use quorate_node::core::Life;
 use std::collections::BTreeSet;
 
 fn invalid(at: usize, why: &str) -> Problem {
@@ -57,11 +59,11 @@ pub fn named_key(at: usize, named: NamedKey, bytes_max: usize) -> Result<Key, Pr
 }
 
 /// The item at this place: its key, what to store, and for how long.
-pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<(NamedKey, Body, Option<u64>), Problem> {
+pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<(NamedKey, Body, Option<Life>), Problem> {
     match (item.put, item.delete) {
         (Some(_), Some(_)) | (None, None) => Err(invalid(at, "an item is either \"put\" or \"delete\"")),
         (None, Some(key)) => Ok((key, Body::Tombstone, None)),
-        (Some(PutItem { key, key_b64, value, value_b64, content_type, ttl }), None) => {
+        (Some(PutItem { key, key_b64, value, value_b64, content_type, ttl, expires_at }), None) => {
             let (payload, default) = match (value, value_b64) {
                 (Some(text), None) => (text.into_bytes(), TEXT),
                 (None, Some(text)) => {
@@ -80,10 +82,22 @@ pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<(NamedKey, Bo
             if !head::is_media_type(&content_type) {
                 return Err(invalid(at, "its content_type is not a media type"));
             }
-            let ttl_ms = ttl.map(|ttl| query::ttl_ms(&ttl)).transpose();
-            let ttl_ms = ttl_ms.map_err(|error| invalid(at, &error.to_string()))?;
+            let life = match (ttl, expires_at) {
+                (None, None) => None,
+                (Some(ttl), None) => {
+                    let ttl_ms = query::ttl_ms(&ttl).map_err(|error| invalid(at, &error.to_string()))?;
+                    Some(Life::For(ttl_ms))
+                }
+                (None, Some(text)) => {
+                    let why = "its expires_at is not a time, such as 2026-11-28T12:00:00.000Z";
+                    Some(Life::Until(answer::time(&text).ok_or_else(|| invalid(at, why))?))
+                }
+                (Some(_), Some(_)) => {
+                    return Err(invalid(at, "a value has either \"ttl\" or \"expires_at\""));
+                }
+            };
             let body = Body::Value { content_type, payload: payload.into() };
-            Ok((NamedKey { key, key_b64 }, body, ttl_ms))
+            Ok((NamedKey { key, key_b64 }, body, life))
         }
     }
 }

@@ -20,6 +20,7 @@ impl Fault {
             | Fault::Document(_)
             | Fault::Cursor(_)
             | Fault::Unordered { .. }
+            | Fault::Parted
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
             | Fault::NoSuchKey(_)

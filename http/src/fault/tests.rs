@@ -59,6 +59,7 @@ fn faults() -> Vec<Fault> {
         KeyError::Empty.into(),
         Fault::Cursor("it is damaged"),
         Fault::Unordered { name: "prefix" },
+        Fault::Parted,
         Fault::Document(text()),
         BodyError::Broken.into(),
         HeadError::ConditionOnWrite { name: "If-Match" }.into(),

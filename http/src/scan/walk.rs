@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::limits::Limits;
 use quorate_api::cursor::{self, Cursor};
-use quorate_api::query::ScanQuery;
+use quorate_api::query::{Part, ScanQuery};
 use quorate_coordinator::scan::{Page, Request};
 use quorate_model::range::ENTRIES_MAX;
 use quorate_model::{Interval, Level, Sharding, SortKey, Table};
@@ -32,18 +32,22 @@ pub(super) struct Walk {
 impl Walk {
     /// The walk that a query asks for.
     pub fn begin(query: &ScanQuery, table: &Arc<Table>) -> Result<Self, Fault> {
-        let ScanQuery { prefix, start, end, limit, reverse, values, count, cursor } = query;
+        let ScanQuery { prefix, start, end, limit, reverse, values, count, cursor, part } = query;
         let mut range = match table.sharding {
+            Sharding::Range if part.is_some() => return Err(Fault::Parted),
             Sharding::Range => bounds(prefix.as_deref(), start.as_deref(), end.as_deref()),
             Sharding::Hash => {
                 let bounds = [("prefix", prefix), ("start", start), ("end", end)];
                 if let Some((name, _)) = bounds.iter().find(|(_, bound)| bound.is_some()) {
                     return Err(Fault::Unordered { name });
                 }
-                Interval::everything()
+                part.map_or_else(Interval::everything, tokens)
             }
         };
-        let scan = cursor::digest([prefix.as_deref(), start.as_deref(), end.as_deref()]);
+        let part = part.map(|part| part.to_string());
+        let mut bounds = vec![prefix.as_deref(), start.as_deref(), end.as_deref()];
+        bounds.extend(part.as_ref().map(|part| Some(part.as_bytes())));
+        let scan = cursor::digest(&bounds);
         if let Some(text) = cursor {
             let cursor = Cursor::decode(text).ok_or(Fault::Cursor("it is damaged, or was never one"))?;
             if cursor.table != table.id {
@@ -54,7 +58,7 @@ impl Walk {
             }
             if cursor.scan != scan {
                 return Err(Fault::Cursor(
-                    "it is of other bounds: give the same prefix, start and end with it",
+                    "it is of other bounds: give the same prefix, start, end and part with it",
                 ));
             }
             let position = SortKey::new(cursor.position);
@@ -106,6 +110,13 @@ impl Walk {
     pub fn table(&self) -> &Table {
         &self.table
     }
+}
+
+/// The keys of a part of a hash table.
+fn tokens(part: Part) -> Interval {
+    let bound = |token: u64| SortKey::new(token.to_be_bytes().to_vec());
+    let start = if part.start() == 0 { SortKey::new(Vec::new()) } else { bound(part.start()) };
+    Interval { start, end: part.end().map(bound) }
 }
 
 /// The keys of a range table between bounds.

@@ -1,7 +1,7 @@
 //! What the HTTP edge asks of the core. Everything here is already validated: the edge turns text into these, and
 //! refuses what does not fit before the core hears of it.
 
-use quorate_model::{Durability, Key, Level, OperationId, Table};
+use quorate_model::{Durability, Key, Level, OperationId, Table, WallTime};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +29,31 @@ pub struct PutRequest {
     pub level: Level,
     /// What an acknowledgement means: the table's durability or more.
     pub durability: Durability,
-    /// How long the value lives, in milliseconds from now; `None`: the table's default, if it has one.
-    pub ttl_ms: Option<u64>,
+    /// How long the value lives; `None`: the table's default, if it has one.
+    pub life: Option<Life>,
     /// The operation id, if the client gave one.
     pub operation: Option<Attempt>,
     /// How long the client waits.
     pub timeout: Duration,
+}
+
+/// How long a value lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// So many milliseconds from now.
+    For(u64),
+    /// Until then; where that has passed, it counts as expired at once.
+    Until(WallTime),
+}
+
+impl Life {
+    /// When it ends, if it begins now.
+    pub fn end(self, now: WallTime) -> WallTime {
+        match self {
+            Life::For(ttl_ms) => now.plus_millis(ttl_ms),
+            Life::Until(at) => at,
+        }
+    }
 }
 
 /// An operation id, and whether the client says that this is not its first attempt.

@@ -22,6 +22,9 @@ const RATE: u64 = 400;
 /// How long clients are watched while nothing else goes on.
 const QUIET: Duration = Duration::from_secs(20);
 
+/// So often it is looked whether what is watched is over.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// How long a filling may take.
 const LONG: Duration = Duration::from_secs(600);
 
@@ -87,7 +90,7 @@ async fn watch(client: &Client, mut is_over: impl AsyncFnMut() -> bool) -> Felt 
             if is_over().await {
                 break;
             }
-            look_at = Instant::now() + Duration::from_millis(200);
+            look_at = Instant::now() + LOOK_INTERVAL;
         }
         let client = client.clone();
         under_way.spawn(async move {
@@ -194,7 +197,10 @@ async fn of_filling_a_node_that_lost_everything() {
     let (source, other) = (nodes.folder.path().join("copy"), nodes.folder.path().join("other"));
     let (bytes, took) = copy(&nodes.data(2).join("db"), &source.join("db"));
     println!("its files copied and synced, without a look at them: {bytes} B in {:.2} s", took.as_secs_f64());
-    let copied = copy_records(&source, &other);
+    // Under the same load as the filling.
+    let copying = tokio::task::spawn_blocking(move || copy_records(&source, &other));
+    watch(&client, async || copying.is_finished()).await.say("while its records are copied");
+    let copied = copying.await.expect("copied");
     println!("its records copied from one database into another: {:.2} s", copied.as_secs_f64());
     std::fs::remove_dir_all(nodes.data(2)).expect("wiped");
     let begun = Instant::now();

@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// A server that answers one request after the other, each on a connection of its own: with the page that `answer` makes
 /// of the request's head, or never.
-fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> String {
+pub fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound").to_string();
     std::thread::spawn(move || {
@@ -30,13 +30,13 @@ fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> String {
     address
 }
 
-fn answer(status: &str, body: &str) -> String {
+pub fn answer(status: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 /// A page of one key, with more behind it.
-fn page(key: &str, cursor: &str) -> String {
+pub fn page(key: &str, cursor: &str) -> String {
     let body =
         format!(r#"{{"items":[{{"key":"{key}","version":"1-1.1.1","size":1}}],"next_cursor":"{cursor}"}}"#);
     answer("200 OK", &body)
