@@ -19,6 +19,7 @@
 //! What becomes of the data is not asked of those who moved them. The workloads' histories say it, and the keys that all
 //! owners had acknowledged before (`cluster/kept.rs`).
 
+mod change;
 mod copies;
 mod leave;
 mod operator;
