@@ -31,6 +31,6 @@ mod weight;
 pub use copies::Copies;
 pub use leave::Leave;
 pub use replace::{Place, Replace};
-pub use restart::Restart;
+pub use restart::{Program, Restart};
 pub use returned::Return;
 pub use weight::Weight;
