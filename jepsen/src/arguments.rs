@@ -40,6 +40,9 @@ pub struct SuiteArguments {
     /// The `quorate` binary; without it, the one beside this program
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// The `quorate` binary of the version before; without it no node is upgraded
+    #[arg(long)]
+    pub previous: Option<PathBuf>,
     /// Where nodes live
     #[arg(long, value_enum, default_value_t = HostsKind::Auto)]
     pub hosts: HostsKind,
@@ -88,6 +91,9 @@ pub struct RunArguments {
     /// Where the run's files go
     #[arg(long)]
     pub folder: Option<PathBuf>,
+    /// The `quorate` binary of the version before; without it no node is upgraded
+    #[arg(long)]
+    pub previous: Option<PathBuf>,
     /// Where nodes live
     #[arg(long, value_enum, default_value_t = HostsKind::Auto)]
     pub hosts: HostsKind,

@@ -25,9 +25,10 @@ use crate::arguments::HostsKind;
 /// Why a command came to no end.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// What a run stands on: looks at the machine, and takes a number of it if there shall be hosts.
+/// What a run stands on: looks at the machine, and takes a number of it if there shall be hosts. The programs are the one
+/// under test and, where there is one, that of the version before.
 pub fn ground(
-    binary: &Path,
+    (binary, previous): (&Path, Option<&Path>),
     hosts: HostsKind,
     folder: PathBuf,
     environment: &[(String, String)],
@@ -46,29 +47,36 @@ pub fn ground(
     };
     let folder = std::path::absolute(folder)?;
     let binary = std::path::absolute(binary)?;
-    let machine = Machine::try_all(slot, &folder.join("machine"), &binary, environment)?;
-    let program = binary.display().to_string();
+    let previous = previous.map(std::path::absolute).transpose()?;
+    let programs = (binary.as_path(), previous.as_deref());
+    let machine = Machine::try_all(slot, &folder.join("machine"), programs, environment)?;
     // A build that can break its rules wants to be told which, whatever it is asked.
     let variables = ["QUORATE_BOOT_ID_FILE=/dev/null", "QUORATE_BREAK=none"];
-    let known = |count: usize| {
+    let knows = |program: &PathBuf, count: usize| {
+        let program = program.display().to_string();
         tool::run("env", &[&variables[..count], &[&program, "config", "check"]].concat()).is_ok()
     };
-    let knows_boot_ids = known(1) || known(2);
+    let knows_boot_ids =
+        std::iter::once(&binary).chain(&previous).all(|program| knows(program, 1) || knows(program, 2));
     eprintln!("the run is in {}", folder.display());
-    Ok(Ground { binary, machine, folder: RunFolder::new(folder), knows_boot_ids })
+    Ok(Ground { binary, previous, machine, folder: RunFolder::new(folder), knows_boot_ids })
 }
 
 /// What was asked for, for the run's folder.
 pub fn run_record(ground: &Ground, command: String, seed: u64) -> RunRecord {
-    let program = ground.binary.display().to_string();
     let said = |program: &str, arguments: &[&str]| {
         tool::run(program, arguments).unwrap_or_default().trim().replace('\n', " ")
     };
+    let version = |program: &Path| said(&program.display().to_string(), &["--version"]);
+    let previous = ground
+        .previous
+        .as_ref()
+        .map(|previous| format!("; to be upgraded from {} ({})", version(previous), previous.display()));
     let hosts = if ground.machine.slot.is_some() { "network namespaces" } else { "loopback" };
     RunRecord {
         command,
         seed,
-        version: said(&program, &["--version"]),
+        version: version(&ground.binary) + &previous.unwrap_or_default(),
         machine: format!("{}, {} processors", said("uname", &["-srm"]), said("nproc", &[])),
         hosts: hosts.to_owned(),
         started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

@@ -31,7 +31,7 @@
 //! - There are three verdicts, and undecided is not a pass; a run that did too little is void, which is not one
 //!   either.
 //!
-//! **Left out so far**: faults that change the members of the cluster, which do not change yet.
+//! **Left out**: nodes that go back to the version before; an upgrade goes one way here.
 
 pub mod agreement;
 pub mod breakage;

@@ -27,7 +27,7 @@ use aim::{Extent, aimed};
 use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
-use member::{Copies, Leave, Place, Replace, Restart, Return, Weight};
+use member::{Copies, Leave, Place, Program, Replace, Restart, Return, Weight};
 use needs::Need;
 use partition::{Partition, Shape};
 use power::Power;
@@ -99,6 +99,11 @@ impl Entry {
     /// The part of its name before a dash: a name for all that share it.
     pub fn family(&self) -> &'static str {
         self.name.split('-').next().unwrap_or(self.name)
+    }
+
+    /// Whether nodes begin as the version before where it is among the faults.
+    pub fn is_upgrade(&self) -> bool {
+        self.needs.contains(&Need::Previous)
     }
 }
 
@@ -206,22 +211,26 @@ pub const FAULTS: &[Entry] = &[
     damaging("member-return", "one that is given up for dead returns with what it had", &[],
         || Box::new(Return::new())),
     entry("rolling-restart", "one node after another stops in order, and starts again", &[], WHILE,
-        || Box::new(Restart::new())),
+        || Box::new(Restart::new(Program::Same))),
+    entry("rolling-upgrade", "all begin as the version before; one after another is replaced by this one",
+        &[Need::Previous], WHILE, || Box::new(Restart::new(Program::Current))),
     entry("starve-processor", "2 to 15 % of a processor for some nodes", &[Need::Groups], LONG,
         || aimed(Extent::Minority, Starve::of_processor())),
     entry("starve-memory", "hardly any more memory for some nodes", &[Need::Groups], LONG,
         || aimed(Extent::Minority, Starve::of_memory())),
 ];
 
-/// The faults that a list of names means: names of faults, names that several share (`partition`, `clock`), `all`, or
-/// `none`. An error names the part that is none of these.
+/// The faults that a list of names means: names of faults, names that several share (`partition`, `clock`), `all` (but
+/// those that begin with another program), or `none`. An error names the part that is none of these.
 pub fn named(list: &str) -> Result<Vec<&'static Entry>, String> {
     let mut found: Vec<&'static Entry> = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none") {
         let before = found.len();
-        found.extend(
-            FAULTS.iter().filter(|entry| name == "all" || entry.name == name || entry.family() == name),
-        );
+        let is_meant = |entry: &&Entry| match name {
+            "all" => !entry.is_upgrade(),
+            name => entry.name == name || entry.family() == name,
+        };
+        found.extend(FAULTS.iter().filter(is_meant));
         if found.len() == before {
             return Err(format!("no fault is called {name:?}; see --help"));
         }
@@ -248,7 +257,8 @@ mod tests {
             ["packet-loss", "clock-step", "clock-strobe", "clock-rate"]
         );
         assert_eq!(names("partition").len(), 5);
-        assert_eq!(names("all").len(), FAULTS.len());
+        assert_eq!(names("all").len(), FAULTS.len() - 1);
+        assert_eq!(names("rolling"), ["rolling-restart", "rolling-upgrade"]);
         assert!(names("none").is_empty() && names("").is_empty());
         assert!(named("kill,earthquake").is_err_and(|error| error.contains("earthquake")));
     }

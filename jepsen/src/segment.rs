@@ -15,6 +15,7 @@ use crate::nemesis::{self, needs::Need};
 use crate::record::{CountRecord, RunFolder, SegmentFolder, SegmentRecord, by_second, of_faults};
 use crate::run::{self, Nemesis, Report, Settings, Verdict};
 use crate::workload::{self, Durability, Workload};
+use quorate_checkers::judgement::Measure;
 
 /// How large each node's disk is where it has one of its own. The file takes only what is written.
 const DISK_BYTES: u64 = 512 << 20;
@@ -24,6 +25,8 @@ const DISK_BYTES: u64 = 512 << 20;
 pub struct Ground {
     /// The binary under test.
     pub binary: PathBuf,
+    /// The one of the version before, from which nodes are upgraded.
+    pub previous: Option<PathBuf>,
     /// What the machine can do.
     pub machine: Machine,
     /// Where the run's files go.
@@ -112,6 +115,7 @@ impl Segment {
         let nemesis = Nemesis { faults: self.faults.clone(), hold_max: self.hold_max, cluster: &mut cluster };
         let mut report = run::run(workload, endpoints, Some(nemesis), self.settings).await;
         report.misdeeds.extend(cluster.misdeeds().await);
+        report.judgement.measures.extend(self.upgraded(&cluster));
         let record = self.record(ground, &cluster, &report, started);
         if record.verdict != Verdict::Passed {
             // What the nodes left is evidence.
@@ -130,6 +134,7 @@ impl Segment {
         let needs = |need| self.faults.iter().any(|fault| fault.needs.contains(&need));
         Plan {
             binary: ground.binary.clone(),
+            previous: ground.previous.clone().filter(|_| needs(Need::Previous)),
             folder: folder.nodes_path(),
             nodes: self.nodes.clone(),
             slot: ground.machine.slot.clone(),
@@ -139,6 +144,15 @@ impl Segment {
             environment: self.environment.clone(),
             under: self.proof.under.clone(),
         }
+    }
+
+    /// How many nodes are of the current version in the end, if they began as the one before.
+    fn upgraded(&self, cluster: &Cluster) -> Option<Measure> {
+        let nodes = cluster.nodes();
+        let upgraded = nodes.iter().filter(|node| !node.is_to_be_upgraded()).count();
+        let unit = format!("of {} nodes", nodes.len());
+        let measure = Measure { name: "upgraded".to_owned(), value: upgraded as f64, unit };
+        self.faults.iter().any(|fault| fault.is_upgrade()).then_some(measure)
     }
 
     fn record(&self, ground: &Ground, cluster: &Cluster, report: &Report, started: u64) -> SegmentRecord {
@@ -198,6 +212,11 @@ impl Segment {
         }
         for (name, value) in &self.environment {
             more += &format!(" --env {name}={value}");
+        }
+        if let Some(previous) =
+            ground.previous.as_ref().filter(|_| self.faults.iter().any(|one| one.is_upgrade()))
+        {
+            more += &format!(" --previous {}", previous.display());
         }
         if !self.environment.is_empty() {
             more += &format!(" --binary {}", ground.binary.display());

@@ -28,6 +28,7 @@ mod churn;
 mod client;
 mod closing;
 mod dropped;
+mod elements;
 mod keys;
 mod mixed;
 mod paging;

@@ -101,7 +101,9 @@ fn run_out_of_files(folder: &Path) {
         assert!(reason.contains("Too many open files"), "{reason}");
         assert!(engine.shortage().is_some() && engine.doubt().is_none(), "round {round}");
         // It lasts: nothing is taken, and what is in memory can be read.
-        assert!(matches!(put(&engine, 0), Err(EngineError::Shortage(_))));
+        let refused = put(&engine, 0).expect_err("it lasts");
+        assert!(matches!(refused, EngineError::Shortage(_)), "{refused}");
+        assert_eq!(refused.doubt(), None, "what the replica is to think of it");
         drop(no_files);
         write_until(&engine, &mut acknowledged, true);
         assert!(engine.shortage().is_none() && engine.doubt().is_none(), "round {round}");

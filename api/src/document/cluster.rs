@@ -65,7 +65,7 @@ pub struct Cluster {
 pub struct Here {
     /// Hints that it keeps, by the member they are for.
     pub hints_waiting: BTreeMap<String, u64>,
-    /// Hints that did not fit.
+    /// Hints that did not fit, since its data folder was made.
     pub hints_overflow: u64,
     /// Why it doubts its disk, if it does.
     #[schema(required)]

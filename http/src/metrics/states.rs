@@ -111,7 +111,11 @@ fn singles(encoder: &mut DescriptorEncoder, statistics: &Statistics) -> fmt::Res
         ("peer_requests", "Requests to this node's replica", statistics.peer_requests_total),
         ("panics", "Operations and peers' requests that panicked", statistics.panics_total),
         ("disk_reads", "Reads that left the reactor for the disk", statistics.disk_reads_total),
-        ("hints_overflow", "Hints that could not be kept", statistics.hints.overflow_total),
+        (
+            "hints_overflow",
+            "Hints that could not be kept since the data folder was made",
+            statistics.hints.overflow_total,
+        ),
         ("hints_replayed", "Hints handed over", statistics.hints.replayed_total),
         ("committer_batches", "Batches committed", committer.batches),
         ("committer_requests", "Requests committed", committer.requests),

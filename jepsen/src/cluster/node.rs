@@ -70,7 +70,10 @@ pub struct Node {
     name: String,
     /// The name of the member that it is: its own, or another where it has taken its own place.
     member: String,
+    /// The program that it runs.
     binary: PathBuf,
+    /// The program that it runs once it is upgraded.
+    current: PathBuf,
     /// The folder that all nodes are below.
     folder: PathBuf,
     data: PathBuf,
@@ -120,7 +123,8 @@ impl Node {
         let node = Node {
             log: plan.folder.join(format!("{name}.log")),
             folder: home,
-            binary: plan.binary.clone(),
+            binary: plan.previous.as_ref().unwrap_or(&plan.binary).clone(),
+            current: plan.binary.clone(),
             under: plan.under.clone(),
             shape: shape.clone(),
             process: None,
@@ -171,6 +175,16 @@ impl Node {
     /// The program that it runs.
     pub fn binary(&self) -> &Path {
         &self.binary
+    }
+
+    /// Whether that is the one of the version before.
+    pub fn is_to_be_upgraded(&self) -> bool {
+        self.binary != self.current
+    }
+
+    /// From its next start on it runs the current program.
+    pub fn upgrade(&mut self) {
+        self.binary.clone_from(&self.current);
     }
 
     /// Its data folder.

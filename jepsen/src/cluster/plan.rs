@@ -20,6 +20,8 @@ pub struct NodeShape {
 pub struct Plan {
     /// The `quorate` binary.
     pub binary: PathBuf,
+    /// The one of the version before, which nodes run until they are upgraded; without it they run the other one at once.
+    pub previous: Option<PathBuf>,
     /// Where the nodes' folders and logs go. Must be empty or not there.
     pub folder: PathBuf,
     /// The nodes, named n1, n2 and so on.

@@ -16,7 +16,7 @@ pub const NAME: &str = "breakages";
 pub async fn run(arguments: &BreakagesArguments) -> Result<ExitCode, Failure> {
     let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(NAME));
     must_be_new(&folder)?;
-    let ground = ground(&arguments.binary, HostsKind::Namespaces, folder, &breakage::whole())?;
+    let ground = ground((&arguments.binary, None), HostsKind::Namespaces, folder, &breakage::whole())?;
     let mut record = run_record(&ground, format!("scripts/jepsen {NAME}"), arguments.seed);
     record.suite = Some(NAME.to_owned());
     let mut hunt = Hunt::new(arguments.seed, &arguments.only, &ground.machine);

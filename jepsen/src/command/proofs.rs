@@ -24,7 +24,8 @@ pub async fn workload(
     let folder = arguments.folder.clone().unwrap_or_else(|| cluster::run_folder(entry.name));
     must_be_new(&folder)?;
     let environment = arguments.environment()?;
-    let ground = ground(&arguments.cluster.binary()?, arguments.hosts, folder, &environment)?;
+    let programs = (&*arguments.cluster.binary()?, arguments.previous.as_deref());
+    let ground = ground(programs, arguments.hosts, folder, &environment)?;
     let options = workload::Options {
         operations_per_key: arguments.operations_per_key,
         keys_at_once: usize::from(arguments.keys_at_once),
@@ -92,7 +93,7 @@ async fn on_loopback(
 ) -> Result<ExitCode, Failure> {
     let (seed, nodes) = (arguments.seed, arguments.shapes()?);
     let folder = cluster::run_folder(proof.name);
-    let ground = ground(&arguments.binary()?, HostsKind::Loopback, folder, &[])?;
+    let ground = ground((&arguments.binary()?, None), HostsKind::Loopback, folder, &[])?;
     let mut record = run_record(&ground, this_command(), seed);
     record.segments_planned = 1;
     let segment = |number: u32| {

@@ -27,7 +27,8 @@ pub async fn run(arguments: &SuiteArguments) -> Result<ExitCode, Failure> {
     if begun.is_none() {
         must_be_new(&folder)?;
     }
-    let ground = ground(&arguments.binary()?, arguments.hosts, folder, &[])?;
+    let programs = (&*arguments.binary()?, arguments.previous.as_deref());
+    let ground = ground(programs, arguments.hosts, folder, &[])?;
     let minutes = arguments.minutes.map_or(String::new(), |minutes| format!(" --minutes {minutes}"));
     let seed = begun.as_ref().map_or(arguments.seed, |run| run.seed);
     let command = format!("scripts/jepsen --suite {}{minutes} --seed {seed}", suite.name());

@@ -19,6 +19,7 @@
 //! What becomes of the data is not asked of those who moved them. The workloads' histories say it, and the keys that all
 //! owners had acknowledged before (`cluster/kept.rs`).
 
+mod change;
 mod copies;
 mod leave;
 mod operator;
@@ -30,6 +31,6 @@ mod weight;
 pub use copies::Copies;
 pub use leave::Leave;
 pub use replace::{Place, Replace};
-pub use restart::Restart;
+pub use restart::{Program, Restart};
 pub use returned::Return;
 pub use weight::Weight;

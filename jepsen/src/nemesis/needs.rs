@@ -39,10 +39,12 @@ pub enum Need {
     Tracing,
     /// Control groups for processor and memory.
     Groups,
+    /// A program of the version before.
+    Previous,
 }
 
 /// All needs.
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need::Hosts,
     Need::Rules,
     Need::Shaping,
@@ -53,6 +55,7 @@ const NEEDS: [Need; 10] = [
     Need::Disks,
     Need::Tracing,
     Need::Groups,
+    Need::Previous,
 ];
 
 /// What this machine has.
@@ -68,11 +71,11 @@ pub struct Machine {
 
 impl Machine {
     /// Tries everything, in a folder for what must be tried with files. Without a slot, everything that needs root is
-    /// lacking.
+    /// lacking. The binaries are the one under test, and that of the version before, if there is one.
     pub fn try_all(
         slot: Option<Slot>,
         folder: &Path,
-        binary: &Path,
+        (binary, previous): (&Path, Option<&Path>),
         environment: &[(String, String)],
     ) -> Result<Machine, Error> {
         std::fs::create_dir_all(folder).map_err(Error::host(format!("folder {}", folder.display())))?;
@@ -82,8 +85,14 @@ impl Machine {
             Ok(clock) => machine.clock = Some(clock),
             Err(error) => machine.lack(Need::Clock, &error),
         }
+        match previous {
+            Some(previous) => {
+                machine.note(Need::Previous, tool::run(&previous.display().to_string(), &["--version"]));
+            }
+            None => machine.lack(Need::Previous, &"no program of the version before is named (--previous)"),
+        }
         let Some(slot) = slot else {
-            for need in NEEDS.iter().filter(|need| **need != Need::Clock) {
+            for need in NEEDS.iter().filter(|need| !matches!(need, Need::Clock | Need::Previous)) {
                 machine.lacks.insert(*need, "needs root".to_owned());
             }
             return Ok(machine);

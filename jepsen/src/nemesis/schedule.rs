@@ -207,7 +207,9 @@ impl<'a> Schedule<'a> {
     fn choose(&mut self) -> (Vec<usize>, usize) {
         let mut order: Vec<usize> = (0..self.faults.len()).collect();
         order.shuffle(&mut self.random);
-        order.sort_by_key(|index| self.faults[*index].strikes + self.faults[*index].in_vain);
+        // Of those an upgrade comes first: most of a run is to be about the program under test.
+        let turns = |running: &Running| (running.strikes + running.in_vain, !running.entry.is_upgrade());
+        order.sort_by_key(|index| turns(&self.faults[*index]));
         let most = self.faults.len().min(AT_ONCE_MAX);
         let count =
             if most > 1 && self.random.random() { self.random.random_range(2..=most) } else { most.min(1) };

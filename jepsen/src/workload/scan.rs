@@ -2,25 +2,22 @@
 //!
 //! Each key that was there throughout a scan appears in it exactly once, whatever happened meanwhile to shards, nodes and
 //! networks. Clients mostly add; now and then one of them scans a few groups of keys there or back, in pages of any length,
-//! each page at another node. **In the end** every node scans all. **At least** [`ELEMENTS_MIN`] keys must have been
-//! acknowledged, and [`SCANS_MIN`] scans come to their end.
+//! each page at another node. **In the end** every node scans all. **At least** so many keys must have been acknowledged
+//! (`workload/elements.rs`), and [`SCANS_MIN`] scans come to their end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng as _;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::elements::{self, Elements};
 use super::paging::Over;
-use super::{Closed, How, Judgement, Options, Request, Run, Running, Workload, closing};
+use super::{Closed, Judgement, Options, Run, Running, Workload, closing};
 use quorate_checkers::history::History;
-use quorate_checkers::set_full;
 
-/// Below so many acknowledged keys nothing is proved.
-const ELEMENTS_MIN: usize = 100;
-
-/// Nor below so many scans.
+/// Below so many scans nothing is proved.
 const SCANS_MIN: usize = 20;
 
 /// Keys are in so many groups, each a prefix; shards begin at every sixteenth.
@@ -36,8 +33,7 @@ const SCAN_EVERY: u32 = 60;
 #[derive(Debug)]
 pub struct Scans {
     options: Options,
-    /// Every key that a client has begun to add.
-    keys: Mutex<Vec<String>>,
+    elements: Elements,
     /// Scans that came to their end.
     ended: AtomicUsize,
 }
@@ -45,13 +41,7 @@ pub struct Scans {
 impl Scans {
     /// A workload that has not begun.
     pub fn new(options: Options) -> Scans {
-        Scans { options, keys: Mutex::default(), ended: AtomicUsize::new(0) }
-    }
-
-    fn new_key(&self, group: u32, unique: &str) -> String {
-        let key = format!("{}-{unique}", prefix(group));
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
-        key
+        Scans { options, elements: Elements::default(), ended: AtomicUsize::new(0) }
     }
 }
 
@@ -71,10 +61,8 @@ impl Workload for Scans {
         Box::pin(async move {
             if client.random.random_range(0..SCAN_EVERY) > 0 {
                 let group = client.random.random_range(0..GROUPS);
-                let key = self.new_key(group, &client.unique());
-                let request = Request::Write { value: key.clone() };
-                client.ask(&key, request, How::default()).await;
-                return;
+                let key = format!("{}-{}", prefix(group), client.unique());
+                return self.elements.add(client, key).await;
             }
             let random = &mut client.random;
             let from = random.random_range(0..GROUPS);
@@ -93,7 +81,7 @@ impl Workload for Scans {
     }
 
     fn keys(&self) -> Vec<String> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.elements.all()
     }
 
     fn close<'a>(&'a self, run: &'a Arc<Run>) -> Running<'a, Closed> {
@@ -110,12 +98,6 @@ impl Workload for Scans {
     }
 
     fn judge(&self, history: &History) -> Judgement {
-        let report = set_full::check_history(history);
-        let acknowledged = report.acknowledged;
-        let mut judgement = report.judgement(history);
-        if acknowledged < ELEMENTS_MIN {
-            judgement.void.push(format!("only {acknowledged} keys were acknowledged"));
-        }
-        judgement
+        elements::judge(history)
     }
 }

@@ -161,7 +161,7 @@ pub struct Report {
     /// The hints that it keeps, by owner; those without any are left out.
     #[n(4)]
     pub hints: Vec<(NodeId, u64)>,
-    /// Hints that it could not keep.
+    /// Hints that it could not keep, since its data folder was made.
     #[n(5)]
     pub hints_overflow: u64,
     /// Why it doubts its disk, if it does.

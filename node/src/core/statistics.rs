@@ -65,7 +65,7 @@ pub struct TableHeld {
 pub struct HintStatistics {
     /// Records waiting, for each owner that has any.
     pub waiting: Vec<(NodeId, u64)>,
-    /// Records that could not be kept because the store was at its limit.
+    /// Records that could not be kept because the store was at its limit, since the data folder was made.
     pub overflow_total: u64,
     /// Records handed over since the start.
     pub replayed_total: u64,

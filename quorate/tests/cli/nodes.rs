@@ -88,12 +88,24 @@ impl Nodes {
     /// Waits until a command, asked of the first, shows what is wanted.
     #[track_caller]
     pub fn until(&self, arguments: &[&str], is_good: impl Fn(&Json) -> bool) -> Json {
+        let shown = |ended: &Ended| serde_json::from_slice(&ended.stdout).unwrap_or(Json::Null);
+        shown(&self.until_ended(arguments, |ended| ended.code == 0 && is_good(&shown(ended))))
+    }
+
+    /// The same of one that is for people. Lines may be broken anywhere.
+    #[track_caller]
+    pub fn until_text(&self, arguments: &[&str], is_good: impl Fn(&str) -> bool) {
+        let text = |ended: &Ended| ended.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        self.until_ended(arguments, |ended| is_good(&text(ended)));
+    }
+
+    #[track_caller]
+    fn until_ended(&self, arguments: &[&str], is_good: impl Fn(&Ended) -> bool) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = self.run(0, arguments);
-            let shown = serde_json::from_slice(&ended.stdout).unwrap_or(Json::Null);
-            if ended.code == 0 && is_good(&shown) {
-                return shown;
+            if is_good(&ended) {
+                return ended;
             }
             assert!(Instant::now() < deadline, "{arguments:?}: {ended:?}");
         }

@@ -1,6 +1,7 @@
 //! `serve`: founding, joining, stopping and coming back.
 
-use crate::process::{PATIENCE, Running, quorate, run};
+use crate::node::{begun as begun_at, served};
+use crate::process::{PATIENCE, Running, free_ports, quorate, run};
 use std::path::Path;
 use std::time::Instant;
 
@@ -156,4 +157,41 @@ fn a_node_that_joins_with_auto_gets_its_share_once() {
     assert!(refused.stderr.contains("--join HOST:PORT"), "{refused:?}");
     second.process.terminate().expect_code(0);
     first.process.terminate().expect_code(0);
+}
+
+/// Two of three come back with each other's addresses while the third runs on. What heals by itself is no error in any log.
+#[test]
+fn nodes_that_change_places_find_each_other_and_log_no_error() {
+    let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
+    let of = |name: &str| folder.path().join(name);
+    let found = ["--bootstrap", "--cluster-name", "moves", "--name", "a"];
+    let first = served(begun_at(&of("a"), &ports, 0, &found));
+    let join = ["--join", &first.endpoint];
+    let start =
+        |name: &str, at: u16| begun_at(&of(name), &ports, at, &[&join[..], &["--name", name]].concat());
+    let others = [("b", 1), ("c", 2)].map(|(name, at)| served(start(name, at)));
+    let everywhere = |node: &crate::node::Node, b: u16, c: u16| {
+        let at = [("b", ports.address(2 * b)), ("c", ports.address(2 * c))];
+        node.until("it knows where each is", &["cluster", "nodes", "--output", "json"], |ended| {
+            let nodes = if ended.code == 0 { ended.json() } else { serde_json::Value::Null };
+            let is_there = |name: &str, address: &str| {
+                let mut nodes = nodes.as_array().into_iter().flatten();
+                nodes.any(|node| node["name"] == name && node["address"] == address && node["voter"] == true)
+            };
+            at.iter().all(|(name, address)| is_there(name, address))
+        });
+        node.until_ready();
+    };
+    everywhere(&first, 1, 2);
+    for node in others {
+        node.process.terminate().expect_code(0);
+    }
+    let mut back = [start("b", 2), start("c", 1)];
+    back.iter_mut().for_each(|node| drop(node.until_said("the node serves")));
+    everywhere(&first, 2, 1);
+    for node in back.into_iter().chain([first.process]) {
+        let ended = node.terminate().expect_code(0);
+        let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("\"ERROR\"")).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
 }

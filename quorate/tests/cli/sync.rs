@@ -1,6 +1,9 @@
 //! `quorate sync` and `quorate job`: an order for all members, and the codes that it ends with.
 
+use super::nodes::Nodes;
 use super::process::Dev;
+use serde_json::Value as Json;
+use std::process::Command;
 
 #[test]
 fn an_order_is_waited_for_and_ends_with_what_came_of_it() {
@@ -51,4 +54,33 @@ fn an_order_is_waited_for_and_ends_with_what_came_of_it() {
         dev.run(0, &["sync", "status", "--output", "json"]).expect_code(0).json()["unanswered"][0]["node"],
         "n3"
     );
+}
+
+/// The counter is kept with the data: it is the same in each place that shows it, and a restart changes it nowhere.
+#[test]
+fn hints_that_did_not_fit_are_counted_since_the_folder_was_made_wherever_they_are_shown() {
+    let mut nodes = Nodes::start(3, &[("QUORATE_REPLICA_HINTS_MAX", "1")]);
+    nodes.run(0, &["table", "create", "t", "-n", "3", "--shards", "1"]).expect_code(0);
+    nodes.take(2).terminate().expect_code(0);
+    for number in 0..5 {
+        nodes.run(0, &["put", "t", &format!("k{number}"), "v"]).expect_code(0);
+    }
+    let page = |nodes: &Nodes, path: &str| {
+        let url = format!("http://{}{path}", nodes.address(0));
+        Command::new("curl").args(["-s", &url]).output().expect("curl runs").stdout
+    };
+    let is_shown = |nodes: &Nodes| {
+        let words = "n1 had no room for 4 hints since its data folder was made";
+        nodes.until_text(&["status"], |text| text.contains(words));
+        let cluster: Json = serde_json::from_slice(&page(nodes, "/v1/cluster")).expect("a document");
+        assert_eq!(cluster["here"]["hints_overflow"], 4, "{cluster}");
+        let metrics = String::from_utf8(page(nodes, "/metrics")).expect("text");
+        assert!(metrics.contains("\nquorate_hints_overflow_total 4\n"), "{metrics}");
+    };
+    is_shown(&nodes);
+    nodes.take(0).terminate().expect_code(0);
+    nodes.serve(0, &[]);
+    is_shown(&nodes);
+    let reference = include_str!("../../../docs/http.md");
+    assert!(reference.contains("`hints_overflow`, since its data folder was made"));
 }

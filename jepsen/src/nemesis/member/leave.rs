@@ -3,22 +3,20 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::change::Change;
 use super::operator;
 use crate::cluster::{Cluster, Error, Excuse};
-use crate::nemesis::aim::{Aim, Extent};
 use crate::nemesis::{Fault, Struck};
 
 /// See the module's essay.
 pub struct Leave {
-    aim: Aim,
-    /// Who was struck, and the job that carries it out.
-    struck: Option<(usize, String)>,
+    change: Change,
 }
 
 impl Leave {
     /// One that has struck nobody yet.
     pub fn new() -> Leave {
-        Leave { aim: Aim::new(Extent::One), struck: None }
+        Leave { change: Change::new() }
     }
 }
 
@@ -28,24 +26,22 @@ impl Fault for Leave {
         if cluster.misses_one_for_good() {
             return Ok(None);
         }
-        let Some(index) = self.aim.choose(&cluster.free(), cluster, 1, random).first().copied() else {
+        let free = cluster.free();
+        let Some(index) = self.change.begin(cluster, (&free, random), ("remove", &[])) else {
             return Ok(None);
         };
-        let called = cluster.nodes()[index].called();
-        let Some(job) = operator::apply(cluster, &["remove", &called]) else { return Ok(None) };
         cluster.claim(index, "member-leave");
         cluster.node_mut(index).excuse(Some(Excuse::NoMember));
-        self.struck = Some((index, job));
         Ok(Struck::of(cluster, &[index], "leaves").map(|struck| struck.others_serve(cluster)))
     }
 
     fn go_on(&mut self, cluster: &mut Cluster) -> Result<bool, Error> {
-        let Some((index, _)) = self.struck else { return Ok(true) };
+        let Some((index, _)) = self.change.goes_on() else { return Ok(true) };
         Ok(cluster.has_left(index) && cluster.node_mut(index).has_ended())
     }
 
     fn heal(&mut self, cluster: &mut Cluster) -> Result<String, Error> {
-        let Some((index, job)) = self.struck.take() else {
+        let Some((index, job)) = self.change.end() else {
             return Ok("there was nothing to heal".to_owned());
         };
         let name = cluster.nodes()[index].name().to_owned();

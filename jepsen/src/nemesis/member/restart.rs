@@ -1,15 +1,28 @@
-//! One node after another stops in order and starts again, as in an upgrade: each once another node says that all goes on
-//! without it (`safe-to-stop`), and the next once it is ready. Those that another fault has are left out.
+//! One node after another stops in order and starts again: each once another node says that all goes on without it
+//! (`safe-to-stop`), and the next once it is ready. Those that another fault has are left out.
+//!
+//! In an upgrade each was of the version before, and is of the current one then. A strike is some of those that are left,
+//! so that other faults meet a cluster of two versions.
 
+use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::cluster::{Cluster, Error};
 use crate::nemesis::{Fault, Struck};
 
+/// What nodes are started with again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The one that they ran.
+    Same,
+    /// The current one, in the place of that of the version before.
+    Current,
+}
+
 /// See the module's essay.
-#[derive(Default)]
 pub struct Restart {
+    program: Program,
     /// Those whose turn comes, the next one last.
     left: Vec<usize>,
     now: Option<Turn>,
@@ -25,8 +38,8 @@ enum Turn {
 
 impl Restart {
     /// One that has struck nobody yet.
-    pub fn new() -> Restart {
-        Restart::default()
+    pub fn new(program: Program) -> Restart {
+        Restart { program, left: Vec::new(), now: None, done: Vec::new() }
     }
 
     /// Stops the next one that may be stopped.
@@ -37,7 +50,7 @@ impl Restart {
             && cluster.is_safe_to_stop(index)
         {
             self.left.pop();
-            cluster.claim(index, "rolling-restart");
+            cluster.claim(index, "rolling");
             cluster.node_mut(index).stop();
             self.now = Some(Turn::Stops(index));
         }
@@ -48,8 +61,16 @@ impl Fault for Restart {
     fn strike(&mut self, cluster: &mut Cluster, random: &mut ChaCha8Rng) -> Result<Option<Struck>, Error> {
         self.left = cluster.free();
         self.left.shuffle(random);
+        let what = match self.program {
+            Program::Same => "are stopped and started again, one after another",
+            Program::Current => {
+                self.left.retain(|index| cluster.nodes()[*index].is_to_be_upgraded());
+                self.left.truncate(random.random_range(1..=self.left.len().max(1)));
+                "are upgraded, one after another"
+            }
+        };
         self.done.clear();
-        Ok(Struck::of(cluster, &self.left, "are stopped and started again, one after another"))
+        Ok(Struck::of(cluster, &self.left, what))
     }
 
     fn go_on(&mut self, cluster: &mut Cluster) -> Result<bool, Error> {
@@ -58,6 +79,9 @@ impl Fault for Restart {
             Some(Turn::Stops(index)) => {
                 let node = cluster.node_mut(index);
                 if node.has_ended() {
+                    if self.program == Program::Current {
+                        node.upgrade();
+                    }
                     node.start_again()?;
                     self.now = Some(Turn::Starts(index));
                 }
@@ -89,7 +113,11 @@ impl Fault for Restart {
         {
             cluster.note_misdeed(format!("{what}, with nothing else broken"));
         }
-        let done = format!("{}: stopped and started again", self.done.join(" "));
+        let done = match self.program {
+            Program::Same => "stopped and started again",
+            Program::Current => "upgraded",
+        };
+        let done = format!("{}: {done}", self.done.join(" "));
         Ok(what.map_or(done.clone(), |what| format!("{done}; {what}")))
     }
 }

@@ -1,8 +1,9 @@
 //! Owners become equal without a client that reads.
 
 use super::*;
-use crate::jobs::{Absent, Kind, LastEqual, Member, Part, State, Whole};
-use quorate_model::Span;
+use crate::jobs::{Absent, Cause, Kind, LastEqual, Member, Part, State, Whole};
+use quorate_model::{Boot, Operations, Origin, Record, Reply, Request, Span, Stamps, WallTime};
+use quorate_storage::ReadTier;
 
 const KEYS: usize = 600;
 
@@ -94,6 +95,42 @@ async fn what_a_killed_node_missed_comes_back_without_a_hint_and_without_a_read(
     assert!(proofs.iter().all(|of| of.never == 0));
     let last = cluster.node(2).core().last_equal(&table, &Key::new(&b"k0"[..]), TIMEOUT).await;
     assert!(matches!(last, LastEqual::Ago(..)), "{last:?}");
+}
+
+/// As a coordinator leaves a write that dies while it settles it, and owns nothing: two of three owners have the record, no
+/// hint is kept, and no owner was away. What is left is that it is time.
+#[tokio::test]
+async fn what_only_some_owners_were_sent_reaches_the_others_when_it_is_time() {
+    let cluster = Cluster::start_with(3, |config| {
+        without_hints(config);
+        config.sync.every = Span::from_millis(500);
+    })
+    .await;
+    let table = cluster.create_table("users", 3).await;
+    let timed = |cluster: &Cluster| {
+        let is_timed = |part: &&Part| part.order.cause == Cause::Time && part.ended_at.is_some();
+        parts(cluster).iter().filter(is_timed).count()
+    };
+    // Those who have returned are compared by then.
+    until("rounds begin by the clock", || timed(&cluster) >= 6).await;
+    let view = cluster.node(0).core().view();
+    let entry = view.table_by_id(table.id).expect("the table is there");
+    let plan = view.plan(entry, &Key::new(&b"k"[..]), NodeId(1));
+    let record = Record {
+        version: Stamps::new(NodeId(1), Boot(77)).draw().above(None).expect("the first"),
+        written_at: WallTime(1),
+        expires_at: None,
+        body: Body::Value { content_type: "text/plain".into(), payload: b"v"[..].into() },
+        operations: Operations::default(),
+    };
+    let write = Request::Write { at: plan.place, record, durability: Durability::Os, origin: Origin::Fresh };
+    for index in 0..2 {
+        let reply = cluster.node(index).core().local.replica().read(&write, ReadTier::Disk);
+        assert!(matches!(reply, Some(Reply::Written { .. })), "{reply:?}");
+    }
+    let holds_it = |sums: &Vec<(u128, u64)>| sums.iter().all(|(_, records)| *records == 1);
+    until("all owners have it", || sums(&cluster, &table).as_ref().is_some_and(holds_it)).await;
+    assert!(are_equal(&cluster, &table));
 }
 
 #[tokio::test]
