@@ -39,6 +39,8 @@ pub enum Parameter {
     Enc,
     /// `table`
     Table,
+    /// `id`
+    Id,
     /// `prefix`
     Prefix,
     /// `start`
@@ -92,6 +94,8 @@ pub const LOCATE: &[Parameter] = &[Parameter::Enc];
 pub const EXPLAIN: &[Parameter] = &[Parameter::Enc, Parameter::Timeout];
 /// Parameters of a change of the catalog.
 pub const CHANGE: &[Parameter] = &[Parameter::Timeout];
+/// Parameters of the drop of a table.
+pub const DROP: &[Parameter] = &[Parameter::Id, Parameter::Timeout];
 /// Parameters of the ring.
 pub const RING: &[Parameter] = &[Parameter::Table];
 /// Parameters of a scan.
@@ -130,13 +134,15 @@ pub struct Query {
     pub base64: bool,
     /// The table that is asked about.
     pub table: Option<String>,
+    /// The id of the table that is meant, as it was asked for.
+    pub id: Option<String>,
     /// Which keys a scan is about, and how it goes.
     pub scan: ScanQuery,
 }
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 18] = [
+    pub const ALL: [Parameter; 19] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,
@@ -147,6 +153,7 @@ impl Parameter {
         Parameter::Trace,
         Parameter::Enc,
         Parameter::Table,
+        Parameter::Id,
         Parameter::Prefix,
         Parameter::Start,
         Parameter::End,
@@ -170,6 +177,7 @@ impl Parameter {
             Parameter::Trace => "trace",
             Parameter::Enc => "enc",
             Parameter::Table => "table",
+            Parameter::Id => "id",
             Parameter::Prefix => "prefix",
             Parameter::Start => "start",
             Parameter::End => "end",
@@ -266,6 +274,7 @@ impl Query {
             Parameter::Enc if value == "b64" => self.base64 = true,
             Parameter::Enc => return Err(QueryError::Enc { value: shown(value) }),
             Parameter::Table => self.table = Some(value.to_owned()),
+            Parameter::Id => self.id = Some(value.to_owned()),
             Parameter::Limit => self.scan.limit = Some(scan::limit(value)?),
             Parameter::Reverse => self.scan.reverse = flag("reverse", value)?,
             Parameter::Values => self.scan.values = flag("values", value)?,

@@ -49,11 +49,21 @@ pub struct Members {
 #[derive(Clone, Debug)]
 pub struct Ring {
     members: Members,
-    /// Position, and whose it is as an index into the members. Ordered; two nodes at one position keep the order
-    /// of their ids.
-    positions: OnceLock<Vec<(Token, u32)>>,
+    positions: OnceLock<Positions>,
     /// The positions of each member, ordered.
     of_member: Vec<OnceLock<Vec<Token>>>,
+}
+
+/// The positions of all members, and where to look for one.
+#[derive(Clone, Debug)]
+struct Positions {
+    /// Position, and whose it is as an index into the members. Ordered; two nodes at one position keep the order
+    /// of their ids.
+    all: Vec<(Token, u32)>,
+    /// How many positions have less in their first bits, for each value of these.
+    before: Vec<u32>,
+    /// How many bits are not among them.
+    shift: u32,
 }
 
 /// The position of one virtual node: the token of the node's id and the virtual node's index, big-endian.
@@ -154,8 +164,7 @@ impl Ring {
     /// The members (as indices) that a clockwise walk from a token meets, one for each virtual node, once around.
     pub fn walk(&self, from: Token) -> impl Iterator<Item = usize> + '_ {
         let positions = self.positions();
-        let start = positions.partition_point(|(token, _)| *token < from);
-        let (before, after) = positions.split_at(start);
+        let (before, after) = positions.all.split_at(positions.first_from(from));
         after.iter().chain(before).map(|(_, owner)| *owner as usize)
     }
 
@@ -175,14 +184,32 @@ impl Ring {
         self.of_member[member].get_or_init(|| positions_on_ring(&self.members.members[member]))
     }
 
-    fn positions(&self) -> &[(Token, u32)] {
-        self.positions.get_or_init(|| {
-            let of_member = |(member, owner)| hashed(member).map(move |token| (token, owner));
-            let mut positions: Vec<(Token, u32)> =
-                self.members.members.iter().zip(0..).flat_map(of_member).collect();
-            positions.sort_unstable();
-            positions
-        })
+    fn positions(&self) -> &Positions {
+        self.positions.get_or_init(|| Positions::of(&self.members))
+    }
+}
+
+impl Positions {
+    fn of(members: &Members) -> Self {
+        let of_member = |(member, owner)| hashed(member).map(move |token| (token, owner));
+        let mut all: Vec<(Token, u32)> = members.members.iter().zip(0..).flat_map(of_member).collect();
+        all.sort_unstable();
+        // Some two positions for each value of the first bits: they are hashes, so they lie evenly.
+        let bits = (all.len() / 2).checked_ilog2().unwrap_or(0).max(1);
+        let shift = u64::BITS - bits;
+        let mut before = vec![0; (1 << bits) + 1];
+        for (token, _) in &all {
+            before[(token.0 >> shift) as usize + 1] += 1;
+        }
+        (1..before.len()).for_each(|at| before[at] += before[at - 1]);
+        Self { all, before, shift }
+    }
+
+    /// The first position that is a token or after it.
+    fn first_from(&self, token: Token) -> usize {
+        let first_bits = (token.0 >> self.shift) as usize;
+        let (from, to) = (self.before[first_bits] as usize, self.before[first_bits + 1] as usize);
+        from + self.all[from..to].partition_point(|(known, _)| *known < token)
     }
 }
 

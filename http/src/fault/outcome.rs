@@ -22,6 +22,7 @@ impl Fault {
             | Fault::Unordered { .. }
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
+            | Fault::TwoOfOneName { .. }
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode(_)

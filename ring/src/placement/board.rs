@@ -269,8 +269,23 @@ impl<'a> Board<'a> {
     /// The shards that a node holds at a scale, once [`Board::write_down_held`] was called: in their order, then those that
     /// it got since; one that it gave away between stands in both.
     pub(super) fn held(&self, scale: Scale, node: usize) -> impl Iterator<Item = Shard> + '_ {
+        self.held_of(scale, node, |_| true)
+    }
+
+    /// The same of some tables.
+    pub(super) fn held_of<'b>(
+        &'b self,
+        scale: Scale,
+        node: usize,
+        is_wanted: impl Fn(u32) -> bool + 'b,
+    ) -> impl Iterator<Item = Shard> + 'b {
         let held = self.held.as_ref().expect("written down before the first search");
-        held.by(scale, node).filter(move |shard| self.holds(*shard, node))
+        let mut last = None;
+        let is_of_one = move |shard: &Shard| match last {
+            Some((table, wanted)) if table == shard.table => wanted,
+            Some(_) | None => last.insert((shard.table, is_wanted(shard.table))).1,
+        };
+        held.by(scale, node).filter(is_of_one).filter(move |shard| self.holds(*shard, node))
     }
 
     pub(super) fn put(&mut self, shard: Shard, node: usize) {

@@ -43,8 +43,9 @@ pub(super) fn back_home(board: &Board, search: &mut Search) -> Option<Vec<Exchan
 pub(super) fn single(board: &Board, search: &mut Search, is_newcomer: bool) -> Option<Vec<Exchange>> {
     let goal = search.goal;
     let nearest = |from: usize, to: usize| {
-        let shards = board.held(goal.scale, from).map(|shard| Exchange { shard, from, to });
-        let allowed = shards.filter(|exchange| goal.allows(board, *exchange));
+        let shards = board.held_of(goal.scale, from, |table| goal.allows_table(board, table, from, to));
+        let exchanges = shards.map(|shard| Exchange { shard, from, to });
+        let allowed = exchanges.filter(|it| board.may_exchange(it.shard, from, to));
         let distance = |shard| board.ring.distance(board.wish(shard).position, to);
         allowed.min_by_key(|it| (distance(it.shard), it.shard))
     };

@@ -84,11 +84,15 @@ impl Goal {
     /// Whether an exchange is lawful and leaves the table of its shard within bounds.
     pub(super) fn allows(self, board: &Board, exchange: Exchange) -> bool {
         let Exchange { shard, from, to } = exchange;
-        let within = match self.scale {
+        self.allows_table(board, shard.table, from, to) && board.may_exchange(shard, from, to)
+    }
+
+    /// Whether a copy of a table may go from one node to another as far as its bounds matter.
+    pub(super) fn allows_table(self, board: &Board, table: u32, from: usize, to: usize) -> bool {
+        match self.scale {
             Scale::Table(_) => true,
-            Scale::Total => board.may_give(shard.table, from) && board.may_take(shard.table, to),
-        };
-        within && board.may_exchange(shard, from, to)
+            Scale::Total => board.may_give(table, from) && board.may_take(table, to),
+        }
     }
 
     /// Whether two exchanges, of which the second gives what the first took, leave the tables of their shards within
