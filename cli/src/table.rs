@@ -177,7 +177,10 @@ impl TableCommand {
                 }
                 drop.confirm(context)?;
                 let answer = context
-                    .told(&format!("dropping table {}", drop.table), client.drop_table(&drop.table, drop.id.as_deref()))
+                    .told(
+                        &format!("dropping table {}", drop.table),
+                        client.drop_table(&drop.table, drop.id.as_deref()),
+                    )
                     .await?;
                 output.note(&format!("table {} is dropped, with everything in it", drop.table));
                 if answer.is_null() { Ok(()) } else { document::show(output, &answer) }

@@ -117,7 +117,8 @@ impl Members {
         if !(first..=last).contains(&node.0) {
             return None;
         }
-        let missing = usize::try_from(last - first).map_or(usize::MAX, |span| span.saturating_add(1) - self.len());
+        let missing =
+            usize::try_from(last - first).map_or(usize::MAX, |span| span.saturating_add(1) - self.len());
         let most = usize::try_from(node.0 - first).unwrap_or(usize::MAX);
         let least = most.saturating_sub(missing);
         let among = &self.members[least..self.len().min(most.saturating_add(1))];

@@ -7,7 +7,7 @@
 //! copies, one in whole copies exists.
 
 use super::board::{Board, Scale};
-use super::chain::shortest_chain;
+use super::chain::{of_guests, shortest_chain};
 use super::exchange::{back_home, single, through_newcomer};
 use super::search::{Aim, Goal, Search};
 
@@ -33,6 +33,7 @@ fn reach(board: &mut Board, scale: Scale, aim: Aim) {
 /// Takes one copy off a node of the first kind and gives one more to a node of the second; `false` if nothing does.
 fn shift(board: &mut Board, search: &mut Search) -> bool {
     let exchanges = back_home(board, search)
+        .or_else(|| of_guests(board, search))
         .or_else(|| single(board, search, true))
         .or_else(|| through_newcomer(board, search))
         .or_else(|| single(board, search, false))

@@ -27,6 +27,8 @@ pub(super) struct Board<'a> {
     pub(super) newcomers: Vec<bool>,
     /// For each node the shards that it owns today and holds no copy of; no entry for none.
     pub(super) away: BTreeMap<usize, BTreeSet<Shard>>,
+    /// For each node the shards that it holds a copy of and does not own today, but for new shards; no entry for none.
+    pub(super) guests: BTreeMap<usize, BTreeSet<Shard>>,
     /// The shards whose owners may be others than today, in no order, some of them twice.
     pub(super) touched: Vec<Shard>,
     /// The shards without owners today, in order.
@@ -115,6 +117,7 @@ impl<'a> Board<'a> {
             tables: wishes.iter().zip(&has_owners).map(of_wish).collect(),
             newcomers: Vec::new(),
             away: BTreeMap::new(),
+            guests: BTreeMap::new(),
             touched: Vec::new(),
             new: Vec::new(),
             missing: 0,
@@ -299,11 +302,10 @@ impl<'a> Board<'a> {
         if let Some(held) = &mut self.held {
             held.gained(shard, node);
         }
-        if let Some(away) = self.away.get_mut(&node) {
-            away.remove(&shard);
-            if away.is_empty() {
-                self.away.remove(&node);
-            }
+        if self.is_todays(shard, node) {
+            forget(&mut self.away, node, shard);
+        } else if !self.wish(shard).today.is_empty() {
+            self.guests.entry(node).or_default().insert(shard);
         }
     }
 
@@ -321,6 +323,8 @@ impl<'a> Board<'a> {
         }
         if self.is_todays(shard, node) {
             self.away.entry(node).or_default().insert(shard);
+        } else {
+            forget(&mut self.guests, node, shard);
         }
     }
 
@@ -347,6 +351,15 @@ impl<'a> Board<'a> {
             spread.admits_swap(from_zone, held(from_zone), to_zone, held(to_zone))
         };
         !self.holds(shard, to) && (from_zone == to_zone || admits_swap())
+    }
+}
+
+fn forget(shards: &mut BTreeMap<usize, BTreeSet<Shard>>, node: usize, shard: Shard) {
+    if let Some(of_node) = shards.get_mut(&node) {
+        of_node.remove(&shard);
+        if of_node.is_empty() {
+            shards.remove(&node);
+        }
     }
 }
 

@@ -57,6 +57,39 @@ pub(super) fn shortest_chain(board: &Board, search: &mut Search) -> Option<Vec<E
     None
 }
 
+/// The shortest chain of exchanges of copies that move anyway: none of today's owners gives one of its own. It costs no move.
+pub(super) fn of_guests(board: &Board, search: &mut Search) -> Option<Vec<Exchange>> {
+    let goal = search.goal;
+    let gives = |node: &usize| goal.gives(board, *node);
+    let mut queue: VecDeque<usize> = board.guests.keys().copied().filter(gives).collect();
+    let mut paths: BTreeMap<usize, Option<Exchange>> = queue.iter().map(|node| (*node, None)).collect();
+    while let Some(from) = queue.pop_front() {
+        let guests = board.guests.get(&from).into_iter().flat_map(|shards| shards.range(goal.scale.shards()));
+        for shard in guests.copied() {
+            for to in 0..board.nodes() {
+                let exchange = Exchange { shard, from, to };
+                // One that passes a copy on needs another to give.
+                let goes_on = goal.takes(board, to) || board.guests.contains_key(&to);
+                if !goes_on || paths.contains_key(&to) || !goal.allows(board, exchange) {
+                    continue;
+                }
+                paths.insert(to, Some(exchange));
+                if goal.takes(board, to) {
+                    let mut chain = Vec::new();
+                    let mut at = to;
+                    while let Some(Some(exchange)) = paths.get(&at) {
+                        chain.push(*exchange);
+                        at = exchange.from;
+                    }
+                    return Some(chain);
+                }
+                queue.push_back(to);
+            }
+        }
+    }
+    None
+}
+
 /// Where one step of a chain can go that no step has reached.
 fn neighbours(board: &Board, scale: Scale, at: Vertex, reached: &Paths) -> Vec<(Vertex, Option<Exchange>)> {
     let mut next = Vec::new();

@@ -65,9 +65,8 @@ impl Goal {
 
     /// The place of a node among the receivers: who is below its least comes first, then newcomers, then who is emptier.
     pub(super) fn receiver_key(self, board: &Board, node: usize) -> Option<u128> {
-        let late = || {
-            2 * u128::from(!board.is_below_least(self.scale, node)) + u128::from(!board.newcomers[node])
-        };
+        let late =
+            || 2 * u128::from(!board.is_below_least(self.scale, node)) + u128::from(!board.newcomers[node]);
         let group = match self.aim {
             Aim::Relieve => late() << 126,
             Aim::Fill => 0,
@@ -100,8 +99,7 @@ impl Goal {
     pub(super) fn allows_two(self, board: &Board, taken: Exchange, back: Exchange) -> bool {
         let (table, back_table) = (taken.shard.table, back.shard.table);
         let middle_stays = || {
-            table == back_table
-                || (board.may_give(back_table, back.from) && board.may_take(table, back.from))
+            table == back_table || (board.may_give(back_table, back.from) && board.may_take(table, back.from))
         };
         match self.scale {
             Scale::Table(_) => true,

@@ -238,7 +238,8 @@ fn nothing_moves_when_nothing_changes() {
     let ring = ring(&[("a", 1.0), ("a", 1.0), ("b", 2.0), ("c", 1.0), ("c", 3.0), ("d", 0.3)]);
     let wishes = [new_table(3, 64), new_table(2, 32)];
     let placement = place_new(&ring, &wishes);
-    let again = all_placed(&ring, &Settled::default(), &all_owned(&wishes, &placement)).expect("enough nodes");
+    let again =
+        all_placed(&ring, &Settled::default(), &all_owned(&wishes, &placement)).expect("enough nodes");
     assert_eq!(again, placement);
 }
 

@@ -221,7 +221,10 @@ fn a_drop_that_is_asked_for_again_waits_for_the_same() {
         let id = made["id"].as_str().expect("an id").to_owned();
         let refused = ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(0));
         let said = refused.refuses(409, "catalog-refused");
-        assert!(said["detail"].as_str().is_some_and(|detail| detail.contains(&format!("?id={id}"))), "{said}");
+        assert!(
+            said["detail"].as_str().is_some_and(|detail| detail.contains(&format!("?id={id}"))),
+            "{said}"
+        );
         drop("t99").refuses(404, "no-such-table");
         if shards > 1 {
             drop(&earlier).refuses(504, "write-timeout");

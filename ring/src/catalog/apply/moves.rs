@@ -76,7 +76,8 @@ struct Steps {
 impl Steps {
     fn start(&mut self, id: ShardId) -> Result<(), Rejection> {
         let called = || self.next.shard_called(id);
-        let wrong = |why: &str| Rejection::from(PlanRejection::WrongStage { shard: called(), why: why.to_owned() });
+        let wrong =
+            |why: &str| Rejection::from(PlanRejection::WrongStage { shard: called(), why: why.to_owned() });
         let no_shard = || PlanRejection::NoSuchShard { shard: called() };
         let Pending { start, wanted } =
             self.job.pending.get(&id).ok_or_else(|| wrong("does not wait to be moved by this job"))?;

@@ -175,7 +175,8 @@ impl Catalog {
         let found = self.found_by_id(moves.iter().map(|it| it.shard));
         let mut pending = BTreeMap::new();
         for Move { shard: id, epoch, wanted } in moves {
-            let (entry, shard) = found.get(id).ok_or_else(|| PlanRejection::NoSuchShard { shard: self.shard_called(*id) })?;
+            let (entry, shard) =
+                found.get(id).ok_or_else(|| PlanRejection::NoSuchShard { shard: self.shard_called(*id) })?;
             self.check_move(entry, shard, *epoch, wanted)?;
             let wanted: Wanted = wanted.iter().copied().collect();
             let wish = Pending { start: shard.interval.start.clone(), wanted };

@@ -159,7 +159,8 @@ fn the_largest_cluster_is_planned_in_time() {
     println!("  {took:?}: the ring of all virtual nodes");
     let (took, _) = shortest(|| placed(&new));
     println!("  {took:?}: all shards placed, with the ring (goal: 2 s)");
-    let (took, _) = shortest(|| owned.iter().flat_map(|wish| &wish.shards).flat_map(|it| &it.today).max().copied());
+    let (took, _) =
+        shortest(|| owned.iter().flat_map(|wish| &wish.shards).flat_map(|it| &it.today).max().copied());
     println!("  {took:?}: all owners read once");
     let (took, _) = shortest(|| placed(&owned));
     println!("  {took:?}: the placement after one join (goal: 100 ms)");
@@ -170,25 +171,4 @@ fn the_largest_cluster_is_planned_in_time() {
     let (took, remove) = shortest(|| planned(&before, &Wish::Remove { node: NodeId(7), dead: false }));
     println!("  {took:?}: a plan for one that leaves with its preview, {} moves", remove.preview.moves);
     check(&before, &remove, &weights((1..=LARGEST.nodes).filter(|number| *number != 7)));
-}
-#[test]
-#[ignore]
-fn zz_place() {
-    let new: Vec<TableWish> = (0..64).map(|_| TableWish::new(COPIES, (0..16384u64).map(|at| quorate_model::Token(at << 50)))).collect();
-    let t = worked();
-    let before = Ring::of(members(9_999));
-    let _ = before.walk(quorate_model::Token(0)).next();
-    println!("ring {:?}", worked() - t);
-    let t = worked();
-    let placed = place(&before, &Settled::default(), &new).expect("enough nodes");
-    println!("full {:?}", worked() - t);
-    let owned: Vec<TableWish> = new.iter().zip(placed).map(|(wish, placed)| TableWish { n: COPIES, shards: wish.shards.iter().zip(placed).map(|(s, (_, today))| ShardWish { position: s.position, today }).collect() }).collect();
-    if std::env::var("JOIN").is_ok() {
-    for _ in 0..std::env::var("JOIN").unwrap().parse().unwrap() {
-        let t = worked();
-        let ring = Ring::of(members(10_000));
-        let t1 = worked();
-        let placed = place(&ring, &Settled::default(), &owned).expect("enough nodes");
-        println!("join {:?} ring {:?} {}", worked() - t1, t1 - t, placed.iter().map(Vec::len).sum::<usize>());
-    }}
 }
