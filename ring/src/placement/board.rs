@@ -10,6 +10,7 @@ use crate::ring::{Members, Ring};
 use crate::spread::Spread;
 use quorate_model::NodeId;
 use smallvec::SmallVec;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A seat that no node has.
@@ -75,8 +76,8 @@ impl<'a> Board<'a> {
         let members = ring.members();
         let mut shares = BTreeMap::new();
         for wish in wishes {
-            if !shares.contains_key(&wish.n) {
-                shares.insert(wish.n, Shares::of(members, wish.n)?);
+            if let Entry::Vacant(of_n) = shares.entry(wish.n) {
+                of_n.insert(Shares::of(members, wish.n)?);
             }
         }
         for n in settled.shards_by_copies.keys() {

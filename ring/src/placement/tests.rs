@@ -106,7 +106,9 @@ fn all_placed(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Pl
     let today = |wish: &TableWish| wish.shards.iter().map(in_ring_order).collect::<Vec<Wanted>>();
     let mut all: Placement = wishes.iter().map(today).collect();
     for (owners, placed) in all.iter_mut().zip(super::place(ring, settled, wishes)?) {
-        placed.into_iter().for_each(|(at, wanted)| owners[at] = wanted);
+        for (at, wanted) in placed {
+            owners[at] = wanted;
+        }
     }
     Some(all)
 }

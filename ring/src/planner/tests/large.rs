@@ -126,7 +126,7 @@ fn shortest<T>(work: impl Fn() -> T) -> (Duration, T) {
     let measured = |_| {
         let begun = worked();
         let done = work();
-        (worked() - begun, done)
+        (worked().saturating_sub(begun), done)
     };
     let tries: Vec<(Duration, T)> = (0..3).map(measured).collect();
     let best = tries.iter().map(|(took, _)| *took).min().expect("three tries");
