@@ -36,13 +36,15 @@ mod exchange;
 mod held;
 mod queue;
 mod search;
+mod shard;
 mod share;
 mod wish;
 
 pub use wish::{Placed, Settled, ShardWish, TableWish, Wanted};
 
 use crate::ring::Ring;
-use board::{Board, Shard};
+use board::Board;
+use shard::Shard;
 use share::Bounds;
 use smallvec::SmallVec;
 use std::borrow::Borrow;

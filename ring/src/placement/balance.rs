@@ -6,10 +6,11 @@
 //! within the bounds exists, balancing ends in one; and because fair shares are such a placement in fractions of
 //! copies, one in whole copies exists.
 
-use super::board::{Board, Scale};
+use super::board::Board;
 use super::chain::{of_guests, shortest_chain};
 use super::exchange::{back_home, single, through_newcomer};
 use super::search::{Aim, Goal, Search};
+use super::shard::Scale;
 
 /// Brings all nodes within their bounds: each table by itself first, then all copies together.
 pub(super) fn balance(board: &mut Board) {

@@ -4,6 +4,7 @@
 //! wish has them, and which shards a node holds is written down once ([`super::held`]), not kept with every step.
 
 use super::held::Held;
+use super::shard::{Scale, Shard};
 use super::share::{FairBounds, Shares, Slack};
 use super::wish::{Settled, ShardWish, TableWish};
 use crate::ring::{Members, Ring};
@@ -42,13 +43,6 @@ pub(super) struct Board<'a> {
     held: Option<Held>,
 }
 
-/// Which shard: its table, and its place in the wish for that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Shard {
-    pub(super) table: u32,
-    pub(super) at: u32,
-}
-
 /// One table of the plan.
 pub(super) struct TableBoard<'a> {
     pub(super) n: usize,
@@ -61,13 +55,6 @@ pub(super) struct TableBoard<'a> {
     /// The holders of each shard, `width` seats for each, those that are taken first.
     seats: Vec<u32>,
     width: usize,
-}
-
-/// What is balanced: one table's copies, or all copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
-    Table(usize),
-    Total,
 }
 
 impl<'a> Board<'a> {
@@ -266,7 +253,12 @@ impl<'a> Board<'a> {
     /// Writes down which shards each node holds; from then on that is kept.
     pub(super) fn write_down_held(&mut self) {
         if self.held.is_none() {
-            self.held = Some(Held::of(self));
+            let mut copies = vec![0; self.nodes()];
+            for table in &self.tables {
+                copies.iter_mut().zip(&table.load).for_each(|(sum, load)| *sum += *load as usize);
+            }
+            let holders = self.shards().flat_map(|shard| self.holders(shard).map(move |node| (shard, node)));
+            self.held = Some(Held::of(&copies, holders));
         }
     }
 
@@ -361,16 +353,5 @@ fn forget(shards: &mut BTreeMap<usize, BTreeSet<Shard>>, node: usize, shard: Sha
         if of_node.is_empty() {
             shards.remove(&node);
         }
-    }
-}
-
-impl Scale {
-    /// The shards that belong to it.
-    pub(super) fn shards(self) -> std::ops::Range<Shard> {
-        let (first, last) = match self {
-            Self::Table(table) => (table as u32, table as u32 + 1),
-            Self::Total => (0, u32::MAX),
-        };
-        Shard { table: first, at: 0 }..Shard { table: last, at: 0 }
     }
 }

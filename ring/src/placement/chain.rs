@@ -11,9 +11,9 @@
 //! so that one is found whenever there is any (Ford and Fulkerson). A shortest path passes one shard twice only where
 //! the two exchanges are independent, in different zones; else it would have a short cut.
 
-use super::board::{Board, Scale, Shard};
-use super::exchange::Exchange;
+use super::board::Board;
 use super::search::Search;
+use super::shard::{Exchange, Scale, Shard};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A point of the residual graph.

@@ -1,7 +1,8 @@
 //! The first draft: every shard gets n owners in lawful zones, near its place on the ring, loads bounded where that
 //! is easy. What is out of bounds afterwards is [`super::balance`]'s.
 
-use super::board::{Board, Scale, Shard};
+use super::board::Board;
+use super::shard::{Scale, Shard};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

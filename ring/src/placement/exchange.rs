@@ -10,17 +10,10 @@
 //!   exchange  n4 n1 n3          still one move, from n2 instead of n1
 //! ```
 
-use super::board::{Board, Shard};
+use super::board::Board;
 use super::search::Search;
+use super::shard::{Exchange, Shard};
 use std::collections::BTreeSet;
-
-/// One copy of one shard goes from one node to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exchange {
-    pub(super) shard: Shard,
-    pub(super) from: usize,
-    pub(super) to: usize,
-}
 
 /// An exchange between two of today's owners of a shard that another node has joined: it costs no move.
 pub(super) fn back_home(board: &Board, search: &mut Search) -> Option<Vec<Exchange>> {

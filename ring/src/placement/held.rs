@@ -1,6 +1,6 @@
 //! Which shards each node holds: written down once, in the order of shards; what changes afterwards stands beside it.
 
-use super::board::{Board, Scale, Shard};
+use super::shard::{Scale, Shard};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shards of each node.
@@ -13,19 +13,15 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn of(board: &Board) -> Self {
-        let mut starts = vec![0; board.nodes() + 1];
-        for table in &board.tables {
-            starts[1..].iter_mut().zip(&table.load).for_each(|(sum, load)| *sum += *load as usize);
-        }
-        (1..starts.len()).for_each(|node| starts[node] += starts[node - 1]);
+    /// What is held, in the order of shards: a shard and who holds it, of which each node has so many.
+    pub(super) fn of(copies: &[usize], held: impl Iterator<Item = (Shard, usize)>) -> Self {
+        let mut starts = vec![0; copies.len() + 1];
+        (0..copies.len()).for_each(|node| starts[node + 1] = starts[node] + copies[node]);
         let mut next = starts.clone();
-        let mut shards = vec![Shard { table: 0, at: 0 }; starts[board.nodes()]];
-        for shard in board.shards() {
-            for holder in board.holders(shard) {
-                shards[next[holder]] = shard;
-                next[holder] += 1;
-            }
+        let mut shards = vec![Shard { table: 0, at: 0 }; starts[copies.len()]];
+        for (shard, holder) in held {
+            shards[next[holder]] = shard;
+            next[holder] += 1;
         }
         Self { starts, shards, gained: BTreeMap::new() }
     }

@@ -1,8 +1,8 @@
 //! What a shift looks for: a copy less on one node, a copy more on another, and who comes first.
 
-use super::board::{Board, Scale};
-use super::exchange::Exchange;
+use super::board::Board;
 use super::queue::Queue;
+use super::shard::{Exchange, Scale};
 
 /// Which side of their bounds nodes are brought to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
