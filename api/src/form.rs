@@ -235,6 +235,19 @@ words! {
         /// An operator declared it gone for good: no node talks to it.
         Banned = "banned",
     }
+    /// Why a member is down, or asked after the others.
+    Why {
+        /// There is no connection to it.
+        NotConnected = "not-connected",
+        /// Nothing is heard of it.
+        Silent = "silent",
+        /// It does not hear the node that was asked.
+        Unheard = "unheard",
+        /// It leaves calls unanswered.
+        Unanswered = "unanswered",
+        /// It is heard again, and not for long enough yet.
+        Returning = "returning",
+    }
     /// That a process works.
     Liveness {
         /// It does.

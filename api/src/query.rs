@@ -39,6 +39,8 @@ pub enum Parameter {
     Enc,
     /// `table`
     Table,
+    /// `id`
+    Id,
     /// `prefix`
     Prefix,
     /// `start`
@@ -94,6 +96,8 @@ pub const LOCATE: &[Parameter] = &[Parameter::Enc];
 pub const EXPLAIN: &[Parameter] = &[Parameter::Enc, Parameter::Timeout];
 /// Parameters of a change of the catalog.
 pub const CHANGE: &[Parameter] = &[Parameter::Timeout];
+/// Parameters of the drop of a table.
+pub const DROP: &[Parameter] = &[Parameter::Id, Parameter::Timeout];
 /// Parameters of the ring.
 pub const RING: &[Parameter] = &[Parameter::Table];
 /// Parameters of a scan.
@@ -133,6 +137,8 @@ pub struct Query {
     pub base64: bool,
     /// The table that is asked about.
     pub table: Option<String>,
+    /// The id of the table that is meant, as it was asked for.
+    pub id: Option<String>,
     /// Which keys a scan is about, and how it goes.
     pub scan: ScanQuery,
 }
@@ -150,6 +156,7 @@ impl Parameter {
         Parameter::Trace,
         Parameter::Enc,
         Parameter::Table,
+        Parameter::Id,
         Parameter::Prefix,
         Parameter::Start,
         Parameter::End,
@@ -174,6 +181,7 @@ impl Parameter {
             Parameter::Trace => "trace",
             Parameter::Enc => "enc",
             Parameter::Table => "table",
+            Parameter::Id => "id",
             Parameter::Prefix => "prefix",
             Parameter::Start => "start",
             Parameter::End => "end",
@@ -271,6 +279,7 @@ impl Query {
             Parameter::Enc if value == "b64" => self.base64 = true,
             Parameter::Enc => return Err(QueryError::Enc { value: shown(value) }),
             Parameter::Table => self.table = Some(value.to_owned()),
+            Parameter::Id => self.id = Some(value.to_owned()),
             Parameter::Limit => self.scan.limit = Some(scan::limit(value)?),
             Parameter::Reverse => self.scan.reverse = flag("reverse", value)?,
             Parameter::Values => self.scan.values = flag("values", value)?,

@@ -131,7 +131,7 @@ routes! {
     /// Change a table.
     AlterTable(OnTable) = PATCH CHANGE;
     /// Drop a table.
-    DropTable(OnTable) = DELETE CHANGE;
+    DropTable(OnTable) = DELETE DROP;
     /// The keys of a table in their order.
     Scan(OnTable) = GET SCAN;
     /// The shards of a table.

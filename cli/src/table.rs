@@ -108,6 +108,9 @@ struct Alter {
 struct Drop {
     /// Its name.
     table: String,
+    /// Its id (`table describe` says it), where an earlier table of this name is dropped and waits for owners still.
+    #[arg(long)]
+    id: Option<String>,
     /// The table's name once more, instead of the question.
     #[arg(long, value_name = "TABLE", require_equals = true)]
     accept_data_loss: Option<String>,
@@ -174,7 +177,10 @@ impl TableCommand {
                 }
                 drop.confirm(context)?;
                 let answer = context
-                    .told(&format!("dropping table {}", drop.table), client.drop_table(&drop.table))
+                    .told(
+                        &format!("dropping table {}", drop.table),
+                        client.drop_table(&drop.table, drop.id.as_deref()),
+                    )
                     .await?;
                 output.note(&format!("table {} is dropped, with everything in it", drop.table));
                 if answer.is_null() { Ok(()) } else { document::show(output, &answer) }

@@ -45,9 +45,12 @@ impl Client {
         self.change_catalog(&Route::AlterTable(OnTable::new(name)), Some(change)).await
     }
 
-    /// Drops a table with everything in it.
-    pub async fn drop_table(&self, name: &str) -> Result<Json, Error> {
-        self.change_catalog(&Route::DropTable(OnTable::new(name)), None::<&()>).await
+    /// Drops a table with everything in it: the one of this id, where one is given. Without an id it is refused while an
+    /// earlier table of the name is dropped and not closed.
+    pub async fn drop_table(&self, name: &str, id: Option<&str>) -> Result<Json, Error> {
+        let mut call = self.change_call(&Route::DropTable(OnTable::new(name)));
+        call.query.extend(id.map(|id| (Parameter::Id, id.to_owned())));
+        self.send_change(call, None::<&()>).await
     }
 
     /// Name, epoch, leader, health sentence, counts.
@@ -218,10 +221,14 @@ impl Client {
 
     /// A change of the catalog: the server is told how long it may take to reach every member.
     async fn change_catalog<T: Serialize>(&self, route: &Route, body: Option<&T>) -> Result<Json, Error> {
+        self.send_change(self.change_call(route), body).await
+    }
+
+    fn change_call(&self, route: &Route) -> Call {
         let mut call = self.on_route(route);
         call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
         call.timeout += GRACE;
-        self.send_change(call, body).await
+        call
     }
 
     async fn send_change<T: Serialize>(&self, mut call: Call, body: Option<&T>) -> Result<Json, Error> {

@@ -16,7 +16,7 @@ use quorate_api::key::KeyError;
 use quorate_api::query::QueryError;
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_coordinator::{GetError, PutError};
-use quorate_model::{NodeId, Refusal};
+use quorate_model::{NodeId, Refusal, TableId};
 use quorate_node::control::ProposeError;
 use quorate_node::core::{LossError, RecoverError};
 use quorate_ring::AmbiguousMember;
@@ -72,6 +72,20 @@ pub enum Fault {
     Closing {
         /// Its name.
         name: String,
+    },
+    /// A drop that could be of either of two tables.
+    #[error(
+        "a table \"{name}\" ({dropped}) was dropped and waits for owners that have not confirmed it, and another one was made \
+         under this name since ({table}): nothing was dropped; say which one is meant, with ?id={dropped} to wait for the \
+         first, or ?id={table} to drop the other"
+    )]
+    TwoOfOneName {
+        /// Their name.
+        name: String,
+        /// The one that was dropped.
+        dropped: TableId,
+        /// The one that is there.
+        table: TableId,
     },
     /// No value.
     #[error("{0}")]
@@ -300,6 +314,7 @@ impl Fault {
             Fault::Cursor(_) => Code::InvalidCursor,
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
+            Fault::TwoOfOneName { .. } => Code::CatalogRefused,
             Fault::NoSuchNode { .. } => Code::NoSuchNode,
             Fault::AmbiguousNode(_) => Code::AmbiguousNode,
             Fault::NoSuchJob { .. } | Fault::NoSuchMoveJob { .. } => Code::NoSuchJob,

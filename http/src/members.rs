@@ -12,12 +12,12 @@ use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
 use quorate_api::document::{self, NodeDetails, Nodes};
-use quorate_api::form::{Membership, State};
+use quorate_api::form::{Membership, State, Why};
 use quorate_api::text::{sentence, shown};
 use quorate_model::{NodeId, Span};
 use quorate_node::control::{DiskState, Healing, Report};
 use quorate_node::core::{LinkStatistics, Reached};
-use quorate_ring::liveness::Verdict;
+use quorate_ring::liveness::{self, Verdict};
 use quorate_ring::{Node, NodeState, Shard, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,6 +75,17 @@ fn membership(state: NodeState) -> Membership {
         NodeState::Member => Membership::Member,
         NodeState::Leaving => Membership::Leaving,
         NodeState::Banned => Membership::Banned,
+    }
+}
+
+/// Why a member is down or asked last, in a word.
+fn word(why: liveness::Why) -> Why {
+    match why {
+        liveness::Why::NotConnected => Why::NotConnected,
+        liveness::Why::Silent => Why::Silent,
+        liveness::Why::Unheard => Why::Unheard,
+        liveness::Why::Unanswered => Why::Unanswered,
+        liveness::Why::Unsteady => Why::Returning,
     }
 }
 
@@ -166,6 +177,7 @@ impl Seen {
             silent_ms: if id == self.by { Some(0) } else { silent },
             phi: verdict.map(|verdict| (verdict.phi * 10.0).round() / 10.0),
             reason: verdict.and_then(|verdict| verdict.why).map(|why| why.to_string()),
+            why: verdict.and_then(|verdict| verdict.why).map(|why| word(why).into()),
             // Not built yet.
             bytes: said.map(|report| report.bytes),
             keys: said.and_then(|report| report.keys),

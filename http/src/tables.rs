@@ -14,7 +14,7 @@ use quorate_api::OnTable;
 use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
-use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, Token};
+use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, TableId, Token};
 use quorate_ring::{Command, NewRange, NewTable, RequestId, Shard, TableChange, TableEntry, TtlChange, View};
 
 /// A table, as the catalog has it.
@@ -139,11 +139,19 @@ pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Res
 pub async fn drop_table(app: App, on: OnTable, query: Query, request: Request) -> Result<Response, Problem> {
     plain(&request)?;
     let name = on.table.clone();
-    let table = match app.table(on.table, app.timeout(&query)).await {
-        Ok(table) => table,
-        Err(gone) => {
-            // It was dropped before, and that is not closed yet: this request waits for the same.
-            let closing = app.core.dropping(&name).ok_or(gone)?;
+    let found = app.table(on.table, app.timeout(&query)).await;
+    // Whether it was dropped before, and that is not closed yet.
+    let open = app.core.dropping(&name);
+    let is_meant = |table: TableId| query.id.as_ref().is_none_or(|id| *id == table.to_string());
+    let table = match (found, open) {
+        (Ok(table), Some(open)) if query.id.is_none() => {
+            return Err(Fault::TwoOfOneName { name, dropped: open.table, table: table.id }.into());
+        }
+        (Ok(table), _) if is_meant(table.id) => table,
+        (found, open) => {
+            // One that is open: this request waits for the same.
+            let closing = open.filter(|open| is_meant(open.table));
+            let closing = closing.ok_or_else(|| found.err().unwrap_or_else(|| gone(&name)))?;
             expect_closed(&app.core.closed(&closing, app.change_timeout(&query)).await)?;
             return Ok(json(StatusCode::OK, &Dropped { dropped: name, epoch: closing.since.0 }));
         }

@@ -168,10 +168,7 @@ impl Catalog {
 
     /// What people call a member: its name, and its id where that is another word.
     pub fn called(&self, id: NodeId) -> String {
-        match self.node(id).map(|node| node.name.as_str()).filter(|name| *name != id.to_string()) {
-            Some(name) => format!("{name} ({id})"),
-            None => id.to_string(),
-        }
+        self.node(id).map_or_else(|| id.to_string(), |node| node.called())
     }
 
     /// The same of several.

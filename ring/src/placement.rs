@@ -33,50 +33,68 @@ mod board;
 mod chain;
 mod draft;
 mod exchange;
+mod held;
+mod queue;
+mod search;
+mod shard;
 mod share;
 mod wish;
 
-pub use wish::{Settled, ShardWish, TableWish, Wanted};
+pub use wish::{Placed, Settled, ShardWish, TableWish, Wanted};
 
 use crate::ring::Ring;
 use board::Board;
+use shard::Shard;
+use share::Bounds;
+use smallvec::SmallVec;
+use std::borrow::Borrow;
 
-/// Owners in ring order, for each table and each of its shards, in the order of the wishes: on the members of a ring,
-/// next to what is settled. `None` if a table wants more copies than there are members.
-pub fn place(ring: &Ring, settled: &Settled, wishes: &[TableWish]) -> Option<Vec<Vec<Wanted>>> {
-    let mut board = Board::of(ring, settled, wishes)?;
+/// Of each table, in the order of the wishes, the shards whose owners are to be others than today (by their places in the
+/// wish, in order), with their owners in ring order: on the members of a ring, next to what is settled. `None` if a table
+/// wants more copies than there are members.
+pub fn place<W: Borrow<TableWish>>(ring: &Ring, settled: &Settled, wishes: &[W]) -> Option<Vec<Placed>> {
+    let wishes: Vec<&TableWish> = wishes.iter().map(Borrow::borrow).collect();
+    let mut board = Board::of(ring, settled, &wishes)?;
     draft::draft(&mut board);
     balance::balance(&mut board);
-    let mut shards = board.shards.iter();
-    let mut owners_of = |wish: &TableWish| {
-        shards.by_ref().take(wish.shards.len()).map(|shard| in_ring_order(ring, shard)).collect()
-    };
-    Some(wishes.iter().map(&mut owners_of).collect())
+    let mut placed: Vec<Placed> = vec![Placed::new(); wishes.len()];
+    for (shard, is_walked) in changed(&mut board) {
+        let mut holders: SmallVec<[usize; 5]> = board.holders(shard).collect();
+        // A walk meets nodes in ring order.
+        if !is_walked {
+            ring.order(board.wish(shard).position, &mut holders);
+        }
+        let owners = holders.iter().map(|holder| ring.members().as_slice()[*holder].node).collect();
+        placed[shard.table as usize].push((shard.at as usize, owners));
+    }
+    Some(placed)
+}
+
+/// The shards that are new or have been touched, in order, and whether each has its copies from a walk alone.
+fn changed(board: &mut Board) -> Vec<(Shard, bool)> {
+    let (mut touched, new) = (std::mem::take(&mut board.touched), std::mem::take(&mut board.new));
+    touched.sort_unstable();
+    touched.dedup();
+    let walked = new.into_iter().filter(|shard| touched.binary_search(shard).is_err());
+    let mut changed: Vec<(Shard, bool)> = walked.map(|shard| (shard, true)).collect();
+    changed.extend(touched.into_iter().map(|shard| (shard, false)));
+    changed.sort_unstable();
+    changed
 }
 
 /// The fewest copies that must come to a node that does not have them today, so that each shard has n owners on the ring
 /// and each member holds what it should: none less than its least, none more than its most. `None` as above.
-pub fn moves_min(ring: &Ring, wishes: &[TableWish]) -> Option<u64> {
-    let board = Board::of(ring, &Settled::default(), wishes)?;
-    let mut held = vec![0u64; board.nodes()];
-    let (mut missing, mut given_up) = (0, false);
-    for shard in &board.shards {
-        shard.today.iter().for_each(|node| held[*node] += 1);
-        missing += u64::from(shard.n).saturating_sub(shard.today.len() as u64);
-        given_up |= shard.today.len() > usize::from(shard.n);
-    }
+pub fn moves_min<W: Borrow<TableWish>>(ring: &Ring, wishes: &[W]) -> Option<u64> {
+    let wishes: Vec<&TableWish> = wishes.iter().map(Borrow::borrow).collect();
+    let board = Board::of(ring, &Settled::default(), &wishes)?;
+    let of_all = |more: fn(u64, &Bounds) -> u64| -> u64 {
+        let nodes = board.total.iter().enumerate();
+        nodes.map(|(node, held)| more(*held, board.total_bounds.of(node))).sum()
+    };
     // Where no shard has a copy to give up, one that a node holds too much has to come to another one.
-    let excess = held.iter().zip(&board.total_bounds).map(|(held, bounds)| held.saturating_sub(bounds.most));
-    let leaving = if given_up { missing } else { missing + excess.sum::<u64>() };
-    let lacking =
-        held.iter().zip(&board.total_bounds).map(|(held, bounds)| bounds.least.saturating_sub(*held));
-    Some(leaving.max(lacking.sum()))
-}
-
-fn in_ring_order(ring: &Ring, shard: &board::ShardBoard) -> Wanted {
-    let mut holders = shard.holders.clone();
-    ring.order(shard.position, &mut holders);
-    holders.iter().map(|holder| ring.members().as_slice()[*holder].node).collect()
+    let excess = of_all(|held, bounds| held.saturating_sub(bounds.most));
+    let leaving = if board.gives_up { board.missing } else { board.missing + excess };
+    Some(leaving.max(of_all(|held, bounds| bounds.least.saturating_sub(held))))
 }
 
 #[cfg(test)]

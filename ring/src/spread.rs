@@ -65,6 +65,20 @@ impl Spread {
         from == to || (held_from > self.bounds[from].least && held_to < self.bounds[to].most)
     }
 
+    /// Whether copies in these zones, one for each copy, can all stay: they are completable, in whatever order they came.
+    pub fn keeps(&self, zones: &[usize]) -> bool {
+        let mut extras = 0;
+        for (at, zone) in zones.iter().enumerate() {
+            let bounds = self.bounds[*zone];
+            let held = zones[..=at].iter().filter(|other| *other == zone).count();
+            if held > bounds.most {
+                return false;
+            }
+            extras += usize::from(held > bounds.least);
+        }
+        extras <= self.extra
+    }
+
     /// Whether a complete shard with these copies obeys the spread.
     pub fn holds(&self, in_zone: &[usize]) -> bool {
         self.bounds.iter().zip(in_zone).all(|(bounds, held)| (bounds.least..=bounds.most).contains(held))
@@ -114,6 +128,9 @@ mod tests {
             }
             prop_assert_eq!(held.iter().sum::<usize>(), n);
             prop_assert!(spread.holds(&held), "{:?} in {:?}", held, zones);
+            let in_zones: Vec<usize> =
+                (0..zones.len()).flat_map(|zone| std::iter::repeat_n(zone, held[zone])).collect();
+            prop_assert!((0..=n).all(|kept| spread.keeps(&in_zones[..kept])), "{:?} in {:?}", held, zones);
             prop_assert!(held.iter().zip(&zones).all(|(held, nodes)| held <= nodes));
         }
     }

@@ -180,6 +180,10 @@ pub struct Node {
     /// Why it is down, or asked after the others.
     #[schema(required)]
     pub reason: Option<String>,
+    /// The same in one word; absent where it is neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Why>)]
+    pub why: Option<Word>,
     /// Bytes of the records that it holds, before compression, as the statistics of tables count them. While it is still
     /// counting: of its live files, if those are more.
     #[schema(required)]

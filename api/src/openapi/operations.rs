@@ -149,7 +149,7 @@ pub const fn described(operation: Operation) -> Described {
             "dropTable",
             "Drop a table and all its data",
             const { &[ok::<Dropped>()] },
-            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, CHANGE],
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, CHANGE, &[Code::CatalogRefused]],
         ),
         Operation::Scan => shown(
             "scan",

@@ -57,6 +57,7 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Trace => (flag(), "Server-Timing, and what each owner said"),
         Parameter::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
         Parameter::Table => (reference("TableName"), "This table alone; default: all"),
+        Parameter::Id => (text(), "The table's id: which of two of this name is meant, one of them dropped"),
         Parameter::Prefix => (text(), "Keys that begin with these bytes; of a range table"),
         Parameter::Start => (text(), "Keys from this one on; of a range table"),
         Parameter::End => (text(), "Keys before this one; of a range table"),

@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::output::printable;
 use crate::quantity::{bytes, count};
 use quorate_api::document::{self, Cluster, Here, Job, Jobs, Limits, MoveJob, Node, Recovered};
-use quorate_api::form::{JobState, Membership, MoveState, State};
+use quorate_api::form::{JobState, Membership, MoveState, State, Why};
 use quorate_client::{Client, Document, Endpoint, Options};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -14,9 +14,6 @@ use tokio::task::JoinSet;
 
 /// How long each member may take to say how it is.
 const MEMBER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What a node says of a member that it hears again, and that it does not count on yet.
-const RETURNING: &str = "back, and not steady yet";
 
 /// What the cluster's nodes said.
 pub struct Asked {
@@ -144,7 +141,7 @@ impl Asked {
             address: text(&node.address).unwrap_or_default(),
             peer_address: text(&node.peer_address).unwrap_or_default(),
             is_heard: node.state.parse() == Ok(State::Up),
-            is_returning: node.reason.as_deref() == Some(RETURNING),
+            is_returning: node.why.as_deref().is_some_and(|why| why.parse() == Ok(Why::Returning)),
             is_voter: node.voter,
             answer: said.answer.clone(),
             stays: stays(node, self.cluster.read.shards > 0),

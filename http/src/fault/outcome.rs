@@ -23,6 +23,7 @@ impl Fault {
             | Fault::Parted
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
+            | Fault::TwoOfOneName { .. }
             | Fault::NoSuchKey(_)
             | Fault::NoSuchNode { .. }
             | Fault::AmbiguousNode(_)

@@ -2,7 +2,7 @@ use super::super::body::Kind;
 use super::super::problem::Problem;
 use super::*;
 use quorate_coordinator::answer::Outcome;
-use quorate_model::{Epoch, Span};
+use quorate_model::{Epoch, Span, TableId};
 use quorate_ring::{PlanRejection, Rejection};
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
@@ -66,6 +66,7 @@ fn faults() -> Vec<Fault> {
         Fault::NoSuchKey(""),
         Fault::NoSuchTable { name: text() },
         Fault::Closing { name: text() },
+        Fault::TwoOfOneName { name: text(), dropped: TableId(1), table: TableId(2) },
         Fault::Open { awaited: vec![text(), text()] },
         Fault::NoSuchNode { id: text() },
         AmbiguousMember { text: text(), id: NodeId(1), name: text(), other: NodeId(2) }.into(),

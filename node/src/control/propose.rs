@@ -149,7 +149,7 @@ impl Control {
         is_heard.then(|| Rejection::AddressTaken {
             what: what.to_owned(),
             address: address.to_owned(),
-            node: holder.id,
+            node: holder.called(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Copies of all data folders: beside their originals they end, and cloned they are a cluster of their own.
 
-use crate::node::{Node, begun, served};
+use crate::nodes::{Node, begun, served};
 use crate::process::{Ended, Running, free_ports, run};
 use quorate_ports::Block;
 use std::path::Path;

@@ -12,7 +12,6 @@ mod growth;
 mod joining;
 mod load;
 mod loss;
-mod node;
 mod nodes;
 mod offline;
 mod outcomes;

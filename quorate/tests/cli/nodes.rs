@@ -1,18 +1,78 @@
-//! Nodes that were started one by one, each as a process of its own.
+//! Nodes of `quorate serve`, each a process of its own on ports of its own, so that it is found again where it was.
 
 use crate::process::{Ended, PATIENCE, Running, free_ports, quorate, run};
 use quorate_client::{Client, Endpoint, Options};
+use quorate_ports::Block;
 use serde_json::Value as Json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
+
+/// A node that serves.
+pub struct Node {
+    pub process: Running,
+    pub endpoint: String,
+}
 
 /// A cluster: its folders, its ports, and those of its nodes that run.
 pub struct Nodes {
     pub folder: tempfile::TempDir,
     pub running: Vec<Option<Running>>,
-    ports: quorate_ports::Block,
+    ports: Block,
     /// Variables of their environment.
     settings: Vec<(&'static str, &'static str)>,
+}
+
+/// A process on two ports of the block.
+pub fn begun(data: &Path, ports: &Block, at: u16, arguments: &[&str]) -> Running {
+    Running::start(serving(data, ports, at, arguments))
+}
+
+/// The node of a process, once it serves.
+pub fn served(mut process: Running) -> Node {
+    let line = process.until_said("the node serves");
+    let line: Json = serde_json::from_str(&line).expect("a log line in JSON");
+    let endpoint = line["clients"].as_str().expect("its address").to_owned();
+    Node { process, endpoint }
+}
+
+fn serving(data: &Path, ports: &Block, at: u16, arguments: &[&str]) -> Command {
+    let mut command = quorate();
+    command.args(["serve", "--listen", &ports.address(2 * at), "--peer-listen", &ports.address(2 * at + 1)]);
+    command.args(["--log-format", "json"]).args(arguments).arg("--data").arg(data);
+    command
+}
+
+/// Asks until what is said holds.
+#[track_caller]
+fn until(what: &str, ask: impl Fn() -> Ended, holds: impl Fn(&Ended) -> bool) -> Ended {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let ended = ask();
+        if holds(&ended) {
+            return ended;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}: {ended:?}");
+    }
+}
+
+impl Node {
+    /// Runs a command that asks it.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
+    }
+
+    /// Runs a command until what it says holds.
+    #[track_caller]
+    pub fn until(&self, what: &str, arguments: &[&str], holds: impl Fn(&Ended) -> bool) -> Ended {
+        until(what, || self.run(arguments), holds)
+    }
+
+    /// Waits until its cluster is healthy.
+    #[track_caller]
+    pub fn until_ready(&self) {
+        self.until("all is well", &["status", "--check"], |ended| ended.code == 0);
+    }
 }
 
 impl Nodes {
@@ -36,15 +96,12 @@ impl Nodes {
 
     /// Starts a node, and waits until it serves.
     pub fn serve(&mut self, at: usize, membership: &[&str]) -> &mut Running {
-        let peers = format!("127.0.0.1:{}", self.port(at) + 1);
-        let mut command = quorate();
-        let (name, address) = (name(at), self.address(at));
-        command.args(["serve", "--name", &name, "--listen", &address, "--peer-listen", &peers]);
-        command.args(membership).arg("--data").arg(self.data(at)).envs(self.settings.iter().copied());
-        let mut node = Running::start(command);
-        node.until_said("the node serves");
+        let name = name(at);
+        let arguments = [&["--name", name.as_str()], membership].concat();
+        let mut command = serving(&self.data(at), &self.ports, of_pair(at), &arguments);
+        command.envs(self.settings.iter().copied());
         self.running.resize_with(self.running.len().max(at + 1), || None);
-        self.running[at].insert(node)
+        self.running[at].insert(served(Running::start(command)).process)
     }
 
     /// Its process, which does not run any more for this cluster.
@@ -59,16 +116,13 @@ impl Nodes {
 
     /// Where it answers.
     pub fn address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", self.port(at))
-    }
-
-    fn port(&self, at: usize) -> u16 {
-        self.ports.port(u16::try_from(2 * at).expect("few"))
+        self.ports.address(2 * of_pair(at))
     }
 
     /// A client of these nodes.
     pub fn client(&self, at: &[usize]) -> Client {
-        let endpoints = at.iter().map(|at| Endpoint::new("127.0.0.1", self.port(*at))).collect();
+        let port = |at: &usize| self.ports.port(2 * of_pair(*at));
+        let endpoints = at.iter().map(|at| Endpoint::new("127.0.0.1", port(at))).collect();
         Client::new(Options { endpoints, ..Options::default() }).expect("a client")
     }
 
@@ -89,30 +143,23 @@ impl Nodes {
     #[track_caller]
     pub fn until(&self, arguments: &[&str], is_good: impl Fn(&Json) -> bool) -> Json {
         let shown = |ended: &Ended| serde_json::from_slice(&ended.stdout).unwrap_or(Json::Null);
-        shown(&self.until_ended(arguments, |ended| ended.code == 0 && is_good(&shown(ended))))
+        let is_shown = |ended: &Ended| ended.code == 0 && is_good(&shown(ended));
+        shown(&until(&format!("{arguments:?} shows it"), || self.run(0, arguments), is_shown))
     }
 
     /// The same of one that is for people. Lines may be broken anywhere.
     #[track_caller]
     pub fn until_text(&self, arguments: &[&str], is_good: impl Fn(&str) -> bool) {
         let text = |ended: &Ended| ended.text().split_whitespace().collect::<Vec<_>>().join(" ");
-        self.until_ended(arguments, |ended| is_good(&text(ended)));
-    }
-
-    #[track_caller]
-    fn until_ended(&self, arguments: &[&str], is_good: impl Fn(&Ended) -> bool) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let ended = self.run(0, arguments);
-            if is_good(&ended) {
-                return ended;
-            }
-            assert!(Instant::now() < deadline, "{arguments:?}: {ended:?}");
-        }
+        until(&format!("{arguments:?} says it"), || self.run(0, arguments), |ended| is_good(&text(ended)));
     }
 }
 
 /// What a node is called, counted from 0.
 pub fn name(at: usize) -> String {
     format!("n{}", at + 1)
+}
+
+fn of_pair(at: usize) -> u16 {
+    u16::try_from(at).expect("few")
 }

@@ -1,6 +1,6 @@
 //! `cluster recover`: two of three are gone for good, and the one that is left goes on.
 
-use crate::node::{begun, served};
+use crate::nodes::{begun, served};
 use crate::process::free_ports;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `serve`: founding, joining, stopping and coming back.
 
-use crate::node::{begun as begun_at, served};
+use crate::nodes::{begun as begun_at, served};
 use crate::process::{PATIENCE, Running, free_ports, quorate, run};
 use std::path::Path;
 use std::time::Instant;
@@ -170,7 +170,7 @@ fn nodes_that_change_places_find_each_other_and_log_no_error() {
     let start =
         |name: &str, at: u16| begun_at(&of(name), &ports, at, &[&join[..], &["--name", name]].concat());
     let others = [("b", 1), ("c", 2)].map(|(name, at)| served(start(name, at)));
-    let everywhere = |node: &crate::node::Node, b: u16, c: u16| {
+    let everywhere = |node: &crate::nodes::Node, b: u16, c: u16| {
         let at = [("b", ports.address(2 * b)), ("c", ports.address(2 * c))];
         node.until("it knows where each is", &["cluster", "nodes", "--output", "json"], |ended| {
             let nodes = if ended.code == 0 { ended.json() } else { serde_json::Value::Null };

@@ -70,6 +70,12 @@ pub enum NodeState {
 }
 
 impl Node {
+    /// What people call it: its name and its id, or one of them where they are the same.
+    pub fn called(&self) -> String {
+        let id = self.id.to_string();
+        if self.name == id { id } else { format!("{} ({id})", self.name) }
+    }
+
     /// Whether an operator has declared it dead: it is neither asked nor waited for.
     pub fn is_gone(&self) -> bool {
         self.state == NodeState::Banned

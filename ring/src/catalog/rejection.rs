@@ -10,7 +10,7 @@ use quorate_model::level::N_MAX;
 use quorate_model::{Level, NodeId, TableId};
 use thiserror::Error;
 
-/// Why nothing was changed, and what would help.
+/// Why nothing was changed, and what would help. A member that is known is called as people call it.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Encode, Decode)]
 pub enum Rejection {
     /// Any command but the founding one on an empty catalog.
@@ -112,7 +112,7 @@ pub enum Rejection {
     LastVoter {
         /// The last voter.
         #[n(0)]
-        node: NodeId,
+        node: String,
     },
     /// Another table has this name.
     #[n(11)]
@@ -252,18 +252,18 @@ pub enum Rejection {
         address: String,
         /// Who has it.
         #[n(2)]
-        node: NodeId,
+        node: String,
     },
     /// A replica from before a loss: the member went on without it.
     #[n(25)]
     #[error(
-        "node {node} announces itself as incarnation {told}, but incarnation {counts} of it counts: this folder is from \
+        "{node} announces itself as incarnation {told}, but incarnation {counts} of it counts: this folder is from \
          before a loss, and the member went on without it; do not use it any more"
     )]
     EarlierIncarnation {
         /// The node.
         #[n(0)]
-        node: NodeId,
+        node: String,
         /// What it says.
         #[n(1)]
         told: u32,

@@ -158,7 +158,7 @@ fn a_replica_from_before_an_accepted_loss_is_refused() {
     };
     let later = accept(&catalog, &update(Some(3)));
     assert_eq!(later.node(NodeId(2)).expect("a member").incarnation, 3);
-    let refused = Rejection::EarlierIncarnation { node: NodeId(2), told: 2, counts: 3 };
+    let refused = Rejection::EarlierIncarnation { node: catalog.called(NodeId(2)), told: 2, counts: 3 };
     assert_eq!(reject(&later, &update(Some(2))), refused);
     let same = accept(&later, &update(None));
     assert_eq!(same.node(NodeId(2)).expect("a member").incarnation, 3, "who says nothing changes nothing");
@@ -274,7 +274,7 @@ fn no_two_members_are_reached_at_one_address() {
     let taken = |what: &str, address: String| Rejection::AddressTaken {
         what: what.to_owned(),
         address,
-        node: NodeId(1),
+        node: catalog.called(NodeId(1)),
     };
     let same_peer = NewNode { peer_address: node(1).peer_address, ..node(3) };
     let rejection = reject(&catalog, &Command::AddNode(same_peer));
@@ -351,7 +351,7 @@ fn a_new_node_at_the_address_of_a_dead_member_joins_and_the_dead_one_no_longer_h
 fn the_last_voter_stays_one() {
     let catalog = founded(2);
     let vote = |node, voter| Command::SetVoter { node: NodeId(node), voter };
-    assert_eq!(reject(&catalog, &vote(1, false)), Rejection::LastVoter { node: NodeId(1) });
+    assert_eq!(reject(&catalog, &vote(1, false)), Rejection::LastVoter { node: catalog.called(NodeId(1)) });
     let both = accept(&catalog, &vote(2, true));
     assert_eq!(both.voters().count(), 2);
     assert!(both.apply(&vote(2, true)).expect("a repeat").repeated);

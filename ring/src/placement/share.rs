@@ -16,6 +16,8 @@
 
 use crate::ring::Members;
 use crate::spread::Spread;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One copy of every shard.
 pub(super) const ONE: u128 = 1 << 40;
@@ -31,6 +33,16 @@ const TOLERANCE: u128 = ONE >> 22;
 pub(super) struct Shares {
     /// In units of 1 / [`ONE`] copies per shard, ordered as the members.
     pub(super) per_shard: Vec<u128>,
+    /// Each member's class: those of a class have one share.
+    class_of: Arc<[u32]>,
+    /// The share of each class.
+    of_class: Vec<u128>,
+}
+
+/// How many copies each member should hold.
+pub(super) struct FairBounds {
+    class_of: Arc<[u32]>,
+    of_class: Vec<Bounds>,
 }
 
 /// How many copies a node should hold.
@@ -72,7 +84,37 @@ impl Shares {
                 per_shard[*at] = poured(own_level, *weight);
             }
         }
-        Some(Self { per_shard })
+        Some(Self::new(per_shard))
+    }
+
+    /// These shares.
+    pub(super) fn new(per_shard: Vec<u128>) -> Self {
+        let mut classes = BTreeMap::new();
+        let mut of_class = Vec::new();
+        let mut class = |share: &u128| {
+            *classes.entry(*share).or_insert_with(|| {
+                of_class.push(*share);
+                of_class.len() as u32 - 1
+            })
+        };
+        let class_of = per_shard.iter().map(&mut class).collect();
+        Self { per_shard, class_of, of_class }
+    }
+
+    /// The bounds of each member for so many shards.
+    pub(super) fn bounds(&self, shards: u64, slack: Slack) -> FairBounds {
+        let around = |share: &u128| Bounds::around(share * u128::from(shards), slack);
+        FairBounds {
+            class_of: Arc::clone(&self.class_of),
+            of_class: self.of_class.iter().map(around).collect(),
+        }
+    }
+}
+
+impl FairBounds {
+    /// Those of a member.
+    pub(super) fn of(&self, node: usize) -> &Bounds {
+        &self.of_class[self.class_of[node] as usize]
     }
 }
 

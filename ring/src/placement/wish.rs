@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// The nodes that should own one shard: no copies yet.
 pub type Wanted = SmallVec<[NodeId; 3]>;
 
+/// The shards of one table whose owners are to be others, by their places in its wish, in order.
+pub type Placed = Vec<(usize, Wanted)>;
+
 /// A table whose shards are to be placed, or placed anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableWish {

@@ -289,6 +289,7 @@ impl Target {
         shard.owner_nodes().filter(|node| self.keep.contains(node)).take(usize::from(n))
     }
 
+    /// The owners of the shards that may have others.
     fn placed(&self, catalog: &Catalog) -> Result<BTreeMap<ShardId, Wanted>, NoPlan> {
         let groups = self.groups(catalog);
         let nodes = self.ring.members().len();
@@ -301,13 +302,16 @@ impl Target {
         let mut placed = placed.ok_or_else(lacking)?.into_iter();
         let mut wanted = BTreeMap::new();
         for group in &groups {
-            // What keeps all its copies where they are is not placed.
-            let owners = if group.wish.n > 0 { placed.next() } else { None };
-            let mut owners = owners.unwrap_or_default().into_iter();
-            for shard in &group.shards {
-                let mut owners = owners.next().unwrap_or_default();
+            let of_shard = |(at, mut owners): (usize, Wanted)| {
+                let shard = group.shards[at];
                 owners.extend(self.kept(shard, group.n));
-                wanted.insert(shard.id, owners);
+                (shard.id, owners)
+            };
+            if group.wish.n > 0 {
+                wanted.extend(placed.next().unwrap_or_default().into_iter().map(of_shard));
+            } else {
+                // What keeps all its copies where they are is not placed.
+                wanted.extend((0..group.shards.len()).map(|at| of_shard((at, Wanted::new()))));
             }
         }
         Ok(wanted)
@@ -364,8 +368,8 @@ impl Target {
 }
 
 /// What is placed; where all copies stay, nothing is.
-fn wishes(groups: &[Group]) -> Vec<TableWish> {
-    groups.iter().filter(|group| group.wish.n > 0).map(|group| group.wish.clone()).collect()
+fn wishes<'a>(groups: &'a [Group]) -> Vec<&'a TableWish> {
+    groups.iter().map(|group| &group.wish).filter(|wish| wish.n > 0).collect()
 }
 
 /// Each shard of one node with another one in its place.

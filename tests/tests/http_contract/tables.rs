@@ -211,11 +211,27 @@ fn a_drop_that_is_asked_for_again_waits_for_the_same() {
     cluster.sees_up(0, 2);
     ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(0)).refuses(504, "write-timeout");
     ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(1)).refuses(504, "write-timeout");
-    // A later table of the name, though its own owners are all there, is not gone before the first one is.
+    // A later table of the name, though its own owners are all there, is not gone before the first one is; and it is
+    // dropped only where it is meant.
+    let drop = |id: &str| ask("DELETE", &format!("/v1/tables/again?timeout=1s&id={id}")).of(cluster.at(0));
+    let mut earlier = "t9".to_owned();
     for shards in [1, 2, 4] {
         let spec = json!({"name": "again", "n": 1, "r": 1, "w": 1, "shards": shards});
-        post("/v1/tables", &spec).of(cluster.at(0)).is(201);
-        ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(0)).refuses(504, "write-timeout");
+        let made = post("/v1/tables", &spec).of(cluster.at(0)).is(201).json();
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let refused = ask("DELETE", "/v1/tables/again?timeout=1s").of(cluster.at(0));
+        let said = refused.refuses(409, "catalog-refused");
+        assert!(
+            said["detail"].as_str().is_some_and(|detail| detail.contains(&format!("?id={id}"))),
+            "{said}"
+        );
+        drop("t99").refuses(404, "no-such-table");
+        if shards > 1 {
+            drop(&earlier).refuses(504, "write-timeout");
+        }
+        get("/v1/tables/again").of(cluster.at(0)).is(200);
+        drop(&id).refuses(504, "write-timeout");
+        earlier = id;
     }
     cluster.start_again(2);
     ask("DELETE", "/v1/tables/again?timeout=20s").of(cluster.at(1)).is(200);

@@ -58,7 +58,7 @@ impl Catalog {
         let next = self.with_addresses(node.id, http, peer, addresses)?;
         let incarnation = update.incarnation.unwrap_or(node.incarnation);
         if incarnation < node.incarnation {
-            let (node, told, counts) = (node.id, incarnation, node.incarnation);
+            let (node, told, counts) = (node.called(), incarnation, node.incarnation);
             return Err(Rejection::EarlierIncarnation { node, told, counts });
         }
         let updated = Node {
@@ -96,7 +96,7 @@ impl Catalog {
             (_, None) => Ok(self.next()),
             (Addresses::Free, Some((what, other))) => {
                 let address = if what == "http" { http } else { peer }.to_owned();
-                Err(Rejection::AddressTaken { what: what.to_owned(), address, node: other.id })
+                Err(Rejection::AddressTaken { what: what.to_owned(), address, node: other.called() })
             }
             (Addresses::Taken, Some(_)) => {
                 let mut next = self.next();
@@ -135,7 +135,7 @@ impl Catalog {
             return Ok(self.unchanged());
         }
         if !voter && self.voters().count() == 1 {
-            return Err(Rejection::LastVoter { node: id });
+            return Err(Rejection::LastVoter { node: node.called() });
         }
         Ok(self.next().with_node(Node { voter, ..Node::clone(node) }))
     }
@@ -147,15 +147,16 @@ impl Catalog {
             return if was_member { Ok(self.unchanged()) } else { Err(Rejection::NoSuchNode { node: id }) };
         };
         if node.voter {
-            return Err(PlanRejection::StillVotes { node: id }.into());
+            return Err(PlanRejection::StillVotes { node: node.called() }.into());
         }
         let holds = self.tables().find(|entry| entry.shards().iter().any(|shard| shard.is_held_by(id)));
         if let Some(entry) = holds {
-            return Err(PlanRejection::StillOwns { node: id, table: entry.name.clone() }.into());
+            let (node, table) = (node.called(), entry.name.clone());
+            return Err(PlanRejection::StillOwns { node, table }.into());
         }
         let awaited = |job: &&Arc<Job>| job.pending.values().any(|wish| wish.wanted.contains(&id));
         if let Some(job) = self.running_job().filter(awaited) {
-            return Err(PlanRejection::StillWanted { node: id, job: job.id }.into());
+            return Err(PlanRejection::StillWanted { node: node.called(), job: job.id }.into());
         }
         let mut next = self.next();
         Arc::make_mut(&mut next.nodes).remove(&id);

@@ -48,7 +48,8 @@ impl Catalog {
         for (node, told) in &advance.relied {
             let counts = self.node(*node).ok_or(Rejection::NoSuchNode { node: *node })?.incarnation;
             if counts != *told {
-                return Err(PlanRejection::AnotherIncarnation { node: *node, told: *told, counts }.into());
+                let node = self.called(*node);
+                return Err(PlanRejection::AnotherIncarnation { node, told: *told, counts }.into());
             }
         }
         let mut steps = Steps { next: self.next(), job: Job::clone(job), changed: BTreeMap::new() };
@@ -74,12 +75,15 @@ struct Steps {
 
 impl Steps {
     fn start(&mut self, id: ShardId) -> Result<(), Rejection> {
-        let wrong = |why: &str| Rejection::from(PlanRejection::WrongStage { shard: id, why: why.to_owned() });
+        let called = || self.next.shard_called(id);
+        let wrong =
+            |why: &str| Rejection::from(PlanRejection::WrongStage { shard: called(), why: why.to_owned() });
+        let no_shard = || PlanRejection::NoSuchShard { shard: called() };
         let Pending { start, wanted } =
             self.job.pending.get(&id).ok_or_else(|| wrong("does not wait to be moved by this job"))?;
-        let entry = self.next.table_by_id(id.table).ok_or(PlanRejection::NoSuchShard { shard: id })?;
+        let entry = self.next.table_by_id(id.table).ok_or_else(no_shard)?;
         let shard = entry.shards().at(start).filter(|shard| shard.id == id);
-        let shard = shard.ok_or(PlanRejection::NoSuchShard { shard: id })?;
+        let shard = shard.ok_or_else(no_shard)?;
         if shard.joint.is_some() {
             return Err(wrong("moves already"));
         }
@@ -158,13 +162,14 @@ impl Steps {
     fn active(&mut self, id: ShardId, told: Epoch) -> Result<(Shard, Arc<Joint>), Rejection> {
         let wrong = || {
             Rejection::from(PlanRejection::WrongStage {
-                shard: id,
+                shard: self.next.shard_called(id),
                 why: "is not moved by this job now".to_owned(),
             })
         };
         let shard = self.next.moving_shard(id).ok_or_else(wrong)?;
         if shard.epoch != told {
-            return Err(PlanRejection::ShardChanged { shard: id, told, now: shard.epoch }.into());
+            let now = shard.epoch;
+            return Err(PlanRejection::ShardChanged { shard: self.next.shard_called(id), told, now }.into());
         }
         let joint = shard.joint.clone().filter(|joint| joint.job == self.job.id).ok_or_else(wrong)?;
         let shard = shard.clone();

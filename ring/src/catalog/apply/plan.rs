@@ -54,7 +54,7 @@ impl Catalog {
                 Change::Copies { table, .. } => (3, u64::from(table.0)),
             };
             if !named.insert(key) {
-                return twice(format!("it changes one thing twice ({change:?})"));
+                return twice(format!("it changes one thing twice ({})", self.changed(change)));
             }
         }
         for node in begin.accepted.iter().chain(&begin.dead) {
@@ -75,6 +75,19 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// What a change is of, in words.
+    fn changed(&self, change: &Change) -> String {
+        match change {
+            Change::Weight { node, .. } => format!("the weight of {}", self.called(*node)),
+            Change::Drain { node, .. } => format!("whether {} is drained", self.called(*node)),
+            Change::Leave { node } => format!("whether {} leaves", self.called(*node)),
+            Change::Copies { table, .. } => {
+                let name = self.table_by_id(*table).map_or_else(|| table.to_string(), |it| it.name.clone());
+                format!("the copies of table {name}")
+            }
+        }
     }
 
     fn change_node(&mut self, change: &Change) -> Result<(), Rejection> {
@@ -162,14 +175,14 @@ impl Catalog {
         let found = self.found_by_id(moves.iter().map(|it| it.shard));
         let mut pending = BTreeMap::new();
         for Move { shard: id, epoch, wanted } in moves {
-            let (entry, shard) = found.get(id).ok_or(PlanRejection::NoSuchShard { shard: *id })?;
+            let (entry, shard) =
+                found.get(id).ok_or_else(|| PlanRejection::NoSuchShard { shard: self.shard_called(*id) })?;
             self.check_move(entry, shard, *epoch, wanted)?;
             let wanted: Wanted = wanted.iter().copied().collect();
             let wish = Pending { start: shard.interval.start.clone(), wanted };
             if already.contains_key(id) || pending.insert(*id, wish).is_some() {
-                return Err(
-                    PlanRejection::PlanContradicts { what: format!("it moves shard {id} twice") }.into()
-                );
+                let what = format!("it moves shard {} twice", self.shard_called(*id));
+                return Err(PlanRejection::PlanContradicts { what }.into());
             }
         }
         Ok(pending)
@@ -195,19 +208,20 @@ impl Catalog {
         epoch: Epoch,
         wanted: &[NodeId],
     ) -> Result<(), Rejection> {
+        let called = || self.shard_called(shard.id);
         if shard.epoch != epoch {
-            return Err(PlanRejection::ShardChanged { shard: shard.id, told: epoch, now: shard.epoch }.into());
+            return Err(PlanRejection::ShardChanged { shard: called(), told: epoch, now: shard.epoch }.into());
         }
         if shard.joint.is_some() {
             let why = "moves already".to_owned();
-            return Err(PlanRejection::WrongStage { shard: shard.id, why }.into());
+            return Err(PlanRejection::WrongStage { shard: called(), why }.into());
         }
         let distinct: BTreeSet<NodeId> = wanted.iter().copied().collect();
         // A change of n that was aborted leaves shards with more or fewer owners, which each of them keeps.
         let is_lawful = distinct.len() == usize::from(entry.n) || distinct.len() == shard.owners.len();
         if !is_lawful || wanted.len() != distinct.len() {
             return Err(PlanRejection::WrongOwners {
-                shard: shard.id,
+                shard: called(),
                 told: distinct.len() as u32,
                 n: entry.n,
             }
@@ -226,7 +240,7 @@ impl Catalog {
         }
         if distinct == shard.owner_nodes().collect() {
             let why = "is with these owners already".to_owned();
-            return Err(PlanRejection::WrongStage { shard: shard.id, why }.into());
+            return Err(PlanRejection::WrongStage { shard: called(), why }.into());
         }
         Ok(())
     }
@@ -288,5 +302,5 @@ pub(super) fn not_allocatable(node: &Node) -> Rejection {
         NodeState::Leaving => "leaving",
         NodeState::Banned => "banned",
     };
-    Rejection::from(PlanRejection::NotAllocatable { node: node.id, why: why.to_owned() })
+    Rejection::from(PlanRejection::NotAllocatable { node: node.called(), why: why.to_owned() })
 }

@@ -116,7 +116,7 @@ impl Catalog {
         let wish = TableWish::new(n, shards.iter().map(|shard| shard.position(entry.sharding)));
         let placed = place(&Ring::of(members), &Settled::default(), &[wish]);
         let owners = placed.into_iter().flatten().flatten();
-        owners.map(|wanted| wanted.into_iter().map(|node| self.copy_of(node)).collect()).collect()
+        owners.map(|(_, wanted)| wanted.into_iter().map(|node| self.copy_of(node)).collect()).collect()
     }
 
     /// Changes the shards for which `change` says something.

@@ -49,8 +49,8 @@ impl Catalog {
         let nodes = members.len() as u32;
         let placed = place(&Ring::of(members), &self.settled(), &[wish])
             .ok_or(Rejection::TooFewNodes { n: new.n, nodes })?;
-        for (shard, owners) in shards.iter_mut().zip(placed.into_iter().flatten()) {
-            shard.owners = owners.into_iter().map(|node| next.copy_of(node)).collect();
+        for (at, owners) in placed.into_iter().flatten() {
+            shards[at].owners = owners.into_iter().map(|node| next.copy_of(node)).collect();
         }
         let table = Table {
             id,

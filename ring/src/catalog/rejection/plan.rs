@@ -2,10 +2,10 @@
 
 use crate::catalog::JobId;
 use minicbor::{Decode, Encode};
-use quorate_model::{Epoch, Level, NodeId, ShardId};
+use quorate_model::{Epoch, Level};
 use thiserror::Error;
 
-/// Why nothing was changed, and what would help.
+/// Why nothing was changed, and what would help. Members and shards are called as people call them.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Encode, Decode)]
 pub enum PlanRejection {
     /// A command of plans before every member understands it.
@@ -100,7 +100,7 @@ pub enum PlanRejection {
     NoSuchShard {
         /// Which.
         #[n(0)]
-        shard: ShardId,
+        shard: String,
     },
     /// A shard has changed since.
     #[n(8)]
@@ -111,7 +111,7 @@ pub enum PlanRejection {
     ShardChanged {
         /// Which.
         #[n(0)]
-        shard: ShardId,
+        shard: String,
         /// The epoch that the command names.
         #[n(1)]
         told: Epoch,
@@ -125,7 +125,7 @@ pub enum PlanRejection {
     WrongStage {
         /// Which.
         #[n(0)]
-        shard: ShardId,
+        shard: String,
         /// What is wrong.
         #[n(1)]
         why: String,
@@ -138,7 +138,7 @@ pub enum PlanRejection {
     WrongOwners {
         /// Which.
         #[n(0)]
-        shard: ShardId,
+        shard: String,
         /// Different nodes that the command names.
         #[n(1)]
         told: u32,
@@ -152,7 +152,7 @@ pub enum PlanRejection {
     NotAllocatable {
         /// Who.
         #[n(0)]
-        node: NodeId,
+        node: String,
         /// `drained`, `leaving` or `banned`.
         #[n(1)]
         why: String,
@@ -222,7 +222,7 @@ pub enum PlanRejection {
     AnotherIncarnation {
         /// The node.
         #[n(0)]
-        node: NodeId,
+        node: String,
         /// What the command relied on.
         #[n(1)]
         told: u32,
@@ -238,7 +238,7 @@ pub enum PlanRejection {
     StillOwns {
         /// Who.
         #[n(0)]
-        node: NodeId,
+        node: String,
         /// The name of a table.
         #[n(1)]
         table: String,
@@ -249,7 +249,7 @@ pub enum PlanRejection {
     StillVotes {
         /// Who.
         #[n(0)]
-        node: NodeId,
+        node: String,
     },
     /// A member that is to go is to get shards.
     #[n(18)]
@@ -257,7 +257,7 @@ pub enum PlanRejection {
     StillWanted {
         /// Who.
         #[n(0)]
-        node: NodeId,
+        node: String,
         /// The job.
         #[n(1)]
         job: JobId,

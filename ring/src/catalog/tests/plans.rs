@@ -512,9 +512,9 @@ fn what_can_not_be_planned_is_rejected_with_its_reason() {
         (&catalog, Begin { parts: PARTS_MAX + 1, ..plan(vec![one()]) }, "at most 1024"),
         (&catalog, plan(many), "names at most 1024 shards"),
         (&catalog, Begin { accepted: large, ..plan(Vec::new()) }, "has at most 524288 bytes"),
-        (&catalog, plan(vec![one(), one()]), "moves shard t1/3 twice"),
+        (&catalog, plan(vec![one(), one()]), "moves shard users/3 twice"),
         (&catalog, plan(vec![Move { epoch: Epoch(1), ..one() }]), "has changed since"),
-        (&catalog, plan(vec![Move { shard: id(99), ..one() }]), "there is no shard t1/99"),
+        (&catalog, plan(vec![Move { shard: id(99), ..one() }]), "there is no shard users/99"),
         (&catalog, plan(vec![Move { wanted: one().wanted[1..].to_vec(), ..one() }]), "name exactly 3"),
         (&catalog, plan(vec![Move { wanted: vec![NodeId(1); 3], ..one() }]), "name exactly 3"),
         (
