@@ -6,6 +6,8 @@ use http::HeaderName;
 pub const QUORATE_VERSION: HeaderName = HeaderName::from_static("quorate-version");
 /// What an answer was worth: the guarantee, the counts that it rests on, and why it is less than the level says, if it is.
 pub const QUORATE_CONSISTENCY: HeaderName = HeaderName::from_static("quorate-consistency");
+/// Keys that were looked at for a page that lists a hash table in the order of keys.
+pub const QUORATE_SCANNED: HeaderName = HeaderName::from_static("quorate-scanned");
 /// The epoch of the catalog under which a node answered.
 pub const QUORATE_EPOCH: HeaderName = HeaderName::from_static("quorate-epoch");
 /// The node that answered.

@@ -145,7 +145,7 @@ pub struct Query {
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 19] = [
+    pub const ALL: [Parameter; 20] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,

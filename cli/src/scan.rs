@@ -26,13 +26,13 @@ use std::num::NonZeroU64;
 pub struct Scan {
     /// The table.
     table: String,
-    /// Only keys that begin so (of a range table).
+    /// Only keys that begin so. With bounds, every page looks at all keys of a hash table.
     #[arg(long, value_name = "BYTES")]
     prefix: Option<OsString>,
-    /// The first key (of a range table).
+    /// The first key.
     #[arg(long, value_name = "KEY")]
     start: Option<OsString>,
-    /// The first key behind the last one (of a range table).
+    /// The first key behind the last one.
     #[arg(long, value_name = "KEY")]
     end: Option<OsString>,
     /// --prefix, --start and --end are base64url.

@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 /// Which keys are wanted, and how; the default is all of them, without values.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
-    /// The bytes that each key begins with; for range tables, like `start` and `end`.
+    /// The bytes that each key begins with. With bounds, every page looks at all keys of a hash table.
     pub prefix: Option<Vec<u8>>,
     /// The first key.
     pub start: Option<Vec<u8>>,

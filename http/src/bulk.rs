@@ -25,7 +25,7 @@ use quorate_api::document::{Batch, KeyResult, Mget, Results};
 use quorate_api::header::QUORATE_VERSION;
 use quorate_api::query::{Query, QueryError};
 use quorate_model::{Body, Durability, Key, Level, Table};
-use quorate_node::core::{GetRequest, Life, PutRequest};
+use quorate_node::core::{Expiry, GetRequest, PutRequest};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -98,14 +98,14 @@ pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Res
     let mut bodies = Vec::with_capacity(wanted.items.len());
     let mut keys = Vec::with_capacity(wanted.items.len());
     for (at, item) in wanted.items.into_iter().enumerate() {
-        let (key, body, life) = documents::item(at, item, &app.limits)?;
+        let (key, body, expiry) = documents::item(at, item, &app.limits)?;
         keys.push(named_key(at, key, app.limits.key_bytes_max));
-        bodies.push((body, life));
+        bodies.push((body, expiry));
     }
     let keys = distinct(few(keys.into_iter(), &app.limits)?)?;
     let items = keys.into_iter().zip(bodies).collect();
-    let results = side_by_side(&common, items, |common, (key, (body, life))| async move {
-        common.put(key, body, life).await
+    let results = side_by_side(&common, items, |common, (key, (body, expiry))| async move {
+        common.put(key, body, expiry).await
     });
     Ok(json(StatusCode::OK, &Results { results: results.await }))
 }
@@ -160,7 +160,7 @@ impl Common {
         Ok(described.with_value(payload))
     }
 
-    async fn put(self, key: Key, body: Body, life: Option<Life>) -> KeyResult {
+    async fn put(self, key: Key, body: Body, expiry: Option<Expiry>) -> KeyResult {
         let started = Instant::now();
         let operation = match body {
             Body::Value { .. } => Operation::Put,
@@ -172,7 +172,7 @@ impl Common {
             key,
             level: self.level,
             durability: self.durability,
-            life,
+            expiry,
             operation: None,
             timeout: self.left(),
         };

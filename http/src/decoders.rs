@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use quorate_api::document::{AcceptLoss, Batch, JobSpec, Mget, TableChange, TableSpec};
 use quorate_api::query;
-use quorate_node::core::Life;
+use quorate_node::core::Expiry;
 use std::net::{IpAddr, Ipv4Addr};
 
 quorate_model::decoders! {
@@ -67,11 +67,11 @@ fn batch(bytes: &[u8]) -> bool {
     let Ok(document) = understood::<Batch>(bytes) else { return false };
     let mut keys = Vec::new();
     for (at, item) in document.items.into_iter().enumerate() {
-        let Ok((key, body, life)) = documents::item(at, item, &limits) else { return false };
+        let Ok((key, body, expiry)) = documents::item(at, item, &limits) else { return false };
         assert!(body.value_bytes() <= limits.value_bytes_max);
-        assert!(match life {
-            Some(Life::For(ttl_ms)) => (1..=query::TTL_MS_MAX).contains(&ttl_ms),
-            Some(Life::Until(_)) | None => true,
+        assert!(match expiry {
+            Some(Expiry::After(ttl_ms)) => (1..=query::TTL_MS_MAX).contains(&ttl_ms),
+            Some(Expiry::At(_)) | None => true,
         });
         keys.push(named_key(at, key, limits.key_bytes_max));
     }

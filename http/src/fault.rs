@@ -47,16 +47,17 @@ pub enum Fault {
     /// A cursor that is none, or of another scan.
     #[error("the cursor is not one of this scan: {0}; begin the scan anew without it")]
     Cursor(&'static str),
-    /// Bounds that this table has no order for.
+    /// Bounds, in a table that has no order for them and too many keys to look at all of them.
     #[error(
-        "a hash table lists its keys by token and has no order of keys: {name} is for tables with sharding=range"
+        "prefix, start and end make all keys of a hash table be looked at, and it has more than {limit} \
+         (limits.unordered_scan_keys_max): use a table with sharding=range for such lists, or list it without them"
     )]
-    Unordered {
-        /// Which parameter.
-        name: &'static str,
+    TooManyUnordered {
+        /// So many are looked at.
+        limit: usize,
     },
-    /// A part of a table that has none.
-    #[error("part is for hash tables: give start and end, which divide a range table's keys")]
+    /// A part of a range that has none.
+    #[error("part divides the tokens of a hash table: use start and end to divide keys, without part")]
     Parted,
     /// No such table.
     #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
@@ -322,7 +323,9 @@ impl Fault {
             Fault::NoPlan(why) => rejected::of_no_plan(why),
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::RingTooLarge { .. } | Fault::Unordered { .. } | Fault::Parted => Code::InvalidParameter,
+            Fault::RingTooLarge { .. } | Fault::TooManyUnordered { .. } | Fault::Parted => {
+                Code::InvalidParameter
+            }
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,

@@ -16,7 +16,7 @@ use quorate_api::header::JSON;
 use quorate_api::query::{Query, QueryError};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{Body, Key, Level, Table};
-use quorate_node::core::{Attempt, GetRequest, Life, PutRequest};
+use quorate_node::core::{Attempt, Expiry, GetRequest, PutRequest};
 use tokio::time::Instant;
 
 /// `GET` and `HEAD`.
@@ -162,8 +162,8 @@ impl Write {
         if operation.is_some() && required < table_w {
             return Err(Problem::from(head::HeadError::OperationBelowTable { required, table_w }).on(&table));
         }
-        let life = query.ttl_ms.map(Life::For);
-        let request = PutRequest { table, key: on.key, level, durability, life, operation, timeout };
+        let expiry = query.ttl_ms.map(Expiry::After);
+        let request = PutRequest { table, key: on.key, level, durability, expiry, operation, timeout };
         Ok(Self { request, trace: query.trace, minimal })
     }
 

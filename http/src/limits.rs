@@ -31,6 +31,8 @@ pub struct Limits {
     pub batch_bytes_max: usize,
     /// Items of one `mget` or `batch` that are at work at the same time.
     pub batch_items_running_max: usize,
+    /// Keys of a hash table that are looked at for one page in the order of keys; beyond it 400 `invalid-parameter`.
+    pub unordered_scan_keys_max: usize,
     /// Largest JSON document of the other requests, in bytes.
     pub document_bytes_max: usize,
     /// Largest request head (request line and headers) in bytes; beyond it 431 `headers-too-large`.
@@ -83,6 +85,7 @@ impl Default for Limits {
             batch_items_max: 1_000,
             batch_bytes_max: 8 * 1024 * 1024,
             batch_items_running_max: 32,
+            unordered_scan_keys_max: 10_000_000,
             document_bytes_max: 256 * 1024,
             head_bytes_max: 32 * 1024,
             connections_max: 4_096,

@@ -8,6 +8,8 @@
 //!
 //! A stream makes its next page when the one before is on its way: a client that takes nothing costs two pages.
 
+mod asked;
+mod by_key;
 mod walk;
 
 use super::answer::{self, timestamp};
@@ -15,6 +17,7 @@ use super::app::{App, json_bytes};
 use super::head;
 use super::problem::Problem;
 use crate::metrics::LevelLabel;
+use asked::Scan;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -24,9 +27,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use quorate_api::OnTable;
 use quorate_api::document::{KeyName, KeyPage, ListedKey, StreamEnd, StreamError};
-use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY};
+use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY, QUORATE_SCANNED};
 use quorate_api::query::Query;
-use quorate_coordinator::GetError;
 use quorate_coordinator::scan::{Item, Page, Worth};
 use quorate_model::{Level, Table};
 use std::convert::Infallible;
@@ -55,9 +57,12 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
     if query.scan.count {
         return count(&app, walk, level, until).await;
     }
+    if as_lines {
+        walk.as_stream();
+    }
     let scan = Scan { app, level, timeout };
     let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
-    let headers = headers(&page);
+    let headers = headers(&page, walk.scanned());
     let mut response = if as_lines {
         scan.lines(walk, page)?
     } else {
@@ -78,22 +83,15 @@ async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Resul
     let mut all = 0;
     loop {
         let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
-        all += page.items.len() as u64;
+        all += walk.counted().unwrap_or(page.items.len() as u64);
         if walk.is_over() || Instant::now() >= half {
             let document = KeyPage { items: Vec::new(), count: Some(all), next_cursor: walk.cursor() };
             let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
-            response.headers_mut().extend(headers(&page));
+            response.headers_mut().extend(headers(&page, walk.scanned()));
             response.extensions_mut().insert(LevelLabel::from(level));
             return Ok(response);
         }
     }
-}
-
-/// What the pages of one request have in common.
-struct Scan {
-    app: App,
-    level: Level,
-    timeout: Duration,
 }
 
 impl Scan {
@@ -101,25 +99,17 @@ impl Scan {
     async fn page(&self, walk: &mut Walk, timeout: Duration) -> Result<Page, Problem> {
         let request = walk.request(&self.app.limits, self.level);
         self.app.expect_room(request.bytes).map_err(|full| full.at(self.level))?;
-        match self.app.core.scan(walk.table(), request, timeout).await {
-            Ok(page) => {
-                self.app.metrics.repairs.inc_by(u64::from(page.repaired));
-                walk.took(&page);
-                Ok(page)
-            }
-            Err(error) => {
-                self.app.metrics.replicas(match &error.error {
-                    GetError::Unavailable { replicas, .. }
-                    | GetError::Timeout { replicas, .. }
-                    | GetError::Divergent { replicas } => replicas,
-                });
-                let problem = Problem::from(error.error).at(self.level).on(walk.table());
-                Err(match error.shard {
-                    Some(shard) => problem.in_shard(shard),
-                    None => problem,
-                })
-            }
-        }
+        let page = if walk.is_by_key() {
+            let found = by_key::page(self, walk.table(), request, timeout).await?;
+            walk.looked(found.scanned, found.count);
+            found.page
+        } else {
+            let scanned = self.app.core.scan(walk.table(), request, timeout).await;
+            scanned.map_err(|error| self.problem(walk.table(), error))?
+        };
+        self.app.metrics.repairs.inc_by(u64::from(page.repaired));
+        walk.took(&page);
+        Ok(page)
     }
 
     fn held(&self, page: &KeyPage) -> Result<Bytes, Problem> {
@@ -196,11 +186,14 @@ impl http_body::Body for Lines {
     }
 }
 
-/// What a page is worth.
-fn headers(page: &Page) -> HeaderMap {
+/// What a page is worth, and how many keys were looked at for it, where those are more than it has.
+fn headers(page: &Page, scanned: Option<u64>) -> HeaderMap {
     let Page { worth: Worth { guarantee, lowered, required, n }, repaired, .. } = page;
     let counts = format!("r={required}; n={n}; acks={required}; repaired={repaired}");
-    let mut headers = HeaderMap::with_capacity(2);
+    let mut headers = HeaderMap::with_capacity(3);
+    if let Some(scanned) = scanned {
+        headers.insert(QUORATE_SCANNED, scanned.into());
+    }
     headers.insert(QUORATE_CONSISTENCY, answer::consistency(*guarantee, &counts, *lowered));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers

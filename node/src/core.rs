@@ -25,7 +25,7 @@ pub use held_back::HeldBack;
 pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
 pub use recover::{GivenUp, RecoverError, TableGivenUp};
-pub use request::{Attempt, GetRequest, Life, PutRequest};
+pub use request::{Attempt, Expiry, GetRequest, PutRequest};
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
@@ -170,8 +170,8 @@ impl Core {
 
     /// Writes one key: [`Body::Value`] stores, [`Body::Tombstone`] deletes; [`Body::Expired`] is nothing to write.
     pub async fn put(&self, request: &PutRequest, body: Body) -> Result<PutAnswer, PutError> {
-        let PutRequest { table, key, level, durability, life, operation, timeout } = request;
-        let (level, life, sort_key) = (*level, *life, table.sort_key(key));
+        let PutRequest { table, key, level, durability, expiry, operation, timeout } = request;
+        let (level, expiry, sort_key) = (*level, *expiry, table.sort_key(key));
         let Some(plan) = self.plan(table, &sort_key) else {
             let (required, n, replicas) = (level.within(table.n), table.n, Vec::new());
             let retried = operation.as_ref().is_some_and(|attempt| attempt.retry);
@@ -181,12 +181,12 @@ impl Core {
         let value_bytes = body.value_bytes();
         let now = clock::wall();
         let expires_at = match &body {
-            Body::Value { .. } => life.or(table.ttl_ms.map(Life::For)).map(|life| life.end(now)),
+            Body::Value { .. } => expiry.or(table.ttl_ms.map(Expiry::After)).map(|expiry| expiry.end(now)),
             Body::Tombstone | Body::Expired => None,
         };
         let attempt = operation.as_ref().map(|Attempt { id, retry }| coordinator::Attempt {
             id: id.clone(),
-            digest: digest(&body, life),
+            digest: digest(&body, expiry),
             is_retry: *retry,
         });
         let stamp = self.stamps.lock().expect("nothing panics while it holds this lock").draw();
@@ -385,7 +385,7 @@ impl Core {
 }
 
 /// Digest of everything that a client says in a write: another body under the same id is refused.
-fn digest(body: &Body, life: Option<Life>) -> u64 {
+fn digest(body: &Body, expiry: Option<Expiry>) -> u64 {
     let mut hash = Xxh3::new();
     match body {
         Body::Value { content_type, payload } => {
@@ -397,10 +397,10 @@ fn digest(body: &Body, life: Option<Life>) -> u64 {
         Body::Tombstone => hash.update(&[1]),
         Body::Expired => hash.update(&[2]),
     }
-    match life {
+    match expiry {
         None => hash.update(&0_u64.to_be_bytes()),
-        Some(Life::For(ttl_ms)) => hash.update(&ttl_ms.saturating_add(1).to_be_bytes()),
-        Some(Life::Until(at)) => {
+        Some(Expiry::After(ttl_ms)) => hash.update(&ttl_ms.saturating_add(1).to_be_bytes()),
+        Some(Expiry::At(at)) => {
             hash.update(&[1]);
             hash.update(&at.0.to_be_bytes());
         }

@@ -159,7 +159,7 @@ pub const fn described(operation: Operation) -> Described {
                     status: 200,
                     says: "What a read of each key at this level would have said while the page was made",
                     content: Some(Content::Page(Reference::to::<KeyPage>())),
-                    headers: &["Quorate-Consistency", "Cache-Control"],
+                    headers: &["Quorate-Consistency", "Quorate-Scanned", "Cache-Control"],
                     leads_to: &[],
                 }]
             },

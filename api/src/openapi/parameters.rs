@@ -58,9 +58,9 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
         Parameter::Table => (reference("TableName"), "This table alone; default: all"),
         Parameter::Id => (text(), "The table's id: which of two of this name is meant, one of them dropped"),
-        Parameter::Prefix => (text(), "Keys that begin with these bytes; of a range table"),
-        Parameter::Start => (text(), "Keys from this one on; of a range table"),
-        Parameter::End => (text(), "Keys before this one; of a range table"),
+        Parameter::Prefix => (text(), "Keys that begin with these bytes"),
+        Parameter::Start => (text(), "Keys from this one on"),
+        Parameter::End => (text(), "Keys before this one"),
         Parameter::Limit => (
             json!({ "type": "integer", "minimum": 1 }),
             "Most keys: of a page, cut to the server's limit, or of a whole stream",
@@ -114,6 +114,12 @@ pub fn response_headers() -> Map<String, Json> {
         ("Quorate-Request", true, pattern("^[0-9a-f]{8}-[0-9a-f]+$"), "The request's id, also in the log"),
         ("Quorate-Epoch", true, number(), "The catalog's epoch that the answer was given under"),
         ("Quorate-Coordinator", true, form::<form::NodeId>(), "The member that answered"),
+        (
+            "Quorate-Scanned",
+            false,
+            number(),
+            "Keys of a hash table that were looked at for a page in the order of keys",
+        ),
         ("Quorate-Consistency", true, pattern(worth), "What the answer was worth"),
         (
             "Quorate-Version",

@@ -87,6 +87,7 @@ pub fn all(referred: impl Iterator<Item = Reference>, bounds: &Bounds, limits: &
     bound(&mut all, bounds);
     exactly_one(&mut all, "NamedKey", &[&["key", "key_b64", "b64"]]);
     exactly_one(&mut all, "PutItem", &[&["key", "key_b64"], &["value", "value_b64"]]);
+    all["PutItem"]["not"] = json!({ "required": ["ttl", "expires_at"] });
     exactly_one(&mut all, "BatchItem", &[&["put", "delete"]]);
     exactly_one(&mut all, "PlanChange", &[&["add", "remove", "replace", "weight", "table", "balance"]]);
     let limits = serde_json::to_value(limits).expect("a document of plain values");

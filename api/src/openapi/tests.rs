@@ -1,7 +1,7 @@
 use super::*;
 use crate::header::{
     IDEMPOTENCY_KEY, PREFER, QUORATE_CONSISTENCY, QUORATE_COORDINATOR, QUORATE_EPOCH, QUORATE_REQUEST,
-    QUORATE_VERSION, SERVER_TIMING, TRACEPARENT,
+    QUORATE_SCANNED, QUORATE_VERSION, SERVER_TIMING, TRACEPARENT,
 };
 use std::collections::BTreeSet;
 
@@ -84,8 +84,10 @@ fn of_a_key_and_of_a_value_a_request_has_one() {
     );
     for choice in choices {
         assert_eq!(choice["additionalProperties"], false, "{choice}");
-        assert_eq!(choice["properties"].as_object().map(Map::len), Some(4), "{choice}");
+        assert_eq!(choice["properties"].as_object().map(Map::len), Some(5), "{choice}");
     }
+    let not = &document["components"]["schemas"]["PutItem"]["not"];
+    assert_eq!(not["required"], json!(["ttl", "expires_at"]));
 }
 
 #[test]
@@ -101,7 +103,14 @@ fn what_an_answer_may_lack_is_never_null() {
 fn headers_are_described_under_the_names_that_are_sent() {
     let described: BTreeSet<String> =
         parameters::response_headers().keys().map(|name| name.to_ascii_lowercase()).collect();
-    let ours = [QUORATE_VERSION, QUORATE_CONSISTENCY, QUORATE_EPOCH, QUORATE_COORDINATOR, QUORATE_REQUEST];
+    let ours = [
+        QUORATE_VERSION,
+        QUORATE_CONSISTENCY,
+        QUORATE_SCANNED,
+        QUORATE_EPOCH,
+        QUORATE_COORDINATOR,
+        QUORATE_REQUEST,
+    ];
     let sent: BTreeSet<&str> = ours.iter().map(http::HeaderName::as_str).collect();
     assert_eq!(
         described

@@ -46,13 +46,13 @@ pub struct Export {
     #[arg(long, value_name = "COUNT", requires = "to", default_value_t = PARALLEL_DEFAULT,
         value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
-    /// Only keys that begin so (of a range table).
+    /// Only keys that begin so. With bounds, every page looks at all keys of a hash table.
     #[arg(long, value_name = "BYTES")]
     prefix: Option<OsString>,
-    /// The first key (of a range table).
+    /// The first key.
     #[arg(long, value_name = "KEY")]
     start: Option<OsString>,
-    /// The first key behind the last one (of a range table).
+    /// The first key behind the last one.
     #[arg(long, value_name = "KEY")]
     end: Option<OsString>,
     /// --prefix, --start and --end are base64url.
@@ -124,13 +124,13 @@ impl Export {
     /// The parts in which a table is read: of a hash table equal ones, of a range table its shards, or what the range has
     /// of them.
     async fn parts(&self, context: &Context, client: &Client, asked: &Scan) -> Result<Vec<Part>, Failure> {
-        let whole = Part { part: None, start: None, end: None, cursor: None, is_over: false };
+        let whole = Part { tokens: None, start: None, end: None, cursor: None, is_over: false };
         let table = context.told("reading the table's description", client.table(&self.table)).await?;
         if table["sharding"] == "hash" && bounds(asked).iter().any(Option::is_some) {
             return Ok(vec![whole]);
         }
         if table["sharding"] == "hash" {
-            let part = |number| Part { part: Some(format!("{number}/{}", self.parallel)), ..whole.clone() };
+            let part = |number| Part { tokens: Some(format!("{number}/{}", self.parallel)), ..whole.clone() };
             return Ok((1..=self.parallel).map(part).collect());
         }
         if asked.prefix.is_some() || self.parallel == 1 {
@@ -320,7 +320,7 @@ fn of_part(asked: &Scan, part: &Part) -> Result<Scan, Failure> {
         None => Ok(None),
     };
     let mut scan = Scan { cursor: part.cursor.clone(), ..asked.clone() };
-    if let Some(text) = &part.part {
+    if let Some(text) = &part.tokens {
         scan.part = Some(text.parse().map_err(|_| damaged())?);
     }
     // A part lies inside of the range, so the narrower of two bounds is the part's.

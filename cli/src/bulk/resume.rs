@@ -33,7 +33,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Of a hash table: which, as `2/8`.
-    pub part: Option<String>,
+    pub tokens: Option<String>,
     /// Of a range table: its first key, base64url.
     pub start: Option<String>,
     /// And the first key behind it.

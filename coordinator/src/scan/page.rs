@@ -87,14 +87,15 @@ impl Worth {
     }
 
     /// The same, where some of it promises no more than this.
-    pub(super) fn and(self, guarantee: Guarantee, lowered: Option<Lowered>) -> Self {
+    #[must_use]
+    pub fn and(self, guarantee: Guarantee, lowered: Option<Lowered>) -> Self {
         Self { guarantee: self.guarantee.min(guarantee), lowered: self.lowered.or(lowered), ..self }
     }
 }
 
 impl Item {
     /// A record as a page shows it; `None`: it is a removal.
-    pub(super) fn of(sort_key: SortKey, record: Record, whole: bool) -> Option<Self> {
+    pub fn of(sort_key: SortKey, record: Record, whole: bool) -> Option<Self> {
         matches!(record.body, Body::Value { .. }).then(|| Self {
             sort_key,
             version: record.version,
@@ -105,7 +106,7 @@ impl Item {
     }
 
     /// About how many bytes it takes in a page.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let value = self.record.as_ref().map_or(0, |record| record.body.value_bytes());
         self.sort_key.as_bytes().len() + value
     }

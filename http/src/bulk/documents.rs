@@ -9,7 +9,7 @@ use quorate_api::document::{BatchItem, KeyArgument, NamedKey, PutItem};
 use quorate_api::header::{OCTETS, TEXT};
 use quorate_api::{key, query, text};
 use quorate_model::{Body, Key};
-use quorate_node::core::Life;
+use quorate_node::core::Expiry;
 use std::collections::BTreeSet;
 
 fn invalid(at: usize, why: &str) -> Problem {
@@ -59,7 +59,11 @@ pub fn named_key(at: usize, named: NamedKey, bytes_max: usize) -> Result<Key, Pr
 }
 
 /// The item at this place: its key, what to store, and for how long.
-pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<(NamedKey, Body, Option<Life>), Problem> {
+pub fn item(
+    at: usize,
+    item: BatchItem,
+    limits: &Limits,
+) -> Result<(NamedKey, Body, Option<Expiry>), Problem> {
     match (item.put, item.delete) {
         (Some(_), Some(_)) | (None, None) => Err(invalid(at, "an item is either \"put\" or \"delete\"")),
         (None, Some(key)) => Ok((key, Body::Tombstone, None)),
@@ -82,22 +86,22 @@ pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<(NamedKey, Bo
             if !head::is_media_type(&content_type) {
                 return Err(invalid(at, "its content_type is not a media type"));
             }
-            let life = match (ttl, expires_at) {
+            let expiry = match (ttl, expires_at) {
                 (None, None) => None,
                 (Some(ttl), None) => {
                     let ttl_ms = query::ttl_ms(&ttl).map_err(|error| invalid(at, &error.to_string()))?;
-                    Some(Life::For(ttl_ms))
+                    Some(Expiry::After(ttl_ms))
                 }
                 (None, Some(text)) => {
                     let why = "its expires_at is not a time, such as 2026-11-28T12:00:00.000Z";
-                    Some(Life::Until(answer::time(&text).ok_or_else(|| invalid(at, why))?))
+                    Some(Expiry::At(answer::time(&text).ok_or_else(|| invalid(at, why))?))
                 }
                 (Some(_), Some(_)) => {
                     return Err(invalid(at, "a value has either \"ttl\" or \"expires_at\""));
                 }
             };
             let body = Body::Value { content_type, payload: payload.into() };
-            Ok((NamedKey { key, key_b64 }, body, life))
+            Ok((NamedKey { key, key_b64 }, body, expiry))
         }
     }
 }

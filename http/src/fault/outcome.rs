@@ -19,7 +19,7 @@ impl Fault {
             | Fault::Body(_)
             | Fault::Document(_)
             | Fault::Cursor(_)
-            | Fault::Unordered { .. }
+            | Fault::TooManyUnordered { .. }
             | Fault::Parted
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }

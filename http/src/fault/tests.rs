@@ -58,7 +58,7 @@ fn faults() -> Vec<Fault> {
         HeadError::OperationNotHere.into(),
         KeyError::Empty.into(),
         Fault::Cursor("it is damaged"),
-        Fault::Unordered { name: "prefix" },
+        Fault::TooManyUnordered { limit: 7 },
         Fault::Parted,
         Fault::Document(text()),
         BodyError::Broken.into(),

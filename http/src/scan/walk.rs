@@ -27,22 +27,26 @@ pub(super) struct Walk {
     left: Option<usize>,
     /// Digest of the bounds.
     scan: u64,
+    /// Whether a hash table is listed in the order of its keys, for the sake of bounds: then `rest` is of keys.
+    is_by_key: bool,
+    /// Whether pages are for a stream.
+    is_stream: bool,
+    /// Of a walk by key: keys that were looked at for the last page, and those of them in the range.
+    looked: Option<(u64, u64)>,
 }
 
 impl Walk {
     /// The walk that a query asks for.
     pub fn begin(query: &ScanQuery, table: &Arc<Table>) -> Result<Self, Fault> {
         let ScanQuery { prefix, start, end, limit, reverse, values, count, cursor, part } = query;
+        let is_bounded = [prefix, start, end].iter().any(|bound| bound.is_some());
+        let is_by_key = is_bounded && table.sharding == Sharding::Hash;
         let mut range = match table.sharding {
-            Sharding::Range if part.is_some() => return Err(Fault::Parted),
-            Sharding::Range => bounds(prefix.as_deref(), start.as_deref(), end.as_deref()),
-            Sharding::Hash => {
-                let bounds = [("prefix", prefix), ("start", start), ("end", end)];
-                if let Some((name, _)) = bounds.iter().find(|(_, bound)| bound.is_some()) {
-                    return Err(Fault::Unordered { name });
-                }
-                part.map_or_else(Interval::everything, tokens)
+            _ if part.is_some() && (is_by_key || table.sharding == Sharding::Range) => {
+                return Err(Fault::Parted);
             }
+            Sharding::Hash if !is_by_key => part.map_or_else(Interval::everything, tokens),
+            Sharding::Hash | Sharding::Range => bounds(prefix.as_deref(), start.as_deref(), end.as_deref()),
         };
         let part = part.map(|part| part.to_string());
         let mut bounds = vec![prefix.as_deref(), start.as_deref(), end.as_deref()];
@@ -69,19 +73,32 @@ impl Walk {
             }
         }
         let (reverse, values, count) = (*reverse, *values && !*count, *count);
-        Ok(Self { table: Arc::clone(table), rest: Some(range), reverse, values, count, left: *limit, scan })
+        let (table, left) = (Arc::clone(table), *limit);
+        let (rest, is_stream, looked) = (Some(range), false, None);
+        Ok(Self { table, rest, reverse, values, count, left, scan, is_by_key, is_stream, looked })
     }
 
     /// The next page.
     pub fn request(&self, limits: &Limits, level: Level) -> Request {
-        let page_max =
-            if self.count { ENTRIES_MAX as usize } else { limits.batch_items_max.min(ITEMS_DEFAULT) };
-        let asked_max = if self.count { page_max } else { limits.batch_items_max };
+        let of_page = limits.batch_items_max.min(ITEMS_DEFAULT);
+        let (page_max, asked_max) = match (self.count, self.is_by_key) {
+            // They are counted as they are found.
+            (true, true) => return self.request_of(limits, level, 0),
+            (true, false) => (ENTRIES_MAX as usize, ENTRIES_MAX as usize),
+            // Each page walks over the whole table.
+            (false, true) if self.is_stream => (ENTRIES_MAX as usize, ENTRIES_MAX as usize),
+            (false, _) => (of_page, limits.batch_items_max),
+        };
+        let items = self.left.map_or(page_max, |left| left.min(asked_max)).max(1);
+        self.request_of(limits, level, items)
+    }
+
+    fn request_of(&self, limits: &Limits, level: Level, items: usize) -> Request {
         Request {
             range: self.rest.clone().unwrap_or_else(Interval::everything),
             reverse: self.reverse,
             level,
-            items: self.left.map_or(page_max, |left| left.min(asked_max)).max(1),
+            items,
             bytes: limits.batch_bytes_max,
             values: self.values,
         }
@@ -106,20 +123,45 @@ impl Walk {
         Some(Cursor { table, reverse, scan, position: position.as_bytes().to_vec() }.encode())
     }
 
+    /// Its pages are for a stream.
+    pub fn as_stream(&mut self) {
+        self.is_stream = true;
+    }
+
+    /// Whether a hash table is listed in the order of its keys.
+    pub fn is_by_key(&self) -> bool {
+        self.is_by_key
+    }
+
+    /// So many keys were looked at for a page, and so many of them are in the range.
+    pub fn looked(&mut self, scanned: u64, count: u64) {
+        self.looked = Some((scanned, count));
+    }
+
+    /// Keys that were looked at for the last page, where those are more than it has.
+    pub fn scanned(&self) -> Option<u64> {
+        self.looked.map(|(scanned, _)| scanned)
+    }
+
+    /// Keys in the range, where the last page looked at all of it.
+    pub fn counted(&self) -> Option<u64> {
+        self.looked.map(|(_, count)| count)
+    }
+
     /// The table.
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &Arc<Table> {
         &self.table
     }
 }
 
 /// The keys of a part of a hash table.
-fn tokens(part: Part) -> Interval {
+pub(super) fn tokens(part: Part) -> Interval {
     let bound = |token: u64| SortKey::new(token.to_be_bytes().to_vec());
     let start = if part.start() == 0 { SortKey::new(Vec::new()) } else { bound(part.start()) };
     Interval { start, end: part.end().map(bound) }
 }
 
-/// The keys of a range table between bounds.
+/// The keys between bounds.
 fn bounds(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8]>) -> Interval {
     let prefix = prefix.unwrap_or_default();
     let behind_prefix = behind(prefix);

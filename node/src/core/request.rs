@@ -30,7 +30,7 @@ pub struct PutRequest {
     /// What an acknowledgement means: the table's durability or more.
     pub durability: Durability,
     /// How long the value lives; `None`: the table's default, if it has one.
-    pub life: Option<Life>,
+    pub expiry: Option<Expiry>,
     /// The operation id, if the client gave one.
     pub operation: Option<Attempt>,
     /// How long the client waits.
@@ -39,19 +39,19 @@ pub struct PutRequest {
 
 /// How long a value lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub enum Expiry {
     /// So many milliseconds from now.
-    For(u64),
+    After(u64),
     /// Until then; where that has passed, it counts as expired at once.
-    Until(WallTime),
+    At(WallTime),
 }
 
-impl Life {
+impl Expiry {
     /// When it ends, if it begins now.
     pub fn end(self, now: WallTime) -> WallTime {
         match self {
-            Life::For(ttl_ms) => now.plus_millis(ttl_ms),
-            Life::Until(at) => at,
+            Expiry::After(ttl_ms) => now.plus_millis(ttl_ms),
+            Expiry::At(at) => at,
         }
     }
 }

@@ -206,7 +206,7 @@ fn put_request(table: &Arc<Table>, key: &str) -> PutRequest {
         key: Key::new(key.as_bytes().to_vec()),
         level: table.w,
         durability: Durability::Os,
-        ttl_ms: None,
+        expiry: None,
         operation: None,
         timeout: TIMEOUT,
     }

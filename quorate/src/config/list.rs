@@ -73,6 +73,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Largest body of one mget or batch, and most bytes of values one mget answers with. At most bodies_bytes_max.";
     "limits.batch_items_running_max": Count limits.batch_items_running_max,
         "Items of one mget or batch that are at work at the same time. Raise it for latency, lower it for fairness.";
+    "limits.unordered_scan_keys_max": Count limits.unordered_scan_keys_max,
+        "Keys of a hash table that are looked at for one page of a scan with prefix, start or end; beyond it 400. A range table looks at what it lists.";
     "limits.document_bytes_max": Bytes limits.document_bytes_max,
         "Largest JSON document of administration; beyond it 413.";
     "limits.head_bytes_max": Bytes limits.head_bytes_max,

@@ -97,10 +97,10 @@ fn two_pages(is_whole: bool) -> String {
             return Some(answer("404 Not Found", "{}"));
         }
         let last = r#"{"items":[{"key":"k2","version":"1-1.1.1","size":1,"value":"v"}],"next_cursor":null}"#;
-        match head.contains("cursor=c1") {
-            true => is_whole.then(|| answer("200 OK", last)),
-            false => Some(page("k1", "c1")),
+        if !head.contains("cursor=c1") {
+            return Some(page("k1", "c1"));
         }
+        is_whole.then(|| answer("200 OK", last))
     })
 }
 

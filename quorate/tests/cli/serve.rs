@@ -187,7 +187,9 @@ fn nodes_that_change_places_find_each_other_and_log_no_error() {
         node.process.terminate().expect_code(0);
     }
     let mut back = [start("b", 2), start("c", 1)];
-    back.iter_mut().for_each(|node| drop(node.until_said("the node serves")));
+    for node in &mut back {
+        node.until_said("the node serves");
+    }
     everywhere(&first, 2, 1);
     for node in back.into_iter().chain([first.process]) {
         let ended = node.terminate().expect_code(0);

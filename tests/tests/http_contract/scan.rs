@@ -161,7 +161,7 @@ fn a_stream_has_a_line_for_each_key_and_says_where_it_ended() {
 }
 
 #[test]
-fn a_hash_table_lists_every_key_once_and_has_no_order_of_keys() {
+fn a_hash_table_lists_every_key_once_and_those_between_bounds_in_their_order() {
     let cluster = shared();
     post("/v1/tables", &json!({"name": "hashed", "shards": 4, "durability": "os"})).of(cluster.at(0)).is(201);
     let mut names: Vec<Vec<u8>> = (0..40).map(|number| format!("k{number}").into_bytes()).collect();
@@ -175,10 +175,45 @@ fn a_hash_table_lists_every_key_once_and_has_no_order_of_keys() {
     sorted.sort();
     names.sort();
     assert_eq!(sorted, names);
-    for query in ["prefix=k", "start=k", "end=k"] {
-        let target = format!("/v1/tables/hashed/keys?{query}");
-        let problem = get(&target).of(cluster.at(0)).refuses(400, "invalid-parameter");
-        assert!(problem["detail"].as_str().unwrap().contains("sharding=range"), "{problem}");
+    // Bounds ask for the order of keys, in pages as well, of values or none.
+    for query in ["start=&limit=7", "prefix=k&limit=100&values=true", "end=l&limit=1"] {
+        assert_eq!(all(&cluster, "hashed", query), names, "{query}");
+        let backwards = all(&cluster, "hashed", &format!("{query}&reverse=true"));
+        assert_eq!(backwards.into_iter().rev().collect::<Vec<_>>(), names, "{query}");
+    }
+    let some: Vec<_> = names.iter().filter(|name| name.starts_with(b"k1")).cloned().collect();
+    assert_eq!(all(&cluster, "hashed", "prefix=k1&limit=3"), some);
+    let answer = get("/v1/tables/hashed/keys?start=k20&end=k3&values=true").of(cluster.at(0)).is(200);
+    assert_eq!(answer.header("quorate-scanned"), "40");
+    let page = answer.json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(10), "k20 to k29: k3 is the end");
+    assert!(page["items"].as_array().unwrap().iter().all(|item| item["value"] == "v"), "{page}");
+    assert_eq!(page["next_cursor"], Json::Null);
+    let counted = get("/v1/tables/hashed/keys?count=true&prefix=k1").of(cluster.at(0)).is(200).json();
+    assert_eq!((&counted["count"], &counted["next_cursor"]), (&json!(11), &Json::Null));
+    // A cursor of one order is none of the other.
+    let page = get("/v1/tables/hashed/keys?prefix=k&limit=1").of(cluster.at(0)).is(200).json();
+    let target = format!("/v1/tables/hashed/keys?cursor={}", page["next_cursor"].as_str().unwrap());
+    get(&target).of(cluster.at(0)).refuses(400, "invalid-cursor");
+}
+
+#[test]
+fn parts_of_a_hash_table_are_all_of_it() {
+    let cluster = shared();
+    let table = json!({"name": "parted", "shards": 4, "durability": "os"});
+    post("/v1/tables", &table).of(cluster.at(0)).is(201);
+    let mut names: Vec<Vec<u8>> = (0..40).map(|number| format!("k{number}").into_bytes()).collect();
+    for name in &names {
+        put(&format!("/v1/tables/parted/keys/{}", encode(name)), "v").of(cluster.at(0)).is(200);
+    }
+    let part = |part: u32| all(&cluster, "parted", &format!("limit=3&part={part}/3"));
+    let mut found: Vec<_> = (1..=3).flat_map(part).collect();
+    found.sort();
+    names.sort();
+    assert_eq!(found, names);
+    for query in ["part=0/3", "part=4/3", "part=1", "part=1/2&prefix=k"] {
+        let target = format!("/v1/tables/parted/keys?{query}");
+        get(&target).of(cluster.at(0)).refuses(400, "invalid-parameter");
     }
 }
 

@@ -77,7 +77,7 @@ impl Writer {
                     key: Key::new(key.as_bytes().to_vec()),
                     level: Level::Quorum,
                     durability: Durability::Os,
-                    life: None,
+                    expiry: None,
                     operation: None,
                     timeout: TIMEOUT,
                 };

@@ -64,6 +64,7 @@ fn sizes_of_requests(config: &Config) -> Result<(), Error> {
     let of_one = "a bound on one request";
     within("limits.batch_items_max", limits.batch_items_max, 1..=100_000, of_one)?;
     within("limits.batch_items_running_max", limits.batch_items_running_max, 1..=10_000, of_one)?;
+    within("limits.unordered_scan_keys_max", limits.unordered_scan_keys_max, 1..=1_000_000_000, of_one)?;
     refuse(!(8 << 10..=1 << 20).contains(&limits.head_bytes_max), || {
         "limits.head_bytes_max is from 8KiB to 1MiB".to_owned()
     })
