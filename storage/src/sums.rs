@@ -235,7 +235,7 @@ impl Sums {
             }
             let chunks = self.tables.entry(*table).or_insert_with(Chunks::empty);
             let busy = self.walk.as_ref().filter(|walk| walk.table == *table).map(|walk| &walk.start);
-            let crossed = chunks.cut(cuts, busy);
+            let crossed = chunks.cut(self.rules, cuts, busy);
             // It may have been cut where it was to end.
             self.walk.take_if(|walk| walk.table == *table && crossed.contains(&walk.start));
             self.due.extend(crossed.into_iter().map(|start| (*table, start)));

@@ -7,8 +7,9 @@
 
 use super::item::{Item, Total};
 use super::row::Row;
+use crate::rules::sums;
 use bytes::Bytes;
-use quorate_model::{Interval, SortKey};
+use quorate_model::{Interval, Rules, SortKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -175,7 +176,7 @@ impl Chunks {
 
     /// Where shards begin and end from now on. Returns where chunks begin that must be cut there and hold something: the
     /// others are cut at once, but not `busy`.
-    pub fn cut(&mut self, cuts: BTreeSet<Bytes>, busy: Option<&Bytes>) -> Vec<Bytes> {
+    pub fn cut(&mut self, rules: Rules, cuts: BTreeSet<Bytes>, busy: Option<&Bytes>) -> Vec<Bytes> {
         let mut crossed = Vec::new();
         let known = std::mem::take(&mut self.cuts);
         for at in cuts.difference(&known) {
@@ -186,7 +187,9 @@ impl Chunks {
             if start == *at {
                 continue;
             }
-            if is_free && busy != Some(&start) {
+            if !is_free && !sums::counts_parts(rules) {
+                self.put(at.clone(), Chunk { state: State::Changed, ..MISSING });
+            } else if is_free && busy != Some(&start) {
                 self.put(at.clone(), chunk);
                 crossed.extend((chunk.state == State::Missing).then(|| at.clone()));
             } else {
