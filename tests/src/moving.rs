@@ -29,6 +29,8 @@ pub struct Leading {
     reports: BTreeMap<NodeId, NodeReport>,
     /// Plans that were begun.
     plans: u64,
+    /// Splits and merges that were decided.
+    pub(crate) cuts: u64,
 }
 
 /// Another number of copies with the same quorum; of one copy there is none.
@@ -39,7 +41,7 @@ pub fn alike(n: u8) -> u8 {
 impl World {
     /// Plans the next look of the leader, if shards move in this history.
     pub(crate) fn plan_conducting(&mut self) {
-        if self.setting.moves > 0 {
+        if self.setting.conducts() {
             let later = self.random(For::Moves, [0, self.schedule.now()]).between(8_000, 40_000);
             self.schedule.after(later, Event::Conduct);
         }
@@ -51,7 +53,8 @@ impl World {
         let now = self.schedule.now();
         let term = now / TERM;
         if self.leading.term != term {
-            self.leading = Leading { term, plans: self.leading.plans, ..Leading::default() };
+            let Leading { plans, cuts, .. } = self.leading;
+            self.leading = Leading { term, plans, cuts, ..Leading::default() };
         }
         let leader = *self.random(For::Moves, [1, term]).pick(&self.living_ids());
         if self.peek(leader).process.is_none() || self.peek(leader).paused_until > now {
@@ -64,7 +67,8 @@ impl World {
         let limits = Limits { move_patience: PATIENCE, ..Limits::default() };
         let next =
             conductor::next(self.rules, &catalog, &self.leading.reports, &self.leading.watch, at, &limits);
-        if let Some(command) = next.or_else(|| self.wanted(&catalog)) {
+        let cut = self.wanted_cut();
+        if let Some(command) = cut.or(next).or_else(|| self.wanted(&catalog)) {
             self.write(command);
         }
     }
@@ -235,7 +239,9 @@ impl World {
     fn write(&mut self, command: Command) {
         let before = std::sync::Arc::clone(self.cluster.newest());
         let words = format!("{command:?}");
-        let Some(commands) = self.cluster.append(command.clone()) else {
+        let appended = self.cluster.append(command.clone());
+        self.note_cut(&before, &command, appended.is_some());
+        let Some(commands) = appended else {
             return self.tell(|| format!("the leader's word is not in force any more: {words}"));
         };
         self.tell(|| format!("command {commands}: {words}"));
