@@ -391,6 +391,11 @@ impl Sums {
         Figure { is_exact: figure.is_exact && self.is_loaded, ..figure }
     }
 
+    /// Where an interval of a table is halved by bytes, as near as chunks begin; `None`: no chunk begins inside.
+    pub fn half(&self, table: TableId, interval: &Interval) -> Option<quorate_model::SortKey> {
+        self.tables.get(&table)?.half(interval)
+    }
+
     /// What each table adds up to.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, Figure)> {
         self.tables.iter().map(|(table, chunks)| (*table, chunks.whole()))

@@ -83,7 +83,7 @@ impl Profile {
         (Profile::Accepting, 40),
         (Profile::Moving, 120),
         (Profile::Grave, 120),
-        (Profile::Splitting, 120),
+        (Profile::Splitting, 150),
     ];
 
     /// The one of this name, as people type it: `grave`.
@@ -527,7 +527,7 @@ impl Setting {
     /// Shards are split and merged again and again: while they move, while copies of them are filled, under pages of scans.
     fn split_shards(&mut self, random: &mut Random) {
         self.cuts = random.between(6, 30);
-        match random.weighted(&[35, 45, 20]) {
+        match random.weighted(&[30, 55, 15]) {
             0 => {
                 self.move_shards(random);
                 self.keys = self.keys.max(3);

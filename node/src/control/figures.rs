@@ -16,14 +16,16 @@ impl Control {
         let (indexes, intervals): (Vec<u32>, Vec<_>) =
             own.map(|shard| (shard.id.index, shard.interval.clone())).unzip();
         let figures = self.replica.interval_figures(table, &intervals);
-        let figure = |(index, figure): (u32, quorate_storage::Figure)| ShardFigure {
+        let halves = intervals.iter().map(|interval| self.replica.half(table, interval));
+        let figure = |((index, figure), half): ((u32, quorate_storage::Figure), _)| ShardFigure {
             index,
             keys: figure.total.values(),
             removals: figure.total.removals,
             bytes: figure.total.bytes,
             is_exact: figure.is_exact,
+            half,
         };
-        indexes.into_iter().zip(figures).map(figure).collect()
+        indexes.into_iter().zip(figures).zip(halves).map(figure).collect()
     }
 
     /// What every owner of a shard of the table holds, or why it said nothing until `deadline`.

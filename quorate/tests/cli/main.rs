@@ -20,6 +20,7 @@ mod purge;
 mod recover;
 mod refusals;
 mod scan;
+mod shards;
 mod serve;
 mod service;
 mod sync;

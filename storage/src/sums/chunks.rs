@@ -262,6 +262,24 @@ impl Chunks {
         Figure { total: self.counted, is_exact: self.missing == 0 }
     }
 
+    /// The place inside an interval where a chunk begins and about half of the bytes lie before it; `None`: none begins inside,
+    /// or nothing is counted.
+    pub fn half(&self, interval: &Interval) -> Option<SortKey> {
+        let is_inside = |start: &Bytes| interval.end.as_ref().is_none_or(|end| *start < end.0);
+        let (first, _) = self.of_key(interval.start.as_bytes());
+        let inside = || self.from(first).take_while(|(start, _)| is_inside(start));
+        let all: u64 = inside().map(|(_, chunk)| chunk.total.bytes).sum();
+        let mut before = 0;
+        let places = inside().map(|(start, chunk)| {
+            let at = (start, before);
+            before += chunk.total.bytes;
+            at
+        });
+        let places = places.filter(|(start, before)| **start > interval.start.0 && (1..all).contains(before));
+        let nearest = places.min_by_key(|(_, before)| before.abs_diff(all - before));
+        nearest.map(|(start, _)| SortKey(start.clone()))
+    }
+
     /// What an interval adds up to.
     pub fn figure(&self, interval: &Interval) -> Figure {
         let mut figure = Figure { total: Total::default(), is_exact: true };
