@@ -207,7 +207,8 @@ mod tests {
             shards: starts.into_iter().zip([0, 7, 3]).map(|(start, index)| shard(index, start)).collect(),
         };
         let keys = of([&b""[..], b"m", b"\xff"].map(|key| Bound::Key(KeyName::from(key))));
-        let tokens = of(["0000000000000000", "8000000000000000", "c000000000000000"].map(|it| Bound::Token(it.to_owned())));
+        let tokens = of(["0000000000000000", "8000000000000000", "c000000000000000"]
+            .map(|it| Bound::Token(it.to_owned())));
         assert_eq!([&b"a"[..], b"m", b"zz", b"\xff\x01"].map(|at| holding(&keys, at)), [0, 7, 7, 3]);
         assert_eq!([&b"7fffffffffffffff"[..], b"bfffffffffffffff"].map(|at| holding(&tokens, at)), [0, 7]);
         assert_eq!(number("t", "t/12").ok(), Some(12));

@@ -46,9 +46,7 @@ pub use wanted::{Action, Cause, Lack, Passing, Waiting};
 
 use crate::context::Context;
 use crate::plans::Plans;
-use quorate_model::{
-    CopyState, Gap, Instant, NodeId, Now, RangeReply, Refusal, Reply, SortKey, TableId,
-};
+use quorate_model::{CopyState, Gap, Instant, NodeId, Now, RangeReply, Refusal, Reply, SortKey, TableId};
 use shard::{At, Next, Shard};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -4,8 +4,8 @@ use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{
-    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards, table_stats,
-    tables,
+    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards,
+    table_stats, tables,
 };
 use axum::Router;
 use axum::extract::{Request, State};

@@ -97,7 +97,8 @@ fn place(table: &Table, at: KeyArgument, key_bytes_max: usize) -> Result<SortKey
                 KeyArgument::Named(NamedKey { key: None, key_b64: Some(text) }) => text::from_base64(&text),
                 KeyArgument::Named(_) => None,
             };
-            let key = key.ok_or_else(|| invalid("a key is text, or an object with `key` or `key_b64` (base64url)"))?;
+            let key = key
+                .ok_or_else(|| invalid("a key is text, or an object with `key` or `key_b64` (base64url)"))?;
             let key = key::checked(key, key_bytes_max).map_err(|error| invalid(&error.to_string()))?;
             Ok(SortKey::ranged(&key))
         }

@@ -154,7 +154,9 @@ mod tests {
         assert!(!interval.contains(&at(9)) && !interval.contains(&at(20)));
         assert!(Interval::everything().contains(&at(u64::MAX)));
         let part = |start, end| Interval { start: at(start), end: Some(at(end)) };
-        assert!(interval.covers(&interval) && interval.covers(&part(12, 20)) && interval.covers(&part(10, 11)));
+        assert!(
+            interval.covers(&interval) && interval.covers(&part(12, 20)) && interval.covers(&part(10, 11))
+        );
         assert!(!interval.covers(&part(9, 20)) && !interval.covers(&part(10, 21)));
         assert!(!interval.covers(&Interval { start: at(10), end: None }));
         assert!(Interval::everything().covers(&Interval::everything()));

@@ -180,7 +180,8 @@ impl<T: Placed + Clone> Pieces<T> {
         let items: Vec<T> = head.iter().chain(by).chain(tail).cloned().collect();
         // Halves, so that the next one has room.
         let size = if items.len() > PIECE_ITEMS_MAX { items.len().div_ceil(2) } else { items.len() };
-        let anew = items.chunks(size.min(PIECE_ITEMS_MAX)).map(|items| Arc::new(Piece::of(items.iter().cloned())));
+        let anew =
+            items.chunks(size.min(PIECE_ITEMS_MAX)).map(|items| Arc::new(Piece::of(items.iter().cloned())));
         let pieces = self.pieces[..first].iter().cloned().chain(anew);
         Self::joined(pieces.chain(self.pieces[last + 1..].iter().cloned()).collect())
     }
@@ -358,10 +359,14 @@ mod tests {
                     interval: Interval { start: at(number), end: Some(middle.clone()) },
                     value: number,
                 };
-                let right = Item { interval: Interval { start: middle, end: Some(at(number + 1)) }, value: 7_777 };
+                let right =
+                    Item { interval: Interval { start: middle, end: Some(at(number + 1)) }, value: 7_777 };
                 let cut = all.recut(&[left, right]);
                 assert_eq!((cut.len() as u64, cut.iter().count() as u64), (count + 1, count + 1));
-                assert!(cut.pieces_beside(&all) <= 2 && cut.pieces.iter().all(|it| it.items.len() <= PIECE_ITEMS_MAX));
+                assert!(
+                    cut.pieces_beside(&all) <= 2
+                        && cut.pieces.iter().all(|it| it.items.len() <= PIECE_ITEMS_MAX)
+                );
                 let value = |token| cut.at(&SortKey::at_token(Token(token))).expect("found").value;
                 assert_eq!((value(number * 10 + 4), value(number * 10 + 5)), (number, 7_777));
                 assert_eq!(cut.recut(&[item(number, number)]), all, "and back again");
@@ -369,7 +374,11 @@ mod tests {
         }
         let all = items(1_000);
         let joined = all.recut(&[between(255, 257, 9)]);
-        assert_eq!((joined.len(), joined.at(&at(256)).expect("found").value), (999, 9), "over the end of a piece");
+        assert_eq!(
+            (joined.len(), joined.at(&at(256)).expect("found").value),
+            (999, 9),
+            "over the end of a piece"
+        );
         assert_eq!(joined.at(&at(257)).expect("found").value, 257);
         assert_eq!(joined.recut(&[item(255, 255), item(256, 256)]), all);
         let make = |source: &Item| Item { value: source.value * 2, ..source.clone() };
@@ -386,7 +395,10 @@ mod tests {
     #[test]
     #[should_panic(expected = "begin and end where others do")]
     fn what_covers_something_else_is_a_bug() {
-        let _ = items(10).recut(&[Item { interval: Interval { start: at(2), end: Some(SortKey::at_token(Token(25))) }, value: 0 }]);
+        let _ = items(10).recut(&[Item {
+            interval: Interval { start: at(2), end: Some(SortKey::at_token(Token(25))) },
+            value: 0,
+        }]);
     }
 
     #[test]

@@ -246,9 +246,8 @@ impl Ledger {
     pub fn fill(&self, table: TableId, piece: &Interval) -> Fill {
         let entry = self.entry_at(table, &piece.start).map(|(_, entry)| entry);
         let fill = entry.and_then(|entry| entry.fill.clone()).unwrap_or_default();
-        let is_inside = |up_to: &SortKey| {
-            *up_to > piece.start && piece.end.as_ref().is_none_or(|end| up_to <= end)
-        };
+        let is_inside =
+            |up_to: &SortKey| *up_to > piece.start && piece.end.as_ref().is_none_or(|end| up_to <= end);
         // Of a part that was filled to its end and beyond nothing but that is known: it is compared again.
         if fill.up_to.as_ref().is_none_or(is_inside) { fill } else { Fill::default() }
     }

@@ -11,8 +11,8 @@ use quorate_model::{
     RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId, WallTime,
 };
 use quorate_ring::{
-    Catalog, Closing, Command, Created, Cut, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan, RequestId,
-    Seen, Split, TableChange, View, Weight,
+    Catalog, Closing, Command, Created, Cut, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan,
+    RequestId, Seen, Split, TableChange, View, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

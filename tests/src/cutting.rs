@@ -60,7 +60,8 @@ impl World {
         };
         let keys = self.cluster.in_order(0).into_iter().map(|(key, _)| key);
         let places: Vec<SortKey> = keys.map(place).collect();
-        let inside = places.into_iter().filter(|at| *at > shard.interval.start && shard.interval.contains(at));
+        let inside =
+            places.into_iter().filter(|at| *at > shard.interval.start && shard.interval.contains(at));
         let inside: Vec<SortKey> = inside.collect();
         (!inside.is_empty()).then(|| random.pick(&inside).clone())
     }
@@ -100,9 +101,8 @@ impl World {
     /// Whether a node fills its copy of a part of this.
     fn is_being_filled(&self, interval: &Interval) -> bool {
         let meets = |other: &Interval| {
-            let begins_before = |one: &Interval, other: &Interval| {
-                other.end.as_ref().is_none_or(|end| one.start < *end)
-            };
+            let begins_before =
+                |one: &Interval, other: &Interval| other.end.as_ref().is_none_or(|end| one.start < *end);
             begins_before(interval, other) && begins_before(other, interval)
         };
         let mut living = self.node_ids().into_iter().filter_map(|id| self.peek(id).process.as_ref());

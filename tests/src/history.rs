@@ -226,7 +226,8 @@ pub struct Filled {
 impl Filled {
     /// Whether it is a part of the same copy, in which some key is of both.
     pub fn meets(&self, other: &Filled) -> bool {
-        let begins_before = |one: &Interval, other: &Interval| other.end.as_ref().is_none_or(|end| one.start < *end);
+        let begins_before =
+            |one: &Interval, other: &Interval| other.end.as_ref().is_none_or(|end| one.start < *end);
         let is_same = |one: &Filled| (one.node, one.incarnation, one.table, one.since);
         is_same(self) == is_same(other)
             && begins_before(&self.interval, &other.interval)

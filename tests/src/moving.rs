@@ -10,13 +10,26 @@ use crate::history::Spot;
 use crate::random::{For, Random};
 use crate::world::World;
 use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
-use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
+use quorate_ring::conductor::{
+    self, FillReport, Limits, NodeReport, ShardReport, TendLimits, Tending, Watch,
+};
+use quorate_ring::heat;
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
-use quorate_storage::Standing;
+use quorate_storage::{Engine, Replica, Standing};
 use std::collections::BTreeMap;
 
 /// How long a shard may stand still.
 const PATIENCE: Span = Span::from_millis(600);
+
+/// When shards change by themselves, where they do: after a few writes, and soon.
+const TENDED: TendLimits = TendLimits {
+    bytes_max: 300,
+    load_min: u64::MAX,
+    hot_for: PATIENCE,
+    merge_after: PATIENCE,
+    uneven_for: Span::from_millis(60),
+    pause: Span::from_millis(120),
+};
 
 /// How long one node leads, in microseconds.
 const TERM: u64 = 350_000;
@@ -26,6 +39,7 @@ const TERM: u64 = 350_000;
 pub struct Leading {
     term: u64,
     watch: Watch,
+    tending: Tending,
     reports: BTreeMap<NodeId, NodeReport>,
     /// Plans that were begun.
     plans: u64,
@@ -36,6 +50,23 @@ pub struct Leading {
 /// Another number of copies with the same quorum; of one copy there is none.
 pub fn alike(n: u8) -> u8 {
     if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
+}
+
+/// What an owner says of the sizes of its shards.
+fn large_of<E: Engine>(node: NodeId, catalog: &Catalog, replica: &Replica<E>) -> Vec<ShardReport> {
+    let owned = catalog.tables().flat_map(|entry| entry.shards()).filter(|shard| shard.is_owned_by(node));
+    let report = |shard: &Shard| {
+        let figure = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval)).pop()?;
+        figure.is_exact.then(|| ShardReport {
+            shard: shard.id,
+            start: shard.interval.start.clone(),
+            bytes: figure.total.bytes,
+            half: replica.half(shard.id.table, &shard.interval),
+            load: 0,
+            spot: heat::Spot::Unknown,
+        })
+    };
+    owned.filter_map(report).collect()
 }
 
 impl World {
@@ -68,7 +99,17 @@ impl World {
         let next =
             conductor::next(self.rules, &catalog, &self.leading.reports, &self.leading.watch, at, &limits);
         let cut = self.wanted_cut();
-        if let Some(command) = cut.or(next).or_else(|| self.wanted(&catalog)) {
+        if let Some(command) = cut.or(next) {
+            return self.write(command);
+        }
+        if self.setting.tends && !self.closing {
+            let reports = &self.leading.reports;
+            if let Some(command) = self.leading.tending.next(&catalog, reports, at, &TENDED) {
+                self.met(Happening::Tended);
+                return self.write(command);
+            }
+        }
+        if let Some(command) = self.wanted(&catalog) {
             self.write(command);
         }
     }
@@ -104,6 +145,9 @@ impl World {
                     let fill = FillReport { since, is_whole, merged, ..FillReport::default() };
                     report.fills.insert(shard.id, fill);
                 }
+            }
+            if self.setting.tends {
+                report.shards = large_of(id, catalog, &process.replica);
             }
             self.leading.reports.insert(id, report);
         }

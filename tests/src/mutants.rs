@@ -106,7 +106,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         Mutant::ScanShowsDue | Mutant::ScanErrorEndsQuietly => &[Invariant::Scans],
         Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept | Mutant::SplitMovesSums => {
             &[Invariant::Sums]
-        },
+        }
         Mutant::DoubtForgotten | Mutant::CounterIgnored | Mutant::SyncFromDoubtful => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored
@@ -114,7 +114,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
         Mutant::WholeUnsynced => &[Invariant::Filled],
-        Mutant::RestForgotten | Mutant::MergedTakenAgain => &[Invariant::Filled, Invariant::Durable, Invariant::Flicker],
+        Mutant::RestForgotten | Mutant::MergedTakenAgain => {
+            &[Invariant::Filled, Invariant::Durable, Invariant::Flicker]
+        }
         Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
         Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],

@@ -243,6 +243,8 @@ pub struct Setting {
     pub moves: u64,
     /// Splits and merges of the first table's shards while clients go on; where a table is dropped, it is split before.
     pub cuts: u64,
+    /// Whether shards change by themselves, too: those of a few hundred bytes are large.
+    pub tends: bool,
     /// Whether old owners hear last of what is taken from them.
     pub late_owners: bool,
     /// Whether an operator declares a node dead that may run on.
@@ -296,6 +298,7 @@ impl Setting {
             syncs: false,
             moves: 0,
             cuts: 0,
+            tends: false,
             late_owners: false,
             bans: false,
             purges: false,
@@ -355,7 +358,8 @@ impl Setting {
     /// was without.
     fn cut_some(&mut self) {
         let random = &mut Random::new(self.seed, For::Cuts, [1, 0]);
-        let is_apt = matches!(self.profile, Profile::Moving | Profile::Grave | Profile::Scanning) || self.drops;
+        let is_apt =
+            matches!(self.profile, Profile::Moving | Profile::Grave | Profile::Scanning) || self.drops;
         if is_apt && random.chance(250) {
             self.cuts = random.between(2, 8);
         }
@@ -530,7 +534,7 @@ impl Setting {
         match random.weighted(&[30, 55, 15]) {
             0 => {
                 self.move_shards(random);
-                self.keys = self.keys.max(3);
+                (self.keys, self.tends) = (self.keys.max(3), random.chance(600));
                 self.habits.scan = *random.pick(&[0, 0, 15]);
             }
             1 => self.fill_and_split(random),

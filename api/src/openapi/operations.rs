@@ -13,8 +13,8 @@ use crate::code::Code;
 use crate::document::{
     AcceptLoss, AnyJob, Batch, Cluster, Discarded, Drained, Dropped, Explanation, Job, JobSpec, Jobs,
     KeyPage, Links, Live, Location, Loss, LossAccepted, Mget, MoveJob, NodeDetails, Nodes, Plan, PlanSpec,
-    Plans, Ready, RecoverSpec, Recovery, Results, Ring, SafeToStop, ShardMerge, ShardMove, ShardSplit, Shards, SyncState, Table, TableChange,
-    TableSpec, TableStats, Tables,
+    Plans, Ready, RecoverSpec, Recovery, Results, Ring, SafeToStop, ShardMerge, ShardMove, ShardSplit,
+    Shards, SyncState, Table, TableChange, TableSpec, TableStats, Tables,
 };
 use crate::route::Operation;
 

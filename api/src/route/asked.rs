@@ -54,7 +54,9 @@ pub enum RouteError {
         id: String,
     },
     /// What no shard is called.
-    #[error("table \"{table}\" has no shard \"{id}\"; GET /v1/tables/{table}/shards lists those there are by their index")]
+    #[error(
+        "table \"{table}\" has no shard \"{id}\"; GET /v1/tables/{table}/shards lists those there are by their index"
+    )]
     NoSuchShard {
         /// The table.
         table: String,

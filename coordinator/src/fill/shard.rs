@@ -12,8 +12,8 @@ use crate::context::Context;
 use quorate_model::floors::Floored;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
-    CopyState, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
-    Refusal, Reply, ShardId, SortKey, Source,
+    CopyState, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record, Refusal,
+    Reply, ShardId, SortKey, Source,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;

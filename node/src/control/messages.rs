@@ -199,6 +199,15 @@ pub struct ShardFigure {
     /// Where it is halved by bytes, as near as is known; `None`: it holds too little, or the member does not say.
     #[n(5)]
     pub half: Option<SortKey>,
+    /// Requests a second that it carries out for it. `None`: it does not say.
+    #[n(6)]
+    pub load: Option<u64>,
+    /// The key for which half of them are, at least; `None`: there is none, or too little is known.
+    #[n(7)]
+    pub hot_key: Option<SortKey>,
+    /// Whether each is beyond those before, so that no split would spread them. `None`: they are not.
+    #[n(8)]
+    pub grows: Option<bool>,
 }
 
 /// What it answers.

@@ -21,7 +21,9 @@ const FIGURES: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Error)]
 pub enum ShardError {
     /// There is no such shard.
-    #[error("table \"{table}\" has no shard {index}; GET /v1/tables/{table}/shards lists those there are; nothing was changed")]
+    #[error(
+        "table \"{table}\" has no shard {index}; GET /v1/tables/{table}/shards lists those there are; nothing was changed"
+    )]
     None {
         /// The table's name.
         table: String,
@@ -38,7 +40,9 @@ pub enum ShardError {
         shard: String,
     },
     /// A shard without another one behind it.
-    #[error("shard {shard} is the last one of its table: name it as the neighbour of the one before; nothing was changed")]
+    #[error(
+        "shard {shard} is the last one of its table: name it as the neighbour of the one before; nothing was changed"
+    )]
     Last {
         /// Which.
         shard: String,
@@ -89,12 +93,11 @@ impl Core {
         let deadline = Instant::now() + timeout;
         let view = self.view();
         let (entry, shard) = found(&view, table, index)?;
-        let other = match with {
-            Some(with) => found(&view, table, with)?.1,
-            None => {
-                let end = shard.interval.end.as_ref();
-                end.map(|end| entry.shard_at(end)).ok_or_else(|| ShardError::Last { shard: called(&view, shard) })?
-            }
+        let other = if let Some(with) = with {
+            found(&view, table, with)?.1
+        } else {
+            let behind = shard.interval.end.as_ref().map(|end| entry.shard_at(end));
+            behind.ok_or_else(|| ShardError::Last { shard: called(&view, shard) })?
         };
         let (left, right) =
             if shard.interval.start <= other.interval.start { (shard, other) } else { (other, shard) };
@@ -113,7 +116,8 @@ impl Core {
         let view = self.view();
         let (_, shard) = found(&view, table, index)?;
         let name = called(&view, shard);
-        let no_move = |node: NodeId, why: String| ShardError::NoMove { node: view.catalog().called(node), why };
+        let no_move =
+            |node: NodeId, why: String| ShardError::NoMove { node: view.catalog().called(node), why };
         if !shard.is_owned_by(from) {
             return Err(no_move(from, format!("does not own shard {name}")));
         }
@@ -145,7 +149,12 @@ impl Core {
     }
 
     /// Where a shard is halved: by bytes, as its owners have counted them; one of a hash table that holds little by tokens.
-    async fn half(&self, entry: &TableEntry, shard: &Shard, deadline: Instant) -> Result<SortKey, ShardError> {
+    async fn half(
+        &self,
+        entry: &TableEntry,
+        shard: &Shard,
+        deadline: Instant,
+    ) -> Result<SortKey, ShardError> {
         let said = self.control.figures(entry.id, deadline.min(Instant::now() + FIGURES)).await;
         let figures = said.into_iter().filter_map(|(_, said)| said.ok()).flatten();
         let its = figures.filter(|figure| figure.index == shard.id.index);
@@ -153,7 +162,9 @@ impl Core {
         let half = fullest.and_then(|figure| figure.half);
         match entry.sharding {
             Sharding::Range => half,
-            Sharding::Hash => half.and_then(|half| token_of(&half)).or_else(|| middle(shard)).map(SortKey::at_token),
+            Sharding::Hash => {
+                half.and_then(|half| token_of(&half)).or_else(|| middle(shard)).map(SortKey::at_token)
+            }
         }
         .filter(|at| *at > shard.interval.start && shard.interval.contains(at))
         .ok_or_else(|| ShardError::NoHalf { shard: called(&self.view(), shard) })

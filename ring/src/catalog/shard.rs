@@ -61,6 +61,8 @@ pub struct TableEntry {
     pub(super) shards: Pieces<Shard>,
     /// The number of the next shard; numbers are never reused within a table.
     pub(super) next_shard: u32,
+    /// How many shards it was made with.
+    pub(super) began_with: u32,
     /// The request that made it, so that a repeated one finds it.
     pub(super) request: RequestId,
     /// When it was made or last altered.
@@ -191,6 +193,19 @@ impl TableEntry {
     /// Its shards, ordered by interval.
     pub fn shards(&self) -> &Pieces<Shard> {
         &self.shards
+    }
+
+    /// How many shards it was made with. It does not come to fewer by itself.
+    pub fn began_with(&self) -> u32 {
+        self.began_with
+    }
+
+    /// Where a shard can be cut that is nearest to a place in it: there, or in a hash table where its token begins.
+    pub fn place_near(&self, at: &SortKey) -> SortKey {
+        match self.sharding {
+            Sharding::Hash => SortKey::new(at.as_bytes()[..at.as_bytes().len().min(8)].to_vec()),
+            Sharding::Range => at.clone(),
+        }
     }
 
     /// The epoch at which it was made or last altered.

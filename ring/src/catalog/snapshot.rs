@@ -76,6 +76,9 @@ struct TableForm {
     request: RequestId,
     #[n(4)]
     epoch: Epoch,
+    /// How many shards it was made with; `None`: as many as it has, since below level 4 that does not change.
+    #[n(5)]
+    began_with: Option<u32>,
 }
 
 /// A shard without its end, which is the next one's start.
@@ -187,6 +190,7 @@ impl TableForm {
             next_shard: entry.next_shard,
             request: entry.request,
             epoch: entry.epoch,
+            began_with: (entry.began_with as usize != entry.shards.len()).then_some(entry.began_with),
         }
     }
 
@@ -211,8 +215,10 @@ impl TableForm {
             losses: Losses::of(form.losses.unwrap_or_default()),
             merged: form.merged.unwrap_or_default().min(epoch),
         };
+        let began_with = self.began_with.unwrap_or(starts.len() as u32);
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
         TableEntry {
+            began_with,
             table: Arc::new(self.table),
             shards,
             next_shard: self.next_shard,

@@ -668,7 +668,8 @@ fn golden_plans() -> Vec<(Command, &'static str)> {
         revert: vec![(shard, Epoch(5))],
         relied: vec![(NodeId(1), 2)],
     };
-    let interval = quorate_model::Interval { start: SortKey::new(&b"a"[..]), end: Some(SortKey::new(&b"m"[..])) };
+    let interval =
+        quorate_model::Interval { start: SortKey::new(&b"a"[..]), end: Some(SortKey::new(&b"m"[..])) };
     let cut = Cut { seen: Seen { shard, epoch: Epoch(8), interval }, at: SortKey::new(&b"c"[..]) };
     vec![
         (
@@ -696,9 +697,15 @@ fn golden_plans() -> Vec<(Command, &'static str)> {
             Command::Recover(Recover { request: job, lost: vec![NodeId(2)], by: NodeId(1), at: WallTime(7) }),
             "0182128184500000000000000000000000000000000181020107",
         ),
-        (Command::Split(Split { table: TableId(7), cuts: vec![cut.clone()] }), "01821381820781828382070308824161416d4163"),
         (
-            Command::Merge(Merge { table: TableId(7), pairs: vec![Pair { left: cut.seen.clone(), right: cut.seen }] }),
+            Command::Split(Split { table: TableId(7), cuts: vec![cut.clone()] }),
+            "01821381820781828382070308824161416d4163",
+        ),
+        (
+            Command::Merge(Merge {
+                table: TableId(7),
+                pairs: vec![Pair { left: cut.seen.clone(), right: cut.seen }],
+            }),
             "01821481820781828382070308824161416d8382070308824161416d",
         ),
     ]

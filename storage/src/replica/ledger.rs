@@ -337,8 +337,12 @@ impl<E: Engine> Replica<E> {
         }
         self.write(writer, batch, durability).map_err(|error| self.refusal(&error))?;
         let mut ledger = self.ledger_mut();
-        gone.iter().for_each(|start| ledger.remove(table, start));
-        rest.into_iter().for_each(|(start, entry)| ledger.set(table, start, entry));
+        for start in &gone {
+            ledger.remove(table, start);
+        }
+        for (start, entry) in rest {
+            ledger.set(table, start, entry);
+        }
         Ok(())
     }
 

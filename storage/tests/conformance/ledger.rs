@@ -115,7 +115,9 @@ fn cut_at(epoch: Epoch, keys: &[&str]) -> quorate_model::Layout {
     let shard = table.shards.iter().next().expect("one").clone();
     let starts = std::iter::once(shard.interval.start.clone()).chain(keys.iter().map(|key| sort_key(key)));
     let ends = keys.iter().map(|key| Some(sort_key(key))).chain([None]);
-    let pieces = starts.zip(ends).map(|(start, end)| ShardLayout { interval: Interval { start, end }, ..shard.clone() });
+    let pieces = starts
+        .zip(ends)
+        .map(|(start, end)| ShardLayout { interval: Interval { start, end }, ..shard.clone() });
     table.shards = pieces.collect();
     layout
 }
@@ -145,7 +147,10 @@ pub fn a_copy_that_is_split_while_it_is_filled_is_not_taken_again(mut bench: imp
     drop(store);
     bench.restart();
     let store = second(&bench, Boot(3));
-    assert_eq!((states(&gaps(&store)), gaps(&store)[0].interval.start.clone()), (vec![CopyState::Filling], sort_key("m")));
+    assert_eq!(
+        (states(&gaps(&store)), gaps(&store)[0].interval.start.clone()),
+        (vec![CopyState::Filling], sort_key("m"))
+    );
     store.install(cut_at(EPOCH.next(), &["m"]));
     store.take(&gaps(&store)[0], &[]).expect("nothing to do");
     store.whole(&gaps(&store)[0]).expect("whole");
@@ -166,14 +171,22 @@ pub fn halves_that_are_merged_are_filled_each_by_itself(mut bench: impl Bench) {
     let pieces = gaps(&store);
     assert_eq!(states(&pieces), [CopyState::Lossy, CopyState::Filling]);
     let lacking = store.lacking().1.into_iter().filter(|gap| gap.table == SYNC_TABLE);
-    assert_eq!(lacking.map(|gap| gap.state).collect::<Vec<_>>(), [CopyState::Lossy], "of one shard one is told");
+    assert_eq!(
+        lacking.map(|gap| gap.state).collect::<Vec<_>>(),
+        [CopyState::Lossy],
+        "of one shard one is told"
+    );
     for piece in &pieces {
         store.take(piece, &[]).expect("taken, or nothing to do");
         store.whole(piece).expect("whole");
     }
     assert_eq!(gaps(&store), Vec::new());
     let read = Request::Read { at: place(SYNC_TABLE, "x"), whole: true };
-    assert_eq!(store.read(&read, ReadTier::Disk), Some(Reply::Record(Some(record(2, "v")))), "what it took it keeps");
+    assert_eq!(
+        store.read(&read, ReadTier::Disk),
+        Some(Reply::Record(Some(record(2, "v")))),
+        "what it took it keeps"
+    );
 }
 
 pub fn once_all_is_whole_nothing_is_noted_any_more(mut bench: impl Bench) {

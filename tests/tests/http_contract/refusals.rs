@@ -181,7 +181,9 @@ fn what_is_not_there_is_refused_by_every_operation() {
     });
     refused(404, "no-such-job", |one| one.send(&plain(one), node));
     refused(404, "no-such-plan", |one| one.send(&plain(one), node));
-    refused(404, "no-such-shard", |one| one.send(&one.template.replace("{table}", "t").replace("{shard}", "-"), node));
+    refused(404, "no-such-shard", |one| {
+        one.send(&one.template.replace("{table}", "t").replace("{shard}", "-"), node)
+    });
     refused(404, "no-such-node", |one| match one.id {
         "makePlan" => plan(&json!({"add": {"node": "n9"}}), node),
         "recover" => super::ask::post(&plain(one), &json!({"lost": ["n9"]})).of(node),

@@ -32,7 +32,9 @@ fn a_range_table_is_split_and_merged_under_its_keys() {
     let halves = shards("cut", one);
     assert_eq!(made["shards"], json!(halves));
     assert_eq!(starts(&halves), [json!({"key": ""}), json!({"key": "m"})]);
-    assert!(halves.iter().all(|half| half["owners"] == whole[0]["owners"] && half["epoch"] == whole[0]["epoch"]));
+    assert!(
+        halves.iter().all(|half| half["owners"] == whole[0]["owners"] && half["epoch"] == whole[0]["epoch"])
+    );
     let again = post(&of("cut", 1, "split"), &json!({"at": {"key_b64": "_w"}})).of(one).is(200).json();
     assert_eq!(starts(again["shards"].as_array().unwrap()), [json!({"key": "m"}), json!({"key_b64": "_w"})]);
     for node in 0..3 {
@@ -43,7 +45,10 @@ fn a_range_table_is_split_and_merged_under_its_keys() {
     }
     let outside = post(&of("cut", 1, "split"), &json!({"at": "a"})).of(one).refuses(400, "invalid-body");
     let detail = outside["detail"].as_str().unwrap();
-    assert!(detail.contains("table \"cut\" can't be split at \"a\"") && detail.contains("from \"m\""), "{outside}");
+    assert!(
+        detail.contains("table \"cut\" can't be split at \"a\"") && detail.contains("from \"m\""),
+        "{outside}"
+    );
     let little = post(&of("cut", 0, "split"), &json!({})).of(one).refuses(409, "catalog-refused");
     assert!(little["detail"].as_str().unwrap().contains("name a place to split at"), "{little}");
     post(&of("cut", 0, "split"), &json!({"at": ""})).of(one).refuses(400, "invalid-body");
@@ -73,7 +78,10 @@ fn a_hash_table_is_split_between_tokens_and_in_the_middle_by_default() {
     post("/v1/tables", &json!({"name": "cut-hash", "shards": 2, "durability": "os"})).of(node).is(201);
     let made = post(&of("cut-hash", 0, "split"), &json!({})).of(node).is(200).json();
     let second = &made["shards"][1];
-    assert_eq!((&second["start"], &second["position"]), (&json!("4000000000000000"), &json!("4000000000000000")));
+    assert_eq!(
+        (&second["start"], &second["position"]),
+        (&json!("4000000000000000"), &json!("4000000000000000"))
+    );
     post(&of("cut-hash", 1, "split"), &json!({"at": "c000000000000001"})).of(node).is(200);
     for wrong in [json!({"at": "c"}), json!({"at": {"key": "a"}}), json!({"at": 7}), json!({"where": "a"})] {
         post(&of("cut-hash", 1, "split"), &wrong).of(node).refuses(400, "invalid-body");
@@ -130,7 +138,8 @@ fn without_a_majority_no_shard_changes_and_what_is_too_late_is_unknown() {
         let number = tries.next()?;
         let at = json!({"at": format!("{:016x}", number << 32)});
         // Each splits the last piece.
-        let last = shards("t", node).iter().rev().find(|shard| shard["start"].as_str() < Some("1"))?["index"].clone();
+        let last = shards("t", node).iter().rev().find(|shard| shard["start"].as_str() < Some("1"))?["index"]
+            .clone();
         let target = format!("/v1/tables/t/shards/{last}/split?timeout={}ms", number % 20 + 1);
         let answer = post(&target, &at).of(node);
         (answer.status == 504).then(|| answer.refuses(504, "write-timeout"))

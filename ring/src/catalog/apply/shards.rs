@@ -35,7 +35,9 @@ impl Catalog {
         let was_made = |cut: &Cut| {
             let left = entry.shard_at(&cut.seen.interval.start);
             let is_left = left.id == cut.seen.shard && left.interval.start == cut.seen.interval.start;
-            is_left && left.interval.end.as_ref() == Some(&cut.at) && left.interval.end != cut.seen.interval.end
+            is_left
+                && left.interval.end.as_ref() == Some(&cut.at)
+                && left.interval.end != cut.seen.interval.end
         };
         let cuts: Vec<&Cut> = split.cuts.iter().filter(|cut| !was_made(cut)).collect();
         if cuts.is_empty() {
@@ -91,7 +93,8 @@ impl Catalog {
             let nodes = |shard: &Shard| shard.owner_nodes().collect::<BTreeSet<NodeId>>();
             if nodes(left) != nodes(right) {
                 let (left_nodes, right_nodes) = (self.called_all(nodes(left)), self.called_all(nodes(right)));
-                let rejection = ShardRejection::OtherNodes { left: one, left_nodes, right: other, right_nodes };
+                let rejection =
+                    ShardRejection::OtherNodes { left: one, left_nodes, right: other, right_nodes };
                 return Err(rejection.into());
             }
             let merged = Shard {
@@ -146,7 +149,8 @@ fn seen<'a>(entry: &'a TableEntry, seen: &Seen) -> Result<&'a Shard, Rejection> 
         Some(now) => format!("now it {}", words(&now.interval, now.epoch)),
         None => "there is no shard of this number now".to_owned(),
     };
-    Err(ShardRejection::Changed { shard: called(entry, seen.shard), told: format!("then it {told}"), now }.into())
+    Err(ShardRejection::Changed { shard: called(entry, seen.shard), told: format!("then it {told}"), now }
+        .into())
 }
 
 /// Whether a shard can be cut there.

@@ -68,6 +68,7 @@ impl Catalog {
             table: Arc::new(table),
             shards: Pieces::of(shards),
             next_shard: new.shards,
+            began_with: new.shards,
             request: new.request,
             epoch: next.epoch,
         };

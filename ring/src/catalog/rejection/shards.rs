@@ -22,7 +22,9 @@ pub enum ShardRejection {
     },
     /// None, or too many for one command.
     #[n(1)]
-    #[error("one command splits or merges 1 to {CUTS_PER_COMMAND_MAX} times, this one {told} times: use several")]
+    #[error(
+        "one command splits or merges 1 to {CUTS_PER_COMMAND_MAX} times, this one {told} times: use several"
+    )]
     WrongCount {
         /// How many.
         #[n(0)]
@@ -47,7 +49,9 @@ pub enum ShardRejection {
     },
     /// A shard with two sets of owners.
     #[n(3)]
-    #[error("shard {shard} moves now: nothing was changed; try again when it has arrived (`quorate job list`)")]
+    #[error(
+        "shard {shard} moves now: nothing was changed; try again when it has arrived (`quorate job list`)"
+    )]
     Moves {
         /// Which.
         #[n(0)]
@@ -107,7 +111,9 @@ pub enum ShardRejection {
     },
     /// Two shards that do not touch.
     #[n(8)]
-    #[error("shards {left} and {right} are not neighbours in this order: nothing was changed; name one and the next one")]
+    #[error(
+        "shards {left} and {right} are not neighbours in this order: nothing was changed; name one and the next one"
+    )]
     NotNeighbours {
         /// The first.
         #[n(0)]

@@ -86,7 +86,10 @@ fn a_shard_is_cut_inside_only_and_a_hash_table_between_tokens() {
     let catalog = split(&split(&ranged(), 0, "m"), 1, "t");
     for (at, words) in [("m", "all from \"m\" up to \"t\""), ("t", "up to \"t\""), ("", "all from \"m\"")] {
         let said = says(&catalog, &cut(&catalog, 1, key(at)));
-        assert!(said.contains(words) && said.contains("table \"logs\"") && said.contains("shard logs/1"), "{said}");
+        assert!(
+            said.contains(words) && said.contains("table \"logs\"") && said.contains("shard logs/1"),
+            "{said}"
+        );
     }
     let long = SortKey::new(vec![b'x'; quorate_model::key::KEY_BYTES_MAX + 1]);
     let said = says(&catalog, &cut(&catalog, 2, long));
@@ -96,7 +99,10 @@ fn a_shard_is_cut_inside_only_and_a_hash_table_between_tokens() {
     let (left, right) = (shard(&accept(&hashed, &cut(&hashed, 0, inside.clone())), 0), shard(&hashed, 1));
     assert_eq!((left.interval.end, right.position(Sharding::Hash)), (Some(inside), Token(1 << 63)));
     let within_a_token = SortKey::hashed(&Key::new(&b"k"[..]));
-    let said = says(&hashed, &cut(&hashed, if within_a_token < right.interval.start { 0 } else { 1 }, within_a_token));
+    let said = says(
+        &hashed,
+        &cut(&hashed, if within_a_token < right.interval.start { 0 } else { 1 }, within_a_token),
+    );
     assert!(said.contains("name a token, 16 hexadecimal digits"), "{said}");
     let none = Command::Split(Split { table: TableId(1), cuts: Vec::new() });
     assert!(says(&hashed, &none).contains("1 to 16 times"));
