@@ -22,7 +22,7 @@ use quorate_model::{ShardId, SortKey, Span, TableId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// In this time an average forgets half.
-const HALF_LIFE: Span = Span::from_millis(30_000);
+const HALVED_IN: Span = Span::from_millis(30_000);
 
 /// Keys of a shard that are kept.
 const KEYS_KEPT: usize = 64;
@@ -126,10 +126,10 @@ impl Heat {
 /// What is left of an average after some time.
 fn kept(rate: u64, micros: u64) -> u64 {
     // 2^-x by halves, and in between by a straight line: what is off is a few hundredths.
-    let halves = (micros / HALF_LIFE.0).min(63);
-    let rest = u128::from(micros % HALF_LIFE.0);
+    let halves = (micros / HALVED_IN.0).min(63);
+    let rest = u128::from(micros % HALVED_IN.0);
     let whole = u128::from(rate >> halves);
-    let left = whole - whole * rest / u128::from(2 * HALF_LIFE.0);
+    let left = whole - whole * rest / u128::from(2 * HALVED_IN.0);
     // One in more than a minute and a half is none.
     if left < 10 { 0 } else { u64::try_from(left).unwrap_or(u64::MAX) }
 }

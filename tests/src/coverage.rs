@@ -131,7 +131,7 @@ happenings! {
     /// Two shards became one.
     Merged => "shards merged",
     /// The leader let a shard change by itself, or began to move one for the sake of balance.
-    Tended => "changes that nobody asked for",
+    Tended => "automatic changes of shards",
     /// A split or a merge was decided by what is not so any more.
     CutLate => "splits and merges decided too late",
     /// A shard was split while a node filled its copy.

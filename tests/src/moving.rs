@@ -23,7 +23,7 @@ const PATIENCE: Span = Span::from_millis(600);
 
 /// When shards change by themselves, where they do: after a few writes, and soon.
 const TENDED: TendLimits = TendLimits {
-    bytes_max: 300,
+    bytes_max: 200,
     load_min: u64::MAX,
     hot_for: PATIENCE,
     merge_after: PATIENCE,

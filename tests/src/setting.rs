@@ -531,10 +531,10 @@ impl Setting {
     /// Shards are split and merged again and again: while they move, while copies of them are filled, under pages of scans.
     fn split_shards(&mut self, random: &mut Random) {
         self.cuts = random.between(6, 30);
-        match random.weighted(&[30, 55, 15]) {
+        match random.weighted(&[40, 50, 10]) {
             0 => {
                 self.move_shards(random);
-                (self.keys, self.tends) = (self.keys.max(3), random.chance(600));
+                (self.keys, self.tends) = (self.keys.max(4), random.chance(900));
                 self.habits.scan = *random.pick(&[0, 0, 15]);
             }
             1 => self.fill_and_split(random),

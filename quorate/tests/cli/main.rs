@@ -23,5 +23,6 @@ mod scan;
 mod serve;
 mod service;
 mod shards;
+mod splitting;
 mod sync;
 mod under_load;

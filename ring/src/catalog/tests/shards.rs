@@ -101,7 +101,7 @@ fn a_shard_is_cut_inside_only_and_a_hash_table_between_tokens() {
     let within_a_token = SortKey::hashed(&Key::new(&b"k"[..]));
     let said = says(
         &hashed,
-        &cut(&hashed, if within_a_token < right.interval.start { 0 } else { 1 }, within_a_token),
+        &cut(&hashed, u32::from(within_a_token >= right.interval.start), within_a_token),
     );
     assert!(said.contains("name a token, 16 hexadecimal digits"), "{said}");
     let none = Command::Split(Split { table: TableId(1), cuts: Vec::new() });

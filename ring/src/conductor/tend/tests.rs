@@ -44,7 +44,9 @@ impl Leader {
         report.shards.retain(|known| known.shard != id);
         report.shards.push(ShardReport { shard: id, start, bytes, half: half.map(key), load, spot });
         let loads = report.shards.iter().map(|shard| shard.load).sum();
-        self.reports.values_mut().for_each(|report| drop(report.loads.insert(id.table, loads)));
+        for report in self.reports.values_mut() {
+            report.loads.insert(id.table, loads);
+        }
     }
 
     fn pairs(&mut self, bytes: u64, load: u64) {
