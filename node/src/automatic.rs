@@ -6,8 +6,6 @@ use quorate_ring::conductor::TendLimits;
 /// When shards change by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardLimits {
-    /// Whether they do, while this node leads, and whether it tells the leader what that takes.
-    pub automatic: bool,
     /// A shard with more bytes is split. Default 256 MiB.
     pub bytes_max: u64,
     /// A shard with fewer requests a second at one owner is not split for them. Default 1,000.
@@ -21,14 +19,14 @@ pub struct ShardLimits {
 impl Default for ShardLimits {
     fn default() -> Self {
         let TendLimits { bytes_max, load_min, uneven_for, pause, .. } = TendLimits::default();
-        Self { automatic: true, bytes_max, load_min, uneven_for, pause }
+        Self { bytes_max, load_min, uneven_for, pause }
     }
 }
 
 impl ShardLimits {
     /// The same for the conductor.
     pub fn tend(&self) -> TendLimits {
-        let Self { automatic: _, bytes_max, load_min, uneven_for, pause } = *self;
+        let Self { bytes_max, load_min, uneven_for, pause } = *self;
         TendLimits { bytes_max, load_min, uneven_for, pause, ..TendLimits::default() }
     }
 }

@@ -50,10 +50,11 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules:
             let view = control.views().current();
             running = say_ended(running, view.catalog());
             let mut command = next(rules, &view, control.node(), &recollection, &mut watch);
-            if command.is_none() && shards.automatic && tended.elapsed() >= TEND {
+            let due = shards.filter(|_| command.is_none() && tended.elapsed() >= TEND);
+            if let Some(limits) = due {
                 tended = Instant::now();
                 let reports = reports(&view, control.node(), &recollection);
-                command = tending.next(view.catalog(), &reports, clock::now().instant, &shards.tend());
+                command = tending.next(view.catalog(), &reports, clock::now().instant, &limits.tend());
                 if let Some(command) = &command {
                     tracing::info!("{} is due", command.describe());
                 }

@@ -29,7 +29,8 @@ pub struct Recollection {
     node: NodeId,
     incarnation: u64,
     meter: Arc<Meter>,
-    shards: ShardLimits,
+    /// When shards change by themselves, if they do.
+    shards: Option<ShardLimits>,
     /// What each member said last of its disk.
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
     /// Counts what members say anew of shards that move.
@@ -44,7 +45,7 @@ impl Recollection {
         recovery: Arc<Recovery>,
         (node, run): (NodeId, Run),
         boots: BTreeSet<Boot>,
-        (meter, shards): (Arc<Meter>, ShardLimits),
+        (meter, shards): (Arc<Meter>, Option<ShardLimits>),
     ) -> Self {
         let incarnation = run.incarnation;
         let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
@@ -79,10 +80,9 @@ impl Recollection {
     pub fn moving(&self) -> Moving {
         let view = self.views.current();
         let waiting = self.recovery.progress().waiting;
-        let tended = self
-            .shards
-            .automatic
-            .then(|| Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &self.shards.tend()));
+        let tended = self.shards.map(|limits| {
+            Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &limits.tend())
+        });
         let moving = Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog());
         Moving { tended, ..moving }
     }

@@ -56,8 +56,8 @@ pub struct NodeConfig {
     pub fill: FillLimits,
     /// When removals go.
     pub purge: PurgeLimits,
-    /// When shards change by themselves.
-    pub shards: ShardLimits,
+    /// When shards change by themselves, if they do.
+    pub shards: Option<ShardLimits>,
     /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
     /// operator.
     pub heal: bool,

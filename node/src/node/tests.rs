@@ -75,7 +75,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         sync: SyncLimits::default(),
         fill: FillLimits::default(),
         purge: PurgeLimits::default(),
-        shards: crate::automatic::ShardLimits::default(),
+        shards: Some(crate::automatic::ShardLimits::default()),
         heal: false,
         timing: Timing::default(),
         rules: Rules::INTACT,

@@ -265,7 +265,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         sync: config.sync,
         fill: config.fill,
         purge: config.purge,
-        shards: config.shards,
+        shards: config.reshard.then_some(config.shards),
         heal: config.heal,
         timing: config.timing,
         rules: breakage::rules(),

@@ -71,7 +71,9 @@ pub struct Config {
     pub fill: FillLimits,
     /// When removals go.
     pub purge: PurgeLimits,
-    /// When shards change by themselves.
+    /// Whether shards change by themselves.
+    pub reshard: bool,
+    /// When they do.
     pub shards: ShardLimits,
     /// How patient an operation is.
     pub timing: Timing,
@@ -107,6 +109,7 @@ impl Default for Config {
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
             purge: PurgeLimits::default(),
+            reshard: true,
             shards: ShardLimits::default(),
             timing: Timing::default(),
         }

@@ -60,6 +60,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Which log lines there are: error, warn, info, debug, trace, or per module as in `info,quorate_http=debug`.";
     "heal": Switch heal,
         "Let a node that doubts its disk give its data up and fill itself from other owners, where enough of them hold everything. Switched off, the node waits for an operator (`node accept-loss`).";
+    "reshard": Switch reshard,
+        "Split shards that are too large or too hot, merge small neighbours again, and even out copies that lie unevenly, while this node leads. Switched off on every node, an operator does (`shard split`, `shard merge`, `cluster plan balance`).";
     "boot_id_file": Path boot_id_file,
         "For tests of power cuts: another file in the place of the kernel's, which says which run of the machine this is. Leave it alone otherwise.";
 
@@ -190,8 +192,6 @@ pub const SETTINGS: &[Setting] = settings! {
     "purge.every": Span purge.every,
         "How often a node looks for what may go, of the shards whose first reachable owner it is. At most 24h.";
 
-    "shards.automatic": Switch shards.automatic,
-        "Split shards that are too large or too hot, merge small neighbours again, and even out copies that lie unevenly, while this node leads. Switched off on every node, an operator does (`shard split`, `shard merge`, `cluster plan balance`).";
     "shards.bytes_max": Bytes shards.bytes_max,
         "A shard with more bytes is split where it is halved; two neighbours that a split made are merged again when both have less than a quarter of it together, for half an hour. The same on every member. At least 64KiB.";
     "shards.load_min": Count shards.load_min,

@@ -121,7 +121,7 @@ impl Slot {
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
             purge: PurgeLimits::default(),
-            shards: quorate_node::automatic::ShardLimits::default(),
+            shards: Some(quorate_node::automatic::ShardLimits::default()),
             heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),
