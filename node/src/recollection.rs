@@ -80,9 +80,9 @@ impl Recollection {
     pub fn moving(&self) -> Moving {
         let view = self.views.current();
         let waiting = self.recovery.progress().waiting;
-        let tended = self.shards.map(|limits| {
-            Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &limits.tend())
-        });
+        let tended = self
+            .shards
+            .map(|limits| Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &limits.tend()));
         let moving = Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog());
         Moving { tended, ..moving }
     }

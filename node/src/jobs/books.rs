@@ -330,7 +330,10 @@ mod tests {
         assert_eq!(books.proven_ms(TableId(1), &start(0)), Some(None), "half of it never was");
         books.proved(TableId(1), &start(0));
         books.retain([shard(0), shard(1)].into_iter());
-        assert!([0, 1].iter().all(|byte| books.proven_ms(TableId(1), &start(*byte)).flatten().is_some()), "both parts");
+        assert!(
+            [0, 1].iter().all(|byte| books.proven_ms(TableId(1), &start(*byte)).flatten().is_some()),
+            "both parts"
+        );
         books.retain([shard(1)].into_iter());
         assert_eq!(books.proven_ms(TableId(1), &start(0)), None);
         books.retain([].into_iter());

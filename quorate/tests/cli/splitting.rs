@@ -38,7 +38,8 @@ async fn write(writer: u64, nodes: Vec<Client>, written: Written, is_over: Arc<A
             return;
         }
         let numbers = round * BATCH..(round + 1) * BATCH;
-        let put = |number: u64| json!({"put": {"key": key(writer, number), "value": format!("{number:0>64}")}});
+        let put =
+            |number: u64| json!({"put": {"key": key(writer, number), "value": format!("{number:0>64}")}});
         let items: Vec<Json> = numbers.map(put).collect();
         let client = &nodes[(round as usize + writer as usize) % nodes.len()];
         let said = client.change(Method::POST, path.clone(), Some(&json!({ "items": items }))).await;
@@ -60,7 +61,8 @@ async fn scan(nodes: Vec<Client>, written: Written, is_over: Arc<AtomicBool>) ->
         let mut counts = vec![0; before.len()];
         for key in &listed {
             let (number, writer) = key.split_once('-').expect("a key of ours");
-            let (number, writer): (u64, usize) = (number.parse().expect("digits"), writer.parse().expect("a digit"));
+            let (number, writer): (u64, usize) =
+                (number.parse().expect("digits"), writer.parse().expect("a digit"));
             counts[writer] += u64::from(number < before[writer]);
         }
         assert_eq!(counts, before, "scan {scans} lacks something that was there when it began");

@@ -99,10 +99,8 @@ fn a_shard_is_cut_inside_only_and_a_hash_table_between_tokens() {
     let (left, right) = (shard(&accept(&hashed, &cut(&hashed, 0, inside.clone())), 0), shard(&hashed, 1));
     assert_eq!((left.interval.end, right.position(Sharding::Hash)), (Some(inside), Token(1 << 63)));
     let within_a_token = SortKey::hashed(&Key::new(&b"k"[..]));
-    let said = says(
-        &hashed,
-        &cut(&hashed, u32::from(within_a_token >= right.interval.start), within_a_token),
-    );
+    let said =
+        says(&hashed, &cut(&hashed, u32::from(within_a_token >= right.interval.start), within_a_token));
     assert!(said.contains("name a token, 16 hexadecimal digits"), "{said}");
     let none = Command::Split(Split { table: TableId(1), cuts: Vec::new() });
     assert!(says(&hashed, &none).contains("1 to 16 times"));
