@@ -66,7 +66,8 @@ impl Operation {
             "orderJob" => json!({"type": "verify"}),
             "makePlan" => json!({"changes": [{"add": {"node": "n1"}}]}),
             "recover" => json!({"lost": ["n1"]}),
-            "splitShard" | "mergeShard" => json!({}),
+            "splitShard" => json!({"at": "0000000000000001"}),
+            "mergeShard" => json!({"with": 1}),
             "moveShard" => json!({"from": "n1", "to": "n2"}),
             other => panic!("{other} takes a document: say which"),
         };
