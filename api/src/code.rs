@@ -72,6 +72,8 @@ codes! {
     NoSuchJob = NOT_FOUND "no-such-job" "No such job is remembered";
     /// The node keeps no such plan.
     NoSuchPlan = NOT_FOUND "no-such-plan" "No such plan is kept here";
+    /// The table has no such shard.
+    NoSuchShard = NOT_FOUND "no-such-shard" "The table has no such shard";
     /// Nothing is served under this path.
     NoSuchRoute = NOT_FOUND "no-such-route" "Nothing is served under this path";
     /// The path is served, the method is not.

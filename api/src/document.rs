@@ -16,6 +16,7 @@ mod problem;
 mod recover;
 mod scan;
 mod service;
+mod shard;
 mod table;
 
 pub use cluster::{Cluster, Healing, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
@@ -33,6 +34,7 @@ pub use problem::{Problem, Replica};
 pub use recover::{RecoverSpec, Recovered, Recovery, TableGivenUp};
 pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
 pub use service::{Limits, Link, Links, Live, Ready};
+pub use shard::{ShardMerge, ShardMove, ShardSplit};
 pub use table::{
     Dropped, PurgeHeldBack, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables,
 };

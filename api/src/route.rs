@@ -37,6 +37,15 @@ pub struct OnTable {
     pub table: String,
 }
 
+/// A shard of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnShard {
+    /// The table's name.
+    pub table: String,
+    /// The shard's number within it.
+    pub shard: u32,
+}
+
 /// A member, as a client names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnNode {
@@ -136,6 +145,12 @@ routes! {
     Scan(OnTable) = GET SCAN;
     /// The shards of a table.
     ListShards(OnTable) = GET NONE;
+    /// Make two shards of one.
+    SplitShard(OnShard) = POST CHANGE;
+    /// Make one shard of two.
+    MergeShard(OnShard) = POST CHANGE;
+    /// Move one copy of a shard.
+    MoveShard(OnShard) = POST CHANGE;
     /// What a table holds.
     TableStats(OnTable) = GET NONE;
     /// The cluster.
@@ -210,6 +225,9 @@ impl Operation {
             Operation::DescribeTable | Operation::AlterTable | Operation::DropTable => "/v1/tables/{table}",
             Operation::Scan => "/v1/tables/{table}/keys",
             Operation::ListShards => "/v1/tables/{table}/shards",
+            Operation::SplitShard => "/v1/tables/{table}/shards/{shard}/split",
+            Operation::MergeShard => "/v1/tables/{table}/shards/{shard}/merge",
+            Operation::MoveShard => "/v1/tables/{table}/shards/{shard}/move",
             Operation::TableStats => "/v1/tables/{table}/stats",
             Operation::ShowCluster => "/v1/cluster",
             Operation::ListNodes => "/v1/cluster/nodes",
@@ -263,6 +281,10 @@ impl Route {
             | Route::TableStats(on) => {
                 (template.replace("{table}", &text::encode(on.table.as_bytes())), false)
             }
+            Route::SplitShard(on) | Route::MergeShard(on) | Route::MoveShard(on) => {
+                let path = template.replace("{table}", &text::encode(on.table.as_bytes()));
+                (path.replace("{shard}", &on.shard.to_string()), false)
+            }
             Route::ShowNode(on)
             | Route::SafeToStop(on)
             | Route::PreviewLoss(on)
@@ -309,6 +331,13 @@ impl OnTable {
     /// This table.
     pub fn new(table: &str) -> Self {
         Self { table: table.to_owned() }
+    }
+}
+
+impl OnShard {
+    /// This shard of this table.
+    pub fn new(table: &str, shard: u32) -> Self {
+        Self { table: table.to_owned(), shard }
     }
 }
 

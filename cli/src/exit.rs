@@ -233,7 +233,8 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
         Code::NoSuchPlan => {
             "make it again: a plan is kept for an hour by the node that made it; `quorate cluster plan list` shows them"
         }
-        Code::EpochChanged => "make the plan again: what it was made from has changed",
+        Code::EpochChanged => "look again, and make a plan again: what it was made from has changed",
+        Code::NoSuchShard => "see the shards of the table with `quorate shard list`",
         Code::JobRuns => {
             "see it with `quorate job list`; wait for it with `quorate job wait`, or end it with `quorate job abort`"
         }

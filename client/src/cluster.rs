@@ -10,10 +10,11 @@ use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{
     AcceptLoss, AnyJob, Cluster, Discarded, Drained, Job, JobSpec, Jobs, Limits, Loss, MoveJob, NodeDetails,
-    Nodes, Plan, PlanSpec, Plans, RecoverSpec, Recovery, Ring, SyncState, TableChange, TableSpec,
+    Nodes, Plan, PlanSpec, Plans, RecoverSpec, Recovery, Ring, ShardMerge, ShardMove, ShardSplit, Shards,
+    SyncState, TableChange, TableSpec,
 };
 use quorate_api::query::Parameter;
-use quorate_api::{OnJob, OnNode, OnPlan, OnTable, Route};
+use quorate_api::{OnJob, OnNode, OnPlan, OnShard, OnTable, Route};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,8 +91,38 @@ impl Client {
     }
 
     /// The shards of a table.
-    pub async fn shards(&self, table: &str) -> Result<Json, Error> {
+    pub async fn shards(&self, table: &str) -> Result<Document<Shards>, Error> {
         self.show(&Route::ListShards(OnTable::new(table))).await
+    }
+
+    /// Makes two shards of one: those that there are then.
+    pub async fn split_shard(
+        &self,
+        table: &str,
+        shard: u32,
+        split: &ShardSplit,
+    ) -> Result<Document<Shards>, Error> {
+        self.ask_change_by(&Route::SplitShard(OnShard::new(table, shard)), split).await
+    }
+
+    /// Makes one shard of two: the one that there is then.
+    pub async fn merge_shard(
+        &self,
+        table: &str,
+        shard: u32,
+        merge: &ShardMerge,
+    ) -> Result<Document<Shards>, Error> {
+        self.ask_change_by(&Route::MergeShard(OnShard::new(table, shard)), merge).await
+    }
+
+    /// Moves one copy of a shard: the job that does.
+    pub async fn move_shard(
+        &self,
+        table: &str,
+        shard: u32,
+        way: &ShardMove,
+    ) -> Result<Document<MoveJob>, Error> {
+        self.ask_change_by(&Route::MoveShard(OnShard::new(table, shard)), way).await
     }
 
     /// Positions, shards and owners of one table, or of all.
@@ -217,6 +248,20 @@ impl Client {
         call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
         call.timeout += GRACE;
         self.document(&call).await
+    }
+
+    /// The same with a body.
+    async fn ask_change_by<B: Serialize, T: DeserializeOwned>(
+        &self,
+        route: &Route,
+        body: &B,
+    ) -> Result<T, Error> {
+        let mut call = self.on_route(route);
+        call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
+        call.timeout += GRACE;
+        push_document(&mut call, body);
+        let answer = self.send(&call).await?;
+        decode(&call, &answer)
     }
 
     /// A change of the catalog: the server is told how long it may take to reach every member.

@@ -46,9 +46,7 @@ pub use wanted::{Action, Cause, Lack, Passing, Waiting};
 
 use crate::context::Context;
 use crate::plans::Plans;
-use quorate_model::{
-    CopyState, Epoch, Gap, Instant, NodeId, Now, RangeReply, Refusal, Reply, SortKey, TableId,
-};
+use quorate_model::{CopyState, Gap, Instant, NodeId, Now, RangeReply, Refusal, Reply, SortKey, TableId};
 use shard::{At, Next, Shard};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -82,7 +80,7 @@ pub struct Progress {
     pub waiting: Vec<Waiting>,
 }
 
-/// A shard: its table and where it begins.
+/// A piece of a shard that is not whole, most often all of it: its table and where it begins.
 type Key = (TableId, SortKey);
 
 /// See the module's essay.
@@ -162,10 +160,10 @@ impl Filling {
         self.members = members;
         let of = |gap: &Gap| (gap.table, gap.interval.start.clone());
         // What is no gap of this layout any more (its table is dropped, say) is left alone.
-        let epochs: BTreeMap<Key, Epoch> = gaps.iter().map(|gap| (of(gap), gap.epoch)).collect();
-        self.shards.retain(|key, shard| epochs.get(key) == Some(&shard.epoch()));
-        self.waiting.retain(|key, _| epochs.contains_key(key));
-        self.away_since.retain(|key, _| epochs.contains_key(key));
+        let known: BTreeMap<Key, &Gap> = gaps.iter().map(|gap| (of(gap), gap)).collect();
+        self.shards.retain(|key, shard| known.get(key).is_some_and(|gap| shard.is_of(gap)));
+        self.waiting.retain(|key, _| known.contains_key(key));
+        self.away_since.retain(|key, _| known.contains_key(key));
         let kept: BTreeSet<&Key> = self.shards.keys().collect();
         self.numbers.retain(|_, key| kept.contains(key));
         self.progress.shards = gaps.iter().filter(|gap| gap.state != CopyState::Whole).count() as u64;

@@ -183,6 +183,11 @@ impl RoundTwo {
         course.owners.with(course.context.rules, &self.holders)
     }
 
+    /// The nodes of which a copy has acknowledged it, whether or not it counts by the plan in force.
+    pub fn acknowledged_by(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.holders.iter().map(|owner| owner.node)
+    }
+
     /// The owners that failed and were not sent it again yet.
     pub fn failed(&self) -> Nodes {
         self.failed.iter().map(|owner| owner.node).collect()

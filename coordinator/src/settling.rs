@@ -76,8 +76,7 @@ impl Settling {
             }
             // The own store would not keep it: an owner that holds the record may.
             Purpose::Hint(owner) if to == course.context.local => {
-                let holders = self.round_two.held_by(course);
-                let keeper = holders.iter().find(|node| *node != to && *node != owner);
+                let keeper = self.keeper(course, |node| node != to && node != owner);
                 self.send_hint(now, owner, keeper, course, effects);
             }
             Purpose::Hint(_) | Purpose::Ask | Purpose::Read | Purpose::Fetch | Purpose::Assign => {}
@@ -120,12 +119,16 @@ impl Settling {
         if !self.hinted.insert(owner) {
             return;
         }
-        let keeper = if owner == local {
-            self.round_two.held_by(course).iter().find(|node| *node != local)
-        } else {
-            Some(local)
-        };
+        let keeper = if owner == local { self.keeper(course, |node| node != local) } else { Some(local) };
         self.send_hint(now, owner, keeper, course, effects);
+    }
+
+    /// Who keeps what this node can't keep: an owner that holds the record; where shards were merged or moved since, one that
+    /// acknowledged it.
+    fn keeper(&self, course: &Course, may_keep: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let holding = self.round_two.held_by(course);
+        let mut nodes = holding.iter().chain(self.round_two.acknowledged_by());
+        nodes.find(|node| may_keep(*node))
     }
 
     fn send_hint<A>(

@@ -7,6 +7,7 @@
 mod outcome;
 mod plan;
 mod rejected;
+mod shard;
 
 use super::body::BodyError;
 use super::head::HeadError;
@@ -110,6 +111,18 @@ pub enum Fault {
     NoSuchMoveJob {
         /// As it was asked for, escaped.
         id: String,
+    },
+    /// No such shard.
+    #[error("{why}")]
+    NoSuchShard {
+        /// Which, and where those are listed that there are.
+        why: String,
+    },
+    /// A shard that can't be changed so.
+    #[error("{why}")]
+    ShardRefused {
+        /// Why, and what would help.
+        why: String,
     },
     /// No such plan.
     #[error("{why}")]
@@ -315,11 +328,12 @@ impl Fault {
             Fault::Cursor(_) => Code::InvalidCursor,
             Fault::NoSuchTable { .. } => Code::NoSuchTable,
             Fault::NoSuchKey(_) => Code::NoSuchKey,
-            Fault::TwoOfOneName { .. } => Code::CatalogRefused,
+            Fault::TwoOfOneName { .. } | Fault::ShardRefused { .. } => Code::CatalogRefused,
             Fault::NoSuchNode { .. } => Code::NoSuchNode,
             Fault::AmbiguousNode(_) => Code::AmbiguousNode,
             Fault::NoSuchJob { .. } | Fault::NoSuchMoveJob { .. } => Code::NoSuchJob,
             Fault::NoSuchPlan { .. } => Code::NoSuchPlan,
+            Fault::NoSuchShard { .. } => Code::NoSuchShard,
             Fault::NoPlan(why) => rejected::of_no_plan(why),
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,

@@ -51,6 +51,7 @@ mod routes;
 mod scan;
 mod scope;
 pub mod server;
+mod shards;
 mod table_stats;
 mod tables;
 mod timers;

@@ -30,6 +30,9 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::AlterTable
         | route::Operation::DropTable
         | route::Operation::ListShards
+        | route::Operation::SplitShard
+        | route::Operation::MergeShard
+        | route::Operation::MoveShard
         | route::Operation::TableStats => Operation::Tables,
         route::Operation::Root
         | route::Operation::ShowCluster

@@ -57,6 +57,7 @@ impl From<RouteError> for Problem {
             RouteError::NoSuchTable { name } => Fault::NoSuchTable { name }.into(),
             RouteError::NoSuchNode { id } => Fault::NoSuchNode { id }.into(),
             RouteError::NoSuchJob { id } => Fault::NoSuchJob { id }.into(),
+            error @ RouteError::NoSuchShard { .. } => Fault::NoSuchShard { why: error.to_string() }.into(),
             error @ RouteError::NoSuchPlan { .. } => Fault::NoSuchPlan { why: error.to_string() }.into(),
             RouteError::Query(error) => error.into(),
             RouteError::Key(error) => error.into(),

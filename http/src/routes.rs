@@ -4,8 +4,8 @@ use super::app::App;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{
-    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, table_stats,
-    tables,
+    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards,
+    table_stats, tables,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -40,6 +40,9 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
         Route::AlterTable(on) => tables::alter(app, on, query, request).await,
         Route::DropTable(on) => tables::drop_table(app, on, query, request).await,
         Route::ListShards(on) => tables::shards(app, on, query, request).await,
+        Route::SplitShard(on) => shards::split(app, on, query, request).await,
+        Route::MergeShard(on) => shards::merge(app, on, query, request).await,
+        Route::MoveShard(on) => shards::move_one(app, on, query, request).await,
         Route::TableStats(on) => table_stats::show(app, on, query, request).await,
         Route::ShowCluster => cluster::show(&app, &request),
         Route::ListNodes => members::list(app, request).await,

@@ -10,10 +10,11 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnTable;
-use quorate_api::document::{PurgeHeldBack, ShardStats, TableStats};
+use quorate_api::document::{KeyName, PurgeHeldBack, ShardStats, TableStats};
 use quorate_api::query::Query;
-use quorate_model::NodeId;
+use quorate_model::{NodeId, Sharding, SortKey};
 use quorate_node::control::ShardFigure;
+use quorate_ring::TableEntry;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
             let exact = shard.owner_nodes().filter_map(of).find(|(_, figure)| figure.is_exact);
             let found = exact.or_else(|| shard.owner_nodes().find_map(of));
             let figure = found.map(|(_, figure)| figure);
+            let busiest =
+                shard.owner_nodes().filter_map(of).map(|(_, figure)| figure).max_by_key(|it| it.load);
+            let hot_key =
+                busiest.and_then(|figure| figure.hot_key.as_ref()).and_then(|key| key_of(entry, key));
             ShardStats {
                 id: format!("{}/{index}", table.name),
                 keys: figure.map_or(0, |figure| figure.keys),
@@ -49,6 +54,9 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
                 bytes: figure.map_or(0, |figure| figure.bytes),
                 exact: figure.is_some_and(|figure| figure.is_exact),
                 counted_by: found.map(|(node, _)| node.to_string()),
+                load: busiest.and_then(|figure| figure.load).unwrap_or(0),
+                hot_key: hot_key.map(KeyName::from),
+                grows: busiest.and_then(|figure| figure.grows),
             }
         })
         .collect();
@@ -77,4 +85,12 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
         by_shard,
     };
     Ok(json(StatusCode::OK, &document))
+}
+
+/// The key that stands at a place: in a hash table behind its token.
+fn key_of<'a>(table: &TableEntry, at: &'a SortKey) -> Option<&'a [u8]> {
+    match table.sharding {
+        Sharding::Hash => at.as_bytes().get(8..),
+        Sharding::Range => Some(at.as_bytes()),
+    }
 }

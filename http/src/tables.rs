@@ -172,7 +172,7 @@ async fn propose(app: &App, command: Command, query: &Query) -> Result<u64, Prob
 }
 
 /// A change counts as made once no owner that is needed may act as before it.
-fn expect_closed(awaited: &[NodeId]) -> Result<(), Fault> {
+pub(super) fn expect_closed(awaited: &[NodeId]) -> Result<(), Fault> {
     if awaited.is_empty() {
         return Ok(());
     }

@@ -93,6 +93,12 @@ impl Interval {
         Self { start: SortKey::new(Bytes::new()), end: None }
     }
 
+    /// Whether all of another one lies inside.
+    pub fn covers(&self, other: &Self) -> bool {
+        let ends_before = |end: &SortKey| other.end.as_ref().is_some_and(|other| other <= end);
+        other.start >= self.start && self.end.as_ref().is_none_or(ends_before)
+    }
+
     /// Whether a sort key lies inside.
     pub fn contains(&self, sort_key: &SortKey) -> bool {
         *sort_key >= self.start && self.end.as_ref().is_none_or(|end| sort_key < end)
@@ -147,5 +153,12 @@ mod tests {
         assert!(interval.contains(&at(10)) && interval.contains(&at(19)));
         assert!(!interval.contains(&at(9)) && !interval.contains(&at(20)));
         assert!(Interval::everything().contains(&at(u64::MAX)));
+        let part = |start, end| Interval { start: at(start), end: Some(at(end)) };
+        assert!(
+            interval.covers(&interval) && interval.covers(&part(12, 20)) && interval.covers(&part(10, 11))
+        );
+        assert!(!interval.covers(&part(9, 20)) && !interval.covers(&part(10, 21)));
+        assert!(!interval.covers(&Interval { start: at(10), end: None }));
+        assert!(Interval::everything().covers(&Interval::everything()));
     }
 }

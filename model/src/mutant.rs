@@ -209,6 +209,12 @@ pub enum Mutant {
     TakenTwice,
     /// A replica says that it is whole before that is durable.
     WholeUnsynced,
+    /// What a replica notes of a part of a shard that was split makes it forget what it had noted of the rest.
+    RestForgotten,
+    /// A replica begins anew to fill a shard of which one half was taken already before the two were merged.
+    MergedTakenAgain,
+    /// The sum of a chunk stays with its left part where a shard is split.
+    SplitMovesSums,
     /// An answer claims what its levels promise, although an owner went on after a loss that was accepted.
     AcceptedLossForgotten,
     /// A page believes the first owner that answers.
@@ -251,7 +257,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 115] = [
+    pub const ALL: [Mutant; 118] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -348,6 +354,9 @@ impl Mutant {
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,
         Mutant::WholeUnsynced,
+        Mutant::RestForgotten,
+        Mutant::MergedTakenAgain,
+        Mutant::SplitMovesSums,
         Mutant::AcceptedLossForgotten,
         Mutant::ScanFromOne,
         Mutant::ScanBoundIgnored,

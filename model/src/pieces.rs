@@ -157,6 +157,34 @@ impl<T: Placed + Clone> Pieces<T> {
         }
         Self { pieces: pieces.into(), len: self.len }
     }
+
+    /// The same with the items of an interval replaced by others that cover it: their pieces are made anew, and all others
+    /// are shared.
+    ///
+    /// # Panics
+    /// If there is none to put there, or if they do not begin and end where items do.
+    #[must_use]
+    pub fn recut(&self, by: &[T]) -> Self {
+        let (start, end) = match by {
+            [first, .., last] => (&first.interval().start, last.interval().end.as_ref()),
+            [one] => (&one.interval().start, one.interval().end.as_ref()),
+            [] => panic!("an interval is covered by items"),
+        };
+        let (first, from) = self.last_where(|known| known <= start).expect("the first item begins the space");
+        let is_before = |known: &SortKey| end.is_none_or(|end| known < end);
+        let (last, to) = self.last_where(is_before).expect("an interval ends behind its start");
+        let (head, tail) = (&self.pieces[first].items[..from], &self.pieces[last].items[to + 1..]);
+        let is_covered = self.pieces[first].items[from].interval().start == *start
+            && self.pieces[last].items[to].interval().end.as_ref() == end;
+        assert!(is_covered, "an interval is covered by items that begin and end where others do");
+        let items: Vec<T> = head.iter().chain(by).chain(tail).cloned().collect();
+        // Halves, so that the next one has room.
+        let size = if items.len() > PIECE_ITEMS_MAX { items.len().div_ceil(2) } else { items.len() };
+        let anew =
+            items.chunks(size.min(PIECE_ITEMS_MAX)).map(|items| Arc::new(Piece::of(items.iter().cloned())));
+        let pieces = self.pieces[..first].iter().cloned().chain(anew);
+        Self::joined(pieces.chain(self.pieces[last + 1..].iter().cloned()).collect())
+    }
 }
 
 impl<T: Placed> Piece<T> {
@@ -315,6 +343,62 @@ mod tests {
         assert_eq!(made, 0);
         let shorter = items(700);
         assert_eq!(make(&mut 0, Some((&sources, &doubled)), &shorter), make(&mut 0, None, &shorter));
+    }
+
+    fn between(from: u64, to: u64, value: u64) -> Item {
+        Item { interval: Interval { start: at(from), end: Some(at(to)) }, value }
+    }
+
+    #[test]
+    fn some_are_replaced_by_others_that_cover_the_same() {
+        for count in [1, 2, 256, 257, 1_000] {
+            for number in [0, count / 2, count - 1] {
+                let all = items(count);
+                let middle = SortKey::at_token(Token(number * 10 + 5));
+                let left = Item {
+                    interval: Interval { start: at(number), end: Some(middle.clone()) },
+                    value: number,
+                };
+                let right =
+                    Item { interval: Interval { start: middle, end: Some(at(number + 1)) }, value: 7_777 };
+                let cut = all.recut(&[left, right]);
+                assert_eq!((cut.len() as u64, cut.iter().count() as u64), (count + 1, count + 1));
+                assert!(
+                    cut.pieces_beside(&all) <= 2
+                        && cut.pieces.iter().all(|it| it.items.len() <= PIECE_ITEMS_MAX)
+                );
+                let value = |token| cut.at(&SortKey::at_token(Token(token))).expect("found").value;
+                assert_eq!((value(number * 10 + 4), value(number * 10 + 5)), (number, 7_777));
+                assert_eq!(cut.recut(&[item(number, number)]), all, "and back again");
+            }
+        }
+        let all = items(1_000);
+        let joined = all.recut(&[between(255, 257, 9)]);
+        assert_eq!(
+            (joined.len(), joined.at(&at(256)).expect("found").value),
+            (999, 9),
+            "over the end of a piece"
+        );
+        assert_eq!(joined.at(&at(257)).expect("found").value, 257);
+        assert_eq!(joined.recut(&[item(255, 255), item(256, 256)]), all);
+        let make = |source: &Item| Item { value: source.value * 2, ..source.clone() };
+        let made = Pieces::made_of(&all, None, make);
+        assert_eq!(Pieces::made_of(&joined, Some((&all, &made)), make), Pieces::made_of(&joined, None, make));
+        let mut grown = Pieces::of([between(0, 3_000, 0)]);
+        for number in 1..3_000 {
+            grown = grown.recut(&[between(number - 1, number, number - 1), between(number, 3_000, number)]);
+        }
+        assert_eq!(grown, items(3_000), "cut at its end again and again");
+        assert!(grown.pieces.iter().all(|piece| (1..=PIECE_ITEMS_MAX).contains(&piece.items.len())));
+    }
+
+    #[test]
+    #[should_panic(expected = "begin and end where others do")]
+    fn what_covers_something_else_is_a_bug() {
+        let _ = items(10).recut(&[Item {
+            interval: Interval { start: at(2), end: Some(SortKey::at_token(Token(25))) },
+            value: 0,
+        }]);
     }
 
     #[test]

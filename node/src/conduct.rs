@@ -3,12 +3,13 @@
 //! What a step is decided from stands in the catalog and in what the members say of themselves each second, and at once
 //! where something has come about ([`tell_leader`]). So any leader can go on with a job, and none has to be told of it.
 
+use crate::automatic::ShardLimits;
 use crate::clock;
 use crate::control::Control;
 use crate::control::Moving;
 use crate::recollection::Recollection;
 use quorate_model::{NodeId, Rules};
-use quorate_ring::conductor::{self, Limits, NodeReport, Watch};
+use quorate_ring::conductor::{self, Limits, NodeReport, Tending, Watch};
 use quorate_ring::{Catalog, Command, Job, JobId, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,21 +31,40 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How long the leader may take to hear them.
 const TELL: Duration = Duration::from_secs(1);
 
-/// Goes on with jobs whenever this node leads, until the task is aborted.
-pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules: Rules) {
+/// How often is looked whether shards should change by themselves: no moment of it matters.
+const TEND: Duration = Duration::from_secs(1);
+
+/// Goes on with jobs, and lets shards change by themselves, whenever this node leads, until the task is aborted.
+pub async fn keep(
+    control: Arc<Control>,
+    recollection: Arc<Recollection>,
+    rules: Rules,
+    shards: Option<ShardLimits>,
+) {
+    let (mut tending, mut tended) = (Tending::default(), Instant::now());
     let mut changes = control.changes();
     let mut epochs = control.views().news();
-    let mut reports = recollection.news();
+    let mut news = recollection.news();
     let mut watch = Watch::default();
     let mut running: Option<JobId> = None;
     loop {
         changes.borrow_and_update();
         epochs.borrow_and_update();
-        reports.borrow_and_update();
+        news.borrow_and_update();
         if control.leads() {
             let view = control.views().current();
             running = say_ended(running, view.catalog());
-            if let Some(command) = next(rules, &view, control.node(), &recollection, &mut watch) {
+            let mut command = next(rules, &view, control.node(), &recollection, &mut watch);
+            let due = shards.filter(|_| command.is_none() && tended.elapsed() >= TEND);
+            if let Some(limits) = due {
+                tended = Instant::now();
+                let reports = reports(&view, control.node(), &recollection);
+                command = tending.next(view.catalog(), &reports, clock::now().instant, &limits.tend());
+                if let Some(command) = &command {
+                    tracing::info!("{} is due", command.describe());
+                }
+            }
+            if let Some(command) = command {
                 let what = command.describe();
                 if let Err(error) = control.write(&command, Instant::now() + WRITE).await {
                     tracing::warn!("{what} was not written, and is looked at again: {error}");
@@ -54,11 +74,12 @@ pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules:
             }
         } else {
             (watch, running) = (Watch::default(), None);
+            tending = Tending::default();
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             changed = epochs.changed() => if changed.is_err() { return },
-            changed = reports.changed() => if changed.is_err() { return },
+            changed = news.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -136,7 +157,7 @@ pub async fn tell_leader(control: Arc<Control>, recollection: Arc<Recollection>)
 /// What is said without the numbers that always change.
 fn milestones(mut said: Moving) -> Moving {
     said.copies.iter_mut().for_each(|copy| copy.bytes = 0);
-    Moving { free_bytes: None, sizes: Vec::new(), ..said }
+    Moving { free_bytes: None, sizes: Vec::new(), tended: None, ..said }
 }
 
 /// Says in the log that the job that ran has ended; the one that runs now.

@@ -37,6 +37,7 @@ mod proposed;
 pub mod publish;
 pub mod replace;
 mod report;
+mod tended;
 pub mod voters;
 
 pub use find::find_members;
@@ -46,8 +47,10 @@ pub use living::Living;
 pub use messages::{ControlReply, ControlRequest, DiskState, LogEnd, Replacement, Report, ShardFigure};
 pub use moving::{CopySaid, Moving};
 pub use proposed::{ProposeError, Proposed};
+pub use tended::Tended;
 
 use crate::engine::Replica;
+use crate::heat::Meter;
 use crate::jobs::Books;
 use crate::views::Views;
 use quorate_consensus::{Consensus, Openraft};
@@ -68,6 +71,7 @@ pub struct Control {
     links: Arc<Links>,
     views: Arc<Views>,
     replica: Arc<Replica>,
+    meter: Arc<Meter>,
     books: Arc<Books>,
     /// When the others were last asked for their epoch; held while they are.
     refreshed: Mutex<Option<Instant>>,
@@ -87,7 +91,7 @@ impl Control {
         consensus: Arc<Openraft>,
         links: Arc<Links>,
         views: Arc<Views>,
-        replica: Arc<Replica>,
+        (replica, meter): (Arc<Replica>, Arc<Meter>),
         books: Arc<Books>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -97,6 +101,7 @@ impl Control {
             links,
             views,
             replica,
+            meter,
             books,
             refreshed: Mutex::default(),
             changing: Mutex::default(),

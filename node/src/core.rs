@@ -18,6 +18,7 @@ mod readiness;
 mod recover;
 mod request;
 mod scan;
+mod shards;
 mod statistics;
 
 pub use counted::Counted;
@@ -26,6 +27,7 @@ pub use loss::{Accepted, Loss, LossError, TableLoss};
 pub use plans::{Kept, MoveProgress, PlanError, PlanId, WaitingShard};
 pub use recover::{GivenUp, RecoverError, TableGivenUp};
 pub use request::{Attempt, Expiry, GetRequest, PutRequest};
+pub use shards::ShardError;
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;

@@ -5,9 +5,10 @@
 //!     └─> control (consensus, catalog) ──> views                                            └─> peer ──> replica
 //! ```
 
+pub mod automatic;
 mod background;
 mod clock;
-mod conduct;
+pub mod conduct;
 pub mod control;
 pub mod core;
 pub mod decoders;
@@ -18,6 +19,7 @@ mod fill;
 #[cfg(test)]
 mod fixtures;
 mod heal;
+mod heat;
 pub mod hints;
 pub mod jobs;
 mod leftover;

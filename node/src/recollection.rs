@@ -1,8 +1,10 @@
 //! What this node and its peers remember of each other, and how the members' disks are: carried between the replica,
 //! which decides what is remembered and what it proves ([`quorate_storage::recollection`]), and the connections.
 
-use crate::control::{DiskState, Moving};
+use crate::automatic::ShardLimits;
+use crate::control::{DiskState, Moving, Tended};
 use crate::engine::{Engine, Replica};
+use crate::heat::Meter;
 use crate::recovery::Recovery;
 use crate::views::Views;
 use quorate_model::{Answer, Boot, Committed, NodeId, Run};
@@ -26,6 +28,9 @@ pub struct Recollection {
     recovery: Arc<Recovery>,
     node: NodeId,
     incarnation: u64,
+    meter: Arc<Meter>,
+    /// When shards change by themselves, if they do.
+    shards: Option<ShardLimits>,
     /// What each member said last of its disk.
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
     /// Counts what members say anew of shards that move.
@@ -40,11 +45,12 @@ impl Recollection {
         recovery: Arc<Recovery>,
         (node, run): (NodeId, Run),
         boots: BTreeSet<Boot>,
+        (meter, shards): (Arc<Meter>, Option<ShardLimits>),
     ) -> Self {
         let incarnation = run.incarnation;
         let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
         let (disks, news) = (Mutex::default(), watch::Sender::new(0));
-        Self { known, replica, views, recovery, node, incarnation, disks, news }
+        Self { known, replica, views, recovery, node, incarnation, meter, shards, disks, news }
     }
 
     /// What this node answers a peer.
@@ -74,7 +80,11 @@ impl Recollection {
     pub fn moving(&self) -> Moving {
         let view = self.views.current();
         let waiting = self.recovery.progress().waiting;
-        Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog())
+        let tended = self
+            .shards
+            .map(|limits| Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &limits.tend()));
+        let moving = Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog());
+        Moving { tended, ..moving }
     }
 
     /// Whether this node doubts its own disk.

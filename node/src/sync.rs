@@ -160,7 +160,7 @@ impl Sync {
         let view = self.owners.views.current();
         let mut shards = turns(&view, self.owners.node, self.owners.can_be_asked());
         shards.retain(|shard| shard.is_short || !shard.others.is_empty());
-        self.books.retain(shards.iter().map(place));
+        self.books.retain(shards.iter().map(|shard| (shard.over.table, shard.over.interval.clone())));
         shards
     }
 

@@ -121,7 +121,10 @@ impl Cluster {
             (Act::Start, None) => {
                 slot.start(entry).await?;
                 if let Some(ended) = slot.dismissed.clone() {
-                    return Err(Error::Start { name: name.to_owned(), error: StartError::Ended(ended) });
+                    return Err(Error::Start {
+                        name: name.to_owned(),
+                        error: Box::new(StartError::Ended(ended)),
+                    });
                 }
                 tracing::warn!("{name} is started again");
             }

@@ -48,6 +48,7 @@ mod starts;
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
 pub use command::planned::{Advance, Begin, Change, Extend, Move, Order, Recover};
+pub use command::shards::{CUTS_PER_COMMAND_MAX, Cut, Merge, Pair, Seen, Split};
 pub use command::{
     Claim, Command, Found, NewNode, NewRange, NewTable, NodeUpdate, TableChange, TtlChange, UnknownCommand,
 };
@@ -58,6 +59,7 @@ pub use node::{Node, NodeState, RequestId, is_address, is_label};
 pub use recovery::{RECOVERIES_MAX, Recovery};
 pub use rejection::Rejection;
 pub use rejection::plan::PlanRejection;
+pub use rejection::shards::ShardRejection;
 pub use shard::{Joint, Losses, Shard, TableEntry};
 pub use snapshot::DamagedSnapshot;
 

@@ -29,15 +29,17 @@
 //! # What is absent
 //!
 //! Any memory but since when a shard has stood still ([`Watch`]); to lose that costs patience and nothing else. How a
-//! receiver fills itself, and how fast. Splits, merges of shards, balance without a plan.
+//! receiver fills itself, and how fast. What is to be done where no job runs: [`tend`].
 
 mod arrival;
 mod facts;
 mod starts;
+pub mod tend;
 mod wait;
 mod watch;
 
 pub use facts::{FillReport, Limits, NodeReport};
+pub use tend::{PairReport, ShardReport, TendLimits, Tending};
 pub use wait::Wait;
 pub use watch::Watch;
 

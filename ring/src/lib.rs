@@ -46,6 +46,7 @@
 pub mod catalog;
 pub mod conductor;
 pub mod decoders;
+pub mod heat;
 pub mod liveness;
 mod placement;
 mod plan;
@@ -57,10 +58,10 @@ mod view;
 mod weight;
 
 pub use catalog::{
-    Advance, AmbiguousMember, Applied, Begin, Called, Catalog, Change, Claim, Closing, Command, Created,
-    Extend, Found, Job, JobId, JobKind, JobState, Joint, LEVEL_NEWEST, Layouts, Move, NewNode, NewRange,
-    NewTable, Node, NodeState, NodeUpdate, Order, PlanRejection, Receipt, Recover, Recovery, Rejection,
-    RequestId, Shard, TableChange, TableEntry, TtlChange,
+    Advance, AmbiguousMember, Applied, Begin, Called, Catalog, Change, Claim, Closing, Command, Created, Cut,
+    Extend, Found, Job, JobId, JobKind, JobState, Joint, LEVEL_NEWEST, Layouts, Merge, Move, NewNode,
+    NewRange, NewTable, Node, NodeState, NodeUpdate, Order, Pair, PlanRejection, Receipt, Recover, Recovery,
+    Rejection, RequestId, Seen, Shard, ShardRejection, Split, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan, Quota};

@@ -87,7 +87,7 @@ impl View {
     /// The same for a position in the table's sort space.
     pub fn plan_at(&self, table: &TableEntry, sort_key: SortKey, local: NodeId) -> Plan {
         let shard = table.shard_at(&sort_key);
-        let sets = shard.sets().cloned().collect();
+        let sets = shard.named_sets().collect();
         let plan = self.plan_of(table, shard.id.index, shard.epoch, sets, sort_key, local);
         Plan { has_losses: !shard.losses.is_empty(), ..plan }
     }
@@ -127,7 +127,7 @@ impl View {
     }
 
     fn news(refusal: Refusal, named: Epoch, shard: &Shard) -> Option<ShardNow> {
-        let (interval, sets) = (shard.interval.clone(), shard.sets().map(|set| set.to_vec()).collect());
+        let (interval, sets) = (shard.interval.clone(), shard.named_sets().map(|set| set.to_vec()).collect());
         let is_news = matches!(refusal, Refusal::Stale { .. } | Refusal::NotOwner) && shard.epoch > named;
         let has_losses = (!shard.losses.is_empty()).then_some(true);
         is_news.then(|| ShardNow { index: shard.id.index, interval, epoch: shard.epoch, sets, has_losses })

@@ -21,6 +21,8 @@
 //! - An entry that is missing means *lossy* while something is noted as lost, and *whole* otherwise, or where the rest was
 //!   accepted as it is.
 //! - An entry that can't be read makes the replica doubtful: it never counts as a better one.
+//! - Entries do not overlap. Shards may be split and merged while a piece is filled, so a piece is not always a shard: what
+//!   is noted of a part leaves what is noted of the rest, and a shard of several pieces is filled piece by piece.
 //!
 //! Nothing here reads or writes: `replica/ledger.rs` does.
 //!
@@ -70,6 +72,7 @@ pub struct Entry {
 /// See the module's essay.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
+    rules: Rules,
     lost: Option<Lost>,
     entries: BTreeMap<(TableId, SortKey), Entry>,
     /// At which of its epochs this run has merged into a shard that moves to fewer owners what the others hold. Not on the disk:
@@ -80,7 +83,7 @@ pub struct Ledger {
 impl Ledger {
     /// Of what is on the disk.
     pub fn load(rules: Rules, lost: Option<Lost>, entries: BTreeMap<(TableId, SortKey), Entry>) -> Self {
-        let mut ledger = Self { lost, entries, merged: BTreeMap::new() };
+        let mut ledger = Self { rules, lost, entries, merged: BTreeMap::new() };
         for entry in ledger.entries.values_mut() {
             entry.state = filling::after_restart(rules, entry.state);
         }
@@ -152,8 +155,8 @@ impl Ledger {
         self.entries_within(table, interval).any(|(_, entry)| entry.since.is_some_and(|since| since > epoch))
     }
 
-    /// What is noted once nothing is held of an interval any more: where entries begin that go, and those that lie across
-    /// one of its ends, as far as they lie beside it.
+    /// What is noted once nothing, or something else, is noted of an interval: where entries begin that go, and those that lie
+    /// across one of its ends, as far as they lie beside it.
     pub fn without(&self, table: TableId, interval: &Interval) -> (Vec<SortKey>, Vec<(SortKey, Entry)>) {
         let (mut gone, mut cut) = (Vec::new(), Vec::new());
         for (start, entry) in self.entries_within(table, interval) {
@@ -204,28 +207,49 @@ impl Ledger {
             // Begun as a whole, and no piece of it by itself.
             return self.at(table, &interval.start, copy);
         }
-        if !self.may_lack(copy) {
-            return CopyState::Whole;
-        }
-        let (mut worst, mut at) = (CopyState::Whole, interval.start.clone());
-        loop {
-            let (state, end) = match self.entry_at(table, &at) {
-                Some((_, entry)) => (entry.state, entry.end.clone()),
-                None => (self.unnoted(), self.entry_behind(table, &at)),
-            };
-            worst = worst.max(state);
-            match (&end, &interval.end) {
-                (None, _) => return worst,
-                (Some(end), Some(asked)) if end >= asked => return worst,
-                (Some(end), _) => at = end.clone(),
-            }
-        }
+        self.walk(table, interval, copy).map(|(_, state)| state).max().unwrap_or_default()
     }
 
-    /// How far the piece that begins there is filled.
-    pub fn fill(&self, table: TableId, start: &SortKey) -> Fill {
-        let entry = self.entries.get(&(table, start.clone()));
-        entry.and_then(|entry| entry.fill.clone()).unwrap_or_default()
+    /// The pieces of an interval that something different is noted of, of a copy, and what is held of each. A shard may have
+    /// been merged from two, one of which was filled already.
+    pub fn pieces(&self, table: TableId, interval: &Interval, copy: Copy) -> Vec<(Interval, CopyState)> {
+        if copy.role == Role::Receiver || !filling::goes_by_pieces(self.rules) {
+            return vec![(interval.clone(), self.within(table, interval, copy))];
+        }
+        self.walk(table, interval, copy).collect()
+    }
+
+    fn walk<'a>(
+        &'a self,
+        table: TableId,
+        interval: &'a Interval,
+        copy: Copy,
+    ) -> impl Iterator<Item = (Interval, CopyState)> + 'a {
+        let mut at = Some(interval.start.clone());
+        std::iter::from_fn(move || {
+            let start = at.take()?;
+            if !self.may_lack(copy) {
+                return Some((Interval { start, end: interval.end.clone() }, CopyState::Whole));
+            }
+            let (state, end) = match self.entry_at(table, &start) {
+                Some((_, entry)) => (entry.state, entry.end.clone()),
+                None => (self.unnoted(), self.entry_behind(table, &start)),
+            };
+            let is_inside = |end: &SortKey| interval.end.as_ref().is_none_or(|asked| end < asked);
+            at = end.filter(is_inside);
+            let end = at.clone().or_else(|| interval.end.clone());
+            Some((Interval { start, end }, state))
+        })
+    }
+
+    /// How far a piece is filled. What is noted may be of a longer one, of which it was a part.
+    pub fn fill(&self, table: TableId, piece: &Interval) -> Fill {
+        let entry = self.entry_at(table, &piece.start).map(|(_, entry)| entry);
+        let fill = entry.and_then(|entry| entry.fill.clone()).unwrap_or_default();
+        let is_inside =
+            |up_to: &SortKey| *up_to > piece.start && piece.end.as_ref().is_none_or(|end| up_to <= end);
+        // Of a part that was filled to its end and beyond nothing but that is known: it is compared again.
+        if fill.up_to.as_ref().is_none_or(is_inside) { fill } else { Fill::default() }
     }
 
     /// What a piece without an entry is.
@@ -305,6 +329,40 @@ mod tests {
         assert_eq!(ledger.within(T, &Interval::everything(), OLD), CopyState::Filling);
         let behind = Interval { start: key("m"), end: None };
         assert_eq!(ledger.within(T, &behind, OLD), CopyState::Whole);
+    }
+
+    fn piece(start: &'static str, end: &'static str) -> Interval {
+        Interval { start: key(start), end: Some(key(end)) }
+    }
+
+    #[test]
+    fn what_is_noted_of_a_longer_piece_holds_for_its_parts() {
+        let mut ledger = ledger(Some(40));
+        let fill = Fill { up_to: Some(key("k")), sources: Vec::new() };
+        let entry =
+            Entry { end: Some(key("z")), state: CopyState::Filling, fill: Some(fill.clone()), since: None };
+        ledger.set(T, key("a"), entry);
+        let filled = |start, end| ledger.fill(T, &piece(start, end));
+        assert_eq!(filled("a", "z"), fill);
+        assert_eq!((filled("c", "m"), filled("a", "k")), (fill.clone(), fill));
+        assert_eq!(filled("k", "z"), Fill::default(), "of that nothing is filled");
+        assert_eq!(filled("a", "c"), Fill::default(), "of that all is, and it is looked at again");
+    }
+
+    #[test]
+    fn a_shard_of_two_is_filled_piece_by_piece() {
+        let mut ledger = ledger(Some(40));
+        let entry = |end, state| Entry { end: Some(key(end)), state, fill: None, since: None };
+        ledger.set(T, key("a"), entry("k", CopyState::Filling));
+        ledger.set(T, key("p"), entry("z", CopyState::Whole));
+        let expected = [
+            (piece("b", "k"), CopyState::Filling),
+            (piece("k", "p"), CopyState::Lossy),
+            (piece("p", "s"), CopyState::Whole),
+        ];
+        assert_eq!(ledger.pieces(T, &piece("b", "s"), OLD), expected);
+        let copy = Copy { role: Role::Receiver, since: Epoch(50) };
+        assert_eq!(ledger.pieces(T, &piece("b", "s"), copy), [(piece("b", "s"), CopyState::Lossy)]);
     }
 
     #[test]

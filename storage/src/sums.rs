@@ -235,7 +235,7 @@ impl Sums {
             }
             let chunks = self.tables.entry(*table).or_insert_with(Chunks::empty);
             let busy = self.walk.as_ref().filter(|walk| walk.table == *table).map(|walk| &walk.start);
-            let crossed = chunks.cut(cuts, busy);
+            let crossed = chunks.cut(self.rules, cuts, busy);
             // It may have been cut where it was to end.
             self.walk.take_if(|walk| walk.table == *table && crossed.contains(&walk.start));
             self.due.extend(crossed.into_iter().map(|start| (*table, start)));
@@ -389,6 +389,11 @@ impl Sums {
         let nothing = Figure { total: Total::default(), is_exact: true };
         let figure = self.tables.get(&table).map_or(nothing, |chunks| chunks.figure(interval));
         Figure { is_exact: figure.is_exact && self.is_loaded, ..figure }
+    }
+
+    /// Where an interval of a table is halved by bytes, as near as chunks begin; `None`: no chunk begins inside.
+    pub fn half(&self, table: TableId, interval: &Interval) -> Option<quorate_model::SortKey> {
+        self.tables.get(&table)?.half(interval)
     }
 
     /// What each table adds up to.

@@ -11,8 +11,8 @@ use quorate_model::{
     RangeRequest, Reply, Rules, ShardNow, Sharding, SortKey, TableId, WallTime,
 };
 use quorate_ring::{
-    Catalog, Closing, Command, Created, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan, RequestId,
-    TableChange, View, Weight,
+    Catalog, Closing, Command, Created, Cut, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan,
+    RequestId, Seen, Split, TableChange, View, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Cluster {
             log,
             dropped: setting.dropped(),
             rules,
-            moves: setting.moves > 0,
+            moves: setting.conducts(),
         };
         for table in 0..cluster.tables.len() {
             for key in 0..setting.keys as usize {
@@ -146,6 +146,11 @@ impl Cluster {
         self.log.push(command);
         self.catalogs.push(Arc::new(applied.catalog));
         Some(self.catalogs.len())
+    }
+
+    /// The catalog of a node that has heard so many commands.
+    pub fn catalog(&self, heard: usize) -> Arc<Catalog> {
+        Arc::clone(&self.catalogs[heard - 1])
     }
 
     /// Which replica of each node counts that is not declared dead, for a node that has heard so many commands.
@@ -369,6 +374,10 @@ fn commands(setting: &Setting) -> Vec<Command> {
     }
     if let Some(dropped) = setting.dropped() {
         let table = TableId(dropped as u32 + 1);
+        if setting.cuts > 0 {
+            let split = split_of(&commands, table);
+            commands.push(split);
+        }
         commands.push(Command::DropTable { table });
         commands.push(create(dropped + 1, dropped, &setting.tables[dropped + 1]));
         // The founding is the first epoch.
@@ -376,6 +385,18 @@ fn commands(setting: &Setting) -> Vec<Command> {
         commands.push(Command::Closed { table, since });
     }
     commands
+}
+
+/// The split of a table's last shard, by the commands before.
+fn split_of(commands: &[Command], table: TableId) -> Command {
+    let first = Catalog::bootstrap("sim", ClusterId(1), new_node(1)).expect("the founding is in order");
+    let apply = |catalog: Catalog, command: &Command| catalog.apply(command).expect("in order").catalog;
+    let catalog = commands.iter().fold(first, apply);
+    let last = catalog.table_by_id(table).and_then(|table| table.shards().iter().last());
+    let last = last.expect("it was made");
+    let at = SortKey::new([last.interval.start.as_bytes(), &[0xC0; 8]].concat()[..8].to_vec());
+    let at = if at > last.interval.start { at } else { SortKey::new([0xC0; 8].to_vec()) };
+    Command::Split(Split { table, cuts: vec![Cut { seen: Seen::of(last), at }] })
 }
 
 /// Where the shards of a table begin, but for the first: a range table has up to three.

@@ -126,6 +126,22 @@ happenings! {
     MoveFinished => "moves finished",
     /// A shard stayed with its old owners after all.
     MoveReverted => "moves taken back",
+    /// A shard became two.
+    Split => "shards split",
+    /// Two shards became one.
+    Merged => "shards merged",
+    /// The leader let a shard change by itself, or began to move one for the sake of balance.
+    Tended => "automatic changes of shards",
+    /// A split or a merge was decided by what is not so any more.
+    CutLate => "splits and merges decided too late",
+    /// A shard was split while a node filled its copy.
+    SplitFilling => "shards split while filled",
+    /// Shards were merged while a node filled its copy of one.
+    MergedFilling => "shards merged while filled",
+    /// A shard was split that waited to be moved.
+    SplitWaiting => "shards split that wait to be moved",
+    /// A shard was split or merged while a page of its table was under way.
+    CutUnderPage => "splits and merges under a page",
     /// An owner that stays where copies become fewer has merged what the others hold.
     StayerMerged => "copies merged where they become fewer",
     /// A node was declared dead by an operator.

@@ -329,7 +329,7 @@ impl World {
                 self.met(Happening::FellBack);
             }
         }
-        if self.setting.moves > 0 && random.chance(500) {
+        if self.setting.conducts() && random.chance(500) {
             // It starts with an older catalog than it had: the log's end was not synced.
             let (first, heard) = (self.cluster.heard_first as u64, self.node(id).heard as u64);
             self.node(id).heard = random.between(first, heard) as usize;

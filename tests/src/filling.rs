@@ -8,12 +8,13 @@ use crate::coverage::Happening;
 use crate::event::{Asker, Caller, Event};
 use crate::faults::{Drawn, Mishap};
 use crate::heard::Heard;
+use crate::history::Filled;
 use crate::message::{Message, Told};
 use crate::random::For;
 use crate::world::World;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, Cause, FillLimits, Filling, Input, Member};
-use quorate_model::{CopyState, Epoch, Gap, NodeId, RangeRequest, Refusal, Request, Span};
+use quorate_model::{CopyState, Gap, NodeId, RangeRequest, Refusal, Request, Span};
 use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine};
 use std::collections::BTreeMap;
 
@@ -87,12 +88,18 @@ impl World {
 
     /// What the history must know of copies that are not whole.
     fn note_gaps(&mut self, on: NodeId, gaps: &[Gap]) {
-        let incarnation = self.node(on).incarnation;
         for gap in gaps.iter().filter(|gap| gap.state != CopyState::Whole) {
-            let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, gap));
-            if self.history.whole.contains(&copy) && !self.history.liars.contains(&on) {
-                let what = format!("{on} said that its copy of {} was whole, and then it was not", gap.table);
-                self.history.unwhole.push(what);
+            let copy = self.copy(on, gap);
+            let is_known = |known: &[Filled]| known.iter().any(|known| known.meets(&copy));
+            let was = if is_known(&self.history.whole) {
+                "whole, and then it was not"
+            } else if gap.state == CopyState::Lossy && is_known(&self.history.taken) {
+                "begun, and then it was not"
+            } else {
+                continue;
+            };
+            if !self.history.liars.contains(&on) {
+                self.history.unwhole.push(format!("{on} said that its copy of {} was {was}", gap.table));
             }
         }
         let others = self.nodes.iter().filter(|node| node.id != on && node.incarnation > 1);
@@ -178,9 +185,8 @@ impl World {
                     self.met(Happening::StayerMerged);
                 } else if whole.is_ok() {
                     self.met(Happening::Filled);
-                    let incarnation = self.node(on).incarnation;
-                    let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, &gap));
-                    self.history.whole.insert(copy);
+                    let copy = self.copy(on, &gap);
+                    self.history.whole.push(copy);
                     self.fall_soon(on);
                 }
                 self.tell(|| format!("{on} is whole in {}: {whole:?}", gap.table));
@@ -189,22 +195,30 @@ impl World {
         }
     }
 
-    /// Since when a node has the copy that a gap is of.
-    fn since(&self, on: NodeId, gap: &Gap) -> Option<Epoch> {
-        let replica = &self.peek(on).process.as_ref()?.replica;
-        replica.copy_in(gap.table, &gap.interval).map(|copy| copy.since)
+    /// The copy that a gap is of.
+    fn copy(&self, on: NodeId, gap: &Gap) -> Filled {
+        let node = self.peek(on);
+        let layout = self.cluster.layout(node.heard, on);
+        let shard = layout.tables.get(&gap.table).and_then(|table| table.shard(&gap.interval.start));
+        Filled {
+            node: on,
+            incarnation: node.incarnation,
+            table: gap.table,
+            since: shard.and_then(|shard| shard.copy).map(|copy| copy.since),
+            interval: gap.interval.clone(),
+        }
     }
 
     /// What a node held of a copy that it has given away is deleted when it gets another one.
     fn forget_earlier_copy(&mut self, on: NodeId, gap: &Gap) {
-        let incarnation = self.node(on).incarnation;
-        let copy = (on, incarnation, gap.table, gap.interval.start.clone(), self.since(on, gap));
-        if !self.history.taken.insert(copy) {
-            return;
-        }
+        let copy = self.copy(on, gap);
         for spot in self.cluster.spots_in(gap.table, &gap.interval) {
-            self.history.replicas.remove(&(spot, on));
+            let sort_key = self.cluster.sort_key(spot);
+            if !self.history.taken.iter().any(|taken| taken.holds(&copy, &sort_key)) {
+                self.history.replicas.remove(&(spot, on));
+            }
         }
+        self.history.taken.push(copy);
     }
 
     /// What was said a moment ago must outlive the power: in some histories it is cut then.

@@ -208,6 +208,38 @@ pub enum PageOutcome {
     Vanished,
 }
 
+/// A copy of a piece of a table that a node has filled, or begun to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// Whose.
+    pub node: NodeId,
+    /// Which of its replicas.
+    pub incarnation: u64,
+    /// Of which table.
+    pub table: TableId,
+    /// Since when the node has it.
+    pub since: Option<Epoch>,
+    /// Of which piece.
+    pub interval: Interval,
+}
+
+impl Filled {
+    /// Whether it is a part of the same copy, in which some key is of both.
+    pub fn meets(&self, other: &Filled) -> bool {
+        let begins_before =
+            |one: &Interval, other: &Interval| other.end.as_ref().is_none_or(|end| one.start < *end);
+        let is_same = |one: &Filled| (one.node, one.incarnation, one.table, one.since);
+        is_same(self) == is_same(other)
+            && begins_before(&self.interval, &other.interval)
+            && begins_before(&other.interval, &self.interval)
+    }
+
+    /// Whether a key is of it, and of a part of the same copy.
+    pub fn holds(&self, part: &Filled, key: &SortKey) -> bool {
+        self.meets(part) && self.interval.contains(key)
+    }
+}
+
 /// Everything that happened.
 #[derive(Debug, Default)]
 pub struct History {
@@ -261,11 +293,11 @@ pub struct History {
     pub dead: BTreeSet<NodeId>,
     /// Those whose operators decided that they go on with what is left.
     pub accepted: BTreeSet<NodeId>,
-    /// Copies that were said to be whole again: whose, of which incarnation, of which shard.
-    pub whole: BTreeSet<(NodeId, u64, TableId, SortKey, Option<Epoch>)>,
+    /// Copies that were said to be whole again.
+    pub whole: Vec<Filled>,
     /// Copies that were begun.
-    pub taken: BTreeSet<(NodeId, u64, TableId, SortKey, Option<Epoch>)>,
-    /// Those of them that were not whole later, though no disk lied.
+    pub taken: Vec<Filled>,
+    /// Those of them that were not whole later, or were to be begun again, though no disk lied.
     pub unwhole: Vec<String>,
     /// The most hints that one node ever kept.
     pub hints_max: u64,

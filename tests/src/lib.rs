@@ -36,7 +36,7 @@
 //! - Whatever the history knows beyond what clients saw (who made a version, what a replica stored) is used to tell
 //!   sooner, never to excuse.
 //!
-//! **Left out**: moves of shards and their fences, which are not built yet; consensus on the
+//! **Left out**: consensus on the
 //! catalog, of which only its promise is simulated (each node has heard a prefix of one log); and everything
 //! below the engine, which the storage crate's conformance suite and the black-box runs cover.
 
@@ -46,6 +46,7 @@ pub mod clock;
 pub mod cluster;
 pub mod coverage;
 pub mod cut;
+mod cutting;
 pub mod drive;
 pub mod faults;
 pub mod handshake;

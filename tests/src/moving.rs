@@ -10,13 +10,26 @@ use crate::history::Spot;
 use crate::random::{For, Random};
 use crate::world::World;
 use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
-use quorate_ring::conductor::{self, FillReport, Limits, NodeReport, Watch};
+use quorate_ring::conductor::{
+    self, FillReport, Limits, NodeReport, ShardReport, TendLimits, Tending, Watch,
+};
+use quorate_ring::heat;
 use quorate_ring::{Begin, Catalog, Change, Command, JobKind, Move, Order, RequestId, Shard};
-use quorate_storage::Standing;
+use quorate_storage::{Engine, Replica, Standing};
 use std::collections::BTreeMap;
 
 /// How long a shard may stand still.
 const PATIENCE: Span = Span::from_millis(600);
+
+/// When shards change by themselves, where they do: after a few writes, and soon.
+const TENDED: TendLimits = TendLimits {
+    bytes_max: 200,
+    load_min: u64::MAX,
+    hot_for: PATIENCE,
+    merge_after: PATIENCE,
+    uneven_for: Span::from_millis(60),
+    pause: Span::from_millis(120),
+};
 
 /// How long one node leads, in microseconds.
 const TERM: u64 = 350_000;
@@ -26,9 +39,12 @@ const TERM: u64 = 350_000;
 pub struct Leading {
     term: u64,
     watch: Watch,
+    tending: Tending,
     reports: BTreeMap<NodeId, NodeReport>,
     /// Plans that were begun.
     plans: u64,
+    /// Splits and merges that were decided.
+    pub(crate) cuts: u64,
 }
 
 /// Another number of copies with the same quorum; of one copy there is none.
@@ -36,10 +52,27 @@ pub fn alike(n: u8) -> u8 {
     if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
 }
 
+/// What an owner says of the sizes of its shards.
+fn large_of<E: Engine>(node: NodeId, catalog: &Catalog, replica: &Replica<E>) -> Vec<ShardReport> {
+    let owned = catalog.tables().flat_map(|entry| entry.shards()).filter(|shard| shard.is_owned_by(node));
+    let report = |shard: &Shard| {
+        let figure = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval)).pop()?;
+        figure.is_exact.then(|| ShardReport {
+            shard: shard.id,
+            start: shard.interval.start.clone(),
+            bytes: figure.total.bytes,
+            half: replica.half(shard.id.table, &shard.interval),
+            load: 0,
+            spot: heat::Spot::Unknown,
+        })
+    };
+    owned.filter_map(report).collect()
+}
+
 impl World {
     /// Plans the next look of the leader, if shards move in this history.
     pub(crate) fn plan_conducting(&mut self) {
-        if self.setting.moves > 0 {
+        if self.setting.conducts() {
             let later = self.random(For::Moves, [0, self.schedule.now()]).between(8_000, 40_000);
             self.schedule.after(later, Event::Conduct);
         }
@@ -51,7 +84,8 @@ impl World {
         let now = self.schedule.now();
         let term = now / TERM;
         if self.leading.term != term {
-            self.leading = Leading { term, plans: self.leading.plans, ..Leading::default() };
+            let Leading { plans, cuts, .. } = self.leading;
+            self.leading = Leading { term, plans, cuts, ..Leading::default() };
         }
         let leader = *self.random(For::Moves, [1, term]).pick(&self.living_ids());
         if self.peek(leader).process.is_none() || self.peek(leader).paused_until > now {
@@ -64,7 +98,18 @@ impl World {
         let limits = Limits { move_patience: PATIENCE, ..Limits::default() };
         let next =
             conductor::next(self.rules, &catalog, &self.leading.reports, &self.leading.watch, at, &limits);
-        if let Some(command) = next.or_else(|| self.wanted(&catalog)) {
+        let cut = self.wanted_cut();
+        if let Some(command) = cut.or(next) {
+            return self.write(command);
+        }
+        if self.setting.tends && !self.closing {
+            let reports = &self.leading.reports;
+            if let Some(command) = self.leading.tending.next(&catalog, reports, at, &TENDED) {
+                self.met(Happening::Tended);
+                return self.write(command);
+            }
+        }
+        if let Some(command) = self.wanted(&catalog) {
             self.write(command);
         }
     }
@@ -100,6 +145,9 @@ impl World {
                     let fill = FillReport { since, is_whole, merged, ..FillReport::default() };
                     report.fills.insert(shard.id, fill);
                 }
+            }
+            if self.setting.tends {
+                report.shards = large_of(id, catalog, &process.replica);
             }
             self.leading.reports.insert(id, report);
         }
@@ -235,7 +283,9 @@ impl World {
     fn write(&mut self, command: Command) {
         let before = std::sync::Arc::clone(self.cluster.newest());
         let words = format!("{command:?}");
-        let Some(commands) = self.cluster.append(command.clone()) else {
+        let appended = self.cluster.append(command.clone());
+        self.note_cut(&before, &command, appended.is_some());
+        let Some(commands) = appended else {
             return self.tell(|| format!("the leader's word is not in force any more: {words}"));
         };
         self.tell(|| format!("command {commands}: {words}"));

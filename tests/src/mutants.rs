@@ -104,7 +104,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
             &[Invariant::Linearizable, Invariant::Scans]
         }
         Mutant::ScanShowsDue | Mutant::ScanErrorEndsQuietly => &[Invariant::Scans],
-        Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept => &[Invariant::Sums],
+        Mutant::SumNotUpdated | Mutant::SumWithoutIds | Mutant::RowKept | Mutant::SplitMovesSums => {
+            &[Invariant::Sums]
+        }
         Mutant::DoubtForgotten | Mutant::CounterIgnored | Mutant::SyncFromDoubtful => &[Invariant::Doubt],
         Mutant::EpochNotChecked
         | Mutant::NewerPlanIgnored
@@ -112,6 +114,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::RefusalNotHeeded
         | Mutant::CatalogNotAwaited => &[Invariant::Ownership],
         Mutant::WholeUnsynced => &[Invariant::Filled],
+        Mutant::RestForgotten | Mutant::MergedTakenAgain => {
+            &[Invariant::Filled, Invariant::Durable, Invariant::Flicker]
+        }
         Mutant::FenceVolatile => &[Invariant::Closed, Invariant::Durable],
         Mutant::FenceIgnored | Mutant::DropNotAwaited => &[Invariant::Closed],
         Mutant::SyncLastArrival => &[Invariant::Durable, Invariant::Linearizable, Invariant::Flicker],
@@ -136,6 +141,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
 fn made_for(mutant: Mutant) -> Option<Profile> {
     if mutant == Mutant::AcceptedLossForgotten {
         return Some(Profile::Accepting);
+    }
+    if matches!(mutant, Mutant::RestForgotten | Mutant::MergedTakenAgain | Mutant::SplitMovesSums) {
+        return Some(Profile::Splitting);
     }
     let is_of_moves = matches!(
         mutant,

@@ -65,6 +65,8 @@ pub enum For {
     Moves,
     /// Runs of the purge, and what is held back.
     Purge,
+    /// Where shards are split and merged, and when.
+    Cuts,
 }
 
 impl Random {

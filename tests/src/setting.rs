@@ -54,6 +54,8 @@ pub enum Profile {
     Moving,
     /// Deletions, removals that go soon, and messages that come long after.
     Grave,
+    /// Shards that are split and merged under scans, moves, and copies that fill themselves.
+    Splitting,
 }
 
 impl Profile {
@@ -75,12 +77,13 @@ impl Profile {
     ];
 
     /// Those that take the place of one in turn, in some of a thousand histories each. The rest stays as it was.
-    pub const INSTEAD: [(Profile, u64); 5] = [
+    pub const INSTEAD: [(Profile, u64); 6] = [
         (Profile::Scanning, 80),
         (Profile::Filling, 100),
         (Profile::Accepting, 40),
         (Profile::Moving, 120),
         (Profile::Grave, 120),
+        (Profile::Splitting, 150),
     ];
 
     /// The one of this name, as people type it: `grave`.
@@ -238,6 +241,10 @@ pub struct Setting {
     pub syncs: bool,
     /// Plans that move shards of the first table while clients go on.
     pub moves: u64,
+    /// Splits and merges of the first table's shards while clients go on; where a table is dropped, it is split before.
+    pub cuts: u64,
+    /// Whether shards change by themselves, too: those of a few hundred bytes are large.
+    pub tends: bool,
     /// Whether old owners hear last of what is taken from them.
     pub late_owners: bool,
     /// Whether an operator declares a node dead that may run on.
@@ -290,6 +297,8 @@ impl Setting {
             drops: false,
             syncs: false,
             moves: 0,
+            cuts: 0,
+            tends: false,
             late_owners: false,
             bans: false,
             purges: false,
@@ -309,6 +318,7 @@ impl Setting {
         }
         setting.scan_some();
         setting.aim(random);
+        setting.cut_some();
         if random.chance(100) {
             // About two small records, or none that is large.
             setting.hint_bytes_max = 400;
@@ -321,7 +331,7 @@ impl Setting {
         let is_of_one_version = setting.syncs
             || matches!(
                 setting.profile,
-                Profile::Filling | Profile::Accepting | Profile::Moving | Profile::Grave
+                Profile::Filling | Profile::Accepting | Profile::Moving | Profile::Grave | Profile::Splitting
             );
         setting.upgrades = if is_of_one_version { Vec::new() } else { Self::upgrades(seed, setting.nodes) };
         setting
@@ -337,6 +347,22 @@ impl Setting {
     /// The table that is dropped; the next one gets its name.
     pub fn dropped(&self) -> Option<usize> {
         (self.drops && self.tables.len() == 3).then_some(1)
+    }
+
+    /// Whether commands are accepted one by one, as a leader decides.
+    pub fn conducts(&self) -> bool {
+        self.moves > 0 || (self.cuts > 0 && !self.drops)
+    }
+
+    /// Some histories of other profiles in which shards are split and merged, too. A stream of its own: all else stays as it
+    /// was without.
+    fn cut_some(&mut self) {
+        let random = &mut Random::new(self.seed, For::Cuts, [1, 0]);
+        let is_apt =
+            matches!(self.profile, Profile::Moving | Profile::Grave | Profile::Scanning) || self.drops;
+        if is_apt && random.chance(250) {
+            self.cuts = random.between(2, 8);
+        }
     }
 
     /// Which tables are of ranges, and whether clients scan. A stream of its own: all else stays as it was without.
@@ -474,6 +500,88 @@ impl Setting {
             (self.bans, self.nodes) = (true, u64::from(n) + 3);
             (self.mishaps.losses_max, self.mishaps.loss) = (0, 0);
         }
+    }
+
+    /// Owners that lack several keys in a row, under scans.
+    fn scan_all(&mut self, random: &mut Random) {
+        let (habits, mishaps) = (&mut self.habits, &mut self.mishaps);
+        // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
+        // lack but the scans themselves.
+        (habits.scan, habits.read, habits.batch, habits.delete) = (60, 5, 0, 20);
+        (self.keys, self.clients) = (random.between(4, 7), random.between(2, 4) as u32);
+        self.tables.truncate(1);
+        self.tables[0].n = 3;
+        (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
+        self.nodes = self.nodes.max(3) + random.below(2);
+        self.alters = if random.chance(400) { random.between(1, 3) } else { 0 };
+        habits.ttl = *random.pick(&[0, 0, 300]);
+        self.operations = random.between(40, 70) as u32;
+        if random.chance(700) {
+            // Nodes that lack several keys in a row, while no hints are kept for them.
+            (self.hints_max, habits.ttl, self.keys) = (0, 0, random.between(10, 20));
+            // At the end all keys are written at once.
+            self.queue_max = 100;
+            *mishaps = Mishaps { count_max: 6, isolate: 80, crash: 20, ..Mishaps::default() };
+            (mishaps.lasting_max, habits.pause_max) = (400_000, 20_000);
+            (habits.scan, habits.read, habits.delete, habits.other_level) = (30, 0, 5, 0);
+            self.timeout = (100_000, 250_000);
+        }
+    }
+
+    /// Shards are split and merged again and again: while they move, while copies of them are filled, under pages of scans.
+    fn split_shards(&mut self, random: &mut Random) {
+        self.cuts = random.between(6, 30);
+        match random.weighted(&[40, 50, 10]) {
+            0 => {
+                self.move_shards(random);
+                (self.keys, self.tends) = (self.keys.max(4), random.chance(900));
+                self.habits.scan = *random.pick(&[0, 0, 15]);
+            }
+            1 => self.fill_and_split(random),
+            _ => self.scan_all(random),
+        }
+    }
+
+    /// One node loses its disk again and again, and fills copies that are split and merged meanwhile; some writes are with one
+    /// owner for long.
+    fn fill_and_split(&mut self, random: &mut Random) {
+        self.tables.truncate(1);
+        let w = if random.chance(200) { Level::All } else { Level::Quorum };
+        self.tables[0] =
+            TableSetting { n: 3, r: Level::Quorum, w, durability: Durability::Sync, ..self.tables[0] };
+        (self.nodes, self.alters) = (random.between(3, 4), 0);
+        (self.keys, self.clients) = (random.between(3, 10), random.between(3, 6) as u32);
+        (self.operations, self.hints_max) = (random.between(80, 140) as u32, *random.pick(&[0, 0, 40]));
+        (self.habits.ttl, self.habits.pause_max, self.habits.scan) = (0, 20_000, *random.pick(&[0, 0, 10]));
+        self.habits.other_level = if w == Level::All { 700 } else { 0 };
+        self.sync_max = *random.pick(&[2_000, 12_000]);
+        if random.chance(500) {
+            // The one that took a record first has lost it, and was filled by the others, before another one takes it.
+            (self.timeout, self.conditions) = ((1_500_000, 2_500_000), Conditions::default());
+            (self.habits.read, self.habits.write) = (60, 30);
+            let lasting_max = *random.pick(&[150_000, 400_000]);
+            self.mishaps = Mishaps {
+                count_max: 12,
+                loss: 50,
+                losses_max: 1,
+                full_beside: 50,
+                lasting_max,
+                ..Mishaps::default()
+            };
+            return;
+        }
+        self.conditions.loss = *random.pick(&[0, 80, 250]);
+        self.mishaps = Mishaps {
+            count_max: 16,
+            loss: 60,
+            losses_max: 1,
+            crash: 40,
+            power: 20,
+            isolate: 20,
+            disk_full: 25,
+            lasting_max: *random.pick(&[60_000, 250_000]),
+            ..Mishaps::default()
+        };
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for
@@ -810,29 +918,8 @@ impl Setting {
             Profile::Accepting => self.accept_losses(random),
             Profile::Moving => self.move_shards(random),
             Profile::Grave => self.dig(random),
-            Profile::Scanning => {
-                // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
-                // lack but the scans themselves.
-                (habits.scan, habits.read, habits.batch, habits.delete) = (60, 5, 0, 20);
-                (self.keys, self.clients) = (random.between(4, 7), random.between(2, 4) as u32);
-                self.tables.truncate(1);
-                self.tables[0].n = 3;
-                (self.tables[0].r, self.tables[0].w) = (Level::Quorum, Level::Quorum);
-                self.nodes = self.nodes.max(3) + random.below(2);
-                self.alters = if random.chance(400) { random.between(1, 3) } else { 0 };
-                habits.ttl = *random.pick(&[0, 0, 300]);
-                self.operations = random.between(40, 70) as u32;
-                if random.chance(700) {
-                    // Nodes that lack several keys in a row, while no hints are kept for them.
-                    (self.hints_max, habits.ttl, self.keys) = (0, 0, random.between(10, 20));
-                    // At the end all keys are written at once.
-                    self.queue_max = 100;
-                    *mishaps = Mishaps { count_max: 6, isolate: 80, crash: 20, ..Mishaps::default() };
-                    (mishaps.lasting_max, habits.pause_max) = (400_000, 20_000);
-                    (habits.scan, habits.read, habits.delete, habits.other_level) = (30, 0, 5, 0);
-                    self.timeout = (100_000, 250_000);
-                }
-            }
+            Profile::Splitting => self.split_shards(random),
+            Profile::Scanning => self.scan_all(random),
             Profile::Raising => {
                 *mishaps = Mishaps { count_max: 6, power: 20, blackout: 80, ..Mishaps::default() };
                 mishaps.lasting_max = 40_000;

@@ -287,7 +287,7 @@ impl World {
         let process = self.node(id).process.as_ref().expect("just started");
         process.replica.install(layout);
         self.tell(|| format!("{id} starts, and has heard of command {heard} of the catalog"));
-        if self.setting.drops || self.setting.moves > 0 {
+        if self.setting.drops || self.setting.conducts() {
             // What it forgot it hears again.
             let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(1_200_000);
             let commands = self.cluster.commands();

@@ -1,6 +1,6 @@
 //! Tables: what they shall be, and what they are.
 
-use super::{AcceptedLoss, Bound, KeyArgument, Level};
+use super::{AcceptedLoss, Bound, KeyArgument, KeyName, Level};
 use crate::form::{self, Word};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -192,6 +192,15 @@ pub struct ShardStats {
     /// The owner; `null`: none answered, and the figures are 0.
     #[schema(required, value_type = Option<form::NodeId>)]
     pub counted_by: Option<String>,
+    /// Requests a second that the owner carries out which carries out most, of the last half minute about.
+    #[serde(default)]
+    pub load: u64,
+    /// The key for which half of them are, or more: no split helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_key: Option<KeyName>,
+    /// Whether each is for a key beyond those before: no split spreads that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grows: Option<bool>,
 }
 
 /// A shard.

@@ -61,5 +61,7 @@ pub const CHANGE: &[Code] = &[Code::Unavailable, Code::ReplicaDoubtful, Code::Dr
 pub const JOB: &[Code] = &[Code::NoSuchJob, Code::WrongJobState, Code::CatalogRefused];
 /// What a plan may meet in the catalog.
 pub const PLANNED: &[Code] = &[Code::EpochChanged, Code::JobRuns, Code::CatalogRefused];
+/// What a shard that is to change may meet.
+pub const SHARD: &[Code] = &[Code::NoSuchShard, Code::EpochChanged, Code::CatalogRefused];
 /// What a table that would be made may meet in the catalog.
 pub const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];

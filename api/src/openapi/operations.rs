@@ -5,7 +5,7 @@ use super::described::{
 };
 use super::groups::{
     AT_WORK, BATCH, BODY, CHANGE, DOCUMENT, EDGE, JOB, KEY, LEVEL, MADE, MEMBERS, NODE, OWNERS, PLAIN,
-    PLANNED, QUERY, READ, SERVING, STARTING, TABLE, VALUE, WRITE,
+    PLANNED, QUERY, READ, SERVING, SHARD, STARTING, TABLE, VALUE, WRITE,
 };
 use super::parameters::Header;
 use super::schemas::Reference;
@@ -13,8 +13,8 @@ use crate::code::Code;
 use crate::document::{
     AcceptLoss, AnyJob, Batch, Cluster, Discarded, Drained, Dropped, Explanation, Job, JobSpec, Jobs,
     KeyPage, Links, Live, Location, Loss, LossAccepted, Mget, MoveJob, NodeDetails, Nodes, Plan, PlanSpec,
-    Plans, Ready, RecoverSpec, Recovery, Results, Ring, SafeToStop, Shards, SyncState, Table, TableChange,
-    TableSpec, TableStats, Tables,
+    Plans, Ready, RecoverSpec, Recovery, Results, Ring, SafeToStop, ShardMerge, ShardMove, ShardSplit,
+    Shards, SyncState, Table, TableChange, TableSpec, TableStats, Tables,
 };
 use crate::route::Operation;
 
@@ -179,6 +179,40 @@ pub const fn described(operation: Operation) -> Described {
             "A table's shards: intervals, epochs, owners",
             const { &[ok::<Shards>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, TABLE],
+        ),
+        Operation::SplitShard => taking(
+            "splitShard",
+            "Make two shards of one: no request is refused, nothing is moved, no record is touched",
+            const { &document::<ShardSplit>() },
+            const { &[ok::<Shards>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, BODY, DOCUMENT, CHANGE, SHARD],
+        ),
+        Operation::MergeShard => taking(
+            "mergeShard",
+            "Make one shard of two neighbours on the same nodes",
+            const { &document::<ShardMerge>() },
+            const { &[ok::<Shards>()] },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, BODY, DOCUMENT, CHANGE, SHARD],
+        ),
+        Operation::MoveShard => taking(
+            "moveShard",
+            "Move one copy of a shard from one member to another: a job, begun at once",
+            const { &document::<ShardMove>() },
+            const {
+                &[Answer {
+                    status: 202,
+                    says: "The job that moves it",
+                    content: Some(document::<MoveJob>()),
+                    headers: &["Location"],
+                    leads_to: &[
+                        Operation::ShowJob,
+                        Operation::PauseJob,
+                        Operation::ResumeJob,
+                        Operation::AbortJob,
+                    ],
+                }]
+            },
+            &[EDGE, AT_WORK, QUERY, PLAIN, TABLE, NODE, BODY, DOCUMENT, CHANGE, PLANNED, SHARD],
         ),
         Operation::TableStats => shown(
             "tableStats",

@@ -3,7 +3,7 @@
 //! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
 //! 405 with the list of those.
 
-use super::{OnJob, OnKey, OnNode, OnPlan, OnTable, Operation, Route};
+use super::{OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route};
 use crate::code::Code;
 use crate::key::{self, KeyError};
 use crate::query::{Query, QueryError};
@@ -53,6 +53,16 @@ pub enum RouteError {
         /// As it came, escaped.
         id: String,
     },
+    /// What no shard is called.
+    #[error(
+        "table \"{table}\" has no shard \"{id}\"; GET /v1/tables/{table}/shards lists those there are by their index"
+    )]
+    NoSuchShard {
+        /// The table.
+        table: String,
+        /// As it came, escaped.
+        id: String,
+    },
     /// A name that no member can have.
     #[error("there is no member \"{id}\"; GET /v1/cluster/nodes lists those there are")]
     NoSuchNode {
@@ -77,6 +87,7 @@ impl RouteError {
             RouteError::NoSuchNode { .. } => Code::NoSuchNode,
             RouteError::NoSuchJob { .. } => Code::NoSuchJob,
             RouteError::NoSuchPlan { .. } => Code::NoSuchPlan,
+            RouteError::NoSuchShard { .. } => Code::NoSuchShard,
             RouteError::Query(error) => error.code(),
             RouteError::Key(error) => error.code(),
         }
@@ -90,6 +101,7 @@ pub struct Path<'a> {
     operations: &'static [Operation],
     /// The table, the member, the job, or the plan.
     name: &'a str,
+    /// The key, or the shard.
     key: &'a str,
 }
 
@@ -152,6 +164,7 @@ impl<'a> Path<'a> {
         let operations: &'static [Operation] = match (verb, key) {
             (None, None) => &[Operation::DescribeTable, Operation::AlterTable, Operation::DropTable],
             (Some("shards"), None) => &[Operation::ListShards],
+            (Some("shards"), Some(rest)) => return Self::of_shard(name, rest),
             (Some("stats"), None) => &[Operation::TableStats],
             (Some("keys"), None) => &[Operation::Scan],
             (Some("mget"), None) => &[Operation::Mget],
@@ -162,6 +175,17 @@ impl<'a> Path<'a> {
             (Some(_) | None, _) => return None,
         };
         (!name.is_empty()).then_some(Self { operations, name, key: key.unwrap_or_default() })
+    }
+
+    fn of_shard(name: &'a str, rest: &'a str) -> Option<Self> {
+        let (shard, verb) = rest.split_once('/')?;
+        let operations: &'static [Operation] = match verb {
+            "split" => &[Operation::SplitShard],
+            "merge" => &[Operation::MergeShard],
+            "move" => &[Operation::MoveShard],
+            _ => return None,
+        };
+        (!name.is_empty() && !shard.is_empty()).then_some(Self { operations, name, key: shard })
     }
 
     fn of_node(rest: &'a str) -> Option<Self> {
@@ -199,6 +223,14 @@ impl<'a> Path<'a> {
         let name = text::decode(self.name).filter(|name| is_table_name(name));
         let no_such = || RouteError::NoSuchTable { name: shown(self.name) };
         Ok(OnTable { table: name.ok_or_else(no_such)?.into_owned() })
+    }
+
+    fn shard(&self) -> Result<OnShard, RouteError> {
+        let table = self.table()?.table;
+        // One shard has one number.
+        let shard = self.key.parse().ok().filter(|shard: &u32| shard.to_string() == self.key);
+        let Some(shard) = shard else { return Err(RouteError::NoSuchShard { table, id: shown(self.key) }) };
+        Ok(OnShard { table, shard })
     }
 
     fn key(&self, query: &Query, bytes_max: usize) -> Result<OnKey, RouteError> {
@@ -257,6 +289,9 @@ impl Asked {
             Operation::DropTable => Route::DropTable(path.table()?),
             Operation::Scan => Route::Scan(path.table()?),
             Operation::ListShards => Route::ListShards(path.table()?),
+            Operation::SplitShard => Route::SplitShard(path.shard()?),
+            Operation::MergeShard => Route::MergeShard(path.shard()?),
+            Operation::MoveShard => Route::MoveShard(path.shard()?),
             Operation::TableStats => Route::TableStats(path.table()?),
             Operation::ShowCluster => Route::ShowCluster,
             Operation::ListNodes => Route::ListNodes,

@@ -3,14 +3,14 @@
 use super::resume::{Part, Progress, Target};
 use super::{Meter, Pauses, is_passing, put_of};
 use crate::context::Context;
-use crate::document;
 use crate::exit::{Exit, Failure};
 use crate::key::key_bytes;
 use clap::Args;
+use quorate_api::document::{Bound, KeyName};
 use quorate_api::text::{from_base64url, to_base64url};
 use quorate_client::{Client, Scan, Scanning};
 use quorate_model::Level;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,8 +137,8 @@ impl Export {
             return Ok(vec![whole]);
         }
         let shards = context.told("listing the table's shards", client.shards(&self.table)).await?;
-        let shards = document::elements(shards, "shards");
-        let mut bounds: Vec<Vec<u8>> = shards.iter().filter_map(|shard| key_of(&shard["start"])).collect();
+        let starts = shards.read.shards.iter().map(|shard| &shard.start);
+        let mut bounds: Vec<Vec<u8>> = starts.filter_map(key_of).collect();
         let is_inside = |bound: &Vec<u8>| {
             asked.start.as_ref().is_none_or(|start| start < bound)
                 && asked.end.as_ref().is_none_or(|end| bound < end)
@@ -330,10 +330,10 @@ fn of_part(asked: &Scan, part: &Part) -> Result<Scan, Failure> {
 }
 
 /// A bound of a shard, if it is a key.
-fn key_of(bound: &Json) -> Option<Vec<u8>> {
-    match (bound["key"].as_str(), bound["key_b64"].as_str()) {
-        (Some(text), _) => Some(text.as_bytes().to_vec()),
-        (None, Some(text)) => from_base64url(text.as_bytes()),
-        (None, None) => None,
+fn key_of(bound: &Bound) -> Option<Vec<u8>> {
+    match bound {
+        Bound::Token(_) => None,
+        Bound::Key(KeyName { key: Some(text), .. }) => Some(text.as_bytes().to_vec()),
+        Bound::Key(KeyName { key: None, key_b64 }) => from_base64url(key_b64.as_ref()?.as_bytes()),
     }
 }

@@ -76,6 +76,7 @@ pub(super) const SHARD_STATS: View = View {
         ("removals", Right),
         ("exact", Left),
         ("counted_by", Name),
+        ("load", Right),
     ],
 };
 

@@ -12,8 +12,8 @@ use crate::context::Context;
 use quorate_model::floors::Floored;
 use quorate_model::range::{ENTRIES_MAX, Extent, Scanned, Walk};
 use quorate_model::{
-    CopyState, Epoch, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record,
-    Refusal, Reply, ShardId, SortKey, Source,
+    CopyState, Fill, Gap, Interval, NodeId, Now, Place, RangeReply, RangeRequest, Raw, Record, Refusal,
+    Reply, ShardId, SortKey, Source,
 };
 use quorate_ring::Plan;
 use std::collections::BTreeMap;
@@ -111,9 +111,9 @@ impl Shard {
         self.begin(at)
     }
 
-    /// Its epoch.
-    pub fn epoch(&self) -> Epoch {
-        self.gap.epoch
+    /// Whether it is of this gap, as far as that says which: another interval, or another epoch, is another one.
+    pub fn is_of(&self, gap: &Gap) -> bool {
+        self.gap.epoch == gap.epoch && self.gap.interval == gap.interval
     }
 
     /// Its id.

@@ -7,8 +7,8 @@ use quorate_model::floors::{Floored, Raise};
 use quorate_model::range::{Entry, Scanned};
 use quorate_model::sync::{Proof, Sum};
 use quorate_model::{
-    Fill, Floors, Held, Interval, Level, Paged, RangeRequest, Raw, Record, Request, Rules, ShardNow, Source,
-    WallTime,
+    Epoch, Fill, Floors, Held, Interval, Level, Paged, RangeRequest, Raw, Record, Request, Rules, ShardNow,
+    Source, WallTime,
 };
 use quorate_ring::Plan;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -30,6 +30,8 @@ impl Fault {
             | Fault::NoSuchJob { .. }
             | Fault::NoSuchMoveJob { .. }
             | Fault::NoSuchPlan { .. }
+            | Fault::NoSuchShard { .. }
+            | Fault::ShardRefused { .. }
             | Fault::NoPlan(_)
             | Fault::Jobs(_)
             | Fault::RingTooLarge { .. }

@@ -2,7 +2,7 @@
 
 use quorate_api::Code;
 use quorate_ring::planner::NoPlan;
-use quorate_ring::{PlanRejection, Rejection};
+use quorate_ring::{PlanRejection, Rejection, ShardRejection};
 
 /// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
 pub fn code(rejection: &Rejection) -> Code {
@@ -25,6 +25,7 @@ pub fn code(rejection: &Rejection) -> Code {
         | Rejection::WritePromiseFixed { .. }
         | Rejection::CopiesFixed { .. } => Code::InvalidBody,
         Rejection::Plan(plan) => of_plan(plan),
+        Rejection::Shard(shard) => of_shard(shard),
         Rejection::NotFounded
         | Rejection::AlreadyFounded { .. }
         | Rejection::NodeNameTaken { .. }
@@ -54,6 +55,22 @@ pub fn of_no_plan(why: &NoPlan) -> Code {
         | NoPlan::NoSpace { .. }
         | NoPlan::Nothing { .. } => Code::PlanRefused,
         NoPlan::Rejected(rejection) => code(rejection),
+    }
+}
+
+/// Of splits and merges.
+fn of_shard(rejection: &ShardRejection) -> Code {
+    match rejection {
+        ShardRejection::WrongCount { .. }
+        | ShardRejection::Outside { .. }
+        | ShardRejection::NoPlace { .. }
+        | ShardRejection::NotNeighbours { .. } => Code::InvalidBody,
+        ShardRejection::Changed { .. } => Code::EpochChanged,
+        ShardRejection::NotEnabled { .. }
+        | ShardRejection::Moves { .. }
+        | ShardRejection::Waits { .. }
+        | ShardRejection::PlanIsWritten { .. }
+        | ShardRejection::OtherNodes { .. } => Code::CatalogRefused,
     }
 }
 

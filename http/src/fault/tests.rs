@@ -3,7 +3,7 @@ use super::super::problem::Problem;
 use super::*;
 use quorate_coordinator::answer::Outcome;
 use quorate_model::{Epoch, Span, TableId};
-use quorate_ring::{PlanRejection, Rejection};
+use quorate_ring::{PlanRejection, Rejection, ShardRejection};
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
     ReplicaReport { node: NodeId(node), result, after: Span::from_millis(3), hint: false }
@@ -73,6 +73,10 @@ fn faults() -> Vec<Fault> {
         Fault::NoSuchJob { id: text() },
         Fault::NoSuchMoveJob { id: text() },
         Fault::NoSuchPlan { why: text() },
+        Fault::NoSuchShard { why: text() },
+        Fault::ShardRefused { why: text() },
+        ProposeError::Rejected(ShardRejection::WrongCount { told: 0 }.into()).into(),
+        ProposeError::Rejected(ShardRejection::Moves { shard: text() }.into()).into(),
         Fault::NoPlan(NoPlan::Nothing { why: text() }),
         Fault::NoPlan(NoPlan::JobRuns { job: quorate_ring::RequestId(7) }),
         plan(PlanRejection::TopologyChanged { base: Epoch(1), now: Epoch(2) }),

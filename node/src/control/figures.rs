@@ -2,8 +2,9 @@
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest, ShardFigure};
-use quorate_model::{NodeId, TableId};
+use quorate_model::{NodeId, ShardId, TableId};
 use quorate_ring::Shard;
+use quorate_ring::heat::Spot;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -16,14 +17,24 @@ impl Control {
         let (indexes, intervals): (Vec<u32>, Vec<_>) =
             own.map(|shard| (shard.id.index, shard.interval.clone())).unzip();
         let figures = self.replica.interval_figures(table, &intervals);
-        let figure = |(index, figure): (u32, quorate_storage::Figure)| ShardFigure {
-            index,
-            keys: figure.total.values(),
-            removals: figure.total.removals,
-            bytes: figure.total.bytes,
-            is_exact: figure.is_exact,
+        let rates = self.meter.rates();
+        let halves = intervals.iter().map(|interval| self.replica.half(table, interval));
+        let figure = |((index, figure), half): ((u32, quorate_storage::Figure), _)| {
+            let shard = ShardId { table, index };
+            let spot = self.meter.spot(shard);
+            ShardFigure {
+                index,
+                keys: figure.total.values(),
+                removals: figure.total.removals,
+                bytes: figure.total.bytes,
+                is_exact: figure.is_exact,
+                half,
+                load: Some(rates.get(&shard).copied().unwrap_or(0)),
+                grows: (spot == Spot::Grows).then_some(true),
+                hot_key: if let Spot::Key(key) = spot { Some(key) } else { None },
+            }
         };
-        indexes.into_iter().zip(figures).map(figure).collect()
+        indexes.into_iter().zip(figures).zip(halves).map(figure).collect()
     }
 
     /// What every owner of a shard of the table holds, or why it said nothing until `deadline`.

@@ -4,7 +4,7 @@ use super::healing::Healing;
 use super::moving::Moving;
 use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
-use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, TableId};
+use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, SortKey, TableId};
 use quorate_ring::{NewNode, Receipt, Rejection};
 
 /// What a node asks another one.
@@ -179,7 +179,7 @@ pub struct Report {
 }
 
 /// What a member holds of one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ShardFigure {
     /// The shard's number within its table.
     #[n(0)]
@@ -196,6 +196,18 @@ pub struct ShardFigure {
     /// Whether that is all there is: otherwise it is still counting.
     #[n(4)]
     pub is_exact: bool,
+    /// Where it is halved by bytes, as near as is known; `None`: it holds too little, or the member does not say.
+    #[n(5)]
+    pub half: Option<SortKey>,
+    /// Requests a second that it carries out for it. `None`: it does not say.
+    #[n(6)]
+    pub load: Option<u64>,
+    /// The key for which half of them are, at least; `None`: there is none, or too little is known.
+    #[n(7)]
+    pub hot_key: Option<SortKey>,
+    /// Whether each is beyond those before, so that no split would spread them. `None`: they are not.
+    #[n(8)]
+    pub grows: Option<bool>,
 }
 
 /// What it answers.

@@ -1,5 +1,6 @@
 //! What a member says of shards that move: the facts on which the conductor decides ([`quorate_ring::conductor`]).
 
+use super::tended::Tended;
 use crate::engine::Replica;
 use minicbor::{Decode, Encode};
 use quorate_coordinator::fill::Waiting;
@@ -36,6 +37,9 @@ pub struct Moving {
     /// Copies that moves give to it and that are not whole yet.
     #[n(6)]
     pub receiving: u64,
+    /// Which shards may have to change. `None`: an earlier version, or one that leaves that to operators.
+    #[n(7)]
+    pub tended: Option<Tended>,
 }
 
 /// What it says of one copy.
@@ -97,6 +101,7 @@ impl Moving {
             copies: copies.collect(),
             sizes: sizes(node, replica, catalog),
             receiving: held().filter(|shard| !shard.is_owned_by(node) && lacks(shard)).count() as u64,
+            tended: None,
         }
     }
 
@@ -109,7 +114,11 @@ impl Moving {
             bytes: said.bytes,
             error: said.error.clone(),
         };
+        let (shards, pairs, loads) = self.tended.as_ref().map(Tended::report).unwrap_or_default();
         NodeReport {
+            shards,
+            pairs,
+            loads,
             incarnation: self.incarnation,
             closed: self.closed,
             free_bytes: self.free_bytes.unwrap_or(u64::MAX),
@@ -137,7 +146,7 @@ fn sizes(node: NodeId, replica: &Replica, catalog: &Catalog) -> Vec<(ShardId, u6
 }
 
 /// Bytes of a shard that this node holds, and whether all of them are counted.
-fn bytes_of(replica: &Replica, shard: &Shard) -> (u64, bool) {
+pub(super) fn bytes_of(replica: &Replica, shard: &Shard) -> (u64, bool) {
     let figures = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval));
     figures.first().map_or((0, false), |figure| (figure.total.bytes, figure.is_exact))
 }

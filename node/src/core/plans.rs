@@ -320,7 +320,7 @@ fn forgotten(job: JobId) -> String {
     format!("job {job} has ended, and is no longer kept")
 }
 
-fn request_id() -> Result<RequestId, PlanError> {
+pub(super) fn request_id() -> Result<RequestId, PlanError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| PlanError::NoRandomness)?;
     Ok(RequestId(u128::from_be_bytes(bytes)))

@@ -2,7 +2,7 @@
 
 use super::{Cause, Found, JobId, Kind, Order, Part, Proofs, Remembered, Said, Taken};
 use crate::clock;
-use quorate_model::{Boot, NodeId, SortKey, TableId};
+use quorate_model::{Boot, Interval, NodeId, SortKey, TableId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
@@ -37,11 +37,18 @@ struct State {
     taken: VecDeque<Taken>,
     last_number: u32,
     /// By table and where the shard begins.
-    proven: BTreeMap<(TableId, SortKey), Option<Instant>>,
+    proven: BTreeMap<(TableId, SortKey), Proven>,
     /// Records found at one owner only, of each table.
     differences: BTreeMap<TableId, u64>,
     /// Of all parts since the start.
     totals: Found,
+}
+
+/// When a shard was found equal at all its owners, and where it ended then.
+#[derive(Clone, Debug)]
+struct Proven {
+    end: Option<SortKey>,
+    at: Option<Instant>,
 }
 
 impl Books {
@@ -153,19 +160,26 @@ impl Books {
 
     /// A shard was found equal at all its owners.
     pub(crate) fn proved(&self, table: TableId, start: &SortKey) {
-        self.state().proven.insert((table, start.clone()), Some(Instant::now()));
+        if let Some(proven) = self.state().proven.get_mut(&(table, start.clone())) {
+            proven.at = Some(Instant::now());
+        }
     }
 
-    /// These are the shards whose sync this member runs now, by table and where they begin.
-    pub(crate) fn retain(&self, shards: impl Iterator<Item = (TableId, SortKey)>) {
+    /// These are the shards whose sync this member runs now. A part of one that was found equal is; what two were merged to is
+    /// found equal anew.
+    pub(crate) fn retain(&self, shards: impl Iterator<Item = (TableId, Interval)>) {
         let mut state = self.state();
-        let mut known = std::mem::take(&mut state.proven);
-        state.proven = shards
-            .map(|key| {
-                let proven = known.remove(&key).flatten();
-                (key, proven)
-            })
-            .collect();
+        let known = std::mem::take(&mut state.proven);
+        let proven = |(table, interval): (TableId, Interval)| {
+            let key = (table, interval.start.clone());
+            let before = known.range(..=key.clone()).next_back().filter(|((of, start), proven)| {
+                let whole = Interval { start: start.clone(), end: proven.end.clone() };
+                *of == table && whole.covers(&interval)
+            });
+            let at = before.and_then(|(_, proven)| proven.at);
+            (key, Proven { end: interval.end, at })
+        };
+        state.proven = shards.map(proven).collect();
         let tables: BTreeSet<TableId> = state.proven.keys().map(|(table, _)| *table).collect();
         state.differences.retain(|table, _| tables.contains(table));
     }
@@ -189,9 +203,9 @@ impl Books {
             let none = Proofs { table: *table, shards: 0, never: 0, oldest_ms: 0, differences };
             let of = proofs.entry(*table).or_insert(none);
             of.shards += 1;
-            of.never += u64::from(proven.is_none());
+            of.never += u64::from(proven.at.is_none());
             // What was never proven is as old as this run at least.
-            of.oldest_ms = of.oldest_ms.max(age_ms(proven.unwrap_or(self.begun)));
+            of.oldest_ms = of.oldest_ms.max(age_ms(proven.at.unwrap_or(self.begun)));
         }
         proofs.into_values().collect()
     }
@@ -199,8 +213,8 @@ impl Books {
     /// Milliseconds since the shard that begins here was last found equal; the inner `None`: never in this run. The outer
     /// one: this member does not run its sync.
     pub fn proven_ms(&self, table: TableId, start: &SortKey) -> Option<Option<u64>> {
-        let proven = self.state().proven.get(&(table, start.clone())).copied()?;
-        Some(proven.map(age_ms))
+        let at = self.state().proven.get(&(table, start.clone()))?.at;
+        Some(at.map(age_ms))
     }
 
     /// What came of all parts since the start.
@@ -303,7 +317,8 @@ mod tests {
     fn a_shard_that_another_runs_is_not_spoken_of() {
         let books = books();
         let start = |byte: u8| SortKey(vec![byte].into());
-        let shard = |byte: u8| (TableId(1), start(byte));
+        let piece = |from: u8, to: u8| (TableId(1), Interval { start: start(from), end: Some(start(to)) });
+        let shard = |byte: u8| piece(byte, byte + 1);
         books.retain([shard(0), shard(1)].into_iter());
         books.proved(TableId(1), &start(0));
         books.found(Some(TableId(1)), Found { differences: 3, ..Found::default() });
@@ -311,6 +326,14 @@ mod tests {
         assert_eq!((proofs[0].shards, proofs[0].never, proofs[0].differences), (2, 1, 3));
         assert!(books.proven_ms(TableId(1), &start(0)).is_some_and(|age| age.is_some()));
         assert_eq!(books.proven_ms(TableId(1), &start(1)), Some(None));
+        books.retain([piece(0, 2)].into_iter());
+        assert_eq!(books.proven_ms(TableId(1), &start(0)), Some(None), "half of it never was");
+        books.proved(TableId(1), &start(0));
+        books.retain([shard(0), shard(1)].into_iter());
+        assert!(
+            [0, 1].iter().all(|byte| books.proven_ms(TableId(1), &start(*byte)).flatten().is_some()),
+            "both parts"
+        );
         books.retain([shard(1)].into_iter());
         assert_eq!(books.proven_ms(TableId(1), &start(0)), None);
         books.retain([].into_iter());

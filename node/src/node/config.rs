@@ -1,5 +1,6 @@
 //! What a node is told when it is started, and why it does not start.
 
+use crate::automatic::ShardLimits;
 use crate::control::{JoinError, Living};
 use crate::ended::Ended;
 use crate::fill::FillLimits;
@@ -55,6 +56,8 @@ pub struct NodeConfig {
     pub fill: FillLimits,
     /// When removals go.
     pub purge: PurgeLimits,
+    /// When shards change by themselves, if they do.
+    pub shards: Option<ShardLimits>,
     /// Whether a node that doubts its disk gives its data up and fills itself from other owners, instead of waiting for an
     /// operator.
     pub heal: bool,

@@ -14,6 +14,7 @@ use crate::ended::Ended;
 use crate::engine::Replica;
 use crate::fill::Filler;
 use crate::heal;
+use crate::heat::Meter;
 use crate::hints::{Progress, Replay};
 use crate::jobs::Books;
 use crate::liveness::Judge;
@@ -110,12 +111,14 @@ impl Parts {
         let this_run = Run { incarnation: identity.incarnation, boot };
         let recovery = Recovery::new(node, Arc::clone(&replica), Arc::clone(&views), config.heal);
         let recovery = Arc::new(recovery);
+        let meter = Arc::new(Meter::default());
         let recollection = Arc::new(Recollection::new(
             Arc::clone(&replica),
             Arc::clone(&views),
             Arc::clone(&recovery),
             (node, this_run),
             boots,
+            (Arc::clone(&meter), config.shards),
         ));
         let me =
             transport::Identity { cluster: identity.cluster, node, boot, incarnation: identity.incarnation };
@@ -133,6 +136,7 @@ impl Parts {
             Arc::clone(&views),
             config.storage.reads,
             Background::start().map_err(|error| StartError::Runtime(error.to_string()))?,
+            Arc::clone(&meter),
         );
         let peers = Peers::new(
             node,
@@ -175,7 +179,7 @@ impl Parts {
             consensus,
             Arc::clone(&links),
             Arc::clone(&views),
-            Arc::clone(&replica),
+            (Arc::clone(&replica), Arc::clone(&meter)),
             Arc::clone(&books),
         );
         peers.set_control(Arc::clone(&control));
@@ -292,7 +296,8 @@ impl Parts {
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
-            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection), rules));
+            tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection), rules, config.shards));
+            tasks.spawn(Arc::clone(&meter).keep(Arc::clone(&views)));
             tasks.spawn(conduct::tell_leader(Arc::clone(&control), Arc::clone(&recollection)));
             tasks.spawn(tasks::health(Arc::clone(&replica), Arc::clone(&control)));
             tasks.spawn(tasks::announce(

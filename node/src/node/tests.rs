@@ -75,6 +75,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         sync: SyncLimits::default(),
         fill: FillLimits::default(),
         purge: PurgeLimits::default(),
+        shards: Some(crate::automatic::ShardLimits::default()),
         heal: false,
         timing: Timing::default(),
         rules: Rules::INTACT,

@@ -2,6 +2,7 @@
 
 use crate::background::Background;
 use crate::engine::Replica;
+use crate::heat::Meter;
 use crate::views::Views;
 use quorate_model::range;
 use quorate_model::sync::Keyed;
@@ -46,6 +47,7 @@ pub struct Local {
     views: Arc<Views>,
     limits: ReadLimits,
     background: Background,
+    meter: Arc<Meter>,
     /// Whether requests are carried out yet.
     open: watch::Sender<bool>,
     at_the_disk: Arc<Semaphore>,
@@ -72,6 +74,7 @@ impl Local {
         views: Arc<Views>,
         limits: ReadLimits,
         background: Background,
+        meter: Arc<Meter>,
     ) -> Arc<Self> {
         Arc::new(Self {
             replica,
@@ -79,6 +82,7 @@ impl Local {
             views,
             limits,
             background,
+            meter,
             open: watch::Sender::new(false),
             at_the_disk: Arc::new(Semaphore::new(limits.running_max)),
             disk_reads: AtomicU64::new(0),
@@ -117,6 +121,16 @@ impl Local {
     }
 
     fn carry_out(self: &Arc<Self>, request: Request, deadline: Instant, reply: OnReply) {
+        match &request {
+            // What is asked for a digest is answered whole elsewhere, and is counted there.
+            Request::Read { at, whole: true } | Request::Write { at, .. } | Request::Assign { at, .. } => {
+                self.meter.count(at.table, &at.sort_key);
+            }
+            Request::Read { whole: false, .. }
+            | Request::Ask { .. }
+            | Request::Hint { .. }
+            | Request::Inspect { .. } => {}
+        }
         if request.is_write() {
             return self.committer.submit(request, Some(deadline.into_std()), reply);
         }

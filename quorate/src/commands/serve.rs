@@ -265,6 +265,7 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         sync: config.sync,
         fill: config.fill,
         purge: config.purge,
+        shards: config.reshard.then_some(config.shards),
         heal: config.heal,
         timing: config.timing,
         rules: breakage::rules(),

@@ -6,6 +6,7 @@ use quorate_coordinator::Timing;
 use quorate_http::Limits;
 use quorate_node::FillLimits;
 use quorate_node::StorageConfig;
+use quorate_node::automatic::ShardLimits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
@@ -70,6 +71,10 @@ pub struct Config {
     pub fill: FillLimits,
     /// When removals go.
     pub purge: PurgeLimits,
+    /// Whether shards change by themselves.
+    pub reshard: bool,
+    /// When they do.
+    pub shards: ShardLimits,
     /// How patient an operation is.
     pub timing: Timing,
 }
@@ -104,6 +109,8 @@ impl Default for Config {
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
             purge: PurgeLimits::default(),
+            reshard: true,
+            shards: ShardLimits::default(),
             timing: Timing::default(),
         }
     }

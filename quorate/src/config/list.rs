@@ -2,7 +2,7 @@
 //!
 //! A section is one struct of limits, and the names in it are the struct's fields (a test compares them): `limits` what
 //! clients may do, `peers` the traffic between members, `timing` the waits of one operation, `replica`, `replay`, `sync`,
-//! `fill`, `committer`, `reads` and `rocksdb` the storage.
+//! `fill`, `shards`, `committer`, `reads` and `rocksdb` the storage.
 
 use super::setting::Setting;
 use super::values::Slot;
@@ -60,6 +60,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Which log lines there are: error, warn, info, debug, trace, or per module as in `info,quorate_http=debug`.";
     "heal": Switch heal,
         "Let a node that doubts its disk give its data up and fill itself from other owners, where enough of them hold everything. Switched off, the node waits for an operator (`node accept-loss`).";
+    "reshard": Switch reshard,
+        "Split shards that are too large or too hot, merge small neighbours again, and even out copies that lie unevenly, while this node leads. Switched off on every node, an operator does (`shard split`, `shard merge`, `cluster plan balance`).";
     "boot_id_file": Path boot_id_file,
         "For tests of power cuts: another file in the place of the kernel's, which says which run of the machine this is. Leave it alone otherwise.";
 
@@ -191,6 +193,15 @@ pub const SETTINGS: &[Setting] = settings! {
         "How old one must be that has operation ids; a retry that comes later is refused. At least purge.after, at most 1000d.";
     "purge.every": Span purge.every,
         "How often a node looks for what may go, of the shards whose first reachable owner it is. At most 24h.";
+
+    "shards.bytes_max": Bytes shards.bytes_max,
+        "A shard with more bytes is split where it is halved; two neighbours that a split made are merged again when both have less than a quarter of it together, for half an hour. The same on every member. At least 64KiB.";
+    "shards.load_min": Count shards.load_min,
+        "A shard that has fewer requests a second at one owner is not split for them; one with more is, if it has four times the mean of its table for a minute.";
+    "shards.uneven_for": Span shards.uneven_for,
+        "How long a member must have more copies than its share, by 2 % and two, before one moves to a member that has fewer.";
+    "shards.pause": Span shards.pause,
+        "Pause between two such moves, in which an operator's plan has room.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

@@ -279,7 +279,8 @@ fn fields(section: &str, limits: &impl fmt::Debug) -> Vec<String> {
 /// setting fails here.
 #[test]
 fn every_limit_has_a_setting() {
-    let Config { limits, peer_limits, storage, replay, sync, fill, purge, timing, .. } = Config::default();
+    let Config { limits, peer_limits, storage, replay, sync, fill, purge, shards, timing, .. } =
+        Config::default();
     let mut expected: Vec<String> = [
         fields("limits", &limits),
         fields("peers", &peer_limits),
@@ -289,6 +290,7 @@ fn every_limit_has_a_setting() {
         fields("sync", &sync),
         fields("fill", &fill),
         fields("purge", &purge),
+        fields("shards", &shards),
         fields("committer", &storage.committer),
         fields("reads", &storage.reads),
         fields("rocksdb", &storage.rocks),

@@ -24,7 +24,7 @@ pub enum Error {
         /// Its name.
         name: String,
         /// Why.
-        error: StartError,
+        error: Box<StartError>,
     },
     /// A node's folder.
     #[error("{0}")]

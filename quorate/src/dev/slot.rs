@@ -121,6 +121,7 @@ impl Slot {
             sync: SyncLimits::default(),
             fill: FillLimits::default(),
             purge: PurgeLimits::default(),
+            shards: Some(quorate_node::automatic::ShardLimits::default()),
             heal: true,
             timing: Timing::default(),
             rules: breakage::rules(),
@@ -148,7 +149,7 @@ impl Slot {
         match started {
             Ok(instance) => self.runs(instance),
             Err(StartError::Ended(ended)) => self.dismissed = Some(ended),
-            Err(error) => return Err(Error::Start { name: self.name.clone(), error }),
+            Err(error) => return Err(Error::Start { name: self.name.clone(), error: Box::new(error) }),
         }
         Ok(())
     }

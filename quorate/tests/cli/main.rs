@@ -22,5 +22,7 @@ mod refusals;
 mod scan;
 mod serve;
 mod service;
+mod shards;
+mod splitting;
 mod sync;
 mod under_load;

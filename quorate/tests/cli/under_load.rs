@@ -63,7 +63,7 @@ fn carry_out(nodes: &Nodes, wish: &[&str]) {
 /// Every shard is with three owners, and these hold the same.
 async fn owners_agree(nodes: &Nodes) {
     let client = nodes.client(&[0]);
-    let shards = client.shards(TABLE).await.expect("a list");
+    let shards = client.shards(TABLE).await.expect("a list").json;
     for shard in shards["shards"].as_array().expect("shards") {
         assert_eq!(
             (shard["owners"].as_array().map(Vec::len), &shard["next"]),

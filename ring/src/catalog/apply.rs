@@ -9,17 +9,19 @@ mod members;
 mod moves;
 mod plan;
 mod recover;
+mod shards;
 mod stage;
 mod tables;
 
 use super::addresses::Addresses;
 use super::rejection::plan::PlanRejection;
+use super::rejection::shards::ShardRejection;
 use super::{Catalog, Command, Rejection};
 use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId, TableId};
 
 /// The newest level of commands: see [`Command::Enable`].
-pub const LEVEL_NEWEST: u32 = 3;
+pub const LEVEL_NEWEST: u32 = 4;
 
 /// A command that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +96,9 @@ impl Catalog {
             {
                 Err(PlanRejection::NotEnabled { level: self.level }.into())
             }
+            Command::Split(_) | Command::Merge(_) if self.level < 4 => {
+                Err(ShardRejection::NotEnabled { level: self.level }.into())
+            }
             Command::Begin(begin) => self.begin(begin, command),
             Command::Extend(extend) => self.extend(extend, command),
             Command::Advance(advance) => self.advance(advance, command),
@@ -101,6 +106,8 @@ impl Catalog {
             Command::RemoveNode { node } => self.remove_node(*node),
             Command::Forget { job } => self.forget(*job),
             Command::Recover(recover) => self.recover(recover),
+            Command::Split(split) => self.split(split),
+            Command::Merge(merge) => self.merge(merge),
         }
     }
 

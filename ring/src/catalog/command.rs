@@ -9,6 +9,7 @@
 
 mod nature;
 pub mod planned;
+pub mod shards;
 
 use crate::catalog::RequestId;
 use crate::catalog::job::JobId;
@@ -18,6 +19,7 @@ use planned::{Advance, Begin, Extend, Order, Recover};
 use quorate_model::{
     Boot, ClusterId, Durability, Epoch, Key, Level, Mode, NodeId, Sharding, TableId, WallTime,
 };
+use shards::{Merge, Split};
 use thiserror::Error;
 
 /// The form of encoded commands: the first byte.
@@ -72,7 +74,7 @@ pub enum Command {
     CreateRange(#[n(0)] NewRange),
     /// From here on all members understand the commands of this level, and earlier commands have the meaning that they have
     /// there. Level 2: what a table's drop, or a change of its durability, leaves behind is kept until enough owners have
-    /// closed it. Level 3: plans are carried out. The leader writes it once every member speaks a version that has it.
+    /// closed it. Level 3: plans are carried out. Level 4: shards are split and merged. The leader writes it once every member speaks a version that has it.
     #[n(10)]
     Enable {
         /// The level, above the present one.
@@ -125,6 +127,12 @@ pub enum Command {
     /// The catalog goes on without a majority of its voters: by the word of an operator, who gives up what the others held.
     #[n(18)]
     Recover(#[n(0)] Recover),
+    /// Shards become two each: the same owners, at the same epoch. From level 4 on, like all that follow.
+    #[n(19)]
+    Split(#[n(0)] Split),
+    /// Neighbours on the same nodes become one.
+    #[n(20)]
+    Merge(#[n(0)] Merge),
 }
 
 /// A new cluster.

@@ -1,6 +1,7 @@
 //! Why a command was rejected. A rejected command changed nothing, on any node.
 
 pub mod plan;
+pub mod shards;
 
 use crate::catalog::{SHARDS_PER_TABLE_MAX, TTL_MS_MAX};
 use crate::weight::Weight;
@@ -8,6 +9,7 @@ use minicbor::{Decode, Encode};
 use plan::PlanRejection;
 use quorate_model::level::N_MAX;
 use quorate_model::{Level, NodeId, TableId};
+use shards::ShardRejection;
 use thiserror::Error;
 
 /// Why nothing was changed, and what would help. A member that is known is called as people call it.
@@ -310,6 +312,16 @@ pub enum Rejection {
     #[n(29)]
     #[error("{0}")]
     Plan(#[n(0)] PlanRejection),
+    /// Of a split or a merge.
+    #[n(30)]
+    #[error("{0}")]
+    Shard(#[n(0)] ShardRejection),
+}
+
+impl From<ShardRejection> for Rejection {
+    fn from(rejection: ShardRejection) -> Self {
+        Self::Shard(rejection)
+    }
 }
 
 impl From<PlanRejection> for Rejection {

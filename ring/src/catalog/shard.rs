@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+/// Bytes of a key that are shown to people.
+const KEY_BYTES_SHOWN: usize = 64;
+
 /// A contiguous interval of a table's sort space, and the nodes that should hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -29,6 +32,8 @@ pub struct Shard {
     pub joint: Option<Arc<Joint>>,
     /// The losses that were accepted of it, the last one of each node; empty for nearly all shards, and then no memory.
     pub losses: Losses,
+    /// The epoch of the command that merged it from two, or one that it was split from; 0: none did.
+    pub merged: Epoch,
 }
 
 /// Where a shard moves. What counts until it is there must count in both sets: a node that leaves is in the old one only, a
@@ -56,6 +61,8 @@ pub struct TableEntry {
     pub(super) shards: Pieces<Shard>,
     /// The number of the next shard; numbers are never reused within a table.
     pub(super) next_shard: u32,
+    /// How many shards it was made with.
+    pub(super) began_with: u32,
     /// The request that made it, so that a repeated one finds it.
     pub(super) request: RequestId,
     /// When it was made or last altered.
@@ -78,6 +85,12 @@ impl Losses {
         losses.push(loss);
         losses.drain(..losses.len().saturating_sub(Self::MAX));
         Self::of(losses)
+    }
+
+    /// The same where its node has no later one.
+    pub(super) fn with_later(self, loss: &AcceptedLoss) -> Self {
+        let is_later = self.iter().all(|known| known.node != loss.node || known.since < loss.since);
+        if is_later { self.with(*loss) } else { self }
     }
 
     /// The earliest first.
@@ -123,6 +136,13 @@ impl Shard {
     /// The sets in which quorums are counted: the owners, and while it moves the new ones after them.
     pub fn sets(&self) -> impl Iterator<Item = &OwnerSet> {
         std::iter::once(&self.owners).chain(self.joint.iter().map(|joint| &joint.next))
+    }
+
+    /// The sets as coordinators know them. A copy's name there is no older than the merge that made the shard: what was
+    /// acknowledged before was of one of its halves, and perhaps of an earlier copy of that.
+    pub fn named_sets(&self) -> impl Iterator<Item = OwnerSet> {
+        let named = |owner: &Owner| Owner { since: owner.since.max(self.merged), ..*owner };
+        self.sets().map(move |set| set.iter().map(named).collect())
     }
 
     /// The copies that are in the new set alone.
@@ -175,6 +195,19 @@ impl TableEntry {
         &self.shards
     }
 
+    /// How many shards it was made with. It does not come to fewer by itself.
+    pub fn began_with(&self) -> u32 {
+        self.began_with
+    }
+
+    /// Where a shard can be cut that is nearest to a place in it: there, or in a hash table where its token begins.
+    pub fn place_near(&self, at: &SortKey) -> SortKey {
+        match self.sharding {
+            Sharding::Hash => SortKey::new(at.as_bytes()[..at.as_bytes().len().min(8)].to_vec()),
+            Sharding::Range => at.clone(),
+        }
+    }
+
     /// The epoch at which it was made or last altered.
     pub fn epoch(&self) -> Epoch {
         self.epoch
@@ -204,6 +237,22 @@ impl TableEntry {
     pub fn shard_below(&self, end: Option<&SortKey>) -> &Shard {
         let below = self.shards.below(end).or_else(|| self.shards.iter().next());
         below.expect("a table has a shard at least")
+    }
+
+    /// What people call a place in its sort space: a key, or of a hash table a token.
+    pub fn place_called(&self, at: &SortKey) -> String {
+        match self.sharding {
+            Sharding::Hash => match at.as_bytes().first_chunk() {
+                Some(token) => Token(u64::from_be_bytes(*token)).to_string(),
+                None => Token(0).to_string(),
+            },
+            Sharding::Range => {
+                let bytes = at.as_bytes();
+                let shown = &bytes[..bytes.len().min(KEY_BYTES_SHOWN)];
+                let rest = if shown.len() < bytes.len() { "…" } else { "" };
+                format!("\"{}{rest}\"", shown.escape_ascii())
+            }
+        }
     }
 
     /// The shard that holds a key.

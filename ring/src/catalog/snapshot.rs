@@ -24,6 +24,8 @@ const FORM: u8 = 1;
 const FORM_OF_LEVEL_2: u8 = 2;
 /// That of catalogs of level 3, which may have jobs and shards with two sets of owners.
 const FORM_OF_LEVEL_3: u8 = 3;
+/// That of catalogs of level 4, whose shards may have been merged.
+const FORM_OF_LEVEL_4: u8 = 4;
 
 /// Bytes that are not a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -74,6 +76,9 @@ struct TableForm {
     request: RequestId,
     #[n(4)]
     epoch: Epoch,
+    /// How many shards it was made with; `None`: as many as it has, since below level 4 that does not change.
+    #[n(5)]
+    began_with: Option<u32>,
 }
 
 /// A shard without its end, which is the next one's start.
@@ -96,6 +101,9 @@ struct ShardForm {
     /// Where it moves; `None`: nowhere.
     #[n(6)]
     joint: Option<JointForm>,
+    /// When it was merged; `None`: never.
+    #[n(7)]
+    merged: Option<Epoch>,
 }
 
 #[derive(Encode, Decode)]
@@ -129,7 +137,8 @@ impl Catalog {
         let mut bytes = vec![match self.level {
             0 | 1 => FORM,
             2 => FORM_OF_LEVEL_2,
-            3.. => FORM_OF_LEVEL_3,
+            3 => FORM_OF_LEVEL_3,
+            4.. => FORM_OF_LEVEL_4,
         }];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
         bytes
@@ -138,7 +147,7 @@ impl Catalog {
     /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
         let form: CatalogForm = match bytes.split_first() {
-            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3), body)) => {
+            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3 | FORM_OF_LEVEL_4), body)) => {
                 decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
             }
             Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),
@@ -173,6 +182,7 @@ impl TableForm {
                 next: joint.next.to_vec(),
                 job: joint.job,
             }),
+            merged: (shard.merged > Epoch(0)).then_some(shard.merged),
         };
         Self {
             table: Table::clone(&entry.table),
@@ -180,6 +190,7 @@ impl TableForm {
             next_shard: entry.next_shard,
             request: entry.request,
             epoch: entry.epoch,
+            began_with: (entry.began_with as usize != entry.shards.len()).then_some(entry.began_with),
         }
     }
 
@@ -202,9 +213,12 @@ impl TableForm {
                 Arc::new(Joint { began: joint.began, next, job: joint.job })
             }),
             losses: Losses::of(form.losses.unwrap_or_default()),
+            merged: form.merged.unwrap_or_default().min(epoch),
         };
+        let began_with = self.began_with.unwrap_or(starts.len() as u32);
         let shards = self.shards.into_iter().zip(intervals(&starts)).map(shard).collect();
         TableEntry {
+            began_with,
             table: Arc::new(self.table),
             shards,
             next_shard: self.next_shard,

@@ -8,6 +8,7 @@ use quorate_model::{
 use std::collections::BTreeSet;
 
 mod plans;
+mod shards;
 
 /// A node that wants to join, with this number in every field.
 pub(crate) fn node(number: u64) -> NewNode {
@@ -667,6 +668,9 @@ fn golden_plans() -> Vec<(Command, &'static str)> {
         revert: vec![(shard, Epoch(5))],
         relied: vec![(NodeId(1), 2)],
     };
+    let interval =
+        quorate_model::Interval { start: SortKey::new(&b"a"[..]), end: Some(SortKey::new(&b"m"[..])) };
+    let cut = Cut { seen: Seen { shard, epoch: Epoch(8), interval }, at: SortKey::new(&b"c"[..]) };
     vec![
         (
             Command::Begin(begin),
@@ -692,6 +696,17 @@ fn golden_plans() -> Vec<(Command, &'static str)> {
         (
             Command::Recover(Recover { request: job, lost: vec![NodeId(2)], by: NodeId(1), at: WallTime(7) }),
             "0182128184500000000000000000000000000000000181020107",
+        ),
+        (
+            Command::Split(Split { table: TableId(7), cuts: vec![cut.clone()] }),
+            "01821381820781828382070308824161416d4163",
+        ),
+        (
+            Command::Merge(Merge {
+                table: TableId(7),
+                pairs: vec![Pair { left: cut.seen.clone(), right: cut.seen }],
+            }),
+            "01821481820781828382070308824161416d8382070308824161416d",
         ),
     ]
 }

@@ -1,7 +1,8 @@
 //! What is known of the nodes, and how much may move at once.
 
+use super::tend::{PairReport, ShardReport};
 use crate::catalog::Catalog;
-use quorate_model::{Epoch, NodeId, Rules, ShardId, Span};
+use quorate_model::{Epoch, NodeId, Rules, ShardId, Span, TableId};
 use std::collections::BTreeMap;
 
 /// What one node says of itself.
@@ -21,6 +22,12 @@ pub struct NodeReport {
     pub sizes: BTreeMap<ShardId, u64>,
     /// Whether it keeps hints for others.
     pub keeps_hints: bool,
+    /// Those of its shards that are large, and those that carry most.
+    pub shards: Vec<ShardReport>,
+    /// Neighbours of which it owns both, and which are small.
+    pub pairs: Vec<PairReport>,
+    /// Requests a second that it carries out, of each table.
+    pub loads: BTreeMap<TableId, u64>,
 }
 
 /// What one node says of one copy.

@@ -109,7 +109,7 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// The shards of this node of which it does not hold everything, then those into which it has to merge what others hold, at
+    /// The pieces of this node's shards of which it does not hold everything, then the shards into which it has to merge what others hold, at
     /// most so many; none before its layout names this incarnation. Forgets that there was a loss once there is none left.
     pub fn gaps(&self, most: usize) -> Vec<Gap> {
         if self.is_whole.load(Ordering::Acquire) || self.is_doubtful() {
@@ -123,7 +123,7 @@ impl<E: Engine> Replica<E> {
         }
         let gaps: Vec<Gap> = {
             let layout = self.layout();
-            self.gaps_in(&layout, |_| true).chain(self.unmerged_in(&layout)).take(most).collect()
+            self.pieces_in(&layout).chain(self.unmerged_in(&layout)).take(most).collect()
         };
         let lost = self.ledger().lost();
         let Some(lost) = lost else { return gaps };
@@ -169,9 +169,25 @@ impl<E: Engine> Replica<E> {
             known.shards.iter().filter(move |shard| counts(shard)).filter_map(move |shard| {
                 let ledger = self.ledger();
                 let state = ledger.within(*table, &shard.interval, shard.copy?);
-                let fill = ledger.fill(*table, &shard.interval.start);
+                let fill = ledger.fill(*table, &shard.interval);
                 let (epoch, interval) = (shard.epoch, shard.interval.clone());
                 (state != CopyState::Whole).then_some(Gap { table: *table, epoch, interval, state, fill })
+            })
+        })
+    }
+
+    /// The same piece by piece, of all shards.
+    fn pieces_in<'a>(&'a self, layout: &'a Layout) -> impl Iterator<Item = Gap> + 'a {
+        layout.tables.iter().flat_map(move |(table, known)| {
+            known.shards.iter().flat_map(move |shard| {
+                let ledger = self.ledger();
+                let pieces = shard.copy.map(|copy| ledger.pieces(*table, &shard.interval, copy));
+                let gap = |(interval, state): (Interval, CopyState)| {
+                    let fill = ledger.fill(*table, &interval);
+                    Gap { table: *table, epoch: shard.epoch, interval, state, fill }
+                };
+                let gaps = pieces.into_iter().flatten().filter(|(_, state)| *state != CopyState::Whole);
+                gaps.map(gap).collect::<Vec<Gap>>()
             })
         })
     }
@@ -229,7 +245,7 @@ impl<E: Engine> Replica<E> {
             return Err(Refusal::Filling);
         }
         let mut batch = Batch::housekeeping();
-        let is_first = self.ledger().fill(gap.table, &gap.interval.start).up_to.is_none();
+        let is_first = self.ledger().fill(gap.table, &gap.interval).up_to.is_none();
         if is_first && !filling::wipes_first(self.rules) {
             self.wipe(gap, &mut batch)?;
             self.sums().anew(gap.table, &self.layout());
@@ -264,7 +280,8 @@ impl<E: Engine> Replica<E> {
         Ok(())
     }
 
-    /// What is held of the shard that a gap is of, while the layout has it at that epoch; and which copy of a move it is.
+    /// What is held of a piece of one shard, while the layout has that at the gap's epoch; and which copy of a move it is. A copy
+    /// that a move gives is one piece.
     pub(super) fn copy_of(&self, gap: &Gap) -> Result<(Option<Epoch>, CopyState), Refusal> {
         self.trusted()?;
         let layout = self.layout();
@@ -278,8 +295,15 @@ impl<E: Engine> Replica<E> {
             &Place { table: *table, epoch: *epoch, sort_key },
         )?;
         let shard = layout.tables.get(table).and_then(|table| table.shard(&interval.start));
-        let shard = shard.filter(|shard| shard.interval == *interval).ok_or(Refusal::NotOwner)?;
+        let shard = shard.ok_or(Refusal::NotOwner)?;
         let copy = shard.copy.ok_or(Refusal::NotOwner)?;
+        let is_of_it = match copy.role {
+            Role::Owner => shard.interval.covers(interval),
+            Role::Receiver | Role::Stayer => shard.interval == *interval,
+        };
+        if !is_of_it {
+            return Err(Refusal::NotOwner);
+        }
         let since = (copy.role == Role::Receiver).then_some(copy.since);
         Ok((since, self.ledger().within(*table, interval, copy)))
     }
@@ -297,10 +321,28 @@ impl<E: Engine> Replica<E> {
         durability: Durability,
     ) -> Result<(), Refusal> {
         let (table, start): (TableId, SortKey) = (gap.table, gap.interval.start.clone());
-        let key = DiskKey::Copy { table, start: start.clone() };
-        batch.put(key.family(), key.encode(), sealed(&entry));
+        let (mut gone, mut rest) = self.ledger().without(table, &gap.interval);
+        gone.retain(|other| *other != start);
+        if !filling::keeps_rest(self.rules) {
+            rest.clear();
+        }
+        for start in &gone {
+            let key = DiskKey::Copy { table, start: start.clone() };
+            batch.delete(key.family(), key.encode());
+        }
+        rest.push((start, entry));
+        for (start, entry) in &rest {
+            let key = DiskKey::Copy { table, start: start.clone() };
+            batch.put(key.family(), key.encode(), sealed(entry));
+        }
         self.write(writer, batch, durability).map_err(|error| self.refusal(&error))?;
-        self.ledger_mut().set(table, start, entry);
+        let mut ledger = self.ledger_mut();
+        for start in &gone {
+            ledger.remove(table, start);
+        }
+        for (start, entry) in rest {
+            ledger.set(table, start, entry);
+        }
         Ok(())
     }
 

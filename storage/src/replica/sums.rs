@@ -261,6 +261,11 @@ impl<E: Engine> Replica<E> {
         figures.map(|figure| Figure { is_exact: figure.is_exact && is_trusted, ..figure }).collect()
     }
 
+    /// Where an interval of a table is halved by bytes, as near as is known without reading; `None`: it holds too little.
+    pub fn half(&self, table: TableId, interval: &Interval) -> Option<SortKey> {
+        self.sums().half(table, interval)
+    }
+
     /// What each table holds here.
     pub fn table_figures(&self) -> BTreeMap<TableId, Figure> {
         let is_trusted = !self.is_doubtful();

@@ -59,6 +59,23 @@ pub fn after_restart(rules: Rules, state: CopyState) -> CopyState {
     }
 }
 
+/// Shards may be split while a copy is filled: what is noted of a part of it leaves what was noted of the rest, so that the
+/// rest is not taken again.
+///
+/// Rule 17. Whether that is noted with it.
+#[inline]
+pub fn keeps_rest(rules: Rules) -> bool {
+    !rules.broken(Mutant::RestForgotten)
+}
+
+/// Shards may be merged while one of them is filled: what was taken of the one is not taken again with the other.
+///
+/// Rule 17. Whether a shard is filled piece by piece.
+#[inline]
+pub fn goes_by_pieces(rules: Rules) -> bool {
+    !rules.broken(Mutant::MergedTakenAgain)
+}
+
 /// A replica says that it holds everything again once that is durable, and all that it merged with it.
 ///
 /// Rule 17. How durable the note is.

@@ -25,3 +25,11 @@ pub fn counted_ids(rules: Rules, ids: &[u8]) -> &[u8] {
 pub fn deletes_row(rules: Rules) -> bool {
     !rules.broken(Mutant::RowKept)
 }
+
+/// A chunk in which a shard begins from now on is counted before it is cut: no part of it gets a sum that is not its own.
+///
+/// Rule 15. Whether it is.
+#[inline]
+pub fn counts_parts(rules: Rules) -> bool {
+    !rules.broken(Mutant::SplitMovesSums)
+}

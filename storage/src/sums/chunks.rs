@@ -7,8 +7,9 @@
 
 use super::item::{Item, Total};
 use super::row::Row;
+use crate::rules::sums;
 use bytes::Bytes;
-use quorate_model::{Interval, SortKey};
+use quorate_model::{Interval, Rules, SortKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -175,7 +176,7 @@ impl Chunks {
 
     /// Where shards begin and end from now on. Returns where chunks begin that must be cut there and hold something: the
     /// others are cut at once, but not `busy`.
-    pub fn cut(&mut self, cuts: BTreeSet<Bytes>, busy: Option<&Bytes>) -> Vec<Bytes> {
+    pub fn cut(&mut self, rules: Rules, cuts: BTreeSet<Bytes>, busy: Option<&Bytes>) -> Vec<Bytes> {
         let mut crossed = Vec::new();
         let known = std::mem::take(&mut self.cuts);
         for at in cuts.difference(&known) {
@@ -186,7 +187,9 @@ impl Chunks {
             if start == *at {
                 continue;
             }
-            if is_free && busy != Some(&start) {
+            if !is_free && !sums::counts_parts(rules) {
+                self.put(at.clone(), Chunk { state: State::Changed, ..MISSING });
+            } else if is_free && busy != Some(&start) {
                 self.put(at.clone(), chunk);
                 crossed.extend((chunk.state == State::Missing).then(|| at.clone()));
             } else {
@@ -257,6 +260,24 @@ impl Chunks {
     /// What the whole table adds up to.
     pub fn whole(&self) -> Figure {
         Figure { total: self.counted, is_exact: self.missing == 0 }
+    }
+
+    /// The place inside an interval where a chunk begins and about half of the bytes lie before it; `None`: none begins inside,
+    /// or nothing is counted.
+    pub fn half(&self, interval: &Interval) -> Option<SortKey> {
+        let is_inside = |start: &Bytes| interval.end.as_ref().is_none_or(|end| *start < end.0);
+        let (first, _) = self.of_key(interval.start.as_bytes());
+        let inside = || self.from(first).take_while(|(start, _)| is_inside(start));
+        let all: u64 = inside().map(|(_, chunk)| chunk.total.bytes).sum();
+        let mut before = 0;
+        let places = inside().map(|(start, chunk)| {
+            let at = (start, before);
+            before += chunk.total.bytes;
+            at
+        });
+        let places = places.filter(|(start, before)| **start > interval.start.0 && (1..all).contains(before));
+        let nearest = places.min_by_key(|(_, before)| before.abs_diff(all - before));
+        nearest.map(|(start, _)| SortKey(start.clone()))
     }
 
     /// What an interval adds up to.

@@ -331,6 +331,29 @@ fn shards_of_a_table_are_counted_exactly_from_its_first_record_on() {
 }
 
 #[test]
+fn a_shard_is_halved_where_a_chunk_begins_nearest_to_half_of_its_bytes() {
+    let mut bench = Bench::new();
+    let everything = Interval::everything();
+    assert_eq!(bench.sums.half(TABLE, &everything), None, "it holds nothing");
+    bench.run(&Step::Write { key: 7, seq: 1 });
+    assert_eq!(bench.sums.half(TABLE, &everything), None, "it holds too little");
+    (0..40).for_each(|key| bench.run(&Step::Write { key, seq: 1 }));
+    bench.finish();
+    let within = |start: u8, end: Option<u8>| Interval {
+        start: SortKey::new(vec![start]),
+        end: end.map(|end| SortKey::new(vec![end])),
+    };
+    for (start, end) in [(0, None), (10, Some(30)), (20, None)] {
+        let interval = within(start, end);
+        let half = bench.sums.half(TABLE, &interval).expect("there is enough");
+        assert!(half > interval.start && interval.contains(&half));
+        let before = bench.total(&Interval { end: Some(half), ..interval.clone() }).bytes;
+        let all = bench.total(&interval).bytes;
+        assert!((all / 4..=all * 3 / 4).contains(&before), "{before} of {all}");
+    }
+}
+
+#[test]
 fn a_figure_that_leaves_something_out_says_so() {
     let mut bench = Bench::new();
     (0..40).for_each(|key| bench.run(&Step::Write { key, seq: 1 }));

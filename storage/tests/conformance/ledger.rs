@@ -107,6 +107,88 @@ pub fn what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
     assert_eq!(scanned.entries.len(), 2, "what it acknowledged since is there");
 }
 
+/// The layout in which the table's shard is cut at these keys, at an epoch.
+fn cut_at(epoch: Epoch, keys: &[&str]) -> quorate_model::Layout {
+    let mut layout = usual_layout();
+    (layout.epoch, layout.incarnation) = (epoch, 2);
+    let table = layout.tables.get_mut(&SYNC_TABLE).expect("there");
+    let shard = table.shards.iter().next().expect("one").clone();
+    let starts = std::iter::once(shard.interval.start.clone()).chain(keys.iter().map(|key| sort_key(key)));
+    let ends = keys.iter().map(|key| Some(sort_key(key))).chain([None]);
+    let pieces = starts
+        .zip(ends)
+        .map(|(start, end)| ShardLayout { interval: Interval { start, end }, ..shard.clone() });
+    table.shards = pieces.collect();
+    layout
+}
+
+fn gaps<E: Engine>(store: &Replica<E>) -> Vec<Gap> {
+    store.gaps(10).into_iter().filter(|gap| gap.table == SYNC_TABLE).collect()
+}
+
+fn states(gaps: &[Gap]) -> Vec<CopyState> {
+    gaps.iter().map(|gap| gap.state).collect()
+}
+
+pub fn a_copy_that_is_split_while_it_is_filled_is_not_taken_again(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    store.take(&gap(&store), &[]).expect("taken");
+    apply(&store, write(place(SYNC_TABLE, "x"), record(2, "v")));
+    let whole = gap(&store);
+    store.filled(&whole, up_to("c")).expect("noted");
+    store.install(cut_at(EPOCH.next(), &["m"]));
+    assert_eq!(store.filled(&whole, up_to("d")), Err(Refusal::NotOwner), "that is no piece of one shard");
+    let halves = gaps(&store);
+    assert_eq!(states(&halves), [CopyState::Filling; 2]);
+    assert_eq!((&halves[0].fill, &halves[1].fill), (&up_to("c"), &Fill::default()));
+    store.filled(&halves[0], up_to("d")).expect("noted");
+    store.whole(&halves[0]).expect("whole");
+    assert_eq!(states(&gaps(&store)), [CopyState::Filling], "the other half stays what it was");
+    drop(store);
+    bench.restart();
+    let store = second(&bench, Boot(3));
+    assert_eq!(
+        (states(&gaps(&store)), gaps(&store)[0].interval.start.clone()),
+        (vec![CopyState::Filling], sort_key("m"))
+    );
+    store.install(cut_at(EPOCH.next(), &["m"]));
+    store.take(&gaps(&store)[0], &[]).expect("nothing to do");
+    store.whole(&gaps(&store)[0]).expect("whole");
+    let RangeReply::Scanned(scanned) = scan(&store) else { panic!("it answers again") };
+    assert_eq!(scanned.entries.len(), 0, "that is the left half");
+    let read = Request::Read { at: place(SYNC_TABLE, "x"), whole: true };
+    assert_eq!(store.read(&read, ReadTier::Disk), Some(Reply::Record(Some(record(2, "v")))));
+}
+
+pub fn halves_that_are_merged_are_filled_each_by_itself(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    store.install(cut_at(EPOCH.next(), &["m"]));
+    let halves = gaps(&store);
+    assert_eq!(states(&halves), [CopyState::Lossy; 2]);
+    store.take(&halves[1], &[]).expect("taken");
+    apply(&store, write(place(SYNC_TABLE, "x"), record(2, "v")));
+    store.install(cut_at(Epoch(EPOCH.0 + 2), &[]));
+    let pieces = gaps(&store);
+    assert_eq!(states(&pieces), [CopyState::Lossy, CopyState::Filling]);
+    let lacking = store.lacking().1.into_iter().filter(|gap| gap.table == SYNC_TABLE);
+    assert_eq!(
+        lacking.map(|gap| gap.state).collect::<Vec<_>>(),
+        [CopyState::Lossy],
+        "of one shard one is told"
+    );
+    for piece in &pieces {
+        store.take(piece, &[]).expect("taken, or nothing to do");
+        store.whole(piece).expect("whole");
+    }
+    assert_eq!(gaps(&store), Vec::new());
+    let read = Request::Read { at: place(SYNC_TABLE, "x"), whole: true };
+    assert_eq!(
+        store.read(&read, ReadTier::Disk),
+        Some(Reply::Record(Some(record(2, "v")))),
+        "what it took it keeps"
+    );
+}
+
 pub fn once_all_is_whole_nothing_is_noted_any_more(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     for gap in store.gaps(10) {

@@ -71,6 +71,8 @@ mod over {
         a_lossy_replica_takes_and_answers_nothing_and_deletes_nothing
         a_filling_replica_takes_writes_and_answers_nothing
         what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
+        a_copy_that_is_split_while_it_is_filled_is_not_taken_again
+        halves_that_are_merged_are_filled_each_by_itself
         once_all_is_whole_nothing_is_noted_any_more
         a_table_made_after_the_loss_was_never_lost
         a_table_that_is_dropped_is_no_gap

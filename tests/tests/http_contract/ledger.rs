@@ -26,9 +26,11 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "epoch-changed",
-        &["drainNode", "undrainNode"],
-        "another change between a look at the catalog and the drain; tests of the catalog",
+        &["drainNode", "undrainNode", "splitShard", "mergeShard", "moveShard"],
+        "another change between a look at the catalog and the change; tests of the catalog",
     ),
+    ("unavailable", &["moveShard"], "a plan of one shard: as the apply of any plan"),
+    ("write-timeout", &["mergeShard", "moveShard"], "written as a split is, by the same function"),
     ("job-runs", &["applyPlan"], "a job changes what a plan was made from, and that is said first"),
     ("versions-exhausted", &[], "2^64 updates of one key; tests of the node's faults"),
 ];

@@ -24,4 +24,5 @@ mod raw_socket;
 mod refusals;
 mod rig;
 mod scan;
+mod shards;
 mod tables;

@@ -47,6 +47,7 @@ impl Operation {
 
     pub fn target(&self, table: &str, key: &str, node: &str) -> String {
         let target = self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node);
+        let target = target.replace("{shard}", "0");
         target.replace("{job}", "n1-00000000-1").replace("{plan}", "p-n1-1")
     }
 
@@ -65,6 +66,9 @@ impl Operation {
             "orderJob" => json!({"type": "verify"}),
             "makePlan" => json!({"changes": [{"add": {"node": "n1"}}]}),
             "recover" => json!({"lost": ["n1"]}),
+            "splitShard" => json!({"at": "0000000000000001"}),
+            "mergeShard" => json!({"with": 1}),
+            "moveShard" => json!({"from": "n1", "to": "n2"}),
             other => panic!("{other} takes a document: say which"),
         };
         Some(("application/json", document.to_string()))
@@ -178,9 +182,13 @@ fn what_is_not_there_is_refused_by_every_operation() {
     });
     refused(404, "no-such-job", |one| one.send(&plain(one), node));
     refused(404, "no-such-plan", |one| one.send(&plain(one), node));
+    refused(404, "no-such-shard", |one| {
+        one.send(&one.template.replace("{table}", "t").replace("{shard}", "-"), node)
+    });
     refused(404, "no-such-node", |one| match one.id {
         "makePlan" => plan(&json!({"add": {"node": "n9"}}), node),
         "recover" => super::ask::post(&plain(one), &json!({"lost": ["n9"]})).of(node),
+        "moveShard" => super::ask::post(&plain(one), &json!({"from": "n1", "to": "n9"})).of(node),
         _ => one.send(&one.target("t", "refused", "n9"), node),
     });
     refused(400, "invalid-key", |one| one.send(&one.target("t", "%zz", "n1"), node));
@@ -198,10 +206,12 @@ fn what_is_not_there_is_refused_by_every_operation() {
 #[test]
 fn a_member_that_can_be_two_is_refused_by_every_operation() {
     let cluster = Cluster::called(&["n1", "n3", "n2"], Limits::default());
+    cluster.make_table("t", 3, Durability::Os);
     let node = cluster.at(1);
     refused(409, "ambiguous-node", |one| match one.id {
         "makePlan" => plan(&json!({"add": {"node": "n3"}}), node),
         "recover" => super::ask::post(&plain(one), &json!({"lost": ["n3"]})).of(node),
+        "moveShard" => super::ask::post(&plain(one), &json!({"from": "n1", "to": "n3"})).of(node),
         _ => one.send(&one.target("t", "refused", "n3"), node),
     });
 }

@@ -126,6 +126,7 @@ impl Cluster {
                 sync: SyncLimits::default(),
                 fill: FillLimits::default(),
                 purge: PurgeLimits::default(),
+                shards: Some(quorate_node::automatic::ShardLimits::default()),
                 timing: Timing::default(),
                 rules: Rules::INTACT,
                 boot_id_file: quorate_node::node::BOOT_ID_FILE.into(),

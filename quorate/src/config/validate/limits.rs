@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     hints(config)?;
     sync(config)?;
     purge(config)?;
+    shards(config)?;
     storage(config)
 }
 
@@ -198,6 +199,22 @@ fn purge(config: &Config) -> Result<(), Error> {
     lasting("purge.after", time(purge.after), 24_000 * HOUR, kept)?;
     lasting("purge.ids_keep", time(purge.ids_keep), 24_000 * HOUR, kept)?;
     lasting("purge.every", time(purge.every), 24 * HOUR, "a bound on one node")
+}
+
+fn shards(config: &Config) -> Result<(), Error> {
+    let shards = &config.shards;
+    let time = |span: quorate_model::Span| Duration::from_micros(span.0);
+    let bytes_max = usize::try_from(shards.bytes_max).unwrap_or(usize::MAX);
+    within(
+        "shards.bytes_max",
+        bytes_max,
+        64 * 1024..=1024 * GIB,
+        "a chunk of sums, and what one move may take",
+    )?;
+    let load_min = usize::try_from(shards.load_min).unwrap_or(usize::MAX);
+    within("shards.load_min", load_min, 1..=COUNT_MAX, "requests that one node can carry out")?;
+    lasting("shards.uneven_for", time(shards.uneven_for), 24 * HOUR, "a bound on one node")?;
+    lasting("shards.pause", time(shards.pause), 24 * HOUR, "a bound on one node")
 }
 
 fn storage(config: &Config) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::plan::OwnerSet;
 use crate::ring::Ring;
 use quorate_model::level::N_MAX;
 use quorate_model::table::is_table_name;
-use quorate_model::{Pieces, ShardId, SortKey, Table, TableId};
+use quorate_model::{Epoch, Pieces, ShardId, SortKey, Table, TableId};
 use std::sync::Arc;
 
 impl Catalog {
@@ -41,6 +41,7 @@ impl Catalog {
                 owners: OwnerSet::new(),
                 joint: None,
                 losses: Losses::default(),
+                merged: Epoch(0),
             })
             .collect();
         // The other tables stay where they are.
@@ -67,6 +68,7 @@ impl Catalog {
             table: Arc::new(table),
             shards: Pieces::of(shards),
             next_shard: new.shards,
+            began_with: new.shards,
             request: new.request,
             epoch: next.epoch,
         };

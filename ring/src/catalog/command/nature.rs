@@ -75,6 +75,14 @@ impl Command {
             Command::SetJob { job, .. } => planned(format!("an operator's order for job {job}")),
             Command::RemoveNode { node } => planned(format!("the removal of {node}")),
             Command::Recover(recover) => planned(format!("the recovery by {}", recover.by)),
+            Command::Split(split) => Nature::of(
+                protocol_of_level(4),
+                format!("the split of {} shards of table {}", split.cuts.len(), split.table),
+            ),
+            Command::Merge(merge) => Nature::of(
+                protocol_of_level(4),
+                format!("the merge of {} pairs of shards of table {}", merge.pairs.len(), merge.table),
+            ),
             Command::Forget { job } => planned(format!("the end of what is kept of job {job}")),
         }
     }

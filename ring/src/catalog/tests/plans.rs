@@ -7,18 +7,18 @@ use crate::catalog::job::ENDED_JOBS_MAX;
 use quorate_model::layout::Role;
 use quorate_model::{Refusal, Reply, ShardId};
 
-const JOB: JobId = RequestId(500);
+pub(super) const JOB: JobId = RequestId(500);
 
 /// Five nodes, of which all hold something of a table with three copies.
 fn cluster() -> Catalog {
     accept(&founded(5), &Command::CreateTable(NewTable { shards: 16, ..table("users") }))
 }
 
-fn shards(catalog: &Catalog) -> Vec<Shard> {
+pub(super) fn shards(catalog: &Catalog) -> Vec<Shard> {
     catalog.tables().flat_map(|entry| entry.shards()).cloned().collect()
 }
 
-fn shard(catalog: &Catalog, index: u32) -> Shard {
+pub(super) fn shard(catalog: &Catalog, index: u32) -> Shard {
     shards(catalog).into_iter().find(|shard| shard.id.index == index).expect("there")
 }
 
@@ -37,7 +37,7 @@ fn moved(catalog: &Catalog, index: u32) -> Move {
     Move { shard: shard.id, epoch: shard.epoch, wanted }
 }
 
-fn begin(catalog: &Catalog, moves: Vec<Move>) -> Begin {
+pub(super) fn begin(catalog: &Catalog, moves: Vec<Move>) -> Begin {
     Begin {
         id: JOB,
         base: catalog.topology(),
@@ -51,25 +51,25 @@ fn begin(catalog: &Catalog, moves: Vec<Move>) -> Begin {
     }
 }
 
-fn begun(catalog: &Catalog, indexes: &[u32]) -> Catalog {
+pub(super) fn begun(catalog: &Catalog, indexes: &[u32]) -> Catalog {
     let moves = indexes.iter().map(|index| moved(catalog, *index)).collect();
     accept(catalog, &Command::Begin(begin(catalog, moves)))
 }
 
-fn id(index: u32) -> ShardId {
+pub(super) fn id(index: u32) -> ShardId {
     ShardId { table: TableId(1), index }
 }
 
-fn start(catalog: &Catalog, indexes: &[u32]) -> Catalog {
+pub(super) fn start(catalog: &Catalog, indexes: &[u32]) -> Catalog {
     let start = indexes.iter().map(|index| id(*index)).collect();
     accept(catalog, &Command::Advance(Advance { start, ..Advance::of(JOB) }))
 }
 
-fn at_epochs(catalog: &Catalog, indexes: &[u32]) -> Vec<(ShardId, Epoch)> {
+pub(super) fn at_epochs(catalog: &Catalog, indexes: &[u32]) -> Vec<(ShardId, Epoch)> {
     indexes.iter().map(|index| (id(*index), shard(catalog, *index).epoch)).collect()
 }
 
-fn finish(catalog: &Catalog, indexes: &[u32]) -> Catalog {
+pub(super) fn finish(catalog: &Catalog, indexes: &[u32]) -> Catalog {
     let finish = at_epochs(catalog, indexes);
     accept(catalog, &Command::Advance(Advance { finish, ..Advance::of(JOB) }))
 }
@@ -101,7 +101,7 @@ fn announced_as(catalog: &Catalog, node: NodeId, incarnation: u32) -> Catalog {
 }
 
 /// The same from a snapshot.
-fn again(catalog: &Catalog) -> Catalog {
+pub(super) fn again(catalog: &Catalog) -> Catalog {
     let again = Catalog::decode(&catalog.encode()).expect("sound");
     assert_eq!(again, *catalog);
     again

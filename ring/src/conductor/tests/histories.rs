@@ -141,6 +141,7 @@ impl World {
                 sizes: fills.keys().map(|shard| (*shard, size(*shard))).collect(),
                 fills,
                 keeps_hints: false,
+                ..NodeReport::default()
             };
             self.heard.insert(node, report);
         }

@@ -166,7 +166,7 @@ impl Early {
         let is_by_head = |one: &Operation| match way.1 {
             "invalid-consistency" => !matches!(one.id, "createTable" | "alterTable" | "makePlan"),
             "no-such-table" => !matches!(one.id, "orderJob" | "makePlan"),
-            "no-such-node" => !matches!(one.id, "makePlan" | "recover"),
+            "no-such-node" => !matches!(one.id, "makePlan" | "recover" | "moveShard"),
             "key-too-long" => one.template.contains("{key}"),
             _ => true,
         };

@@ -1,0 +1,269 @@
+use super::*;
+use crate::catalog::tests::{accept, founded, node, table};
+use crate::catalog::{NewRange, NewTable};
+use quorate_model::Sharding;
+
+const SECOND: u64 = 1_000_000;
+
+fn key(text: &str) -> SortKey {
+    SortKey::new(text.as_bytes().to_vec())
+}
+
+fn ranged(nodes: u64) -> Catalog {
+    let new = NewTable { sharding: Sharding::Range, shards: 1, ..table("log") };
+    accept(&founded(nodes), &Command::CreateRange(NewRange { table: new, split_at: Vec::new() }))
+}
+
+fn shards(catalog: &Catalog) -> Vec<Shard> {
+    catalog.table("log").expect("made").shards().iter().cloned().collect()
+}
+
+/// What a leader knows, at moments that follow each other.
+struct Leader {
+    catalog: Catalog,
+    reports: BTreeMap<NodeId, NodeReport>,
+    tending: Tending,
+    now: u64,
+    limits: TendLimits,
+}
+
+impl Leader {
+    fn of(catalog: Catalog) -> Self {
+        let up = |node: &Arc<crate::catalog::Node>| {
+            (node.id, NodeReport { incarnation: node.incarnation, is_up: true, ..NodeReport::default() })
+        };
+        let reports = catalog.nodes().map(up).collect();
+        Self { catalog, reports, tending: Tending::default(), now: 0, limits: TendLimits::default() }
+    }
+
+    /// The first owner of a shard says so much of it.
+    fn says(&mut self, shard: &Shard, bytes: u64, half: Option<&str>, load: u64, spot: Spot) {
+        let owner = shard.owner_nodes().next().expect("an owner");
+        let report = self.reports.get_mut(&owner).expect("a member");
+        let (id, start) = (shard.id, shard.interval.start.clone());
+        report.shards.retain(|known| known.shard != id);
+        report.shards.push(ShardReport { shard: id, start, bytes, half: half.map(key), load, spot });
+        let loads = report.shards.iter().map(|shard| shard.load).sum();
+        for report in self.reports.values_mut() {
+            report.loads.insert(id.table, loads);
+        }
+    }
+
+    fn pairs(&mut self, bytes: u64, load: u64) {
+        let shards = shards(&self.catalog);
+        let pairs = shards.windows(2).map(|two| PairReport {
+            left: two[0].id,
+            start: two[0].interval.start.clone(),
+            bytes,
+            load,
+        });
+        let owner = shards[0].owner_nodes().next().expect("an owner");
+        self.reports.get_mut(&owner).expect("a member").pairs = pairs.collect();
+    }
+
+    /// Looks each second, and does what is wanted; what was done, and after how many seconds.
+    fn goes_on(&mut self, seconds: u64) -> Vec<(u64, Command)> {
+        let mut done = Vec::new();
+        for second in 0..seconds {
+            let now = Instant(self.now + second * SECOND);
+            if let Some(command) = self.tending.next(&self.catalog, &self.reports, now, &self.limits) {
+                self.catalog = accept(&self.catalog, &command);
+                done.push((second, command));
+            }
+        }
+        self.now += seconds * SECOND;
+        done
+    }
+}
+
+#[test]
+fn a_shard_that_is_too_large_is_split_at_once_and_once() {
+    let mut leader = Leader::of(ranged(3));
+    let whole = shards(&leader.catalog).remove(0);
+    leader.says(&whole, 256 << 20, Some("m"), 0, Spot::Unknown);
+    assert_eq!(leader.goes_on(1_000), [], "as large as it may be");
+    leader.says(&whole, (256 << 20) + 1, None, 0, Spot::Unknown);
+    assert_eq!(leader.goes_on(1_000), [], "it is not known where");
+    leader.says(&whole, (256 << 20) + 1, Some("m"), 0, Spot::Unknown);
+    // The report is the same for ever, and is of what there was.
+    let done = leader.goes_on(1_000);
+    assert_eq!(done.len(), 1, "{done:?}");
+    assert_eq!(done[0].0, 0);
+    let starts: Vec<SortKey> =
+        shards(&leader.catalog).into_iter().map(|shard| shard.interval.start).collect();
+    assert_eq!(starts, [key(""), key("m")]);
+}
+
+#[test]
+fn a_hash_table_is_split_between_tokens() {
+    let catalog = accept(&founded(3), &Command::CreateTable(NewTable { shards: 1, ..table("log") }));
+    let mut leader = Leader::of(catalog);
+    let whole = shards(&leader.catalog).remove(0);
+    leader.says(&whole, 1 << 30, Some("01234567and a key"), 0, Spot::Unknown);
+    assert_eq!(leader.goes_on(1).len(), 1);
+    assert_eq!(shards(&leader.catalog)[1].interval.start, key("01234567"));
+}
+
+#[test]
+fn a_shard_that_is_hot_for_a_minute_is_split_where_its_requests_are_halved() {
+    let mut leader = Leader::of(ranged(3));
+    let whole = shards(&leader.catalog).remove(0);
+    leader.says(&whole, 0, None, 999, Spot::Half(key("f")));
+    assert_eq!(leader.goes_on(600), [], "that is not much");
+    leader.says(&whole, 0, None, 1_000, Spot::Half(key("f")));
+    assert_eq!(leader.goes_on(59), []);
+    leader.says(&whole, 0, None, 10, Spot::Half(key("f")));
+    assert_eq!(leader.goes_on(1), [], "it was over");
+    leader.says(&whole, 0, None, 5_000, Spot::Half(key("f")));
+    let done = leader.goes_on(300);
+    assert_eq!((done.len(), done[0].0), (1, 60), "{done:?}");
+    assert_eq!(shards(&leader.catalog)[1].interval.start, key("f"));
+}
+
+#[test]
+fn a_hot_key_and_a_key_that_grows_are_not_split_for_their_load() {
+    for spot in [Spot::Key(key("f")), Spot::Grows, Spot::Unknown] {
+        let mut leader = Leader::of(ranged(3));
+        let whole = shards(&leader.catalog).remove(0);
+        leader.says(&whole, 1 << 20, Some("m"), 1_000_000, spot);
+        assert_eq!(leader.goes_on(600), []);
+    }
+}
+
+#[test]
+fn of_shards_that_carry_the_same_none_is_split() {
+    let mut leader = Leader::of(ranged(3));
+    leader.limits.uneven_for = Span::from_millis(u64::MAX / 2_000);
+    for round in 0..8 {
+        for shard in shards(&leader.catalog) {
+            let at = format!("{}m", shard.interval.start);
+            leader.says(&shard, 0, None, 100_000, Spot::Half(key(&at)));
+        }
+        let done = leader.goes_on(120);
+        assert!(round < 3 || done.is_empty(), "round {round}: {} shards", shards(&leader.catalog).len());
+    }
+    assert!(shards(&leader.catalog).len() <= 8);
+}
+
+#[test]
+fn small_cold_neighbours_are_merged_once_they_have_stayed_so_for_long() {
+    let mut leader = Leader::of(ranged(3));
+    for at in ["m", "f", "t"] {
+        let holding = shards(&leader.catalog).into_iter().find(|shard| shard.interval.contains(&key(at)));
+        let cut = Cut { seen: Seen::of(&holding.expect("one")), at: key(at) };
+        let split = Split { table: TableId(1), cuts: vec![cut] };
+        leader.catalog = accept(&leader.catalog, &Command::Split(split));
+    }
+    leader.pairs(64 << 20, 0);
+    assert_eq!(leader.goes_on(7_200), [], "together a quarter of what is split");
+    leader.pairs(1 << 20, 250);
+    assert_eq!(leader.goes_on(7_200), [], "a quarter of what is split for its load");
+    leader.pairs(1 << 20, 10);
+    let done = leader.goes_on(1_801);
+    assert_eq!((done.len(), done[0].0), (1, 1_800));
+    assert_eq!(shards(&leader.catalog).len(), 2, "two pairs at once");
+    leader.pairs(1 << 20, 10);
+    let done = leader.goes_on(1_801);
+    assert_eq!(
+        (done.len(), done[0].0, shards(&leader.catalog).len()),
+        (1, 1_800, 1),
+        "again only after as long"
+    );
+    leader.pairs(1 << 20, 0);
+    assert_eq!(leader.goes_on(7_200), [], "it began with one");
+}
+
+#[test]
+fn a_table_is_not_merged_below_what_it_was_made_with() {
+    let new = NewTable { sharding: Sharding::Range, shards: 3, ..table("log") };
+    let split_at = ["f", "m"].map(quorate_model::Key::new).to_vec();
+    let catalog = accept(&founded(3), &Command::CreateRange(NewRange { table: new, split_at }));
+    let mut leader = Leader::of(catalog);
+    leader.pairs(0, 0);
+    assert_eq!(leader.goes_on(7_200), []);
+}
+
+/// A table of twelve shards, split from one on three of six nodes that all own something else.
+fn lopsided() -> Catalog {
+    let mut catalog = ranged(3);
+    for number in 4..=6 {
+        catalog = accept(&catalog, &Command::Admit(node(number)));
+    }
+    catalog = accept(&catalog, &Command::CreateTable(NewTable { shards: 8, ..table("other") }));
+    for at in 1..12u8 {
+        let last = shards(&catalog).pop().expect("one");
+        let cut = Cut { seen: Seen::of(&last), at: SortKey::new(vec![at]) };
+        catalog = accept(&catalog, &Command::Split(Split { table: last.id.table, cuts: vec![cut] }));
+    }
+    catalog
+}
+
+fn copies(catalog: &Catalog) -> Vec<u64> {
+    let of = |node: NodeId| {
+        catalog.tables().flat_map(|entry| entry.shards()).filter(|shard| shard.is_owned_by(node)).count()
+            as u64
+    };
+    catalog.nodes().map(|node| of(node.id)).collect()
+}
+
+/// The job that was begun is carried out at once.
+fn carried_out(catalog: &Catalog) -> Catalog {
+    use crate::catalog::Advance;
+    let job = catalog.running_job().expect("it runs").clone();
+    let start = job.pending.keys().copied().collect();
+    let moving = accept(catalog, &Command::Advance(Advance { start, ..Advance::of(job.id) }));
+    let finish = moving.moving().map(|shard| (shard.id, shard.epoch)).collect();
+    accept(&moving, &Command::Advance(Advance { finish, ..Advance::of(job.id) }))
+}
+
+#[test]
+fn copies_that_lie_unevenly_move_one_at_a_time_until_all_have_their_share() {
+    let mut leader = Leader::of(lopsided());
+    let before = copies(&leader.catalog);
+    assert!(before.iter().max() > before.iter().min().map(|least| least + 4).as_ref(), "{before:?}");
+    assert_eq!(leader.goes_on(60), []);
+    let mut moves = 0;
+    loop {
+        let done = leader.goes_on(130);
+        let Some((_, command)) = done.first() else { break };
+        assert!(matches!(command, Command::Begin(begin) if begin.moves.len() == 1), "{command:?}");
+        assert_eq!(done.len(), 1, "nothing while it runs");
+        leader.catalog = carried_out(&leader.catalog);
+        moves += 1;
+        assert!(moves < 40, "{:?}", copies(&leader.catalog));
+    }
+    let after = copies(&leader.catalog);
+    let (least, most) = (after.iter().min().expect("six"), after.iter().max().expect("six"));
+    assert!(most - least <= 4, "{after:?}");
+    assert!(
+        shards(&leader.catalog).iter().any(|shard| shard.is_owned_by(NodeId(6))),
+        "the range table spreads"
+    );
+}
+
+#[test]
+fn a_member_that_owns_nothing_or_is_away_or_drained_gets_nothing() {
+    let alone = accept(&ranged(3), &Command::Admit(node(4)));
+    let mut leader = Leader::of(alone);
+    for at in 1..12u8 {
+        let last = shards(&leader.catalog).pop().expect("one");
+        let cut = Cut { seen: Seen::of(&last), at: SortKey::new(vec![at]) };
+        let split = Split { table: last.id.table, cuts: vec![cut] };
+        leader.catalog = accept(&leader.catalog, &Command::Split(split));
+    }
+    assert_eq!(leader.goes_on(600), [], "n4 waits for an operator");
+    let mut leader = Leader::of(lopsided());
+    for number in 4..=6 {
+        leader.reports.get_mut(&NodeId(number)).expect("a member").is_up = false;
+    }
+    assert_eq!(leader.goes_on(600), []);
+}
+
+#[test]
+fn everything_stands_back_while_a_job_runs_and_below_level_4() {
+    let mut leader = Leader::of(lopsided());
+    let whole = shards(&leader.catalog).remove(0);
+    assert_eq!(leader.goes_on(62).len(), 1, "a move");
+    leader.says(&whole, 1 << 40, Some("\0"), 1 << 40, Spot::Half(key("\0")));
+    assert_eq!(leader.goes_on(600), []);
+}
