@@ -2,7 +2,8 @@ use super::super::body::Kind;
 use super::super::problem::Problem;
 use super::*;
 use quorate_coordinator::answer::Outcome;
-use quorate_model::{Epoch, Span, TableId};
+use quorate_coordinator::answer::ReplicaResult;
+use quorate_model::{Epoch, Refusal, Span, TableId};
 use quorate_ring::{PlanRejection, Rejection, ShardRejection};
 
 fn report(node: u64, result: ReplicaResult) -> ReplicaReport {
