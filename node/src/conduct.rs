@@ -35,7 +35,12 @@ const TELL: Duration = Duration::from_secs(1);
 const TEND: Duration = Duration::from_secs(1);
 
 /// Goes on with jobs, and lets shards change by themselves, whenever this node leads, until the task is aborted.
-pub async fn keep(control: Arc<Control>, recollection: Arc<Recollection>, rules: Rules, shards: Option<ShardLimits>) {
+pub async fn keep(
+    control: Arc<Control>,
+    recollection: Arc<Recollection>,
+    rules: Rules,
+    shards: Option<ShardLimits>,
+) {
     let (mut tending, mut tended) = (Tending::default(), Instant::now());
     let mut changes = control.changes();
     let mut epochs = control.views().news();
