@@ -38,8 +38,8 @@ pub mod tend;
 mod wait;
 mod watch;
 
-pub use facts::{FillReport, Limits, NodeReport};
-pub use tend::{PairReport, ShardReport, TendLimits, Tending};
+pub use facts::{FillReport, Limits, NodeReport, PairReport, ShardReport};
+pub use tend::{TendLimits, Tending};
 pub use wait::Wait;
 pub use watch::Watch;
 

@@ -1,6 +1,6 @@
 //! What a member says of shards that move: the facts on which the conductor decides ([`quorate_ring::conductor`]).
 
-use super::tended::Tended;
+use super::tended::{Tended, bytes_of};
 use crate::engine::Replica;
 use minicbor::{Decode, Encode};
 use quorate_coordinator::fill::Waiting;
@@ -143,10 +143,4 @@ fn sizes(node: NodeId, replica: &Replica, catalog: &Catalog) -> Vec<(ShardId, u6
         is_exact.then_some((shard.id, bytes))
     });
     counted.collect()
-}
-
-/// Bytes of a shard that this node holds, and whether all of them are counted.
-pub(super) fn bytes_of(replica: &Replica, shard: &Shard) -> (u64, bool) {
-    let figures = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval));
-    figures.first().map_or((0, false), |figure| (figure.total.bytes, figure.is_exact))
 }

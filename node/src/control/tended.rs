@@ -1,6 +1,5 @@
 //! What a member says of shards that may have to change: those that are large or hot, and neighbours that are small.
 
-use super::moving::bytes_of;
 use crate::engine::Replica;
 use crate::heat::Meter;
 use minicbor::{Decode, Encode};
@@ -174,4 +173,10 @@ fn sizes(
         }
     }
     (large, pairs)
+}
+
+/// Bytes of a shard that this node holds, and whether all of them are counted.
+pub(super) fn bytes_of(replica: &Replica, shard: &Shard) -> (u64, bool) {
+    let figures = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval));
+    figures.first().map_or((0, false), |figure| (figure.total.bytes, figure.is_exact))
 }

@@ -1,8 +1,8 @@
 //! What is known of the nodes, and how much may move at once.
 
-use super::tend::{PairReport, ShardReport};
 use crate::catalog::Catalog;
-use quorate_model::{Epoch, NodeId, Rules, ShardId, Span, TableId};
+use crate::heat::Spot;
+use quorate_model::{Epoch, NodeId, Rules, ShardId, SortKey, Span, TableId};
 use std::collections::BTreeMap;
 
 /// What one node says of itself.
@@ -28,6 +28,36 @@ pub struct NodeReport {
     pub pairs: Vec<PairReport>,
     /// Requests a second that it carries out, of each table.
     pub loads: BTreeMap<TableId, u64>,
+}
+
+/// What one owner says of a shard that is large or hot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardReport {
+    /// Which.
+    pub shard: ShardId,
+    /// Where it begins.
+    pub start: SortKey,
+    /// Its bytes, all of them counted; 0: they are not.
+    pub bytes: u64,
+    /// Where it is halved by bytes.
+    pub half: Option<SortKey>,
+    /// Requests a second that this owner carries out for it.
+    pub load: u64,
+    /// Where these are.
+    pub spot: Spot,
+}
+
+/// What the owner of two neighbours says of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairReport {
+    /// The first.
+    pub left: ShardId,
+    /// Where it begins.
+    pub start: SortKey,
+    /// Bytes of both, all of them counted.
+    pub bytes: u64,
+    /// Requests a second of both.
+    pub load: u64,
 }
 
 /// What one node says of one copy.

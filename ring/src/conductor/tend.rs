@@ -18,7 +18,7 @@
 //! A shard with one hot key, or whose keys only grow, is not split for its load: that would leave all of it in one part. A
 //! member that owns nothing gets nothing: when it begins to is an operator's decision. Moves for the sake of load.
 
-use super::NodeReport;
+use super::facts::{NodeReport, ShardReport};
 use crate::catalog::{
     Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Cut, JobKind, Merge, Move, Pair, RequestId, Seen, Shard,
     Split, TableEntry,
@@ -33,36 +33,6 @@ const PAIRED_MAX: usize = 4;
 
 /// The level of the catalog that has splits and merges.
 const LEVEL_MIN: u32 = 4;
-
-/// What one owner says of a shard that is large or hot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardReport {
-    /// Which.
-    pub shard: ShardId,
-    /// Where it begins.
-    pub start: SortKey,
-    /// Its bytes, all of them counted; 0: they are not.
-    pub bytes: u64,
-    /// Where it is halved by bytes.
-    pub half: Option<SortKey>,
-    /// Requests a second that this owner carries out for it.
-    pub load: u64,
-    /// Where these are.
-    pub spot: Spot,
-}
-
-/// What the owner of two neighbours says of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairReport {
-    /// The first.
-    pub left: ShardId,
-    /// Where it begins.
-    pub start: SortKey,
-    /// Bytes of both, all of them counted.
-    pub bytes: u64,
-    /// Requests a second of both.
-    pub load: u64,
-}
 
 /// When shards change by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::tests::{accept, founded, node, table};
 use crate::catalog::{NewRange, NewTable};
+use crate::conductor::PairReport;
 use quorate_model::Sharding;
 
 const SECOND: u64 = 1_000_000;
