@@ -131,17 +131,20 @@ fn states(gaps: &[Gap]) -> Vec<CopyState> {
 }
 
 pub fn a_copy_that_is_split_while_it_is_filled_is_not_taken_again(mut bench: impl Bench) {
+    let mut names: Vec<String> = ('a'..='z').map(String::from).collect();
+    names.sort_by_key(|name| sort_key(name));
+    let [c, d, m, x] = [2, 5, 12, 20].map(|at: usize| names[at].as_str());
     let store = after_loss(&mut bench);
     store.take(&gap(&store), &[]).expect("taken");
-    apply(&store, write(place(SYNC_TABLE, "x"), record(2, "v")));
+    apply(&store, write(place(SYNC_TABLE, x), record(2, "v")));
     let whole = gap(&store);
-    store.filled(&whole, up_to("c")).expect("noted");
-    store.install(cut_at(EPOCH.next(), &["m"]));
-    assert_eq!(store.filled(&whole, up_to("d")), Err(Refusal::NotOwner), "that is no piece of one shard");
+    store.filled(&whole, up_to(c)).expect("noted");
+    store.install(cut_at(EPOCH.next(), &[m]));
+    assert_eq!(store.filled(&whole, up_to(d)), Err(Refusal::NotOwner), "that is no piece of one shard");
     let halves = gaps(&store);
     assert_eq!(states(&halves), [CopyState::Filling; 2]);
-    assert_eq!((&halves[0].fill, &halves[1].fill), (&up_to("c"), &Fill::default()));
-    store.filled(&halves[0], up_to("d")).expect("noted");
+    assert_eq!((&halves[0].fill, &halves[1].fill), (&up_to(c), &Fill::default()));
+    store.filled(&halves[0], up_to(d)).expect("noted");
     store.whole(&halves[0]).expect("whole");
     assert_eq!(states(&gaps(&store)), [CopyState::Filling], "the other half stays what it was");
     drop(store);
@@ -149,14 +152,14 @@ pub fn a_copy_that_is_split_while_it_is_filled_is_not_taken_again(mut bench: imp
     let store = second(&bench, Boot(3));
     assert_eq!(
         (states(&gaps(&store)), gaps(&store)[0].interval.start.clone()),
-        (vec![CopyState::Filling], sort_key("m"))
+        (vec![CopyState::Filling], sort_key(m))
     );
-    store.install(cut_at(EPOCH.next(), &["m"]));
+    store.install(cut_at(EPOCH.next(), &[m]));
     store.take(&gaps(&store)[0], &[]).expect("nothing to do");
     store.whole(&gaps(&store)[0]).expect("whole");
     let RangeReply::Scanned(scanned) = scan(&store) else { panic!("it answers again") };
     assert_eq!(scanned.entries.len(), 0, "that is the left half");
-    let read = Request::Read { at: place(SYNC_TABLE, "x"), whole: true };
+    let read = Request::Read { at: place(SYNC_TABLE, x), whole: true };
     assert_eq!(store.read(&read, ReadTier::Disk), Some(Reply::Record(Some(record(2, "v")))));
 }
 
