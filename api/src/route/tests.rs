@@ -10,8 +10,14 @@ fn asked(method: &Method, path: &str) -> Result<Route, RouteError> {
 #[test]
 fn every_operation_is_reached_by_its_own_path() {
     for operation in Operation::ALL {
-        let names =
-            [("{table}", "t"), ("{node}", "n1"), ("{job}", "n1-2-3"), ("{plan}", "p-n1-1"), ("{key}", "a/b")];
+        let names = [
+            ("{table}", "t"),
+            ("{node}", "n1"),
+            ("{job}", "n1-2-3"),
+            ("{plan}", "p-n1-1"),
+            ("{shard}", "3"),
+            ("{key}", "a/b"),
+        ];
         let template = operation.template().to_owned();
         let path = names.iter().fold(template, |path, (name, is)| path.replace(name, is));
         let route = asked(&operation.method(), &path).unwrap_or_else(|error| panic!("{path}: {error}"));
