@@ -16,8 +16,9 @@ fn shards_are_split_and_merged_by_hand() {
     dev.run(0, &["shard", "split", "log", "--at", "_w", "--b64"]).expect_code(0);
     let listed = dev.run(0, &["shard", "list", "log", "--output", "jsonl"]);
     assert_eq!(listed.text().lines().count(), 3, "{listed:?}");
-    let outside = dev.run(0, &["shard", "split", "log", "--shard", "log/0", "--at", "z"]).expect_code(1);
+    let outside = dev.run(0, &["shard", "split", "log", "--shard", "log/0", "--at", "z"]).expect_code(2);
     assert!(outside.stderr.contains("can't be split at \"z\" in shard log/0"), "{outside:?}");
+    assert_eq!(outside.stderr.matches("nothing was changed").count(), 1, "{outside:?}");
     dev.run(0, &["shard", "split", "log"]).expect_code(2);
     dev.run(0, &["shard", "merge", "log", "x"]).expect_code(2);
     dev.run(0, &["shard", "merge", "log", "9"]).expect_code(3);
