@@ -187,6 +187,8 @@ pub enum Mutant {
     FilledOverNewer,
     /// A replica fills itself from as few others as a write promise of more than a quorum allows.
     CopyUncapped,
+    /// A copy is made of what a replica holds that may still answer for what was before, once it has started again.
+    CopiedUnclosed,
     /// While a shard moves only the old owners count.
     JointOldOnly,
     /// While a shard moves only the new owners count.
@@ -209,6 +211,8 @@ pub enum Mutant {
     TakenTwice,
     /// A replica says that it is whole before that is durable.
     WholeUnsynced,
+    /// A replica that went on after a loss answers before a catalog names it.
+    UnnamedAnswers,
     /// An answer claims what its levels promise, although an owner went on after a loss that was accepted.
     AcceptedLossForgotten,
     /// A page believes the first owner that answers.
@@ -251,7 +255,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 115] = [
+    pub const ALL: [Mutant; 117] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -337,6 +341,7 @@ impl Mutant {
         Mutant::FillSumsIgnored,
         Mutant::FilledOverNewer,
         Mutant::CopyUncapped,
+        Mutant::CopiedUnclosed,
         Mutant::JointOldOnly,
         Mutant::JointNewOnly,
         Mutant::FenceNotAwaited,
@@ -348,6 +353,7 @@ impl Mutant {
         Mutant::TakenUnwiped,
         Mutant::TakenTwice,
         Mutant::WholeUnsynced,
+        Mutant::UnnamedAnswers,
         Mutant::AcceptedLossForgotten,
         Mutant::ScanFromOne,
         Mutant::ScanBoundIgnored,

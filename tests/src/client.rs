@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
 use crate::random::{For, Random};
 use crate::scan::Scanning;
+use crate::setting::Habits;
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
@@ -412,7 +413,11 @@ impl World {
 
     pub(crate) fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
-        if random.chance(self.setting.habits.other_level) {
+        let Habits { other_level, at_quorum, .. } = self.setting.habits;
+        if random.chance(other_level) {
+            if at_quorum > 0 && random.chance(at_quorum) {
+                return level::quorum(n);
+            }
             match random.weighted(&[50, 15, 35]) {
                 0 => 1,
                 1 => level::quorum(n),

@@ -9,7 +9,7 @@ use crate::event::{Asker, Caller, Event};
 use crate::faults::{Drawn, Mishap};
 use crate::heard::Heard;
 use crate::message::{Message, Told};
-use crate::random::For;
+use crate::random::{For, Random};
 use crate::world::World;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, Cause, FillLimits, Filling, Input, Member};
@@ -213,7 +213,27 @@ impl World {
         if self.setting.mishaps.loss == 0 || self.closing || !random.chance(300) {
             return;
         }
-        let (at, number) = (self.schedule.now() + random.below(1_500), self.mishaps.len());
+        self.fall_within(on, 1_500, random);
+    }
+
+    /// An owner was asked for its copy at an epoch that its layout has: if its disk is too full to note that it refuses what was
+    /// before, its power may be cut soon.
+    pub(crate) fn fall_unclosed(&mut self, on: NodeId, asked: Epoch) {
+        let node = self.peek(on);
+        let Some(process) = node.process.as_ref() else { return };
+        if process.replica.closed() >= asked || self.cluster.epoch(node.heard) < asked {
+            return;
+        }
+        self.met(Happening::AskedUnclosed);
+        let random = &mut self.random(For::Filling, [on.0 << 40, self.schedule.now()]);
+        if self.setting.mishaps.disk_full > 0 && !self.closing && random.chance(400) {
+            self.fall_within(on, 60_000, random);
+        }
+    }
+
+    /// The power of a node is cut within so many microseconds, for a short time.
+    fn fall_within(&mut self, on: NodeId, micros: u64, random: &mut Random) {
+        let (at, number) = (self.schedule.now() + random.below(micros), self.mishaps.len());
         let lasting = random.between(5_000, 60_000);
         self.mishaps.push(Drawn { at, lasting, mishap: Mishap::Power(on) });
         if !self.setting.trim.mishaps.contains(&number) {

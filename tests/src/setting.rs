@@ -134,6 +134,8 @@ pub struct Habits {
     /// Chance that an operation asks for another level than its table's: half of the time for `one`, else often for a
     /// quorum.
     pub other_level: u64,
+    /// Chance that one which does asks for a quorum all the same.
+    pub at_quorum: u64,
     /// Chance that a write carries an operation id.
     pub id: u64,
     /// Chance that a write of unknown outcome is tried again.
@@ -372,7 +374,7 @@ impl Setting {
         self.alters = 0;
         if self.tables[0].w == Level::All {
             // What is held by a quorum alone.
-            self.habits.other_level = 700;
+            (self.habits.other_level, self.habits.at_quorum) = (850, 750);
         }
         (self.clients, self.hints_max) = (random.between(2, 4) as u32, *random.pick(&[0, 0, 40]));
         (self.habits.ttl, self.habits.pause_max) = (0, 20_000);
@@ -474,6 +476,35 @@ impl Setting {
             (self.bans, self.nodes) = (true, u64::from(n) + 3);
             (self.mishaps.losses_max, self.mishaps.loss) = (0, 0);
         }
+    }
+
+    /// In some histories nodes lose the end of what they knew while shards move, and go on. A stream of its own: the others
+    /// stay as they are without.
+    fn lose_while_moving(&mut self) {
+        let random = &mut Random::new(self.seed, For::Moves, [u64::MAX, 0]);
+        match random.weighted(&[700, 150, 150]) {
+            0 => return,
+            1 => {
+                // That is accepted, whatever it was: also that a shard is another's.
+                let lasting_max = *random.pick(&[60_000, 250_000]);
+                self.mishaps = Mishaps { count_max: 12, lag: 40, lasting_max, ..Mishaps::default() };
+                (self.mishaps.accept, self.mishaps.crash, self.mishaps.isolate) = (60, 20, 30);
+            }
+            _ => {
+                // Owners whose disks are full when they hear of a move, and whose power is cut once their copies are asked
+                // for: they start with the catalog from before, which the others still go by.
+                (self.tables[0].n, self.tables[0].w) = (random.between(2, 3) as u8, Level::Quorum);
+                self.nodes = u64::from(self.tables[0].n) + random.between(1, 2);
+                (self.keys, self.late_owners, self.hints_max) = (random.between(1, 2), true, 0);
+                (self.conditions, self.timeout) = (Conditions::default(), (100_000, 300_000));
+                (self.operations, self.clients) = (random.between(100, 160) as u32, 5);
+                self.habits.other_level = 0;
+                let lasting_max = 400_000;
+                self.mishaps = Mishaps { count_max: 14, lag: 30, lasting_max, ..Mishaps::default() };
+                self.mishaps.disk_full = 80;
+            }
+        }
+        (self.bans, self.moves) = (false, 8);
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for
@@ -808,7 +839,10 @@ impl Setting {
             }
             Profile::Filling => self.lose_disks(random),
             Profile::Accepting => self.accept_losses(random),
-            Profile::Moving => self.move_shards(random),
+            Profile::Moving => {
+                self.move_shards(random);
+                self.lose_while_moving();
+            }
             Profile::Grave => self.dig(random),
             Profile::Scanning => {
                 // Owners that lack several keys in a row, pages that end between them, and nothing that brings what they
@@ -963,6 +997,7 @@ fn habits(random: &mut Random) -> Habits {
         scan: 0,
         latest: 0,
         other_level: *random.pick(&[0, 100, 300]),
+        at_quorum: 0,
         id: *random.pick(&[0, 300, 900]),
         retry: *random.pick(&[300, 800]),
         raised: 100,
