@@ -216,7 +216,7 @@ impl World {
         let table = self.setting.tables[spot.table];
         let level = self.some_level(random, table.r, table.n);
         if let Some(on) = self.some_coordinator(name.client, random) {
-            self.launch_read(name, on, spot, level);
+            self.launch_read(name, on, spot, self.asked(level));
         }
     }
 
@@ -276,22 +276,24 @@ impl World {
         }
     }
 
+    /// What a client asks for that wants so many owners of as many as there are at first.
+    pub(crate) fn asked(&self, required: u8) -> Level {
+        if self.setting.changes_copies() { Level::Quorum } else { Level::Count(required) }
+    }
+
     /// Starts a read; `None` if that node does not know the table.
     pub(crate) fn launch_read(
         &mut self,
         name: Name,
         on: NodeId,
         spot: Spot,
-        required: u8,
+        level: Level,
     ) -> Option<AttemptId> {
         let plan = self.plan_of(on, spot, [name.number(), 0])?;
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
-        let machine = Get::new(
-            plan.clone(),
-            get::Question { level: Level::Count(required), deadline },
-            self.context(on),
-        );
+        let machine = Get::new(plan.clone(), get::Question { level, deadline }, self.context(on));
+        let required = level.within(plan.n());
         let machine = Operation::Get(Box::new(machine));
         let at = Position::Key(plan.place.sort_key.clone());
         Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan, at))
@@ -310,6 +312,8 @@ impl World {
         // are asked for less all the same, and must not give it.
         let asked = write.durability;
         write.durability = asked.max(plan.table.durability);
+        let level = self.asked(write.required);
+        write.required = level.within(plan.n());
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
         let written_at = self.now_on(on).wall;
@@ -329,7 +333,7 @@ impl World {
         let stamp = self.node(on).process.as_mut().expect("clients ask living nodes").stamps.draw();
         let order = order::Order {
             draft: Draft { body, written_at, expires_at: write.expires_at },
-            level: Level::Count(write.required),
+            level,
             durability: asked,
             attempt,
             stamp,

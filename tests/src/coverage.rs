@@ -132,6 +132,8 @@ happenings! {
     MoveReverted => "moves taken back",
     /// An owner that stays where copies become fewer has merged what the others hold.
     StayerMerged => "copies merged where they become fewer",
+    /// A table began to get so many copies that a quorum is another number of owners.
+    OtherQuorum => "tables whose quorum changed",
     /// A node was declared dead by an operator.
     DeclaredDead => "nodes declared dead",
     /// A hint was kept.

@@ -338,9 +338,11 @@ impl World {
                 self.met(Happening::FellBack);
             }
         }
-        if self.setting.moves > 0 && random.chance(500) {
+        let fills = self.setting.fills_owners();
+        if self.setting.moves > 0 && random.chance(if fills { 900 } else { 500 }) {
             // It starts with an older catalog than it had: the log's end was not synced.
             let (first, heard) = (self.cluster.heard_first as u64, self.node(id).heard as u64);
+            let first = if fills { first.max(heard.saturating_sub(3)) } else { first };
             self.node(id).heard = random.between(first, heard) as usize;
         }
         if engine.committed() < committed {

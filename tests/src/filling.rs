@@ -14,6 +14,7 @@ use crate::world::World;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, Cause, FillLimits, Filling, Input, Member};
 use quorate_model::{CopyState, Epoch, Gap, NodeId, RangeRequest, Refusal, Request, Span};
+use quorate_ring::{OwnerSet, Shard};
 use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine};
 use std::collections::BTreeMap;
 
@@ -226,8 +227,40 @@ impl World {
         }
         self.met(Happening::AskedUnclosed);
         let random = &mut self.random(For::Filling, [on.0 << 40, self.schedule.now()]);
-        if self.setting.mishaps.disk_full > 0 && !self.closing && random.chance(400) {
+        let now = self.schedule.now();
+        let falls = |drawn: &Drawn| drawn.mishap == Mishap::Power(on) && drawn.at + drawn.lasting >= now;
+        if self.setting.fills_owners() && !self.closing && !self.mishaps.iter().any(falls) {
             self.fall_within(on, 60_000, random);
+        }
+    }
+
+    /// A node hears something new of the catalog, and its disk may be full by then.
+    pub(crate) fn fill_up(&mut self, on: NodeId) {
+        if !self.setting.fills_owners() || self.closing {
+            return;
+        }
+        let random = &mut self.random(For::Filling, [on.0 << 48, self.schedule.now()]);
+        // One that fills a copy itself would be kept from that.
+        let is_in = |set: &OwnerSet| set.iter().any(|owner| owner.node == on);
+        let gives = |shard: &Shard| is_in(&shard.owners) && !shard.sets().all(is_in);
+        let takes = |shard: &Shard| shard.is_held_by(on) && !is_in(&shard.owners);
+        let view = self.cluster.view(self.peek(on).heard, Vec::new());
+        let now = self.schedule.now();
+        let is_full = |drawn: &Drawn| {
+            matches!(drawn.mishap, Mishap::DiskFull(_)) && (drawn.at..drawn.at + drawn.lasting).contains(&now)
+        };
+        // The others take what clients write.
+        let is_owner = view.catalog().moving().any(gives)
+            && !view.catalog().moving().any(takes)
+            && !self.mishaps.iter().any(is_full);
+        if is_owner && random.chance(700) {
+            let (at, number) = (now, self.mishaps.len());
+            let lasting = random.between(100_000, 300_000);
+            self.mishaps.push(Drawn { at, lasting, mishap: Mishap::DiskFull(on) });
+            if !self.setting.trim.mishaps.contains(&number) {
+                self.strike(number);
+                self.schedule.at(at + lasting, Event::Mend(number));
+            }
         }
     }
 

@@ -341,6 +341,18 @@ impl Setting {
         (self.drops && self.tables.len() == 3).then_some(1)
     }
 
+    /// Whether disks are full when their nodes hear that a shard moves.
+    pub fn fills_owners(&self) -> bool {
+        self.moves > 0 && self.mishaps.disk_full > 0
+    }
+
+    /// Whether the first table's copies may become more and fewer. Then clients ask for a quorum alone, which means another
+    /// number of owners each time.
+    pub fn changes_copies(&self) -> bool {
+        let TableSetting { r, w, .. } = self.tables[0];
+        self.moves > 0 && self.habits.other_level == 0 && (r, w) == (Level::Quorum, Level::Quorum)
+    }
+
     /// Which tables are of ranges, and whether clients scan. A stream of its own: all else stays as it was without.
     fn scan_some(&mut self) {
         let random = &mut Random::new(self.seed, For::Scans, [0, 0]);
@@ -472,7 +484,7 @@ impl Setting {
             return;
         }
         // A write promise of more than a quorum makes reads of one owner `regular`, which one that is declared dead breaks.
-        if n >= 3 && w == Level::Quorum && random.chance(300) {
+        if n >= 3 && w == Level::Quorum && random.chance(450) {
             (self.bans, self.nodes) = (true, u64::from(n) + 3);
             (self.mishaps.losses_max, self.mishaps.loss) = (0, 0);
         }
@@ -482,7 +494,11 @@ impl Setting {
     /// stay as they are without.
     fn lose_while_moving(&mut self) {
         let random = &mut Random::new(self.seed, For::Moves, [u64::MAX, 0]);
-        match random.weighted(&[700, 150, 150]) {
+        // Those that are about nodes declared dead, or about writes at one owner, have no room for more.
+        if self.bans || self.habits.other_level == 900 {
+            return;
+        }
+        match random.weighted(&[600, 150, 250]) {
             0 => return,
             1 => {
                 // That is accepted, whatever it was: also that a shard is another's.
@@ -493,18 +509,18 @@ impl Setting {
             _ => {
                 // Owners whose disks are full when they hear of a move, and whose power is cut once their copies are asked
                 // for: they start with the catalog from before, which the others still go by.
-                (self.tables[0].n, self.tables[0].w) = (random.between(2, 3) as u8, Level::Quorum);
-                self.nodes = u64::from(self.tables[0].n) + random.between(1, 2);
-                (self.keys, self.late_owners, self.hints_max) = (random.between(1, 2), true, 0);
-                (self.conditions, self.timeout) = (Conditions::default(), (100_000, 300_000));
-                (self.operations, self.clients) = (random.between(100, 160) as u32, 5);
+                (self.tables[0].n, self.tables[0].w, self.nodes) = (2, Level::Quorum, random.between(4, 5));
+                (self.keys, self.late_owners, self.hints_max) = (random.between(10, 20), true, 0);
+                (self.habits.read, self.habits.write, self.queue_max) = (4, 90, 100);
+                (self.conditions, self.timeout) = (Conditions::default(), (50_000, 150_000));
+                (self.operations, self.clients) = (random.between(350, 450) as u32, 6);
                 self.habits.other_level = 0;
-                let lasting_max = 400_000;
-                self.mishaps = Mishaps { count_max: 14, lag: 30, lasting_max, ..Mishaps::default() };
-                self.mishaps.disk_full = 80;
+                let lasting_max = 600_000;
+                self.mishaps = Mishaps { count_max: 6, lag: 60, lasting_max, ..Mishaps::default() };
+                self.mishaps.disk_full = 1;
             }
         }
-        (self.bans, self.moves) = (false, 8);
+        self.moves = 12;
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for

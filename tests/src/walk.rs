@@ -13,10 +13,8 @@ use quorate_model::{Extent, Held, Interval, NodeId, RangeReply, RangeRequest, Re
 impl World {
     /// A living replica turns to a request about a range; a busy one refuses it.
     pub(crate) fn serve_range(&mut self, at: NodeId, from: Caller, request: &RangeRequest, is_busy: bool) {
-        if let (Asker::Fill { .. }, Some(over), true) =
-            (&from.asker, request.extent(), self.setting.moves > 0)
-        {
-            self.fall_unclosed(at, over.epoch);
+        if matches!(from.asker, Asker::Fill { .. }) && self.setting.moves > 0 {
+            self.fall_unclosed(at, request.epoch());
         }
         let process = self.node(at).process.as_ref().expect("only a living process is asked");
         let reply = if is_busy {
