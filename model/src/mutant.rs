@@ -187,6 +187,8 @@ pub enum Mutant {
     FilledOverNewer,
     /// A replica fills itself from as few others as a write promise of more than a quorum allows.
     CopyUncapped,
+    /// A copy is made of what a replica holds that may still answer for what was before, once it has started again.
+    CopiedUnclosed,
     /// While a shard moves only the old owners count.
     JointOldOnly,
     /// While a shard moves only the new owners count.
@@ -215,6 +217,8 @@ pub enum Mutant {
     MergedTakenAgain,
     /// The sum of a chunk stays with its left part where a shard is split.
     SplitMovesSums,
+    /// A replica that went on after a loss answers before a catalog names it.
+    UnnamedAnswers,
     /// An answer claims what its levels promise, although an owner went on after a loss that was accepted.
     AcceptedLossForgotten,
     /// A page believes the first owner that answers.
@@ -257,7 +261,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 118] = [
+    pub const ALL: [Mutant; 120] = [
         Mutant::NoReadRepair,
         Mutant::RepairAfterAnswer,
         Mutant::RepairedAtTooFew,
@@ -343,6 +347,7 @@ impl Mutant {
         Mutant::FillSumsIgnored,
         Mutant::FilledOverNewer,
         Mutant::CopyUncapped,
+        Mutant::CopiedUnclosed,
         Mutant::JointOldOnly,
         Mutant::JointNewOnly,
         Mutant::FenceNotAwaited,
@@ -357,6 +362,7 @@ impl Mutant {
         Mutant::RestForgotten,
         Mutant::MergedTakenAgain,
         Mutant::SplitMovesSums,
+        Mutant::UnnamedAnswers,
         Mutant::AcceptedLossForgotten,
         Mutant::ScanFromOne,
         Mutant::ScanBoundIgnored,

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::history::{Asked, Attempt, AttemptId, Name, Outcome, Spot, StoodStill, Write};
 use crate::random::{For, Random};
 use crate::scan::Scanning;
+use crate::setting::Habits;
 use crate::world::World;
 use bytes::Bytes;
 use quorate_coordinator::context::Context;
@@ -215,7 +216,7 @@ impl World {
         let table = self.setting.tables[spot.table];
         let level = self.some_level(random, table.r, table.n);
         if let Some(on) = self.some_coordinator(name.client, random) {
-            self.launch_read(name, on, spot, level);
+            self.launch_read(name, on, spot, self.asked(level));
         }
     }
 
@@ -275,22 +276,24 @@ impl World {
         }
     }
 
+    /// What a client asks for that wants so many owners of as many as there are at first.
+    pub(crate) fn asked(&self, required: u8) -> Level {
+        if self.setting.changes_copies() { Level::Quorum } else { Level::Count(required) }
+    }
+
     /// Starts a read; `None` if that node does not know the table.
     pub(crate) fn launch_read(
         &mut self,
         name: Name,
         on: NodeId,
         spot: Spot,
-        required: u8,
+        level: Level,
     ) -> Option<AttemptId> {
         let plan = self.plan_of(on, spot, [name.number(), 0])?;
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
-        let machine = Get::new(
-            plan.clone(),
-            get::Question { level: Level::Count(required), deadline },
-            self.context(on),
-        );
+        let machine = Get::new(plan.clone(), get::Question { level, deadline }, self.context(on));
+        let required = level.within(plan.n());
         let machine = Operation::Get(Box::new(machine));
         let at = Position::Key(plan.place.sort_key.clone());
         Some(self.begin(name, on, spot, Asked::Read { required }, timeout, machine, &plan, at))
@@ -309,6 +312,8 @@ impl World {
         // are asked for less all the same, and must not give it.
         let asked = write.durability;
         write.durability = asked.max(plan.table.durability);
+        let level = self.asked(write.required);
+        write.required = level.within(plan.n());
         let timeout = self.some_timeout(name);
         let deadline = Instant(self.schedule.now() + timeout);
         let written_at = self.now_on(on).wall;
@@ -328,7 +333,7 @@ impl World {
         let stamp = self.node(on).process.as_mut().expect("clients ask living nodes").stamps.draw();
         let order = order::Order {
             draft: Draft { body, written_at, expires_at: write.expires_at },
-            level: Level::Count(write.required),
+            level,
             durability: asked,
             attempt,
             stamp,
@@ -412,7 +417,11 @@ impl World {
 
     pub(crate) fn some_level(&self, random: &mut Random, usual: Level, n: u8) -> u8 {
         let usual = usual.required(n).expect("levels are drawn within n");
-        if random.chance(self.setting.habits.other_level) {
+        let Habits { other_level, at_quorum, .. } = self.setting.habits;
+        if random.chance(other_level) {
+            if at_quorum > 0 && random.chance(at_quorum) {
+                return level::quorum(n);
+            }
             match random.weighted(&[50, 15, 35]) {
                 0 => 1,
                 1 => level::quorum(n),

@@ -104,6 +104,10 @@ happenings! {
     DiskLost => "disks lost",
     /// A disk forgot the end of what it had called synced, and its node goes on with the rest.
     LossAccepted => "losses accepted",
+    /// The same while a shard of that node moves.
+    LossInMove => "losses accepted while shards move",
+    /// An owner was asked for its copy while its disk was too full to note that it refuses what was before.
+    AskedUnclosed => "copies asked of owners too full to close",
     /// A node came back as a new incarnation.
     CameBack => "nodes that came back after a loss",
     /// A copy began to fill itself.
@@ -144,6 +148,8 @@ happenings! {
     CutUnderPage => "splits and merges under a page",
     /// An owner that stays where copies become fewer has merged what the others hold.
     StayerMerged => "copies merged where they become fewer",
+    /// A table began to get so many copies that a quorum is another number of owners.
+    OtherQuorum => "tables whose quorum changed",
     /// A node was declared dead by an operator.
     DeclaredDead => "nodes declared dead",
     /// A hint was kept.

@@ -418,12 +418,16 @@ impl World {
             return;
         };
         let Some(id) = write.id.clone() else { return };
-        let owners: Vec<NodeId> =
-            match self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new()) {
-                Some(plan) => plan.sets.iter().flatten().map(|owner| owner.node).collect(),
-                None => return,
-            };
+        let Some(plan) = self.cluster.plan(self.cluster.commands(), spot, NodeId(1), Vec::new()) else {
+            return;
+        };
+        let changes = self.setting.changes_copies();
+        // Where copies become more and fewer: a quorum of those that there are now, by the newest catalog. Of the new owners
+        // while the shard moves there may be none yet.
+        let sets = if changes { &plan.sets[..1] } else { &plan.sets[..] };
+        let owners: Vec<NodeId> = sets.iter().flatten().map(|owner| owner.node).collect();
         let quorum = if answer.replayed { level::quorum(answer.n) } else { 1 };
+        let needed = if changes { level::quorum(owners.len() as u8) } else { quorum.max(answer.required) };
         let knows = |owner: &&NodeId| {
             let Some(plan) = self.cluster.plan(self.peek(**owner).heard, spot, **owner, Vec::new()) else {
                 return true;
@@ -448,7 +452,7 @@ impl World {
                 _ => true,
             }
         };
-        let (count, needed) = (owners.iter().filter(knows).count(), quorum.max(answer.required));
+        let count = owners.iter().filter(knows).count();
         if count < usize::from(needed) {
             let what =
                 format!("{id} was answered as {}, which {count} owners know, not {needed}", answer.version);

@@ -165,7 +165,8 @@ impl World {
                 self.node(*node).clock.stop(now);
             }
             Mishap::DiskFull(node) => {
-                let spare = random.below(2_000);
+                // Where shards move, not even what a catalog wants to be noted.
+                let spare = if self.setting.moves > 0 { 0 } else { random.below(2_000) };
                 let engine = &self.node(*node).engine;
                 engine.set_capacity(Some(engine.used_bytes() + spare));
             }
@@ -196,6 +197,11 @@ impl World {
         let mishap = self.mishaps[number].mishap.clone();
         self.tell(|| format!("ok {mishap:?}"));
         match &mishap {
+            Mishap::Power(node) if self.setting.moves > 0 => {
+                // A full disk was emptied meanwhile.
+                self.node(*node).engine.set_capacity(None);
+                self.start(*node);
+            }
             Mishap::Crash(node) | Mishap::Power(node) | Mishap::Loss(node) => self.start(*node),
             Mishap::Blackout => {
                 for node in self.node_ids() {
@@ -304,6 +310,9 @@ impl World {
         engine.crash_keeping(kept as usize);
         if kept < unsynced {
             self.met(Happening::LossAccepted);
+            if self.cluster.newest().moving().any(|shard| shard.is_held_by(id)) {
+                self.met(Happening::LossInMove);
+            }
             self.history.accepted.insert(id);
             self.node(id).lost = true;
             self.node(id).goes_on = true;
@@ -329,9 +338,11 @@ impl World {
                 self.met(Happening::FellBack);
             }
         }
-        if self.setting.conducts() && random.chance(500) {
+        let fills = self.setting.fills_owners();
+        if self.setting.conducts() && random.chance(if fills { 900 } else { 500 }) {
             // It starts with an older catalog than it had: the log's end was not synced.
             let (first, heard) = (self.cluster.heard_first as u64, self.node(id).heard as u64);
+            let first = if fills { first.max(heard.saturating_sub(3)) } else { first };
             self.node(id).heard = random.between(first, heard) as usize;
         }
         if engine.committed() < committed {

@@ -10,11 +10,12 @@ use crate::faults::{Drawn, Mishap};
 use crate::heard::Heard;
 use crate::history::Filled;
 use crate::message::{Message, Told};
-use crate::random::For;
+use crate::random::{For, Random};
 use crate::world::World;
 use quorate_coordinator::Context;
 use quorate_coordinator::fill::{Action, Cause, FillLimits, Filling, Input, Member};
-use quorate_model::{CopyState, Gap, NodeId, RangeRequest, Refusal, Request, Span};
+use quorate_model::{CopyState, Epoch, Gap, NodeId, RangeRequest, Refusal, Request, Span};
+use quorate_ring::{OwnerSet, Shard};
 use quorate_storage::{Acceptance, ConsensusFate, DataFate, Engine};
 use std::collections::BTreeMap;
 
@@ -227,7 +228,59 @@ impl World {
         if self.setting.mishaps.loss == 0 || self.closing || !random.chance(300) {
             return;
         }
-        let (at, number) = (self.schedule.now() + random.below(1_500), self.mishaps.len());
+        self.fall_within(on, 1_500, random);
+    }
+
+    /// An owner was asked for its copy at an epoch that its layout has: if its disk is too full to note that it refuses what was
+    /// before, its power may be cut soon.
+    pub(crate) fn fall_unclosed(&mut self, on: NodeId, asked: Epoch) {
+        let node = self.peek(on);
+        let Some(process) = node.process.as_ref() else { return };
+        if process.replica.closed() >= asked || self.cluster.epoch(node.heard) < asked {
+            return;
+        }
+        self.met(Happening::AskedUnclosed);
+        let random = &mut self.random(For::Filling, [on.0 << 40, self.schedule.now()]);
+        let now = self.schedule.now();
+        let falls = |drawn: &Drawn| drawn.mishap == Mishap::Power(on) && drawn.at + drawn.lasting >= now;
+        if self.setting.fills_owners() && !self.closing && !self.mishaps.iter().any(falls) {
+            self.fall_within(on, 60_000, random);
+        }
+    }
+
+    /// A node hears something new of the catalog, and its disk may be full by then.
+    pub(crate) fn fill_up(&mut self, on: NodeId) {
+        if !self.setting.fills_owners() || self.closing {
+            return;
+        }
+        let random = &mut self.random(For::Filling, [on.0 << 48, self.schedule.now()]);
+        // One that fills a copy itself would be kept from that.
+        let is_in = |set: &OwnerSet| set.iter().any(|owner| owner.node == on);
+        let gives = |shard: &Shard| is_in(&shard.owners) && !shard.sets().all(is_in);
+        let takes = |shard: &Shard| shard.is_held_by(on) && !is_in(&shard.owners);
+        let view = self.cluster.view(self.peek(on).heard, Vec::new());
+        let now = self.schedule.now();
+        let is_full = |drawn: &Drawn| {
+            matches!(drawn.mishap, Mishap::DiskFull(_)) && (drawn.at..drawn.at + drawn.lasting).contains(&now)
+        };
+        // The others take what clients write.
+        let is_owner = view.catalog().moving().any(gives)
+            && !view.catalog().moving().any(takes)
+            && !self.mishaps.iter().any(is_full);
+        if is_owner && random.chance(700) {
+            let (at, number) = (now, self.mishaps.len());
+            let lasting = random.between(100_000, 300_000);
+            self.mishaps.push(Drawn { at, lasting, mishap: Mishap::DiskFull(on) });
+            if !self.setting.trim.mishaps.contains(&number) {
+                self.strike(number);
+                self.schedule.at(at + lasting, Event::Mend(number));
+            }
+        }
+    }
+
+    /// The power of a node is cut within so many microseconds, for a short time.
+    fn fall_within(&mut self, on: NodeId, micros: u64, random: &mut Random) {
+        let (at, number) = (self.schedule.now() + random.below(micros), self.mishaps.len());
         let lasting = random.between(5_000, 60_000);
         self.mishaps.push(Drawn { at, lasting, mishap: Mishap::Power(on) });
         if !self.setting.trim.mishaps.contains(&number) {

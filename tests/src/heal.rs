@@ -115,10 +115,10 @@ impl World {
         ending.floors_after_hints = self.all_floors(&ending);
         self.purge_all(&mut ending);
         self.sync_all(&mut ending);
-        self.read_all(&mut ending, |n, _| level::quorum(n));
+        self.read_all(&mut ending, |_, _| Level::Quorum);
         self.scan_all(&mut ending);
         self.retry_acknowledged(&mut ending);
-        self.read_all(&mut ending, |n, doubtful| n - doubtful);
+        self.read_all(&mut ending, |n, doubtful| Level::Count(n - doubtful));
         ending.at_end = self.holdings(&ending);
         self.write_all(&mut ending);
         self.recount(&mut ending);
@@ -212,15 +212,15 @@ impl World {
         }
     }
 
-    fn read_all(&mut self, ending: &mut Ending, required: impl Fn(u8, u8) -> u8) {
+    fn read_all(&mut self, ending: &mut Ending, level: impl Fn(u8, u8) -> Level) {
         let mut reads = Vec::new();
         for spot in self.cluster.spots() {
             let doubtful =
                 ending.owners[&spot].iter().filter(|owner| ending.doubtful.contains(owner)).count();
-            let required = required(ending.owners[&spot].len() as u8, doubtful as u8);
+            let level = level(ending.owners[&spot].len() as u8, doubtful as u8);
             let name = self.own_name(CLOSER);
             let on = self.some_node(name);
-            let read = self.launch_read(name, on, spot, required).expect("every table is known");
+            let read = self.launch_read(name, on, spot, level).expect("every table is known");
             reads.push(read);
             self.demand_full(ending, &mut reads);
         }
@@ -295,7 +295,7 @@ impl World {
             self.demand_full(ending, &mut writes);
         }
         self.demand(ending, &writes);
-        self.read_all(ending, |n, _| level::quorum(n));
+        self.read_all(ending, |_, _| Level::Quorum);
     }
 
     /// Demands these operations once they are as many as a queue takes: no replica may refuse one as too many.

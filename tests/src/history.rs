@@ -243,6 +243,8 @@ impl Filled {
 /// Everything that happened.
 #[derive(Debug, Default)]
 pub struct History {
+    /// Numbers of copies that the first table got.
+    pub copies: BTreeSet<u8>,
     /// All attempts, in the order in which they began.
     pub attempts: Vec<Attempt>,
     /// All scans, in the order in which they began.

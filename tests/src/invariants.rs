@@ -36,7 +36,6 @@ mod sums;
 
 use crate::heal::Ending;
 use crate::history::{Asked, Attempt, History, Moment, Spot};
-use crate::moving::alike;
 use crate::replay::REPLAYER;
 use crate::setting::{Setting, TableSetting};
 use quorate_model::{Guarantee, Record, Version, WallTime, level};
@@ -209,6 +208,11 @@ impl Evidence<'_> {
         level::quorum(self.table(spot).n)
     }
 
+    /// The same where there are as many copies as an answer says.
+    fn quorum_of(&self, spot: Spot, said: u8) -> u8 {
+        level::quorum(self.copies(self.table(spot).n, said))
+    }
+
     /// How many owners hold at least what counts for anything.
     fn counts(&self, spot: Spot) -> u8 {
         self.quorum(spot).min(self.table_w(spot))
@@ -229,10 +233,20 @@ impl Evidence<'_> {
         self.setting.moves > 0 && attempt.name.client == REPLAYER
     }
 
-    /// How many copies there were, by an answer: as many as at first, or as a plan may have made of it.
+    /// How many copies there were, by an answer: as many as at first, or as a plan has made of it.
     fn copies(&self, at_first: u8, said: u8) -> u8 {
-        let may_differ = self.setting.moves > 0 && self.setting.habits.other_level == 0;
-        if may_differ && said == alike(at_first) { said } else { at_first }
+        if self.history.copies.contains(&said) { said } else { at_first }
+    }
+
+    /// How many owners an attempt asked for, of `n`.
+    fn required(&self, attempt: &Attempt, asked: u8, n: u8) -> u8 {
+        if self.setting.changes_copies() && !attempt.closing { level::quorum(n) } else { asked }
+    }
+
+    /// Whether a reader that asked `required` owners of `n` must meet what so many of the owners hold. Where copies become more
+    /// and fewer, both asked a quorum of as many as there were then, and that is enough.
+    fn must_meet(&self, required: u8, holders: u8, n: u8) -> bool {
+        required + holders > n || (self.setting.changes_copies() && required >= level::quorum(n))
     }
 
     /// Whether a reader that met a record, or nothing with all up to a version removed, met what was there at that version: it, or

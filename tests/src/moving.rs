@@ -8,8 +8,9 @@ use crate::coverage::Happening;
 use crate::event::Event;
 use crate::history::Spot;
 use crate::random::{For, Random};
+use crate::setting::Mishaps;
 use crate::world::World;
-use quorate_model::{CopyState, Instant, Layout, Level, NodeId, Span, TableId};
+use quorate_model::{CopyState, Instant, Layout, NodeId, Span, TableId, level};
 use quorate_ring::conductor::{
     self, FillReport, Limits, NodeReport, ShardReport, TendLimits, Tending, Watch,
 };
@@ -47,8 +48,11 @@ pub struct Leading {
     pub(crate) cuts: u64,
 }
 
+/// The most copies that a table gets.
+const COPIES_MAX: u8 = 5;
+
 /// Another number of copies with the same quorum; of one copy there is none.
-pub fn alike(n: u8) -> u8 {
+fn alike(n: u8) -> u8 {
     if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
 }
 
@@ -157,7 +161,7 @@ impl World {
     fn wanted(&mut self, catalog: &Catalog) -> Option<Command> {
         let random = &mut self.random(For::Moves, [100, self.schedule.now()]);
         if let Some(job) = catalog.running_job() {
-            let aborts = !self.closing && random.chance(15);
+            let aborts = !self.closing && !self.setting.fills_owners() && random.chance(15);
             return aborts.then_some(Command::SetJob { job: job.id, to: Order::Abort });
         }
         if let Some(left) = self.left_by_the_dead(catalog, random) {
@@ -168,11 +172,14 @@ impl World {
         }
         self.leading.plans += 1;
         let table = catalog.table_by_id(TableId(1))?;
-        let is_counted = table.w == Level::Quorum && self.setting.habits.other_level == 0;
         let living = self.living_ids();
-        let is_possible = usize::from(alike(table.n)) <= living.len();
-        if is_counted && is_possible && random.chance(700) {
-            return Some(self.other_copies(catalog, random));
+        // An owner that stays need not be closed before the new one is filled, if few leave.
+        let (changed, swapped) = if self.setting.fills_owners() { (0, 950) } else { (700, 300) };
+        if self.setting.changes_copies() && random.chance(changed) {
+            let n = self.wanted_copies(table.n, random);
+            if usize::from(n) <= living.len() {
+                return Some(self.other_copies(catalog, n, random));
+            }
         }
         let mut moves = Vec::new();
         for shard in table.shards() {
@@ -181,7 +188,7 @@ impl World {
             while wanted.len() < shard.owners.len() {
                 wanted.push(nodes.swap_remove(random.below(nodes.len() as u64) as usize));
             }
-            if random.chance(300) {
+            if random.chance(swapped) {
                 // One owner for another, as most moves are.
                 wanted = shard.owner_nodes().collect();
                 let others: Vec<NodeId> =
@@ -204,8 +211,9 @@ impl World {
         let owned = |node: NodeId| table.shards().iter().any(|shard| shard.is_owned_by(node));
         let dead = self.gone.iter().copied().find(|node| owned(*node)).or_else(|| {
             let declares = self.setting.bans && self.gone.is_empty() && !self.closing && random.chance(700);
-            // As many are left as the table may have copies; the first one votes, and that would keep it a member.
-            let spares = self.living_ids().len() > usize::from(table.n.max(alike(table.n)));
+            // As many are left as there are copies; the first one votes, and that would keep it a member.
+            let most = table.shards().iter().map(|shard| shard.owners.len()).max();
+            let spares = self.living_ids().len() > usize::from(table.n).max(most.unwrap_or_default());
             // Those that are left certainly hold everything, or no plan would be made.
             let all_spare = table.shards().iter().all(|shard| shard.owners.len() > 2);
             let spares = spares && all_spare;
@@ -228,6 +236,14 @@ impl World {
         Some(Command::Begin(Begin { dead: vec![dead], ..begin }))
     }
 
+    /// The table gets another number of copies.
+    fn note_copies(&mut self, before: u8, n: u8) {
+        self.history.copies.insert(n);
+        if level::quorum(before) != level::quorum(n) {
+            self.met(Happening::OtherQuorum);
+        }
+    }
+
     /// A node was declared dead: it may run on, and no other one talks to it any more.
     fn declare_dead(&mut self, node: NodeId) {
         if self.gone.insert(node) {
@@ -240,11 +256,21 @@ impl World {
         }
     }
 
-    /// One copy more of each shard, or one fewer, whichever leaves a quorum what it is, so that what a level means stays the
-    /// same. Some shards have as many already, since such a job was aborted.
-    fn other_copies(&self, catalog: &Catalog, random: &mut Random) -> Command {
+    /// How many copies an operator wants instead of so many: often one that leaves a quorum what it is, so that half of the
+    /// owners may be a quorum in one set and not in the other. One alone can be lost with its disk.
+    fn wanted_copies(&self, n: u8, random: &mut Random) -> u8 {
+        if random.chance(500) {
+            return alike(n);
+        }
+        let Mishaps { loss, accept, .. } = self.setting.mishaps;
+        let least = if loss + accept > 0 { 2 } else { 1 };
+        let others: Vec<u8> = (least..=COPIES_MAX).filter(|other| *other != n).collect();
+        *random.pick(&others)
+    }
+
+    /// So many copies of each shard. Some shards have as many already, since such a job was aborted.
+    fn other_copies(&self, catalog: &Catalog, n: u8, random: &mut Random) -> Command {
         let table = catalog.table_by_id(TableId(1)).expect("it is never dropped where shards move");
-        let n = alike(table.n);
         let mut moved = |shard: &Shard| {
             let mut wanted: Vec<NodeId> = shard.owner_nodes().collect();
             let mut others: Vec<NodeId> =
@@ -252,7 +278,8 @@ impl World {
             if wanted.len() == usize::from(n) {
                 return None;
             }
-            if n > table.n || (!others.is_empty() && random.chance(300)) {
+            let spare = usize::from(!others.is_empty() && random.chance(300));
+            while !others.is_empty() && wanted.len() < usize::from(n) + spare {
                 wanted.push(others.swap_remove(random.below(others.len() as u64) as usize));
             }
             while wanted.len() > usize::from(n) {
@@ -291,6 +318,11 @@ impl World {
         self.tell(|| format!("command {commands}: {words}"));
         if let Command::Begin(begin) = &command {
             begin.dead.iter().for_each(|node| self.declare_dead(*node));
+            for change in &begin.changes {
+                if let Change::Copies { n, .. } = change {
+                    self.note_copies(before.table_by_id(TableId(1)).map_or(*n, |table| table.n), *n);
+                }
+            }
         }
         if let Command::Advance(advance) = &command {
             for (happening, count) in [
@@ -307,7 +339,12 @@ impl World {
         for node in self.node_ids() {
             let random = &mut self.random(For::Moves, [200 + node.0, commands as u64]);
             let is_late = self.setting.late_owners && is_old(node);
-            let times = if is_late {
+            let times = if is_late && self.setting.fills_owners() {
+                // One is asked for its copy, and back with the catalog from before, while another one still goes by that.
+                let is_first = self.random(For::Moves, [400 + node.0, self.leading.plans]).chance(500);
+                let longest = if is_first { 60_000 } else { 900_000 };
+                [random.between(longest / 3, longest), random.between(longest / 2, longest)]
+            } else if is_late {
                 [random.between(60_000, 600_000), random.between(60_000, 900_000)]
             } else {
                 [random.below(20_000), random.below(400_000)]

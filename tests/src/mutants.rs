@@ -26,6 +26,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::HybridClockVersions
         | Mutant::LastArrivalWins
         | Mutant::CopyUncapped
+        | Mutant::CopiedUnclosed
         | Mutant::JointOldOnly
         | Mutant::JointNewOnly
         | Mutant::FenceNotAwaited
@@ -41,7 +42,9 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
         | Mutant::FilledOverNewer
         | Mutant::FormerCopyCounted
         | Mutant::TakenUnwiped => &[Invariant::Linearizable, Invariant::Durable, Invariant::Flicker],
-        Mutant::OvertakenAnswered | Mutant::AcceptedLossForgotten => &[Invariant::Linearizable],
+        Mutant::OvertakenAnswered | Mutant::UnnamedAnswers | Mutant::AcceptedLossForgotten => {
+            &[Invariant::Linearizable]
+        }
         Mutant::HintsCount
         | Mutant::RefusalCounts
         | Mutant::AcknowledgedBeforeDurable
@@ -139,7 +142,7 @@ pub fn guards(mutant: Mutant) -> &'static [Invariant] {
 /// The profile that was made for it; `None`: it shows in what all seeds choose.
 #[cfg(feature = "mutants")]
 fn made_for(mutant: Mutant) -> Option<Profile> {
-    if mutant == Mutant::AcceptedLossForgotten {
+    if matches!(mutant, Mutant::UnnamedAnswers | Mutant::AcceptedLossForgotten) {
         return Some(Profile::Accepting);
     }
     if matches!(mutant, Mutant::RestForgotten | Mutant::MergedTakenAgain | Mutant::SplitMovesSums) {
@@ -147,7 +150,8 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
     }
     let is_of_moves = matches!(
         mutant,
-        Mutant::JointOldOnly
+        Mutant::CopiedUnclosed
+            | Mutant::JointOldOnly
             | Mutant::JointNewOnly
             | Mutant::FenceNotAwaited
             | Mutant::FenceByRoundOne

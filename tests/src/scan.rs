@@ -14,7 +14,7 @@ use crate::random::{For, Random, mix};
 use crate::world::World;
 use quorate_coordinator::Subject;
 use quorate_coordinator::scan::{Action, Answer, Input, Request, Scan, segment};
-use quorate_model::{Instant, Interval, Level, NodeId, Sharding};
+use quorate_model::{Instant, Interval, NodeId, Sharding};
 use quorate_ring::Plan;
 use std::collections::VecDeque;
 
@@ -131,7 +131,7 @@ impl World {
         let request = Request {
             range: scanning.rest.clone(),
             reverse: scan.reverse,
-            level: Level::Count(scan.required),
+            level: self.asked(scan.required),
             items: scanning.items,
             // The first entry of an answer is more than that.
             bytes: if random.chance(400) { 40 } else { 1 << 20 },
@@ -228,6 +228,7 @@ impl World {
         plan: &Plan,
     ) -> AttemptId {
         let timeout = subject.deadline.0.saturating_sub(self.schedule.now());
+        let required = self.asked(required).within(plan.n());
         let (spot, asked) = match machine {
             Operation::Walk(_) => {
                 let table = self.cluster.number_of(plan.table.id).expect("it is of this cluster");

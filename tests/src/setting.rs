@@ -137,6 +137,8 @@ pub struct Habits {
     /// Chance that an operation asks for another level than its table's: half of the time for `one`, else often for a
     /// quorum.
     pub other_level: u64,
+    /// Chance that one which does asks for a quorum all the same.
+    pub at_quorum: u64,
     /// Chance that a write carries an operation id.
     pub id: u64,
     /// Chance that a write of unknown outcome is tried again.
@@ -365,6 +367,18 @@ impl Setting {
         }
     }
 
+    /// Whether disks are full when their nodes hear that a shard moves.
+    pub fn fills_owners(&self) -> bool {
+        self.moves > 0 && self.mishaps.disk_full > 0
+    }
+
+    /// Whether the first table's copies may become more and fewer. Then clients ask for a quorum alone, which means another
+    /// number of owners each time.
+    pub fn changes_copies(&self) -> bool {
+        let TableSetting { r, w, .. } = self.tables[0];
+        self.moves > 0 && self.habits.other_level == 0 && (r, w) == (Level::Quorum, Level::Quorum)
+    }
+
     /// Which tables are of ranges, and whether clients scan. A stream of its own: all else stays as it was without.
     fn scan_some(&mut self) {
         let random = &mut Random::new(self.seed, For::Scans, [0, 0]);
@@ -398,7 +412,7 @@ impl Setting {
         self.alters = 0;
         if self.tables[0].w == Level::All {
             // What is held by a quorum alone.
-            self.habits.other_level = 700;
+            (self.habits.other_level, self.habits.at_quorum) = (850, 750);
         }
         (self.clients, self.hints_max) = (random.between(2, 4) as u32, *random.pick(&[0, 0, 40]));
         (self.habits.ttl, self.habits.pause_max) = (0, 20_000);
@@ -496,7 +510,7 @@ impl Setting {
             return;
         }
         // A write promise of more than a quorum makes reads of one owner `regular`, which one that is declared dead breaks.
-        if n >= 3 && w == Level::Quorum && random.chance(300) {
+        if n >= 3 && w == Level::Quorum && random.chance(450) {
             (self.bans, self.nodes) = (true, u64::from(n) + 3);
             (self.mishaps.losses_max, self.mishaps.loss) = (0, 0);
         }
@@ -582,6 +596,39 @@ impl Setting {
             lasting_max: *random.pick(&[60_000, 250_000]),
             ..Mishaps::default()
         };
+    }
+
+    /// In some histories nodes lose the end of what they knew while shards move, and go on. A stream of its own: the others
+    /// stay as they are without.
+    fn lose_while_moving(&mut self) {
+        let random = &mut Random::new(self.seed, For::Moves, [u64::MAX, 0]);
+        // Those that are about nodes declared dead, or about writes at one owner, have no room for more.
+        if self.bans || self.habits.other_level == 900 {
+            return;
+        }
+        match random.weighted(&[600, 150, 250]) {
+            0 => return,
+            1 => {
+                // That is accepted, whatever it was: also that a shard is another's.
+                let lasting_max = *random.pick(&[60_000, 250_000]);
+                self.mishaps = Mishaps { count_max: 12, lag: 40, lasting_max, ..Mishaps::default() };
+                (self.mishaps.accept, self.mishaps.crash, self.mishaps.isolate) = (60, 20, 30);
+            }
+            _ => {
+                // Owners whose disks are full when they hear of a move, and whose power is cut once their copies are asked
+                // for: they start with the catalog from before, which the others still go by.
+                (self.tables[0].n, self.tables[0].w, self.nodes) = (2, Level::Quorum, random.between(4, 5));
+                (self.keys, self.late_owners, self.hints_max) = (random.between(10, 20), true, 0);
+                (self.habits.read, self.habits.write, self.queue_max) = (4, 90, 100);
+                (self.conditions, self.timeout) = (Conditions::default(), (50_000, 150_000));
+                (self.operations, self.clients) = (random.between(350, 450) as u32, 6);
+                self.habits.other_level = 0;
+                let lasting_max = 600_000;
+                self.mishaps = Mishaps { count_max: 6, lag: 60, lasting_max, ..Mishaps::default() };
+                self.mishaps.disk_full = 1;
+            }
+        }
+        self.moves = 12;
     }
 
     /// Keys are deleted as often as they are written, and removals go as soon as they can, while messages are held back for
@@ -916,7 +963,10 @@ impl Setting {
             }
             Profile::Filling => self.lose_disks(random),
             Profile::Accepting => self.accept_losses(random),
-            Profile::Moving => self.move_shards(random),
+            Profile::Moving => {
+                self.move_shards(random);
+                self.lose_while_moving();
+            }
             Profile::Grave => self.dig(random),
             Profile::Splitting => self.split_shards(random),
             Profile::Scanning => self.scan_all(random),
@@ -1050,6 +1100,7 @@ fn habits(random: &mut Random) -> Habits {
         scan: 0,
         latest: 0,
         other_level: *random.pick(&[0, 100, 300]),
+        at_quorum: 0,
         id: *random.pick(&[0, 300, 900]),
         retry: *random.pick(&[300, 800]),
         raised: 100,

@@ -3,7 +3,7 @@
 //! An answer says something of every key up to where it is complete: what is not listed is not held. So a walk that
 //! leaves something out is a replica that went back.
 
-use crate::event::Caller;
+use crate::event::{Asker, Caller};
 use crate::history::Spot;
 use crate::message::Told;
 use crate::world::World;
@@ -13,6 +13,9 @@ use quorate_model::{Extent, Held, Interval, NodeId, RangeReply, RangeRequest, Re
 impl World {
     /// A living replica turns to a request about a range; a busy one refuses it.
     pub(crate) fn serve_range(&mut self, at: NodeId, from: Caller, request: &RangeRequest, is_busy: bool) {
+        if matches!(from.asker, Asker::Fill { .. }) && self.setting.moves > 0 {
+            self.fall_unclosed(at, request.epoch());
+        }
         let process = self.node(at).process.as_ref().expect("only a living process is asked");
         let reply = if is_busy {
             RangeReply::Refused(Refusal::Overloaded)

@@ -289,7 +289,8 @@ impl World {
         self.tell(|| format!("{id} starts, and has heard of command {heard} of the catalog"));
         if self.setting.drops || self.setting.conducts() {
             // What it forgot it hears again.
-            let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(1_200_000);
+            let longest = if self.setting.fills_owners() { 500_000 } else { 1_200_000 };
+            let micros = self.random(For::Catalog, [u64::from(run), id.0 << 32]).below(longest);
             let commands = self.cluster.commands();
             self.schedule.after(micros, Event::Hear { node: id, commands });
         }
@@ -337,6 +338,7 @@ impl World {
         }
         let heard = std::mem::replace(&mut node.heard, commands);
         self.tell(|| format!("{id} hears of command {commands} of the catalog"));
+        self.fill_up(id);
         if (heard + 1..=commands).any(|command| self.cluster.raises(command)) {
             self.met(Happening::Raised);
         }

@@ -301,7 +301,7 @@ impl<E: Engine> Replica<E> {
         }
         self.not_behind(layout)?;
         let closed = self.closed();
-        if !fence::may_be_copied(closed, over.epoch) {
+        if !fence::may_be_copied(self.rules, closed, over.epoch) {
             return Err(Refusal::Behind { current: closed });
         }
         let mut rest = over.clone();

@@ -91,7 +91,7 @@ impl<E: Engine> Replica<E> {
     /// noted now, and everything counts as lost until it is.
     pub(super) fn note_began(&self, writer: &mut Writer, layout: &Layout) -> bool {
         let Some(lost) = self.ledger().lost().filter(|lost| lost.began.is_none()) else { return true };
-        if !admission::is_named(layout, self.incarnation) || self.is_doubtful() {
+        if !admission::is_named(self.rules, layout, self.incarnation) || self.is_doubtful() {
             return true;
         }
         let lost = Lost { began: Some(layout.epoch), ..lost };
@@ -116,7 +116,7 @@ impl<E: Engine> Replica<E> {
             return Vec::new();
         }
         let is_named = |layout: &Layout| {
-            admission::is_named(layout, self.incarnation) && self.not_behind(layout).is_ok()
+            admission::is_named(self.rules, layout, self.incarnation) && self.not_behind(layout).is_ok()
         };
         if !is_named(&self.layout()) {
             return Vec::new();

@@ -42,7 +42,7 @@ impl<E: Engine> Replica<E> {
 
     fn may_clear(&self, layout: &Layout) -> bool {
         self.not_behind(layout).is_ok()
-            && admission::is_named(layout, self.incarnation)
+            && admission::is_named(self.rules, layout, self.incarnation)
             && self.closed() >= layout.epoch
     }
 

@@ -7,8 +7,8 @@ use quorate_model::{Durability, Extent, Interval, Layout, Mutant, Place, Refusal
 ///
 /// Rule 13.
 #[inline]
-pub fn is_named(layout: &Layout, incarnation: u64) -> bool {
-    layout.incarnation == incarnation
+pub fn is_named(rules: Rules, layout: &Layout, incarnation: u64) -> bool {
+    layout.incarnation == incarnation || rules.broken(Mutant::UnnamedAnswers)
 }
 
 /// A replica answers for what it owns, at the epoch at which it does, and refuses every other epoch.
@@ -16,7 +16,7 @@ pub fn is_named(layout: &Layout, incarnation: u64) -> bool {
 /// Rule 6. How durable the table wants records, or why it is refused.
 #[inline]
 pub fn admit(rules: Rules, layout: &Layout, incarnation: u64, at: &Place) -> Result<Durability, Refusal> {
-    if !is_named(layout, incarnation) {
+    if !is_named(rules, layout, incarnation) {
         return Err(Refusal::Behind { current: layout.epoch });
     }
     if rules.broken(Mutant::EpochNotChecked)

@@ -24,6 +24,6 @@ pub fn is_behind(rules: Rules, layout: Epoch, noted: Epoch) -> bool {
 ///
 /// Rule 6. Whether it can be read.
 #[inline]
-pub fn may_be_copied(closed: Epoch, asked: Epoch) -> bool {
-    closed >= asked
+pub fn may_be_copied(rules: Rules, closed: Epoch, asked: Epoch) -> bool {
+    closed >= asked || rules.broken(Mutant::CopiedUnclosed)
 }

@@ -45,6 +45,7 @@ fn read(evidence: &Evidence<'_>, findings: &mut Findings, attempt: &Attempt, ans
         return;
     }
     let n = evidence.copies(table.n, answer.n);
+    let required = evidence.required(attempt, required, n);
     let claim = Guarantee::of_read(required, evidence.table_w_of(attempt.spot, n), n);
     let is_claim = answer.guarantee == claim || evidence.is_lowered(answer.guarantee, claim);
     if !is_claim || answer.required != required || answer.n != n {
@@ -79,14 +80,14 @@ fn written(
     let n = evidence.copies(table.n, answer.n);
     let table_r = table.r.required(n).expect("levels are drawn within n");
     let table_w = evidence.table_w_of(attempt.spot, n);
-    let claim = Guarantee::of_write(asked.required, table_w, table_r, n);
+    let required = evidence.required(attempt, asked.required, n);
+    let claim = Guarantee::of_write(required, table_w, table_r, n);
     let is_claim = answer.guarantee == claim || evidence.is_lowered(answer.guarantee, claim);
-    if !is_claim || answer.required != asked.required || answer.n != n {
-        findings
-            .broken(attempt.spot, format!("a write at {} of {} claims {answer:?}", asked.required, table.n));
+    if !is_claim || answer.required != required || answer.n != n {
+        findings.broken(attempt.spot, format!("a write at {required} of {n} claims {answer:?}"));
     }
-    if answer.acks < asked.required {
-        findings.broken(attempt.spot, format!("acknowledged with {} of {}", answer.acks, asked.required));
+    if answer.acks < required {
+        findings.broken(attempt.spot, format!("acknowledged with {} of {required}", answer.acks));
     }
     let maker = evidence.history.makers.get(&(attempt.spot, answer.version));
     let made_by = maker.map(|maker| &evidence.history.attempts[maker.0]);

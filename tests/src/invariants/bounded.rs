@@ -31,6 +31,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for (spot, attempt, _) in &history.wrote_first {
         if let Asked::Read { required } = history.attempts[attempt.0].asked
+            && !evidence.setting.changes_copies()
             && required < evidence.quorum(*spot)
         {
             let what = format!("op {}, a read below a quorum, wrote before it answered", attempt.0);
@@ -67,7 +68,8 @@ fn messages_max(evidence: &Evidence<'_>, attempt: &Attempt) -> u64 {
     let beside = 4;
     let sent = 1 + RESENDS_SOONER + attempt.timeout / RESEND_AFTER_MAX.0;
     let begins = 1 + u64::from(attempt.replans + attempt.below) + begun_anew_max(evidence, attempt);
-    u64::from(evidence.table(attempt.spot).n) * (asked + beside + sent) * begins
+    let most = evidence.history.copies.iter().copied().fold(evidence.table(attempt.spot).n, u8::max);
+    u64::from(most) * (asked + beside + sent) * begins
 }
 
 /// How often a read may begin anew: when no owner shows what it looks for, and for each version that was assigned without

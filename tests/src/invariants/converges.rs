@@ -166,6 +166,10 @@ fn hints_alone_made_owners_agree(evidence: &Evidence<'_>, findings: &mut Finding
     {
         return;
     }
+    if evidence.setting.moves > 0 {
+        // No hint was asked for an owner that was none then.
+        return;
+    }
     for (spot, owners) in &ending.owners {
         let mut stored = stored(evidence).filter(|(_, attempt, _)| attempt.spot == *spot);
         let is_whole = stored.all(|(id, attempt, _)| {

@@ -22,9 +22,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Owners that must have held the version when it was acknowledged, and still do.
-fn holders(evidence: &Evidence<'_>, (attempt, write, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
-    let quorum = evidence.quorum(attempt.spot);
-    let said = if answer.replayed { write.required.max(quorum) } else { write.required };
+fn holders(evidence: &Evidence<'_>, (attempt, _, answer): (&Attempt, &Write, &PutAnswer)) -> u8 {
+    let quorum = evidence.quorum_of(attempt.spot, answer.n);
+    let said = if answer.replayed { answer.required.max(quorum) } else { answer.required };
     evidence.history.surely(said, evidence.counts(attempt.spot))
 }
 
@@ -37,9 +37,10 @@ fn met_by_later_reads(
     let at_first = evidence.table(attempt.spot).n;
     let holders = holders(evidence, acknowledged);
     for (read, found) in evidence.history.answered() {
-        // Where there is one copy more by then, that one may be the one that is read.
-        let n = evidence.copies(at_first, answer.n).max(evidence.copies(at_first, found.n));
-        let must_meet = read.spot == attempt.spot && attempt.precedes(read) && found.required + holders > n;
+        let n = evidence.copies(at_first, found.n);
+        let must_meet = read.spot == attempt.spot
+            && attempt.precedes(read)
+            && evidence.must_meet(found.required, holders, n);
         // One that was declared dead, and runs on, shows what it had: at `one`, and calls that eventual.
         let must_meet = must_meet && !evidence.history.dead.contains(&read.coordinator);
         let is_met = evidence.is_met(read.spot, found.record.as_ref(), found.sealed, answer.version);
@@ -60,7 +61,7 @@ fn below_later_writes(
     let (earlier, _, before) = acknowledged;
     let spot = earlier.spot;
     let (table_w, quorum) = (evidence.table_w(spot), evidence.quorum(spot));
-    if holders(evidence, acknowledged) < table_w.min(quorum) {
+    if holders(evidence, acknowledged) < table_w.min(quorum) && !evidence.setting.changes_copies() {
         return;
     }
     for (later, write, after) in evidence.history.acknowledged() {

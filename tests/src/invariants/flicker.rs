@@ -11,7 +11,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
     }
     for (earlier, before) in evidence.history.answered() {
-        let (spot, quorum) = (earlier.spot, evidence.quorum(earlier.spot));
+        let (spot, quorum) = (earlier.spot, evidence.quorum_of(earlier.spot, before.n));
         // What a quorum answered under a plan that promises to sync is synced, whatever the table promised before.
         let is_kept = !evidence.may_forget(spot) || earlier.durability == Durability::Sync;
         let binds = before.required >= quorum && is_kept;
@@ -19,7 +19,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (later, after) in evidence.history.answered() {
             let must_meet = later.spot == spot
                 && earlier.precedes(later)
-                && after.required + evidence.history.surely(quorum, quorum) > evidence.table(spot).n;
+                && evidence.must_meet(
+                    after.required,
+                    evidence.history.surely(quorum, quorum),
+                    evidence.copies(evidence.table(spot).n, after.n),
+                );
             let as_late = evidence.is_met(spot, after.record.as_ref(), after.sealed, record.version);
             let held = after.record.as_ref().map(Record::held);
             if must_meet && !(as_late && held.is_none_or(|held| held >= record.held())) {

@@ -67,7 +67,9 @@ fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Ope
     let Outcome::Got(answer) = &attempt.outcome else { return None };
     let n = evidence.copies(evidence.table(attempt.spot).n, answer.n);
     let by_levels = Guarantee::of_read(answer.required, evidence.table_w_of(attempt.spot, n), n);
-    if answer.required < evidence.quorum(attempt.spot) || evidence.is_lowered(answer.guarantee, by_levels) {
+    if answer.required < evidence.quorum_of(attempt.spot, answer.n)
+        || evidence.is_lowered(answer.guarantee, by_levels)
+    {
         return None;
     }
     let value = seen(answer.record.as_ref()).or_else(|| expires.then(|| NOTHING.to_owned()));
@@ -78,9 +80,10 @@ fn read(evidence: &Evidence<'_>, attempt: &Attempt, expires: bool) -> Option<Ope
 fn listed(evidence: &Evidence<'_>, shown: &Shown<'_>, expires: bool) -> Option<Operation> {
     let Shown { scan, page, spot, item } = shown;
     let PageOutcome::Answered(answer) = &page.outcome else { return None };
-    let by_levels = Guarantee::of_read(scan.required, evidence.table_w(*spot), evidence.table(*spot).n);
+    let (required, n) = (answer.worth.required, evidence.copies(evidence.table(*spot).n, answer.worth.n));
+    let by_levels = Guarantee::of_read(required, evidence.table_w_of(*spot, n), n);
     let is_lowered = evidence.is_lowered(answer.worth.guarantee, by_levels);
-    if scan.required < evidence.quorum(*spot) || is_lowered {
+    if required < evidence.quorum_of(*spot, n) || is_lowered {
         return None;
     }
     let value = match item {
@@ -115,12 +118,11 @@ fn write(evidence: &Evidence<'_>, attempt: &Attempt, write: &Write, expires: boo
 
 /// When a version was first acknowledged as held by a quorum.
 fn acknowledged_at(evidence: &Evidence<'_>, spot: Spot, version: Version) -> Option<Moment> {
-    let quorum = evidence.quorum(spot);
     evidence
         .history
         .acknowledged()
         .filter(|(attempt, _, answer)| attempt.spot == spot && answer.version == version)
-        .filter(|(_, write, answer)| write.required >= quorum || answer.replayed)
+        .filter(|(_, _, answer)| answer.required >= evidence.quorum_of(spot, answer.n) || answer.replayed)
         .filter(|(_, _, answer)| !evidence.is_lowered(answer.guarantee, Guarantee::Linearizable))
         .filter_map(|(attempt, _, _)| attempt.ret)
         .min()

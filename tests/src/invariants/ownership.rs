@@ -4,7 +4,6 @@
 
 use super::{Evidence, Findings};
 use crate::history::{Asked, Attempt};
-use crate::moving::alike;
 use quorate_model::level;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -44,14 +43,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// How many owners must have answered before an attempt may go on.
 fn needed(evidence: &Evidence<'_>, attempt: &Attempt) -> u8 {
-    let (n, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
+    let (at_first, table_w) = (evidence.table(attempt.spot).n, evidence.table_w(attempt.spot));
+    // Of as many copies as there were at some time.
+    let fewest =
+        |of: &dyn Fn(u8) -> u8| evidence.history.copies.iter().map(|n| of(*n)).fold(of(at_first), u8::min);
     match &attempt.asked {
-        Asked::Read { required } | Asked::Walk { required } => *required,
-        // The first owner gives the version, and no other is asked.
-        Asked::Write(write) if write.required == 1 && table_w > 1 => 0,
-        Asked::Write(_) => {
-            let round_one = |n| level::round_one(n, evidence.table_w_of(attempt.spot, n));
-            round_one(n).min(round_one(evidence.copies(n, alike(n))))
+        Asked::Read { required } | Asked::Walk { required } => {
+            fewest(&|n| evidence.required(attempt, *required, n))
         }
+        // The first owner gives the version, and no other is asked.
+        Asked::Write(write) if write.required == 1 && table_w > 1 && !evidence.setting.changes_copies() => 0,
+        Asked::Write(_) => fewest(&|n| level::round_one(n, evidence.table_w_of(attempt.spot, n))),
     }
 }

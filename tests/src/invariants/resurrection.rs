@@ -17,12 +17,12 @@ struct Removal {
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for removal in removals(evidence).into_iter().filter(|removal| !evidence.may_forget(removal.spot)) {
-        let n = evidence.table(removal.spot).n;
         for (read, answer) in evidence.history.answered() {
+            let n = evidence.copies(evidence.table(removal.spot).n, answer.n);
+            let holders = evidence.history.surely(removal.holders, evidence.counts(removal.spot));
             let must_meet = read.spot == removal.spot
                 && removal.known_at < read.call
-                && answer.required + evidence.history.surely(removal.holders, evidence.counts(removal.spot))
-                    > n;
+                && evidence.must_meet(answer.required, holders, n);
             let Some(record) = answer.record.as_ref().filter(|_| must_meet) else { continue };
             if seen(Some(record)).is_some() && record.version <= removal.version {
                 let what = format!("{} was removed, and then {} was read", removal.version, record.version);
@@ -41,13 +41,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn removals(evidence: &Evidence<'_>) -> Vec<Removal> {
     let mut removals = Vec::new();
     for (attempt, write, answer) in evidence.history.acknowledged() {
-        let quorum = evidence.quorum(attempt.spot);
-        if write.value.is_none() && write.required >= quorum {
-            removals.extend(removal(attempt, answer.version, write.required));
+        let quorum = evidence.quorum_of(attempt.spot, answer.n);
+        if write.value.is_none() && answer.required >= quorum {
+            removals.extend(removal(attempt, answer.version, answer.required));
         }
     }
     for (attempt, answer) in evidence.history.answered() {
-        let quorum = evidence.quorum(attempt.spot);
+        let quorum = evidence.quorum_of(attempt.spot, answer.n);
         let Some(record) = answer.record.as_ref().filter(|_| answer.required >= quorum) else { continue };
         let is_read = matches!(attempt.asked, Asked::Read { .. });
         if is_read && matches!(record.body, Body::Tombstone | Body::Expired) {

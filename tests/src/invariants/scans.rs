@@ -10,6 +10,7 @@ use super::{Evidence, Findings};
 use crate::history::{Attempt, Moment, Outcome, PageHistory, PageOutcome, ScanHistory, Spot, Write, seen};
 use quorate_coordinator::answer::Outcome as Claim;
 use quorate_coordinator::scan::{Item, Page};
+use quorate_model::level;
 use quorate_model::{Body, Durability, Guarantee, Interval, Record, SortKey};
 
 /// What a page says of one key.
@@ -115,11 +116,13 @@ fn covers(
     let table = evidence.setting.tables[scan.table];
     let n = evidence.copies(table.n, answer.worth.n);
     let table_w = table.w.required(n).expect("levels are drawn within n");
-    let claim = Guarantee::of_read(scan.required, table_w, n);
+    let changes = evidence.setting.changes_copies();
+    let required = if changes { level::quorum(n) } else { scan.required };
+    let claim = Guarantee::of_read(required, table_w, n);
     let said = answer.worth.guarantee;
     let is_claim = said == claim || evidence.is_lowered(said, claim);
-    if !is_claim || (answer.worth.required, answer.worth.n) != (scan.required, n) {
-        let what = format!("a page at {} of {} claims {:?}", scan.required, table.n, answer.worth);
+    if !is_claim || (answer.worth.required, answer.worth.n) != (required, n) {
+        let what = format!("a page at {required} of {n} claims {:?}", answer.worth);
         findings.broken(None, what);
     }
 }
@@ -190,7 +193,7 @@ fn was_there(evidence: &Evidence<'_>, spot: Spot, required: u8, from: Moment, un
             && !removes(write)
             && !may_forget(write)
             && put.ret.is_some_and(|ret| ret < from)
-            && holders + required > n;
+            && evidence.must_meet(required, holders, n);
         is_there
             && evidence.history.writes().all(|(_, other, write)| {
                 let is_before = matches!(other.outcome, Outcome::Stored(_)) && other.precedes(put);
