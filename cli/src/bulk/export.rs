@@ -200,6 +200,8 @@ impl Export {
             }
         };
         meter.line.clear();
+        let is_over = progress.parts.iter().all(|part| part.is_over);
+        let ended = ended.and_then(|()| whole(is_over));
         match ended {
             Ok(()) => {
                 target.end()?;
@@ -217,7 +219,7 @@ impl Export {
         let scanning = client.scan(&self.table, &Scan { cursor: self.cursor.clone(), ..asked });
         let mut meter = Meter::new(&context.output, "exported");
         let (pages, mut written) = mpsc::channel(1);
-        let mut cursor = self.cursor.clone();
+        let (mut cursor, mut is_over) = (self.cursor.clone(), false);
         let reading = tokio::spawn(read(0, scanning, pages));
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let ended = loop {
@@ -236,12 +238,13 @@ impl Export {
                         page.text.len() as u64,
                         all.map(|all| (meter.keys + page.keys, all)),
                     );
-                    cursor = page.cursor;
+                    (cursor, is_over) = (page.cursor, page.is_over);
                 }
                 Err(failure) => break Err(failure),
             }
         };
         reading.abort();
+        let ended = ended.and_then(|()| whole(is_over));
         meter.line.clear();
         match ended {
             Ok(()) => {
@@ -305,6 +308,12 @@ async fn read(part: usize, mut scanning: Scanning, pages: mpsc::Sender<Result<Pa
             return;
         }
     }
+}
+
+/// A part that ended without a word is a bug, and no whole export.
+fn whole(is_over: bool) -> Result<(), Failure> {
+    let sentence = "a part of the table was not read to its end: a bug in this command";
+    if is_over { Ok(()) } else { Err(Failure::new(Exit::Other, sentence)) }
 }
 
 /// The bounds that the command line names, as text.

@@ -103,7 +103,9 @@ impl Target {
         new.push(".new");
         let write = || {
             self.file.sync_data()?;
-            std::fs::write(&new, serde_json::to_vec(progress)?)?;
+            let mut file = File::create(&new)?;
+            file.write_all(&serde_json::to_vec(progress)?)?;
+            file.sync_all()?;
             std::fs::rename(&new, &note)
         };
         write().map_err(|error: std::io::Error| not_written(&note, &error))

@@ -18,10 +18,10 @@
 //! A shard with one hot key, or whose keys only grow, is not split for its load: that would leave all of it in one part. A
 //! member that owns nothing gets nothing: when it begins to is an operator's decision. Moves for the sake of load.
 
-use super::facts::{NodeReport, ShardReport};
+use super::facts::{NodeReport, PairReport, ShardReport};
 use crate::catalog::{
-    Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Cut, JobKind, Merge, Move, Pair, RequestId, Seen, Shard,
-    Split, TableEntry,
+    Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Cut, JobKind, Merge, Move, Pair, RequestId, SHARDS_MAX,
+    Seen, Shard, Split, TableEntry,
 };
 use crate::heat::Spot;
 use quorate_model::{Instant, Interval, NodeId, ShardId, SortKey, Span, TableId};
@@ -33,6 +33,9 @@ const PAIRED_MAX: usize = 4;
 
 /// The level of the catalog that has splits and merges.
 const LEVEL_MIN: u32 = 4;
+
+/// How long what is said of a shard that was changed may still be of what it was: some times as long as a report is under way.
+const SETTLING: Span = Span::from_millis(5_000);
 
 /// When shards change by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,9 @@ pub struct TendLimits {
 /// Since when what is so is so: all that a leader remembers of it. A new one begins with nothing, and waits longer.
 #[derive(Clone, Debug, Default)]
 pub struct Tending {
+    /// Shards of which an owner says something: what they hold, and since when that is so, if they held something else
+    /// before.
+    seen: BTreeMap<ShardId, (Interval, Option<Instant>)>,
     hot: BTreeMap<ShardId, (Interval, Instant)>,
     small: BTreeMap<ShardId, (Pair, Instant)>,
     uneven: Option<Instant>,
@@ -102,10 +108,25 @@ impl Tending {
         let said = Said { catalog, reports, limits };
         self.observe(&said, now);
         let hot = |id: ShardId| self.hot.get(&id).is_some_and(|(_, since)| now - *since >= limits.hot_for);
-        said.split(hot).or_else(|| self.merge(&said, now)).or_else(|| self.balance(&said, now))
+        // What is said of a shard that was split just now is still of the whole.
+        let settled = |id: ShardId| {
+            let since = self.seen.get(&id).and_then(|(_, since)| *since);
+            since.is_none_or(|since| now - since >= SETTLING)
+        };
+        said.split(hot, settled).or_else(|| self.merge(&said, now)).or_else(|| self.balance(&said, now))
     }
 
     fn observe(&mut self, said: &Said<'_>, now: Instant) {
+        let seen = std::mem::take(&mut self.seen);
+        for (report, shard) in said.shards() {
+            let before = seen.get(&report.shard);
+            let since = match before {
+                Some((interval, since)) if *interval == shard.interval => *since,
+                Some(_) => Some(now),
+                None => None,
+            };
+            self.seen.insert(report.shard, (shard.interval.clone(), since));
+        }
         let hot = std::mem::take(&mut self.hot);
         for (report, shard) in said.shards().filter(|(report, shard)| said.is_hot(report, shard)) {
             let before = hot.get(&report.shard).filter(|(interval, _)| *interval == shard.interval);
@@ -162,12 +183,13 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// What counts of what the nodes say.
+    /// What counts of what the nodes say: what one that is away said last is of what was.
     fn reports(&self) -> impl Iterator<Item = (NodeId, &'a NodeReport)> {
         let counts = |(node, report): &(&NodeId, &NodeReport)| {
             self.catalog
                 .node(**node)
                 .is_some_and(|known| known.incarnation == report.incarnation && !known.is_gone())
+                && report.is_up
         };
         self.reports.iter().filter(counts).map(|(node, report)| (*node, report))
     }
@@ -200,9 +222,16 @@ impl<'a> Said<'a> {
     }
 
     /// Splits of one table that are due.
-    fn split(&self, is_hot_for_long: impl Fn(ShardId) -> bool) -> Option<Command> {
+    fn split(
+        &self,
+        is_hot_for_long: impl Fn(ShardId) -> bool,
+        is_settled: impl Fn(ShardId) -> bool,
+    ) -> Option<Command> {
+        // Where there is no room for more shards, merges make some.
+        let shards: usize = self.catalog.tables().map(|entry| entry.shards().len()).sum();
+        let room = (SHARDS_MAX as usize).saturating_sub(shards).min(CUTS_PER_COMMAND_MAX);
         let mut cuts: BTreeMap<ShardId, Cut> = BTreeMap::new();
-        for (report, shard) in self.shards() {
+        for (report, shard) in self.shards().filter(|(report, _)| room > 0 && is_settled(report.shard)) {
             let by_size = report.half.as_ref().filter(|_| report.bytes > self.limits.bytes_max);
             let by_load = match &report.spot {
                 Spot::Half(at) => {
@@ -219,22 +248,29 @@ impl<'a> Said<'a> {
         }
         let table = cuts.keys().next()?.table;
         let cuts = cuts.into_values().filter(|cut| cut.seen.shard.table == table);
-        Some(Command::Split(Split { table, cuts: cuts.take(CUTS_PER_COMMAND_MAX).collect() }))
+        Some(Command::Split(Split { table, cuts: cuts.take(room).collect() }))
     }
 
-    /// Neighbours on the same nodes that are small and cold.
+    /// Neighbours on the same nodes that are small and cold, as every owner says: one owner alone may carry all reads, and
+    /// one that fills its copy holds little.
     fn pairs(&self) -> impl Iterator<Item = Pair> {
-        let all = self.reports().flat_map(|(node, report)| report.pairs.iter().map(move |pair| (node, pair)));
-        all.filter_map(|(node, report)| {
-            let (entry, left) = self.found(report.left, &report.start)?;
+        let mut small: BTreeMap<(ShardId, &SortKey), BTreeSet<NodeId>> = BTreeMap::new();
+        for (node, report) in self.reports() {
+            let is_small = |pair: &&PairReport| {
+                pair.bytes < self.limits.merge_bytes() && pair.load < self.limits.merge_load().max(1)
+            };
+            for pair in report.pairs.iter().filter(is_small) {
+                small.entry((pair.left, &pair.start)).or_default().insert(node);
+            }
+        }
+        small.into_iter().filter_map(|((left, start), say)| {
+            let (entry, left) = self.found(left, start)?;
             let right = entry.shard_at(left.interval.end.as_ref()?);
             let nodes = |shard: &Shard| shard.owner_nodes().collect::<BTreeSet<NodeId>>();
             let may_merge = right.joint.is_none()
-                && left.is_owned_by(node)
+                && nodes(left).is_subset(&say)
                 && nodes(left) == nodes(right)
-                && entry.shards().len() > entry.began_with() as usize
-                && report.bytes < self.limits.merge_bytes()
-                && report.load < self.limits.merge_load().max(1);
+                && entry.shards().len() > entry.began_with() as usize;
             may_merge.then(|| Pair { left: Seen::of(left), right: Seen::of(right) })
         })
     }
@@ -276,14 +312,28 @@ impl<'a> Said<'a> {
     /// A move of one copy from one node to another, of the table of which they differ most.
     fn movable(&self, from: NodeId, to: NodeId) -> Option<Begin> {
         let zone = |node: NodeId| self.catalog.node(node).map(|node| node.zone.as_str());
+        let free = self.reports.get(&to).map_or(0, |report| report.free_bytes);
+        let is_there = |node: NodeId| {
+            self.catalog.node(node).is_some_and(|known| known.is_allocatable())
+                && self.reports().any(|(up, _)| up == node)
+        };
         let wanted = |shard: &Shard| -> Vec<NodeId> {
             shard.owner_nodes().map(|node| if node == from { to } else { node }).collect()
         };
-        let zones = |nodes: &[NodeId]| nodes.iter().map(|node| zone(*node)).collect::<BTreeSet<_>>().len();
+        // No zone comes to hold more copies than the one that gives had.
+        let keeps_zones = |shard: &Shard| {
+            let held = |of: NodeId| shard.owner_nodes().filter(|node| zone(*node) == zone(of)).count();
+            zone(from) == zone(to) || held(to) < held(from)
+        };
+        // Nothing is begun that would have to wait: a job that waits keeps all others away.
+        let may_begin = |shard: &Shard| {
+            let bytes = shard.owner_nodes().filter_map(|node| self.reports.get(&node)?.sizes.get(&shard.id));
+            let bytes = bytes.max().copied().unwrap_or_default();
+            shard.owner_nodes().chain([to]).all(is_there) && bytes.saturating_mul(2) <= free
+        };
         let may_move = |shard: &&Shard| {
-            let now: Vec<NodeId> = shard.owner_nodes().collect();
             let is_between = shard.is_owned_by(from) && !shard.is_held_by(to) && shard.joint.is_none();
-            is_between && zones(&wanted(shard)) >= zones(&now)
+            is_between && keeps_zones(shard) && may_begin(shard)
         };
         let differs = |entry: &&Arc<TableEntry>| {
             let of = |node: NodeId| entry.shards().iter().filter(|shard| shard.is_owned_by(node)).count();

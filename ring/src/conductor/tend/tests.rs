@@ -31,7 +31,9 @@ struct Leader {
 impl Leader {
     fn of(catalog: Catalog) -> Self {
         let up = |node: &Arc<crate::catalog::Node>| {
-            (node.id, NodeReport { incarnation: node.incarnation, is_up: true, ..NodeReport::default() })
+            let free_bytes = 1 << 40;
+            let incarnation = node.incarnation;
+            (node.id, NodeReport { incarnation, free_bytes, is_up: true, ..NodeReport::default() })
         };
         let reports = catalog.nodes().map(up).collect();
         Self { catalog, reports, tending: Tending::default(), now: 0, limits: TendLimits::default() }
@@ -58,8 +60,10 @@ impl Leader {
             bytes,
             load,
         });
-        let owner = shards[0].owner_nodes().next().expect("an owner");
-        self.reports.get_mut(&owner).expect("a member").pairs = pairs.collect();
+        let pairs: Vec<PairReport> = pairs.collect();
+        for owner in shards[0].owner_nodes() {
+            self.reports.get_mut(&owner).expect("a member").pairs.clone_from(&pairs);
+        }
     }
 
     /// Looks each second, and does what is wanted; what was done, and after how many seconds.
@@ -174,6 +178,44 @@ fn small_cold_neighbours_are_merged_once_they_have_stayed_so_for_long() {
     assert_eq!(leader.goes_on(7_200), [], "it began with one");
 }
 
+/// One owner may carry all reads, or fill its copy.
+#[test]
+fn neighbours_that_one_owner_calls_large_or_hot_or_says_nothing_of_stay_two() {
+    let mut leader = Leader::of(ranged(3));
+    let whole = shards(&leader.catalog).remove(0);
+    let cut = Cut { seen: Seen::of(&whole), at: key("m") };
+    let split = Split { table: TableId(1), cuts: vec![cut] };
+    leader.catalog = accept(&leader.catalog, &Command::Split(split));
+    let (first, second) = (NodeId(1), NodeId(2));
+    for (bytes, load) in [(100 << 20, 0), (0, 900)] {
+        leader.pairs(0, 0);
+        let pair = &mut leader.reports.get_mut(&first).expect("a member").pairs[0];
+        (pair.bytes, pair.load) = (bytes, load);
+        assert_eq!(leader.goes_on(7_200), []);
+    }
+    leader.pairs(0, 0);
+    leader.reports.get_mut(&second).expect("a member").pairs.clear();
+    assert_eq!(leader.goes_on(7_200), []);
+    leader.pairs(0, 0);
+    leader.reports.get_mut(&second).expect("a member").is_up = false;
+    assert_eq!(leader.goes_on(7_200), [], "what it said last is of what was");
+}
+
+/// Another owner has not heard of a split yet, and would cut at another place.
+#[test]
+fn what_is_said_of_a_shard_that_was_split_just_now_counts_no_more() {
+    let mut leader = Leader::of(ranged(3));
+    let whole = shards(&leader.catalog).remove(0);
+    for (node, half) in [(1, "m"), (2, "f")] {
+        let (shard, start, half) = (whole.id, whole.interval.start.clone(), Some(key(half)));
+        let report = ShardReport { shard, start, bytes: 1 << 30, half, load: 0, spot: Spot::Unknown };
+        leader.reports.get_mut(&NodeId(node)).expect("a member").shards = vec![report];
+    }
+    assert_eq!(leader.goes_on(5).len(), 1);
+    leader.reports.values_mut().for_each(|report| report.shards.clear());
+    assert_eq!((leader.goes_on(600), shards(&leader.catalog).len()), (Vec::new(), 2));
+}
+
 #[test]
 fn a_table_is_not_merged_below_what_it_was_made_with() {
     let new = NewTable { sharding: Sharding::Range, shards: 3, ..table("log") };
@@ -258,6 +300,33 @@ fn a_member_that_owns_nothing_or_is_away_or_drained_gets_nothing() {
         leader.reports.get_mut(&NodeId(number)).expect("a member").is_up = false;
     }
     assert_eq!(leader.goes_on(600), []);
+}
+
+#[test]
+fn no_move_begins_that_would_have_to_wait() {
+    let waits: [fn(&mut Leader); 2] = [
+        |leader| leader.reports.values_mut().for_each(|report| report.free_bytes = 0),
+        |leader| {
+            // An owner of each shard that could move: its copy may be needed as a source.
+            for node in 1..=3 {
+                leader.reports.get_mut(&NodeId(node)).expect("a member").is_up = false;
+            }
+        },
+    ];
+    for wait in waits {
+        let mut leader = Leader::of(lopsided());
+        for node in 1..=6 {
+            let sizes = shards(&leader.catalog).iter().map(|shard| (shard.id, 1 << 20)).collect();
+            leader.reports.get_mut(&NodeId(node)).expect("a member").sizes = sizes;
+        }
+        wait(&mut leader);
+        let moved = leader.goes_on(600);
+        let of_log = |command: &Command| match command {
+            Command::Begin(begin) => begin.moves.iter().any(|moved| moved.shard.table == TableId(1)),
+            _ => false,
+        };
+        assert!(!moved.iter().any(|(_, command)| of_log(command)), "{moved:?}");
+    }
 }
 
 #[test]
