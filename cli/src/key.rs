@@ -29,6 +29,31 @@ struct Target {
     b64: bool,
 }
 
+/// Which keys are listed.
+#[derive(Args, Debug)]
+pub struct Bounds {
+    /// Only keys that begin so. With bounds, every page looks at all keys of a hash table.
+    #[arg(long, value_name = "BYTES")]
+    prefix: Option<OsString>,
+    /// The first key.
+    #[arg(long, value_name = "KEY")]
+    start: Option<OsString>,
+    /// The first key behind the last one.
+    #[arg(long, value_name = "KEY")]
+    end: Option<OsString>,
+    /// --prefix, --start and --end are base64url.
+    #[arg(long)]
+    b64: bool,
+}
+
+impl Bounds {
+    /// The bytes of prefix, start and end.
+    pub fn read(self) -> Result<[Option<Vec<u8>>; 3], Failure> {
+        let key = |text: Option<OsString>| text.map(|text| key_bytes(text, self.b64)).transpose();
+        Ok([key(self.prefix)?, key(self.start)?, key(self.end)?])
+    }
+}
+
 /// How a read is asked.
 #[derive(Args, Debug)]
 pub struct ReadFlags {

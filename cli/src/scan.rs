@@ -6,14 +6,13 @@
 use crate::columns::{left, name, right};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::key::key_bytes;
+use crate::key::Bounds;
 use crate::mget::shortened;
 use crate::output::{Format, Output, Word, readable};
 use clap::Args;
 use quorate_client::{Item, Scan as Asked, Scanning};
 use quorate_model::Level;
 use serde_json::json;
-use std::ffi::OsString;
 use std::num::NonZeroU64;
 
 /// `quorate scan`.
@@ -26,18 +25,8 @@ use std::num::NonZeroU64;
 pub struct Scan {
     /// The table.
     table: String,
-    /// Only keys that begin so. With bounds, every page looks at all keys of a hash table.
-    #[arg(long, value_name = "BYTES")]
-    prefix: Option<OsString>,
-    /// The first key.
-    #[arg(long, value_name = "KEY")]
-    start: Option<OsString>,
-    /// The first key behind the last one.
-    #[arg(long, value_name = "KEY")]
-    end: Option<OsString>,
-    /// --prefix, --start and --end are base64url.
-    #[arg(long)]
-    b64: bool,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Most keys [default: as many as there are].
     #[arg(long, value_name = "COUNT")]
     limit: Option<NonZeroU64>,
@@ -64,12 +53,11 @@ pub struct Scan {
 impl Scan {
     /// Writes the keys, a page at a time; a reader that goes away ends it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let b64 = self.b64;
-        let key = |text: Option<OsString>| text.map(|text| key_bytes(text, b64)).transpose();
+        let [prefix, start, end] = self.bounds.read()?;
         let asked = Asked {
-            prefix: key(self.prefix)?,
-            start: key(self.start)?,
-            end: key(self.end)?,
+            prefix,
+            start,
+            end,
             reverse: self.reverse,
             values: self.values,
             consistency: self.consistency,

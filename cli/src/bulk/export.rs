@@ -4,14 +4,13 @@ use super::resume::{Part, Progress, Target};
 use super::{Meter, Pauses, is_passing, put_of};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::key::key_bytes;
+use crate::key::Bounds;
 use clap::Args;
 use quorate_api::document::{Bound, KeyName};
 use quorate_api::text::{from_base64url, to_base64url};
 use quorate_client::{Client, Scan, Scanning};
 use quorate_model::Level;
 use serde_json::json;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -46,18 +45,8 @@ pub struct Export {
     #[arg(long, value_name = "COUNT", requires = "to", default_value_t = PARALLEL_DEFAULT,
         value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
-    /// Only keys that begin so. With bounds, every page looks at all keys of a hash table.
-    #[arg(long, value_name = "BYTES")]
-    prefix: Option<OsString>,
-    /// The first key.
-    #[arg(long, value_name = "KEY")]
-    start: Option<OsString>,
-    /// The first key behind the last one.
-    #[arg(long, value_name = "KEY")]
-    end: Option<OsString>,
-    /// --prefix, --start and --end are base64url.
-    #[arg(long)]
-    b64: bool,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Owners that must answer for each key: one, quorum, all or a number [default: the table's].
     #[arg(long, short = 'c', value_name = "LEVEL")]
     consistency: Option<Level>,
@@ -74,17 +63,25 @@ struct Page {
 
 impl Export {
     /// Writes every key of the range once.
-    pub async fn run(mut self, context: &Context) -> Result<(), Failure> {
-        let b64 = self.b64;
-        let key = |text: Option<OsString>| text.map(|text| key_bytes(text, b64)).transpose();
-        let asked = Scan {
-            prefix: key(self.prefix.take())?,
-            start: key(self.start.take())?,
-            end: key(self.end.take())?,
-            values: true,
-            consistency: self.consistency,
-            ..Scan::default()
-        };
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let Self { table, to, resume, cursor, parallel, bounds, consistency } = self;
+        let [prefix, start, end] = bounds.read()?;
+        let asked = Scan { prefix, start, end, values: true, consistency, ..Scan::default() };
+        Exporting { table, to, resume, cursor, parallel }.run(context, asked).await
+    }
+}
+
+/// An export whose range is understood.
+struct Exporting {
+    table: String,
+    to: Option<PathBuf>,
+    resume: bool,
+    cursor: Option<String>,
+    parallel: u32,
+}
+
+impl Exporting {
+    async fn run(self, context: &Context, asked: Scan) -> Result<(), Failure> {
         let client = context.client()?;
         match &self.to {
             Some(path) => {
@@ -174,14 +171,7 @@ impl Export {
         let mut noted_at = Instant::now();
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let ended = loop {
-            let page: Result<Page, Failure> = tokio::select! {
-                biased;
-                _ = &mut interrupted => break Err(Failure::new(Exit::Interrupted, meter.sentence())),
-                page = written.recv() => match page {
-                    Some(page) => page,
-                    None => break Ok(()),
-                },
-            };
+            let Some(page) = next(&mut written, &mut interrupted, &meter).await else { break Ok(()) };
             let page = match page {
                 Ok(page) => page,
                 Err(failure) => break Err(failure),
@@ -223,14 +213,7 @@ impl Export {
         let reading = tokio::spawn(read(0, scanning, pages));
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let ended = loop {
-            let page: Result<Page, Failure> = tokio::select! {
-                biased;
-                _ = &mut interrupted => break Err(Failure::new(Exit::Interrupted, meter.sentence())),
-                page = written.recv() => match page {
-                    Some(page) => page,
-                    None => break Ok(()),
-                },
-            };
+            let Some(page) = next(&mut written, &mut interrupted, &meter).await else { break Ok(()) };
             match page.and_then(|page| context.output.bytes(&page.text).map(|()| page)) {
                 Ok(page) => {
                     meter.add(
@@ -307,6 +290,19 @@ async fn read(part: usize, mut scanning: Scanning, pages: mpsc::Sender<Result<Pa
         if pages.send(page).await.is_err() || is_last {
             return;
         }
+    }
+}
+
+/// The next page; an error: Ctrl-C, or why there is none.
+async fn next(
+    pages: &mut mpsc::Receiver<Result<Page, Failure>>,
+    interrupted: &mut (impl Future<Output = std::io::Result<()>> + Unpin),
+    meter: &Meter<'_>,
+) -> Option<Result<Page, Failure>> {
+    tokio::select! {
+        biased;
+        _ = interrupted => Some(Err(Failure::new(Exit::Interrupted, meter.sentence()))),
+        page = pages.recv() => page,
     }
 }
 
