@@ -298,8 +298,8 @@ impl<E: Engine> Replica<E> {
         let shard = shard.ok_or(Refusal::NotOwner)?;
         let copy = shard.copy.ok_or(Refusal::NotOwner)?;
         let is_of_it = match copy.role {
-            Role::Owner => shard.interval.covers(interval),
-            Role::Receiver | Role::Stayer => shard.interval == *interval,
+            Role::Owner | Role::Stayer => shard.interval.covers(interval),
+            Role::Receiver => shard.interval == *interval,
         };
         if !is_of_it {
             return Err(Refusal::NotOwner);

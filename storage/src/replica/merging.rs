@@ -49,8 +49,14 @@ impl<E: Engine> Replica<E> {
         })
     }
 
-    /// What the others hold is merged into a shard: durable when it returns.
+    /// What the others hold is merged into a shard: durable when it returns. Of a piece that was filled by itself, and is whole
+    /// already, nothing is noted: the rest of its shard may not be merged yet.
     pub(super) fn merged(&self, writer: &mut Writer, gap: &Gap) -> Result<(), Refusal> {
+        let layout = self.layout();
+        let shard = layout.tables.get(&gap.table).and_then(|table| table.shard(&gap.interval.start));
+        if shard.is_none_or(|shard| shard.interval != gap.interval) {
+            return Ok(());
+        }
         match filling::noted_whole(self.rules) {
             Durability::Sync => self.sync(writer).map_err(|error| self.refusal(&error))?,
             Durability::Os => {}

@@ -192,6 +192,33 @@ pub fn halves_that_are_merged_are_filled_each_by_itself(mut bench: impl Bench) {
     );
 }
 
+pub fn a_half_that_is_not_whole_is_filled_before_its_shard_is_merged_to_fewer_owners(mut bench: impl Bench) {
+    let store = after_loss(&mut bench);
+    store.install(cut_at(EPOCH.next(), &["m"]));
+    let right = gaps(&store).pop().expect("of two");
+    store.take(&right, &[]).expect("taken");
+    store.whole(&right).expect("whole");
+    let mut merged = cut_at(Epoch(EPOCH.0 + 2), &[]);
+    let table = merged.tables.get_mut(&SYNC_TABLE).expect("there");
+    let stays = Some(Copy { role: Role::Stayer, since: Epoch(0) });
+    table.shards = table.shards.iter().map(|shard| ShardLayout { copy: stays, ..shard.clone() }).collect();
+    store.install(merged);
+    let left = gap(&store);
+    let everything = Interval::everything();
+    assert_eq!(
+        (left.state, &left.interval),
+        (CopyState::Lossy, &Interval { end: Some(right.interval.start), ..everything })
+    );
+    store.take(&left, &[]).expect("a half is filled by itself");
+    store.filled(&left, up_to("a")).expect("noted");
+    store.whole(&left).expect("whole");
+    store.whole(&left).expect("a step that comes twice changes nothing");
+    let unmerged = gap(&store);
+    assert_eq!((unmerged.state, &unmerged.interval), (CopyState::Whole, &Interval::everything()));
+    store.whole(&unmerged).expect("merged");
+    assert_eq!(gaps(&store), Vec::new());
+}
+
 pub fn once_all_is_whole_nothing_is_noted_any_more(mut bench: impl Bench) {
     let store = after_loss(&mut bench);
     for gap in store.gaps(10) {

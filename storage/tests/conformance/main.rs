@@ -73,6 +73,7 @@ mod over {
         what_was_taken_is_not_taken_again_and_what_was_noted_outlives_the_process
         a_copy_that_is_split_while_it_is_filled_is_not_taken_again
         halves_that_are_merged_are_filled_each_by_itself
+        a_half_that_is_not_whole_is_filled_before_its_shard_is_merged_to_fewer_owners
         once_all_is_whole_nothing_is_noted_any_more
         a_table_made_after_the_loss_was_never_lost
         a_table_that_is_dropped_is_no_gap
