@@ -239,7 +239,7 @@ impl Sync {
             },
         );
         if matches!(outcome, Outcome::Equal | Outcome::Brought) && !shard.is_short {
-            self.books.proved(shard.over.table, &shard.over.interval.start);
+            self.books.proved(shard.over.table, &shard.over.interval);
         }
     }
 

@@ -158,9 +158,11 @@ impl Books {
         }
     }
 
-    /// A shard was found equal at all its owners.
-    pub(crate) fn proved(&self, table: TableId, start: &SortKey) {
-        if let Some(proven) = self.state().proven.get_mut(&(table, start.clone())) {
+    /// A shard was found equal at all its owners. One that is longer by now was not.
+    pub(crate) fn proved(&self, table: TableId, shard: &Interval) {
+        let mut state = self.state();
+        let proven = state.proven.get_mut(&(table, shard.start.clone()));
+        if let Some(proven) = proven.filter(|proven| proven.end == shard.end) {
             proven.at = Some(Instant::now());
         }
     }
@@ -320,15 +322,16 @@ mod tests {
         let piece = |from: u8, to: u8| (TableId(1), Interval { start: start(from), end: Some(start(to)) });
         let shard = |byte: u8| piece(byte, byte + 1);
         books.retain([shard(0), shard(1)].into_iter());
-        books.proved(TableId(1), &start(0));
+        books.proved(TableId(1), &shard(0).1);
         books.found(Some(TableId(1)), Found { differences: 3, ..Found::default() });
         let proofs = books.proofs();
         assert_eq!((proofs[0].shards, proofs[0].never, proofs[0].differences), (2, 1, 3));
         assert!(books.proven_ms(TableId(1), &start(0)).is_some_and(|age| age.is_some()));
         assert_eq!(books.proven_ms(TableId(1), &start(1)), Some(None));
         books.retain([piece(0, 2)].into_iter());
+        books.proved(TableId(1), &shard(0).1);
         assert_eq!(books.proven_ms(TableId(1), &start(0)), Some(None), "half of it never was");
-        books.proved(TableId(1), &start(0));
+        books.proved(TableId(1), &piece(0, 2).1);
         books.retain([shard(0), shard(1)].into_iter());
         assert!(
             [0, 1].iter().all(|byte| books.proven_ms(TableId(1), &start(*byte)).flatten().is_some()),
