@@ -18,18 +18,11 @@ pub struct Proposed {
     pub open: Vec<NodeId>,
 }
 
-/// A rejection with what became of it, which some say themselves, before the way out.
-fn rejected(rejection: &Rejection) -> String {
-    const UNCHANGED: &str = "nothing was changed";
-    let said = rejection.to_string();
-    if said.contains(UNCHANGED) { said } else { format!("{said}; {UNCHANGED}") }
-}
-
 /// Why a change of the catalog was not made, or whether that is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProposeError {
     /// The catalog does not allow it; nothing has changed.
-    #[error("{}", rejected(.0))]
+    #[error("{0}; nothing was changed")]
     Rejected(Rejection),
     /// No leader with a majority of the voters could be reached; nothing has changed and nothing will.
     #[error("{reason}; nothing was changed; try again once a majority of the voters is up")]

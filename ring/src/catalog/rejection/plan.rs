@@ -23,7 +23,7 @@ pub enum PlanRejection {
     #[n(1)]
     #[error(
         "the cluster has changed since this plan was made (members, tables or jobs: at epoch {now}, the plan is of {base}): \
-         nothing was changed; make the plan again"
+         make the plan again"
     )]
     TopologyChanged {
         /// What the plan was made from.
@@ -51,7 +51,7 @@ pub enum PlanRejection {
     },
     /// A job is not in a state in which this can be done.
     #[n(4)]
-    #[error("job {job} is {state}, so it {cannot}; nothing was changed")]
+    #[error("job {job} is {state}, so it {cannot}")]
     WrongJobState {
         /// Which.
         #[n(0)]
@@ -105,7 +105,7 @@ pub enum PlanRejection {
     /// A shard has changed since.
     #[n(8)]
     #[error(
-        "shard {shard} has changed since this was planned (it is at epoch {now}, not {told}): nothing was changed; make the \
+        "shard {shard} has changed since this was planned (it is at epoch {now}, not {told}): make the \
          plan again"
     )]
     ShardChanged {
@@ -121,7 +121,7 @@ pub enum PlanRejection {
     },
     /// A shard is not where the command takes it to be.
     #[n(9)]
-    #[error("shard {shard} {why}; nothing was changed")]
+    #[error("shard {shard} {why}")]
     WrongStage {
         /// Which.
         #[n(0)]
@@ -216,7 +216,7 @@ pub enum PlanRejection {
     /// Another replica of a node than the command relied on.
     #[n(15)]
     #[error(
-        "{node} is incarnation {counts} now, and what incarnation {told} of it said no longer holds: nothing was changed; it \
+        "{node} is incarnation {counts} now, and what incarnation {told} of it said no longer holds: it \
          is looked at again"
     )]
     AnotherIncarnation {
@@ -264,7 +264,7 @@ pub enum PlanRejection {
     },
     /// A plan that says two things of one.
     #[n(19)]
-    #[error("the plan contradicts itself: {what}; nothing was changed")]
+    #[error("the plan contradicts itself: {what}")]
     PlanContradicts {
         /// How.
         #[n(0)]

@@ -33,7 +33,7 @@ pub enum ShardRejection {
     /// A shard that is not there, or is another now.
     #[n(2)]
     #[error(
-        "shard {shard} is not what it was when this was decided ({told}; {now}): nothing was changed; look at the table's \
+        "shard {shard} is not what it was when this was decided ({told}; {now}): look at the table's \
          shards again"
     )]
     Changed {
@@ -49,9 +49,7 @@ pub enum ShardRejection {
     },
     /// A shard with two sets of owners.
     #[n(3)]
-    #[error(
-        "shard {shard} moves now: nothing was changed; try again when it has arrived (`quorate job list`)"
-    )]
+    #[error("shard {shard} moves now: try again when it has arrived (`quorate job list`)")]
     Moves {
         /// Which.
         #[n(0)]
@@ -59,7 +57,7 @@ pub enum ShardRejection {
     },
     /// A shard that is to move.
     #[n(4)]
-    #[error("shard {shard} is to be moved by job {job}: nothing was changed; wait for the job, or abort it")]
+    #[error("shard {shard} is to be moved by job {job}: wait for the job, or abort it")]
     Waits {
         /// Which.
         #[n(0)]
@@ -70,7 +68,7 @@ pub enum ShardRejection {
     },
     /// While parts of a plan are missing, which names shards as they were.
     #[n(5)]
-    #[error("the plan of job {job} is being written: nothing was changed; try again in a moment")]
+    #[error("the plan of job {job} is being written: try again in a moment")]
     PlanIsWritten {
         /// Which.
         #[n(0)]
@@ -79,7 +77,7 @@ pub enum ShardRejection {
     /// A key at which nothing can be cut.
     #[n(6)]
     #[error(
-        "table {table:?} can't be split at {key} in shard {shard}, which {holds}: nothing was changed; name a place inside it"
+        "table {table:?} can't be split at {key} in shard {shard}, which {holds}: name a place inside it"
     )]
     Outside {
         /// The table's name.
@@ -97,7 +95,7 @@ pub enum ShardRejection {
     },
     /// A key of a hash table, or one too long for any key.
     #[n(7)]
-    #[error("table {table:?} can't be split at {key}: {why}; nothing was changed")]
+    #[error("table {table:?} can't be split at {key}: {why}")]
     NoPlace {
         /// The table's name.
         #[n(0)]
@@ -111,9 +109,7 @@ pub enum ShardRejection {
     },
     /// Two shards that do not touch.
     #[n(8)]
-    #[error(
-        "shards {left} and {right} are not neighbours in this order: nothing was changed; name one and the next one"
-    )]
+    #[error("shards {left} and {right} are not neighbours in this order: name one and the next one")]
     NotNeighbours {
         /// The first.
         #[n(0)]
@@ -125,8 +121,8 @@ pub enum ShardRejection {
     /// Two shards of different owners.
     #[n(9)]
     #[error(
-        "shard {left} is on {left_nodes} and shard {right} on {right_nodes}: a merge moves nothing, so nothing was changed; move \
-         one of them to the nodes of the other first"
+        "shard {left} is on {left_nodes} and shard {right} on {right_nodes}: a merge moves nothing; move one \
+         of them to the nodes of the other first"
     )]
     OtherNodes {
         /// The first.

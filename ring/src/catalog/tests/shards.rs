@@ -72,7 +72,7 @@ fn what_changed_since_is_not_split() {
     assert_eq!(
         says(&after, &late),
         "shard logs/0 is not what it was when this was decided (then it holds the whole table at epoch 6; now it holds all up \
-         to \"m\" at epoch 6): nothing was changed; look at the table's shards again"
+         to \"m\" at epoch 6): look at the table's shards again"
     );
     let gone = pair(&after, 0, 1);
     let one = merge(&after, 0, 1);
@@ -156,7 +156,7 @@ fn neighbours_on_the_same_nodes_become_one_at_a_later_epoch() {
     let apart = split(&split(&ranged(), 0, "m"), 1, "t");
     assert_eq!(
         says(&apart, &pair(&apart, 0, 2)),
-        "shards logs/0 and logs/2 are not neighbours in this order: nothing was changed; name one and the next one"
+        "shards logs/0 and logs/2 are not neighbours in this order: name one and the next one"
     );
     assert!(says(&apart, &pair(&apart, 1, 0)).contains("not neighbours"));
     let merged = again(&merge(&apart, 0, 1));
