@@ -2,6 +2,7 @@
 
 use super::app::{App, json, plain};
 use super::body::Kind;
+use super::budget::Share;
 use super::fault::Fault;
 use super::members::named;
 use super::moves::described;
@@ -16,14 +17,12 @@ use quorate_api::query::Query;
 use quorate_api::{OnNode, OnShard, key, text};
 use quorate_model::{Epoch, Sharding, SortKey, Table, Token};
 use quorate_ring::Shard;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// `POST /v1/tables/{t}/shards/{id}/split`
 pub async fn split(app: App, on: OnShard, query: Query, request: Request) -> Result<Response, Problem> {
-    plain(&request)?;
-    app.expect_serving()?;
-    let table = app.table(on.table, app.timeout(&query)).await?;
-    let (wanted, _held): (ShardSplit, _) =
-        app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    let (table, wanted, _held): (_, ShardSplit, _) = asked(&app, &on, &query, request).await?;
     let at = wanted.at.map(|at| place(&table, at, app.limits.key_bytes_max)).transpose()?;
     let before = app.core.view();
     let timeout = app.change_timeout(&query);
@@ -37,11 +36,7 @@ pub async fn split(app: App, on: OnShard, query: Query, request: Request) -> Res
 
 /// `POST /v1/tables/{t}/shards/{id}/merge`
 pub async fn merge(app: App, on: OnShard, query: Query, request: Request) -> Result<Response, Problem> {
-    plain(&request)?;
-    app.expect_serving()?;
-    let table = app.table(on.table, app.timeout(&query)).await?;
-    let (wanted, _held): (ShardMerge, _) =
-        app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    let (table, wanted, _held): (_, ShardMerge, _) = asked(&app, &on, &query, request).await?;
     let timeout = app.change_timeout(&query);
     let merged = app.core.merge_shards((table.id, on.shard), wanted.with, timeout).await;
     let proposed = merged.map_err(Fault::from)?;
@@ -53,11 +48,7 @@ pub async fn merge(app: App, on: OnShard, query: Query, request: Request) -> Res
 
 /// `POST /v1/tables/{t}/shards/{id}/move`
 pub async fn move_one(app: App, on: OnShard, query: Query, request: Request) -> Result<Response, Problem> {
-    plain(&request)?;
-    app.expect_serving()?;
-    let table = app.table(on.table, app.timeout(&query)).await?;
-    let (wanted, _held): (ShardMove, _) =
-        app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    let (table, wanted, _held): (_, ShardMove, _) = asked(&app, &on, &query, request).await?;
     let view = app.core.view();
     let member = |node: &str| named(&view, &OnNode::new(node)).map(|node| node.id);
     let way = (member(&wanted.from)?, member(&wanted.to)?);
@@ -69,6 +60,20 @@ pub async fn move_one(app: App, on: OnShard, query: Query, request: Request) -> 
     let location = HeaderValue::from_str(&format!("/v1/jobs/{job}")).expect("digits");
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
+}
+
+/// The table whose shard is to be changed, the document that says how, and the share of memory that it has until the answer.
+async fn asked<T: DeserializeOwned>(
+    app: &App,
+    on: &OnShard,
+    query: &Query,
+    request: Request,
+) -> Result<(Arc<Table>, T, Option<Share>), Problem> {
+    plain(&request)?;
+    app.expect_serving()?;
+    let table = app.table(on.table.clone(), app.timeout(query)).await?;
+    let (wanted, held) = app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    Ok((table, wanted, held))
 }
 
 /// The shards that a change has made, of those that there are now.
