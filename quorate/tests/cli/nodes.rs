@@ -25,7 +25,12 @@ pub struct Nodes {
 
 /// A process on two ports of the block.
 pub fn begun(data: &Path, ports: &Block, at: u16, arguments: &[&str]) -> Running {
-    Running::start(serving(data, ports, at, arguments))
+    Running::start(serving(data, of_block(ports, at), arguments))
+}
+
+/// A process on whichever ports are free: it serves, or will say why not.
+pub fn begun_anywhere(data: &Path, arguments: &[&str]) -> Running {
+    Running::start(serving(data, [(); 2].map(|()| "127.0.0.1:0".to_owned()), arguments))
 }
 
 /// The node of a process, once it serves.
@@ -36,9 +41,14 @@ pub fn served(mut process: Running) -> Node {
     Node { process, endpoint }
 }
 
-fn serving(data: &Path, ports: &Block, at: u16, arguments: &[&str]) -> Command {
+fn of_block(ports: &Block, at: u16) -> [String; 2] {
+    [2 * at, 2 * at + 1].map(|port| ports.address(port))
+}
+
+/// On these addresses: for clients, for peers.
+fn serving(data: &Path, [clients, peers]: [String; 2], arguments: &[&str]) -> Command {
     let mut command = quorate();
-    command.args(["serve", "--listen", &ports.address(2 * at), "--peer-listen", &ports.address(2 * at + 1)]);
+    command.args(["serve", "--listen", &clients, "--peer-listen", &peers]);
     command.args(["--log-format", "json"]).args(arguments).arg("--data").arg(data);
     command
 }
@@ -57,6 +67,11 @@ fn until(what: &str, ask: impl Fn() -> Ended, holds: impl Fn(&Ended) -> bool) ->
 }
 
 impl Node {
+    /// One on whichever ports are free.
+    pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        served(begun_anywhere(data, arguments))
+    }
+
     /// Runs a command that asks it.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
@@ -98,7 +113,7 @@ impl Nodes {
     pub fn serve(&mut self, at: usize, membership: &[&str]) -> &mut Running {
         let name = name(at);
         let arguments = [&["--name", name.as_str()], membership].concat();
-        let mut command = serving(&self.data(at), &self.ports, of_pair(at), &arguments);
+        let mut command = serving(&self.data(at), of_block(&self.ports, of_pair(at)), &arguments);
         command.envs(self.settings.iter().copied());
         self.running.resize_with(self.running.len().max(at + 1), || None);
         self.running[at].insert(served(Running::start(command)).process)

@@ -1,44 +1,7 @@
 //! `serve`: founding, joining, stopping and coming back.
 
-use crate::nodes::{begun as begun_at, served};
-use crate::process::{PATIENCE, Running, free_ports, quorate, run};
-use std::path::Path;
-use std::time::Instant;
-
-struct Node {
-    process: Running,
-    endpoint: String,
-}
-
-/// A process that has begun to serve, or will say why not.
-fn begun(data: &Path, arguments: &[&str]) -> Running {
-    let mut command = quorate();
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer-listen",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-    ]);
-    command.args(arguments).arg("--data").arg(data);
-    Running::start(command)
-}
-
-impl Node {
-    fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut process = begun(data, arguments);
-        let line = process.until_said("the node serves");
-        let line: serde_json::Value = serde_json::from_str(&line).expect("a log line in JSON");
-        let endpoint = line["clients"].as_str().expect("its address").to_owned();
-        Self { process, endpoint }
-    }
-
-    fn run(&self, arguments: &[&str]) -> crate::process::Ended {
-        run(&[&["--endpoint", self.endpoint.as_str()], arguments].concat())
-    }
-}
+use crate::nodes::{Node, begun, begun_anywhere, served};
+use crate::process::{free_ports, run};
 
 #[test]
 fn a_node_keeps_its_data_when_it_is_told_to_stop() {
@@ -69,10 +32,7 @@ fn a_node_joins_by_any_members_address() {
     let join = ["--join", "127.0.0.1:1", "--join", &first.endpoint, "--name", "b"];
     let second = Node::start(&of("b"), &join);
     // A new member serves before the catalog that has it arrives.
-    let deadline = Instant::now() + PATIENCE;
-    while second.run(&["status", "--check"]).code != 0 {
-        assert!(Instant::now() < deadline, "the new member is never ready: {:?}", second.run(&["status"]));
-    }
+    second.until_ready();
     let nodes = second.run(&["cluster", "nodes", "--output", "json"]).expect_code(0).json();
     let mut names: Vec<&str> =
         nodes.as_array().expect("a list").iter().filter_map(|node| node["name"].as_str()).collect();
@@ -86,7 +46,7 @@ fn a_node_joins_by_any_members_address() {
 fn a_node_that_cannot_join_yet_says_so_and_can_be_stopped_and_started_again() {
     let folder = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
-        let mut process = begun(folder.path(), &["--join", "127.0.0.1:1"]);
+        let mut process = begun_anywhere(folder.path(), &["--join", "127.0.0.1:1"]);
         process.until_said("joining at 127.0.0.1:1");
         process.terminate().expect_code(0);
     }
@@ -100,14 +60,11 @@ fn a_node_that_was_removed_ends_with_what_to_do_and_does_so_again() {
     let of = |name: &str| folder.path().join(name);
     let first = Node::start(&of("a"), &["--bootstrap", "--cluster-name", "shrinks", "--name", "a"]);
     let second = Node::start(&of("b"), &["--join", &first.endpoint, "--name", "b"]);
-    let deadline = Instant::now() + PATIENCE;
-    while first.run(&["status", "--check"]).code != 0 {
-        assert!(Instant::now() < deadline, "never ready: {:?}", first.run(&["status"]));
-    }
+    first.until_ready();
     first.run(&["table", "create", "t", "-n", "1"]).expect_code(0);
     first.run(&["put", "t", "k", "v"]).expect_code(0);
     first.run(&["--yes", "cluster", "plan", "remove", "b", "--apply", "--wait"]).expect_code(0);
-    for ended in [second.process.ended(), begun(&of("b"), &[]).ended()] {
+    for ended in [second.process.ended(), begun_anywhere(&of("b"), &[]).ended()] {
         let ended = ended.expect_code(7);
         for words in [
             "n2 is not a member of this cluster any more: it was removed",
@@ -165,12 +122,11 @@ fn nodes_that_change_places_find_each_other_and_log_no_error() {
     let (folder, ports) = (tempfile::tempdir().expect("a folder"), free_ports());
     let of = |name: &str| folder.path().join(name);
     let found = ["--bootstrap", "--cluster-name", "moves", "--name", "a"];
-    let first = served(begun_at(&of("a"), &ports, 0, &found));
+    let first = served(begun(&of("a"), &ports, 0, &found));
     let join = ["--join", &first.endpoint];
-    let start =
-        |name: &str, at: u16| begun_at(&of(name), &ports, at, &[&join[..], &["--name", name]].concat());
+    let start = |name: &str, at: u16| begun(&of(name), &ports, at, &[&join[..], &["--name", name]].concat());
     let others = [("b", 1), ("c", 2)].map(|(name, at)| served(start(name, at)));
-    let everywhere = |node: &crate::nodes::Node, b: u16, c: u16| {
+    let everywhere = |node: &Node, b: u16, c: u16| {
         let at = [("b", ports.address(2 * b)), ("c", ports.address(2 * c))];
         node.until("it knows where each is", &["cluster", "nodes", "--output", "json"], |ended| {
             let nodes = if ended.code == 0 { ended.json() } else { serde_json::Value::Null };
