@@ -1,7 +1,7 @@
 //! The decoders of this crate: a request's first line.
 
 use crate::cursor::Cursor;
-use crate::query::{self, Query};
+use crate::query::{self, Query, TimeToLive};
 use crate::route::{Asked, Route};
 use crate::text;
 use http::Method;
@@ -50,7 +50,10 @@ fn query(bytes: &[u8]) -> bool {
         kinds.into_iter().filter_map(|takes| Query::parse(Some(raw), takes).ok()).collect();
     for query in &read {
         assert!(query.timeout(Duration::from_secs(2), TIMEOUT_MAX) <= TIMEOUT_MAX);
-        assert!(query.ttl_ms.is_none_or(|ttl_ms| (1..=query::TTL_MS_MAX).contains(&ttl_ms)));
+        assert!(query.ttl.is_none_or(|ttl| match ttl {
+            TimeToLive::Unlimited => true,
+            TimeToLive::Millis(millis) => (1..=query::TTL_MS_MAX).contains(&millis),
+        }));
     }
     !read.is_empty()
 }

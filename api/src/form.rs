@@ -312,6 +312,12 @@ forms! {
     /// A duration that is valid everywhere: up to the greatest round number of digits within a hundred years.
     Duration "^([1-9][0-9]{0,11}ms|[1-9][0-9]{0,8}s|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$"
         "A whole number above zero and ms, s, m, h or d";
+    /// How long a value lives, in text.
+    TimeToLive
+        "^(none|[1-9][0-9]{0,11}ms|[1-9][0-9]{0,8}s|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$"
+        "A whole number above zero and ms, s, m, h or d; none: until it is deleted";
+    /// An operation id.
+    OperationId "^[!-~]{1,64}:[0-9]{1,19}$" "`<client>:<sequence>`; the sequence grows with each write of a client";
     /// A level in text: a name, or a number up to 15.
     LevelName "^(one|quorum|all|[1-9]|1[0-5])$" "A consistency level";
     /// A media type.

@@ -11,10 +11,24 @@ pub use scan::{Part, ScanQuery};
 
 use crate::text::{self, shown};
 use quorate_model::{Durability, Level, Table};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Longest time that a value may be given to live: a hundred years, in milliseconds.
 pub const TTL_MS_MAX: u64 = 36_500 * 24 * 3_600 * 1_000;
+
+/// The word for a value that lives until it is deleted.
+const NEVER: &str = "none";
+
+/// How long a value lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeToLive {
+    /// Until it is deleted, whatever its table has for values that name none.
+    Unlimited,
+    /// So many milliseconds, at least 1 and at most [`TTL_MS_MAX`].
+    Millis(u64),
+}
 
 /// The parameters there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +103,7 @@ pub const DELETE: &[Parameter] = &[
 pub const MGET: &[Parameter] = &[Parameter::Consistency, Parameter::R, Parameter::Timeout];
 /// Parameters of `batch`.
 pub const BATCH: &[Parameter] =
-    &[Parameter::Consistency, Parameter::W, Parameter::Timeout, Parameter::Durability];
+    &[Parameter::Consistency, Parameter::W, Parameter::Timeout, Parameter::Durability, Parameter::Retry];
 /// Parameters of `locate`.
 pub const LOCATE: &[Parameter] = &[Parameter::Enc];
 /// Parameters of `explain`.
@@ -127,8 +141,8 @@ pub struct Query {
     w: Option<Level>,
     timeout: Option<Duration>,
     durability: Option<Durability>,
-    /// How long the value lives, in milliseconds, at least 1.
-    pub ttl_ms: Option<u64>,
+    /// How long the value lives.
+    pub ttl: Option<TimeToLive>,
     /// Whether this is not the first attempt.
     pub retry: bool,
     /// Whether the answer shall say how it came about.
@@ -272,7 +286,7 @@ impl Query {
             Parameter::R => self.r = Some(level("r", value)?),
             Parameter::W => self.w = Some(level("w", value)?),
             Parameter::Timeout => self.timeout = Some(Duration::from_millis(duration_ms("timeout", value)?)),
-            Parameter::Ttl => self.ttl_ms = Some(ttl_ms(value)?),
+            Parameter::Ttl => self.ttl = Some(value.parse()?),
             Parameter::Durability => self.durability = Some(durability(value)?),
             Parameter::Retry => self.retry = flag("retry", value)?,
             Parameter::Trace => self.trace = flag("trace", value)?,
@@ -369,6 +383,23 @@ fn flag(name: &'static str, value: &str) -> Result<bool, QueryError> {
 
 fn duration_ms(name: &'static str, value: &str) -> Result<u64, QueryError> {
     text::duration_ms(value).ok_or_else(|| QueryError::Duration { name, value: shown(value) })
+}
+
+impl FromStr for TimeToLive {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        if text == NEVER { Ok(Self::Unlimited) } else { ttl_ms(text).map(Self::Millis) }
+    }
+}
+
+impl fmt::Display for TimeToLive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str(NEVER),
+            Self::Millis(millis) => write!(f, "{millis}ms"),
+        }
+    }
 }
 
 /// A time to live in milliseconds: above zero, at most [`TTL_MS_MAX`].

@@ -6,7 +6,7 @@ use crate::endpoint::{DEFAULT_PORT, Endpoint};
 use crate::error::Error;
 use crate::outcome::Effect;
 use quorate_api::document::{Batch, BatchItem, KeyArgument, KeyResult, Mget, Results, Written};
-use quorate_api::query::Parameter;
+use quorate_api::query::{Parameter, TimeToLive};
 use quorate_api::{Code, OnKey, OnTable, Route, header};
 use quorate_model::{Durability, Level, OperationId};
 use reqwest::Method;
@@ -82,7 +82,7 @@ pub struct Write {
     /// May raise the table's durability, never lower it.
     pub durability: Option<Durability>,
     /// When the value expires, from the moment its coordinator takes it.
-    pub ttl: Option<Duration>,
+    pub ttl: Option<TimeToLive>,
     /// Media type of the value.
     pub content_type: Option<String>,
     /// The number of this write among its client's, so that a retry is recognised.
@@ -159,7 +159,7 @@ impl Client {
         let mut call = self.on_keys(&Route::Put(OnKey::new(table, key)));
         call.body = Some(value);
         if let Some(ttl) = write.ttl {
-            call.query.push((Parameter::Ttl, millis(ttl)));
+            call.query.push((Parameter::Ttl, ttl.to_string()));
         }
         if let Some(content_type) = &write.content_type {
             call.headers.push((CONTENT_TYPE, content_type.clone()));
@@ -233,9 +233,6 @@ impl Client {
         push_trace(&mut call, write.trace);
         if let Some(operation) = &write.operation {
             call.headers.push((header::IDEMPOTENCY_KEY, operation.to_string()));
-        }
-        if write.retry {
-            call.query.push((Parameter::Retry, "true".to_owned()));
         }
         let answer = self.send(&call).await?;
         let written = decode(&call, &answer)?;
@@ -316,11 +313,12 @@ pub(crate) fn push_level(call: &mut Call, name: Parameter, level: Option<Level>)
     }
 }
 
-/// How many owners a write is for, and how durable.
+/// How many owners a write is for, how durable, and whether it is the first attempt.
 fn push_promise(call: &mut Call, write: &Write) {
     push_level(call, Parameter::Consistency, write.consistency);
     push_level(call, Parameter::W, write.w);
     call.query.extend(write.durability.map(|durability| (Parameter::Durability, durability.to_string())));
+    call.query.extend(write.retry.then(|| (Parameter::Retry, "true".to_owned())));
 }
 
 fn push_trace(call: &mut Call, trace: bool) {

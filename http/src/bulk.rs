@@ -11,6 +11,7 @@ use super::app::{App, json, json_bytes};
 use super::body::Kind;
 use super::budget::{Share, held};
 use super::fault::Fault;
+use super::head::HeadError;
 use super::keys;
 use super::observe::RequestName;
 use super::problem::Problem;
@@ -18,14 +19,14 @@ use super::{head, observe};
 use crate::metrics::Operation;
 use axum::extract::Request;
 use axum::response::Response;
-use documents::{distinct, few, key_argument, named_key};
+use documents::{Item, distinct, few, key_argument, named_key};
 use http::StatusCode;
 use quorate_api::OnTable;
 use quorate_api::document::{Batch, KeyResult, Mget, Results};
 use quorate_api::header::QUORATE_VERSION;
 use quorate_api::query::{Query, QueryError};
-use quorate_model::{Body, Durability, Key, Level, Table};
-use quorate_node::core::{Expiry, GetRequest, PutRequest};
+use quorate_model::{Body, Durability, Key, Level, OperationId, Table};
+use quorate_node::core::{Attempt, Expiry, GetRequest, PutRequest};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -38,8 +39,17 @@ struct Common {
     table: Arc<Table>,
     level: Level,
     durability: Durability,
+    /// Whether items that have operation ids are not the first attempts of their writes.
+    retry: bool,
     deadline: Instant,
     name: Arc<str>,
+}
+
+/// What an item of a batch writes, its key aside.
+struct Written {
+    body: Body,
+    expiry: Option<Expiry>,
+    operation: Option<OperationId>,
 }
 
 /// Which side of a table's levels a request is on.
@@ -95,18 +105,23 @@ pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Res
     let common = Common::read(app, on, query, name, Query::write_level).await?;
     let app = common.app.clone();
     let (wanted, _held): (Batch, _) = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
-    let mut bodies = Vec::with_capacity(wanted.items.len());
+    let mut writes = Vec::with_capacity(wanted.items.len());
     let mut keys = Vec::with_capacity(wanted.items.len());
     for (at, item) in wanted.items.into_iter().enumerate() {
-        let (key, body, expiry) = documents::item(at, item, &app.limits)?;
+        let Item { key, body, expiry, operation } = documents::item(at, item, &app.limits)?;
         keys.push(named_key(at, key, app.limits.key_bytes_max));
-        bodies.push((body, expiry));
+        writes.push(Written { body, expiry, operation });
     }
     let keys = distinct(few(keys.into_iter(), &app.limits)?)?;
-    let items = keys.into_iter().zip(bodies).collect();
-    let results = side_by_side(&common, items, |common, (key, (body, expiry))| async move {
-        common.put(key, body, expiry).await
-    });
+    if common.retry && writes.iter().any(|write| write.operation.is_none()) {
+        return Err(HeadError::RetryWithoutOperation.into());
+    }
+    if writes.iter().any(|write| write.operation.is_some()) {
+        keys::expect_operations(&common.table, common.level)?;
+    }
+    let items = keys.into_iter().zip(writes).collect();
+    let results =
+        side_by_side(&common, items, |common, (key, write)| async move { common.put(key, write).await });
     Ok(json(StatusCode::OK, &Results { results: results.await }))
 }
 
@@ -125,8 +140,8 @@ impl Common {
         let on_table = |error: QueryError| Problem::from(error).on(&table);
         let level = level(&query, &table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
-        let deadline = Instant::now() + timeout;
-        Ok(Self { app, table, level, durability, deadline, name })
+        let (deadline, retry) = (Instant::now() + timeout, query.retry);
+        Ok(Self { app, table, level, durability, retry, deadline, name })
     }
 
     fn left(&self) -> Duration {
@@ -160,8 +175,9 @@ impl Common {
         Ok(described.with_value(payload))
     }
 
-    async fn put(self, key: Key, body: Body, expiry: Option<Expiry>) -> KeyResult {
+    async fn put(self, key: Key, write: Written) -> KeyResult {
         let started = Instant::now();
+        let Written { body, expiry, operation: id } = write;
         let operation = match body {
             Body::Value { .. } => Operation::Put,
             Body::Tombstone | Body::Expired => Operation::Delete,
@@ -173,10 +189,11 @@ impl Common {
             level: self.level,
             durability: self.durability,
             expiry,
-            operation: None,
+            operation: id.map(|id| Attempt { id, retry: self.retry }),
             timeout: self.left(),
         };
-        let outcome = keys::put(&self.app, &request, body).await;
+        let outcome =
+            keys::put(&self.app, &request, body).await.map_err(|problem| problem.of_retry(self.retry));
         let outcome = outcome.map(|answer| done(&request.key).with_write(answer::written(&answer, false)));
         self.counted(operation, &request.key, started, outcome)
     }

@@ -1,7 +1,7 @@
 //! The decoders of this crate: what clients send behind the first line.
 
 use super::app::understood;
-use super::bulk::documents::{self, distinct, few, key_argument, named_key};
+use super::bulk::documents::{self, Item, distinct, few, key_argument, named_key};
 use super::host::Hosts;
 use super::{head, observe, tables};
 use crate::limits::Limits;
@@ -67,11 +67,11 @@ fn batch(bytes: &[u8]) -> bool {
     let Ok(document) = understood::<Batch>(bytes) else { return false };
     let mut keys = Vec::new();
     for (at, item) in document.items.into_iter().enumerate() {
-        let Ok((key, body, expiry)) = documents::item(at, item, &limits) else { return false };
+        let Ok(Item { key, body, expiry, .. }) = documents::item(at, item, &limits) else { return false };
         assert!(body.value_bytes() <= limits.value_bytes_max);
         assert!(match expiry {
             Some(Expiry::After(ttl_ms)) => (1..=query::TTL_MS_MAX).contains(&ttl_ms),
-            Some(Expiry::At(_)) | None => true,
+            Some(Expiry::At(_) | Expiry::Never) | None => true,
         });
         keys.push(named_key(at, key, limits.key_bytes_max));
     }

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use quorate_api::OnKey;
 use quorate_api::header::JSON;
-use quorate_api::query::{Query, QueryError};
+use quorate_api::query::{Query, QueryError, TimeToLive};
 use quorate_coordinator::{GetAnswer, GetError, PutAnswer, PutError};
 use quorate_model::{Body, Key, Level, Table};
 use quorate_node::core::{Attempt, Expiry, GetRequest, PutRequest};
@@ -120,6 +120,23 @@ pub(super) async fn put(app: &App, request: &PutRequest, body: Body) -> Result<P
     }
 }
 
+/// How long a value lives whose write says so.
+pub(super) fn expiry(ttl: TimeToLive) -> Expiry {
+    match ttl {
+        TimeToLive::Unlimited => Expiry::Never,
+        TimeToLive::Millis(millis) => Expiry::After(millis),
+    }
+}
+
+/// Whether operation ids mean anything on writes of this level: below the table's own they don't.
+pub(super) fn expect_operations(table: &Table, level: Level) -> Result<(), Problem> {
+    let (required, table_w) = (level.within(table.n), table.w_required());
+    if required < table_w {
+        return Err(Problem::from(head::HeadError::OperationBelowTable { required, table_w }).on(table));
+    }
+    Ok(())
+}
+
 fn located(app: &App, problem: Problem, table: &Table, key: &Key) -> Problem {
     let problem = problem.on(table);
     match app.shard_of(table, key) {
@@ -158,11 +175,10 @@ impl Write {
         let on_table = |error: QueryError| Problem::from(error).on(&table);
         let level = query.write_level(&table).map_err(on_table)?;
         let durability = query.durability(&table).map_err(on_table)?;
-        let (required, table_w) = (level.within(table.n), table.w_required());
-        if operation.is_some() && required < table_w {
-            return Err(Problem::from(head::HeadError::OperationBelowTable { required, table_w }).on(&table));
+        if operation.is_some() {
+            expect_operations(&table, level)?;
         }
-        let expiry = query.ttl_ms.map(Expiry::After);
+        let expiry = query.ttl.map(expiry);
         let request = PutRequest { table, key: on.key, level, durability, expiry, operation, timeout };
         Ok(Self { request, trace: query.trace, minimal })
     }

@@ -183,7 +183,9 @@ impl Core {
         let value_bytes = body.value_bytes();
         let now = clock::wall();
         let expires_at = match &body {
-            Body::Value { .. } => expiry.or(table.ttl_ms.map(Expiry::After)).map(|expiry| expiry.end(now)),
+            Body::Value { .. } => {
+                expiry.or(table.ttl_ms.map(Expiry::After)).and_then(|expiry| expiry.end(now))
+            }
             Body::Tombstone | Body::Expired => None,
         };
         let attempt = operation.as_ref().map(|Attempt { id, retry }| coordinator::Attempt {
@@ -406,6 +408,7 @@ fn digest(body: &Body, expiry: Option<Expiry>) -> u64 {
             hash.update(&[1]);
             hash.update(&at.0.to_be_bytes());
         }
+        Some(Expiry::Never) => hash.update(&[2]),
     }
     hash.digest()
 }

@@ -50,8 +50,8 @@ pub struct Batch {
     pub items: Vec<BatchItem>,
 }
 
-/// One write of a batch: exactly one of its fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// One write of a batch: either to store or to delete, with the id of the write or without.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with either `put` or `delete`")]
 pub struct BatchItem {
     /// Store a value.
@@ -60,6 +60,10 @@ pub struct BatchItem {
     /// Delete a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete: Option<NamedKey>,
+    /// What an `Idempotency-Key` is to a single write: with the same one it is not applied again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::OperationId>)]
+    pub idempotency_key: Option<String>,
 }
 
 /// A value to store: one of its keys, one of its values.
@@ -85,9 +89,9 @@ pub struct PutItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::MediaType>)]
     pub content_type: Option<String>,
-    /// How long it lives; default: the table's.
+    /// How long it lives; `none`: until it is deleted; default: the table's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<form::Duration>)]
+    #[schema(value_type = Option<form::TimeToLive>)]
     pub ttl: Option<String>,
     /// Until when it lives, in place of `ttl`: as a scan lists it. A value whose time has passed counts as expired at once.
     #[serde(skip_serializing_if = "Option::is_none")]

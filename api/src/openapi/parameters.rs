@@ -1,7 +1,7 @@
 //! Parameters of paths, queries and headers, and the headers of answers.
 
 use super::schemas::{Bounds, form, reference};
-use crate::form::{self, Duration, LevelName};
+use crate::form::{self, Duration, LevelName, TimeToLive};
 use crate::query::Parameter;
 use serde_json::{Map, Value as Json, json};
 
@@ -52,8 +52,8 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Durability => {
             (form::<form::Durability>(), "What an acknowledgement means; never less than the table's")
         }
-        Parameter::Ttl => (form::<Duration>(), "How long this value lives"),
-        Parameter::Retry => (flag(), "With Idempotency-Key: this is not the first attempt"),
+        Parameter::Ttl => (form::<TimeToLive>(), "How long this value lives; none: until it is deleted"),
+        Parameter::Retry => (flag(), "With operation ids: this is not the first attempt"),
         Parameter::Trace => (flag(), "Server-Timing, and what each owner said"),
         Parameter::Enc => (json!({ "type": "string", "enum": ["b64"] }), "The key in the path is base64url"),
         Parameter::Table => (reference("TableName"), "This table alone; default: all"),
@@ -89,7 +89,7 @@ pub fn of_header(header: Header) -> Json {
         ),
         Header::IdempotencyKey => (
             "Idempotency-Key",
-            json!({ "type": "string", "pattern": "^[!-~]{1,64}:[0-9]{1,19}$" }),
+            form::<form::OperationId>(),
             "<client>:<sequence>; the sequence grows with each write of a client",
         ),
         Header::Traceparent => (

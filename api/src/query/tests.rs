@@ -124,8 +124,10 @@ fn ttls_have_units() {
         [("250ms", 250), ("60s", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000)]
     {
         let query = Query::parse(Some(&format!("ttl={raw}")), WRITE).expect(raw);
-        assert_eq!(query.ttl_ms, Some(millis), "{raw}");
+        assert_eq!(query.ttl, Some(TimeToLive::Millis(millis)), "{raw}");
     }
+    let none = Query::parse(Some("ttl=none"), WRITE).expect("a value may live until it is deleted");
+    assert_eq!(none.ttl, Some(TimeToLive::Unlimited));
 }
 
 proptest! {
@@ -138,7 +140,7 @@ proptest! {
                 + usize::from(query.w.is_some())
                 + usize::from(query.timeout.is_some())
                 + usize::from(query.durability.is_some())
-                + usize::from(query.ttl_ms.is_some());
+                + usize::from(query.ttl.is_some());
             let flags = ["retry", "trace", "enc"].iter().filter(|flag| raw.contains(**flag)).count();
             prop_assert!(said <= understood + flags, "{raw}");
         }

@@ -3,12 +3,14 @@
 use crate::answer;
 use crate::fault::Fault;
 use crate::head;
+use crate::keys;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use quorate_api::document::{BatchItem, KeyArgument, NamedKey, PutItem};
 use quorate_api::header::{OCTETS, TEXT};
-use quorate_api::{key, query, text};
-use quorate_model::{Body, Key};
+use quorate_api::query::QueryError;
+use quorate_api::{key, text};
+use quorate_model::{Body, Key, OperationId};
 use quorate_node::core::Expiry;
 use std::collections::BTreeSet;
 
@@ -58,15 +60,25 @@ pub fn named_key(at: usize, named: NamedKey, bytes_max: usize) -> Result<Key, Pr
     key::checked(bytes, bytes_max).map_err(|error| invalid(at, &error.to_string()))
 }
 
-/// The item at this place: its key, what to store, and for how long.
-pub fn item(
-    at: usize,
-    item: BatchItem,
-    limits: &Limits,
-) -> Result<(NamedKey, Body, Option<Expiry>), Problem> {
+/// What an item asks for.
+pub struct Item {
+    /// The key.
+    pub key: NamedKey,
+    /// What to store.
+    pub body: Body,
+    /// For how long.
+    pub expiry: Option<Expiry>,
+    /// The id of the write.
+    pub operation: Option<OperationId>,
+}
+
+/// The item at this place.
+pub fn item(at: usize, item: BatchItem, limits: &Limits) -> Result<Item, Problem> {
+    let id = item.idempotency_key.map(|id| id.parse::<OperationId>()).transpose();
+    let operation = id.map_err(|error| invalid(at, &error.to_string()))?;
     match (item.put, item.delete) {
         (Some(_), Some(_)) | (None, None) => Err(invalid(at, "an item is either \"put\" or \"delete\"")),
-        (None, Some(key)) => Ok((key, Body::Tombstone, None)),
+        (None, Some(key)) => Ok(Item { key, body: Body::Tombstone, expiry: None, operation }),
         (Some(PutItem { key, key_b64, value, value_b64, content_type, ttl, expires_at }), None) => {
             let (payload, default) = match (value, value_b64) {
                 (Some(text), None) => (text.into_bytes(), TEXT),
@@ -89,8 +101,8 @@ pub fn item(
             let expiry = match (ttl, expires_at) {
                 (None, None) => None,
                 (Some(ttl), None) => {
-                    let ttl_ms = query::ttl_ms(&ttl).map_err(|error| invalid(at, &error.to_string()))?;
-                    Some(Expiry::After(ttl_ms))
+                    let ttl = ttl.parse().map_err(|error: QueryError| invalid(at, &error.to_string()))?;
+                    Some(keys::expiry(ttl))
                 }
                 (None, Some(text)) => {
                     let why = "its expires_at is not a time, such as 2026-11-28T12:00:00.000Z";
@@ -101,7 +113,7 @@ pub fn item(
                 }
             };
             let body = Body::Value { content_type, payload: payload.into() };
-            Ok((NamedKey { key, key_b64 }, body, expiry))
+            Ok(Item { key: NamedKey { key, key_b64 }, body, expiry, operation })
         }
     }
 }

@@ -37,9 +37,11 @@ pub struct PutRequest {
     pub timeout: Duration,
 }
 
-/// How long a value lives.
+/// How long a value lives that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
+    /// Until it is deleted.
+    Never,
     /// So many milliseconds from now.
     After(u64),
     /// Until then; where that has passed, it counts as expired at once.
@@ -48,10 +50,11 @@ pub enum Expiry {
 
 impl Expiry {
     /// When it ends, if it begins now.
-    pub fn end(self, now: WallTime) -> WallTime {
+    pub fn end(self, now: WallTime) -> Option<WallTime> {
         match self {
-            Expiry::After(ttl_ms) => now.plus_millis(ttl_ms),
-            Expiry::At(at) => at,
+            Expiry::Never => None,
+            Expiry::After(ttl_ms) => Some(now.plus_millis(ttl_ms)),
+            Expiry::At(at) => Some(at),
         }
     }
 }

@@ -64,6 +64,31 @@ fn batch_writes_each_item_for_itself() {
 }
 
 #[test]
+fn items_with_operation_ids_are_not_applied_again() {
+    let cluster = shared();
+    let put_item =
+        |value: &str| json!({"put": {"key": "i-a", "value": value}, "idempotency_key": "batcher:1"});
+    let items = |value: &str| json!({"items": [put_item(value), {"delete": {"key": "i-b"}, "idempotency_key": "batcher:2"}]});
+    let first = post(BATCH, &items("one")).of(cluster.at(0)).is(200).json();
+    assert_eq!(statuses(&first), [200, 200]);
+    put(&key("i-a"), "another's").of(cluster.at(0)).is(200);
+    put(&key("i-b"), "another's").of(cluster.at(0)).is(200);
+    for retry in ["", "?retry=true"] {
+        let again = post(&format!("{BATCH}{retry}"), &items("one")).of(cluster.at(1)).is(200).json();
+        let results = again["results"].as_array().unwrap();
+        assert!(results.iter().all(|item| item["replayed"] == true), "{again}");
+    }
+    assert_eq!(get(&key("i-a")).of(cluster.at(2)).is(200).text(), "another's");
+    assert_eq!(get(&key("i-b")).of(cluster.at(2)).is(200).text(), "another's");
+    let reused = post(BATCH, &items("two")).of(cluster.at(0)).is(200).json();
+    assert_eq!(statuses(&reused), [409, 200]);
+    assert_eq!(reused["results"][0]["error"]["code"], "idempotency-reused");
+    let bare = json!({"items": [put_item("one"), {"delete": {"key": "i-b"}}]});
+    post(&format!("{BATCH}?retry=true"), &bare).of(cluster.at(0)).refuses(400, "invalid-parameter");
+    post(&format!("{BATCH}?w=1"), &bare).of(cluster.at(0)).refuses(400, "invalid-consistency");
+}
+
+#[test]
 fn a_mistake_in_one_item_leaves_all_undone() {
     let cluster = shared();
     let node = cluster.at(0);
@@ -75,6 +100,8 @@ fn a_mistake_in_one_item_leaves_all_undone() {
         json!({"put": {"key": "u-2", "value": "x", "value_b64": "eA"}}),
         json!({"put": {"key": "", "value": "x"}}),
         json!({"put": {"key": "u-2", "value": "x", "ttl": "0s"}}),
+        json!({"put": {"key": "u-2", "value": "x", "ttl": "never"}}),
+        json!({"put": {"key": "u-2", "value": "x"}, "idempotency_key": "no-number"}),
         json!({"put": {"key": "u-2", "value": "x", "colour": "red"}}),
         json!({"put": {"key": "u-2", "value": "x", "content_type": "x"}}),
         json!({"put": {"key_b64": "%", "value": "x"}}),

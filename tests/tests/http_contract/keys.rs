@@ -1,6 +1,6 @@
 //! One key: what is stored comes back, byte for byte, with what it was stored with.
 
-use super::ask::{WRITES, ask, get, put, write};
+use super::ask::{WRITES, ask, get, post, put, write};
 use super::rig::{key, shared, until};
 
 #[test]
@@ -203,6 +203,28 @@ fn a_value_with_a_ttl_expires() {
     assert_eq!(gone.header("quorate-version"), version);
     gone.refuses(404, "no-such-key");
     get(&format!("{target}?r=1")).of(cluster.at(2)).is(404);
+}
+
+#[test]
+fn a_value_may_have_no_end_where_its_table_has_one() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    post("/v1/tables", &json!({"name": "ending", "n": 3, "ttl": "1h"})).of(node).is(201);
+    let target = "/v1/tables/ending/keys/k";
+    let ends = || get(target).of(node).is(200).has("expires");
+    put(target, "x").of(node).is(200);
+    assert!(ends(), "as the table says");
+    put(&format!("{target}?ttl=none"), "x").of(node).is(200);
+    assert!(!ends());
+    let batch = |item: Json| {
+        let answer = post("/v1/tables/ending/batch", &json!({"items": [{"put": item}]})).of(node).is(200);
+        assert_eq!(answer.json()["results"][0]["status"], 200);
+    };
+    batch(json!({"key": "k", "value": "x"}));
+    assert!(ends());
+    batch(json!({"key": "k", "value": "x", "ttl": "none"}));
+    assert!(!ends());
+    ask("DELETE", "/v1/tables/ending").of(node).is(200);
 }
 
 #[test]
