@@ -8,6 +8,7 @@ use crate::output::{Output, printable, readable};
 use crate::quantity;
 use clap::Args;
 use quorate_api::document::Written;
+use quorate_api::query::{TTL_MS_MAX, TimeToLive};
 use quorate_api::text::{from_base64, to_base64url};
 use quorate_client::{Answered, Found, Meta, Read, Write};
 use quorate_model::{Durability, Level, OperationId};
@@ -15,7 +16,6 @@ use serde_json::{Value as Json, json};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::time::Duration;
 
 /// Which key.
 #[derive(Args, Debug)]
@@ -116,9 +116,9 @@ pub struct Put {
     target: Target,
     /// The value; `-` reads standard input, `@FILE` a file. `@@text` is the value `@text`.
     value: OsString,
-    /// When the value expires, such as 60s or 10m.
+    /// When the value expires, such as 60s or 10m; `none`: never [default: the table's].
     #[arg(long, value_name = "TIME", value_parser = ttl)]
-    ttl: Option<Duration>,
+    ttl: Option<TimeToLive>,
     /// Media type of the value.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
@@ -152,18 +152,15 @@ pub struct Explain {
     target: Target,
 }
 
-/// Longest time to live that the server takes: 100 years.
-const TTL_MAX: Duration = Duration::from_hours(36_500 * 24);
-
 /// A time to live: the server counts it in whole milliseconds, up to 100 years.
-fn ttl(text: &str) -> Result<Duration, String> {
-    let ttl = moment(text)?;
-    if ttl > TTL_MAX {
-        return Err(
-            "a value lives for 100 years at most; without --ttl it lives until it is deleted".to_owned()
-        );
+fn ttl(text: &str) -> Result<TimeToLive, String> {
+    if text == TimeToLive::Unlimited.to_string() {
+        return Ok(TimeToLive::Unlimited);
     }
-    Ok(ttl)
+    match u64::try_from(moment(text)?.as_millis()) {
+        Ok(millis) if millis <= TTL_MS_MAX => Ok(TimeToLive::Millis(millis)),
+        _ => Err("a value lives for 100 years at most, or with `none` until it is deleted".to_owned()),
+    }
 }
 
 /// A durability, as the command line names it.

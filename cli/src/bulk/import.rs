@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Lines of one key are stored in their order: a batch has a key once, and waits while another one with a key of it is on its
-//! way. To store a line again does no harm, so what is not known to be stored is sent again.
+//! way. What is not known to be stored is sent again. Each line has an operation id, the run's name and its number, so that
+//! one that is stored already, or comes late, is recognised, and does not undo what others wrote to its key meanwhile.
 
 use super::{Meter, Pauses, is_passing};
 use crate::context::Context;
@@ -15,13 +16,18 @@ use crate::exit::{Exit, Failure};
 use crate::key::durability;
 use crate::output::printable;
 use clap::Args;
+use quorate_api::Code;
 use quorate_api::document::{BatchItem, KeyResult, PutItem};
+use quorate_api::query::TimeToLive;
+use quorate_api::text::{from_base64, to_base64url};
 use quorate_client::{Client, Write};
-use quorate_model::{Durability, Level};
+use quorate_model::operation::ParseOperationIdError;
+use quorate_model::{Durability, Level, OperationId};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -41,7 +47,7 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 #[command(after_help = "Examples:\n  \
     quorate import users users.jsonl\n  \
     zcat november.jsonl.gz | quorate import log -\n  \
-    quorate import users users.jsonl --skip 120000        # goes on with one that was ended")]
+    quorate import users users.jsonl --skip 120000 --run iX3mB0a9kQzE   # goes on with one that was ended")]
 pub struct Import {
     /// The table, which must be there.
     table: String,
@@ -50,6 +56,9 @@ pub struct Import {
     /// Lines at the beginning that are left out: those that are stored already.
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     skip: u64,
+    /// The run of the same file that is gone on with, as it was named: what it has stored is not stored again.
+    #[arg(long, value_name = "NAME", value_parser = run)]
+    run: Option<String>,
     /// Requests that are on their way at once.
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
@@ -81,6 +90,8 @@ struct Line {
 /// Some lines with a key each, in their order.
 #[derive(Default)]
 struct Batch {
+    /// Whose operation ids the lines have; `None`: they have none.
+    run: Option<String>,
     /// The number of the first one, counted from 1.
     first: u64,
     items: Vec<PutItem>,
@@ -95,6 +106,8 @@ struct Batch {
 /// What is read of the file.
 struct Reader<R> {
     lines: R,
+    /// Whose operation ids the lines get; `None`: none.
+    run: Option<String>,
     number: u64,
     /// The line that did not fit into the batch before.
     kept: Option<(u64, PutItem, u64)>,
@@ -111,9 +124,12 @@ impl Import {
             let limit = limits.get(None, name).and_then(|limit| usize::try_from(limit).ok());
             limit.map_or(max, |limit| limit.min(max)).max(1)
         };
+        let run = self.run.clone().unwrap_or_else(drawn);
+        let takes_ids = self.takes_ids(context, &client).await?;
         let (input, all) = self.open()?;
         let reader = Reader {
             lines: BufReader::with_capacity(1 << 20, input),
+            run: takes_ids.then(|| run.clone()),
             number: 0,
             kept: None,
             items_max: limit("batch_items_max", ITEMS_MAX),
@@ -133,10 +149,21 @@ impl Import {
             }
             Err(failure) => {
                 done = done.max(self.skip);
-                Err(failure
-                    .next(format!("the first {done} lines are stored; go on with the others: --skip {done}")))
+                let named = if takes_ids { format!(" --run {run}") } else { String::new() };
+                Err(failure.next(format!(
+                    "the first {done} lines are stored; go on with the others: --skip {done}{named}"
+                )))
             }
         }
+    }
+
+    /// Whether writes may have operation ids: not below the table's own level.
+    async fn takes_ids(&self, context: &Context, client: &Client) -> Result<bool, Failure> {
+        let Some(level) = self.consistency else { return Ok(true) };
+        let table = context.told("reading the table's description", client.table(&self.table)).await?;
+        let n = table["n"].as_u64().and_then(|n| u8::try_from(n).ok());
+        let w = table["w"].as_str().and_then(|w| w.parse::<Level>().ok());
+        Ok(n.zip(w).is_some_and(|(n, w)| level.within(n) >= w.within(n)))
     }
 
     /// The input, and how many bytes it has, if that is known.
@@ -263,8 +290,7 @@ impl Batch {
         let mut left: Vec<usize> = (0..self.items.len()).collect();
         let mut pauses = Pauses::new();
         loop {
-            let item = |at: &usize| BatchItem { put: Some(self.items[*at].clone()), delete: None };
-            let answer = client.batch(table, left.iter().map(item).collect(), write).await;
+            let answer = client.batch(table, left.iter().map(|at| self.item(*at)).collect(), write).await;
             let (refused, why) = match answer.map_err(Failure::from) {
                 Ok(results) => self.refused(&left, &results)?,
                 Err(failure) if is_passing(&failure) => (left.clone(), Some(failure)),
@@ -281,6 +307,12 @@ impl Batch {
         }
     }
 
+    /// An item as a request says it.
+    fn item(&self, at: usize) -> BatchItem {
+        let idempotency_key = self.run.as_ref().map(|run| format!("{run}:{}", self.lines[at]));
+        BatchItem { put: Some(self.items[at].clone()), idempotency_key, ..BatchItem::default() }
+    }
+
     /// Which items are not stored, and why; an error: one of them never will be.
     fn refused(
         &self,
@@ -290,6 +322,10 @@ impl Batch {
         let (mut refused, mut why) = (Vec::new(), None);
         for (at, result) in asked.iter().zip(results).filter(|(_, result)| result.status != 200) {
             let problem = result.error.clone().unwrap_or_default();
+            // Of an id that is not told to be a retry's it means that: the line was stored, and something later is there.
+            if problem.known_code() == Some(Code::IdempotencyExpired) {
+                continue;
+            }
             let said =
                 if problem.detail.is_empty() { problem.title.to_string() } else { problem.detail.clone() };
             let sentence = format!("line {} is not stored: {}", self.lines[*at], said.trim_end_matches('.'));
@@ -309,7 +345,7 @@ impl Batch {
 impl<R: BufRead> Reader<R> {
     /// The next batch; `None`: there is none.
     fn next(&mut self, skip: u64) -> Result<Option<Batch>, Failure> {
-        let mut batch = Batch { first: self.number + 1, ..Batch::default() };
+        let mut batch = Batch { run: self.run.clone(), first: self.number + 1, ..Batch::default() };
         loop {
             let (number, item, bytes) = match self.kept.take() {
                 Some(kept) => {
@@ -377,13 +413,29 @@ impl Line {
         if value.is_some() == value_b64.is_some() {
             return Err("it has not one of \"value\" and \"value_b64\" (a scan writes them with --values)");
         }
+        // What was exported without an end has none, whatever the table has for values that name none.
+        let is_endless = ttl.is_none() && expires_at.is_none();
+        let ttl = if is_endless { Some(TimeToLive::Unlimited.to_string()) } else { ttl };
         Ok(PutItem { key, key_b64, value, value_b64, content_type, ttl, expires_at })
     }
 }
 
+/// A name for a run that no other one has.
+fn drawn() -> String {
+    // The standard library seeds these from the system.
+    let drawn = RandomState::new().hash_one(std::process::id());
+    format!("i{}", to_base64url(&drawn.to_be_bytes()))
+}
+
+/// The name of a run: what an operation id begins with.
+fn run(text: &str) -> Result<String, String> {
+    let id: OperationId =
+        format!("{text}:0").parse().map_err(|error: ParseOperationIdError| error.to_string())?;
+    Ok(id.client)
+}
+
 /// A key, so that equal ones are equal.
 fn name_of(item: &PutItem) -> String {
-    use quorate_api::text::{from_base64, to_base64url};
     match (&item.key, &item.key_b64) {
         (Some(text), _) => to_base64url(text.as_bytes()),
         (None, Some(text)) => from_base64(text).map_or_else(|| text.clone(), |bytes| to_base64url(&bytes)),
@@ -396,8 +448,14 @@ mod tests {
     use super::*;
 
     fn batches(text: &str, items_max: usize, skip: u64) -> Vec<(u64, u64, Vec<u64>)> {
-        let mut reader =
-            Reader { lines: text.as_bytes(), number: 0, kept: None, items_max, bytes_max: 1 << 20 };
+        let mut reader = Reader {
+            lines: text.as_bytes(),
+            run: None,
+            number: 0,
+            kept: None,
+            items_max,
+            bytes_max: 1 << 20,
+        };
         let mut all = Vec::new();
         while let Some(batch) = reader.next(skip).expect("lines") {
             all.push((batch.first, batch.last, batch.lines));
@@ -453,8 +511,14 @@ mod tests {
             ("no\n", "not what export writes"),
         ] {
             let text = format!("\n{text}");
-            let mut reader =
-                Reader { lines: text.as_bytes(), number: 0, kept: None, items_max: 9, bytes_max: 9 };
+            let mut reader = Reader {
+                lines: text.as_bytes(),
+                run: None,
+                number: 0,
+                kept: None,
+                items_max: 9,
+                bytes_max: 9,
+            };
             let Err(failure) = reader.next(0) else { panic!("{text}") };
             assert!(failure.sentence.starts_with("line 2 is not stored: "), "{}", failure.sentence);
             assert!(failure.sentence.contains(why), "{}", failure.sentence);

@@ -22,7 +22,8 @@ fn what_is_exported_is_imported_byte_for_byte() {
     for table in [&["hash"][..], &["range", "--sharding", "range", "--split-at", "k3", "--split-at", "k6"]] {
         dev.run(0, &[&["table", "create"], table].concat()).expect_code(0);
     }
-    dev.run(0, &["table", "create", "copy"]).expect_code(0);
+    // What names no end gets one here.
+    dev.run(0, &["table", "create", "copy", "--ttl", "1h"]).expect_code(0);
     let text = r#"{"key":"text","value":"w\u0000ide ⅔","content_type":"text/html"}
 {"key":"empty","value":""}
 
@@ -61,7 +62,8 @@ fn what_is_exported_is_imported_byte_for_byte() {
     assert_eq!(some.text().lines().count(), 111);
     let listed = dev.run(0, &["--output", "jsonl", "scan", "range", "--values", "--prefix", "k77"]);
     std::fs::write(&input, &listed.expect_code(0).stdout).expect("written");
-    let ended = dev.run(0, &["import", "copy", input.to_str().expect("text")]).expect_code(0);
+    // Below the table's w, where no line has an operation id.
+    let ended = dev.run(0, &["import", "copy", input.to_str().expect("text"), "-c", "one"]).expect_code(0);
     assert!(ended.text().starts_with("11 keys stored, "), "{ended:?}");
 }
 
@@ -77,7 +79,10 @@ fn an_import_that_meets_a_bad_line_says_which_and_where_to_go_on() {
     let path = input.to_str().expect("text");
     let ended = dev.run(0, &["import", "t", path]).expect_code(2);
     assert!(ended.stderr.contains("line 701 is not stored"), "{ended:?}");
-    assert!(ended.stderr.contains("the first 500 lines are stored") && ended.stderr.contains("--skip 500"));
+    assert!(
+        ended.stderr.contains("the first 500 lines are stored")
+            && ended.stderr.contains("--skip 500 --run i")
+    );
     dev.run(0, &["import", "t", path, "--skip", "701"]).expect_code(0);
     let long = format!("{{\"key\":\"{}\",\"value\":\"v\"}}\n", "x".repeat(3_000));
     std::fs::write(&input, format!("{}{long}", line(0))).expect("written");
@@ -85,6 +90,34 @@ fn an_import_that_meets_a_bad_line_says_which_and_where_to_go_on() {
     assert!(ended.stderr.contains("2048"), "{ended:?}");
     dev.run(0, &["import", "no-such", path]).expect_code(3);
     dev.run(0, &["import", "t", "no-such-file"]).expect_code(2);
+}
+
+#[test]
+fn a_run_that_goes_on_stores_no_line_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(&folder.path().join("dev"), 1);
+    dev.run(0, &["table", "create", "t", "-n", "1"]).expect_code(0);
+    let input = folder.path().join("input.jsonl");
+    let line = |value: &str| format!("{{\"key\":\"k\",\"value\":\"{value}\"}}\n");
+    std::fs::write(&input, format!("{}{}", line("first"), line("second"))).expect("written");
+    let import = |more: &[&str]| {
+        dev.run(0, &[&["import", "t", input.to_str().expect("text")], more].concat()).expect_code(0)
+    };
+    let value = || dev.run(0, &["get", "t", "k"]).expect_code(0).stdout;
+    import(&["--run", "one"]);
+    assert_eq!(value(), b"second");
+    dev.run(0, &["put", "t", "k", "another's"]).expect_code(0);
+    import(&["--run", "one"]);
+    assert_eq!(value(), b"another's", "its lines are stored already");
+    import(&["--skip", "1", "--run", "one"]);
+    assert_eq!(value(), b"another's");
+    import(&[]);
+    assert_eq!(value(), b"second", "another run stores what it is given");
+    std::fs::write(&input, format!("{}{}", line("first"), line("of another file"))).expect("written");
+    import(&["--run", "two"]);
+    std::fs::write(&input, format!("{}{}", line("first"), line("second"))).expect("written");
+    let ended = dev.run(0, &["import", "t", input.to_str().expect("text"), "--run", "two"]).expect_code(2);
+    assert!(ended.stderr.contains("line 2 is not stored"), "that run had another file: {ended:?}");
 }
 
 /// A server of a hash table of two pages, of which the second comes only where `is_whole`.
