@@ -32,16 +32,17 @@ fn key(number: u64) -> String {
     format!("key-{number:012}")
 }
 
-async fn load(client: &Client) {
+/// Stores so many records in table `t`, with values of so many bytes.
+pub async fn load(client: &Client, records: u64, bytes: usize) {
     let mut batches: JoinSet<()> = JoinSet::new();
-    for first in (0..RECORDS).step_by(usize::try_from(BATCH).expect("small")) {
+    for first in (0..records).step_by(usize::try_from(BATCH).expect("small")) {
         if batches.len() >= 8 {
             batches.join_next().await.expect("some").expect("stored");
         }
         let client = client.clone();
         batches.spawn(async move {
-            let put = |at| json!({ "put": { "key": key(at), "value": value(at, VALUE) } });
-            let items: Vec<Value> = (first..first + BATCH).map(put).collect();
+            let put = |at| json!({ "put": { "key": key(at), "value": value(at, bytes) } });
+            let items: Vec<Value> = (first..records.min(first + BATCH)).map(put).collect();
             let body = json!({ "items": items });
             let path = "/v1/tables/t/batch".to_owned();
             let answer = client.change(http::Method::POST, path, Some(&body)).await.expect("stored");
@@ -187,7 +188,7 @@ async fn of_filling_a_node_that_lost_everything() {
     let table = json!({ "name": "t", "n": 3, "durability": "os" });
     client.change(http::Method::POST, "/v1/tables".to_owned(), Some(&table)).await.expect("made");
     let begun = Instant::now();
-    load(&client).await;
+    load(&client, RECORDS, VALUE).await;
     println!("{RECORDS} records of {VALUE} B stored in {:.1} s", begun.elapsed().as_secs_f64());
     let until = Instant::now() + QUIET;
     let quiet = watch(&client, async || Instant::now() >= until).await;

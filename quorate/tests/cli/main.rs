@@ -20,6 +20,7 @@ mod purge;
 mod recover;
 mod refusals;
 mod scan;
+mod scan_cost;
 mod serve;
 mod service;
 mod shards;

@@ -80,6 +80,13 @@ impl From<Output> for Ended {
     }
 }
 
+/// A figure of a process's memory, in bytes; `None`: it has ended.
+pub fn status_bytes(process: u32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let figure = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    figure.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 /// Runs the binary to its end.
 pub fn run(arguments: &[&str]) -> Ended {
     quorate().args(arguments).output().expect("the binary starts").into()
@@ -146,6 +153,11 @@ impl Running {
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
         let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
         Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
+    /// Bytes of memory that it has.
+    pub fn memory(&self) -> u64 {
+        status_bytes(self.child.id(), "VmRSS").expect("it runs")
     }
 
     /// Asks it to stop, as a service manager does, and waits for that.
