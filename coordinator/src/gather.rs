@@ -139,6 +139,11 @@ impl<T> Gather<T> {
         &self.answers
     }
 
+    /// The owners that have answered.
+    pub fn answered(&self) -> Nodes {
+        self.answered.clone()
+    }
+
     /// How many answers count so far, of how many.
     pub fn tally(&self, course: &Course) -> Tally {
         course.owners.tally(&self.answered, &course.quota(self.need))

@@ -31,7 +31,7 @@ use quorate_model::{
     Epoch, Instant, Interval, NodeId, Now, Refusal, Reply, Request, Rules, ShardNow, SortKey, Span, TableId,
 };
 use quorate_ring::Plan;
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A call may take this long even when the client has been answered.
@@ -117,7 +117,7 @@ pub struct Session<M> {
     subject: Subject,
     rules: Rules,
     /// The shard epoch under which each open call was sent.
-    open: BTreeMap<Call, Epoch>,
+    open: SmallVec<[(Call, Epoch); 4]>,
     waiting: Vec<Waiting>,
     done: bool,
 }
@@ -135,7 +135,7 @@ struct Waiting {
 impl<M: Machine> Session<M> {
     /// Of an operation that has not begun.
     pub fn new(machine: M, subject: Subject, rules: Rules) -> Self {
-        Self { machine, subject, rules, open: BTreeMap::new(), waiting: Vec::new(), done: false }
+        Self { machine, subject, rules, open: SmallVec::new(), waiting: Vec::new(), done: false }
     }
 
     /// Begins the operation. Exactly once, first.
@@ -152,7 +152,8 @@ impl<M: Machine> Session<M> {
         plans: &impl Plans,
         actions: &mut Vec<ActionOf<M>>,
     ) {
-        let Some(sent_under) = self.open.remove(&call) else { return };
+        let Some(at) = self.open.iter().position(|(open, _)| *open == call) else { return };
+        let (_, sent_under) = self.open.swap_remove(at);
         let (failure, said) = match ended {
             Ok(Said { reply, newer }) => match M::Request::heard(reply) {
                 Ok(reply) => return self.feed(now, Input::Reply { call, reply }, actions),
@@ -260,7 +261,7 @@ impl<M: Machine> Session<M> {
         for effect in effects {
             actions.push(match effect {
                 Effect::Send { call, to, request } => {
-                    self.open.insert(call, request.epoch());
+                    self.open.push((call, request.epoch()));
                     let deadline = self.subject.deadline.max(now.instant + CALL_TIMEOUT_MIN);
                     Action::Send { call, to, request, deadline }
                 }

@@ -13,8 +13,8 @@ use quorate_coordinator::{GetAnswer, Lowered, PutAnswer};
 use quorate_model::{Body, Guarantee, Record, Version, WallTime};
 use std::time::{Duration, UNIX_EPOCH};
 
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("visible ASCII")
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("visible ASCII")
 }
 
 /// The strong validator of a version.
@@ -27,14 +27,20 @@ fn http_date(at: WallTime) -> Option<HeaderValue> {
     const YEAR_10000_MS: u64 = 253_402_300_800_000;
     (at.0 < YEAR_10000_MS).then(|| {
         let at = UNIX_EPOCH + Duration::from_millis(at.0);
-        value(&httpdate::fmt_http_date(at))
+        value(httpdate::fmt_http_date(at))
     })
 }
 
 /// What an answer was worth: the guarantee, the counts that it rests on, and why it is less than the level says, if it is.
-pub fn consistency(guarantee: Guarantee, counts: &str, lowered: Option<Lowered>) -> HeaderValue {
-    let reason = reason(lowered).map(|word| format!("; reason={word}")).unwrap_or_default();
-    value(&format!("{guarantee}; {counts}{reason}"))
+pub fn consistency(
+    guarantee: Guarantee,
+    counts: std::fmt::Arguments<'_>,
+    lowered: Option<Lowered>,
+) -> HeaderValue {
+    value(match reason(lowered) {
+        None => format!("{guarantee}; {counts}"),
+        Some(reason) => format!("{guarantee}; {counts}; reason={reason}"),
+    })
 }
 
 /// The word for that reason.
@@ -48,19 +54,19 @@ pub fn reason(lowered: Option<Lowered>) -> Option<Word> {
 pub fn read_headers(answer: &GetAnswer) -> HeaderMap {
     let GetAnswer { record, guarantee, lowered, acks, required, n, repaired, .. } = answer;
     let mut headers = HeaderMap::with_capacity(12);
-    let counts = format!("r={required}; n={n}; acks={acks}; repaired={repaired}");
-    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, &counts, *lowered));
+    let counts = format_args!("r={required}; n={n}; acks={acks}; repaired={repaired}");
+    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, counts, *lowered));
     // A cache has to ask again: an answer is as old as its request.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Some(record) = record {
-        headers.insert(QUORATE_VERSION, value(&record.version.to_string()));
+        headers.insert(QUORATE_VERSION, value(record.version.to_string()));
     }
     headers
 }
 
 /// The headers that describe a value.
 pub fn value_headers(headers: &mut HeaderMap, record: &Record, content_type: &str) {
-    headers.insert(ETAG, value(&etag(record.version)));
+    headers.insert(ETAG, value(etag(record.version)));
     if let Some(written) = http_date(record.written_at) {
         headers.insert(LAST_MODIFIED, written);
     }
@@ -78,10 +84,10 @@ pub fn value_headers(headers: &mut HeaderMap, record: &Record, content_type: &st
 pub fn write_headers(answer: &PutAnswer) -> HeaderMap {
     let PutAnswer { version, guarantee, lowered, acks, required, n, .. } = answer;
     let mut headers = HeaderMap::with_capacity(8);
-    let counts = format!("w={required}; n={n}; acks={acks}; repaired=0");
-    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, &counts, *lowered));
-    headers.insert(QUORATE_VERSION, value(&version.to_string()));
-    headers.insert(ETAG, value(&etag(*version)));
+    let counts = format_args!("w={required}; n={n}; acks={acks}; repaired=0");
+    headers.insert(QUORATE_CONSISTENCY, consistency(*guarantee, counts, *lowered));
+    headers.insert(QUORATE_VERSION, value(version.to_string()));
+    headers.insert(ETAG, value(etag(*version)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers
 }
@@ -102,7 +108,7 @@ pub fn server_timing(headers: &mut HeaderMap, took: Duration, replicas: &[Replic
         format!("{};dur={millis:.3};desc=\"{result}\"", report.node)
     });
     let text = std::iter::once(whole).chain(owners).collect::<Vec<_>>().join(", ");
-    headers.insert(SERVER_TIMING, value(&text));
+    headers.insert(SERVER_TIMING, value(text));
 }
 
 /// The value that a read found, with its record and media type; or a problem that carries the read's headers.

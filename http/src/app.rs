@@ -26,7 +26,10 @@ use tokio::time::Instant;
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// See [`App`].
+pub struct Shared {
     /// The node.
     pub core: Arc<Core>,
     /// What a client may make this node do.
@@ -41,6 +44,22 @@ pub struct App {
     pub bodies: Budget,
     /// The memory that all answers with values share.
     pub answers: Budget,
+    /// This node, as its answers name it.
+    pub coordinator: HeaderValue,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("App").field(&self.coordinator).finish()
+    }
 }
 
 impl App {
@@ -54,7 +73,8 @@ impl App {
     ) -> Self {
         let bodies = Budget::new(limits.bodies_bytes_max);
         let answers = Budget::new(limits.answers_bytes_max);
-        Self { core, limits, in_force, broken, metrics, bodies, answers }
+        let coordinator = HeaderValue::from_str(&core.node().to_string()).expect("a letter and digits");
+        Self(Arc::new(Shared { core, limits, in_force, broken, metrics, bodies, answers, coordinator }))
     }
 
     /// The table of this name. Waits at most `timeout` for a newer catalog.

@@ -29,7 +29,6 @@ use quorate_model::{Body, Durability, Key, Level, OperationId, Table};
 use quorate_node::core::{Attempt, Expiry, GetRequest, PutRequest};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What the whole request says, beside its items.
@@ -224,33 +223,18 @@ fn done(key: &Key) -> KeyResult {
 }
 
 /// Runs every item, a bounded number at a time; results in the order of the items.
-async fn side_by_side<T, F, W>(common: &Common, items: Vec<T>, work: W) -> Vec<KeyResult>
-where
-    T: Send + 'static,
-    F: Future<Output = KeyResult> + Send + 'static,
-    W: Fn(Common, T) -> F,
-{
+async fn side_by_side<T, F: Future<Output = KeyResult>>(
+    common: &Common,
+    items: Vec<T>,
+    work: impl Fn(Common, T) -> F,
+) -> Vec<KeyResult> {
     let bug = || {
         common.app.metrics.panics.inc();
         let problem = Problem::from(Fault::Panicked);
         let error = Some(problem.document(&common.name));
         KeyResult { status: problem.code().status().as_u16(), error, ..KeyResult::default() }
     };
-    let mut results: Vec<Option<KeyResult>> = std::iter::repeat_with(|| None).take(items.len()).collect();
-    let mut running = JoinSet::new();
-    let mut waiting = items.into_iter().enumerate();
-    loop {
-        while running.len() < common.app.limits.batch_items_running_max {
-            let Some((at, item)) = waiting.next() else { break };
-            let work = work(common.clone(), item);
-            running.spawn(async move { (at, work.await) });
-        }
-        match running.join_next().await {
-            None => break,
-            Some(Ok((at, result))) => results[at] = Some(result),
-            // A panic: its place stays empty, and is filled below.
-            Some(Err(_)) => {}
-        }
-    }
+    let work = items.into_iter().map(|item| work(common.clone(), item));
+    let results = common.app.core.together(work, common.app.limits.batch_items_running_max).await;
     results.into_iter().map(|result| result.unwrap_or_else(bug)).collect()
 }

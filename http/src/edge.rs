@@ -14,9 +14,10 @@ use super::health;
 use super::host::Hosts;
 use super::observe::{Ended, RequestName, operation, outcome, trace_of};
 use super::problem::Problem;
-use super::routes::method_not_allowed;
+use super::routes::{self, method_not_allowed};
 use super::scope::Scope;
 use super::timers::Timers;
+use crate::app::App;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::{LevelLabel, Metrics, Operation};
@@ -35,15 +36,18 @@ use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_node::PANICKED;
 use quorate_node::control::WAITING;
+use std::any::Any;
+use std::future::poll_fn;
+use std::io::Write as _;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 /// What an HTTP server is told.
@@ -74,9 +78,18 @@ pub struct Edge {
     pub failures: Failures,
     hosts: Hosts,
     running: Semaphore,
-    router: ArcSwap<Router>,
+    served: ArcSwap<Served>,
     run: u32,
     requests: AtomicU64,
+}
+
+/// What is served behind the edge.
+#[derive(Debug)]
+enum Served {
+    /// A running node.
+    Node(App),
+    /// Something else: a node that is not there yet, the command port of `dev`.
+    Routes(Router),
 }
 
 impl Edge {
@@ -91,7 +104,7 @@ impl Edge {
             failures: Failures::default(),
             hosts,
             running: Semaphore::new(limits.requests_running_max),
-            router: ArcSwap::from_pointee(starting(broken.clone())),
+            served: ArcSwap::from_pointee(Served::Routes(starting(broken.clone()))),
             run: u32::from_be_bytes(run),
             requests: AtomicU64::new(0),
             limits: Arc::new(limits),
@@ -101,17 +114,14 @@ impl Edge {
         }
     }
 
-    /// Serves these routes from now on. A handler that panics is caught and counted.
-    pub fn open(&self, routes: Router) {
-        let panics = self.metrics.panics.clone();
-        let caught = CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
-            panics.inc();
-            let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(panic = %shown(&said), "{PANICKED}, in a handler");
-            Problem::from(Fault::Panicked).into_response()
-        });
-        self.router.store(Arc::new(routes.layer(caught)));
+    /// Serves a running node from now on.
+    pub fn open(&self, app: App) {
+        self.served.store(Arc::new(Served::Node(app)));
+    }
+
+    /// Serves these routes from now on.
+    pub fn open_routes(&self, routes: Router) {
+        self.served.store(Arc::new(Served::Routes(routes)));
     }
 
     /// Says on each answer that the node waits to become a member, so that another one that waits for it learns that.
@@ -122,23 +132,31 @@ impl Edge {
             answer.headers_mut().insert(WAITING, address.clone());
             std::future::ready(answer)
         });
-        self.router.store(Arc::new(starting(self.broken.clone()).layer(waiting)));
+        self.open_routes(starting(self.broken.clone()).layer(waiting));
     }
 
-    fn name(&self) -> Arc<str> {
+    fn name(&self) -> HeaderValue {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        format!("{:08x}-{number:x}", self.run).into()
+        let mut name = [0; 32];
+        let mut left = &mut name[..];
+        write!(left, "{:08x}-{number:x}", self.run).expect("25 digits at most");
+        let rest = left.len();
+        HeaderValue::from_bytes(&name[..name.len() - rest]).expect("hexadecimal digits and a dash")
     }
 
     /// Answers one request that came in on the address `local`, on a connection that is served so much.
     pub async fn answer(&self, mut request: Request<Body>, local: IpAddr, scope: Scope) -> Response {
         let started = Instant::now();
-        let name = self.name();
+        let id = self.name();
+        let name = text(&id);
         let operation = operation(request.method(), request.uri().path());
         let trace = trace_of(request.headers()).map(str::to_owned);
         // At `debug` everything that is logged on the way stands under the request's id.
-        let span = tracing::debug_span!("request", id = %name, trace, operation = operation.as_str());
-        request.extensions_mut().insert(RequestName(Arc::clone(&name)));
+        let span = tracing::debug_span!("request", id = name, trace, operation = operation.as_str());
+        if matches!(operation, Operation::Mget | Operation::Batch) {
+            // The items of a batch have problems of their own, which name it.
+            request.extensions_mut().insert(RequestName(name.into()));
+        }
         let head = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), shown(request.uri().path())));
         let is_write = matches!(operation, Operation::Put | Operation::Delete);
@@ -151,19 +169,18 @@ impl Edge {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
         if let Some(problem) = &problem {
-            write_body(&mut response, problem, &name);
+            write_body(&mut response, problem, name);
         }
         if scope == Scope::Health {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let id = HeaderValue::from_str(&name).expect("hexadecimal digits and a dash");
-        response.headers_mut().insert(QUORATE_REQUEST, id);
+        response.headers_mut().insert(QUORATE_REQUEST, id.clone());
         let took = started.elapsed();
         let outcome = outcome(response.status(), problem.as_ref());
         let level = level.or(problem.as_ref().map(Problem::level)).unwrap_or(LevelLabel::None);
         self.metrics.request(operation, level, outcome, took);
-        let ended = Ended { name: &name, trace: trace.as_deref(), operation, head, took };
+        let ended = Ended { name, trace: trace.as_deref(), operation, head, took };
         ended.log(response.status(), problem.as_ref(), &self.failures);
         response
     }
@@ -212,16 +229,36 @@ impl Edge {
                 Some(AtWork::new(permit, &self.metrics))
             }
         };
-        let router = Router::clone(&self.router.load());
-        router.oneshot(request).await.unwrap_or_else(|never| match never {})
+        match &*self.served.load_full() {
+            Served::Node(app) => self.caught(routes::serve(app, request)).await,
+            Served::Routes(routes) => {
+                let answer = Box::pin(routes.clone().oneshot(request));
+                self.caught(async { answer.await.unwrap_or_else(|never| match never {}) }).await
+            }
+        }
+    }
+
+    /// An answer; where its handler panics, one that says so.
+    async fn caught(&self, answer: impl Future<Output = Response>) -> Response {
+        let mut answer = pin!(answer);
+        let mut poll = |cx: &mut Context<'_>| catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        poll_fn(|cx| poll(cx).unwrap_or_else(|panic| Poll::Ready(self.panicked(&*panic)))).await
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Response {
+        self.metrics.panics.inc();
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+        tracing::error!(panic = %shown(said), "{PANICKED}, in a handler");
+        Problem::from(Fault::Panicked).into_response()
     }
 
     /// A whole answer with a problem, as bytes: for what is no request.
     pub fn bare(&self, problem: &Problem) -> Vec<u8> {
-        let name = self.name();
-        let code = problem.code();
-        tracing::debug!(id = %name, code = code.as_str(), "refused what is no request");
-        let body = serde_json::to_vec(&problem.document(&name)).expect("a document of plain values");
+        let id = self.name();
+        let (name, code) = (text(&id), problem.code());
+        tracing::debug!(id = name, code = code.as_str(), "refused what is no request");
+        let body = serde_json::to_vec(&problem.document(name)).expect("a document of plain values");
         let status = code.status();
         let reason = status.canonical_reason().unwrap_or_default();
         let mut out = format!(
@@ -234,6 +271,10 @@ impl Edge {
         out.extend_from_slice(&body);
         out
     }
+}
+
+fn text(name: &HeaderValue) -> &str {
+    name.to_str().expect("digits")
 }
 
 /// The routes of a node that is not there yet.

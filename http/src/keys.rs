@@ -8,7 +8,7 @@ use super::head;
 use super::problem::Problem;
 use crate::metrics::LevelLabel;
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use quorate_api::OnKey;
@@ -206,8 +206,9 @@ impl Write {
 }
 
 fn finish(status: StatusCode, headers: HeaderMap, body: bytes::Bytes, level: Level) -> Response {
-    let mut response = (status, axum::body::Body::from(body)).into_response();
-    response.headers_mut().extend(headers);
+    let mut response = Response::new(axum::body::Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response.extensions_mut().insert(LevelLabel::from(level));
     response
 }

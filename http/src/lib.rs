@@ -62,5 +62,4 @@ pub use edge::{Edge, Setup};
 pub use health::described;
 pub use host::Hosts;
 pub use limits::{InForce, Limits};
-pub use routes::routes;
 pub use server::Server;

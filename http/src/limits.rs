@@ -84,7 +84,7 @@ impl Default for Limits {
             value_bytes_max: 1024 * 1024,
             batch_items_max: 1_000,
             batch_bytes_max: 8 * 1024 * 1024,
-            batch_items_running_max: 32,
+            batch_items_running_max: 128,
             unordered_scan_keys_max: 10_000_000,
             document_bytes_max: 256 * 1024,
             head_bytes_max: 32 * 1024,

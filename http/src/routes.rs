@@ -7,65 +7,75 @@ use super::{
     bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards,
     table_stats, tables,
 };
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::map_response_with_state;
-use axum::response::Response;
-use http::HeaderValue;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
+use http_body::Body as _;
 use quorate_api::header::{QUORATE_COORDINATOR, QUORATE_EPOCH};
 use quorate_api::text::shown;
 use quorate_api::{Asked, Route};
 use quorate_ring::Order;
 
-/// Every route of a node.
-pub fn routes(app: App) -> Router {
-    Router::new().fallback(serve).layer(map_response_with_state(app.clone(), sign)).with_state(app)
+/// A node's answer to one request; it says which node gave it, and under which epoch.
+pub async fn serve(app: &App, request: Request) -> Response {
+    let is_head = request.method() == Method::HEAD;
+    let mut response = answer(app.clone(), request).await.into_response();
+    if is_head {
+        leave_out_body(&mut response);
+    }
+    let headers = response.headers_mut();
+    headers.insert(QUORATE_EPOCH, HeaderValue::from(app.core.view().epoch().0));
+    headers.insert(QUORATE_COORDINATOR, app.coordinator.clone());
+    response
 }
 
-async fn serve(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+/// Handlers of one key stand here as they are; all others are larger than they, and rarer.
+async fn answer(app: App, request: Request) -> Result<Response, Problem> {
     let (method, uri) = (request.method(), request.uri());
     let Asked { route, query } = Asked::read(method, uri.path(), uri.query(), app.limits.key_bytes_max)?;
     match route {
         Route::Read(on) => keys::read(app, on, query, request).await,
         Route::Put(on) | Route::Post(on) => keys::write(app, on, query, request).await,
         Route::Delete(on) => keys::delete(app, on, query, request).await,
-        Route::Scan(on) => scan::keys(app, on, query, request).await,
-        Route::Mget(on) => bulk::mget(app, on, query, request).await,
-        Route::Batch(on) => bulk::batch(app, on, query, request).await,
-        Route::Locate(on) => locate::locate(app, on, query, request).await,
-        Route::Explain(on) => locate::explain(app, on, query, request).await,
+        Route::Scan(on) => Box::pin(scan::keys(app, on, query, request)).await,
+        Route::Mget(on) => Box::pin(bulk::mget(app, on, query, request)).await,
+        Route::Batch(on) => Box::pin(bulk::batch(app, on, query, request)).await,
+        Route::Locate(on) => Box::pin(locate::locate(app, on, query, request)).await,
+        Route::Explain(on) => Box::pin(locate::explain(app, on, query, request)).await,
         Route::ListTables => tables::list(&app, &request),
-        Route::CreateTable => tables::create(app, query, request).await,
-        Route::DescribeTable(on) => tables::show(app, on, query, request).await,
-        Route::AlterTable(on) => tables::alter(app, on, query, request).await,
-        Route::DropTable(on) => tables::drop_table(app, on, query, request).await,
-        Route::ListShards(on) => tables::shards(app, on, query, request).await,
-        Route::SplitShard(on) => shards::split(app, on, query, request).await,
-        Route::MergeShard(on) => shards::merge(app, on, query, request).await,
-        Route::MoveShard(on) => shards::move_one(app, on, query, request).await,
-        Route::TableStats(on) => table_stats::show(app, on, query, request).await,
+        Route::CreateTable => Box::pin(tables::create(app, query, request)).await,
+        Route::DescribeTable(on) => Box::pin(tables::show(app, on, query, request)).await,
+        Route::AlterTable(on) => Box::pin(tables::alter(app, on, query, request)).await,
+        Route::DropTable(on) => Box::pin(tables::drop_table(app, on, query, request)).await,
+        Route::ListShards(on) => Box::pin(tables::shards(app, on, query, request)).await,
+        Route::SplitShard(on) => Box::pin(shards::split(app, on, query, request)).await,
+        Route::MergeShard(on) => Box::pin(shards::merge(app, on, query, request)).await,
+        Route::MoveShard(on) => Box::pin(shards::move_one(app, on, query, request)).await,
+        Route::TableStats(on) => Box::pin(table_stats::show(app, on, query, request)).await,
         Route::ShowCluster => cluster::show(&app, &request),
-        Route::ListNodes => members::list(app, request).await,
-        Route::ShowNode(on) => members::show(app, on, request).await,
+        Route::ListNodes => Box::pin(members::list(app, request)).await,
+        Route::ShowNode(on) => Box::pin(members::show(app, on, request)).await,
         Route::SafeToStop(on) => cluster::safe_to_stop(&app, &on, &request),
         Route::PreviewLoss(on) => loss::preview(&app, &on, &request),
-        Route::AcceptLoss(on) => loss::accept(app, on, query, request).await,
-        Route::DrainNode(on) => plans::drain(app, (on, true), query, request).await,
-        Route::UndrainNode(on) => plans::drain(app, (on, false), query, request).await,
+        Route::AcceptLoss(on) => Box::pin(loss::accept(app, on, query, request)).await,
+        Route::DrainNode(on) => Box::pin(plans::drain(app, (on, true), query, request)).await,
+        Route::UndrainNode(on) => Box::pin(plans::drain(app, (on, false), query, request)).await,
         Route::ListPlans => plans::list(&app, &request),
-        Route::MakePlan => plans::make(app, request).await,
+        Route::MakePlan => Box::pin(plans::make(app, request)).await,
         Route::ShowPlan(on) => plans::show(&app, &on, &request),
         Route::DiscardPlan(on) => plans::discard(&app, &on, &request),
-        Route::ApplyPlan(on) => plans::apply(app, on, query, request).await,
-        Route::Recover => recover::recover(app, request).await,
+        Route::ApplyPlan(on) => Box::pin(plans::apply(app, on, query, request)).await,
+        Route::Recover => Box::pin(recover::recover(app, request)).await,
         Route::ShowRing => cluster::ring(&app, &query, &request),
-        Route::ListJobs => jobs::list(app, request).await,
-        Route::OrderJob => jobs::order(app, query, request).await,
-        Route::ShowJob(on) => jobs::show(app, on, request).await,
-        Route::PauseJob(on) => moves::order(app, (on, Order::Pause), query, request).await,
-        Route::ResumeJob(on) => moves::order(app, (on, Order::Resume), query, request).await,
-        Route::AbortJob(on) => moves::order(app, (on, Order::Abort), query, request).await,
-        Route::ShowSync => jobs::sync(app, request).await,
+        Route::ListJobs => Box::pin(jobs::list(app, request)).await,
+        Route::OrderJob => Box::pin(jobs::order(app, query, request)).await,
+        Route::ShowJob(on) => Box::pin(jobs::show(app, on, request)).await,
+        Route::PauseJob(on) => Box::pin(moves::order(app, (on, Order::Pause), query, request)).await,
+        Route::ResumeJob(on) => Box::pin(moves::order(app, (on, Order::Resume), query, request)).await,
+        Route::AbortJob(on) => Box::pin(moves::order(app, (on, Order::Abort), query, request)).await,
+        Route::ShowSync => Box::pin(jobs::sync(app, request)).await,
         Route::ShowLimits => health::limits(&app, &request),
         Route::Live => Ok(health::live(&app.broken)),
         Route::Ready => health::ready(&app),
@@ -75,13 +85,14 @@ async fn serve(State(app): State<App>, request: Request) -> Result<Response, Pro
     }
 }
 
-/// Every answer says which node gave it, and under which epoch.
-async fn sign(State(app): State<App>, mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(QUORATE_EPOCH, HeaderValue::from(app.core.view().epoch().0));
-    let node = HeaderValue::from_str(&app.core.node().to_string()).expect("a letter and digits");
-    headers.insert(QUORATE_COORDINATOR, node);
-    response
+/// To `HEAD` the length of what `GET` would bring is all that is said of it.
+fn leave_out_body(response: &mut Response) {
+    if let (false, Some(bytes)) =
+        (response.headers().contains_key(CONTENT_LENGTH), response.body().size_hint().exact())
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+    *response.body_mut() = Body::empty();
 }
 
 /// The router adds `Allow`.

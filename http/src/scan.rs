@@ -189,12 +189,12 @@ impl http_body::Body for Lines {
 /// What a page is worth, and how many keys were looked at for it, where those are more than it has.
 fn headers(page: &Page, scanned: Option<u64>) -> HeaderMap {
     let Page { worth: Worth { guarantee, lowered, required, n }, repaired, .. } = page;
-    let counts = format!("r={required}; n={n}; acks={required}; repaired={repaired}");
+    let counts = format_args!("r={required}; n={n}; acks={required}; repaired={repaired}");
     let mut headers = HeaderMap::with_capacity(3);
     if let Some(scanned) = scanned {
         headers.insert(QUORATE_SCANNED, scanned.into());
     }
-    headers.insert(QUORATE_CONSISTENCY, answer::consistency(*guarantee, &counts, *lowered));
+    headers.insert(QUORATE_CONSISTENCY, answer::consistency(*guarantee, counts, *lowered));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers
 }

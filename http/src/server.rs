@@ -9,10 +9,10 @@
 //! A node that is full must still be able to say that it lives: who asks for its health is a load balancer or an
 //! operator, and silence would make them replace a node that only has much to do.
 
+use super::App;
 use super::connection;
 use super::edge::Edge;
 use super::failures;
-use super::{App, routes};
 use crate::edge::Setup;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, States};
@@ -102,13 +102,13 @@ impl Server {
     pub fn open(&self, core: &Arc<Core>) {
         self.edge.metrics.register(Box::new(States::new(Arc::downgrade(core))));
         let Edge { limits, in_force, broken, metrics, .. } = &*self.edge;
-        self.edge.open(routes(App::new(
+        self.edge.open(App::new(
             Arc::clone(core),
             Arc::clone(limits),
             Arc::clone(in_force),
             broken.clone(),
             Arc::clone(metrics),
-        )));
+        ));
     }
 
     /// Says from now on that the node, which is reached here, waits to become a member of a cluster.
@@ -118,7 +118,7 @@ impl Server {
 
     /// Serves these routes from now on, in place of a node's.
     pub fn open_routes(&self, routes: axum::Router) {
-        self.edge.open(routes);
+        self.edge.open_routes(routes);
     }
 
     /// Where it listens.

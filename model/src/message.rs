@@ -355,6 +355,15 @@ impl Request {
         }
     }
 
+    /// Bytes of the value that it carries.
+    pub fn value_bytes(&self) -> usize {
+        match self {
+            Request::Write { record, .. } | Request::Hint { record, .. } => record.body.value_bytes(),
+            Request::Assign { draft, .. } => draft.body.value_bytes(),
+            Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => 0,
+        }
+    }
+
     /// Whether it changes what is stored, so that a lost answer leaves its outcome unknown.
     pub fn is_write(&self) -> bool {
         match self {

@@ -208,6 +208,17 @@ impl Core {
         self.driver.run(machine, subject).await.unwrap_or_else(|panicked| panicked.propagate())
     }
 
+    /// Runs reads and writes side by side, `most` at a time, and gives back what each came to, in their order; `None`: it
+    /// panicked. What they send to one node at one time goes in one message. Where the returned future is dropped, what has
+    /// not begun never does.
+    pub async fn together<F: Future>(
+        &self,
+        work: impl Iterator<Item = F>,
+        most: usize,
+    ) -> Vec<Option<F::Output>> {
+        self.driver.together(work, most).await
+    }
+
     /// Where a key lives; `None`: its table is gone, or another live process has this node's id, so that nothing that
     /// this one holds may be served.
     fn plan(&self, table: &Table, sort_key: &SortKey) -> Option<Plan> {

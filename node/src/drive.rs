@@ -1,9 +1,11 @@
 //! The driver: runs any operation's machine, over a transport, to its end.
 //!
 //! What decides is a session ([`quorate_coordinator::session`]) and the machine in it; here messages are sent, answers
-//! awaited and plans looked up. It is the only place on the data path that awaits replies. Each operation is one task
-//! with one mailbox: every answer, from a peer or from this node's own replica, lands there, with the call it belongs
-//! to.
+//! awaited and plans looked up. It is the only place on the data path that awaits replies. Each operation has one
+//! mailbox: every answer, from a peer or from this node's own replica, lands there, with the call it belongs to.
+//!
+//! An operation runs in its caller's task until it has answered; what it does then, and all of it where its caller goes
+//! away, it does in a task of its own. So a read that this node answers alone needs no second task.
 //!
 //! ```text
 //!            ┌────────── Send ──> Transport ──┬─> this node's replica
@@ -17,16 +19,21 @@
 //! - Each call is completed once, whatever happens to the transport.
 //! - A caller that goes away takes nothing with it: the session lives on until it is done.
 
-use crate::clock;
+mod mailbox;
+mod operation;
+mod together;
+
+pub use mailbox::Completion;
+
 use crate::views::Views;
-use quorate_coordinator::{Action, ActionOf, Ask, Call, Ended, EndedOf, Failure, Machine, Session};
-use quorate_coordinator::{Position, Said, session};
-use quorate_model::{Epoch, NodeId, RangeReply, RangeRequest, Reply, Request, Rules, TableId};
+use mailbox::Mailbox;
+use quorate_coordinator::{Ask, Call, Failure, Position};
+use quorate_model::{NodeId, RangeReply, RangeRequest, Reply, Request, Rules, TableId};
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// How requests reach owners, this node's own replica among them.
@@ -42,6 +49,11 @@ pub trait Transport: Send + Sync + 'static {
         deadline: Instant,
         completion: Completion<RangeReply>,
     );
+
+    /// Does some work; what it sends may go together where it goes to the same node.
+    fn gather(&self, work: &mut dyn FnMut()) {
+        work();
+    }
 }
 
 /// What goes over a transport.
@@ -51,36 +63,6 @@ pub trait Sent: Ask<Reply: Debug + Send> + Send + Sized {
 
     /// Bytes of the values that a reply to it brings: its asker may keep them.
     fn value_bytes(reply: &Self::Reply) -> usize;
-}
-
-/// The completion callback of one call. Dropped unused, it says that the call is lost.
-#[derive(Debug)]
-pub struct Completion<R = Reply> {
-    mailbox: Option<Mailbox<R>>,
-    call: Call,
-}
-
-/// Where an operation hears how its calls ended.
-type Mailbox<R> = mpsc::UnboundedSender<(Call, Ended<R>)>;
-
-impl<R> Completion<R> {
-    /// Completes the call.
-    pub fn complete(mut self, ended: Ended<R>) {
-        self.post(ended);
-    }
-
-    fn post(&mut self, ended: Ended<R>) {
-        if let Some(mailbox) = self.mailbox.take() {
-            // An operation that is over has closed its mailbox.
-            drop(mailbox.send((self.call, ended)));
-        }
-    }
-}
-
-impl<R> Drop for Completion<R> {
-    fn drop(&mut self) {
-        self.post(Err(Failure::Lost));
-    }
 }
 
 /// What an operation is about: what a newer plan is made from.
@@ -141,18 +123,6 @@ impl Driver {
         })
     }
 
-    /// Runs a machine in a task of its own and waits for its answer. Dropping the returned future does not stop it.
-    pub async fn run<M>(self: &Arc<Self>, machine: M, subject: Subject) -> Result<M::Answer, Panicked>
-    where
-        M: Machine<Request: Sent> + Send + 'static,
-        M::Answer: Send + 'static,
-    {
-        let (answer, answered) = oneshot::channel();
-        let mut running = Running::begin(Arc::clone(self), subject.value_bytes);
-        tokio::spawn(async move { running.operate(machine, subject, answer).await });
-        answered.await.map_err(|_| Panicked)
-    }
-
     /// Asks one node one thing outside any operation; the request is on its way when this returns.
     pub fn ask<Q: Sent>(
         &self,
@@ -160,9 +130,12 @@ impl Driver {
         request: Q,
         deadline: Instant,
     ) -> impl Future<Output = Result<Q::Reply, Failure>> + use<Q> {
-        let (mailbox, mut ends) = mpsc::unbounded_channel();
-        request.send(&*self.transport, to, deadline, Completion { mailbox: Some(mailbox), call: Call(0) });
-        async move { ends.recv().await.map_or(Err(Failure::Lost), |(_, ended)| ended.map(|said| said.reply)) }
+        let mailbox = Mailbox::new();
+        request.send(&*self.transport, to, deadline, mailbox.completion(Call(0)));
+        async move {
+            let (_, ended) = poll_fn(|cx| mailbox.poll(cx)).await;
+            ended.map(|said| said.reply)
+        }
     }
 
     /// What the operations hold whose machines are still at work.
@@ -174,107 +147,6 @@ impl Driver {
     /// Machines that panicked.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
-    }
-
-    /// Carries out what a session wants; false once it is over.
-    fn carry_out<A, Q: Sent>(
-        &self,
-        actions: &mut Vec<Action<A, Q>>,
-        mailbox: &Mailbox<Q::Reply>,
-        answer: &mut Option<oneshot::Sender<A>>,
-    ) -> bool {
-        for action in actions.drain(..) {
-            match action {
-                Action::Send { call, to, request, deadline } => {
-                    let completion = Completion { mailbox: Some(mailbox.clone()), call };
-                    request.send(&*self.transport, to, clock::tokio_instant(deadline), completion);
-                }
-                Action::Respond(answered) => {
-                    if let Some(answer) = answer.take() {
-                        // The caller may have gone; the operation has not.
-                        drop(answer.send(answered));
-                    }
-                }
-                Action::Done => return false,
-            }
-        }
-        true
-    }
-
-    /// Waits until a catalog that is awaited has been applied; for ever, if none is.
-    async fn caught_up(&self, awaited: Option<Epoch>) {
-        match awaited {
-            Some(epoch) => self.views.applied(epoch).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// One operation at work, for as long as this exists; counts a panic of its machine.
-struct Running {
-    driver: Arc<Driver>,
-    value_bytes: u64,
-}
-
-impl Running {
-    fn begin(driver: Arc<Driver>, value_bytes: usize) -> Self {
-        driver.running.fetch_add(1, Ordering::Relaxed);
-        let mut running = Self { driver, value_bytes: 0 };
-        running.holds_more(value_bytes);
-        running
-    }
-
-    fn holds_more(&mut self, value_bytes: usize) {
-        self.value_bytes += value_bytes as u64;
-        self.driver.value_bytes.fetch_add(value_bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Counts what an owner has sent: the machine may keep it.
-    fn holds<M: Machine<Request: Sent>>(&mut self, ended: &EndedOf<M>) {
-        if let Ok(Said { reply, .. }) = ended {
-            self.holds_more(M::Request::value_bytes(reply));
-        }
-    }
-
-    async fn operate<M: Machine<Request: Sent>>(
-        &mut self,
-        machine: M,
-        subject: Subject,
-        answer: oneshot::Sender<M::Answer>,
-    ) {
-        let driver = Arc::clone(&self.driver);
-        let (mailbox, mut ends) = mpsc::unbounded_channel();
-        let mut answer = Some(answer);
-        let mut actions: Vec<ActionOf<M>> = Vec::new();
-        let subject = session::Subject {
-            table: subject.table,
-            at: subject.at,
-            deadline: clock::instant(subject.deadline),
-        };
-        let mut session = Session::new(machine, subject, driver.rules);
-        session.start(clock::now(), &mut actions);
-        while driver.carry_out(&mut actions, &mailbox, &mut answer) {
-            let wake = session.wake_at().map(clock::tokio_instant);
-            tokio::select! {
-                biased;
-                ended = ends.recv() => {
-                    let (call, ended) = ended.expect("this task holds a sender");
-                    self.holds::<M>(&ended);
-                    session.ended(clock::now(), call, ended, &*driver.views, &mut actions);
-                }
-                () = driver.caught_up(session.awaits()) => {
-                    session.caught_up(clock::now(), &*driver.views, &mut actions);
-                }
-                () = sleep_until(wake) => session.tick(clock::now(), &*driver.views, &mut actions),
-            }
-        }
     }
 }
 
@@ -325,16 +197,6 @@ impl Sent for RangeRequest {
             | RangeReply::Confirmed(_)
             | RangeReply::Dropped(_)
             | RangeReply::Broken => 0,
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.driver.running.fetch_sub(1, Ordering::Relaxed);
-        self.driver.value_bytes.fetch_sub(self.value_bytes, Ordering::Relaxed);
-        if std::thread::panicking() {
-            self.driver.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -150,7 +150,8 @@ impl Outbox {
         }
     }
 
-    /// Waits for frames and takes those that are ready; `None`: closed.
+    /// Waits for frames and takes those that are ready; `None`: closed. Where it has waited, all tasks that can run now
+    /// run first: what they queue goes with the same write.
     async fn take(&self) -> Option<VecDeque<Outgoing>> {
         loop {
             let ready = self.ready.notified();
@@ -171,6 +172,7 @@ impl Outbox {
                 }
             }
             ready.await;
+            tokio::task::yield_now().await;
         }
     }
 

@@ -48,8 +48,10 @@ impl Get {
         match gather.progress(now, &self.course) {
             Progress::Waiting => self.ask(now, &more, effects),
             Progress::Enough => {
-                let views = gather.answers().to_vec();
-                self.judge(now, views, effects);
+                let judged = judge::judge(gather.answers(), self.course.context.rules);
+                let views = if judged.is_partial() { gather.answers().to_vec() } else { Vec::new() };
+                let answered = gather.answered();
+                self.act_on(now, judged, (views, answered), effects);
             }
             Progress::Impossible => {
                 let tally = gather.tally(&self.course);
@@ -58,16 +60,28 @@ impl Get {
         }
     }
 
-    /// R owners have answered (and a record that was missing has been fetched).
+    /// A record that was missing has been fetched.
     pub(super) fn judge(&mut self, now: Now, views: Vec<(NodeId, View)>, effects: &mut Effects) {
-        match judge::judge(&views, self.course.context.rules) {
+        let answered = views.iter().map(|(node, _)| *node).collect();
+        let judged = judge::judge(&views, self.course.context.rules);
+        self.act_on(now, judged, (views, answered), effects);
+    }
+
+    /// These owners have answered; what they said is needed where the greatest is still to be fetched.
+    fn act_on(
+        &mut self,
+        now: Now,
+        judged: Judged,
+        (views, answered): (Vec<(NodeId, View)>, Nodes),
+        effects: &mut Effects,
+    ) {
+        match judged {
             Judged::Divergent => {
                 let replicas = self.course.reports(now);
                 self.finish(Err(GetError::Divergent { replicas }), effects);
             }
             Judged::Nothing { sealed } => {
-                let acks = self.course.owners.count(&views.iter().map(|(node, _)| *node).collect());
-                self.answer_removed(now, acks, sealed, effects);
+                self.answer_removed(now, self.course.owners.count(&answered), sealed, effects);
             }
             Judged::Fetch { sources } => self.start_fetching(now, views, sources, effects),
             Judged::Greatest { record, holders, stale, unlearned } => {
@@ -111,9 +125,10 @@ impl Get {
         effects: &mut Effects,
     ) {
         let acks = self.course.owners.count(&holders);
-        self.respond(now, (Some(shown(record.clone())), None), acks, 0, effects);
         let needs_repair = self.is_any_owner_behind() && read::repairs(self.course.context.rules);
-        let round_two = needs_repair.then(|| self.round_two(now, record, Need::Quorum, &holders));
+        let repaired = needs_repair.then(|| record.clone());
+        self.respond(now, (Some(shown(record)), None), acks, 0, effects);
+        let round_two = repaired.map(|record| self.round_two(now, record, Need::Quorum, &holders));
         self.settle(now, round_two, effects);
     }
 }

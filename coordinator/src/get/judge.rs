@@ -28,6 +28,13 @@ pub(super) enum Judged {
     Divergent,
 }
 
+impl Judged {
+    /// Whether more must be asked before all is known.
+    pub fn is_partial(&self) -> bool {
+        matches!(self, Judged::Fetch { .. })
+    }
+}
+
 impl View {
     /// An owner that sent its record, or holds none.
     pub fn whole(record: Option<Record>) -> Self {

@@ -54,7 +54,7 @@ fn rig(limits: Limits) -> Rig {
         .fallback(|| async { Problem::from(Fault::NoSuchRoute) });
     let metrics = Arc::new(Metrics::default());
     let edge = Edge::new(Setup { limits, ..Setup::default() }, Arc::clone(&metrics));
-    edge.open(routes);
+    edge.open_routes(routes);
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
     let server = Server::over(Arc::new(edge), listener).expect("a listening socket");
     Rig { server, metrics, gate, entered }

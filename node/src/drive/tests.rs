@@ -2,9 +2,9 @@
 
 use super::*;
 use quorate_coordinator::session::CATALOG_WAIT;
-use quorate_coordinator::{Effect, Input};
+use quorate_coordinator::{Effect, Ended, Input, Machine, Said};
 use quorate_model::{
-    Boot, ClusterId, Instant as Moment, Interval, Now, Owner, Place, Refusal, ShardNow, SortKey,
+    Boot, ClusterId, Epoch, Instant as Moment, Interval, Now, Owner, Place, Refusal, ShardNow, SortKey,
 };
 use quorate_ring::{Catalog, Command, NewNode, NewTable, RequestId, Weight};
 use std::sync::Mutex;

@@ -4,10 +4,11 @@ use super::admission::{Seen, admission};
 use super::batch::requests;
 use super::local::Local;
 use crate::control::{Control, ControlReply, ControlRequest};
+use crate::drive::Sent;
 use crate::recollection::Recollection;
 use crate::views::Views;
 use minicbor::Encode;
-use quorate_model::{NodeId, Protocol, RangeReply, RangeRequest, Reply, Request};
+use quorate_model::{NodeId, Protocol, RangeReply, RangeRequest, Refusal, Reply, Request};
 use quorate_transport::{Caller, Incoming, Kind, Links, RefusalReason, Responder, Service};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -80,7 +81,7 @@ impl Peers {
             return replied(responder, Vec::<Reply>::new(), &self.recollection);
         }
         let batch = Arc::new(Batch {
-            replies: Mutex::new(vec![None; requests.len()]),
+            replies: Mutex::new((vec![None; requests.len()], 0)),
             open: AtomicUsize::new(requests.len()),
             responder: Mutex::new(Some(responder)),
             recollection: Arc::clone(&self.recollection),
@@ -92,9 +93,13 @@ impl Peers {
     }
 }
 
+/// Most bytes of values in the answer to a batch, unless it is one; who reads more asks for it alone.
+const BATCH_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The replies of one batch, until all are there.
 struct Batch {
-    replies: Mutex<Vec<Option<Reply>>>,
+    /// Those that are there, and the bytes of their values.
+    replies: Mutex<(Vec<Option<Reply>>, usize)>,
     open: AtomicUsize,
     responder: Mutex<Option<Responder>>,
     recollection: Arc<Recollection>,
@@ -102,8 +107,12 @@ struct Batch {
 
 impl Batch {
     fn replied(&self, index: usize, reply: Reply) {
-        let mut replies = self.replies.lock().expect("nothing panics while it holds this lock");
-        replies[index] = Some(reply);
+        let mut replied_so_far = self.replies.lock().expect("nothing panics while it holds this lock");
+        let (replies, bytes) = &mut *replied_so_far;
+        let more = <Request as Sent>::value_bytes(&reply);
+        let has_room = *bytes == 0 || *bytes + more <= BATCH_ANSWER_BYTES_MAX;
+        *bytes += if has_room { more } else { 0 };
+        replies[index] = Some(if has_room { reply } else { Reply::Refused(Refusal::Overloaded) });
         if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }

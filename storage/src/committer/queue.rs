@@ -20,8 +20,7 @@ use crate::engine::Engine;
 use crate::limits::CommitterLimits;
 use crate::replica::Replica;
 use crate::rules::committing;
-use quorate_model::message::Draft;
-use quorate_model::{Body, Record, Refusal, Reply, Request};
+use quorate_model::{Refusal, Reply, Request};
 use std::collections::VecDeque;
 
 /// Counts since the start, and the queue as it is.
@@ -194,13 +193,5 @@ pub fn ended<E: Engine>(replica: &Replica<E>, panicked: bool) {
 /// What a request weighs in the queue: its key, its value and a flat rate for the rest.
 fn request_bytes(request: &Request) -> usize {
     const FLAT: usize = 256;
-    let body = |body: &Body| body.value_bytes();
-    let record = |record: &Record| body(&record.body);
-    let draft = |draft: &Draft| body(&draft.body);
-    let value = match request {
-        Request::Ask { .. } | Request::Read { .. } | Request::Inspect { .. } => 0,
-        Request::Write { record: it, .. } | Request::Hint { record: it, .. } => record(it),
-        Request::Assign { draft: it, .. } => draft(it),
-    };
-    FLAT + request.place().sort_key.as_bytes().len() + value
+    FLAT + request.place().sort_key.as_bytes().len() + request.value_bytes()
 }
