@@ -2,6 +2,7 @@
 
 use super::ask::{WRITES, ask, get, post, put, write};
 use super::rig::{key, shared, until};
+use serde_json::{Value as Json, json};
 
 #[test]
 fn a_value_comes_back_from_every_node_as_it_was_stored() {
