@@ -160,7 +160,7 @@ fn metric(address: &str, name: &str) -> u64 {
     ask(address, "/metrics", "*/*", |piece| text.extend_from_slice(piece));
     let text = String::from_utf8(text).expect("text");
     let figure = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    figure.and_then(|figure| figure.trim().parse::<f64>().ok()).expect("a figure of that name") as u64
+    figure.and_then(|figure| figure.trim().parse().ok()).expect("a whole figure of that name")
 }
 
 /// A node's memory beside the database's cache and tables, once it is steady.
