@@ -47,7 +47,7 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 #[command(after_help = "Examples:\n  \
     quorate import users users.jsonl\n  \
     zcat november.jsonl.gz | quorate import log -\n  \
-    quorate import users users.jsonl --skip 120000 --run iX3mB0a9kQzE   # goes on with one that was ended")]
+    quorate import users users.jsonl --skip 120000 --run iX3mB0a9kQzE   # goes on where one ended")]
 pub struct Import {
     /// The table, which must be there.
     table: String,
