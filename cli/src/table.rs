@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::printable;
 use crate::{confirm, document};
+use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use quorate_api::document::{self as documents, KeyArgument, TableChange, TableSpec};
 use quorate_model::Level;
@@ -76,6 +77,9 @@ struct Create {
     /// When values expire that name no ttl of their own, such as 10m [default: never].
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
+    /// A shard with more bytes is split, such as 64MiB [default: as the nodes are configured].
+    #[arg(long, value_name = "SIZE")]
+    shard_bytes_max: Option<ByteSize>,
 }
 
 #[derive(Args, Debug)]
@@ -90,6 +94,17 @@ struct Change {
     /// When values expire that name no ttl of their own; `none`: never.
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
+    /// A shard with more bytes is split, such as 64MiB; `none`: as the nodes are configured.
+    #[arg(long, value_name = "SIZE", value_parser = size_or_none)]
+    shard_bytes_max: Option<Size>,
+}
+
+/// A size, or none of its own.
+#[derive(Clone, Copy, Debug)]
+struct Size(Option<ByteSize>);
+
+fn size_or_none(text: &str) -> Result<Size, String> {
+    if text == "none" { Ok(Size(None)) } else { text.parse().map(|size| Size(Some(size))) }
 }
 
 #[derive(Args, Debug)]
@@ -207,6 +222,7 @@ impl Create {
             split_at: self.split_at(),
             durability: self.durability.clone(),
             ttl: self.ttl.clone(),
+            shard_bytes_max: self.shard_bytes_max.map(|size| size.as_u64()),
         }
     }
 }
@@ -217,6 +233,7 @@ impl Change {
             r: self.r.map(documents::Level::from),
             durability: self.durability,
             ttl: self.ttl.map(|ttl| (ttl != "none").then_some(ttl)),
+            shard_bytes_max: self.shard_bytes_max.map(|Size(size)| size.map(|size| size.as_u64())),
             ..TableChange::default()
         }
     }

@@ -20,6 +20,7 @@ pub fn plan_of_sets(sets: &[&[u64]]) -> Plan {
         mode: Mode::Register,
         durability: Durability::Sync,
         ttl_ms: None,
+        shard_bytes_max: None,
     };
     let sets: Vec<OwnerSet> =
         sets.iter().map(|set| set.iter().map(|id| Owner::unnamed(NodeId(*id))).collect()).collect();

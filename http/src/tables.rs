@@ -15,7 +15,10 @@ use quorate_api::document::{self, Bound, Dropped, KeyName, TableSpec};
 use quorate_api::query::{self, Query};
 use quorate_api::text;
 use quorate_model::{Durability, Level, Mode, NodeId, Sharding, SortKey, TableId, Token};
-use quorate_ring::{Command, NewRange, NewTable, RequestId, Shard, TableChange, TableEntry, TtlChange, View};
+use quorate_node::control::ProposeError;
+use quorate_ring::{
+    Command, NewRange, NewTable, Rejection, RequestId, Shard, TableChange, TableEntry, TtlChange, View,
+};
 
 /// A table, as the catalog has it.
 fn described(view: &View, table: &TableEntry) -> document::Table {
@@ -30,6 +33,7 @@ fn described(view: &View, table: &TableEntry) -> document::Table {
         shards: table.shards().len() as u64,
         durability: table.durability.as_str().into(),
         ttl: table.ttl_ms.map(text::duration),
+        shard_bytes_max: table.shard_bytes_max,
         epoch: table.epoch().0,
         accepted_losses: loss::accepted(view, table.losses()),
     }
@@ -129,6 +133,11 @@ pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Res
         Some(None) => Some(TtlChange::Never),
         Some(Some(ttl)) => Some(TtlChange::After(ttl_ms(&ttl)?)),
     };
+    // For a command 0 is none; a document says so with null.
+    if wanted.shard_bytes_max == Some(Some(0)) {
+        return Err(Fault::from(ProposeError::Rejected(Rejection::ShardBytesOutOfRange { bytes: 0 })).into());
+    }
+    change.shard_bytes_max = wanted.shard_bytes_max.map(Option::unwrap_or_default);
     propose(&app, Command::AlterTable(change), &query).await?;
     let view = app.core.view();
     let entry = view.table_by_id(table.id).ok_or_else(|| gone(&table.name))?;
@@ -212,7 +221,9 @@ pub(super) fn level(name: &'static str, level: &document::Level) -> Result<Level
 /// Refuses a document that names nothing to change.
 pub(super) fn expect_any(wanted: &document::TableChange) -> Result<(), Problem> {
     if *wanted == document::TableChange::default() {
-        return Err(invalid("the document names nothing to change: use r, durability or ttl"));
+        return Err(invalid(
+            "the document names nothing to change: use r, durability, ttl or shard_bytes_max",
+        ));
     }
     Ok(())
 }
@@ -248,6 +259,7 @@ pub(super) fn new_table(wanted: TableSpec, key_bytes_max: usize) -> Result<Comma
         table.durability = durability(&text)?;
     }
     table.ttl_ms = wanted.ttl.as_deref().map(ttl_ms).transpose()?;
+    table.shard_bytes_max = wanted.shard_bytes_max;
     match (table.sharding, wanted.shards, wanted.split_at) {
         (Sharding::Hash, shards, None) => {
             table.shards = shards.unwrap_or(table.shards);

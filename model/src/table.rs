@@ -6,6 +6,9 @@ use crate::level::Level;
 use minicbor::{Decode, Encode};
 use std::fmt;
 
+/// The least that may be the most of a shard, in bytes.
+pub const SHARD_BYTES_MIN: u64 = 64 << 10;
+
 /// Longest table name, in bytes.
 pub const TABLE_NAME_BYTES_MAX: usize = 64;
 
@@ -39,6 +42,9 @@ pub struct Table {
     /// Expiry of values that name none, in milliseconds; `None`: they live until deleted.
     #[n(8)]
     pub ttl_ms: Option<u64>,
+    /// A shard with more bytes is split; `None`: as every node is configured.
+    #[n(9)]
+    pub shard_bytes_max: Option<u64>,
 }
 
 /// How a table's sort space is made.

@@ -10,9 +10,9 @@ pub struct ShardLimits {
     pub bytes_max: u64,
     /// A shard with fewer requests a second at one owner is not split for them. Default 1,000.
     pub load_min: u64,
-    /// How long copies lie unevenly before one moves. Default 60 s.
+    /// How long copies, or requests, lie unevenly before some move. Default 60 s.
     pub uneven_for: Span,
-    /// Pause between two such moves. Default 60 s.
+    /// Pause between two such jobs. Default 60 s.
     pub pause: Span,
 }
 

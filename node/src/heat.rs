@@ -46,6 +46,15 @@ impl Meter {
         self.heat().rates().collect()
     }
 
+    /// Those of each table that has some.
+    pub fn loads(&self) -> BTreeMap<TableId, u64> {
+        let mut loads: BTreeMap<TableId, u64> = BTreeMap::new();
+        for (shard, rate) in self.heat().rates() {
+            *loads.entry(shard.table).or_default() += rate;
+        }
+        loads
+    }
+
     /// Where the load of a shard is.
     pub fn spot(&self, shard: ShardId) -> Spot {
         self.heat().spot(shard)

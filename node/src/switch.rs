@@ -57,7 +57,7 @@ impl Switch {
 
     /// Sends requests to one peer in one message.
     fn ask_together(&self, to: NodeId, all: Vec<Waiting>) {
-        let since = all.iter().map(|one| one.request.since()).fold(Protocol(5), Protocol::max);
+        let since = all.iter().map(|one| one.request.since()).fold(Kind::Batch.since(), Protocol::max);
         let deadline = all.iter().map(|one| one.deadline).max().unwrap_or_else(Instant::now);
         let requests = minicbor::to_vec(all.iter().map(|one| &one.request).collect::<Vec<_>>())
             .expect("encoding into memory cannot fail");

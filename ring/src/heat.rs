@@ -58,6 +58,16 @@ pub enum Spot {
     Half(SortKey),
 }
 
+impl Spot {
+    /// The key to split at, if a split helps.
+    pub fn half(&self) -> Option<&SortKey> {
+        match self {
+            Spot::Half(at) => Some(at),
+            Spot::Unknown | Spot::Key(_) | Spot::Grows => None,
+        }
+    }
+}
+
 impl Heat {
     /// Takes a sample of the requests of some time: each of its keys stands for `each` requests.
     pub fn take(&mut self, catalog: &Catalog, sample: Vec<(TableId, SortKey)>, each: u64, time: Span) {

@@ -129,8 +129,14 @@ impl Cluster {
             {
                 *since = self.catalogs[dropped_at - 1].epoch();
             }
-            let applied = self.catalogs[number].apply(&self.log[number]).expect("the log is in order");
-            self.catalogs.push(Arc::new(applied.catalog));
+            let (before, command) = (&self.catalogs[number], &self.log[number]);
+            let after = match before.apply(command) {
+                Ok(applied) => Arc::new(applied.catalog),
+                // Planned before the announcement, and refused behind it: consensus leaves the catalog as it is.
+                Err(_) if matches!(command, Command::Split(_) | Command::Merge(_)) => Arc::clone(before),
+                Err(error) => panic!("the log is in order: {error}"),
+            };
+            self.catalogs.push(after);
         }
         at + 1
     }
@@ -353,6 +359,7 @@ fn commands(setting: &Setting) -> Vec<Command> {
             mode: Mode::Register,
             durability: table.durability,
             ttl_ms: None,
+            shard_bytes_max: None,
             shards: if table.sharding == Sharding::Range { split_at.len() as u32 + 1 } else { 2 },
         };
         match table.sharding {

@@ -134,8 +134,12 @@ happenings! {
     Split => "shards split",
     /// Two shards became one.
     Merged => "shards merged",
-    /// The leader let a shard change by itself, or began to move one for the sake of balance.
-    Tended => "automatic changes of shards",
+    /// The leader let a shard be split by itself.
+    Tended => "automatic splits",
+    /// The leader began to move copies for the sake of balance.
+    Balanced => "automatic balances",
+    /// The leader gave up such a job.
+    GaveUp => "automatic balances given up",
     /// A split or a merge was decided by what is not so any more.
     CutLate => "splits and merges decided too late",
     /// A shard was split while a node filled its copy.

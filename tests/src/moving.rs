@@ -10,7 +10,7 @@ use crate::history::Spot;
 use crate::random::{For, Random};
 use crate::setting::Mishaps;
 use crate::world::World;
-use quorate_model::{CopyState, Instant, Layout, NodeId, Span, TableId, level};
+use quorate_model::{CopyState, Instant, Layout, NodeId, ShardId, Span, TableId, level};
 use quorate_ring::conductor::{
     self, FillReport, Limits, NodeReport, ShardReport, TendLimits, Tending, Watch,
 };
@@ -25,11 +25,15 @@ const PATIENCE: Span = Span::from_millis(600);
 /// When shards change by themselves, where they do: after a few writes, and soon.
 const TENDED: TendLimits = TendLimits {
     bytes_max: 200,
-    load_min: u64::MAX,
-    hot_for: PATIENCE,
+    load_min: 1,
+    hot_for: Span::from_millis(60),
     merge_after: PATIENCE,
-    uneven_for: Span::from_millis(60),
-    pause: Span::from_millis(120),
+    uneven_for: Span::from_millis(30),
+    pause: Span::from_millis(30),
+    load_settles: Span::from_millis(30),
+    rest: Span::from_millis(60),
+    away_for: Span::from_millis(15),
+    still_for: Span::from_millis(150),
 };
 
 /// How long one node leads, in microseconds.
@@ -56,8 +60,13 @@ fn alike(n: u8) -> u8 {
     if n.is_multiple_of(2) { n + 1 } else { (n - 1).max(1) }
 }
 
-/// What an owner says of the sizes of its shards.
-fn large_of<E: Engine>(node: NodeId, catalog: &Catalog, replica: &Replica<E>) -> Vec<ShardReport> {
+/// What an owner says of its shards: sizes as they are, and requests that each has by chance.
+fn large_of<E: Engine>(
+    node: NodeId,
+    catalog: &Catalog,
+    replica: &Replica<E>,
+    load: impl Fn(ShardId) -> u64,
+) -> Vec<ShardReport> {
     let owned = catalog.tables().flat_map(|entry| entry.shards()).filter(|shard| shard.is_owned_by(node));
     let report = |shard: &Shard| {
         let figure = replica.interval_figures(shard.id.table, std::slice::from_ref(&shard.interval)).pop()?;
@@ -66,7 +75,7 @@ fn large_of<E: Engine>(node: NodeId, catalog: &Catalog, replica: &Replica<E>) ->
             start: shard.interval.start.clone(),
             bytes: figure.total.bytes,
             half: replica.half(shard.id.table, &shard.interval),
-            load: 0,
+            load: load(shard.id),
             spot: heat::Spot::Unknown,
         })
     };
@@ -109,7 +118,11 @@ impl World {
         if self.setting.tends && !self.closing {
             let reports = &self.leading.reports;
             if let Some(command) = self.leading.tending.next(&catalog, reports, at, &TENDED) {
-                self.met(Happening::Tended);
+                self.met(match &command {
+                    Command::Begin(_) => Happening::Balanced,
+                    Command::SetJob { .. } => Happening::GaveUp,
+                    _ => Happening::Tended,
+                });
                 return self.write(command);
             }
         }
@@ -151,7 +164,14 @@ impl World {
                 }
             }
             if self.setting.tends {
-                report.shards = large_of(id, catalog, &process.replica);
+                let load = |shard: ShardId| {
+                    let seed = [1 << 32, u64::from(shard.index) << 32 | u64::from(shard.table.0)];
+                    self.random(For::Moves, seed).below(100)
+                };
+                report.shards = large_of(id, catalog, &process.replica, load);
+                for said in &report.shards {
+                    *report.loads.entry(said.shard.table).or_default() += said.load;
+                }
             }
             self.leading.reports.insert(id, report);
         }

@@ -122,10 +122,10 @@ impl Kind {
             | Kind::Handshake
             | Kind::NotUnderstood
             | Kind::Data
-            | Kind::Batch
             | Kind::Consensus
             | Kind::Control => Protocol(1),
             Kind::Range => Protocol(2),
+            Kind::Batch => Protocol(6),
         }
     }
 

@@ -46,6 +46,10 @@ pub struct TableSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Duration>)]
     pub ttl: Option<String>,
+    /// A shard with more bytes is split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 65536)]
+    pub shard_bytes_max: Option<u64>,
 }
 
 /// What to change of a table, at least one of its fields; what is left out stays.
@@ -73,6 +77,10 @@ pub struct TableChange {
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<form::Duration>)]
     pub ttl: Option<Option<String>>,
+    /// A shard with more bytes is split; `null` (`Some(None)`): as every node is configured.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 65536)]
+    pub shard_bytes_max: Option<Option<u64>>,
 }
 
 /// A field that is either absent or has a value: `null` is one only where the type has it.
@@ -109,6 +117,9 @@ pub struct Table {
     /// How long values live that name no ttl; `null`: until they are deleted.
     #[schema(required)]
     pub ttl: Option<String>,
+    /// A shard with more bytes is split, where the table has a size of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_bytes_max: Option<u64>,
     /// The catalog's epoch since which it is so.
     pub epoch: u64,
     /// Losses that were accepted of it, the last one of each node: answers about their shards say `eventual`.

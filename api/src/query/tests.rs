@@ -14,6 +14,7 @@ fn table() -> Table {
         mode: Mode::Register,
         durability: Durability::Os,
         ttl_ms: None,
+        shard_bytes_max: None,
     }
 }
 

@@ -313,6 +313,7 @@ impl Catalog<'_> {
             mode: Mode::Register,
             durability: Durability::Sync,
             ttl_ms: None,
+            shard_bytes_max: None,
         };
         let set: OwnerSet = OWNERS.map(Owner::unnamed).into_iter().collect();
         Plan {

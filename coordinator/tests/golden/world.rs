@@ -220,6 +220,7 @@ impl World {
             mode: Mode::Register,
             durability: Durability::Sync,
             ttl_ms: None,
+            shard_bytes_max: None,
         };
         let set: OwnerSet = nodes.iter().copied().map(Owner::unnamed).collect();
         let mut order = nodes;
@@ -250,7 +251,7 @@ impl World {
         let mut plan = Plan::clone(self.plan.as_ref().expect("a cluster was founded"));
         plan.place.epoch = epoch;
         if let Some((_, sets)) = self.sets.range(..=epoch).next_back() {
-            plan.candidates = Candidate::in_order(sets, self.local, &Liveness::default());
+            plan.candidates = Candidate::in_order(sets, self.local, &Liveness::default(), 0);
             plan.sets.clone_from(sets);
         }
         Arc::new(plan)

@@ -22,6 +22,7 @@ pub fn code(rejection: &Rejection) -> Code {
         | Rejection::RangeTablesNotBuilt
         | Rejection::InvalidSplit { .. }
         | Rejection::TtlOutOfRange { .. }
+        | Rejection::ShardBytesOutOfRange { .. }
         | Rejection::WritePromiseFixed { .. }
         | Rejection::CopiesFixed { .. } => Code::InvalidBody,
         Rejection::Plan(plan) => of_plan(plan),
@@ -37,6 +38,7 @@ pub fn code(rejection: &Rejection) -> Code {
         | Rejection::TooManyDropped { .. }
         | Rejection::IdsExhausted { .. }
         | Rejection::EarlierIncarnation { .. }
+        | Rejection::ShardBytesNotEnabled { .. }
         | Rejection::RequestReused { .. } => Code::CatalogRefused,
     }
 }

@@ -258,7 +258,8 @@ fn purges(encoder: &mut DescriptorEncoder, core: &Core) -> fmt::Result {
 /// What this node holds of each table.
 fn tables(encoder: &mut DescriptorEncoder, tables: &[TableHeld]) -> fmt::Result {
     type Value = fn(&TableHeld) -> u64;
-    let gauges: [(&str, &str, Value); 4] = [
+    let gauges: [(&str, &str, Value); 5] = [
+        ("table_load", "Requests a second that this node carries out for a table", |held| held.load),
         ("table_keys", "Keys with a value of a table that this node holds", |held| held.keys),
         ("table_removals", "Keys of a table of which only the removal is held", |held| held.removals),
         ("table_bytes", "Bytes of a table's keys and records here, before compression", |held| held.bytes),

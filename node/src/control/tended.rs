@@ -83,13 +83,11 @@ impl Tended {
         }
         let rates = meter.rates();
         let load = |shard: ShardId| rates.get(&shard).copied().unwrap_or(0);
-        let mut loads: BTreeMap<TableId, u64> = BTreeMap::new();
-        for (shard, rate) in &rates {
-            *loads.entry(shard.table).or_default() += rate;
-        }
+        let loads = meter.loads();
         let (large, pairs) = sizes(node, replica, catalog, limits, load);
         let mut hot: Vec<(u64, ShardId)> = rates.iter().map(|(shard, rate)| (*rate, *shard)).collect();
-        hot.retain(|(rate, _)| *rate >= limits.load_min);
+        let all: u64 = loads.values().sum();
+        hot.retain(|(rate, _)| *rate >= limits.load_min || rate.saturating_mul(100) >= all.max(1));
         hot.sort_unstable_by_key(|(rate, _)| std::cmp::Reverse(*rate));
         let told: BTreeSet<ShardId> =
             hot.into_iter().take(SAID_MAX).map(|(_, shard)| shard).chain(large).collect();
@@ -149,7 +147,8 @@ fn sizes(
     let (mut large, mut pairs) = (Vec::new(), Vec::new());
     let held = replica.table_figures();
     for entry in catalog.tables() {
-        let may_be_large = held.get(&entry.id).is_some_and(|figure| figure.total.bytes > limits.bytes_max);
+        let bytes_max = limits.split_bytes(entry);
+        let may_be_large = held.get(&entry.id).is_some_and(|figure| figure.total.bytes > bytes_max);
         let may_merge = entry.shards().len() > entry.began_with() as usize;
         if !may_be_large && !may_merge {
             continue;
@@ -158,14 +157,14 @@ fn sizes(
         for shard in entry.shards() {
             let (bytes, is_exact) =
                 if shard.is_owned_by(node) { bytes_of(replica, shard) } else { (0, false) };
-            if is_exact && bytes > limits.bytes_max && large.len() < SAID_MAX {
+            if is_exact && bytes > bytes_max && large.len() < SAID_MAX {
                 large.push(shard.id);
             }
             if let Some((left, left_bytes)) =
                 before.filter(|_| is_exact && may_merge && pairs.len() < SAID_MAX)
             {
                 let (bytes, load) = (left_bytes + bytes, load(left.id) + load(shard.id));
-                if bytes < limits.merge_bytes() && load < limits.merge_load().max(1) {
+                if bytes < limits.merge_bytes(entry) && load < limits.merge_load().max(1) {
                     pairs.push(PairSaid { left: left.id, start: left.interval.start.clone(), bytes, load });
                 }
             }

@@ -161,6 +161,7 @@ impl Core {
         let health = replica.health();
         let figures = replica.table_figures();
         let view = self.views.current();
+        let loads = self.local.loads();
         let held = view.catalog().tables().filter_map(|table| {
             let figure = figures.get(&table.id)?;
             Some(TableHeld {
@@ -169,6 +170,7 @@ impl Core {
                 removals: figure.total.removals,
                 bytes: figure.total.bytes,
                 is_exact: figure.is_exact,
+                load: loads.get(&table.id).copied().unwrap_or(0),
             })
         });
         Statistics {

@@ -58,6 +58,8 @@ pub struct TableHeld {
     pub bytes: u64,
     /// Whether that is all: otherwise it is still being counted.
     pub is_exact: bool,
+    /// Requests a second that this node carries out for it, of the last half minute about.
+    pub load: u64,
 }
 
 /// Hints kept for owners that could not be reached.

@@ -6,8 +6,9 @@ use crate::heat::Meter;
 use crate::views::Views;
 use quorate_model::range;
 use quorate_model::sync::Keyed;
-use quorate_model::{Extent, Origin, RangeReply, RangeRequest, Refusal, Reply, Request};
+use quorate_model::{Extent, Origin, RangeReply, RangeRequest, Refusal, Reply, Request, TableId};
 use quorate_storage::{Committer, ReadTier};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -282,6 +283,11 @@ impl Local {
     pub fn disk_reads(&self) -> DiskReads {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         DiskReads { running: count(&self.disk_reads), total: count(&self.disk_reads_total) }
+    }
+
+    /// Requests a second that are carried out here, of each table that has some.
+    pub fn loads(&self) -> BTreeMap<TableId, u64> {
+        self.meter.loads()
     }
 
     /// Requests begun since the start.

@@ -195,13 +195,13 @@ pub const SETTINGS: &[Setting] = settings! {
         "How often a node looks for what may go, of the shards whose first reachable owner it is. At most 24h.";
 
     "shards.bytes_max": Bytes shards.bytes_max,
-        "A shard with more bytes is split where it is halved; two neighbours that a split made are merged again when both have less than a quarter of it together, for half an hour. The same on every member. At least 64KiB.";
+        "A shard with more bytes is split where it is halved, unless its table says otherwise; two neighbours that a split made are merged again when both have less than a quarter of it together, for half an hour. The same on every member. At least 64KiB.";
     "shards.load_min": Count shards.load_min,
         "A shard that has fewer requests a second at one owner is not split for them; one with more is, if it has four times the mean of its table for a minute.";
     "shards.uneven_for": Span shards.uneven_for,
-        "How long a member must have more copies than its share, by 2 % and two, before one moves to a member that has fewer.";
+        "How long a member must have more copies than its share, by 2 % and one and a half, or 1.1 times its share of the requests, before copies move.";
     "shards.pause": Span shards.pause,
-        "Pause between two such moves, in which an operator's plan has room.";
+        "Pause between two jobs of such moves, in which an operator's plan has room.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

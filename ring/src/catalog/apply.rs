@@ -21,7 +21,7 @@ use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId, TableId};
 
 /// The newest level of commands: see [`Command::Enable`].
-pub const LEVEL_NEWEST: u32 = 4;
+pub const LEVEL_NEWEST: u32 = 5;
 
 /// A command that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use super::{NewNode, Rejection, TTL_MS_MAX, is_address, is_label};
 use quorate_model::Level;
+use quorate_model::table::SHARD_BYTES_MIN;
 
 pub(super) fn check_new_node(new: &NewNode) -> Result<(), Rejection> {
     check_label("node", &new.name)?;
@@ -33,6 +34,15 @@ pub(super) fn check_level(side: &str, level: Level, n: u8) -> Result<(), Rejecti
         Err(error) => error.asked,
     };
     Err(Rejection::LevelOutOfRange { side: side.to_owned(), asked, n })
+}
+
+/// Whether a table may say itself how large its shards become, and that large.
+pub(super) fn check_shard_bytes(bytes: Option<u64>, level: u32) -> Result<(), Rejection> {
+    match bytes {
+        Some(_) if level < 5 => Err(Rejection::ShardBytesNotEnabled { level }),
+        Some(bytes) if bytes < SHARD_BYTES_MIN => Err(Rejection::ShardBytesOutOfRange { bytes }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 pub(super) fn check_ttl(ttl_ms: Option<u64>) -> Result<(), Rejection> {

@@ -110,6 +110,7 @@ mod tests {
             mode: Mode::Register,
             durability: Durability::Sync,
             ttl_ms: None,
+            shard_bytes_max: None,
         }
     }
 

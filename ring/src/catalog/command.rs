@@ -74,7 +74,8 @@ pub enum Command {
     CreateRange(#[n(0)] NewRange),
     /// From here on all members understand the commands of this level, and earlier commands have the meaning that they have
     /// there. Level 2: what a table's drop, or a change of its durability, leaves behind is kept until enough owners have
-    /// closed it. Level 3: plans are carried out. Level 4: shards are split and merged. The leader writes it once every member speaks a version that has it.
+    /// closed it. Level 3: plans are carried out. Level 4: shards are split and merged. Level 5: a
+    /// table says itself how large its shards become. The leader writes it once every member speaks a version that has it.
     #[n(10)]
     Enable {
         /// The level, above the present one.
@@ -246,6 +247,9 @@ pub struct NewTable {
     /// How many shards it starts with: a power of two.
     #[n(9)]
     pub shards: u32,
+    /// A shard with more bytes is split: 64 KiB at least; `None`: as every node is configured. From level 5 on.
+    #[n(10)]
+    pub shard_bytes_max: Option<u64>,
 }
 
 /// A range table that is to be made.
@@ -280,6 +284,9 @@ pub struct TableChange {
     /// Copies: anything but the present number is refused, since copies have to move: that is a plan.
     #[n(5)]
     pub n: Option<u8>,
+    /// A shard with more bytes is split; 0: as every node is configured. From level 5 on.
+    #[n(6)]
+    pub shard_bytes_max: Option<u64>,
 }
 
 /// Another default expiry.
@@ -311,6 +318,7 @@ impl NewTable {
             mode: Mode::Register,
             durability: Durability::Sync,
             ttl_ms: None,
+            shard_bytes_max: None,
             shards: crate::catalog::SHARDS_DEFAULT,
         }
     }
@@ -319,7 +327,7 @@ impl NewTable {
 impl TableChange {
     /// A change of nothing, to be filled in.
     pub fn of(table: TableId) -> Self {
-        Self { table, r: None, durability: None, ttl: None, w: None, n: None }
+        Self { table, r: None, durability: None, ttl: None, w: None, n: None, shard_bytes_max: None }
     }
 }
 

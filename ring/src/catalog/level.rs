@@ -8,6 +8,7 @@ pub(super) fn protocol_of_level(level: u32) -> Protocol {
         0 | 1 => Protocol(1),
         2 => Protocol(2),
         3 => Protocol(4),
-        4.. => Protocol(5),
+        4 => Protocol(5),
+        5.. => Protocol(6),
     }
 }

@@ -8,6 +8,7 @@ use crate::weight::Weight;
 use minicbor::{Decode, Encode};
 use plan::PlanRejection;
 use quorate_model::level::N_MAX;
+use quorate_model::table::SHARD_BYTES_MIN;
 use quorate_model::{Level, NodeId, TableId};
 use shards::ShardRejection;
 use thiserror::Error;
@@ -316,6 +317,25 @@ pub enum Rejection {
     #[n(30)]
     #[error("{0}")]
     Shard(#[n(0)] ShardRejection),
+    /// A size at which no shard can be split.
+    #[n(31)]
+    #[error("shard_bytes_max is {bytes}: use {SHARD_BYTES_MIN} (64 KiB) or more, or none")]
+    ShardBytesOutOfRange {
+        /// What was asked for.
+        #[n(0)]
+        bytes: u64,
+    },
+    /// A member may not know it yet.
+    #[n(32)]
+    #[error(
+        "a table has no shard_bytes_max of its own before every member runs a version that knows it (level 5 of the \
+         catalog; it is at {level}): upgrade the others, or leave it out"
+    )]
+    ShardBytesNotEnabled {
+        /// The level of the catalog.
+        #[n(0)]
+        level: u32,
+    },
 }
 
 impl From<ShardRejection> for Rejection {

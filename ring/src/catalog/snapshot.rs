@@ -12,7 +12,7 @@ use super::{
 };
 use minicbor::{Decode, Encode};
 use quorate_model::level::N_MAX;
-use quorate_model::table::is_table_name;
+use quorate_model::table::{SHARD_BYTES_MIN, is_table_name};
 use quorate_model::{AcceptedLoss, ClusterId, Epoch, NodeId, Owner, ShardId, SortKey, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ const FORM_OF_LEVEL_2: u8 = 2;
 const FORM_OF_LEVEL_3: u8 = 3;
 /// That of catalogs of level 4, whose shards may have been merged.
 const FORM_OF_LEVEL_4: u8 = 4;
+/// That of catalogs of level 5, whose tables may say how large their shards become.
+const FORM_OF_LEVEL_5: u8 = 5;
 
 /// Bytes that are not a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -138,7 +140,8 @@ impl Catalog {
             0 | 1 => FORM,
             2 => FORM_OF_LEVEL_2,
             3 => FORM_OF_LEVEL_3,
-            4.. => FORM_OF_LEVEL_4,
+            4 => FORM_OF_LEVEL_4,
+            5.. => FORM_OF_LEVEL_5,
         }];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
         bytes
@@ -147,7 +150,7 @@ impl Catalog {
     /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
         let form: CatalogForm = match bytes.split_first() {
-            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3 | FORM_OF_LEVEL_4), body)) => {
+            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3 | FORM_OF_LEVEL_4 | FORM_OF_LEVEL_5), body)) => {
                 decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
             }
             Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),
@@ -241,6 +244,9 @@ impl TableForm {
         }
         if self.shards.windows(2).any(|pair| pair[0].start >= pair[1].start) {
             return Err("a table's shards are not in order");
+        }
+        if table.shard_bytes_max.is_some_and(|bytes| bytes < SHARD_BYTES_MIN) {
+            return Err("a table's shards would be split too small");
         }
         let indexes: BTreeSet<u32> = self.shards.iter().map(|shard| shard.index).collect();
         if indexes.len() != self.shards.len() || indexes.last().is_some_and(|last| *last >= self.next_shard) {

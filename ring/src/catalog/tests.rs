@@ -538,6 +538,28 @@ fn an_altered_table_keeps_its_shards_and_their_epochs_unless_they_promise_otherw
 }
 
 #[test]
+fn a_table_has_a_size_of_its_own_for_its_shards_from_level_5_on() {
+    let first = Found { cluster: ClusterId(1), name: "c".to_owned(), node: node(1), level: Some(4) };
+    let old = accept(&Catalog::empty(), &Command::Found(first));
+    let sized = |bytes: u64| NewTable { n: 1, shard_bytes_max: Some(bytes), ..table("users") };
+    let create = Command::CreateTable(sized(1 << 20));
+    assert_eq!(reject(&old, &create), Rejection::ShardBytesNotEnabled { level: 4 });
+    assert_eq!((create.since(), Command::CreateTable(table("users")).since()), (Protocol(6), Protocol(1)));
+    let enabled = accept(&old, &Command::Enable { level: 5 });
+    let small = Command::CreateTable(sized(65_535));
+    assert_eq!(reject(&enabled, &small), Rejection::ShardBytesOutOfRange { bytes: 65_535 });
+    let made = accept(&enabled, &create);
+    let size = |catalog: &Catalog| {
+        let again = Catalog::decode(&catalog.encode()).expect("sound");
+        assert_eq!(again.encode()[0], 5, "an earlier version does not read it");
+        again.table("users").expect("there").shard_bytes_max
+    };
+    assert_eq!(size(&made), Some(1 << 20));
+    let change = TableChange { shard_bytes_max: Some(0), ..TableChange::of(TableId(1)) };
+    assert_eq!(size(&accept(&made, &Command::AlterTable(change))), None, "as nodes are configured");
+}
+
+#[test]
 fn what_cannot_be_altered_is_rejected_with_its_reason() {
     let catalog = accept(&founded(3), &Command::CreateTable(table("users")));
     let of = || TableChange::of(TableId(1));

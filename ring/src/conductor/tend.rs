@@ -1,35 +1,40 @@
 //! Shards that change by themselves: those that are too large or too hot are split, small cold neighbours are merged, and
-//! copies that lie unevenly move, one after the other.
+//! copies move where they, or the requests for them, lie unevenly.
 //!
 //! ```text
 //!   bytes > most                     ──> split where chunks halve it, at once
 //!   load  > least, and far over the mean of its table, for a while ──> split at the key that halves the requests
 //!   two neighbours, small and cold, unchanged for long             ──> merged
-//!   one node has more copies than its share, another one fewer, for a while ──> one copy moves
+//!   one node has more copies than its share, another one fewer, for a while ──> copies move
+//!   copies lie evenly, and one node carries far more requests, for a while  ──> hot copies and cold ones change places
 //! ```
 //!
 //! Nothing oscillates: a pair that is merged is a quarter of what is split, in bytes and in load, and what has changed is left
-//! alone for long. A split moves nothing; it is what gives the balance something to move.
+//! alone for long. A split moves nothing; it is what gives the balance something to move. A balance begins when it is over a
+//! bound, ends well below it, and waits until what it has done can be seen; where that was no help, ever longer.
 //!
-//! All of it stands back while a job runs.
+//! All of it stands back while a job runs. A job that was begun here and comes to wait is aborted: it keeps all others away.
 //!
 //! # What is absent
 //!
 //! A shard with one hot key, or whose keys only grow, is not split for its load: that would leave all of it in one part. A
-//! member that owns nothing gets nothing: when it begins to is an operator's decision. Moves for the sake of load.
+//! member that owns nothing gets nothing: when it begins to is an operator's decision.
 
-use super::facts::{NodeReport, PairReport, ShardReport};
+mod balance;
+mod limits;
+mod said;
+
+pub use limits::TendLimits;
+
+use super::facts::NodeReport;
 use crate::catalog::{
-    Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Cut, JobKind, Merge, Move, Pair, RequestId, SHARDS_MAX,
-    Seen, Shard, Split, TableEntry,
+    Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Job, JobId, JobKind, JobState, Merge, Move, Order, Pair,
+    RequestId,
 };
-use crate::heat::Spot;
-use quorate_model::{Instant, Interval, NodeId, ShardId, SortKey, Span, TableId};
+use balance::{Balance, LOAD_PERCENT_MAX};
+use quorate_model::{Epoch, Instant, Interval, NodeId, ShardId, Span};
+use said::Said;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-/// So many nodes that have too much, and so many that have too little, are looked at: zones may be in the way of the first.
-const PAIRED_MAX: usize = 4;
 
 /// The level of the catalog that has splits and merges.
 const LEVEL_MIN: u32 = 4;
@@ -37,22 +42,11 @@ const LEVEL_MIN: u32 = 4;
 /// How long what is said of a shard that was changed may still be of what it was: some times as long as a report is under way.
 const SETTLING: Span = Span::from_millis(5_000);
 
-/// When shards change by themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TendLimits {
-    /// A shard with more bytes is split. Two with a quarter of it together are merged.
-    pub bytes_max: u64,
-    /// A shard with fewer requests a second is not split for them. Two with a quarter of it together are merged.
-    pub load_min: u64,
-    /// How long a shard must be hot.
-    pub hot_for: Span,
-    /// How long two shards must be small, cold and unchanged.
-    pub merge_after: Span,
-    /// How long copies must lie unevenly.
-    pub uneven_for: Span,
-    /// Pause between two moves; an operator's plan has room there.
-    pub pause: Span,
-}
+/// The lower half of the names of jobs that were begun here; an operator's are drawn at random.
+const BY_ITSELF: u64 = u64::from_be_bytes(*b"balance.");
+
+/// Longest pause between jobs that are no help, in pauses.
+const PAUSES_MAX: u64 = 32;
 
 /// Since when what is so is so: all that a leader remembers of it. A new one begins with nothing, and waits longer.
 #[derive(Clone, Debug, Default)]
@@ -62,33 +56,41 @@ pub struct Tending {
     seen: BTreeMap<ShardId, (Interval, Option<Instant>)>,
     hot: BTreeMap<ShardId, (Interval, Instant)>,
     small: BTreeMap<ShardId, (Pair, Instant)>,
+    copies: Copies,
     uneven: Option<Instant>,
-    moved: Option<Instant>,
+    busy: Option<Instant>,
+    /// When a job was seen last.
+    worked: Option<Instant>,
+    relieved: Relieved,
+    own: Option<(JobId, Progress, Instant)>,
+    /// When a job that was begun here was aborted.
+    gave_up: Option<Instant>,
 }
 
-impl Default for TendLimits {
-    fn default() -> Self {
-        Self {
-            bytes_max: 256 << 20,
-            load_min: 1_000,
-            hot_for: Span::from_millis(60_000),
-            merge_after: Span::from_millis(30 * 60_000),
-            uneven_for: Span::from_millis(60_000),
-            pause: Span::from_millis(60_000),
-        }
-    }
+/// How many copies each node owns, counted when the catalog was this one.
+#[derive(Clone, Debug, Default)]
+struct Copies {
+    at: Epoch,
+    of: BTreeMap<NodeId, u64>,
 }
 
-impl TendLimits {
-    /// Two neighbours with fewer bytes together may be merged.
-    pub fn merge_bytes(&self) -> u64 {
-        self.bytes_max / 4
-    }
+/// What was done for the sake of requests.
+#[derive(Clone, Debug, Default)]
+struct Relieved {
+    /// Which shards moved for it, and when.
+    shards: BTreeMap<ShardId, Instant>,
+    /// What the member carried that carried most, in hundredths of its share, before the last such job.
+    before: u64,
+    /// How many settling times to wait before the next.
+    pauses: u64,
+}
 
-    /// Two neighbours with fewer requests a second together may be merged.
-    pub fn merge_load(&self) -> u64 {
-        self.load_min / 4
-    }
+/// How far a job is, and whether all can be asked that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Progress {
+    done: u32,
+    active: u32,
+    is_away: bool,
 }
 
 impl Tending {
@@ -100,20 +102,21 @@ impl Tending {
         now: Instant,
         limits: &TendLimits,
     ) -> Option<Command> {
-        if catalog.level() < LEVEL_MIN || catalog.running_job().is_some() {
-            // What lies unevenly then is looked at anew.
-            self.uneven = None;
+        if catalog.level() < LEVEL_MIN {
             return None;
         }
         let said = Said { catalog, reports, limits };
+        if let Some(job) = catalog.running_job() {
+            // What lies unevenly then is looked at anew.
+            (self.uneven, self.busy, self.worked) = (None, None, Some(now));
+            return self.abort(job, &said, now);
+        }
         self.observe(&said, now);
         let hot = |id: ShardId| self.hot.get(&id).is_some_and(|(_, since)| now - *since >= limits.hot_for);
         // What is said of a shard that was split just now is still of the whole.
-        let settled = |id: ShardId| {
-            let since = self.seen.get(&id).and_then(|(_, since)| *since);
-            since.is_none_or(|since| now - since >= SETTLING)
-        };
-        said.split(hot, settled).or_else(|| self.merge(&said, now)).or_else(|| self.balance(&said, now))
+        said.split(hot, |id| self.is_settled(id, now, SETTLING))
+            .or_else(|| self.merge(&said, now))
+            .or_else(|| self.balance(&said, now))
     }
 
     fn observe(&mut self, said: &Said<'_>, now: Instant) {
@@ -159,205 +162,111 @@ impl Tending {
     }
 
     fn balance(&mut self, said: &Said<'_>, now: Instant) -> Option<Command> {
-        let uneven = said.uneven();
-        if uneven.is_empty() {
-            self.uneven = None;
+        let limits = said.limits;
+        if self.copies.at != said.catalog.epoch() {
+            self.copies = Copies { at: said.catalog.epoch(), of: said.copies() };
+        }
+        let balance = Balance::of(said, &self.copies.of);
+        let (is_uneven, busiest) = (balance.is_uneven(), balance.busiest());
+        self.uneven = is_uneven.then(|| self.uneven.unwrap_or(now));
+        self.busy = (busiest > LOAD_PERCENT_MAX).then(|| self.busy.unwrap_or(now));
+        let has_lasted = |since: Option<Instant>| since.is_some_and(|since| now - since >= limits.uneven_for);
+        if self.gave_up.is_some_and(|since| now - since < limits.rest) {
             return None;
         }
-        let since = *self.uneven.get_or_insert(now);
-        let rests = self.moved.is_some_and(|moved| now - moved < said.limits.pause);
-        if now - since < said.limits.uneven_for || rests {
+        let has_rested = |pause: Span| self.worked.is_none_or(|worked| now - worked >= pause);
+        if has_lasted(self.uneven) {
+            if !has_rested(limits.pause) {
+                return None;
+            }
+            let planned = balance.by_copies();
+            return self.begin(said, planned, now);
+        }
+        if self.busy.is_none() && has_rested(limits.rest) {
+            self.relieved = Relieved::default();
+        }
+        let pause = limits.load_settles.0.max(limits.pause.0) * self.relieved.pauses.max(1);
+        if is_uneven || !has_lasted(self.busy) || !has_rested(Span(pause)) {
             return None;
         }
-        let moved = uneven.into_iter().find_map(|(from, to)| said.movable(from, to))?;
-        self.moved = Some(now);
-        Some(Command::Begin(moved))
-    }
-}
-
-/// What is known, and the limits.
-struct Said<'a> {
-    catalog: &'a Catalog,
-    reports: &'a BTreeMap<NodeId, NodeReport>,
-    limits: &'a TendLimits,
-}
-
-impl<'a> Said<'a> {
-    /// What counts of what the nodes say: what one that is away said last is of what was.
-    fn reports(&self) -> impl Iterator<Item = (NodeId, &'a NodeReport)> {
-        let counts = |(node, report): &(&NodeId, &NodeReport)| {
-            self.catalog
-                .node(**node)
-                .is_some_and(|known| known.incarnation == report.incarnation && !known.is_gone())
-                && report.is_up
-        };
-        self.reports.iter().filter(counts).map(|(node, report)| (*node, report))
+        self.relieved.shards.retain(|_, moved| now - *moved < limits.rest);
+        let crowding = balance.crowding();
+        let planned = balance.by_load(|shard| {
+            !self.relieved.shards.contains_key(&shard) && self.is_settled(shard, now, limits.load_settles)
+        });
+        if planned.0.is_empty() {
+            // What is too large to be evened out is halved first.
+            let is_due =
+                |shard| crowding.contains(&shard) && self.is_settled(shard, now, limits.load_settles);
+            let split = said.split_by_load(is_due);
+            self.worked = split.as_ref().map(|_| now).or(self.worked);
+            return split;
+        }
+        let moved: Vec<ShardId> = planned.0.iter().map(|planned| planned.shard).collect();
+        let begun = self.begin(said, planned, now)?;
+        let helped = self.relieved.before == 0 || busiest < self.relieved.before;
+        self.relieved.pauses = if helped { 1 } else { (self.relieved.pauses * 2).clamp(2, PAUSES_MAX) };
+        self.relieved.before = busiest;
+        self.relieved.shards.extend(moved.into_iter().map(|shard| (shard, now)));
+        Some(begun)
     }
 
-    fn found(&self, id: ShardId, start: &SortKey) -> Option<(&'a Arc<TableEntry>, &'a Shard)> {
-        let entry = self.catalog.table_by_id(id.table)?;
-        let shard = entry.shard_at(start);
-        (shard.id == id && shard.interval.start == *start && shard.joint.is_none()).then_some((entry, shard))
+    /// Whether a shard has been what it is for so long, as far as its owners say.
+    fn is_settled(&self, shard: ShardId, now: Instant, settles: Span) -> bool {
+        let since = self.seen.get(&shard).and_then(|(_, since)| *since);
+        since.is_none_or(|since| now - since >= settles)
     }
 
-    /// Shards at rest of which an owner says something.
-    fn shards(&self) -> impl Iterator<Item = (&'a ShardReport, &'a Shard)> {
-        let all =
-            self.reports().flat_map(|(node, report)| report.shards.iter().map(move |shard| (node, shard)));
-        all.filter_map(|(node, report)| {
-            let (_, shard) = self.found(report.shard, &report.start)?;
-            shard.is_owned_by(node).then_some((report, shard))
-        })
-    }
-
-    /// Whether a shard carries far more than others of its table, and more than is worth a look. Of a table of few shards less
-    /// is enough.
-    fn is_hot(&self, report: &ShardReport, shard: &Shard) -> bool {
-        let Some(entry) = self.catalog.table_by_id(shard.id.table) else { return false };
-        let all: u64 = self.reports().filter_map(|(_, report)| report.loads.get(&entry.id)).sum();
-        let copies = (entry.shards().len() * shard.owners.len()) as u64;
-        let factor = (entry.shards().len() as u64).div_ceil(2).clamp(1, 4);
-        let is_over = u128::from(report.load) * u128::from(copies) >= u128::from(all) * u128::from(factor);
-        report.load >= self.limits.load_min.max(1) && is_over
-    }
-
-    /// Splits of one table that are due.
-    fn split(
-        &self,
-        is_hot_for_long: impl Fn(ShardId) -> bool,
-        is_settled: impl Fn(ShardId) -> bool,
+    fn begin(
+        &mut self,
+        said: &Said<'_>,
+        (moves, bytes_total): (Vec<Move>, u64),
+        now: Instant,
     ) -> Option<Command> {
-        // Where there is no room for more shards, merges make some.
-        let shards: usize = self.catalog.tables().map(|entry| entry.shards().len()).sum();
-        let room = (SHARDS_MAX as usize).saturating_sub(shards).min(CUTS_PER_COMMAND_MAX);
-        let mut cuts: BTreeMap<ShardId, Cut> = BTreeMap::new();
-        for (report, shard) in self.shards().filter(|(report, _)| room > 0 && is_settled(report.shard)) {
-            let by_size = report.half.as_ref().filter(|_| report.bytes > self.limits.bytes_max);
-            let by_load = match &report.spot {
-                Spot::Half(at) => {
-                    Some(at).filter(|_| is_hot_for_long(shard.id) && self.is_hot(report, shard))
-                }
-                Spot::Unknown | Spot::Key(_) | Spot::Grows => None,
-            };
-            let entry = self.catalog.table_by_id(shard.id.table);
-            let place = by_size.or(by_load).zip(entry).map(|(at, entry)| entry.place_near(at));
-            let inside = place.filter(|at| *at > shard.interval.start && shard.interval.contains(at));
-            if let Some(at) = inside {
-                cuts.entry(shard.id).or_insert_with(|| Cut { seen: Seen::of(shard), at });
-            }
+        if moves.is_empty() {
+            return None;
         }
-        let table = cuts.keys().next()?.table;
-        let cuts = cuts.into_values().filter(|cut| cut.seen.shard.table == table);
-        Some(Command::Split(Split { table, cuts: cuts.take(room).collect() }))
-    }
-
-    /// Neighbours on the same nodes that are small and cold, as every owner says: one owner alone may carry all reads, and
-    /// one that fills its copy holds little.
-    fn pairs(&self) -> impl Iterator<Item = Pair> {
-        let mut small: BTreeMap<(ShardId, &SortKey), BTreeSet<NodeId>> = BTreeMap::new();
-        for (node, report) in self.reports() {
-            let is_small = |pair: &&PairReport| {
-                pair.bytes < self.limits.merge_bytes() && pair.load < self.limits.merge_load().max(1)
-            };
-            for pair in report.pairs.iter().filter(is_small) {
-                small.entry((pair.left, &pair.start)).or_default().insert(node);
-            }
-        }
-        small.into_iter().filter_map(|((left, start), say)| {
-            let (entry, left) = self.found(left, start)?;
-            let right = entry.shard_at(left.interval.end.as_ref()?);
-            let nodes = |shard: &Shard| shard.owner_nodes().collect::<BTreeSet<NodeId>>();
-            let may_merge = right.joint.is_none()
-                && nodes(left).is_subset(&say)
-                && nodes(left) == nodes(right)
-                && entry.shards().len() > entry.began_with() as usize;
-            may_merge.then(|| Pair { left: Seen::of(left), right: Seen::of(right) })
-        })
-    }
-
-    /// From whom to whom a copy may move, those first that are farthest from their shares; none: all have about theirs.
-    fn uneven(&self) -> Vec<(NodeId, NodeId)> {
-        let mut copies: BTreeMap<NodeId, u64> = BTreeMap::new();
-        for shard in self.catalog.tables().flat_map(|entry| entry.shards()) {
-            shard.owner_nodes().for_each(|node| *copies.entry(node).or_default() += 1);
-        }
-        let is_up = |node: NodeId| self.reports.get(&node).is_some_and(|report| report.is_up);
-        let nodes = self.catalog.nodes().filter(|node| node.is_allocatable() && is_up(node.id));
-        let nodes: Vec<(NodeId, u64, u64)> = nodes
-            .filter_map(|node| Some((node.id, *copies.get(&node.id)?, u64::from(node.weight.thousandths()))))
-            .collect();
-        let (all, weights): (u64, u64) =
-            nodes.iter().fold((0, 0), |(all, weights), (_, copies, weight)| (all + copies, weights + weight));
-        let over = |(_, copies, weight): &(NodeId, u64, u64)| -> i128 {
-            let share = u128::from(all) * u128::from(*weight) * 1_000 / u128::from(weights.max(1));
-            i128::from(*copies) * 1_000 - i128::try_from(share).unwrap_or(i128::MAX)
-        };
-        let is_out = |node: &(NodeId, u64, u64)| {
-            let share = i128::from(node.1) * 1_000 - over(node);
-            over(node).abs() > (share / 50).max(2_000)
-        };
-        if !nodes.iter().any(is_out) {
-            return Vec::new();
-        }
-        // One move must bring both nearer to their shares.
-        let mut gives: Vec<&(NodeId, u64, u64)> = nodes.iter().filter(|node| over(node) >= 1_000).collect();
-        let mut takes: Vec<&(NodeId, u64, u64)> = nodes.iter().filter(|node| over(node) <= -1_000).collect();
-        gives.sort_by_key(|node| std::cmp::Reverse(over(node)));
-        takes.sort_by_key(|node| over(node));
-        let takes = &takes[..takes.len().min(PAIRED_MAX)];
-        let pairs = gives.into_iter().take(PAIRED_MAX).flat_map(|from| takes.iter().map(|to| (from.0, to.0)));
-        pairs.collect()
-    }
-
-    /// A move of one copy from one node to another, of the table of which they differ most.
-    fn movable(&self, from: NodeId, to: NodeId) -> Option<Begin> {
-        let zone = |node: NodeId| self.catalog.node(node).map(|node| node.zone.as_str());
-        let free = self.reports.get(&to).map_or(0, |report| report.free_bytes);
-        let is_there = |node: NodeId| {
-            self.catalog.node(node).is_some_and(|known| known.is_allocatable())
-                && self.reports().any(|(up, _)| up == node)
-        };
-        let wanted = |shard: &Shard| -> Vec<NodeId> {
-            shard.owner_nodes().map(|node| if node == from { to } else { node }).collect()
-        };
-        // No zone comes to hold more copies than the one that gives had.
-        let keeps_zones = |shard: &Shard| {
-            let held = |of: NodeId| shard.owner_nodes().filter(|node| zone(*node) == zone(of)).count();
-            zone(from) == zone(to) || held(to) < held(from)
-        };
-        // Nothing is begun that would have to wait: a job that waits keeps all others away.
-        let may_begin = |shard: &Shard| {
-            let bytes = shard.owner_nodes().filter_map(|node| self.reports.get(&node)?.sizes.get(&shard.id));
-            let bytes = bytes.max().copied().unwrap_or_default();
-            shard.owner_nodes().chain([to]).all(is_there) && bytes.saturating_mul(2) <= free
-        };
-        let may_move = |shard: &&Shard| {
-            let is_between = shard.is_owned_by(from) && !shard.is_held_by(to) && shard.joint.is_none();
-            is_between && keeps_zones(shard) && may_begin(shard)
-        };
-        let differs = |entry: &&Arc<TableEntry>| {
-            let of = |node: NodeId| entry.shards().iter().filter(|shard| shard.is_owned_by(node)).count();
-            of(from).saturating_sub(of(to))
-        };
-        let mut tables: Vec<&Arc<TableEntry>> = self.catalog.tables().collect();
-        tables.sort_by_key(|entry| std::cmp::Reverse(differs(entry)));
-        let shard = tables.into_iter().find_map(|entry| entry.shards().iter().find(may_move))?;
-        let bytes =
-            self.shards().find(|(report, _)| report.shard == shard.id).map_or(0, |(report, _)| report.bytes);
-        let name = |table: TableId, index: u32| u128::from(table.0) << 32 | u128::from(index);
-        Some(Begin {
+        self.worked = Some(now);
+        Some(Command::Begin(Begin {
             // No other job begins at this epoch.
-            id: RequestId(u128::from(self.catalog.epoch().0) << 64 | name(shard.id.table, shard.id.index)),
-            base: self.catalog.topology(),
+            id: RequestId(u128::from(said.catalog.epoch().0) << 64 | u128::from(BY_ITSELF)),
+            base: said.catalog.topology(),
             kind: JobKind::Balance,
             changes: Vec::new(),
-            moves: vec![Move { shard: shard.id, epoch: shard.epoch, wanted: wanted(shard) }],
+            moves,
             parts: 1,
             dead: Vec::new(),
             accepted: Vec::new(),
-            bytes_total: bytes,
-        })
+            bytes_total,
+        }))
     }
+
+    /// The end of a job that was begun here and waits, for a node that is away or for what else there may be.
+    fn abort(&mut self, job: &Job, said: &Said<'_>, now: Instant) -> Option<Command> {
+        if !is_by_itself(job) || job.state != JobState::Running {
+            self.own = None;
+            return None;
+        }
+        let is_up = |node: NodeId| said.reports().any(|(up, _)| up == node);
+        let moving = said.catalog.moving().flat_map(|shard| shard.holder_nodes());
+        let waiting = job.pending.values().flat_map(|pending| pending.wanted.iter().copied());
+        let is_away = moving.chain(waiting).any(|node| !is_up(node));
+        let progress = Progress { done: job.done, active: job.active, is_away };
+        let same = self.own.take().filter(|(id, before, _)| *id == job.id && *before == progress);
+        let since = same.map_or(now, |(_, _, since)| since);
+        self.own = Some((job.id, progress, since));
+        let patience = if is_away { said.limits.away_for } else { said.limits.still_for };
+        if now - since < patience {
+            return None;
+        }
+        self.gave_up = Some(now);
+        Some(Command::SetJob { job: job.id, to: Order::Abort })
+    }
+}
+
+/// Whether a job was begun without an operator.
+fn is_by_itself(job: &Job) -> bool {
+    job.kind == JobKind::Balance && job.id.0 as u64 == BY_ITSELF
 }
 
 #[cfg(test)]

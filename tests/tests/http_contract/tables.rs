@@ -2,7 +2,7 @@
 
 use super::ask::{ask, get, post, put};
 use super::rig::{Cluster, shared, until};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 #[test]
 fn a_table_is_made_shown_altered_and_dropped() {
@@ -151,6 +151,24 @@ fn what_a_table_holds_is_counted_exactly() {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     get("/v1/tables/none/stats").of(cluster.at(0)).refuses(404, "no-such-table");
+}
+
+#[test]
+fn a_table_says_how_large_its_shards_become() {
+    let cluster = shared();
+    let node = cluster.at(0);
+    let of = |bytes: Json| json!({"name": "sized", "sharding": "range", "shard_bytes_max": bytes});
+    post("/v1/tables", &of(json!(65_535))).of(node).refuses(400, "invalid-body");
+    let made = post("/v1/tables", &of(json!(65_536))).of(node).is(201).json();
+    assert_eq!(made["shard_bytes_max"], 65_536);
+    let change = |bytes: Json| {
+        ask("PATCH", "/v1/tables/sized")
+            .header("Content-Type", "application/json")
+            .body(json!({ "shard_bytes_max": bytes }).to_string())
+    };
+    change(json!(0)).of(node).refuses(400, "invalid-body");
+    assert_eq!(change(json!(1 << 20)).of(node).is(200).json()["shard_bytes_max"], 1 << 20);
+    assert_eq!(change(json!(null)).of(node).is(200).json().get("shard_bytes_max"), None);
 }
 
 /// A table whose every owner counts for something: while one is away, it may come back with what it knew, so the drop is

@@ -1,7 +1,7 @@
 //! Commands about tables: what makes, alters and drops one.
 
 use super::{Applied, Created};
-use crate::catalog::checks::{check_level, check_ttl};
+use crate::catalog::checks::{check_level, check_shard_bytes, check_ttl};
 use crate::catalog::shard::{Losses, intervals};
 use crate::catalog::{
     Catalog, NewTable, RESERVED_TABLE_PREFIX, Rejection, Shard, TableChange, TableEntry, TtlChange,
@@ -63,6 +63,7 @@ impl Catalog {
             mode: new.mode,
             durability: new.durability,
             ttl_ms: new.ttl_ms,
+            shard_bytes_max: new.shard_bytes_max,
         };
         let entry = TableEntry {
             table: Arc::new(table),
@@ -105,6 +106,7 @@ impl Catalog {
         self.check_copies(new.n)?;
         check_level("r", new.r, new.n)?;
         check_level("w", new.w, new.n)?;
+        check_shard_bytes(new.shard_bytes_max, self.level)?;
         check_ttl(new.ttl_ms)
     }
 
@@ -142,6 +144,10 @@ impl Catalog {
                 TtlChange::After(ttl_ms) => Some(ttl_ms),
             };
             check_ttl(table.ttl_ms)?;
+        }
+        if let Some(bytes) = change.shard_bytes_max {
+            table.shard_bytes_max = Some(bytes).filter(|bytes| *bytes > 0);
+            check_shard_bytes(table.shard_bytes_max, self.level)?;
         }
         let mut next = self.next();
         if table.durability != entry.durability {

@@ -1,6 +1,6 @@
 //! What is to be known of a command by who writes it: the one list of all commands beside `apply`.
 
-use super::{Claim, Command, NewNode, NodeUpdate, TableChange};
+use super::{Claim, Command, NewNode, NewRange, NodeUpdate, TableChange};
 use crate::catalog::level::protocol_of_level;
 use quorate_model::{Protocol, TableId};
 
@@ -31,6 +31,7 @@ impl Command {
     fn nature(&self) -> Nature {
         const FIRST: Protocol = Protocol(1);
         const SECOND: Protocol = Protocol(2);
+        let sized = |since: Protocol, bytes: Option<u64>| bytes.map_or(since, |_| protocol_of_level(5));
         let planned = |what: String| Nature::of(protocol_of_level(3), what);
         match self {
             Command::Found(found) => Nature::of(FIRST, format!("the founding of cluster {}", found.name)),
@@ -44,10 +45,15 @@ impl Command {
             Command::SetVoter { node, voter: false } => {
                 Nature::of(FIRST, format!("that {node} does not vote"))
             }
-            Command::CreateTable(table) => Nature::of(FIRST, format!("the new table {}", table.name)),
-            Command::CreateRange(range) => Nature::of(SECOND, format!("the new table {}", range.table.name)),
-            Command::AlterTable(TableChange { table, durability, .. }) => {
-                let nature = Nature::of(FIRST, format!("a change of table {table}")).once();
+            Command::CreateTable(table) => {
+                Nature::of(sized(FIRST, table.shard_bytes_max), format!("the new table {}", table.name))
+            }
+            Command::CreateRange(NewRange { table, .. }) => {
+                Nature::of(sized(SECOND, table.shard_bytes_max), format!("the new table {}", table.name))
+            }
+            Command::AlterTable(TableChange { table, durability, shard_bytes_max, .. }) => {
+                let since = sized(FIRST, *shard_bytes_max);
+                let nature = Nature::of(since, format!("a change of table {table}")).once();
                 Nature { takes_from: durability.is_some().then_some(*table), ..nature }
             }
             Command::DropTable { table } => {
