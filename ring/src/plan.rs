@@ -29,7 +29,8 @@ pub struct Plan {
     /// The sets in which quorums are counted: the owners, or the old ones and the new ones.
     pub sets: SmallVec<[OwnerSet; 2]>,
     /// Every owner once, in the order in which they should be asked: this node if it is in every set, then those that
-    /// seem alive and are in every set, then those alive in one, then the others; each in ring order.
+    /// seem alive and are in every set, then those alive in one, then the others; each in ring order, which begins elsewhere
+    /// for another shard and another coordinator. So shards on the same nodes, and one that many ask for, are read everywhere.
     pub candidates: SmallVec<[Candidate; 5]>,
     /// Whether an owner went on after a loss that was accepted: then no answer about the key is more than eventual.
     pub has_losses: bool,
@@ -46,8 +47,13 @@ pub struct Candidate {
 
 impl Candidate {
     /// The owners of a plan in the order in which a coordinator on `local` asks them. An owner that is in every set comes
-    /// first: its answer counts in each, so that fewer are asked. To itself this node is alive.
-    pub fn in_order(sets: &[OwnerSet], local: NodeId, liveness: &Liveness) -> SmallVec<[Candidate; 5]> {
+    /// first: its answer counts in each, so that fewer are asked. To itself this node is alive. `turn`: where ring order begins.
+    pub fn in_order(
+        sets: &[OwnerSet],
+        local: NodeId,
+        liveness: &Liveness,
+        turn: u64,
+    ) -> SmallVec<[Candidate; 5]> {
         let mut candidates: SmallVec<[Candidate; 5]> = SmallVec::new();
         for Owner { node, .. } in sets.iter().flatten() {
             if candidates.iter().all(|known| known.node != *node) {
@@ -55,6 +61,8 @@ impl Candidate {
                 candidates.push(Candidate { node: *node, alive });
             }
         }
+        let first = turn.checked_rem(candidates.len() as u64).unwrap_or(0);
+        candidates.rotate_left(first as usize);
         let is_in_all = |node| sets.iter().all(|set| set.iter().any(|owner| owner.node == node));
         // The sort is stable: within each group the ring order stays.
         candidates.sort_by_key(|Candidate { node, alive }| {

@@ -151,7 +151,7 @@ impl View {
             table: Arc::clone(table.table()),
             shard: ShardId { table: table.id, index },
             place: Place { table: table.id, epoch, sort_key },
-            candidates: Candidate::in_order(&sets, local, &self.liveness),
+            candidates: Candidate::in_order(&sets, local, &self.liveness, u64::from(index) + local.0),
             sets,
             has_losses: false,
         }

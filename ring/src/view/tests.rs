@@ -23,11 +23,9 @@ fn a_plan_carries_the_shard_its_epoch_and_its_owners() {
         assert!(shard.interval.contains(&plan.place.sort_key));
         assert_eq!(plan.place, Place { table: users.id, epoch: shard.epoch, sort_key: users.sort_key(&key) });
         assert_eq!(plan.sets.as_slice(), std::slice::from_ref(&shard.owners));
-        assert_eq!(
-            order(&plan),
-            shard.owner_nodes().collect::<Vec<_>>(),
-            "a coordinator that owns nothing asks in ring order"
-        );
+        let mut ring_order: Vec<NodeId> = shard.owner_nodes().collect();
+        ring_order.rotate_left((shard.id.index as usize + 99) % 3);
+        assert_eq!(order(&plan), ring_order, "a coordinator that owns nothing asks in ring order");
         assert!(Arc::ptr_eq(&plan.table, users.table()));
     }
 }
@@ -38,13 +36,14 @@ fn candidates_are_this_node_then_the_living_then_the_others() {
     let users = all.table("users").expect("made");
     let key = Key::new(&b"user-17"[..]);
     let [a, b, c] = order(&all.plan(users, &key, NodeId(99)))[..] else { panic!("three owners") };
-    assert_eq!(order(&all.plan(users, &key, c)), [c, a, b]);
+    assert_eq!(order(&all.plan(users, &key, NodeId(100))), [b, c, a], "ring order begins elsewhere");
+    assert_eq!(order(&all.plan(users, &key, c))[0], c);
     let without_a = all.with_liveness(Liveness::with_down([a]));
     assert_eq!(order(&without_a.plan(users, &key, NodeId(99))), [b, c, a]);
     assert_eq!(order(&without_a.plan(users, &key, c)), [c, b, a]);
     let without_both = all.with_liveness(Liveness::with_down([b, a]));
     let plan = without_both.plan(users, &key, NodeId(99));
-    assert_eq!(order(&plan), [c, a, b]);
+    assert_eq!(order(&plan)[0], c);
     assert_eq!(plan.candidates.iter().map(|at| at.alive).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(plan.sets, all.plan(users, &key, NodeId(99)).sets, "liveness never changes who counts");
 }
@@ -53,15 +52,21 @@ fn candidates_are_this_node_then_the_living_then_the_others() {
 fn owners_in_every_set_are_asked_first() {
     let sets: [OwnerSet; 2] =
         [[5, 1, 2, 3], [4, 2, 3, 6]].map(|set| set.map(NodeId).map(Owner::unnamed).into_iter().collect());
-    let order = |down: &[u64], local| {
+    let order = |down: &[u64], local, turn| {
         let liveness = Liveness::with_down(down.iter().copied().map(NodeId));
-        let candidates = Candidate::in_order(&sets, NodeId(local), &liveness);
+        let candidates = Candidate::in_order(&sets, NodeId(local), &liveness, turn);
         candidates.iter().map(|candidate| candidate.node.0).collect::<Vec<_>>()
     };
-    assert_eq!(order(&[], 99), [2, 3, 5, 1, 4, 6]);
-    assert_eq!(order(&[], 3), [3, 2, 5, 1, 4, 6], "this node, if it counts in each");
-    assert_eq!(order(&[], 4), [2, 3, 4, 5, 1, 6], "this node counts in one: after those that count in both");
-    assert_eq!(order(&[2, 5], 99), [3, 1, 4, 6, 2, 5], "what is down comes last");
+    assert_eq!(order(&[], 99, 0), [2, 3, 5, 1, 4, 6]);
+    assert_eq!(order(&[], 3, 0), [3, 2, 5, 1, 4, 6], "this node, if it counts in each");
+    assert_eq!(
+        order(&[], 4, 0),
+        [2, 3, 4, 5, 1, 6],
+        "this node counts in one: after those that count in both"
+    );
+    assert_eq!(order(&[2, 5], 99, 0), [3, 1, 4, 6, 2, 5], "what is down comes last");
+    assert_eq!(order(&[], 99, 3), [3, 2, 4, 6, 5, 1], "ring order begins elsewhere");
+    assert_eq!(order(&[], 99, 6), order(&[], 99, 0));
 }
 
 #[test]
