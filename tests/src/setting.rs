@@ -664,7 +664,7 @@ impl Setting {
             lasting_max: *random.pick(&[40_000, 150_000]),
             ..Mishaps::default()
         };
-        match random.weighted(&[20, 20, 20, 15, 10, 15]) {
+        match random.weighted(&[20, 20, 20, 15, 10, 20]) {
             0 => {}
             1 => {
                 // So many writes that some fall between any two steps of a run.
@@ -681,13 +681,22 @@ impl Setting {
             3 => self.expire_and_dig(random),
             4 => {
                 (self.mishaps.loss, self.mishaps.losses_max, self.mishaps.count_max) = (60, 1, 10);
-                self.habits.ttl = 0;
+                self.read_all(random);
             }
             _ => {
                 (self.nodes, self.moves) = (u64::from(n) + 2, random.between(2, 6));
                 self.late_owners = random.chance(300);
-                self.habits.ttl = 0;
+                self.read_all(random);
             }
+        }
+    }
+
+    /// Some are read at all owners, one of which may lack what the others hold below a floor.
+    fn read_all(&mut self, random: &mut Random) {
+        self.habits.ttl = 0;
+        if random.chance(750) {
+            (self.keys, self.habits.other_level, self.habits.read) = (6, 600, 60);
+            self.sync_max = 300;
         }
     }
 

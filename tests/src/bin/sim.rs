@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const CHUNK: u64 = 2_000;
 
 /// Histories within which every mutant must be caught.
-const MUTANT_SEEDS_MAX: u64 = 1_000;
+const MUTANT_SEEDS_MAX: u64 = 2_000;
 
 /// Stories that are shrunk and kept in one night; further failures are only noted.
 const SHRUNK_MAX: usize = 20;
