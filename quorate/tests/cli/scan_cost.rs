@@ -155,7 +155,7 @@ async fn of_exporting_and_importing() {
 }
 
 /// A figure of a node's metrics.
-fn metric(address: &str, name: &str) -> u64 {
+pub fn metric(address: &str, name: &str) -> u64 {
     let mut text = Vec::new();
     ask(address, "/metrics", "*/*", |piece| text.extend_from_slice(piece));
     let text = String::from_utf8(text).expect("text");

@@ -1,8 +1,10 @@
 //! A range table that is fed with keys in their order splits by itself and spreads over nodes, while it is scanned: no request
-//! fails, and each scan lists what was there when it began, each key once.
+//! fails, and each scan lists what was there when it began, each key once. Then it is read, evenly and not, until each node
+//! carries its share.
 
 use crate::nodes::{Nodes, name};
-use quorate_client::{Client, Method};
+use crate::scan_cost::metric;
+use quorate_client::{Client, Found, Method, Read};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 const TABLE: &str = "log";
-const WRITERS: u64 = 3;
+const OTHER: &str = "other";
 
 /// Keys of one request.
 const BATCH: u64 = 100;
@@ -22,18 +24,28 @@ const SETTINGS: &[(&str, &str)] = &[
     ("QUORATE_SHARDS_PAUSE", "50ms"),
 ];
 
+/// The same at size: as nodes are by default, but for what is much.
+const SETTINGS_AT_SIZE: &[(&str, &str)] = &[("QUORATE_SHARDS_LOAD_MIN", "100")];
+
+/// Clients at size, and their requests in a second, all together.
+const CLIENTS: u64 = 16;
+const RATE: u64 = 4_000;
+
+/// For so long requests are counted, to see what each node carries.
+const COUNTED: Duration = Duration::from_secs(30);
+
 /// How far each writer is: it has written all of its keys before this one.
-type Written = Arc<[AtomicU64; WRITERS as usize]>;
+type Written = Arc<[AtomicU64]>;
 
 /// Keys of a writer grow; those of all of them lie between each other.
 fn key(writer: u64, number: u64) -> String {
     format!("{number:09}-{writer}")
 }
 
-/// Writes keys in their order, at one node after the other.
-async fn write(writer: u64, nodes: Vec<Client>, written: Written, is_over: Arc<AtomicBool>) {
+/// Writes so many keys in their order, at one node after the other.
+async fn write(writer: u64, nodes: Vec<Client>, written: Written, most: u64, is_over: Arc<AtomicBool>) {
     let path = format!("/v1/tables/{TABLE}/batch");
-    for round in 0.. {
+    for round in 0..most.div_ceil(BATCH) {
         if is_over.load(Ordering::Relaxed) {
             return;
         }
@@ -86,11 +98,11 @@ async fn list(client: &Client) -> Vec<String> {
 }
 
 /// How many shards the table has, and how many copies of them each of so many nodes.
-async fn copies(client: &Client, nodes: usize) -> (usize, Vec<usize>) {
-    let shards = client.shards(TABLE).await.expect("a list").read.shards;
+async fn copies(client: &Client, table: &str, nodes: usize) -> (usize, Vec<u64>) {
+    let shards = client.shards(table).await.expect("a list").read.shards;
     let of = |at: usize| {
         let id = format!("n{}", at + 1);
-        shards.iter().filter(|shard| shard.owners.contains(&id)).count()
+        shards.iter().filter(|shard| shard.owners.contains(&id)).count() as u64
     };
     (shards.len(), (0..nodes).map(of).collect())
 }
@@ -99,7 +111,7 @@ async fn copies(client: &Client, nodes: usize) -> (usize, Vec<usize>) {
 async fn until_spread(client: &Client, nodes: usize, shards_min: usize, patience: Duration) {
     let deadline = Instant::now() + patience;
     loop {
-        let (shards, copies) = copies(client, nodes).await;
+        let (shards, copies) = copies(client, TABLE, nodes).await;
         if shards >= shards_min && copies.iter().all(|count| *count > 0) {
             println!("{shards} shards; copies of each node: {copies:?}");
             return;
@@ -109,13 +121,10 @@ async fn until_spread(client: &Client, nodes: usize, shards_min: usize, patience
     }
 }
 
-async fn make_tables(client: &Client) {
+async fn make_tables(client: &Client, table: Json) {
     let tables = "/v1/tables".to_owned();
     // Each node owns something, so that it may get more by itself.
-    for table in [
-        json!({"name": "other", "shards": 8, "durability": "os"}),
-        json!({"name": TABLE, "sharding": "range", "durability": "os"}),
-    ] {
+    for table in [json!({"name": OTHER, "shards": 8, "durability": "os"}), table] {
         client.change(Method::POST, tables.clone(), Some(&table)).await.expect("made");
     }
 }
@@ -129,21 +138,28 @@ struct Feed {
 }
 
 impl Feed {
-    fn start(nodes: &[Client]) -> Self {
-        let (is_over, written): (Arc<AtomicBool>, Written) = (Arc::default(), Arc::default());
+    /// So many writers, of so many keys each at most.
+    fn start(nodes: &[Client], count: u64, most: u64) -> Self {
+        let is_over: Arc<AtomicBool> = Arc::default();
+        let written: Written = (0..count).map(|_| AtomicU64::new(0)).collect();
         let (mut writers, mut scans) = (JoinSet::new(), JoinSet::new());
-        for writer in 0..WRITERS {
-            writers.spawn(write(writer, nodes.to_vec(), Arc::clone(&written), Arc::clone(&is_over)));
+        for writer in 0..count {
+            writers.spawn(write(writer, nodes.to_vec(), Arc::clone(&written), most, Arc::clone(&is_over)));
         }
         scans.spawn(scan(nodes.to_vec(), Arc::clone(&written), Arc::clone(&is_over)));
         Self { is_over, written, writers, scans }
     }
 
-    async fn end(mut self, nodes: &[Client]) {
-        self.is_over.store(true, Ordering::Relaxed);
+    /// Waits until all is written.
+    async fn until_written(&mut self) {
         while let Some(writer) = self.writers.join_next().await {
             writer.expect("no request failed");
         }
+    }
+
+    async fn end(mut self, nodes: &[Client]) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.until_written().await;
         let scans = self.scans.join_next().await.expect("one").expect("no page failed");
         let keys: u64 = self.written.iter().map(|count| count.load(Ordering::Acquire)).sum();
         for node in nodes {
@@ -157,26 +173,94 @@ impl Feed {
 async fn a_table_that_grows_at_its_end_splits_and_spreads_under_scans() {
     let nodes = Nodes::start(4, SETTINGS);
     let clients: Vec<Client> = (0..4).map(|at| nodes.client(&[at])).collect();
-    make_tables(&clients[0]).await;
-    assert_eq!(copies(&clients[0], 4).await.0, 1, "{} founds it", name(0));
-    let feed = Feed::start(&clients);
+    make_tables(&clients[0], json!({"name": TABLE, "sharding": "range", "durability": "os"})).await;
+    assert_eq!(copies(&clients[0], TABLE, 4).await.0, 1, "{} founds it", name(0));
+    let feed = Feed::start(&clients, 3, u64::MAX);
     until_spread(&clients[0], 4, 4, Duration::from_secs(240)).await;
     feed.end(&clients).await;
 }
 
+/// Readers that ask for a key of the table at a steady pace, at one node after the other, until they are dropped: of a
+/// hundred so many for the first tenth of the keys.
+fn read(nodes: &[Client], keys: u64, skew: u64) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    for reader in 0..CLIENTS {
+        let nodes = nodes.to_vec();
+        readers.spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_micros(1_000_000 * CLIENTS / RATE));
+            let mut random = reader + 1;
+            let mut draw = move |most: u64| {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % most
+            };
+            for turn in 0.. {
+                pace.tick().await;
+                let numbers = keys / CLIENTS;
+                let number = if draw(100) < skew { draw(numbers / 10) } else { draw(numbers) };
+                let key = key(draw(CLIENTS), number);
+                let found = nodes[turn % nodes.len()].get(TABLE, key.as_bytes(), &Read::default()).await;
+                let found = found.unwrap_or_else(|error| panic!("{key}: {error}")).answer;
+                assert!(matches!(found, Found::Value(_)), "{key}: {found:?}");
+            }
+        });
+    }
+    readers
+}
+
+/// The most that a node has, in hundredths of the mean.
+fn most_of(figures: &[u64]) -> u64 {
+    let all: u64 = figures.iter().sum();
+    figures.iter().max().expect("some") * 100 * figures.len() as u64 / all.max(1)
+}
+
+/// Requests that each node carries out in a while.
+async fn carried(nodes: &Nodes) -> Vec<u64> {
+    let count = |at: usize| metric(&nodes.address(at), "quorate_peer_requests_total");
+    let before: Vec<u64> = (0..6).map(count).collect();
+    tokio::time::sleep(COUNTED).await;
+    (0..6).map(count).zip(before).map(|(now, before)| now - before).collect()
+}
+
+/// Reads until every one of six nodes carries at most 1.1 times the mean of the requests and of the copies.
+async fn until_even(nodes: &Nodes, clients: &[Client], keys: u64, skew: u64, patience: Duration) {
+    let (mut readers, begun) = (read(clients, keys, skew), Instant::now());
+    loop {
+        let carried = carried(nodes).await;
+        assert!(readers.try_join_next().is_none(), "no read failed");
+        let (shards, mut held) = copies(&clients[0], TABLE, 6).await;
+        let (_, others) = copies(&clients[0], OTHER, 6).await;
+        held.iter_mut().zip(others).for_each(|(held, other)| *held += other);
+        let took = begun.elapsed().as_secs();
+        println!("{skew} % for a tenth, {took} s: {shards} shards, copies {held:?}, requests {carried:?}");
+        if most_of(&carried) <= 110 && most_of(&held) <= 110 {
+            return;
+        }
+        assert!(begun.elapsed() < patience, "not even after {took} s");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: cargo test --release -p quorate --test cli splitting -- --ignored --nocapture"]
-async fn a_table_that_grows_spreads_over_three_nodes_then_six() {
-    let mut nodes = Nodes::start(3, SETTINGS);
+#[ignore = "half an hour: cargo test --release -p quorate --test cli splitting -- --ignored --nocapture"]
+async fn two_million_keys_in_their_order_spread_over_three_nodes_then_six() {
+    let keys: u64 = std::env::var("KEYS").map_or(2_000_000, |keys| keys.parse().expect("a number"));
+    let mut nodes = Nodes::start(3, SETTINGS_AT_SIZE);
     let clients: Vec<Client> = (0..3).map(|at| nodes.client(&[at])).collect();
-    make_tables(&clients[0]).await;
-    let feed = Feed::start(&clients);
-    until_spread(&clients[0], 3, 6, Duration::from_secs(600)).await;
+    let table = json!({
+        "name": TABLE, "sharding": "range", "durability": "os", "shard_bytes_max": 8 << 20
+    });
+    make_tables(&clients[0], table).await;
+    let mut feed = Feed::start(&clients, CLIENTS, keys / CLIENTS);
+    until_spread(&clients[0], 3, 4, Duration::from_secs(600)).await;
     for at in 3..6 {
         nodes.join(at);
     }
     nodes.until_members(6);
     nodes.run(0, &["cluster", "plan", "add", "--apply", "--wait"]).expect_code(0);
     until_spread(&clients[0], 6, 16, Duration::from_secs(1_200)).await;
+    feed.until_written().await;
     feed.end(&clients).await;
+    let clients: Vec<Client> = (0..6).map(|at| nodes.client(&[at])).collect();
+    until_even(&nodes, &clients, keys, 0, Duration::from_secs(600)).await;
+    until_even(&nodes, &clients, keys, 80, Duration::from_secs(1_200)).await;
 }
