@@ -48,11 +48,7 @@ impl Meter {
 
     /// Those of each table that has some.
     pub fn loads(&self) -> BTreeMap<TableId, u64> {
-        let mut loads: BTreeMap<TableId, u64> = BTreeMap::new();
-        for (shard, rate) in self.heat().rates() {
-            *loads.entry(shard.table).or_default() += rate;
-        }
-        loads
+        self.heat().loads()
     }
 
     /// Where the load of a shard is.

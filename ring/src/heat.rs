@@ -106,6 +106,16 @@ impl Heat {
         self.shards.iter().map(|(shard, warmth)| (*shard, warmth.rate / 1_000))
     }
 
+    /// The same of each table that has some: what is less than one for a shard counts here.
+    pub fn loads(&self) -> BTreeMap<TableId, u64> {
+        let mut loads: BTreeMap<TableId, u64> = BTreeMap::new();
+        for (shard, warmth) in &self.shards {
+            *loads.entry(shard.table).or_default() += warmth.rate;
+        }
+        loads.values_mut().for_each(|load| *load /= 1_000);
+        loads
+    }
+
     /// Where the load of a shard is.
     pub fn spot(&self, shard: ShardId) -> Spot {
         let Some(Warmth { keys, .. }) = self.shards.get(&shard).filter(|it| it.keys.len() >= KEYS_MIN) else {

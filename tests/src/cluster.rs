@@ -12,7 +12,7 @@ use quorate_model::{
 };
 use quorate_ring::{
     Catalog, Closing, Command, Created, Cut, Liveness, NewNode, NewRange, NewTable, NodeUpdate, Plan,
-    RequestId, Seen, Split, TableChange, View, Weight,
+    Rejection, RequestId, Seen, ShardRejection, Split, TableChange, View, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl Cluster {
             let after = match before.apply(command) {
                 Ok(applied) => Arc::new(applied.catalog),
                 // Planned before the announcement, and refused behind it: consensus leaves the catalog as it is.
-                Err(_) if matches!(command, Command::Split(_) | Command::Merge(_)) => Arc::clone(before),
+                Err(Rejection::Shard(ShardRejection::Changed { .. })) => Arc::clone(before),
                 Err(error) => panic!("the log is in order: {error}"),
             };
             self.catalogs.push(after);

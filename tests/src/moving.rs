@@ -169,8 +169,9 @@ impl World {
                     self.random(For::Moves, seed).below(100)
                 };
                 report.shards = large_of(id, catalog, &process.replica, load);
+                let loads = report.loads.get_or_insert_default();
                 for said in &report.shards {
-                    *report.loads.entry(said.shard.table).or_default() += said.load;
+                    *loads.entry(said.shard.table).or_default() += said.load;
                 }
             }
             self.leading.reports.insert(id, report);

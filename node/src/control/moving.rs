@@ -114,11 +114,7 @@ impl Moving {
             bytes: said.bytes,
             error: said.error.clone(),
         };
-        let (shards, pairs, loads) = self.tended.as_ref().map(Tended::report).unwrap_or_default();
         NodeReport {
-            shards,
-            pairs,
-            loads,
             incarnation: self.incarnation,
             closed: self.closed,
             free_bytes: self.free_bytes.unwrap_or(u64::MAX),
@@ -126,6 +122,7 @@ impl Moving {
             fills: self.copies.iter().map(|said| (said.shard, fill(said))).collect(),
             sizes: self.sizes.iter().copied().collect(),
             keeps_hints: self.keeps_hints,
+            ..self.tended.as_ref().map(Tended::report).unwrap_or_default()
         }
     }
 }

@@ -5,9 +5,9 @@ use crate::heat::Meter;
 use minicbor::{Decode, Encode};
 use quorate_model::{NodeId, ShardId, SortKey, TableId};
 use quorate_ring::catalog::{Catalog, Shard};
-use quorate_ring::conductor::{PairReport, ShardReport, TendLimits};
+use quorate_ring::conductor::{NodeReport, PairReport, ShardReport, TendLimits};
 use quorate_ring::heat::Spot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// So many shards are told of because they are large, because they are hot, and as pairs.
 const SAID_MAX: usize = 32;
@@ -24,6 +24,9 @@ pub struct Tended {
     /// Requests a second that it carries out, of each table that has some.
     #[n(2)]
     pub loads: Vec<(TableId, u64)>,
+    /// Bytes that it holds of each table; `None`: a version before that did not say.
+    #[n(3)]
+    pub bytes: Option<Vec<(TableId, u64)>>,
 }
 
 /// What it says of one shard.
@@ -66,9 +69,6 @@ pub struct PairSaid {
     pub load: u64,
 }
 
-/// What the conductor takes of it: shards, pairs, loads of tables.
-pub type Reported = (Vec<ShardReport>, Vec<PairReport>, BTreeMap<TableId, u64>);
-
 impl Tended {
     /// Of this node.
     pub fn of(
@@ -86,8 +86,7 @@ impl Tended {
         let loads = meter.loads();
         let (large, pairs) = sizes(node, replica, catalog, limits, load);
         let mut hot: Vec<(u64, ShardId)> = rates.iter().map(|(shard, rate)| (*rate, *shard)).collect();
-        let all: u64 = loads.values().sum();
-        hot.retain(|(rate, _)| *rate >= limits.load_min || rate.saturating_mul(100) >= all.max(1));
+        hot.retain(|(rate, _)| *rate > 0);
         hot.sort_unstable_by_key(|(rate, _)| std::cmp::Reverse(*rate));
         let told: BTreeSet<ShardId> =
             hot.into_iter().take(SAID_MAX).map(|(_, shard)| shard).chain(large).collect();
@@ -108,11 +107,17 @@ impl Tended {
                 load_half,
             })
         });
-        Self { shards: shards.collect(), pairs, loads: loads.into_iter().collect() }
+        let bytes = replica.table_figures().into_iter().map(|(table, figure)| (table, figure.total.bytes));
+        Self {
+            shards: shards.collect(),
+            pairs,
+            loads: loads.into_iter().collect(),
+            bytes: Some(bytes.collect()),
+        }
     }
 
-    /// The same for the conductor.
-    pub fn report(&self) -> Reported {
+    /// The same for the conductor, beside what a member says otherwise.
+    pub fn report(&self) -> NodeReport {
         let shard = |said: &ShardSaid| ShardReport {
             shard: said.shard,
             start: said.start.clone(),
@@ -127,11 +132,13 @@ impl Tended {
             bytes: said.bytes,
             load: said.load,
         };
-        (
-            self.shards.iter().map(shard).collect(),
-            self.pairs.iter().map(pair).collect(),
-            self.loads.iter().copied().collect(),
-        )
+        NodeReport {
+            shards: self.shards.iter().map(shard).collect(),
+            pairs: self.pairs.iter().map(pair).collect(),
+            loads: Some(self.loads.iter().copied().collect()),
+            bytes: self.bytes.iter().flatten().copied().collect(),
+            ..NodeReport::default()
+        }
     }
 }
 
@@ -157,7 +164,9 @@ fn sizes(
         for shard in entry.shards() {
             let (bytes, is_exact) =
                 if shard.is_owned_by(node) { bytes_of(replica, shard) } else { (0, false) };
-            if is_exact && bytes > bytes_max && large.len() < SAID_MAX {
+            // What can't be halved, such as one large record, leaves the place to others.
+            let has_half = || replica.half(entry.id, &shard.interval).is_some();
+            if is_exact && bytes > bytes_max && large.len() < SAID_MAX && has_half() {
                 large.push(shard.id);
             }
             if let Some((left, left_bytes)) =

@@ -61,7 +61,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "heal": Switch heal,
         "Let a node that doubts its disk give its data up and fill itself from other owners, where enough of them hold everything. Switched off, the node waits for an operator (`node accept-loss`).";
     "reshard": Switch reshard,
-        "Split shards that are too large or too hot, merge small neighbours again, and even out copies that lie unevenly, while this node leads. Switched off on every node, an operator does (`shard split`, `shard merge`, `cluster plan balance`).";
+        "Split shards that are too large or too hot, merge small neighbours again, and even out copies and requests that lie unevenly, while this node leads. Switched off on every node, an operator does (`shard split`, `shard merge`, `cluster plan balance`).";
     "boot_id_file": Path boot_id_file,
         "For tests of power cuts: another file in the place of the kernel's, which says which run of the machine this is. Leave it alone otherwise.";
 
@@ -197,11 +197,11 @@ pub const SETTINGS: &[Setting] = settings! {
     "shards.bytes_max": Bytes shards.bytes_max,
         "A shard with more bytes is split where it is halved, unless its table says otherwise; two neighbours that a split made are merged again when both have less than a quarter of it together, for half an hour. The same on every member. At least 64KiB.";
     "shards.load_min": Count shards.load_min,
-        "A shard that has fewer requests a second at one owner is not split for them; one with more is, if it has four times the mean of its table for a minute.";
+        "A shard that has fewer requests a second at one owner is not split for them; one with more is, if it has four times the mean of its table for a minute, or is too large for requests to be evened out.";
     "shards.uneven_for": Span shards.uneven_for,
         "How long a member must have more copies than its share, by 2 % and one and a half, or 1.1 times its share of the requests, before copies move.";
     "shards.pause": Span shards.pause,
-        "Pause between two jobs of such moves, in which an operator's plan has room.";
+        "Pause between two jobs of such moves, in which an operator's plan has room; for the sake of requests 90 s at least.";
 
     "committer.queue_items_max": Count storage.committer.queue_items_max,
         "Writes that may wait for the disk on one node; beyond it they are refused, and the request fails if too few owners take it.";

@@ -26,8 +26,10 @@ pub struct NodeReport {
     pub shards: Vec<ShardReport>,
     /// Neighbours of which it owns both, and which are small.
     pub pairs: Vec<PairReport>,
-    /// Requests a second that it carries out, of each table.
-    pub loads: BTreeMap<TableId, u64>,
+    /// Requests a second that it carries out, of each table that has some; `None`: it does not say.
+    pub loads: Option<BTreeMap<TableId, u64>>,
+    /// Bytes that it holds of each table.
+    pub bytes: BTreeMap<TableId, u64>,
 }
 
 /// What one owner says of a shard that is large or hot.

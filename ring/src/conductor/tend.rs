@@ -32,7 +32,7 @@ use crate::catalog::{
     RequestId,
 };
 use balance::{Balance, LOAD_PERCENT_MAX};
-use quorate_model::{Epoch, Instant, Interval, NodeId, ShardId, Span};
+use quorate_model::{Epoch, Instant, Interval, NodeId, ShardId, Span, TableId};
 use said::Said;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,32 +46,36 @@ const SETTLING: Span = Span::from_millis(5_000);
 const BY_ITSELF: u64 = u64::from_be_bytes(*b"balance.");
 
 /// Longest pause between jobs that are no help, in pauses.
-const PAUSES_MAX: u64 = 32;
+const PAUSES_MAX: u64 = 8;
 
-/// Since when what is so is so: all that a leader remembers of it. A new one begins with nothing, and waits longer.
+/// Since when what is so is so: all that a leader remembers of it. A new one begins with nothing, and waits as after a job.
 #[derive(Clone, Debug, Default)]
 pub struct Tending {
-    /// Shards of which an owner says something: what they hold, and since when that is so, if they held something else
-    /// before.
+    /// Shards of which an owner says something: what they hold, and since when that is so, if it began to say so later
+    /// than this leader began to look.
     seen: BTreeMap<ShardId, (Interval, Option<Instant>)>,
     hot: BTreeMap<ShardId, (Interval, Instant)>,
     small: BTreeMap<ShardId, (Pair, Instant)>,
     copies: Copies,
     uneven: Option<Instant>,
     busy: Option<Instant>,
-    /// When a job was seen last.
+    /// When a job was seen last, or when this leader began to look.
     worked: Option<Instant>,
+    /// When nothing was found that could move, and in which catalog.
+    fruitless: Option<(Epoch, Instant)>,
     relieved: Relieved,
-    own: Option<(JobId, Progress, Instant)>,
+    own: Option<Own>,
     /// When a job that was begun here was aborted.
     gave_up: Option<Instant>,
 }
 
-/// How many copies each node owns, counted when the catalog was this one.
+/// How many copies of each table each node owns, counted when the catalog was this one; and which tables came to have other
+/// shards, and when.
 #[derive(Clone, Debug, Default)]
 struct Copies {
     at: Epoch,
-    of: BTreeMap<NodeId, u64>,
+    of: BTreeMap<NodeId, BTreeMap<TableId, u64>>,
+    shards: BTreeMap<TableId, (usize, Option<Instant>)>,
 }
 
 /// What was done for the sake of requests.
@@ -79,18 +83,20 @@ struct Copies {
 struct Relieved {
     /// Which shards moved for it, and when.
     shards: BTreeMap<ShardId, Instant>,
-    /// What the member carried that carried most, in hundredths of its share, before the last such job.
-    before: u64,
+    /// The last such job: when, and what the member carried then that carried most, in hundredths of its share.
+    last: Option<(Instant, u64)>,
     /// How many settling times to wait before the next.
     pauses: u64,
 }
 
-/// How far a job is, and whether all can be asked that it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Progress {
+/// A job that was begun here: how far it is, since when, and since when one is away that it needs.
+#[derive(Clone, Debug)]
+struct Own {
+    job: JobId,
     done: u32,
-    active: u32,
-    is_away: bool,
+    bytes: u64,
+    since: Instant,
+    away: Option<Instant>,
 }
 
 impl Tending {
@@ -112,6 +118,7 @@ impl Tending {
             return self.abort(job, &said, now);
         }
         self.observe(&said, now);
+        self.worked = self.worked.or(Some(now));
         let hot = |id: ShardId| self.hot.get(&id).is_some_and(|(_, since)| now - *since >= limits.hot_for);
         // What is said of a shard that was split just now is still of the whole.
         said.split(hot, |id| self.is_settled(id, now, SETTLING))
@@ -126,7 +133,7 @@ impl Tending {
             let since = match before {
                 Some((interval, since)) if *interval == shard.interval => *since,
                 Some(_) => Some(now),
-                None => None,
+                None => self.worked.map(|_| now),
             };
             self.seen.insert(report.shard, (shard.interval.clone(), since));
         }
@@ -163,39 +170,60 @@ impl Tending {
 
     fn balance(&mut self, said: &Said<'_>, now: Instant) -> Option<Command> {
         let limits = said.limits;
-        if self.copies.at != said.catalog.epoch() {
-            self.copies = Copies { at: said.catalog.epoch(), of: said.copies() };
-        }
+        self.count(said, now);
         let balance = Balance::of(said, &self.copies.of);
         let (is_uneven, busiest) = (balance.is_uneven(), balance.busiest());
+        let (busy_for, busy) = (limits.uneven_for.0.max(limits.load_settles.0), busiest > LOAD_PERCENT_MAX);
         self.uneven = is_uneven.then(|| self.uneven.unwrap_or(now));
-        self.busy = (busiest > LOAD_PERCENT_MAX).then(|| self.busy.unwrap_or(now));
-        let has_lasted = |since: Option<Instant>| since.is_some_and(|since| now - since >= limits.uneven_for);
-        if self.gave_up.is_some_and(|since| now - since < limits.rest) {
+        self.busy = busy.then(|| self.busy.unwrap_or(now));
+        let is_over = |since: Option<Instant>, time: Span| since.is_none_or(|since| now - since >= time);
+        let has_lasted = |since: Option<Instant>, time: Span| since.is_some_and(|since| now - since >= time);
+        let is_known_fruitless = self.fruitless.is_some_and(|(epoch, since)| {
+            epoch == said.catalog.epoch() && now - since < Span(limits.pause.0.max(limits.load_settles.0))
+        });
+        if !is_over(self.gave_up, limits.rest) || !is_over(self.worked, limits.pause) || is_known_fruitless {
             return None;
         }
-        let has_rested = |pause: Span| self.worked.is_none_or(|worked| now - worked >= pause);
-        if has_lasted(self.uneven) {
-            if !has_rested(limits.pause) {
-                return None;
+        if has_lasted(self.uneven, limits.uneven_for) {
+            let planned = Balance::of(said, &self.copies.of).by_copies();
+            if let Some(begun) = self.begin(said, planned, now) {
+                return Some(begun);
             }
-            let planned = balance.by_copies();
-            return self.begin(said, planned, now);
+        } else if is_uneven {
+            return None;
         }
-        if self.busy.is_none() && has_rested(limits.rest) {
+        if !has_lasted(self.busy, Span(busy_for)) {
+            self.fruitless = is_uneven.then(|| (said.catalog.epoch(), now));
+            return None;
+        }
+        let is_stale = self.relieved.last.is_some_and(|(at, _)| now - at >= Span(limits.rest.0 * 2));
+        if is_stale {
             self.relieved = Relieved::default();
         }
-        let pause = limits.load_settles.0.max(limits.pause.0) * self.relieved.pauses.max(1);
-        if is_uneven || !has_lasted(self.busy) || !has_rested(Span(pause)) {
+        if !is_over(self.worked, Span(limits.load_settles.0 * self.relieved.pauses.max(1))) {
             return None;
         }
+        let command = self.relieve(said, busiest, now);
+        self.fruitless = command.is_none().then(|| (said.catalog.epoch(), now));
+        command
+    }
+
+    /// A job for the sake of requests, or splits where shards are too large for one.
+    fn relieve(&mut self, said: &Said<'_>, busiest: u64, now: Instant) -> Option<Command> {
+        let limits = said.limits;
         self.relieved.shards.retain(|_, moved| now - *moved < limits.rest);
+        let balance = Balance::of(said, &self.copies.of);
         let crowding = balance.crowding();
+        let is_as_it_was = |shard: ShardId| {
+            let cut = self.copies.shards.get(&shard.table).and_then(|(_, since)| *since);
+            cut.is_none_or(|since| now - since >= limits.load_settles)
+                || self.is_settled(shard, now, limits.load_settles) && self.seen.contains_key(&shard)
+        };
         let planned = balance.by_load(|shard| {
-            !self.relieved.shards.contains_key(&shard) && self.is_settled(shard, now, limits.load_settles)
+            let is_settled = self.is_settled(shard, now, limits.load_settles);
+            is_settled && is_as_it_was(shard) && !self.relieved.shards.contains_key(&shard)
         });
         if planned.0.is_empty() {
-            // What is too large to be evened out is halved first.
             let is_due =
                 |shard| crowding.contains(&shard) && self.is_settled(shard, now, limits.load_settles);
             let split = said.split_by_load(is_due);
@@ -204,11 +232,30 @@ impl Tending {
         }
         let moved: Vec<ShardId> = planned.0.iter().map(|planned| planned.shard).collect();
         let begun = self.begin(said, planned, now)?;
-        let helped = self.relieved.before == 0 || busiest < self.relieved.before;
+        let helped = self.relieved.last.is_none_or(|(_, before)| busiest < before);
         self.relieved.pauses = if helped { 1 } else { (self.relieved.pauses * 2).clamp(2, PAUSES_MAX) };
-        self.relieved.before = busiest;
+        self.relieved.last = Some((now, busiest));
         self.relieved.shards.extend(moved.into_iter().map(|shard| (shard, now)));
         Some(begun)
+    }
+
+    /// Counts copies anew where the catalog is another one.
+    fn count(&mut self, said: &Said<'_>, now: Instant) {
+        if self.copies.at == said.catalog.epoch() {
+            return;
+        }
+        let before = std::mem::take(&mut self.copies.shards);
+        let shards = said.catalog.tables().map(|entry| {
+            let count = entry.shards().len();
+            let since = match before.get(&entry.id) {
+                Some((same, since)) if *same == count => *since,
+                Some(_) => Some(now),
+                None => None,
+            };
+            (entry.id, (count, since))
+        });
+        let shards = shards.collect();
+        self.copies = Copies { at: said.catalog.epoch(), of: said.copies(), shards };
     }
 
     /// Whether a shard has been what it is for so long, as far as its owners say.
@@ -247,16 +294,33 @@ impl Tending {
             self.own = None;
             return None;
         }
-        let is_up = |node: NodeId| said.reports().any(|(up, _)| up == node);
+        let up: BTreeSet<NodeId> = said.reports().map(|(node, _)| node).collect();
         let moving = said.catalog.moving().flat_map(|shard| shard.holder_nodes());
-        let waiting = job.pending.values().flat_map(|pending| pending.wanted.iter().copied());
-        let is_away = moving.chain(waiting).any(|node| !is_up(node));
-        let progress = Progress { done: job.done, active: job.active, is_away };
-        let same = self.own.take().filter(|(id, before, _)| *id == job.id && *before == progress);
-        let since = same.map_or(now, |(_, _, since)| since);
-        self.own = Some((job.id, progress, since));
-        let patience = if is_away { said.limits.away_for } else { said.limits.still_for };
-        if now - since < patience {
+        let waiting = job.pending.iter().flat_map(|(id, pending)| {
+            let entry = said.catalog.table_by_id(id.table);
+            let owners = entry.map(|entry| entry.shard_at(&pending.start).owner_nodes());
+            owners.into_iter().flatten().chain(pending.wanted.iter().copied())
+        });
+        let is_away = moving.chain(waiting).any(|node| !up.contains(&node));
+        let fills = said.reports().flat_map(|(_, report)| report.fills.values());
+        let (done, bytes) = (job.done, fills.map(|fill| fill.bytes).sum());
+        let mut own = self.own.take().filter(|own| own.job == job.id).unwrap_or(Own {
+            job: job.id,
+            done,
+            bytes,
+            since: now,
+            away: None,
+        });
+        // A shard that goes back and begins again has made no progress before it has more than it had.
+        if done > own.done || bytes > own.bytes {
+            own.since = now;
+            (own.done, own.bytes) = (done, if done > own.done { bytes } else { bytes.max(own.bytes) });
+        }
+        own.away = is_away.then(|| own.away.unwrap_or(now));
+        let is_late = now - own.since >= said.limits.still_for
+            || own.away.is_some_and(|since| now - since >= said.limits.away_for);
+        self.own = Some(own);
+        if !is_late {
             return None;
         }
         self.gave_up = Some(now);

@@ -13,22 +13,23 @@
 //! # What is absent
 //!
 //! Time: for how long it must have been so, [`super::Tending`] knows. Members that own nothing: when one begins to is an
-//! operator's decision. Bytes, but for the space that a receiver needs.
+//! operator's decision. Bytes, but for the space that a receiver needs: of a shard of which no owner says how large it is,
+//! the mean of its table.
 
 use super::said::Said;
 use crate::catalog::{Move, Shard, TableEntry};
-use quorate_model::{NodeId, ShardId};
+use quorate_model::{NodeId, ShardId, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Most copies that move by one job.
-const MOVES_MAX: usize = 8;
+const MOVES_MAX: usize = 16;
 
 /// So many members that have too much, and so many that have too little, are looked at: zones may be in the way of the first.
 const PAIRED_MAX: usize = 4;
 
-/// Shards of a member that are looked at for what it could take in place of a hot one: those of which it says nothing.
-const COLD_MAX: usize = 16;
+/// Shards of a member of which it says nothing, and that are looked at for what it could give in place of a hot one.
+const COLD_MAX: usize = 64;
 
 /// A member that carries so many hundredths of its share of requests has too many of them.
 pub(super) const LOAD_PERCENT_MAX: u64 = 110;
@@ -36,7 +37,8 @@ pub(super) const LOAD_PERCENT_MAX: u64 = 110;
 /// A shard that carries more than such a part of a member's share of requests is in the way of a balance.
 const CROWDING_PART: u64 = 8;
 
-/// By so many hundredths of its share a job must relieve the member that carries most of all.
+/// By so many hundredths of a share a job must relieve the members that carry too much, unless it has as many moves as one
+/// may have.
 const RELIEF_PERCENT_MIN: u64 = 5;
 
 /// What a member carries, and what it should.
@@ -47,6 +49,8 @@ struct Member<'a> {
     /// Its share, beside those of the others.
     weight: u64,
     copies: u64,
+    /// Those of each table.
+    by_table: &'a BTreeMap<TableId, u64>,
     /// Requests a second.
     load: u64,
     /// Bytes that it can still take.
@@ -59,10 +63,14 @@ pub(super) struct Balance<'a> {
     members: Vec<Member<'a>>,
     weights: u64,
     copies: u64,
-    load: u64,
+    /// Requests a second of all of them; `None`: one of them does not say.
+    load: Option<u64>,
     moves: BTreeMap<ShardId, Move>,
     bytes: u64,
 }
+
+/// Shards of each member of which it says nothing.
+type Cold<'a> = BTreeMap<NodeId, Vec<&'a Shard>>;
 
 /// Two copies that change places, or one that moves: the shard that one member gives, and the one that it gets.
 struct Swap<'a> {
@@ -74,23 +82,27 @@ struct Swap<'a> {
 }
 
 impl<'a> Balance<'a> {
-    /// Of the members that can take part: `copies` is what each owns.
-    pub fn of(said: &'a Said<'a>, copies: &BTreeMap<NodeId, u64>) -> Self {
+    /// Of the members that can take part: `copies` is what each owns of each table.
+    pub fn of(said: &'a Said<'a>, copies: &'a BTreeMap<NodeId, BTreeMap<TableId, u64>>) -> Self {
         let members = said.reports().filter_map(|(id, report)| {
             let node = said.catalog.node(id).filter(|node| node.is_allocatable())?;
-            Some(Member {
+            let by_table = copies.get(&id)?;
+            let load = report.loads.as_ref().map(|loads| loads.values().sum::<u64>());
+            let member = Member {
                 id,
                 zone: node.zone.as_str(),
                 weight: u64::from(node.weight.thousandths()),
-                copies: *copies.get(&id)?,
-                load: report.loads.values().sum(),
+                copies: by_table.values().sum(),
+                by_table,
+                load: load.unwrap_or(0),
                 free: report.free_bytes,
-            })
+            };
+            Some((member, load))
         });
-        let members: Vec<Member<'a>> = members.collect();
+        let (members, loads): (Vec<Member<'a>>, Vec<Option<u64>>) = members.unzip();
         let sum = |of: fn(&Member<'a>) -> u64| members.iter().map(of).sum::<u64>();
-        let (weights, copies, load) =
-            (sum(|member| member.weight).max(1), sum(|member| member.copies), sum(|member| member.load));
+        let (weights, copies) = (sum(|member| member.weight).max(1), sum(|member| member.copies));
+        let load = loads.into_iter().sum();
         Self { said, members, weights, copies, load, moves: BTreeMap::new(), bytes: 0 }
     }
 
@@ -103,11 +115,8 @@ impl<'a> Balance<'a> {
     /// The most that a member carries of requests, in hundredths of its share; 0: too few to be worth a look.
     pub fn busiest(&self) -> u64 {
         let is_much = self.members.iter().any(|member| member.load >= self.said.limits.load_min.max(1));
-        if is_much {
-            self.members.iter().map(|member| self.percent(member, member.load)).max().unwrap_or(0)
-        } else {
-            0
-        }
+        let percents = self.members.iter().map(|member| self.percent(member, member.load));
+        percents.max().filter(|_| is_much && self.load.is_some()).unwrap_or(0)
     }
 
     /// Moves that bring all nearer to their shares of copies; the bytes of them.
@@ -121,26 +130,30 @@ impl<'a> Balance<'a> {
         (self.moves.into_values().collect(), self.bytes)
     }
 
-    /// Moves that relieve the member that carries most of the requests, and leave numbers as they are; the bytes of them. `may_move`:
-    /// what is known of a shard is of it as it is, and it has not moved for this lately.
+    /// Moves that relieve the members that carry too much of the requests, and leave numbers as they are; the bytes of them.
+    /// `may_move`: what is known of a shard is of it as it is, and it has not moved for this lately.
     pub fn by_load(mut self, may_move: impl Fn(ShardId) -> bool) -> (Vec<Move>, u64) {
-        let before = self.busiest();
-        while self.moves.len() + 2 <= MOVES_MAX && self.busiest() * 2 > 100 + LOAD_PERCENT_MAX {
-            let most = (0..self.members.len()).max_by_key(|at| {
-                let member = &self.members[*at];
-                self.percent(member, member.load)
-            });
-            let Some((from, swap)) = most.and_then(|from| Some((from, self.swap(from, &may_move)?))) else {
-                break;
-            };
-            let Swap { gives: (given, given_load), gets, to, .. } = swap;
+        let (before, cold) = (self.excess(), self.cold());
+        while self.moves.len() + 2 <= MOVES_MAX {
+            let percent = |at: &usize| self.percent(&self.members[*at], self.members[*at].load);
+            let mut busy: Vec<usize> =
+                (0..self.members.len()).filter(|at| percent(at) * 2 > 100 + LOAD_PERCENT_MAX).collect();
+            busy.sort_by_key(|at| std::cmp::Reverse(percent(at)));
+            let found = busy.into_iter().find_map(|from| Some((from, self.swap(from, &cold, &may_move)?)));
+            let Some((from, Swap { gives: (given, given_load), gets, to, .. })) = found else { break };
             self.carry(given, given_load, from, to);
             if let Some((got, got_load)) = gets {
                 self.carry(got, got_load, to, from);
             }
         }
-        let is_relief = self.busiest() + RELIEF_PERCENT_MIN <= before;
+        let is_relief = self.excess() + RELIEF_PERCENT_MIN <= before || self.moves.len() + 2 > MOVES_MAX;
         if is_relief { (self.moves.into_values().collect(), self.bytes) } else { (Vec::new(), 0) }
+    }
+
+    /// What members carry over their shares of requests, all together, in hundredths of a share.
+    fn excess(&self) -> u64 {
+        let percents = self.members.iter().map(|member| self.percent(member, member.load));
+        percents.map(|percent| percent.saturating_sub(100)).sum()
     }
 
     /// Shards that carry so much of what a member should that they can't be evened out, but could move if they were smaller.
@@ -169,7 +182,7 @@ impl<'a> Balance<'a> {
 
     /// So many requests a second, in hundredths of a member's share of them.
     fn percent(&self, member: &Member<'_>, load: u64) -> u64 {
-        let share = u128::from(self.load) * u128::from(member.weight);
+        let share = u128::from(self.load.unwrap_or(0)) * u128::from(member.weight);
         let percent = u128::from(load) * u128::from(self.weights) * 100 / share.max(1);
         u64::try_from(percent).unwrap_or(u64::MAX)
     }
@@ -189,9 +202,10 @@ impl<'a> Balance<'a> {
     /// their requests best; and the requests that go with it.
     fn movable(&self, from: usize, to: usize) -> Option<(&'a Shard, u64)> {
         let (giver, taker) = (&self.members[from], &self.members[to]);
+        // As it was before this job: which table is taken first is all that depends on it.
         let differs = |entry: &&Arc<TableEntry>| {
-            let of = |node: NodeId| entry.shards().iter().filter(|shard| shard.is_owned_by(node)).count();
-            of(giver.id).saturating_sub(of(taker.id))
+            let of = |member: &Member<'_>| member.by_table.get(&entry.id).copied().unwrap_or(0);
+            of(giver).saturating_sub(of(taker))
         };
         let mut tables: Vec<&'a Arc<TableEntry>> = self.said.catalog.tables().collect();
         tables.sort_by_cached_key(|entry| std::cmp::Reverse(differs(entry)));
@@ -205,7 +219,7 @@ impl<'a> Balance<'a> {
     }
 
     /// The swap that relieves a member most.
-    fn swap(&self, from: usize, may_move: &impl Fn(ShardId) -> bool) -> Option<Swap<'a>> {
+    fn swap(&self, from: usize, cold: &Cold<'a>, may_move: &impl Fn(ShardId) -> bool) -> Option<Swap<'a>> {
         let giver = &self.members[from];
         let before = self.percent(giver, giver.load);
         let gives = self.known(giver.id);
@@ -214,7 +228,7 @@ impl<'a> Balance<'a> {
             let gets: Vec<(&Shard, u64)> = self
                 .known(taker.id)
                 .into_iter()
-                .chain(self.cold(to, from))
+                .chain(cold.get(&taker.id).into_iter().flatten().map(|shard| (*shard, 0)))
                 .filter(|(shard, _)| may_move(shard.id) && self.may_move(shard, to, from))
                 .collect();
             let is_alone_enough = self.over(giver) - self.over(taker) >= 1_000;
@@ -251,13 +265,21 @@ impl<'a> Balance<'a> {
         reports.map(|(report, shard)| (shard, report.load)).collect()
     }
 
-    /// Some of which it says nothing: they carry less than those of which it does.
-    fn cold(&self, of: usize, to: usize) -> Vec<(&'a Shard, u64)> {
-        let node = self.members[of].id;
-        let known: BTreeSet<ShardId> = self.loads(node).into_keys().collect();
-        let shards = self.said.catalog.tables().flat_map(|entry| entry.shards());
-        let cold = shards.filter(|shard| !known.contains(&shard.id) && self.may_move(shard, of, to));
-        cold.take(COLD_MAX).map(|shard| (shard, 0)).collect()
+    /// Of each member some of which it says nothing: they carry less than those of which it does.
+    fn cold(&self) -> Cold<'a> {
+        let known = self.members.iter().map(|member| (member.id, self.loads(member.id)));
+        let known: BTreeMap<NodeId, BTreeMap<ShardId, u64>> = known.collect();
+        let mut cold: Cold<'a> = self.members.iter().map(|member| (member.id, Vec::new())).collect();
+        for shard in self.said.catalog.tables().flat_map(|entry| entry.shards()) {
+            for node in shard.owner_nodes() {
+                let some = cold.get_mut(&node).filter(|some| some.len() < COLD_MAX);
+                let is_known = || known.get(&node).is_some_and(|known| known.contains_key(&shard.id));
+                if let Some(some) = some.filter(|_| !is_known()) {
+                    some.push(shard);
+                }
+            }
+        }
+        cold
     }
 
     /// Whether a copy may move from one member to another, as part of this job.
@@ -281,11 +303,17 @@ impl<'a> Balance<'a> {
             && self.bytes_of(shard).saturating_mul(2) <= to.free
     }
 
-    /// The most that an owner has counted.
+    /// The most that an owner says; where none says anything, the mean of its table.
     fn bytes_of(&self, shard: &Shard) -> u64 {
-        let counted =
-            shard.owner_nodes().filter_map(|node| self.said.reports.get(&node)?.sizes.get(&shard.id));
-        counted.max().copied().unwrap_or_default()
+        let bytes = shard.owner_nodes().filter_map(|node| {
+            let said = self.said.reports.get(&node)?;
+            let counted = said.shards.iter().find(|said| said.shard == shard.id && said.bytes > 0);
+            let copies =
+                self.members.iter().find(|member| member.id == node)?.by_table.get(&shard.id.table)?;
+            let mean = || said.bytes.get(&shard.id.table).copied().unwrap_or(0) / (*copies).max(1);
+            Some(counted.map_or_else(mean, |counted| counted.bytes))
+        });
+        bytes.max().unwrap_or_default()
     }
 
     /// Plans a move: what is looked for next is looked for as if it were done.
@@ -296,7 +324,7 @@ impl<'a> Balance<'a> {
         let bytes = self.bytes_of(shard);
         self.bytes += bytes;
         let giver = &mut self.members[from];
-        (giver.copies, giver.load) = (giver.copies - 1, giver.load.saturating_sub(load));
+        (giver.copies, giver.load) = (giver.copies.saturating_sub(1), giver.load.saturating_sub(load));
         let taker = &mut self.members[to];
         (taker.copies, taker.load) = (taker.copies + 1, taker.load + load);
         taker.free = taker.free.saturating_sub(bytes.saturating_mul(2));

@@ -19,11 +19,12 @@ pub struct TendLimits {
     pub pause: Span,
     /// How long what is said of requests may still be of what was before a job: some times as long as half of an average.
     pub load_settles: Span,
-    /// How long a copy that has moved for the sake of requests stays where it is.
+    /// How long a copy that has moved for the sake of requests stays where it is, and how long nothing is begun after a job
+    /// that was given up.
     pub rest: Span,
     /// How long the job of a balance may wait for a node that is away, before it is aborted: it keeps all else away.
     pub away_for: Span,
-    /// How long it may stand still otherwise.
+    /// How long no shard of it may arrive and no byte be copied otherwise.
     pub still_for: Span,
 }
 

@@ -5,7 +5,7 @@ use crate::catalog::{
     CUTS_PER_COMMAND_MAX, Catalog, Command, Cut, Pair, SHARDS_MAX, Seen, Shard, Split, TableEntry,
 };
 use crate::conductor::facts::{NodeReport, PairReport, ShardReport};
-use quorate_model::{NodeId, ShardId, SortKey};
+use quorate_model::{NodeId, ShardId, SortKey, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,11 +48,13 @@ impl<'a> Said<'a> {
         })
     }
 
-    /// How many copies each node owns that owns some.
-    pub fn copies(&self) -> BTreeMap<NodeId, u64> {
-        let mut copies: BTreeMap<NodeId, u64> = BTreeMap::new();
+    /// How many copies of each table each node owns that owns some.
+    pub fn copies(&self) -> BTreeMap<NodeId, BTreeMap<TableId, u64>> {
+        let mut copies: BTreeMap<NodeId, BTreeMap<TableId, u64>> = BTreeMap::new();
         for shard in self.catalog.tables().flat_map(|entry| entry.shards()) {
-            shard.owner_nodes().for_each(|node| *copies.entry(node).or_default() += 1);
+            for node in shard.owner_nodes() {
+                *copies.entry(node).or_default().entry(shard.id.table).or_default() += 1;
+            }
         }
         copies
     }
@@ -61,7 +63,7 @@ impl<'a> Said<'a> {
     /// is enough.
     pub fn is_hot(&self, report: &ShardReport, shard: &Shard) -> bool {
         let Some(entry) = self.catalog.table_by_id(shard.id.table) else { return false };
-        let all: u64 = self.reports().filter_map(|(_, report)| report.loads.get(&entry.id)).sum();
+        let all: u64 = self.reports().filter_map(|(_, report)| report.loads.as_ref()?.get(&entry.id)).sum();
         let copies = (entry.shards().len() * shard.owners.len()) as u64;
         let factor = (entry.shards().len() as u64).div_ceil(2).clamp(1, 4);
         let is_over = u128::from(report.load) * u128::from(copies) >= u128::from(all) * u128::from(factor);

@@ -2,8 +2,8 @@ mod load;
 
 use super::*;
 use crate::catalog::tests::{accept, founded, node, table};
-use crate::catalog::{Cut, NewRange, NewTable, Seen, Shard, Split, TableChange};
-use crate::conductor::{PairReport, ShardReport};
+use crate::catalog::{Advance, Cut, NewRange, NewTable, Seen, Shard, Split, TableChange};
+use crate::conductor::{FillReport, PairReport, ShardReport};
 use crate::heat::Spot;
 use quorate_model::{Sharding, SortKey, TableId};
 use std::sync::Arc;
@@ -37,7 +37,8 @@ impl Leader {
         let up = |node: &Arc<crate::catalog::Node>| {
             let free_bytes = 1 << 40;
             let incarnation = node.incarnation;
-            (node.id, NodeReport { incarnation, free_bytes, is_up: true, ..NodeReport::default() })
+            let loads = Some(BTreeMap::new());
+            (node.id, NodeReport { incarnation, free_bytes, is_up: true, loads, ..NodeReport::default() })
         };
         let reports = catalog.nodes().map(up).collect();
         Self { catalog, reports, tending: Tending::default(), now: 0, limits: TendLimits::default() }
@@ -52,7 +53,7 @@ impl Leader {
         report.shards.push(ShardReport { shard: id, start, bytes, half: half.map(key), load, spot });
         let loads = report.shards.iter().map(|shard| shard.load).sum();
         for report in self.reports.values_mut() {
-            report.loads.insert(id.table, loads);
+            report.loads = Some(BTreeMap::from([(id.table, loads)]));
         }
     }
 
@@ -255,7 +256,6 @@ fn copies(catalog: &Catalog) -> Vec<u64> {
 
 /// The job that was begun is carried out at once.
 fn carried_out(catalog: &Catalog) -> Catalog {
-    use crate::catalog::Advance;
     let job = catalog.running_job().expect("it runs").clone();
     let start = job.pending.keys().copied().collect();
     let moving = accept(catalog, &Command::Advance(Advance { start, ..Advance::of(job.id) }));
@@ -320,8 +320,8 @@ fn no_move_begins_that_would_have_to_wait() {
     for wait in waits {
         let mut leader = Leader::of(lopsided());
         for node in 1..=6 {
-            let sizes = shards(&leader.catalog).iter().map(|shard| (shard.id, 1 << 20)).collect();
-            leader.reports.get_mut(&NodeId(node)).expect("a member").sizes = sizes;
+            let report = leader.reports.get_mut(&NodeId(node)).expect("a member");
+            report.bytes = BTreeMap::from([(TableId(1), 12 << 20)]);
         }
         wait(&mut leader);
         let moved = leader.goes_on(600);
@@ -375,6 +375,28 @@ fn a_balance_that_waits_for_a_node_is_given_up_and_an_operators_is_not() {
     assert_eq!(leader.goes_on(600), [], "all are there");
     let late = leader.goes_on(1_400);
     assert!(matches!(late[..], [(_, Command::SetJob { to: Order::Abort, .. })]), "it stands still: {late:?}");
+    // Shards that begin, go back and begin again are no progress; bytes are.
+    let (_, mut leader) = begun(false);
+    let job = leader.catalog.running_job().expect("it runs").clone();
+    let start: Vec<ShardId> = job.pending.keys().copied().collect();
+    for round in 0..8 {
+        let step = if round % 2 == 0 {
+            Advance { start: start.clone(), ..Advance::of(job.id) }
+        } else {
+            let revert = leader.catalog.moving().map(|shard| (shard.id, shard.epoch)).collect();
+            Advance { revert, ..Advance::of(job.id) }
+        };
+        leader.catalog = accept(&leader.catalog, &Command::Advance(step));
+        let fill = FillReport { bytes: 100 * (round / 6), ..FillReport::default() };
+        leader.reports.get_mut(&NodeId(4)).expect("a member").fills = BTreeMap::from([(start[0], fill)]);
+        assert_eq!(leader.goes_on(290), [], "round {round}");
+        if round == 5 {
+            let mut other = leader.tending.clone();
+            let now = Instant(leader.now + 100 * SECOND);
+            let aborted = other.next(&leader.catalog, &leader.reports, now, &leader.limits);
+            assert!(matches!(aborted, Some(Command::SetJob { .. })), "{aborted:?}");
+        }
+    }
     for operator in [false, true] {
         let (taker, mut leader) = begun(operator);
         leader.reports.get_mut(&taker).expect("a member").is_up = false;

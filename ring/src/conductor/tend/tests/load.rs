@@ -43,7 +43,7 @@ impl Leader {
     fn hears(&mut self, requests: &Requests, most: usize) {
         for report in self.reports.values_mut() {
             report.shards.clear();
-            report.loads.clear();
+            report.loads = Some(BTreeMap::new());
         }
         for shard in shards(&self.catalog) {
             let (all, half) = requests.of(&shard);
@@ -51,7 +51,7 @@ impl Leader {
                 let read = if at == 0 { all * requests.reads / 100 } else { 0 };
                 let load = all * (100 - requests.reads) / 100 + read;
                 let report = self.reports.get_mut(&owner).expect("a member");
-                *report.loads.entry(shard.id.table).or_default() += load;
+                *report.loads.get_or_insert_default().entry(shard.id.table).or_default() += load;
                 report.shards.push(ShardReport {
                     shard: shard.id,
                     start: shard.interval.start.clone(),
@@ -87,7 +87,8 @@ impl Leader {
     /// What the member carries that carries most, in hundredths of the mean.
     fn busy(&mut self, requests: &Requests) -> u64 {
         self.hears(requests, 32);
-        let loads: Vec<u64> = self.reports.values().map(|report| report.loads.values().sum()).collect();
+        let load = |report: &NodeReport| report.loads.iter().flat_map(BTreeMap::values).sum();
+        let loads: Vec<u64> = self.reports.values().map(load).collect();
         let mean = loads.iter().sum::<u64>() / loads.len() as u64;
         loads.iter().max().expect("members") * 100 / mean.max(1)
     }
@@ -125,7 +126,7 @@ fn a_skewed_load_is_split_and_spread_within_ten_minutes_and_then_all_is_quiet() 
         let requests = Requests::skewed(1_200, 60_000, reads);
         assert!(leader.busy(&requests) > 110, "{case}: even from the beginning");
         leader.lives(&requests, 600);
-        assert!(leader.busy(&requests) <= 115, "{case}: {} % after ten minutes", leader.busy(&requests));
+        assert!(leader.busy(&requests) <= 112, "{case}: {} % after ten minutes", leader.busy(&requests));
         leader.lives(&requests, 600);
         assert!(leader.busy(&requests) <= 110, "{case}: {} % after twenty", leader.busy(&requests));
         let (copies, shards) = (copies(&leader.catalog), shards(&leader.catalog).len());
@@ -162,7 +163,7 @@ fn jobs_that_are_no_help_become_rare() {
         leader.hears(&requests, 32);
         for (node, report) in &mut leader.reports {
             let load = if *node == NodeId(2) { 5_000 } else { 1_000 };
-            report.loads.insert(TableId(1), load);
+            report.loads = Some(BTreeMap::from([(TableId(1), load)]));
         }
         for (_, command) in leader.goes_on(10) {
             if matches!(command, Command::Begin(_)) {
@@ -172,4 +173,56 @@ fn jobs_that_are_no_help_become_rare() {
         }
     }
     assert!((1..=8).contains(&begun[0]) && begun[1] <= 2, "{begun:?}");
+}
+
+#[test]
+fn copies_that_zones_keep_where_they_are_do_not_keep_requests_from_being_balanced() {
+    // The nodes of two zones of one node each hold a copy of everything; the third zone has four.
+    let mut catalog = founded(1);
+    for (number, zone) in (2..=6u64).zip(["zone-0", "zone-2", "zone-2", "zone-2", "zone-2"]) {
+        let mut new = node(number);
+        zone.clone_into(&mut new.zone);
+        catalog = accept(&catalog, &Command::Admit(new));
+    }
+    let split_at = (1..12).map(|at| Key::new(format!("{:05}", at * 100))).collect();
+    let new = NewTable { sharding: Sharding::Range, shards: 12, ..table("log") };
+    let mut leader = Leader::of(accept(&catalog, &Command::CreateRange(NewRange { table: new, split_at })));
+    let requests = Requests::skewed(1_200, 60_000, 0);
+    leader.lives(&requests, 1_800);
+    let loads =
+        |leader: &Leader, node| leader.reports[&NodeId(node)].loads.iter().flatten().map(|it| *it.1).sum();
+    let loads: Vec<u64> = (3..=6).map(|node| loads(&leader, node)).collect();
+    let mean = loads.iter().sum::<u64>() / 4;
+    assert!(loads.iter().all(|load| load * 100 <= mean * 115), "within its zone: {loads:?}");
+    assert_eq!(leader.lives(&requests, 3_600), 0, "then all is quiet");
+}
+
+#[test]
+fn where_a_member_does_not_say_what_it_carries_no_request_moves() {
+    let mut leader = Leader::of(spread(3, &[]));
+    leader.limits.hot_for = Span::from_millis(u64::MAX / 2_000);
+    let requests = Requests::skewed(1_200, 60_000, 0);
+    for _ in 0..60 {
+        leader.hears(&requests, 32);
+        leader.reports.get_mut(&NodeId(4)).expect("a member").loads = None;
+        let done = leader.goes_on(10);
+        assert!(!done.iter().any(|(_, command)| matches!(command, Command::Begin(_))), "{done:?}");
+    }
+}
+
+#[test]
+fn of_many_that_carry_too_much_each_is_relieved() {
+    // Five carry nearly all, the sixth next to nothing: no few moves lower the most of all.
+    let mut leader = Leader::of(spread(2, &[]));
+    let of_sixth = |shard: &Shard| shard.is_owned_by(NodeId(6));
+    let mut rates = vec![0; 1_200];
+    for shard in shards(&leader.catalog).iter().filter(|shard| !of_sixth(shard)) {
+        let inside = (0..1_200).filter(|number| shard.interval.contains(&numbered(*number)));
+        inside.for_each(|number| rates[number] = 50);
+    }
+    let requests = Requests { rates, reads: 0 };
+    assert!(leader.busy(&requests) > 110);
+    assert!(leader.lives(&requests, 600) > 0);
+    leader.lives(&requests, 1_200);
+    assert!(leader.busy(&requests) <= 115, "{}", leader.busy(&requests));
 }
