@@ -20,7 +20,9 @@
 //! exactly once, one that changed meanwhile at most once. Below a quorum: as a read says.
 //!
 //! A page may be short, or empty, and is the last one only if it names no place to go on from. A segment that can't be
-//! answered fails the page; no page is shorter for that.
+//! answered fails the page; no page is shorter for that. Where owners differ on so many keys that half of the time is over
+//! before all are read, the page ends before the first that is not: a writer of many keys in their order is met again and
+//! again, and would keep the page from ever being in time.
 
 mod page;
 pub mod segment;
@@ -173,11 +175,20 @@ impl Scan {
 
     /// Begins reads, as many as may run at once; without any, the segment is complete.
     fn read_on(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
+        let is_late = now.instant >= self.half();
         let Phase::Reading { slots, open, next, shard, .. } = &mut self.phase else { return };
+        // A page that goes on has something.
+        let begins = !is_late || *next == 0;
         while open.len() < READS_MAX && *next < slots.len() {
             let at = *next;
+            let Slot::Unread(sort_key) = &slots[at] else {
+                *next += 1;
+                continue;
+            };
+            if !begins {
+                break;
+            }
             *next += 1;
-            let Slot::Unread(sort_key) = &slots[at] else { continue };
             let Some(plan) = plans.plan(self.table, sort_key).map(Arc::new) else {
                 let shard = *shard;
                 return self.fail(nothing_known(), Some(shard), actions);
@@ -223,11 +234,25 @@ impl Scan {
         }
     }
 
-    /// All keys of a segment are known: the next one, or the answer.
+    /// When half of the time is over: nothing more is begun that takes long.
+    fn half(&self) -> Instant {
+        Instant(self.begun.0 + self.deadline.0.saturating_sub(self.begun.0) / 2)
+    }
+
+    /// All keys of a segment are known, or those before the first that has not been read: the next one, or the answer.
     fn end_segment(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let Phase::Reading { slots, rest, .. } = std::mem::replace(&mut self.phase, Phase::Done) else {
-            return;
-        };
+        let phase = std::mem::replace(&mut self.phase, Phase::Done);
+        let Phase::Reading { mut slots, mut rest, next, .. } = phase else { return };
+        let cut = slots.get(next).and_then(Slot::unread).cloned();
+        if let Some(key) = &cut {
+            slots.truncate(next);
+            let Interval { start, end } = self.rest.clone();
+            rest = Some(if self.request.reverse {
+                Interval { start, end: Some(key.successor()) }
+            } else {
+                Interval { start: key.clone(), end }
+            });
+        }
         for slot in slots {
             match slot {
                 Slot::Value(item) => {
@@ -237,12 +262,11 @@ impl Scan {
                 Slot::Unread(_) | Slot::Nothing => {}
             }
         }
-        let half = Instant(self.begun.0 + self.deadline.0.saturating_sub(self.begun.0) / 2);
         let has_room = self.items.len() < self.request.items
             && self.bytes < self.request.bytes
             && self.examined < EXAMINED_MAX
-            && now.instant < half;
-        if !has_room {
+            && now.instant < self.half();
+        if !has_room || cut.is_some() {
             return self.respond(rest, actions);
         }
         match scan::goes_on(self.context.rules, rest) {

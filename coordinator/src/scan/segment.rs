@@ -45,6 +45,16 @@ pub enum Slot {
     Value(Item),
 }
 
+impl Slot {
+    /// The key that a read decides about.
+    pub fn unread(&self) -> Option<&SortKey> {
+        match self {
+            Slot::Unread(key) => Some(key),
+            Slot::Nothing | Slot::Value(_) => None,
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {

@@ -86,6 +86,10 @@ struct World {
     shards: Shards,
     owners: [BTreeMap<SortKey, Record>; 3],
     away: Option<NodeId>,
+    /// How long the longest step of a page takes, in microseconds; it must be answered after 2 s.
+    step_max: u64,
+    /// Most records that an owner lists at once.
+    walk_max: u64,
     chance: Chance,
 }
 
@@ -112,7 +116,9 @@ impl World {
         let mut starts = vec![SortKey::new(Vec::new())];
         starts.extend((1..=chance.below(3)).map(|shard| at(format!("k{}", shard * 3))));
         let away = Some(NodeId(chance.below(6))).filter(|node| (1..=3).contains(&node.0));
-        Self { shards: Shards(starts), owners, away, chance }
+        let step_max = [1, 1, 60_000, 900_000][chance.below(4) as usize];
+        let walk_max = [6, 6, 6, 40][chance.below(4) as usize];
+        Self { shards: Shards(starts), owners, away, step_max, walk_max, chance }
     }
 
     /// The newest of a key.
@@ -136,7 +142,7 @@ impl World {
         if walk.reverse {
             all.reverse();
         }
-        let most = (1 + self.chance.below(6)).min(u64::from(walk.items)) as usize;
+        let most = (1 + self.chance.below(self.walk_max)).min(u64::from(walk.items)) as usize;
         let entries: Vec<Entry> = all
             .iter()
             .take(most)
@@ -201,10 +207,11 @@ impl World {
         let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
         let mut scan = Scan::new(TABLE, request.clone(), Instant(2_000_000), context);
         let mut inputs = std::collections::VecDeque::from([Input::Start]);
-        let mut actions = Vec::new();
+        let (mut now, mut actions) = (AT, Vec::new());
         for _ in 0..10_000 {
             let input = inputs.pop_front().expect("it waits for something");
-            scan.step(AT, input, &self.shards, &mut actions);
+            now.instant.0 += self.chance.below(self.step_max);
+            scan.step(now, input, &self.shards, &mut actions);
             for action in actions.drain(..) {
                 match action {
                     Action::Walk { machine, subject, .. } => {
@@ -289,6 +296,32 @@ fn a_page_of_large_values_is_as_short_as_its_bytes() {
             found.extend(page.items.into_iter().map(|item| item.sort_key));
             rest = page.rest;
         }
+        if reverse {
+            found.reverse();
+        }
+        assert_eq!(found, keys);
+    }
+}
+
+/// A writer of many keys, met again and again, does not keep a page from being in time.
+#[test]
+fn a_page_of_keys_on_which_owners_differ_ends_at_half_of_its_time() {
+    let keys: Vec<SortKey> = (0..100).map(|key| SortKey::new(format!("k{key:02}").into_bytes())).collect();
+    let held: BTreeMap<SortKey, Record> = keys.iter().map(|key| (key.clone(), record_of(1, "x"))).collect();
+    for reverse in [false, true] {
+        let mut world = World::drawn(1);
+        (world.away, world.owners) = (None, [held.clone(), BTreeMap::new(), BTreeMap::new()]);
+        (world.step_max, world.walk_max, world.shards) =
+            (100_000, 1_000, Shards(vec![SortKey::new(Vec::new())]));
+        let (mut rest, mut found, mut pages) = (Some(Interval::everything()), Vec::new(), 0);
+        while let Some(range) = rest {
+            let page = world.page(&request(range, reverse, 100, false), None).expect("in time");
+            assert!(!page.items.is_empty(), "each page goes on");
+            (found, pages) = (found.into_iter().chain(page.items).collect::<Vec<Item>>(), pages + 1);
+            rest = page.rest;
+        }
+        assert!((3..=8).contains(&pages), "{pages} pages");
+        let mut found: Vec<SortKey> = found.into_iter().map(|item| item.sort_key).collect();
         if reverse {
             found.reverse();
         }
