@@ -112,8 +112,7 @@ impl Heat {
         for (shard, warmth) in &self.shards {
             *loads.entry(shard.table).or_default() += warmth.rate;
         }
-        loads.values_mut().for_each(|load| *load /= 1_000);
-        loads
+        loads.into_iter().map(|(table, load)| (table, load / 1_000)).collect()
     }
 
     /// Where the load of a shard is.

@@ -29,7 +29,7 @@ pub use limits::TendLimits;
 use super::facts::NodeReport;
 use crate::catalog::{
     Begin, CUTS_PER_COMMAND_MAX, Catalog, Command, Job, JobId, JobKind, JobState, Merge, Move, Order, Pair,
-    RequestId,
+    RequestId, Shard,
 };
 use balance::{Balance, LOAD_PERCENT_MAX};
 use quorate_model::{Epoch, Instant, Interval, NodeId, ShardId, Span, TableId};
@@ -295,7 +295,7 @@ impl Tending {
             return None;
         }
         let up: BTreeSet<NodeId> = said.reports().map(|(node, _)| node).collect();
-        let moving = said.catalog.moving().flat_map(|shard| shard.holder_nodes());
+        let moving = said.catalog.moving().flat_map(Shard::holder_nodes);
         let waiting = job.pending.iter().flat_map(|(id, pending)| {
             let entry = said.catalog.table_by_id(id.table);
             let owners = entry.map(|entry| entry.shard_at(&pending.start).owner_nodes());

@@ -344,7 +344,9 @@ fn a_table_may_say_itself_how_large_its_shards_become() {
     leader.says(&whole, (1 << 20) + 1, Some("m"), 0, Spot::Unknown);
     assert_eq!(leader.goes_on(1).len(), 1);
     let halves = shards(&leader.catalog);
-    halves.iter().for_each(|half| leader.says(half, 0, None, 0, Spot::Unknown));
+    for half in &halves {
+        leader.says(half, 0, None, 0, Spot::Unknown);
+    }
     leader.pairs(1 << 18, 0);
     assert_eq!(leader.goes_on(1_801), []);
     leader.pairs((1 << 18) - 1, 0);
