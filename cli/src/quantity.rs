@@ -65,6 +65,15 @@ pub fn short_span(time: Duration) -> String {
     span(time).split_inclusive(' ').take(2).collect::<String>().trim_end().to_owned()
 }
 
+/// How long a request took, in at most three digits: `87 us`, `1.4 ms`, `230 ms`, `3.2 s`.
+pub fn latency(time: Duration) -> String {
+    match time.as_micros() {
+        microseconds @ 0..1_000 => format!("{microseconds} us"),
+        1_000..100_000 => format!("{} ms", short(time.as_secs_f64() * 1e3)),
+        _ => span(time),
+    }
+}
+
 /// How long ago something was, or in how long it will be; `now` is given, so that a test can say it.
 pub fn relative(at: SystemTime, now: SystemTime) -> String {
     match (now.duration_since(at), at.duration_since(now)) {
@@ -125,6 +134,13 @@ mod tests {
         assert_eq!(relative(now, now), "now");
         assert_eq!(relative(now - Duration::from_secs(192), now), "3 m 12 s ago");
         assert_eq!(relative(now + Duration::from_mins(10), now), "in 10 m");
+    }
+
+    #[test]
+    fn requests_take_three_digits_of_time() {
+        let said =
+            [0, 87, 999, 1_000, 1_449, 23_400, 230_000, 3_210_000].map(Duration::from_micros).map(latency);
+        assert_eq!(said, ["0 us", "87 us", "999 us", "1.0 ms", "1.4 ms", "23 ms", "230 ms", "3.2 s"]);
     }
 
     #[test]

@@ -26,7 +26,8 @@ const ORDER: &[(&str, &[&str])] = &[
     ("node", &["model", "ring", "coordinator", "storage", "transport", "consensus", "ports"]),
     ("http", &["model", "ring", "coordinator", "api", "node"]),
     ("client", &["model", "api", "ports"]),
-    ("cli", &["model", "api", "client"]),
+    ("load", &[]),
+    ("cli", &["model", "api", "client", "load"]),
     (
         "quorate",
         &[
