@@ -26,7 +26,7 @@ fn reach(board: &mut Board, scale: Scale, aim: Aim) {
     if (0..board.nodes()).all(|node| !goal.is_out(board, node)) {
         return;
     }
-    board.write_down_held();
+    board.write_down_held(scale);
     let mut search = Search::new(board, goal);
     while search.is_needed(board) && shift(board, &mut search) {}
 }

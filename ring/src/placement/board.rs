@@ -1,7 +1,7 @@
 //! The board on which a placement is worked out: who holds what, how much of it, and the laws of one exchange.
 //!
 //! It is made for a million shards of which few move: a shard is four bytes for each copy, today's owners stay where the
-//! wish has them, and which shards a node holds is written down once ([`super::held`]), not kept with every step.
+//! wish has them, and which shards a node holds is written down once, a table at a time ([`super::held`]).
 
 use super::held::Held;
 use super::shard::{Scale, Shard};
@@ -21,6 +21,8 @@ const FREE: u32 = u32::MAX;
 pub(super) struct Board<'a> {
     pub(super) ring: &'a Ring,
     pub(super) tables: Vec<TableBoard<'a>>,
+    /// The zone of each node, as narrow as can be: it is asked for at every copy.
+    zones: Vec<u32>,
     /// Copies on each node, those that are settled elsewhere included.
     pub(super) total: Vec<u64>,
     /// How many copies each node should hold in all.
@@ -39,8 +41,6 @@ pub(super) struct Board<'a> {
     pub(super) missing: u64,
     /// Whether a shard has more copies today than it should.
     pub(super) gives_up: bool,
-    /// Which shards each node holds; not known before it is asked for.
-    held: Option<Held>,
 }
 
 /// One table of the plan.
@@ -55,6 +55,21 @@ pub(super) struct TableBoard<'a> {
     /// The holders of each shard, `width` seats for each, those that are taken first.
     seats: Vec<u32>,
     width: usize,
+    /// Which of its shards each node holds; not known before it is asked for.
+    held: Option<Held>,
+}
+
+impl TableBoard<'_> {
+    /// Has at least so many seats for each shard from then on.
+    fn widen(&mut self, width: usize) {
+        if width > self.width {
+            let mut seats = vec![FREE; width * self.wish.len()];
+            for (wide, narrow) in seats.chunks_mut(width).zip(self.seats.chunks(self.width.max(1))) {
+                wide[..narrow.len()].copy_from_slice(narrow);
+            }
+            (self.seats, self.width) = (seats, width);
+        }
+    }
 }
 
 impl<'a> Board<'a> {
@@ -98,11 +113,13 @@ impl<'a> Board<'a> {
                 bounds: of_n.bounds(wish.shards.len() as u64, slack(*has_owners)),
                 seats: Vec::new(),
                 width: usize::from(wish.n),
+                held: None,
             }
         };
         let mut board = Self {
             ring,
             tables: wishes.iter().zip(&has_owners).map(of_wish).collect(),
+            zones: members.as_slice().iter().map(|member| member.zone as u32).collect(),
             newcomers: Vec::new(),
             away: BTreeMap::new(),
             guests: BTreeMap::new(),
@@ -110,7 +127,6 @@ impl<'a> Board<'a> {
             new: Vec::new(),
             missing: 0,
             gives_up: false,
-            held: None,
             total,
             total_bounds: Shares::new(total_share).bounds(1, slack(has_owners.contains(&true))),
         };
@@ -122,10 +138,9 @@ impl<'a> Board<'a> {
     /// Gives those of today's owners that are members their copies of a table.
     fn seat_todays(&mut self, table: usize, members: &Members) {
         let of_table = &mut self.tables[table];
-        let todays = of_table.wish.iter().map(|shard| shard.today.len());
-        of_table.width = todays.max().unwrap_or(0).max(of_table.n);
         of_table.seats = vec![FREE; of_table.width * of_table.wish.len()];
         for (at, wish) in of_table.wish.iter().enumerate() {
+            of_table.widen(wish.today.len());
             let seats = &mut of_table.seats[at * of_table.width..][..of_table.width];
             let mut taken = 0;
             for node in wish.today.iter().filter_map(|node| members.index_of(*node)) {
@@ -154,7 +169,7 @@ impl<'a> Board<'a> {
     }
 
     pub(super) fn zone(&self, node: usize) -> usize {
-        self.ring.members().as_slice()[node].zone
+        self.zones[node] as usize
     }
 
     pub(super) fn table(&self, shard: Shard) -> &TableBoard<'a> {
@@ -250,38 +265,24 @@ impl<'a> Board<'a> {
         today.filter(move |node| !self.holds(shard, *node))
     }
 
-    /// Writes down which shards each node holds; from then on that is kept.
-    pub(super) fn write_down_held(&mut self) {
-        if self.held.is_none() {
-            let mut copies = vec![0; self.nodes()];
-            for table in &self.tables {
-                copies.iter_mut().zip(&table.load).for_each(|(sum, load)| *sum += *load as usize);
+    /// Writes down which shards each node holds at a scale; from then on that is kept.
+    pub(super) fn write_down_held(&mut self, scale: Scale) {
+        for at in scale.tables(self.tables.len()) {
+            let table = &self.tables[at];
+            if table.held.is_none() {
+                let shards = (0..table.wish.len() as u32).map(|of| Shard { table: at as u32, at: of });
+                let holders = shards.flat_map(|shard| self.holders(shard).map(move |node| (shard.at, node)));
+                self.tables[at].held = Some(Held::of(&table.load, holders));
             }
-            let holders = self.shards().flat_map(|shard| self.holders(shard).map(move |node| (shard, node)));
-            self.held = Some(Held::of(&copies, holders));
         }
     }
 
-    /// The shards that a node holds at a scale, once [`Board::write_down_held`] was called: in their order, then those that
+    /// The shards of a table that a node holds, once [`Board::write_down_held`] was called: in their order, then those that
     /// it got since; one that it gave away between stands in both.
-    pub(super) fn held(&self, scale: Scale, node: usize) -> impl Iterator<Item = Shard> + '_ {
-        self.held_of(scale, node, |_| true)
-    }
-
-    /// The same of some tables.
-    pub(super) fn held_of<'b>(
-        &'b self,
-        scale: Scale,
-        node: usize,
-        is_wanted: impl Fn(u32) -> bool + 'b,
-    ) -> impl Iterator<Item = Shard> + 'b {
-        let held = self.held.as_ref().expect("written down before the first search");
-        let mut last = None;
-        let is_of_one = move |shard: &Shard| match last {
-            Some((table, wanted)) if table == shard.table => wanted,
-            Some(_) | None => last.insert((shard.table, is_wanted(shard.table))).1,
-        };
-        held.by(scale, node).filter(is_of_one).filter(move |shard| self.holds(*shard, node))
+    pub(super) fn held(&self, table: usize, node: usize) -> impl Iterator<Item = Shard> + '_ {
+        let held = self.tables[table].held.as_ref().expect("written down before the first search");
+        let shards = held.by(node).map(move |at| Shard { table: table as u32, at });
+        shards.filter(move |shard| self.holds(*shard, node))
     }
 
     pub(super) fn put(&mut self, shard: Shard, node: usize) {
@@ -292,8 +293,8 @@ impl<'a> Board<'a> {
         *free = node as u32;
         table.load[node] += 1;
         self.total[node] += 1;
-        if let Some(held) = &mut self.held {
-            held.gained(shard, node);
+        if let Some(held) = &mut table.held {
+            held.gained(shard.at, node);
         }
         if self.is_todays(shard, node) {
             forget(&mut self.away, node, shard);
@@ -311,8 +312,8 @@ impl<'a> Board<'a> {
         table.load[node] -= 1;
         self.total[node] -= 1;
         self.touched.push(shard);
-        if let Some(held) = &mut self.held {
-            held.lost(shard, node);
+        if let Some(held) = &mut table.held {
+            held.lost(shard.at, node);
         }
         if self.is_todays(shard, node) {
             self.away.entry(node).or_default().insert(shard);

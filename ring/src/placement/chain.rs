@@ -102,7 +102,7 @@ fn neighbours(board: &Board, scale: Scale, at: Vertex, reached: &Paths) -> Vec<(
             if scale == Scale::Total && board.may_take(table as u32, node) {
                 next.push((Vertex::Node(node), None));
             }
-            let shards: Vec<Shard> = board.held(Scale::Table(table), node).collect();
+            let shards: Vec<Shard> = board.held(table, node).collect();
             for to in 0..board.nodes() {
                 let part = Vertex::Part { table, node: to };
                 if reached.contains_key(&part) {

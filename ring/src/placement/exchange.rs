@@ -36,7 +36,9 @@ pub(super) fn back_home(board: &Board, search: &mut Search) -> Option<Vec<Exchan
 pub(super) fn single(board: &Board, search: &mut Search, is_newcomer: bool) -> Option<Vec<Exchange>> {
     let goal = search.goal;
     let nearest = |from: usize, to: usize| {
-        let shards = board.held_of(goal.scale, from, |table| goal.allows_table(board, table, from, to));
+        let tables = goal.scale.tables(board.tables.len());
+        let tables = tables.filter(|table| goal.allows_table(board, *table as u32, from, to));
+        let shards = tables.flat_map(|table| board.held(table, from));
         let exchanges = shards.map(|shard| Exchange { shard, from, to });
         let allowed = exchanges.filter(|it| board.may_exchange(it.shard, from, to));
         let distance = |shard| board.ring.distance(board.wish(shard).position, to);
@@ -65,17 +67,20 @@ pub(super) fn through_newcomer(board: &Board, search: &mut Search) -> Option<Vec
         })
     });
     for back in backs.filter(|back| board.may_exchange(back.shard, back.from, back.to)) {
-        let allowed = |taken: &Exchange| {
-            goal.allows_two(board, *taken, back)
-                && taken.shard != back.shard
-                && board.may_exchange(taken.shard, taken.from, taken.to)
-        };
+        // Who gives is looked for among all nodes: what does not depend on it is asked first.
+        let tables: Vec<usize> = goal.allows_through(board, back).collect();
         let taken = search.givers.find(
             |node| goal.giver_key(board, node),
             |from| {
-                let shards = board.held(goal.scale, from);
+                let tables = tables.iter().filter(|table| goal.lets_give(board, **table as u32, from));
+                let shards = tables.flat_map(|table| board.held(*table, from));
                 let mut exchanges = shards.map(|shard| Exchange { shard, from, to: back.from });
-                exchanges.find(|taken| from != back.to && from != back.from && allowed(taken))
+                exchanges.find(|taken| {
+                    from != back.to
+                        && from != back.from
+                        && taken.shard != back.shard
+                        && board.may_exchange(taken.shard, taken.from, taken.to)
+                })
             },
         );
         if let Some(taken) = taken {

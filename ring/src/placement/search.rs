@@ -94,18 +94,24 @@ impl Goal {
         }
     }
 
-    /// Whether two exchanges, of which the second gives what the first took, leave the tables of their shards within
-    /// bounds.
-    pub(super) fn allows_two(self, board: &Board, taken: Exchange, back: Exchange) -> bool {
-        let (table, back_table) = (taken.shard.table, back.shard.table);
-        let middle_stays = || {
+    /// The tables of which a copy may be taken for one that goes back, as far as the bounds of the node between, and of the
+    /// one that it goes back to, matter.
+    pub(super) fn allows_through(self, board: &Board, back: Exchange) -> impl Iterator<Item = usize> {
+        let back_table = back.shard.table;
+        let middle_stays = move |table: u32| {
             table == back_table || (board.may_give(back_table, back.from) && board.may_take(table, back.from))
         };
+        self.scale.tables(board.tables.len()).filter(move |table| match self.scale {
+            Scale::Table(_) => true,
+            Scale::Total => board.may_take(back_table, back.to) && middle_stays(*table as u32),
+        })
+    }
+
+    /// Whether a node may hold one copy less of a table as far as its bounds matter.
+    pub(super) fn lets_give(self, board: &Board, table: u32, node: usize) -> bool {
         match self.scale {
             Scale::Table(_) => true,
-            Scale::Total => {
-                middle_stays() && board.may_give(table, taken.from) && board.may_take(back_table, back.to)
-            }
+            Scale::Total => board.may_give(table, node),
         }
     }
 }

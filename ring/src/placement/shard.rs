@@ -23,6 +23,14 @@ pub(super) struct Exchange {
 }
 
 impl Scale {
+    /// The tables that belong to it, of so many.
+    pub(super) fn tables(self, of: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::Table(table) => table..table + 1,
+            Self::Total => 0..of,
+        }
+    }
+
     /// The shards that belong to it.
     pub(super) fn shards(self) -> std::ops::Range<Shard> {
         let (first, last) = match self {

@@ -2,10 +2,10 @@ mod load;
 
 use super::*;
 use crate::catalog::tests::{accept, founded, node, table};
-use crate::catalog::{Advance, Cut, NewRange, NewTable, Seen, Shard, Split, TableChange};
+use crate::catalog::{Advance, Cut, NewRange, NewTable, Order, RequestId, Seen, Shard, Split, TableChange};
 use crate::conductor::{FillReport, PairReport, ShardReport};
 use crate::heat::Spot;
-use quorate_model::{Sharding, SortKey, TableId};
+use quorate_model::{ShardId, Sharding, SortKey, TableId};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000;
