@@ -16,7 +16,7 @@
 //!
 //! A node: these commands work against any, and the program adds those that run one.
 
-mod bench;
+pub mod bench;
 mod bulk;
 mod cluster;
 pub mod columns;

@@ -47,6 +47,7 @@ const ORDER: &[(&str, &[&str])] = &[
     ),
     ("checkers", &[]),
     ("jepsen", &["checkers", "ports"]),
+    ("bench", &["client", "load", "cli", "ports"]),
     (
         "tests",
         &[

@@ -26,16 +26,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 pub struct Asked {
-    pub endpoints: Vec<Endpoint>,
+    endpoints: Vec<Endpoint>,
     /// The path of a key without the digits of its number.
     path: String,
-    /// With its `?`.
+    /// The query of reads, with its `?`, or nothing.
     pub read_query: String,
+    /// That of writes.
     pub write_query: String,
-    pub timeout: Duration,
+    timeout: Duration,
     /// Bytes that hardly compress; a value is some of them.
-    pub noise: Bytes,
-    pub value_bytes: usize,
+    noise: Bytes,
+    value_bytes: usize,
 }
 
 /// See the module's sentence.
@@ -49,7 +50,7 @@ pub struct Http {
 }
 
 impl Asked {
-    /// Of a table, with nothing in its queries.
+    /// Of a table, with nothing in its queries; after so long without an answer a request has failed.
     pub fn of(table: &str, endpoints: Vec<Endpoint>, timeout: Duration, value_bytes: usize) -> Self {
         let key = format!("{PREFIX}{:0DIGITS$}", 0);
         let mut path = Route::Read(OnKey::new(table, key.as_bytes())).path().0;
