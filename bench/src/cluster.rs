@@ -51,7 +51,7 @@ impl Cluster {
     }
 
     /// Their processes.
-    pub fn servers(&self) -> Vec<&Process> {
+    pub fn processes(&self) -> Vec<&Process> {
         self.nodes.iter().map(|(process, _)| process).collect()
     }
 

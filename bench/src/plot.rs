@@ -22,6 +22,9 @@ pub fn draw(file: &Path, title: &str, across: &str, lines: &[Line]) -> Outcome<(
         let most = all().map(of).fold(least, f64::max);
         (least * 0.9..most * 1.2).log_scale()
     };
+    if all().next().is_none() {
+        return Ok(());
+    }
     let root = SVGBackend::new(file, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)

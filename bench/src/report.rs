@@ -1,41 +1,14 @@
 //! What came of a run: as JSON, as a page, as plots.
 
+use crate::Outcome;
+use crate::case::BARE;
+use crate::figure::Figure;
 use crate::plot::{self, Line};
-use crate::{Ours, Outcome, bare};
 use serde::Serialize;
 use std::path::Path;
 
 /// The goals: CPU time of servers for a request, in times that of the bare server.
 const GOALS: [(&str, f64); 3] = [("GET one", 1.7), ("GET quorum", 2.6), ("PUT quorum, os", 5.1)];
-
-/// One measurement.
-#[derive(Clone, Debug, Serialize)]
-pub struct Figure {
-    /// Of what.
-    pub case: &'static str,
-    /// Over how many connections.
-    pub connections: usize,
-    /// Requests a second that fell due; `None`: as many as could be.
-    pub rate: Option<f64>,
-    /// Requests a second that were answered.
-    pub per_second: f64,
-    /// Microseconds of CPU of all servers for a request.
-    pub server_us: f64,
-    /// Those of the client.
-    pub client_us: f64,
-    /// The median of latencies, in microseconds.
-    pub p50_us: u64,
-    /// 99 of 100 were faster.
-    pub p99_us: u64,
-    /// 999 of 1,000 were.
-    pub p99_9_us: u64,
-    /// The slowest one.
-    pub longest_us: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Requests that fell due and were not sent.
-    pub unsent: u64,
-}
 
 /// All of a run.
 #[derive(Debug, Default, Serialize)]
@@ -64,16 +37,17 @@ impl Spread {
     fn of(figures: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = figures.collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
-        Self { least: at(0), median: at(sorted.len() / 2), most: at(sorted.len().saturating_sub(1)) }
+        let at = |place: usize| sorted.get(place).copied().unwrap_or(0.0);
+        let last = sorted.len().saturating_sub(1);
+        Self { least: at(0), median: f64::midpoint(at(last / 2), at(last.div_ceil(2))), most: at(last) }
     }
 }
 
 impl Report {
     /// Of a run that begins.
-    pub fn of(asked: &Ours) -> Self {
+    pub fn of(keys: u64, seconds: u64) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        Self { keys: asked.keys, seconds: asked.seconds, cores, ..Self::default() }
+        Self { keys, seconds, cores, ..Self::default() }
     }
 
     fn of_rounds(&self, case: &str, figure: fn(&Figure) -> f64) -> Spread {
@@ -87,23 +61,25 @@ impl Report {
 
     /// The same as a page.
     pub fn markdown(&self) -> String {
-        let hyper = self.of_rounds(bare::NAME, |figure| figure.server_us).median;
+        let hyper = self.of_rounds(BARE.name, |figure| figure.server_us).median;
         let mut page = format!(
             "Three nodes, load and a bare HTTP server on {} cores; {} keys, values of 100 B, 64 connections with one request in \
              flight each. Medians of {} rounds of {} s, in brackets the least and the most.\n\n\
-             | request | CPU of servers, us | times hyper | goal | requests/s | CPU of the client, us |\n|---|---|---|---|---|---|\n",
+             | request | CPU of servers, us | times hyper | goal | requests/s | failed | CPU of the client, us |\n\
+             |---|---|---|---|---|---|---|\n",
             self.cores,
             self.keys,
-            self.rounds.iter().filter(|one| one.case == bare::NAME).count(),
+            self.rounds.iter().filter(|one| one.case == BARE.name).count(),
             self.seconds,
         );
         for case in cases(&self.rounds) {
             let server = self.of_rounds(case, |figure| figure.server_us);
             let client = self.of_rounds(case, |figure| figure.client_us).median;
+            let failed: u64 = self.rounds.iter().filter(|one| one.case == case).map(|one| one.failed).sum();
             let goal =
                 GOALS.iter().find(|(of, _)| *of == case).map_or("-".to_owned(), |(_, goal)| goal.to_string());
             page.push_str(&format!(
-                "| {case} | {:.1} ({:.1} to {:.1}) | {:.1} | {goal} | {:.0} | {client:.1} |\n",
+                "| {case} | {:.1} ({:.1} to {:.1}) | {:.1} | {goal} | {:.0} | {failed} | {client:.1} |\n",
                 server.median,
                 server.least,
                 server.most,
@@ -111,17 +87,22 @@ impl Report {
                 self.peak(case),
             ));
         }
-        page.push_str("\n| request | at, a second | answered | p50, us | p99, us | p99.9, us | longest, us |\n|---|---|---|---|---|---|---|\n");
+        page.push_str(
+            "\n| request | due, a second | answered | p50, us | p99, us | p99.9, us | longest, us | failed | not sent |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
         for one in &self.open {
             page.push_str(&format!(
-                "| {} | {:.0} | {:.0} | {} | {} | {} | {} |\n",
+                "| {} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} |\n",
                 one.case,
                 one.rate.unwrap_or(0.0),
                 one.per_second,
                 one.p50_us,
                 one.p99_us,
                 one.p99_9_us,
-                one.longest_us
+                one.longest_us,
+                one.failed,
+                one.unsent
             ));
         }
         let memory: Vec<String> = self.memory.iter().map(|bytes| format!("{} MiB", bytes >> 20)).collect();

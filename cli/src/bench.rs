@@ -1,37 +1,35 @@
 //! `bench`: load on a table, and how long requests took.
 
 mod connection;
+mod said;
 
-use crate::columns::{name, right};
 use crate::context::{Context, moment};
 use crate::exit::{Exit, Failure};
 use crate::key::durability;
 use crate::line::{Line, bar};
-use crate::output::{Word, printable};
-use crate::quantity::{count, latency};
+use crate::output::printable;
+use crate::quantity::count;
 use bytesize::ByteSize;
 use clap::Args;
-use connection::PREFIX;
 pub use connection::{Asked, Http};
 use quorate_api::Code;
 use quorate_api::document::TableSpec;
 use quorate_api::query::Parameter;
-use quorate_client::{Client, Error, Scan};
-use quorate_load::{Arrival, Keys, Latencies, Measured, Mix, Plan, Work, run};
+use quorate_client::{Client, Error, Found, Read};
+use quorate_load::{Arrival, Keys, Measured, Mix, Plan, Progress, Work, run};
 use quorate_model::{Durability, Level};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The quantiles that are shown: as a part, as a column, in JSON.
-const QUANTILES: [(f64, &str, &str); 4] =
-    [(0.5, "P50", "p50"), (0.9, "P90", "p90"), (0.99, "P99", "p99"), (0.999, "P99.9", "p99_9")];
 
 /// The longest value: what a node takes unless it is told otherwise.
 const VALUE_BYTES_MAX: u64 = 16 << 20;
 
 /// How much longer than the server a connection waits.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// No measurement takes longer.
+const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// `quorate bench`.
 #[derive(Args, Debug)]
@@ -44,23 +42,23 @@ pub struct Bench {
     /// The table; made if there is none. Keys of it that begin with bench/ are written.
     #[arg(default_value = "bench")]
     table: String,
-    /// For how long it is measured.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = moment)]
+    /// How long it is measured.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     time: Duration,
-    /// So long before, the load is the same and does not count.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = moment)]
+    /// How long the same load runs before measuring begins.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
     warm_up: Duration,
     /// Connections, each with one request in flight, spread over the endpoints.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
-    /// Requests a second in all, due whether or not others are answered; latency is from then on [default: each
-    /// connection asks again once it is answered].
+    /// Requests a second in all, whether or not others are answered; latency is counted from the moment a request was
+    /// due [default: each connection asks again once it is answered].
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
     rate: Option<f64>,
     /// Reads in a hundred requests; the others are writes.
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     reads: u8,
-    /// How many keys; those that lack are written first.
+    /// How many keys; if some are missing, or their values have another size, all are written first.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     keys: u64,
     /// Bytes of a value; they hardly compress.
@@ -75,6 +73,11 @@ pub struct Bench {
     /// What an acknowledgement means: sync or os; more than the table's, never less.
     #[arg(long, value_name = "HOW", value_parser = durability)]
     durability: Option<Durability>,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = moment(text)?;
+    if time > TIME_MAX { Err("it is at most 30 days".to_owned()) } else { Ok(time) }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -103,8 +106,9 @@ impl Bench {
         if self.value_size.as_u64() > VALUE_BYTES_MAX {
             return Err(Failure::new(Exit::Usage, "--value-size is at most 16MiB"));
         }
-        let client = context.client_within(context.options.admin_timeout)?;
-        self.table(context, &client).await?;
+        allow_files();
+        let client = context.client()?;
+        self.make_table(context, &client).await?;
         let asked = Arc::new(self.asked(context));
         self.fill(context, &client, &asked).await?;
         let keys = if self.skew > 0.0 { Keys::skewed(self.keys, self.skew) } else { Keys::even(self.keys) };
@@ -114,13 +118,21 @@ impl Bench {
             warm_up: self.warm_up,
             time: self.time,
         };
-        let all = self.warm_up + self.time;
-        let measured = self.load(context, &asked, work, |done| (done, all)).await?;
-        self.say(context, &measured)
+        let measured = self.load(context, &asked, work).await?;
+        if context.output.is_json() {
+            context.output.json(&said::document(self.document(context), &measured))?;
+        } else {
+            said::table(&context.output, &measured)?;
+        }
+        if measured.answered > 0 {
+            return Ok(());
+        }
+        let sentence = format!("no request was answered, and {} failed", count(measured.failed()));
+        Err(Failure::new(Exit::Unavailable, sentence).next("see what is wrong with `quorate status`"))
     }
 
     /// Makes the table if there is none.
-    async fn table(&self, context: &Context, client: &Client) -> Result<(), Failure> {
+    async fn make_table(&self, context: &Context, client: &Client) -> Result<(), Failure> {
         match context.told("looking for the table", client.table(&self.table)).await {
             Ok(_) => Ok(()),
             Err(Error::Problem { problem, .. }) if problem.known_code() == Some(Code::NoSuchTable) => {
@@ -135,9 +147,8 @@ impl Bench {
 
     fn asked(&self, context: &Context) -> Asked {
         let options = &context.options;
-        let value_bytes = usize::try_from(self.value_size.as_u64()).unwrap_or(usize::MAX);
         let mut asked =
-            Asked::of(&self.table, options.endpoints.clone(), options.timeout + GRACE, value_bytes);
+            Asked::of(&self.table, options.endpoints.clone(), options.timeout + GRACE, self.value_bytes());
         let timeout = (Parameter::Timeout, format!("{}ms", options.timeout.as_millis()));
         let level = self.consistency.map(|level| (Parameter::Consistency, level.to_string()));
         let durability = self.durability.map(|how| (Parameter::Durability, how.to_string()));
@@ -150,62 +161,63 @@ impl Bench {
         asked
     }
 
-    /// Writes all keys, unless as many are there.
+    fn value_bytes(&self) -> usize {
+        usize::try_from(self.value_size.as_u64()).unwrap_or(usize::MAX)
+    }
+
+    /// Writes all keys, unless they are there: those that a fill writes last, and some others.
     async fn fill(&self, context: &Context, client: &Client, asked: &Arc<Asked>) -> Result<(), Failure> {
-        let ours = Scan { prefix: Some(PREFIX.into()), ..Scan::default() };
-        let there = context.told("counting the keys", client.count(&self.table, &ours)).await?;
-        if there >= self.keys {
+        let last = self.keys.saturating_sub(u64::from(self.connections))..self.keys;
+        let some = (0..16).map(|part| self.keys / 16 * part);
+        let (mut are_there, read) = (true, Read::default());
+        for number in some.chain(last) {
+            let key = connection::key(number);
+            let found = client.get(&self.table, key.as_bytes(), &read);
+            are_there = match context.told("looking for the keys", found).await?.answer {
+                Found::Value(value) => value.bytes.len() == self.value_bytes(),
+                Found::Absent { .. } => false,
+            };
+            if !are_there {
+                break;
+            }
+        }
+        if are_there {
             return Ok(());
         }
-        let work = Work::Fill { keys: self.keys };
-        let written = self.load(context, asked, work, |_| (Duration::ZERO, Duration::ZERO)).await?;
-        let failed = written.failed();
-        if failed > 0 {
-            let cause = written.failures.keys().next().map_or("", String::as_str);
-            let sentence =
-                format!("{failed} of {} keys could not be written: {}", self.keys, printable(cause));
+        let written = self.load(context, asked, Work::Fill { keys: self.keys }).await?;
+        if let Some(cause) = written.failures.keys().next() {
+            let sentence = format!("the keys could not be written: {}", printable(cause));
             return Err(
                 Failure::new(Exit::Unavailable, sentence).next("see what is wrong with `quorate status`")
             );
         }
-        context.output.note(&format!(
-            "{} keys written in {:.1} s",
-            count(self.keys),
-            written.elapsed.as_secs_f64()
-        ));
+        let seconds = written.elapsed.as_secs_f64();
+        context.output.note(&format!("{} keys written in {seconds:.1} s", count(self.keys)));
         Ok(())
     }
 
-    /// Does it over all connections, and says each second how far it is: `part` is of what.
-    async fn load(
-        &self,
-        context: &Context,
-        asked: &Arc<Asked>,
-        work: Work,
-        part: impl Fn(Duration) -> (Duration, Duration),
-    ) -> Result<Measured, Failure> {
+    /// Does it over all connections, and says each second how far it is.
+    async fn load(&self, context: &Context, asked: &Arc<Asked>, work: Work) -> Result<Measured, Failure> {
         let connections = (0..self.connections as usize).map(|number| Http::new(asked, number)).collect();
         let line = Line::new(&context.output);
-        let mut before = (Duration::ZERO, 0);
+        let mut before = Progress::default();
         let measured = run(connections, Plan { work, seed: 1 }, |progress| {
-            let (done, of) = match work {
-                Work::Fill { keys } => (progress.done, keys),
-                Work::Ask { .. } => {
-                    let (done, of) = part(progress.elapsed);
-                    (done.as_millis() as u64, of.as_millis() as u64)
+            let (doing, done, of) = match work {
+                Work::Fill { keys } => ("writing keys", u128::from(progress.done), u128::from(keys)),
+                Work::Ask { warm_up, time, .. } => {
+                    ("measuring", progress.elapsed.as_millis(), (warm_up + time).as_millis())
                 }
             };
-            let rate =
-                (progress.done - before.1) as f64 / (progress.elapsed - before.0).as_secs_f64().max(0.001);
-            before = (progress.elapsed, progress.done);
-            let doing = match work {
-                Work::Fill { .. } => "writing keys",
-                Work::Ask { .. } => "measuring",
-            };
+            let part = |of: u128| u64::try_from(of).unwrap_or(u64::MAX);
+            let rate = said::per_second(
+                progress.done - before.done,
+                progress.elapsed.saturating_sub(before.elapsed),
+            );
+            before = progress;
             let sentence = format!(
                 "{doing}  {}  {} requests/s, {} failed",
-                bar(done, of, done >= of),
-                count(rate as u64),
+                bar(part(done), part(of), done >= of),
+                count(rate),
                 count(progress.failed)
             );
             let document = json!({
@@ -221,51 +233,9 @@ impl Bench {
         measured.map_err(|error| Failure::new(Exit::Other, format!("no timer could be had: {error}")))
     }
 
-    /// What came of it; no request that was answered is a failure.
-    fn say(&self, context: &Context, measured: &Measured) -> Result<(), Failure> {
-        let output = &context.output;
-        let failed = measured.failed();
-        if output.is_json() {
-            output.json(&self.document(context, measured))?;
-        } else {
-            let mut columns = vec![name("REQUESTS"), right("ANSWERED"), right("PER SECOND"), right("MEAN")];
-            columns.extend(QUANTILES.iter().map(|(_, title, _)| right(title)));
-            columns.push(right("LONGEST"));
-            let kinds = [("reads", &measured.reads), ("writes", &measured.writes)];
-            let row = |(kind, of): &(&str, &Latencies)| -> Vec<Word> {
-                let rate = of.count() as f64 / measured.elapsed.as_secs_f64();
-                let mut row: Vec<Word> = vec![
-                    (*kind).into(),
-                    count(of.count()).into(),
-                    count(rate.round() as u64).into(),
-                    latency(of.mean()).into(),
-                ];
-                row.extend(QUANTILES.iter().map(|(part, ..)| Word::from(latency(of.quantile(*part)))));
-                row.push(latency(of.longest()).into());
-                row
-            };
-            let rows: Vec<Vec<Word>> = kinds.iter().filter(|(_, of)| of.count() > 0).map(row).collect();
-            output.line(&output.table(&columns, &rows))?;
-            for (cause, times) in &measured.failures {
-                output.note(&format!("{} failed: {}", count(*times), printable(cause)));
-            }
-            if measured.unsent > 0 {
-                output.note(&format!(
-                    "{} more were due and not sent: the rate is more than this cluster, or this many connections, can do",
-                    count(measured.unsent)
-                ));
-            }
-        }
-        if measured.reads.count() + measured.writes.count() > 0 {
-            return Ok(());
-        }
-        let sentence = format!("not one request was answered, and {} failed", count(failed));
-        Err(Failure::new(Exit::Unavailable, sentence).next("see what is wrong with `quorate status`"))
-    }
-
-    fn document(&self, context: &Context, measured: &Measured) -> Json {
+    /// What was asked.
+    fn document(&self, context: &Context) -> serde_json::Value {
         let endpoints: Vec<String> = context.options.endpoints.iter().map(ToString::to_string).collect();
-        let seconds = measured.elapsed.as_secs_f64();
         json!({
             "table": self.table,
             "endpoints": endpoints,
@@ -275,28 +245,14 @@ impl Bench {
             "reads_percent": self.reads,
             "skew": self.skew,
             "rate": self.rate,
-            "seconds": seconds,
-            "answered_per_second": measured.per_second(),
-            "failed": measured.failed(),
-            "failures": measured.failures,
-            "unsent": measured.unsent,
-            "reads": kind(&measured.reads, seconds),
-            "writes": kind(&measured.writes, seconds),
         })
     }
 }
 
-/// What is said of reads, or of writes: times in microseconds.
-fn kind(of: &Latencies, seconds: f64) -> Json {
-    let microseconds = |time: Duration| time.as_micros() as u64;
-    let mut document = json!({
-        "answered": of.count(),
-        "per_second": of.count() as f64 / seconds,
-        "mean_us": microseconds(of.mean()),
-        "longest_us": microseconds(of.longest()),
-    });
-    for (part, _, key) in QUANTILES {
-        document[format!("{key}_us")] = json!(microseconds(of.quantile(part)));
-    }
-    document
+/// As many open files as this process may have: each connection is one, and of an open load two.
+fn allow_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // If it may not, some connections fail and say so.
+    let _refused = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

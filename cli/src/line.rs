@@ -61,6 +61,13 @@ impl<'a> Line<'a> {
     }
 }
 
+impl Drop for Line<'_> {
+    /// What comes next begins a line of its own.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// A bar, full only if `is_done`.
 pub fn bar(done: u64, all: u64, is_done: bool) -> String {
     let part = u128::from(done) * BAR_WIDTH as u128 / u128::from(all.max(1));

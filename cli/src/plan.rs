@@ -38,7 +38,7 @@ pub struct PlanCommand {
 enum Action {
     /// Give members their share of the data.
     Add(Add),
-    /// Move what a member owns to the others; it is no member then.
+    /// Move what members own to the others; they are no members then.
     Remove(Remove),
     /// Move what one member owns to another one; the first is no member then.
     Replace(Replace),
@@ -89,7 +89,7 @@ struct How {
 /// What an operator says about members that are gone.
 #[derive(Args, Debug)]
 struct Gone {
-    /// Its process will certainly never run again: nothing waits for it, and it is kept out from then on.
+    /// It will certainly never run again: nothing waits for it, and it is kept out from then on.
     #[arg(long)]
     dead: bool,
     /// Accept that what only this node holds is lost; may be repeated.
@@ -111,10 +111,12 @@ struct Add {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     quorate cluster plan remove n2\n  \
+    quorate cluster plan remove n4 n5 n6 --apply       # together: no copy moves twice\n  \
     quorate cluster plan remove n2 --dead --apply      # its machine never comes back")]
 struct Remove {
-    /// Its id or its name.
-    node: String,
+    /// Their ids or names.
+    #[arg(required = true, value_name = "NODE")]
+    nodes: Vec<String>,
     #[command(flatten)]
     gone: Gone,
     #[command(flatten)]
@@ -181,12 +183,13 @@ impl PlanCommand {
                 let nodes = if nodes.is_empty() { newcomers(context, &client).await? } else { nodes };
                 (adding(nodes), how)
             }
-            Action::Remove(Remove { node, gone, how }) => {
-                let change = PlanChange {
+            Action::Remove(Remove { nodes, gone, how }) => {
+                let remove = |node| PlanChange {
                     remove: Some(RemoveNode { node, dead: gone.dead }),
                     ..PlanChange::default()
                 };
-                (PlanSpec { changes: vec![change], accept_data_loss: gone.accept_data_loss }, how)
+                let changes = nodes.into_iter().map(remove).collect();
+                (PlanSpec { changes, accept_data_loss: gone.accept_data_loss }, how)
             }
             Action::Replace(Replace { old, new, gone, how }) => {
                 let replace = Some(ReplaceNode { old, new, dead: gone.dead });

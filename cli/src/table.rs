@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::printable;
+use crate::quantity::count;
 use crate::{confirm, document};
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
@@ -163,7 +164,10 @@ impl TableCommand {
             }
             Action::Stats { table } => {
                 let doing = format!("asking what table {table} holds");
-                let found = context.told(&doing, client.table_stats(&table)).await?;
+                let mut found = context.told(&doing, client.table_stats(&table)).await?;
+                if let (false, Some(hottest)) = (output.is_json(), hottest(&found)) {
+                    found["hottest"] = hottest.into();
+                }
                 document::show(output, &found)
             }
             Action::Create(create) => {
@@ -250,5 +254,45 @@ impl Drop {
             nothing: "nothing was dropped",
         };
         confirm::by_name(&what, self.accept_data_loss.as_deref(), context)
+    }
+}
+
+/// So many shards are named.
+const HOTTEST: usize = 3;
+
+/// The shards with the most requests, and why a split would not help one; `None`: none has any.
+fn hottest(stats: &Json) -> Option<String> {
+    let mut shards: Vec<&Json> = stats["by_shard"].as_array()?.iter().collect();
+    shards.retain(|shard| shard["load"].as_u64().is_some_and(|load| load > 0));
+    shards.sort_by_key(|shard| std::cmp::Reverse(shard["load"].as_u64()));
+    let said = |shard: &&Json| {
+        let load = count(shard["load"].as_u64().unwrap_or(0));
+        let hot = &shard["hot_key"];
+        let key = hot["key"].as_str().or(hot["key_b64"].as_str());
+        let why = match (key, shard["grows"].as_bool()) {
+            (Some(key), _) => format!(" (half of them for key {})", printable(key)),
+            (None, Some(true)) => " (at its end, which grows)".to_owned(),
+            (None, Some(false) | None) => String::new(),
+        };
+        format!("{} {load}/s{why}", printable(shard["id"].as_str().unwrap_or_default()))
+    };
+    let said: Vec<String> = shards.iter().take(HOTTEST).map(said).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_hottest_shards_come_first_with_what_makes_them_so() {
+        let stats = json!({"by_shard": [
+            {"id": "t/0", "load": 0}, {"id": "t/1", "load": 20}, {"id": "t/2", "load": 1_234, "grows": true},
+            {"id": "t/3", "load": 90, "hot_key": {"key": "a"}}, {"id": "t/4", "load": 3},
+        ]});
+        let said = "t/2 1,234/s (at its end, which grows), t/3 90/s (half of them for key a), t/1 20/s";
+        assert_eq!(hottest(&stats).as_deref(), Some(said));
+        assert_eq!(hottest(&json!({"by_shard": [{"id": "t/0", "load": 0}]})), None);
     }
 }

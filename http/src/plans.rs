@@ -12,15 +12,15 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use quorate_api::document::{self, Discarded, Drained, PlanChange, PlanNode, PlanSpec, Plans};
+use quorate_api::document::{self, Discarded, Drained, PlanChange, PlanNode, PlanSpec, Plans, RemoveNode};
 use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_api::{OnNode, OnPlan};
-use quorate_model::NodeId;
 use quorate_model::level::N_MAX;
+use quorate_model::{NodeId, TableId};
 use quorate_node::core::Kept;
-use quorate_ring::planner::Wish;
-use quorate_ring::{View, Weight};
+use quorate_ring::planner::{Planned, Wish};
+use quorate_ring::{Move, View, Weight};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -116,12 +116,23 @@ fn wish(view: &View, changes: &[PlanChange]) -> Result<Wish, Problem> {
         .filter_map(|change| change.add.as_ref())
         .map(|add| member(view, &add.node))
         .collect::<Result<_, _>>()?;
+    let removed: Vec<&RemoveNode> = changes.iter().filter_map(|change| change.remove.as_ref()).collect();
     match changes {
         [] => Err(invalid("changes: it names nothing to change")),
         _ if added.len() == changes.len() => Ok(Wish::Add { nodes: added }),
+        _ if removed.len() == changes.len() => {
+            let dead = removed.iter().all(|remove| remove.dead);
+            if !dead && removed.iter().any(|remove| remove.dead) {
+                return Err(invalid(
+                    "changes: members that are dead, and members that are not, leave by plans of their own",
+                ));
+            }
+            let nodes = removed.iter().map(|remove| member(view, &remove.node)).collect::<Result<_, _>>()?;
+            Ok(Wish::Remove { nodes, dead })
+        }
         [change] => one(view, change),
         [_, ..] => Err(invalid(
-            "changes: a plan has one change, or several members to add: make one plan after the other",
+            "changes: a plan has one change, or several members to add, or several to remove: make one plan after the other",
         )),
     }
 }
@@ -141,9 +152,6 @@ fn fields(change: &PlanChange) -> usize {
 }
 
 fn one(view: &View, change: &PlanChange) -> Result<Wish, Problem> {
-    if let Some(remove) = &change.remove {
-        return Ok(Wish::Remove { node: member(view, &remove.node)?, dead: remove.dead });
-    }
     if let Some(replace) = &change.replace {
         let (old, new) = (member(view, &replace.old)?, member(view, &replace.new)?);
         return Ok(Wish::Replace { old, new, dead: replace.dead });
@@ -163,6 +171,29 @@ fn one(view: &View, change: &PlanChange) -> Result<Wish, Problem> {
         return Ok(Wish::Copies { table: id, n: table.n, r, w });
     }
     Ok(Wish::Balance)
+}
+
+/// What goes on while it is carried out.
+fn available(view: &View, planned: &Planned) -> String {
+    if planned.moves.is_empty() {
+        return "nothing moves: reads and writes go on".to_owned();
+    }
+    // The quorum of one copy or two is all of them, with the one that is still to come.
+    let (few, many): (Vec<&Move>, Vec<&Move>) = planned.moves.iter().partition(|it| it.wanted.len() < 3);
+    let keep = "every shard keeps the quorum of its owners while it moves, and counts in both sets until it is with its \
+                new ones: reads and writes go on";
+    let tables: BTreeSet<TableId> = few.iter().map(|it| it.shard.table).collect();
+    let names =
+        tables.iter().filter_map(|id| view.catalog().table_by_id(*id)).map(|entry| entry.name.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let wait = format!(
+        "a shard of {names} (fewer than 3 copies) waits with its requests until its new owner holds it"
+    );
+    match (few.is_empty(), many.is_empty()) {
+        (true, _) => keep.to_owned(),
+        (false, true) => wait,
+        (false, false) => format!("{wait}; of the other tables {keep}"),
+    }
 }
 
 /// A plan for people and programs.
@@ -196,9 +227,7 @@ fn shown_plan(view: &View, kept: &Kept) -> document::Plan {
         minimum_bytes: preview.bytes_min,
         seconds: kept.seconds,
         nodes: nodes.collect(),
-        available: "every shard keeps the quorum of its owners while it moves, and counts in both sets until it is with its \
-                    new ones: reads and writes go on"
-            .to_owned(),
+        available: available(view, planned),
         warnings: preview.warnings.clone(),
     }
 }

@@ -62,7 +62,7 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
     }
     let scan = Scan { app, level, timeout };
     let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
-    let headers = headers(&page, walk.scanned());
+    let headers = headers(&walk);
     let mut response = if as_lines {
         scan.lines(walk, page)?
     } else {
@@ -87,7 +87,7 @@ async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Resul
         if walk.is_over() || Instant::now() >= half {
             let document = KeyPage { items: Vec::new(), count: Some(all), next_cursor: walk.cursor() };
             let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
-            response.headers_mut().extend(headers(&page, walk.scanned()));
+            response.headers_mut().extend(headers(&walk));
             response.extensions_mut().insert(LevelLabel::from(level));
             return Ok(response);
         }
@@ -151,7 +151,7 @@ impl Scan {
             line(&mut out, &listed(walk.table(), item));
         }
         if walk.is_over() {
-            line(&mut out, &StreamEnd { error: None, next_cursor: walk.cursor() });
+            line(&mut out, &end(walk, None));
         }
         self.app.metrics.value_bytes_out.inc_by(out.len() as u64);
         self.app.answered(out.into()).map_err(|full| full.at(self.level))
@@ -167,8 +167,19 @@ fn line(out: &mut Vec<u8>, document: &impl serde::Serialize) {
 fn error_line(problem: &Problem, walk: &Walk) -> Bytes {
     let mut out = Vec::new();
     let error = StreamError { code: problem.code().as_str().to_owned(), detail: problem.detail() };
-    line(&mut out, &StreamEnd { error: Some(error), next_cursor: walk.cursor() });
+    line(&mut out, &end(walk, Some(error)));
     out.into()
+}
+
+/// The last line of a stream: the headers came before all that may promise less than the first page.
+fn end(walk: &Walk, error: Option<StreamError>) -> StreamEnd {
+    let worth = walk.worth().map(|(worth, _)| worth);
+    StreamEnd {
+        error,
+        consistency: worth.map(|worth| worth.guarantee.as_str().into()),
+        consistency_reason: worth.and_then(|worth| answer::reason(worth.lowered)),
+        next_cursor: walk.cursor(),
+    }
 }
 
 /// A stream of lines that is made as it is taken.
@@ -186,15 +197,16 @@ impl http_body::Body for Lines {
     }
 }
 
-/// What a page is worth, and how many keys were looked at for it, where those are more than it has.
-fn headers(page: &Page, scanned: Option<u64>) -> HeaderMap {
-    let Page { worth: Worth { guarantee, lowered, required, n }, repaired, .. } = page;
-    let counts = format_args!("r={required}; n={n}; acks={required}; repaired={repaired}");
+/// What the pages so far are worth, and how many keys were looked at for the last one, where those are more than it has.
+fn headers(walk: &Walk) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(3);
-    if let Some(scanned) = scanned {
+    if let Some(scanned) = walk.scanned() {
         headers.insert(QUORATE_SCANNED, scanned.into());
     }
-    headers.insert(QUORATE_CONSISTENCY, answer::consistency(*guarantee, counts, *lowered));
+    if let Some((Worth { guarantee, lowered, required, n }, repaired)) = walk.worth() {
+        let counts = format_args!("r={required}; n={n}; acks={required}; repaired={repaired}");
+        headers.insert(QUORATE_CONSISTENCY, answer::consistency(guarantee, counts, lowered));
+    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers
 }

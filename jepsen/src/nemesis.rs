@@ -27,7 +27,7 @@ use aim::{Extent, aimed};
 use clock::Clock;
 use damage::{Damage, Kind};
 use disk::Disk;
-use member::{Copies, Leave, Place, Program, Replace, Restart, Return, Weight};
+use member::{Copies, Leave, Move, Place, Program, Replace, Restart, Return, Split, Weight};
 use needs::Need;
 use partition::{Partition, Shape};
 use power::Power;
@@ -204,6 +204,10 @@ pub const FAULTS: &[Entry] = &[
         || Box::new(Leave::new())),
     entry("member-copies", "a table gets another number of copies", &[], LONG,
         || Box::new(Copies::new())),
+    entry("shard-split", "shards are split, and neighbours merged when it heals", &[], WHILE,
+        || Box::new(Split::new())),
+    entry("shard-move", "a copy of a shard moves to another node", &[], LONG,
+        || Box::new(Move::new())),
     damaging("member-itself", "one loses its disk, and takes its own place at the same address", &[],
         || Box::new(Replace::new(Place::ByItself))),
     damaging("member-other", "one loses its disk, and a new member takes its place", &[],

@@ -1,6 +1,6 @@
 //! Which keys are asked for, and what for.
 
-use crate::run::Request;
+use crate::request::Request;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
@@ -10,6 +10,9 @@ use rand_distr::{Distribution, Zipf};
 pub struct Keys {
     count: u64,
     ranks: Option<Zipf<f64>>,
+    /// How far the keys of two ranks that follow each other lie apart: it has no divisor with the count in common, so that each
+    /// rank is another key.
+    step: u64,
 }
 
 /// Which keys are asked for, and what for.
@@ -24,31 +27,25 @@ pub struct Mix {
 impl Keys {
     /// So many, each as often as any other.
     pub fn even(count: u64) -> Self {
-        Self { count: count.max(1), ranks: None }
+        Self { count: count.max(1), ranks: None, step: 1 }
     }
 
     /// So many; the one of rank k is asked for 1 / k^`exponent` times as often as the first (Zipf). Ranks are spread over the
-    /// numbers, so that neighbours are no more alike than others. At least 0; 0.99 is what YCSB has.
+    /// numbers, so that neighbours are no more alike than others. `exponent` is at least 0; 0.99 is what YCSB has.
     pub fn skewed(count: u64, exponent: f64) -> Self {
         let count = count.max(1);
-        Self { count, ranks: (exponent > 0.0).then(|| Zipf::new(count as f64, exponent).ok()).flatten() }
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.count
+        // Near the golden ratio, neighbours in rank come to lie far apart.
+        let near = count / 1_618 * 1_000 + count % 1_618 * 1_000 / 1_618;
+        let step =
+            (near.max(1)..=count + 1).find(|step| divisor(*step, count) == 1).expect("the last is one");
+        let ranks = (exponent > 0.0).then(|| Zipf::new(count as f64, exponent).ok()).flatten();
+        Self { count, ranks, step }
     }
 
     fn draw(&self, random: &mut ChaCha8Rng) -> u64 {
-        match &self.ranks {
-            None => random.random_range(0..self.count),
-            Some(ranks) => {
-                let rank = ranks.sample(random) as u64;
-                // The multiplier is odd and near the golden ratio of 2^64: neighbours in rank come to lie far apart.
-                let spread = rank.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                (u128::from(spread) * u128::from(self.count) >> 64) as u64
-            }
-        }
+        let Some(ranks) = &self.ranks else { return random.random_range(0..self.count) };
+        let rank = u128::from(whole(ranks.sample(random))) * u128::from(self.step);
+        (rank % u128::from(self.count)) as u64
     }
 }
 
@@ -58,6 +55,16 @@ impl Mix {
         let key = self.keys.draw(random);
         if is_read { Request::Read { key } } else { Request::Write { key } }
     }
+}
+
+/// The greatest common one.
+fn divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { divisor(other, one % other) }
+}
+
+#[expect(clippy::cast_sign_loss, reason = "a rank is at least 1")]
+fn whole(rank: f64) -> u64 {
+    rank as u64
 }
 
 #[cfg(test)]
@@ -85,6 +92,16 @@ mod tests {
         // The first of a thousand has 1 / 7.7 of all at this exponent, and twice as much as the second.
         assert!((11_000..15_500).contains(&times[0]), "{}", times[0]);
         assert!((1.7..2.4).contains(&(times[0] as f64 / times[1] as f64)), "{times:?}");
+    }
+
+    #[test]
+    fn each_rank_is_another_key() {
+        for count in [1, 2, 3, 7, 10, 100, 1_618, 99_991] {
+            let keys = Keys::skewed(count, 0.5);
+            let of = |rank: u64| u128::from(rank) * u128::from(keys.step) % u128::from(count);
+            let all: std::collections::BTreeSet<u128> = (1..=count).map(of).collect();
+            assert_eq!(all.len() as u64, count, "{keys:?}");
+        }
     }
 
     #[test]

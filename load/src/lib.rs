@@ -21,10 +21,12 @@
 mod arrival;
 mod keys;
 mod latencies;
+mod request;
 mod run;
 mod timer;
 
 pub use arrival::Arrival;
 pub use keys::{Keys, Mix};
 pub use latencies::Latencies;
-pub use run::{Connection, Measured, Plan, Progress, Request, Work, run};
+pub use request::{Answer, Connection, Request};
+pub use run::{Measured, Plan, Progress, Work, run};

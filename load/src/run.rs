@@ -3,13 +3,14 @@
 use crate::arrival::{Arrival, Schedule};
 use crate::keys::Mix;
 use crate::latencies::Latencies;
+use crate::request::{Answer, Connection, Request};
 use crate::timer::Timer;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -19,32 +20,10 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// After its end a run waits so long for answers that are still on their way.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What one request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// The value of a key.
-    Read {
-        /// Its number.
-        key: u64,
-    },
-    /// A new value for a key.
-    Write {
-        /// Its number.
-        key: u64,
-    },
-}
-
-/// One connection to what is measured.
-pub trait Connection: Send + 'static {
-    /// Does one request and waits for its answer; an error is its cause, in few words that are alike for like causes. The next
-    /// call comes in any case: one that has lost its connection makes another.
-    fn call(&mut self, request: Request) -> impl Future<Output = Result<(), String>> + Send;
-}
-
 /// What is to be done.
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
-    /// Each of so many keys is written once.
+    /// Each of so many keys is written once, until one can't be.
     Fill {
         /// How many.
         keys: u64,
@@ -55,9 +34,9 @@ pub enum Work {
         mix: Mix,
         /// When each begins.
         arrival: Arrival,
-        /// So long before it counts.
+        /// How long the load runs before it counts.
         warm_up: Duration,
-        /// For so long it counts.
+        /// How long it counts.
         time: Duration,
     },
 }
@@ -87,13 +66,18 @@ pub struct Progress {
 pub struct Measured {
     /// For how long it counted.
     pub elapsed: Duration,
-    /// Reads that were answered.
+    /// Requests that were answered in that time, whenever they were due.
+    pub answered: u64,
+    /// Reads that fell due in that time and were answered.
     pub reads: Latencies,
-    /// Writes that were.
+    /// Writes of that kind.
     pub writes: Latencies,
-    /// How many requests failed, by cause.
+    /// Reads of keys that were not there.
+    pub absent: u64,
+    /// How many requests that fell due in that time failed, by cause.
     pub failures: BTreeMap<String, u64>,
-    /// Requests of an open load that fell due and were not sent before its end: it was more than could be done.
+    /// Requests of an open load that fell due in that time and were not sent before its end: it was more than could be done,
+    /// and they are in no latency.
     pub unsent: u64,
 }
 
@@ -103,8 +87,10 @@ struct Shared {
     begin: Instant,
     schedule: Mutex<Schedule>,
     next_key: AtomicU64,
+    is_stopped: AtomicBool,
     done: AtomicU64,
     failed: AtomicU64,
+    measured: Mutex<Measured>,
 }
 
 /// Sends the load over these connections, one request in flight on each; `told` hears each second how far it is.
@@ -125,39 +111,52 @@ pub async fn run<C: Connection>(
         begin,
         schedule: Mutex::new(Schedule::new(arrival, begin, random)),
         next_key: AtomicU64::new(0),
+        is_stopped: AtomicBool::new(false),
         done: AtomicU64::new(0),
         failed: AtomicU64::new(0),
+        measured: Mutex::default(),
     });
     let mut workers = JoinSet::new();
     for (at, connection) in (1..).zip(connections) {
-        workers.spawn(work(connection, Arc::clone(&shared), plan.seed.wrapping_add(at)));
+        let timer = match arrival {
+            Arrival::Closed => None,
+            Arrival::Open { .. } => Some(Timer::new()?),
+        };
+        workers.spawn(work(connection, timer, Arc::clone(&shared), plan.seed.wrapping_add(at)));
     }
-    let mut measured = Measured::default();
     let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TOLD_EVERY, TOLD_EVERY);
     loop {
         tokio::select! {
             one = workers.join_next() => match one {
                 None => break,
-                Some(one) => measured.add(one.map_err(io::Error::other)??),
+                Some(one) => one.map_err(io::Error::other)??,
             },
             _ = tick.tick() => told(shared.progress()),
         }
     }
     told(shared.progress());
+    let mut measured = std::mem::take(&mut *shared.measured());
     measured.elapsed = match plan.work {
         Work::Fill { .. } => begin.elapsed(),
         Work::Ask { time, .. } => time,
     };
     if let (Work::Ask { .. }, Arrival::Open { .. }) = (plan.work, arrival) {
-        let mut schedule = shared.schedule.lock().expect("no worker panics with it");
-        while schedule.next() < shared.end() {
-            measured.unsent += 1;
-        }
+        let mut schedule = shared.schedule();
+        let left = std::iter::from_fn(|| Some(schedule.next()).filter(|due| *due < shared.end()));
+        measured.unsent = left.filter(|due| *due >= shared.counts_from()).count() as u64;
     }
     Ok(measured)
 }
 
 impl Shared {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().expect("no worker panics with it")
+    }
+
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().expect("no worker panics with it")
+    }
+
     fn progress(&self) -> Progress {
         Progress {
             elapsed: self.begin.elapsed(),
@@ -188,29 +187,45 @@ impl Shared {
         match self.plan.work {
             Work::Fill { keys } => {
                 let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-                (key < keys).then(|| (Request::Write { key }, Instant::now()))
+                let goes_on = key < keys && !self.is_stopped.load(Ordering::Relaxed);
+                goes_on.then(|| (Request::Write { key }, Instant::now()))
             }
             Work::Ask { mix, .. } => {
                 // What is overdue when all is over stays for the count of what was not sent.
                 if Instant::now() >= self.end() {
                     return None;
                 }
-                let due = self.schedule.lock().expect("no worker panics with it").next();
+                let due = self.schedule().next();
                 (due < self.end()).then(|| (mix.draw(random), due))
             }
+        }
+    }
+
+    /// Takes note of what a request was answered.
+    fn take(&self, request: Request, due: Instant, answer: Result<Answer, String>) {
+        let now = Instant::now();
+        let counter = if answer.is_ok() { &self.done } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if let (Work::Fill { .. }, Err(_)) = (self.plan.work, &answer) {
+            self.is_stopped.store(true, Ordering::Relaxed);
+        }
+        let mut measured = self.measured();
+        measured.answered += u64::from(answer.is_ok() && now >= self.counts_from() && now < self.end());
+        if due < self.counts_from() {
+            return;
+        }
+        match (answer, request) {
+            (Ok(answer), Request::Read { .. }) => {
+                measured.reads.record(now - due);
+                measured.absent += u64::from(answer == Answer::Absent);
+            }
+            (Ok(_), Request::Write { .. }) => measured.writes.record(now - due),
+            (Err(cause), _) => *measured.failures.entry(cause).or_default() += 1,
         }
     }
 }
 
 impl Measured {
-    fn add(&mut self, other: Self) {
-        self.reads.add(&other.reads);
-        self.writes.add(&other.writes);
-        for (cause, times) in other.failures {
-            *self.failures.entry(cause).or_default() += times;
-        }
-    }
-
     /// Requests that failed, of all causes.
     pub fn failed(&self) -> u64 {
         self.failures.values().sum()
@@ -218,36 +233,30 @@ impl Measured {
 
     /// Requests that were answered, each second that counted.
     pub fn per_second(&self) -> f64 {
-        (self.reads.count() + self.writes.count()) as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+        self.answered as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
 /// One connection's part.
-async fn work<C: Connection>(mut connection: C, shared: Arc<Shared>, seed: u64) -> io::Result<Measured> {
+async fn work<C: Connection>(
+    mut connection: C,
+    timer: Option<Timer>,
+    shared: Arc<Shared>,
+    seed: u64,
+) -> io::Result<()> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let timer = Timer::new()?;
-    let mut measured = Measured::default();
-    let counts_from = shared.counts_from();
     let give_up = tokio::time::Instant::from_std(shared.end() + PATIENCE);
     while let Some((request, due)) = shared.next(&mut random) {
-        timer.until(due).await?;
+        if let Some(timer) = &timer {
+            timer.until(due).await?;
+        }
         let Ok(answer) = tokio::time::timeout_at(give_up, connection.call(request)).await else {
-            *measured.failures.entry("no answer until long after the end".to_owned()).or_default() += 1;
+            shared.take(request, due, Err("no answer until long after the end".to_owned()));
             break;
         };
-        let took = due.elapsed();
-        let counter = if answer.is_ok() { &shared.done } else { &shared.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-        if due < counts_from {
-            continue;
-        }
-        match (answer, request) {
-            (Ok(()), Request::Read { .. }) => measured.reads.record(took),
-            (Ok(()), Request::Write { .. }) => measured.writes.record(took),
-            (Err(cause), _) => *measured.failures.entry(cause).or_default() += 1,
-        }
+        shared.take(request, due, answer);
     }
-    Ok(measured)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -256,66 +265,65 @@ mod tests {
     use crate::keys::Keys;
     use std::collections::BTreeSet;
 
-    /// Answers after a while, but for keys of which it says that they fail; remembers what was written.
+    /// Answers after a while; a key that was written before can't be written again.
     struct Slow {
         takes: Duration,
         written: Arc<Mutex<BTreeSet<u64>>>,
     }
 
     impl Connection for Slow {
-        async fn call(&mut self, request: Request) -> Result<(), String> {
+        async fn call(&mut self, request: Request) -> Result<Answer, String> {
             tokio::time::sleep(self.takes).await;
             match request {
                 Request::Write { key } => {
-                    let is_new = self.written.lock().expect("not poisoned").insert(key);
-                    if is_new { Ok(()) } else { Err("written before".to_owned()) }
+                    let is_new = self.written.lock().expect("unpoisoned").insert(key);
+                    if is_new { Ok(Answer::Done) } else { Err("written before".to_owned()) }
                 }
-                Request::Read { .. } => Ok(()),
+                Request::Read { .. } => Ok(Answer::Absent),
             }
         }
     }
 
-    fn connections(count: usize, takes: Duration) -> Vec<Slow> {
-        let written = Arc::default();
+    fn connections(count: usize, takes: Duration, written: &[u64]) -> Vec<Slow> {
+        let written = Arc::new(Mutex::new(written.iter().copied().collect()));
         (0..count).map(|_| Slow { takes, written: Arc::clone(&written) }).collect()
     }
 
+    fn ask(reads_percent: u8, arrival: Arrival, warm_up: Duration, time: Duration) -> Plan {
+        let mix = Mix { keys: Keys::even(2), reads_percent };
+        Plan { work: Work::Ask { mix, arrival, warm_up, time }, seed: 1 }
+    }
+
     #[tokio::test]
-    async fn a_fill_writes_each_key_once() {
+    async fn a_fill_writes_each_key_once_and_ends_where_one_cannot_be_written() {
         let plan = Plan { work: Work::Fill { keys: 1_000 }, seed: 1 };
-        let measured = run(connections(8, Duration::ZERO), plan, |_| ()).await.expect("it runs");
-        assert_eq!((measured.writes.count(), measured.failed()), (1_000, 0));
+        let measured = run(connections(8, Duration::ZERO, &[]), plan, |_| ()).await.expect("it runs");
+        assert_eq!((measured.writes.count(), measured.answered, measured.failed()), (1_000, 1_000, 0));
+        let measured = run(connections(1, Duration::ZERO, &[10]), plan, |_| ()).await.expect("it runs");
+        assert_eq!((measured.writes.count(), measured.failed()), (10, 1));
     }
 
     #[tokio::test]
     async fn latency_is_counted_from_when_a_request_was_due() {
         // One connection that takes 20 ms each can answer 50 a second; 200 a second fall due.
-        let work = Work::Ask {
-            mix: Mix { keys: Keys::even(10), reads_percent: 100 },
-            arrival: Arrival::Open { per_second: 200.0 },
-            warm_up: Duration::ZERO,
-            time: Duration::from_millis(500),
-        };
-        let measured = run(connections(1, Duration::from_millis(20)), Plan { work, seed: 1 }, |_| ()).await;
+        let second = Duration::from_secs(1);
+        let plan = ask(100, Arrival::Open { per_second: 200.0 }, second / 2, second);
+        let measured = run(connections(1, Duration::from_millis(20), &[]), plan, |_| ()).await;
         let measured = measured.expect("it runs");
-        assert!(measured.reads.longest() > Duration::from_millis(200), "{:?}", measured.reads.longest());
-        assert!(measured.unsent > 20, "{} of some 100 were not sent", measured.unsent);
+        assert!(measured.unsent > 20, "{} of some 200 were not sent", measured.unsent);
+        // What is answered in the time that counts fell due before it.
+        assert!((1..=50).contains(&measured.answered), "{} of 50", measured.answered);
+        assert_eq!((measured.reads.count(), measured.absent), (0, 0));
     }
 
     #[tokio::test]
     async fn failures_are_counted_by_cause() {
-        let work = Work::Ask {
-            mix: Mix { keys: Keys::even(2), reads_percent: 0 },
-            arrival: Arrival::Closed,
-            warm_up: Duration::ZERO,
-            time: Duration::from_millis(50),
-        };
         let mut told = Progress::default();
-        let measured =
-            run(connections(2, Duration::from_millis(1)), Plan { work, seed: 1 }, |progress| told = progress);
-        let measured = measured.await.expect("it runs");
-        assert_eq!(measured.writes.count(), 2);
-        assert!(measured.failures["written before"] > 5, "{:?}", measured.failures);
-        assert_eq!((told.done, told.failed), (2, measured.failed()));
+        let plan = ask(0, Arrival::Closed, Duration::ZERO, Duration::from_millis(300));
+        let connections = connections(2, Duration::from_millis(1), &[0, 1]);
+        let measured = run(connections, plan, |progress| told = progress).await.expect("it runs");
+        assert_eq!(measured.answered, 0);
+        assert!(measured.failures["written before"] > 0, "{:?}", measured.failures);
+        assert_eq!((told.done, told.failed), (0, measured.failed()));
     }
 }

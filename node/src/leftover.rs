@@ -56,5 +56,17 @@ async fn clear(local: &Local) -> Result<(), Refusal> {
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(shards, millis, "shards that are with other owners now were cleared here");
     }
-    Ok(())
+    give_back(local).await
+}
+
+/// Gives the space of what was cleared back to the disk, of dropped tables too: a range at a time.
+async fn give_back(local: &Local) -> Result<(), Refusal> {
+    loop {
+        let replica = Arc::clone(local.replica());
+        // Not on the thread of background work, which others wait for: this one waits for the engine's own.
+        let given = tokio::task::spawn_blocking(move || replica.give_back_space()).await;
+        if !given.unwrap_or(Err(Refusal::Doubtful))? {
+            return Ok(());
+        }
+    }
 }

@@ -369,6 +369,10 @@ impl Engine for MemoryEngine {
         self.state().doubt.clone()
     }
 
+    fn give_back(&self, _family: Family, _range: &KeyRange) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     fn is_doubtful(&self) -> bool {
         self.state().doubt.is_some()
     }

@@ -28,6 +28,7 @@ mod answers;
 mod clear;
 #[cfg(feature = "mutants")]
 mod discard;
+mod emptied;
 mod exchange;
 pub(crate) mod floors;
 mod health;
@@ -56,6 +57,7 @@ use crate::rules::{self, admission};
 use crate::sums::Sums;
 use answers::{known, shown};
 use bytes::Bytes;
+use emptied::Emptied;
 use hint_book::HintBook;
 use peer_book::PeerBook;
 use quorate_model::record::DecodeError;
@@ -103,6 +105,8 @@ pub struct Replica<E> {
     is_whole: AtomicBool,
     /// Changed by who holds the writer only.
     floors: RwLock<FloorMap>,
+    /// Ranges of which space is to be given back.
+    emptied: Mutex<Emptied>,
     counters: Counters,
 }
 
@@ -187,6 +191,7 @@ impl<E: Engine> Replica<E> {
             ledger: RwLock::default(),
             is_whole: AtomicBool::new(true),
             floors: RwLock::default(),
+            emptied: Mutex::default(),
             counters: Counters::default(),
         };
         if !replica.is_doubtful() {

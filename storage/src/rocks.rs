@@ -63,8 +63,8 @@ use manifest::ManifestNote;
 use quorate_model::{CommitCounter, Durability};
 use ready::{NotReady, Ready};
 use rocksdb::{
-    Cache, ColumnFamily, DBCompressionType, DBWithThreadMode, ErrorKind, ReadOptions, SingleThreaded,
-    WriteBatch, WriteOptions,
+    Cache, ColumnFamily, CompactOptions, DBCompressionType, DBWithThreadMode, ErrorKind, ReadOptions,
+    SingleThreaded, WriteBatch, WriteOptions,
 };
 use shortage::Shortage;
 use std::io;
@@ -318,6 +318,18 @@ impl Engine for RocksEngine {
             Self::noted("the manifest", opened.manifest.note())?;
         }
         Ok(is_taken)
+    }
+
+    fn give_back(&self, family: Family, range: &KeyRange) -> Result<(), EngineError> {
+        self.go_on()?;
+        let opened = self.opened()?;
+        let mut options = CompactOptions::default();
+        // Others go on beside it.
+        options.set_exclusive_manual_compaction(false);
+        let end = range.end.as_deref();
+        opened.database.compact_range_cf_opt(opened.family(family), Some(&range.start), end, &options);
+        // The list of tables has changed, and no sync of the log follows that would note it.
+        Self::noted("the manifest", opened.manifest.note())
     }
 
     fn sync(&self) -> Result<(), EngineError> {

@@ -5,7 +5,7 @@ use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What is wanted of the cluster: one change, or several members to add. Nothing moves before the plan is applied.
+/// What is wanted of the cluster: one change, or several members to add, or several to remove. Nothing moves before the plan is applied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with `changes`, a list")]
 pub struct PlanSpec {

@@ -1,6 +1,6 @@
 //! What is answered about many keys that are listed in their order.
 
-use crate::form;
+use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,6 +23,14 @@ pub struct StreamEnd {
     /// Why the stream ends before the range does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<StreamError>,
+    /// What all lines promise together: it may be less than the header says, which came before them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Guarantee>)]
+    pub consistency: Option<Word>,
+    /// Why that is less than the level says; absent: it is what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::Lowered>)]
+    pub consistency_reason: Option<Word>,
     /// Where to go on; `null`: the range is over.
     pub next_cursor: Option<String>,
 }

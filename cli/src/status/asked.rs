@@ -151,6 +151,10 @@ impl Asked {
             free_bytes: here.map_or(node.free_bytes, |here| here.free_bytes),
             version: text(&node.version),
             hints: self.hints_for(said),
+            keeps_hints_for: here.map_or_else(Vec::new, |here| {
+                let kept = here.hints_waiting.iter().filter(|(_, count)| **count > 0);
+                kept.map(|(owner, _)| printable(owner)).collect()
+            }),
             hints_overflow: here.map_or(0, |here| here.hints_overflow),
         }
     }

@@ -105,6 +105,8 @@ pub struct Member {
     pub version: Option<String>,
     /// Hints that wait for it, at every member that answered.
     pub hints: u64,
+    /// Members for which it keeps hints.
+    pub keeps_hints_for: Vec<String>,
     /// Hints that it could not keep for others, since its data folder was made.
     pub hints_overflow: u64,
 }

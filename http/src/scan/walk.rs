@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::limits::Limits;
 use quorate_api::cursor::{self, Cursor};
 use quorate_api::query::{Part, ScanQuery};
-use quorate_coordinator::scan::{Page, Request};
+use quorate_coordinator::scan::{Page, Request, Worth};
 use quorate_model::range::ENTRIES_MAX;
 use quorate_model::{Interval, Level, Sharding, SortKey, Table};
 use std::sync::Arc;
@@ -33,6 +33,10 @@ pub(super) struct Walk {
     is_stream: bool,
     /// Of a walk by key: keys that were looked at for the last page, and those of them in the range.
     looked: Option<(u64, u64)>,
+    /// What all pages promise so far.
+    worth: Option<Worth>,
+    /// Keys of which owners were brought up to date for them.
+    repaired: u32,
 }
 
 impl Walk {
@@ -74,8 +78,21 @@ impl Walk {
         }
         let (reverse, values, count) = (*reverse, *values && !*count, *count);
         let (table, left) = (Arc::clone(table), *limit);
-        let (rest, is_stream, looked) = (Some(range), false, None);
-        Ok(Self { table, rest, reverse, values, count, left, scan, is_by_key, is_stream, looked })
+        let (rest, is_stream, looked, worth, repaired) = (Some(range), false, None, None, 0);
+        Ok(Self {
+            table,
+            rest,
+            reverse,
+            values,
+            count,
+            left,
+            scan,
+            is_by_key,
+            is_stream,
+            looked,
+            worth,
+            repaired,
+        })
     }
 
     /// The next page.
@@ -108,6 +125,14 @@ impl Walk {
     pub fn took(&mut self, page: &Page) {
         self.rest.clone_from(&page.rest);
         self.left = self.left.map(|left| left.saturating_sub(page.items.len()));
+        let Worth { guarantee, lowered, .. } = page.worth;
+        self.worth = Some(self.worth.map_or(page.worth, |worth| worth.and(guarantee, lowered)));
+        self.repaired = self.repaired.saturating_add(page.repaired);
+    }
+
+    /// What all pages promise so far, and keys of which owners were brought up to date for them; `None`: there was none.
+    pub fn worth(&self) -> Option<(Worth, u32)> {
+        self.worth.map(|worth| (worth, self.repaired))
     }
 
     /// Whether nothing is left of the range, or of the number of keys that are wanted.

@@ -11,6 +11,8 @@
 //! | copies | a table gets one copy more | as many as before, where the program can |
 //! | itself | a process is killed, its folder emptied | `--replace-self` at the same address |
 //! | other | the same | a new member on that host, and a plan that gives it the place of the dead one |
+//! | split | some shards are split where they are halved | neighbours on the same nodes are merged, while there are more than at first |
+//! | move | a copy of a shard moves to another node | it stays there |
 //! | return | a killed member is removed as dead, and starts again on its folder | it must end; then it joins as a new one |
 //!
 //! Most take several steps, each of which may have to wait for other faults: [`Fault::go_on`] takes the next one, so that
@@ -26,6 +28,7 @@ mod operator;
 mod replace;
 mod restart;
 mod returned;
+mod shards;
 mod weight;
 
 pub use copies::Copies;
@@ -33,4 +36,5 @@ pub use leave::Leave;
 pub use replace::{Place, Replace};
 pub use restart::{Program, Restart};
 pub use returned::Return;
+pub use shards::{Move, Split};
 pub use weight::Weight;

@@ -76,6 +76,8 @@ impl Publisher {
                     }
                 }
             }
+            // What refuses that now does so later, too; nothing depends on it.
+            while replica.give_back_space() == Ok(true) {}
         });
     }
 }

@@ -240,7 +240,8 @@ impl Core {
 /// Members that a wish declares dead.
 fn dead(wish: &Wish) -> Vec<NodeId> {
     match wish {
-        Wish::Remove { node: old, dead: true } | Wish::Replace { old, dead: true, .. } => vec![*old],
+        Wish::Remove { nodes, dead: true } => nodes.clone(),
+        Wish::Replace { old, dead: true, .. } => vec![*old],
         Wish::Remove { dead: false, .. }
         | Wish::Replace { dead: false, .. }
         | Wish::Add { .. }

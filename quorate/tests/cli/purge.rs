@@ -125,6 +125,53 @@ fn disk_uses(nodes: &Nodes) -> Vec<u64> {
     (0..3).map(|at| disk_use(&nodes.data(at))).collect()
 }
 
+/// Bytes of the tables of a node's database.
+fn table_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(facts) if facts.is_dir() => table_bytes(&entry.path()),
+        Ok(facts) if entry.path().extension().is_some_and(|kind| kind == "sst") => facts.len(),
+        Ok(_) | Err(_) => 0,
+    };
+    entries.map(of).sum()
+}
+
+/// Waits until the tables of a node's database take less than this.
+async fn until_smaller(nodes: &Nodes, at: usize, most: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let bytes = table_bytes(&nodes.data(at));
+        if bytes < most {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "node {at} has {bytes} B in tables, and should have less than {most}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_space_of_copies_that_moved_away_and_of_a_dropped_table_comes_back() {
+    quorate_client::install_crypto_provider();
+    // Most of what is written is soon in tables.
+    let nodes = Nodes::start(3, &[("QUORATE_ROCKSDB_MEMTABLE_BYTES", "16MiB")]);
+    let client = nodes.client(&[0]);
+    let table = json!({ "name": TABLE, "n": 1, "shards": 16, "durability": "os" });
+    client.change(quorate_client::Method::POST, "/v1/tables".to_owned(), Some(&table)).await.expect("made");
+    let wide = |at: u64| json!({ "put": { "key": key(at), "value": load::value(at, 20 * VALUE) } });
+    change(&client, 0..40_000, wide).await;
+    let before: Vec<u64> = (0..3).map(|at| table_bytes(&nodes.data(at))).collect();
+    assert!(before.iter().all(|bytes| *bytes > 8 << 20), "{before:?}");
+    // One copy stays, as near to its share as can be.
+    nodes.run(0, &["cluster", "plan", "weight", "n3", "0.01", "--apply", "--wait"]).expect_code(0);
+    until_smaller(&nodes, 2, before[2] / 2).await;
+    nodes.run(0, &["table", "drop", TABLE, &format!("--accept-data-loss={TABLE}")]).expect_code(0);
+    until_smaller(&nodes, 0, before[0] / 4).await;
+    until_smaller(&nodes, 1, before[1] / 4).await;
+}
+
 /// What is on the disk once nothing has changed any more for a while: compactions come after what makes them due.
 async fn settled(nodes: &Nodes) -> Vec<u64> {
     let (mut last, mut since) = (disk_uses(nodes), Instant::now());

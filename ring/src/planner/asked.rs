@@ -31,11 +31,11 @@ pub enum Wish {
         /// Who.
         nodes: Vec<NodeId>,
     },
-    /// A member gives away what it owns, and leaves.
+    /// Members give away what they own, and leave.
     Remove {
         /// Who.
-        node: NodeId,
-        /// Whether its process will certainly never run again: then nothing waits for it.
+        nodes: Vec<NodeId>,
+        /// Whether their processes will certainly never run again: then nothing waits for them.
         dead: bool,
     },
     /// A member gets what another one owns, which leaves.

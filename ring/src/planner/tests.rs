@@ -127,7 +127,7 @@ proptest! {
         let node = NodeId(gone.index(nodes as usize) as u64 + 1);
         let (away, accepted) = if dead { (BTreeSet::from([node]), BTreeSet::from([node])) } else { Default::default() };
         let known = Known { away, accepted, ..Known::default() };
-        let planned = plan(&before, &Wish::Remove { node, dead }, &known).expect("a plan");
+        let planned = plan(&before, &Wish::Remove { nodes: vec![node], dead }, &known).expect("a plan");
         prop_assert_eq!(planned.preview.moves, copies(&before)[&node]);
         let after = check(&before, &planned, nodes - 1);
         let state = if dead { NodeState::Banned } else { NodeState::Leaving };
@@ -169,11 +169,25 @@ fn a_copy_that_has_to_move_goes_where_none_of_those_that_stay_has_to_make_room()
     for nodes in 5..12 {
         for (n, gone) in (2..5).flat_map(|n| (1..=nodes).map(move |gone| (n, gone))) {
             let before = with_table(&alike(nodes), "users", n, 16);
-            let planned = planned(&before, &Wish::Remove { node: NodeId(gone), dead: false });
+            let planned = planned(&before, &Wish::Remove { nodes: vec![NodeId(gone)], dead: false });
             let held = copies(&before)[&NodeId(gone)];
             assert_eq!(planned.preview.moves, held, "n{gone} of {nodes} leaves, n = {n}");
         }
     }
+}
+
+/// One after the other they would hand copies to those that leave next.
+#[test]
+fn members_that_leave_together_move_no_copy_twice() {
+    let before = with_table(&alike(6), "users", 3, 64);
+    let nodes = [4, 5, 6, 5].map(NodeId).to_vec();
+    let planned = planned(&before, &Wish::Remove { nodes, dead: false });
+    let held: u64 = [4, 5, 6].iter().map(|node| copies(&before)[&NodeId(*node)]).sum();
+    assert_eq!((planned.preview.moves, planned.preview.moves_min), (held, held));
+    let after = carried_out(&before, &planned, 900);
+    let left: Vec<u64> = (1..=6).map(|node| copies(&after)[&NodeId(node)]).collect();
+    assert_eq!(left, [64, 64, 64, 0, 0, 0]);
+    assert!((4..=6).all(|node| after.node(NodeId(node)).expect("there").state == NodeState::Leaving));
 }
 
 #[test]
@@ -196,7 +210,7 @@ fn a_heavy_member_gets_more_and_a_drained_one_keeps_what_it_has() {
     let why: Vec<&str> =
         add.preview.unchanged.iter().filter(|it| it.0 == NodeId(3)).map(|it| it.1.as_str()).collect();
     assert_eq!(why, ["it is drained: it keeps what it has and gets nothing"]);
-    let leave = planned(&full, &Wish::Remove { node: NodeId(3), dead: false });
+    let leave = planned(&full, &Wish::Remove { nodes: vec![NodeId(3)], dead: false });
     assert_eq!(copies(&carried_out(&full, &leave, 903))[&NodeId(3)], 0);
 }
 
@@ -223,7 +237,7 @@ fn a_plan_that_can_not_be_is_refused_with_its_reason() {
     let known = Known::default();
     let away =
         |nodes: &[u64]| Known { away: nodes.iter().copied().map(NodeId).collect(), ..Known::default() };
-    let remove = |dead| Wish::Remove { node: NodeId(3), dead };
+    let remove = |dead| Wish::Remove { nodes: vec![NodeId(3)], dead };
     let words = |wish: &Wish, known: &Known| none(&catalog, wish, known).to_string();
     let few = words(&remove(false), &known);
     assert!(few.contains("2 nodes would be left") && few.contains("users (n = 3)"), "{few}");
@@ -309,7 +323,8 @@ fn a_plan_that_changes_nothing_says_why() {
         assert!(why.contains("get nothing (n3): undrain them first"), "{why}");
     }
     // The drained member could hold what no other may get.
-    let few = none(&drained, &Wish::Remove { node: NodeId(2), dead: false }, &Known::default()).to_string();
+    let few =
+        none(&drained, &Wish::Remove { nodes: vec![NodeId(2)], dead: false }, &Known::default()).to_string();
     assert!(few.contains("users (n = 3)") && few.contains("drained members get none (n3)"), "{few}");
 }
 
@@ -348,7 +363,7 @@ fn a_later_plan_leaves_each_shard_as_many_owners_as_it_has() {
     let grown = joined(&aborted, 1);
     for wish in [
         Wish::Add { nodes: vec![NodeId(6)] },
-        Wish::Remove { node: NodeId(2), dead: false },
+        Wish::Remove { nodes: vec![NodeId(2)], dead: false },
         Wish::Weight { node: NodeId(3), weight: Weight::new(2.0).expect("in range") },
     ] {
         let after = carried_out(&grown, &planned(&grown, &wish), 901);
@@ -364,7 +379,7 @@ fn one_that_another_member_hears_is_not_dead() {
     let away = Known { away: BTreeSet::from([NodeId(3)]), ..Known::default() };
     let heard = Known { heard_by: BTreeMap::from([(NodeId(3), NodeId(2))]), ..away.clone() };
     for wish in [
-        Wish::Remove { node: NodeId(3), dead: true },
+        Wish::Remove { nodes: vec![NodeId(3)], dead: true },
         Wish::Replace { old: NodeId(3), new: NodeId(4), dead: true },
     ] {
         plan(&grown, &wish, &away).expect("no member hears it");

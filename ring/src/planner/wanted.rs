@@ -43,6 +43,9 @@ impl Target {
         let (mut changes, mut dead, mut leave) = (Vec::new(), Vec::new(), BTreeSet::new());
         let (mut copies, mut substitute, mut weighed) = (None, None, None);
         let mut goes = |id: NodeId, is_dead: bool| {
+            if !leave.insert(id) {
+                return Ok(());
+            }
             let is_banned = node(id)?.is_gone();
             let called = || catalog.called(id);
             match (is_dead, known.away.contains(&id) || is_banned) {
@@ -57,7 +60,6 @@ impl Target {
                 },
                 (false, false) => changes.push(Change::Leave { node: id }),
             }
-            leave.insert(id);
             Ok(())
         };
         let kind = match wish {
@@ -67,8 +69,10 @@ impl Target {
                 }
                 JobKind::Add
             }
-            Wish::Remove { node, dead } => {
-                goes(*node, *dead)?;
+            Wish::Remove { nodes, dead } => {
+                for node in nodes {
+                    goes(*node, *dead)?;
+                }
                 JobKind::Remove
             }
             Wish::Replace { old, new, dead } => {

@@ -3,12 +3,13 @@
 //! A table's id is never reused, so what a dropped table left behind can't be mistaken for anything else; removing it
 //! is only a matter of space, and doing it twice is harmless.
 
+use super::emptied::Emptied;
 use super::{Replica, Writer};
 use crate::engine::{Batch, Direction, Engine, EngineError, Family, PageLimit};
 use crate::keys::{self, DiskKey};
 use quorate_model::{Durability, NodeId, Refusal, TableId};
 use std::collections::BTreeSet;
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// Hints that are removed at a time: writers wait for one such step at most.
@@ -41,10 +42,25 @@ impl<E: Engine> Replica<E> {
         batch.delete_range(Family::Meta, keys::copies_of(table));
         batch.delete_range(Family::Meta, keys::floors_of(table));
         self.write(&mut writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        self.emptied().add(keys::records_of(table));
         self.sums().forget(table);
         self.ledger_mut().forget(table);
         self.floors_mut().forget(table);
         Ok(())
+    }
+
+    /// What is noted to be given back.
+    pub(super) fn emptied(&self) -> MutexGuard<'_, Emptied> {
+        self.emptied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back the space of one range that was cleared; `false`: there is none. It may take long, and holds up nothing that
+    /// a request needs.
+    pub fn give_back_space(&self) -> Result<bool, Refusal> {
+        self.trusted()?;
+        let Some(range) = self.emptied().next() else { return Ok(false) };
+        self.engine.give_back(Family::Records, &range).map_err(|error| self.refusal(&error))?;
+        Ok(true)
     }
 
     /// Removes some of a table's hints for one owner; `false`: there is none left.

@@ -117,6 +117,7 @@ impl<E: Engine> Replica<E> {
         let floors = self.floors().without(table, interval);
         put_floors(&mut batch, table, &floors);
         self.write(writer, batch, Durability::Sync).map_err(|error| self.refusal(&error))?;
+        self.emptied().add(keys::records_in(table, interval));
         self.floors_mut().take(table, floors);
         let mut ledger = self.ledger_mut();
         for start in &gone {

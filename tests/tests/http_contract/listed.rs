@@ -74,7 +74,7 @@ fn listed(cluster: &Cluster, table: &str) -> Vec<Json> {
     let stream = get(&target).header("Accept", "application/jsonl").of(cluster.at(1)).is(200);
     let mut lines: Vec<Json> =
         stream.text().lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
-    assert_eq!(lines.pop(), Some(json!({"next_cursor": null})));
+    assert_eq!(lines.pop(), Some(json!({"consistency": "linearizable", "next_cursor": null})));
     assert_eq!(lines, items, "{table}: lines are what pages are");
     items
 }

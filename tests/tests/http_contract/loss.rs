@@ -64,6 +64,14 @@ fn an_answer_that_says_less_than_its_level_because_of_an_accepted_loss_says_why(
     assert!(lost(&gone), "a 404 is an answer too: {gone:?}");
     let page = get("/v1/tables/t/keys").of(node).is(200);
     assert!(worth(&page).starts_with("eventual; r=2; n=3; acks=2") && lost(&page), "{page:?}");
+    let count = get("/v1/tables/t/keys?count=true").of(node).is(200);
+    assert!(worth(&count).starts_with("eventual; r=2") && lost(&count), "{count:?}");
+    let stream = get("/v1/tables/t/keys").header("Accept", "application/jsonl").of(node).is(200);
+    let end: serde_json::Value = serde_json::from_str(stream.text().lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&end["consistency"], &end["consistency_reason"], &end["next_cursor"]),
+        (&json!("eventual"), &json!("accepted-loss"), &json!(null))
+    );
     let many = post("/v1/tables/t/mget", &json!({"keys": ["lowered"]})).of(node).is(200).json();
     assert_eq!(many["results"][0]["consistency_reason"], "accepted-loss");
     let batch = json!({"items": [{"put": {"key": "lowered", "value": "z"}}]});

@@ -151,7 +151,7 @@ fn a_stream_has_a_line_for_each_key_and_says_where_it_ended() {
         lines(&answer)
     };
     let whole = stream("");
-    assert_eq!((whole.len(), &whole[15]), (16, &json!({"next_cursor": null})));
+    assert_eq!((whole.len(), &whole[15]), (16, &json!({"consistency": "linearizable", "next_cursor": null})));
     assert_eq!((listed(&whole[0]), listed(&whole[14])), (b"k00".to_vec(), b"k14".to_vec()));
     let part = stream("?limit=4&reverse=true");
     assert_eq!((part.len(), listed(&part[3])), (5, b"k11".to_vec()));

@@ -69,6 +69,20 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Members that have handed over what they own, and keep hints for others.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = Problem> {
+        let is_done = !self.jobs.iter().any(|job| job.is_move);
+        let leaving = self.members.iter().filter(move |member| is_done && member.stays == Stays::Leaving);
+        leaving.filter(|member| !member.keeps_hints_for.is_empty()).map(|member| {
+            let (id, owners) = (&member.id, listed(&member.keeps_hints_for));
+            let what = format!("{id} stays a member, leaving, while it keeps hints for {owners}");
+            let then = format!("it is gone once {owners} ran for a moment, or is removed too (`--dead`)");
+            Problem::new(Severity::Note, what, then)
+        })
+    }
+}
+
 impl Member {
     /// One that an operator has drained.
     pub(super) fn drained(&self) -> Option<Problem> {

@@ -33,6 +33,7 @@ fn member(number: u32) -> Member {
         free_bytes: Some(50 << 30),
         version: Some("0.8.0".to_owned()),
         hints: 0,
+        keeps_hints_for: Vec::new(),
         hints_overflow: 0,
     }
 }
@@ -431,4 +432,16 @@ fn a_catalog_that_went_on_alone_is_good_to_know_and_no_fault() {
     let problems = diagnose(&facts);
     assert_eq!((problems.len(), problems[0].severity), (1, Severity::Note), "{problems:#?}");
     assert!(problems[0].sentence().contains("without n2"), "{problems:#?}");
+}
+
+#[test]
+fn a_member_that_leaves_says_for_whom_it_keeps_hints() {
+    let mut facts = well();
+    facts.members[2].stays = Stays::Leaving;
+    assert_eq!(diagnose(&facts), []);
+    facts.members[2].keeps_hints_for = vec!["n2".to_owned()];
+    let said: Vec<String> = diagnose(&facts).iter().map(Problem::sentence).collect();
+    let expected = "n3 stays a member, leaving, while it keeps hints for n2; it is gone once n2 ran for a moment, or is \
+                    removed too (`--dead`)";
+    assert_eq!(said, [expected]);
 }

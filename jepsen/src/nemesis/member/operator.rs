@@ -16,7 +16,7 @@ pub fn abort(cluster: &Cluster, job: &str) {
 }
 
 /// What a command answers, asked of all nodes that run in turn; `None` if it failed.
-fn type_in(cluster: &Cluster, command: &[&str]) -> Option<serde_json::Value> {
+pub fn type_in(cluster: &Cluster, command: &[&str]) -> Option<serde_json::Value> {
     let nodes = cluster.nodes().iter().filter(|node| node.is_running());
     let mut all: Vec<String> = nodes.flat_map(|node| ["--endpoint".to_owned(), node.address()]).collect();
     all.extend(["--output", "json", "--timeout", "5s"].iter().chain(command).map(|word| (*word).to_owned()));

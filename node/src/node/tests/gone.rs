@@ -8,7 +8,7 @@ use quorate_ring::planner::Wish;
 use quorate_ring::{JobState, NodeState};
 
 fn remove(node: u64, dead: bool) -> Wish {
-    Wish::Remove { node: NodeId(node), dead }
+    Wish::Remove { nodes: vec![NodeId(node)], dead }
 }
 
 /// Why a node ends by itself that is started on the folder it had.

@@ -302,7 +302,7 @@ async fn a_member_that_is_removed_gives_away_what_it_owns_and_is_no_member_then(
         let key = format!("w{number}");
         put(cluster.node(0), &table, &key, &key).await.expect("written");
     }
-    let job = begun(cluster.node(0), &Wish::Remove { node: NodeId(2), dead: false }).await;
+    let job = begun(cluster.node(0), &Wish::Remove { nodes: vec![NodeId(2)], dead: false }).await;
     assert_eq!(ended(cluster.node(0), job).await.job.state, JobState::Done);
     until("it is no member any more", || {
         [0, 2, 3].iter().all(|index| {
@@ -359,8 +359,9 @@ async fn a_drained_leader_hands_the_lead_on_and_leads_no_more_until_it_is_undrai
 async fn a_plan_of_an_earlier_state_of_the_cluster_is_refused() {
     let cluster = Cluster::start(4).await;
     cluster.create_table("users", 3).await;
-    let kept =
-        planned(cluster.node(0), &Wish::Remove { node: NodeId(3), dead: false }).await.expect("a plan");
+    let kept = planned(cluster.node(0), &Wish::Remove { nodes: vec![NodeId(3)], dead: false })
+        .await
+        .expect("a plan");
     cluster.create_table("more", 3).await;
     let id = kept.id.to_string();
     let refused = cluster.node(0).core().apply_plan(&id, TIMEOUT).await.expect_err("it has changed");

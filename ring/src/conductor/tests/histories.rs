@@ -247,7 +247,7 @@ impl World {
         let away = |(node, real): (&NodeId, &Real)| (!real.is_up).then_some(*node);
         let away: BTreeSet<NodeId> = self.real.iter().filter_map(away).collect();
         let accepted = match wish {
-            Wish::Remove { node, dead: true } => BTreeSet::from([*node]),
+            Wish::Remove { nodes, dead: true } => nodes.iter().copied().collect(),
             Wish::Add { .. }
             | Wish::Remove { .. }
             | Wish::Replace { .. }
@@ -320,7 +320,7 @@ impl World {
                     self.join(id);
                 }
             }
-            36 => self.plan(&Wish::Remove { node, dead: !is_up }),
+            36 => self.plan(&Wish::Remove { nodes: vec![node], dead: !is_up }),
             37 => self.plan(&Wish::Balance),
             38 => {
                 let weight = Weight::new(f64::from(number % 4 + 1)).expect("in range");

@@ -105,7 +105,7 @@ fn plans_of_a_large_cluster_are_fair_move_little_and_heed_zones_and_weights() {
     let to_new = add.preview.nodes.iter().filter(|it| new.contains(&it.node)).map(|it| it.copies_after);
     assert_eq!(to_new.sum::<u64>(), add.preview.moves, "whatever moves goes to those that are added");
     // A whole zone's first node leaves; the others of its zone take what it had.
-    let remove = planned(&before, &Wish::Remove { node: NodeId(7), dead: false });
+    let remove = planned(&before, &Wish::Remove { nodes: vec![NodeId(7)], dead: false });
     check(&before, &remove, &weights((1..=SMALL.nodes).filter(|number| *number != 7)));
     let weight = Weight::new(3.0).expect("in range");
     let heavier = planned(&before, &Wish::Weight { node: NodeId(9), weight });
@@ -168,7 +168,7 @@ fn the_largest_cluster_is_planned_in_time() {
     let (took, add) = shortest(|| planned(&grown, &wish));
     println!("  {took:?}: a plan for it with its preview, {} moves", add.preview.moves);
     check(&grown, &add, &weights(1..=LARGEST.nodes + 1));
-    let (took, remove) = shortest(|| planned(&before, &Wish::Remove { node: NodeId(7), dead: false }));
+    let (took, remove) = shortest(|| planned(&before, &Wish::Remove { nodes: vec![NodeId(7)], dead: false }));
     println!("  {took:?}: a plan for one that leaves with its preview, {} moves", remove.preview.moves);
     check(&before, &remove, &weights((1..=LARGEST.nodes).filter(|number| *number != 7)));
 }
