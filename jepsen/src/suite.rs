@@ -63,8 +63,8 @@ const fn os_line(workload: &'static str, faults: &'static str, seconds: u64) -> 
 const QUICK: &[Line] = &[
     line("register", "kill,partition-halves,pause", 20),
     line("set", "partition,reset,power-all", 20),
-    line("scan", "shard,kill-one,partition,pause-short", 25),
-    line("retries", "shard-split,kill,partition,packet-loss", 15),
+    line("scan", "shard,kill-one,partition-one", 25),
+    line("retries", "kill,partition,packet-loss", 15),
     line("churn", "kill-minority,pause-short,partition-one,rolling-restart", 25),
     line("ttl", "clock,power-one,partition-ring", 20),
     line("dropped", "kill,partition-halves", 20),

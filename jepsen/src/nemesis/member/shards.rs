@@ -50,11 +50,13 @@ impl Fault for Split {
         self.founded.get_or_insert(shards.len());
         let count = random.random_range(1..=SPLITS_MAX);
         shards.shuffle(random);
-        let split = |shard: &&Value| {
-            let command = ["shard", "split", cluster.table(), "--shard", &number(shard)];
-            operator::type_in(cluster, &command).is_some()
-        };
-        let done = shards.iter().take(count).filter(split).count();
+        let mut done = 0;
+        for shard in shards.iter().take(count) {
+            // Where its bytes are halved is not known of a small one.
+            let Some(at) = place(cluster, shard, random) else { continue };
+            let command = ["shard", "split", cluster.table(), "--at", &at];
+            done += usize::from(operator::type_in(cluster, &command).is_some());
+        }
         let all: Vec<usize> = (0..cluster.nodes().len()).collect();
         let what = format!("{done} of {} shards of its table are split", shards.len());
         Ok(Some(done).filter(|done| *done > 0).and_then(|_| Struck::of(cluster, &all, &what)))
@@ -117,6 +119,17 @@ impl Fault for Move {
         self.job = None;
         Ok("the copy stays where it is".to_owned())
     }
+}
+
+/// A place in a shard: some token of a hash table, or of a range table one of the first keys.
+fn place(cluster: &Cluster, shard: &Value, random: &mut ChaCha8Rng) -> Option<String> {
+    let start = &shard["start"];
+    if start.is_string() {
+        return Some(format!("{:016x}", random.random::<u64>()));
+    }
+    let start = format!("--start={}", start["key"].as_str().unwrap_or_default());
+    let listed = operator::type_in(cluster, &["scan", cluster.table(), "--limit", "64", &start])?;
+    Some(listed.as_array()?.choose(random)?["key"].as_str()?.to_owned())
 }
 
 fn number(shard: &Value) -> String {
