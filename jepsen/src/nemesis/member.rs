@@ -11,7 +11,7 @@
 //! | copies | a table gets one copy more | as many as before, where the program can |
 //! | itself | a process is killed, its folder emptied | `--replace-self` at the same address |
 //! | other | the same | a new member on that host, and a plan that gives it the place of the dead one |
-//! | split | some shards are split where they are halved | neighbours on the same nodes are merged, while there are more than at first |
+//! | split | some shards are split, at tokens or keys | neighbours on the same nodes are merged, while there are more than at first |
 //! | move | a copy of a shard moves to another node | it stays there |
 //! | return | a killed member is removed as dead, and starts again on its folder | it must end; then it joins as a new one |
 //!
