@@ -33,12 +33,14 @@
 
 mod arrival;
 mod facts;
+mod progress;
 mod starts;
 pub mod tend;
 mod wait;
 mod watch;
 
 pub use facts::{FillReport, Limits, NodeReport, PairReport, ShardReport};
+pub use progress::{Told, bytes_done};
 pub use tend::{TendLimits, Tending};
 pub use wait::Wait;
 pub use watch::Watch;

@@ -221,8 +221,8 @@ pub struct MoveJob {
     pub shards_pending: u64,
     /// Bytes that the plan expected to copy.
     pub bytes: u64,
-    /// Bytes that are copied, about: what receivers say of the shards at work, and of those that have moved their part of
-    /// `bytes`.
+    /// Bytes that are copied, about: `bytes` less what is left. Of a job that goes forward no less than the answering node has
+    /// said before.
     pub bytes_done: u64,
     /// Members that leave by it.
     #[schema(value_type = Vec<form::NodeId>)]

@@ -12,7 +12,7 @@ use crate::conduct;
 use crate::control::ProposeError;
 use crate::fill::FillLimits;
 use quorate_model::{Epoch, NodeId, ShardId};
-use quorate_ring::catalog::{JobState, Shard};
+use quorate_ring::catalog::Shard;
 use quorate_ring::conductor::{self, Limits, NodeReport, Wait};
 use quorate_ring::planner::{self, Known, NoPlan, Planned, Wish};
 use quorate_ring::{Command, Job, JobId, Order, RequestId};
@@ -53,7 +53,7 @@ pub enum PlanError {
 pub struct MoveProgress {
     /// The job.
     pub job: Arc<Job>,
-    /// Bytes that are copied, about.
+    /// Bytes that are copied, about; of a job that goes forward no less than this node has said before.
     pub bytes_done: u64,
     /// Shards at work and shards that have not begun, ten at most: those first that wait for more than their turn.
     pub waiting: Vec<WaitingShard>,
@@ -198,14 +198,25 @@ impl Core {
         let (view, reports) = (self.view(), self.node_reports());
         let mut jobs: Vec<&Arc<Job>> = view.catalog().jobs().collect();
         jobs.sort_by_key(|job| std::cmp::Reverse(job.began));
-        jobs.into_iter().map(|job| progress(view.catalog(), &reports, job)).collect()
+        jobs.into_iter().map(|job| self.progress(view.catalog(), &reports, job)).collect()
     }
 
     /// One of them.
     pub fn move_job(&self, id: JobId) -> Option<MoveProgress> {
         let view = self.view();
         let job = view.catalog().job(id)?;
-        Some(progress(view.catalog(), &self.node_reports(), job))
+        Some(self.progress(view.catalog(), &self.node_reports(), job))
+    }
+
+    /// How far a job is, as far as this node knows.
+    fn progress(
+        &self,
+        catalog: &quorate_ring::Catalog,
+        reports: &BTreeMap<NodeId, NodeReport>,
+        job: &Arc<Job>,
+    ) -> MoveProgress {
+        let bytes_done = self.plans.told().bytes_done(catalog, reports, job);
+        MoveProgress { job: Arc::clone(job), bytes_done, waiting: waiting(catalog, reports, job) }
     }
 
     fn node_reports(&self) -> BTreeMap<NodeId, NodeReport> {
@@ -250,32 +261,6 @@ fn dead(wish: &Wish) -> Vec<NodeId> {
         | Wish::Drain { .. }
         | Wish::Balance => Vec::new(),
     }
-}
-
-/// How far a job is, as far as this node knows.
-fn progress(
-    catalog: &quorate_ring::Catalog,
-    reports: &BTreeMap<NodeId, NodeReport>,
-    job: &Arc<Job>,
-) -> MoveProgress {
-    let is_of_job = |shard: &&Shard| shard.joint.as_ref().is_some_and(|joint| joint.job == job.id);
-    let moving = || catalog.moving().filter(is_of_job);
-    // What has moved is no longer told of: of the bytes that were expected, its part.
-    let moved = u128::from(job.bytes_total) * u128::from(job.done) / u128::from(job.total.max(1));
-    let copied = moving().flat_map(|shard| {
-        let fills = shard.receivers().filter_map(|owner| reports.get(&owner.node)?.fills.get(&shard.id));
-        fills.map(|fill| fill.bytes)
-    });
-    let bytes_done = u64::try_from(moved).unwrap_or(u64::MAX).saturating_add(copied.sum());
-    let bytes_done = match job.state {
-        JobState::Done => job.bytes_total,
-        JobState::Gathering { .. }
-        | JobState::Running
-        | JobState::Paused
-        | JobState::Aborting
-        | JobState::Aborted => bytes_done.min(job.bytes_total),
-    };
-    MoveProgress { job: Arc::clone(job), bytes_done, waiting: waiting(catalog, reports, job) }
 }
 
 /// Shards of a job and what each waits for.

@@ -1,6 +1,6 @@
 //! What is known of the nodes, and how much may move at once.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Shard};
 use crate::heat::Spot;
 use quorate_model::{Epoch, NodeId, Rules, ShardId, SortKey, Span, TableId};
 use std::collections::BTreeMap;
@@ -123,6 +123,11 @@ impl<'a> Facts<'a> {
         let known = self.catalog.node(node)?;
         let report = self.reports.get(&node)?;
         (!known.is_gone() && report.incarnation == known.incarnation).then_some(report)
+    }
+
+    /// Bytes of a shard, as the owner has counted it that holds most; `None`: none has said.
+    pub fn counted(&self, shard: &Shard) -> Option<u64> {
+        shard.owner_nodes().filter_map(|node| self.report(node)?.sizes.get(&shard.id).copied()).max()
     }
 
     /// Whether a node can be asked.

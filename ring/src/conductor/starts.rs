@@ -153,9 +153,8 @@ impl<'a> Starts<'a> {
 
     /// Bytes of a shard: what its owners have counted, or what is usual in this job.
     fn bytes(&self, shard: &Shard) -> u64 {
-        let sizes = shard.owner_nodes().filter_map(|node| self.facts.report(node)?.sizes.get(&shard.id));
         let usual = || self.job.bytes_total / u64::from(self.job.total.max(1));
-        sizes.max().copied().unwrap_or_else(usual)
+        self.facts.counted(shard).unwrap_or_else(usual)
     }
 
     fn add(&mut self, shard: &Shard, wanted: &[NodeId], done: impl Fn(NodeId) -> u64) {

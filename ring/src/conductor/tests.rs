@@ -1,4 +1,5 @@
 mod histories;
+mod progress;
 
 use super::*;
 use crate::catalog::tests::{accept, founded, table};

@@ -3,6 +3,7 @@
 use crate::fill::FillLimits;
 use quorate_model::{Boot, NodeId, WallTime};
 use quorate_ring::JobId;
+use quorate_ring::conductor::Told;
 use quorate_ring::planner::Planned;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,12 +57,14 @@ pub struct Plans {
     /// How fast copies are filled, as far as this node is told.
     pub(super) limits: FillLimits,
     kept: Mutex<(u64, BTreeMap<u64, Arc<Kept>>)>,
+    /// How far the job that goes on was said to be.
+    told: Mutex<Told>,
 }
 
 impl Plans {
     /// Of a run of a node: none.
     pub fn new(node: NodeId, boot: Boot, limits: FillLimits) -> Self {
-        Self { node, limits, kept: Mutex::new((boot.0 >> 32, BTreeMap::new())) }
+        Self { node, limits, kept: Mutex::new((boot.0 >> 32, BTreeMap::new())), told: Mutex::default() }
     }
 
     /// Keeps a plan.
@@ -100,6 +103,12 @@ impl Plans {
     /// Keeps it no longer.
     pub fn discard(&self, kept: &Kept) {
         self.fresh().1.remove(&kept.id.number);
+    }
+
+    /// How far the job that goes on was said to be.
+    pub(super) fn told(&self) -> MutexGuard<'_, Told> {
+        // After a panic elsewhere it says what it said before.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those whose time has not come.
