@@ -4,6 +4,8 @@
 //!   look ──> page of an owner's hints ──> one batch of writes ──> acknowledged ──────────────> erase ──> next page
 //!                     │                            └── holds something higher ──> read at all owners ──┘
 //!                     └── of keys that it does not own any more: written to one of their owners ──┘
+//!   where this node is to leave:
+//!   what is left of a page ──> hints at another member ──> kept there ──> erase
 //! ```
 //!
 //! One machine without I/O for all owners of one node ([`Replay`]): it is told who can be reached, what a page, a
@@ -21,34 +23,43 @@
 //! - One batch at a time for each owner, and so many reads at once: replay delays no key traffic.
 //! - An owner that takes nothing now (away, its disk or its queue full, its catalog behind) is left alone until the
 //!   next look.
+//! - A member that leaves waits for no owner: what it can't hand over, since some owner is away or takes nothing, it has
+//!   another member keep: an owner of the key, or else one after the other of those that stay. It erases a hint only once
+//!   that member has it as durably as the table promises. Where none has room it stays, and they are asked again later.
 //!
 //! # What is left out
 //!
 //! Handing over hints of a member that is away and owns their keys no more: that waits until it is back, or no member.
 
+mod keeping;
 mod limits;
+mod look;
 mod owner;
 mod wanted;
 
 pub use limits::ReplayLimits;
+pub use look::{Look, keepers};
 pub use wanted::{Action, Pause};
 
 use crate::context::Context;
 use crate::get;
 use crate::plans::Plans;
-use owner::Owner;
+use owner::{At, Owner};
 use quorate_model::{Hint, Instant, NodeId, Now, Refusal, Reply, Span};
 use std::collections::BTreeMap;
 
 /// How often owners are looked at, beside at every change of a link.
 const LOOK_EVERY: Span = Span::from_millis(500);
 
+/// How soon members that had no room for the hints of one that leaves are asked again: each refusal is counted there as a
+/// hint that did not fit.
+const KEEP_AGAIN: Span = Span::from_millis(30_000);
+
 /// What a replay is told.
 #[derive(Debug)]
 pub enum Input {
-    /// It is time to look ([`Replay::wake_at`]), or a link has changed: for these owners hints are kept, and they seem
-    /// to be reachable. None of them while this node doubts its disk.
-    Look(Vec<NodeId>),
+    /// It is time to look ([`Replay::wake_at`]), or a link has changed.
+    Look(Look),
     /// A page of an owner's hints, empty behind the last; or why this node can't read it.
     Page(NodeId, Result<Vec<Hint>, Refusal>),
     /// The replies to a batch, one for each of its requests; `None`: there is no answer that counts.
@@ -69,12 +80,15 @@ pub struct Replay {
     look_every: Span,
     look_at: Instant,
     owners: BTreeMap<NodeId, Owner>,
+    /// Until when no member is asked to keep what is for these owners.
+    unkept: BTreeMap<NodeId, Instant>,
 }
 
 impl Replay {
     /// Of a node that has handed over nothing yet and looks at once.
     pub fn new(context: Context, limits: ReplayLimits) -> Self {
-        Self { context, limits, look_every: LOOK_EVERY, look_at: Instant(0), owners: BTreeMap::new() }
+        let (owners, unkept) = (BTreeMap::new(), BTreeMap::new());
+        Self { context, limits, look_every: LOOK_EVERY, look_at: Instant(0), owners, unkept }
     }
 
     /// The same, looking so often.
@@ -90,15 +104,9 @@ impl Replay {
 
     /// Takes one input at one moment; appends what is to be done.
     pub fn step(&mut self, now: Now, input: Input, plans: &impl Plans, actions: &mut Vec<Action>) {
-        let at = owner::At { context: self.context, limits: self.limits, now };
+        let at = At { context: self.context, limits: self.limits, now };
         let (node, next) = match input {
-            Input::Look(reachable) => {
-                self.look_at = now.instant + self.look_every;
-                for node in reachable {
-                    self.owners.entry(node).or_insert_with(|| Owner::begin(node, at, actions));
-                }
-                return;
-            }
+            Input::Look(look) => return self.look(at, look, actions),
             Input::Page(node, page) => (node, self.of(node, |owner| owner.on_page(at, page, plans, actions))),
             Input::Replies(node, replies) => {
                 (node, self.of(node, |owner| owner.on_replies(at, replies, plans, actions)))
@@ -113,7 +121,30 @@ impl Replay {
         };
         if let (Some(Err(pause)), Some(owner)) = (next, self.owners.get(&node)) {
             actions.push(Action::Ended { owner: node, handed_over: owner.handed_over(), pause });
+            if owner.is_unkept() {
+                self.unkept.insert(node, now.instant + KEEP_AGAIN);
+            }
             self.owners.remove(&node);
+        }
+    }
+
+    /// Begins with the owners that can be reached; where this node is to leave, with the others too.
+    fn look(&mut self, at: At, look: Look, actions: &mut Vec<Action>) {
+        let now = at.now.instant;
+        self.look_at = now + self.look_every;
+        self.unkept.retain(|_, until| *until > now);
+        let Look { reachable, away, keepers } = look;
+        let unkept = &self.unkept;
+        let keepers = |node: NodeId| if unkept.contains_key(&node) { Vec::new() } else { keepers.clone() };
+        for node in reachable {
+            let begin = || Owner::begin(node, at, actions).kept_by(keepers(node));
+            self.owners.entry(node).or_insert_with(begin);
+        }
+        for (node, keepers) in away.into_iter().map(|node| (node, keepers(node))) {
+            if !keepers.is_empty() {
+                let begin = || Owner::begin(node, at, actions).kept_by(keepers).away();
+                self.owners.entry(node).or_insert_with(begin);
+            }
         }
     }
 

@@ -114,7 +114,8 @@ pub enum Request {
         #[n(2)]
         durability: Durability,
     },
-    /// Keep this record for an owner that could not be reached. Sent to the coordinator's own node.
+    /// Keep this record for an owner that could not be reached. Sent to the coordinator's own node, or by one that leaves to
+    /// a member that stays.
     #[n(4)]
     Hint {
         /// Whom it is for.

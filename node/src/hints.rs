@@ -1,4 +1,5 @@
-//! The replay of hints, carried out: what this node keeps for owners that were away is handed over once they are back.
+//! The replay of hints, carried out: what this node keeps for owners that were away is handed over once they are back, and
+//! where it is to leave, kept by another member.
 //!
 //! What is sent when, and erased when, is decided by [`quorate_coordinator::replay`]; here are the links, the replica that
 //! keeps the hints, and the driver of the reads that make owners agree. Batches have a lane of their own.
@@ -9,7 +10,7 @@ use crate::engine::Replica;
 use crate::peer::Local;
 use crate::recollection::Recollection;
 use crate::views::Views;
-use quorate_coordinator::replay::{self, Action, Input, Pause};
+use quorate_coordinator::replay::{self, Action, Input, Look, Pause};
 use quorate_coordinator::{Context, Position};
 use quorate_model::{NodeId, Refusal, Reply, Request};
 use quorate_storage::PageLimit;
@@ -112,20 +113,19 @@ impl Replay {
                     },
                 },
                 changed = changes.changed() => match changed {
-                    Ok(()) => Input::Look(self.reachable()),
+                    Ok(()) => Input::Look(self.look()),
                     Err(_) => return,
                 },
-                () = tokio::time::sleep_until(look_at) => Input::Look(self.reachable()),
+                () = tokio::time::sleep_until(look_at) => Input::Look(self.look()),
             };
             replay.step(clock::now(), input, &*self.views, &mut actions);
         }
     }
 
-    /// Owners for whom hints are kept and who can be reached, and those that are no members any more: what is kept for these
-    /// goes to others.
-    fn reachable(&self) -> Vec<NodeId> {
+    /// For whom hints are kept, and who may keep them in the place of this node.
+    fn look(&self) -> Look {
         if self.local.replica().is_doubtful() {
-            return Vec::new();
+            return Look::default();
         }
         let counts = self.local.replica().hint_counts();
         let waiting = counts.into_iter().filter(|(_, hints)| hints.count > 0).map(|(owner, _)| owner);
@@ -134,7 +134,9 @@ impl Replay {
             let known = view.catalog().node(owner);
             view.catalog().is_founded() && known.is_none_or(|node| node.is_gone())
         };
-        waiting.filter(|owner| self.links.is_lane_up(*owner, Lane::Bulk) || is_gone(*owner)).collect()
+        let is_up = |node: NodeId| self.links.is_lane_up(node, Lane::Bulk);
+        let (reachable, away) = waiting.partition(|owner| is_up(*owner) || is_gone(*owner));
+        Look { reachable, away, keepers: replay::keepers(view.catalog(), self.context.local, is_up) }
     }
 
     async fn carry_out(self: Arc<Self>, action: Action) -> Input {
@@ -195,6 +197,11 @@ impl Replay {
         let why = pause.map(|pause| match pause {
             Pause::Away => "it is away".to_owned(),
             Pause::Refused(reply) => format!("it answered {reply:?}"),
+            Pause::Unkept(said) => {
+                let said = said.as_ref().map(|reply| format!("answered {reply:?}"));
+                let said = said.unwrap_or_else(|| "did not answer".to_owned());
+                format!("this node leaves, and no other member keeps them: the last {said}")
+            }
             Pause::Here(refusal) => format!("they cannot be read here: {refusal}"),
         });
         let news = self.progress.is_news(owner, why.as_deref(), Instant::now());

@@ -12,7 +12,7 @@ use crate::history::{Asked, AttemptId, Hinted, Outcome, Spot};
 use crate::message::Message;
 use crate::random::For;
 use crate::world::World;
-use quorate_coordinator::replay::{Action, Input};
+use quorate_coordinator::replay::{Action, Input, Look};
 use quorate_coordinator::{Context, Position, Replay, ReplayLimits};
 use quorate_model::{Epoch, Hint, NodeId, Place, Reply, Request, SortKey, Span, TableId};
 use quorate_storage::engine::PageLimit;
@@ -78,7 +78,7 @@ impl World {
         #[cfg(feature = "mutants")]
         self.sweep(on);
         self.keep_sums(on);
-        self.step_replay(on, run, Input::Look(reachable));
+        self.step_replay(on, run, Input::Look(Look::of(reachable)));
         self.plan_replay(on);
     }
 

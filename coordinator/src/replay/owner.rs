@@ -1,7 +1,10 @@
 //! The replay to one owner: page by page, each of them sent, made sure of and erased before the next.
 //!
 //! A step that ends the replay for now is an error: with the reason, or without one when no page is left.
+//!
+//! What is left of a page stays. Where this node is to leave, other members are asked to keep it first, one after the other.
 
+use super::keeping::{Asked, Keeping};
 use super::limits::ReplayLimits;
 use super::wanted::{Action, Pause};
 use crate::context::Context;
@@ -20,6 +23,10 @@ pub struct Owner {
     stage: Stage,
     handed_over: u64,
     reads: u32,
+    /// Whether it can't be reached: nothing is sent to it.
+    is_away: bool,
+    /// Who keeps what can't be handed over.
+    keeping: Keeping,
 }
 
 /// Where, when and within which limits a step is taken.
@@ -40,6 +47,8 @@ enum Stage {
     Handing { page: Page, overtaken: Vec<Hint>, former: Vec<Hint>, handed: Vec<Hint> },
     /// Reads at all owners are under way, and more are to come.
     Reading { page: Page, overtaken: Vec<Hint>, reading: BTreeMap<u32, Hint> },
+    /// Another member is asked to keep hints in the place of this node.
+    HandingOn { page: Page, keeper: NodeId, hints: Vec<Hint> },
     /// What is done is being erased.
     Erasing { page: Page },
 }
@@ -49,6 +58,8 @@ enum Stage {
 struct Page {
     last: (TableId, SortKey),
     done: Vec<Hint>,
+    /// What stays, unless another member keeps it.
+    left: Vec<Hint>,
     refused: Option<Reply>,
 }
 
@@ -75,9 +86,25 @@ type Step = Result<(), Option<Pause>>;
 impl Owner {
     /// Begins with the first page.
     pub fn begin(node: NodeId, at: At, actions: &mut Vec<Action>) -> Self {
-        let mut owner = Self { node, stage: Stage::Paging, handed_over: 0, reads: 0 };
+        let (stage, keeping) = (Stage::Paging, Keeping::default());
+        let mut owner = Self { node, stage, handed_over: 0, reads: 0, is_away: false, keeping };
         owner.ask_page(at, None, actions);
         owner
+    }
+
+    /// The same where this node is to leave: these members may keep what it can't hand over.
+    pub fn kept_by(self, keepers: Vec<NodeId>) -> Self {
+        Self { keeping: Keeping::by(keepers), ..self }
+    }
+
+    /// The same of an owner who can't be reached.
+    pub fn away(self) -> Self {
+        Self { is_away: true, ..self }
+    }
+
+    /// Whether some of its hints were kept by no other member.
+    pub fn is_unkept(&self) -> bool {
+        self.keeping.has_failed()
     }
 
     /// Hints handed over so far.
@@ -100,11 +127,16 @@ impl Owner {
         let last = hints.last().map(|hint| (hint.table, hint.sort_key.clone())).ok_or(None)?;
         let rules = at.context.rules;
         if !hints::handed_over(rules) {
-            return self.erase(Page { last, done: hints, refused: None }, at, actions);
+            return self.erase(Page { last, done: hints, left: Vec::new(), refused: None }, at, actions);
         }
         // A table that this catalog has issued and does not have is gone; one it has not issued yet will come.
         let (done, rest): (Vec<Hint>, Vec<Hint>) =
             hints.into_iter().partition(|hint| plans.is_dropped(hint.table));
+        let mut page = Page { last, done, left: Vec::new(), refused: None };
+        if self.is_away {
+            page.left = rest;
+            return self.hand_on(page, at, plans, actions);
+        }
         let (mut sent, mut requests, mut former) = (Vec::new(), Vec::new(), Vec::new());
         for hint in rest {
             match plans.plan(hint.table, &hint.sort_key) {
@@ -116,7 +148,6 @@ impl Owner {
                 None => {}
             }
         }
-        let page = Page { last, done, refused: None };
         if sent.is_empty() {
             return self.hand(page, Vec::new(), former, at, plans, actions);
         }
@@ -133,7 +164,7 @@ impl Owner {
     /// other; then reads them at all of their owners.
     fn hand(
         &mut self,
-        page: Page,
+        mut page: Page,
         overtaken: Vec<Hint>,
         former: Vec<Hint>,
         at: At,
@@ -145,7 +176,10 @@ impl Owner {
         for hint in former {
             // One whose owners are all away stays, and is looked at again.
             let Some(plan) = plans.plan(hint.table, &hint.sort_key) else { continue };
-            let Some(owner) = plan.candidates.iter().find(|it| it.alive).map(|it| it.node) else { continue };
+            let Some(owner) = plan.candidates.iter().find(|it| it.alive).map(|it| it.node) else {
+                page.left.push(hint);
+                continue;
+            };
             if *to.get_or_insert(owner) == owner {
                 requests.push(write_of(&hint, plan));
                 handed.push(hint);
@@ -168,15 +202,21 @@ impl Owner {
         plans: &impl Plans,
         actions: &mut Vec<Action>,
     ) -> Step {
-        let Stage::Handing { page, mut overtaken, former, handed } =
+        let Stage::Handing { mut page, mut overtaken, former, handed } =
             self.stage.leave(|stage| matches!(stage, Stage::Handing { .. }))
         else {
             return Ok(());
         };
-        let replies = replies.filter(|replies| replies.len() == handed.len()).unwrap_or_default();
-        let taken = handed.into_iter().zip(replies);
-        let is_taken = |(hint, reply): &(Hint, Reply)| acknowledged(hint, reply) != Acknowledged::No;
-        overtaken.extend(taken.filter(is_taken).map(|(hint, _)| hint));
+        let Some(replies) = replies.filter(|replies| replies.len() == handed.len()) else {
+            page.left.extend(handed);
+            return self.hand(page, overtaken, former, at, plans, actions);
+        };
+        for (hint, reply) in handed.into_iter().zip(replies) {
+            match acknowledged(&hint, &reply) {
+                Acknowledged::AsHinted | Acknowledged::Higher => overtaken.push(hint),
+                Acknowledged::No => page.left.push(hint),
+            }
+        }
         self.hand(page, overtaken, former, at, plans, actions)
     }
 
@@ -188,22 +228,34 @@ impl Owner {
         plans: &impl Plans,
         actions: &mut Vec<Action>,
     ) -> Step {
-        if matches!(self.stage, Stage::Handing { .. }) {
-            return self.on_handed(at, replies, plans, actions);
+        match self.stage {
+            Stage::Handing { .. } => return self.on_handed(at, replies, plans, actions),
+            Stage::HandingOn { .. } => return self.on_handed_on(at, replies, plans, actions),
+            Stage::Paging | Stage::Sending { .. } | Stage::Reading { .. } | Stage::Erasing { .. } => {}
         }
         let Stage::Sending { mut page, sent, former } =
             self.stage.leave(|stage| matches!(stage, Stage::Sending { .. }))
         else {
             return Ok(());
         };
-        let replies = replies.filter(|replies| replies.len() == sent.len()).ok_or(Some(Pause::Away))?;
+        let Some(replies) = replies.filter(|replies| replies.len() == sent.len()) else {
+            if self.keeping.is_over() {
+                return Err(Some(Pause::Away));
+            }
+            self.is_away = true;
+            page.left.extend(sent.into_iter().chain(former));
+            return self.hand_on(page, at, plans, actions);
+        };
         let mut overtaken = Vec::new();
         for (hint, reply) in sent.into_iter().zip(replies) {
             match acknowledged(&hint, &reply) {
                 Acknowledged::AsHinted => page.done.push(hint),
                 Acknowledged::Higher if hints::erased_unrepaired(at.context.rules) => page.done.push(hint),
                 Acknowledged::Higher => overtaken.push(hint),
-                Acknowledged::No => page.refused = Some(reply),
+                Acknowledged::No => {
+                    page.refused = Some(reply);
+                    page.left.push(hint);
+                }
             }
         }
         self.hand(page, overtaken, former, at, plans, actions)
@@ -223,10 +275,9 @@ impl Owner {
         else {
             return Ok(());
         };
-        if let Some(hint) = reading.remove(&number)
-            && matches!(answer, Some(Ok(answer)) if answer.acks == answer.n)
-        {
-            page.done.push(hint);
+        if let Some(hint) = reading.remove(&number) {
+            let is_done = matches!(answer, Some(Ok(answer)) if answer.acks == answer.n);
+            if is_done { page.done.push(hint) } else { page.left.push(hint) }
         }
         self.read(page, overtaken, reading, at, plans, actions)
     }
@@ -263,7 +314,7 @@ impl Owner {
     /// Begins as many reads as may run at once; erases what is done when there are none left.
     fn read(
         &mut self,
-        page: Page,
+        mut page: Page,
         mut overtaken: Vec<Hint>,
         mut reading: BTreeMap<u32, Hint>,
         at: At,
@@ -275,6 +326,7 @@ impl Owner {
             // Of this moment: an owner that was down when the page was read may be back.
             let Some(plan) = plans.plan(hint.table, &hint.sort_key) else { continue };
             if plan.candidates.iter().any(|candidate| !candidate.alive) {
+                page.left.push(hint);
                 continue;
             }
             let deadline = at.now.instant + at.limits.repair_timeout;
@@ -287,10 +339,45 @@ impl Owner {
             reading.insert(number, hint);
         }
         if reading.is_empty() {
-            return self.erase(page, at, actions);
+            return self.hand_on(page, at, plans, actions);
         }
         self.stage = Stage::Reading { page, overtaken, reading };
         Ok(())
+    }
+
+    /// Asks another member to keep what is left of a page: one after the other, until each hint is kept or none takes it.
+    /// Where this node stays it asks none.
+    fn hand_on(&mut self, mut page: Page, at: At, plans: &impl Plans, actions: &mut Vec<Action>) -> Step {
+        let Some(asked) = self.keeping.next(self.node, &mut page.left, plans) else {
+            return self.erase(page, at, actions);
+        };
+        let Asked { keeper, hints, requests } = asked;
+        if hints::erased_unanswered(at.context.rules) {
+            actions.push(Action::Erase { owner: self.node, hints: hints.clone() });
+        }
+        let deadline = at.now.instant + at.limits.batch_timeout;
+        actions.push(Action::Send { owner: self.node, to: keeper, requests, deadline });
+        self.stage = Stage::HandingOn { page, keeper, hints };
+        Ok(())
+    }
+
+    /// A member has answered which hints it keeps from now on, or has not.
+    fn on_handed_on(
+        &mut self,
+        at: At,
+        replies: Option<Vec<Reply>>,
+        plans: &impl Plans,
+        actions: &mut Vec<Action>,
+    ) -> Step {
+        let Stage::HandingOn { mut page, keeper, hints } =
+            self.stage.leave(|stage| matches!(stage, Stage::HandingOn { .. }))
+        else {
+            return Ok(());
+        };
+        let (kept, left) = self.keeping.answered(keeper, hints, replies);
+        page.done.extend(kept);
+        page.left.extend(left);
+        self.hand_on(page, at, plans, actions)
     }
 
     fn erase(&mut self, mut page: Page, at: At, actions: &mut Vec<Action>) -> Step {
@@ -299,6 +386,9 @@ impl Owner {
             actions.push(Action::Erase { owner: self.node, hints: done });
             self.stage = Stage::Erasing { page };
             return Ok(());
+        }
+        if self.is_away && self.keeping.is_over() {
+            return Err(Some(Pause::Unkept(self.keeping.said())));
         }
         if let Some(reply) = page.refused {
             return Err(Some(Pause::Refused(Box::new(reply))));

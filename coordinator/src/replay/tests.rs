@@ -3,7 +3,7 @@
 use super::*;
 use crate::context::Timing;
 use crate::story::{plan_of_sets, record_of};
-use quorate_model::{Epoch, Held, Interval, Rules, SortKey, TableId, WallTime};
+use quorate_model::{Epoch, Held, Interval, Request, Rules, SortKey, TableId, WallTime};
 use quorate_ring::Plan;
 
 /// Every key's owners are these; one of them may seem down, or the table be gone.
@@ -58,18 +58,35 @@ struct Told(Replay, Known, Vec<Action>);
 
 impl Told {
     fn a_page_of(hints: &[Hint], known: Known) -> Self {
-        let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
-        let limits = ReplayLimits { repairs_running_max: 1, ..ReplayLimits::default() };
-        let mut told = Self(Replay::new(context, limits), known, Vec::new());
-        let looked = told.step(Input::Look(vec![OWNER]));
+        let mut told = Self::new(known);
+        let looked = told.step(Input::Look(Look::of(vec![OWNER])));
         assert!(matches!(looked[..], [Action::Page { owner: OWNER, after: None, .. }]), "{looked:?}");
         told.2 = told.step(Input::Page(OWNER, Ok(hints.to_vec())));
         told
     }
 
+    /// The same on a node that is to leave, with these members as keepers; the owner is away.
+    fn a_page_of_one_away(hints: &[Hint], keepers: &[u64], known: Known) -> Self {
+        let mut told = Self::new(known);
+        let looked = told.step(Input::Look(leaving(keepers)));
+        assert!(matches!(looked[..], [Action::Page { owner: OWNER, after: None, .. }]), "{looked:?}");
+        told.2 = told.step(Input::Page(OWNER, Ok(hints.to_vec())));
+        told
+    }
+
+    fn new(known: Known) -> Self {
+        let context = Context { local: NodeId(1), rules: Rules::INTACT, timing: Timing::default() };
+        let limits = ReplayLimits { repairs_running_max: 1, ..ReplayLimits::default() };
+        Self(Replay::new(context, limits), known, Vec::new())
+    }
+
     fn step(&mut self, input: Input) -> Vec<Action> {
+        self.step_at(AT, input)
+    }
+
+    fn step_at(&mut self, now: Now, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.0.step(AT, input, &self.1, &mut actions);
+        self.0.step(now, input, &self.1, &mut actions);
         actions
     }
 
@@ -86,6 +103,20 @@ impl Told {
             crate::GetAnswer { record, sealed, guarantee, lowered, acks, required, n, repaired, replicas };
         self.step(Input::Read(OWNER, number, Some(Ok(answer))))
     }
+}
+
+/// What a node sees that is to leave, while the owner is away.
+fn leaving(keepers: &[u64]) -> Look {
+    let keepers = keepers.iter().copied().map(NodeId).collect();
+    Look { reachable: Vec::new(), away: vec![OWNER], keepers }
+}
+
+/// Who is asked to keep how many hints for the owner.
+fn kept_by(actions: &[Action]) -> (u64, usize) {
+    let [Action::Send { owner: OWNER, to, requests, .. }] = actions else { panic!("{actions:?}") };
+    let is_hint = |request: &Request| matches!(request, Request::Hint { owner: OWNER, .. });
+    assert!(requests.iter().all(is_hint), "{requests:?}");
+    (to.0, requests.len())
 }
 
 fn erased(actions: &[Action]) -> &[Hint] {
@@ -122,14 +153,17 @@ fn an_owner_that_takes_nothing_is_left_alone() {
     assert_eq!(ended(&told.replied(Vec::new())), Some(&Pause::Away), "an answer to another batch");
     let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
     assert_eq!(ended(&told.step(Input::Failed(OWNER))), Some(&Pause::Away));
-    assert!(matches!(told.step(Input::Look(vec![OWNER]))[..], [Action::Page { .. }]), "until the next look");
+    assert!(
+        matches!(told.step(Input::Look(Look::of(vec![OWNER])))[..], [Action::Page { .. }]),
+        "until the next look"
+    );
 }
 
 #[test]
 fn an_owner_at_work_is_not_begun_again() {
     let mut told = Told::a_page_of(&[hint(1, 1)], Known::default());
     assert_eq!(told.0.wake_at(), AT.instant + LOOK_EVERY);
-    assert!(told.step(Input::Look(vec![OWNER])).is_empty());
+    assert!(told.step(Input::Look(Look::of(vec![OWNER]))).is_empty());
 }
 
 #[test]
@@ -206,4 +240,60 @@ fn a_disk_that_fails_here_ends_it() {
     told.replied(vec![written(hint(1, 1).record.held())]);
     let failed = told.step(Input::Erased(OWNER, Err(Refusal::Doubtful)));
     assert_eq!(ended(&failed), Some(&Pause::Here(Refusal::Doubtful)));
+}
+
+#[test]
+fn what_a_leaver_can_not_hand_over_is_erased_once_another_member_keeps_it() {
+    let (a, b) = (hint(1, 1), hint(2, 5));
+    let mut told = Told::a_page_of_one_away(&[a.clone(), b.clone()], &[4, 3], Known::default());
+    assert_eq!(kept_by(&told.2), (3, 2), "an owner of the keys first, and nothing is erased yet");
+    let full = Reply::Refused(Refusal::Overloaded);
+    let next = told.step(Input::Replies(OWNER, Some(vec![Reply::Hinted, full])));
+    assert_eq!(kept_by(&next), (4, 1), "the next for what the first had no room for");
+    assert_eq!(erased(&told.step(Input::Replies(OWNER, Some(vec![Reply::Hinted])))), [a.clone(), b]);
+    let next = told.step(Input::Erased(OWNER, Ok(2)));
+    assert!(matches!(next[..], [Action::Page { after: Some(_), .. }]), "{next:?}");
+    told.2 = told.step(Input::Page(OWNER, Ok(vec![hint(3, 1)])));
+    assert_eq!(kept_by(&told.2), (4, 1), "who has refused is asked for nothing more");
+    told.step(Input::Replies(OWNER, Some(vec![Reply::Hinted])));
+    told.step(Input::Erased(OWNER, Ok(1)));
+    let ended = told.step(Input::Page(OWNER, Ok(Vec::new())));
+    assert!(matches!(ended[..], [Action::Ended { handed_over: 3, pause: None, .. }]), "{ended:?}");
+
+    let known = Known { down: Some(NodeId(3)), ..Known::default() };
+    let mut told = Told::a_page_of_one_away(std::slice::from_ref(&a), &[4, 3], known);
+    assert_eq!(kept_by(&told.2), (4, 1), "an owner that seems down is one of many");
+    assert_eq!(kept_by(&told.step(Input::Replies(OWNER, None))), (3, 1), "no answer: the hint is still here");
+    assert_eq!(erased(&told.step(Input::Replies(OWNER, Some(vec![Reply::Hinted])))), [a]);
+}
+
+#[test]
+fn where_no_member_has_room_the_hints_stay_and_they_are_asked_again_later() {
+    let full = Reply::Refused(Refusal::Overloaded);
+    let mut told = Told::a_page_of_one_away(&[hint(1, 1)], &[3], Known::default());
+    let stays = told.step(Input::Replies(OWNER, Some(vec![full.clone()])));
+    assert_eq!(ended(&stays), Some(&Pause::Unkept(Some(Box::new(full)))));
+    assert!(told.step(Input::Look(leaving(&[3]))).is_empty(), "not at once");
+    let later = Now { instant: AT.instant + KEEP_AGAIN, ..AT };
+    assert!(matches!(told.step_at(later, Input::Look(leaving(&[3])))[..], [Action::Page { .. }]));
+    let mut told = Told::a_page_of_one_away(&[hint(1, 1)], &[3], Known::default());
+    assert_eq!(ended(&told.step(Input::Replies(OWNER, None))), Some(&Pause::Unkept(None)));
+    let mut stays = Told::new(Known::default());
+    assert!(stays.step(Input::Look(leaving(&[]))).is_empty(), "one that stays asks none");
+}
+
+/// The owner is there and holds something higher, which another owner that is away may lack.
+#[test]
+fn a_leaver_waits_for_no_owner_that_a_read_would_need() {
+    let known = Known { down: Some(NodeId(3)), ..Known::default() };
+    let mut told = Told::new(known);
+    told.step(Input::Look(Look {
+        reachable: vec![OWNER],
+        away: Vec::new(),
+        keepers: vec![NodeId(2), NodeId(4)],
+    }));
+    told.2 = told.step(Input::Page(OWNER, Ok(vec![hint(1, 1)])));
+    let next = told.replied(vec![written(record_of(9, "later").held())]);
+    assert_eq!(kept_by(&next), (4, 1), "not the owner itself");
+    assert_eq!(erased(&told.step(Input::Replies(OWNER, Some(vec![Reply::Hinted])))), [hint(1, 1)]);
 }

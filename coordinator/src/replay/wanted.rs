@@ -23,7 +23,7 @@ pub enum Action {
     Send {
         /// Whose hints these are.
         owner: NodeId,
-        /// To whom: that one, or one that owns their keys now. It may be this node itself.
+        /// To whom: that one, one that owns their keys now (it may be this node itself), or one that is to keep them.
         to: NodeId,
         /// The batch.
         requests: Vec<Request>,
@@ -68,6 +68,8 @@ pub enum Pause {
     Away,
     /// The owner takes nothing now: what it said last.
     Refused(Box<Reply>),
+    /// This node is to leave, and no other member keeps them: what the last one said that was asked, if it answered.
+    Unkept(Option<Box<Reply>>),
     /// This node's own disk.
     Here(Refusal),
 }

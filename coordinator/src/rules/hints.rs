@@ -19,7 +19,7 @@ pub fn handed_over(rules: Rules) -> bool {
     !rules.broken(Mutant::HintsDropped)
 }
 
-/// A hint is erased when its owner has acknowledged it, not when it is sent.
+/// A hint is erased when its owner has acknowledged it, or another member keeps it for one that leaves; not when it is sent.
 ///
 /// Rule 12. Whether it is erased as it is sent.
 #[inline]

@@ -77,7 +77,10 @@ impl Facts {
         leaving.filter(|member| !member.keeps_hints_for.is_empty()).map(|member| {
             let (id, owners) = (&member.id, listed(&member.keeps_hints_for));
             let what = format!("{id} stays a member, leaving, while it keeps hints for {owners}");
-            let then = format!("it is gone once {owners} ran for a moment, or is removed too (`--dead`)");
+            let then = format!(
+                "it is gone once another member has room for them (`replica.hint_bytes_max`), {owners} ran for a moment, \
+                 or is removed too (`--dead`)"
+            );
             Problem::new(Severity::Note, what, then)
         })
     }

@@ -441,7 +441,7 @@ fn a_member_that_leaves_says_for_whom_it_keeps_hints() {
     assert_eq!(diagnose(&facts), []);
     facts.members[2].keeps_hints_for = vec!["n2".to_owned()];
     let said: Vec<String> = diagnose(&facts).iter().map(Problem::sentence).collect();
-    let expected = "n3 stays a member, leaving, while it keeps hints for n2; it is gone once n2 ran for a moment, or is \
-                    removed too (`--dead`)";
+    let expected = "n3 stays a member, leaving, while it keeps hints for n2; it is gone once another member has room for \
+                    them (`replica.hint_bytes_max`), n2 ran for a moment, or is removed too (`--dead`)";
     assert_eq!(said, [expected]);
 }

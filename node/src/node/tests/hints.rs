@@ -1,7 +1,10 @@
 //! Hints find their owners.
 
+use super::grow::{begun, ended};
 use super::*;
 use quorate_model::Request;
+use quorate_ring::JobState;
+use quorate_ring::planner::Wish;
 use quorate_storage::ReadTier;
 
 /// What one node itself holds of a key.
@@ -93,4 +96,40 @@ async fn an_owner_that_holds_something_higher_makes_all_owners_agree() {
             && cluster.running().all(|node| held(node, &table, "k") == Some(second.held()))
     })
     .await;
+}
+
+/// A member that owns nothing has coordinated writes that one owner missed: it alone keeps what that owner lacks.
+#[tokio::test]
+async fn a_member_that_leaves_while_an_owner_is_away_has_others_keep_its_hints() {
+    const KEPT: u64 = 100;
+    let mut cluster = Cluster::start(3).await;
+    let table = cluster.create_table("users", 3).await;
+    cluster.join().await;
+    cluster.settled().await;
+    cluster.kill(2).await;
+    until("it is seen to be away", || {
+        cluster.running().all(|node| node.core().view().liveness().down() == [NodeId(3)])
+    })
+    .await;
+    for n in 0..KEPT {
+        put(cluster.node(3), &table, &format!("k{n}"), "v").await.expect("two of three are enough");
+    }
+    let keeps = |index: usize| -> u64 {
+        let waiting = cluster.node(index).core().statistics().hints.waiting;
+        waiting.iter().map(|(_, count)| count).sum()
+    };
+    until("it keeps a hint for each", || keeps(3) == KEPT).await;
+    let job = begun(cluster.node(0), &Wish::Remove { nodes: vec![NodeId(4)], dead: false }).await;
+    assert_eq!(ended(cluster.node(0), job).await.job.state, JobState::Done);
+    until("it is no member any more, with the owner still away", || {
+        (0..2).all(|index| cluster.node(index).core().view().catalog().node(NodeId(4)).is_none())
+    })
+    .await;
+    assert_eq!(keeps(0) + keeps(1), KEPT, "each is kept by one of the others");
+    cluster.kill(3).await;
+    cluster.restart(2).await;
+    until("all are handed over", || hints_kept(&cluster) == 0).await;
+    for n in 0..KEPT {
+        assert!(held(cluster.node(2), &table, &format!("k{n}")).is_some(), "k{n} is missing");
+    }
 }
