@@ -171,6 +171,7 @@ mod tests {
             shards_pending: 25,
             bytes: 2 << 30,
             bytes_done: 1 << 30,
+            leftover_bytes: None,
             leaving: Vec::new(),
             dead: Vec::new(),
             accepted_loss: Vec::new(),

@@ -183,6 +183,7 @@ impl Seen {
             keys: said.and_then(|report| report.keys),
             keys_exact: said.and_then(|report| report.keys_exact),
             free_bytes: said.and_then(|report| report.free_bytes),
+            leftover_bytes: self.disks.get(&id).and_then(|disk| disk.moving.as_ref()?.leftover_bytes),
             version: said.map(|report| report.version.clone()),
             epoch: said.map(|report| report.epoch.0),
             incarnation: node.incarnation.into(),

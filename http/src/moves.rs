@@ -50,6 +50,7 @@ pub fn described(view: &View, progress: &MoveProgress) -> MoveJob {
         shards_pending: u64::from(job.total.saturating_sub(job.done + job.active)),
         bytes: job.bytes_total,
         bytes_done: progress.bytes_done,
+        leftover_bytes: progress.leftover_bytes,
         leaving: names(&job.leaving),
         dead: names(&job.dead),
         accepted_loss: names(&job.accepted),

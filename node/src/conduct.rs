@@ -157,7 +157,7 @@ pub async fn tell_leader(control: Arc<Control>, recollection: Arc<Recollection>)
 /// What is said without the numbers that always change.
 fn milestones(mut said: Moving) -> Moving {
     said.copies.iter_mut().for_each(|copy| copy.bytes = 0);
-    Moving { free_bytes: None, sizes: Vec::new(), tended: None, ..said }
+    Moving { free_bytes: None, sizes: Vec::new(), tended: None, leftover_bytes: None, ..said }
 }
 
 /// Says in the log that the job that ran has ended; the one that runs now.

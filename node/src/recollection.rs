@@ -35,6 +35,8 @@ pub struct Recollection {
     disks: Mutex<BTreeMap<NodeId, DiskState>>,
     /// Counts what members say anew of shards that move.
     news: watch::Sender<u64>,
+    /// Bytes that this node holds of shards that it does not own any more; `None`: not counted yet.
+    leftover: Mutex<Option<u64>>,
 }
 
 impl Recollection {
@@ -49,8 +51,8 @@ impl Recollection {
     ) -> Self {
         let incarnation = run.incarnation;
         let known = recollection::Recollection::new(Arc::clone(&replica), node, run).on_folder(boots);
-        let (disks, news) = (Mutex::default(), watch::Sender::new(0));
-        Self { known, replica, views, recovery, node, incarnation, meter, shards, disks, news }
+        let (disks, news, leftover) = (Mutex::default(), watch::Sender::new(0), Mutex::default());
+        Self { known, replica, views, recovery, node, incarnation, meter, shards, disks, news, leftover }
     }
 
     /// What this node answers a peer.
@@ -84,7 +86,12 @@ impl Recollection {
             .shards
             .map(|limits| Tended::of(self.node, &self.replica, &self.meter, view.catalog(), &limits.tend()));
         let moving = Moving::of(self.node, self.incarnation, &self.replica, &waiting, view.catalog());
-        Moving { tended, ..moving }
+        Moving { tended, leftover_bytes: *self.leftover(), ..moving }
+    }
+
+    /// Notes how many bytes this node holds of shards that it does not own any more.
+    pub fn note_leftover(&self, bytes: u64) {
+        *self.leftover() = Some(bytes);
     }
 
     /// Whether this node doubts its own disk.
@@ -146,6 +153,10 @@ impl Recollection {
     /// The incarnation that counts in the place of this one, if a member has said so.
     pub fn counts_instead(&self) -> Option<u64> {
         self.known.counts_instead()
+    }
+
+    fn leftover(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.leftover.lock().expect("nothing panics while it holds this lock")
     }
 
     fn disks(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, DiskState>> {

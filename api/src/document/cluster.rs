@@ -197,6 +197,11 @@ pub struct Node {
     /// Free bytes of its disk.
     #[schema(required)]
     pub free_bytes: Option<u64>,
+    /// Bytes that it holds of shards that it does not own any more, of `bytes`, as it said last: it clears them by itself.
+    /// `null`: it does not say, or has not counted them yet.
+    #[serde(default)]
+    #[schema(required)]
+    pub leftover_bytes: Option<u64>,
     /// The version of its program.
     #[schema(required)]
     pub version: Option<String>,

@@ -224,6 +224,10 @@ pub struct MoveJob {
     /// Bytes that are copied, about: `bytes` less what is left. Of a job that goes forward no less than the answering node has
     /// said before.
     pub bytes_done: u64,
+    /// Bytes that members still hold of shards that are with other owners now, as each said last: they clear these by
+    /// themselves, and no job waits for it. Only of the job that began last; absent where no member says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftover_bytes: Option<u64>,
     /// Members that leave by it.
     #[schema(value_type = Vec<form::NodeId>)]
     pub leaving: Vec<String>,

@@ -149,6 +149,7 @@ impl Asked {
             healing: here.map_or(&node.healing, |here| &here.healing).as_ref().map(healing),
             disk_full: here.map_or(node.disk_full, |here| here.disk_full),
             free_bytes: here.map_or(node.free_bytes, |here| here.free_bytes),
+            leftover_bytes: node.leftover_bytes.unwrap_or(0),
             version: text(&node.version),
             hints: self.hints_for(said),
             keeps_hints_for: here.map_or_else(Vec::new, |here| {

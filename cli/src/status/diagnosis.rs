@@ -107,6 +107,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.purge_held_back());
     problems.extend(facts.joining());
     problems.extend(facts.leaving());
+    problems.extend(facts.leftover());
     problems.extend(facts.members.iter().filter_map(Member::drained));
     if let (false, Some(complaint)) = (problems.iter().any(|p| p.severity.is_unhealthy()), &facts.complaint) {
         // A newer node knows of troubles that this program does not.

@@ -101,6 +101,8 @@ pub struct Member {
     pub disk_full: bool,
     /// Free space on its disk.
     pub free_bytes: Option<u64>,
+    /// Bytes that it holds of shards that are with other owners now, as far as it says.
+    pub leftover_bytes: u64,
     /// The version of its program.
     pub version: Option<String>,
     /// Hints that wait for it, at every member that answered.

@@ -40,6 +40,10 @@ pub struct Moving {
     /// Which shards may have to change. `None`: an earlier version, or one that leaves that to operators.
     #[n(7)]
     pub tended: Option<Tended>,
+    /// Bytes that it holds of shards that it does not own any more, as far as they are counted. `None`: an earlier version, or
+    /// they are not counted yet.
+    #[n(8)]
+    pub leftover_bytes: Option<u64>,
 }
 
 /// What it says of one copy.
@@ -102,6 +106,7 @@ impl Moving {
             sizes: sizes(node, replica, catalog),
             receiving: held().filter(|shard| !shard.is_owned_by(node) && lacks(shard)).count() as u64,
             tended: None,
+            leftover_bytes: None,
         }
     }
 
@@ -122,6 +127,7 @@ impl Moving {
             fills: self.copies.iter().map(|said| (said.shard, fill(said))).collect(),
             sizes: self.sizes.iter().copied().collect(),
             keeps_hints: self.keeps_hints,
+            leftover_bytes: self.leftover_bytes,
             ..self.tended.as_ref().map(Tended::report).unwrap_or_default()
         }
     }

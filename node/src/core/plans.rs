@@ -57,6 +57,9 @@ pub struct MoveProgress {
     pub bytes_done: u64,
     /// Shards at work and shards that have not begun, ten at most: those first that wait for more than their turn.
     pub waiting: Vec<WaitingShard>,
+    /// Bytes that members still hold of shards that are others' now, as they said last. `None`: no member says so, or there is
+    /// a later job.
+    pub leftover_bytes: Option<u64>,
 }
 
 /// A shard at work, or one that has not begun.
@@ -215,8 +218,12 @@ impl Core {
         reports: &BTreeMap<NodeId, NodeReport>,
         job: &Arc<Job>,
     ) -> MoveProgress {
-        let bytes_done = self.plans.told().bytes_done(catalog, reports, job);
-        MoveProgress { job: Arc::clone(job), bytes_done, waiting: waiting(catalog, reports, job) }
+        MoveProgress {
+            job: Arc::clone(job),
+            bytes_done: self.plans.told().bytes_done(catalog, reports, job),
+            waiting: waiting(catalog, reports, job),
+            leftover_bytes: leftover_bytes(catalog, reports, job),
+        }
     }
 
     fn node_reports(&self) -> BTreeMap<NodeId, NodeReport> {
@@ -261,6 +268,17 @@ fn dead(wish: &Wish) -> Vec<NodeId> {
         | Wish::Drain { .. }
         | Wish::Balance => Vec::new(),
     }
+}
+
+/// What is still to be cleared where shards have moved away: told of with the last job, since that is where people look.
+fn leftover_bytes(
+    catalog: &quorate_ring::Catalog,
+    reports: &BTreeMap<NodeId, NodeReport>,
+    job: &Job,
+) -> Option<u64> {
+    let is_last = catalog.jobs().all(|other| other.began <= job.began);
+    let members = reports.iter().filter(|(node, _)| is_last && catalog.node(**node).is_some());
+    members.filter_map(|(_, said)| said.leftover_bytes).reduce(u64::saturating_add)
 }
 
 /// Shards of a job and what each waits for.

@@ -293,7 +293,7 @@ impl Parts {
                     folder,
                 ));
             }
-            tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views)));
+            tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views), Arc::clone(&recollection)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
             tasks.spawn(conduct::keep(Arc::clone(&control), Arc::clone(&recollection), rules, config.shards));

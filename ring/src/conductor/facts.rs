@@ -30,6 +30,8 @@ pub struct NodeReport {
     pub loads: Option<BTreeMap<TableId, u64>>,
     /// Bytes that it holds of each table.
     pub bytes: BTreeMap<TableId, u64>,
+    /// Bytes that it holds of shards that it does not own any more; `None`: it does not say.
+    pub leftover_bytes: Option<u64>,
 }
 
 /// What one owner says of a shard that is large or hot.

@@ -80,7 +80,10 @@ fn moved_away<B: Bench>(bench: &B) -> Replica<B::E> {
 pub fn what_is_not_owned_any_more_is_gone_for_good(mut bench: impl Bench) {
     let replica = moved_away(&bench);
     assert_eq!(on_disk(&bench), 60, "it is still there");
+    let bytes = || replica.table_figures()[&SYNC_TABLE].total.bytes;
+    assert!(bytes() > 0 && 3 * replica.leftover_bytes() == bytes(), "one of three pieces that are alike");
     assert_eq!(replica.clear_leftovers(9), Ok(false), "that was all");
+    assert_eq!(replica.leftover_bytes(), 0);
     assert_eq!(on_disk(&bench), 40);
     assert_eq!(keys_of(&replica), 40, "what is left is counted already");
     sums_are_right(&replica);
@@ -105,7 +108,9 @@ pub fn what_is_not_owned_any_more_is_gone_for_good(mut bench: impl Bench) {
 pub fn one_step_clears_one_shard(bench: impl Bench) {
     let replica = moved_away(&bench);
     replica.install(pieces(8, [None, None, OWNED]));
+    let left = replica.leftover_bytes();
     assert_eq!(replica.clear_leftovers(1), Ok(true), "there may be more");
+    assert_eq!(2 * replica.leftover_bytes(), left);
     assert_eq!(on_disk(&bench), 40);
     assert_eq!(replica.clear_leftovers(2), Ok(false));
     assert_eq!(on_disk(&bench), 20);

@@ -1,7 +1,7 @@
 //! Good to know, and nothing wrong: members that come, members that an operator has set aside, names, versions.
 
 use super::{Problem, Severity};
-use crate::quantity::{counted, listed};
+use crate::quantity::{bytes, counted, listed};
 use crate::status::facts::{Facts, Held, Hold, Member, Stays};
 use std::collections::BTreeMap;
 
@@ -70,6 +70,20 @@ impl Facts {
 }
 
 impl Facts {
+    /// Members that hold more than they own, since shards have moved away: space that is about to come back.
+    pub(super) fn leftover(&self) -> Option<Problem> {
+        let holding: Vec<&Member> = self.members.iter().filter(|member| member.leftover_bytes > 0).collect();
+        let ids: Vec<String> = holding.iter().map(|member| member.id.clone()).collect();
+        let (hold, clear) = match ids.len() {
+            0 => return None,
+            1 => ("holds", "it clears it by itself"),
+            _ => ("hold", "they clear it by themselves"),
+        };
+        let all = bytes(holding.iter().map(|member| member.leftover_bytes).sum());
+        let what = format!("{} still {hold} {all} of shards that are with other owners now", listed(&ids));
+        Some(Problem::new(Severity::Note, what, clear))
+    }
+
     /// Members that have handed over what they own, and keep hints for others.
     pub(super) fn leaving(&self) -> impl Iterator<Item = Problem> {
         let is_done = !self.jobs.iter().any(|job| job.is_move);

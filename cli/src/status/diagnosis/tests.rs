@@ -31,6 +31,7 @@ fn member(number: u32) -> Member {
         healing: None,
         disk_full: false,
         free_bytes: Some(50 << 30),
+        leftover_bytes: 0,
         version: Some("0.8.0".to_owned()),
         hints: 0,
         keeps_hints_for: Vec::new(),
@@ -304,6 +305,14 @@ const ROWS: &[Row] = &[
         |facts| facts.members[2].version = Some("0.9.0".to_owned()),
         Severity::Note,
         "two versions run: 0.8.0 on n1 and n2, 0.9.0 on n3; go on with the upgrade",
+    ),
+    (
+        |facts| {
+            facts.members[0].leftover_bytes = 3 << 30;
+            facts.members[1].leftover_bytes = 1 << 30;
+        },
+        Severity::Note,
+        "n1 and n2 still hold 4.0 GiB of shards that are with other owners now; they clear it by themselves",
     ),
     (|facts| facts.members[2].hints = 1117, Severity::Note, "1,117 hints on the way to n3; nothing to do"),
     (

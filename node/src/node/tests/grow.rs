@@ -142,6 +142,7 @@ async fn a_fourth_node_gets_its_share_under_writes_and_none_of_them_is_lost() {
     };
     until("former owners have cleared what moved", || (0..4).map(held).sum::<u64>() == 3 * before as u64)
         .await;
+    until("they say so", || progress(cluster.node(0), job).leftover_bytes == Some(0)).await;
     assert!(balanced.len() == 4 && balanced.values().all(|copies| (5..=7).contains(copies)), "{balanced:?}");
     assert!(before > 100);
     all_there(cluster.node(3), &table, &written).await;
