@@ -16,16 +16,19 @@ use quorate_api::document::{self, Discarded, Drained, PlanChange, PlanNode, Plan
 use quorate_api::query::Query;
 use quorate_api::text::shown;
 use quorate_api::{OnNode, OnPlan};
+use quorate_model::NodeId;
 use quorate_model::level::N_MAX;
-use quorate_model::{NodeId, TableId};
 use quorate_node::core::Kept;
-use quorate_ring::planner::{Planned, Wish};
-use quorate_ring::{Move, View, Weight};
+use quorate_ring::planner::{Meanwhile, Planned, Wish};
+use quorate_ring::{View, Weight};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long owners may take to say what they hold. They answer from memory: more would only delay the answer.
 const OWNERS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// So many tables are named of which requests wait, or copies are given up.
+const TABLES_NAMED_MAX: usize = 8;
 
 /// `POST /v1/cluster/plans`
 pub async fn make(app: App, request: Request) -> Result<Response, Problem> {
@@ -173,27 +176,45 @@ fn one(view: &View, change: &PlanChange) -> Result<Wish, Problem> {
     Ok(Wish::Balance)
 }
 
-/// What goes on while it is carried out.
+/// What goes on while it is carried out, of each table that it is about.
 fn available(view: &View, planned: &Planned) -> String {
-    if planned.moves.is_empty() {
-        return "nothing moves: reads and writes go on".to_owned();
-    }
-    // The quorum of one copy or two is all of them, with the one that is still to come.
-    let (few, many): (Vec<&Move>, Vec<&Move>) = planned.moves.iter().partition(|it| it.wanted.len() < 3);
+    let (waits, fewer) = (tables(view, planned, Meanwhile::Waits), tables(view, planned, Meanwhile::Fewer));
+    let goes_on = tables(view, planned, Meanwhile::GoesOn);
     let keep = "every shard keeps the quorum of its owners while it moves, and counts in both sets until it is with its \
                 new ones: reads and writes go on";
-    let tables: BTreeSet<TableId> = few.iter().map(|it| it.shard.table).collect();
-    let names =
-        tables.iter().filter_map(|id| view.catalog().table_by_id(*id)).map(|entry| entry.name.as_str());
-    let names = names.collect::<Vec<_>>().join(", ");
-    let wait = format!(
-        "a shard of {names} (fewer than 3 copies) waits with its requests until its new owner holds it"
-    );
-    match (few.is_empty(), many.is_empty()) {
-        (true, _) => keep.to_owned(),
-        (false, true) => wait,
-        (false, false) => format!("{wait}; of the other tables {keep}"),
+    let mut said = Vec::new();
+    if let Some(tables) = waits {
+        said.push(format!(
+            "a shard of {tables} waits with its requests until its new owners hold it: those that stay are no quorum of \
+             the new set"
+        ));
     }
+    if let Some(tables) = fewer {
+        said.push(format!(
+            "of {tables} copies are given up and none is filled, so that no request waits: from its move on a shard needs \
+             the quorum of the owners that stay"
+        ));
+    }
+    match (goes_on, said.is_empty()) {
+        (Some(_), true) => said.push(keep.to_owned()),
+        (Some(_), false) => said.push(format!("of the others {keep}")),
+        (None, true) => said.push("nothing moves: reads and writes go on".to_owned()),
+        (None, false) => {}
+    }
+    said.join("; ")
+}
+
+/// The tables of which this becomes of some shards, by their names; `None`: of none.
+fn tables(view: &View, planned: &Planned, what: Meanwhile) -> Option<String> {
+    let called = planned.preview.meanwhile.iter().filter_map(|(table, shards)| {
+        let (count, name) = (shards.get(&what)?, &view.catalog().table_by_id(*table)?.name);
+        Some(if shards.len() > 1 { format!("{name} ({count} shards)") } else { name.clone() })
+    });
+    let called: Vec<String> = called.collect();
+    let more = called.len().saturating_sub(TABLES_NAMED_MAX);
+    let named = called[..called.len() - more].join(", ");
+    let and_more = if more > 0 { format!(" and {more} more tables") } else { String::new() };
+    (!called.is_empty()).then(|| named + &and_more)
 }
 
 /// A plan for people and programs.

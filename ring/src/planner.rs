@@ -23,10 +23,12 @@
 //! Heat. Time: how fast bytes are copied is known to the nodes, not here.
 
 mod asked;
+mod meanwhile;
 mod preview;
 mod wanted;
 
 pub use asked::{Known, NoPlan, Wish};
+pub use meanwhile::Meanwhile;
 pub use preview::{NodeShare, Preview};
 
 use crate::catalog::command::planned::SHARDS_PER_COMMAND_MAX;

@@ -1,10 +1,11 @@
 //! What a plan costs and means, for the operator who decides.
 
 use super::asked::{Known, NoPlan};
+use super::meanwhile::Meanwhile;
 use super::wanted::Target;
 use crate::catalog::{Catalog, Move, Node, NodeState, Shard, TableEntry};
 use quorate_model::level::{quorum, round_one};
-use quorate_model::{NodeId, ShardId};
+use quorate_model::{NodeId, ShardId, TableId};
 use std::collections::BTreeMap;
 
 /// What a plan costs and means.
@@ -24,6 +25,8 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// Members that hold as many copies after it as now, and why.
     pub unchanged: Vec<(NodeId, String)>,
+    /// What becomes of requests meanwhile: of each table of which shards move, of how many of them what.
+    pub meanwhile: BTreeMap<TableId, BTreeMap<Meanwhile, u64>>,
 }
 
 /// What one member holds.
@@ -56,11 +59,16 @@ impl Preview {
         let mut preview = Self::default();
         for shard in catalog.tables().flat_map(|entry| entry.shards()) {
             let size = known.sizes.get(&shard.id).copied().unwrap_or(0);
+            let now: Vec<NodeId> = shard.owner_nodes().collect();
             let after: Vec<NodeId> = match wanted.get(&shard.id) {
-                Some(moved) => moved.wanted.clone(),
-                None => shard.owner_nodes().collect(),
+                Some(moved) => {
+                    let what = Meanwhile::of(&now, &moved.wanted, |node| target.is_gone(catalog, node));
+                    *preview.meanwhile.entry(shard.id.table).or_default().entry(what).or_default() += 1;
+                    moved.wanted.clone()
+                }
+                None => now.clone(),
             };
-            for node in shard.owner_nodes() {
+            for node in now {
                 let share = shares.entry(node).or_default();
                 share.copies_now += 1;
                 share.bytes_now += size;

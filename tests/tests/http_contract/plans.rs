@@ -167,6 +167,13 @@ fn a_plan_that_moves_nothing_is_done_at_once() {
         (&json!("copies"), &json!(0)),
         "what stays moves nowhere: {fewer}"
     );
+    let said = |plan: &Json| plan["available"].as_str().unwrap().to_owned();
+    assert!(said(&fewer).starts_with("of t copies are given up and none is filled"), "{fewer}");
+    post("/v1/tables", &json!({"name": "one", "n": 1, "shards": 4})).of(node).is(201);
+    let more = make(node, &json!({"table": {"name": "one", "n": 3}})).is(201).json();
+    assert!(said(&more).starts_with("a shard of one waits with its requests"), "{more}");
+    let two = make(node, &json!({"table": {"name": "one", "n": 2}})).is(201).json();
+    assert!(said(&two).starts_with("a shard of one waits with its requests"), "{two}");
     for wrong in [
         json!({"changes": []}),
         json!({"changes": [{}]}),
