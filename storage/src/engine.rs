@@ -309,7 +309,7 @@ pub trait Engine: Send + Sync + 'static {
     fn take_in(&self, family: Family, ready: Vec<Self::Ready>) -> Result<bool, EngineError>;
 
     /// Gives the space of what was removed from a range back to the disk. It may take as long as writing what lies there
-    /// anew, and changes nothing that a reader sees.
+    /// anew, and changes nothing that a reader sees. Where it fails for now, some of it may have come back.
     fn give_back(&self, family: Family, range: &KeyRange) -> Result<(), EngineError>;
 
     /// Makes everything written so far durable.

@@ -328,6 +328,10 @@ impl Engine for RocksEngine {
         options.set_exclusive_manual_compaction(false);
         let end = range.end.as_deref();
         opened.database.compact_range_cf_opt(opened.family(family), Some(&range.start), end, &options);
+        // It does not say how it ended: a database that must be opened anew does not wait for it (`reopen.rs`).
+        if let Some(reason) = self.shortage.reason() {
+            return Err(EngineError::Shortage(reason));
+        }
         // The list of tables has changed, and no sync of the log follows that would note it.
         Self::noted("the manifest", opened.manifest.note())
     }

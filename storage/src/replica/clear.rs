@@ -59,8 +59,13 @@ impl<E: Engine> Replica<E> {
     pub fn give_back_space(&self) -> Result<bool, Refusal> {
         self.trusted()?;
         let Some(range) = self.emptied().next() else { return Ok(false) };
-        self.engine.give_back(Family::Records, &range).map_err(|error| self.refusal(&error))?;
-        Ok(true)
+        match self.engine.give_back(Family::Records, &range) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                self.emptied().again(range);
+                Err(self.refusal(&error))
+            }
+        }
     }
 
     /// Removes some of a table's hints for one owner; `false`: there is none left.

@@ -24,6 +24,11 @@ impl Emptied {
         }
     }
 
+    /// Notes a range again that was taken out and has not come back.
+    pub fn again(&mut self, range: KeyRange) {
+        self.0.push_front(range);
+    }
+
     /// The one that was noted first; it is noted no more.
     pub fn next(&mut self) -> Option<KeyRange> {
         self.0.pop_front()
@@ -42,5 +47,8 @@ mod tests {
             emptied.add(cleared);
         }
         assert_eq!(emptied.0, [range(1, 4), range(6, 7), range(4, 6)]);
+        let first = emptied.next().expect("three are noted");
+        emptied.again(first);
+        assert_eq!(emptied.next(), Some(range(1, 4)), "it did not come back, and is the first again");
     }
 }

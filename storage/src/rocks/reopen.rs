@@ -32,8 +32,19 @@ impl RocksEngine {
         self.open_anew()
     }
 
+    /// Ends the background work of a database that is about to be closed. A range that is being given back keeps it open for as
+    /// long as that takes, which may be minutes: nothing but that is lost, and it is tried again.
+    fn end_background_work(&self) {
+        let slot = self.slot();
+        // Looked at under the lock: one that was opened anew since keeps its own.
+        if let Some(opened) = slot.as_ref().filter(|_| self.shortage.is_there()) {
+            opened.database.cancel_all_background_work(false);
+        }
+    }
+
     /// Closes the database and opens it again.
     fn open_anew(&self) -> Result<(), EngineError> {
+        self.end_background_work();
         // Reads under way are waited for; later ones wait.
         let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if !self.shortage.is_there() {
