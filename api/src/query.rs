@@ -63,6 +63,8 @@ pub enum Parameter {
     End,
     /// `limit`
     Limit,
+    /// `bytes`
+    Bytes,
     /// `reverse`
     Reverse,
     /// `values`
@@ -120,6 +122,7 @@ pub const SCAN: &[Parameter] = &[
     Parameter::Start,
     Parameter::End,
     Parameter::Limit,
+    Parameter::Bytes,
     Parameter::Reverse,
     Parameter::Values,
     Parameter::Count,
@@ -159,7 +162,7 @@ pub struct Query {
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 20] = [
+    pub const ALL: [Parameter; 21] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,
@@ -175,6 +178,7 @@ impl Parameter {
         Parameter::Start,
         Parameter::End,
         Parameter::Limit,
+        Parameter::Bytes,
         Parameter::Reverse,
         Parameter::Values,
         Parameter::Count,
@@ -200,6 +204,7 @@ impl Parameter {
             Parameter::Start => "start",
             Parameter::End => "end",
             Parameter::Limit => "limit",
+            Parameter::Bytes => "bytes",
             Parameter::Reverse => "reverse",
             Parameter::Values => "values",
             Parameter::Count => "count",
@@ -258,6 +263,7 @@ impl Query {
         }
         let base64 = query.base64;
         query.scan.decode(base64)?;
+        query.scan.check()?;
         Ok(query)
     }
 
@@ -295,6 +301,7 @@ impl Query {
             Parameter::Table => self.table = Some(value.to_owned()),
             Parameter::Id => self.id = Some(value.to_owned()),
             Parameter::Limit => self.scan.limit = Some(scan::limit(value)?),
+            Parameter::Bytes => self.scan.bytes = Some(scan::bytes(value)?),
             Parameter::Reverse => self.scan.reverse = flag("reverse", value)?,
             Parameter::Values => self.scan.values = flag("values", value)?,
             Parameter::Count => self.scan.count = flag("count", value)?,

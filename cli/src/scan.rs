@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::key::Bounds;
 use crate::mget::shortened;
 use crate::output::{Format, Output, Word, readable};
+use bytesize::ByteSize;
 use clap::Args;
 use quorate_client::{Item, Scan as Asked, Scanning};
 use quorate_model::Level;
@@ -30,6 +31,9 @@ pub struct Scan {
     /// Most keys [default: as many as there are].
     #[arg(long, value_name = "COUNT")]
     limit: Option<NonZeroU64>,
+    /// Most bytes of keys and values of a page that a node makes, as 64KiB [default: the node's limit].
+    #[arg(long, value_name = "SIZE")]
+    bytes: Option<ByteSize>,
     /// The last key first.
     #[arg(long)]
     reverse: bool,
@@ -37,7 +41,7 @@ pub struct Scan {
     #[arg(long)]
     values: bool,
     /// How many keys there are, in place of the keys.
-    #[arg(long, conflicts_with_all = ["limit", "values"])]
+    #[arg(long, conflicts_with_all = ["limit", "bytes", "values"])]
     count: bool,
     /// Go on where a scan with the same --prefix, --start, --end and --reverse ended.
     #[arg(long, value_name = "CURSOR")]
@@ -63,6 +67,7 @@ impl Scan {
             consistency: self.consistency,
             r: self.r,
             limit: self.limit.map(NonZeroU64::get),
+            bytes: self.bytes.map(|size| size.as_u64()),
             part: None,
             cursor: self.cursor,
         };

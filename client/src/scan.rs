@@ -37,6 +37,9 @@ pub struct Scan {
     pub r: Option<Level>,
     /// Most keys; `None`: as many as there are.
     pub limit: Option<u64>,
+    /// Most bytes of keys and values of a page, at least 1; one key comes in any case. `None`, or more than that: the node's
+    /// limit. A count has no pages.
+    pub bytes: Option<u64>,
     /// Which part of a hash table; `None`: all of it.
     pub part: Option<Part>,
     /// Where to go on: of a scan with the same prefix, start, end, part and direction.
@@ -94,9 +97,11 @@ impl Begin {
 impl Client {
     /// Begins a scan. Nothing is asked until its first key is.
     pub fn scan(&self, table: &str, scan: &Scan) -> Scanning {
+        let mut call = self.scan_call(table, scan);
+        call.query.extend(scan.bytes.map(|bytes| (Parameter::Bytes, bytes.to_string())));
         Scanning {
             client: self.clone(),
-            call: self.scan_call(table, scan),
+            call,
             page: VecDeque::new(),
             begun_at: scan.cursor.clone(),
             next: Some(Begin::of(scan.cursor.clone())),

@@ -38,7 +38,7 @@ use crate::get::{self, Get};
 use crate::plans::Plans;
 use crate::rules::scan;
 use crate::session::{Position, Subject};
-use quorate_model::range::{ENTRIES_MAX, Walk};
+use quorate_model::range::{ENTRIES_MAX, ENTRY_HEAD_BYTES, Walk};
 use quorate_model::{Instant, Interval, Now, ShardId, TableId};
 use segment::{Found, Slot};
 use std::collections::BTreeMap;
@@ -135,19 +135,18 @@ impl Scan {
             self.worth.get_or_insert(Worth::of(self.context.rules, level, &plan));
             return self.respond(None, actions);
         }
-        let range = self.rest.clone();
-        let walk = Walk {
-            reverse,
-            items: u32::try_from(items - self.items.len()).unwrap_or(u32::MAX).min(ENTRIES_MAX),
-            bytes: u32::try_from(bytes.saturating_sub(self.bytes).max(1)).unwrap_or(u32::MAX),
-            values,
-        };
+        let (range, room) = (self.rest.clone(), bytes.saturating_sub(self.bytes).max(1));
+        let items = u32::try_from(items - self.items.len()).unwrap_or(u32::MAX).min(ENTRIES_MAX);
+        // No more keys fit than there are bytes; an owner counts more of each than the page does.
+        let heads = room.min(items as usize) * ENTRY_HEAD_BYTES;
+        let bytes = u32::try_from(room.saturating_add(heads)).unwrap_or(u32::MAX);
+        let walk = Walk { reverse, items, bytes, values };
         let subject = Subject {
             table: self.table,
             at: Position::Range { range: range.clone(), reverse },
             deadline: self.deadline,
         };
-        let question = segment::Question { range, walk, level, deadline: self.deadline };
+        let question = segment::Question { range, walk, room, level, deadline: self.deadline };
         let machine = Box::new(Segment::new(Arc::clone(&plan), question, self.context));
         self.phase = Phase::Walking(plan.shard);
         actions.push(Action::Walk { machine, subject, plan });
@@ -239,28 +238,36 @@ impl Scan {
         Instant(self.begun.0 + self.deadline.0.saturating_sub(self.begun.0) / 2)
     }
 
-    /// All keys of a segment are known, or those before the first that has not been read: the next one, or the answer.
+    /// All keys of a segment are known, or those before the first that has not been read: the next one, or the answer. One
+    /// that has no room begins the next page.
     fn end_segment(&mut self, now: Now, plans: &impl Plans, actions: &mut Vec<Action>) {
         let phase = std::mem::replace(&mut self.phase, Phase::Done);
         let Phase::Reading { mut slots, mut rest, next, .. } = phase else { return };
-        let cut = slots.get(next).and_then(Slot::unread).cloned();
-        if let Some(key) = &cut {
+        let mut cut = slots.get(next).and_then(Slot::unread).cloned();
+        if cut.is_some() {
             slots.truncate(next);
+        }
+        for slot in slots {
+            match slot {
+                Slot::Value(item) => {
+                    let bytes = self.bytes + item.bytes();
+                    if bytes > self.request.bytes && !self.items.is_empty() {
+                        cut = Some(item.sort_key);
+                        break;
+                    }
+                    self.bytes = bytes;
+                    self.items.push(item);
+                }
+                Slot::Unread(_) | Slot::Nothing => {}
+            }
+        }
+        if let Some(key) = &cut {
             let Interval { start, end } = self.rest.clone();
             rest = Some(if self.request.reverse {
                 Interval { start, end: Some(key.successor()) }
             } else {
                 Interval { start: key.clone(), end }
             });
-        }
-        for slot in slots {
-            match slot {
-                Slot::Value(item) => {
-                    self.bytes += item.bytes();
-                    self.items.push(item);
-                }
-                Slot::Unread(_) | Slot::Nothing => {}
-            }
         }
         let has_room = self.items.len() < self.request.items
             && self.bytes < self.request.bytes

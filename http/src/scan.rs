@@ -98,7 +98,9 @@ impl Scan {
     /// The next page of a walk.
     async fn page(&self, walk: &mut Walk, timeout: Duration) -> Result<Page, Problem> {
         let request = walk.request(&self.app.limits, self.level);
-        self.app.expect_room(request.bytes).map_err(|full| full.at(self.level))?;
+        // Whatever it is to have, a page in the order of keys walks over the whole table.
+        let bytes = if walk.is_by_key() { self.app.limits.batch_bytes_max } else { request.bytes };
+        self.app.expect_room(bytes).map_err(|full| full.at(self.level))?;
         let page = if walk.is_by_key() {
             let found = by_key::page(self, walk.table(), request, timeout).await?;
             walk.looked(found.scanned, found.count);

@@ -31,6 +31,9 @@ use minicbor::{Decode, Encode};
 /// Most entries of one answer.
 pub const ENTRIES_MAX: u32 = 10_000;
 
+/// About how many bytes of an answer an entry takes beside its key and its value.
+pub const ENTRY_HEAD_BYTES: usize = 64;
+
 /// A piece of a table's sort space, and since when the sender believes so.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Extent {
@@ -54,7 +57,8 @@ pub struct Walk {
     /// Most entries, at most [`ENTRIES_MAX`].
     #[n(1)]
     pub items: u32,
-    /// About how many bytes of keys and records the answer may have; the entry that reaches it is the last one.
+    /// About how many bytes of keys, values and [`ENTRY_HEAD_BYTES`] the answer may have; the entry that reaches it is the last
+    /// one.
     #[n(2)]
     pub bytes: u32,
     /// Whether small records are wanted whole.

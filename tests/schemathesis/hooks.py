@@ -2,7 +2,7 @@
 
 A schema describes each parameter by itself. Some of them constrain each other or depend on the cluster at hand: a
 level is at most the table's `n`, `consistency` beside `r` or `w` must be equal, `retry=true` needs an
-`Idempotency-Key`, a batch names a key once. A request that is meant to be valid is made so here, so that it reaches
+`Idempotency-Key`, a batch names a key once, a count has no bytes. A request that is meant to be valid is made so here, so that it reaches
 the code behind the parsers and its refusal would be a finding. Requests that are meant to be invalid go out untouched.
 """
 
@@ -38,6 +38,9 @@ def before_call(context, case, kwargs):
     if query.get("enc") == "b64":
         key = of_path["key"].encode("utf-8", "surrogatepass")
         of_path["key"] = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
+    if query.get("count") == "true":
+        # A count has no pages.
+        query.pop("bytes", None)
     if "durability" in query:
         # The table promises no less.
         query["durability"] = "sync"

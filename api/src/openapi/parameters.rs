@@ -65,6 +65,10 @@ pub fn of_query(name: Parameter) -> Json {
             json!({ "type": "integer", "minimum": 1 }),
             "Most keys: of a page, cut to the server's limit, or of a whole stream",
         ),
+        Parameter::Bytes => (
+            json!({ "type": "integer", "minimum": 1 }),
+            "Most bytes of keys and values of a page, cut to the server's limit; one key comes in any case",
+        ),
         Parameter::Reverse => (flag(), "The last key first"),
         Parameter::Values => (flag(), "Values too"),
         Parameter::Count => (flag(), "How many keys there are, in place of the keys"),

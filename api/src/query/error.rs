@@ -124,6 +124,12 @@ pub enum QueryError {
         /// As it came, escaped.
         value: String,
     },
+    /// Not a number of bytes.
+    #[error("bytes={value} is not a number of bytes: use a whole number above 0")]
+    Bytes {
+        /// As it came, escaped.
+        value: String,
+    },
     /// Not a part.
     #[error(
         "part={value} is not a part of a table: use K/M, the part K of M equal ones, as in 2/8; M is at most 1024"
@@ -166,6 +172,7 @@ impl QueryError {
             | QueryError::DurabilityBelowTable { .. }
             | QueryError::Flag { .. }
             | QueryError::Limit { .. }
+            | QueryError::Bytes { .. }
             | QueryError::Part { .. }
             | QueryError::Base64 { .. }
             | QueryError::Enc { .. } => Code::InvalidParameter,

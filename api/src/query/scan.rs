@@ -16,6 +16,8 @@ pub struct ScanQuery {
     pub end: Option<Vec<u8>>,
     /// Most keys, at least 1.
     pub limit: Option<usize>,
+    /// Most bytes of keys and values of a page, at least 1; one key comes in any case.
+    pub bytes: Option<usize>,
     /// Whether the last key comes first.
     pub reverse: bool,
     /// Whether values are wanted too.
@@ -92,6 +94,15 @@ impl ScanQuery {
         *slot = Some(bytes);
     }
 
+    /// Whether its parameters have a meaning beside each other.
+    pub(super) fn check(&self) -> Result<(), QueryError> {
+        if self.count && self.bytes.is_some() {
+            let known = "with count=true no key is answered, and no value".to_owned();
+            return Err(QueryError::NotHere { name: "bytes", known });
+        }
+        Ok(())
+    }
+
     /// With `enc=b64`, keys are base64url.
     pub(super) fn decode(&mut self, base64: bool) -> Result<(), QueryError> {
         if !base64 {
@@ -109,8 +120,16 @@ impl ScanQuery {
 
 /// A number of keys, at least 1.
 pub(super) fn limit(value: &str) -> Result<usize, QueryError> {
-    let limit = value.parse().ok().filter(|limit| *limit > 0);
-    limit.ok_or_else(|| QueryError::Limit { value: shown(value) })
+    number(value).ok_or_else(|| QueryError::Limit { value: shown(value) })
+}
+
+/// A number of bytes, at least 1.
+pub(super) fn bytes(value: &str) -> Result<usize, QueryError> {
+    number(value).ok_or_else(|| QueryError::Bytes { value: shown(value) })
+}
+
+fn number(value: &str) -> Option<usize> {
+    value.parse().ok().filter(|number| *number > 0)
 }
 
 /// A part.

@@ -94,6 +94,20 @@ fn broken_values_are_refused() {
 }
 
 #[test]
+fn a_page_has_a_limit_in_keys_and_in_bytes() {
+    let scan = |raw: &str| Query::parse(Some(raw), SCAN).map(|query| query.scan);
+    let parsed = scan("bytes=65536&limit=10&count=false").expect("both");
+    assert_eq!((parsed.bytes, parsed.limit), (Some(65_536), Some(10)));
+    for raw in ["bytes=0", "bytes=-1", "bytes=64KiB", "bytes=", "bytes=1.5", "bytes=1&bytes=1"] {
+        assert_eq!(scan(raw).expect_err(raw).code(), Code::InvalidParameter, "{raw}");
+    }
+    for raw in ["bytes=1&count=true", "count=true&bytes=1"] {
+        assert_eq!(scan(raw).expect_err(raw).code(), Code::UnknownParameter, "{raw}");
+    }
+    assert_eq!(refused("bytes=1", READ), Code::UnknownParameter);
+}
+
+#[test]
 fn levels_come_from_the_request_or_else_from_the_table() {
     let level = |raw| Query::parse(Some(raw), READ).expect(raw).read_level(&table()).expect(raw);
     assert_eq!(level(""), Level::Quorum);

@@ -17,7 +17,7 @@ pub struct Request {
     pub level: Level,
     /// Most keys, at least one.
     pub items: usize,
-    /// About how many bytes of keys and values; the key that reaches it is the last one.
+    /// Most bytes of keys and values, those only if they are wanted. One key comes in any case, if there is one.
     pub bytes: usize,
     /// Whether values are wanted.
     pub values: bool,
@@ -105,7 +105,7 @@ impl Item {
         })
     }
 
-    /// About how many bytes it takes in a page.
+    /// How many bytes of a page it counts for.
     pub fn bytes(&self) -> usize {
         let value = self.record.as_ref().map_or(0, |record| record.body.value_bytes());
         self.sort_key.as_bytes().len() + value

@@ -28,6 +28,8 @@ pub struct Question {
     pub range: Interval,
     /// How owners walk.
     pub walk: Walk,
+    /// Bytes of keys and values that its page has room for.
+    pub room: usize,
     /// How many of them must answer.
     pub level: Level,
     /// When the page's client must be answered.
@@ -195,7 +197,7 @@ impl Segment {
 
     /// Lays the answers side by side.
     fn side_by_side(&self, now: Now, answers: &[(NodeId, Scanned)]) -> Found {
-        let Walk { reverse, items, bytes, values } = self.question.walk;
+        let Walk { reverse, items, values, .. } = self.question.walk;
         let worth = Worth::of(self.course.context.rules, self.question.level, &self.course.plan);
         let bound = scan::bound(
             self.course.context.rules,
@@ -213,7 +215,7 @@ impl Segment {
                 keys.entry(&entry.sort_key).or_default().push(entry);
             }
         }
-        let mut room = (items as usize, bytes as usize);
+        let mut room = (items as usize, self.question.room);
         let mut slots = Vec::new();
         let mut last = None;
         let mut in_order: Vec<_> = keys.into_iter().collect();

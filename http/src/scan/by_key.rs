@@ -122,8 +122,9 @@ pub(super) async fn page(
                 Walked { least: Least::new(wanted.items, wanted.reverse), worth: None, repaired: 0 };
             let mut rest = Some(walk::tokens(part));
             while let Some(range) = rest {
-                let (items, values, reverse) = (ENTRIES_MAX as usize, false, false);
-                let request = Request { range, items, values, reverse, ..wanted.clone() };
+                let (items, bytes) = (ENTRIES_MAX as usize, app.limits.batch_bytes_max);
+                let (values, reverse, level) = (false, false, wanted.level);
+                let request = Request { range, reverse, level, items, bytes, values };
                 let left = until.saturating_duration_since(Instant::now());
                 let page = app.core.scan(&table, request, left).await.map_err(Failed::Scan)?;
                 let count = page.items.len() as u64;
@@ -181,7 +182,7 @@ impl Walked {
         let Walked { least, worth, mut repaired } = self;
         let mut worth = worth.expect("a walk has a page at least");
         let mut is_cut = least.is_cut;
-        let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
+        let (mut items, mut bytes, mut last, mut is_full) = (Vec::new(), 0, None, false);
         let mut left = least.in_order().into_iter().peekable();
         while left.peek().is_some() {
             let mut some: Vec<(Vec<u8>, Option<Item>)> =
@@ -196,14 +197,21 @@ impl Walked {
             }
             let mut some = some.into_iter();
             for (key, item) in some.by_ref() {
-                bytes += item.as_ref().map_or(0, Item::bytes);
+                let with_it = bytes + item.as_ref().map_or(0, Item::bytes);
+                if with_it > wanted.bytes && !items.is_empty() {
+                    // It begins the next page.
+                    (is_full, is_cut) = (true, true);
+                    break;
+                }
+                bytes = with_it;
                 items.extend(item);
                 last = Some(key);
-                if bytes >= wanted.bytes {
+                is_full = bytes >= wanted.bytes;
+                if is_full {
                     break;
                 }
             }
-            if bytes >= wanted.bytes {
+            if is_full {
                 is_cut |= some.next().is_some() || left.peek().is_some();
                 break;
             }

@@ -25,6 +25,8 @@ pub(super) struct Walk {
     count: bool,
     /// Keys that are still wanted; `None`: as many as there are.
     left: Option<usize>,
+    /// Most bytes of a page; `None`: the server's limit.
+    bytes: Option<usize>,
     /// Digest of the bounds.
     scan: u64,
     /// Whether a hash table is listed in the order of its keys, for the sake of bounds: then `rest` is of keys.
@@ -42,7 +44,7 @@ pub(super) struct Walk {
 impl Walk {
     /// The walk that a query asks for.
     pub fn begin(query: &ScanQuery, table: &Arc<Table>) -> Result<Self, Fault> {
-        let ScanQuery { prefix, start, end, limit, reverse, values, count, cursor, part } = query;
+        let ScanQuery { prefix, start, end, limit, bytes, reverse, values, count, cursor, part } = query;
         let is_bounded = [prefix, start, end].iter().any(|bound| bound.is_some());
         let is_by_key = is_bounded && table.sharding == Sharding::Hash;
         let mut range = match table.sharding {
@@ -77,7 +79,7 @@ impl Walk {
             }
         }
         let (reverse, values, count) = (*reverse, *values && !*count, *count);
-        let (table, left) = (Arc::clone(table), *limit);
+        let (table, left, bytes) = (Arc::clone(table), *limit, *bytes);
         let (rest, is_stream, looked, worth, repaired) = (Some(range), false, None, None, 0);
         Ok(Self {
             table,
@@ -86,6 +88,7 @@ impl Walk {
             values,
             count,
             left,
+            bytes,
             scan,
             is_by_key,
             is_stream,
@@ -116,7 +119,7 @@ impl Walk {
             reverse: self.reverse,
             level,
             items,
-            bytes: limits.batch_bytes_max,
+            bytes: self.bytes.map_or(limits.batch_bytes_max, |bytes| bytes.min(limits.batch_bytes_max)),
             values: self.values,
         }
     }

@@ -71,6 +71,7 @@ fn keys_are_listed_in_their_order_and_counted() {
     assert_eq!(keys(&first), ["a/1", "a/2"]);
     let cursor = first.stderr.rsplit("--cursor ").next().expect("a cursor").trim();
     assert_eq!(keys(&scan(&["--cursor", cursor])), ["b/1", "b/2", "_w"]);
+    assert_eq!(keys(&scan(&["--bytes", "1B", "--limit", "3"])), ["a/1", "a/2", "b/1"], "a key a page");
     assert_eq!(scan(&["--count"]).json()["count"], 5);
     assert_eq!(dev.run(0, &["scan", "log", "--count", "--prefix", "a"]).expect_code(0).text().trim(), "2");
     let all: serde_json::Value =
@@ -87,6 +88,7 @@ fn keys_are_listed_in_their_order_and_counted() {
     assert_eq!(keys(&ended), ["aa", "ab"]);
     assert_eq!(dev.run(0, &["scan", "no-such"]).expect_code(3).stdout, b"");
     dev.run(0, &["scan", "log", "--reverse", "--cursor", cursor]).expect_code(2);
+    dev.run(0, &["scan", "log", "--count", "--bytes", "1KiB"]).expect_code(2);
 }
 
 #[test]

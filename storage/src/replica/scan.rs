@@ -10,7 +10,7 @@ use crate::keys::{self, DiskKey};
 use crate::rules::admission;
 use crate::rules::filling::Wants;
 use quorate_model::message::SMALL_BYTES;
-use quorate_model::range::{ENTRIES_MAX, Entry, Extent, Scanned, Walk};
+use quorate_model::range::{ENTRIES_MAX, ENTRY_HEAD_BYTES, Entry, Extent, Scanned, Walk};
 use quorate_model::{Interval, RangeReply, RangeRequest, Refusal, SortKey};
 
 /// Records of one step, and their bytes.
@@ -149,7 +149,6 @@ fn page_bytes(page: &[(bytes::Bytes, bytes::Bytes)]) -> usize {
 
 /// About how many bytes an entry takes in an answer.
 fn bytes_of(entry: &Entry) -> usize {
-    const HEAD: usize = 64;
     let value = entry.record.as_ref().map_or(0, |record| record.body.value_bytes());
-    HEAD + entry.sort_key.as_bytes().len() + value
+    ENTRY_HEAD_BYTES + entry.sort_key.as_bytes().len() + value
 }

@@ -137,6 +137,49 @@ fn values_counts_and_levels_are_told() {
     assert_eq!(counted["count"], 3);
 }
 
+/// Values of 100 bytes under keys of 2: with values a key is 102 bytes, without 2.
+#[test]
+fn a_page_has_a_limit_in_bytes_and_brings_one_key_at_least() {
+    let cluster = shared();
+    range_table(&cluster, "sized", &json!(["k4"]));
+    post("/v1/tables", &json!({"name": "hashed-sized", "shards": 4, "durability": "os"}))
+        .of(cluster.at(0))
+        .is(201);
+    let names: Vec<Vec<u8>> = (0..9).map(|number| format!("k{number}").into_bytes()).collect();
+    for (table, name) in
+        ["sized", "hashed-sized"].iter().flat_map(|table| names.iter().map(move |name| (table, name)))
+    {
+        put(&format!("/v1/tables/{table}/keys/{}", encode(name)), "x".repeat(100)).of(cluster.at(0)).is(200);
+    }
+    let page = |query: &str| get(&format!("/v1/tables/{query}")).of(cluster.at(1)).is(200).json();
+    let of_page = |query: &str| keys(&page(query)).len();
+    assert_eq!(of_page("sized/keys?values=true&bytes=306"), 3);
+    assert_eq!(of_page("sized/keys?values=true&bytes=305"), 2, "a third would be more");
+    assert_eq!(of_page("sized/keys?values=true&bytes=306&limit=2"), 2, "whichever is reached first");
+    assert_eq!(of_page("sized/keys?values=true&bytes=1&reverse=true"), 1, "one comes in any case");
+    assert_eq!(of_page("sized/keys?bytes=10"), 5, "of keys alone");
+    assert_eq!(of_page("sized/keys?values=true&bytes=99999999999"), 9, "cut to the server's limit");
+    assert_eq!(of_page("hashed-sized/keys?start=&values=true&bytes=330"), 3, "8 more for each token");
+    for query in ["values=true&bytes=1", "values=true&bytes=250", "bytes=5&reverse=true", "bytes=7"] {
+        for table in ["sized", "hashed-sized"] {
+            let mut found = all(&cluster, table, query);
+            found.sort();
+            assert_eq!(found, names, "{table}: {query}");
+        }
+    }
+    assert_eq!(all(&cluster, "hashed-sized", "prefix=k&values=true&bytes=1"), names);
+    let lines = get("/v1/tables/sized/keys?values=true&bytes=200")
+        .header("Accept", "application/jsonl")
+        .of(cluster.at(2))
+        .is(200);
+    assert_eq!(lines.text().lines().count(), 10, "a stream goes on, a page at a time");
+    get("/v1/tables/sized/keys?count=true&bytes=5").of(cluster.at(0)).refuses(400, "unknown-parameter");
+    for query in ["bytes=0", "bytes=1KiB", "bytes=-1"] {
+        get(&format!("/v1/tables/sized/keys?{query}")).of(cluster.at(0)).refuses(400, "invalid-parameter");
+    }
+    get("/v1/tables/sized/keys/k1?bytes=5").of(cluster.at(0)).refuses(400, "unknown-parameter");
+}
+
 #[test]
 fn a_stream_has_a_line_for_each_key_and_says_where_it_ended() {
     let cluster = shared();
