@@ -121,6 +121,13 @@ impl Problem {
         self
     }
 
+    /// That shard, as people call it.
+    pub fn shard(&self) -> Option<String> {
+        let shard = self.0.shard?;
+        let table = self.0.table.clone().unwrap_or_else(|| shard.table.to_string());
+        Some(format!("{table}/{}", shard.index))
+    }
+
     /// At this level.
     #[must_use]
     pub fn at(mut self, level: Level) -> Self {
@@ -188,10 +195,7 @@ impl Problem {
             outcome: Some(outcome.into()),
             retry: self.retry().map(Word::from),
             table: fields.table.clone(),
-            shard: fields.shard.map(|shard| {
-                let table = fields.table.clone().unwrap_or_else(|| shard.table.to_string());
-                format!("{table}/{}", shard.index)
-            }),
+            shard: self.shard(),
             consistency: fields.level.map(|level| level.to_string()),
             n,
             required,

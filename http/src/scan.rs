@@ -168,7 +168,8 @@ fn line(out: &mut Vec<u8>, document: &impl serde::Serialize) {
 /// What a stream ends with where a page failed: why, and where to go on.
 fn error_line(problem: &Problem, walk: &Walk) -> Bytes {
     let mut out = Vec::new();
-    let error = StreamError { code: problem.code().as_str().to_owned(), detail: problem.detail() };
+    let (code, detail, shard) = (problem.code().as_str().to_owned(), problem.detail(), problem.shard());
+    let error = StreamError { code, detail, shard };
     line(&mut out, &end(walk, Some(error)));
     out.into()
 }

@@ -42,6 +42,9 @@ pub struct StreamError {
     pub code: String,
     /// For people: the cause, and what would help.
     pub detail: String,
+    /// The shard of which too few owners answered: its keys are missing from `next_cursor` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
 }
 
 /// A key of a page.

@@ -125,7 +125,8 @@ fn whole(mut chunks: &[u8]) -> Vec<u8> {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
+    /// One answer, to its last byte.
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
         let head = std::str::from_utf8(&bytes[..end]).expect("an ASCII head");

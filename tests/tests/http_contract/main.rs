@@ -25,4 +25,5 @@ mod refusals;
 mod rig;
 mod scan;
 mod shards;
+mod streams;
 mod tables;

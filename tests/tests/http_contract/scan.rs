@@ -5,7 +5,7 @@ use super::rig::{Cluster, shared};
 use serde_json::{Value as Json, json};
 
 /// A range table of this name, split at these keys.
-fn range_table(cluster: &Cluster, name: &str, split_at: &Json) {
+pub fn range_table(cluster: &Cluster, name: &str, split_at: &Json) {
     let spec = json!({"name": name, "sharding": "range", "durability": "os", "split_at": split_at});
     post("/v1/tables", &spec).of(cluster.at(0)).is(201);
 }
@@ -53,7 +53,7 @@ fn all(cluster: &Cluster, table: &str, query: &str) -> Vec<Vec<u8>> {
     panic!("the scan does not end");
 }
 
-fn lines(answer: &Answer) -> Vec<Json> {
+pub fn lines(answer: &Answer) -> Vec<Json> {
     answer.text().lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect()
 }
 
