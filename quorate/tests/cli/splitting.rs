@@ -1,6 +1,6 @@
-//! A range table that is fed with keys in their order splits by itself and spreads over nodes, while it is scanned: no request
-//! fails, and each scan lists what was there when it began, each key once. Then it is read, evenly and not, until each node
-//! carries its share.
+//! A range table that is fed with keys in their order splits by itself and spreads over nodes: no request fails. Then it is
+//! read, evenly and not, until each node carries its share, and each value is what was written. All that time it is scanned:
+//! each scan lists what was there when it began, each key once.
 
 use crate::nodes::{Nodes, name};
 use crate::scan_cost::metric;
@@ -31,6 +31,9 @@ const SETTINGS_AT_SIZE: &[(&str, &str)] = &[("QUORATE_SHARDS_LOAD_MIN", "100")];
 const CLIENTS: u64 = 16;
 const RATE: u64 = 4_000;
 
+/// How often a scan asks for a page at most: it goes on beside everything else, and is not the load.
+const PAGE_EVERY: Duration = Duration::from_millis(10);
+
 /// For so long requests are counted, to see what each node carries.
 const COUNTED: Duration = Duration::from_secs(30);
 
@@ -42,6 +45,17 @@ fn key(writer: u64, number: u64) -> String {
     format!("{number:09}-{writer}")
 }
 
+/// What is written under the keys of this number.
+fn value(number: u64) -> String {
+    format!("{number:0>64}")
+}
+
+/// The number and the writer of a key.
+fn parts(key: &str) -> (u64, usize) {
+    let (number, writer) = key.split_once('-').expect("a key of ours");
+    (number.parse().expect("digits"), writer.parse().expect("digits"))
+}
+
 /// Writes so many keys in their order, at one node after the other.
 async fn write(writer: u64, nodes: Vec<Client>, written: Written, most: u64, is_over: Arc<AtomicBool>) {
     let path = format!("/v1/tables/{TABLE}/batch");
@@ -50,8 +64,7 @@ async fn write(writer: u64, nodes: Vec<Client>, written: Written, most: u64, is_
             return;
         }
         let numbers = round * BATCH..(round + 1) * BATCH;
-        let put =
-            |number: u64| json!({"put": {"key": key(writer, number), "value": format!("{number:0>64}")}});
+        let put = |number: u64| json!({"put": {"key": key(writer, number), "value": value(number)}});
         let items: Vec<Json> = numbers.map(put).collect();
         let client = &nodes[(round as usize + writer as usize) % nodes.len()];
         let said = client.change(Method::POST, path.clone(), Some(&json!({ "items": items }))).await;
@@ -71,10 +84,7 @@ async fn scan(nodes: Vec<Client>, written: Written, is_over: Arc<AtomicBool>) ->
         let listed = list(&nodes[scans as usize % nodes.len()]).await;
         assert!(listed.is_sorted_by(|one, other| one < other), "each once, in order");
         let mut counts = vec![0; before.len()];
-        for key in &listed {
-            let (number, writer) = key.split_once('-').expect("a key of ours");
-            let (number, writer): (u64, usize) =
-                (number.parse().expect("digits"), writer.parse().expect("a digit"));
+        for (number, writer) in listed.iter().map(|key| parts(key)) {
             counts[writer] += u64::from(number < before[writer]);
         }
         assert_eq!(counts, before, "scan {scans} lacks something that was there when it began");
@@ -84,15 +94,41 @@ async fn scan(nodes: Vec<Client>, written: Written, is_over: Arc<AtomicBool>) ->
 }
 
 async fn list(client: &Client) -> Vec<String> {
-    let (mut keys, mut cursor) = (Vec::new(), String::new());
+    let mut keys = Vec::new();
+    walk(client, "", |key, _| keys.push(key.to_owned())).await;
+    keys
+}
+
+/// Holds the whole table to what was written: each key once, in order, with its value; how many there are.
+async fn hold(client: &Client) -> u64 {
+    let (mut count, mut last) = (0, String::new());
+    walk(client, "&values=true", |key, item| {
+        assert_eq!(item["value"], value(parts(key).0), "{key}");
+        assert!(*key > *last, "{key} behind {last}");
+        key.clone_into(&mut last);
+        count += 1;
+    })
+    .await;
+    count
+}
+
+/// Shows every key of the table, in pages.
+async fn walk(client: &Client, query: &str, mut see: impl FnMut(&str, &Json)) {
+    let (mut cursor, mut last) = (String::new(), String::new());
+    let mut pace = tokio::time::interval(PAGE_EVERY);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let page = client.ask(format!("/v1/tables/{TABLE}/keys?limit=1000{cursor}")).await;
-        let page = page.unwrap_or_else(|error| panic!("behind {:?}: {error}", keys.last()));
-        let items = page["items"].as_array().expect("items");
-        keys.extend(items.iter().map(|item| item["key"].as_str().expect("text").to_owned()));
+        pace.tick().await;
+        let page = client.ask(format!("/v1/tables/{TABLE}/keys?limit=1000{query}{cursor}")).await;
+        let page = page.unwrap_or_else(|error| panic!("behind {last:?}: {error}"));
+        for item in page["items"].as_array().expect("items") {
+            let key = item["key"].as_str().expect("text");
+            see(key, item);
+            key.clone_into(&mut last);
+        }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return keys,
+            None => return,
         }
     }
 }
@@ -157,13 +193,18 @@ impl Feed {
         }
     }
 
+    /// The scan goes on, and none has failed.
+    fn is_scanned(&mut self) -> bool {
+        self.scans.try_join_next().is_none()
+    }
+
     async fn end(mut self, nodes: &[Client]) {
         self.is_over.store(true, Ordering::Relaxed);
         self.until_written().await;
         let scans = self.scans.join_next().await.expect("one").expect("no page failed");
         let keys: u64 = self.written.iter().map(|count| count.load(Ordering::Acquire)).sum();
         for node in nodes {
-            assert_eq!(list(node).await.len() as u64, keys);
+            assert_eq!(hold(node).await, keys);
         }
         println!("{keys} keys, {scans} scans");
     }
@@ -181,7 +222,7 @@ async fn a_table_that_grows_at_its_end_splits_and_spreads_under_scans() {
 }
 
 /// Readers that ask for a key of the table at a steady pace, at one node after the other, until they are dropped: of a
-/// hundred so many for the first tenth of the keys.
+/// hundred so many for the first tenth of the keys. Each finds what was written.
 fn read(nodes: &[Client], keys: u64, skew: u64) -> JoinSet<()> {
     let mut readers = JoinSet::new();
     for reader in 0..CLIENTS {
@@ -201,7 +242,11 @@ fn read(nodes: &[Client], keys: u64, skew: u64) -> JoinSet<()> {
                 let key = key(draw(CLIENTS), number);
                 let found = nodes[turn % nodes.len()].get(TABLE, key.as_bytes(), &Read::default()).await;
                 let found = found.unwrap_or_else(|error| panic!("{key}: {error}")).answer;
-                assert!(matches!(found, Found::Value(_)), "{key}: {found:?}");
+                let is_written = match &found {
+                    Found::Value(found) => found.bytes[..] == *value(number).as_bytes(),
+                    Found::Absent { .. } => false,
+                };
+                assert!(is_written, "{key}: {found:?}");
             }
         });
     }
@@ -223,11 +268,17 @@ async fn carried(nodes: &Nodes) -> Vec<u64> {
 }
 
 /// Reads until every one of six nodes carries at most 1.1 times the mean of the requests and of the copies.
-async fn until_even(nodes: &Nodes, clients: &[Client], keys: u64, skew: u64, patience: Duration) {
+async fn until_even(
+    (nodes, clients): (&Nodes, &[Client]),
+    feed: &mut Feed,
+    keys: u64,
+    skew: u64,
+    patience: Duration,
+) {
     let (mut readers, begun) = (read(clients, keys, skew), Instant::now());
     loop {
         let carried = carried(nodes).await;
-        assert!(readers.try_join_next().is_none(), "no read failed");
+        assert!(readers.try_join_next().is_none() && feed.is_scanned(), "no read failed, and no page");
         let (shards, mut held) = copies(&clients[0], TABLE, 6).await;
         let (_, others) = copies(&clients[0], OTHER, 6).await;
         held.iter_mut().zip(others).for_each(|(held, other)| *held += other);
@@ -259,8 +310,8 @@ async fn two_million_keys_in_their_order_spread_over_three_nodes_then_six() {
     nodes.run(0, &["cluster", "plan", "add", "--apply", "--wait"]).expect_code(0);
     until_spread(&clients[0], 6, 16, Duration::from_secs(1_200)).await;
     feed.until_written().await;
-    feed.end(&clients).await;
     let clients: Vec<Client> = (0..6).map(|at| nodes.client(&[at])).collect();
-    until_even(&nodes, &clients, keys, 0, Duration::from_secs(600)).await;
-    until_even(&nodes, &clients, keys, 80, Duration::from_secs(1_200)).await;
+    until_even((&nodes, &clients), &mut feed, keys, 0, Duration::from_secs(600)).await;
+    until_even((&nodes, &clients), &mut feed, keys, 80, Duration::from_secs(1_200)).await;
+    feed.end(&clients).await;
 }
