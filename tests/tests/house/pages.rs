@@ -6,7 +6,7 @@ use super::root;
 const COLUMNS_MAX: usize = 120;
 
 /// The folders of the pages.
-const FOLDERS: &[&str] = &[".", "docs", "fuzz"];
+const FOLDERS: &[&str] = &[".", "docs", "fuzz", "python"];
 
 #[test]
 fn pages_are_read_in_a_window_of_ordinary_width() {
