@@ -203,6 +203,7 @@ pub fn ring(app: &App, query: &Query, request: &Request) -> Result<Response, Pro
         name: node.name.clone(),
         zone: node.zone.clone(),
         positions: quorate_ring::ring::positions_of(node.weight).into(),
+        address: members::known(&node.http_address),
     });
     let document = Ring {
         epoch: view.epoch().0,

@@ -254,6 +254,9 @@ pub struct RingNode {
     pub zone: String,
     /// Its positions.
     pub positions: u64,
+    /// Where clients reach it; absent: it is not known where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// A member that may be stopped.

@@ -58,6 +58,12 @@ fn the_ring_shows_shards_and_owners() {
     let ring = get("/v1/cluster/ring?table=t").of(cluster.at(0)).is(200).json();
     assert_eq!(ring["shards"].as_array().unwrap().len(), 8);
     assert!(ring["nodes"].as_array().unwrap().iter().all(|node| node["positions"].as_u64() > Some(0)));
+    let located = get("/v1/tables/t/locate/k").of(cluster.at(0)).is(200).json();
+    for owner in located["owners"].as_array().unwrap() {
+        let of_owner = |node: &&serde_json::Value| node["node"] == owner["node"];
+        let on_the_ring = ring["nodes"].as_array().unwrap().iter().find(of_owner).unwrap();
+        assert_eq!(on_the_ring["address"], owner["address"], "where clients reach it");
+    }
     get("/v1/cluster/ring?table=none").of(cluster.at(0)).refuses(404, "no-such-table");
     get("/v1/cluster/ring?tabel=t").of(cluster.at(0)).refuses(400, "unknown-parameter");
 }
