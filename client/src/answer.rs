@@ -31,6 +31,8 @@ pub struct Meta {
     pub expires: Option<String>,
     /// When its coordinator wrote it, by that coordinator's clock (an HTTP date).
     pub last_modified: Option<String>,
+    /// After how many seconds another attempt makes sense, if the server said so.
+    pub retry_after: Option<u32>,
 }
 
 /// `Quorate-Consistency`: the guarantee, the counts it rests on, and why it is less than the level says, if it is.
@@ -113,6 +115,7 @@ impl Meta {
             server_timing: text(header::SERVER_TIMING),
             expires: text(standard::EXPIRES),
             last_modified: text(standard::LAST_MODIFIED),
+            retry_after: text(standard::RETRY_AFTER).and_then(|seconds| seconds.parse().ok()),
         }
     }
 }

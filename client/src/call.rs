@@ -86,7 +86,7 @@ impl Call {
 
     /// Whether it says that it is not the first attempt: then its operation id makes one more harmless, and what an
     /// attempt did not do says nothing of those before it.
-    fn is_retry(&self) -> bool {
+    pub fn is_retry(&self) -> bool {
         self.query.iter().any(|(name, _)| *name == Parameter::Retry)
     }
 

@@ -131,11 +131,20 @@ impl Client {
 
     /// Reads one key.
     pub async fn get(&self, table: &str, key: &[u8], read: &Read) -> Result<Answered<Found>, Error> {
+        Self::found(self.send(&self.get_call(table, key, read)).await)
+    }
+
+    pub(crate) fn get_call(&self, table: &str, key: &[u8], read: &Read) -> Call {
         let mut call = self.on_keys(&Route::Read(OnKey::new(table, key)));
         push_level(&mut call, Parameter::Consistency, read.consistency);
         push_level(&mut call, Parameter::R, read.r);
         push_trace(&mut call, read.trace);
-        match self.send(&call).await {
+        call
+    }
+
+    /// What a read of one key found: that there is no such key is an answer too.
+    pub(crate) fn found(asked: Result<Answer, Error>) -> Result<Answered<Found>, Error> {
+        match asked {
             Ok(answer) => {
                 let content_type = answer.meta.content_type.clone();
                 let value = Value { bytes: answer.body, content_type };
@@ -156,6 +165,10 @@ impl Client {
         value: Vec<u8>,
         write: &Write,
     ) -> Result<Answered<Written>, Error> {
+        self.write(self.put_call(table, key, value, write)).await
+    }
+
+    pub(crate) fn put_call(&self, table: &str, key: &[u8], value: Vec<u8>, write: &Write) -> Call {
         let mut call = self.on_keys(&Route::Put(OnKey::new(table, key)));
         call.body = Some(value);
         if let Some(ttl) = write.ttl {
@@ -164,29 +177,35 @@ impl Client {
         if let Some(content_type) = &write.content_type {
             call.headers.push((CONTENT_TYPE, content_type.clone()));
         }
-        self.write(call, write).await
+        push_write(&mut call, write);
+        call
     }
 
     /// Deletes a key (writes a tombstone). `ttl` and `content_type` do not apply.
     pub async fn delete(&self, table: &str, key: &[u8], write: &Write) -> Result<Answered<Written>, Error> {
-        let call = self.on_keys(&Route::Delete(OnKey::new(table, key)));
-        self.write(call, write).await
+        self.write(self.delete_call(table, key, write)).await
+    }
+
+    pub(crate) fn delete_call(&self, table: &str, key: &[u8], write: &Write) -> Call {
+        let mut call = self.on_keys(&Route::Delete(OnKey::new(table, key)));
+        push_write(&mut call, write);
+        call
     }
 
     /// Reads many keys; the results come in their order, each with its own status.
     pub async fn mget(&self, table: &str, keys: &[Vec<u8>], read: &Read) -> Result<Vec<MgetItem>, Error> {
+        let call = self.mget_call(table, keys, read);
+        mget_items(&call, &self.send(&call).await?, keys)
+    }
+
+    pub(crate) fn mget_call(&self, table: &str, keys: &[Vec<u8>], read: &Read) -> Call {
         let keys_asked = keys.iter().map(|key| KeyArgument::from(key.as_slice())).collect();
         let mut call = self.on_keys(&Route::Mget(OnTable::new(table)));
         push_document(&mut call, &Mget { keys: keys_asked });
         push_level(&mut call, Parameter::Consistency, read.consistency);
         push_level(&mut call, Parameter::R, read.r);
         push_trace(&mut call, read.trace);
-        let answer = self.send(&call).await?;
-        let decoded: Json = decode(&call, &answer)?;
-        MgetItem::all(keys, &decoded).ok_or_else(|| {
-            let cause = "there is not one result for each key".to_owned();
-            call.unintelligible(&answer.endpoint, answer.status, cause)
-        })
+        call
     }
 
     /// Writes many keys, each at most once; the results come in their order, each with its own status. It is not atomic: a
@@ -198,16 +217,15 @@ impl Client {
         write: &Write,
     ) -> Result<Vec<KeyResult>, Error> {
         let count = items.len();
+        let call = self.batch_call(table, items, write);
+        batch_results(&call, &self.send(&call).await?, count)
+    }
+
+    pub(crate) fn batch_call(&self, table: &str, items: Vec<BatchItem>, write: &Write) -> Call {
         let mut call = self.on_keys(&Route::Batch(OnTable::new(table)));
         push_document(&mut call, &Batch { items });
         push_promise(&mut call, write);
-        let answer = self.send(&call).await?;
-        let Results { results } = decode(&call, &answer)?;
-        if results.len() == count {
-            return Ok(results);
-        }
-        let cause = "there is not one result for each key".to_owned();
-        Err(call.unintelligible(&answer.endpoint, answer.status, cause))
+        call
     }
 
     /// Where a key lives: token, shard, owners in preference order, epoch.
@@ -228,15 +246,9 @@ impl Client {
         decode(&call, &answer)
     }
 
-    async fn write(&self, mut call: Call, write: &Write) -> Result<Answered<Written>, Error> {
-        push_promise(&mut call, write);
-        push_trace(&mut call, write.trace);
-        if let Some(operation) = &write.operation {
-            call.headers.push((header::IDEMPOTENCY_KEY, operation.to_string()));
-        }
+    async fn write(&self, call: Call) -> Result<Answered<Written>, Error> {
         let answer = self.send(&call).await?;
-        let written = decode(&call, &answer)?;
-        Ok(Answered { answer: written, meta: answer.meta })
+        written(&call, answer)
     }
 
     /// An operation on keys: the server is told how long it may take.
@@ -273,6 +285,11 @@ impl Client {
         }
     }
 
+    /// Sends a call to this endpoint, and to no other one.
+    pub(crate) async fn send_to(&self, call: &Call, endpoint: &Endpoint) -> Result<Answer, Error> {
+        call.send(&self.http, std::slice::from_ref(endpoint)).await
+    }
+
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
         let endpoints = &self.options.endpoints;
         let first = self.preferred.load(Ordering::Relaxed) % endpoints.len();
@@ -297,6 +314,29 @@ pub(crate) fn decode<T: DeserializeOwned>(call: &Call, answer: &Answer) -> Resul
     })
 }
 
+/// What an acknowledged write says.
+pub(crate) fn written(call: &Call, answer: Answer) -> Result<Answered<Written>, Error> {
+    let written = decode(call, &answer)?;
+    Ok(Answered { answer: written, meta: answer.meta })
+}
+
+/// What an mget of these keys says.
+pub(crate) fn mget_items(call: &Call, answer: &Answer, keys: &[Vec<u8>]) -> Result<Vec<MgetItem>, Error> {
+    let decoded: Json = decode(call, answer)?;
+    MgetItem::all(keys, &decoded).ok_or_else(|| incomplete(call, answer))
+}
+
+/// What a batch of so many items says.
+pub(crate) fn batch_results(call: &Call, answer: &Answer, count: usize) -> Result<Vec<KeyResult>, Error> {
+    let Results { results } = decode(call, answer)?;
+    if results.len() == count { Ok(results) } else { Err(incomplete(call, answer)) }
+}
+
+fn incomplete(call: &Call, answer: &Answer) -> Error {
+    let cause = "there is not one result for each key".to_owned();
+    call.unintelligible(&answer.endpoint, answer.status, cause)
+}
+
 pub(crate) fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
@@ -310,6 +350,15 @@ pub(crate) fn push_document<T: Serialize>(call: &mut Call, document: &T) {
 pub(crate) fn push_level(call: &mut Call, name: Parameter, level: Option<Level>) {
     if let Some(level) = level {
         call.query.push((name, level.to_string()));
+    }
+}
+
+/// All that a single write says of itself.
+fn push_write(call: &mut Call, write: &Write) {
+    push_promise(call, write);
+    push_trace(call, write.trace);
+    if let Some(operation) = &write.operation {
+        call.headers.push((header::IDEMPOTENCY_KEY, operation.to_string()));
     }
 }
 

@@ -4,7 +4,8 @@
 
 use crate::answer::{Meta, MgetItem};
 use crate::endpoint::Endpoint;
-use quorate_api::document::{Problem, Written};
+use crate::session::Map;
+use quorate_api::document::{Problem, Ring, Written};
 use quorate_model::decoder::text;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
@@ -15,6 +16,7 @@ quorate_model::decoders! {
     "written" => written,
     "results" => results,
     "answer-headers" => headers,
+    "ring" => ring,
 }
 
 /// The body of an acknowledged write.
@@ -30,6 +32,14 @@ fn results(bytes: &[u8]) -> bool {
     let Ok(document) = serde_json::from_slice::<Json>(bytes) else { return false };
     let Some(items) = MgetItem::all(&[b"a".to_vec(), b"b".to_vec()], &document) else { return false };
     assert_eq!(items.len(), 2);
+    true
+}
+
+/// The ring of one table, of which a session makes a map.
+fn ring(bytes: &[u8]) -> bool {
+    let Ok(ring) = serde_json::from_slice::<Ring>(bytes) else { return false };
+    let Some(map) = Map::of(&ring) else { return false };
+    assert!(map.owners_of(b"a").iter().all(|owner| map.owners().any(|known| known == owner)));
     true
 }
 

@@ -1,82 +1,14 @@
 //! What the client concludes from each way in which a server can fail, and where it goes next.
-//!
-//! The servers here are scripts: each accepts connections, reads one request, and then says what it was told to.
+
+mod script;
 
 use quorate_client::{Client, Endpoint, Error, Found, Options, Outcome, Read, Write};
 use quorate_ports::Block;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use script::{STORED, Say, Script, problem, stored};
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-const STORED: &str = r#"{"version":"1-n1.0.0","etag":"\"x\"","acks":2,"required":2,"n":3,"consistency":"linearizable","replayed":false}"#;
-
-/// A server with one behaviour, and how many requests it has read.
-struct Script {
-    endpoint: Endpoint,
-    requests: Arc<AtomicUsize>,
-}
-
-/// What a server does once it has read a request.
-#[derive(Clone)]
-enum Say {
-    Answer(u16, &'static str, String),
-    HangUp,
-    Nothing,
-}
-
-impl Script {
-    async fn start(say: Say) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let endpoint = Endpoint::from(listener.local_addr().expect("bound"));
-        let requests = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&requests);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, say.clone(), Arc::clone(&seen)));
-            }
-        });
-        Self { endpoint, requests }
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
-    }
-}
-
-async fn serve(mut stream: TcpStream, say: Say, seen: Arc<AtomicUsize>) {
-    let mut head = Vec::new();
-    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
-        let mut byte = [0];
-        if stream.read_exact(&mut byte).await.is_err() {
-            return;
-        }
-        head.push(byte[0]);
-    }
-    seen.fetch_add(1, Ordering::SeqCst);
-    match say {
-        Say::Answer(status, kind, body) => {
-            let text = format!(
-                "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-            stream.write_all(text.as_bytes()).await.expect("the client is there");
-        }
-        Say::HangUp => {}
-        Say::Nothing => std::future::pending().await,
-    }
-}
-
-fn problem(status: u16, code: &str, outcome: Option<&str>) -> Say {
-    let outcome = outcome.map(|outcome| format!(r#","outcome":"{outcome}""#)).unwrap_or_default();
-    let body = format!(r#"{{"code":"{code}","status":{status},"title":"t","detail":"d"{outcome}}}"#);
-    Say::Answer(status, "application/problem+json", body)
-}
-
-fn stored() -> Say {
-    Say::Answer(200, "application/json", STORED.to_owned())
-}
+use tokio::net::TcpListener;
 
 /// An endpoint without a server.
 fn no_server() -> Endpoint {

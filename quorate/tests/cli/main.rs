@@ -24,6 +24,7 @@ mod scan;
 mod scan_cost;
 mod serve;
 mod service;
+mod session;
 mod shards;
 mod splitting;
 mod sync;
