@@ -305,6 +305,8 @@ forms! {
     ClusterId "^[0-9a-f]{32}$" "A cluster's id, drawn when it was founded";
     /// A place on the ring.
     Token "^[0-9a-f]{16}$" "A place on the ring: 64 bits in hexadecimal digits";
+    /// What records add up to.
+    RecordSum "^[0-9a-f]{16}$" "What records add up to: 64 bits in hexadecimal digits";
     /// A version in text.
     Version "^[0-9]+-[0-9a-zA-Z.]+$" "`<seq>-<writer>`; the number grows with every update of the key";
     /// A version as an entity tag.

@@ -71,6 +71,8 @@ pub enum Parameter {
     Values,
     /// `count`
     Count,
+    /// `sum`
+    Sum,
     /// `cursor`
     Cursor,
     /// `part`
@@ -126,6 +128,7 @@ pub const SCAN: &[Parameter] = &[
     Parameter::Reverse,
     Parameter::Values,
     Parameter::Count,
+    Parameter::Sum,
     Parameter::Cursor,
     Parameter::Part,
     Parameter::Consistency,
@@ -162,7 +165,7 @@ pub struct Query {
 
 impl Parameter {
     /// Every parameter.
-    pub const ALL: [Parameter; 21] = [
+    pub const ALL: [Parameter; 22] = [
         Parameter::Consistency,
         Parameter::R,
         Parameter::W,
@@ -182,6 +185,7 @@ impl Parameter {
         Parameter::Reverse,
         Parameter::Values,
         Parameter::Count,
+        Parameter::Sum,
         Parameter::Cursor,
         Parameter::Part,
     ];
@@ -208,6 +212,7 @@ impl Parameter {
             Parameter::Reverse => "reverse",
             Parameter::Values => "values",
             Parameter::Count => "count",
+            Parameter::Sum => "sum",
             Parameter::Cursor => "cursor",
             Parameter::Part => "part",
         }
@@ -305,6 +310,7 @@ impl Query {
             Parameter::Reverse => self.scan.reverse = flag("reverse", value)?,
             Parameter::Values => self.scan.values = flag("values", value)?,
             Parameter::Count => self.scan.count = flag("count", value)?,
+            Parameter::Sum => self.scan.sum = flag("sum", value)?,
             Parameter::Cursor => self.scan.cursor = Some(value.to_owned()),
             Parameter::Part => self.scan.part = Some(scan::part(value)?),
             // Taken as bytes above.

@@ -19,6 +19,8 @@
 //! promised across keys or pages. Pages cover the range without gap or overlap: a key that existed throughout appears
 //! exactly once, one that changed meanwhile at most once. Below a quorum: as a read says.
 //!
+//! What a range adds up to, by which it is known that nothing has changed there, is asked apart from pages (`sum.rs`).
+//!
 //! A page may be short, or empty, and is the last one only if it names no place to go on from. A segment that can't be
 //! answered fails the page; no page is shorter for that. Where owners differ on so many keys that half of the time is over
 //! before all are read, the page ends before the first that is not: a writer of many keys in their order is met again and
@@ -26,6 +28,7 @@
 
 mod page;
 pub mod segment;
+pub mod sum;
 mod wanted;
 
 pub use page::{Answer, Error, Item, Page, Request, Worth};

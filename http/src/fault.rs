@@ -61,6 +61,12 @@ pub enum Fault {
     /// A part of a range that has none.
     #[error("part divides the tokens of a hash table: use start and end to divide keys, without part")]
     Parted,
+    /// A sum of what has none.
+    #[error(
+        "sum=true is for a whole table, for start, end and prefix in a range table, and for a part of a hash table, without \
+         the other parameters of a scan"
+    )]
+    Summed,
     /// No such table.
     #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
     NoSuchTable {

@@ -29,6 +29,7 @@ use quorate_api::OnTable;
 use quorate_api::document::{KeyName, KeyPage, ListedKey, StreamEnd, StreamError};
 use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY, QUORATE_SCANNED};
 use quorate_api::query::Query;
+use quorate_coordinator::scan::sum::Summed;
 use quorate_coordinator::scan::{Item, Page, Worth};
 use quorate_model::{Level, Table};
 use std::convert::Infallible;
@@ -54,6 +55,9 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
     let mut walk =
         Walk::begin(&query.scan, &table).map_err(|fault| Problem::from(fault).on(&table).at(level))?;
     let until = started + timeout;
+    if query.scan.sum {
+        return sum(&app, walk, level, until).await;
+    }
     if query.scan.count {
         return count(&app, walk, level, until).await;
     }
@@ -67,7 +71,7 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
         scan.lines(walk, page)?
     } else {
         let items = page.items.iter().map(|item| listed(&table, item)).collect();
-        let document = KeyPage { items, count: None, next_cursor: walk.cursor() };
+        let document = KeyPage { items, next_cursor: walk.cursor(), ..KeyPage::default() };
         json_bytes(StatusCode::OK, scan.held(&document)?)
     };
     response.headers_mut().extend(headers);
@@ -85,13 +89,28 @@ async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Resul
         let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
         all += walk.counted().unwrap_or(page.items.len() as u64);
         if walk.is_over() || Instant::now() >= half {
-            let document = KeyPage { items: Vec::new(), count: Some(all), next_cursor: walk.cursor() };
+            let document = KeyPage { count: Some(all), next_cursor: walk.cursor(), ..KeyPage::default() };
             let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
             response.headers_mut().extend(headers(&walk));
             response.extensions_mut().insert(LevelLabel::from(level));
             return Ok(response);
         }
     }
+}
+
+/// What all of it adds up to, as far as owners agree.
+async fn sum(app: &App, mut walk: Walk, level: Level, until: Instant) -> Result<Response, Problem> {
+    app.expect_room(0).map_err(|full| full.at(level))?;
+    let scan = Scan { app: app.clone(), level, timeout: Duration::ZERO };
+    let (range, left) = (walk.range(), until.saturating_duration_since(Instant::now()));
+    let summed = app.core.sum(walk.table(), range, level, left).await;
+    let Summed { sum, worth } = summed.map_err(|error| scan.problem(walk.table(), error))?;
+    walk.took(&Page { items: Vec::new(), rest: None, worth, repaired: 0 });
+    let document = KeyPage { sum: sum.map(|sum| format!("{sum:016x}")), ..KeyPage::default() };
+    let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
+    response.headers_mut().extend(headers(&walk));
+    response.extensions_mut().insert(LevelLabel::from(level));
+    Ok(response)
 }
 
 impl Scan {

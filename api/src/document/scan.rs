@@ -12,6 +12,11 @@ pub struct KeyPage {
     /// With `count=true`: how many keys there are, in place of the keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// With `sum=true`: what all records there add up to, removals too, as enough owners say to meet every write. As long
+    /// as it is the same nothing has changed. Absent: owners differ, have not counted yet, or the shard has just changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<form::RecordSum>)]
+    pub sum: Option<String>,
     /// Where the next page begins; `null`: this is the last one. A page may be short, or empty, and have one.
     #[schema(required)]
     pub next_cursor: Option<String>,

@@ -72,6 +72,10 @@ pub fn of_query(name: Parameter) -> Json {
         Parameter::Reverse => (flag(), "The last key first"),
         Parameter::Values => (flag(), "Values too"),
         Parameter::Count => (flag(), "How many keys there are, in place of the keys"),
+        Parameter::Sum => (
+            flag(),
+            "What all of it adds up to, in place of the keys: the same as long as nothing of it has changed",
+        ),
         Parameter::Cursor => {
             (text(), "Where to go on: next_cursor of the page before, beside the same bounds")
         }

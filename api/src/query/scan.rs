@@ -24,6 +24,8 @@ pub struct ScanQuery {
     pub values: bool,
     /// Whether only the number of keys is wanted.
     pub count: bool,
+    /// Whether only what all of it adds up to is wanted.
+    pub sum: bool,
     /// Where to go on.
     pub cursor: Option<String>,
     /// Which part of a hash table.

@@ -21,6 +21,7 @@ impl Fault {
             | Fault::Cursor(_)
             | Fault::TooManyUnordered { .. }
             | Fault::Parted
+            | Fault::Summed
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
             | Fault::TwoOfOneName { .. }

@@ -61,6 +61,7 @@ fn faults() -> Vec<Fault> {
         Fault::Cursor("it is damaged"),
         Fault::TooManyUnordered { limit: 7 },
         Fault::Parted,
+        Fault::Summed,
         Fault::Document(text()),
         BodyError::Broken.into(),
         HeadError::ConditionOnWrite { name: "If-Match" }.into(),

@@ -44,9 +44,13 @@ pub(super) struct Walk {
 impl Walk {
     /// The walk that a query asks for.
     pub fn begin(query: &ScanQuery, table: &Arc<Table>) -> Result<Self, Fault> {
-        let ScanQuery { prefix, start, end, limit, bytes, reverse, values, count, cursor, part } = query;
+        let ScanQuery { prefix, start, end, limit, bytes, reverse, values, count, sum, cursor, part } = query;
         let is_bounded = [prefix, start, end].iter().any(|bound| bound.is_some());
         let is_by_key = is_bounded && table.sharding == Sharding::Hash;
+        let is_paged = limit.is_some() || bytes.is_some() || cursor.is_some();
+        if *sum && (is_by_key || *reverse || *values || *count || is_paged) {
+            return Err(Fault::Summed);
+        }
         let mut range = match table.sharding {
             _ if part.is_some() && (is_by_key || table.sharding == Sharding::Range) => {
                 return Err(Fault::Parted);
@@ -98,6 +102,11 @@ impl Walk {
         })
     }
 
+    /// What is left of the range.
+    pub fn range(&self) -> Interval {
+        self.rest.clone().unwrap_or_else(Interval::everything)
+    }
+
     /// The next page.
     pub fn request(&self, limits: &Limits, level: Level) -> Request {
         let of_page = limits.batch_items_max.min(ITEMS_DEFAULT);
@@ -115,7 +124,7 @@ impl Walk {
 
     fn request_of(&self, limits: &Limits, level: Level, items: usize) -> Request {
         Request {
-            range: self.rest.clone().unwrap_or_else(Interval::everything),
+            range: self.range(),
             reverse: self.reverse,
             level,
             items,

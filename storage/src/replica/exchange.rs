@@ -62,7 +62,9 @@ impl<E: Engine> Replica<E> {
                 let cuts: BTreeSet<SortKey> = keys.iter().take(PARTS_MAX).filter(inside).cloned().collect();
                 let cuts: Vec<SortKey> = cuts.into_iter().collect();
                 if *adopt {
-                    self.sums().adopt(over.table, &cuts);
+                    let Interval { start, end } = &over.interval;
+                    let ends: Vec<SortKey> = [start].into_iter().chain(&cuts).chain(end).cloned().collect();
+                    self.sums().adopt(over.table, &ends);
                 }
                 self.parted_at(over, cuts, is_over)
             }

@@ -261,6 +261,48 @@ fn parts_of_a_hash_table_are_all_of_it() {
 }
 
 #[test]
+fn a_sum_is_the_same_until_something_changes() {
+    let cluster = shared();
+    range_table(&cluster, "summed", &json!(["k5"]));
+    let write = |key: &str, value: &str| {
+        let target = format!("/v1/tables/summed/keys/{key}?consistency=all");
+        put(&target, value).of(cluster.at(0)).is(200);
+    };
+    for number in 0..10 {
+        write(&format!("k{number}"), "v");
+    }
+    let sum = |query: &str| {
+        let answer = get(&format!("/v1/tables/summed/keys?sum=true{query}")).of(cluster.at(1)).is(200);
+        assert!(answer.header("quorate-consistency").starts_with("linearizable; r=2; n=3;"));
+        let page = answer.json();
+        let text = page["sum"].as_str().unwrap_or_else(|| panic!("all owners hold the same: {page}"));
+        u64::from_str_radix(text, 16).expect("a sum")
+    };
+    let whole = sum("");
+    let parts = ["&end=k3", "&start=k3&end=k7", "&start=k7"].map(sum);
+    assert_eq!(whole, parts.into_iter().fold(0, u64::wrapping_add), "also across the end of a shard");
+    assert_eq!(sum("&start=k3&end=k3"), 0);
+    assert_eq!(sum("&consistency=one"), whole, "a quorum says so in any case");
+    write("k4", "v");
+    assert_ne!((sum(""), sum("&start=k3&end=k7")), (whole, parts[1]), "the same value, and another version");
+    assert_eq!([sum("&end=k3"), sum("&start=k7")], [parts[0], parts[2]]);
+    post("/v1/tables", &json!({"name": "sums", "shards": 4, "durability": "os"})).of(cluster.at(0)).is(201);
+    let whole = get("/v1/tables/sums/keys?sum=true").of(cluster.at(2)).is(200).json();
+    assert_eq!(whole, json!({"items": [], "sum": "0000000000000000", "next_cursor": null}));
+    get("/v1/tables/sums/keys?sum=true&part=3/7").of(cluster.at(2)).is(200);
+    for query in [
+        "sums/keys?sum=true&prefix=k",
+        "sums/keys?sum=true&limit=1",
+        "summed/keys?sum=true&reverse=true",
+        "summed/keys?sum=true&values=true",
+        "summed/keys?sum=true&count=true",
+        "summed/keys?sum=true&part=1/2",
+    ] {
+        get(&format!("/v1/tables/{query}")).of(cluster.at(1)).refuses(400, "invalid-parameter");
+    }
+}
+
+#[test]
 fn a_cursor_is_of_its_scan_alone() {
     let cluster = shared();
     range_table(&cluster, "cursed", &json!([]));
