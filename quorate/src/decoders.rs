@@ -33,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Decoder> {
         quorate_api::decoders::ALL,
         quorate_http::decoders::ALL,
         quorate_client::decoders::ALL,
+        quorate_backup::decoders::ALL,
         quorate_cli::decoders::ALL,
         ALL,
     ]

@@ -27,7 +27,8 @@ const ORDER: &[(&str, &[&str])] = &[
     ("http", &["model", "ring", "coordinator", "api", "node"]),
     ("client", &["model", "api", "ports"]),
     ("load", &[]),
-    ("cli", &["model", "api", "client", "load"]),
+    ("backup", &["model"]),
+    ("cli", &["model", "api", "client", "load", "backup"]),
     (
         "quorate",
         &[
@@ -41,6 +42,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "node",
             "http",
             "client",
+            "backup",
             "cli",
             "ports",
         ],
