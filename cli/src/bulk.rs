@@ -10,16 +10,19 @@
 mod export;
 mod import;
 mod resume;
+mod storing;
 
 pub use export::Export;
 pub use import::Import;
+pub(crate) use storing::store;
 
 use crate::exit::{Exit, Failure};
 use crate::line::{Line, bar};
 use crate::output::Output;
 use crate::progress::per_second;
 use crate::quantity::{self, count};
-use quorate_api::document::{ListedKey, PutItem};
+use quorate_api::document::{Bound, KeyName, ListedKey, PutItem};
+use quorate_api::text::from_base64url;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,19 +42,28 @@ fn put_of(listed: ListedKey) -> PutItem {
     PutItem { key, key_b64, value, value_b64, content_type, ttl: None, expires_at }
 }
 
+/// A bound of a shard, if it is a key.
+pub(crate) fn key_of(bound: &Bound) -> Option<Vec<u8>> {
+    match bound {
+        Bound::Token(_) => None,
+        Bound::Key(KeyName { key: Some(text), .. }) => Some(text.as_bytes().to_vec()),
+        Bound::Key(KeyName { key: None, key_b64 }) => from_base64url(key_b64.as_ref()?.as_bytes()),
+    }
+}
+
 /// Pauses between attempts, longer and longer, until they have lasted too long.
-struct Pauses {
+pub(crate) struct Pauses {
     next: Duration,
     end: Instant,
 }
 
 impl Pauses {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: PAUSE_MIN, end: Instant::now() + PATIENCE }
     }
 
     /// Waits before the next attempt; false: there shall be none.
-    async fn wait(&mut self) -> bool {
+    pub(crate) async fn wait(&mut self) -> bool {
         if Instant::now() + self.next > self.end {
             return false;
         }
@@ -62,19 +74,19 @@ impl Pauses {
 }
 
 /// Whether another attempt may do better, and does no harm: a read, or a write of what is to be there in the end.
-fn is_passing(failure: &Failure) -> bool {
+pub(crate) fn is_passing(failure: &Failure) -> bool {
     matches!(failure.exit, Exit::Unavailable | Exit::Unknown)
 }
 
 /// How far it is, said on standard error.
-struct Meter<'a> {
-    line: Line<'a>,
+pub(crate) struct Meter<'a> {
+    pub(crate) line: Line<'a>,
     /// What is done with the keys: `exported` or `stored`.
     done: &'static str,
     began: Instant,
     said_at: Option<Instant>,
-    keys: u64,
-    bytes: u64,
+    pub(crate) keys: u64,
+    pub(crate) bytes: u64,
     /// Of them, those of an earlier run.
     bytes_before: u64,
 }
@@ -83,7 +95,7 @@ impl<'a> Meter<'a> {
     /// So often a person is told, and a program.
     const EVERY: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
 
-    fn new(output: &'a Output, done: &'static str) -> Self {
+    pub(crate) fn new(output: &'a Output, done: &'static str) -> Self {
         Self {
             line: Line::new(output),
             done,
@@ -96,12 +108,12 @@ impl<'a> Meter<'a> {
     }
 
     /// Some were done by an earlier run.
-    fn begin_at(&mut self, keys: u64, bytes: u64) {
+    pub(crate) fn begin_at(&mut self, keys: u64, bytes: u64) {
         (self.keys, self.bytes, self.bytes_before) = (keys, bytes, bytes);
     }
 
     /// So many more, of an amount that is known or not; with how much of it is done.
-    fn add(&mut self, keys: u64, bytes: u64, part: Option<(u64, u64)>) {
+    pub(crate) fn add(&mut self, keys: u64, bytes: u64, part: Option<(u64, u64)>) {
         self.keys += keys;
         self.bytes += bytes;
         let now = Instant::now();
@@ -118,7 +130,7 @@ impl<'a> Meter<'a> {
     }
 
     /// `1,234 keys exported, 1.2 MiB`
-    fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let keys = if self.keys == 1 { "key" } else { "keys" };
         format!("{} {keys} {}, {}", count(self.keys), self.done, quantity::bytes(self.bytes))
     }

@@ -8,6 +8,7 @@
 //! comes whole or not at all: what was given out always ends at a cursor, at which any node can go on, also after an
 //! error. (A stream of lines that breaks off in the middle leaves no such place.)
 
+use crate::answer::Meta;
 use crate::call::Call;
 use crate::client::{Client, decode, push_level};
 use crate::error::Error;
@@ -70,6 +71,8 @@ pub struct Scanning {
     next: Option<Begin>,
     /// Keys that are still wanted.
     left: Option<u64>,
+    /// What the present page promises.
+    guarantee: Option<String>,
 }
 
 /// Where a page begins.
@@ -106,7 +109,17 @@ impl Client {
             begun_at: scan.cursor.clone(),
             next: Some(Begin::of(scan.cursor.clone())),
             left: scan.limit,
+            guarantee: None,
         }
+    }
+
+    /// What all records of the range add up to, or of the part: the same text as long as none of them changes. `None`: owners
+    /// differ, or have not counted. Bounds are for range tables.
+    pub async fn sum(&self, table: &str, scan: &Scan) -> Result<Option<String>, Error> {
+        let mut call = self.scan_call(table, scan);
+        call.query.push((Parameter::Sum, "true".to_owned()));
+        let (page, _) = self.page(&call, &Begin::Beginning).await?;
+        Ok(page.sum)
     }
 
     /// How many keys there are; no key is sent.
@@ -115,7 +128,7 @@ impl Client {
         call.query.push((Parameter::Count, "true".to_owned()));
         let (mut all, mut next) = (0, Some(Begin::of(scan.cursor.clone())));
         while let Some(from) = next {
-            let page: KeyPage = self.page(&call, &from).await?;
+            let (page, _) = self.page(&call, &from).await?;
             all += page.count.unwrap_or_default();
             next = page.next_cursor.map(Begin::Cursor);
         }
@@ -143,11 +156,11 @@ impl Client {
         call
     }
 
-    async fn page(&self, call: &Call, from: &Begin) -> Result<KeyPage, Error> {
+    async fn page(&self, call: &Call, from: &Begin) -> Result<(KeyPage, Meta), Error> {
         let mut call = call.clone();
         call.query.extend(from.cursor().map(|cursor| (Parameter::Cursor, cursor.to_owned())));
         let answer = self.send(&call).await?;
-        decode(&call, &answer)
+        Ok((decode(&call, &answer)?, answer.meta))
     }
 }
 
@@ -172,7 +185,8 @@ impl Scanning {
         let Some(from) = self.next.clone() else { return Ok(false) };
         let mut call = self.call.clone();
         call.query.extend(self.left.map(|left| (Parameter::Limit, left.to_string())));
-        let page = self.client.page(&call, &from).await?;
+        let (page, meta) = self.client.page(&call, &from).await?;
+        self.guarantee = meta.consistency.map(|consistency| consistency.guarantee);
         let items = page.items.into_iter().map(Item::of).collect::<Option<VecDeque<Item>>>();
         self.page = items.ok_or_else(|| {
             let endpoint = &self.client.options().endpoints[0];
@@ -182,6 +196,11 @@ impl Scanning {
         self.begun_at = from.cursor().map(str::to_owned);
         self.next = page.next_cursor.map(Begin::Cursor);
         Ok(true)
+    }
+
+    /// What the present page promises: `linearizable`, `regular` or `eventual`; `None`: there was none yet.
+    pub fn guarantee(&self) -> Option<&str> {
+        self.guarantee.as_deref()
     }
 
     /// Where to go on, at any node, with what was not given out; `None`: from the beginning, or nothing is left (see

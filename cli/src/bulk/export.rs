@@ -1,12 +1,11 @@
 //! `export`: a table's keys and values as lines, from several parts of it side by side.
 
 use super::resume::{Part, Progress, Target};
-use super::{Meter, Pauses, is_passing, put_of};
+use super::{Meter, Pauses, is_passing, key_of, put_of};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::key::Bounds;
 use clap::Args;
-use quorate_api::document::{Bound, KeyName};
 use quorate_api::text::{from_base64url, to_base64url};
 use quorate_client::{Client, Scan, Scanning};
 use quorate_model::Level;
@@ -332,13 +331,4 @@ fn of_part(asked: &Scan, part: &Part) -> Result<Scan, Failure> {
     scan.start = bytes(&part.start)?.or(scan.start);
     scan.end = bytes(&part.end)?.or(scan.end);
     Ok(scan)
-}
-
-/// A bound of a shard, if it is a key.
-fn key_of(bound: &Bound) -> Option<Vec<u8>> {
-    match bound {
-        Bound::Token(_) => None,
-        Bound::Key(KeyName { key: Some(text), .. }) => Some(text.as_bytes().to_vec()),
-        Bound::Key(KeyName { key: None, key_b64 }) => from_base64url(key_b64.as_ref()?.as_bytes()),
-    }
 }

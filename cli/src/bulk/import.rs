@@ -10,14 +10,14 @@
 //! way. What is not known to be stored is sent again. Each line has an operation id, the run's name and its number, so that
 //! one that is stored already, or comes late, is recognised, and does not undo what others wrote to its key meanwhile.
 
-use super::{Meter, Pauses, is_passing};
+use super::Meter;
+use super::storing::store;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::key::durability;
 use crate::output::printable;
 use clap::Args;
-use quorate_api::Code;
-use quorate_api::document::{BatchItem, KeyResult, PutItem};
+use quorate_api::document::PutItem;
 use quorate_api::query::TimeToLive;
 use quorate_api::text::{from_base64, to_base64url};
 use quorate_client::{Client, Write};
@@ -285,60 +285,11 @@ impl Stored {
 }
 
 impl Batch {
-    /// Stores what is not stored yet, until all of it is.
+    /// Stores all of it.
     async fn store(&self, client: &Client, table: &str, write: &Write) -> Result<(), Failure> {
-        let mut left: Vec<usize> = (0..self.items.len()).collect();
-        let mut pauses = Pauses::new();
-        loop {
-            let answer = client.batch(table, left.iter().map(|at| self.item(*at)).collect(), write).await;
-            let (refused, why) = match answer.map_err(Failure::from) {
-                Ok(results) => self.refused(&left, &results)?,
-                Err(failure) if is_passing(&failure) => (left.clone(), Some(failure)),
-                Err(failure) => return Err(failure),
-            };
-            let Some(why) = why else { return Ok(()) };
-            if refused.len() < left.len() {
-                pauses = Pauses::new();
-            }
-            left = refused;
-            if !pauses.wait().await {
-                return Err(why);
-            }
-        }
-    }
-
-    /// An item as a request says it.
-    fn item(&self, at: usize) -> BatchItem {
-        let idempotency_key = self.run.as_ref().map(|run| format!("{run}:{}", self.lines[at]));
-        BatchItem { put: Some(self.items[at].clone()), idempotency_key, ..BatchItem::default() }
-    }
-
-    /// Which items are not stored, and why; an error: one of them never will be.
-    fn refused(
-        &self,
-        asked: &[usize],
-        results: &[KeyResult],
-    ) -> Result<(Vec<usize>, Option<Failure>), Failure> {
-        let (mut refused, mut why) = (Vec::new(), None);
-        for (at, result) in asked.iter().zip(results).filter(|(_, result)| result.status != 200) {
-            let problem = result.error.clone().unwrap_or_default();
-            // Of an id that is not told to be a retry's it means that: the line was stored, and something later is there.
-            if problem.known_code() == Some(Code::IdempotencyExpired) {
-                continue;
-            }
-            let said =
-                if problem.detail.is_empty() { problem.title.to_string() } else { problem.detail.clone() };
-            let sentence = format!("line {} is not stored: {}", self.lines[*at], said.trim_end_matches('.'));
-            let is_passing = matches!(result.status, 429 | 503 | 504 | 507);
-            let exit = if is_passing { Exit::Unavailable } else { Exit::Usage };
-            let failure = Failure::new(exit, sentence);
-            if !is_passing {
-                return Err(failure);
-            }
-            refused.push(*at);
-            why.get_or_insert(failure);
-        }
-        Ok((refused, why))
+        let id = |at: usize| self.run.as_ref().map(|run| format!("{run}:{}", self.lines[at]));
+        let name = |at: usize| format!("line {}", self.lines[at]);
+        store(client, (table, write), &self.items, id, name).await
     }
 }
 
