@@ -2,7 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table};
+use crate::{backup, bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -24,6 +24,8 @@ pub enum Command {
     Export(bulk::Export),
     /// Store what an export has written.
     Import(bulk::Import),
+    /// Keep what tables hold outside of the cluster, check it, and bring it back.
+    Backup(backup::BackupCommand),
     /// Put load on a table, and show how long requests take.
     Bench(bench::Bench),
     /// Show where a key lives.
@@ -56,6 +58,7 @@ impl Command {
             Command::Scan(scan) => block_on(scan.run(context)),
             Command::Export(export) => block_on(export.run(context)),
             Command::Import(import) => block_on(import.run(context)),
+            Command::Backup(backup) => block_on(backup.run(context)),
             Command::Bench(bench) => block_on(bench.run(context)),
             Command::Locate(locate) => block_on(locate.run(context)),
             Command::Explain(explain) => block_on(explain.run(context)),

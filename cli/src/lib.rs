@@ -16,6 +16,7 @@
 //!
 //! A node: these commands work against any, and the program adds those that run one.
 
+mod backup;
 pub mod bench;
 mod bulk;
 mod cluster;
