@@ -1,7 +1,8 @@
 //! What a piece of a shard adds up to, where its owners agree: whether anything has changed there, without reading it.
 //!
-//! Each owner keeps sums over its records (`storage/src/sums`). One owner's sum says little: it may be behind. So as many
-//! are asked as meet every write of the table and each other, and a sum is told only where all of them say the same.
+//! Each owner keeps sums over its records (`storage/src/sums`). One owner's sum says little: it may be behind. So as
+//! many are asked as meet every write of the table and each other, and a sum is told only where all of them say the
+//! same.
 //!
 //! ```text
 //!   sum ──> S          pages of the piece           sum ──> S          later: sum ──> S
@@ -67,7 +68,8 @@ pub struct Sum {
     gather: Option<Gather<Option<u64>>>,
 }
 
-/// The level at which sums of a table are compared: at least a quorum, and all owners where writes need fewer than that.
+/// The level at which sums of a table are compared: at least a quorum, and all owners where writes need fewer than
+/// that.
 pub fn level_of(asked: Level, table: &Table) -> Level {
     let n = table.n;
     if table.w.within(n) < quorum(n) || asked.within(n) >= n { Level::All } else { Level::Quorum }

@@ -20,8 +20,8 @@ impl Core {
         self.scanner.run(table.id, request, timeout).await
     }
 
-    /// What all records of a range of a table add up to, removals too, at this level or the one that sums need; shard by
-    /// shard, until it is known that it can't be told.
+    /// What all records of a range of a table add up to, removals too, at this level or the one that sums need; shard
+    /// by shard, until it is known that it can't be told.
     pub async fn sum(
         &self,
         table: &Table,
