@@ -35,7 +35,9 @@ pub const OCTETS: &str = "application/octet-stream";
 pub const TEXT: &str = "text/plain; charset=utf-8";
 /// The media type of a page for people.
 pub const HTML: &str = "text/html; charset=utf-8";
-/// The media type of the metrics.
+/// The media type of the metrics in their older form, which names counters with their `_total` in full.
+pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The media type of the metrics in their newer form.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A level's guarantee and counts, as they stand in [`QUORATE_CONSISTENCY`].

@@ -136,7 +136,11 @@ fn content(content: Content) -> Json {
         Content::Document(schema) => of(JSON, schemas::reference(&schema.name())),
         Content::Limits => of(JSON, schemas::reference(schemas::LIMITS)),
         Content::Interface => of(JSON, schemas::reference(schemas::INTERFACE)),
-        Content::Metrics => of("application/openmetrics-text", json!({ "type": "string" })),
+        Content::Metrics => {
+            let mut all = of("text/plain", json!({ "type": "string" }));
+            all["application/openmetrics-text"] = json!({ "schema": { "type": "string" } });
+            all
+        }
         Content::Links(schema) => {
             let mut all = of(JSON, schemas::reference(&schema.name()));
             all["text/html"] = json!({ "schema": { "type": "string" } });

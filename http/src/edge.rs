@@ -43,7 +43,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -81,6 +81,7 @@ pub struct Edge {
     served: ArcSwap<Served>,
     run: u32,
     requests: AtomicU64,
+    stopping: AtomicBool,
 }
 
 /// What is served behind the edge.
@@ -107,6 +108,7 @@ impl Edge {
             served: ArcSwap::from_pointee(Served::Routes(starting(broken.clone()))),
             run: u32::from_be_bytes(run),
             requests: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             limits: Arc::new(limits),
             in_force: in_force.into(),
             broken,
@@ -133,6 +135,12 @@ impl Edge {
             std::future::ready(answer)
         });
         self.open_routes(starting(self.broken.clone()).layer(waiting));
+    }
+
+    /// Ends each connection with its next answer, which says so: whoever holds it opens the next one elsewhere, and no
+    /// request meets a connection that is just being closed.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     fn name(&self) -> HeaderValue {
@@ -169,9 +177,9 @@ impl Edge {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
         if let Some(problem) = &problem {
-            write_body(&mut response, problem, name);
+            write_body(&mut response, problem, name, trace.as_deref());
         }
-        if scope == Scope::Health {
+        if scope == Scope::Health || self.stopping.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -305,8 +313,10 @@ impl Drop for AtWork<'_> {
     }
 }
 
-fn write_body(response: &mut Response, problem: &Problem, name: &str) {
-    let body = serde_json::to_vec(&problem.document(name)).expect("a document of plain values");
+fn write_body(response: &mut Response, problem: &Problem, name: &str, trace: Option<&str>) {
+    let mut document = problem.document(name);
+    document.trace = trace.map(str::to_owned);
+    let body = serde_json::to_vec(&document).expect("a document of plain values");
     let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

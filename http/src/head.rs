@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_api::Code;
-use quorate_api::header::{IDEMPOTENCY_KEY, JSON, JSON_LINES, OCTETS, PREFER};
+use quorate_api::header::{IDEMPOTENCY_KEY, JSON, JSON_LINES, OCTETS, OPENMETRICS, PREFER};
 use quorate_api::text::shown;
 use quorate_model::OperationId;
 use quorate_model::operation::ParseOperationIdError;
@@ -276,14 +276,23 @@ pub fn expect_accepted(headers: &HeaderMap, offered: &str) -> Result<(), HeadErr
 
 /// Whether a person asks, with a browser: `Accept` names HTML.
 pub fn prefers_html(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case("text/html"))
+    is_named(headers, "text/html")
+}
+
+/// Whether a collector asks for metrics in the form of OpenMetrics: `Accept` names it.
+pub fn prefers_openmetrics(headers: &HeaderMap) -> bool {
+    is_named(headers, essence(OPENMETRICS))
 }
 
 /// Whether a program asks for a stream of documents: `Accept` names JSON lines.
 pub fn prefers_lines(headers: &HeaderMap) -> bool {
+    is_named(headers, JSON_LINES)
+}
+
+/// Whether `Accept` names this very media type.
+fn is_named(headers: &HeaderMap, kind: &str) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case(JSON_LINES))
+    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case(kind))
 }
 
 fn accepts(headers: &HeaderMap, offered: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use super::app::{App, json, plain};
 use super::fault::Fault;
+use super::head;
 use super::problem::Problem;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits, page};
@@ -12,14 +13,14 @@ use http::{HeaderValue, StatusCode};
 use quorate_api::Code;
 use quorate_api::document::{self, Live};
 use quorate_api::form::Liveness;
-use quorate_api::header::OPENMETRICS;
+use quorate_api::header::{OPENMETRICS, PROMETHEUS_TEXT};
 use quorate_api::openapi::{self as interface, Bounds};
 use quorate_ring::catalog;
 use serde_json::Value as Json;
 
 /// `GET /health/live`: the process works.
 ///
-/// A probe asks this, with whatever headers it has: none of them is looked at. The same goes for [`ready`] and [`metrics`].
+/// A probe asks this, with whatever headers it has: none of them is looked at. The same goes for [`ready`].
 pub fn live(broken: &Broken) -> Response {
     json(StatusCode::OK, &Live { status: Liveness::Live.into(), broken_on_purpose: broken.word() })
 }
@@ -31,7 +32,7 @@ pub fn ready(app: &App) -> Result<Response, Problem> {
         let document = document::Ready { ready: true, reasons, broken_on_purpose: app.broken.word() };
         return Ok(json(StatusCode::OK, &document));
     }
-    let code = if app.core.is_draining() || app.core.is_drained() {
+    let code = if app.core.is_stopping() || app.core.is_drained() {
         Code::Draining
     } else if app.core.statistics().replica_doubt.is_some() {
         Code::ReplicaDoubtful
@@ -43,10 +44,16 @@ pub fn ready(app: &App) -> Result<Response, Problem> {
     Err(Fault::NotReady { code, reasons }.into())
 }
 
-/// `GET /metrics`
-pub fn metrics(app: &App) -> Response {
-    let mut response = app.metrics.text().into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+/// `GET /metrics`: in the form of OpenMetrics where `Accept` names that, else in the older one, which every collector
+/// reads.
+pub fn metrics(app: &App, request: &Request) -> Response {
+    let (text, kind) = if head::prefers_openmetrics(request.headers()) {
+        (app.metrics.text(), OPENMETRICS)
+    } else {
+        (app.metrics.older_text(), PROMETHEUS_TEXT)
+    };
+    let mut response = text.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -70,8 +70,8 @@ pub struct Limits {
     pub change_timeout: Duration,
     /// Longest deadline that a request may ask for; a longer one is cut to it.
     pub request_timeout_max: Duration,
-    /// How long a stopping node still takes requests, to say that it is draining: about as long as a load balancer
-    /// takes to notice.
+    /// How long a node that was told to stop says that it is not ready, and serves on: as long as a load balancer takes
+    /// to notice.
     pub drain_notice: Duration,
     /// How long a stopping node then waits for requests at work.
     pub drain_timeout: Duration,

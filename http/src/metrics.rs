@@ -22,6 +22,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_model::Level;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -314,6 +315,26 @@ impl Metrics {
         out
     }
 
+    /// The same in the older text format of Prometheus: a counter is described by its whole name, with its `_total`.
+    pub fn older_text(&self) -> String {
+        let text = self.text();
+        let counter = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" counter")?.to_owned());
+        let counters: BTreeSet<String> = text.lines().filter_map(counter).collect();
+        let mut out = String::with_capacity(text.len() + 1024);
+        for line in text.lines().filter(|line| *line != "# EOF") {
+            let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
+            match described.and_then(|described| described.split_once(' ')) {
+                Some((name, says)) if counters.contains(name) => {
+                    let word = &line[..line.len() - name.len() - 1 - says.len()];
+                    out.extend([word, name, "_total ", says]);
+                }
+                Some(_) | None => out.push_str(line),
+            }
+            out.push('\n');
+        }
+        out
+    }
+
     fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -343,5 +364,23 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_older_form_names_counters_in_full_and_has_no_end() {
+        let metrics = Metrics::default();
+        metrics.request(Operation::Get, LevelLabel::Quorum, Outcome::Ok, Duration::from_millis(3));
+        let (newer, older) = (metrics.text(), metrics.older_text());
+        for described in [
+            "# HELP quorate_requests_total Requests, by what they asked",
+            "# TYPE quorate_requests_total counter\n",
+            "# TYPE quorate_request_seconds histogram\n",
+            "# TYPE quorate_http_connections_open gauge\n",
+        ] {
+            assert!(older.contains(described), "{described} in {older}");
+        }
+        assert!(!older.contains("# EOF"), "{older}");
+        let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(samples(&older), samples(&newer));
     }
 }

@@ -123,7 +123,7 @@ impl Ended<'_> {
             let detail = detail();
             tracing::error!(id, trace, operation, status, code, us, detail, "request failed");
         } else if let Some(problem) = problem.filter(|problem| status > 500 && !is_routine(problem)) {
-            failures.note(problem, id);
+            failures.note(problem, id, trace);
         }
         if let Some((method, path)) = head {
             let detail = detail();

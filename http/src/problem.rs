@@ -192,6 +192,7 @@ impl Problem {
             code: code.as_str().into(),
             detail: self.detail(),
             instance: Some(instance.to_owned()),
+            trace: None,
             outcome: Some(outcome.into()),
             retry: self.retry().map(Word::from),
             table: fields.table.clone(),

@@ -79,7 +79,7 @@ async fn answer(app: App, request: Request) -> Result<Response, Problem> {
         Route::ShowLimits => health::limits(&app, &request),
         Route::Live => Ok(health::live(&app.broken)),
         Route::Ready => health::ready(&app),
-        Route::Metrics => Ok(health::metrics(&app)),
+        Route::Metrics => Ok(health::metrics(&app, &request)),
         Route::OpenApi => health::openapi(&app, &request),
         Route::Root => root::show(&app, &request),
     }

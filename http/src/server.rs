@@ -126,9 +126,11 @@ impl Server {
         self.address
     }
 
-    /// Goes on as it is for a moment, so that a client that asks hears that the node is draining. Then takes no new
-    /// connection, ends idle ones, lets requests at work finish within the drain timeout, and ends what is left.
+    /// Serves on for a moment, each connection for one more answer, so that a load balancer that asks for health hears that
+    /// the node stops before anything is refused. Then takes no new connection, ends idle ones, lets requests at work
+    /// finish within the drain timeout, and ends what is left.
     pub async fn drain(mut self) {
+        self.edge.announce_stop();
         sleep(self.drain_notice).await;
         self.drain.send_replace(true);
         // A little longer than the loop itself waits.

@@ -92,6 +92,7 @@ pub struct Core {
     pub(crate) scanner: Scanner,
     pub(crate) control: Arc<Control>,
     pub(crate) stamps: Mutex<Stamps>,
+    pub(crate) stopping: AtomicBool,
     pub(crate) draining: AtomicBool,
     pub(crate) hints: Arc<crate::hints::Progress>,
     pub(crate) sync: Arc<Books>,
@@ -318,7 +319,12 @@ impl Core {
         self.control.leader()
     }
 
-    /// Whether this node is about to stop: it finishes what it has begun and takes nothing new.
+    /// Whether this node has said that it is about to stop: it is not ready any more. It serves on until it drains.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.is_draining()
+    }
+
+    /// Whether this node stops: it finishes what it has begun and takes nothing new.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -80,7 +80,7 @@ impl Instance {
         if let Some(share) = self.share {
             share.end().await;
         }
-        self.node.core().drain();
+        self.node.core().announce_stop();
         self.http.drain().await;
         self.node.shutdown().await;
     }

@@ -30,6 +30,9 @@ pub struct Problem {
     #[schema(required, value_type = String)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// The trace that the request belongs to, where its `traceparent` was whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// What happened to the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required, value_type = Outcome)]

@@ -421,7 +421,7 @@ pub const fn described(operation: Operation) -> Described {
         ),
         Operation::Metrics => shown(
             "metrics",
-            "Metrics in the text form of OpenMetrics",
+            "Metrics for Prometheus: in the form of OpenMetrics where Accept names it, else in the older one",
             const { &[done(Content::Metrics)] },
             &[EDGE, STARTING, QUERY],
         ),

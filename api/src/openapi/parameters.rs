@@ -103,8 +103,8 @@ pub fn of_header(header: Header) -> Json {
         Header::Traceparent => (
             "traceparent",
             json!({ "type": "string" }),
-            "W3C trace context: its trace id stands beside the request's id in the node's log; one that is malformed \
-             is not looked at",
+            "W3C trace context: its trace id stands beside the request's id in the node's log and in refusals; one that is \
+             malformed is not looked at",
         ),
         Header::Prefer => ("Prefer", json!({ "type": "string" }), "return=minimal: 204 without a body"),
     };

@@ -327,7 +327,9 @@ async fn a_draining_server_is_there_until_its_notice_is_over() {
     tokio::task::yield_now().await;
     let mut late = TcpStream::connect(address).await.expect("still listening");
     late.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
-    until(&mut late, "hello").await;
+    let answer = until(&mut late, "hello").await;
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert_eq!(rest(&mut late).await, "", "the connection has served its last request");
     assert!(!drained.is_finished());
     drained.abort();
 }

@@ -19,7 +19,7 @@ impl Core {
             return vec![format!("{ended}; the process ends: {way_out}")];
         }
         let mut reasons = Vec::new();
-        if self.is_draining() {
+        if self.is_stopping() {
             reasons.push("the node is about to stop".to_owned());
         }
         let health = self.local.replica().health();
@@ -199,7 +199,13 @@ impl Core {
         }
     }
 
-    /// Makes this node say that it is about to stop: it is not ready any more.
+    /// Makes this node say that it is about to stop: it is not ready any more, and serves on, so that whoever sends it
+    /// requests can leave it alone before any is refused.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes this node take nothing new.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }

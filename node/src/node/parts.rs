@@ -329,6 +329,7 @@ impl Parts {
             scanner,
             control,
             stamps: Mutex::new(context.stamps(boot)),
+            stopping: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             hints: progress,
             sync: books,

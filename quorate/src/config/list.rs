@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "limits.request_timeout_max": Duration limits.request_timeout_max,
         "Longest deadline a request may ask for; a longer one is cut to it. At most 60s.";
     "limits.drain_notice": Duration limits.drain_notice,
-        "How long a node that was told to stop still answers, with 503 draining, so that load balancers notice.";
+        "How long a node that was told to stop says that it is not ready, and serves on: longer than load balancers take to notice.";
     "limits.drain_timeout": Duration limits.drain_timeout,
         "How long it then waits for requests at work.";
 

@@ -32,6 +32,18 @@ fn only_our_own_hosts_are_answered() {
 }
 
 #[test]
+fn a_refusal_names_the_trace_that_it_belongs_to() {
+    let cluster = shared();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let asked = |parent: &str| {
+        let asked = get("/v1/tables/none").header("traceparent", parent);
+        asked.of(cluster.at(0)).refuses(404, "no-such-table")
+    };
+    assert_eq!(asked(&format!("00-{trace}-00f067aa0ba902b7-01"))["trace"], trace);
+    assert!(asked("00-nonsense")["trace"].is_null(), "one that is malformed is not looked at");
+}
+
+#[test]
 fn a_web_page_of_another_origin_gets_nothing() {
     let cluster = shared();
     let node = cluster.at(0);
@@ -259,7 +271,11 @@ fn limits_health_and_metrics_are_shown() {
     put(&key("counted"), "x").of(node).is(200);
     get(&key("counted")).of(node).is(200);
     get(&format!("{}?r=0", key("counted"))).of(node).is(400);
-    let metrics = get("/metrics").of(node).is(200);
+    let older = get("/metrics").of(node).is(200);
+    assert!(older.header("content-type").starts_with("text/plain; version=0.0.4"));
+    assert!(older.text().contains("# TYPE quorate_requests_total counter\n"));
+    let metrics =
+        get("/metrics").header("Accept", "application/openmetrics-text;version=1.0.0").of(node).is(200);
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     let text = metrics.text();
     for line in [

@@ -291,6 +291,13 @@ fn a_catalog_that_is_full_takes_no_more_tables() {
 fn a_stopping_node_says_so() {
     let cluster = Cluster::of_three();
     put(&key("kept"), "x").of(cluster.at(1)).is(200);
+    cluster.with(0, |instance| instance.node().core().announce_stop());
+    get("/health/ready").of(cluster.at(0)).refuses(503, "draining");
+    assert_eq!(
+        get(&key("kept")).of(cluster.at(0)).is(200).text(),
+        "x",
+        "it serves on until its notice is over"
+    );
     cluster.with(0, |instance| instance.node().core().drain());
     get(&key("kept")).of(cluster.at(0)).refuses(503, "draining");
     put(&key("kept"), "y").of(cluster.at(0)).refuses(503, "draining");

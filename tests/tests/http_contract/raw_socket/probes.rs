@@ -84,7 +84,8 @@ impl Ended {
     }
 }
 
-/// There is one form of each, so there is nothing to choose; and a refusal is a problem document, whatever is accepted.
+/// There is one form of each, and of metrics one that all are given who ask for no other; and a refusal is a problem
+/// document, whatever is accepted.
 #[test]
 fn health_metrics_and_refusals_answer_whatever_is_accepted() {
     let states = States::new();
