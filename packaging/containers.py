@@ -216,9 +216,9 @@ def compose(entrypoint, command):
         one.environment = IMAGE_ENVIRONMENT | settings(one.names[0], "")["environment"]
         one.start()
 
-    expect(any(one.environment.get("QUORATE_BOOTSTRAP") == "true" for one in containers), "somebody founds")
+    expect(any(one.environment.get("QUORATE_BOOTSTRAP") == "true" for one in containers), "one container founds")
     keeps_its_promises(containers, restart)
-    expect(not any(one.environment.get("QUORATE_BOOTSTRAP") == "true" for one in containers), "nobody founds again")
+    expect(not any(one.environment.get("QUORATE_BOOTSTRAP") == "true" for one in containers), "none founds again")
     for one in containers:
         one.stop(grace)
 

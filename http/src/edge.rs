@@ -137,8 +137,8 @@ impl Edge {
         self.open_routes(starting(self.broken.clone()).layer(waiting));
     }
 
-    /// Ends each connection with its next answer, which says so: whoever holds it opens the next one elsewhere, and no
-    /// request meets a connection that is just being closed.
+    /// Ends each connection with its next answer, which says so: its client opens the next one elsewhere, and no request
+    /// meets a connection that is just being closed.
     pub fn announce_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

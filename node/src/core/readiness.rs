@@ -199,8 +199,8 @@ impl Core {
         }
     }
 
-    /// Makes this node say that it is about to stop: it is not ready any more, and serves on, so that whoever sends it
-    /// requests can leave it alone before any is refused.
+    /// Makes this node say that it is about to stop: it is not ready any more, and serves on, so that load balancers can
+    /// leave it alone before any request is refused.
     pub fn announce_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
