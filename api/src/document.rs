@@ -18,6 +18,7 @@ mod scan;
 mod service;
 mod shard;
 mod table;
+mod traffic;
 
 pub use cluster::{Cluster, Healing, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
 pub use job::{Absentee, AnyJob, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
@@ -38,3 +39,4 @@ pub use shard::{ShardMerge, ShardMove, ShardSplit};
 pub use table::{
     Dropped, PurgeHeldBack, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables,
 };
+pub use traffic::{Answered, LatencyCount, Traffic};

@@ -28,6 +28,9 @@ const FIRST: &str = "name node table id type cause says key key_b64 agree health
 /// The members of an element that stand below the table: they are sentences.
 const SENTENCES: [&str; 2] = [ERROR, "waits_for"];
 
+/// Figures of which a picture can be made, and no word: only JSON has them.
+const FOR_PROGRAMS: [&str; 3] = ["traffic", "heat", "tokens"];
+
 /// The one of them that is no good news.
 const ERROR: &str = "error";
 
@@ -254,7 +257,7 @@ fn moment(text: &str) -> Option<(String, String)> {
 /// Members in the order in which people look for them; the members of inner objects as `outer.inner`.
 fn flattened(members: &Map<String, Json>) -> Vec<(String, Json)> {
     let mut flat = Vec::new();
-    for (name, value) in members {
+    for (name, value) in members.iter().filter(|(name, _)| !FOR_PROGRAMS.contains(&name.as_str())) {
         match value {
             Json::Object(inner) => {
                 flat.extend(flattened(inner).into_iter().map(|(of, value)| (format!("{name}.{of}"), value)));

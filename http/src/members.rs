@@ -11,14 +11,14 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
-use quorate_api::document::{self, NodeDetails, Nodes};
+use quorate_api::document::{self, LatencyCount, NodeDetails, Nodes};
 use quorate_api::form::{Membership, State, Why};
 use quorate_api::text::{sentence, shown};
-use quorate_model::{NodeId, Span};
-use quorate_node::control::{DiskState, Healing, Report};
+use quorate_model::{NodeId, Span, Token};
+use quorate_node::control::{Answered, DiskState, Healing, Report, Traffic};
 use quorate_node::core::{LinkStatistics, Reached};
 use quorate_ring::liveness::{self, Verdict};
-use quorate_ring::{Node, NodeState, Shard, View};
+use quorate_ring::{Node, NodeState, Shard, View, ring};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,8 +47,16 @@ pub async fn show(app: App, on: OnNode, request: Request) -> Result<Response, Pr
     let view = app.core.view();
     let node = named(&view, &on)?;
     let seen = Seen::now(&app, &view).await;
-    let (node, seen_by, unanswered) = (seen.document(&node), seen.by.to_string(), seen.unanswered());
-    Ok(json(StatusCode::OK, &NodeDetails { node, seen_by, unanswered }))
+    let mut tokens: Vec<Token> =
+        (0..ring::positions_of(node.weight)).map(|index| ring::position(node.id, index)).collect();
+    tokens.sort_unstable();
+    let document = NodeDetails {
+        node: seen.document(&node),
+        tokens: tokens.iter().map(ToString::to_string).collect(),
+        seen_by: seen.by.to_string(),
+        unanswered: seen.unanswered(),
+    };
+    Ok(json(StatusCode::OK, &document))
 }
 
 /// The member that a client names, by its id or its name; what can mean two is refused.
@@ -67,6 +75,19 @@ pub fn healing(said: &Healing) -> document::Healing {
     let Healing { shards, whole, records, waits_for, .. } = said;
     let waits_for = waits_for.as_deref().map(sentence);
     document::Healing { shards: *shards, whole: *whole, records: *records, waits_for }
+}
+
+/// What a member has answered its clients, as it says. The words came from a peer.
+fn traffic(said: &Traffic) -> document::Traffic {
+    let of = |said: &Answered| document::Answered {
+        outcomes: said.outcomes.iter().map(|(word, count)| (shown(word), *count)).collect(),
+        latencies: said
+            .latencies
+            .iter()
+            .map(|(up_to_us, count)| LatencyCount { up_to_us: *up_to_us, count: *count })
+            .collect(),
+    };
+    document::Traffic { reads: of(&said.reads), writes: of(&said.writes), scans: of(&said.scans) }
 }
 
 /// What a member is to the cluster, in a word.
@@ -178,7 +199,6 @@ impl Seen {
             phi: verdict.map(|verdict| (verdict.phi * 10.0).round() / 10.0),
             reason: verdict.and_then(|verdict| verdict.why).map(|why| why.to_string()),
             why: verdict.and_then(|verdict| verdict.why).map(|why| word(why).into()),
-            // Not built yet.
             bytes: said.map(|report| report.bytes),
             keys: said.and_then(|report| report.keys),
             keys_exact: said.and_then(|report| report.keys_exact),
@@ -186,6 +206,12 @@ impl Seen {
             leftover_bytes: self.disks.get(&id).and_then(|disk| disk.moving.as_ref()?.leftover_bytes),
             version: said.map(|report| report.version.clone()),
             epoch: said.map(|report| report.epoch.0),
+            load: said.and_then(|report| report.load),
+            hints_kept: said.map(|report| {
+                report.hints.iter().map(|(owner, count)| (owner.to_string(), *count)).collect()
+            }),
+            hints_overflow: said.map(|report| report.hints_overflow),
+            traffic: said.and_then(|report| report.traffic.as_ref()).map(traffic),
             incarnation: node.incarnation.into(),
             joined_epoch: node.joined.0,
             error,

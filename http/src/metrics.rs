@@ -9,6 +9,7 @@
 
 pub mod lines;
 mod states;
+mod traffic;
 
 pub use states::States;
 
@@ -23,8 +24,10 @@ use prometheus_client::registry::Registry;
 use quorate_coordinator::answer::{ReplicaReport, ReplicaResult};
 use quorate_model::Level;
 use std::collections::BTreeSet;
+use quorate_node::control::Traffic;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use traffic::{Counts, Kind};
 
 macro_rules! label {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $name:ident = $text:literal,)* }) => {
@@ -33,7 +36,10 @@ macro_rules! label {
         pub enum $type { $($(#[$variant_doc])* $name,)* }
 
         impl $type {
-            const COUNT: usize = [$($type::$name),*].len();
+            /// All of them.
+            pub const ALL: &'static [$type] = &[$($type::$name),*];
+
+            const COUNT: usize = Self::ALL.len();
 
             /// The label's text.
             pub fn as_str(self) -> &'static str {
@@ -173,6 +179,7 @@ pub struct Metrics {
     latency_cells: Vec<OnceLock<Histogram>>,
     replica_results: [Counter; 6],
     closed: [Counter; Closed::COUNT],
+    traffic: Counts,
     /// Replicas brought up to date before a read was answered.
     pub repairs: Counter,
     /// Handlers that panicked. Each is a bug.
@@ -253,6 +260,7 @@ impl Default for Metrics {
             latency_cells: cells(Operation::COUNT * LevelLabel::COUNT),
             replica_results,
             closed,
+            traffic: Counts::new(Outcome::COUNT),
             repairs,
             panics,
             connections,
@@ -281,6 +289,15 @@ impl Metrics {
             self.latencies.get_or_create_owned(&labels)
         });
         latency.observe(took.as_secs_f64());
+        if let Some(kind) = kind(operation) {
+            self.traffic.note(kind, outcome as usize, took);
+        }
+    }
+
+    /// What clients were answered, as it is told to other members.
+    pub fn traffic(&self) -> Traffic {
+        let words: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+        self.traffic.told(&words)
     }
 
     /// Counts what the owners said to one operation.
@@ -340,6 +357,23 @@ impl Metrics {
     }
 }
 
+/// What a request for keys is to the other members; `None`: it is none, or its items count themselves.
+fn kind(operation: Operation) -> Option<Kind> {
+    match operation {
+        Operation::Get => Some(Kind::Read),
+        Operation::Put | Operation::Delete => Some(Kind::Write),
+        Operation::Scan => Some(Kind::Scan),
+        Operation::Mget
+        | Operation::Batch
+        | Operation::Locate
+        | Operation::Explain
+        | Operation::Tables
+        | Operation::Cluster
+        | Operation::Health
+        | Operation::Unknown => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +398,11 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
+        assert_eq!(
+            metrics.traffic().reads.outcomes,
+            [("ok".to_owned(), 2)],
+            "what is no request for keys is not told"
+        );
     }
 
     #[test]

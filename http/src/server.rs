@@ -102,6 +102,8 @@ impl Server {
     pub fn open(&self, core: &Arc<Core>) {
         self.edge.metrics.register(Box::new(States::new(Arc::downgrade(core))));
         let Edge { limits, in_force, broken, metrics, .. } = &*self.edge;
+        let counted = Arc::clone(metrics);
+        core.count_traffic(move || counted.traffic());
         self.edge.open(App::new(
             Arc::clone(core),
             Arc::clone(limits),

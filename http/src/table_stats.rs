@@ -57,6 +57,9 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
                 load: busiest.and_then(|figure| figure.load).unwrap_or(0),
                 hot_key: hot_key.map(KeyName::from),
                 grows: busiest.and_then(|figure| figure.grows),
+                heat: warmest(
+                    shard.owner_nodes().filter_map(of).filter_map(|(_, figure)| figure.heat.as_deref()),
+                ),
             }
         })
         .collect();
@@ -87,10 +90,35 @@ pub async fn show(app: App, on: OnTable, query: Query, request: Request) -> Resu
     Ok(json(StatusCode::OK, &document))
 }
 
+/// Of each minute what the owner says that carried out most. Owners remember as far back as their processes; the last
+/// minute of each is about the same.
+fn warmest<'a>(owners: impl Iterator<Item = &'a [u64]>) -> Vec<u64> {
+    let mut most: Vec<u64> = Vec::new();
+    for heat in owners {
+        let missing = heat.len().saturating_sub(most.len());
+        most.splice(0..0, std::iter::repeat_n(0, missing));
+        for (most, rate) in most.iter_mut().rev().zip(heat.iter().rev()) {
+            *most = (*most).max(*rate);
+        }
+    }
+    most
+}
+
 /// The key that stands at a place: in a hash table behind its token.
 fn key_of<'a>(table: &TableEntry, at: &'a SortKey) -> Option<&'a [u8]> {
     match table.sharding {
         Sharding::Hash => at.as_bytes().get(8..),
         Sharding::Range => Some(at.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_of_owners_are_compared_from_the_last_one_on() {
+        assert_eq!(warmest([&[1, 9][..], &[5, 2, 3]].into_iter()), [5, 2, 9]);
+        assert_eq!(warmest(std::iter::empty()), Vec::<u64>::new());
     }
 }

@@ -38,6 +38,7 @@ pub mod publish;
 pub mod replace;
 mod report;
 mod tended;
+mod traffic;
 pub mod voters;
 
 pub use find::find_members;
@@ -48,6 +49,7 @@ pub use messages::{ControlReply, ControlRequest, DiskState, LogEnd, Replacement,
 pub use moving::{CopySaid, Moving};
 pub use proposed::{ProposeError, Proposed};
 pub use tended::Tended;
+pub use traffic::{Answered, Traffic};
 
 use crate::engine::Replica;
 use crate::heat::Meter;
@@ -57,7 +59,7 @@ use quorate_consensus::{Consensus, Openraft};
 use quorate_model::{Boot, NodeId};
 use quorate_transport::Links;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -81,6 +83,8 @@ pub struct Control {
     let_in: std::sync::Mutex<BTreeMap<NodeId, (Boot, Instant)>>,
     /// Held while the fence is noted on the disk.
     noting: Arc<Mutex<()>>,
+    /// Says what this node has answered its clients, once something stands before it that counts them.
+    traffic: OnceLock<Box<dyn Fn() -> Traffic + Send + Sync>>,
 }
 
 impl Control {
@@ -107,6 +111,7 @@ impl Control {
             changing: Mutex::default(),
             let_in: std::sync::Mutex::default(),
             noting: Arc::default(),
+            traffic: OnceLock::new(),
         })
     }
 
@@ -143,6 +148,11 @@ impl Control {
     /// Who votes, as this node's own consensus knows it.
     pub fn voters(&self) -> BTreeSet<NodeId> {
         self.consensus.membership().voters
+    }
+
+    /// From now on this says what the node has answered its clients. The first to be given is asked.
+    pub fn count_traffic(&self, count: impl Fn() -> Traffic + Send + Sync + 'static) {
+        let _later = self.traffic.set(Box::new(count));
     }
 
     /// Stops consensus on this node.

@@ -31,7 +31,7 @@ pub use shards::ShardError;
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
 use crate::clock;
-use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure};
+use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure, Traffic};
 use crate::drive::{Driver, Load, Subject};
 use crate::ended::Ended;
 use crate::jobs::Books;
@@ -298,6 +298,11 @@ impl Core {
     /// The connections to the other members.
     pub fn links(&self) -> Vec<LinkStatistics> {
         self.links.report().into_iter().map(LinkStatistics::from).collect()
+    }
+
+    /// From now on this says what the node has answered its clients: what stands before it counts them.
+    pub fn count_traffic(&self, count: impl Fn() -> Traffic + Send + Sync + 'static) {
+        self.control.count_traffic(count);
     }
 
     /// What every member says of itself, or why it said nothing within `timeout`.

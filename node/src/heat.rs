@@ -5,7 +5,7 @@
 
 use crate::views::Views;
 use quorate_model::{ShardId, SortKey, Span, TableId};
-use quorate_ring::heat::{Heat, Spot};
+use quorate_ring::heat::{Heat, History, Spot};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,7 @@ pub struct Meter {
     requests: AtomicU64,
     noted: Mutex<Vec<(TableId, SortKey)>>,
     heat: Mutex<Heat>,
+    history: Mutex<History>,
 }
 
 impl Meter {
@@ -51,6 +52,16 @@ impl Meter {
         self.heat().loads()
     }
 
+    /// Those of all shards together.
+    pub fn load(&self) -> u64 {
+        self.loads().values().sum()
+    }
+
+    /// Requests a second of a shard in each minute of the last hour, the earliest first.
+    pub fn history(&self, shard: ShardId) -> Vec<u64> {
+        self.past().of(shard)
+    }
+
     /// Where the load of a shard is.
     pub fn spot(&self, shard: ShardId) -> Spot {
         self.heat().spot(shard)
@@ -67,12 +78,17 @@ impl Meter {
             let time = Span(u64::try_from((now - looked).as_micros()).unwrap_or(u64::MAX));
             (looked, counted) = (now, requests);
             self.heat().take(views.current().catalog(), noted, each, time);
+            self.past().take(self.rates().into_iter(), time);
         }
     }
 
     fn heat(&self) -> MutexGuard<'_, Heat> {
         // Every change of it is complete, even after a panic elsewhere.
         self.heat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn past(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,11 +11,16 @@
 //!            else: the key that halves them, to split at <────────────┘
 //! ```
 //!
-//! The rate is an average in which what is 30 s old counts half.
+//! The rate is an average in which what is 30 s old counts half. What it was over the last hour is kept beside
+//! ([`History`]).
 //!
 //! # What is absent
 //!
 //! Clocks, and the requests themselves. Exact counts: a shard of a few requests a second may show none for a while.
+
+mod history;
+
+pub use history::History;
 
 use crate::catalog::Catalog;
 use quorate_model::{ShardId, SortKey, Span, TableId};

@@ -1,6 +1,6 @@
 //! The cluster, as the answering node sees it.
 
-use super::{PurgeHeldBack, Recovered, Shard};
+use super::{PurgeHeldBack, Recovered, Shard, Traffic};
 use crate::form::{self, Word};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -208,6 +208,18 @@ pub struct Node {
     /// The epoch of its catalog.
     #[schema(required)]
     pub epoch: Option<u64>,
+    /// Requests a second that it carries out as an owner, of the last half minute about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<u64>,
+    /// Hints that it keeps, by the member they are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints_kept: Option<BTreeMap<String, u64>>,
+    /// Hints that it could not keep, since its data folder was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints_overflow: Option<u64>,
+    /// What it has answered its clients since its process began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// Grows when it has accepted a loss.
     pub incarnation: u64,
     /// The epoch in which it became a member.
@@ -223,6 +235,10 @@ pub struct NodeDetails {
     /// The member.
     #[serde(flatten)]
     pub node: Node,
+    /// Where its virtual nodes stand on the ring, in ascending order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<form::Token>)]
+    pub tokens: Vec<String>,
     /// The node that answers.
     #[schema(value_type = form::NodeId)]
     pub seen_by: String,

@@ -212,6 +212,10 @@ pub struct ShardStats {
     /// Whether each is for a key beyond those before: no split spreads that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grows: Option<bool>,
+    /// The same in each minute of the last hour, of the owner that carried out most in it: the earliest first, as far back
+    /// as an owner remembers; absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heat: Vec<u64>,
 }
 
 /// A shard.

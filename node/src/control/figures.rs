@@ -22,6 +22,7 @@ impl Control {
         let figure = |((index, figure), half): ((u32, quorate_storage::Figure), _)| {
             let shard = ShardId { table, index };
             let spot = self.meter.spot(shard);
+            let heat = Some(self.meter.history(shard)).filter(|heat| heat.iter().any(|rate| *rate > 0));
             ShardFigure {
                 index,
                 keys: figure.total.values(),
@@ -32,6 +33,7 @@ impl Control {
                 load: Some(rates.get(&shard).copied().unwrap_or(0)),
                 grows: (spot == Spot::Grows).then_some(true),
                 hot_key: if let Spot::Key(key) = spot { Some(key) } else { None },
+                heat,
             }
         };
         indexes.into_iter().zip(figures).zip(halves).map(figure).collect()

@@ -2,6 +2,7 @@
 
 use super::healing::Healing;
 use super::moving::Moving;
+use super::traffic::Traffic;
 use crate::jobs::{JobsReply, JobsRequest};
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, SortKey, TableId};
@@ -176,6 +177,12 @@ pub struct Report {
     /// Whether those are all: otherwise it is still counting.
     #[n(9)]
     pub keys_exact: Option<bool>,
+    /// Requests a second that it carries out as an owner. `None`: it does not say.
+    #[n(10)]
+    pub load: Option<u64>,
+    /// What it has answered its clients. `None`: it does not say.
+    #[n(11)]
+    pub traffic: Option<Traffic>,
 }
 
 /// What a member holds of one shard.
@@ -208,6 +215,9 @@ pub struct ShardFigure {
     /// Whether each is beyond those before, so that no split would spread them. `None`: they are not.
     #[n(8)]
     pub grows: Option<bool>,
+    /// Requests a second in each minute of the last hour, the earliest first. `None`: there were none, or it does not say.
+    #[n(9)]
+    pub heat: Option<Vec<u64>>,
 }
 
 /// What it answers.

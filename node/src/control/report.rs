@@ -4,7 +4,9 @@
 //! that does not know the question says so, and is shown as one that did not answer.
 
 use super::messages::{ControlReply, ControlRequest, Report};
+use super::traffic::Traffic;
 use super::{Control, Replica};
+use crate::heat::Meter;
 use quorate_model::{Epoch, NodeId};
 use quorate_storage::Engine as _;
 use quorate_transport::CallError;
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 
 impl Report {
     /// Of this node.
-    pub fn of(replica: &Replica, epoch: Epoch) -> Self {
+    pub fn of(replica: &Replica, meter: &Meter, traffic: Option<Traffic>, epoch: Epoch) -> Self {
         let counts = replica.hint_counts();
         let health = replica.health();
         let engine = replica.engine();
@@ -32,6 +34,8 @@ impl Report {
             disk_full: health.disk_full,
             keys: Some(figures.values().map(|figure| figure.total.values()).sum()),
             keys_exact: Some(is_all),
+            load: Some(meter.load()),
+            traffic,
         }
     }
 
@@ -44,7 +48,8 @@ impl Report {
 impl Control {
     /// What this node says of itself.
     pub(super) fn report(&self) -> Report {
-        Report::of(&self.replica, self.views.epoch())
+        let traffic = self.traffic.get().map(|count| count());
+        Report::of(&self.replica, &self.meter, traffic, self.views.epoch())
     }
 
     /// What every member says of itself, this one too, in the order of the catalog; or why it said nothing until
