@@ -40,4 +40,6 @@ pub mod text;
 
 pub use code::Code;
 pub use form::{Outcome, Word};
-pub use route::{Asked, OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route, RouteError};
+pub use route::{
+    Asked, OnFile, OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route, RouteError,
+};

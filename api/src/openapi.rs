@@ -78,7 +78,7 @@ fn referred() -> impl Iterator<Item = Reference> {
         let contents = answers.iter().filter_map(|answer| answer.content).chain(body.copied());
         let schemas = contents.filter_map(|content| match content {
             Content::Document(schema) | Content::Links(schema) | Content::Page(schema) => Some(schema),
-            Content::Value | Content::Limits | Content::Metrics | Content::Interface => None,
+            Content::Value | Content::Html | Content::Limits | Content::Metrics | Content::Interface => None,
         });
         schemas.collect::<Vec<_>>()
     })
@@ -141,6 +141,7 @@ fn content(content: Content) -> Json {
             all["application/openmetrics-text"] = json!({ "schema": { "type": "string" } });
             all
         }
+        Content::Html => of("text/html", json!({ "type": "string" })),
         Content::Links(schema) => {
             let mut all = of(JSON, schemas::reference(&schema.name()));
             all["text/html"] = json!({ "schema": { "type": "string" } });

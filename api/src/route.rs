@@ -46,6 +46,13 @@ pub struct OnShard {
     pub shard: u32,
 }
 
+/// A file of the dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnFile {
+    /// Its name.
+    pub file: String,
+}
+
 /// A member, as a client names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnNode {
@@ -115,6 +122,12 @@ macro_rules! routes {
 routes! {
     /// `/`: where to go on from here.
     Root = GET NONE;
+    /// `/ui`: where the dashboard is.
+    FindDashboard = GET NONE;
+    /// The dashboard.
+    Dashboard = GET NONE;
+    /// A file of it.
+    DashboardFile(OnFile) = GET NONE;
     /// The value of a key.
     Read(OnKey) = GET READ;
     /// Store a value.
@@ -214,6 +227,9 @@ impl Operation {
     pub const fn template(self) -> &'static str {
         match self {
             Operation::Root => "/",
+            Operation::FindDashboard => "/ui",
+            Operation::Dashboard => "/ui/",
+            Operation::DashboardFile => "/ui/{file}",
             Operation::Read | Operation::Put | Operation::Post | Operation::Delete => {
                 "/v1/tables/{table}/keys/{key}"
             }
@@ -299,7 +315,12 @@ impl Route {
             Route::ShowPlan(on) | Route::DiscardPlan(on) | Route::ApplyPlan(on) => {
                 (template.replace("{plan}", &text::encode(on.plan.as_bytes())), false)
             }
+            Route::DashboardFile(on) => {
+                (template.replace("{file}", &text::encode(on.file.as_bytes())), false)
+            }
             Route::Root
+            | Route::FindDashboard
+            | Route::Dashboard
             | Route::ListTables
             | Route::CreateTable
             | Route::ShowCluster
@@ -338,6 +359,13 @@ impl OnShard {
     /// This shard of this table.
     pub fn new(table: &str, shard: u32) -> Self {
         Self { table: table.to_owned(), shard }
+    }
+}
+
+impl OnFile {
+    /// This file.
+    pub fn new(file: &str) -> Self {
+        Self { file: file.to_owned() }
     }
 }
 

@@ -55,6 +55,7 @@ mod shards;
 mod table_stats;
 mod tables;
 mod timers;
+mod ui;
 mod wire;
 
 pub use app::App;

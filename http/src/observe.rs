@@ -35,6 +35,9 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::MoveShard
         | route::Operation::TableStats => Operation::Tables,
         route::Operation::Root
+        | route::Operation::FindDashboard
+        | route::Operation::Dashboard
+        | route::Operation::DashboardFile
         | route::Operation::ShowCluster
         | route::Operation::ListNodes
         | route::Operation::ShowNode

@@ -13,6 +13,7 @@ use quorate_api::header::{HTML, JSON};
 
 /// Paths and what is there.
 const LINKS: &[(&str, &str)] = &[
+    ("/ui/", "The dashboard: all of this as a page"),
     ("/v1/cluster", "The cluster's health, in a sentence and in counts"),
     ("/v1/cluster/nodes", "Every member, and how it is"),
     ("/v1/cluster/ring", "Shards and their owners"),

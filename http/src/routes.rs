@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::problem::Problem;
 use super::{
     bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards,
-    table_stats, tables,
+    table_stats, tables, ui,
 };
 use axum::body::Body;
 use axum::extract::Request;
@@ -82,6 +82,9 @@ async fn answer(app: App, request: Request) -> Result<Response, Problem> {
         Route::Metrics => Ok(health::metrics(&app, &request)),
         Route::OpenApi => health::openapi(&app, &request),
         Route::Root => root::show(&app, &request),
+        Route::FindDashboard => ui::find(&request),
+        Route::Dashboard => ui::page(&request),
+        Route::DashboardFile(on) => ui::file(&on, &request),
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Content {
     Links(Reference),
     /// The same, or a stream of documents, one a line.
     Page(Reference),
+    /// A page for people.
+    Html,
     /// A stored value.
     Value,
     /// Every limit in force.
@@ -72,8 +74,10 @@ pub const fn ok<T: ToSchema>() -> Answer {
     done(document::<T>())
 }
 
+/// Headers of the dashboard.
+const PAGE_HEADERS: &[&str] = &["ETag", "Cache-Control", "Content-Security-Policy", "Referrer-Policy"];
 /// Headers of what is read.
-pub const READ_HEADERS: &[&str] = &[
+const READ_HEADERS: &[&str] = &[
     "Quorate-Consistency",
     "Quorate-Version",
     "ETag",
@@ -84,8 +88,39 @@ pub const READ_HEADERS: &[&str] = &[
     "Content-Security-Policy",
 ];
 /// Headers of what was written.
-pub const WRITE_HEADERS: &[&str] =
+const WRITE_HEADERS: &[&str] =
     &["Quorate-Consistency", "Quorate-Version", "ETag", "Server-Timing", "Cache-Control"];
+
+/// It is somewhere else.
+pub const ELSEWHERE: &[Answer] = &[Answer {
+    status: 308,
+    says: "It is at `Location`",
+    content: None,
+    headers: &["Location"],
+    leads_to: &[],
+}];
+
+/// A page.
+pub const PAGE: &[Answer] =
+    &[Answer { headers: PAGE_HEADERS, ..done(Content::Html) }, unchanged(PAGE_HEADERS)];
+
+/// A file that belongs to one.
+pub const FILE: &[Answer] =
+    &[Answer { headers: PAGE_HEADERS, ..done(Content::Value) }, unchanged(PAGE_HEADERS)];
+
+/// A value that was read.
+pub const FOUND: &[Answer] =
+    &[Answer { says: "The value", headers: READ_HEADERS, ..done(Content::Value) }, unchanged(READ_HEADERS)];
+
+const fn unchanged(headers: &'static [&'static str]) -> Answer {
+    Answer {
+        status: 304,
+        says: "The client holds this version already",
+        content: None,
+        headers,
+        leads_to: &[],
+    }
+}
 
 /// How a write answers.
 pub const WRITTEN: &[Answer] = &[
@@ -113,6 +148,16 @@ pub const fn shown(
     codes: &'static [&'static [Code]],
 ) -> Described {
     Described { id, says, headers: &[], body: None, answers, codes }
+}
+
+/// The same of something that the client may hold already.
+pub const fn file(
+    id: &'static str,
+    says: &'static str,
+    answers: &'static [Answer],
+    codes: &'static [&'static [Code]],
+) -> Described {
+    Described { headers: &[Header::IfNoneMatch], ..shown(id, says, answers, codes) }
 }
 
 /// A request with a body.

@@ -1,7 +1,8 @@
 //! Every operation: what it takes, what it answers, and for what it is refused.
 
 use super::described::{
-    Answer, Content, Described, READ_HEADERS, WRITTEN, document, done, ok, put, shown, taking,
+    Answer, Content, Described, ELSEWHERE, FILE, FOUND, PAGE, WRITTEN, document, done, file, ok, put, shown,
+    taking,
 };
 use super::groups::{
     AT_WORK, BATCH, BODY, CHANGE, DOCUMENT, EDGE, JOB, KEY, LEVEL, MADE, MEMBERS, NODE, OWNERS, PLAIN,
@@ -32,30 +33,30 @@ pub const fn described(operation: Operation) -> Described {
             },
             &[EDGE, AT_WORK, QUERY, PLAIN],
         ),
-        Operation::Read => Described {
-            headers: &[Header::IfNoneMatch],
-            ..shown(
-                "read",
-                "The value's bytes, with the media type it was stored with",
-                &[
-                    Answer {
-                        status: 200,
-                        says: "The value",
-                        content: Some(Content::Value),
-                        headers: READ_HEADERS,
-                        leads_to: &[],
-                    },
-                    Answer {
-                        status: 304,
-                        says: "The client holds this version already",
-                        content: None,
-                        headers: READ_HEADERS,
-                        leads_to: &[],
-                    },
-                ],
-                &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, READ, OWNERS],
-            )
-        },
+        Operation::FindDashboard => shown(
+            "findDashboard",
+            "Where the dashboard is: under the same path with a slash behind it",
+            ELSEWHERE,
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::Dashboard => file(
+            "dashboard",
+            "The dashboard, for people: a page that asks this node for what it shows",
+            PAGE,
+            &[EDGE, AT_WORK, QUERY, PLAIN],
+        ),
+        Operation::DashboardFile => file(
+            "dashboardFile",
+            "A file of the dashboard: a part of the program, without data",
+            FILE,
+            &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::NoSuchRoute]],
+        ),
+        Operation::Read => file(
+            "read",
+            "The value's bytes, with the media type it was stored with",
+            FOUND,
+            &[EDGE, AT_WORK, QUERY, KEY, TABLE, LEVEL, READ, OWNERS],
+        ),
         Operation::Put => put("put", "Store the body as the value; an empty body is a value"),
         Operation::Post => put("post", "The same as PUT"),
         Operation::Delete => Described {

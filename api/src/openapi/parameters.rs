@@ -156,9 +156,16 @@ pub fn response_headers() -> Map<String, Json> {
             "Content-Security-Policy",
             true,
             text(),
-            "What a page may load and do: a stored one must not act in the name of this node",
+            "What a page may load and do: a stored one must not act in the name of this node, the dashboard loads its own files \
+             alone",
         ),
-        ("Location", true, text(), "The path of what was made"),
+        (
+            "Referrer-Policy",
+            true,
+            always("no-referrer"),
+            "Links from the page tell no other site where they were followed",
+        ),
+        ("Location", true, text(), "The path of what was made, or of where to go on"),
         ("Retry-After", true, number(), "Seconds after which trying again makes sense"),
         ("Allow", true, text(), "The methods that the path takes"),
     ];

@@ -3,7 +3,7 @@
 //! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
 //! 405 with the list of those.
 
-use super::{OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route};
+use super::{OnFile, OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route};
 use crate::code::Code;
 use crate::key::{self, KeyError};
 use crate::query::{Query, QueryError};
@@ -99,7 +99,7 @@ impl RouteError {
 pub struct Path<'a> {
     /// What may be done with it.
     operations: &'static [Operation],
-    /// The table, the member, the job, or the plan.
+    /// The table, the member, the job, the plan, or the file.
     name: &'a str,
     /// The key, or the shard.
     key: &'a str,
@@ -111,6 +111,8 @@ impl<'a> Path<'a> {
         let of = |operations| Some(Self { operations, name: "", key: "" });
         match path {
             "/" => of(&[Operation::Root]),
+            "/ui" => of(&[Operation::FindDashboard]),
+            "/ui/" => of(&[Operation::Dashboard]),
             "/health/live" => of(&[Operation::Live]),
             "/health/ready" => of(&[Operation::Ready]),
             "/metrics" => of(&[Operation::Metrics]),
@@ -129,8 +131,14 @@ impl<'a> Path<'a> {
                 .or_else(|| path.strip_prefix("/v1/cluster/nodes/").map(Self::of_node))
                 .or_else(|| path.strip_prefix("/v1/jobs/").map(Self::of_job))
                 .or_else(|| path.strip_prefix("/v1/cluster/plans/").map(Self::of_plan))
+                .or_else(|| path.strip_prefix("/ui/").map(Self::of_file))
                 .flatten(),
         }
+    }
+
+    fn of_file(name: &'a str) -> Option<Self> {
+        let is_one = !name.is_empty() && !name.contains('/');
+        is_one.then_some(Self { operations: &[Operation::DashboardFile], name, key: "" })
     }
 
     fn of_job(rest: &'a str) -> Option<Self> {
@@ -238,6 +246,11 @@ impl<'a> Path<'a> {
         Ok(OnKey { table: self.table()?.table, key })
     }
 
+    fn file(&self) -> Result<OnFile, RouteError> {
+        let name = text::decode(self.name).ok_or(RouteError::NoSuchRoute)?;
+        Ok(OnFile { file: name.into_owned() })
+    }
+
     fn node(&self) -> Result<OnNode, RouteError> {
         let name = text::decode(self.name);
         let no_such = || RouteError::NoSuchNode { id: shown(self.name) };
@@ -274,6 +287,9 @@ impl Asked {
         let on_key = || path.key(&query, key_bytes_max);
         let route = match operation {
             Operation::Root => Route::Root,
+            Operation::FindDashboard => Route::FindDashboard,
+            Operation::Dashboard => Route::Dashboard,
+            Operation::DashboardFile => Route::DashboardFile(path.file()?),
             Operation::Read => Route::Read(on_key()?),
             Operation::Put => Route::Put(on_key()?),
             Operation::Post => Route::Post(on_key()?),

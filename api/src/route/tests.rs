@@ -16,6 +16,7 @@ fn every_operation_is_reached_by_its_own_path() {
             ("{job}", "n1-2-3"),
             ("{plan}", "p-n1-1"),
             ("{shard}", "3"),
+            ("{file}", "main.js"),
             ("{key}", "a/b"),
         ];
         let template = operation.template().to_owned();
@@ -51,6 +52,7 @@ fn what_is_not_served_is_no_route() {
         "/v1/jobs/n1-2-3/end",
         "/health",
         "/health/",
+        "/ui/a/b",
         "//",
     ] {
         assert_eq!(asked(&Method::GET, path), Err(RouteError::NoSuchRoute), "{path}");
