@@ -4,10 +4,12 @@
 
 mod backup;
 mod bench;
+mod browser;
 mod bulk;
 mod clone;
 mod cluster;
 mod cost;
+mod dashboard;
 mod dev;
 mod fewer;
 mod growth;

@@ -10,6 +10,7 @@ mod ask;
 mod bulk;
 mod cluster;
 mod conditions;
+mod dashboard;
 mod described;
 mod edge;
 mod failures;
