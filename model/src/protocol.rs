@@ -13,7 +13,7 @@ impl Protocol {
     /// The oldest that this build speaks.
     pub const OLDEST: Protocol = Protocol(1);
     /// The newest that this build speaks.
-    pub const NEWEST: Protocol = Protocol(6);
+    pub const NEWEST: Protocol = Protocol(7);
 
     /// The newest version that two ends have in common, of which each speaks all from its first to its second; `None`:
     /// there is none.

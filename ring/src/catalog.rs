@@ -27,6 +27,7 @@
 //!
 //! Liveness (that is [`crate::View`]'s), time, and everything that is only known to one node.
 
+pub mod access;
 mod addresses;
 mod apply;
 mod checks;
@@ -45,8 +46,10 @@ pub mod shard;
 pub(crate) mod snapshot;
 mod starts;
 
+pub use access::Access;
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
+pub use command::access::{AddToken, NewAdmin, NewToken, PutRole, PutUser, SetAccess};
 pub use command::planned::{Advance, Begin, Change, Extend, Move, Order, Recover};
 pub use command::shards::{CUTS_PER_COMMAND_MAX, Cut, Merge, Pair, Seen, Split};
 pub use command::{
@@ -58,6 +61,7 @@ pub use member::{AmbiguousMember, Called};
 pub use node::{Node, NodeState, RequestId, is_address, is_label};
 pub use recovery::{RECOVERIES_MAX, Recovery};
 pub use rejection::Rejection;
+pub use rejection::access::AccessRejection;
 pub use rejection::plan::PlanRejection;
 pub use rejection::shards::ShardRejection;
 pub use shard::{Joint, Losses, Shard, TableEntry};
@@ -108,6 +112,8 @@ pub struct Catalog {
     moving: Arc<BTreeMap<ShardId, SortKey>>,
     /// When it went on without a majority of its voters: the last times, the earliest first.
     recoveries: Arc<[Recovery]>,
+    /// Who may do what.
+    access: Arc<Access>,
 }
 
 impl Catalog {
@@ -271,6 +277,11 @@ impl Catalog {
     /// When this catalog went on without a majority of its voters: the last times, the earliest first.
     pub fn recoveries(&self) -> &[Recovery] {
         &self.recoveries
+    }
+
+    /// Who may do what, if access control is on.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// The shards that have two sets of owners, ordered by id.

@@ -4,6 +4,7 @@
 //! (the owners of a new table above all) is part of the meaning of the log: an algorithm that gives another result
 //! needs a command of its own, so that nodes of two versions never disagree about one log.
 
+mod access;
 mod jobs;
 mod members;
 mod moves;
@@ -14,6 +15,7 @@ mod stage;
 mod tables;
 
 use super::addresses::Addresses;
+use super::rejection::access::AccessRejection;
 use super::rejection::plan::PlanRejection;
 use super::rejection::shards::ShardRejection;
 use super::{Catalog, Command, Rejection};
@@ -21,7 +23,7 @@ use minicbor::{Decode, Encode};
 use quorate_model::{Epoch, NodeId, TableId};
 
 /// The newest level of commands: see [`Command::Enable`].
-pub const LEVEL_NEWEST: u32 = 5;
+pub const LEVEL_NEWEST: u32 = 6;
 
 /// A command that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,17 @@ impl Catalog {
             Command::Split(_) | Command::Merge(_) if self.level < 4 => {
                 Err(ShardRejection::NotEnabled { level: self.level }.into())
             }
+            Command::SetAccess(_)
+            | Command::PutUser(_)
+            | Command::RemoveUser { .. }
+            | Command::AddToken(_)
+            | Command::RemoveToken { .. }
+            | Command::PutRole(_)
+            | Command::RemoveRole { .. }
+                if self.level < 6 =>
+            {
+                Err(AccessRejection::NotEnabled { level: self.level }.into())
+            }
             Command::Begin(begin) => self.begin(begin, command),
             Command::Extend(extend) => self.extend(extend, command),
             Command::Advance(advance) => self.advance(advance, command),
@@ -108,6 +121,13 @@ impl Catalog {
             Command::Recover(recover) => self.recover(recover),
             Command::Split(split) => self.split(split),
             Command::Merge(merge) => self.merge(merge),
+            Command::SetAccess(set) => self.set_access(set),
+            Command::PutUser(user) => self.put_user(user),
+            Command::RemoveUser { name } => self.remove_user(name),
+            Command::AddToken(add) => self.add_token(add),
+            Command::RemoveToken { id } => self.remove_token(*id),
+            Command::PutRole(role) => self.put_role(role),
+            Command::RemoveRole { name } => self.remove_role(name),
         }
     }
 

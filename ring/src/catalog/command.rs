@@ -7,13 +7,16 @@
 //!
 //! [`apply`]: crate::Catalog::apply
 
+pub mod access;
 mod nature;
 pub mod planned;
 pub mod shards;
 
 use crate::catalog::RequestId;
+use crate::catalog::access::TokenId;
 use crate::catalog::job::JobId;
 use crate::weight::Weight;
+use access::{AddToken, PutRole, PutUser, SetAccess};
 use minicbor::{Decode, Encode};
 use planned::{Advance, Begin, Extend, Order, Recover};
 use quorate_model::{
@@ -75,7 +78,8 @@ pub enum Command {
     /// From here on all members understand the commands of this level, and earlier commands have the meaning that they have
     /// there. Level 2: what a table's drop, or a change of its durability, leaves behind is kept until enough owners have
     /// closed it. Level 3: plans are carried out. Level 4: shards are split and merged. Level 5: a
-    /// table says itself how large its shards become. The leader writes it once every member speaks a version that has it.
+    /// table says itself how large its shards become. Level 6: there are users and what they may do. The leader writes it
+    /// once every member speaks a version that has it.
     #[n(10)]
     Enable {
         /// The level, above the present one.
@@ -134,6 +138,39 @@ pub enum Command {
     /// Neighbours on the same nodes become one.
     #[n(20)]
     Merge(#[n(0)] Merge),
+    /// Access control is switched, or an admin is made. From level 6 on, like all that follow.
+    #[n(21)]
+    SetAccess(#[n(0)] SetAccess),
+    /// A user is made or changed.
+    #[n(22)]
+    PutUser(#[n(0)] PutUser),
+    /// A user goes away, and its tokens with it.
+    #[n(23)]
+    RemoveUser {
+        /// Who.
+        #[n(0)]
+        name: String,
+    },
+    /// A user gets a token.
+    #[n(24)]
+    AddToken(#[n(0)] AddToken),
+    /// A token is none any more.
+    #[n(25)]
+    RemoveToken {
+        /// Its public half.
+        #[n(0)]
+        id: TokenId,
+    },
+    /// A role is made or changed.
+    #[n(26)]
+    PutRole(#[n(0)] PutRole),
+    /// A role that no user has goes away.
+    #[n(27)]
+    RemoveRole {
+        /// Which.
+        #[n(0)]
+        name: String,
+    },
 }
 
 /// A new cluster.

@@ -9,6 +9,7 @@ pub(super) fn protocol_of_level(level: u32) -> Protocol {
         2 => Protocol(2),
         3 => Protocol(4),
         4 => Protocol(5),
-        5.. => Protocol(6),
+        5 => Protocol(6),
+        6.. => Protocol(7),
     }
 }

@@ -1,10 +1,12 @@
 //! Why a command was rejected. A rejected command changed nothing, on any node.
 
+pub mod access;
 pub mod plan;
 pub mod shards;
 
 use crate::catalog::{SHARDS_PER_TABLE_MAX, TTL_MS_MAX};
 use crate::weight::Weight;
+use access::AccessRejection;
 use minicbor::{Decode, Encode};
 use plan::PlanRejection;
 use quorate_model::level::N_MAX;
@@ -336,6 +338,16 @@ pub enum Rejection {
         #[n(0)]
         level: u32,
     },
+    /// Of a change of who may do what.
+    #[n(33)]
+    #[error("{0}")]
+    Access(#[n(0)] AccessRejection),
+}
+
+impl From<AccessRejection> for Rejection {
+    fn from(rejection: AccessRejection) -> Self {
+        Self::Access(rejection)
+    }
 }
 
 impl From<ShardRejection> for Rejection {

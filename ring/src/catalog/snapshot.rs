@@ -3,11 +3,12 @@
 //! A version byte, then CBOR with numbered fields. A snapshot may come from a damaged disk, so decoding checks
 //! everything that the rest of the crate relies on.
 
+use super::access::AccessForm;
 use super::copies::are_sound;
 use super::job::JobForm;
 use super::shard::{Losses, intervals};
 use super::{
-    Catalog, Closing, Former, Job, JobId, Joint, Node, RECOVERIES_MAX, Recovery, RequestId, Shard,
+    Access, Catalog, Closing, Former, Job, JobId, Joint, Node, RECOVERIES_MAX, Recovery, RequestId, Shard,
     TableEntry, is_label, node::is_known_address,
 };
 use minicbor::{Decode, Encode};
@@ -28,6 +29,8 @@ const FORM_OF_LEVEL_3: u8 = 3;
 const FORM_OF_LEVEL_4: u8 = 4;
 /// That of catalogs of level 5, whose tables may say how large their shards become.
 const FORM_OF_LEVEL_5: u8 = 5;
+/// That of catalogs of level 6, which may have users: a version that does not know them must not serve without them.
+const FORM_OF_LEVEL_6: u8 = 6;
 
 /// Bytes that are not a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -64,6 +67,9 @@ struct CatalogForm {
     /// `None`: none.
     #[n(11)]
     recoveries: Option<Vec<Recovery>>,
+    /// `None`: no users and no roles, and access control is off.
+    #[n(12)]
+    access: Option<AccessForm>,
 }
 
 #[derive(Encode, Decode)]
@@ -135,13 +141,15 @@ impl Catalog {
             jobs: (!self.jobs.is_empty()).then(|| self.jobs().map(|job| JobForm::of(job)).collect()),
             topology: (self.level > 2).then_some(self.topology),
             recoveries: (!self.recoveries.is_empty()).then(|| self.recoveries.to_vec()),
+            access: (*self.access != Access::default()).then(|| AccessForm::of(&self.access)),
         };
         let mut bytes = vec![match self.level {
             0 | 1 => FORM,
             2 => FORM_OF_LEVEL_2,
             3 => FORM_OF_LEVEL_3,
             4 => FORM_OF_LEVEL_4,
-            5.. => FORM_OF_LEVEL_5,
+            5 => FORM_OF_LEVEL_5,
+            6.. => FORM_OF_LEVEL_6,
         }];
         minicbor::encode(form, &mut bytes).expect("a vector takes every byte");
         bytes
@@ -150,7 +158,7 @@ impl Catalog {
     /// Inverse of [`Catalog::encode`]. Total: whatever the bytes are, the result is a sound catalog or an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DamagedSnapshot> {
         let form: CatalogForm = match bytes.split_first() {
-            Some((&(FORM | FORM_OF_LEVEL_2 | FORM_OF_LEVEL_3 | FORM_OF_LEVEL_4 | FORM_OF_LEVEL_5), body)) => {
+            Some((&(FORM..=FORM_OF_LEVEL_6), body)) => {
                 decode_whole(body).map_err(|error| DamagedSnapshot(error.to_string()))?
             }
             Some((version, _)) => return Err(DamagedSnapshot(format!("form {version} is unknown"))),
@@ -369,6 +377,7 @@ impl CatalogForm {
             topology: self.topology.unwrap_or_default().min(epoch),
             moving: Arc::default(),
             recoveries: self.recoveries.unwrap_or_default().into(),
+            access: Arc::new(self.access.map(AccessForm::into_access).transpose()?.unwrap_or_default()),
         };
         Ok(Catalog { moving: Arc::new(catalog.moving_by_jobs()?), ..catalog })
     }

@@ -7,6 +7,7 @@ use quorate_model::{
 };
 use std::collections::BTreeSet;
 
+mod access;
 mod plans;
 mod shards;
 
@@ -658,7 +659,7 @@ fn golden_commands_never_change() {
         ),
     ];
     let planned = golden_plans();
-    for (command, bytes) in golden.into_iter().chain(planned) {
+    for (command, bytes) in golden.into_iter().chain(planned).chain(access::golden()) {
         assert_eq!(hex(&command), bytes);
         assert_eq!(Command::decode(&command.encode()), Ok(command));
     }
@@ -827,6 +828,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (0u128..4, 0u64..8, 0u64..8).prop_map(|(request, lost, by)| Command::Recover(Recover {
             request: RequestId(request), lost: vec![NodeId(lost)], by: NodeId(by), at: WallTime(7)
         })),
+        4 => access::any_change(),
     ]
 }
 

@@ -172,6 +172,10 @@ impl Catalog {
         next.left_behind(entry, true);
         Arc::make_mut(&mut next.names).remove(&entry.name);
         Arc::make_mut(&mut next.tables).remove(&table);
+        // One that is made under this name later is another table.
+        if let Some(access) = next.access.without_table(table, next.epoch) {
+            next.access = Arc::new(access);
+        }
         next.leave_jobs(entry);
         Ok(next.with_other_topology().applied())
     }

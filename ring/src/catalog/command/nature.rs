@@ -33,6 +33,7 @@ impl Command {
         const SECOND: Protocol = Protocol(2);
         let sized = |since: Protocol, bytes: Option<u64>| bytes.map_or(since, |_| protocol_of_level(5));
         let planned = |what: String| Nature::of(protocol_of_level(3), what);
+        let access = |what: String| Nature::of(protocol_of_level(6), what);
         match self {
             Command::Found(found) => Nature::of(FIRST, format!("the founding of cluster {}", found.name)),
             Command::AddNode(node) | Command::Admit(node) => {
@@ -90,6 +91,13 @@ impl Command {
                 format!("the merge of {} pairs of shards of table {}", merge.pairs.len(), merge.table),
             ),
             Command::Forget { job } => planned(format!("the end of what is kept of job {job}")),
+            Command::SetAccess(_) => access("a switch of access control".to_owned()),
+            Command::PutUser(user) => access(format!("what user {} is", user.name)),
+            Command::RemoveUser { name } => access(format!("the end of user {name}")).once(),
+            Command::AddToken(add) => access(format!("token {} of user {}", add.token.id, add.user)),
+            Command::RemoveToken { id } => access(format!("the end of token {id}")).once(),
+            Command::PutRole(role) => access(format!("what role {} allows", role.name)),
+            Command::RemoveRole { name } => access(format!("the end of role {name}")).once(),
         }
     }
 
