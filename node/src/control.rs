@@ -22,7 +22,7 @@
 
 pub mod closing;
 mod figures;
-pub mod find;
+mod find;
 mod forget;
 pub mod found;
 pub mod hand_on;
@@ -32,6 +32,7 @@ pub mod living;
 mod log_end;
 mod messages;
 mod moving;
+pub mod page;
 mod propose;
 mod proposed;
 pub mod publish;
@@ -42,11 +43,12 @@ mod traffic;
 pub mod voters;
 
 pub use find::find_members;
-pub use found::{JoinError, Joined, WAITING, cluster_at, join, replace};
+pub use found::{JoinError, Joined, cluster_at, join, replace};
 pub use healing::{Healing, LACKS_MAX, ShardLack};
 pub use living::Living;
 pub use messages::{ControlReply, ControlRequest, DiskState, LogEnd, Replacement, Report, ShardFigure};
 pub use moving::{CopySaid, Moving};
+pub use page::WAITING;
 pub use proposed::{ProposeError, Proposed};
 pub use tended::Tended;
 pub use traffic::{Answered, Traffic};

@@ -9,6 +9,7 @@
 //! Key traffic works on the newest view that this node has and never waits for the control plane: it goes on while
 //! consensus has no majority. Only a table that this node has not heard of is asked for once, before it says no.
 
+mod access;
 mod counted;
 mod held_back;
 mod jobs;
@@ -30,6 +31,7 @@ pub use request::{Attempt, Expiry, GetRequest, PutRequest};
 pub use shards::ShardError;
 pub use statistics::{HintStatistics, LinkStatistics, Statistics, TableHeld};
 
+use crate::access_note::AccessNote;
 use crate::clock;
 use crate::control::{Control, DiskState, Healing, ProposeError, Proposed, Report, ShardFigure, Traffic};
 use crate::drive::{Driver, Load, Subject};
@@ -102,6 +104,8 @@ pub struct Core {
     pub(crate) recollection: Arc<Recollection>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) reached: Reached,
+    /// Who may do what, as the folder remembered it when this run began.
+    pub(crate) access_note: Option<AccessNote>,
     pub(crate) folder: PathBuf,
     /// Turns true when this node should be stopped and started again.
     pub(crate) restart: watch::Sender<bool>,

@@ -1,6 +1,7 @@
 //! The decoders of this crate: what other nodes send, and what a node that joins reads of them.
 
-use crate::control::{ControlReply, ControlRequest, find, found};
+use crate::access_note;
+use crate::control::{ControlReply, ControlRequest, page};
 use crate::node::folder;
 use crate::peer::{self, BATCH_ITEMS_MAX};
 use crate::recovering;
@@ -13,8 +14,8 @@ quorate_model::decoders! {
     "control-request" => cbor::<ControlRequest>,
     "control-reply" => cbor::<ControlReply>,
     "join-request" => folder::takes,
-    "cluster-page" => found::takes,
-    "nodes-page" => find::takes,
+    "cluster-page" => page::takes,
+    "access-note" => access_note::takes,
     "recovering" => recovering::takes,
 }
 

@@ -5,6 +5,7 @@
 //!     └─> control (consensus, catalog) ──> views                                            └─> peer ──> replica
 //! ```
 
+mod access_note;
 pub mod automatic;
 mod background;
 mod clock;

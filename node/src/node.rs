@@ -19,6 +19,7 @@
 //! - Before it answers or votes, a node has heard what the members remember of it (`recollection.rs`).
 //! - A folder is founded or joined once. What was begun and interrupted is continued, never begun again.
 
+mod admin;
 mod beginning;
 mod config;
 mod damaged;

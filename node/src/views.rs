@@ -35,6 +35,11 @@ impl Views {
         self.current.load_full()
     }
 
+    /// Looks at the newest view without keeping it: for what every request asks.
+    pub fn look<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.current.load())
+    }
+
     /// The newest catalog's epoch.
     pub fn epoch(&self) -> Epoch {
         *self.epoch.borrow()

@@ -263,7 +263,7 @@ pub const DATA: [&str; 7] = ["db", "watermark", "manifest-mark", "doubtful", "li
 /// A file that has no business in an empty folder. What a file system puts into its root by itself, and what a
 /// founding or joining that was cut short left behind, is no such file.
 fn other_file(folder: &Path) -> io::Result<Option<String>> {
-    const OURS: [&str; 4] = ["lost+found", "identity.new", "joining", "joining.new"];
+    const OURS: [&str; 6] = ["lost+found", "identity.new", "joining", "joining.new", "access", "access.new"];
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

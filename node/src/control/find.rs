@@ -3,16 +3,15 @@
 //! A node that moves announces its new address in the catalog. But if a majority moves at the same time (a cluster that
 //! is restarted in another network), no member reaches another under the last known addresses, and so nothing can be
 //! announced. And two nodes that have moved don't reach each other, though a third reaches both. So a node that misses
-//! a member asks, as long as it does: the members that it reaches, over the peer port, and the HTTP addresses of
+//! a member asks, as long as it does: the members that it reaches, over the peer port, and the addresses of
 //! `--join`, if it was given any. Each node knows its own address, where it is connected to others, and whatever its
 //! catalog says of the rest. What comes back is a suggestion of where to dial; the handshake proves who is there.
 
 use super::Control;
-use super::found::{fetch, understood};
 use super::messages::{ControlReply, ControlRequest, Whereabouts};
+use super::page::{Member, member_at};
 use quorate_model::{ClusterId, NodeId};
 use quorate_transport::{Lane, Links};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,54 +26,58 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Members that are asked for, and members that are asked, in one look.
 const FIND_MAX: usize = 64;
 
-/// Where a member lists all of them.
-const PAGE: &str = "/v1/cluster/nodes";
+/// Members that one that has no catalog is told of.
+const TOLD_MAX: usize = 1_024;
 
-/// What is needed of it.
-#[derive(Deserialize)]
-struct NodesPage {
-    cluster: String,
-    seen_by: String,
-    nodes: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    peer_address: Option<String>,
-}
-
-/// Asks for members that are missed, other members and at these HTTP addresses, until the task is aborted.
+/// Asks for members that are missed, other members and at these addresses, until the task is aborted.
 pub async fn find_members(
     addresses: Vec<String>,
     cluster: ClusterId,
     control: Arc<Control>,
     links: Arc<Links>,
 ) {
-    // Building a client panics without one; where `main` has installed it, this changes nothing.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
     let (first, longest) = PAUSE;
     let mut pause = first;
     loop {
         let members = links.members();
         let missed = |node: &&NodeId| !links.is_lane_up(**node, Lane::Urgent);
         let missing: Vec<NodeId> = members.iter().filter(missed).take(FIND_MAX).copied().collect();
-        if members.is_empty() || !missing.is_empty() {
+        if members.is_empty() || !missing.is_empty() || !control.has_catalog() {
             control.ask_for(&missing).await;
             let mut found = BTreeMap::new();
             for address in &addresses {
-                match fetch::<NodesPage>(address, PAGE).await {
-                    Ok(page) => page.tell(cluster, &mut found),
+                match member_at(address).await {
+                    Ok(member) if member.cluster == cluster => {
+                        found.extend(who_is(member, &missing, &links).await);
+                    }
+                    Ok(member) => tracing::debug!("looking for members at {address}: {}", member.cluster),
                     Err(why) => tracing::debug!("looking for members at {address}: {why}"),
                 }
             }
-            dial(&found, &links);
+            if !control.has_catalog() {
+                found.extend(control.ask_for_all().await);
+            }
+            control.dial(&found);
             pause = (pause * 2).min(longest);
         } else {
             pause = first;
         }
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Who a member is, and where peers reach it. A port for peers does not say who is there before it is told whom the dialer
+/// expects.
+async fn who_is(member: Member, missing: &[NodeId], links: &Links) -> Option<(NodeId, String)> {
+    let node = match (member.node, missing.first()) {
+        (Some(node), _) => node,
+        (None, Some(expected)) => match links.probe(*expected, &member.peer_address).await {
+            Ok(_) => *expected,
+            Err(error) => error.found_instead()?,
+        },
+        (None, None) => return None,
+    };
+    Some((node, member.peer_address))
 }
 
 impl Control {
@@ -94,61 +97,58 @@ impl Control {
         }
     }
 
-    /// Where this node knows members to be.
-    pub(super) fn whereabouts(&self, nodes: &[NodeId]) -> Vec<Whereabouts> {
-        let view = self.views.current();
-        let of = |node: NodeId| {
-            let met = self.links.met(node).map(|met| met.address);
-            let known = || view.catalog().node(node).map(|known| known.peer_address.clone());
-            let peer_address = met.or_else(known).filter(|address| !address.is_empty())?;
-            Some(Whereabouts { node, peer_address })
-        };
-        nodes.iter().take(FIND_MAX).filter_map(|node| of(*node)).collect()
-    }
-}
-
-/// Where a member may be, and whether it says so itself.
-struct Claim {
-    peer_address: String,
-    by_itself: bool,
-}
-
-impl NodesPage {
-    /// Adds what one member says. What a member says of itself counts before what others say.
-    fn tell(self, cluster: ClusterId, found: &mut BTreeMap<NodeId, Claim>) {
-        if self.cluster.parse() != Ok(cluster) {
-            return;
-        }
-        for Listed { id, peer_address } in self.nodes {
-            let Some(node) = id.strip_prefix('n').and_then(|number| number.parse().ok()).map(NodeId) else {
-                continue;
-            };
-            // A member of which it is not known where it is.
-            let Some(peer_address) = peer_address else { continue };
-            let by_itself = id == self.seen_by;
-            if by_itself || found.get(&node).is_none_or(|known: &Claim| !known.by_itself) {
-                found.insert(node, Claim { peer_address, by_itself });
+    /// Where all members are, as those say that are reached: for a node without a catalog, which names them.
+    async fn ask_for_all(&self) -> Vec<(NodeId, String)> {
+        let members = self.links.members().into_iter();
+        let reached = members.filter(|node| self.links.is_lane_up(*node, Lane::Urgent));
+        let deadline = Instant::now() + ANSWER;
+        let asked: Vec<_> =
+            reached.take(1).map(|node| self.ask(node, &ControlRequest::Members, deadline)).collect();
+        let mut found = Vec::new();
+        for asked in asked {
+            if let Ok(ControlReply::Found(told)) = asked.await {
+                found.extend(told.into_iter().map(|it| (it.node, it.peer_address)));
             }
         }
+        found
     }
-}
 
-/// Whether these bytes are a page on which members are found; for the tests of the decoders.
-pub fn takes(bytes: &[u8]) -> bool {
-    let Ok(page) = understood::<NodesPage>(bytes) else { return false };
-    let (Ok(cluster), listed) = (page.cluster.parse(), page.nodes.len()) else { return false };
-    let mut found = BTreeMap::new();
-    page.tell(cluster, &mut found);
-    assert!(found.len() <= listed);
-    !found.is_empty()
-}
-
-/// Dials missed members where they were found. A node without a catalog takes all of them.
-fn dial(found: &BTreeMap<NodeId, Claim>, links: &Links) {
-    if links.members().is_empty() {
-        links.set_members(found.iter().map(|(node, claim)| (*node, claim.peer_address.as_str())));
+    /// Whether this node knows the cluster.
+    fn has_catalog(&self) -> bool {
+        self.views.current().catalog().is_founded()
     }
-    for (node, claim) in found {
-        links.suggest(*node, &claim.peer_address);
+
+    /// Dials members where they were found. A node without a catalog takes all that it was told of for members.
+    fn dial(&self, found: &BTreeMap<NodeId, String>) {
+        let known = self.links.members();
+        if !self.has_catalog() && found.keys().any(|node| !known.contains(node)) {
+            let met = known.iter().filter_map(|node| Some((*node, self.links.met(*node)?.address)));
+            let mut members: BTreeMap<NodeId, String> = met.collect();
+            members.extend(found.iter().map(|(node, address)| (*node, address.clone())));
+            self.links.set_members(members.iter().map(|(node, address)| (*node, address.as_str())));
+        }
+        for (node, address) in found {
+            self.links.suggest(*node, address);
+        }
+    }
+
+    /// Where all members are, as far as this node knows.
+    pub(super) fn all_whereabouts(&self) -> Vec<Whereabouts> {
+        let view = self.views.current();
+        let nodes = view.catalog().nodes().filter(|node| !node.is_gone()).take(TOLD_MAX);
+        nodes.filter_map(|node| self.where_is(node.id)).collect()
+    }
+
+    /// Where this node knows members to be.
+    pub(super) fn whereabouts(&self, nodes: &[NodeId]) -> Vec<Whereabouts> {
+        nodes.iter().take(FIND_MAX).filter_map(|node| self.where_is(*node)).collect()
+    }
+
+    fn where_is(&self, node: NodeId) -> Option<Whereabouts> {
+        let view = self.views.current();
+        let met = self.links.met(node).map(|met| met.address);
+        let known = || view.catalog().node(node).map(|known| known.peer_address.clone());
+        let peer_address = met.or_else(known).filter(|address| !address.is_empty())?;
+        Some(Whereabouts { node, peer_address })
     }
 }

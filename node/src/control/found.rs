@@ -1,7 +1,7 @@
 //! Founding a cluster, and becoming a member of one.
 //!
-//! Both are explicit: an empty folder alone decides nothing. A node that joins asks the HTTP address of any member
-//! where its peers are reached and which cluster that is, and then asks over the peer port, where it must prove the
+//! Both are explicit: an empty folder alone decides nothing. A node that joins learns at the address of any member which
+//! cluster that is and where its peers are reached (`page.rs`), and then asks over the peer port, where it must prove the
 //! secret. It keeps trying while it says so; only a rejection by the catalog ends it. The request id is drawn once per
 //! data folder, so that a repeated request finds the id that the first one was issued.
 //!
@@ -10,21 +10,17 @@
 
 use super::Control;
 use super::messages::{ControlReply, ControlRequest, Replacement};
+use super::page::{ATTEMPT, NoPage, member_at};
 use super::proposed::ProposeError;
 use quorate_consensus::Consensus;
 use quorate_model::{Boot, ClusterId, Epoch, NodeId};
-use quorate_ring::{Command, Found, LEVEL_NEWEST, NewNode, NodeUpdate, Rejection, View};
+use quorate_ring::{Command, Found, LEVEL_NEWEST, NewAdmin, NewNode, NodeUpdate, Rejection, SetAccess, View};
 use quorate_transport::{Identity, Kind, OnceError, Secret, ask_once};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Pause between two rounds over the given addresses.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -38,16 +34,6 @@ const LOUD_AFTER: Duration = Duration::from_secs(15);
 /// How long a founding node may take to become its own leader.
 const FOUNDING: Duration = Duration::from_secs(20);
 
-/// Where a member says which cluster it belongs to.
-const PAGE: &str = "/v1/cluster";
-
-/// A header of a node that waits to become a member: where it says that clients reach it, so that one that asks itself
-/// knows.
-pub const WAITING: &str = "quorate-waiting";
-
-/// Largest answer of a member's cluster pages, in bytes.
-const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// What a new member was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
@@ -59,6 +45,8 @@ pub struct Joined {
     pub name: String,
     /// Which of its replicas it is.
     pub incarnation: u64,
+    /// What it notes of who may do what, until it has a catalog; `None`: nothing.
+    pub access_note: Option<Vec<u8>>,
 }
 
 /// Why a node cannot become a member, however often it asks.
@@ -76,25 +64,11 @@ pub enum JoinError {
         why: String,
     },
     /// No member to ask.
-    #[error("no address to join at: give --join host:port, the HTTP address of any member")]
+    #[error("no address to join at: give --join host:port, an address of any member")]
     NoAddress,
 }
 
-/// What a joining node needs of `GET /v1/cluster`.
-#[derive(Deserialize)]
-struct ClusterPage {
-    id: String,
-    name: Option<String>,
-    peer_address: String,
-}
-
-impl ClusterPage {
-    fn cluster(&self) -> Result<ClusterId, String> {
-        self.id.parse().map_err(|_| format!("{:?} is not a cluster id", self.id))
-    }
-}
-
-/// Asks the members at these HTTP addresses, one after the other, until one has made this node a member.
+/// Asks the members at these addresses, one after the other, until one has made this node a member.
 pub async fn join(addresses: &[String], secret: &Secret, node: &NewNode) -> Result<Joined, JoinError> {
     ask_until(addresses, secret, &Wish::New(node)).await
 }
@@ -143,8 +117,6 @@ async fn ask_until(addresses: &[String], secret: &Secret, wish: &Wish<'_>) -> Re
     if addresses.is_empty() {
         return Err(JoinError::NoAddress);
     }
-    // Building a client panics without one; where `main` has installed it, this changes nothing.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
     // Each address has its own reason, which is said when it changes.
     let mut said = BTreeMap::new();
     let mut taken_since = None;
@@ -191,13 +163,12 @@ async fn ask_until(addresses: &[String], secret: &Secret, wish: &Wish<'_>) -> Re
     }
 }
 
-/// Which cluster the members at these HTTP addresses belong to; `None` if none of them answers.
+/// Which cluster the members at these addresses belong to; `None` if none of them answers.
 pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
     let mut asked = JoinSet::new();
     for address in addresses {
         let address = address.clone();
-        asked.spawn(async move { fetch::<ClusterPage>(&address, PAGE).await.ok()?.cluster().ok() });
+        asked.spawn(async move { Some(member_at(&address).await.ok()?.cluster) });
     }
     while let Some(answer) = asked.join_next().await {
         if let Ok(Some(cluster)) = answer {
@@ -207,13 +178,6 @@ pub async fn cluster_at(addresses: &[String]) -> Option<ClusterId> {
     None
 }
 
-/// The cluster of the member at this HTTP address, and its name.
-pub(super) async fn cluster_page(address: &str) -> Option<(ClusterId, Option<String>)> {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    let page = fetch::<ClusterPage>(address, PAGE).await.ok()?;
-    Some((page.cluster().ok()?, page.name))
-}
-
 enum Attempt {
     Rejected(Rejection),
     Refused { why: String, passes: bool },
@@ -221,29 +185,28 @@ enum Attempt {
 }
 
 async fn attempt(address: &str, secret: &Secret, wish: &Wish<'_>) -> Result<Joined, Attempt> {
-    let page: ClusterPage = match fetch(address, PAGE).await {
-        Ok(page) => page,
+    let member = match member_at(address).await {
+        Ok(member) => member,
         Err(NoPage::Waiting { address }) => {
             return Err(Attempt::Failed(waiting(&address, wish.http_address())));
         }
-        Err(NoPage::Failed(why)) => return Err(Attempt::Failed(why)),
+        Err(why) => return Err(Attempt::Failed(why.to_string())),
     };
-    let cluster = page.cluster().map_err(Attempt::Failed)?;
+    let (cluster, peers) = (member.cluster, member.peer_address);
     let identity = Identity { cluster, node: NodeId(0), boot: wish.boot(), incarnation: 1 };
     let request = wish.request();
     let payload = minicbor::to_vec(&request).expect("encoding into memory cannot fail");
     let deadline = Instant::now() + ATTEMPT;
     let asked = Kind::Control.asked_since(request.since());
-    let answer = ask_once(&page.peer_address, secret, identity, asked, &payload, deadline).await;
-    let payload = answer.map_err(|error: OnceError| {
-        Attempt::Failed(format!("its peer address {}: {error}", page.peer_address))
-    })?;
+    let answer = ask_once(&peers, secret, identity, asked, &payload, deadline).await;
+    let payload =
+        answer.map_err(|error: OnceError| Attempt::Failed(format!("its peer address {peers}: {error}")))?;
     match minicbor::decode(&payload) {
-        Ok(ControlReply::Joined { node, cluster, name }) => {
-            Ok(Joined { node, cluster, name, incarnation: 1 })
+        Ok(ControlReply::Joined { node, cluster, name, access }) => {
+            Ok(Joined { node, cluster, name, incarnation: 1, access_note: access.map(Vec::from) })
         }
-        Ok(ControlReply::Replaced { node, cluster, name, incarnation }) => {
-            Ok(Joined { node, cluster, name, incarnation })
+        Ok(ControlReply::Replaced { node, cluster, name, incarnation, access }) => {
+            Ok(Joined { node, cluster, name, incarnation, access_note: access.map(Vec::from) })
         }
         Ok(ControlReply::Refused { why, passes }) => Err(Attempt::Refused { why, passes }),
         Ok(ControlReply::Rejected(rejection)) => Err(Attempt::Rejected(rejection)),
@@ -278,77 +241,6 @@ fn waiting(theirs: &str, ours: &str) -> String {
         .to_owned()
 }
 
-/// Why there is no page.
-#[derive(Debug)]
-pub(super) enum NoPage {
-    /// The node there is not a member yet; where it says that clients reach it.
-    Waiting { address: String },
-    /// Another reason.
-    Failed(String),
-}
-
-impl std::fmt::Display for NoPage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            NoPage::Waiting { .. } => f.write_str("the node there waits to become a member"),
-            NoPage::Failed(why) => f.write_str(why),
-        }
-    }
-}
-
-/// Reads a page of a member's.
-pub(super) async fn fetch<T: DeserializeOwned>(address: &str, path: &str) -> Result<T, NoPage> {
-    let page = read(address, path).await?;
-    understood(&page).map_err(NoPage::Failed)
-}
-
-async fn read(address: &str, path: &str) -> Result<Vec<u8>, NoPage> {
-    let failed = |error: reqwest::Error| NoPage::Failed(because(&error));
-    let client = reqwest::Client::builder()
-        // Plain HTTP alone: a system without certificates of authorities is no reason to fail.
-        .tls_certs_only([])
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(ATTEMPT)
-        .build()
-        .map_err(|error| NoPage::Failed(error.to_string()))?;
-    let url = format!("http://{address}{path}");
-    let mut response = client.get(url).send().await.map_err(failed)?;
-    if !response.status().is_success() {
-        if let Some(address) = response.headers().get(WAITING) {
-            let address = address.to_str().unwrap_or_default().to_owned();
-            return Err(NoPage::Waiting { address });
-        }
-        return Err(NoPage::Failed(format!("it answered {}", response.status())));
-    }
-    let mut page = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if page.len() + chunk.len() > PAGE_BYTES_MAX {
-            return Err(NoPage::Failed("its answer is too long for a Quorate node's".to_owned()));
-        }
-        page.extend_from_slice(&chunk);
-    }
-    Ok(page)
-}
-
-pub(super) fn understood<T: DeserializeOwned>(page: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(page).map_err(|error| format!("its answer is not a Quorate node's: {error}"))
-}
-
-/// Whether these bytes are a page by which a node could join; for the tests of the decoders.
-pub fn takes(bytes: &[u8]) -> bool {
-    understood::<ClusterPage>(bytes).is_ok_and(|page| page.cluster().is_ok())
-}
-
-/// The innermost cause: what the outer ones say, an operator knows.
-fn because(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 impl Control {
     /// Founds the cluster: this node becomes its only voter and writes the first command. Harmless to repeat, as a
     /// node that was stopped half-way does.
@@ -367,6 +259,19 @@ impl Control {
             Err(ProposeError::Rejected(Rejection::AlreadyFounded { .. })) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Makes a user that may administer everything, and switches access control if that is said. Harmless to repeat.
+    pub async fn make_admin(
+        &self,
+        admin: &NewAdmin,
+        enabled: Option<bool>,
+        deadline: Instant,
+    ) -> Result<(), ProposeError> {
+        let command = Command::SetAccess(SetAccess { enabled, admin: Some(admin.clone()) });
+        let receipt = self.write(&command, deadline).await?;
+        self.views.reached(receipt.epoch, deadline).await;
+        Ok(())
     }
 
     /// Tells the catalog that this node lives again, perhaps elsewhere, until it knows. Returns the epoch from which

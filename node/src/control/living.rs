@@ -7,7 +7,7 @@
 //!
 //! Left out: certainty. A founder that can reach no member founds; a unit file should not say `--bootstrap`.
 
-use super::found::cluster_page;
+use super::page::member_at;
 use quorate_model::{Boot, ClusterId};
 use quorate_transport::{Knock, Secret, hear_knock};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Living {
     pub seen: String,
 }
 
-/// Looks for a living cluster of this name: asks at HTTP addresses, and hears for a while who dials the peer port.
+/// Looks for a living cluster of this name: asks at addresses of members, and hears for a while who dials the peer port.
 pub async fn find(
     name: &str,
     contacts: &[String],
@@ -51,14 +51,14 @@ async fn asked(name: &str, contacts: &[String]) -> Option<Living> {
     let mut asking = JoinSet::new();
     for address in contacts {
         let address = address.clone();
-        asking.spawn(async move { (cluster_page(&address).await, address) });
+        asking.spawn(async move { (member_at(&address).await, address) });
     }
     while let Some(answer) = asking.join_next().await {
-        if let Ok((Some((cluster, named)), address)) = answer
-            && named.as_deref().is_none_or(|named| named == name)
+        if let Ok((Ok(member), address)) = answer
+            && member.name.as_deref().is_none_or(|named| named == name)
         {
             let seen = format!("the node at {address} belongs to it");
-            return Some(Living { name: name.to_owned(), cluster, seen });
+            return Some(Living { name: name.to_owned(), cluster: member.cluster, seen });
         }
     }
     None

@@ -4,6 +4,7 @@ use super::healing::Healing;
 use super::moving::Moving;
 use super::traffic::Traffic;
 use crate::jobs::{JobsReply, JobsRequest};
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use quorate_model::{Boot, ClusterId, Committed, Epoch, NodeId, Protocol, SortKey, TableId};
 use quorate_ring::{NewNode, Receipt, Rejection};
@@ -55,6 +56,9 @@ pub enum ControlRequest {
     /// "Where does your log end, and whom do you follow?" Answered with `Log`.
     #[n(13)]
     Log,
+    /// "Where are all members?" From one that has no catalog, which names them. Answered with `Found`.
+    #[n(14)]
+    Members,
 }
 
 /// Where a member's log ends.
@@ -117,6 +121,7 @@ impl ControlRequest {
             | ControlRequest::Find(_) => Protocol(1),
             ControlRequest::Figures(_) | ControlRequest::Close(_) | ControlRequest::Replace(_) => Protocol(2),
             ControlRequest::Hear(_) | ControlRequest::Log => Protocol(4),
+            ControlRequest::Members => Protocol(7),
             ControlRequest::Jobs(request) => request.since(),
         }
     }
@@ -235,6 +240,10 @@ pub enum ControlReply {
         /// Its name.
         #[n(2)]
         name: String,
+        /// What the new member notes of who may do what, until the catalog is there (`access_note.rs`); `None`: the catalog
+        /// has never known a user.
+        #[n(3)]
+        access: Option<ByteVec>,
     },
     /// To `Propose`: done.
     #[n(1)]
@@ -260,7 +269,7 @@ pub enum ControlReply {
     /// To `Disk`: so is mine.
     #[n(8)]
     Disk(#[n(0)] DiskState),
-    /// To `Find`: those of which it knows something.
+    /// To `Find`: those of which it knows something. To `Members`: all of them.
     #[n(9)]
     Found(#[n(0)] Vec<Whereabouts>),
     /// To `Figures`: those of the shards that it owns.
@@ -287,6 +296,9 @@ pub enum ControlReply {
         /// The incarnation under which it comes back.
         #[n(3)]
         incarnation: u64,
+        /// As of `Joined`.
+        #[n(4)]
+        access: Option<ByteVec>,
     },
     /// To `Replace`: no.
     #[n(14)]

@@ -3,6 +3,8 @@
 use super::Control;
 use super::messages::{ControlReply, ControlRequest, DiskState};
 use super::proposed::{ProposeError, Proposed};
+use crate::access_note::AccessNote;
+use minicbor::bytes::ByteVec;
 use quorate_consensus::{Consensus, WriteError};
 use quorate_model::{Epoch, NodeId};
 use quorate_ring::{Command, Created, NewNode, Receipt, Rejection};
@@ -266,11 +268,18 @@ impl Control {
             ControlRequest::Report => ControlReply::Report(self.report()),
             ControlRequest::Figures(table) => ControlReply::Figures(self.own_figures(table)),
             ControlRequest::Find(nodes) => ControlReply::Found(self.whereabouts(&nodes)),
+            ControlRequest::Members => ControlReply::Found(self.all_whereabouts()),
             ControlRequest::Hear(nodes) => ControlReply::Heard(self.hears_now(&nodes)),
             ControlRequest::Log => ControlReply::Log(self.log_end().await),
             ControlRequest::Close(epoch) => ControlReply::Closed(self.close_here(epoch, until).await),
             ControlRequest::Jobs(request) => ControlReply::Jobs(self.answer_of_jobs(request)),
         }
+    }
+
+    /// What a process that becomes a member notes of who may do what, before it has a catalog.
+    pub(super) fn access_note(&self) -> Option<ByteVec> {
+        let view = self.views.current();
+        AccessNote::of(view.catalog()).map(|note| note.encode().into())
     }
 
     /// Makes a node a member, from whichever member it asked.
@@ -280,7 +289,7 @@ impl Control {
                 // The links to it are made from the catalog that has it.
                 self.views.reached(epoch, deadline).await;
                 let (cluster, name) = (self.links.identity().cluster, self.cluster_name.clone());
-                ControlReply::Joined { node, cluster, name }
+                ControlReply::Joined { node, cluster, name, access: self.access_note() }
             }
             Ok(Receipt { .. }) => ControlReply::Unknown("the catalog issued no id for the node".to_owned()),
             Err(ProposeError::Rejected(rejection)) => ControlReply::Rejected(rejection),

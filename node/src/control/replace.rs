@@ -132,7 +132,8 @@ impl Control {
                     "a process on an empty folder was let in as this member: it fills itself from other owners"
                 );
                 let (cluster, name) = (here, self.cluster_name.clone());
-                ControlReply::Replaced { node: known.id, cluster, name, incarnation: incarnation.into() }
+                let (incarnation, access) = (incarnation.into(), self.access_note());
+                ControlReply::Replaced { node: known.id, cluster, name, incarnation, access }
             }
             Err(ProposeError::Rejected(rejection)) => ControlReply::Rejected(rejection),
             Err(ProposeError::Unavailable { reason }) => ControlReply::NotWritten(reason),

@@ -10,7 +10,7 @@ use quorate_coordinator::SyncLimits;
 use quorate_coordinator::Timing;
 use quorate_coordinator::purge::PurgeLimits;
 use quorate_model::{NodeId, Rules};
-use quorate_ring::Weight;
+use quorate_ring::{NewAdmin, Weight};
 use quorate_storage::{
     AcceptanceError, CommitterLimits, IdentityError, OpenError, PrivacyError, ReplicaLimits, RocksOptions,
 };
@@ -42,6 +42,9 @@ pub struct NodeConfig {
     pub peer_backlog: u32,
     /// How an empty folder is begun. A folder that has been begun ignores it.
     pub entry: Entry,
+    /// A user that gets this token, and may administer everything. A cluster that is founded has access control from its
+    /// beginning then; in one that lives this is the way back where no admin can say any more who it is.
+    pub admin: Option<NewAdmin>,
     /// What the nodes of the cluster share. Empty: none.
     pub secret: Secret,
     /// Limits of the peer traffic.
@@ -100,21 +103,21 @@ pub enum Entry {
     Found {
         /// The cluster's name.
         cluster_name: String,
-        /// HTTP addresses at which nodes of it may be, `host:port`.
+        /// Addresses at which nodes of it may be, `host:port`: for clients, or for peers.
         contacts: Vec<String>,
         /// How long it is heard who dials the peer port: members that live dial a former one.
         knocks: Duration,
     },
     /// By becoming a member of one.
     Join {
-        /// HTTP addresses of members, `host:port`.
+        /// Addresses of members, `host:port`: for clients, or for peers.
         addresses: Vec<String>,
     },
     /// By coming back as a member whose data are gone.
     Replace {
         /// The member's id or name: see [`Called`](quorate_ring::Called).
         member: String,
-        /// HTTP addresses of other members, `host:port`.
+        /// Addresses of other members, `host:port`: for clients, or for peers.
         addresses: Vec<String>,
     },
 }
@@ -126,7 +129,7 @@ impl Entry {
         Self::Found { cluster_name: cluster_name.to_owned(), contacts, knocks }
     }
 
-    /// HTTP addresses of other nodes that it was told.
+    /// Addresses of other nodes that it was told.
     pub fn addresses(&self) -> &[String] {
         match self {
             Entry::Existing => &[],

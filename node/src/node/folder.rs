@@ -1,8 +1,8 @@
 //! The data folder at a start: whose it is, and how an empty one is begun.
 
 use super::{Entry, NodeConfig, StartError, is_like_an_id};
-use crate::clock;
 use crate::control::{self, Replacement};
+use crate::{access_note, clock};
 use quorate_model::{Boot, ClusterId, NodeId};
 use quorate_ring::{Called, Catalog, NewNode, RequestId};
 use quorate_storage::{
@@ -89,7 +89,10 @@ impl Introduction<'_> {
 /// Entries that show that a folder is a node's own. One of a file system that was made for it counts too.
 fn is_of_a_node(name: &str) -> bool {
     name.strip_suffix(".new").unwrap_or(name) == identity::FILE
-        || matches!(name.strip_suffix(".new").unwrap_or(name), JOINING | "db" | "lost+found")
+        || matches!(
+            name.strip_suffix(".new").unwrap_or(name),
+            JOINING | access_note::FILE | "db" | "lost+found"
+        )
 }
 
 /// The folder's identity; an empty folder gets one, as the entry says. From here on no other user can read the folder.
@@ -111,7 +114,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
         warn_of_misleading_name(&config.name, identity.node);
         return Ok(identity);
     }
-    let identity = match &config.entry {
+    let (identity, noted) = match &config.entry {
         Entry::Existing => return Err(StartError::EmptyFolder(config.data.clone())),
         Entry::Found { cluster_name, contacts, knocks } => {
             let here = (peers, &config.secret, introduction.boot);
@@ -119,14 +122,15 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
                 forget_request(&config.data, is_new);
                 return Err(StartError::Living { folder: config.data.clone(), living });
             }
-            Identity {
+            let identity = Identity {
                 cluster: draw_cluster(),
                 cluster_name: cluster_name.clone(),
                 node: Catalog::FIRST_NODE,
                 incarnation: 1,
                 stage: Stage::Founding,
                 accepted: None,
-            }
+            };
+            (identity, None)
         }
         Entry::Join { addresses } => {
             let request = join_request(&config.data)
@@ -136,14 +140,7 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
             let joined = joined.inspect_err(|_| forget_request(&config.data, is_new))?;
             tracing::info!(node = %joined.node, cluster = %joined.cluster, name = joined.name, "joined a cluster");
             warn_of_misleading_name(&config.name, joined.node);
-            Identity {
-                cluster: joined.cluster,
-                cluster_name: joined.name,
-                node: joined.node,
-                incarnation: joined.incarnation,
-                stage: Stage::Joining,
-                accepted: None,
-            }
+            identity_of(joined, Stage::Joining)
         }
         Entry::Replace { member, addresses } => {
             let wanted = introduction.replacement(member);
@@ -151,20 +148,23 @@ pub async fn identify(introduction: &Introduction<'_>, peers: &TcpListener) -> R
             let came = came.inspect_err(|_| forget_request(&config.data, is_new))?;
             let (node, incarnation) = (came.node, came.incarnation);
             tracing::warn!(%node, incarnation, cluster = %came.cluster, "came back as a member whose data are gone");
-            Identity {
-                cluster: came.cluster,
-                cluster_name: came.name,
-                node,
-                incarnation,
-                stage: Stage::Replacing,
-                accepted: None,
-            }
+            identity_of(came, Stage::Replacing)
         }
     };
+    // Before the identity: from then on the folder's start asks no member who may do what.
+    access_note::replace(&config.data, noted.as_deref())
+        .map_err(|error| StartError::Folder { folder: config.data.clone(), error })?;
     identity.write(&config.data)?;
     // It has done its work; a second look at it would find the identity first.
     drop(std::fs::remove_file(config.data.join(JOINING)));
     Ok(identity)
+}
+
+/// Of a node that a member has let in, and what it notes of who may do what.
+fn identity_of(joined: control::Joined, stage: Stage) -> (Identity, Option<Vec<u8>>) {
+    let control::Joined { node, cluster, name, incarnation, access_note } = joined;
+    let identity = Identity { cluster, cluster_name: name, node, incarnation, stage, accepted: None };
+    (identity, access_note)
 }
 
 /// Who joins does not know yet which id it will get, so a name like another one's id is not refused.

@@ -2,7 +2,8 @@
 
 use super::beginning::{Beginning, recovering};
 use super::folder::{self, Introduction};
-use super::{NodeConfig, StartError, damaged, tasks};
+use super::{NodeConfig, StartError, admin, damaged, tasks};
+use crate::access_note;
 use crate::background::Background;
 use crate::conduct;
 use crate::control::publish::Publisher;
@@ -95,6 +96,7 @@ impl Parts {
         let run = folder::begin_run(&config, identity.stage, &engine).await?;
         let keeping = folder::sums(&config, identity.cluster, boot);
         let boots = folder::note_boot(&config, boot).await;
+        let noted = admin::noted(&config).await?;
 
         // What keys need.
         let rules = config.rules;
@@ -184,13 +186,17 @@ impl Parts {
         );
         peers.set_control(Arc::clone(&control));
         local.open();
-        if identity.stage == Stage::Founding && !silent {
+        let founds = identity.stage == Stage::Founding;
+        if founds && !silent {
             let founder = introduction.node(folder::founding_request(&identity));
             let found = control.found(identity.cluster, &identity.cluster_name, founder).await;
             found.map_err(StartError::Founding)?;
+            if let Some(first) = &config.admin {
+                admin::make_first(&control, first).await?;
+            }
         }
         let known = views.current().catalog().node(node).is_some();
-        if !silent && (identity.stage == Stage::Founding || known) {
+        if !silent && (founds || known) {
             become_member(&config, &mut identity)?;
         }
 
@@ -293,6 +299,10 @@ impl Parts {
                     folder,
                 ));
             }
+            if let Some(admin) = config.admin.clone().filter(|_| !founds) {
+                tasks.spawn(admin::make_again(Arc::clone(&control), admin));
+            }
+            tasks.spawn(access_note::keep(Arc::clone(&views), config.data.clone(), noted.clone()));
             tasks.spawn(leftover::keep(Arc::clone(&local), Arc::clone(&views), Arc::clone(&recollection)));
             tasks.spawn(sums::keep(Arc::clone(&replica)));
             tasks.spawn(closing::keep(Arc::clone(&control)));
@@ -339,6 +349,7 @@ impl Parts {
             recollection,
             judge,
             reached,
+            access_note: noted,
             folder: config.data.clone(),
             restart: watch::Sender::new(false),
         });

@@ -1,5 +1,6 @@
 //! Real nodes over loopback, in one process: founding, joining, restarts, and what goes on without a majority.
 
+mod access;
 mod cluster;
 mod disk;
 mod fewer;
@@ -64,6 +65,7 @@ fn config(number: usize, folder: &Path, entry: Entry, peers: SocketAddr) -> Node
         peer_advertise: None,
         peer_backlog: 16,
         entry,
+        admin: None,
         secret: Secret::new(&b"the secret of the tests"[..]),
         peer_limits: transport::Limits {
             keepalive: Duration::from_millis(300),
@@ -234,20 +236,10 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// What a node that joins or looks for members needs of `GET /v1/cluster` and `GET /v1/cluster/nodes`, on one page.
+/// What a node that joins needs of a member: `GET /v1/peer-address`.
 fn cluster_page(core: &Core) -> String {
-    let (cluster, itself) = (core.cluster().id, core.node());
-    let view = core.view();
-    let listed = view.catalog().nodes().map(|node| {
-        let is_itself = node.id == itself;
-        let peer = if is_itself { &core.reached().peer_address } else { &node.peer_address };
-        format!(r#"{{"id":"{}","peer_address":"{peer}"}}"#, node.id)
-    });
-    format!(
-        r#"{{"id":"{cluster}","peer_address":"{}","cluster":"{cluster}","seen_by":"{itself}","nodes":[{}]}}"#,
-        core.reached().peer_address,
-        listed.collect::<Vec<_>>().join(",")
-    )
+    let (cluster, node, peers) = (core.cluster().id, core.node(), &core.reached().peer_address);
+    format!(r#"{{"id":"{cluster}","node":"{node}","peer_address":"{peers}"}}"#)
 }
 
 /// Serves that page for as long as the node runs.

@@ -15,14 +15,16 @@ use quorate_consensus::{Entry, LogId, SnapshotMeta, Vote, machine, message};
 use quorate_model::decoder::resealed;
 use quorate_model::{
     Answer, Body, Boot, ClusterId, CommitCounter, Committed, CopyState, Epoch, Fill, Floors, Interval,
-    NodeId, Owner, Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
+    NodeId, Owner, Permission, Refusal, Reply, Run, ShardNow, Sharding, Source, TableId, WallTime,
 };
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
 use quorate_ring::catalog::Created;
+use quorate_ring::catalog::access::{Grant, Scope, TokenId};
 use quorate_ring::{
-    Advance, Begin, Catalog, Change, Command, Extend, Found, JobKind, Move, NewNode, NewRange, NewTable,
-    Order, Receipt, Rejection, RequestId, TableChange, TtlChange, Weight,
+    Advance, Begin, Catalog, Change, Command, Extend, Found, JobKind, Move, NewAdmin, NewNode, NewRange,
+    NewTable, NewToken, Order, PutRole, Receipt, Rejection, RequestId, SetAccess, TableChange, TtlChange,
+    Weight,
 };
 use quorate_storage::keys::DiskKey;
 use quorate_storage::{Identity, Stage, floors, ledger};
@@ -109,7 +111,21 @@ fn commands() -> Vec<Command> {
         Command::SetJob { job: RequestId(12), to: Order::Abort },
         Command::RemoveNode { node: NodeId(2) },
         Command::Forget { job: RequestId(12) },
+        Command::SetAccess(SetAccess { enabled: Some(true), admin: Some(an_admin()) }),
+        Command::PutRole(PutRole {
+            name: "r".to_owned(),
+            grants: vec![Grant {
+                permission: Permission::Read,
+                scope: Scope::Prefix(TableId(7), b"eu/".to_vec().into()),
+            }],
+            seen: None,
+        }),
     ]
+}
+
+fn an_admin() -> NewAdmin {
+    let token = NewToken { id: TokenId(7), digest: [7; 32], created: WallTime(5), expires: None };
+    NewAdmin { user: "admin".to_owned(), token }
 }
 
 fn a_catalog() -> Catalog {
@@ -213,8 +229,8 @@ fn messages() -> Vec<message::Message> {
 fn control_replies() -> Vec<ControlReply> {
     let receipt = Receipt { epoch: Epoch(4), created: Some(Created::Node(NodeId(3))), repeated: false };
     let (node, cluster, name) = (NodeId(3), ClusterId(5), "examples".to_owned());
-    let joined = ControlReply::Joined { node, cluster, name: name.clone() };
-    let replaced = ControlReply::Replaced { node, cluster, name, incarnation: 2 };
+    let joined = ControlReply::Joined { node, cluster, name: name.clone(), access: None };
+    let replaced = ControlReply::Replaced { node, cluster, name, incarnation: 2, access: None };
     vec![
         joined,
         ControlReply::Written(receipt),
