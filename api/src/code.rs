@@ -7,6 +7,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+/// Seconds over which requests are counted that did not prove who asks.
+pub const FAILURES_SECONDS: u32 = 10;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal $title:literal;)*) => {
         /// Why a request was refused or failed: the `code` of the answer.
@@ -62,6 +65,10 @@ codes! {
     InvalidBody = BAD_REQUEST "invalid-body" "The body can't be used";
     /// A condition on a write of a table that can't judge it.
     ConditionsNeedConsensus = BAD_REQUEST "conditions-need-consensus" "Conditional requests need a consensus table";
+    /// Access control is on, and it is not proved who asks.
+    Unauthenticated = UNAUTHORIZED "unauthenticated" "It is not proved who asks";
+    /// Who asks may not do this.
+    Forbidden = FORBIDDEN "forbidden" "Who asks may not do this";
     /// The key has no value.
     NoSuchKey = NOT_FOUND "no-such-key" "The key has no value";
     /// The table does not exist.
@@ -74,6 +81,12 @@ codes! {
     NoSuchPlan = NOT_FOUND "no-such-plan" "No such plan is kept here";
     /// The table has no such shard.
     NoSuchShard = NOT_FOUND "no-such-shard" "The table has no such shard";
+    /// There is no user of that name.
+    NoSuchUser = NOT_FOUND "no-such-user" "The user does not exist";
+    /// There is no role of that name.
+    NoSuchRole = NOT_FOUND "no-such-role" "The role does not exist";
+    /// There is no token of that id.
+    NoSuchToken = NOT_FOUND "no-such-token" "The token does not exist";
     /// Nothing is served under this path.
     NoSuchRoute = NOT_FOUND "no-such-route" "Nothing is served under this path";
     /// The path is served, the method is not.
@@ -90,8 +103,8 @@ codes! {
     CatalogRefused = CONFLICT "catalog-refused" "The catalog does not allow this change";
     /// There is no plan that does what is wanted, or it would lose something.
     PlanRefused = CONFLICT "plan-refused" "No plan does what is wanted";
-    /// What a plan was made from has changed.
-    EpochChanged = CONFLICT "epoch-changed" "The cluster has changed since the plan was made";
+    /// What a plan was made from, or what a request would replace, has changed.
+    EpochChanged = CONFLICT "epoch-changed" "It has changed since the request was made up";
     /// A plan is being carried out.
     JobRuns = CONFLICT "job-runs" "Another plan is being carried out";
     /// A job is not in a state in which this can be done.
@@ -122,6 +135,8 @@ codes! {
     ExpectationFailed = EXPECTATION_FAILED "expectation-failed" "The expectation can't be met";
     /// A host or an origin that is not ours.
     BadHost = MISDIRECTED_REQUEST "bad-host" "The request is meant for another host";
+    /// Too many requests failed to prove who asks.
+    RateLimited = TOO_MANY_REQUESTS "rate-limited" "Too many requests did not prove who asks";
     /// The head is over its limit.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large";
     /// A bug.
@@ -130,6 +145,8 @@ codes! {
     Unavailable = SERVICE_UNAVAILABLE "unavailable" "Too few owners can answer";
     /// A limit on what is at work.
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too much is at work";
+    /// What is to be done could not be written down first.
+    AuditUnavailable = SERVICE_UNAVAILABLE "audit-unavailable" "The audit log can't be written";
     /// The node is not ready yet.
     Starting = SERVICE_UNAVAILABLE "starting" "The node is starting";
     /// The node is going away, or an operator has drained it.
@@ -147,6 +164,9 @@ codes! {
 impl Code {
     /// Seconds after which trying again makes sense, for `Retry-After`.
     pub fn retry_after(self) -> Option<u32> {
+        if self == Code::RateLimited {
+            return Some(FAILURES_SECONDS);
+        }
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
     }
 
@@ -199,9 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn every_unavailability_says_when_to_try_again() {
+    fn what_passes_says_when_to_try_again() {
         for code in Code::ALL {
-            assert_eq!(code.retry_after().is_some(), code.status() == 503, "{code:?}");
+            let is_for_a_while = matches!(code.status().as_u16(), 429 | 503);
+            assert_eq!(code.retry_after().is_some(), is_for_a_while, "{code:?}");
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The decoders of this crate: a request's first line.
+//! The decoders of this crate: a request's first line, and the token beside it.
 
 use crate::cursor::Cursor;
 use crate::query::{self, Query, TimeToLive};
 use crate::route::{Asked, Route};
 use crate::text;
+use crate::token::Token;
 use http::Method;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ quorate_model::decoders! {
     "query" => query,
     "cursor" => cursor,
     "duration" => duration,
+    "token" => token,
 }
 
 /// A path with a key in it. What the client's way to write one makes of that key must name it again.
@@ -69,5 +71,12 @@ fn cursor(bytes: &[u8]) -> bool {
 fn duration(bytes: &[u8]) -> bool {
     let Some(millis) = std::str::from_utf8(bytes).ok().and_then(text::duration_ms) else { return false };
     assert_eq!(text::duration_ms(&text::duration(millis)), Some(millis));
+    true
+}
+
+/// A token.
+fn token(bytes: &[u8]) -> bool {
+    let Some(token) = std::str::from_utf8(bytes).ok().and_then(Token::parse) else { return false };
+    assert_eq!(token.reveal().as_bytes(), bytes);
     true
 }

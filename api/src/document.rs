@@ -4,6 +4,7 @@
 //! client of an older version passes over them. A member that is added later is an `Option`, so that a newer client
 //! reads an older server.
 
+mod access;
 mod cluster;
 mod job;
 mod key;
@@ -20,6 +21,10 @@ mod shard;
 mod table;
 mod traffic;
 
+pub use access::{
+    Access, AccessSwitch, AccessSwitched, Grant, GrantSpec, IssuedToken, Removed, Role, RoleSpec, TokenSpec,
+    User, UserSpec, UserToken,
+};
 pub use cluster::{Cluster, Healing, Here, Node, NodeDetails, Nodes, Ring, RingNode, SafeToStop};
 pub use job::{Absentee, AnyJob, Job, JobFound, JobPart, JobSpec, Jobs, SyncState, SyncTable};
 pub use key::{Explanation, Held, Inspection, LastEqual, Location, Owner, Silent, Written};
@@ -34,7 +39,7 @@ pub use plan::{
 pub use problem::{Problem, Replica};
 pub use recover::{RecoverSpec, Recovered, Recovery, TableGivenUp};
 pub use scan::{KeyPage, ListedKey, StreamEnd, StreamError};
-pub use service::{Limits, Link, Links, Live, Ready};
+pub use service::{Limits, Link, Links, Live, PeerAddress, Ready};
 pub use shard::{ShardMerge, ShardMove, ShardSplit};
 pub use table::{
     Dropped, PurgeHeldBack, Shard, ShardStats, Shards, Table, TableChange, TableSpec, TableStats, Tables,

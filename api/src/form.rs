@@ -248,6 +248,17 @@ words! {
         /// It is heard again, and not for long enough yet.
         Returning = "returning",
     }
+    /// What a user may do.
+    Permission {
+        /// See the cluster, and no key.
+        Monitor = "monitor",
+        /// Read keys and values.
+        Read = "read",
+        /// Store and delete values.
+        Write = "write",
+        /// Change what it is about; it includes all others there.
+        Admin = "admin",
+    }
     /// That a process works.
     Liveness {
         /// It does.
@@ -299,6 +310,14 @@ forms! {
     MoveJobId "^[0-9a-f]{32}$" "Drawn when it began";
     /// The id of a job of either kind.
     AnyJobId "^(n[0-9]+-[0-9a-f]{8}-[0-9]+|[0-9a-f]{32})$" "A job's id";
+    /// A name of a user or a role.
+    Label "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$" "A label: letters, digits and . _ -, without a dot in front";
+    /// The name in a client certificate.
+    CommonName "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,64}$" "The common name in a client certificate";
+    /// A token's id.
+    TokenId "^[0-9a-f]{16}$" "A token's id, drawn when it was made";
+    /// A token.
+    TokenText "^qrt_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$" "A token: shown this once";
     /// A plan's id.
     PlanId "^p-n[0-9]+-[0-9]+$" "The member that keeps it, and a number";
     /// A cluster's id.

@@ -12,6 +12,7 @@
 //!   once, by the client.
 //! - [`query`]: the parameters; what could weaken a request is understood or refused, never ignored.
 //! - [`document`]: every JSON document; [`form`]: the forms of the texts in them.
+//! - [`needs`]: what who asks must be allowed, where access control is on; [`token`]: how it proves who it is.
 //! - [`code`]: why a request is refused: word, status and title of each reason.
 //! - [`openapi`]: `/openapi.json`, put together from all of these.
 //!
@@ -33,13 +34,17 @@ pub mod document;
 pub mod form;
 pub mod header;
 pub mod key;
+pub mod needs;
 pub mod openapi;
 pub mod query;
 pub mod route;
 pub mod text;
+pub mod token;
 
 pub use code::Code;
 pub use form::{Outcome, Word};
+pub use needs::Needs;
 pub use route::{
-    Asked, OnFile, OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route, RouteError,
+    Asked, OnFile, OnJob, OnKey, OnNode, OnPlan, OnRole, OnShard, OnTable, OnToken, OnUser, Operation, Route,
+    RouteError,
 };

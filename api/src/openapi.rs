@@ -14,6 +14,7 @@
 //! What OpenAPI can't say stands in words: that a raw `/` may be part of a key, that `consistency` beside `r` or `w`
 //! must be equal, that `retry=true` needs an `Idempotency-Key`, that a level is at most the table's `n`.
 
+mod access;
 mod described;
 mod groups;
 mod operations;
@@ -23,6 +24,7 @@ mod schemas;
 use crate::code::Code;
 use crate::document::Limits;
 use crate::header::{JSON, JSON_LINES, PROBLEM_JSON};
+use crate::needs::Needs;
 use crate::route::Operation;
 use described::{Answer, Content, Described};
 use http::Method;
@@ -36,7 +38,8 @@ use schemas::Reference;
 const DESCRIPTION: &str = "Any node answers any request. Each answer says how consistent it was \
 (`Quorate-Consistency`); each refusal is a problem document (RFC 9457) whose `code` and `outcome` a program decides \
 by. A path that is not listed here is 404 `no-such-route`, another method on one that is listed 405 \
-`method-not-allowed` with `Allow`. A key may hold a raw `/` or any escaped byte; with `enc=b64` it is base64url.";
+`method-not-allowed` with `Allow`. A key may hold a raw `/` or any escaped byte; with `enc=b64` it is base64url. Where access control is on, a request that needs something proves who asks with a token \
+or a client certificate; where it is off, every request is taken.";
 
 /// What a read that found no value says of it.
 const ABSENT_HEADERS: &[&str] = &["Quorate-Consistency", "Quorate-Version", "Server-Timing"];
@@ -66,6 +69,10 @@ pub fn document(bounds: &Bounds, limits: &Limits) -> Json {
         "components": {
             "schemas": schemas::all(referred(), bounds, limits),
             "headers": parameters::response_headers(),
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "description": "A token that an admin has issued" },
+                "certificate": { "type": "mutualTLS", "description": "A client certificate whose name a user has" },
+            },
             "responses": nowhere.iter().map(|code| (code.as_str().to_owned(), refusal(&[*code], false))).collect::<Map<_, _>>(),
         },
     })
@@ -86,19 +93,22 @@ fn referred() -> impl Iterator<Item = Reference> {
 
 /// One operation; `head`: as it answers to HEAD, which is without bodies.
 fn described(operation: Operation, bounds: &Bounds, head: bool) -> Json {
-    let Described { id, says, headers, body, answers, codes } = operations::described(operation);
+    let Described { id, says, headers, body, answers, .. } = operations::described(operation);
+    let codes = codes(operation);
     let named = parameters::of_path(operation.template(), bounds);
     let query = operation.takes().iter().map(|name| parameters::of_query(*name));
     let headers = [Header::Traceparent].iter().chain(headers).map(|header| parameters::of_header(*header));
     let mut responses: Map<String, Json> =
-        answers.iter().map(|answer| (answer.status.to_string(), success(codes, answer, head))).collect();
-    for (status, codes) in by_status(codes) {
+        answers.iter().map(|answer| (answer.status.to_string(), success(&codes, answer, head))).collect();
+    for (status, codes) in by_status(&codes) {
         responses.insert(status.to_string(), refusal(&codes, head));
     }
     let id = if head { format!("{id}Head") } else { id.to_owned() };
     let mut all = json!({
         "operationId": id,
         "summary": says,
+        "description": format!("Where access control is on it needs {}.", operation.needs().says()),
+        "security": security(operation.needs()),
         "parameters": named.into_iter().chain(query).chain(headers).collect::<Vec<_>>(),
         "responses": responses,
     });
@@ -112,6 +122,27 @@ fn described(operation: Operation, bounds: &Bounds, head: bool) -> Json {
         all["requestBody"] = json!({ "required": true, "content": content });
     }
     all
+}
+
+/// Its name in generated clients.
+pub fn id(operation: Operation) -> &'static str {
+    operations::described(operation).id
+}
+
+/// For what an operation is refused, because of what is asked and because of who asks.
+fn codes(operation: Operation) -> Vec<&'static [Code]> {
+    let own = operations::described(operation).codes.iter().copied();
+    let audited = operation.is_act().then_some(groups::AUDITED);
+    own.chain([groups::of_access(operation.needs())]).chain(audited).collect()
+}
+
+/// How who asks can prove who it is: one of these. The empty one is for clusters without access control: this document is
+/// the same with it.
+fn security(needs: Needs) -> Json {
+    if needs == Needs::Open {
+        return json!([]);
+    }
+    json!([{}, { "token": [] }, { "certificate": [] }])
 }
 
 /// The codes of an operation, by the status that they come with.
@@ -169,7 +200,7 @@ fn success(codes: &[&[Code]], answer: &Answer, head: bool) -> Json {
     }
     response["headers"] = headers.into();
     let links = answer.leads_to.iter().map(|operation| {
-        let id = operations::described(*operation).id;
+        let id = id(*operation);
         (id.to_owned(), json!({ "operationId": id, "parameters": { "table": "$response.body#/name" } }))
     });
     if !answer.leads_to.is_empty() {
@@ -203,6 +234,9 @@ fn refusal(codes: &[Code], head: bool) -> Json {
     headers.extend(["Quorate-Request", "Cache-Control"].map(header));
     if codes.iter().all(|code| code.retry_after().is_some()) {
         headers.extend([header("Retry-After")]);
+    }
+    if codes.contains(&Code::Unauthenticated) {
+        headers.extend([header("WWW-Authenticate")]);
     }
     if codes.contains(&Code::MethodNotAllowed) {
         headers.extend([header("Allow")]);

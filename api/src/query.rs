@@ -256,7 +256,7 @@ impl Query {
             let name = Parameter::ALL
                 .into_iter()
                 .find(|known| known.as_str() == name)
-                .ok_or_else(|| QueryError::Unknown { name: shown(&name), known: known(takes) })?;
+                .ok_or_else(|| QueryError::unknown(&name, known(takes)))?;
             if !takes.contains(&name) {
                 return Err(name.refused_here(takes));
             }

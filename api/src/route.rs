@@ -12,67 +12,17 @@
 //! ([`crate::openapi`]) is written along [`Operation`], so that what is served and what is described can't differ.
 
 mod asked;
+mod on;
 
 pub use asked::{Asked, Path, RouteError};
+pub use on::{OnFile, OnJob, OnKey, OnNode, OnPlan, OnRole, OnShard, OnTable, OnToken, OnUser};
 
 use crate::key;
 use crate::query::{self, Parameter};
 use crate::text;
 use http::Method;
+use on::Names;
 use quorate_model::Key;
-
-/// A key of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnKey {
-    /// The table's name.
-    pub table: String,
-    /// The key.
-    pub key: Key,
-}
-
-/// A table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnTable {
-    /// Its name.
-    pub table: String,
-}
-
-/// A shard of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnShard {
-    /// The table's name.
-    pub table: String,
-    /// The shard's number within it.
-    pub shard: u32,
-}
-
-/// A file of the dashboard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnFile {
-    /// Its name.
-    pub file: String,
-}
-
-/// A member, as a client names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnNode {
-    /// Its id or its name: `n2`, `2`, `id:n2`, `name:n2`.
-    pub node: String,
-}
-
-/// A job, as a client names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnJob {
-    /// Its id: `n1-6b983c0c-3`.
-    pub job: String,
-}
-
-/// A plan, as a client names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnPlan {
-    /// Its id: `p-n1-3`.
-    pub plan: String,
-}
 
 macro_rules! routes {
     ($($(#[$doc:meta])* $name:ident $(($on:ident))? = $method:ident $takes:ident;)*) => {
@@ -114,9 +64,28 @@ macro_rules! routes {
                     $(Route::$name $((routes!(@any $on)))? => Operation::$name,)*
                 }
             }
+
+            /// The table that its path names; `None`: it names none.
+            pub fn table(&self) -> Option<&str> {
+                match self {
+                    $(Route::$name $((routes!(@bound $on on)))? => routes!(@table $($on on)?),)*
+                }
+            }
+
+            /// The key that its path names; `None`: it names none.
+            pub fn key(&self) -> Option<&Key> {
+                match self {
+                    $(Route::$name $((routes!(@bound $on on)))? => routes!(@key $($on on)?),)*
+                }
+            }
         }
     };
     (@any $on:ident) => { _ };
+    (@bound $on:ident $bound:ident) => { $bound };
+    (@table) => { None };
+    (@table $on:ident $bound:ident) => { <$on as Names>::table($bound) };
+    (@key) => { None };
+    (@key $on:ident $bound:ident) => { <$on as Names>::key($bound) };
 }
 
 routes! {
@@ -210,6 +179,24 @@ routes! {
     AbortJob(OnJob) = POST CHANGE;
     /// When owners were last found equal.
     ShowSync = GET NONE;
+    /// Whether access control is on, and who may do what.
+    ShowAccess = GET NONE;
+    /// Switch access control on or off.
+    SwitchAccess = PATCH CHANGE;
+    /// Make a user, or change one.
+    PutUser(OnUser) = PUT CHANGE;
+    /// Remove a user.
+    RemoveUser(OnUser) = DELETE CHANGE;
+    /// Give a user a token.
+    IssueToken(OnUser) = POST CHANGE;
+    /// A token is none any more.
+    RevokeToken(OnToken) = DELETE CHANGE;
+    /// Make a role, or change one.
+    PutRole(OnRole) = PUT CHANGE;
+    /// Remove a role.
+    RemoveRole(OnRole) = DELETE CHANGE;
+    /// Where this node's peers reach it.
+    ShowPeerAddress = GET NONE;
     /// The limits in force.
     ShowLimits = GET NONE;
     /// Whether the process works.
@@ -263,6 +250,12 @@ impl Operation {
             Operation::ResumeJob => "/v1/jobs/{job}/resume",
             Operation::AbortJob => "/v1/jobs/{job}/abort",
             Operation::ShowSync => "/v1/sync",
+            Operation::ShowAccess | Operation::SwitchAccess => "/v1/access",
+            Operation::PutUser | Operation::RemoveUser => "/v1/access/users/{user}",
+            Operation::IssueToken => "/v1/access/users/{user}/tokens",
+            Operation::RevokeToken => "/v1/access/tokens/{token}",
+            Operation::PutRole | Operation::RemoveRole => "/v1/access/roles/{role}",
+            Operation::ShowPeerAddress => "/v1/peer-address",
             Operation::ShowLimits => "/v1/limits",
             Operation::Live => "/health/live",
             Operation::Ready => "/health/ready",
@@ -318,6 +311,13 @@ impl Route {
             Route::DashboardFile(on) => {
                 (template.replace("{file}", &text::encode(on.file.as_bytes())), false)
             }
+            Route::PutUser(on) | Route::RemoveUser(on) | Route::IssueToken(on) => {
+                (template.replace("{user}", &text::encode(on.user.as_bytes())), false)
+            }
+            Route::PutRole(on) | Route::RemoveRole(on) => {
+                (template.replace("{role}", &text::encode(on.role.as_bytes())), false)
+            }
+            Route::RevokeToken(on) => (template.replace("{token}", &on.token), false),
             Route::Root
             | Route::FindDashboard
             | Route::Dashboard
@@ -332,61 +332,15 @@ impl Route {
             | Route::ListJobs
             | Route::OrderJob
             | Route::ShowSync
+            | Route::ShowAccess
+            | Route::SwitchAccess
+            | Route::ShowPeerAddress
             | Route::ShowLimits
             | Route::Live
             | Route::Ready
             | Route::Metrics
             | Route::OpenApi => (template.to_owned(), false),
         }
-    }
-}
-
-impl OnKey {
-    /// This key of this table.
-    pub fn new(table: &str, key: &[u8]) -> Self {
-        Self { table: table.to_owned(), key: Key::new(key.to_vec()) }
-    }
-}
-
-impl OnTable {
-    /// This table.
-    pub fn new(table: &str) -> Self {
-        Self { table: table.to_owned() }
-    }
-}
-
-impl OnShard {
-    /// This shard of this table.
-    pub fn new(table: &str, shard: u32) -> Self {
-        Self { table: table.to_owned(), shard }
-    }
-}
-
-impl OnFile {
-    /// This file.
-    pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned() }
-    }
-}
-
-impl OnNode {
-    /// This member.
-    pub fn new(node: &str) -> Self {
-        Self { node: node.to_owned() }
-    }
-}
-
-impl OnJob {
-    /// This job.
-    pub fn new(job: &str) -> Self {
-        Self { job: job.to_owned() }
-    }
-}
-
-impl OnPlan {
-    /// This plan.
-    pub fn new(plan: &str) -> Self {
-        Self { plan: plan.to_owned() }
     }
 }
 

@@ -60,6 +60,21 @@ pub struct Ready {
     pub broken_on_purpose: Option<Word>,
 }
 
+/// Where a node's peers reach it: what a node that joins must know, and what a stranger may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerAddress {
+    /// The cluster's id.
+    #[schema(value_type = form::ClusterId)]
+    pub id: String,
+    /// The cluster's label.
+    pub name: String,
+    /// The node.
+    #[schema(value_type = form::NodeId)]
+    pub node: String,
+    /// Where peers reach it: host and port.
+    pub peer_address: String,
+}
+
 /// Every limit in force: what clients may do by its name, all others in their section.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,6 +1,7 @@
 //! Groups of codes: what operations of one kind are refused for, or how they fail.
 
 use crate::code::Code;
+use crate::needs::Needs;
 
 /// What any request may meet, whatever it asks.
 pub const EDGE: &[Code] = &[
@@ -65,3 +66,29 @@ pub const PLANNED: &[Code] = &[Code::EpochChanged, Code::JobRuns, Code::CatalogR
 pub const SHARD: &[Code] = &[Code::NoSuchShard, Code::EpochChanged, Code::CatalogRefused];
 /// What a table that would be made may meet in the catalog.
 pub const MADE: &[Code] = &[Code::TableExists, Code::CatalogRefused];
+/// A user who may be none, and a catalog that may not take it.
+pub const USERS: &[Code] = &[Code::NoSuchUser, Code::CatalogRefused];
+/// A role, and whether it is what its author saw.
+pub const ROLES: &[Code] = &[Code::NoSuchRole, Code::CatalogRefused];
+/// A user or a role that is written whole.
+pub const WHOLE: &[Code] = &[Code::EpochChanged];
+/// Who asks must prove who it is.
+const KNOWN: &[Code] = &[Code::Unauthenticated, Code::RateLimited];
+/// And may not do everything.
+const ALLOWED: &[Code] = &[Code::Unauthenticated, Code::RateLimited, Code::Forbidden];
+/// What the audit log tells of is not done before it can be told.
+pub const AUDITED: &[Code] = &[Code::AuditUnavailable];
+
+/// What needs such a thing is refused for, where access control is on.
+pub const fn of_access(needs: Needs) -> &'static [Code] {
+    match needs {
+        Needs::Open => &[],
+        Needs::Known => KNOWN,
+        Needs::Metrics
+        | Needs::See
+        | Needs::Everything(_)
+        | Needs::Table(_)
+        | Needs::Key(_)
+        | Needs::Keys(_) => ALLOWED,
+    }
+}

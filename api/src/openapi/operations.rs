@@ -1,5 +1,6 @@
 //! Every operation: what it takes, what it answers, and for what it is refused.
 
+use super::access;
 use super::described::{
     Answer, Content, Described, ELSEWHERE, FILE, FOUND, PAGE, WRITTEN, document, done, file, ok, put, shown,
     taking,
@@ -108,7 +109,7 @@ pub const fn described(operation: Operation) -> Described {
         ),
         Operation::ListTables => shown(
             "listTables",
-            "Every table",
+            "Every table that who asks may know of",
             const { &[ok::<Tables>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, &[Code::ReplicaDoubtful]],
         ),
@@ -405,6 +406,15 @@ pub const fn described(operation: Operation) -> Described {
             const { &[ok::<SyncState>()] },
             &[EDGE, AT_WORK, QUERY, PLAIN, MEMBERS],
         ),
+        Operation::ShowAccess => access::SHOW,
+        Operation::SwitchAccess => access::SWITCH,
+        Operation::PutUser => access::PUT_USER,
+        Operation::RemoveUser => access::REMOVE_USER,
+        Operation::IssueToken => access::ISSUE_TOKEN,
+        Operation::RevokeToken => access::REVOKE_TOKEN,
+        Operation::PutRole => access::PUT_ROLE,
+        Operation::RemoveRole => access::REMOVE_ROLE,
+        Operation::ShowPeerAddress => access::SHOW_PEER_ADDRESS,
         Operation::ShowLimits => shown(
             "showLimits",
             "Every limit in force",

@@ -34,6 +34,9 @@ fn in_path(name: &str, bounds: &Bounds) -> Json {
         ),
         "job" => (form::<form::AnyJobId>(), "A job's id"),
         "plan" => (form::<form::PlanId>(), "A plan's id"),
+        "user" => (form::<form::Label>(), "A user's name"),
+        "role" => (form::<form::Label>(), "A role's name"),
+        "token" => (form::<form::TokenId>(), "A token's id"),
         // The one that is left: a member.
         _ => (json!({ "type": "string", "minLength": 1 }), "A member's id (as n2) or its name"),
     };
@@ -168,6 +171,7 @@ pub fn response_headers() -> Map<String, Json> {
         ("Location", true, text(), "The path of what was made, or of where to go on"),
         ("Retry-After", true, number(), "Seconds after which trying again makes sense"),
         ("Allow", true, text(), "The methods that the path takes"),
+        ("WWW-Authenticate", true, always("Bearer"), "How to prove who asks"),
     ];
     all.into_iter()
         .map(|(name, required, schema, says)| {

@@ -19,7 +19,7 @@ fn limits() -> Limits {
 fn every_code_is_on_some_operation_or_belongs_to_none() {
     let named: BTreeSet<&str> = Operation::ALL
         .iter()
-        .flat_map(|operation| operations::described(*operation).codes.iter().copied().flatten())
+        .flat_map(|operation| codes(*operation).into_iter().flatten())
         .map(|code| code.as_str())
         .collect();
     let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();

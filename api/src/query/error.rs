@@ -1,9 +1,13 @@
 //! Why a query was refused.
 
 use crate::code::Code;
+use crate::text::shown;
 use quorate_model::level::LevelOutOfRange;
 use quorate_model::{Durability, Level};
 use thiserror::Error;
+
+/// Names under which clients of other systems put a secret into a query.
+const SECRETS: [&str; 4] = ["token", "access_token", "bearer", "api_key"];
 
 /// Why a query was refused. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -15,6 +19,15 @@ pub enum QueryError {
         name: String,
         /// What is known here.
         known: String,
+    },
+    /// A secret.
+    #[error(
+        "\"{name}\" in a query is refused, whatever it holds: logs and proxies keep URLs; send a token in the header \
+         Authorization: Bearer, and revoke this one if it is one"
+    )]
+    Secret {
+        /// Which.
+        name: &'static str,
     },
     /// A known name without a meaning here.
     #[error("the query parameter \"{name}\" has no meaning on this request; {known}")]
@@ -153,10 +166,20 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// Of a name that is not known. What it was given is not repeated.
+    pub(super) fn unknown(name: &str, known: String) -> Self {
+        match SECRETS.into_iter().find(|secret| name.eq_ignore_ascii_case(secret)) {
+            Some(name) => QueryError::Secret { name },
+            None => QueryError::Unknown { name: shown(name), known },
+        }
+    }
+
     /// The code that a program sees.
     pub fn code(&self) -> Code {
         match self {
-            QueryError::Unknown { .. } | QueryError::NotHere { .. } => Code::UnknownParameter,
+            QueryError::Unknown { .. } | QueryError::Secret { .. } | QueryError::NotHere { .. } => {
+                Code::UnknownParameter
+            }
             QueryError::OtherSide { .. }
             | QueryError::Level { .. }
             | QueryError::LevelNotHere { .. }

@@ -3,7 +3,7 @@
 //! A route is closed: what is not one of its variants is 404 `no-such-route`, another method on a path that has some is
 //! 405 with the list of those.
 
-use super::{OnFile, OnJob, OnKey, OnNode, OnPlan, OnShard, OnTable, Operation, Route};
+use super::{OnFile, OnJob, OnKey, OnNode, OnPlan, OnRole, OnShard, OnTable, OnToken, OnUser, Operation, Route};
 use crate::code::Code;
 use crate::key::{self, KeyError};
 use crate::query::{Query, QueryError};
@@ -69,6 +69,24 @@ pub enum RouteError {
         /// As it came, escaped.
         id: String,
     },
+    /// A name that no user can have.
+    #[error("there is no user \"{name}\"; GET /v1/access lists those there are")]
+    NoSuchUser {
+        /// As it came, escaped.
+        name: String,
+    },
+    /// A name that no role can have.
+    #[error("there is no role \"{name}\"; GET /v1/access lists those there are")]
+    NoSuchRole {
+        /// As it came, escaped.
+        name: String,
+    },
+    /// What is no token's id. It is not repeated: it may be a token.
+    #[error(
+        "no token has this id: it has 16 hexadecimal digits, those behind qrt_; GET /v1/access lists those there are. If it \
+         was a whole token, revoke that one: logs and proxies may have kept it"
+    )]
+    NoSuchToken,
     /// A query parameter.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -88,6 +106,9 @@ impl RouteError {
             RouteError::NoSuchJob { .. } => Code::NoSuchJob,
             RouteError::NoSuchPlan { .. } => Code::NoSuchPlan,
             RouteError::NoSuchShard { .. } => Code::NoSuchShard,
+            RouteError::NoSuchUser { .. } => Code::NoSuchUser,
+            RouteError::NoSuchRole { .. } => Code::NoSuchRole,
+            RouteError::NoSuchToken => Code::NoSuchToken,
             RouteError::Query(error) => error.code(),
             RouteError::Key(error) => error.code(),
         }
@@ -99,7 +120,7 @@ impl RouteError {
 pub struct Path<'a> {
     /// What may be done with it.
     operations: &'static [Operation],
-    /// The table, the member, the job, the plan, or the file.
+    /// The table, the member, the job, the plan, the user, the role, the token, or the file.
     name: &'a str,
     /// The key, or the shard.
     key: &'a str,
@@ -126,12 +147,15 @@ impl<'a> Path<'a> {
             "/v1/cluster/plans" => of(&[Operation::ListPlans, Operation::MakePlan]),
             "/v1/jobs" => of(&[Operation::ListJobs, Operation::OrderJob]),
             "/v1/sync" => of(&[Operation::ShowSync]),
+            "/v1/access" => of(&[Operation::ShowAccess, Operation::SwitchAccess]),
+            "/v1/peer-address" => of(&[Operation::ShowPeerAddress]),
             _ => None
                 .or_else(|| path.strip_prefix("/v1/tables/").map(Self::of_table))
                 .or_else(|| path.strip_prefix("/v1/cluster/nodes/").map(Self::of_node))
                 .or_else(|| path.strip_prefix("/v1/jobs/").map(Self::of_job))
                 .or_else(|| path.strip_prefix("/v1/cluster/plans/").map(Self::of_plan))
                 .or_else(|| path.strip_prefix("/ui/").map(Self::of_file))
+                .or_else(|| path.strip_prefix("/v1/access/").map(Self::of_access))
                 .flatten(),
         }
     }
@@ -159,6 +183,19 @@ impl<'a> Path<'a> {
             None => &[Operation::ShowPlan, Operation::DiscardPlan],
             Some("apply") => &[Operation::ApplyPlan],
             Some(_) => return None,
+        };
+        (!name.is_empty()).then_some(Self { operations, name, key: "" })
+    }
+
+    fn of_access(rest: &'a str) -> Option<Self> {
+        let (kind, rest) = rest.split_once('/')?;
+        let (name, verb) = rest.split_once('/').map_or((rest, None), |(name, verb)| (name, Some(verb)));
+        let operations: &'static [Operation] = match (kind, verb) {
+            ("users", None) => &[Operation::PutUser, Operation::RemoveUser],
+            ("users", Some("tokens")) => &[Operation::IssueToken],
+            ("roles", None) => &[Operation::PutRole, Operation::RemoveRole],
+            ("tokens", None) => &[Operation::RevokeToken],
+            (_, Some(_) | None) => return None,
         };
         (!name.is_empty()).then_some(Self { operations, name, key: "" })
     }
@@ -263,10 +300,94 @@ impl<'a> Path<'a> {
         Ok(OnJob { job: name.ok_or_else(no_such)?.into_owned() })
     }
 
+    fn user(&self) -> Result<OnUser, RouteError> {
+        let name = text::decode(self.name);
+        let no_such = || RouteError::NoSuchUser { name: shown(self.name) };
+        Ok(OnUser { user: name.ok_or_else(no_such)?.into_owned() })
+    }
+
+    fn role(&self) -> Result<OnRole, RouteError> {
+        let name = text::decode(self.name);
+        let no_such = || RouteError::NoSuchRole { name: shown(self.name) };
+        Ok(OnRole { role: name.ok_or_else(no_such)?.into_owned() })
+    }
+
+    fn token(&self) -> Result<OnToken, RouteError> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = self.name.len() == 16 && self.name.bytes().all(is_digit);
+        if is_id { Ok(OnToken { token: self.name.to_owned() }) } else { Err(RouteError::NoSuchToken) }
+    }
+
     fn plan(&self) -> Result<OnPlan, RouteError> {
         let name = text::decode(self.name);
         let no_such = || RouteError::NoSuchPlan { id: shown(self.name) };
         Ok(OnPlan { plan: name.ok_or_else(no_such)?.into_owned() })
+    }
+
+    /// What is asked of it by this operation.
+    fn route(&self, operation: Operation, query: &Query, key_bytes_max: usize) -> Result<Route, RouteError> {
+        let on_key = || self.key(query, key_bytes_max);
+        Ok(match operation {
+            Operation::Root => Route::Root,
+            Operation::FindDashboard => Route::FindDashboard,
+            Operation::Dashboard => Route::Dashboard,
+            Operation::DashboardFile => Route::DashboardFile(self.file()?),
+            Operation::Read => Route::Read(on_key()?),
+            Operation::Put => Route::Put(on_key()?),
+            Operation::Post => Route::Post(on_key()?),
+            Operation::Delete => Route::Delete(on_key()?),
+            Operation::Mget => Route::Mget(self.table()?),
+            Operation::Batch => Route::Batch(self.table()?),
+            Operation::Locate => Route::Locate(on_key()?),
+            Operation::Explain => Route::Explain(on_key()?),
+            Operation::ListTables => Route::ListTables,
+            Operation::CreateTable => Route::CreateTable,
+            Operation::DescribeTable => Route::DescribeTable(self.table()?),
+            Operation::AlterTable => Route::AlterTable(self.table()?),
+            Operation::DropTable => Route::DropTable(self.table()?),
+            Operation::Scan => Route::Scan(self.table()?),
+            Operation::ListShards => Route::ListShards(self.table()?),
+            Operation::SplitShard => Route::SplitShard(self.shard()?),
+            Operation::MergeShard => Route::MergeShard(self.shard()?),
+            Operation::MoveShard => Route::MoveShard(self.shard()?),
+            Operation::TableStats => Route::TableStats(self.table()?),
+            Operation::ShowCluster => Route::ShowCluster,
+            Operation::ListNodes => Route::ListNodes,
+            Operation::ShowNode => Route::ShowNode(self.node()?),
+            Operation::SafeToStop => Route::SafeToStop(self.node()?),
+            Operation::PreviewLoss => Route::PreviewLoss(self.node()?),
+            Operation::AcceptLoss => Route::AcceptLoss(self.node()?),
+            Operation::DrainNode => Route::DrainNode(self.node()?),
+            Operation::UndrainNode => Route::UndrainNode(self.node()?),
+            Operation::Recover => Route::Recover,
+            Operation::ShowRing => Route::ShowRing,
+            Operation::ListPlans => Route::ListPlans,
+            Operation::MakePlan => Route::MakePlan,
+            Operation::ShowPlan => Route::ShowPlan(self.plan()?),
+            Operation::DiscardPlan => Route::DiscardPlan(self.plan()?),
+            Operation::ApplyPlan => Route::ApplyPlan(self.plan()?),
+            Operation::ListJobs => Route::ListJobs,
+            Operation::OrderJob => Route::OrderJob,
+            Operation::ShowJob => Route::ShowJob(self.job()?),
+            Operation::PauseJob => Route::PauseJob(self.job()?),
+            Operation::ResumeJob => Route::ResumeJob(self.job()?),
+            Operation::AbortJob => Route::AbortJob(self.job()?),
+            Operation::ShowSync => Route::ShowSync,
+            Operation::ShowAccess => Route::ShowAccess,
+            Operation::SwitchAccess => Route::SwitchAccess,
+            Operation::PutUser => Route::PutUser(self.user()?),
+            Operation::RemoveUser => Route::RemoveUser(self.user()?),
+            Operation::IssueToken => Route::IssueToken(self.user()?),
+            Operation::RevokeToken => Route::RevokeToken(self.token()?),
+            Operation::PutRole => Route::PutRole(self.role()?),
+            Operation::RemoveRole => Route::RemoveRole(self.role()?),
+            Operation::ShowPeerAddress => Route::ShowPeerAddress,
+            Operation::ShowLimits => Route::ShowLimits,
+            Operation::Live => Route::Live,
+            Operation::Ready => Route::Ready,
+            Operation::Metrics => Route::Metrics,
+            Operation::OpenApi => Route::OpenApi,
+        })
     }
 }
 
@@ -284,59 +405,7 @@ impl Asked {
             allow: path.allow(),
         })?;
         let query = Query::parse(query, operation.takes())?;
-        let on_key = || path.key(&query, key_bytes_max);
-        let route = match operation {
-            Operation::Root => Route::Root,
-            Operation::FindDashboard => Route::FindDashboard,
-            Operation::Dashboard => Route::Dashboard,
-            Operation::DashboardFile => Route::DashboardFile(path.file()?),
-            Operation::Read => Route::Read(on_key()?),
-            Operation::Put => Route::Put(on_key()?),
-            Operation::Post => Route::Post(on_key()?),
-            Operation::Delete => Route::Delete(on_key()?),
-            Operation::Mget => Route::Mget(path.table()?),
-            Operation::Batch => Route::Batch(path.table()?),
-            Operation::Locate => Route::Locate(on_key()?),
-            Operation::Explain => Route::Explain(on_key()?),
-            Operation::ListTables => Route::ListTables,
-            Operation::CreateTable => Route::CreateTable,
-            Operation::DescribeTable => Route::DescribeTable(path.table()?),
-            Operation::AlterTable => Route::AlterTable(path.table()?),
-            Operation::DropTable => Route::DropTable(path.table()?),
-            Operation::Scan => Route::Scan(path.table()?),
-            Operation::ListShards => Route::ListShards(path.table()?),
-            Operation::SplitShard => Route::SplitShard(path.shard()?),
-            Operation::MergeShard => Route::MergeShard(path.shard()?),
-            Operation::MoveShard => Route::MoveShard(path.shard()?),
-            Operation::TableStats => Route::TableStats(path.table()?),
-            Operation::ShowCluster => Route::ShowCluster,
-            Operation::ListNodes => Route::ListNodes,
-            Operation::ShowNode => Route::ShowNode(path.node()?),
-            Operation::SafeToStop => Route::SafeToStop(path.node()?),
-            Operation::PreviewLoss => Route::PreviewLoss(path.node()?),
-            Operation::AcceptLoss => Route::AcceptLoss(path.node()?),
-            Operation::DrainNode => Route::DrainNode(path.node()?),
-            Operation::UndrainNode => Route::UndrainNode(path.node()?),
-            Operation::Recover => Route::Recover,
-            Operation::ShowRing => Route::ShowRing,
-            Operation::ListPlans => Route::ListPlans,
-            Operation::MakePlan => Route::MakePlan,
-            Operation::ShowPlan => Route::ShowPlan(path.plan()?),
-            Operation::DiscardPlan => Route::DiscardPlan(path.plan()?),
-            Operation::ApplyPlan => Route::ApplyPlan(path.plan()?),
-            Operation::ListJobs => Route::ListJobs,
-            Operation::OrderJob => Route::OrderJob,
-            Operation::ShowJob => Route::ShowJob(path.job()?),
-            Operation::PauseJob => Route::PauseJob(path.job()?),
-            Operation::ResumeJob => Route::ResumeJob(path.job()?),
-            Operation::AbortJob => Route::AbortJob(path.job()?),
-            Operation::ShowSync => Route::ShowSync,
-            Operation::ShowLimits => Route::ShowLimits,
-            Operation::Live => Route::Live,
-            Operation::Ready => Route::Ready,
-            Operation::Metrics => Route::Metrics,
-            Operation::OpenApi => Route::OpenApi,
-        };
+        let route = path.route(operation, &query, key_bytes_max)?;
         Ok(Self { route, query })
     }
 }

@@ -17,6 +17,9 @@ fn every_operation_is_reached_by_its_own_path() {
             ("{plan}", "p-n1-1"),
             ("{shard}", "3"),
             ("{file}", "main.js"),
+            ("{user}", "ann"),
+            ("{role}", "readers"),
+            ("{token}", "00000000000000a7"),
             ("{key}", "a/b"),
         ];
         let template = operation.template().to_owned();
@@ -50,6 +53,12 @@ fn what_is_not_served_is_no_route() {
         "/v1/cluster/nodes/n1/accept-loss/x",
         "/v1/jobs/",
         "/v1/jobs/n1-2-3/end",
+        "/v1/access/",
+        "/v1/access/users",
+        "/v1/access/users/",
+        "/v1/access/users/ann/token",
+        "/v1/access/roles/r/tokens",
+        "/v1/access/tokens/00000000000000a7/tokens",
         "/health",
         "/health/",
         "/ui/a/b",
@@ -98,6 +107,27 @@ fn table_names_are_plain() {
     assert_eq!(table("%75sers").as_deref(), Ok("users"));
     for raw in ["Users", "a%2Fb", "%00", "%"] {
         assert_eq!(table(raw).expect_err(raw).code(), Code::NoSuchTable, "{raw}");
+    }
+}
+
+#[test]
+fn a_token_is_named_by_its_id_and_what_is_none_is_not_repeated() {
+    let secret = "qrt_00000000000000a7_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for raw in [secret, "00000000000000A7", "a7", "00000000000000a7a"] {
+        let error = asked(&Method::DELETE, &format!("/v1/access/tokens/{raw}")).expect_err(raw);
+        assert_eq!(error.code(), Code::NoSuchToken);
+        assert!(!error.to_string().contains(raw), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_query_is_refused_by_its_name_alone() {
+    for name in ["token", "access_token", "Bearer", "api_key", "t%6Fken"] {
+        let query = format!("{name}=hunter2");
+        let error = Asked::read(&Method::GET, "/v1/tables", Some(&query), 100).expect_err(name);
+        assert_eq!(error.code(), Code::UnknownParameter);
+        let sentence = error.to_string();
+        assert!(sentence.contains("Authorization: Bearer") && !sentence.contains("hunter2"), "{sentence}");
     }
 }
 
