@@ -5,6 +5,8 @@ use super::budget::{Budget, Share};
 use super::fault::Fault;
 use super::head;
 use super::problem::Problem;
+use crate::access::{Caller, Guard};
+use crate::audit::{About, Audit};
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::Metrics;
@@ -12,21 +14,29 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use quorate_api::Needs;
 use quorate_api::header::JSON;
 use quorate_api::query::Query;
 use quorate_api::text;
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
 use quorate_ring::Closing;
+use quorate_ring::catalog::access::Rights;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What every handler shares. Cheap to clone.
+/// What every handler shares, and who asks. Cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub struct App {
+    shared: Arc<Shared>,
+    /// `None`: access control is off.
+    caller: Option<Arc<Caller>>,
+    /// What the audit log shall say beside the path; `None`: it says nothing of this request.
+    about: Option<Arc<About>>,
+}
 
 /// See [`App`].
 pub struct Shared {
@@ -46,13 +56,17 @@ pub struct Shared {
     pub answers: Budget,
     /// This node, as its answers name it.
     pub coordinator: HeaderValue,
+    /// Recognises who asks.
+    pub guard: Guard,
+    /// What administrative acts are written to.
+    pub audit: Audit,
 }
 
 impl std::ops::Deref for App {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        &self.0
+        &self.shared
     }
 }
 
@@ -70,16 +84,86 @@ impl App {
         in_force: Arc<[InForce]>,
         broken: Broken,
         metrics: Arc<Metrics>,
+        (guard, audit): (Guard, Audit),
     ) -> Self {
         let bodies = Budget::new(limits.bodies_bytes_max);
         let answers = Budget::new(limits.answers_bytes_max);
         let coordinator = HeaderValue::from_str(&core.node().to_string()).expect("a letter and digits");
-        Self(Arc::new(Shared { core, limits, in_force, broken, metrics, bodies, answers, coordinator }))
+        let shared =
+            Shared { core, limits, in_force, broken, metrics, bodies, answers, coordinator, guard, audit };
+        Self { shared: Arc::new(shared), caller: None, about: None }
+    }
+
+    /// The same for one request of this caller.
+    #[must_use]
+    pub fn asked_by(mut self, caller: Option<Caller>) -> Self {
+        self.caller = caller.map(Arc::new);
+        self
+    }
+
+    /// The same for an administrative act, and where its handler says what it is about.
+    pub fn acting(mut self) -> (Self, Arc<About>) {
+        let about = Arc::new(About::default());
+        self.about = Some(Arc::clone(&about));
+        (self, about)
+    }
+
+    /// Says for the audit log which table this act is about, where its path does not.
+    pub fn tell_table(&self, table: &str) {
+        if let Some(about) = &self.about {
+            let _said = about.table.set(table.to_owned());
+        }
+    }
+
+    /// Says for the audit log what else this act is about: never a key, a value or a token.
+    pub fn tell(&self, what: &impl Serialize) {
+        if let Some(about) = &self.about {
+            let what = serde_json::to_value(what).expect("a document of plain values");
+            let _said = about.what.set(what);
+        }
+    }
+
+    /// Who asks; `None`: access control is off.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_deref()
+    }
+
+    /// Whether this is allowed to who asks. Where access control is off, everything is.
+    pub fn may(&self, is_allowed: impl FnOnce(&Rights) -> bool) -> bool {
+        self.caller().is_none_or(|caller| caller.may(is_allowed))
+    }
+
+    /// Refuses what is not allowed to who asks.
+    pub fn expect_allowed(
+        &self,
+        needs: Needs,
+        is_allowed: impl FnOnce(&Rights) -> bool,
+    ) -> Result<(), Problem> {
+        let Some(caller) = self.caller().filter(|caller| !caller.may(is_allowed)) else { return Ok(()) };
+        Err(self.forbidden(caller, needs))
+    }
+
+    /// Refuses a table that who asks was not let in for: one that was made since under the name of the one that it named.
+    pub fn expect_about(&self, table: &Table) -> Result<(), Problem> {
+        match self.caller().filter(|caller| !caller.is_about(table)) {
+            Some(caller) => Err(self.forbidden(caller, Needs::See)),
+            None => Ok(()),
+        }
+    }
+
+    /// What a caller is told that may not do what it asks for.
+    pub fn forbidden(&self, caller: &Caller, needs: Needs) -> Problem {
+        let Some(known) = caller.known() else { return Fault::Unauthenticated.into() };
+        self.metrics.forbidden.inc();
+        Fault::Forbidden { user: known.name().to_owned(), needs: needs.says() }.into()
     }
 
     /// The table of this name. Waits at most `timeout` for a newer catalog.
     pub async fn table(&self, name: String, timeout: Duration) -> Result<Arc<Table>, Problem> {
         let table = self.core.table(&name, Instant::now() + timeout).await;
+        if let Some(table) = &table {
+            self.expect_about(table)?;
+        }
         table.ok_or_else(|| match self.core.refuses_keys() {
             // What such a node does not find may be what it has lost.
             Some(doubt) => Fault::Doubtful { doubt }.into(),

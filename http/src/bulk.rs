@@ -6,6 +6,7 @@
 
 pub(super) mod documents;
 
+use super::admit::expect_keys;
 use super::answer;
 use super::app::{App, json, json_bytes};
 use super::body::Kind;
@@ -25,7 +26,7 @@ use quorate_api::OnTable;
 use quorate_api::document::{Batch, KeyResult, Mget, Results};
 use quorate_api::header::QUORATE_VERSION;
 use quorate_api::query::{Query, QueryError};
-use quorate_model::{Body, Durability, Key, Level, OperationId, Table};
+use quorate_model::{Body, Durability, Key, Level, OperationId, Permission, Table};
 use quorate_node::core::{Attempt, Expiry, GetRequest, PutRequest};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -63,6 +64,7 @@ pub async fn mget(app: App, on: OnTable, query: Query, request: Request) -> Resu
     let (wanted, _held): (Mget, _) = app.document(request, Kind::Batch, app.limits.batch_bytes_max).await?;
     let keys = wanted.keys.into_iter().enumerate();
     let keys = few(keys.map(|(at, key)| key_argument(at, key, app.limits.key_bytes_max)), &app.limits)?;
+    expect_keys(&app, Permission::Read, &common.table, keys.iter())?;
     let room = Arc::new(Mutex::new(Room { left: app.limits.batch_bytes_max, share: None }));
     let shared = Arc::clone(&room);
     let results = side_by_side(&common, keys, move |common, key| {
@@ -112,6 +114,7 @@ pub async fn batch(app: App, on: OnTable, query: Query, request: Request) -> Res
         writes.push(Written { body, expiry, operation });
     }
     let keys = distinct(few(keys.into_iter(), &app.limits)?)?;
+    expect_keys(&app, Permission::Write, &common.table, keys.iter())?;
     if common.retry && writes.iter().any(|write| write.operation.is_none()) {
         return Err(HeadError::RetryWithoutOperation.into());
     }

@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use quorate_api::OnNode;
-use quorate_api::document::{self, Here, PurgeHeldBack, Ring, RingNode, SafeToStop};
+use quorate_api::document::{self, Here, PeerAddress, PurgeHeldBack, Ring, RingNode, SafeToStop};
 use quorate_api::query::Query;
 use quorate_api::text::{sentence, shown};
 use quorate_model::NodeId;
@@ -24,6 +24,19 @@ use std::sync::Arc;
 
 /// Most shards that one answer shows: those of the largest table there can be, four times.
 const RING_SHARDS_MAX: usize = 4 * SHARDS_PER_TABLE_MAX as usize;
+
+/// `GET /v1/peer-address`: what a node that joins must know, and a stranger may.
+pub fn peer_address(app: &App, request: &Request) -> Result<Response, Problem> {
+    plain(request)?;
+    let identity = app.core.cluster();
+    let document = PeerAddress {
+        id: identity.id.to_string(),
+        name: identity.name.clone(),
+        node: app.core.node().to_string(),
+        peer_address: app.core.reached().peer_address.clone(),
+    };
+    Ok(json(StatusCode::OK, &document))
+}
 
 /// `GET /v1/cluster`
 pub fn show(app: &App, request: &Request) -> Result<Response, Problem> {
@@ -191,7 +204,9 @@ pub fn ring(app: &App, query: &Query, request: &Request) -> Result<Response, Pro
         None => view.catalog().tables().map(AsRef::as_ref).collect(),
         Some(name) => {
             let no_such = || Fault::NoSuchTable { name: shown(name) };
-            vec![view.table(name).ok_or_else(no_such)?]
+            let entry = view.table(name).ok_or_else(no_such)?;
+            app.expect_about(entry.table())?;
+            vec![entry]
         }
     };
     let count = tables.iter().map(|table| table.shards().len()).sum();

@@ -5,6 +5,7 @@
 //! unread bytes would take the answer with it.
 
 use super::edge::{Edge, Tracked};
+use super::ends::Ends;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::scope::Scope;
@@ -23,7 +24,6 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -50,7 +50,7 @@ const REST_TIMEOUT: Duration = Duration::from_millis(50);
 pub(super) struct Requests {
     edge: Arc<Edge>,
     timers: Arc<Timers>,
-    local: IpAddr,
+    ends: Ends,
     scope: Scope,
 }
 
@@ -62,13 +62,13 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.timers.serving();
         let (edge, timers) = (Arc::clone(&self.edge), Arc::clone(&self.timers));
-        let (local, scope) = (self.local, self.scope);
+        let (ends, scope) = (self.ends, self.scope);
         // Reading on would ask for the body of a client that waits for our word before it sends any.
         let waits = request.headers().contains_key(EXPECT);
         let watched = Arc::clone(&timers);
         let request = request.map(|body| Body::new(Watched { body: Some(body), timers: watched }));
         Box::pin(async move {
-            let mut response = edge.answer(request, local, scope).await;
+            let mut response = edge.answer(request, ends, scope).await;
             if let Some(rest) = timers.rest()
                 && (waits || !is_read_out(rest).await)
             {
@@ -144,12 +144,12 @@ enum End {
 
 /// Serves one connection until it ends. `drain` asks it to end after the request at work.
 pub async fn serve(edge: Arc<Edge>, socket: TcpStream, mut drain: watch::Receiver<bool>, scope: Scope) {
-    let Ok(local) = socket.local_addr() else { return };
+    let (Ok(local), Ok(remote)) = (socket.local_addr(), socket.peer_addr()) else { return };
+    let ends = Ends { local: local.ip(), remote: remote.ip(), is_tls: false };
     let timers = Arc::new(Timers::new(&edge.limits, scope));
     let valve = Arc::new(Valve::default());
     let wire = Wire::new(socket, Arc::clone(&timers), Arc::clone(&valve));
-    let requests =
-        Requests { edge: Arc::clone(&edge), timers: Arc::clone(&timers), local: local.ip(), scope };
+    let requests = Requests { edge: Arc::clone(&edge), timers: Arc::clone(&timers), ends, scope };
     let mut builder = http1::Builder::new();
     // Deadlines are ours (see the timers).
     builder.max_header_size(edge.limits.head_bytes_max).header_read_timeout(None);

@@ -7,6 +7,7 @@
 //! Everything that is refused here is refused before a handler sees it. The problem's body is written last, when
 //! the id is known, so that no handler has to carry it along.
 
+use super::ends::Ends;
 use super::failures::Failures;
 use super::fault::Fault;
 use super::head;
@@ -17,7 +18,9 @@ use super::problem::Problem;
 use super::routes::{self, method_not_allowed};
 use super::scope::Scope;
 use super::timers::Timers;
+use crate::access::AccessSetup;
 use crate::app::App;
+use crate::audit::AuditSetup;
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
 use crate::metrics::{LevelLabel, Metrics, Operation};
@@ -39,7 +42,6 @@ use quorate_node::control::WAITING;
 use std::any::Any;
 use std::future::poll_fn;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -61,6 +63,10 @@ pub struct Setup {
     pub in_force: Vec<InForce>,
     /// The rule of the protocol that this build breaks on purpose; `None`: all hold.
     pub broken: Option<String>,
+    /// What of access control is not in the catalog.
+    pub access: AccessSetup,
+    /// Where administrative acts are written down.
+    pub audit: AuditSetup,
 }
 
 /// The outermost layer, around a router. One per HTTP server, shared by its connections.
@@ -76,6 +82,10 @@ pub struct Edge {
     pub metrics: Arc<Metrics>,
     /// What has failed lately.
     pub failures: Failures,
+    /// What of access control is not in the catalog.
+    pub access: AccessSetup,
+    /// Where administrative acts are written down.
+    pub audit: AuditSetup,
     hosts: Hosts,
     running: Semaphore,
     served: ArcSwap<Served>,
@@ -96,13 +106,15 @@ enum Served {
 impl Edge {
     /// Around routes that say that the node is starting.
     pub fn new(setup: Setup, metrics: Arc<Metrics>) -> Self {
-        let Setup { hosts, limits, in_force, broken } = setup;
+        let Setup { hosts, limits, in_force, broken, access, audit } = setup;
         let broken = Broken(broken.map(Arc::from));
         let mut run = [0; 4];
         // Request ids need to be told apart, not to be secret: without randomness they repeat from run to run.
         let _ = getrandom::fill(&mut run);
         Self {
             failures: Failures::default(),
+            access,
+            audit,
             hosts,
             running: Semaphore::new(limits.requests_running_max),
             served: ArcSwap::from_pointee(Served::Routes(starting(broken.clone()))),
@@ -152,8 +164,8 @@ impl Edge {
         HeaderValue::from_bytes(&name[..name.len() - rest]).expect("hexadecimal digits and a dash")
     }
 
-    /// Answers one request that came in on the address `local`, on a connection that is served so much.
-    pub async fn answer(&self, mut request: Request<Body>, local: IpAddr, scope: Scope) -> Response {
+    /// Answers one request that came in on a connection between these ends, which is served so much.
+    pub async fn answer(&self, mut request: Request<Body>, ends: Ends, scope: Scope) -> Response {
         let started = Instant::now();
         let id = self.name();
         let name = text(&id);
@@ -161,15 +173,15 @@ impl Edge {
         let trace = trace_of(request.headers()).map(str::to_owned);
         // At `debug` everything that is logged on the way stands under the request's id.
         let span = tracing::debug_span!("request", id = name, trace, operation = operation.as_str());
-        if matches!(operation, Operation::Mget | Operation::Batch) {
-            // The items of a batch have problems of their own, which name it.
+        if matches!(operation, Operation::Mget | Operation::Batch | Operation::Tables | Operation::Cluster) {
+            // The items of a batch have problems of their own, which name it, and acts lines in the audit log.
             request.extensions_mut().insert(RequestName(name.into()));
         }
         let head = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), shown(request.uri().path())));
         let is_write = matches!(operation, Operation::Put | Operation::Delete);
         let retried = is_write && Query::says_retry(request.uri().query());
-        let mut response = self.route(request, operation, local, scope).instrument(span).await;
+        let mut response = self.route(request, operation, ends, scope).instrument(span).await;
         let problem = response.extensions_mut().remove::<Problem>().map(|problem| problem.of_retry(retried));
         let level = response.extensions_mut().remove::<LevelLabel>();
         if response.status() == StatusCode::NOT_MODIFIED {
@@ -197,7 +209,7 @@ impl Edge {
         &self,
         request: Request<Body>,
         operation: Operation,
-        local: IpAddr,
+        ends: Ends,
         scope: Scope,
     ) -> Response {
         if scope == Scope::Health && operation != Operation::Health {
@@ -206,9 +218,9 @@ impl Edge {
         }
         let (uri, headers) = (request.uri(), request.headers());
         let checked = if operation == Operation::Health {
-            self.hosts.check_health(request.version(), uri, headers, local)
+            self.hosts.check_health(request.version(), uri, headers, ends.local)
         } else {
-            self.hosts.check(uri, headers, local)
+            self.hosts.check(uri, headers, ends.local)
         };
         if let Err(error) = checked {
             return Problem::from(error).into_response();
@@ -238,7 +250,7 @@ impl Edge {
             }
         };
         match &*self.served.load_full() {
-            Served::Node(app) => self.caught(routes::serve(app, request)).await,
+            Served::Node(app) => self.caught(routes::serve(app, request, ends)).await,
             Served::Routes(routes) => {
                 let answer = Box::pin(routes.clone().oneshot(request));
                 self.caught(async { answer.await.unwrap_or_else(|never| match never {}) }).await

@@ -67,6 +67,62 @@ pub enum Fault {
          the other parameters of a scan"
     )]
     Summed,
+    /// It is not proved who asks. Whatever is wrong, the words are the same.
+    #[error(
+        "it is not proved who asks: send a valid token in the header Authorization: Bearer, or come with a client \
+         certificate that a user has; nothing was done"
+    )]
+    Unauthenticated,
+    /// A token came over a connection that others can read.
+    #[error(
+        "a token is taken over https, or from this node's own machine, or where the node says insecure; nothing was done; \
+         others may have seen the token on this connection: revoke it if it is one"
+    )]
+    TokenExposed,
+    /// Too many requests did not prove who asks.
+    #[error(
+        "too many requests from this address, or from all together, did not prove who asks within {seconds} s; nothing was \
+         done; a token that is right is taken even now"
+    )]
+    TooManyFailures {
+        /// For how long they count.
+        seconds: u32,
+    },
+    /// Who asks may not do this. Of a table it says the same whether there is one or not.
+    #[error("user {user} may not do this: it needs {needs}; nothing was done")]
+    Forbidden {
+        /// Who asks.
+        user: String,
+        /// What it needs.
+        needs: String,
+    },
+    /// The audit log can't be written.
+    #[error(
+        "the audit log of this node can't be written ({why}), and audit_required says that nothing is done without it; \
+         nothing was done"
+    )]
+    AuditUnavailable {
+        /// Why not.
+        why: String,
+    },
+    /// No such user.
+    #[error("{why}")]
+    NoSuchUser {
+        /// Which, and where those are listed that there are.
+        why: String,
+    },
+    /// No such role.
+    #[error("{why}")]
+    NoSuchRole {
+        /// Which, and where those are listed that there are.
+        why: String,
+    },
+    /// No such token.
+    #[error("{why}")]
+    NoSuchToken {
+        /// Where those are listed that there are.
+        why: String,
+    },
     /// No such table.
     #[error("there is no table \"{name}\"; GET /v1/tables lists those there are")]
     NoSuchTable {

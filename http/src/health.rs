@@ -15,8 +15,13 @@ use quorate_api::document::{self, Live};
 use quorate_api::form::Liveness;
 use quorate_api::header::{OPENMETRICS, PROMETHEUS_TEXT};
 use quorate_api::openapi::{self as interface, Bounds};
+use quorate_model::Permission;
 use quorate_ring::catalog;
 use serde_json::Value as Json;
+
+/// What a stranger is told in place of the reasons, which name tables and members.
+const NOT_TOLD: &str =
+    "this node can't serve its tables at their default levels; who may see the cluster is told why";
 
 /// `GET /health/live`: the process works.
 ///
@@ -41,6 +46,8 @@ pub fn ready(app: &App) -> Result<Response, Problem> {
     } else {
         Code::Unavailable
     };
+    let is_told = app.may(|rights| rights.may_everywhere(Permission::Monitor));
+    let reasons = if is_told { reasons } else { vec![NOT_TOLD.to_owned()] };
     Err(Fault::NotReady { code, reasons }.into())
 }
 

@@ -60,6 +60,7 @@ pub async fn order(app: App, query: Query, request: Request) -> Result<Response,
     app.expect_serving()?;
     let (spec, _room): (JobSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    app.tell(&spec);
     let kind = match spec.kind.parse() {
         Ok(JobType::Sync) => jobs::Kind::Sync,
         Ok(JobType::Verify) => jobs::Kind::Verify,

@@ -56,6 +56,11 @@ pub struct Limits {
     pub bodies_bytes_max: usize,
     /// Memory for the values of all answers that clients have not taken yet, in bytes; beyond it 503 `overloaded`.
     pub answers_bytes_max: usize,
+    /// Requests of one address that fail to prove who asks, in ten seconds; beyond it 429 `rate-limited`. A credential that
+    /// is right is taken even then.
+    pub auth_failures_max: usize,
+    /// The same of all addresses together.
+    pub auth_failures_all_max: usize,
     /// How long a client may take for a request's head, and for the first byte of a new connection.
     pub head_timeout: Duration,
     /// How long a connection may idle between two requests.
@@ -96,6 +101,8 @@ impl Default for Limits {
             operations_bytes_max: 256 * 1024 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
             answers_bytes_max: 256 * 1024 * 1024,
+            auth_failures_max: 20,
+            auth_failures_all_max: 1_000,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),

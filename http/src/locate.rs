@@ -14,7 +14,7 @@ use http::StatusCode;
 use quorate_api::OnKey;
 use quorate_api::document::{self, Explanation, Held, KeyName, Owner, Silent};
 use quorate_api::query::Query;
-use quorate_model::{Inspection, Key, NodeId};
+use quorate_model::{Inspection, Key, NodeId, Table};
 use quorate_ring::Location;
 
 /// `GET /v1/tables/{t}/locate/{key}`
@@ -22,7 +22,7 @@ pub async fn locate(app: App, on: OnKey, query: Query, request: Request) -> Resu
     plain(&request)?;
     let OnKey { table, key } = on;
     let table = app.table(table, app.timeout(&query)).await?;
-    Ok(json(StatusCode::OK, &located(&app, &table.name, &key)?))
+    Ok(json(StatusCode::OK, &located(&app, &table, &key)?))
 }
 
 /// `GET /v1/tables/{t}/explain/{key}`
@@ -31,7 +31,7 @@ pub async fn explain(app: App, on: OnKey, query: Query, request: Request) -> Res
     let OnKey { table, key } = on;
     let timeout = app.timeout(&query);
     let table = app.table(table, timeout).await?;
-    let location = located(&app, &table.name, &key)?;
+    let location = located(&app, &table, &key)?;
     let (inspected, last_equal) =
         tokio::join!(app.core.inspect(&table, &key, timeout), app.core.last_equal(&table, &key, timeout));
     let is_among = |owners: &[Owner], node: NodeId| owners.iter().any(|owner| owner.node == node.to_string());
@@ -72,9 +72,10 @@ fn inspection(node: NodeId, known: &Result<Inspection, String>) -> document::Ins
     }
 }
 
-fn located(app: &App, table: &str, key: &Key) -> Result<document::Location, Problem> {
+fn located(app: &App, table: &Table, key: &Key) -> Result<document::Location, Problem> {
     let view = app.core.view();
-    let entry = view.table(table).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
+    let (id, table) = (table.id, table.name.as_str());
+    let entry = view.table_by_id(id).ok_or_else(|| Fault::NoSuchTable { name: table.to_owned() })?;
     let Location { token, shard, interval, epoch, owners } = view.locate(entry, key);
     let losses: Vec<_> = entry.shard_of(key).losses.iter().copied().collect();
     let owner = |id: NodeId, is_alive: bool| {

@@ -35,6 +35,7 @@ pub async fn accept(app: App, on: OnNode, query: Query, request: Request) -> Res
     let timeout = app.change_timeout(&query);
     let bytes_max = app.limits.document_bytes_max;
     let (decision, _room): (AcceptLoss, _) = app.document(request, Kind::Document, bytes_max).await?;
+    app.tell(&decision);
     let (id, given) = (app.core.node().to_string(), &decision.accept_data_loss);
     if !means_this_node(&app, given)? {
         return Err(Fault::Loss(LossError::OtherName { given: shown(given), expected: id }).into());

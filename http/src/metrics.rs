@@ -135,6 +135,24 @@ label! {
     }
 }
 
+label! {
+    /// Why it was not proved who asks. Clients are told nothing of it.
+    AuthFailure {
+        /// Neither a token nor a client certificate came.
+        Missing = "missing",
+        /// What came in `Authorization` is no token.
+        Malformed = "malformed",
+        /// No user has that token: its id is not known, or its secret is another one.
+        Token = "token",
+        /// The token has expired.
+        Expired = "expired",
+        /// No user has that client certificate.
+        Certificate = "certificate",
+        /// A token came over a connection that others can read.
+        Exposed = "exposed",
+    }
+}
+
 impl From<Level> for LevelLabel {
     fn from(level: Level) -> Self {
         match level {
@@ -165,6 +183,11 @@ struct ResultLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabels {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -180,6 +203,11 @@ pub struct Metrics {
     replica_results: [Counter; 6],
     closed: [Counter; Closed::COUNT],
     traffic: Counts,
+    auth_failures: [Counter; AuthFailure::COUNT],
+    /// Requests of users who may not do what they asked for.
+    pub forbidden: Counter,
+    /// Lines of the audit log that were not written.
+    pub audit_failures: Counter,
     /// Replicas brought up to date before a read was answered.
     pub repairs: Counter,
     /// Handlers that panicked. Each is a bug.
@@ -203,6 +231,20 @@ fn latency_histogram() -> Histogram {
 
 fn cells<T>(count: usize) -> Vec<OnceLock<T>> {
     std::iter::repeat_with(OnceLock::new).take(count).collect()
+}
+
+fn auth_failures(registry: &mut Registry) -> [Counter; AuthFailure::COUNT] {
+    let causes: Family<CauseLabels, Counter> = Family::default();
+    registry.register("auth_failures", "Requests that did not prove who asks, by cause", causes.clone());
+    [
+        AuthFailure::Missing,
+        AuthFailure::Malformed,
+        AuthFailure::Token,
+        AuthFailure::Expired,
+        AuthFailure::Certificate,
+        AuthFailure::Exposed,
+    ]
+    .map(|cause| causes.get_or_create_owned(&CauseLabels { cause: cause.as_str() }))
 }
 
 impl Default for Metrics {
@@ -235,11 +277,14 @@ impl Default for Metrics {
             Closed::Broken,
         ]
         .map(|reason| reasons.get_or_create_owned(&ReasonLabels { reason: reason.as_str() }));
+        let auth_failures = auth_failures(&mut registry);
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
         };
+        let forbidden = counter("auth_forbidden", "Requests of users who may not do what they asked for");
+        let audit_failures = counter("audit_failures", "Lines of the audit log that were not written");
         let repairs = counter("read_repairs", "Replicas brought up to date before a read was answered");
         let panics = counter("http_panics", "Handlers that panicked");
         let connections = counter("http_connections", "Connections taken on");
@@ -261,6 +306,9 @@ impl Default for Metrics {
             replica_results,
             closed,
             traffic: Counts::new(Outcome::COUNT),
+            auth_failures,
+            forbidden,
+            audit_failures,
             repairs,
             panics,
             connections,
@@ -318,6 +366,11 @@ impl Metrics {
     /// Counts a connection that has ended.
     pub fn closed(&self, reason: Closed) {
         self.closed[reason as usize].inc();
+    }
+
+    /// Counts a request that did not prove who asks.
+    pub fn auth_failed(&self, cause: AuthFailure) {
+        self.auth_failures[cause as usize].inc();
     }
 
     /// Adds what is asked of its owner at each scrape.

@@ -60,6 +60,15 @@ pub fn operation(method: &Method, path: &str) -> Operation {
         | route::Operation::ResumeJob
         | route::Operation::AbortJob
         | route::Operation::ShowSync
+        | route::Operation::ShowAccess
+        | route::Operation::SwitchAccess
+        | route::Operation::PutUser
+        | route::Operation::RemoveUser
+        | route::Operation::IssueToken
+        | route::Operation::RevokeToken
+        | route::Operation::PutRole
+        | route::Operation::RemoveRole
+        | route::Operation::ShowPeerAddress
         | route::Operation::OpenApi => Operation::Cluster,
         route::Operation::Live
         | route::Operation::Ready

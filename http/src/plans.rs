@@ -37,6 +37,7 @@ pub async fn make(app: App, request: Request) -> Result<Response, Problem> {
     app.expect_catalog()?;
     let (spec, _room): (PlanSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    app.tell(&spec);
     let view = app.core.view();
     let wish = wish(&view, &spec.changes)?;
     let accepted = spec.accept_data_loss.iter().map(|node| member(&view, node));

@@ -6,7 +6,7 @@
 use super::fault::{Counts, Fault};
 use crate::metrics::LevelLabel;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quorate_api::document::{self, Replica};
 use quorate_api::form::{self, Said};
@@ -59,6 +59,9 @@ impl From<RouteError> for Problem {
             RouteError::NoSuchJob { id } => Fault::NoSuchJob { id }.into(),
             error @ RouteError::NoSuchShard { .. } => Fault::NoSuchShard { why: error.to_string() }.into(),
             error @ RouteError::NoSuchPlan { .. } => Fault::NoSuchPlan { why: error.to_string() }.into(),
+            error @ RouteError::NoSuchUser { .. } => Fault::NoSuchUser { why: error.to_string() }.into(),
+            error @ RouteError::NoSuchRole { .. } => Fault::NoSuchRole { why: error.to_string() }.into(),
+            error @ RouteError::NoSuchToken => Fault::NoSuchToken { why: error.to_string() }.into(),
             RouteError::Query(error) => error.into(),
             RouteError::Key(error) => error.into(),
         }
@@ -225,6 +228,9 @@ impl Problem {
         headers.extend(self.0.headers.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.code() == Code::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.code().retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

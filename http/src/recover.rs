@@ -27,6 +27,7 @@ pub async fn recover(app: App, request: Request) -> Result<Response, Problem> {
     app.expect_catalog()?;
     let (spec, _room): (RecoverSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
+    app.tell(&spec);
     let view = app.core.view();
     let lost = members(&view, &spec.lost)?;
     if lost.is_empty() {

@@ -1,11 +1,12 @@
 //! The whole HTTP surface, on one screen: a request's first line is read once, and its handler gets what it names.
 
 use super::app::App;
+use super::ends::Ends;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{
-    bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, root, scan, shards,
-    table_stats, tables, ui,
+    acts, admit, bulk, cluster, health, jobs, keys, locate, loss, members, moves, plans, recover, roles,
+    root, scan, shards, table_stats, tables, ui, users,
 };
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,9 +20,9 @@ use quorate_api::{Asked, Route};
 use quorate_ring::Order;
 
 /// A node's answer to one request; it says which node gave it, and under which epoch.
-pub async fn serve(app: &App, request: Request) -> Response {
+pub async fn serve(app: &App, request: Request, ends: Ends) -> Response {
     let is_head = request.method() == Method::HEAD;
-    let mut response = answer(app.clone(), request).await.into_response();
+    let mut response = answer(app.clone(), request, ends).await.into_response();
     if is_head {
         leave_out_body(&mut response);
     }
@@ -31,10 +32,32 @@ pub async fn serve(app: &App, request: Request) -> Response {
     response
 }
 
-/// Handlers of one key stand here as they are; all others are larger than they, and rarer.
-async fn answer(app: App, request: Request) -> Result<Response, Problem> {
+/// Where access control is off, the catalog is asked for that, and nothing else is done for it.
+async fn answer(app: App, request: Request, ends: Ends) -> Result<Response, Problem> {
     let (method, uri) = (request.method(), request.uri());
-    let Asked { route, query } = Asked::read(method, uri.path(), uri.query(), app.limits.key_bytes_max)?;
+    let asked = Asked::read(method, uri.path(), uri.query(), app.limits.key_bytes_max)?;
+    let operation = asked.route.operation();
+    if operation.is_act() {
+        return Box::pin(act(app, asked, request, ends)).await;
+    }
+    let caller = admit::recognise(&app, operation, &request, ends)?;
+    let app = if caller.is_none() {
+        app
+    } else {
+        let allowed = Box::pin(admit::allow(&app, &asked, caller)).await?;
+        app.asked_by(allowed)
+    };
+    handle(app, asked, request).await
+}
+
+async fn act(app: App, asked: Asked, request: Request, ends: Ends) -> Result<Response, Problem> {
+    let (app, act, request) = acts::begin(app, &asked, request, ends).await?;
+    acts::carry_out(app, act, |app| handle(app, asked, request)).await
+}
+
+/// Handlers of one key stand here as they are; all others are larger than they, and rarer.
+async fn handle(app: App, asked: Asked, request: Request) -> Result<Response, Problem> {
+    let Asked { route, query } = asked;
     match route {
         Route::Read(on) => keys::read(app, on, query, request).await,
         Route::Put(on) | Route::Post(on) => keys::write(app, on, query, request).await,
@@ -76,6 +99,15 @@ async fn answer(app: App, request: Request) -> Result<Response, Problem> {
         Route::ResumeJob(on) => Box::pin(moves::order(app, (on, Order::Resume), query, request)).await,
         Route::AbortJob(on) => Box::pin(moves::order(app, (on, Order::Abort), query, request)).await,
         Route::ShowSync => Box::pin(jobs::sync(app, request)).await,
+        Route::ShowAccess => users::show(&app, &request),
+        Route::SwitchAccess => Box::pin(users::switch(app, query, request)).await,
+        Route::PutUser(on) => Box::pin(users::put(app, on, query, request)).await,
+        Route::RemoveUser(on) => Box::pin(users::remove(app, on, query, request)).await,
+        Route::IssueToken(on) => Box::pin(users::issue(app, on, query, request)).await,
+        Route::RevokeToken(on) => Box::pin(users::revoke(app, on, query, request)).await,
+        Route::PutRole(on) => Box::pin(roles::put(app, on, query, request)).await,
+        Route::RemoveRole(on) => Box::pin(roles::remove(app, on, query, request)).await,
+        Route::ShowPeerAddress => cluster::peer_address(&app, &request),
         Route::ShowLimits => health::limits(&app, &request),
         Route::Live => Ok(health::live(&app.broken)),
         Route::Ready => health::ready(&app),

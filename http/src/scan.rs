@@ -12,6 +12,7 @@ mod asked;
 mod by_key;
 mod walk;
 
+use super::admit::expect_range;
 use super::answer::{self, timestamp};
 use super::app::{App, json_bytes};
 use super::head;
@@ -31,7 +32,7 @@ use quorate_api::header::{JSON, JSON_LINES, QUORATE_CONSISTENCY, QUORATE_SCANNED
 use quorate_api::query::Query;
 use quorate_coordinator::scan::sum::Summed;
 use quorate_coordinator::scan::{Item, Page, Worth};
-use quorate_model::{Level, Table};
+use quorate_model::{Level, Permission, Table};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -66,7 +67,7 @@ pub async fn keys(app: App, on: OnTable, query: Query, request: Request) -> Resu
     }
     let scan = Scan { app, level, timeout };
     let page = scan.page(&mut walk, until.saturating_duration_since(Instant::now())).await?;
-    let headers = headers(&walk);
+    let headers = headers(&scan.app, &walk);
     let mut response = if as_lines {
         scan.lines(walk, page)?
     } else {
@@ -91,7 +92,7 @@ async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Resul
         if walk.is_over() || Instant::now() >= half {
             let document = KeyPage { count: Some(all), next_cursor: walk.cursor(), ..KeyPage::default() };
             let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
-            response.headers_mut().extend(headers(&walk));
+            response.headers_mut().extend(headers(app, &walk));
             response.extensions_mut().insert(LevelLabel::from(level));
             return Ok(response);
         }
@@ -116,6 +117,7 @@ async fn sum(app: &App, mut walk: Walk, level: Level, until: Instant) -> Result<
 impl Scan {
     /// The next page of a walk.
     async fn page(&self, walk: &mut Walk, timeout: Duration) -> Result<Page, Problem> {
+        expect_range(&self.app, walk.table(), walk.keys()).map_err(|denied| denied.at(self.level))?;
         let request = walk.request(&self.app.limits, self.level);
         // Whatever it is to have, a page in the order of keys walks over the whole table.
         let bytes = if walk.is_by_key() { self.app.limits.batch_bytes_max } else { request.bytes };
@@ -219,10 +221,12 @@ impl http_body::Body for Lines {
     }
 }
 
-/// What the pages so far are worth, and how many keys were looked at for the last one, where those are more than it has.
-fn headers(walk: &Walk) -> HeaderMap {
+/// What the pages so far are worth, and how many keys were looked at for the last one, where those are more than it has: that
+/// is told to who may read all of them.
+fn headers(app: &App, walk: &Walk) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(3);
-    if let Some(scanned) = walk.scanned() {
+    let may_know = || app.may(|rights| rights.may_on_table(Permission::Read, walk.table().id));
+    if let Some(scanned) = walk.scanned().filter(|_| may_know()) {
         headers.insert(QUORATE_SCANNED, scanned.into());
     }
     if let Some((Worth { guarantee, lowered, required, n }, repaired)) = walk.worth() {

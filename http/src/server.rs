@@ -13,6 +13,8 @@ use super::App;
 use super::connection;
 use super::edge::Edge;
 use super::failures;
+use crate::access::Guard;
+use crate::audit::Audit;
 use crate::edge::Setup;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, States};
@@ -101,7 +103,9 @@ impl Server {
     /// Serves this node from now on.
     pub fn open(&self, core: &Arc<Core>) {
         self.edge.metrics.register(Box::new(States::new(Arc::downgrade(core))));
-        let Edge { limits, in_force, broken, metrics, .. } = &*self.edge;
+        let Edge { limits, in_force, broken, metrics, access, audit, .. } = &*self.edge;
+        let guard = Guard::new(*access, limits, Arc::clone(metrics));
+        let audit = Audit::new(audit.clone(), Arc::clone(metrics));
         let counted = Arc::clone(metrics);
         core.count_traffic(move || counted.traffic());
         self.edge.open(App::new(
@@ -110,6 +114,7 @@ impl Server {
             Arc::clone(in_force),
             broken.clone(),
             Arc::clone(metrics),
+            (guard, audit),
         ));
     }
 

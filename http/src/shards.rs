@@ -49,6 +49,7 @@ pub async fn merge(app: App, on: OnShard, query: Query, request: Request) -> Res
 /// `POST /v1/tables/{t}/shards/{id}/move`
 pub async fn move_one(app: App, on: OnShard, query: Query, request: Request) -> Result<Response, Problem> {
     let (table, wanted, _held): (_, ShardMove, _) = asked(&app, &on, &query, request).await?;
+    app.tell(&wanted);
     let view = app.core.view();
     let member = |node: &str| named(&view, &OnNode::new(node)).map(|node| node.id);
     let way = (member(&wanted.from)?, member(&wanted.to)?);

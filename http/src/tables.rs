@@ -39,12 +39,13 @@ fn described(view: &View, table: &TableEntry) -> document::Table {
     }
 }
 
-/// `GET /v1/tables`
+/// `GET /v1/tables`: those that who asks may know of.
 pub fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     plain(request)?;
     app.expect_catalog()?;
     let view = app.core.view();
-    let tables = view.catalog().tables().map(|table| described(&view, table)).collect();
+    let seen = view.catalog().tables().filter(|table| app.may(|rights| rights.sees(table.id)));
+    let tables = seen.map(|table| described(&view, table)).collect();
     Ok(json(StatusCode::OK, &document::Tables { epoch: view.epoch().0, tables }))
 }
 
@@ -107,6 +108,7 @@ pub async fn create(app: App, query: Query, request: Request) -> Result<Response
     let (wanted, _held): (TableSpec, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     let name = wanted.name.clone();
+    app.tell_table(&name);
     let epoch = propose(&app, new_table(wanted, app.limits.key_bytes_max)?, &query).await?;
     let view = app.core.view();
     let entry = view.table(&name).ok_or_else(|| gone(&name))?;
@@ -123,6 +125,7 @@ pub async fn alter(app: App, on: OnTable, query: Query, request: Request) -> Res
     let (wanted, _held): (document::TableChange, _) =
         app.document(request, Kind::Document, app.limits.document_bytes_max).await?;
     expect_any(&wanted)?;
+    app.tell(&wanted);
     let mut change = TableChange::of(table.id);
     change.n = wanted.n;
     change.r = wanted.r.as_ref().map(|r| level("r", r)).transpose()?;
@@ -170,7 +173,7 @@ pub async fn drop_table(app: App, on: OnTable, query: Query, request: Request) -
 }
 
 /// Changes the catalog; the epoch since.
-async fn propose(app: &App, command: Command, query: &Query) -> Result<u64, Problem> {
+pub(super) async fn propose(app: &App, command: Command, query: &Query) -> Result<u64, Problem> {
     app.expect_serving()?;
     let proposed = app.core.propose(command, app.change_timeout(query)).await?;
     if !proposed.lagging.is_empty() {

@@ -22,6 +22,14 @@ impl Fault {
             | Fault::TooManyUnordered { .. }
             | Fault::Parted
             | Fault::Summed
+            | Fault::Unauthenticated
+            | Fault::TokenExposed
+            | Fault::TooManyFailures { .. }
+            | Fault::Forbidden { .. }
+            | Fault::AuditUnavailable { .. }
+            | Fault::NoSuchUser { .. }
+            | Fault::NoSuchRole { .. }
+            | Fault::NoSuchToken { .. }
             | Fault::NoSuchTable { .. }
             | Fault::Closing { .. }
             | Fault::TwoOfOneName { .. }

@@ -2,7 +2,7 @@
 
 use quorate_api::Code;
 use quorate_ring::planner::NoPlan;
-use quorate_ring::{PlanRejection, Rejection, ShardRejection};
+use quorate_ring::{AccessRejection, PlanRejection, Rejection, ShardRejection};
 
 /// What the catalog does not allow: a name or a number of the client's, or a state of the cluster's.
 pub fn code(rejection: &Rejection) -> Code {
@@ -27,6 +27,7 @@ pub fn code(rejection: &Rejection) -> Code {
         | Rejection::CopiesFixed { .. } => Code::InvalidBody,
         Rejection::Plan(plan) => of_plan(plan),
         Rejection::Shard(shard) => of_shard(shard),
+        Rejection::Access(access) => of_access(access),
         Rejection::NotFounded
         | Rejection::AlreadyFounded { .. }
         | Rejection::NodeNameTaken { .. }
@@ -57,6 +58,26 @@ pub fn of_no_plan(why: &NoPlan) -> Code {
         | NoPlan::NoSpace { .. }
         | NoPlan::Nothing { .. } => Code::PlanRefused,
         NoPlan::Rejected(rejection) => code(rejection),
+    }
+}
+
+/// Of users and roles.
+fn of_access(rejection: &AccessRejection) -> Code {
+    match rejection {
+        AccessRejection::InvalidName { .. }
+        | AccessRejection::InvalidCertificate
+        | AccessRejection::WrongScope { .. }
+        | AccessRejection::PrefixOutOfRange => Code::InvalidBody,
+        AccessRejection::NoSuchUser { .. } => Code::NoSuchUser,
+        AccessRejection::NoSuchRole { .. } => Code::NoSuchRole,
+        AccessRejection::NoSuchToken { .. } => Code::NoSuchToken,
+        AccessRejection::Changed { .. } => Code::EpochChanged,
+        AccessRejection::NotEnabled { .. }
+        | AccessRejection::LastAdmin
+        | AccessRejection::TooMany { .. }
+        | AccessRejection::RoleInUse { .. }
+        | AccessRejection::CertificateTaken { .. }
+        | AccessRejection::TokenTaken { .. } => Code::CatalogRefused,
     }
 }
 

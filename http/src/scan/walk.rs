@@ -160,6 +160,12 @@ impl Walk {
         Some(Cursor { table, reverse, scan, position: position.as_bytes().to_vec() }.encode())
     }
 
+    /// The keys that are left of its range; `None`: it goes by tokens, over keys anywhere.
+    pub fn keys(&self) -> Option<&Interval> {
+        let is_of_keys = self.is_by_key || self.table.sharding == Sharding::Range;
+        self.rest.as_ref().filter(|_| is_of_keys)
+    }
+
     /// Its pages are for a stream.
     pub fn as_stream(&mut self) {
         self.is_stream = true;
