@@ -15,7 +15,7 @@ pub use connection::{Asked, Http};
 use quorate_api::Code;
 use quorate_api::document::TableSpec;
 use quorate_api::query::Parameter;
-use quorate_client::{Client, Error, Found, Read};
+use quorate_client::{Bearer, Client, Error, Found, Read};
 use quorate_load::{Arrival, Keys, Measured, Mix, Plan, Progress, Work, run};
 use quorate_model::{Durability, Level};
 use serde_json::json;
@@ -148,7 +148,8 @@ impl Bench {
     fn asked(&self, context: &Context) -> Asked {
         let options = &context.options;
         let mut asked =
-            Asked::of(&self.table, options.endpoints.clone(), options.timeout + GRACE, self.value_bytes());
+            Asked::of(&self.table, options.endpoints.clone(), options.timeout + GRACE, self.value_bytes())
+                .with_token(options.token.as_ref().and_then(Bearer::header));
         let timeout = (Parameter::Timeout, format!("{}ms", options.timeout.as_millis()));
         let level = self.consistency.map(|level| (Parameter::Consistency, level.to_string()));
         let durability = self.durability.map(|how| (Parameter::Durability, how.to_string()));

@@ -2,7 +2,9 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{backup, bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table};
+use crate::{
+    auth, backup, bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table,
+};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.
@@ -42,6 +44,8 @@ pub enum Command {
     Node(node::NodeCommand),
     /// Compare what owners hold and bring them together, or show when they were last equal.
     Sync(sync::SyncCommand),
+    /// Switch access control on or off; users, their tokens, and roles.
+    Auth(auth::AuthCommand),
     /// Show jobs, wait for one, or pause, resume and abort what moves shards.
     Job(job::JobCommand),
 }
@@ -67,6 +71,7 @@ impl Command {
             Command::Cluster(cluster) => block_on(cluster.run(context)),
             Command::Node(node) => block_on(node.run(context)),
             Command::Sync(sync) => block_on(sync.run(context)),
+            Command::Auth(auth) => block_on(auth.run(context)),
             Command::Job(job) => block_on(job.run(context)),
         }
     }

@@ -2,8 +2,10 @@
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
+use crate::token;
 use clap::Args;
 use quorate_client::{Client, Endpoint, Options};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The variable with the endpoints.
@@ -17,6 +19,10 @@ pub struct Global {
     /// [default: 127.0.0.1:7400].
     #[arg(long, global = true, value_name = "HOST:PORT", value_delimiter = ',')]
     pub endpoint: Vec<Endpoint>,
+    /// File with the token by which the cluster recognises you [env: `QUORATE_TOKEN_FILE`, or `QUORATE_TOKEN` with the
+    /// token itself].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// How data is written to standard output.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = Format::parser())]
     pub output: Format,
@@ -62,6 +68,7 @@ impl Context {
         if !endpoints.is_empty() {
             options.endpoints = endpoints;
         }
+        options.token = token::find(global.token_file.as_deref(), &output)?;
         let has_timeout = global.timeout.is_some();
         if let Some(timeout) = global.timeout {
             options.timeout = timeout;
@@ -72,6 +79,7 @@ impl Context {
 
     /// A client of the cluster.
     pub fn client(&self) -> Result<Client, Failure> {
+        self.warn_of_readers();
         Ok(Client::new(self.options.clone())?)
     }
 
@@ -81,7 +89,14 @@ impl Context {
         if !self.has_timeout {
             options.admin_timeout = patience;
         }
+        self.warn_of_readers();
         Ok(Client::new(options)?)
+    }
+
+    fn warn_of_readers(&self) {
+        if self.options.token.is_some() {
+            token::warn_of_readers(&self.options.endpoints, &self.output);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod members;
 mod views;
 
 pub use members::is_joining;
-pub use views::{JOBS, MOVES, NODES, PLANS, SHARDS, SYNC, TABLES, View};
+pub use views::{JOBS, MOVES, NODES, PLANS, ROLES, SHARDS, SYNC, TABLES, TOKENS, USERS, View};
 
 use crate::columns::Align::{self, Name, Right};
 use crate::columns::Column;
@@ -337,7 +337,8 @@ mod tests {
             "type": "verify", "table": long, "cause": "returned", "ordered_at": "2020-11-28T15:19:37.123Z", "equal": 262_144,
             "brought": 262_144, "differing": 262_144, "not_counted": 262_144, "open": 262_144, "short": 262_144,
             "looked_after": 262_144, "never_equal": 262_144, "oldest_equal_at": "2020-11-28T15:19:37.123Z",
-            "differences": 9_999_999, "last_job": long,
+            "differences": 9_999_999, "last_job": long, "roles": [long], "certificate": long, "tokens": [long, long],
+            "user": long, "created_at": "2020-11-28T15:19:37.123Z", "grants": format!("{long} {long}"),
         });
         let of_moves = json!({
             "shards_done": 262_144, "shards_active": 262_144, "bytes_done": 1_125_895_000_000_000_u64, "moves": 3_932_160,

@@ -230,10 +230,24 @@ fn next_of(problem: &Problem, outcome: Outcome) -> Option<String> {
             "see the tables with `quorate table list`, or make it with `quorate table create`"
         }
         Code::NoSuchJob => "see those that members remember with `quorate job list`",
+        Code::NoSuchUser => "see the users with `quorate auth user list`",
+        Code::NoSuchRole => "see the roles with `quorate auth role list`",
+        Code::NoSuchToken => "see the tokens with `quorate auth token list`",
+        Code::Unauthenticated => {
+            "say who you are with --token-file FILE, or QUORATE_TOKEN_FILE for every command; an admin makes a token with \
+             `quorate auth token create`"
+        }
+        Code::Forbidden => {
+            "see what you may do with `quorate auth status`; an admin grants more with `quorate auth role grant`"
+        }
+        Code::RateLimited => "wait ten seconds, then try again with a token that is right",
+        Code::AuditUnavailable => {
+            "make room for the node's audit log, or let it write there again; see the node's log for why it can't"
+        }
         Code::NoSuchPlan => {
             "make it again: a plan is kept for an hour by the node that made it; `quorate cluster plan list` shows them"
         }
-        Code::EpochChanged => "look again, and make a plan again: what it was made from has changed",
+        Code::EpochChanged => "look again, and do it again: what it was made from has changed",
         Code::NoSuchShard => "see the shards of the table with `quorate shard list`",
         Code::JobRuns => {
             "see it with `quorate job list`; wait for it with `quorate job wait`, or end it with `quorate job abort`"
@@ -318,6 +332,9 @@ mod tests {
             (504, "read-timeout", Outcome::NotApplied, Exit::Unavailable),
             (504, "write-timeout", Outcome::Unknown, Exit::Unknown),
             (500, "internal", Outcome::Unknown, Exit::Unknown),
+            (401, "unauthenticated", Outcome::NotApplied, Exit::NotAllowed),
+            (403, "forbidden", Outcome::NotApplied, Exit::NotAllowed),
+            (429, "rate-limited", Outcome::NotApplied, Exit::Unavailable),
             (421, "bad-host", Outcome::NotApplied, Exit::NotAllowed),
             (400, "invalid-key", Outcome::NotApplied, Exit::Usage),
             (405, "method-not-allowed", Outcome::NotApplied, Exit::Other),

@@ -16,6 +16,7 @@
 //!
 //! A node: these commands work against any, and the program adds those that run one.
 
+mod auth;
 mod backup;
 pub mod bench;
 mod bulk;
@@ -42,6 +43,7 @@ mod shard;
 mod status;
 mod sync;
 mod table;
+mod token;
 mod wait;
 pub mod word;
 

@@ -1,6 +1,7 @@
 //! The client: endpoints, and the operations on keys. Those on tables and members are in `cluster`.
 
 use crate::answer::{Answered, Found, MgetItem, Value};
+use crate::bearer::Bearer;
 use crate::call::{Answer, Call};
 use crate::endpoint::{DEFAULT_PORT, Endpoint};
 use crate::error::Error;
@@ -10,7 +11,7 @@ use quorate_api::query::{Parameter, TimeToLive};
 use quorate_api::{Code, OnKey, OnTable, Route, header};
 use quorate_model::{Durability, Level, OperationId};
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -39,6 +40,8 @@ pub struct Options {
     /// How long a change or a question about tables and members may take. Default: 30 s, since a change is answered
     /// once every reachable member has applied it.
     pub admin_timeout: Duration,
+    /// By what the cluster recognises this client, where access control is on. Default: nothing.
+    pub token: Option<Bearer>,
 }
 
 /// Why there is no client.
@@ -47,6 +50,9 @@ pub enum ConfigError {
     /// The list of endpoints is empty.
     #[error("a client needs at least one endpoint: give host:port")]
     NoEndpoint,
+    /// The token can't be sent.
+    #[error("the token has characters that none has: give it alone, in one line")]
+    Token,
     /// The HTTP library would not start.
     #[error("the HTTP client cannot start: {0}")]
     Http(String),
@@ -99,6 +105,7 @@ impl Default for Options {
             endpoints: vec![Endpoint::new("127.0.0.1", DEFAULT_PORT)],
             timeout: Duration::from_secs(5),
             admin_timeout: Duration::from_secs(30),
+            token: None,
         }
     }
 }
@@ -110,8 +117,13 @@ impl Client {
             return Err(ConfigError::NoEndpoint);
         }
         crate::install_crypto_provider();
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &options.token {
+            headers.insert(AUTHORIZATION, token.header().ok_or(ConfigError::Token)?);
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
+            .default_headers(headers)
             // Plain HTTP alone, so far: a system without certificates of authorities is no reason to fail.
             .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())

@@ -223,7 +223,7 @@ impl Client {
         self.document(&self.call(Method::GET, path, Effect::Read)).await
     }
 
-    async fn show<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
+    pub(crate) async fn show<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
         self.document(&self.on_route(route)).await
     }
 
@@ -243,7 +243,7 @@ impl Client {
     }
 
     /// A change of the catalog without a body, whose answer a program decides by.
-    async fn ask_change<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
+    pub(crate) async fn ask_change<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
         let mut call = self.on_route(route);
         call.query.push((Parameter::Timeout, millis(self.options().admin_timeout)));
         call.timeout += GRACE;
@@ -251,7 +251,7 @@ impl Client {
     }
 
     /// The same with a body.
-    async fn ask_change_by<B: Serialize, T: DeserializeOwned>(
+    pub(crate) async fn ask_change_by<B: Serialize, T: DeserializeOwned>(
         &self,
         route: &Route,
         body: &B,

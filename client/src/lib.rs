@@ -74,7 +74,9 @@
 // Nothing of it is called: its version keeps the tables of Unicode out of the HTTP client.
 use idna_adapter as _;
 
+mod access;
 mod answer;
+mod bearer;
 mod call;
 mod client;
 mod cluster;
@@ -86,6 +88,7 @@ mod scan;
 mod session;
 
 pub use answer::{Answered, Consistency, Document, Found, Meta, MgetItem, Value};
+pub use bearer::Bearer;
 pub use client::{Client, ConfigError, Options, Read, Write};
 pub use endpoint::{DEFAULT_PORT, Endpoint, ParseEndpointError};
 pub use error::{Attempt, Error};

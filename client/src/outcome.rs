@@ -128,6 +128,13 @@ mod tests {
             Operation::PauseJob,
             Operation::ResumeJob,
             Operation::AbortJob,
+            Operation::SwitchAccess,
+            Operation::PutUser,
+            Operation::RemoveUser,
+            Operation::IssueToken,
+            Operation::RevokeToken,
+            Operation::PutRole,
+            Operation::RemoveRole,
         ];
         assert_eq!(once, changes);
     }

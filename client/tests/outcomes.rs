@@ -147,6 +147,7 @@ async fn a_silent_endpoint_is_soon_left_for_the_next_and_remembered() {
         endpoints: vec![silent.endpoint.clone(), second.endpoint.clone()],
         timeout: Duration::from_secs(30),
         admin_timeout: Duration::from_mins(1),
+        token: None,
     };
     let client = Client::new(options).expect("a client");
     let begun = std::time::Instant::now();

@@ -2,7 +2,7 @@
 //! does is what is measured.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Method, Request as HttpRequest, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -44,6 +44,8 @@ pub struct Asked {
     /// That of writes.
     pub write_query: String,
     timeout: Duration,
+    /// The value of `Authorization`, if there is a token.
+    token: Option<HeaderValue>,
     /// Bytes that hardly compress; a value is some of them.
     noise: Bytes,
     value_bytes: usize,
@@ -80,9 +82,16 @@ impl Asked {
             read_query: String::new(),
             write_query: String::new(),
             timeout,
+            token: None,
             noise: noise.into(),
             value_bytes,
         }
+    }
+
+    /// The same with a token.
+    #[must_use]
+    pub fn with_token(self, token: Option<HeaderValue>) -> Self {
+        Self { token, ..self }
     }
 
     fn value(&self, number: usize) -> Bytes {
@@ -146,13 +155,16 @@ impl Http {
             }
         };
         let length = body.len();
-        let request = HttpRequest::builder()
+        let mut request = HttpRequest::builder()
             .method(method)
             .uri(format!("{}{key:0DIGITS$}{query}", asked.path))
             .header(HOST, self.host.clone())
             .header(CONTENT_LENGTH, length)
             .body(Full::new(body))
             .map_err(|error| error.to_string())?;
+        if let Some(token) = &asked.token {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
         let open = self.open.as_mut().expect("it was just opened");
         let answer = open.send_request(request).await.map_err(|error| lost(&error))?;
         let (status, mut body) = (answer.status(), answer.into_body());

@@ -196,6 +196,23 @@ pub const SYNC: View = View {
     ],
 };
 
+/// Users.
+pub const USERS: View = View {
+    list: "users",
+    id: "USER",
+    columns: &[("name", Name), ("roles", Name), ("certificate", Name), ("tokens", Name)],
+};
+
+/// Tokens of users.
+pub const TOKENS: View = View {
+    list: "tokens",
+    id: "TOKEN",
+    columns: &[("id", Name), ("user", Name), ("created_at", Left), ("expires_at", Left)],
+};
+
+/// Roles.
+pub const ROLES: View = View { list: "roles", id: "ROLE", columns: &[("name", Name), ("grants", Name)] };
+
 /// Every list that is known.
 pub(super) const VIEWS: &[View] = &[
     NODES,
@@ -212,4 +229,7 @@ pub(super) const VIEWS: &[View] = &[
     PLANS,
     PARTS,
     SYNC,
+    USERS,
+    TOKENS,
+    ROLES,
 ];

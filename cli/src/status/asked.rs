@@ -51,7 +51,12 @@ impl Asked {
         let mut asked = JoinSet::new();
         for (at, node) in nodes.iter().enumerate() {
             let endpoint = node.read.address.as_deref().and_then(|address| address.parse().ok());
-            asked.spawn(async move { (at, ask(endpoint).await) });
+            let options = Options {
+                timeout: MEMBER_TIMEOUT,
+                admin_timeout: MEMBER_TIMEOUT,
+                ..client.options().clone()
+            };
+            asked.spawn(async move { (at, ask(endpoint, options).await) });
         }
         let mut answers = vec![None; nodes.len()];
         while let Some(answer) = asked.join_next().await {
@@ -242,13 +247,11 @@ fn healing(said: &document::Healing) -> Healing {
 }
 
 /// Asks one member how it is: whether it is ready, and how it sees the cluster.
-async fn ask(endpoint: Option<Endpoint>) -> (Answer, Option<Document<Cluster>>) {
+async fn ask(endpoint: Option<Endpoint>, options: Options) -> (Answer, Option<Document<Cluster>>) {
     let Some(endpoint) = endpoint else {
         return (Answer::Silent("its address is not known".to_owned()), None);
     };
-    let options =
-        Options { endpoints: vec![endpoint], timeout: MEMBER_TIMEOUT, admin_timeout: MEMBER_TIMEOUT };
-    let client = match Client::new(options) {
+    let client = match Client::new(Options { endpoints: vec![endpoint], ..options }) {
         Ok(client) => client,
         Err(error) => return (Answer::Silent(error.to_string()), None),
     };
