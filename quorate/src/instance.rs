@@ -10,11 +10,14 @@
 use crate::breakage;
 use crate::config::{Config, settings::limits_in_force};
 use crate::share::Share;
-use quorate_http::{Hosts, Limits, Server, Setup};
+use quorate_http::{AccessSetup, AuditSetup, Hosts, Limits, Server, Setup};
 use quorate_node::node::listen;
 use quorate_node::{Entry, Node, NodeConfig, Runtime, StartError};
 use quorate_storage::Identity;
 use std::net::SocketAddr;
+
+/// The audit log in a data folder, unless another file is named.
+pub const AUDIT_FILE: &str = "audit.log";
 
 /// Everything that a node and its HTTP server are told.
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ pub struct InstanceConfig {
     pub allowed_hosts: Vec<String>,
     /// What clients may make it hold.
     pub limits: Limits,
+    /// What of access control is not in the catalog.
+    pub access: AccessSetup,
+    /// Where administrative acts are written down.
+    pub audit: AuditSetup,
     /// Threads of the node; `None`: as many as there are processors.
     pub workers: Option<usize>,
     /// Whether the node gives itself a share of the data once it has become a member.
@@ -98,8 +105,17 @@ impl Instance {
 
 /// Listens for clients, who are told from here on that the node is starting; what the node is told.
 fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartError> {
-    let InstanceConfig { listen: address, advertise, allowed_hosts, limits, workers: _, auto: _, mut node } =
-        config;
+    let InstanceConfig {
+        listen: address,
+        advertise,
+        allowed_hosts,
+        limits,
+        access,
+        audit,
+        workers: _,
+        auto: _,
+        mut node,
+    } = config;
     let in_force = limits_in_force(&Config {
         limits: limits.clone(),
         peer_limits: node.peer_limits.clone(),
@@ -114,7 +130,7 @@ fn serve_starting(config: InstanceConfig) -> Result<(Server, NodeConfig), StartE
     let (listener, address) = listen("clients", address, limits.connections_backlog)?;
     node.http_address = advertise.unwrap_or_else(|| address.to_string());
     let hosts = Hosts::new(allowed_hosts.iter().chain([&node.http_address, &node.name]));
-    let setup = Setup { hosts, limits, in_force, broken: breakage::broken() };
+    let setup = Setup { hosts, limits, in_force, broken: breakage::broken(), access, audit };
     let failed = |error| StartError::Listen { what: "clients", address, error };
     let server = Server::start(listener, setup).map_err(failed)?;
     // What can't be read is said when the node opens its folder.

@@ -6,6 +6,7 @@
 //!                                         └─> quorate_cli ──> a node's HTTP port
 //! ```
 
+mod admin;
 pub mod breakage;
 mod commands;
 pub mod config;

@@ -1,13 +1,16 @@
 //! `quorate serve`: one node, until it is told to stop.
 
+use crate::admin::{self, Wanted};
 use crate::breakage;
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::validate::{self, NAME_BYTES_MAX, SECRET_BYTES_MIN, validate};
 use crate::config::{self, Config, Given, Origin, Resolved, environment, links};
-use crate::instance::{Instance, InstanceConfig};
+use crate::instance::{AUDIT_FILE, Instance, InstanceConfig};
 use crate::process::{self, OpenFiles, StopSignal};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use quorate_api::token::Token;
 use quorate_cli::{Exit, Failure};
+use quorate_http::{AccessSetup, AuditSetup};
 use quorate_node::node::{BOOT_ID_FILE, Entry, is_like_an_id};
 use quorate_node::{Ended, NodeConfig, StartError};
 use quorate_ring::{Catalog, Weight};
@@ -53,6 +56,7 @@ impl Serve {
         validate(&config)?;
         let instance = instance_config(&config)?;
         check_cluster(&config, &instance.node.data)?;
+        let admin = admin::wanted(&config, &instance.node.data)?;
         process::raise_open_files(open_files(&instance), 1).map_err(|error| refused(&error))?;
         process::keep_files_private();
         process::start_logging(&config.log_filter, config.log_format).map_err(|error| refused(&error))?;
@@ -67,7 +71,7 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(Exit::Other, format!("no reactor could be started: {error}")))?;
-        runtime.block_on(until_stopped(instance, &resolved.origins))
+        runtime.block_on(until_stopped(instance, admin, &resolved.origins))
     }
 }
 
@@ -82,11 +86,16 @@ fn open_files(instance: &InstanceConfig) -> OpenFiles {
 
 /// Runs the node until it is told to stop; starts it again where it must be, to go on.
 async fn until_stopped(
-    config: InstanceConfig,
+    mut config: InstanceConfig,
+    admin: Option<Wanted>,
     origins: &BTreeMap<&'static str, Origin>,
 ) -> Result<(), Failure> {
     let mut signals = StopSignal::listen().map_err(|error| refused(&error))?;
-    while run_once(config.clone(), origins, &mut signals).await? == Ending::Restart {
+    // At the first start alone: what comes after it is the same run to the operator.
+    let (first, mut printed) = admin.map_or((None, None), |Wanted { admin, printed }| (Some(admin), printed));
+    config.node.admin = first;
+    while run_once(config.clone(), printed.take(), origins, &mut signals).await? == Ending::Restart {
+        config.node.admin = None;
         tracing::warn!("the node starts again");
     }
     Ok(())
@@ -104,6 +113,7 @@ enum Ending {
 /// Starts the node, waits for a signal or for its own reason to end, and stops it in order.
 async fn run_once(
     config: InstanceConfig,
+    printed: Option<Token>,
     origins: &BTreeMap<&'static str, Origin>,
     signals: &mut StopSignal,
 ) -> Result<Ending, Failure> {
@@ -116,6 +126,9 @@ async fn run_once(
             return Ok(Ending::Stopped);
         }
     };
+    if let Some(token) = printed {
+        admin::print(&token)?;
+    }
     let (node, (name, zone, weight)) = (instance.node(), told);
     warn_of_other_labels(node, origins, &name, &zone, weight);
     let (mut failed, mut restart) = (node.failed(), node.restart());
@@ -258,6 +271,8 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         peer_advertise: config.peer_advertise.as_ref().map(ToString::to_string),
         peer_backlog: config.limits.connections_backlog,
         entry,
+        // What the start makes of the folder says who (`admin.rs`).
+        admin: None,
         secret,
         peer_limits: config.peer_limits.clone(),
         storage: config.storage.clone(),
@@ -271,7 +286,10 @@ fn instance_config(config: &Config) -> Result<InstanceConfig, Failure> {
         rules: breakage::rules(),
         boot_id_file: config.boot_id_file.clone().unwrap_or_else(|| BOOT_ID_FILE.into()),
     };
+    let audit_file = config.audit_file.clone().unwrap_or_else(|| node.data.join(AUDIT_FILE));
     Ok(InstanceConfig {
+        access: AccessSetup { metrics_open: config.metrics_open, insecure: config.insecure },
+        audit: AuditSetup { file: Some(audit_file), required: config.audit_required },
         listen: config.listen,
         advertise: config.advertise.as_ref().map(ToString::to_string),
         allowed_hosts: config.allowed_hosts.clone(),

@@ -47,8 +47,20 @@ pub struct Config {
     pub replace_self: Option<String>,
     /// A file with the secret that all members share.
     pub secret_file: Option<PathBuf>,
-    /// Serve clients on a network without TLS and tokens.
+    /// Serve clients on a network without TLS.
     pub insecure: bool,
+    /// Switch access control on in a cluster that is founded.
+    pub access: bool,
+    /// A file for the token of the first admin.
+    pub admin_token_file: Option<PathBuf>,
+    /// Give the user admin a new token.
+    pub reset_admin: bool,
+    /// Answer metrics to everyone.
+    pub metrics_open: bool,
+    /// Where administrative acts are written down.
+    pub audit_file: Option<PathBuf>,
+    /// Refuse acts that can't be written down first.
+    pub audit_required: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines there are.
@@ -98,6 +110,12 @@ impl Default for Config {
             replace_self: None,
             secret_file: None,
             insecure: false,
+            access: false,
+            admin_token_file: None,
+            reset_admin: false,
+            metrics_open: false,
+            audit_file: None,
+            audit_required: false,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
             boot_id_file: None,

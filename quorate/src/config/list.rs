@@ -45,7 +45,7 @@ pub const SETTINGS: &[Setting] = settings! {
     "cluster_name" "NAME": TextOption cluster_name,
         "The name of the cluster that `bootstrap` founds; 1 to 64 of a-z, 0-9, '_' and '-'.";
     "join" "ADDR": Endpoints join,
-        "HTTP addresses of other nodes; may be given several times. With an empty data folder they are asked for admission, again and again. Later they are asked for members that are not where the catalog says.";
+        "Addresses of other nodes, for clients or for peers; may be given several times. With an empty data folder they are asked for admission, again and again. Later they are asked for members that are not where the catalog says.";
     "auto" "": Switch auto,
         "Once this node has become a member, make and apply the plan that gives it its share of the data; while another plan is carried out, it waits. Done once: a later start plans nothing. Switched off, an operator plans (`cluster plan add`). Needs `join`.";
     "replace_self" "NODE": TextOption replace_self,
@@ -53,7 +53,19 @@ pub const SETTINGS: &[Setting] = settings! {
     "secret_file" "FILE": Path secret_file,
         "A file with the secret all members share, 16 bytes or more. Needed as soon as `peer_listen` is not loopback.";
     "insecure" "": Switch insecure,
-        "Serve clients on a network although there is no TLS and no access control: every client that reaches `listen` can do everything.";
+        "Serve clients on a network although there is no TLS: others on it can read keys, values and tokens; and without access control every client that reaches `listen` can do everything.";
+    "access" "": Switch access,
+        "Switch access control on in the cluster that `bootstrap` founds, before it answers anything: its first user, admin, may administer everything and gets a token (`admin_token_file`). Without effect on a cluster that there is: `quorate auth enable` switches it on there.";
+    "admin_token_file" "FILE": Path admin_token_file,
+        "A file for the token of that admin: it is made for the node's user alone, or, where it is there already, the token in it is taken. Default: the token is printed to standard output, once. Needs `access` or `reset_admin`.";
+    "reset_admin" "": Switch reset_admin,
+        "Give the user admin a new token at this start, and the right to administer everything (`admin_token_file`): for a cluster whose admins have lost their tokens. Access control stays as it is. Say it for one start.";
+    "metrics_open": Switch metrics_open,
+        "Answer GET /metrics to everyone where access control is on. Switched off, a scraper needs a token of a user with `monitor`.";
+    "audit_file": Path audit_file,
+        "Where administrative acts are written down: who, from where, what, with what result; a line of JSON each. It may be renamed while the node runs: the next line begins it anew. Default: audit.log in the data folder.";
+    "audit_required": Switch audit_required,
+        "Refuse an administrative act, with 503, that can't be written down first. Switched off, a line that can't be written is counted and logged.";
     "log_format" "FORMAT": Format log_format,
         "How log lines look: text, json, or auto (text on a terminal, else json).";
     "log_filter" "FILTER": Text log_filter,
@@ -97,6 +109,10 @@ pub const SETTINGS: &[Setting] = settings! {
         "Memory for all request bodies together; beyond it 503 with Retry-After.";
     "limits.answers_bytes_max": Bytes limits.answers_bytes_max,
         "Memory for the values of all answers that clients have not taken yet; beyond it 503 with Retry-After. At least value_bytes_max and batch_bytes_max.";
+    "limits.auth_failures_max": Count limits.auth_failures_max,
+        "Requests of one address (of IPv6: one /64) that fail to prove who asks, in ten seconds; beyond it 429. A token that is right is taken even then.";
+    "limits.auth_failures_all_max": Count limits.auth_failures_all_max,
+        "The same of all addresses together. At least auth_failures_max.";
     "limits.head_timeout": Duration limits.head_timeout,
         "How long a client may take for a request's head, and for the first byte of a new connection.";
     "limits.idle_timeout": Duration limits.idle_timeout,

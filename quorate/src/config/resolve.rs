@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Names with that prefix that are no settings of a node: the command line's own.
-const OTHER_VARIABLES: &[&str] = &["QUORATE_CONFIG", "QUORATE_ENDPOINTS"];
+const OTHER_VARIABLES: &[&str] =
+    &["QUORATE_CONFIG", "QUORATE_ENDPOINTS", "QUORATE_TOKEN", "QUORATE_TOKEN_FILE"];
 
 /// The environment variable that names the configuration file.
 const FILE_VARIABLE: &str = "QUORATE_CONFIG";

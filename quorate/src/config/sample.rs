@@ -68,6 +68,8 @@ pub(super) fn example(name: &str) -> &'static str {
         "cluster_name" => "\"production\"",
         "join" => "[\"10.0.0.2:7400\", \"10.0.0.3:7400\"]",
         "replace_self" => "\"n3\"",
+        "admin_token_file" => "\"/etc/quorate/admin.token\"",
+        "audit_file" => "\"/var/log/quorate/audit.log\"",
         "secret_file" => "\"/etc/quorate/secret\"",
         "boot_id_file" => "\"/proc/sys/kernel/random/boot_id\"",
         _ => "\"\"",

@@ -17,6 +17,7 @@ pub const SECRET_BYTES_MIN: usize = 16;
 /// Checks everything that can be known without touching the data folder or the network.
 pub fn validate(config: &Config) -> Result<(), Error> {
     exposure(config)?;
+    admins(config)?;
     addresses(config)?;
     names(config)?;
     founding(config)?;
@@ -27,8 +28,8 @@ pub fn validate(config: &Config) -> Result<(), Error> {
 fn exposure(config: &Config) -> Result<(), Error> {
     refuse(!config.listen.ip().is_loopback() && !config.insecure, || {
         format!(
-            "listen {} can be reached from the network, where there is no TLS and no access control yet: \
-             listen on 127.0.0.1, or say --insecure to serve everyone who can reach it",
+            "listen {} can be reached from the network, where there is no TLS yet: others on it can read keys, values and \
+             tokens: listen on 127.0.0.1, or say --insecure to serve everyone who can reach it",
             config.listen
         )
     })?;
@@ -38,6 +39,13 @@ fn exposure(config: &Config) -> Result<(), Error> {
              name a file with one by --secret-file, the same on every member, or listen on 127.0.0.1",
             config.peer_listen
         )
+    })
+}
+
+fn admins(config: &Config) -> Result<(), Error> {
+    refuse(config.admin_token_file.is_some() && !config.access && !config.reset_admin, || {
+        "--admin-token-file is for the token of an admin that is made: say --access with --bootstrap, or --reset-admin"
+            .to_owned()
     })
 }
 

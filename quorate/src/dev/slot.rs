@@ -3,10 +3,10 @@
 use super::error::Error;
 use super::plan::{Plan, folder_of};
 use crate::breakage;
-use crate::instance::{Instance, InstanceConfig};
+use crate::instance::{AUDIT_FILE, Instance, InstanceConfig};
 use crate::process::{self, OpenFiles};
 use quorate_coordinator::Timing;
-use quorate_http::Limits;
+use quorate_http::{AccessSetup, AuditSetup, Limits};
 use quorate_model::Epoch;
 use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
@@ -114,6 +114,7 @@ impl Slot {
             peer_advertise: None,
             peer_backlog: limits.connections_backlog,
             entry,
+            admin: None,
             secret: Secret::new(Vec::new()),
             peer_limits: quorate_transport::Limits::default(),
             storage: StorageConfig::default(),
@@ -132,6 +133,8 @@ impl Slot {
             advertise: None,
             allowed_hosts: Vec::new(),
             limits,
+            access: AccessSetup::default(),
+            audit: AuditSetup { file: Some(self.folder.join(AUDIT_FILE)), required: false },
             workers: Some(WORKERS),
             auto: false,
             node,

@@ -2,6 +2,7 @@
 //!
 //! No port is fixed: nodes and clusters draw free ones and say which, or have a block of ports to themselves.
 
+mod access;
 mod backup;
 mod bench;
 mod browser;

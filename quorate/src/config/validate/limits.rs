@@ -82,6 +82,10 @@ fn memory_of_requests(config: &Config) -> Result<(), Error> {
     ] {
         within(name, value, 1..=COUNT_MAX, of_process)?;
     }
+    let (of_one, of_all) = (limits.auth_failures_max, limits.auth_failures_all_max);
+    within("limits.auth_failures_max", of_one, 1..=COUNT_MAX, of_process)?;
+    let least = "limits.auth_failures_max, and a bound on one process";
+    within("limits.auth_failures_all_max", of_all, of_one as u64..=COUNT_MAX, least)?;
     within("limits.health_connections_max", limits.health_connections_max, 0..=10_000, of_process)?;
     let (value, batch) = (limits.value_bytes_max as u64, limits.batch_bytes_max as u64);
     let most = 1 << 40;
