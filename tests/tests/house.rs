@@ -57,6 +57,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "ring",
             "coordinator",
             "storage",
+            "api",
             "transport",
             "node",
             "http",

@@ -1,8 +1,10 @@
 //! A client without manners of its own: it sends the bytes it is given, and reads the answer.
 
+use super::rig::{all_are_guarded, token};
 use serde_json::Value as Json;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// No answer takes longer, or the test fails.
@@ -22,10 +24,34 @@ pub struct Ask<'a> {
     target: &'a str,
     headers: String,
     body: Option<Vec<u8>>,
+    /// Whether it says who asks, where every request does.
+    is_admins: bool,
+}
+
+/// What says that an admin asks, a line; nothing where clusters have no access control.
+static BY_ADMIN: LazyLock<String> = LazyLock::new(|| {
+    if all_are_guarded() { format!("Authorization: Bearer {}\r\n", token()) } else { String::new() }
+});
+
+/// The same bytes, in which an admin asks: each line that begins a request has the line behind it that says so.
+pub fn by_admin(bytes: &[u8]) -> Vec<u8> {
+    if BY_ADMIN.is_empty() {
+        return bytes.to_vec();
+    }
+    let begins =
+        |at: usize| [&b" HTTP/1.1\r\n"[..], b" HTTP/1.0\r\n"].iter().any(|end| bytes[..at].ends_with(end));
+    let mut whole = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        if begins(at) {
+            whole.extend_from_slice(BY_ADMIN.as_bytes());
+        }
+        whole.push(*byte);
+    }
+    whole
 }
 
 pub fn ask<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
-    Ask { method, target, headers: String::new(), body: None }
+    Ask { method, target, headers: String::new(), body: None, is_admins: true }
 }
 
 pub fn get(target: &str) -> Ask<'_> {
@@ -61,9 +87,20 @@ impl Ask<'_> {
         self
     }
 
+    /// By this user, whatever all others are by.
+    pub fn by(mut self, token: &str) -> Self {
+        self.is_admins = false;
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// By a stranger, whatever all others are by.
+    pub fn by_stranger(self) -> Self {
+        Self { is_admins: false, ..self }
+    }
+
     /// Sends it to a node, and holds the answer to what is true of all answers.
     pub fn of(self, node: SocketAddr) -> Answer {
-        let Ask { method, target, headers, body } = self;
+        let Ask { method, target, headers, body, is_admins } = self;
         let mut bytes =
             format!("{method} {target} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n{headers}")
                 .into_bytes();
@@ -72,7 +109,8 @@ impl Ask<'_> {
         }
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&body.unwrap_or_default());
-        let answer = raw(node, &bytes);
+        let bytes = if is_admins { by_admin(&bytes) } else { bytes };
+        let answer = Answer::parse(&exchanged(node, &bytes));
         assert!(answer.has("quorate-request"), "{method} {target}: {answer:?}");
         if method != "HEAD" {
             answer.check();
@@ -101,6 +139,10 @@ fn request_line(bytes: &[u8]) -> Option<(&str, &str)> {
 
 /// Sends bytes as they are, and reads until the node closes.
 pub fn conversation(node: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    exchanged(node, &by_admin(bytes))
+}
+
+fn exchanged(node: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(node).expect("a connection");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket.write_all(bytes).expect("sent");
@@ -158,7 +200,7 @@ impl Answer {
         assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{problem}");
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
         assert!(matches!(problem["outcome"].as_str(), Some("not_applied" | "unknown")), "{problem}");
-        assert_eq!(self.has("retry-after"), self.status == 503, "{self:?}");
+        assert_eq!(self.has("retry-after"), matches!(self.status, 429 | 503), "{self:?}");
     }
 
     pub fn has(&self, name: &str) -> bool {

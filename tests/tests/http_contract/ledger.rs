@@ -31,6 +31,12 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ),
     ("unavailable", &["moveShard"], "a plan of one shard: as the apply of any plan"),
     ("write-timeout", &["mergeShard", "moveShard"], "written as a split is, by the same function"),
+    (
+        "write-timeout",
+        &["switchAccess", "putUser", "removeUser", "issueToken", "revokeToken", "putRole", "removeRole"],
+        "written as tables are, by the same function",
+    ),
+    ("catalog-refused", &["putRole"], "more grants than one document has; tests of the catalog"),
     ("job-runs", &["applyPlan"], "a job changes what a plan was made from, and that is said first"),
     ("versions-exhausted", &[], "2^64 updates of one key; tests of the node's faults"),
 ];

@@ -13,7 +13,7 @@ mod protocols;
 mod slow;
 mod targets;
 
-use super::ask::{get, put};
+use super::ask::{by_admin, get, put};
 use super::rig::{Cluster, key};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -62,7 +62,7 @@ pub fn send(node: SocketAddr, pieces: &[&[u8]]) -> Ended {
     socket.set_write_timeout(Some(END)).expect("a timeout");
     let began = Instant::now();
     for piece in pieces {
-        if socket.write_all(piece).is_err() {
+        if socket.write_all(&by_admin(piece)).is_err() {
             break;
         }
     }
@@ -75,7 +75,7 @@ pub fn send_all(node: SocketAddr, bytes: &[u8]) -> Ended {
     socket.set_read_timeout(Some(END)).expect("a timeout");
     let began = Instant::now();
     // Both fail only if the node has closed already.
-    let _ = socket.write_all(bytes).and_then(|()| socket.shutdown(Shutdown::Write));
+    let _ = socket.write_all(&by_admin(bytes)).and_then(|()| socket.shutdown(Shutdown::Write));
     listen(&mut socket, began)
 }
 

@@ -47,7 +47,8 @@ impl Operation {
 
     pub fn target(&self, table: &str, key: &str, node: &str) -> String {
         let target = self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node);
-        let target = target.replace("{shard}", "0").replace("{file}", "main.js");
+        let target = target.replace("{shard}", "0").replace("{file}", "main.js").replace("{user}", "refused").replace("{role}", "refused");
+        let target = target.replace("{token}", "00000000000000ff");
         target.replace("{job}", "n1-00000000-1").replace("{plan}", "p-n1-1")
     }
 
@@ -69,13 +70,17 @@ impl Operation {
             "splitShard" => json!({"at": "0000000000000001"}),
             "mergeShard" => json!({"with": 1}),
             "moveShard" => json!({"from": "n1", "to": "n2"}),
+            "switchAccess" => json!({"enabled": true, "user": "admin"}),
+            "putUser" => json!({"roles": []}),
+            "issueToken" => json!({"expires_in": "1d"}),
+            "putRole" => json!({"grants": [{"permission": "read"}]}),
             other => panic!("{other} takes a document: say which"),
         };
         Some(("application/json", document.to_string()))
     }
 
     /// A request that is fine but for what is added to it.
-    fn ask<'a>(&self, method: &'a str, target: &'a str) -> Ask<'a> {
+    pub fn ask<'a>(&self, method: &'a str, target: &'a str) -> Ask<'a> {
         match self.body() {
             Some((kind, body)) => ask(method, target).header("Content-Type", kind).body(body),
             None => ask(method, target),
@@ -89,13 +94,18 @@ impl Operation {
 }
 
 /// Each operation that may be refused so is, when it is asked in this way.
-fn refused(status: u16, code: &str, how: impl Fn(&Operation) -> Answer) {
+pub fn refused(status: u16, code: &str, how: impl Fn(&Operation) -> Answer) {
     let all = Operation::all_with(code);
     assert!(!all.is_empty(), "{code} is on no operation");
     for one in all {
         let problem = how(&one).refuses(status, code);
         assert_eq!(problem["outcome"], "not_applied", "{}: {problem}", one.id);
     }
+}
+
+/// A document to a target.
+fn json_to(method: &str, target: &str, document: &Json, node: SocketAddr) -> Answer {
+    ask(method, target).header("Content-Type", "application/json").body(document.to_string()).of(node)
 }
 
 /// A plan for one change.
@@ -177,9 +187,19 @@ fn what_is_not_there_is_refused_by_every_operation() {
         match one.id {
             "orderJob" => super::ask::post(&target, &json!({"type": "verify", "table": "none"})).of(node),
             "makePlan" => plan(&json!({"table": {"name": "none", "n": 3}}), node),
+            "putRole" => {
+                let document = json!({"grants": [{"permission": "read", "table": "none"}]});
+                json_to(&one.method, &target, &document, node)
+            }
             _ => one.send(&format!("{target}{query}"), node),
         }
     });
+    refused(404, "no-such-user", |one| one.send(&one.template.replace("{user}", "%ff"), node));
+    refused(404, "no-such-role", |one| match one.id {
+        "putUser" => json_to(&one.method, &plain(one), &json!({"roles": ["none"]}), node),
+        _ => one.send(&one.template.replace("{role}", "%ff"), node),
+    });
+    refused(404, "no-such-token", |one| one.send(&plain(one), node));
     refused(404, "no-such-job", |one| one.send(&plain(one), node));
     refused(404, "no-such-plan", |one| one.send(&plain(one), node));
     refused(404, "no-such-shard", |one| {

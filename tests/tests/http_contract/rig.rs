@@ -2,21 +2,23 @@
 
 use super::ask::{get, post};
 use quorate::config::{Config, settings::limits_in_force};
-use quorate::{Instance, InstanceConfig};
+use quorate::instance::{AUDIT_FILE, Instance, InstanceConfig};
+use quorate_api::token::{SECRET_BYTES, Token};
 use quorate_coordinator::Timing;
-use quorate_http::{Limits, Server, Setup};
-use quorate_model::{Durability, Rules};
+use quorate_http::access::new_token;
+use quorate_http::{AccessSetup, AuditSetup, Limits, Server, Setup};
+use quorate_model::{Durability, Rules, WallTime};
 use quorate_node::FillLimits;
 use quorate_node::hints::ReplayLimits;
 use quorate_node::purge::PurgeLimits;
 use quorate_node::sync::SyncLimits;
 use quorate_node::{Entry, NodeConfig, StorageConfig, bind};
 use quorate_ports::Block;
-use quorate_ring::Weight;
+use quorate_ring::{NewAdmin, Weight};
 use quorate_storage::RocksOptions;
 use quorate_storage::rocks::FreeBytes;
 use quorate_transport::Secret;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+/// Says that every cluster has access control on, and that every request says who asks.
+const SWITCH: &str = "QUORATE_CONTRACT_ACCESS";
+
+/// A secret that is none.
+const TOKEN: Token = Token { id: 0xa7, secret: [7; SECRET_BYTES] };
 
 /// Nothing takes longer, or the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -50,6 +58,16 @@ pub fn shared() -> Arc<Cluster> {
         *shared = Arc::downgrade(&cluster);
         cluster
     })
+}
+
+/// Whether every cluster has access control on.
+pub fn all_are_guarded() -> bool {
+    std::env::var_os(SWITCH).is_some_and(|value| value == "1")
+}
+
+/// The token of the admin of every cluster with access control.
+pub fn token() -> String {
+    TOKEN.reveal()
 }
 
 /// Waits for a condition.
@@ -79,6 +97,22 @@ impl Cluster {
 
     /// Nodes of these names: the first has the id n1, and so on.
     pub fn called(names: &[&str], limits: Limits) -> Self {
+        Self::launch(names, limits, all_are_guarded())
+    }
+
+    /// One node without access control.
+    pub fn open() -> Self {
+        Self::launch(&["n1"], Limits::default(), false)
+    }
+
+    /// Three nodes with access control, and with a table `t`.
+    pub fn guarded() -> Self {
+        let cluster = Self::launch(&["n1", "n2", "n3"], Limits::default(), true);
+        cluster.make_table("t", 3, Durability::Os);
+        cluster
+    }
+
+    fn launch(names: &[&str], limits: Limits, is_guarded: bool) -> Self {
         let count = names.len();
         // The second time it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -106,6 +140,10 @@ impl Cluster {
                 peer_advertise: None,
                 peer_backlog: limits.connections_backlog,
                 entry,
+                admin: (is_guarded && index == 0).then(|| NewAdmin {
+                    user: "admin".to_owned(),
+                    token: new_token(&TOKEN, WallTime(1), None),
+                }),
                 secret: Secret::new(Vec::new()),
                 // The end of a node in this process is seen at once, and its silence is that of a busy machine.
                 peer_limits: quorate_transport::Limits {
@@ -136,6 +174,8 @@ impl Cluster {
                 advertise: None,
                 allowed_hosts: vec!["db.example".to_owned()],
                 limits: limits.clone(),
+                access: AccessSetup::default(),
+                audit: AuditSetup { file: Some(node.data.join(AUDIT_FILE)), required: false },
                 workers: Some(2),
                 auto: false,
                 node,
@@ -149,7 +189,7 @@ impl Cluster {
             Self { nodes, configs, addresses, disk_is_full, runtime, _folder: folder, _ports: ports };
         for node in 0..count {
             until("every node knows every node, and that it is up", || {
-                let seen = get("/v1/cluster").of(cluster.at(node)).is(200).json();
+                let seen = get("/v1/cluster").by(&token()).of(cluster.at(node)).is(200).json();
                 (seen["nodes"] == count && seen["nodes_up"] == count).then_some(())
             });
         }
@@ -159,9 +199,16 @@ impl Cluster {
     /// Waits until every node votes on the catalog.
     pub fn all_vote(&self) {
         until("every node is a voter", || {
-            let seen = get("/v1/cluster/nodes").of(self.at(0)).is(200).json();
-            seen["nodes"].as_array()?.iter().all(|node| node["voter"] == true).then_some(())
+            let view = self.with(0, |instance| instance.node().core().view());
+            let mut nodes = view.catalog().nodes();
+            nodes.all(|node| node.voter).then_some(())
         });
+    }
+
+    /// The lines of a node's audit log.
+    pub fn audit(&self, node: usize) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.configs[node].node.data.join(AUDIT_FILE)).expect("a log");
+        text.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect()
     }
 
     /// The address of a node, counted from 0.
@@ -172,7 +219,7 @@ impl Cluster {
     /// Makes a table of `n` copies, known to every node.
     pub fn make_table(&self, name: &str, n: u8, durability: Durability) {
         let table = json!({"name": name, "n": n, "shards": 8, "durability": durability.as_str()});
-        post("/v1/tables", &table).of(self.at(0)).is(201);
+        post("/v1/tables", &table).by(&token()).of(self.at(0)).is(201);
         for address in &self.addresses {
             until("every node is ready", || (get("/health/ready").of(*address).status == 200).then_some(()));
         }
@@ -212,6 +259,7 @@ impl Cluster {
     pub fn start_again(&self, node: usize) -> SocketAddr {
         let mut config = self.configs[node].clone();
         config.node.entry = Entry::Existing;
+        config.node.admin = None;
         let started = self.runtime.block_on(Instance::start(config)).expect("its folder is there");
         let address = started.http_address();
         *self.nodes[node].lock().unwrap() = Some(started);
@@ -233,17 +281,22 @@ impl Cluster {
     /// Waits until a node sees so many nodes up.
     pub fn sees_up(&self, node: usize, count: usize) {
         until("a node sees who is up", || {
-            let seen = get("/v1/cluster").of(self.at(node)).is(200).json();
+            let seen = get("/v1/cluster").by(&token()).of(self.at(node)).is(200).json();
             (seen["nodes_up"] == count).then_some(())
         });
     }
 
     /// A further HTTP server of a node, with limits of its own.
     pub fn second_server(&self, node: usize, limits: Limits) -> Server {
+        self.server_with(node, Setup { limits, ..Setup::default() })
+    }
+
+    /// The same, set up so.
+    pub fn server_with(&self, node: usize, setup: Setup) -> Server {
         let _inside = self.runtime.enter();
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 16).expect("a loopback port");
-        let in_force = limits_in_force(&Config { limits: limits.clone(), ..Config::default() });
-        let setup = Setup { limits, in_force, ..Setup::default() };
+        let in_force = limits_in_force(&Config { limits: setup.limits.clone(), ..Config::default() });
+        let setup = Setup { in_force, ..setup };
         let server = Server::start(listener, setup).expect("a listening socket");
         self.with(node, |instance| server.open(instance.node().core()));
         server

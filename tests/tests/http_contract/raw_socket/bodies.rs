@@ -1,7 +1,7 @@
 //! Bodies: chunks, lengths, expectations, ends that come too early.
 
 use super::{Guard, send, send_all};
-use crate::ask::get;
+use crate::ask::{by_admin, get};
 use crate::rig::{key, shared};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -87,7 +87,7 @@ fn a_client_that_goes_away_leaves_nothing_behind() {
         format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 1000000\r\n\r\n", key("abandoned"));
     for _ in 0..100 {
         let mut socket = TcpStream::connect(node).unwrap();
-        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(&by_admin(head.as_bytes())).unwrap();
         socket.write_all(&[b'x'; 10_000]).unwrap();
         let _ = socket.shutdown(Shutdown::Both);
     }
@@ -110,7 +110,7 @@ fn a_body_is_invited_only_if_it_will_be_taken() {
         socket.set_read_timeout(Some(super::END)).unwrap();
         let head =
             format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nExpect: 100-continue\r\n{headers}\r\n", key(name));
-        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(&by_admin(head.as_bytes())).unwrap();
         socket
     };
     let mut socket = ask("invited", "Connection: close\r\nContent-Length: 2\r\n");

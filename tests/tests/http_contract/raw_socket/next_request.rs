@@ -5,6 +5,7 @@
 //! every operation that is described with that code.
 
 use super::*;
+use crate::ask::by_admin;
 use crate::refusals::{Operation, plain};
 use quorate_http::Limits;
 use std::io::{BufRead as _, BufReader};
@@ -98,10 +99,11 @@ impl Early {
         let (framing, body) = coming.frame(document);
         let host = if headers.contains("Host: ") { String::new() } else { format!("Host: {node}\r\n") };
         let head = format!("{method} {target} HTTP/1.1\r\n{host}{headers}{framing}\r\n");
+        let head = by_admin(head.as_bytes());
         match coming {
-            Coming::AtOnce => socket.write_all(&[head.as_bytes(), &body[..]].concat()).expect("sent"),
+            Coming::AtOnce => socket.write_all(&[&head[..], &body[..]].concat()).expect("sent"),
             Coming::Later | Coming::InChunks | Coming::Long | Coming::Begun => {
-                socket.write_all(head.as_bytes()).expect("the head");
+                socket.write_all(&head).expect("the head");
                 // It has taken the head by the time that it answers another connection.
                 send(*node, &[b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"]);
                 // A node that has said so may close before it has all.
@@ -165,7 +167,7 @@ impl Early {
         // What is said of documents by the documents themselves, or by the target's length alone, comes another way.
         let is_by_head = |one: &Operation| match way.1 {
             "invalid-consistency" => !matches!(one.id, "createTable" | "alterTable" | "makePlan"),
-            "no-such-table" => !matches!(one.id, "orderJob" | "makePlan"),
+            "no-such-table" => !matches!(one.id, "orderJob" | "makePlan" | "putRole"),
             "no-such-node" => !matches!(one.id, "makePlan" | "recover" | "moveShard"),
             "key-too-long" => one.template.contains("{key}"),
             _ => true,

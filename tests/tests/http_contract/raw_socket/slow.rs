@@ -1,7 +1,7 @@
 //! Clients that take their time, or all of the node's.
 
 use super::{END, Guard, listen};
-use crate::ask::{get, put};
+use crate::ask::{by_admin, get, put};
 use crate::rig::{Cluster, key};
 use quorate_http::Limits;
 use quorate_model::Durability;
@@ -83,7 +83,7 @@ fn dribbling_gains_no_time() {
     assert_eq!(ended.statuses().first(), Some(&408), "{}", ended.said);
     let mut socket = open(node);
     let head = format!("PUT {} HTTP/1.1\r\nHost: {node}\r\nContent-Length: 100000\r\n\r\n", key("dribbled"));
-    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(&by_admin(head.as_bytes())).unwrap();
     let ended = dribble(socket, b"x");
     assert_eq!(ended.statuses(), [408], "the whole body has its time too: {}", ended.said);
     get(&key("dribbled")).of(node).refuses(404, "no-such-key");
@@ -101,7 +101,7 @@ fn a_client_that_takes_no_answer_is_hung_up_on() {
     let mut stalled: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = open(node);
-            socket.write_all(request.repeat(asked).as_bytes()).unwrap();
+            socket.write_all(&by_admin(request.repeat(asked).as_bytes())).unwrap();
             socket
         })
         .collect();
