@@ -42,6 +42,9 @@ const BEARS_NO_DOUBT: [&str; 4] = ["register-all", "register-one", "regular", "d
 /// Workloads whose levels are numbers of owners of three: with more copies they would mean something else.
 const BEARS_NO_MORE_COPIES: [&str; 3] = ["register-one", "regular", "mixed"];
 
+/// Workloads whose table needs every owner for round one of a write, so that no node is ever safe to stop.
+const BEARS_NO_STOP: [&str; 1] = ["regular"];
+
 /// A line of the quick suite.
 struct Line {
     workload: &'static str,
@@ -166,12 +169,14 @@ fn next_borne(workload: &workload::Entry, durability: Durability, number: u32) -
         .expect("every workload bears a killed process")
 }
 
-/// Whether a workload can be judged under a fault: some can't if the fault makes a node doubtful.
+/// Whether a workload can be judged under a fault: some can't if the fault makes a node doubtful, or stops nodes in turn
+/// once they are safe to stop.
 pub fn bears(workload: &str, durability: Durability, fault: &nemesis::Entry) -> bool {
     let forgets = durability == Durability::Os && fault.name.starts_with("power");
     let is_asked_of_all = BEARS_NO_DOUBT.contains(&workload) && (fault.makes_doubtful || forgets);
     let is_of_three = BEARS_NO_MORE_COPIES.contains(&workload) && fault.name == "member-copies";
-    !(is_asked_of_all || is_of_three)
+    let needs_all = BEARS_NO_STOP.contains(&workload) && fault.name.starts_with("rolling");
+    !(is_asked_of_all || is_of_three || needs_all)
 }
 
 /// The faults of a segment of the full suite: turn by turn one alone, a few, all. The workloads go round at their own
