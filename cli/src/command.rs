@@ -2,9 +2,7 @@
 
 use crate::context::{Context, block_on};
 use crate::exit::Failure;
-use crate::{
-    auth, backup, bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table,
-};
+use crate::{auth, backup, bench, bulk, cluster, job, key, mget, node, scan, shard, status, sync, table};
 use clap::Subcommand;
 
 /// A command that asks a cluster for something.

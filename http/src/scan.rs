@@ -101,6 +101,7 @@ async fn count(app: &App, mut walk: Walk, level: Level, until: Instant) -> Resul
 
 /// What all of it adds up to, as far as owners agree.
 async fn sum(app: &App, mut walk: Walk, level: Level, until: Instant) -> Result<Response, Problem> {
+    expect_range(app, walk.table(), walk.keys()).map_err(|denied| denied.at(level))?;
     app.expect_room(0).map_err(|full| full.at(level))?;
     let scan = Scan { app: app.clone(), level, timeout: Duration::ZERO };
     let (range, left) = (walk.range(), until.saturating_duration_since(Instant::now()));
@@ -109,7 +110,7 @@ async fn sum(app: &App, mut walk: Walk, level: Level, until: Instant) -> Result<
     walk.took(&Page { items: Vec::new(), rest: None, worth, repaired: 0 });
     let document = KeyPage { sum: sum.map(|sum| format!("{sum:016x}")), ..KeyPage::default() };
     let mut response = json_bytes(StatusCode::OK, scan.held(&document)?);
-    response.headers_mut().extend(headers(&walk));
+    response.headers_mut().extend(headers(app, &walk));
     response.extensions_mut().insert(LevelLabel::from(level));
     Ok(response)
 }

@@ -18,13 +18,11 @@ pub struct Everyone {
 /// All that is known: for admins.
 pub async fn everyone(context: &Context, client: &Client) -> Result<Everyone, Failure> {
     let access = context.told("asking who may do what", client.access()).await?;
-    match (access.read.users, access.read.roles) {
-        (Some(users), Some(roles)) => Ok(Everyone { users, roles, json: access.json }),
-        (Some(_) | None, _) => {
-            let sentence = "users and roles are shown to those alone who may administer everything";
-            Err(Failure::new(Exit::NotAllowed, sentence).next("see what you may do: `quorate auth status`"))
-        }
+    if let (Some(users), Some(roles)) = (access.read.users, access.read.roles) {
+        return Ok(Everyone { users, roles, json: access.json });
     }
+    let sentence = "users and roles are shown to those alone who may administer everything";
+    Err(Failure::new(Exit::NotAllowed, sentence).next("see what you may do: `quorate auth status`"))
 }
 
 impl Everyone {

@@ -176,9 +176,9 @@ mod tests {
         let spec = |grants: &[&Grant]| -> Vec<GrantSpec> {
             grants.iter().map(|grant| GrantSpec::from((*grant).clone())).collect()
         };
-        let both = changed(&[read.clone()], &[write.clone(), read.clone()], true).expect("more");
+        let both = changed(std::slice::from_ref(&read), &[write.clone(), read.clone()], true).expect("more");
         assert_eq!(both, spec(&[&read, &write]));
-        let one = changed(&[read.clone(), write.clone()], &[write.clone()], false).expect("less");
+        let one = changed(&[read.clone(), write.clone()], std::slice::from_ref(&write), false).expect("less");
         assert_eq!(one, spec(&[&read]));
         let whole = grant(form::Permission::Write, Some("users"), None);
         let failure = changed(&[read, write], &[whole], false).expect_err("another one");

@@ -37,10 +37,9 @@ impl Fault {
             Fault::NoPlan(why) => rejected::of_no_plan(why),
             Fault::NoSuchRoute => Code::NoSuchRoute,
             Fault::MethodNotAllowed { .. } => Code::MethodNotAllowed,
-            Fault::RingTooLarge { .. }
-            | Fault::TooManyUnordered { .. }
-            | Fault::Parted
-            | Fault::Summed => Code::InvalidParameter,
+            Fault::RingTooLarge { .. } | Fault::TooManyUnordered { .. } | Fault::Parted | Fault::Summed => {
+                Code::InvalidParameter
+            }
             Fault::TooManyItems { .. } | Fault::LeftOut { .. } => Code::BatchTooLarge,
             Fault::ItemTooLarge { .. } => Code::ValueTooLarge,
             Fault::NotReady { code, .. } => *code,

@@ -47,7 +47,11 @@ impl Operation {
 
     pub fn target(&self, table: &str, key: &str, node: &str) -> String {
         let target = self.template.replace("{table}", table).replace("{key}", key).replace("{node}", node);
-        let target = target.replace("{shard}", "0").replace("{file}", "main.js").replace("{user}", "refused").replace("{role}", "refused");
+        let target = target
+            .replace("{shard}", "0")
+            .replace("{file}", "main.js")
+            .replace("{user}", "refused")
+            .replace("{role}", "refused");
         let target = target.replace("{token}", "00000000000000ff");
         target.replace("{job}", "n1-00000000-1").replace("{plan}", "p-n1-1")
     }

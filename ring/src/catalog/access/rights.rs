@@ -76,13 +76,13 @@ impl Rights {
                 Scope::Table(table) => rights.tables.entry(*table).or_default().whole.add(*permission),
                 Scope::Prefix(table, prefix) => {
                     let prefixes = &mut rights.tables.entry(*table).or_default().prefixes;
-                    match prefixes.iter_mut().find(|(known, _)| known.as_slice() == prefix.as_slice()) {
-                        Some((_, known)) => known.add(*permission),
-                        None => {
-                            let mut permissions = Permissions::default();
-                            permissions.add(*permission);
-                            prefixes.push((prefix.to_vec(), permissions));
-                        }
+                    let known = prefixes.iter_mut().find(|(known, _)| known.as_slice() == prefix.as_slice());
+                    if let Some((_, known)) = known {
+                        known.add(*permission);
+                    } else {
+                        let mut permissions = Permissions::default();
+                        permissions.add(*permission);
+                        prefixes.push((prefix.to_vec(), permissions));
                     }
                 }
             }
