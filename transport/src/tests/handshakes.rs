@@ -4,6 +4,7 @@ use super::*;
 use crate::handshake::{self, HandshakeError, RefusalReason};
 use crate::hello::{Challenge, Hello, Step};
 use crate::{Dismissal, Kind, Whereabouts, frame};
+use quorate_model::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -152,9 +153,10 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
             .await
             .err()
     };
+    let future = Protocol::NEWEST.0 + 1;
     let hello = Hello {
-        protocol_min: 7,
-        protocol_max: 9,
+        protocol_min: future,
+        protocol_max: future + 2,
         cluster: ClusterId(7),
         node: NodeId(1),
         boot: Boot(1),
@@ -171,7 +173,9 @@ async fn a_dialer_of_a_future_protocol_is_refused_with_both_ranges() {
     let hello = frame::encode(header, |out| out.extend_from_slice(&payload));
     dialer.write_all(&hello).await.expect("written");
     match accept.await {
-        Some(HandshakeError::Here(RefusalReason::Protocol { dialer_min: 7, dialer_max: 9, .. })) => {}
+        Some(HandshakeError::Here(RefusalReason::Protocol { dialer_min, dialer_max, .. })) => {
+            assert_eq!((dialer_min, dialer_max), (future, future + 2));
+        }
         other => panic!("{other:?}"),
     }
     let mut answer = Vec::new();
