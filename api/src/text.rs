@@ -80,8 +80,29 @@ pub fn to_base64url(bytes: &[u8]) -> String {
     BASE64URL.encode(bytes)
 }
 
-/// A stranger's text for people: escaped, on one line, and not too long.
+/// How every token begins.
+const TOKEN: &str = "qrt_";
+
+/// The same without what makes a token one: whatever stands in the wrong place may be somebody's.
+pub fn masked(text: &str) -> Cow<'_, str> {
+    if !text.contains(TOKEN) {
+        return Cow::Borrowed(text);
+    }
+    let (mut masked, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(TOKEN) {
+        let (before, token) = rest.split_at(at + TOKEN.len());
+        let end = token.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+        masked.push_str(before);
+        masked.push_str("...");
+        rest = &token[end.unwrap_or(token.len())..];
+    }
+    masked.push_str(rest);
+    Cow::Owned(masked)
+}
+
+/// A stranger's text for people: escaped, on one line, not too long, and no token.
 pub fn shown(text: &str) -> String {
+    let text = masked(text);
     let mut out: String = text.chars().flat_map(char::escape_debug).take(SHOWN_MAX).collect();
     if text.chars().flat_map(char::escape_debug).nth(SHOWN_MAX).is_some() {
         out.push('…');

@@ -17,11 +17,13 @@
 //!
 //! What a request needs stands in [`quorate_api::needs`]; whether this caller has it is judged in `admit.rs`.
 
+mod admitted;
 mod caller;
 mod failed;
 mod guard;
 mod token;
 
+pub use admitted::admitted;
 pub use caller::{Caller, Known};
 pub use failed::Failed;
 pub use guard::{AccessSetup, Guard};

@@ -13,14 +13,22 @@ use super::observe::RequestName;
 use super::problem::Problem;
 use axum::extract::Request;
 use axum::response::Response;
-use quorate_api::{Asked, Code, openapi};
+use quorate_api::{Asked, Code, Operation, openapi, text};
 use quorate_coordinator::answer::Outcome;
+use quorate_node::control::ProposeError;
 use std::panic::resume_unwind;
 use std::time::Duration;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// How long a newer catalog is waited for. A cluster without a majority can be administered, too.
 const FRESH: Duration = Duration::from_millis(500);
+
+/// How long that is tried, where an act changes the catalog and access control is on.
+const FRESH_MAX: Duration = Duration::from_secs(5);
+
+/// Most characters of a path that the audit log takes.
+const PATH_MAX: usize = 256;
 
 /// Lets an act in; what is to be written down of it. What is denied is written down here.
 pub async fn begin(
@@ -36,13 +44,18 @@ pub async fn begin(
         user: None,
         source: ends.remote.to_canonical(),
         act: openapi::id(operation),
-        path: asked.route.path().0,
+        path: text::masked(&asked.route.path().0).chars().take(PATH_MAX).collect(),
         table: asked.route.table().map(str::to_owned),
     };
     let mut caller = admit::recognise(&app, operation, &request, ends);
     if caller.is_ok() {
-        app.core.refresh(FRESH).await;
+        let is_fresh = freshened(&app, asked).await;
         caller = admit::recognise(&app, operation, &request, ends);
+        if !is_fresh && !is_local(operation) && matches!(caller, Ok(Some(_))) {
+            let reason =
+                "this node can't learn who may do that now: the leader of the catalog does not answer it";
+            caller = Err(ProposeError::Unavailable { reason: reason.to_owned() }.into());
+        }
     }
     let caller = match caller {
         Ok(caller) => {
@@ -53,7 +66,7 @@ pub async fn begin(
         Err(problem) => Err(problem),
     };
     match caller {
-        Ok(caller) => Ok((app.asked_by(caller), act, request)),
+        Ok(caller) => Ok((app.asked_by(caller, asked), act, request)),
         Err(problem) => {
             let about = About::default();
             let answered = (problem.code().status().as_u16(), Some(problem.code().as_str()));
@@ -61,6 +74,34 @@ pub async fn begin(
             Err(problem)
         }
     }
+}
+
+/// Asks for the newest catalog, again and again for as long as the act may take; false: its leader did not answer.
+async fn freshened(app: &App, asked: &Asked) -> bool {
+    let until = Instant::now() + app.change_timeout(&asked.query).min(FRESH_MAX);
+    loop {
+        let is_fresh = app.core.refresh(FRESH).await;
+        if is_fresh
+            || app.core.access().is_none()
+            || is_local(asked.route.operation())
+            || Instant::now() >= until
+        {
+            return is_fresh;
+        }
+        tokio::time::sleep(FRESH / 5).await;
+    }
+}
+
+/// Whether an act changes this node alone, and no catalog: it goes on where the catalog has lost its majority.
+fn is_local(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Recover
+            | Operation::AcceptLoss
+            | Operation::MakePlan
+            | Operation::DiscardPlan
+            | Operation::OrderJob
+    )
 }
 
 /// Carries an act out, whether or not its client waits, and writes down how it ended.

@@ -9,9 +9,10 @@
 //! for one table was let in for that one alone: `App::table` refuses another one under its name.
 //!
 //! Keys in bodies and the bounds of scans are judged by their handlers ([`expect_keys`], [`expect_range`]), since only they
-//! know them.
+//! know them. A body may take its time: once it is there the request is judged again ([`App::expect_still`]), so that nobody
+//! holds one back until the right to it is gone.
 
-use super::access::{Caller, Known};
+use super::access::Caller;
 use super::app::App;
 use super::ends::Ends;
 use super::fault::Fault;
@@ -20,6 +21,10 @@ use axum::extract::Request;
 use quorate_api::{Asked, Needs, Operation};
 use quorate_model::{Interval, Key, Permission, Table};
 use quorate_ring::catalog::access::Rights;
+use std::time::Duration;
+
+/// How long a newer catalog is waited for before a request is refused.
+const NEWER: Duration = Duration::from_secs(1);
 
 /// Who asks; `None`: access control is off.
 pub fn recognise(
@@ -47,46 +52,16 @@ pub async fn allow(app: &App, asked: &Asked, caller: Option<Caller>) -> Result<O
         Some(Caller::Stranger) => return Ok(Some(Caller::Stranger)),
         Some(Caller::Known(known)) => known,
     };
-    if let Some(admitted) = admitted(app, asked, &known) {
+    if let Some(admitted) = app.admitted(asked, &known) {
         return Ok(Some(Caller::Known(admitted)));
     }
-    app.core.refresh(app.timeout(&asked.query)).await;
+    app.core.refresh(app.timeout(&asked.query).min(NEWER)).await;
     let Some(access) = app.core.access() else { return Ok(None) };
     let known = known.again(&access, app.core.wall()).ok_or(Fault::Unauthenticated)?;
-    match admitted(app, asked, &known) {
+    match app.admitted(asked, &known) {
         Some(admitted) => Ok(Some(Caller::Known(admitted))),
         None => Err(app.forbidden(&Caller::Known(known), asked.route.operation().needs())),
     }
-}
-
-/// The same user, for what the request is about; `None`: it may not.
-fn admitted(app: &App, asked: &Asked, known: &Known) -> Option<Known> {
-    let Asked { route, query } = asked;
-    let (needs, rights) = (route.operation().needs(), known.rights());
-    let is_everywhere = match needs {
-        Needs::Open | Needs::Known => true,
-        Needs::Metrics => app.guard.are_metrics_open() || rights.may_everywhere(Permission::Monitor),
-        Needs::See => Permission::ALL.into_iter().any(|permission| rights.may_everywhere(permission)),
-        Needs::Everything(permission)
-        | Needs::Table(permission)
-        | Needs::Key(permission)
-        | Needs::Keys(permission) => rights.may_everywhere(permission),
-    };
-    if is_everywhere {
-        return Some(known.clone());
-    }
-    let name = route.table().or(query.table.as_deref())?;
-    let table = app.core.view().table(name)?.id;
-    let is_allowed = match needs {
-        Needs::See => rights.sees(table),
-        Needs::Table(permission) => rights.may_on_table(permission, table),
-        Needs::Key(permission) => {
-            route.key().is_some_and(|key| rights.may_on_key(permission, table, key.as_bytes()))
-        }
-        Needs::Keys(permission) => rights.may_on_part(permission, table),
-        Needs::Open | Needs::Known | Needs::Metrics | Needs::Everything(_) => false,
-    };
-    is_allowed.then(|| known.clone().on(table))
 }
 
 /// Refuses a request one of whose keys is not allowed to who asks: all of it, before any is begun.

@@ -5,7 +5,7 @@ use super::budget::{Budget, Share};
 use super::fault::Fault;
 use super::head;
 use super::problem::Problem;
-use crate::access::{Caller, Guard};
+use crate::access::{Caller, Guard, Known, admitted};
 use crate::audit::{About, Audit};
 use crate::broken::Broken;
 use crate::limits::{InForce, Limits};
@@ -14,19 +14,25 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use quorate_api::Needs;
 use quorate_api::header::JSON;
 use quorate_api::query::Query;
 use quorate_api::text;
+use quorate_api::{Asked, Needs};
 use quorate_model::{Key, ShardId, Table};
 use quorate_node::core::Core;
-use quorate_ring::Closing;
 use quorate_ring::catalog::access::Rights;
+use quorate_ring::{Access, Closing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// Most bytes of a document that the audit log takes.
+const TOLD_BYTES_MAX: usize = 4 * 1024;
+
+/// What it takes of a longer one.
+const TOO_LONG: &str = "\"longer than 4 KiB\"";
 
 /// What every handler shares, and who asks. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub struct App {
     shared: Arc<Shared>,
     /// `None`: access control is off.
     caller: Option<Arc<Caller>>,
+    /// What it asks, where access control is on.
+    asked: Option<Arc<Asked>>,
     /// What the audit log shall say beside the path; `None`: it says nothing of this request.
     about: Option<Arc<About>>,
 }
@@ -91,12 +99,13 @@ impl App {
         let coordinator = HeaderValue::from_str(&core.node().to_string()).expect("a letter and digits");
         let shared =
             Shared { core, limits, in_force, broken, metrics, bodies, answers, coordinator, guard, audit };
-        Self { shared: Arc::new(shared), caller: None, about: None }
+        Self { shared: Arc::new(shared), caller: None, asked: None, about: None }
     }
 
-    /// The same for one request of this caller.
+    /// The same for one request, of this caller.
     #[must_use]
-    pub fn asked_by(mut self, caller: Option<Caller>) -> Self {
+    pub fn asked_by(mut self, caller: Option<Caller>, asked: &Asked) -> Self {
+        self.asked = caller.as_ref().map(|_| Arc::new(asked.clone()));
         self.caller = caller.map(Arc::new);
         self
     }
@@ -118,8 +127,13 @@ impl App {
     /// Says for the audit log what else this act is about: never a key, a value or a token.
     pub fn tell(&self, what: &impl Serialize) {
         if let Some(about) = &self.about {
-            let what = serde_json::to_value(what).expect("a document of plain values");
-            let _said = about.what.set(what);
+            let what = serde_json::to_string(what).expect("a document of plain values");
+            let what = if what.len() > TOLD_BYTES_MAX {
+                TOO_LONG.to_owned()
+            } else {
+                text::masked(&what).into_owned()
+            };
+            let _said = about.what.set(serde_json::from_str(&what).expect("it was made of one"));
         }
     }
 
@@ -133,14 +147,38 @@ impl App {
         self.caller().is_none_or(|caller| caller.may(is_allowed))
     }
 
-    /// Refuses what is not allowed to who asks.
+    /// Refuses what is not allowed to who asks, by what is known of it now.
     pub fn expect_allowed(
         &self,
         needs: Needs,
         is_allowed: impl FnOnce(&Rights) -> bool,
     ) -> Result<(), Problem> {
-        let Some(caller) = self.caller().filter(|caller| !caller.may(is_allowed)) else { return Ok(()) };
-        Err(self.forbidden(caller, needs))
+        let Some(access) = self.core.access() else { return Ok(()) };
+        let known = self.still_known(&access)?;
+        if is_allowed(known.rights()) { Ok(()) } else { Err(self.forbidden(&Caller::Known(known), needs)) }
+    }
+
+    /// Refuses a request, once its body has come, of one who may not ask for it any more; also one that began before access
+    /// control was switched on.
+    pub fn expect_still(&self) -> Result<(), Problem> {
+        let Some(access) = self.core.access() else { return Ok(()) };
+        let known = self.still_known(&access)?;
+        let Some(asked) = &self.asked else { return Err(Fault::Unauthenticated.into()) };
+        match self.admitted(asked, &known) {
+            Some(_) => Ok(()),
+            None => Err(self.forbidden(&Caller::Known(known), asked.route.operation().needs())),
+        }
+    }
+
+    /// The same user, for what a request is about; `None`: it may not.
+    pub fn admitted(&self, asked: &Asked, known: &Known) -> Option<Known> {
+        admitted(&self.core.view(), self.guard.are_metrics_open(), asked, known)
+    }
+
+    fn still_known(&self, access: &Access) -> Result<Known, Problem> {
+        let known = self.caller().and_then(Caller::known);
+        let known = known.and_then(|known| known.again(access, self.core.wall()));
+        known.ok_or_else(|| Fault::Unauthenticated.into())
     }
 
     /// Refuses a table that who asks was not let in for: one that was made since under the name of the one that it named.
@@ -263,6 +301,7 @@ impl App {
         head::expect_json(&parts.headers)?;
         head::expect_length(&parts.headers)?;
         let received = self.bodies.receive(&parts.headers, body, kind, bytes_max, &self.limits).await?;
+        self.expect_still()?;
         let document = understood(&received.bytes)
             .map_err(|why| Fault::Document(format!("the document can't be used: {why}")))?;
         Ok((document, received.room))

@@ -64,6 +64,7 @@ pub async fn write(app: App, on: OnKey, query: Query, request: Request) -> Resul
     let received = app.bodies.receive(&parts.headers, body, Kind::Value, bytes_max, &app.limits).await;
     // Room for the body is held until the write is answered.
     let Received { bytes, room: _held } = received.map_err(|error| write.problem(error))?;
+    app.expect_still()?;
     app.metrics.value_bytes_in.inc_by(bytes.len() as u64);
     write.run(&app, Body::Value { content_type, payload: bytes }, started).await
 }

@@ -45,7 +45,7 @@ async fn answer(app: App, request: Request, ends: Ends) -> Result<Response, Prob
         app
     } else {
         let allowed = Box::pin(admit::allow(&app, &asked, caller)).await?;
-        app.asked_by(allowed)
+        app.asked_by(allowed, &asked)
     };
     handle(app, asked, request).await
 }

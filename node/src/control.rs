@@ -78,7 +78,7 @@ pub struct Control {
     meter: Arc<Meter>,
     books: Arc<Books>,
     /// When the others were last asked for their epoch; held while they are.
-    refreshed: Mutex<Option<Instant>>,
+    refreshed: Mutex<Option<(Instant, bool)>>,
     /// Held while this node, as the leader, changes who takes part.
     changing: Mutex<()>,
     /// Processes that were let in as members whose data are gone, and when: while this node leads.

@@ -209,6 +209,12 @@ impl TokenCommand {
             }
             TokenAction::Create(create) => create.run(context).await,
             TokenAction::Revoke { id } => {
+                // Of a whole token, its id alone is sent.
+                let id = id
+                    .strip_prefix("qrt_")
+                    .and_then(|token| token.split('_').next())
+                    .unwrap_or(&id)
+                    .to_owned();
                 let client = context.client()?;
                 let revoked = context.told("revoking the token", client.revoke_token(&id)).await?;
                 let id = printable(&revoked.read.removed);

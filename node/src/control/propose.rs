@@ -179,18 +179,20 @@ impl Control {
         lagging
     }
 
-    /// Asks the leader (or else a few members) once for a newer catalog, and waits for it. Callers that come while
-    /// that is under way share it.
-    pub async fn refresh(&self, deadline: Instant) {
+    /// Asks the leader (or else a few members) once for a newer catalog, and waits for it; whether the leader has answered, so
+    /// that nothing newer is unknown here. Callers that come while that is under way share it.
+    pub async fn refresh(&self, deadline: Instant) -> bool {
         let came = Instant::now();
-        let mut refreshed = self.refreshed.lock().await;
-        if refreshed.is_some_and(|at| at > came) {
-            return;
+        let locked = tokio::time::timeout_at(deadline, self.refreshed.lock()).await;
+        let Ok(mut refreshed) = locked else { return false };
+        if let Some((_, is_fresh)) = refreshed.filter(|(at, _)| *at > came) {
+            return is_fresh;
         }
         let begun = Instant::now();
         let view = self.views.current();
         let others = view.catalog().nodes().map(|node| node.id).filter(|node| *node != self.node);
-        let targets: Vec<NodeId> = match self.consensus.leader() {
+        let leader = self.consensus.leader();
+        let targets: Vec<NodeId> = match leader {
             Some(leader) if leader == self.node => Vec::new(),
             Some(leader) => vec![leader],
             None => others
@@ -200,14 +202,16 @@ impl Control {
         };
         let asked: Vec<_> =
             targets.iter().map(|node| self.ask(*node, &ControlRequest::Epoch, deadline)).collect();
-        let mut newest = Epoch(0);
+        let (mut newest, mut has_led) = (Epoch(0), leader == Some(self.node));
         for asked in asked {
             if let Ok(ControlReply::Applied(epoch)) = asked.await {
                 newest = newest.max(epoch);
+                has_led |= leader.is_some();
             }
         }
-        self.views.reached(newest, deadline).await;
-        *refreshed = Some(begun);
+        let is_fresh = self.views.reached(newest, deadline).await && has_led;
+        *refreshed = Some((begun, is_fresh));
+        is_fresh
     }
 
     /// Tells one member how this node's disk is, and hears how its own is; `None`: it did not answer in time.

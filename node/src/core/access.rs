@@ -22,8 +22,8 @@ impl Core {
 
     /// Asks the leader, or else some members, for a newer catalog, and waits for it at most so long: for what must not be
     /// judged by an earlier one.
-    pub async fn refresh(&self, timeout: Duration) {
-        self.control.refresh(Instant::now() + timeout).await;
+    pub async fn refresh(&self, timeout: Duration) -> bool {
+        self.control.refresh(Instant::now() + timeout).await
     }
 
     /// The time by this node's clock: tokens expire by it.
