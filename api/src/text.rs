@@ -83,7 +83,7 @@ pub fn to_base64url(bytes: &[u8]) -> String {
 /// How every token begins.
 const TOKEN: &str = "qrt_";
 
-/// The same without what makes a token one: whatever stands in the wrong place may be somebody's.
+/// The same without what makes a token one: what stands in the wrong place may be a user's.
 pub fn masked(text: &str) -> Cow<'_, str> {
     if !text.contains(TOKEN) {
         return Cow::Borrowed(text);

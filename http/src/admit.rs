@@ -9,8 +9,8 @@
 //! for one table was let in for that one alone: `App::table` refuses another one under its name.
 //!
 //! Keys in bodies and the bounds of scans are judged by their handlers ([`expect_keys`], [`expect_range`]), since only they
-//! know them. A body may take its time: once it is there the request is judged again ([`App::expect_still`]), so that nobody
-//! holds one back until the right to it is gone.
+//! know them. A body may take its time: once it is there the request is judged again ([`App::expect_still`]), so that no
+//! client holds one back until the right to it is gone.
 
 use super::access::Caller;
 use super::app::App;
