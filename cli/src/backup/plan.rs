@@ -129,6 +129,9 @@ fn level(level: &document::Level) -> String {
     }
 }
 
+/// Bytes of a page: whatever limits the nodes have, a segment is not much larger than its piece.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
+
 /// The scan that lists a piece, with values, at a quorum.
 pub fn scan_of(over: &Over) -> Result<Scan, Failure> {
     let damaged = || Failure::new(Exit::Other, "a piece of the table is none: the note of it is damaged");
@@ -138,7 +141,8 @@ pub fn scan_of(over: &Over) -> Result<Scan, Failure> {
     };
     let part = over.part.as_deref().map(str::parse).transpose().map_err(|_| damaged())?;
     let (start, end) = (bound(&over.start)?, bound(&over.end)?);
-    Ok(Scan { part, start, end, values: true, consistency: Some(Level::Quorum), ..Scan::default() })
+    let (bytes, consistency) = (Some(PAGE_BYTES), Some(Level::Quorum));
+    Ok(Scan { part, start, end, values: true, bytes, consistency, ..Scan::default() })
 }
 
 /// What promises less of two words for a guarantee.

@@ -24,7 +24,13 @@ use quorate_backup::segment::{Sealed, Writer};
 use quorate_backup::snapshot::{Over, Piece, Segment};
 use quorate_client::{Client, Item, Scan, Scanning};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How long a piece may take to be read and still get a stamp. A key that was put and removed meanwhile leaves the sum as it
+/// was once its removal is purged, which takes far longer (`purge.after`, an hour unless it is set).
+const STAMP_MAX: Duration = Duration::from_mins(10);
 
 /// What readers share.
 #[derive(Clone)]
@@ -77,6 +83,8 @@ pub struct Told {
 struct Reader<'a> {
     with: &'a Reading,
     job: Job,
+    /// When its sum was asked for; `None`: a command before this one has begun it.
+    begun: Option<Instant>,
     writer: Writer,
     /// The last key that was read.
     last: Option<Vec<u8>>,
@@ -91,6 +99,7 @@ impl Reading {
         told: &mpsc::Sender<Result<Told, Failure>>,
     ) -> Result<(), Failure> {
         let begins = job.unit.cursor.is_none() && job.unit.pieces.is_empty();
+        let begun = begins.then(Instant::now);
         if begins {
             job.unit.before = sums::of(&self.client, &job.name, &job.unit.over).await;
             if let Some((piece, guarantee)) = job.known.take_if(|(piece, _)| is_same(piece, &job.unit)) {
@@ -103,7 +112,7 @@ impl Reading {
         }
         let scan = Scan { cursor: job.unit.cursor.clone(), ..scan_of(&job.unit.over)? };
         let scanning = self.client.scan(&job.name, &scan);
-        let reader = Reader { with: self, job, writer: Writer::new(), last: None, guarantee: None };
+        let reader = Reader { with: self, job, begun, writer: Writer::new(), last: None, guarantee: None };
         reader.read(scanning, told).await
     }
 }
@@ -184,7 +193,9 @@ impl Reader<'_> {
     async fn stamp(&mut self) {
         let (client, name) = (&self.with.client, &self.job.name);
         let unit = &mut self.job.unit;
-        let Some(before) = unit.before.clone() else { return };
+        // Once a removal is purged, what was put and removed meanwhile leaves the same sum.
+        let is_recent = self.begun.is_some_and(|begun| begun.elapsed() < STAMP_MAX);
+        let Some(before) = unit.before.clone().filter(|_| is_recent) else { return };
         if sums::of(client, name, &unit.over).await.as_ref() != Some(&before) {
             return;
         }

@@ -12,7 +12,9 @@
 //!
 //! # What two equal sums mean
 //!
-//! Records only grow by version, so an owner that says S twice held the same records in between. Let the levels meet. A
+//! Records only grow by version, until a removal is purged: a key that was put, removed and purged leaves the sum as it was.
+//! So who asks twice does so within less than `purge.after`; then an owner that says S twice held the same records in
+//! between. Let the levels meet. A
 //! linearizable page between the two sums says of each key what those records say: not less, since it asks one of the
 //! owners that said S first; and not more, since what it says is then held by a write quorum, one of which said S
 //! afterwards. The same holds for any page later, as long as the sum is S.

@@ -1,6 +1,6 @@
 //! Streams of keys: over many pages, with owners that go away in the middle, and with readers that take their time.
 
-use super::ask::{Answer, get, post, put};
+use super::ask::{Answer, by_admin, get, post, put};
 use super::described::expect_fitting;
 use super::rig::{Cluster, key, shared, until};
 use super::scan::{lines, range_table};
@@ -35,7 +35,8 @@ impl Stream {
         let mut socket = TcpStream::connect(node).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!("GET {target} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n");
-        socket.write_all(format!("{head}Accept: application/jsonl\r\n\r\n").as_bytes()).unwrap();
+        let head = format!("{head}Accept: application/jsonl\r\n\r\n");
+        socket.write_all(&by_admin(head.as_bytes())).unwrap();
         Self { target: target.to_owned(), socket, read: Vec::new() }
     }
 

@@ -109,6 +109,9 @@ fn no_change_locks_all_admins_out() {
     assert_eq!(refused(&catalog, &revoke), AccessRejection::LastAdmin, "one that expires is none for ever");
     let by_certificate = PutUser { certificate: Some("root@example".to_owned()), ..user("root", &["admin"]) };
     let catalog = accept(&catalog, &Command::PutUser(by_certificate));
+    assert_eq!(refused(&catalog, &revoke), AccessRejection::LastAdmin, "no node asks for certificates yet");
+    let another = AddToken { user: "root".to_owned(), token: token(3) };
+    let catalog = accept(&catalog, &Command::AddToken(another));
     assert!(accept(&catalog, &revoke).access().has_admin());
 }
 
