@@ -44,7 +44,7 @@ impl<E: Engine> Replica<E> {
     }
 
     /// Bytes that this node holds of shards that it does not own any more: records before compression, by the sums of chunks
-    /// ([`crate::sums`]). They are exact, but for what is not counted yet after a start, which is left out. Costs a look at
+    /// (`sums.rs`). They are exact, but for what is not counted yet after a start, which is left out. Costs a look at
     /// every shard, and waits for no disk.
     pub fn leftover_bytes(&self) -> u64 {
         let layout = self.layout().clone();
