@@ -7,7 +7,7 @@ use quorate_tests::shrink::shrink;
 use quorate_tests::{Telling, run};
 
 /// Seeds within which every mutant must be caught.
-const SEEDS_MAX: u64 = 2_000;
+const SEEDS_MAX: u64 = 6_000;
 
 #[test]
 fn every_mutant_is_caught_by_a_promise_that_guards_its_rule() {

@@ -7,6 +7,9 @@ use quorate_tests::run::run_many;
 use quorate_tests::shrink::shrink;
 use quorate_tests::{Case, Telling, run};
 
+/// How many histories a default batch has.
+const SEEDS: u64 = 2_600;
+
 /// How often a default batch must meet everything that can happen.
 const MET_MIN: u64 = 15;
 
@@ -17,7 +20,7 @@ fn number(name: &str, usual: u64) -> u64 {
 #[test]
 fn no_history_breaks_a_promise() {
     let first = number("QUORATE_SIM_FIRST", 0);
-    let seeds = number("QUORATE_SIM_SEEDS", 2_000);
+    let seeds = number("QUORATE_SIM_SEEDS", SEEDS);
     let figures = run_many(first..first + seeds, Rules::INTACT, 5);
     println!("{}", figures.sentence());
     if let Some(report) = figures.failed.first() {
@@ -33,7 +36,7 @@ fn no_history_breaks_a_promise() {
     }
     let seldom = Happening::ALL.iter().filter(|happening| figures.coverage.of(**happening) < MET_MIN);
     let seldom: Vec<&str> = seldom.map(|happening| happening.words()).collect();
-    assert!(seeds < 2_000 || seldom.is_empty(), "met fewer than {MET_MIN} times: {seldom:?}");
+    assert!(seeds < SEEDS || seldom.is_empty(), "met fewer than {MET_MIN} times: {seldom:?}");
 }
 
 #[test]
