@@ -194,6 +194,9 @@ fn made_for(mutant: Mutant) -> Option<Profile> {
     is_of_filling.then_some(Profile::Filling)
 }
 
+/// How many of those seeds it may take. Most show within a hundred; what two rare moments must meet for takes thousands.
+pub const SEEDS_MAX: u64 = 6_000;
+
 /// The first of so many seeds, of the profile that was made for it, that shows the mutant in a promise that guards
 /// against it; `None`: it escapes.
 #[cfg(feature = "mutants")]

@@ -99,6 +99,9 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Violation> {
     })
 }
 
+/// How many histories a batch has, unless it is said: so many that each happening is met often enough.
+pub const SEEDS: u64 = 2_600;
+
 /// Runs seeds on as many threads as there are cores, until there are no more or so many have failed.
 pub fn run_many(seeds: std::ops::Range<u64>, rules: Rules, stop_after: usize) -> Figures {
     run_until(seeds, rules, |figures| figures.failed.len() >= stop_after, |_| ())

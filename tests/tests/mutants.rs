@@ -2,12 +2,9 @@
 //! intact protocol survives must show it within a bounded number of histories, in a promise that guards that rule.
 
 use quorate_model::{Mutant, Rules};
-use quorate_tests::mutants::{catch, guards};
+use quorate_tests::mutants::{SEEDS_MAX, catch, guards};
 use quorate_tests::shrink::shrink;
 use quorate_tests::{Telling, run};
-
-/// Seeds within which every mutant must be caught.
-const SEEDS_MAX: u64 = 6_000;
 
 #[test]
 fn every_mutant_is_caught_by_a_promise_that_guards_its_rule() {

@@ -3,12 +3,9 @@
 
 use quorate_model::Rules;
 use quorate_tests::coverage::Happening;
-use quorate_tests::run::run_many;
+use quorate_tests::run::{SEEDS, run_many};
 use quorate_tests::shrink::shrink;
 use quorate_tests::{Case, Telling, run};
-
-/// How many histories a default batch has.
-const SEEDS: u64 = 2_600;
 
 /// How often a default batch must meet everything that can happen.
 const MET_MIN: u64 = 15;

@@ -7,8 +7,8 @@
 use quorate_model::{Mutant, Rules, Token};
 use quorate_tests::coverage::Happening;
 use quorate_tests::invariants::Invariant;
-use quorate_tests::mutants::{catch, catch_unless, guards};
-use quorate_tests::run::{Figures, Report, run_many, run_until};
+use quorate_tests::mutants::{SEEDS_MAX, catch, catch_unless, guards};
+use quorate_tests::run::{Figures, Report, SEEDS, run_many, run_until};
 use quorate_tests::setting::Profile;
 use quorate_tests::shrink::{shrink, shrink_unless};
 use quorate_tests::{Case, Telling, run};
@@ -21,9 +21,6 @@ use std::time::{Duration, Instant};
 /// Histories between two lines of figures.
 const CHUNK: u64 = 2_000;
 
-/// Histories within which every mutant must be caught.
-const MUTANT_SEEDS_MAX: u64 = 2_000;
-
 /// Stories that are shrunk and kept in one night; further failures are only noted.
 const SHRUNK_MAX: usize = 20;
 
@@ -35,7 +32,7 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 
 const USAGE: &str = "usage: sim [--seeds N] [--from N] [--mutant NAME] [--seed CASE [--shrink yes]] [--night [--seconds N] [--folder DIR]]
 
-  (nothing)        2,000 histories, every mutant, what was met, and the figures
+  (nothing)        2,600 histories, every mutant, what was met, and the figures
   --seeds N        so many histories instead
   --from N         first seed (default 0; at night the time, so that every night is another one)
   --only PROFILE   so many histories that are aimed at this (grave, moving, ...); with --mutant of that broken rule
@@ -97,7 +94,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
     let mut order = Order {
         case: None,
         shrinks: false,
-        seeds: 2_000,
+        seeds: SEEDS,
         from: None,
         mutant: None,
         only: None,
@@ -155,7 +152,7 @@ fn day(order: &Order) -> bool {
     println!("{}", figures.sentence());
     println!("{} of {tried} mutants caught", tried - escaped.len());
     let unmet = Happening::ALL.iter().filter(|happening| figures.coverage.of(**happening) == 0).count();
-    figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < 2_000)
+    figures.failed.is_empty() && escaped.is_empty() && (unmet == 0 || order.seeds < SEEDS)
 }
 
 /// So many histories that are aimed at one rule; of a mutant, in which of them it is caught.
@@ -182,7 +179,7 @@ fn only(profile: Profile, order: &Order) -> bool {
 fn catch_all() -> (usize, Vec<Mutant>) {
     let (mut tried, mut escaped) = (0, Vec::new());
     for mutant in Mutant::ALL {
-        let caught = catch_unless(mutant, MUTANT_SEEDS_MAX, is_stopped);
+        let caught = catch_unless(mutant, SEEDS_MAX, is_stopped);
         if caught.is_none() && is_stopped() {
             break;
         }
@@ -191,7 +188,7 @@ fn catch_all() -> (usize, Vec<Mutant>) {
             let (seed, broken) = (report.case.to_string(), broken_by(&report, mutant));
             println!("  {:<28} seed {seed:<5} {broken}", mutant.name());
         } else {
-            println!("not caught within {MUTANT_SEEDS_MAX} histories: {}", mutant.name());
+            println!("not caught within {SEEDS_MAX} histories: {}", mutant.name());
             escaped.push(mutant);
         }
     }
@@ -317,8 +314,8 @@ fn show_shortest(case: &Case, rules: Rules, guards: &[Invariant]) -> bool {
 }
 
 fn show_mutant(mutant: Mutant) -> bool {
-    let Some(report) = catch(mutant, MUTANT_SEEDS_MAX) else {
-        println!("{} is not caught within {MUTANT_SEEDS_MAX} histories", mutant.name());
+    let Some(report) = catch(mutant, SEEDS_MAX) else {
+        println!("{} is not caught within {SEEDS_MAX} histories", mutant.name());
         return false;
     };
     println!("{}, caught by seed {}: its shortest story", mutant.name(), report.case);
