@@ -19,7 +19,7 @@ use quorate_api::{OnToken, OnUser};
 use quorate_model::{Epoch, Permission, WallTime};
 use quorate_node::control::ProposeError;
 use quorate_ring::catalog::access::{Token, TokenId, User};
-use quorate_ring::{AccessRejection, AddToken, Command, NewAdmin, NewToken, PutUser, Rejection, SetAccess};
+use quorate_ring::{AccessRejection, AddToken, Command, NewAdmin, PutUser, Rejection, SetAccess};
 use serde_json::json as object;
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ pub async fn revoke(app: App, on: OnToken, query: Query, request: Request) -> Re
 /// A token that was drawn: what its owner gets, and what the catalog keeps.
 struct Drawn {
     issued: IssuedToken,
-    kept: NewToken,
+    kept: Token,
 }
 
 impl Drawn {

@@ -158,12 +158,12 @@ mod tests {
     use super::*;
     use crate::fixtures::new_node;
     use quorate_model::{ClusterId, WallTime};
-    use quorate_ring::catalog::access::TokenId;
-    use quorate_ring::{Command, NewAdmin, NewToken, SetAccess};
+    use quorate_ring::catalog::access::{Token, TokenId};
+    use quorate_ring::{Command, NewAdmin, SetAccess};
 
     fn guarded() -> Catalog {
         let catalog = Catalog::bootstrap("c", ClusterId(1), new_node(1)).expect("founded");
-        let token = NewToken { id: TokenId(1), digest: [1; 32], created: WallTime(5), expires: None };
+        let token = Token { id: TokenId(1), digest: [1; 32], created: WallTime(5), expires: None };
         let admin = Some(NewAdmin { user: "root".to_owned(), token });
         let command = Command::SetAccess(SetAccess { enabled: Some(true), admin });
         catalog.apply(&command).expect("accepted").catalog

@@ -49,7 +49,7 @@ mod starts;
 pub use access::Access;
 pub use apply::{Applied, Created, LEVEL_NEWEST, Receipt};
 pub use closing::Closing;
-pub use command::access::{AddToken, NewAdmin, NewToken, PutRole, PutUser, SetAccess};
+pub use command::access::{AddToken, NewAdmin, PutRole, PutUser, SetAccess};
 pub use command::planned::{Advance, Begin, Change, Extend, Move, Order, Recover};
 pub use command::shards::{CUTS_PER_COMMAND_MAX, Cut, Merge, Pair, Seen, Split};
 pub use command::{

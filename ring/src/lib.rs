@@ -60,9 +60,9 @@ mod weight;
 pub use catalog::{
     Access, AccessRejection, AddToken, Advance, AmbiguousMember, Applied, Begin, Called, Catalog, Change,
     Claim, Closing, Command, Created, Cut, Extend, Found, Job, JobId, JobKind, JobState, Joint, LEVEL_NEWEST,
-    Layouts, Merge, Move, NewAdmin, NewNode, NewRange, NewTable, NewToken, Node, NodeState, NodeUpdate,
-    Order, Pair, PlanRejection, PutRole, PutUser, Receipt, Recover, Recovery, Rejection, RequestId, Seen,
-    SetAccess, Shard, ShardRejection, Split, TableChange, TableEntry, TtlChange,
+    Layouts, Merge, Move, NewAdmin, NewNode, NewRange, NewTable, Node, NodeState, NodeUpdate, Order, Pair,
+    PlanRejection, PutRole, PutUser, Receipt, Recover, Recovery, Rejection, RequestId, Seen, SetAccess,
+    Shard, ShardRejection, Split, TableChange, TableEntry, TtlChange,
 };
 pub use liveness::Liveness;
 pub use plan::{Candidate, OwnerSet, Plan, Quota};

@@ -2,8 +2,7 @@
 
 use quorate_api::token::{SECRET_BYTES, Token};
 use quorate_model::WallTime;
-use quorate_ring::NewToken;
-use quorate_ring::catalog::access::{Digest, TokenId};
+use quorate_ring::catalog::access::{self, Digest, TokenId};
 use sha2::{Digest as _, Sha256};
 
 /// What the secret of a token hashes to. It has 256 random bits, so that one round is enough.
@@ -19,6 +18,6 @@ pub fn draw() -> Option<Token> {
 }
 
 /// What the catalog keeps of a token.
-pub fn new_token(token: &Token, created: WallTime, expires: Option<WallTime>) -> NewToken {
-    NewToken { id: TokenId(token.id), digest: digest(&token.secret), created, expires }
+pub fn new_token(token: &Token, created: WallTime, expires: Option<WallTime>) -> access::Token {
+    access::Token { id: TokenId(token.id), digest: digest(&token.secret), created, expires }
 }

@@ -20,11 +20,10 @@ use quorate_model::{
 use quorate_node::control::{ControlReply, ControlRequest, Replacement};
 use quorate_node::jobs::{self, JobId, JobsReply, JobsRequest};
 use quorate_ring::catalog::Created;
-use quorate_ring::catalog::access::{Grant, Scope, TokenId};
+use quorate_ring::catalog::access::{Grant, Scope, Token, TokenId};
 use quorate_ring::{
     Advance, Begin, Catalog, Change, Command, Extend, Found, JobKind, Move, NewAdmin, NewNode, NewRange,
-    NewTable, NewToken, Order, PutRole, Receipt, Rejection, RequestId, SetAccess, TableChange, TtlChange,
-    Weight,
+    NewTable, Order, PutRole, Receipt, Rejection, RequestId, SetAccess, TableChange, TtlChange, Weight,
 };
 use quorate_storage::keys::DiskKey;
 use quorate_storage::{Identity, Stage, floors, ledger};
@@ -124,7 +123,7 @@ fn commands() -> Vec<Command> {
 }
 
 fn an_admin() -> NewAdmin {
-    let token = NewToken { id: TokenId(7), digest: [7; 32], created: WallTime(5), expires: None };
+    let token = Token { id: TokenId(7), digest: [7; 32], created: WallTime(5), expires: None };
     NewAdmin { user: "admin".to_owned(), token }
 }
 

@@ -3,13 +3,13 @@
 use super::*;
 use crate::access_note;
 use quorate_model::WallTime;
-use quorate_ring::catalog::access::TokenId;
-use quorate_ring::{NewAdmin, NewToken, SetAccess};
+use quorate_ring::catalog::access::{Token, TokenId};
+use quorate_ring::{NewAdmin, SetAccess};
 
 /// An admin with a token that differs by this number.
 fn admin(number: u8) -> NewAdmin {
     let (id, digest) = (TokenId(number.into()), [number; 32]);
-    NewAdmin { user: "root".to_owned(), token: NewToken { id, digest, created: WallTime(1), expires: None } }
+    NewAdmin { user: "root".to_owned(), token: Token { id, digest, created: WallTime(1), expires: None } }
 }
 
 fn knows_token(node: &Node, number: u8) -> bool {

@@ -8,7 +8,7 @@ use crate::catalog::access::{
     ADMIN_ROLE, Access, CERTIFICATE_CHARS_MAX, GRANTS_MAX, Grant, PREFIX_BYTES_MAX, ROLES_MAX,
     ROLES_PER_USER_MAX, Role, Scope, TOKENS_PER_USER_MAX, Token, TokenId, USERS_MAX, User,
 };
-use crate::catalog::command::access::{AddToken, NewAdmin, NewToken, PutRole, PutUser, SetAccess};
+use crate::catalog::command::access::{AddToken, NewAdmin, PutRole, PutUser, SetAccess};
 use crate::catalog::rejection::access::AccessRejection;
 use crate::catalog::{Catalog, Rejection, is_label};
 use quorate_model::{Epoch, Permission};
@@ -183,20 +183,18 @@ fn sorted<T: Ord>(all: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 /// The same with one token more of a user. One that is there is no other.
-fn with_token(access: &Access, user: &str, new: &NewToken) -> Result<Access, Rejection> {
-    let NewToken { id, digest, created, expires } = new;
+fn with_token(access: &Access, user: &str, token: &Token) -> Result<Access, Rejection> {
     let user = access.user(user).ok_or_else(|| AccessRejection::NoSuchUser { name: user.to_owned() })?;
-    if let Some(known) = access.token(*id) {
-        let is_same = known.digest == *digest && known.principal.name() == user.name;
+    if let Some(known) = access.token(token.id) {
+        let is_same = known.digest == token.digest && known.principal.name() == user.name;
         return if is_same {
             Ok(access.clone())
         } else {
-            Err(AccessRejection::TokenTaken { id: *id }.into())
+            Err(AccessRejection::TokenTaken { id: token.id }.into())
         };
     }
     check_count("tokens of one user", user.tokens.len() + 1, TOKENS_PER_USER_MAX)?;
-    let token = Token { id: *id, digest: *digest, created: *created, expires: *expires };
-    let tokens = user.tokens.iter().cloned().chain([token]).collect();
+    let tokens = user.tokens.iter().chain([token]).cloned().collect();
     Ok(access.with_user(User { tokens, ..user.clone() }))
 }
 

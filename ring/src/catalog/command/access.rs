@@ -3,9 +3,9 @@
 //! A user and a role are written whole, as their author wants them to be. Who changes one says at which epoch it last
 //! changed, as far as its author knows, so that of two who change it at once the second one is told.
 
-use crate::catalog::access::{Digest, Grant, TokenId};
+use crate::catalog::access::{Grant, Token};
 use minicbor::{Decode, Encode};
-use quorate_model::{Epoch, WallTime};
+use quorate_model::Epoch;
 
 /// Access control is switched on or off, or an admin is made, or both at once.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -26,24 +26,7 @@ pub struct NewAdmin {
     pub user: String,
     /// Its token.
     #[n(1)]
-    pub token: NewToken,
-}
-
-/// A token that is to be one from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct NewToken {
-    /// Its public half, drawn at random.
-    #[n(0)]
-    pub id: TokenId,
-    /// What its secret hashes to.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub digest: Digest,
-    /// When it was made, by the clock of the member that made it.
-    #[n(2)]
-    pub created: WallTime,
-    /// From when on it is none any more; `None`: it stays one until it is revoked.
-    #[n(3)]
-    pub expires: Option<WallTime>,
+    pub token: Token,
 }
 
 /// A user as it is from now on; its tokens stay.
@@ -85,5 +68,5 @@ pub struct AddToken {
     pub user: String,
     /// The token.
     #[n(1)]
-    pub token: NewToken,
+    pub token: Token,
 }

@@ -1,12 +1,12 @@
 use super::*;
 use crate::catalog::access::{
-    GRANTS_MAX, Grant, PREFIX_BYTES_MAX, ROLES_PER_USER_MAX, Scope, TOKENS_PER_USER_MAX, TokenId,
+    GRANTS_MAX, Grant, PREFIX_BYTES_MAX, ROLES_PER_USER_MAX, Scope, TOKENS_PER_USER_MAX, Token, TokenId,
 };
-use crate::catalog::{AddToken, NewAdmin, NewToken, PutRole, PutUser, SetAccess};
+use crate::catalog::{AddToken, NewAdmin, PutRole, PutUser, SetAccess};
 use quorate_model::{Permission, Protocol};
 
-fn token(number: u64) -> NewToken {
-    NewToken { id: TokenId(number), digest: [number as u8; 32], created: WallTime(5), expires: None }
+fn token(number: u64) -> Token {
+    Token { id: TokenId(number), digest: [number as u8; 32], created: WallTime(5), expires: None }
 }
 
 fn switch(enabled: bool) -> Command {
@@ -60,7 +60,7 @@ fn the_first_admin_and_the_switch_are_one_command() {
     let second = accept(&catalog, &enable("root", 2));
     assert_eq!(second.access().user("root").expect("there").tokens.len(), 2, "a lost token is made good");
     assert!(!accept(&second, &switch(false)).access().is_on());
-    let stolen = NewAdmin { user: "other".to_owned(), token: NewToken { digest: [9; 32], ..token(1) } };
+    let stolen = NewAdmin { user: "other".to_owned(), token: Token { digest: [9; 32], ..token(1) } };
     let stolen = Command::SetAccess(SetAccess { enabled: None, admin: Some(stolen) });
     assert_eq!(refused(&catalog, &stolen), AccessRejection::TokenTaken { id: TokenId(1) });
 }
@@ -100,10 +100,8 @@ fn no_change_locks_all_admins_out() {
         assert_eq!(refused(&catalog, &command), AccessRejection::LastAdmin, "{command:?}");
         assert!(accept(&accept(&catalog, &switch(false)), &command).epoch() > catalog.epoch());
     }
-    let expiring = AddToken {
-        user: "root".to_owned(),
-        token: NewToken { expires: Some(WallTime(u64::MAX)), ..token(2) },
-    };
+    let expiring =
+        AddToken { user: "root".to_owned(), token: Token { expires: Some(WallTime(u64::MAX)), ..token(2) } };
     let catalog = accept(&catalog, &Command::AddToken(expiring));
     let revoke = Command::RemoveToken { id: TokenId(1) };
     assert_eq!(refused(&catalog, &revoke), AccessRejection::LastAdmin, "one that expires is none for ever");
@@ -296,7 +294,7 @@ pub(super) fn any_change() -> impl Strategy<Value = Command> {
 pub(super) fn golden() -> Vec<(Command, &'static str)> {
     let certificate =
         PutUser { certificate: Some("cn".to_owned()), seen: Some(Epoch(0)), ..user("u", &["r"]) };
-    let expiring = NewToken { expires: Some(WallTime(6)), ..token(7) };
+    let expiring = Token { expires: Some(WallTime(6)), ..token(7) };
     vec![
         (
             enable("admin", 7),
