@@ -3,7 +3,7 @@
 import { asText, keyOf, ofBase64, ofHex, ofText, shownKey, toBase64 } from "./bytes.js";
 import { document as ask, path } from "./ask.js";
 import { h } from "./dom.js";
-import { button, given, link, mark, nothing, panel, refusal, table } from "./parts.js";
+import { button, choices, given, link, mark, nothing, panel, refusal, table } from "./parts.js";
 import { bytes, count } from "./text.js";
 
 export const title = ([name]) => (name ? `Keys of ${name}` : "Keys");
@@ -21,21 +21,7 @@ export const draw = (page) =>
             return null;
         }
         return [
-            h(
-                "nav",
-                { class: "choices", "aria-label": "Tables" },
-                tables.map((one) =>
-                    h(
-                        "a",
-                        {
-                            key: `table ${one.name}`,
-                            href: `#/keys/${one.name}`,
-                            "aria-current": one.name === name && "true",
-                        },
-                        one.name,
-                    ),
-                ),
-            ),
+            choices("keys", tables, name),
             panel("One key", null, finder(page, name)),
             panel(
                 "Keys in their order",

@@ -32,6 +32,24 @@ export const mark = (tone, ...text) =>
         text,
     );
 
+/** The tables that a view can be of; the one of this name is shown. */
+export const choices = (view, tables, name) =>
+    h(
+        "nav",
+        { class: "choices", "aria-label": "Tables" },
+        tables.map((one) =>
+            h(
+                "a",
+                {
+                    key: `table ${one.name}`,
+                    href: `#/${view}/${one.name}`,
+                    "aria-current": one.name === name && "true",
+                },
+                one.name,
+            ),
+        ),
+    );
+
 /** A word in a frame. */
 export const tag = (...text) => h("span", { class: "tag" }, text);
 

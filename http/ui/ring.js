@@ -5,7 +5,7 @@
 import { document as ask, path } from "./ask.js";
 import { shownBound } from "./bytes.js";
 import { h } from "./dom.js";
-import { button, facts, given, link, mark, nothing, panel } from "./parts.js";
+import { button, choices, facts, given, link, mark, nothing, panel } from "./parts.js";
 import { state } from "./nodes.js";
 import { count, counted, listed } from "./text.js";
 
@@ -31,21 +31,7 @@ export const draw = (page) =>
             return null;
         }
         return [
-            h(
-                "nav",
-                { class: "choices", "aria-label": "Tables" },
-                tables.map((one) =>
-                    h(
-                        "a",
-                        {
-                            key: `table ${one.name}`,
-                            href: `#/ring/${one.name}`,
-                            "aria-current": one.name === name && "true",
-                        },
-                        one.name,
-                    ),
-                ),
-            ),
+            choices("ring", tables, name),
             given(page.look("ring"), (ring) =>
                 whole(
                     page,
