@@ -52,9 +52,8 @@ pub async fn begin(
         let is_fresh = freshened(&app, asked).await;
         caller = admit::recognise(&app, operation, &request, ends);
         if !is_fresh && !is_local(operation) && matches!(caller, Ok(Some(_))) {
-            let reason =
-                "this node can't learn who may do that now: the leader of the catalog does not answer it";
-            caller = Err(ProposeError::Unavailable { reason: reason.to_owned() }.into());
+            // Where it refuses for a reason of its own, that says more.
+            caller = Err(app.expect_serving().err().unwrap_or_else(unconfirmed));
         }
     }
     let caller = match caller {
@@ -81,15 +80,17 @@ async fn freshened(app: &App, asked: &Asked) -> bool {
     let until = Instant::now() + app.change_timeout(&asked.query).min(FRESH_MAX);
     loop {
         let is_fresh = app.core.refresh(FRESH).await;
-        if is_fresh
-            || app.core.access().is_none()
-            || is_local(asked.route.operation())
-            || Instant::now() >= until
-        {
+        let is_wanted = app.core.access().is_some() && !is_local(asked.route.operation());
+        if is_fresh || !is_wanted || app.expect_serving().is_err() || Instant::now() >= until {
             return is_fresh;
         }
         tokio::time::sleep(FRESH / 5).await;
     }
+}
+
+fn unconfirmed() -> Problem {
+    let reason = "this node can't learn who may do that now: the leader of the catalog does not answer it";
+    ProposeError::Unavailable { reason: reason.to_owned() }.into()
 }
 
 /// Whether an act changes this node alone, and no catalog: it goes on where the catalog has lost its majority.
